@@ -1,0 +1,51 @@
+//! Within a bound after the last fault is over, every key that is asked answers ok again.
+//!
+//! It is demanded only where nothing stands in the way: faults are over, and time runs from the first op that asks
+//! after that. A key that was not asked, or not for the whole bound, leaves it open.
+
+use super::{CheckResult, result};
+use crate::coverage;
+use crate::verdict::Verdict;
+use heckle_history::{History, Nanos, Outcome};
+use serde_json::json;
+
+/// Checks every key.
+pub fn check(history: &History, bound: Nanos) -> CheckResult {
+    let faults = coverage::faults(history);
+    let over = faults.iter().map(|f| f.healed.unwrap_or(f.ended)).max().unwrap_or(Nanos(0));
+    let (mut verdict, mut worst, mut silent, mut unasked) = (Verdict::Valid, Nanos(0), vec![], vec![]);
+    for (key, name) in history.names.keys() {
+        let ops = || history.ops.iter().filter(|o| o.key == key && o.invoked >= over);
+        let Some(asked) = ops().map(|o| o.invoked).min() else {
+            unasked.push(name);
+            continue;
+        };
+        let deadline = Nanos(asked.0.saturating_add(bound.0));
+        let first = ops().filter(|o| matches!(o.outcome, Outcome::Ok(_))).map(|o| o.completed).min();
+        match first {
+            Some(t) if t <= deadline => worst = worst.max(t.since(asked)),
+            // Silence only counts once the whole bound has passed.
+            None if history.end < deadline => unasked.push(name),
+            Some(_) | None => silent.push(name),
+        }
+    }
+    if !unasked.is_empty() {
+        verdict = Verdict::Unknown;
+    }
+    if !silent.is_empty() {
+        verdict = Verdict::Invalid;
+    }
+    let words = match verdict {
+        Verdict::Valid => format!("every key answered within {:.1} ms of being asked after the last fault was over", worst.as_ms_f64()),
+        Verdict::Unknown => format!("not asked, or not for long enough, after the last fault was over: {}", unasked.join(", ")),
+        Verdict::Invalid => {
+            format!("no ok within {:.0} ms of being asked after the last fault was over: {}", bound.as_ms_f64(), silent.join(", "))
+        }
+    };
+    result(
+        "liveness",
+        verdict,
+        words,
+        [("bound_ms", json!(bound.as_ms_f64())), ("worst_ms", json!(worst.as_ms_f64())), ("silent_keys", json!(silent))],
+    )
+}

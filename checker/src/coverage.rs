@@ -1,0 +1,162 @@
+//! Did enough happen for a valid verdict to mean something?
+//!
+//! A run in which nothing happened is not valid, it is unknown. Which rules hold for a run is decided by its
+//! plan; here they are only counted. A rule's id says what it counts:
+//!
+//! | id | counts |
+//! |---|---|
+//! | `ok_cas` | CAS ops that were answered ok, applied or refused |
+//! | `applied_cas` | CAS ops that took effect |
+//! | `ok_reads`, `ok_writes` | reads and writes that were answered ok |
+//! | `ok_cas_during:KIND` | the same as `ok_cas`, completed while a fault of KIND was on; the least over its occurrences |
+//! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
+//! | `fault_effective:KIND` | occurrences of KIND with evidence of their effect; every one needs it |
+
+use crate::verdict::Verdict;
+use heckle_history::event::{FaultEvent, FaultState};
+use heckle_history::{Call, History, Nanos, Outcome};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How soon after the end of a fault something must succeed again.
+pub const AFTER_HEAL: Nanos = Nanos(10_000_000_000);
+
+/// What must have happened, and how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// See the module's table.
+    pub id: String,
+    /// How often.
+    pub need: u64,
+}
+
+impl Rule {
+    /// A rule.
+    pub fn new(id: impl Into<String>, need: u64) -> Self {
+        Rule { id: id.into(), need }
+    }
+}
+
+/// A rule and what was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleResult {
+    /// The rule.
+    pub id: String,
+    /// How often it should have happened.
+    pub need: u64,
+    /// How often it did.
+    pub got: u64,
+    /// `got >= need`.
+    pub passed: bool,
+}
+
+/// All rules of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// Whether every rule passed.
+    pub passed: bool,
+    /// One by one.
+    pub rules: Vec<RuleResult>,
+}
+
+impl Coverage {
+    /// Valid if every rule passed, else unknown. Coverage never proves a violation.
+    pub fn verdict(&self) -> Verdict {
+        if self.passed { Verdict::Valid } else { Verdict::Unknown }
+    }
+
+    /// The rules that were missed, in words.
+    pub fn missed(&self) -> Vec<String> {
+        self.rules.iter().filter(|r| !r.passed).map(|r| format!("coverage `{}`: {} of {} needed", r.id, r.got, r.need)).collect()
+    }
+}
+
+/// One fault, its events put together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Which.
+    pub id: u64,
+    /// What kind.
+    pub kind: Box<str>,
+    /// Whom it struck.
+    pub targets: Vec<String>,
+    /// When it began.
+    pub began: Nanos,
+    /// When it was lifted; the end of the history if it was not.
+    pub ended: Nanos,
+    /// When it was seen to be over, if it was.
+    pub healed: Option<Nanos>,
+    /// Whether any event of it carries a count above zero, or a `true`.
+    pub effective: bool,
+}
+
+/// The faults of a history, in the order in which they began.
+pub fn faults(history: &History) -> Vec<Fault> {
+    let mut faults: BTreeMap<u64, Fault> = BTreeMap::new();
+    for event in &history.faults {
+        let fault = faults.entry(event.id).or_insert_with(|| Fault {
+            id: event.id,
+            kind: event.kind.clone(),
+            targets: event.targets.clone(),
+            began: event.t,
+            ended: history.end,
+            healed: None,
+            effective: false,
+        });
+        fault.effective |= shows_effect(event);
+        match event.state {
+            FaultState::Began => {}
+            FaultState::Ended => fault.ended = event.t,
+            FaultState::Healed => fault.healed = Some(event.t),
+        }
+    }
+    let mut faults: Vec<Fault> = faults.into_values().collect();
+    faults.sort_by_key(|f| (f.began, f.id));
+    faults
+}
+
+/// A heal's evidence shows that the cluster is back, not that it was ever struck.
+fn shows_effect(event: &FaultEvent) -> bool {
+    event.state != FaultState::Healed && event.evidence.values().any(|v| v.as_f64().is_some_and(|n| n > 0.0) || v.as_bool() == Some(true))
+}
+
+/// Counts what the rules ask for. A rule whose id nobody knows counts nothing and so is missed.
+pub fn evaluate(history: &History, rules: &[Rule]) -> Coverage {
+    let faults = faults(history);
+    let rules: Vec<RuleResult> = rules
+        .iter()
+        .map(|rule| {
+            let (got, need) = count(history, &faults, rule);
+            RuleResult { id: rule.id.clone(), need, got, passed: got >= need }
+        })
+        .collect();
+    Coverage { passed: rules.iter().all(|r| r.passed), rules }
+}
+
+fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
+    let (name, kind) = rule.id.split_once(':').unwrap_or((&rule.id, ""));
+    let of_kind = || faults.iter().filter(|f| f.kind.as_ref() == kind);
+    let got = match name {
+        "ok_cas" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Cas { .. })),
+        "ok_reads" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Read)),
+        "ok_writes" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Write { .. })),
+        "applied_cas" => history.ops.iter().filter(|o| o.outcome == Outcome::Ok(heckle_history::Seen::Applied)).count() as u64,
+        "ok_cas_during" => of_kind().map(|f| ok_between(history, f.began, f.ended, |c| matches!(c, Call::Cas { .. }))).min().unwrap_or(0),
+        "ok_after_heal" => {
+            of_kind().map(|f| ok_between(history, f.ended, Nanos(f.ended.0.saturating_add(AFTER_HEAL.0)), |_| true)).min().unwrap_or(0)
+        }
+        "fault_effective" => {
+            // One occurrence without effect is enough to make the run inconclusive.
+            let all = of_kind().count() as u64;
+            return (of_kind().filter(|f| f.effective).count() as u64, rule.need.max(all));
+        }
+        _ => 0,
+    };
+    (got, rule.need)
+}
+
+fn ok_between(history: &History, from: Nanos, to: Nanos, wanted: impl Fn(Call) -> bool) -> u64 {
+    let ok =
+        |o: &&heckle_history::Operation| matches!(o.outcome, Outcome::Ok(_)) && from <= o.completed && o.completed <= to && wanted(o.call);
+    history.ops.iter().filter(ok).count() as u64
+}

@@ -1,0 +1,82 @@
+//! A verdict's proof, as data: an order for `valid`, a contradiction for `invalid`.
+//!
+//! Certificates are written by the chain checker and read by [`verify`](super::verify()), which trusts nothing but
+//! the history itself.
+
+use heckle_history::{OpId, Value};
+use serde::Serialize;
+
+/// A proof of a verdict on one key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "proves", content = "by")]
+pub enum Certificate {
+    /// Places in `History::ops` in an order that explains every answer and respects real time.
+    Valid(Vec<u32>),
+    /// A contradiction.
+    Invalid(Contradiction),
+}
+
+/// Why no order exists. Every rule is about few ops; `support` are the ops that show that the unknown updates
+/// among them took effect.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Contradiction {
+    /// The rule that is broken.
+    pub rule: Rule,
+    /// Every op the rule needs.
+    pub support: Vec<OpId>,
+}
+
+/// A run of values in which each CAS took the one before to the next: no other value can hold in between.
+/// Its first value may be `None`, "never written".
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Block {
+    /// The values, oldest first; each but the first is written by an effective CAS that expects the one before.
+    pub values: Vec<Option<Value>>,
+    /// An op on one of the values that completed early. Absent if the block starts with "never written", which
+    /// is before everything.
+    pub early: Option<OpId>,
+    /// An op on one of the values that was invoked late.
+    pub late: Option<OpId>,
+}
+
+/// The rules a history can break.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "rule")]
+pub enum Rule {
+    /// `observer` saw `value`, and no op that may have happened writes it.
+    NeverWritten {
+        /// Who saw it.
+        observer: OpId,
+        /// What it saw.
+        value: Value,
+    },
+    /// `a` and `b` both took effect, both expecting the same value; each takes it away.
+    TwoSuccessors {
+        /// One CAS.
+        a: OpId,
+        /// The other.
+        b: OpId,
+    },
+    /// `op` is a CAS that was refused with the very value it expected.
+    SawExpected {
+        /// The refused CAS.
+        op: OpId,
+    },
+    /// The CAS ops expect each other's values, round in a circle.
+    Circle {
+        /// In order: each expects what the one before writes, the first what the last writes.
+        ops: Vec<OpId>,
+    },
+    /// Within one block, an op on a later value completed before an op on an earlier value was invoked.
+    Backwards {
+        /// The run of values; `early` is the op on the later value, `late` the one on the earlier value.
+        block: Block,
+    },
+    /// An op of each block completed before an op of the other was invoked, but a block cannot be split.
+    Interleaved {
+        /// One block.
+        one: Block,
+        /// The other.
+        two: Block,
+    },
+}

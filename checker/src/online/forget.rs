@@ -1,0 +1,93 @@
+//! What no later event can make legal again.
+//!
+//! Let T be the invocation of the oldest open op: every observation yet to come was invoked at T or later. Then
+//! - a chain C can go if some D has first(D) < T and first(C) < last(D): C comes before D, and whoever saw C again
+//!   would make first(D) < last(C) too;
+//! - a value can go if its successor has first < T: whoever saw it again would be stale;
+//! - an unknown CAS can go if the value it expects is gone: whoever saw what it writes would show that it took effect
+//!   on a value that must not be seen any more.
+//!
+//! A later observation of something forgotten is therefore a violation. Only an answer about a fate shows an effect
+//! without being an observation, so fates of forgotten ops are passed over.
+
+use super::key::{Chain, KeyState, Status};
+use crate::linearizable::facts::{START, Time};
+use heckle_history::Value;
+
+/// How many values a key holds before it first looks for some to forget.
+pub(super) const FIRST_AT: usize = 256;
+
+/// Keep at most this many times the room that is needed.
+const ROOM: usize = 8;
+
+impl KeyState {
+    /// Forgets. Costs a walk over all values held, so it runs whenever their number has doubled.
+    pub(super) fn forget(&mut self) {
+        self.live_max = self.live_max.max(self.nodes.len());
+        let horizon = self.horizon();
+        let reach = Reach::of(self.chains.iter(), horizon);
+        let chains = &self.chains;
+        let chain_goes = |number: u64| {
+            let at = chains.partition_point(|c| c.number < number);
+            chains.get(at).is_none_or(|c| c.number != number || reach.over(c))
+        };
+        let goes = |node: &super::key::Node| {
+            let replaced = |next: Value| self.nodes.get(&Some(next)).is_none_or(|n| n.first < horizon);
+            node.status == Status::Held && (chain_goes(node.chain) || node.next.is_some_and(replaced))
+        };
+        let gone: Vec<Option<Value>> = self.nodes.iter().filter(|(_, n)| goes(n)).map(|(v, _)| *v).collect();
+        self.remove(gone);
+        self.chains.retain(|c| !reach.over(c));
+        self.forget_hopeless();
+        self.forget_at = (2 * self.nodes.len()).max(FIRST_AT);
+        if self.nodes.capacity() > ROOM * self.forget_at {
+            self.nodes.shrink_to(self.forget_at);
+        }
+    }
+
+    /// Unknown CAS ops whose expected value is gone, and those that expect what these would have written, and so on.
+    fn forget_hopeless(&mut self) {
+        loop {
+            let hopeless =
+                |n: &super::key::Node| n.status == Status::Unknown && n.knew && n.expects.is_some_and(|e| !self.nodes.contains_key(&e));
+            let gone: Vec<Option<Value>> = self.nodes.iter().filter(|(_, n)| hopeless(n)).map(|(v, _)| *v).collect();
+            if gone.is_empty() {
+                return;
+            }
+            self.remove(gone);
+        }
+    }
+
+    fn remove(&mut self, gone: Vec<Option<Value>>) {
+        for value in gone {
+            self.nodes.remove(&value);
+        }
+    }
+}
+
+/// The two greatest `last` among chains that began before the horizon: the second is for the owner of the first.
+struct Reach {
+    greatest: (Time, u64),
+    second: Time,
+}
+
+impl Reach {
+    fn of<'c>(chains: impl Iterator<Item = &'c Chain>, horizon: Time) -> Self {
+        let mut reach = Reach { greatest: (START, u64::MAX), second: START };
+        for chain in chains.filter(|c| c.first < horizon) {
+            if chain.last > reach.greatest.0 {
+                reach.second = reach.greatest.0;
+                reach.greatest = (chain.last, chain.number);
+            } else {
+                reach.second = reach.second.max(chain.last);
+            }
+        }
+        reach
+    }
+
+    /// Whether some other chain that began before the horizon has to come after this one.
+    fn over(&self, chain: &Chain) -> bool {
+        let last = if chain.number == self.greatest.1 { self.second } else { self.greatest.0 };
+        chain.first < last
+    }
+}

@@ -1,0 +1,207 @@
+//! The same judgement event by event, in bounded memory: a run can stop within moments of a violation.
+//!
+//! Events come in time order, and that makes the zones of the [chain checker](crate::linearizable) easy to keep. The
+//! first evidence that a value held fixes its `first` for good, so chains are appended in the order of their `first`.
+//! A later observation can only raise `last`, and then two questions remain: was it invoked after evidence for the
+//! next value of its chain (stale), and does the zone of its chain now reach over another that it must precede?
+//!
+//! What no later event can make legal again is forgotten; see `forget.rs`. So memory follows the open ops, with one
+//! exception: a blind write of unknown outcome may still take effect at the end of the run, and unless it is observed
+//! or its fate is answered it stays. Those are [counted](Counters::unobserved_unknown_writes).
+//!
+//! A violation is reported at the first completion after which no order exists: no judge can be earlier. It comes
+//! with a sentence; the batch judge, given the recorded history, adds the proof and the smallest set of ops.
+//!
+//! What is left to the batch judge, always on the side of silence: keys outside the chain checker's fragment,
+//! refusals that do not tell what they found, and fates of ops that were forgotten.
+
+mod forget; // what no later event can make legal again
+mod key; // one key: values, chains and their zones
+
+use crate::verdict::{Explanation, Verdict, Violation, ViolationKind};
+use heckle_history::{Call, Current, Event, Fate, Invoke, KeyId, Names, OpId, Outcome, Seen};
+use key::{Alarm, KeyState};
+use rustc_hash::FxHashMap;
+
+/// What the online judge holds, for the report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    /// Events fed.
+    pub events: u64,
+    /// Values remembered now, over all keys.
+    pub live_values: u64,
+    /// The most that one key ever held at once.
+    pub live_values_max: u64,
+    /// Blind writes of unknown outcome that nobody has observed: the one term that grows with the run, since each
+    /// may still take effect.
+    pub unobserved_unknown_writes: u64,
+    /// Unknown ops whose fate may still be answered.
+    pub unanswered_fates: u64,
+    /// Keys that are outside the fragment and left to the batch judge.
+    pub keys_left: u64,
+}
+
+/// Whether a CAS may expect a value that is yet to be invoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Clients expect only values they have seen, as the workloads do. A value that is not remembered is then gone.
+    NameWhatTheySaw,
+    /// Clients may guess. Exact too, but an unknown CAS whose guess is never invoked is never forgotten.
+    MayGuess,
+}
+
+/// An op between its invoke and the last that can be told of it.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    key: KeyId,
+    call: Call,
+    invoked: u64,
+}
+
+/// Unknown ops whose fate is awaited; beyond this many the oldest knowledge is given up and left to the batch judge.
+const MAX_UNANSWERED_FATES: usize = 1 << 20;
+
+/// Judges a run while it goes on.
+#[derive(Debug)]
+pub struct OnlineJudge {
+    clients: Clients,
+    keys: Vec<KeyState>,
+    open: FxHashMap<OpId, Pending>,
+    unanswered: FxHashMap<OpId, Pending>,
+    events: u64,
+}
+
+impl Default for OnlineJudge {
+    fn default() -> Self {
+        OnlineJudge::new()
+    }
+}
+
+impl OnlineJudge {
+    /// A judge that has seen nothing, for clients that expect what they saw.
+    pub fn new() -> Self {
+        OnlineJudge::for_clients(Clients::NameWhatTheySaw)
+    }
+
+    /// A judge that has seen nothing.
+    pub fn for_clients(clients: Clients) -> Self {
+        OnlineJudge { clients, keys: vec![], open: FxHashMap::default(), unanswered: FxHashMap::default(), events: 0 }
+    }
+
+    /// Takes the next event; a violation is reported once a key, at the first event after which no order exists.
+    pub fn feed(&mut self, event: &Event, names: &Names) -> Option<Violation> {
+        self.events += 1;
+        let (op, outcome) = match event {
+            Event::Invoke(invoke) => {
+                self.invoke(invoke);
+                return None;
+            }
+            Event::Fault(_) | Event::Node(_) => return None,
+            Event::Fate { op, fate, .. } => return self.fate(*op, *fate, event, names),
+            Event::Ok(c) => (c.op, Outcome::Ok(c.seen)),
+            Event::Fail(c) => (c.op, Outcome::Failed),
+            Event::Unknown(c) => (c.op, Outcome::Unknown),
+        };
+        let pending = self.open.remove(&op)?;
+        if outcome == Outcome::Unknown && pending.call.writes().is_some() && self.unanswered.len() < MAX_UNANSWERED_FATES {
+            self.unanswered.insert(op, pending);
+        }
+        let key = &mut self.keys[pending.key.0 as usize];
+        key.closed(op);
+        let alarm = complete(key, op, pending, outcome, crate::linearizable::facts::time(event.t()));
+        self.report(alarm, pending.key, event, names)
+    }
+
+    fn invoke(&mut self, invoke: &Invoke) {
+        let number = invoke.key.0 as usize;
+        while self.keys.len() <= number {
+            self.keys.push(KeyState::new(self.clients));
+        }
+        let invoked = crate::linearizable::facts::time(invoke.t);
+        self.open.insert(invoke.op, Pending { key: invoke.key, call: invoke.call, invoked });
+        self.keys[number].invoke(invoke.op, invoke.call, invoked);
+    }
+
+    fn fate(&mut self, op: OpId, fate: Fate, event: &Event, names: &Names) -> Option<Violation> {
+        let pending = self.unanswered.get(&op).copied()?;
+        let new = pending.call.writes()?;
+        let key = &mut self.keys[pending.key.0 as usize];
+        let alarm = match fate {
+            Fate::Applied => key.found_applied(new, op, crate::linearizable::facts::time(event.t())),
+            Fate::NotApplied => key.never(new, op, ViolationKind::FateContradicted),
+            // No information; another answer may follow.
+            Fate::Evicted | Fate::Unresolved => return None,
+        };
+        self.unanswered.remove(&op);
+        self.report(alarm, pending.key, event, names)
+    }
+
+    fn report(&mut self, alarm: Result<(), Alarm>, key: KeyId, event: &Event, names: &Names) -> Option<Violation> {
+        let alarm = alarm.err()?;
+        let state = &mut self.keys[key.0 as usize];
+        if state.verdict() != Verdict::Valid {
+            return None;
+        }
+        state.give_up(Verdict::Invalid);
+        let summary = format!("{} (told at {}, while the run went on)", alarm.words, event.t());
+        Some(Violation {
+            id: 1,
+            key: names.key_name(key).to_owned(),
+            kind: alarm.kind,
+            ops: alarm.ops,
+            shown_at: event.t(),
+            explanation: Explanation { summary, ..Explanation::default() },
+            certified: false,
+            contradiction: None,
+        })
+    }
+
+    /// What it concludes so far: unknown if a key had to be left to the batch judge.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::merge_all(self.keys.iter().map(KeyState::verdict))
+    }
+
+    /// What it holds.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            events: self.events,
+            live_values: self.keys.iter().map(|k| k.live() as u64).sum(),
+            live_values_max: self.keys.iter().map(|k| k.live_max() as u64).max().unwrap_or(0),
+            unobserved_unknown_writes: self.keys.iter().map(KeyState::unobserved_unknown_writes).sum(),
+            unanswered_fates: self.unanswered.len() as u64,
+            keys_left: self.keys.iter().filter(|k| k.verdict() == Verdict::Unknown).count() as u64,
+        }
+    }
+
+    /// Forgets at once what can be forgotten: tests compare with and without.
+    pub fn forget_now(&mut self) {
+        for key in &mut self.keys {
+            key.forget();
+        }
+    }
+}
+
+fn complete(key: &mut KeyState, op: OpId, pending: Pending, outcome: Outcome, t: u64) -> Result<(), Alarm> {
+    match (pending.call, outcome) {
+        (_, Outcome::Ok(Seen::Value(value))) => key.observe(value, op, pending.invoked, t),
+        (Call::Write { new } | Call::Cas { new, .. }, Outcome::Ok(Seen::Written | Seen::Applied)) => key.acknowledged(new, op, t),
+        (Call::Cas { expected, new }, Outcome::Ok(Seen::ConditionNotMet(current))) => {
+            key.never(new, op, ViolationKind::AbortedRead)?;
+            match current {
+                Current::Known(value) if value == expected => Err(Alarm {
+                    kind: ViolationKind::RefusedThoughMet,
+                    ops: vec![op],
+                    words: format!("op {op} was refused although it found what it expected"),
+                }),
+                Current::Known(value) => key.observe(value, op, pending.invoked, t),
+                Current::NotReported => Ok(()),
+            }
+        }
+        (Call::Write { new } | Call::Cas { new, .. }, Outcome::Failed) => key.never(new, op, ViolationKind::AbortedRead),
+        (Call::Write { new } | Call::Cas { new, .. }, Outcome::Unknown) => {
+            key.unknown(new);
+            Ok(())
+        }
+        (Call::Read, _) | (_, Outcome::Open) | (Call::Write { .. }, Outcome::Ok(_)) => Ok(()),
+    }
+}

@@ -1,0 +1,83 @@
+//! Exhaustive search with a budget of steps: the oracle of the tests, and the refuter of small sub-histories.
+//!
+//! It tries every order that respects real time, depth first, and remembers the pairs of (ops done, state) it has
+//! been through (Lowe's memo). It shares nothing with the chain checker or with porcupine-rs. The budget bounds its
+//! memory too: every step remembers at most one pair.
+
+use super::model::{State, step};
+use super::{SearchOp, SearchRequest};
+use rustc_hash::FxHashSet;
+
+/// More ops than this are not tried: the search recurses once for each.
+pub const MAX_OPS: usize = 2_048;
+
+/// Looks for an order: `Some(Some(order))` if there is one, `Some(None)` if there is none, `None` if the budget of
+/// `steps` or [`MAX_OPS`] does not suffice to tell.
+pub fn order(request: &SearchRequest, steps: u64) -> Option<Option<Vec<u64>>> {
+    if request.ops.len() > MAX_OPS {
+        return None;
+    }
+    let mut ops: Vec<&SearchOp> = request.ops.iter().collect();
+    ops.sort_by_key(|o| o.invoked);
+    let done = vec![0u64; ops.len().div_ceil(64)];
+    let mut search = Search { ops, done, seen: FxHashSet::default(), order: vec![], steps };
+    match search.explore(&request.model.init()) {
+        Step::Found => Some(Some(search.order.iter().map(|&i| search.ops[i].id).collect())),
+        Step::Exhausted => Some(None),
+        Step::OutOfSteps => None,
+    }
+}
+
+struct Search<'a> {
+    /// By invocation.
+    ops: Vec<&'a SearchOp>,
+    /// A bit for each op that stands in `order`.
+    done: Vec<u64>,
+    seen: FxHashSet<(Box<[u64]>, State)>,
+    order: Vec<usize>,
+    steps: u64,
+}
+
+enum Step {
+    Found,
+    Exhausted,
+    OutOfSteps,
+}
+
+impl Search<'_> {
+    fn open(&self, i: usize) -> bool {
+        self.done[i / 64] & (1 << (i % 64)) == 0
+    }
+
+    fn explore(&mut self, state: &State) -> Step {
+        // Whoever goes next must have been invoked before, or as, the first of the remaining ops completed.
+        let deadline = (0..self.ops.len()).filter(|&i| self.open(i)).filter_map(|i| self.ops[i].completed).min();
+        let Some(deadline) = deadline else { return Step::Found };
+        if !self.seen.insert((self.done.clone().into_boxed_slice(), state.clone())) {
+            return Step::Exhausted;
+        }
+        for i in 0..self.ops.len() {
+            if self.ops[i].invoked > deadline {
+                break;
+            }
+            if !self.open(i) {
+                continue;
+            }
+            let Some(next) = step(state, &self.ops[i].call) else { continue };
+            if self.steps == 0 {
+                return Step::OutOfSteps;
+            }
+            self.steps -= 1;
+            self.order.push(i);
+            self.done[i / 64] |= 1 << (i % 64);
+            match self.explore(&next) {
+                Step::Exhausted => {
+                    self.order.pop();
+                    self.done[i / 64] &= !(1 << (i % 64));
+                }
+                ended @ (Step::Found | Step::OutOfSteps) => return ended,
+            }
+        }
+        Step::Exhausted
+    }
+}

@@ -1,0 +1,97 @@
+//! What the child process does: read a request and search; asked to shrink, make an `invalid` answer small and
+//! certain.
+
+use super::model::ModelCall;
+use super::{SearchAnswer, SearchOp, SearchReply, SearchRequest, brute, porcupine};
+
+/// How many steps brute force may take for one sub-history.
+const BRUTE_STEPS: u64 = 50_000;
+
+/// How many observers may be tried to be left out.
+const MAX_TRIES: u32 = 400;
+
+/// The whole of `heckle search-child`: stdin's bytes to stdout's bytes.
+///
+/// A request that cannot be read is a [`SearchReply::gave_up`], like every other failure of a search.
+pub fn child_main(stdin: &[u8]) -> Vec<u8> {
+    let reply = match serde_json::from_slice::<SearchRequest>(stdin) {
+        Ok(request) => answer(&request),
+        Err(e) => SearchReply::gave_up(format!("the search child could not read its request: {e}")),
+    };
+    // A reply is made of numbers and texts, and a Vec takes every write.
+    serde_json::to_vec(&reply).expect("a reply is always writable as JSON")
+}
+
+/// Searches in this process.
+pub fn answer(request: &SearchRequest) -> SearchReply {
+    if request.shrink { shrink(request) } else { porcupine::search(request) }
+}
+
+/// Few ops of an invalid history that contradict the model on their own, refuted by brute force, not by the engine
+/// that said so first.
+///
+/// Two cuts are sound, in that a contradiction left over is one of the whole. A prefix in time: what was invoked later
+/// is left out, and what was still open may or may not have happened. And leaving out ops that only observe. Ops that
+/// may or may not have happened are what makes a search explode, so every try has a budget of steps, and a try that
+/// runs out of it counts as not refuted.
+fn shrink(request: &SearchRequest) -> SearchReply {
+    let mut ends: Vec<u64> = request.ops.iter().filter_map(|o| o.completed).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let refuted = |ops: &[SearchOp]| {
+        matches!(brute::order(&SearchRequest { model: request.model, ops: ops.to_vec(), shrink: false }, BRUTE_STEPS), Some(None))
+    };
+    // A prefix of a valid prefix is valid, so the first invalid one is found by halving.
+    let shortest = ends.partition_point(|&end| !refuted(&prefix(&request.ops, end)));
+    let core = ends.get(shortest).map(|&end| prefix(&request.ops, end)).filter(|core| refuted(core));
+    let Some(mut core) = core.or_else(|| refuted(&request.ops).then(|| request.ops.clone())) else {
+        return SearchReply::gave_up(format!("no small contradiction was found in {BRUTE_STEPS} steps a try"));
+    };
+    let mut tries = MAX_TRIES;
+    let mut at = 0;
+    while at < core.len() && tries > 0 {
+        let observer = observes_only(&core[at].call);
+        let kept = if observer { Some(core.remove(at)) } else { None };
+        tries -= u32::from(observer);
+        if let Some(op) = kept {
+            if refuted(&core) {
+                continue;
+            }
+            core.insert(at, op);
+        }
+        at += 1;
+    }
+    let ids = core.iter().map(|o| o.id).collect();
+    SearchReply { answer: SearchAnswer::Invalid, order: None, core: ids, certified: true, limit: None }
+}
+
+fn prefix(ops: &[SearchOp], end: u64) -> Vec<SearchOp> {
+    let mut kept: Vec<SearchOp> = ops.iter().filter(|o| o.invoked <= end).cloned().collect();
+    for op in &mut kept {
+        op.completed = op.completed.filter(|&t| t <= end);
+    }
+    kept.retain(|o| o.completed.is_some() || !observes_only(&o.call));
+    kept
+}
+
+fn observes_only(call: &ModelCall) -> bool {
+    match call {
+        ModelCall::Read { .. }
+        | ModelCall::Refused { .. }
+        | ModelCall::Contains { .. }
+        | ModelCall::Members { .. }
+        | ModelCall::Count { .. }
+        | ModelCall::Get { .. } => true,
+        ModelCall::Write { .. }
+        | ModelCall::Cas { .. }
+        | ModelCall::Add { .. }
+        | ModelCall::Remove { .. }
+        | ModelCall::Enqueue { .. }
+        | ModelCall::Dequeue { .. }
+        | ModelCall::Increment { .. }
+        | ModelCall::Acquire { .. }
+        | ModelCall::Release { .. }
+        | ModelCall::Put { .. }
+        | ModelCall::Append { .. } => false,
+    }
+}

@@ -1,0 +1,110 @@
+//! Search: for histories the chain checker does not judge, and as its second opinion.
+//!
+//! porcupine-rs (Wing and Gong's search with Lowe's memo) may take exponential time and quadratic memory, so it
+//! runs in a child process. The parts: a [`SearchRequest`] goes to the child's stdin as JSON, the child runs
+//! [`child_main`] and prints a [`SearchReply`]; the parent, who has the clock and the limits, implements
+//! [`SearchRunner`] and turns a child that was killed, or died, into [`SearchReply::gave_up`]. No limit ever
+//! becomes `invalid`.
+
+pub mod brute; // exhaustive search with a budget of steps: the oracle, and the refuter of small sub-histories
+pub mod child; // what the child process does
+pub mod foreign; // foreign histories as questions
+pub mod model; // the sequential models: register, set, queue, counter, mutex, text
+pub mod porcupine; // porcupine-rs behind our types, its traps fenced off
+
+pub use child::child_main;
+pub use foreign::judge_foreign;
+pub use model::{ModelCall, ModelKind, State};
+
+use serde::{Deserialize, Serialize};
+
+/// One op as a search sees it. An op without `completed` may have happened at any time from `invoked` on, or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchOp {
+    /// The caller's name for it.
+    pub id: u64,
+    /// When it was sent.
+    pub invoked: u64,
+    /// When its answer came. Intervals are closed: touching ones overlap.
+    pub completed: Option<u64>,
+    /// What it asked and was answered.
+    pub call: ModelCall,
+}
+
+/// A question to a search: is there an order?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchRequest {
+    /// The sequential model of the key.
+    pub model: ModelKind,
+    /// The key's ops, in any order.
+    pub ops: Vec<SearchOp>,
+    /// Whether to look for few ops that contradict the model on their own. Asked in a second run, once the verdict is
+    /// known, so that a limit met here cannot lose it.
+    #[serde(default)]
+    pub shrink: bool,
+}
+
+/// What a search concluded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchAnswer {
+    /// An order exists.
+    Valid,
+    /// None exists.
+    Invalid,
+    /// A limit was met first.
+    GaveUp,
+}
+
+/// The answer of a search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SearchReply {
+    /// The conclusion.
+    pub answer: SearchAnswer,
+    /// For a valid one: ids in an order that explains every answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Vec<u64>>,
+    /// For an invalid one: ids of ops that contradict the model on their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<u64>,
+    /// Whether a second engine refuted `core` again.
+    #[serde(default)]
+    pub certified: bool,
+    /// Which limit was met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+}
+
+impl SearchReply {
+    /// The reply for a search that met a limit: killed for time or memory, or without a readable answer.
+    pub fn gave_up(limit: impl Into<String>) -> Self {
+        SearchReply { answer: SearchAnswer::GaveUp, order: None, core: vec![], certified: false, limit: Some(limit.into()) }
+    }
+}
+
+/// Runs one search within limits. The harness spawns `heckle search-child` with an address-space limit and kills
+/// it when its time is up.
+pub trait SearchRunner {
+    /// Answers `request`; every failure on the way is [`SearchReply::gave_up`].
+    fn run(&self, request: &SearchRequest) -> SearchReply;
+}
+
+/// Runs the search in this process, without limits of time or memory: for tests and small histories.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InProcess;
+
+impl SearchRunner for InProcess {
+    fn run(&self, request: &SearchRequest) -> SearchReply {
+        child::answer(request)
+    }
+}
+
+/// Gives up at once: for callers that want no search.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSearch;
+
+impl SearchRunner for NoSearch {
+    fn run(&self, _: &SearchRequest) -> SearchReply {
+        SearchReply::gave_up("search is switched off")
+    }
+}

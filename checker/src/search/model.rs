@@ -1,0 +1,327 @@
+//! The sequential models: what one op does to one key, and whether its answer fits.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, VecDeque};
+
+/// Which model a key follows: `--model`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// Read, write, compare and set. Values may repeat here.
+    CasRegister,
+    /// Add, remove, contains, read all.
+    Set,
+    /// First in, first out.
+    Queue,
+    /// Add and read.
+    Counter,
+    /// Acquire and release.
+    Mutex,
+    /// Get, put and append of text.
+    Text,
+}
+
+impl ModelKind {
+    /// Every model with the word for it.
+    pub const ALL: [(ModelKind, &'static str); 6] = [
+        (ModelKind::CasRegister, "cas-register"),
+        (ModelKind::Set, "set"),
+        (ModelKind::Queue, "queue"),
+        (ModelKind::Counter, "counter"),
+        (ModelKind::Mutex, "mutex"),
+        (ModelKind::Text, "text"),
+    ];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        ModelKind::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
+    }
+
+    /// The state before the first op.
+    pub fn init(self) -> State {
+        match self {
+            ModelKind::CasRegister => State::Register(None),
+            ModelKind::Set => State::Set(BTreeSet::new()),
+            ModelKind::Queue => State::Queue(VecDeque::new()),
+            ModelKind::Counter => State::Counter(0),
+            ModelKind::Mutex => State::Mutex(None),
+            ModelKind::Text => State::Text(String::new()),
+        }
+    }
+}
+
+impl std::str::FromStr for ModelKind {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let known = || ModelKind::ALL.iter().map(|(_, w)| *w).collect::<Vec<_>>().join(", ");
+        ModelKind::ALL
+            .iter()
+            .find(|(_, word)| *word == s)
+            .map(|(kind, _)| *kind)
+            .ok_or_else(|| format!("model `{s}` is none of {}", known()))
+    }
+}
+
+/// The state of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum State {
+    /// A register's value; `None` is "never written".
+    Register(Option<i64>),
+    /// A set's members.
+    Set(BTreeSet<i64>),
+    /// A queue, front first.
+    Queue(VecDeque<i64>),
+    /// A counter.
+    Counter(i64),
+    /// Who holds a mutex.
+    Mutex(Option<i64>),
+    /// A text.
+    Text(String),
+}
+
+/// An op with its answer. Where the answer is unknown the field is `None` and any answer fits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "f")]
+pub enum ModelCall {
+    /// Register: a read.
+    Read {
+        /// What it saw; the outer `None` is "not told".
+        #[serde(default, with = "told")]
+        value: Option<Option<i64>>,
+    },
+    /// Register: a write.
+    Write {
+        /// The value.
+        new: i64,
+    },
+    /// Register: a CAS that took effect, or may have.
+    Cas {
+        /// What it must find.
+        expected: Option<i64>,
+        /// What it then writes.
+        new: i64,
+    },
+    /// Register: a CAS that did not find what it expected.
+    Refused {
+        /// What it would have had to find.
+        expected: Option<i64>,
+        /// What it found; the outer `None` is "not told".
+        #[serde(default, with = "told")]
+        current: Option<Option<i64>>,
+    },
+    /// Set: add a member.
+    Add {
+        /// The member.
+        member: i64,
+    },
+    /// Set: remove a member.
+    Remove {
+        /// The member.
+        member: i64,
+        /// Whether it was there.
+        found: Option<bool>,
+    },
+    /// Set: is it a member?
+    Contains {
+        /// The member.
+        member: i64,
+        /// Whether it was there.
+        found: Option<bool>,
+    },
+    /// Set: all members.
+    Members {
+        /// What was seen.
+        members: Option<BTreeSet<i64>>,
+    },
+    /// Queue: append at the back.
+    Enqueue {
+        /// The item.
+        item: i64,
+    },
+    /// Queue: take from the front.
+    Dequeue {
+        /// What came; an inner `None` is "empty", the outer one "not told".
+        #[serde(default, with = "told")]
+        item: Option<Option<i64>>,
+    },
+    /// Counter: add to it.
+    Increment {
+        /// How much.
+        by: i64,
+    },
+    /// Counter: read it.
+    Count {
+        /// What was seen.
+        count: Option<i64>,
+    },
+    /// Mutex: take it.
+    Acquire {
+        /// Who.
+        holder: i64,
+    },
+    /// Mutex: give it back.
+    Release {
+        /// Who.
+        holder: i64,
+    },
+    /// Text: read it.
+    Get {
+        /// What was seen; a text never put is empty.
+        text: Option<String>,
+    },
+    /// Text: replace it.
+    Put {
+        /// By what.
+        text: String,
+    },
+    /// Text: append to it.
+    Append {
+        /// What.
+        text: String,
+    },
+}
+
+/// A double option as a list of at most one: JSON's `null` is a value here, so absence needs another form.
+mod told {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<Option<i64>>, s: S) -> Result<S::Ok, S::Error> {
+        value.iter().collect::<Vec<_>>().serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
+        Ok(Vec::<Option<i64>>::deserialize(d)?.into_iter().next())
+    }
+}
+
+/// The state after `call` in `state`, or `None` if the call could not have been answered so there.
+pub fn step(state: &State, call: &ModelCall) -> Option<State> {
+    match (state, call) {
+        (State::Register(now), _) => register(*now, call).map(State::Register),
+        (State::Set(now), _) => set(now, call),
+        (State::Queue(now), ModelCall::Enqueue { item }) => {
+            let mut next = now.clone();
+            next.push_back(*item);
+            Some(State::Queue(next))
+        }
+        (State::Queue(now), ModelCall::Dequeue { item }) => {
+            let mut next = now.clone();
+            let front = next.pop_front();
+            item.is_none_or(|told| told == front).then_some(State::Queue(next))
+        }
+        (State::Counter(now), ModelCall::Increment { by }) => Some(State::Counter(now.wrapping_add(*by))),
+        (State::Counter(now), ModelCall::Count { count }) => count.is_none_or(|told| told == *now).then_some(State::Counter(*now)),
+        (State::Mutex(None), ModelCall::Acquire { holder }) => Some(State::Mutex(Some(*holder))),
+        (State::Mutex(Some(now)), ModelCall::Release { holder }) => (now == holder).then_some(State::Mutex(None)),
+        (State::Text(now), ModelCall::Get { text }) => text.as_ref().is_none_or(|told| told == now).then(|| State::Text(now.clone())),
+        (State::Text(_), ModelCall::Put { text }) => Some(State::Text(text.clone())),
+        (State::Text(now), ModelCall::Append { text }) => Some(State::Text(format!("{now}{text}"))),
+        // A call of another model fits nowhere. A request that mixes models has no order.
+        (State::Queue(_) | State::Counter(_) | State::Mutex(_) | State::Text(_), _) => None,
+    }
+}
+
+fn register(now: Option<i64>, call: &ModelCall) -> Option<Option<i64>> {
+    match call {
+        ModelCall::Read { value } => value.is_none_or(|told| told == now).then_some(now),
+        ModelCall::Write { new } => Some(Some(*new)),
+        ModelCall::Cas { expected, new } => (*expected == now).then_some(Some(*new)),
+        ModelCall::Refused { expected, current } => (*expected != now && current.is_none_or(|told| told == now)).then_some(now),
+        _ => None,
+    }
+}
+
+fn set(now: &BTreeSet<i64>, call: &ModelCall) -> Option<State> {
+    let same = || State::Set(now.clone());
+    match call {
+        ModelCall::Add { member } => {
+            let mut next = now.clone();
+            next.insert(*member);
+            Some(State::Set(next))
+        }
+        ModelCall::Remove { member, found } => {
+            let mut next = now.clone();
+            let was = next.remove(member);
+            found.is_none_or(|told| told == was).then_some(State::Set(next))
+        }
+        ModelCall::Contains { member, found } => found.is_none_or(|told| told == now.contains(member)).then(same),
+        ModelCall::Members { members } => members.as_ref().is_none_or(|told| told == now).then(same),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(model: ModelKind, calls: &[ModelCall], fits: bool) {
+        let mut state = Some(model.init());
+        for call in calls {
+            state = state.and_then(|s| step(&s, call));
+        }
+        assert_eq!(state.is_some(), fits, "{model:?} {calls:?}");
+    }
+
+    #[test]
+    fn models_accept_what_could_have_been_answered_and_nothing_else() {
+        use ModelCall::*;
+        use ModelKind as M;
+        check(
+            M::CasRegister,
+            &[Read { value: Some(None) }, Write { new: 1 }, Cas { expected: Some(1), new: 1 }, Read { value: Some(Some(1)) }],
+            true,
+        );
+        check(M::CasRegister, &[Write { new: 1 }, Refused { expected: Some(2), current: Some(Some(1)) }], true);
+        check(M::CasRegister, &[Write { new: 1 }, Refused { expected: Some(1), current: None }], false);
+        check(M::CasRegister, &[Cas { expected: Some(1), new: 2 }], false);
+        check(
+            M::Set,
+            &[
+                Add { member: 1 },
+                Contains { member: 1, found: Some(true) },
+                Remove { member: 1, found: Some(true) },
+                Members { members: Some([].into()) },
+            ],
+            true,
+        );
+        check(M::Set, &[Add { member: 1 }, Members { members: Some([].into()) }], false);
+        check(
+            M::Queue,
+            &[
+                Enqueue { item: 1 },
+                Enqueue { item: 2 },
+                Dequeue { item: Some(Some(1)) },
+                Dequeue { item: None },
+                Dequeue { item: Some(None) },
+            ],
+            true,
+        );
+        check(M::Queue, &[Enqueue { item: 1 }, Enqueue { item: 2 }, Dequeue { item: Some(Some(2)) }], false);
+        check(M::Counter, &[Increment { by: 2 }, Increment { by: -3 }, Count { count: Some(-1) }], true);
+        check(M::Counter, &[Increment { by: 2 }, Count { count: Some(0) }], false);
+        check(M::Mutex, &[Acquire { holder: 1 }, Release { holder: 1 }, Acquire { holder: 2 }], true);
+        check(M::Mutex, &[Acquire { holder: 1 }, Acquire { holder: 2 }], false);
+        check(M::Mutex, &[Acquire { holder: 1 }, Release { holder: 2 }], false);
+        check(M::Text, &[Put { text: "a".into() }, Append { text: "b".into() }, Get { text: Some("ab".into()) }], true);
+        check(M::Text, &[Get { text: Some("a".into()) }], false);
+        check(M::Text, &[Add { member: 1 }], false);
+    }
+
+    #[test]
+    fn models_are_called_by_their_words() {
+        for (kind, word) in ModelKind::ALL {
+            assert_eq!((word.parse(), kind.word()), (Ok(kind), word));
+        }
+        assert!("stack".parse::<ModelKind>().unwrap_err().contains("cas-register, set, queue"));
+    }
+
+    #[test]
+    fn not_told_and_never_written_survive_json() {
+        for value in [None, Some(None), Some(Some(3))] {
+            let call = ModelCall::Read { value };
+            let json = serde_json::to_string(&call).unwrap();
+            assert_eq!(serde_json::from_str::<ModelCall>(&json).unwrap(), call, "{json}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The words of a judgement. `results.json` repeats them, so each serialises as it is written there.
+
+use crate::linearizable::certificate::Contradiction;
+use heckle_history::{Nanos, OpId};
+use serde::Serialize;
+
+/// What a check concludes. `Unknown` is not `Valid`: it names a limit that was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Proved to hold. The order of the variants is the order of merging.
+    Valid,
+    /// Neither proved nor refuted within the limits.
+    Unknown,
+    /// Proved not to hold.
+    Invalid,
+}
+
+impl Verdict {
+    /// The verdict of two parts: invalid beats unknown beats valid.
+    ///
+    /// ```
+    /// use heckle_checker::Verdict;
+    /// assert_eq!(Verdict::Valid.merge(Verdict::Unknown), Verdict::Unknown);
+    /// assert_eq!(Verdict::Invalid.merge(Verdict::Unknown), Verdict::Invalid);
+    /// ```
+    #[must_use]
+    pub fn merge(self, other: Verdict) -> Verdict {
+        self.max(other)
+    }
+
+    /// The verdict of many parts; of none, valid.
+    pub fn merge_all(parts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        parts.into_iter().fold(Verdict::Valid, Verdict::merge)
+    }
+
+    /// The word for it in files and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Valid => "valid",
+            Verdict::Unknown => "unknown",
+            Verdict::Invalid => "invalid",
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// How a history contradicts its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViolationKind {
+    /// A value was read after a later one had been established.
+    StaleRead,
+    /// An acknowledged update vanished under another that was built on an older value.
+    LostUpdate,
+    /// Two updates took effect on one and the same value, and at least one was never acknowledged.
+    Fork,
+    /// A value was observed that no op writes.
+    ReadOfNeverWritten,
+    /// A value was observed before the op that writes it was invoked.
+    FutureRead,
+    /// Real time forces two values to each come before the other.
+    RealTimeCycle,
+    /// A value was observed whose op is known not to have happened.
+    AbortedRead,
+    /// Without the answers about fates the history is valid; with them it is not.
+    FateContradicted,
+    /// A CAS was refused although it saw what it expected.
+    RefusedThoughMet,
+    /// CAS ops each found what only the other one writes.
+    CasCycle,
+    /// The search found no order; it does not tell kinds apart.
+    NotLinearizable,
+}
+
+impl ViolationKind {
+    /// Every kind: tests hold a drawn history for each.
+    pub const ALL: [ViolationKind; 11] = [
+        ViolationKind::StaleRead,
+        ViolationKind::LostUpdate,
+        ViolationKind::Fork,
+        ViolationKind::ReadOfNeverWritten,
+        ViolationKind::FutureRead,
+        ViolationKind::RealTimeCycle,
+        ViolationKind::AbortedRead,
+        ViolationKind::FateContradicted,
+        ViolationKind::RefusedThoughMet,
+        ViolationKind::CasCycle,
+        ViolationKind::NotLinearizable,
+    ];
+
+    /// The word for it in files and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            ViolationKind::StaleRead => "stale_read",
+            ViolationKind::LostUpdate => "lost_update",
+            ViolationKind::Fork => "fork",
+            ViolationKind::ReadOfNeverWritten => "read_of_never_written",
+            ViolationKind::FutureRead => "future_read",
+            ViolationKind::RealTimeCycle => "real_time_cycle",
+            ViolationKind::AbortedRead => "aborted_read",
+            ViolationKind::FateContradicted => "fate_contradicted",
+            ViolationKind::RefusedThoughMet => "refused_though_met",
+            ViolationKind::CasCycle => "cas_cycle",
+            ViolationKind::NotLinearizable => "not_linearizable",
+        }
+    }
+}
+
+impl std::fmt::Display for ViolationKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One contradiction, small enough to be read by a person.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Violation {
+    /// Counted from 1 in a judgement; names the folder `violations/1`.
+    pub id: u32,
+    /// The key it happened on.
+    pub key: String,
+    /// How it contradicts the model.
+    pub kind: ViolationKind,
+    /// The ops that suffice to show it, by invocation.
+    pub ops: Vec<OpId>,
+    /// When the last observation that is part of it completed: no checker could have told earlier.
+    pub shown_at: Nanos,
+    /// The argument in words.
+    pub explanation: Explanation,
+    /// Whether a second, independent engine agreed that these ops contradict the model.
+    pub certified: bool,
+    /// The argument as data, for the verifier. Absent for a violation found by search or online.
+    #[serde(skip)]
+    pub contradiction: Option<Contradiction>,
+}
+
+/// A violation in words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Explanation {
+    /// One sentence.
+    pub summary: String,
+    /// The steps of the argument, each about one or two ops.
+    pub steps: Vec<String>,
+    /// What was going on around it: faults, nodes, ballots. Context, not proof.
+    pub nearby: Vec<String>,
+}
+
+/// What produced a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The chain checker.
+    Chain,
+    /// porcupine-rs, in a child process with limits.
+    Search,
+    /// Both, and they agreed.
+    Both,
+}
+
+/// The verdict on one key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KeyReport {
+    /// Its name.
+    pub key: String,
+    /// How many ops it has.
+    pub ops: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who gave it.
+    pub engine: Engine,
+    /// The verdict if no fate were known; absent if none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict_without_fates: Option<Verdict>,
+    /// Why the chain checker does not apply, naming the op.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
+    /// Which limit left the verdict unknown, or whose second opinion is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The verdict on all keys.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Linearizability {
+    /// Merged over the keys.
+    pub verdict: Verdict,
+    /// Chain if it judged every key, both if each was cross-checked, else search.
+    pub checker: Engine,
+    /// How long judging took; the caller has the clock.
+    pub check_ms: Option<u64>,
+    /// When the online judge spoke, in milliseconds of the run; the caller knows.
+    pub detected_ms: Option<u64>,
+    /// Merged verdict if no fate were known; absent if none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict_without_fates: Option<Verdict>,
+    /// Key by key.
+    pub keys: Vec<KeyReport>,
+    /// At most one a key: the first contradiction found on it.
+    pub violations: Vec<Violation>,
+}

@@ -1,0 +1,163 @@
+//! The checks beside linearizability and the coverage rules: each passes, fails and abstains when it should.
+
+use heckle_checker::checks::{self, CheckResult, Limits};
+use heckle_checker::coverage::{self, Rule};
+use heckle_checker::{OnlineJudge, Verdict, bench};
+use heckle_history::event::{FaultEvent, FaultState, NodeEvent};
+use heckle_history::{History, Nanos, drawn};
+use serde_json::json;
+
+fn fault(history: &mut History, id: u64, kind: &str, target: &str, from_ms: u64, to_ms: u64, count: u64) {
+    let mut event = |ms, state, count| {
+        let evidence = [("count".to_owned(), json!(count))].into();
+        history.faults.push(FaultEvent { id, t: Nanos::from_ms(ms), kind: kind.into(), targets: vec![target.into()], state, evidence });
+        history.end = history.end.max(Nanos::from_ms(ms));
+    };
+    event(from_ms, FaultState::Began, 0);
+    event(to_ms, FaultState::Ended, count);
+}
+
+fn node_event(history: &mut History, node: &str, ms: u64, what: &str) {
+    let node = history.names.node(node);
+    history.node_events.push(NodeEvent { t: Nanos::from_ms(ms), node, what: what.into(), detail: [].into() });
+}
+
+#[track_caller]
+fn check(result: &CheckResult, verdict: Verdict, words: &str) {
+    assert_eq!(result.verdict, verdict, "{result:#?}");
+    assert!(result.words.contains(words), "{result:#?}");
+}
+
+#[test]
+fn availability_tells_calm_from_faults() {
+    let mut history = drawn::history("c1 |w 1-->n1  r 1-->n1                 r 1-->n2        r 1-->n1|");
+    let calm = checks::availability::check(&history);
+    check(&calm, Verdict::Valid, "during faults");
+    let gap = calm.figure["longest_gap_calm_ms"].as_f64().unwrap();
+    assert!(gap > 20.0, "{calm:#?}");
+    fault(&mut history, 1, "pause", "n1", 20, 30, 1);
+    let disturbed = checks::availability::check(&history);
+    assert_eq!(disturbed.figure["longest_gap_faults_ms"].as_f64(), Some(gap), "{disturbed:#?}");
+    assert!(disturbed.figure["longest_gap_calm_ms"].as_f64().unwrap() < gap, "{disturbed:#?}");
+    check(&checks::availability::check(&drawn::history("c1 |w 1--?|")), Verdict::Unknown, "no op was answered");
+}
+
+#[test]
+fn recovery_is_measured_from_the_end_of_each_fault() {
+    let mut history = drawn::history("c1 |w 1-->              r 1---->        |\nc2@b|   w 2-->                r 2---->   |");
+    fault(&mut history, 1, "kill", "n1", 8, 16, 1);
+    let result = checks::recovery::check(&history);
+    check(&result, Verdict::Valid, "at most");
+    assert_eq!(result.figure["recovery_max_ms"], json!(16.0), "the slower key counts: {result:#?}");
+    fault(&mut history, 2, "kill", "n1", 39, 40, 1);
+    check(&checks::recovery::check(&history), Verdict::Unknown, "kill (fault 2)");
+}
+
+#[test]
+fn liveness_is_demanded_once_the_last_fault_is_over() {
+    let bound = Nanos::from_ms(10);
+    let mut good = drawn::history("c1 |w 1-->         r 1---->         |");
+    fault(&mut good, 1, "kill", "n1", 2, 10, 1);
+    check(&checks::liveness::check(&good, bound), Verdict::Valid, "within");
+    let mut bad = drawn::history("c1 |w 1-->         r 1----?                |\nc2 |                       r 1--?            w 5--?|");
+    fault(&mut bad, 1, "kill", "n1", 2, 10, 1);
+    check(&checks::liveness::check(&bad, bound), Verdict::Invalid, "k1");
+    let mut short = drawn::history("c1 |w 1-->       r 1--?|");
+    fault(&mut short, 1, "kill", "n1", 2, 10, 1);
+    check(&checks::liveness::check(&short, bound), Verdict::Unknown, "k1");
+}
+
+#[test]
+fn a_lost_acknowledged_update_is_no_durable_one() {
+    check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->  r 2-->|")), Verdict::Valid, "none lost");
+    check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->  r 1-->|")), Verdict::Invalid, "op 1 was acknowledged");
+    check(&checks::durability::check(&drawn::history("c1 |w 1-->  r null-->|")), Verdict::Invalid, "afterwards read null");
+    check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->|")), Verdict::Unknown, "not read after");
+    check(&checks::durability::check(&drawn::history("c1 |r null-->|")), Verdict::Unknown, "no update");
+    // An unknown update may come last.
+    check(&checks::durability::check(&drawn::history("c1 |w 1--?  w 2-->  r 1-->|")), Verdict::Valid, "none lost");
+}
+
+#[test]
+fn panics_and_exits_without_a_fault_are_found() {
+    let quiet = "c1 |w 1-->                                      r 1-->|";
+    let mut history = drawn::history(quiet);
+    check(&checks::panics::check(&history), Verdict::Valid, "no panic");
+    fault(&mut history, 1, "kill", "n2", 10, 20, 1);
+    node_event(&mut history, "n2", 11, "exit");
+    check(&checks::panics::check(&history), Verdict::Valid, "no panic");
+    node_event(&mut history, "n1", 11, "exit");
+    check(&checks::panics::check(&history), Verdict::Invalid, "ended without a fault: n1");
+    let mut history = drawn::history(quiet);
+    fault(&mut history, 1, "partition", "n2", 10, 20, 1);
+    node_event(&mut history, "n2", 11, "exit");
+    check(&checks::panics::check(&history), Verdict::Invalid, "ended without a fault: n2");
+    node_event(&mut history, "n3", 12, "panic");
+    check(&checks::panics::check(&history), Verdict::Invalid, "panicked: n3");
+}
+
+#[test]
+fn a_history_without_contention_is_vacuous() {
+    let lonely = drawn::history("c1 |w 1-->  r 1-->|");
+    check(&checks::vacuity::check(&lonely, true), Verdict::Unknown, "would mean little");
+    check(&checks::vacuity::check(&lonely, false), Verdict::Valid, "warning");
+    let busy = bench::history(bench::Shape::contended(300, 5, 0.05));
+    check(&checks::vacuity::check(&busy, true), Verdict::Valid, "were contended");
+    // One process alone is never contended, however much it does.
+    let alone = bench::history(bench::Shape::contended(300, 1, 0.0));
+    check(&checks::vacuity::check(&alone, true), Verdict::Unknown, "0 ops overlapped");
+}
+
+#[test]
+fn every_check_has_a_name_and_words() {
+    let mut history = bench::history(bench::Shape::contended(300, 5, 0.05));
+    history.names.node("n1");
+    let names: Vec<&str> = checks::all(&history, &Limits::default()).iter().map(|c| c.name).collect();
+    assert_eq!(names, ["availability", "recovery", "liveness", "durability", "panics", "vacuity"]);
+    assert!(checks::all(&history, &Limits::default()).iter().all(|c| !c.words.is_empty()));
+}
+
+#[test]
+fn coverage_counts_what_the_rules_ask_for() {
+    let mut history = drawn::history(
+        "c1 |cas null 1-->   cas 1 2-->   cas 2 3-->        |
+         c2 |                                       r 3-->  |",
+    );
+    fault(&mut history, 1, "partition", "n1|n2,n3", 14, 30, 9);
+    fault(&mut history, 2, "kill", "n1", 32, 40, 0);
+    let got = |id: &str, need: u64| {
+        let coverage = coverage::evaluate(&history, &[Rule::new(id, need)]);
+        (coverage.rules[0].got, coverage.passed)
+    };
+    assert_eq!(got("ok_cas", 3), (3, true));
+    assert_eq!(got("ok_cas", 4), (3, false));
+    assert_eq!(got("applied_cas", 3), (3, true));
+    assert_eq!(got("ok_reads", 1), (1, true));
+    assert_eq!(got("ok_writes", 1), (0, false));
+    assert_eq!(got("ok_cas_during:partition", 1), (1, true));
+    assert_eq!(got("ok_after_heal:kill", 1), (1, true));
+    assert_eq!(got("fault_effective:partition", 1), (1, true));
+    assert_eq!(got("fault_effective:kill", 1), (0, false), "a fault whose count is zero had no effect");
+    assert_eq!(got("fault_effective:pause", 1), (0, false), "a fault that never came");
+    assert_eq!(got("ok_cass", 1), (0, false), "a rule nobody knows is missed, not passed over");
+    let coverage = coverage::evaluate(&history, &[Rule::new("ok_cas", 1), Rule::new("ok_cas", 9)]);
+    assert_eq!((coverage.verdict(), coverage.missed()), (Verdict::Unknown, vec!["coverage `ok_cas`: 3 of 9 needed".to_owned()]));
+    assert_eq!(coverage::evaluate(&history, &[]).verdict(), Verdict::Valid);
+}
+
+#[test]
+fn generated_histories_are_valid_and_the_injected_read_is_stale() {
+    use heckle_checker::{Options, ViolationKind, judge, search::NoSearch};
+    for (unknown, processes) in [(0.0, 10), (0.05, 10), (0.3, 50)] {
+        let mut shape = bench::Shape::contended(2_000, processes, unknown);
+        let verdict = |history: &History| judge(history, &Options::new(&NoSearch)).linearizability;
+        assert_eq!(verdict(&bench::history(shape)).verdict, Verdict::Valid);
+        shape.stale_read = true;
+        let history = bench::history(shape);
+        let report = verdict(&history);
+        assert_eq!((report.verdict, report.violations[0].kind), (Verdict::Invalid, ViolationKind::StaleRead), "{report:#?}");
+        let mut online = OnlineJudge::new();
+        let told = bench::events(&history).filter_map(|e| online.feed(&e, &history.names)).count();
+        assert_eq!(told, 1, "the online judge tells too");
+    }
+}

@@ -1,0 +1,97 @@
+//! The online judge against brute force on every prefix of small random histories, with and without forgetting.
+
+mod common;
+
+use common::{Spice, cases, events, paired, question, random, show, stream};
+use heckle_checker::online::Clients;
+use heckle_checker::search::brute;
+use heckle_checker::{OnlineJudge, Verdict};
+use heckle_history::{Event, Fate, Names};
+
+const STEPS: u64 = 20_000_000;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Forget {
+    Never,
+    AfterEveryEvent,
+}
+
+/// Feeds `events`; the number of events after which a violation was told, if one was.
+fn told_after(events: &[Event], forget: Forget, clients: Clients) -> Option<usize> {
+    let mut names = Names::default();
+    names.key("k1");
+    let mut judge = OnlineJudge::for_clients(clients);
+    for (i, event) in events.iter().enumerate() {
+        if judge.feed(event, &names).is_some() {
+            assert_eq!(judge.verdict(), Verdict::Invalid);
+            return Some(i + 1);
+        }
+        if forget == Forget::AfterEveryEvent {
+            judge.forget_now();
+        }
+    }
+    assert_eq!(judge.verdict(), Verdict::Valid);
+    None
+}
+
+/// The least number of events after which no order exists. Valid prefixes of an invalid history come first, so the
+/// boundary is found by halving.
+fn truth(events: &[Event]) -> Option<usize> {
+    let invalid = |n: usize| brute::order(&question(&paired(&events[..n]), true), STEPS).expect("small histories are decided").is_none();
+    if !invalid(events.len()) {
+        return None;
+    }
+    let (mut valid, mut broken) = (0, events.len());
+    while broken - valid > 1 {
+        let middle = valid.midpoint(broken);
+        if invalid(middle) { broken = middle } else { valid = middle }
+    }
+    Some(broken)
+}
+
+#[test]
+fn tells_at_the_first_event_after_which_no_order_exists() {
+    let (mut good, mut bad) = (0, 0);
+    for n in 0..cases(25_000) {
+        let history = random(&mut stream("online", n), Spice { ops: 14, silent: false, fates: false });
+        let events = events(&history);
+        let truth = truth(&events);
+        for forget in [Forget::Never, Forget::AfterEveryEvent] {
+            let told = told_after(&events, forget, Clients::MayGuess);
+            assert_eq!(told, truth, "case {n}, forgetting: {}\n{}", forget == Forget::AfterEveryEvent, show(&history));
+        }
+        if truth.is_some() { bad += 1 } else { good += 1 }
+    }
+    assert!(good > 0 && bad > 0, "{good} good, {bad} bad");
+}
+
+#[test]
+fn uses_fates_and_never_cries_wolf_over_them() {
+    let (mut exact, mut late) = (0, 0);
+    for n in 0..cases(15_000) {
+        let history = random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true });
+        let events = events(&history);
+        let truth = truth(&events);
+        // A fate is no observation. One that builds on what is not remembered is left to the batch judge: the online
+        // one is late or silent then, never wrong.
+        for forget in [Forget::Never, Forget::AfterEveryEvent] {
+            match (told_after(&events, forget, Clients::MayGuess), truth) {
+                (told, truth) if told == truth => exact += 1,
+                (Some(told), Some(truth)) if told > truth => late += 1,
+                (None, Some(_)) => late += 1,
+                (told, truth) => panic!("case {n}: told after {told:?}, truth {truth:?}\n{}", show(&history)),
+            }
+        }
+    }
+    assert!(exact > 20 * late, "almost everything is told at once: {exact} exact, {late} late");
+    assert!(events_with_fates() > 0);
+}
+
+fn events_with_fates() -> usize {
+    let tells = |e: &&Event| matches!(e, Event::Fate { fate: Fate::Applied | Fate::NotApplied, .. });
+    (0..50)
+        .map(|n| {
+            events(&random(&mut stream("online fates", n), Spice { ops: 12, silent: false, fates: true })).iter().filter(tells).count()
+        })
+        .sum()
+}

@@ -1,0 +1,18 @@
+//! Does: everything that touches processes, sockets, clocks and disks on behalf of a run.
+//!
+//! The binary `heckle` is a thin shell around this crate. Modules in reading order:
+
+pub mod cli; // verbs and flags
+pub mod clock; // the one monotonic clock of a run
+pub mod cluster; // node processes
+pub mod exit; // the exit codes
+pub mod load; // ops at their times
+pub mod nemesis; // faults at theirs
+pub mod plan; // what defines a run, validated once
+pub mod recorder; // events to disk and to the online judge
+pub mod relay; // every link of the cluster, where frames can be cut, delayed, dropped, doubled and swapped
+pub mod run; // all of it, from plan to report
+pub mod search; // the search engine in a child process with limits
+pub mod stop; // asking everything to stop
+pub mod system; // adapters: how a system under test is talked to
+pub mod verbs; // what each verb does

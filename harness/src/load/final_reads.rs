@@ -1,0 +1,70 @@
+//! After the quiet tail, every key is read serially through every node: what was acknowledged must still be there,
+//! and a lost update that nobody looked at comes to light.
+
+use super::{Outside, Used, record_completion};
+use crate::plan::Plan;
+use crate::system::bundled::BundledConnection;
+use crate::system::{Ask, Connection, Known};
+use heckle_history::{Call, Event, Invoke, NodeIx, OpId, ProcessId};
+use std::sync::Arc;
+
+/// Keys read at the end, at most: with more, the first ones, which are the busiest where any are.
+pub const MAX_KEYS_READ: usize = 1_000;
+/// A final read is tried this often.
+const ATTEMPTS: u32 = 3;
+
+/// Reads, recorded like all ops. Gives the number of (key, node) pairs that no attempt could read.
+///
+/// # Errors
+/// If the machine cannot give what that takes.
+pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let (mut op, mut process, mut unread) = (used.ops, used.processes, 0);
+        for (i, addr) in outside.nodes.iter().enumerate() {
+            let connection = BundledConnection::new(*addr, format!("final-{i}"), plan.value_bytes);
+            for key in plan.keys.names().iter().take(MAX_KEYS_READ) {
+                if outside.stop.asked() {
+                    return Ok(unread);
+                }
+                let mut read = false;
+                for _ in 0..ATTEMPTS {
+                    let ask = Ask {
+                        op: OpId(op),
+                        process: ProcessId(process),
+                        key: Arc::from(key.as_str()),
+                        call: Call::Read,
+                        timeout: plan.op_timeout.0,
+                    };
+                    op += 1;
+                    match read_once(outside, &connection, NodeIx(i as u16), ask).await {
+                        Known::Ok(_) => read = true,
+                        Known::NotApplied => {}
+                        Known::Unknown => process += 1,
+                    }
+                    if read {
+                        break;
+                    }
+                }
+                unread += u64::from(!read);
+            }
+            // The next node's reads are another process's, since one process talks to one node.
+            process += 1;
+        }
+        Ok(unread)
+    })
+}
+
+async fn read_once(outside: &Outside, connection: &BundledConnection, node: NodeIx, ask: Ask) -> Known {
+    let key = outside.names.find_key(&ask.key).expect("all keys are in the header");
+    let (op, process, call) = (ask.op, ask.process, ask.call);
+    outside.recorder.record(|t| {
+        let node = Some(node);
+        Event::Invoke(Invoke { op, process, client: None, t, intended: None, key, call, node, intent: None, attempt: None, payload: None })
+    });
+    let answer = connection.call(ask).await;
+    let known = answer.known;
+    record_completion(&outside.recorder, op, node, answer);
+    known
+}

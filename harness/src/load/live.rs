@@ -1,0 +1,114 @@
+//! Figures of the run so far, for the terminal only. Reports take theirs from the history.
+
+use crate::system::Known;
+use hdrhistogram::Histogram;
+use heckle_history::{Nanos, Seen};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+/// Latencies above this are shown as this: ten minutes, the longest op timeout.
+const MAX_LATENCY_US: u64 = 600_000_000;
+
+/// Counters that ops add to and the terminal reads.
+#[derive(Debug)]
+pub struct Live {
+    invoked: AtomicU64,
+    ok: AtomicU64,
+    condition_not_met: AtomicU64,
+    failed: AtomicU64,
+    unknown: AtomicU64,
+    recent: Mutex<Histogram<u64>>,
+    fault: Mutex<Vec<String>>,
+}
+
+/// One reading.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Ops sent.
+    pub invoked: u64,
+    /// Ok, refused CAS included.
+    pub ok: u64,
+    /// Of these, refused CAS.
+    pub condition_not_met: u64,
+    /// Proved not to have happened.
+    pub failed: u64,
+    /// Unknown outcomes.
+    pub unknown: u64,
+    /// Median latency since the last reading, ms.
+    pub p50_ms: f64,
+    /// 99th percentile since the last reading, ms.
+    pub p99_ms: f64,
+    /// Faults under way.
+    pub faults: Vec<String>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        let recent = Histogram::new_with_bounds(1, MAX_LATENCY_US, 2).expect("the bounds are in order and the precision is valid");
+        let zero = AtomicU64::default;
+        Live {
+            invoked: zero(),
+            ok: zero(),
+            condition_not_met: zero(),
+            failed: zero(),
+            unknown: zero(),
+            recent: Mutex::new(recent),
+            fault: Mutex::default(),
+        }
+    }
+}
+
+impl Live {
+    /// An op was sent.
+    pub fn invoked(&self) {
+        self.invoked.fetch_add(1, Relaxed);
+    }
+
+    /// An op ended.
+    pub fn completed(&self, known: Known, latency: Nanos) {
+        let counter = match known {
+            Known::Ok(seen) => {
+                if matches!(seen, Seen::ConditionNotMet(_)) {
+                    self.condition_not_met.fetch_add(1, Relaxed);
+                }
+                self.recent.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency.0 / 1_000);
+                &self.ok
+            }
+            Known::NotApplied => &self.failed,
+            Known::Unknown => &self.unknown,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// A fault begins.
+    pub fn fault_began(&self, label: &str) {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).push(label.to_owned());
+    }
+
+    /// A fault is over.
+    pub fn fault_ended(&self, label: &str) {
+        let mut faults = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(i) = faults.iter().position(|f| f == label) {
+            faults.remove(i);
+        }
+    }
+
+    /// Reads all, and begins a new interval of latency.
+    pub fn read(&self) -> Reading {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let ms = |q: f64| recent.value_at_quantile(q) as f64 / 1e3;
+        let (p50_ms, p99_ms) = (ms(0.5), ms(0.99));
+        recent.reset();
+        drop(recent);
+        Reading {
+            invoked: self.invoked.load(Relaxed),
+            ok: self.ok.load(Relaxed),
+            condition_not_met: self.condition_not_met.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            unknown: self.unknown.load(Relaxed),
+            p50_ms,
+            p99_ms,
+            faults: self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The command `heckle`.
+
+fn main() -> std::process::ExitCode {
+    heckle::verbs::main()
+}

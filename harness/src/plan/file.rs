@@ -1,0 +1,85 @@
+//! A plan file to settings, with every mistake named by line and column, and the nearest right word.
+
+use super::settings::Settings;
+
+/// The version of plan files this version reads.
+pub const SCHEMA: &str = "heckle.plan/1";
+
+/// Reads plan text. `name` is the file's name, for messages.
+///
+/// # Errors
+/// What is wrong, where, and what would be right.
+pub fn parse(text: &str, name: &str) -> Result<Settings, String> {
+    let settings: Settings = toml::from_str(text).map_err(|e| {
+        let (line, column) = position(text, e.span().map_or(0, |s| s.start));
+        format!("{name}, line {line}, column {column}: {}", explain(e.message()))
+    })?;
+    match settings.schema.as_deref() {
+        Some(SCHEMA) => Ok(settings),
+        Some(other) => Err(format!("{name}: schema `{other}` is not `{SCHEMA}`, the one this version reads")),
+        None => Err(format!("{name}: a plan begins with schema = \"{SCHEMA}\"")),
+    }
+}
+
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|b| **b != b'\n').count() + 1;
+    (line, column)
+}
+
+/// Turns serde's list of all fields into the one that was probably meant.
+fn explain(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
+        return message.trim_end().to_owned();
+    }
+    let word = quoted.next().unwrap_or_default();
+    let all: Vec<&str> = quoted.collect();
+    let thing = if message.starts_with("unknown field") { "key" } else { "value" };
+    format!("unknown {thing} `{word}`; {}", did_you_mean(word, &all))
+}
+
+/// `did you mean …?`, or the whole list where nothing is near.
+pub fn did_you_mean<'a>(word: &str, all: impl IntoIterator<Item = &'a &'a str>) -> String {
+    let all: Vec<&str> = all.into_iter().copied().collect();
+    let near = all.iter().map(|w| (strsim::damerau_levenshtein(word, w), *w)).min();
+    match near {
+        Some((distance, w)) if distance <= 1 + word.len() / 3 => format!("did you mean `{w}`?"),
+        _ => format!("there are: {}", all.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str, parts: &[&str]) {
+        let error = parse(&format!("schema = \"heckle.plan/1\"\n{text}"), "p.toml").expect_err("refused");
+        for part in parts {
+            assert!(error.contains(part), "`{error}` does not say `{part}`");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_by_place_and_nearest_word() {
+        refused("[load]\nratee = 4", &["line 3, column 1", "`ratee`", "did you mean `rate`"]);
+        refused("[lod]\nrate = 4", &["line 2", "did you mean `load`"]);
+        refused("[load]\nduration = \"20\"", &["line 3", "no unit"]);
+        refused("[load]\nduration = 20", &["line 3", "string"]);
+        refused("[load]\nrate = \"fast\"", &["line 3", "fast"]);
+        refused("expect = \"vlid\"", &["line 2", "did you mean `valid`"]);
+        refused("[load\n", &["line 2"]);
+        assert!(parse("", "p.toml").expect_err("refused").contains("schema"));
+        assert!(parse("schema = \"heckle.plan/9\"", "p.toml").expect_err("refused").contains("heckle.plan/9"));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = "schema = \"heckle.plan/1\"\nname = \"x\"\n[load]\nrate = \"max\"\n[faults]\nkinds = [\"kill\"]\nfor = \"2s\"\n[[strike]]\nat = \"1s\"\ndo = \"kill\"\nfor = \"2s\"\n";
+        let settings = parse(text, "p").expect("well-formed");
+        let again = toml::to_string(&settings).expect("TOML");
+        assert_eq!(parse(&again, "p"), Ok(settings));
+    }
+}

@@ -1,0 +1,358 @@
+//! What defines a run, validated once at the edge: nothing behind this module meets a setting that makes no sense.
+
+pub mod file;
+pub mod settings;
+pub mod units;
+
+use heckle_history::Nanos;
+use heckle_history::prng::Seed;
+use heckle_workloads::fault::FaultKind;
+use heckle_workloads::keys::KeyChoice;
+use heckle_workloads::mix::Mix;
+use heckle_workloads::registry::{self, WorkloadInfo};
+use heckle_workloads::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
+use settings::{Expect, Settings};
+use std::str::FromStr;
+use units::{Rate, Span};
+
+/// A validated plan. Times count in nanoseconds from the start of the run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// What it expects.
+    pub expect: Expect,
+    /// What fixes every choice.
+    pub seed: Seed,
+    /// How many nodes.
+    pub nodes: u16,
+    /// How many rounds an op takes, as `heckle node` says it.
+    pub rounds: String,
+    /// What a coordinator does after it was outbid, as `heckle node` says it.
+    pub backoff: String,
+    /// How processes reach each other.
+    pub net: Net,
+    /// The planted bug of all nodes.
+    pub mutant: Option<String>,
+    /// What clients do.
+    pub workload: &'static WorkloadInfo,
+    /// Shares of ops.
+    pub mix: Mix,
+    /// Keys.
+    pub keys: KeyChoice,
+    /// Connections.
+    pub clients: u32,
+    /// How fast.
+    pub rate: Rate,
+    /// Which node a client talks to.
+    pub route: Route,
+    /// Load before the window.
+    pub warmup: Span,
+    /// The load window.
+    pub duration: Span,
+    /// When a client gives up.
+    pub op_timeout: Span,
+    /// Bytes of a value.
+    pub value_bytes: u32,
+    /// Ops open at a time.
+    pub max_in_flight: u32,
+    /// Kinds of faults.
+    pub faults: Vec<FaultKind>,
+    /// Every fault with its time.
+    pub strikes: Vec<Strike>,
+    /// Calm after the load.
+    pub quiet_tail: Span,
+    /// Bounds on figures, as `p99_ms<50`.
+    pub gates: Vec<String>,
+    /// What must have happened, as the plan says it.
+    pub coverage: std::collections::BTreeMap<String, u64>,
+    /// All of the above as a file would say it.
+    pub resolved: Settings,
+}
+
+/// How processes reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Net {
+    /// Through the relay, where links can be disturbed.
+    Relay,
+    /// Straight, for benchmarks.
+    Direct,
+}
+
+/// Which node a client talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Client i to node i mod n.
+    Pinned,
+    /// A node drawn for each op.
+    Random,
+}
+
+/// Nodes on one machine, at most: each is a process with a disk of its own.
+const MAX_NODES: u16 = 15;
+/// Connections, at most.
+const MAX_CLIENTS: u32 = 4_096;
+/// Keys, at most.
+const MAX_KEYS: u32 = 1_000_000;
+/// Bytes of a value, at least: the op's own number.
+const MIN_VALUE_BYTES: u32 = 8;
+/// Ways through the rounds, the default first.
+pub const ROUNDS: &[&str] = &["classic"];
+/// What a coordinator does after it was outbid, the default first.
+pub const BACKOFFS: &[&str] = &["uniform", "none"];
+const DEFAULT_FAULTS: &str = "kill,pause,partition";
+
+impl Plan {
+    /// Lays settings over the defaults and checks everything.
+    ///
+    /// # Errors
+    /// The setting that makes no sense, and what would.
+    pub fn resolve(settings: &Settings) -> Result<Plan, String> {
+        let (c, l, f) = (&settings.cluster, &settings.load, &settings.faults);
+        one_of("system", c.system.as_deref(), &["bundled"])?;
+        let seed = match settings.seed.as_deref() {
+            None | Some("random") => Seed(rand::random()),
+            Some(text) => text.parse()?,
+        };
+        let nodes = within("nodes", c.nodes.unwrap_or(3), 1, MAX_NODES)?;
+        let net = match one_of("net", c.net.as_deref(), &["relay", "direct"])? {
+            "direct" => Net::Direct,
+            _ => Net::Relay,
+        };
+        let workload_name = l.workload.as_deref().unwrap_or("cas-register");
+        let names: Vec<&str> = registry::WORKLOADS.iter().map(|w| w.name).collect();
+        let workload = registry::find(workload_name)
+            .ok_or_else(|| format!("there is no workload `{workload_name}`; {}", file::did_you_mean(workload_name, &names)))?;
+        let hot = l.hot.unwrap_or(0.0);
+        if !(0.0..=1.0).contains(&hot) {
+            return Err(format!("hot = {hot}: a share is between 0 and 1"));
+        }
+        let (duration, warmup) = (l.duration.unwrap_or(Span::ms(30_000)), l.warmup.unwrap_or(Span::ms(3_000)));
+        if duration < Span::ms(100) {
+            return Err(format!("duration {duration} is too short to tell anything; use 1s or more"));
+        }
+        let op_timeout = l.op_timeout.unwrap_or(Span::ms(1_000));
+        if op_timeout < Span::ms(1) || op_timeout > Span::ms(600_000) {
+            return Err(format!("op_timeout {op_timeout} is not between 1ms and 600s"));
+        }
+        let faults = kinds(f.kinds.as_deref(), &settings.strike)?;
+        let mutant = c.mutant.clone();
+        let mut plan = Plan {
+            name: name(settings.name.as_deref(), mutant.as_deref(), workload_name)?,
+            expect: settings.expect.unwrap_or(Expect::Valid),
+            seed,
+            nodes,
+            rounds: one_of("rounds", c.rounds.as_deref(), ROUNDS)?.to_owned(),
+            backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
+            net,
+            mutant,
+            workload,
+            mix: l.mix.as_deref().map_or(Ok(Mix::default()), Mix::from_str).map_err(|e| format!("mix: {e}"))?,
+            keys: KeyChoice::new(within("keys", l.keys.unwrap_or(4), 1, MAX_KEYS)?, hot),
+            clients: within("clients", l.clients.unwrap_or(16), 1, MAX_CLIENTS)?,
+            rate: l.rate.unwrap_or(Rate::PerSecond(400.0)),
+            route: match one_of("route", l.route.as_deref(), &["pinned", "random"])? {
+                "random" => Route::Random,
+                _ => Route::Pinned,
+            },
+            warmup,
+            duration,
+            op_timeout,
+            value_bytes: within("value_bytes", l.value_bytes.unwrap_or(MIN_VALUE_BYTES), MIN_VALUE_BYTES, 1 << 20)?,
+            max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, 65_536)?,
+            faults,
+            strikes: vec![],
+            quiet_tail: f.quiet_tail.unwrap_or(Span::ms(6_000)),
+            gates: settings.gates.iter().map(|(metric, bound)| format!("{metric}{bound}")).collect(),
+            coverage: settings.coverage.clone(),
+            resolved: settings.clone(),
+        };
+        plan.check_faults()?;
+        plan.strikes = plan.schedule(settings)?;
+        plan.resolved = plan.as_settings(settings);
+        Ok(plan)
+    }
+
+    /// When the load window begins and ends.
+    pub fn window(&self) -> (Nanos, Nanos) {
+        let start = self.warmup.nanos();
+        (start, Nanos(start.0 + self.duration.nanos().0))
+    }
+
+    /// Runs another schedule than the drawn one.
+    ///
+    /// # Errors
+    /// If it needs what this plan does not have.
+    pub fn with_schedule(mut self, strikes: Vec<Strike>) -> Result<Plan, String> {
+        let end = self.window().1;
+        if let Some(late) = strikes.iter().find(|s| s.end() > end) {
+            return Err(format!(
+                "the schedule's `{}` ends at {}, after the load ends at {end}; lengthen --duration or --warmup",
+                late.fault.kind(),
+                late.end()
+            ));
+        }
+        self.faults = strikes.iter().filter_map(|s| s.fault.kind().parse().ok()).collect();
+        self.faults.sort_unstable();
+        self.faults.dedup();
+        self.strikes = strikes;
+        self.check_faults()?;
+        Ok(self)
+    }
+
+    fn check_faults(&self) -> Result<(), String> {
+        for kind in &self.faults {
+            if kind.needs_relay() && self.net == Net::Direct {
+                return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose kill, pause or kill-all"));
+            }
+            if kind.needs_nodes() > self.nodes {
+                return Err(format!("fault `{kind}` needs {} nodes or more, this plan has {}", kind.needs_nodes(), self.nodes));
+            }
+        }
+        Ok(())
+    }
+
+    fn schedule(&self, settings: &Settings) -> Result<Vec<Strike>, String> {
+        let f = &settings.faults;
+        let mut rng = self.seed.stream("schedule");
+        let window = self.window();
+        let default_every = Span(self.duration.0 / (self.faults.len() as u32 + 1));
+        let every = f.every.unwrap_or(default_every);
+        let lasts = f.lasts.unwrap_or(Span(every.0 * 2 / 5));
+        if !self.faults.is_empty() && every < Span::ms(10) {
+            return Err(format!("fault_every {every} is below 10ms"));
+        }
+        let order = match one_of("fault_order", f.order.as_deref(), &["listed", "shuffled"])? {
+            "shuffled" => Order::Shuffled,
+            _ => Order::Listed,
+        };
+        let spacing = match one_of("fault_spacing", f.spacing.as_deref(), &["even", "random"])? {
+            "random" => Spacing::Random,
+            _ => Spacing::Even,
+        };
+        let max_at_once = within("max_at_once", f.max_at_once.unwrap_or(1), 1, 1_000)?;
+        let whole = ScheduleSettings {
+            kinds: self.faults.clone(),
+            every: every.nanos(),
+            lasts: lasts.nanos(),
+            window,
+            max_at_once,
+            order,
+            spacing,
+            nodes: self.nodes,
+        };
+        if settings.strike.is_empty() {
+            let strikes = draw(&whole, &mut rng);
+            if strikes.is_empty() && !self.faults.is_empty() {
+                return Err(format!(
+                    "a fault of {lasts} every {every} does not fit into a load of {}; lengthen --duration or shorten --fault-for",
+                    self.duration
+                ));
+            }
+            return Ok(strikes);
+        }
+        let mut strikes = vec![];
+        for s in &settings.strike {
+            // The drawn strike of one kind, moved to its fixed time.
+            let one = ScheduleSettings {
+                kinds: vec![kind(&s.kind)?],
+                every: Nanos(1),
+                lasts: Nanos(0),
+                window: (Nanos(0), Nanos(1)),
+                ..whole.clone()
+            };
+            let fault = draw(&one, &mut rng).remove(0).fault;
+            let at = Nanos(window.0.0 + s.at.nanos().0);
+            if at.0 + s.lasts.nanos().0 > window.1.0 {
+                return Err(format!("the strike `{}` at {} for {} ends after the load of {}", s.kind, s.at, s.lasts, self.duration));
+            }
+            strikes.push(Strike { at, lasts: s.lasts.nanos(), fault });
+        }
+        strikes.sort_by_key(|s| s.at);
+        Ok(strikes)
+    }
+
+    /// This plan as a file would say it, nothing left to defaults.
+    fn as_settings(&self, given: &Settings) -> Settings {
+        let mut s = given.clone();
+        s.schema = Some(file::SCHEMA.into());
+        s.name = Some(self.name.clone());
+        s.expect = Some(self.expect);
+        s.seed = Some(self.seed.to_string());
+        s.cluster.system = Some("bundled".into());
+        s.cluster.nodes = Some(self.nodes);
+        s.cluster.rounds = Some(self.rounds.clone());
+        s.cluster.backoff = Some(self.backoff.clone());
+        s.cluster.net.get_or_insert_with(|| "relay".into());
+        s.load.workload = Some(self.workload.name.into());
+        s.load.mix = Some(self.mix.to_string());
+        s.load.keys = Some(self.keys.names().len() as u32);
+        s.load.hot.get_or_insert(0.0);
+        s.load.clients = Some(self.clients);
+        s.load.rate = Some(self.rate);
+        s.load.route.get_or_insert_with(|| "pinned".into());
+        s.load.duration = Some(self.duration);
+        s.load.warmup = Some(self.warmup);
+        s.load.op_timeout = Some(self.op_timeout);
+        s.load.value_bytes = Some(self.value_bytes);
+        s.load.max_in_flight = Some(self.max_in_flight);
+        s.faults.kinds = Some(self.faults.iter().map(ToString::to_string).collect());
+        s.faults.quiet_tail = Some(self.quiet_tail);
+        s
+    }
+
+    /// Names the settings, whatever the seed: runs of one plan can be compared.
+    pub fn hash(&self) -> String {
+        let mut settings = self.resolved.clone();
+        settings.seed = None;
+        let text = toml::to_string(&settings).expect("settings have a TOML form");
+        format!("{:016x}", Seed(0).part(&text).0)
+    }
+}
+
+fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<String, String> {
+    let name = given.map_or_else(|| mutant.map_or(workload.to_owned(), |m| format!("mutant-{m}")), str::to_owned);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(fits) {
+        return Err(format!("plan name `{name}`: it names a folder, so use up to 64 letters, digits, `-`, `_` and `.`"));
+    }
+    if matches!(name.as_str(), "latest" | "latest-failed") {
+        return Err(format!("plan name `{name}` is taken by the link of that name"));
+    }
+    Ok(name)
+}
+
+fn kind(text: &str) -> Result<FaultKind, String> {
+    let names: Vec<&str> = FaultKind::ALL.iter().map(|(_, n, _)| *n).collect();
+    text.parse().map_err(|e| format!("{e}; {}", file::did_you_mean(text, &names)))
+}
+
+fn kinds(given: Option<&[String]>, strikes: &[settings::StrikeSettings]) -> Result<Vec<FaultKind>, String> {
+    if !strikes.is_empty() {
+        if given.is_some() {
+            return Err("a plan has either [faults] kinds or [[strike]] entries, not both".into());
+        }
+        return strikes.iter().map(|s| kind(&s.kind)).collect();
+    }
+    let default: Vec<String> = DEFAULT_FAULTS.split(',').map(str::to_owned).collect();
+    let given = given.unwrap_or(&default);
+    if given == ["none"] {
+        return Ok(vec![]);
+    }
+    given.iter().map(|k| kind(k.trim())).collect()
+}
+
+fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
+    match given {
+        None => Ok(all[0]),
+        Some(word) if all.contains(&word) => Ok(word),
+        Some(word) => Err(format!("{what} = `{word}`: {}", file::did_you_mean(word, all))),
+    }
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
+    if value < least || value > most { Err(format!("{what} = {value} is not between {least} and {most}")) } else { Ok(value) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Everything a plan can say, once: the same fields are TOML keys and flags, `_` for `-`. All are optional here;
+//! [`super::Plan`] is what is left when defaults, mutant, file and flags are laid over each other.
+
+use super::units::{Rate, Span};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A plan as a file says it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Always `heckle.plan/1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The plan's name, and of its folder under `results/runs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `valid`, or `invalid` for a canary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
+    /// The seed, `0x…`, or `random`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<String>,
+    /// The system under test.
+    pub cluster: ClusterSettings,
+    /// What is asked of it.
+    pub load: LoadSettings,
+    /// What goes wrong meanwhile.
+    pub faults: FaultSettings,
+    /// Bounds on figures: `p99_ms = "<50"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gates: BTreeMap<String, String>,
+    /// What must have happened for a verdict to count.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub coverage: BTreeMap<String, u64>,
+    /// Faults at fixed times, instead of a drawn schedule.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strike: Vec<StrikeSettings>,
+}
+
+/// What a plan expects of its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// The system is linearizable.
+    Valid,
+    /// It is not, and the judge finds it.
+    Invalid,
+}
+
+/// `[cluster]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterSettings {
+    /// System under test [default: bundled]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Node processes [default: 3]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u16>,
+    /// Rounds of Paxos: classic [default: classic]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<String>,
+    /// After losing a ballot: none, uniform [default: uniform]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<String>,
+    /// Network between processes: relay, direct [default: relay]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net: Option<String>,
+    /// A planted bug for all nodes; loads the plan that exposes it unless flags override (`heckle mutants` lists them)
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mutant: Option<String>,
+}
+
+/// `[load]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Load")]
+pub struct LoadSettings {
+    /// What clients do [default: cas-register]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
+    /// Shares of ops [default: cas=60,read=30,write=10]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mix: Option<String>,
+    /// Keys in use [default: 4]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<u32>,
+    /// Share of ops on the first key beyond its even part, 0 to 1 [default: 0]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hot: Option<f64>,
+    /// Client connections; processes too, in the closed loop [default: 16]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<u32>,
+    /// Ops a second, or max for the closed loop [default: 400]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Which node a client talks to: pinned, random [default: pinned]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// The load window [default: 30s]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Span>,
+    /// Load before the window, judged but not measured [default: 3s]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<Span>,
+    /// When a client gives up on an op [default: 1s]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub op_timeout: Option<Span>,
+    /// Bytes of a value [default: 8]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_bytes: Option<u32>,
+    /// Ops open at a time in the open loop [default: 2048]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
+}
+
+/// `[faults]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields, default)]
+#[command(next_help_heading = "Faults")]
+pub struct FaultSettings {
+    /// Kinds of faults, comma-separated, or none [default: kill,pause,partition]
+    #[arg(long = "faults", value_delimiter = ',', value_name = "KIND")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<String>>,
+    /// From one fault to the next [default: duration / (kinds + 1)]
+    #[arg(long = "fault-every")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
+    /// How long a fault lasts [default: 40 % of --fault-every]
+    #[arg(long = "fault-for")]
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Span>,
+    /// Order of the kinds: listed, shuffled [default: listed]
+    #[arg(long = "fault-order")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// Distances between faults: even, random [default: even]
+    #[arg(long = "fault-spacing")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<String>,
+    /// Faults at a time, at most [default: 1]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_at_once: Option<u32>,
+    /// Calm after the load, before the final reads [default: 6s]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet_tail: Option<Span>,
+}
+
+/// `[[strike]]`: one fault at a fixed time of the load window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrikeSettings {
+    /// When, counted from the beginning of the load window.
+    pub at: Span,
+    /// Which kind of fault; targets are drawn.
+    #[serde(rename = "do")]
+    pub kind: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub lasts: Span,
+}
+
+/// Lays `over` on `under`: what `over` says wins.
+macro_rules! overlay {
+    ($over:expr, $under:expr; $($field:ident),+) => {
+        $( if $over.$field.is_some() { $under.$field.clone_from(&$over.$field); } )+
+    };
+}
+
+impl Settings {
+    /// Lays `over` on top of these settings.
+    #[must_use]
+    pub fn overlaid(mut self, over: &Settings) -> Settings {
+        overlay!(over, self; schema, name, expect, seed);
+        let (c, o) = (&mut self.cluster, &over.cluster);
+        overlay!(o, c; system, nodes, rounds, backoff, net, mutant);
+        let (l, o) = (&mut self.load, &over.load);
+        overlay!(o, l; workload, mix, keys, hot, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
+        let (f, o) = (&mut self.faults, &over.faults);
+        overlay!(o, f; kinds, every, lasts, order, spacing, max_at_once, quiet_tail);
+        self.gates.extend(over.gates.clone());
+        self.coverage.extend(over.coverage.clone());
+        if !over.strike.is_empty() {
+            self.strike.clone_from(&over.strike);
+        }
+        self
+    }
+}

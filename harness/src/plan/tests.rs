@@ -1,0 +1,70 @@
+//! Plans: defaults, overlays, and everything that must be refused.
+
+use super::settings::Settings;
+use super::*;
+
+fn settings(text: &str) -> Settings {
+    file::parse(&format!("schema = \"heckle.plan/1\"\n{text}"), "p.toml").expect("well-formed")
+}
+
+#[test]
+fn an_empty_plan_is_the_documented_default() {
+    let plan = Plan::resolve(&Settings::default()).expect("defaults make sense");
+    assert_eq!((plan.nodes, plan.clients, plan.max_in_flight), (3, 16, 2_048));
+    assert_eq!(plan.rate, Rate::PerSecond(400.0));
+    assert_eq!(plan.mix.to_string(), "cas=60,read=30,write=10");
+    assert_eq!(plan.window(), (Nanos::from_ms(3_000), Nanos::from_ms(33_000)));
+    let kinds: Vec<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
+    assert_eq!(kinds, ["kill", "pause", "partition"]);
+    assert_eq!(plan.strikes[0].at, Nanos::from_ms(10_500));
+    assert_eq!(plan.strikes[0].lasts, Nanos::from_ms(3_000));
+}
+
+#[test]
+fn the_resolved_plan_is_the_same_plan() {
+    let plan = Plan::resolve(&settings("[load]\nrate = \"max\"\n[faults]\nkinds = [\"pause\"]\n")).expect("makes sense");
+    let text = toml::to_string(&plan.resolved).expect("TOML");
+    let again = Plan::resolve(&file::parse(&text, "resolved").expect("well-formed")).expect("makes sense");
+    assert_eq!((again.strikes, again.seed), (plan.strikes.clone(), plan.seed));
+    assert_eq!(again.resolved, plan.resolved);
+}
+
+#[test]
+fn flags_lie_over_the_file() {
+    let over = settings("[load]\nkeys = 9\n");
+    let plan = Plan::resolve(&settings("[load]\nkeys = 2\nclients = 3\n").overlaid(&over)).expect("makes sense");
+    assert_eq!((plan.keys.names().len(), plan.clients), (9, 3));
+}
+
+#[test]
+fn strikes_come_at_their_times() {
+    let plan = Plan::resolve(&settings("[[strike]]\nat = \"2s\"\ndo = \"kill\"\nfor = \"1s\"\n")).expect("makes sense");
+    assert_eq!(plan.strikes.len(), 1);
+    assert_eq!((plan.strikes[0].at, plan.strikes[0].lasts), (Nanos::from_ms(5_000), Nanos::from_ms(1_000)));
+}
+
+#[track_caller]
+fn refused(text: &str, what: &str) {
+    let error = Plan::resolve(&settings(text)).expect_err("refused");
+    assert!(error.contains(what), "`{error}` does not say `{what}`");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    refused("[cluster]\nnodes = 0", "nodes");
+    refused("[cluster]\nsystem = \"bundeld\"", "did you mean `bundled`");
+    refused("[cluster]\nnet = \"relais\"", "did you mean `relay`");
+    refused("[load]\nworkload = \"cas-registr\"", "did you mean `cas-register`");
+    refused("[load]\nmix = \"swap=1\"", "swap");
+    refused("[load]\nhot = 2.0", "between 0 and 1");
+    refused("[load]\nvalue_bytes = 4", "value_bytes");
+    refused("[load]\nduration = \"1ms\"", "too short");
+    refused("[faults]\nkinds = [\"kil\"]", "did you mean `kill`");
+    refused("[faults]\nkinds = [\"partition:ring\"]", "4 nodes");
+    refused("[cluster]\nnet = \"direct\"\n[faults]\nkinds = [\"delay\"]", "needs the relay");
+    refused("[faults]\nfor = \"60s\"", "does not fit");
+    refused("name = \"../up\"", "names a folder");
+    refused("name = \"latest\"", "taken");
+    refused("seed = \"twelve\"", "twelve");
+    refused("[[strike]]\nat = \"29s\"\ndo = \"kill\"\nfor = \"9s\"\n", "after the load");
+}

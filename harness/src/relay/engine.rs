@@ -1,0 +1,246 @@
+//! The relay's thread: doors, connections, timers and commands, one at a time.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::Receiver;
+
+use heckle_history::prng::Seed;
+use heckle_workloads::fault::Link;
+
+use super::connection::{Connection, Life, reset_on_close};
+use super::context::{Context, Sleeper};
+use super::effect::{Effect, Evidence};
+use super::lane::Close;
+use super::poll::{Interest, Poller, Ready};
+use super::rules::{LinkId, RuleKey, Rules};
+use super::{Command, Flow, Route};
+
+/// Connections open at the same time; each costs two descriptors. More are turned away with a reset.
+const CONNECTIONS_AT_MOST: usize = 4096;
+/// Connections accepted at one door before the others get their turn.
+const ACCEPTS_AT_ONCE: usize = 64;
+/// How long a door stays shut when the process is out of descriptors.
+const DOOR_SHUT_NS: u64 = 10_000_000;
+/// Tokens of doors have this bit; those of connections do not.
+const DOOR: u64 = 1 << 62;
+
+/// A port that the relay listens on.
+struct Door {
+    route: Route,
+    target: SocketAddr,
+    listener: TcpListener,
+    forward: LinkId,
+    backward: Option<LinkId>,
+    watched: Interest,
+}
+
+impl Door {
+    fn links(&self) -> impl Iterator<Item = LinkId> {
+        [Some(self.forward), self.backward].into_iter().flatten()
+    }
+}
+
+/// Whether the thread goes on.
+#[derive(PartialEq, Eq)]
+enum Going {
+    On,
+    Stops,
+}
+
+pub(super) struct Engine {
+    inbox: Receiver<Command>,
+    ctx: Context,
+    doors: Vec<Door>,
+    connections: BTreeMap<u64, Connection>,
+    next_id: u64,
+}
+
+impl Engine {
+    pub(super) fn new(seed: Seed, poller: Poller, inbox: Receiver<Command>) -> Engine {
+        let ctx = Context::new(poller, Rules::new(seed));
+        Engine { inbox, ctx, doors: vec![], connections: BTreeMap::new(), next_id: 0 }
+    }
+
+    /// Runs until told to stop; everything closes as it is dropped.
+    pub(super) fn run(mut self) {
+        let mut ready = vec![];
+        loop {
+            let due = self.ctx.timers.first().map(|(due, _)| *due);
+            let now = self.ctx.now();
+            self.ctx.poller.arm(due, now);
+            self.ctx.poller.wait(&mut ready);
+            // Commands first: a cut that was asked for before these bytes were read stops them.
+            if self.obey() == Going::Stops {
+                return;
+            }
+            self.fire_timers();
+            for ready in &ready {
+                if ready.token & DOOR != 0 {
+                    self.accept((ready.token & !DOOR) as usize);
+                } else {
+                    self.socket_ready(*ready);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self) -> Going {
+        // Whoever asked waits for the answer; if it gave up, the answer goes nowhere.
+        while let Ok(command) = self.inbox.try_recv() {
+            match command {
+                Command::Open { route, target, answer } => drop(answer.send(self.open(route, target))),
+                Command::Apply { id, links, effect, answer } => {
+                    self.apply(id, &links, effect);
+                    let _ = answer.send(());
+                }
+                Command::Evidence { id, answer } => drop(answer.send(self.ctx.rules.evidence(id))),
+                Command::Lift { id, answer } => drop(answer.send(self.lift(id))),
+                Command::Flow { link, answer } => drop(answer.send(self.flow(link))),
+                Command::Stats { answer } => drop(answer.send(self.ctx.stats)),
+                Command::Stop => return Going::Stops,
+            }
+        }
+        Going::On
+    }
+
+    fn open(&mut self, route: Route, target: SocketAddr) -> io::Result<SocketAddr> {
+        if self.doors.iter().any(|d| d.route == route) {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, format!("the relay already has a port for {}", route.forward())));
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let forward = self.ctx.rules.link(route.forward());
+        let backward = route.backward().map(|link| self.ctx.rules.link(link));
+        self.doors.push(Door { route, target, listener, forward, backward, watched: Interest::NONE });
+        self.watch_door(self.doors.len() - 1, Interest::READ);
+        Ok(address)
+    }
+
+    fn watch_door(&mut self, index: usize, wanted: Interest) {
+        let door = &mut self.doors[index];
+        self.ctx.poller.watch(&door.listener, DOOR | index as u64, door.watched, wanted);
+        door.watched = wanted;
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_AT_ONCE {
+            match self.doors[index].listener.accept() {
+                Ok((stream, _)) => self.admit(index, stream),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock) => return,
+                Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(_) => {
+                    // Out of descriptors or memory: the listener stays readable, so look away for a while.
+                    self.ctx.stats.turned_away += 1;
+                    self.watch_door(index, Interest::NONE);
+                    let due = self.ctx.now() + DOOR_SHUT_NS;
+                    self.ctx.timers.insert((due, Sleeper::Door(index)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, index: usize, stream: TcpStream) {
+        let door = &self.doors[index];
+        self.ctx.stats.accepted += 1;
+        let reset = door.links().any(|l| self.ctx.rules.has(l, |e| e == Effect::Reset));
+        if reset {
+            let links: Vec<LinkId> = door.links().collect();
+            self.ctx.rules.reset(&links, None);
+            return reset_on_close(&stream);
+        }
+        let full = self.connections.len() >= CONNECTIONS_AT_MOST;
+        if full || stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_err() {
+            self.ctx.stats.turned_away += 1;
+            return reset_on_close(&stream);
+        }
+        self.ctx.rules.blocked_connection(door.forward);
+        let id = self.next_id;
+        self.next_id += 1;
+        self.connections.insert(id, Connection::new(id, stream, door.target, door.forward, door.backward));
+        self.go_on(id, |connection, ctx| connection.resume(ctx));
+    }
+
+    fn socket_ready(&mut self, ready: Ready) {
+        // A connection that ended earlier in this round is not found, as its number is never used again.
+        self.go_on(ready.token >> 1, |connection, ctx| connection.ready((ready.token & 1) as usize, ready, ctx));
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.ctx.now();
+        while let Some((_, sleeper)) = self.ctx.timers.first().copied().filter(|(due, _)| *due <= now) {
+            self.ctx.timers.pop_first();
+            match sleeper {
+                Sleeper::Door(index) => self.watch_door(index, Interest::READ),
+                Sleeper::Way(id, way) => self.go_on(id, |connection, ctx| {
+                    connection.timer_fired(way);
+                    connection.resume(ctx)
+                }),
+            }
+        }
+    }
+
+    /// Lets one connection act, and buries it if that was its end.
+    fn go_on(&mut self, id: u64, act: impl FnOnce(&mut Connection, &mut Context) -> Life) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        match act(connection, &mut self.ctx) {
+            Life::Goes => {}
+            Life::Over(close) => self.bury(id, close),
+        }
+    }
+
+    fn bury(&mut self, id: u64, close: Close) {
+        if let Some(connection) = self.connections.remove(&id) {
+            connection.close(close, &mut self.ctx);
+        }
+    }
+
+    fn on_links(&self, links: &[LinkId]) -> Vec<u64> {
+        let touched = self.connections.iter().filter(|(_, c)| c.links().any(|l| links.contains(&l)));
+        touched.map(|(id, _)| *id).collect()
+    }
+
+    fn apply(&mut self, fault: u64, links: &[Link], effect: Effect) {
+        let now = self.ctx.now();
+        let rule = self.ctx.rules.apply(fault, links, effect, now);
+        let links: Vec<LinkId> = links.iter().map(|l| self.ctx.rules.link(*l)).collect();
+        for id in self.on_links(&links) {
+            match effect {
+                Effect::Reset => self.reset(id, rule),
+                Effect::Cut => self.go_on(id, |connection, ctx| {
+                    connection.cut(rule, &links, &mut ctx.rules);
+                    connection.resume(ctx)
+                }),
+                Effect::Delay { .. } | Effect::Loss { .. } | Effect::Duplicate { .. } | Effect::Reorder { .. } => {}
+            }
+        }
+    }
+
+    fn reset(&mut self, id: u64, rule: RuleKey) {
+        if let Some(connection) = self.connections.get(&id) {
+            let links: Vec<LinkId> = connection.links().collect();
+            self.ctx.rules.reset(&links, Some(rule));
+            self.bury(id, Close::Reset);
+        }
+    }
+
+    fn lift(&mut self, fault: u64) -> Evidence {
+        for (rule, effect, links) in self.ctx.rules.take_off(fault) {
+            for id in self.on_links(&links) {
+                self.go_on(id, |connection, ctx| {
+                    connection.lifted(rule, effect, &links, ctx);
+                    connection.resume(ctx)
+                });
+            }
+        }
+        self.ctx.rules.settle(fault)
+    }
+
+    fn flow(&mut self, link: Link) -> Flow {
+        let id = self.ctx.rules.link(link);
+        let connections = self.connections.values().filter(|c| c.links().any(|l| l == id)).count();
+        Flow { connections: connections as u32, ..*self.ctx.flow(id) }
+    }
+}

@@ -1,0 +1,394 @@
+//! What waits inside one direction of one connection, and when it may leave. Pure: no socket, no clock.
+//!
+//! A lane is a queue in order of arrival, plus a few frames held aside until younger ones have overtaken them.
+//! It is used only while a rule is on the link (or the connection is not up yet): undisturbed bytes never enter.
+
+use std::collections::VecDeque;
+
+use super::effect::Effect;
+use super::rules::{Copy, Fate, Hold, LinkId, RuleKey, Rules, Traffic};
+use super::splitter::Unit;
+
+/// Bytes that a lane holds before its writer is stopped by backpressure. Above the bandwidth-delay product of any
+/// test (80 MB/s at 50 ms); it is overshot by one read at most.
+const LANE_BYTES: usize = 4 << 20;
+/// What one piece costs beyond its bytes, so that many small frames are bounded too.
+const PIECE_COST: usize = 128;
+/// Frames held aside at the same time; with more, the next keep their place.
+const HELD_AT_MOST: usize = 64;
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Close {
+    /// In order, after all that was said.
+    Fin,
+    /// With RST.
+    Reset,
+}
+
+/// What leaves a lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// A whole piece.
+    Piece(Box<[u8]>),
+    /// The end; nothing follows.
+    End(Close),
+}
+
+#[derive(Debug)]
+enum What {
+    Unit(Unit),
+    CopyFor(RuleKey),
+    End(Close),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    what: What,
+    bytes: Box<[u8]>,
+    seq: u64,
+    arrived: u64,
+    due: u64,
+}
+
+#[derive(Debug)]
+struct Aside {
+    waiting: Waiting,
+    hold: Hold,
+    overtaken: u32,
+}
+
+impl Aside {
+    fn due(&self) -> u64 {
+        let patience = if self.overtaken >= self.hold.overtakers { 0 } else { self.hold.at_most_ns };
+        self.waiting.due.saturating_add(patience)
+    }
+}
+
+/// One direction's waiting room.
+#[derive(Debug)]
+pub(super) struct Lane {
+    traffic: Traffic,
+    gate: LinkId,
+    queue: VecDeque<Waiting>,
+    aside: Vec<Aside>,
+    charged: usize,
+    next_seq: u64,
+    last_due: u64,
+}
+
+impl Lane {
+    /// A lane for `traffic` whose cuts and other rules are those of `gate`.
+    pub(super) fn new(traffic: Traffic, gate: LinkId) -> Lane {
+        Lane { traffic, gate, queue: VecDeque::new(), aside: vec![], charged: 0, next_seq: 0, last_due: 0 }
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    pub(super) fn gate(&self) -> LinkId {
+        self.gate
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.aside.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.charged >= LANE_BYTES
+    }
+
+    /// Whether bytes may go straight through, without entering the lane.
+    pub(super) fn is_open(&self, rules: &Rules) -> bool {
+        self.is_empty() && (rules.is_free(self.gate) || (self.traffic == Traffic::Answers && !rules.is_cut(self.gate)))
+    }
+
+    /// Takes in one piece, or drops it, as the rules have it.
+    pub(super) fn push(&mut self, unit: Unit, bytes: &[u8], now: u64, rules: &mut Rules) {
+        if rules.is_cut(self.gate) {
+            let gone = unit == Unit::Frame && self.traffic == Traffic::Messages;
+            rules.blocked(self.gate, None, u64::from(gone), u64::from(!gone));
+            if gone {
+                return;
+            }
+        }
+        let fate = match (self.traffic, unit) {
+            (Traffic::Answers, Unit::Handshake | Unit::Frame | Unit::Raw) => Fate::Goes { wait_ns: 0, hold: None, copies: vec![] },
+            (Traffic::Messages | Traffic::Conversation, Unit::Handshake | Unit::Raw) => {
+                Fate::Goes { wait_ns: rules.wait_only(self.gate), hold: None, copies: vec![] }
+            }
+            (Traffic::Messages | Traffic::Conversation, Unit::Frame) => {
+                rules.decide(self.gate, self.traffic, self.aside.len() >= HELD_AT_MOST)
+            }
+        };
+        let Fate::Goes { wait_ns, hold, copies } = fate else { return };
+        let due = now.saturating_add(wait_ns).max(self.last_due);
+        self.last_due = due;
+        self.place(What::Unit(unit), bytes, now, due, hold);
+        for copy in copies {
+            match copy {
+                Copy::AtOnce(rule) => self.place(What::CopyFor(rule), bytes, now, due, None),
+                Copy::Later(hold) => self.place(What::CopyFor(hold.rule), bytes, now, due, Some(hold)),
+            }
+        }
+    }
+
+    /// Takes in the end of the stream, behind all that waits.
+    pub(super) fn push_end(&mut self, close: Close, now: u64) {
+        self.place(What::End(close), &[], now, now.max(self.last_due), None);
+    }
+
+    fn place(&mut self, what: What, bytes: &[u8], arrived: u64, due: u64, hold: Option<Hold>) {
+        let waiting = Waiting { what, bytes: bytes.into(), seq: self.next_seq, arrived, due };
+        self.next_seq += 1;
+        self.charged += bytes.len() + PIECE_COST;
+        match hold {
+            Some(hold) => self.aside.push(Aside { waiting, hold, overtaken: 0 }),
+            None => self.queue.push_back(waiting),
+        }
+    }
+
+    /// The next piece that may leave now.
+    pub(super) fn pop(&mut self, now: u64, rules: &mut Rules) -> Option<Departure> {
+        if rules.is_cut(self.gate) {
+            return None;
+        }
+        let ends = self.queue.front().is_some_and(|w| matches!(w.what, What::End(_)) && w.due <= now);
+        // The end waits for the frames held aside: they were sent before it.
+        if let Some(i) = self.aside.iter().position(|a| ends || a.due() <= now) {
+            let Aside { waiting, hold, overtaken } = self.aside.remove(i);
+            if overtaken > 0 && matches!(waiting.what, What::Unit(_)) {
+                rules.reordered(hold.rule, self.gate);
+            }
+            return Some(self.depart(waiting, now, rules));
+        }
+        if self.queue.front()?.due > now {
+            return None;
+        }
+        let waiting = self.queue.pop_front()?;
+        for aside in &mut self.aside {
+            aside.overtaken += u32::from(aside.waiting.seq < waiting.seq && aside.waiting.due <= now);
+        }
+        Some(self.depart(waiting, now, rules))
+    }
+
+    fn depart(&mut self, waiting: Waiting, now: u64, rules: &mut Rules) -> Departure {
+        self.charged -= waiting.bytes.len() + PIECE_COST;
+        match waiting.what {
+            What::End(close) => return Departure::End(close),
+            What::CopyFor(rule) => rules.duplicated(rule, self.gate),
+            What::Unit(_) if self.traffic == Traffic::Answers => {}
+            What::Unit(_) => rules.left(self.gate, waiting.arrived, now),
+        }
+        Departure::Piece(waiting.bytes)
+    }
+
+    /// When something could leave, if nothing else comes in; a cut lets nothing leave, whatever its time.
+    pub(super) fn next_due(&self, rules: &Rules) -> Option<u64> {
+        if rules.is_cut(self.gate) {
+            return None;
+        }
+        self.queue.front().map(|w| w.due).into_iter().chain(self.aside.iter().map(Aside::due)).min()
+    }
+
+    /// A cut begins: messages that were under way are lost with the wire, everything else is held.
+    pub(super) fn cut(&mut self, rule: RuleKey, rules: &mut Rules) {
+        let is_frame = |w: &Waiting| matches!(w.what, What::Unit(_));
+        if self.traffic != Traffic::Messages {
+            let held = self.queue.iter().filter(|w| is_frame(w)).count();
+            return rules.blocked(self.gate, Some(rule), 0, held as u64);
+        }
+        let (mut gone, mut held, mut freed) = (0, 0, 0);
+        let mut stays = |w: &Waiting| {
+            let stays = matches!(w.what, What::Unit(Unit::Handshake | Unit::Raw) | What::End(_));
+            gone += u64::from(!stays && is_frame(w));
+            held += u64::from(stays && is_frame(w));
+            freed += if stays { 0 } else { w.bytes.len() + PIECE_COST };
+            stays
+        };
+        self.queue.retain(&mut stays);
+        self.aside.retain(|a| stays(&a.waiting));
+        self.charged -= freed;
+        rules.blocked(self.gate, Some(rule), gone, held);
+    }
+
+    /// A rule is off this link (and already out of `rules`' view): what only it held back may go.
+    pub(super) fn lifted(&mut self, rule: RuleKey, effect: Effect, now: u64, rules: &mut Rules) {
+        match effect {
+            Effect::Delay { .. } => {
+                if !rules.has(self.gate, |e| matches!(e, Effect::Delay { .. })) {
+                    let late = |w: &Waiting| w.due > now;
+                    let waiting = self.queue.iter().chain(self.aside.iter().map(|a| &a.waiting));
+                    let frames = waiting.filter(|w| late(w) && matches!(w.what, What::Unit(_))).count();
+                    rules.released_early(rule, self.gate, frames as u64);
+                    self.queue.iter_mut().chain(self.aside.iter_mut().map(|a| &mut a.waiting)).for_each(|w| w.due = w.due.min(now));
+                    self.last_due = self.last_due.min(now);
+                }
+            }
+            Effect::Duplicate { .. } | Effect::Reorder { .. } => {
+                for aside in self.aside.iter_mut().filter(|a| a.hold.rule == rule) {
+                    aside.hold.at_most_ns = 0;
+                }
+            }
+            Effect::Cut | Effect::Loss { .. } | Effect::Reset => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heckle_history::prng::Seed;
+    use heckle_workloads::fault::{Link, Node};
+
+    const MS: u64 = 1_000_000;
+
+    struct World {
+        rules: Rules,
+        lane: Lane,
+        link: Link,
+    }
+
+    fn world(traffic: Traffic) -> World {
+        let link = Link::between(Node(1), Node(2));
+        let mut rules = Rules::new(Seed(3));
+        let gate = rules.link(link);
+        World { rules, lane: Lane::new(traffic, gate), link }
+    }
+
+    impl World {
+        fn apply(&mut self, fault: u64, effect: Effect, now: u64) {
+            let key = self.rules.apply(fault, &[self.link], effect, now);
+            if effect == Effect::Cut {
+                self.lane.cut(key, &mut self.rules);
+            }
+        }
+
+        fn lift(&mut self, fault: u64, now: u64) {
+            for (key, effect, _) in self.rules.take_off(fault) {
+                self.lane.lifted(key, effect, now, &mut self.rules);
+            }
+        }
+
+        fn push(&mut self, unit: Unit, text: &str, now: u64) {
+            self.lane.push(unit, text.as_bytes(), now, &mut self.rules);
+        }
+
+        /// Everything that may leave at `now`, with `|` for an end.
+        fn out(&mut self, now: u64) -> String {
+            let mut out = String::new();
+            while let Some(departure) = self.lane.pop(now, &mut self.rules) {
+                match departure {
+                    Departure::Piece(bytes) => out += std::str::from_utf8(&bytes).unwrap(),
+                    Departure::End(_) => out.push('|'),
+                }
+            }
+            out
+        }
+    }
+
+    #[test]
+    fn a_delay_keeps_the_order_and_its_end_lets_all_go() {
+        let mut w = world(Traffic::Messages);
+        w.apply(1, Effect::Delay { delay_us: 5_000, jitter_us: 0 }, 0);
+        w.push(Unit::Frame, "a", 0);
+        w.push(Unit::Frame, "b", MS);
+        assert_eq!((w.out(5 * MS - 1), w.lane.next_due(&w.rules)), (String::new(), Some(5 * MS)));
+        assert_eq!(w.out(5 * MS), "a");
+        w.lift(1, 5 * MS);
+        w.push(Unit::Frame, "c", 5 * MS);
+        assert_eq!(w.out(5 * MS), "bc");
+        let did = w.rules.settle(1);
+        assert_eq!((did.delayed_frames, did.released_early), (1, 1));
+        assert_eq!(did.measured_delay.unwrap().p50_us / 10, 500);
+    }
+
+    #[test]
+    fn a_shorter_delay_never_overtakes_a_longer_one() {
+        let mut w = world(Traffic::Conversation);
+        w.apply(1, Effect::Delay { delay_us: 9_000, jitter_us: 0 }, 0);
+        w.push(Unit::Frame, "a", 0);
+        w.apply(2, Effect::Delay { delay_us: 1_000, jitter_us: 0 }, 0);
+        w.lift(1, 0);
+        w.push(Unit::Frame, "b", MS);
+        assert_eq!((w.out(8 * MS), w.out(9 * MS)), (String::new(), "ab".into()));
+    }
+
+    #[test]
+    fn a_cut_wire_loses_what_is_under_way_but_no_handshake_and_no_end() {
+        let mut w = world(Traffic::Messages);
+        w.apply(1, Effect::Delay { delay_us: 1_000, jitter_us: 0 }, 0);
+        w.push(Unit::Frame, "a", 0);
+        w.push(Unit::Handshake, "H", 0);
+        w.apply(2, Effect::Cut, 0);
+        w.push(Unit::Frame, "b", 0);
+        w.lane.push_end(Close::Fin, 0);
+        assert_eq!((w.out(9 * MS), w.lane.next_due(&w.rules)), (String::new(), None));
+        w.lift(2, 9 * MS);
+        assert_eq!(w.out(9 * MS), "H|");
+        assert!(w.lane.is_empty());
+        assert_eq!(w.lane.charged, 0);
+        let did = w.rules.settle(2);
+        assert_eq!((did.blocked_frames, did.held_frames), (3, 1));
+    }
+
+    #[test]
+    fn a_cut_conversation_is_held_and_goes_on_in_order() {
+        let mut w = world(Traffic::Conversation);
+        w.push(Unit::Frame, "a", 0);
+        w.apply(1, Effect::Cut, 0);
+        w.push(Unit::Frame, "b", 0);
+        assert_eq!(w.out(0), "");
+        w.lift(1, MS);
+        assert_eq!(w.out(MS), "ab");
+        let did = w.rules.settle(1);
+        assert_eq!((did.blocked_frames, did.held_frames, did.passed_frames), (2, 2, 0));
+    }
+
+    #[test]
+    fn a_full_lane_says_so() {
+        let mut w = world(Traffic::Conversation);
+        w.apply(1, Effect::Cut, 0);
+        let frame = "x".repeat(1 << 16);
+        let taken = (0..1_000).take_while(|_| !w.lane.is_full() && (w.push(Unit::Frame, &frame, 0), true).1).count();
+        assert_eq!(taken, LANE_BYTES / (frame.len() + PIECE_COST) + 1);
+    }
+
+    #[test]
+    fn held_frames_leave_behind_younger_ones_or_when_patience_ends() {
+        let mut w = world(Traffic::Messages);
+        w.apply(1, Effect::Reorder { percent: 100.0 }, 0);
+        w.push(Unit::Frame, "a", 0);
+        w.lift(1, 0);
+        // Nobody overtook it: nothing was reordered, and nothing is claimed.
+        assert_eq!((w.out(0), w.rules.settle(1).shows_effect()), ("a".into(), false));
+
+        w.apply(2, Effect::Reorder { percent: 100.0 }, 0);
+        w.push(Unit::Frame, "b", 0);
+        w.push(Unit::Handshake, "H", 0);
+        assert_eq!(w.out(1), if w.lane.aside.is_empty() { "Hb" } else { "H" });
+        w.out(20 * MS);
+        assert_eq!(w.rules.settle(2).reordered_frames, 1);
+        assert!(w.lane.is_empty());
+    }
+
+    #[test]
+    fn the_end_waits_for_frames_held_aside() {
+        let mut w = world(Traffic::Messages);
+        w.apply(1, Effect::Reorder { percent: 100.0 }, 0);
+        w.push(Unit::Frame, "a", 0);
+        w.lane.push_end(Close::Fin, 0);
+        assert_eq!(w.out(0), "a|");
+    }
+
+    #[test]
+    fn copies_leave_once_each_and_are_counted_when_they_do() {
+        let mut w = world(Traffic::Messages);
+        w.apply(1, Effect::Duplicate { percent: 100.0 }, 0);
+        (0..50).for_each(|_| w.push(Unit::Frame, "a", 0));
+        assert_eq!(w.out(20 * MS).len(), 100);
+        let did = w.rules.settle(1);
+        assert_eq!((did.duplicated_frames, did.passed_frames), (50, 50));
+    }
+}

@@ -1,0 +1,393 @@
+//! Which rules strike which link, the dice they throw, and the count of what they did. Pure: time comes in as an
+//! argument, and each link has a random stream of its own.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use heckle_history::prng::{Pcg64, Seed};
+use heckle_workloads::fault::Link;
+use rand::RngExt;
+
+use super::effect::{Effect, Evidence, MeasuredDelay};
+
+/// Lifted faults whose evidence can still be asked for; a run has a few hundred at most.
+const LIFTED_KEPT: usize = 4096;
+/// A frame held for reordering leaves after up to this many younger ones …
+const OVERTAKERS_AT_MOST: u32 = 4;
+/// … or after this long, so that a quiet link does not swallow it.
+const HOLD_NS: u64 = 20_000_000;
+/// Longest wait that the histogram can hold: an hour, in nanoseconds.
+const LONGEST_WAIT_NS: u64 = 3_600_000_000_000;
+
+/// A link that the relay knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct LinkId(usize);
+
+/// One effect that was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RuleKey(u64);
+
+/// What kind of conversation a direction carries, which decides what may happen to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Traffic {
+    /// Messages between nodes: may be lost, doubled, reordered.
+    Messages,
+    /// An ordered conversation with a client.
+    Conversation,
+    /// The way back on a connection between nodes: only the answer to its handshake. No rule strikes it but a cut
+    /// of the connection's own link, which silences the connection as a whole.
+    Answers,
+}
+
+/// Why and how long a frame is held aside while others overtake it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hold {
+    pub(super) rule: RuleKey,
+    pub(super) overtakers: u32,
+    pub(super) at_most_ns: u64,
+}
+
+/// A second copy of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copy {
+    /// Right behind the first.
+    AtOnce(RuleKey),
+    /// Held aside, to arrive among later frames.
+    Later(Hold),
+}
+
+/// What the rules have in mind for a frame that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is never seen again.
+    Gone,
+    /// It goes on its way.
+    Goes { wait_ns: u64, hold: Option<Hold>, copies: Vec<Copy> },
+}
+
+#[derive(Debug)]
+struct Rule {
+    fault: u64,
+    effect: Effect,
+    links: Vec<LinkId>,
+    since_ns: u64,
+    did: Evidence,
+    waits: Option<Box<Histogram<u32>>>,
+}
+
+#[derive(Debug)]
+struct LinkState {
+    link: Link,
+    dice: Pcg64,
+    rules: Vec<RuleKey>,
+    cut: bool,
+}
+
+/// All links and all rules.
+#[derive(Debug)]
+pub(super) struct Rules {
+    seed: Seed,
+    links: Vec<LinkState>,
+    by_link: BTreeMap<Link, LinkId>,
+    rules: BTreeMap<RuleKey, Rule>,
+    next_key: u64,
+    lifted: BTreeMap<u64, Evidence>,
+}
+
+impl Rules {
+    pub(super) fn new(seed: Seed) -> Rules {
+        Rules { seed, links: vec![], by_link: BTreeMap::new(), rules: BTreeMap::new(), next_key: 0, lifted: BTreeMap::new() }
+    }
+
+    /// The number of a link, given on first use: a rule may come before the first connection or after it.
+    pub(super) fn link(&mut self, link: Link) -> LinkId {
+        *self.by_link.entry(link).or_insert_with(|| {
+            let dice = self.seed.stream(&format!("relay/{link}"));
+            self.links.push(LinkState { link, dice, rules: vec![], cut: false });
+            LinkId(self.links.len() - 1)
+        })
+    }
+
+    pub(super) fn apply(&mut self, fault: u64, links: &[Link], effect: Effect, now: u64) -> RuleKey {
+        let key = RuleKey(self.next_key);
+        self.next_key += 1;
+        let mut ids: Vec<LinkId> = links.iter().map(|l| self.link(*l)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        for id in &ids {
+            self.links[id.0].rules.push(key);
+            self.links[id.0].cut |= effect == Effect::Cut;
+        }
+        let waits = matches!(effect, Effect::Delay { .. })
+            .then(|| Box::new(Histogram::new_with_bounds(1, LONGEST_WAIT_NS, 3).expect("these bounds and three digits are valid")));
+        let did = Evidence { effects: vec![effect], ..Evidence::default() };
+        self.rules.insert(key, Rule { fault, effect, links: ids, since_ns: now, did, waits });
+        key
+    }
+
+    /// Takes the rules of a fault off their links, which act as if they were gone from now on; [`Rules::settle`]
+    /// closes their books. Returns each with its effect and links.
+    pub(super) fn take_off(&mut self, fault: u64) -> Vec<(RuleKey, Effect, Vec<LinkId>)> {
+        let taken: Vec<_> = self.rules.iter().filter(|(_, r)| r.fault == fault).map(|(k, r)| (*k, r.effect, r.links.clone())).collect();
+        for (key, _, links) in &taken {
+            for id in links {
+                let state = &mut self.links[id.0];
+                state.rules.retain(|k| k != key);
+                state.cut = state.rules.iter().any(|k| self.rules[k].effect == Effect::Cut);
+            }
+        }
+        taken
+    }
+
+    /// Forgets the rules of a fault and keeps what they did.
+    pub(super) fn settle(&mut self, fault: u64) -> Evidence {
+        let evidence = self.evidence(fault);
+        if self.rules.values().any(|r| r.fault == fault) {
+            self.rules.retain(|_, r| r.fault != fault);
+            self.lifted.insert(fault, evidence.clone());
+            while self.lifted.len() > LIFTED_KEPT {
+                self.lifted.pop_first();
+            }
+        }
+        evidence
+    }
+
+    /// What a fault has done, over all its rules, also those lifted earlier.
+    pub(super) fn evidence(&self, fault: u64) -> Evidence {
+        let mut total = self.lifted.get(&fault).cloned().unwrap_or_default();
+        for rule in self.rules.values().filter(|r| r.fault == fault) {
+            total.add(&rule.did);
+            if let Some(waits) = rule.waits.as_ref().filter(|w| !w.is_empty()) {
+                let us = |quantile| waits.value_at_quantile(quantile) / 1_000;
+                // Of several delays in one fault the longest speaks.
+                let measured = MeasuredDelay { p50_us: us(0.5), p99_us: us(0.99), max_us: waits.max() / 1_000 };
+                total.measured_delay = total.measured_delay.max(Some(measured));
+            }
+        }
+        total
+    }
+
+    /// Whether nothing may pass.
+    pub(super) fn is_cut(&self, link: LinkId) -> bool {
+        self.links[link.0].cut
+    }
+
+    /// Whether frames pass untouched and uncounted.
+    pub(super) fn is_free(&self, link: LinkId) -> bool {
+        self.links[link.0].rules.is_empty()
+    }
+
+    /// Whether a rule on this link has this effect.
+    pub(super) fn has(&self, link: LinkId, wanted: impl Fn(Effect) -> bool) -> bool {
+        self.links[link.0].rules.iter().any(|k| wanted(self.rules[k].effect))
+    }
+
+    /// Throws the dice for one frame. `held_full` says that no more frames can be held aside.
+    pub(super) fn decide(&mut self, link: LinkId, traffic: Traffic, held_full: bool) -> Fate {
+        let LinkState { link, dice, rules, .. } = &mut self.links[link.0];
+        let (mut wait_ns, mut hold, mut copies) = (0u64, None, vec![]);
+        let messages = traffic == Traffic::Messages;
+        for key in rules.iter() {
+            let rule = self.rules.get_mut(key).expect("a rule on a link exists");
+            match rule.effect {
+                Effect::Cut | Effect::Reset => {}
+                Effect::Delay { delay_us, jitter_us } => {
+                    wait_ns = wait_ns.saturating_add(draw_wait(dice, delay_us, jitter_us));
+                }
+                Effect::Loss { percent } => {
+                    if hits(dice, percent) {
+                        rule.did.dropped_frames += 1;
+                        rule.strike(*link);
+                        return Fate::Gone;
+                    }
+                }
+                Effect::Duplicate { percent } => {
+                    if messages && hits(dice, percent) {
+                        let later = dice.random::<bool>() && !held_full;
+                        copies.push(if later { Copy::Later(draw_hold(dice, *key)) } else { Copy::AtOnce(*key) });
+                    }
+                }
+                Effect::Reorder { percent } => {
+                    if messages && hits(dice, percent) && !held_full {
+                        hold = Some(draw_hold(dice, *key));
+                    }
+                }
+            }
+        }
+        Fate::Goes { wait_ns, hold, copies }
+    }
+
+    /// The wait for a piece that is no ordinary frame: a handshake or raw bytes, which are only ever delayed.
+    pub(super) fn wait_only(&mut self, link: LinkId) -> u64 {
+        let LinkState { dice, rules, .. } = &mut self.links[link.0];
+        rules.iter().fold(0, |wait, key| match self.rules[key].effect {
+            Effect::Delay { delay_us, jitter_us } => wait.saturating_add(draw_wait(dice, delay_us, jitter_us)),
+            Effect::Cut | Effect::Loss { .. } | Effect::Duplicate { .. } | Effect::Reorder { .. } | Effect::Reset => wait,
+        })
+    }
+
+    /// Counts a frame that left, and how long it waited for the delays that were on when it came.
+    pub(super) fn left(&mut self, link: LinkId, arrived: u64, now: u64) {
+        let LinkState { link, rules, .. } = &self.links[link.0];
+        for key in rules {
+            let rule = self.rules.get_mut(key).expect("a rule on a link exists");
+            rule.did.passed_frames += 1;
+            if let (Some(waits), true) = (&mut rule.waits, arrived >= rule.since_ns) {
+                waits.saturating_record(now.saturating_sub(arrived));
+                rule.did.delayed_frames += 1;
+                rule.strike(*link);
+            }
+        }
+    }
+
+    /// Counts frames that cuts stopped on `on`: for rule `only` or for every cut on that link.
+    pub(super) fn blocked(&mut self, on: LinkId, only: Option<RuleKey>, gone: u64, held: u64) {
+        self.each_cut(on, only, gone + held, |did| {
+            did.blocked_frames += gone + held;
+            did.held_frames += held;
+        });
+    }
+
+    /// Counts a connection that was dialled into a cut.
+    pub(super) fn blocked_connection(&mut self, on: LinkId) {
+        self.each_cut(on, None, 1, |did| did.blocked_connections += 1);
+    }
+
+    fn each_cut(&mut self, on: LinkId, only: Option<RuleKey>, strikes: u64, count: impl Fn(&mut Evidence)) {
+        let LinkState { link, rules, .. } = &self.links[on.0];
+        for key in rules.iter().filter(|k| strikes > 0 && only.is_none_or(|o| o == **k)) {
+            let rule = self.rules.get_mut(key).expect("a rule on a link exists");
+            if rule.effect == Effect::Cut {
+                count(&mut rule.did);
+                *rule.did.strikes.entry(*link).or_default() += strikes;
+            }
+        }
+    }
+
+    /// Counts a frame that left after a younger one. A rule that is gone counts no more.
+    pub(super) fn reordered(&mut self, rule: RuleKey, on: LinkId) {
+        self.strike(rule, on, |did| did.reordered_frames += 1);
+    }
+
+    /// Counts a second copy that left.
+    pub(super) fn duplicated(&mut self, rule: RuleKey, on: LinkId) {
+        self.strike(rule, on, |did| did.duplicated_frames += 1);
+    }
+
+    /// Counts delayed frames let out by the end of their delay.
+    pub(super) fn released_early(&mut self, rule: RuleKey, on: LinkId, frames: u64) {
+        for _ in 0..frames {
+            self.strike(rule, on, |did| did.released_early += 1);
+        }
+    }
+
+    /// Counts a connection reset by the rules on any of its links, once for each rule.
+    pub(super) fn reset(&mut self, on: &[LinkId], only: Option<RuleKey>) {
+        let mut struck: Vec<(RuleKey, LinkId)> = vec![];
+        for id in on {
+            for key in &self.links[id.0].rules {
+                let counts = self.rules[key].effect == Effect::Reset && only.is_none_or(|o| o == *key);
+                if counts && struck.iter().all(|(k, _)| k != key) {
+                    struck.push((*key, *id));
+                }
+            }
+        }
+        for (key, id) in struck {
+            self.strike(key, id, |did| did.resets += 1);
+        }
+    }
+
+    fn strike(&mut self, rule: RuleKey, on: LinkId, count: impl Fn(&mut Evidence)) {
+        if let Some(rule) = self.rules.get_mut(&rule) {
+            count(&mut rule.did);
+            rule.strike(self.links[on.0].link);
+        }
+    }
+}
+
+impl Rule {
+    fn strike(&mut self, link: Link) {
+        *self.did.strikes.entry(link).or_default() += 1;
+    }
+}
+
+fn hits(dice: &mut Pcg64, percent: f64) -> bool {
+    dice.random::<f64>() * 100.0 < percent
+}
+
+fn draw_wait(dice: &mut Pcg64, delay_us: u64, jitter_us: u64) -> u64 {
+    let jitter_ns = if jitter_us == 0 { 0 } else { dice.random_range(0..=jitter_us.saturating_mul(1_000)) };
+    delay_us.saturating_mul(1_000).saturating_add(jitter_ns)
+}
+
+fn draw_hold(dice: &mut Pcg64, rule: RuleKey) -> Hold {
+    Hold { rule, overtakers: dice.random_range(1..=OVERTAKERS_AT_MOST), at_most_ns: HOLD_NS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heckle_workloads::fault::Node;
+
+    fn decisions(seed: u64, link: Link) -> Vec<Fate> {
+        let mut rules = Rules::new(Seed(seed));
+        let id = rules.link(link);
+        rules.apply(1, &[link], Effect::Delay { delay_us: 10, jitter_us: 1_000 }, 0);
+        rules.apply(1, &[link], Effect::Duplicate { percent: 30.0 }, 0);
+        rules.apply(2, &[link], Effect::Reorder { percent: 30.0 }, 0);
+        (0..100).map(|_| rules.decide(id, Traffic::Messages, false)).collect()
+    }
+
+    #[test]
+    fn the_seed_and_the_link_fix_every_decision() {
+        let (a, b) = (Link::between(Node(1), Node(2)), Link::between(Node(2), Node(1)));
+        assert_eq!(decisions(7, a), decisions(7, a));
+        assert_ne!(decisions(7, a), decisions(8, a));
+        assert_ne!(decisions(7, a), decisions(7, b));
+    }
+
+    #[test]
+    fn losses_come_as_often_as_asked() {
+        const FRAMES: u32 = 50_000;
+        let link = Link::between(Node(1), Node(2));
+        for seed in 0..8 {
+            for percent in [0.0, 1.0, 5.0, 20.0, 50.0, 100.0] {
+                let mut rules = Rules::new(Seed(seed));
+                let id = rules.link(link);
+                rules.apply(1, &[link], Effect::Loss { percent }, 0);
+                let lost = (0..FRAMES).filter(|_| rules.decide(id, Traffic::Messages, false) == Fate::Gone).count();
+                let (p, n) = (percent / 100.0, f64::from(FRAMES));
+                // Five standard deviations of the binomial: one false alarm in two million.
+                let off = (lost as f64 - n * p).abs();
+                assert!(off <= 5.0 * (n * p * (1.0 - p)).sqrt(), "seed {seed}: {lost} of {n} lost, asked {percent} %");
+                assert_eq!(rules.settle(1).dropped_frames, lost as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_holds_until_the_last_of_its_rules_is_lifted() {
+        let link = Link::between(Node(1), Node(2));
+        let mut rules = Rules::new(Seed(1));
+        let id = rules.link(link);
+        rules.apply(1, &[link, link], Effect::Cut, 0);
+        rules.apply(2, &[link], Effect::Cut, 0);
+        rules.blocked(id, None, 3, 0);
+        for (fault, still_cut) in [(1, true), (2, false)] {
+            rules.take_off(fault);
+            assert_eq!((rules.settle(fault).blocked_frames, rules.is_cut(id)), (3, still_cut));
+        }
+        assert!(rules.is_free(id));
+        assert_eq!(rules.settle(1).blocked_frames, 3, "the evidence is kept");
+    }
+
+    #[test]
+    fn clients_conversations_are_never_doubled_or_shuffled() {
+        let link: Link = "clients>n1".parse().unwrap();
+        let mut rules = Rules::new(Seed(1));
+        let id = rules.link(link);
+        rules.apply(1, &[link], Effect::Duplicate { percent: 100.0 }, 0);
+        rules.apply(1, &[link], Effect::Reorder { percent: 100.0 }, 0);
+        assert_eq!(rules.decide(id, Traffic::Conversation, false), Fate::Goes { wait_ns: 0, hold: None, copies: vec![] });
+    }
+}

@@ -1,0 +1,87 @@
+//! What a plan demands to have happened before its run can be called valid.
+//!
+//! Liveness is demanded only of a cluster that can give it: an ok CAS *during* a fault that leaves a connected quorum
+//! unhurt, an ok op soon *after* any other.
+
+use crate::plan::Plan;
+use heckle_checker::coverage::Rule;
+use heckle_workloads::fault::{End, Fault, Link, Node, node_links};
+use heckle_workloads::mix::Kind;
+use std::collections::BTreeSet;
+
+/// Ok CAS in the whole run, at least.
+const OK_CAS: u64 = 10;
+
+/// The plan's rules.
+pub fn rules(plan: &Plan) -> Vec<Rule> {
+    let asked = |id: &str, default: u64| plan.coverage.get(id).copied().unwrap_or(default);
+    let mut rules = vec![if plan.mix.has(Kind::Cas) {
+        Rule::new("ok_cas", asked("ok_cas", OK_CAS))
+    } else if plan.mix.has(Kind::Read) {
+        Rule::new("ok_reads", asked("ok_reads", OK_CAS))
+    } else {
+        Rule::new("ok_writes", asked("ok_writes", OK_CAS))
+    }];
+    let kinds: BTreeSet<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
+    for kind in kinds {
+        rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
+        let all_spare = plan.strikes.iter().filter(|s| s.fault.kind() == kind).all(|s| spares_a_quorum(&s.fault, plan.nodes));
+        if all_spare && plan.mix.has(Kind::Cas) {
+            rules.push(Rule::new(format!("ok_cas_during:{kind}"), asked("ok_cas_during_fault", 1)));
+        } else {
+            rules.push(Rule::new(format!("ok_after_heal:{kind}"), asked("ok_after_heal", 1)));
+        }
+    }
+    for (id, need) in &plan.coverage {
+        if !["ok_cas", "ok_reads", "ok_writes", "ok_cas_during_fault", "ok_after_heal"].contains(&id.as_str()) {
+            rules.push(Rule::new(id.clone(), *need));
+        }
+    }
+    rules
+}
+
+/// Whether some node stays up and has unhurt links, both ways, to enough others that are up.
+fn spares_a_quorum(fault: &Fault, nodes: u16) -> bool {
+    let (down, hurt): (Vec<Node>, Vec<Link>) = match fault {
+        Fault::Kill(n) | Fault::Pause(n) => (vec![*n], vec![]),
+        Fault::KillAll => return false,
+        Fault::Partition(cut) => (vec![], cut.links()),
+        Fault::Delay { on, .. } | Fault::Loss { on, .. } | Fault::Duplicate { on, .. } | Fault::Reorder { on, .. } | Fault::Reset(on) => {
+            (vec![], on.links(nodes))
+        }
+    };
+    let quorum = usize::from(nodes / 2 + 1);
+    let links = node_links(nodes);
+    let sound = |a: Node, b: Node| [Link::between(a, b), Link::between(b, a)].iter().all(|l| links.contains(l) && !hurt.contains(l));
+    let cut_off = |n: Node| hurt.contains(&Link { from: End::Clients, to: End::Node(n) });
+    let up: Vec<Node> = (1..=nodes).map(Node).filter(|n| !down.contains(n)).collect();
+    up.iter().any(|c| !cut_off(*c) && 1 + up.iter().filter(|n| **n != *c && sound(*c, **n)).count() >= quorum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heckle_workloads::fault::{Cut, Links};
+
+    #[test]
+    fn liveness_is_demanded_where_a_quorum_is_unhurt() {
+        let n = |i| Node(i);
+        let isolate = Fault::Partition(Cut::Groups(vec![vec![n(1)], vec![n(2), n(3)]]));
+        let halves = Fault::Partition(Cut::Groups(vec![vec![n(1), n(2)], vec![n(3), n(4)]]));
+        let bridge = Fault::Partition(Cut::Links(vec![Link::between(n(2), n(3)), Link::between(n(3), n(2))]));
+        let slow = |of: Vec<Node>| Fault::Delay { on: Links::Touching(of), delay_us: 1, jitter_us: 0 };
+        for (fault, nodes, spared) in [
+            (Fault::Kill(n(1)), 3, true),
+            (Fault::Kill(n(1)), 2, false),
+            (Fault::Pause(n(1)), 1, false),
+            (Fault::KillAll, 5, false),
+            (isolate, 3, true),
+            (halves, 4, false),
+            (bridge, 3, true),
+            (slow(vec![n(1)]), 3, true),
+            (slow(vec![n(1), n(2), n(3)]), 3, false),
+        ] {
+            assert_eq!(spares_a_quorum(&fault, nodes), spared, "{fault:?} of {nodes}");
+        }
+    }
+}

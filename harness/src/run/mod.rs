@@ -1,0 +1,145 @@
+//! One run, from plan to recorded history: cluster up, load and faults, heal, quiet tail, final reads, cluster down.
+//! What the history means is decided afterwards, from the file alone: see [`report`].
+
+pub mod coverage;
+pub mod environment;
+pub mod progress;
+pub mod report;
+pub mod sampler;
+
+use crate::clock::RunClock;
+use crate::cluster::Cluster;
+use crate::load::live::Live;
+use crate::load::{self, Outside, final_reads};
+use crate::nemesis::Nemesis;
+use crate::plan::{Net, Plan};
+use crate::recorder::{Recorded, Recorder};
+use crate::relay::Relay;
+use crate::stop::{Stop, StopReason};
+use heckle_checker::online::OnlineJudge;
+use heckle_history::{Header, Names, Nanos, RunId};
+use heckle_results::RunFolder;
+use heckle_workloads::fault::Node;
+use sampler::{Sampler, Totals};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a run leaves beside its history.
+pub struct Ran {
+    /// Why it stopped early, if it did.
+    pub stopped: Option<StopReason>,
+    /// What the recorder saw.
+    pub recorded: Recorded,
+    /// What the nodes counted.
+    pub totals: Totals,
+    /// Nodes that had to be killed at the end.
+    pub forced: Vec<String>,
+    /// (key, node) pairs that could not be read at the end.
+    pub unread: u64,
+}
+
+/// How a run is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Go on after a violation.
+    pub keep_going: bool,
+    /// What the terminal shows.
+    pub progress: progress::Manner,
+}
+
+/// Runs `plan`, leaving the history in `folder`.
+///
+/// # Errors
+/// What in the harness or on the machine failed before there was a history.
+pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner) -> Result<Ran, String> {
+    let stop = Stop::default();
+    let clock = RunClock::start();
+    let (header, names) = header(plan, folder, clock);
+    let names = Arc::new(names);
+    let judge = (!manner.keep_going).then(OnlineJudge::new);
+    let history = folder.history();
+    let recording = Recorder::start(&history, &header, names.clone(), clock, judge, stop.clone())
+        .map_err(|e| format!("cannot write {}: {e}; name another folder with --out", history.display()))?;
+    let live = Arc::new(Live::default());
+    let ran = with_cluster(plan, folder, clock, &recording.handle(), &names, &stop, &live, manner);
+    let recorded = recording.finish();
+    let (totals, forced, unread) = ran?;
+    let recorded = recorded.map_err(|e| format!("the history could not be written to its end: {e}"))?;
+    Ok(Ran { stopped: stop.reason(), recorded, totals, forced, unread })
+}
+
+type Leftovers = (Totals, Vec<String>, u64);
+
+#[expect(clippy::too_many_arguments, reason = "all parts of a run meet here, once")]
+fn with_cluster(
+    plan: &Plan,
+    folder: &RunFolder,
+    clock: RunClock,
+    recorder: &Recorder,
+    names: &Arc<Names>,
+    stop: &Stop,
+    live: &Arc<Live>,
+    manner: Manner,
+) -> Result<Leftovers, String> {
+    let relay = match plan.net {
+        Net::Relay => Some(Arc::new(Relay::start(plan.seed.part("relay")).map_err(|e| format!("the relay cannot start: {e}"))?)),
+        Net::Direct => None,
+    };
+    let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
+    let cluster = Arc::new(cluster);
+    let nodes: Arc<[SocketAddr]> = cluster.client_addresses().into();
+    let outside = Outside { clock, recorder: recorder.clone(), names: names.clone(), stop: stop.clone(), live: live.clone(), nodes };
+    let nemesis = Nemesis {
+        clock,
+        cluster: cluster.clone(),
+        relay: relay.clone(),
+        recorder: recorder.clone(),
+        stop: stop.clone(),
+        live: live.clone(),
+    };
+    let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| format!("cannot start a thread: {e}"))?;
+    let shown = progress::Progress::start(plan, clock, live.clone(), manner.progress);
+    let used = std::thread::scope(|scope| {
+        let striking = scope.spawn(|| nemesis.run(&plan.strikes));
+        let used = load::run(plan, &outside);
+        if used.is_err() {
+            // The schedule must not outlive a load that broke.
+            stop.ask(StopReason::Broken("the load could not be sent".into()));
+        }
+        striking.join().map_err(|_| "the nemesis panicked".to_owned())?;
+        used
+    })?;
+    stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
+    let unread = final_reads::run(plan, &outside, used)?;
+    drop(shown);
+    let totals = sampler.finish();
+    drop(nemesis);
+    let mut cluster = Arc::into_inner(cluster).ok_or("the cluster is still in use")?;
+    let forced = cluster.stop();
+    Ok((totals, forced, unread))
+}
+
+fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
+    let window = plan.window();
+    let header = Header {
+        run_id: Some(RunId(folder.run_id().to_owned())),
+        seed: Some(plan.seed.to_string()),
+        keys: plan.keys.names(),
+        nodes: (1..=plan.nodes).map(|n| Node(n).to_string()).collect(),
+        model: plan.workload.model.into(),
+        mono_origin_ns: Some(clock.origin_ns()),
+        load_window: Some((window.0.0, window.1.0)),
+        op_timeout_ns: Some(plan.op_timeout.nanos().0),
+        // Ops held back by this limit are not late by the harness's fault.
+        more: [("max_in_flight".to_owned(), plan.max_in_flight.into())].into(),
+        ..Header::default()
+    };
+    let mut names = Names::default();
+    for key in &header.keys {
+        names.key(key);
+    }
+    for node in &header.nodes {
+        names.node(node);
+    }
+    (header, names)
+}

@@ -1,0 +1,89 @@
+//! From a recorded history to everything a run folder holds: judgement, figures, pictures, results.
+//!
+//! Works from the file alone, so that `heckle check` and `heckle report` come to what `heckle run` came to.
+
+use crate::search::{ChildProcess, SecondOpinions};
+use heckle_checker::checks::{self, CheckResult};
+use heckle_checker::coverage::{self, Rule};
+use heckle_checker::judge::{Checker, Judgement, Options, judge};
+use heckle_checker::{Coverage, explain};
+use heckle_history::operation::{History, Keep};
+use heckle_history::writer::write_plain;
+use heckle_results::measure::{Measured, analyze};
+use heckle_results::{Results, RunFolder};
+use std::fs::File;
+use std::path::Path;
+use std::time::Instant;
+
+/// How a history is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Which engines.
+    pub checker: Checker,
+    /// Whether a history too thin to tell anything is unknown, rather than valid with a warning.
+    pub strict: bool,
+}
+
+/// A history with all that was found in it.
+pub struct Judged {
+    /// What happened.
+    pub history: History,
+    /// Whether it was linearizable.
+    pub judgement: Judgement,
+    /// The other checks.
+    pub checks: Vec<CheckResult>,
+    /// Whether enough happened.
+    pub coverage: Coverage,
+    /// Its figures.
+    pub measured: Measured,
+}
+
+/// Reads a history of our own format, plain or zstd.
+///
+/// # Errors
+/// What is wrong with the file, and in which line.
+pub fn read_history(path: &Path) -> Result<History, String> {
+    let file = File::open(path).map_err(|e| format!("cannot open {}: {e}", path.display()))?;
+    History::read(file, Keep::Details).map_err(|e| format!("{}, {e}", path.display()))
+}
+
+/// Judges `history` by `rules`.
+pub fn judge_history(history: History, rules: &[Rule], how: How) -> Judged {
+    let (search, second) = (ChildProcess::default(), SecondOpinions::default());
+    let began = Instant::now();
+    let mut judgement = judge(&history, &Options { checker: how.checker, second: &second, ..Options::new(&search) });
+    judgement.linearizability.check_ms = Some(began.elapsed().as_millis() as u64);
+    let limits = checks::Limits { strict_vacuity: how.strict, ..checks::Limits::default() };
+    let (checks, coverage) = (checks::all(&history, &limits), coverage::evaluate(&history, rules));
+    let measured = analyze(&history);
+    Judged { history, judgement, checks, coverage, measured }
+}
+
+impl Judged {
+    /// Copies everything found into `results`.
+    pub fn tell(&self, results: &mut Results) {
+        let detected_ms = results.linearizability.detected_ms;
+        results.take(&self.measured);
+        results.judged(&self.judgement.linearizability, &self.checks, &self.coverage);
+        results.linearizability.detected_ms = detected_ms;
+        results.warnings.extend(self.history.warnings.iter().cloned());
+    }
+
+    /// Writes the counterexamples: words, ops, certificate, timeline.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn write_violations(&self, folder: &RunFolder) -> std::io::Result<()> {
+        for violation in &self.judgement.linearizability.violations {
+            let at = |file: &str| format!("violations/{}/{file}", violation.id);
+            folder.write(&at("explain.txt"), explain::text(&self.history, violation).as_bytes())?;
+            folder.write(&at("certificate.json"), explain::certificate_json(violation).as_bytes())?;
+            folder.write(&at("timeline.html"), explain::timeline::html(&self.history, violation).as_bytes())?;
+            let mut minimal = vec![];
+            let (header, events) = explain::minimal_events(&self.history, violation);
+            write_plain(&mut minimal, &header, &self.history.names, &events)?;
+            folder.write(&at("minimal.jsonl"), &minimal)?;
+        }
+        Ok(())
+    }
+}

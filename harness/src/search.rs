@@ -1,0 +1,151 @@
+//! The search engine in a process of its own, so that its appetite cannot hurt the harness: an address-space limit
+//! set before it starts, a clock that kills it. Whatever stops it, the answer is "gave up", never a verdict.
+
+use heckle_checker::search::{SearchReply, SearchRequest, SearchRunner, child_main};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What one search may use.
+#[derive(Debug, Clone, Copy)]
+pub struct ChildProcess {
+    /// Address space, bytes.
+    pub memory_bytes: u64,
+    /// Wall time.
+    pub time: Duration,
+}
+
+impl Default for ChildProcess {
+    fn default() -> Self {
+        ChildProcess { memory_bytes: 2 << 30, time: Duration::from_secs(30) }
+    }
+}
+
+/// Searches for second opinions, which must not hold up a verdict that stands already: little time for each, and for
+/// all together.
+pub struct SecondOpinions {
+    each: ChildProcess,
+    left: Cell<Duration>,
+}
+
+impl Default for SecondOpinions {
+    fn default() -> Self {
+        let each = ChildProcess { memory_bytes: 1 << 30, time: Duration::from_secs(1) };
+        SecondOpinions { each, left: Cell::new(Duration::from_secs(5)) }
+    }
+}
+
+impl SearchRunner for SecondOpinions {
+    fn run(&self, request: &SearchRequest) -> SearchReply {
+        let time = self.each.time.min(self.left.get());
+        if time.is_zero() {
+            return SearchReply::gave_up("the time for second opinions is used up");
+        }
+        let began = Instant::now();
+        let reply = ChildProcess { time, ..self.each }.run(request);
+        self.left.set(self.left.get().saturating_sub(began.elapsed()));
+        reply
+    }
+}
+
+impl SearchRunner for ChildProcess {
+    fn run(&self, request: &SearchRequest) -> SearchReply {
+        self.try_run(request).unwrap_or_else(SearchReply::gave_up)
+    }
+}
+
+impl ChildProcess {
+    fn try_run(&self, request: &SearchRequest) -> Result<SearchReply, String> {
+        let program = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
+        self.ask(Command::new(program).arg("search-child"), &serde_json::to_vec(request).map_err(|e| e.to_string())?)
+    }
+
+    fn ask(&self, command: &mut Command, question: &[u8]) -> Result<SearchReply, String> {
+        let memory = self.memory_bytes;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // SAFETY: `setrlimit` and `prctl` only set fields of the new process; nothing is allocated.
+        unsafe {
+            command.pre_exec(move || {
+                let limit = libc::rlimit { rlim_cur: memory, rlim_max: memory };
+                if libc::setrlimit(libc::RLIMIT_AS, &raw const limit) != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                // The search must not outlive a harness that was killed.
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+        let mut child = command.spawn().map_err(|e| format!("the search process did not start: {e}"))?;
+        let mut stdin = child.stdin.take().expect("stdin was piped");
+        let mut stdout = child.stdout.take().expect("stdout was piped");
+        let question = question.to_vec();
+        // Both pipes are served by threads of their own, so that neither side can block the other or the clock.
+        let writing = std::thread::spawn(move || stdin.write_all(&question));
+        let reading = std::thread::spawn(move || {
+            let mut answer = vec![];
+            stdout.read_to_end(&mut answer).map(|_| answer)
+        });
+        let deadline = Instant::now() + self.time;
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break Ok(status),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
+                Ok(None) => break Err(format!("time limit of {} s", self.time.as_secs_f64())),
+                Err(e) => break Err(e.to_string()),
+            }
+        };
+        if status.is_err() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = writing.join();
+        let answer = reading.join().map_err(|_| "the search's answer could not be read".to_owned())?.map_err(|e| e.to_string())?;
+        let status = status?;
+        if !status.success() {
+            let limit_mib = self.memory_bytes >> 20;
+            return Err(format!("the search process ended with {status}, most likely at its memory limit of {limit_mib} MiB"));
+        }
+        serde_json::from_slice(&answer).map_err(|e| format!("the search process answered nonsense: {e}"))
+    }
+}
+
+/// `heckle search-child`: reads a request from stdin, writes the reply to stdout.
+///
+/// # Errors
+/// From the pipes.
+pub fn child() -> std::io::Result<()> {
+    let mut question = vec![];
+    std::io::stdin().read_to_end(&mut question)?;
+    std::io::stdout().write_all(&child_main(&question))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(time_ms: u64) -> ChildProcess {
+        ChildProcess { time: Duration::from_millis(time_ms), ..ChildProcess::default() }
+    }
+
+    #[test]
+    fn a_search_that_is_stopped_or_dies_or_babbles_gives_up() {
+        for (script, why) in
+            [("sleep 60", "time limit"), ("kill -9 $$", "memory limit"), ("echo nonsense", "nonsense"), ("exit 3", "ended with")]
+        {
+            let error = limits(300).ask(Command::new("sh").args(["-c", script]), b"{}").expect_err(script);
+            assert!(error.contains(why), "{script}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_memory_limit_holds() {
+        let tight = ChildProcess { memory_bytes: 64 << 20, ..limits(10_000) };
+        // 1 GB in one shell variable cannot fit.
+        let error = tight
+            .ask(Command::new("sh").args(["-c", "x=$(head -c 1000000000 /dev/zero | tr '\\0' x); echo done"]), b"{}")
+            .expect_err("refused");
+        assert!(!error.contains("time limit"), "{error}");
+    }
+}

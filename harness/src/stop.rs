@@ -1,0 +1,119 @@
+//! Asking everything to stop, and waiting for a time or for that, whichever comes first.
+
+use crate::clock::RunClock;
+use heckle_history::Nanos;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Why a run stops before its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopReason {
+    /// The judge found a violation while the run went on.
+    Violation,
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+    /// The harness or the machine failed; the text says how.
+    Broken(String),
+}
+
+/// A flag that everything in a run looks at. The first reason stays, unless a graver one follows.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    reason: Mutex<Option<StopReason>>,
+    changed: Condvar,
+}
+
+impl Stop {
+    /// Asks everything to stop.
+    pub fn ask(&self, reason: StopReason) {
+        let mut held = self.0.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let graver =
+            matches!((&*held, &reason), (None, _) | (Some(StopReason::Interrupted), StopReason::Violation | StopReason::Broken(_)));
+        if graver {
+            *held = Some(reason);
+        }
+        self.0.changed.notify_all();
+    }
+
+    /// Why, if it was asked.
+    pub fn reason(&self) -> Option<StopReason> {
+        self.0.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it was asked.
+    pub fn asked(&self) -> bool {
+        self.0.reason.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Waits until `at`. Returns early, with `false`, if a stop is asked.
+    pub fn wait_until(&self, clock: RunClock, at: Nanos) -> bool {
+        let mut held = self.0.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let left = at.since(clock.now());
+            if held.is_some() {
+                return false;
+            }
+            if left.0 == 0 {
+                return true;
+            }
+            // A signal handler cannot notify, so the wait is cut into pieces in which its count is looked at.
+            let piece = Duration::from_nanos(left.0).min(Duration::from_millis(50));
+            held = self.0.changed.wait_timeout(held, piece).unwrap_or_else(PoisonError::into_inner).0;
+            if held.is_none() && interrupts() > 0 {
+                *held = Some(StopReason::Interrupted);
+                self.0.changed.notify_all();
+            }
+        }
+    }
+}
+
+static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+
+/// How often Ctrl-C or SIGTERM arrived.
+pub fn interrupts() -> u32 {
+    INTERRUPTS.load(Ordering::SeqCst)
+}
+
+/// The exit code of an interrupted run.
+pub const EXIT_INTERRUPTED: i32 = 130;
+
+extern "C" fn on_signal(_: libc::c_int) {
+    // The second one ends the process at once; nodes follow, by their parent-death signal.
+    if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 1 {
+        // SAFETY: `_exit` may be called in a signal handler.
+        unsafe { libc::_exit(EXIT_INTERRUPTED) };
+    }
+}
+
+/// Lets Ctrl-C and SIGTERM be counted instead of ending the process.
+pub fn catch_interrupts() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler touches an atomic and `_exit` only, both allowed in a signal handler.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_by_time_or_by_a_stop_and_the_gravest_reason_stays() {
+        let (stop, clock) = (Stop::default(), RunClock::start());
+        assert!(stop.wait_until(clock, Nanos(1_000_000)));
+        stop.ask(StopReason::Interrupted);
+        assert!(!stop.wait_until(clock, Nanos::from_ms(60_000)), "ended long before its time");
+        stop.ask(StopReason::Violation);
+        stop.ask(StopReason::Interrupted);
+        assert_eq!(stop.reason(), Some(StopReason::Violation));
+    }
+}

@@ -1,0 +1,322 @@
+//! The adapter of the bundled server: its client protocol, many ops at a time on one connection.
+//!
+//! What is proved and what is not: an op whose request was never written did not happen; one whose connection broke
+//! after that, or whose answer is late, is unknown. The node is given less time than the client waits, so that it
+//! can say how far the op came instead of being cut off.
+
+use super::{Answer, Ask, Connection, Known};
+use bytes::BytesMut;
+use heckle_history::{Call, Current, Diagnostics, Seen, Value};
+use heckle_server::client_protocol::{self as wire, ToClient, ToNode};
+use heckle_server::frame::FrameReader;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+
+/// From one attempt to connect to the next: a dead node is asked fifty times a second, not a million.
+const CONNECT_EVERY: Duration = Duration::from_millis(20);
+/// A connection stands within this or is given up.
+const CONNECT_WITHIN: Duration = Duration::from_millis(500);
+/// What the node is given of an op's timeout, in percent.
+const NODE_TIMEOUT_PERCENT: u32 = 90;
+const READ_BYTES: usize = 64 << 10;
+
+/// A client of one node.
+pub struct BundledConnection {
+    shared: Rc<Shared>,
+    value_bytes: usize,
+}
+
+struct Shared {
+    addr: SocketAddr,
+    name: String,
+    state: RefCell<State>,
+    wrote: Notify,
+}
+
+struct State {
+    link: Link,
+    outbox: BytesMut,
+    waiting: HashMap<wire::OpId, oneshot::Sender<Told>>,
+    next_attempt: Instant,
+    /// Those who wait for the outcome of the current attempt to connect.
+    connecting: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Link {
+    Down,
+    Connecting,
+    Up,
+}
+
+enum Told {
+    Response(Box<wire::Response>),
+    Broken(String),
+}
+
+impl BundledConnection {
+    /// A connection to `addr`, opened when it is first needed.
+    pub fn new(addr: SocketAddr, name: String, value_bytes: u32) -> Self {
+        let state =
+            State { link: Link::Down, outbox: BytesMut::new(), waiting: HashMap::new(), next_attempt: Instant::now(), connecting: vec![] };
+        BundledConnection {
+            shared: Rc::new(Shared { addr, name, state: RefCell::new(state), wrote: Notify::new() }),
+            value_bytes: value_bytes as usize,
+        }
+    }
+
+    async fn run(&self, ask: Ask) -> Answer {
+        let deadline = tokio::time::Instant::now() + ask.timeout;
+        match tokio::time::timeout_at(deadline, self.shared.clone().connected()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return not_applied(&format!("not_sent: {why}")),
+            Err(_) => return not_applied("not_sent: no connection in time"),
+        }
+        let op = wire::OpId { client: u64::from(ask.process.0) + 1, seq: ask.op.0 + 1 };
+        let call = match ask.call {
+            Call::Read => wire::Call::Read,
+            Call::Write { new } => wire::Call::Write { new: encode_value(new, self.value_bytes) },
+            Call::Cas { expected, new } => {
+                wire::Call::Cas { expected: expected.map(|v| encode_value(v, self.value_bytes)), new: encode_value(new, self.value_bytes) }
+            }
+        };
+        let timeout_us = (ask.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
+        let request = wire::Request { op, key: ask.key.as_bytes().to_vec(), timeout_us, provenance: wire::Provenance::First, call };
+        let told = self.shared.send(op, &ToNode::Request(request));
+        match tokio::time::timeout_at(deadline, told).await {
+            Ok(Ok(Told::Response(response))) => self.answer(ask.call, *response),
+            Ok(Ok(Told::Broken(why))) => unknown(&format!("connection: {why}")),
+            Ok(Err(_)) => unknown("connection: dropped"),
+            Err(_) => {
+                self.shared.state.borrow_mut().waiting.remove(&op);
+                unknown("timeout")
+            }
+        }
+    }
+
+    fn answer(&self, call: Call, response: wire::Response) -> Answer {
+        let value = |bytes: Option<Vec<u8>>| bytes.map(|b| decode_value(&b, self.value_bytes));
+        let (known, reason) = match response.outcome {
+            wire::Outcome::Applied => match call {
+                Call::Cas { .. } => (Known::Ok(Seen::Applied), None),
+                Call::Write { .. } => (Known::Ok(Seen::Written), None),
+                Call::Read => (Known::Unknown, Some("a read was answered as a write".to_owned())),
+            },
+            wire::Outcome::ConditionNotMet { current } => (Known::Ok(Seen::ConditionNotMet(Current::Known(value(current)))), None),
+            wire::Outcome::Value { value: v } => (Known::Ok(Seen::Value(value(v))), None),
+            wire::Outcome::NotApplied { why } => (Known::NotApplied, Some(why.to_string())),
+            wire::Outcome::Unknown { why } => (Known::Unknown, Some(why.to_string())),
+            wire::Outcome::Invalid { why } => (Known::NotApplied, Some(format!("invalid: {why}"))),
+        };
+        Answer { known, reason: reason.map(String::into_boxed_str), diagnostics: Some(Box::new(diagnostics(&response.diagnostics))) }
+    }
+}
+
+impl Connection for BundledConnection {
+    fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>> {
+        Box::pin(self.run(ask))
+    }
+}
+
+fn not_applied(why: &str) -> Answer {
+    Answer { known: Known::NotApplied, reason: Some(why.into()), diagnostics: None }
+}
+
+fn unknown(why: &str) -> Answer {
+    Answer { known: Known::Unknown, reason: Some(why.into()), diagnostics: None }
+}
+
+fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
+    Diagnostics {
+        ballot: d.ballot.map(|b| b.to_string().into_boxed_str()),
+        rounds: Some(d.rounds),
+        round_trips: Some(d.round_trips),
+        phase: Some(d.phase.as_str().into()),
+        promises: Some(d.promises),
+        accepts: Some(d.accepts),
+        rejects: Some(d.rejects),
+        needed: Some(d.needed),
+        preempted: Some(d.preempted),
+        repairs: Some(d.repairs),
+        backoff_ns: Some(d.backoff_ns),
+        learned_by: Some(d.learned_by),
+    }
+}
+
+/// A value's bytes: its number, then filler that follows from the number, so that a torn value shows.
+fn encode_value(value: Value, bytes: usize) -> Vec<u8> {
+    let number = value.0.to_be_bytes();
+    (0..bytes).map(|i| number[i % 8].wrapping_add((i / 8) as u8)).collect()
+}
+
+/// Reads a value back. Bytes that no client of ours wrote become a number that none of them writes, and the judge
+/// will name it.
+fn decode_value(bytes: &[u8], expected_len: usize) -> Value {
+    const NEVER_WRITTEN: Value = Value(i64::MIN);
+    let Some(number) = bytes.first_chunk::<8>() else { return NEVER_WRITTEN };
+    let value = Value(i64::from_be_bytes(*number));
+    if bytes == encode_value(value, expected_len) { value } else { NEVER_WRITTEN }
+}
+
+impl Shared {
+    /// Waits until the connection stands.
+    async fn connected(self: Rc<Self>) -> Result<(), String> {
+        let wait = {
+            let mut state = self.state.borrow_mut();
+            match state.link {
+                Link::Up => return Ok(()),
+                Link::Connecting | Link::Down => {
+                    let (send, receive) = oneshot::channel();
+                    state.connecting.push(send);
+                    if state.link == Link::Down {
+                        state.link = Link::Connecting;
+                        tokio::task::spawn_local(self.clone().connect(state.next_attempt));
+                    }
+                    receive
+                }
+            }
+        };
+        wait.await.unwrap_or_else(|_| Err("given up".into()))
+    }
+
+    async fn connect(self: Rc<Self>, not_before: Instant) {
+        tokio::time::sleep_until(not_before.into()).await;
+        let began = Instant::now();
+        let attempt = tokio::time::timeout(CONNECT_WITHIN, self.handshake()).await;
+        let outcome = attempt.unwrap_or_else(|_| Err("no answer to the handshake".into()));
+        let waiters = {
+            let mut state = self.state.borrow_mut();
+            state.next_attempt = began + CONNECT_EVERY;
+            state.link = if outcome.is_ok() { Link::Up } else { Link::Down };
+            std::mem::take(&mut state.connecting)
+        };
+        let told = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        for waiter in waiters {
+            let _ = waiter.send(told.clone());
+        }
+        if let Ok((stream, frames)) = outcome {
+            self.serve(stream, frames).await;
+        }
+    }
+
+    async fn handshake(&self) -> Result<(TcpStream, FrameReader), String> {
+        let mut stream = TcpStream::connect(self.addr).await.map_err(|e| e.to_string())?;
+        stream.set_nodelay(true).map_err(|e| e.to_string())?;
+        let mut hello = BytesMut::new();
+        ToNode::Hello(wire::Hello { protocol: wire::PROTOCOL, client: self.name.clone() }).encode(&mut hello);
+        stream.write_all(&hello).await.map_err(|e| e.to_string())?;
+        let mut frames = FrameReader::new();
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            if let Some(frame) = frames.next_frame().map_err(|e| e.to_string())? {
+                return match ToClient::decode(&frame).map_err(|e| e.to_string())? {
+                    ToClient::Welcome(_) => Ok((stream, frames)),
+                    ToClient::Refused(r) => Err(r.why),
+                    ToClient::Response(_) => Err("an answer before the handshake".into()),
+                };
+            }
+            match stream.read(&mut buffer).await {
+                Ok(0) => return Err("closed during the handshake".into()),
+                Ok(n) => frames.push(&buffer[..n]),
+                Err(e) => return Err(e.to_string()),
+            }
+        }
+    }
+
+    /// Queues a request. From here on it may reach the node.
+    fn send(&self, op: wire::OpId, request: &ToNode) -> oneshot::Receiver<Told> {
+        let (send, receive) = oneshot::channel();
+        let mut state = self.state.borrow_mut();
+        if state.link != Link::Up {
+            // The connection fell between the wait for it and here; unknown would be true too, but less.
+            let _ = send.send(Told::Broken("fell before the request was written".into()));
+            return receive;
+        }
+        request.encode(&mut state.outbox);
+        state.waiting.insert(op, send);
+        self.wrote.notify_one();
+        receive
+    }
+
+    async fn serve(&self, stream: TcpStream, frames: FrameReader) {
+        let (read, write) = stream.into_split();
+        let why = tokio::select! {
+            why = self.read_loop(read, frames) => why,
+            why = self.write_loop(write) => why,
+        };
+        let waiting = {
+            let mut state = self.state.borrow_mut();
+            state.link = Link::Down;
+            state.outbox.clear();
+            std::mem::take(&mut state.waiting)
+        };
+        for (_, waiter) in waiting {
+            let _ = waiter.send(Told::Broken(why.clone()));
+        }
+    }
+
+    async fn read_loop(&self, mut read: tokio::net::tcp::OwnedReadHalf, mut frames: FrameReader) -> String {
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            loop {
+                match frames.next_frame() {
+                    Ok(Some(frame)) => match ToClient::decode(&frame) {
+                        Ok(ToClient::Response(response)) => {
+                            let waiter = self.state.borrow_mut().waiting.remove(&response.op);
+                            // Nobody waits for an answer that comes after the client gave up.
+                            if let Some(waiter) = waiter {
+                                let _ = waiter.send(Told::Response(Box::new(response)));
+                            }
+                        }
+                        Ok(ToClient::Refused(r)) => return r.why,
+                        Ok(ToClient::Welcome(_)) => return "a second welcome".into(),
+                        Err(e) => return e.to_string(),
+                    },
+                    Ok(None) => break,
+                    Err(e) => return e.to_string(),
+                }
+            }
+            match read.read(&mut buffer).await {
+                Ok(0) => return "closed by the node".into(),
+                Ok(n) => frames.push(&buffer[..n]),
+                Err(e) => return e.to_string(),
+            }
+        }
+    }
+
+    async fn write_loop(&self, mut write: tokio::net::tcp::OwnedWriteHalf) -> String {
+        loop {
+            let out = self.state.borrow_mut().outbox.split();
+            if out.is_empty() {
+                self.wrote.notified().await;
+            } else if let Err(e) = write.write_all(&out).await {
+                return e.to_string();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_round_trip_and_torn_ones_show() {
+        for (value, len) in [(1, 8), (i64::MAX, 64), (77, 13)] {
+            let bytes = encode_value(Value(value), len);
+            assert_eq!((bytes.len(), decode_value(&bytes, len)), (len, Value(value)));
+            let mut torn = bytes.clone();
+            *torn.last_mut().expect("not empty") ^= 1;
+            assert_ne!(decode_value(&torn, len), Value(value));
+            assert_eq!(decode_value(&bytes[..7], len), Value(i64::MIN));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! How the harness talks to a system under test. To add one: a launcher beside `cluster`, and an adapter here that
+//! sends each op once, never retries by itself, and tells apart what is proved from what is not.
+
+pub mod bundled;
+
+use heckle_history::{Call, Diagnostics, OpId, ProcessId, Seen};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// One op, as an adapter is asked to send it.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Its id in the history.
+    pub op: OpId,
+    /// Who asks; never has two ops open.
+    pub process: ProcessId,
+    /// The key's name.
+    pub key: std::sync::Arc<str>,
+    /// What is asked.
+    pub call: Call,
+    /// When the client gives up.
+    pub timeout: Duration,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What is known.
+    pub known: Known,
+    /// Why, where it is not an ok.
+    pub reason: Option<Box<str>>,
+    /// What the coordinator told of its way.
+    pub diagnostics: Option<Box<Diagnostics>>,
+}
+
+/// What an adapter may claim. When in doubt: unknown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Known {
+    /// It happened, and saw this.
+    Ok(Seen),
+    /// It is proved not to have happened.
+    NotApplied,
+    /// It may have happened, or may still.
+    Unknown,
+}
+
+/// One client connection.
+pub trait Connection {
+    /// Sends one op and waits for its answer or its timeout.
+    fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>>;
+}

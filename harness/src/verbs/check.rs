@@ -1,0 +1,118 @@
+//! `heckle check`: judges a recorded history again, whether it is a whole run's or a file of its own.
+
+use super::run::engine;
+use crate::cli::CheckArgs;
+use crate::exit;
+use crate::run::report::{How, Judged, judge_history, read_history};
+use heckle_checker::Verdict;
+use heckle_checker::checks::CheckResult;
+use heckle_checker::coverage::Rule;
+use heckle_results::conclude::PROVES_A_VIOLATION;
+use heckle_results::results_json::Results;
+use heckle_results::{RunFolder, run_folder::FindError};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs the verb.
+pub(super) fn main(args: &CheckArgs) -> ExitCode {
+    let (path, rules) = match target(&args.target, &args.out.out) {
+        Ok(found) => found,
+        Err(e) => return super::usage("check", &e),
+    };
+    let history = match read_history(&path) {
+        Ok(history) => history,
+        Err(e) => return super::usage("check", &e),
+    };
+    let judged = judge_history(history, &rules, How { checker: engine(args.checker), strict: args.strict });
+    let verdict = verdict(&judged, !rules.is_empty());
+    if args.voice.json {
+        println!("{}", json(&judged, verdict, &path));
+    } else {
+        tell(&judged, verdict, &path);
+    }
+    ExitCode::from(match verdict {
+        Verdict::Valid => exit::OK,
+        Verdict::Invalid => exit::VIOLATION,
+        Verdict::Unknown => exit::INCONCLUSIVE,
+    })
+}
+
+/// The history's file, and the coverage rules its run was held to.
+fn target(asked: &str, out: &Path) -> Result<(PathBuf, Vec<Rule>), String> {
+    if Path::new(asked).is_file() {
+        return Ok((asked.into(), vec![]));
+    }
+    let folder = RunFolder::find(out, asked).map_err(|e| match e {
+        FindError::NotFound { .. } => format!("{e}; nor is there a file of that name"),
+        other => other.to_string(),
+    })?;
+    // A run that was killed has no results, only a history: it is judged without coverage.
+    let results = folder.read_results().unwrap_or_default();
+    let rules = results.coverage.rules.iter().map(|r| Rule::new(r.id.clone(), r.need)).collect();
+    Ok((folder.history(), rules))
+}
+
+/// Invalid only where an answer is proved wrong. What else is amiss (a silent key, a dead node) makes a whole run
+/// inconclusive, and of a bare file, which may have been cut anywhere, is only told.
+fn verdict(judged: &Judged, whole_run: bool) -> Verdict {
+    let of = |check: &CheckResult| match check.verdict {
+        Verdict::Invalid if !PROVES_A_VIOLATION.contains(&check.name) => {
+            if whole_run {
+                Verdict::Unknown
+            } else {
+                Verdict::Valid
+            }
+        }
+        other => other,
+    };
+    let checks = judged.checks.iter().map(of);
+    Verdict::merge_all(checks.chain([judged.judgement.linearizability.verdict, judged.coverage.verdict()]))
+}
+
+fn json(judged: &Judged, verdict: Verdict, path: &Path) -> String {
+    let mut results = Results::default();
+    judged.tell(&mut results);
+    let value = serde_json::json!({
+        "schema": "heckle.check/1",
+        "history": path.display().to_string(),
+        "verdict": verdict,
+        "linearizability": results.linearizability,
+        "checks": results.checks,
+        "coverage": results.coverage,
+        "ops": results.ops,
+        "warnings": results.warnings,
+    });
+    serde_json::to_string_pretty(&value).expect("plain data has a JSON form")
+}
+
+fn tell(judged: &Judged, verdict: Verdict, path: &Path) {
+    for warning in &judged.history.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let lin = &judged.judgement.linearizability;
+    println!("history      {}: {} ops on {} keys", path.display(), judged.history.ops.len(), lin.keys.len());
+    println!("linearizable {} (checked in {} ms)", lin.verdict, lin.check_ms.unwrap_or(0));
+    for key in &lin.keys {
+        if key.verdict != Verdict::Valid || key.outside.is_some() {
+            let why = key.note.as_ref().or(key.outside.as_ref()).map_or(String::new(), |n| format!(": {n}"));
+            println!("  key {}: {} of {} ops{why}", key.key, key.verdict, key.ops);
+        }
+    }
+    for violation in &lin.violations {
+        println!("\nviolation {} on key {}: {}", violation.id, violation.key, violation.kind);
+        println!("  {}", violation.explanation.summary);
+        for step in &violation.explanation.steps {
+            println!("  - {step}");
+        }
+        for near in &violation.explanation.nearby {
+            println!("  near: {near}");
+        }
+    }
+    for check in &judged.checks {
+        println!("{:<12} {}: {}", check.name, check.verdict, check.words);
+    }
+    for missed in judged.coverage.missed() {
+        println!("{missed}");
+    }
+    println!("\nverdict: {verdict}");
+}

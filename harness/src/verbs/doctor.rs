@@ -1,0 +1,89 @@
+//! `heckle doctor`: what this machine is, and which faults can run on it, or why not. Nothing is assumed: each line is
+//! something tried a moment ago.
+
+use crate::cli::DoctorArgs;
+use crate::cluster::ports;
+use crate::exit;
+use crate::run::environment;
+use heckle_workloads::fault::FaultKind;
+use serde::Serialize;
+use std::process::ExitCode;
+
+#[derive(Serialize)]
+struct Finding {
+    name: String,
+    ok: bool,
+    says: String,
+}
+
+/// Open files that a cluster, its relay and its clients may need.
+const FILES_NEEDED: u64 = 1_024;
+/// Slower syncs make every op slow.
+const SLOW_SYNC_US: f64 = 20_000.0;
+/// Later sleeps make the load late.
+const LATE_SLEEP_US: f64 = 5_000.0;
+
+/// Runs the verb.
+pub(super) fn main(args: &DoctorArgs) -> ExitCode {
+    let findings = examine(args);
+    if args.voice.json {
+        println!("{}", serde_json::to_string_pretty(&findings).expect("plain data has a JSON form"));
+    } else {
+        for f in &findings {
+            println!("{} {:<22} {}", if f.ok { "ok  " } else { "no  " }, f.name, f.says);
+        }
+    }
+    // What cannot run here is skipped loudly by the runs themselves; only what every run needs counts here.
+    let needed = ["cores", "open files", "disk sync", "loopback ports", "child processes"];
+    let sick = findings.iter().any(|f| !f.ok && needed.contains(&f.name.as_str()));
+    ExitCode::from(if sick { exit::BROKEN } else { exit::OK })
+}
+
+fn examine(args: &DoctorArgs) -> Vec<Finding> {
+    let finding = |name: &str, ok: bool, says: String| Finding { name: name.into(), ok, says };
+    let _ = std::fs::create_dir_all(&args.out.out);
+    let env = environment::gather(&args.out.out);
+    let figure = |v: Option<f64>, unit: &str| v.map_or("could not be measured".into(), |v| format!("{v:.0} {unit}"));
+    let mut all = vec![
+        finding("machine", true, format!("{}, kernel {}, {}", env.cpu_model, env.kernel, env.arch)),
+        finding("cores", env.cores >= 1, format!("{} (2 or more keep latency figures honest)", env.cores)),
+        finding("memory", env.memory_bytes > 1 << 30, format!("{} MiB", env.memory_bytes >> 20)),
+        finding(
+            "open files",
+            env.open_files_limit.is_none_or(|l| l >= FILES_NEEDED),
+            format!("limit {}", env.open_files_limit.unwrap_or(0)),
+        ),
+        finding(
+            "disk sync",
+            env.fsync_p99_us.is_some_and(|us| us < SLOW_SYNC_US),
+            format!(
+                "4 KiB append + fdatasync on {}: p50 {}, p99 {}",
+                env.data_filesystem,
+                figure(env.fsync_p50_us, "us"),
+                figure(env.fsync_p99_us, "us")
+            ),
+        ),
+        finding(
+            "timer jitter",
+            env.timer_late_p99_us.is_some_and(|us| us < LATE_SLEEP_US),
+            format!("1 ms sleeps end late by p99 {}", figure(env.timer_late_p99_us, "us")),
+        ),
+    ];
+    let found = ports::pick(30);
+    all.push(finding("loopback ports", found.is_ok(), found.map_or_else(|e| e, |p| format!("{} free ones found", p.len()))));
+    let child = std::process::Command::new(std::env::current_exe().unwrap_or_default()).arg("--version").output();
+    let says = child.as_ref().map_or_else(ToString::to_string, |o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+    all.push(finding("child processes", child.is_ok_and(|o| o.status.success()), says));
+    // SAFETY: `geteuid` has no preconditions.
+    let root = unsafe { libc::geteuid() } == 0;
+    all.push(finding("rights", true, if root { "root" } else { "a user; every fault below needs no more" }.into()));
+    let relay = crate::relay::Relay::start(heckle_history::prng::Seed(0));
+    for (kind, name, about) in FaultKind::ALL {
+        let (ok, says) = match (&relay, kind.needs_relay()) {
+            (Err(e), true) => (false, format!("the relay cannot start: {e}")),
+            _ => (true, (*about).to_owned()),
+        };
+        all.push(finding(&format!("fault {name}"), ok, says));
+    }
+    all
+}

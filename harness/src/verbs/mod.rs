@@ -1,0 +1,98 @@
+//! What each verb does. One file a verb; what two need stands here or deeper, in `run`.
+
+mod bench;
+mod check;
+mod clean;
+mod demo;
+mod doctor;
+mod explain;
+pub mod mutants;
+mod node;
+mod report;
+mod rerun;
+mod run;
+mod show;
+
+use crate::cli::{Cli, Verb, VoiceArgs};
+use crate::exit;
+use clap::Parser;
+use heckle_results::RunFolder;
+use heckle_results::results_json::Results;
+use heckle_results::summary::{self, View};
+use heckle_results::terminal::Colour;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are answers; anything else is a usage error, which clap would exit with 2.
+            let code = if e.use_stderr() { exit::USAGE } else { exit::OK };
+            let _ = e.print();
+            return ExitCode::from(code);
+        }
+    };
+    match cli.verb {
+        Verb::Demo(args) => demo::main(&args),
+        Verb::Doctor(args) => doctor::main(&args),
+        Verb::Run(args) => run::main(&args),
+        Verb::Check(args) => check::main(&args),
+        Verb::Explain(args) => explain::main(&args),
+        Verb::Show(args) => show::show(&args),
+        Verb::List(args) => show::list(&args),
+        Verb::Rerun(args) => rerun::main(&args),
+        Verb::Report(args) => report::main(&args),
+        Verb::Bench(args) => bench::main(&args),
+        Verb::Mutants(args) => mutants::main(&args),
+        Verb::Clean(args) => clean::main(&args),
+        Verb::Node(args) => node::main(&args),
+        Verb::SearchChild => match crate::search::child() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => broken("search-child", &e.to_string()),
+        },
+    }
+}
+
+/// What the user supplied is wrong.
+fn usage(verb: &str, what: &str) -> ExitCode {
+    eprintln!("heckle {verb}: {what}");
+    ExitCode::from(exit::USAGE)
+}
+
+/// The harness or the machine failed.
+fn broken(verb: &str, what: &str) -> ExitCode {
+    eprintln!("heckle {verb}: {what}");
+    ExitCode::from(exit::BROKEN)
+}
+
+/// Tells what a run came to, and exits accordingly.
+fn tell_results(folder: &RunFolder, results: &Results, voice: &VoiceArgs) -> ExitCode {
+    if voice.json {
+        println!("{}", results.to_json());
+    } else {
+        print!("{}", summary_of(folder, results));
+    }
+    ExitCode::from(run::code(results))
+}
+
+/// A run in words, fit for this stdout.
+fn summary_of(folder: &RunFolder, results: &Results) -> String {
+    let shown = folder.root().display().to_string();
+    summary::text(results, View { folder: &shown, width: width(), colour: colour() })
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: `size` is a valid place for the answer.
+    let failed = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    if failed == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 100 }
+}
+
+/// Whether stdout wants colour: a terminal does, unless `NO_COLOR` says otherwise.
+fn colour() -> Colour {
+    let wanted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    if wanted { Colour::Ansi } else { Colour::Never }
+}

@@ -1,0 +1,118 @@
+//! Planted bugs on the command line: names, what each breaks, and the plan that exposes it.
+
+use crate::cli::MutantsArgs;
+use crate::plan::file::did_you_mean;
+use crate::plan::settings::Settings;
+use crate::plan::units::Span;
+use heckle_paxos::mutants::{self, MutantInfo};
+use std::process::ExitCode;
+
+/// A planted bug with the settings under which it shows.
+struct Exposed {
+    name: &'static str,
+    /// TOML, laid under file and flags.
+    plan: &'static str,
+}
+
+/// The plans that expose what shows on real processes. A mutant without one runs under the default plan.
+const EXPOSED: &[Exposed] = &[
+    Exposed {
+        name: "accept-ignores-promise",
+        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
+    },
+    Exposed {
+        name: "ignore-accepted",
+        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
+    },
+    Exposed {
+        name: "quorum-too-small",
+        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
+    },
+    Exposed {
+        name: "blind-retry",
+        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
+    },
+    Exposed {
+        name: "apply-at-accept",
+        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
+    },
+    Exposed {
+        name: "answer-before-write",
+        plan: "[load]\nkeys = 2\nclients = 12\nrate = 600\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"kill-all\"]\nevery = \"2500ms\"\nfor = \"300ms\"\nquiet_tail = \"1s\"\n",
+    },
+];
+
+/// `heckle mutants`: the list.
+pub fn main(args: &MutantsArgs) -> ExitCode {
+    let class = |m: &MutantInfo| format!("{:?}", m.class).to_lowercase();
+    if args.voice.json {
+        let all: Vec<serde_json::Value> = mutants::REGISTRY
+            .iter()
+            .map(|m| serde_json::json!({"name": m.name, "class": class(m), "source": m.source, "breaks": m.breaks}))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&all).expect("plain data has a JSON form"));
+        return ExitCode::SUCCESS;
+    }
+    for m in mutants::REGISTRY {
+        println!("{:<28} {:<9} {}", m.name, class(m), m.breaks);
+    }
+    println!("\nTry one: heckle run --mutant {}", EXPOSED[0].name);
+    ExitCode::SUCCESS
+}
+
+/// Finds a planted bug.
+///
+/// # Errors
+/// Names the nearest one.
+pub fn find(name: &str) -> Result<&'static MutantInfo, String> {
+    let all: Vec<&str> = mutants::REGISTRY.iter().map(|m| m.name).collect();
+    mutants::REGISTRY.iter().find(|m| m.name == name).ok_or_else(|| format!("there is no mutant `{name}`; {}", did_you_mean(name, &all)))
+}
+
+/// Lays settings that name a mutant over the plan that exposes it.
+///
+/// # Errors
+/// If there is no such mutant.
+pub fn over_exposing_plan(settings: Settings, tell: bool) -> Result<Settings, String> {
+    let Some(name) = settings.cluster.mutant.clone() else { return Ok(settings) };
+    let info = find(&name)?;
+    let Some(exposed) = EXPOSED.iter().find(|e| e.name == name) else { return Ok(settings) };
+    let plan: Settings = toml::from_str(exposed.plan).expect("the exposing plans are tested");
+    if tell {
+        eprintln!("mutant {name}: {}", info.breaks);
+        eprintln!("the plan that exposes it, unless flags override:\n  {}", exposed.plan.trim_end().replace('\n', "\n  "));
+    }
+    let mut laid = plan.overlaid(&settings);
+    // Strikes and kinds exclude each other: a plan's own strikes win.
+    if !settings.strike.is_empty() {
+        laid.faults.kinds = settings.faults.kinds;
+    }
+    Ok(laid)
+}
+
+/// The shortest load under which an exposing plan makes sense, for tests that hurry.
+pub const SHORTEST: Span = Span::ms(5_000);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    #[test]
+    fn every_exposing_plan_resolves_and_names_a_mutant() {
+        for exposed in EXPOSED {
+            find(exposed.name).expect("in the registry");
+            let mut settings = Settings::default();
+            settings.cluster.mutant = Some(exposed.name.into());
+            let laid = over_exposing_plan(settings, false).expect("found");
+            let plan = Plan::resolve(&laid).expect("makes sense");
+            assert_eq!(plan.name, format!("mutant-{}", exposed.name));
+            assert!(plan.duration >= SHORTEST);
+        }
+    }
+
+    #[test]
+    fn an_unknown_mutant_names_the_nearest() {
+        assert!(find("quorum-to-small").unwrap_err().contains("did you mean `quorum-too-small`"));
+    }
+}

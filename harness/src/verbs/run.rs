@@ -1,0 +1,203 @@
+//! `heckle run`: plan, run, judge, draw, tell. Also what `demo` and `rerun` do their runs with.
+
+use crate::cli::{CheckerArg, RunArgs};
+use crate::exit;
+use crate::plan::settings::{Expect, Settings};
+use crate::plan::units::Rate;
+use crate::plan::{Plan, file};
+use crate::run::report::{How, judge_history, read_history};
+use crate::run::{self, Manner, Ran, coverage, environment, progress};
+use crate::stop::{self, StopReason};
+use heckle_checker::judge::Checker;
+use heckle_results::conclude::Ending;
+use heckle_results::gates::Expression;
+use heckle_results::results_json::{self, Results};
+use heckle_results::utc::UnixSeconds;
+use heckle_results::{RunFolder, keep, rerun};
+use heckle_workloads::schedule_file;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// A run to be done.
+pub(super) struct Job {
+    /// What.
+    pub(super) plan: Plan,
+    /// Limits on its figures.
+    pub(super) gates: Vec<Expression>,
+    /// Below which folder.
+    pub(super) out: PathBuf,
+    /// Which engines judge.
+    pub(super) checker: Checker,
+    /// How it is watched.
+    pub(super) manner: Manner,
+}
+
+/// Runs the verb.
+pub(super) fn main(args: &RunArgs) -> ExitCode {
+    let job = match job(args) {
+        Ok(job) => job,
+        Err(e) => return super::usage("run", &e),
+    };
+    stop::catch_interrupts();
+    match perform(&job) {
+        Ok((folder, results)) => super::tell_results(&folder, &results, &args.voice),
+        Err(e) => super::broken("run", &e),
+    }
+}
+
+fn job(args: &RunArgs) -> Result<Job, String> {
+    let flags = Settings {
+        seed: args.seed.clone(),
+        cluster: args.cluster.clone(),
+        load: args.load.clone(),
+        faults: args.faults.clone(),
+        ..Settings::default()
+    };
+    let file = args.plan.as_deref().map(read_plan).transpose()?.unwrap_or_default();
+    let settings = super::mutants::over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
+    let mut plan = Plan::resolve(&settings)?;
+    if let Some(path) = &args.schedule {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read the schedule {}: {e}", path.display()))?;
+        let strikes = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
+        plan = plan.with_schedule(strikes)?;
+    }
+    let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
+    let gates = gates.collect::<Result<Vec<Expression>, String>>()?;
+    let manner = Manner { keep_going: args.keep_going, progress: progress::Manner::fitting(args.voice.quiet) };
+    Ok(Job { plan, gates, out: args.out.out.clone(), checker: engine(args.checker), manner })
+}
+
+/// Reads a plan file.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(super) fn read_plan(path: &Path) -> Result<Settings, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read the plan {}: {e}", path.display()))?;
+    file::parse(&text, &path.display().to_string())
+}
+
+/// The engines a flag asks for.
+pub(super) fn engine(arg: CheckerArg) -> Checker {
+    match arg {
+        CheckerArg::Auto => Checker::Auto,
+        CheckerArg::Chain => Checker::Chain,
+        CheckerArg::Porcupine => Checker::Porcupine,
+        CheckerArg::Both => Checker::Both,
+    }
+}
+
+/// Runs, judges, draws and keeps. Everything that goes wrong after the folder exists is in its results.
+///
+/// # Errors
+/// If there could be no folder, or it could not be written to its end.
+pub(super) fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
+    let plan = &job.plan;
+    let mut results = initial_results(job);
+    let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
+    let folder = RunFolder::create(&job.out, &plan.name, started, rand::random(), &mut results)
+        .map_err(|e| format!("cannot keep a run: {e}; name a writable folder with --out"))?;
+    let began = Instant::now();
+    prepare(job, &folder, &mut results).map_err(|e| format!("cannot write the run's folder: {e}"))?;
+    let ran = run::run(plan, &folder, job.manner);
+    results.wall_s = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+    let ending = ending(&ran);
+    if let Ok(ran) = &ran {
+        note(ran, plan, &mut results);
+    }
+    judge_and_write(job, &folder, &mut results, &ending, started).map_err(|e| format!("cannot write the run's folder: {e}"))?;
+    if results.exit_code == 0 {
+        // A data folder helps to understand a failure and fills the disk otherwise.
+        for node in 1..=plan.nodes {
+            let _ = std::fs::remove_dir_all(folder.node(&format!("n{node}")).join("data"));
+        }
+    }
+    Ok((folder, results))
+}
+
+fn initial_results(job: &Job) -> Results {
+    let plan = &job.plan;
+    let mut results = Results::default();
+    results.plan.name.clone_from(&plan.name);
+    results.plan.hash = plan.hash();
+    results.plan.expect = match plan.expect {
+        Expect::Valid => results_json::Expect::Valid,
+        Expect::Invalid => results_json::Expect::Invalid,
+    };
+    let labels = [("rounds", plan.rounds.clone()), ("backoff", plan.backoff.clone()), ("nodes", plan.nodes.to_string())];
+    results.plan.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    if let Some(mutant) = &plan.mutant {
+        results.plan.labels.insert("mutant".into(), mutant.clone());
+    }
+    results.seed = plan.seed.to_string();
+    results.build = environment::build();
+    results.load.max_rate = plan.rate == Rate::Max;
+    results.load.target_per_s = match plan.rate {
+        Rate::PerSecond(r) => Some(r),
+        Rate::Max => None,
+    };
+    results
+}
+
+/// What stands in the folder before the run begins: enough to run it again.
+fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Result<()> {
+    let env = environment::gather(folder.root());
+    results.env = env.info();
+    folder.write("env.json", env.to_json().as_bytes())?;
+    let resolved = toml::to_string(&job.plan.resolved).map_err(std::io::Error::other)?;
+    folder.write("plan.resolved.toml", resolved.as_bytes())?;
+    folder.write("schedule.jsonl", schedule_file::format(&job.plan.strikes, job.plan.nodes).as_bytes())?;
+    let args: Vec<String> = job.gates.iter().skip(job.plan.gates.len()).flat_map(|g| ["--gate".to_owned(), g.text().to_owned()]).collect();
+    folder.write("rerun.sh", rerun::script(&results.seed, &args).as_bytes())?;
+    folder.write_results(results)
+}
+
+fn ending(ran: &Result<Ran, String>) -> Ending {
+    match ran {
+        Err(why) => Ending::Failed(why.clone()),
+        Ok(ran) => match &ran.stopped {
+            None | Some(StopReason::Violation) => Ending::Done,
+            Some(StopReason::Interrupted) => Ending::Interrupted,
+            Some(StopReason::Broken(why)) => Ending::Failed(why.clone()),
+        },
+    }
+}
+
+fn note(ran: &Ran, plan: &Plan, results: &mut Results) {
+    results.linearizability.detected_ms = ran.recorded.violation.as_ref().map(|(t, _)| t.as_ms_f64());
+    results.paxos.fsyncs_per_op = ran.totals.fsyncs_per_op(plan.nodes);
+    results.paxos.state_bytes_max = Some(ran.totals.state_bytes_max);
+    results.paxos.state_bytes_end = Some(ran.totals.state_bytes_end);
+    if !ran.forced.is_empty() {
+        results.warnings.push(format!("{} ignored SIGTERM and had to be killed", ran.forced.join(", ")));
+    }
+    if ran.unread > 0 && ran.stopped.is_none() {
+        results.warnings.push(format!("{} of the final reads were never answered", ran.unread));
+    }
+}
+
+fn judge_and_write(job: &Job, folder: &RunFolder, results: &mut Results, ending: &Ending, started: UnixSeconds) -> std::io::Result<()> {
+    let history = match read_history(&folder.history()) {
+        Ok(history) => history,
+        Err(e) => {
+            let why = match ending {
+                Ending::Failed(why) => why.clone(),
+                Ending::Done | Ending::Interrupted => e,
+            };
+            results.conclude(&Ending::Failed(why));
+            return folder.finish(results);
+        }
+    };
+    let how = How { checker: job.checker, strict: true };
+    let judged = judge_history(history, &coverage::rules(&job.plan), how);
+    judged.tell(results);
+    results.gates = job.gates.iter().map(|g| g.evaluate(results)).collect();
+    results.conclude(ending);
+    judged.write_violations(folder)?;
+    keep::keep(folder, &judged.history, results, started.0)
+}
+
+/// The exit code of a finished run.
+pub(super) fn code(results: &Results) -> u8 {
+    u8::try_from(results.exit_code).unwrap_or(exit::BROKEN)
+}

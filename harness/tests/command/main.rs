@@ -1,0 +1,5 @@
+//! The command as a user meets it: real processes, real files, exit codes.
+
+mod bad_input;
+mod common;
+mod runs;

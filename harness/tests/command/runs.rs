@@ -1,0 +1,133 @@
+//! Whole runs on real processes: healthy ones, interrupted ones, killed ones, and nodes that die by themselves.
+
+use crate::common::*;
+use std::process::Stdio;
+use std::time::Duration;
+
+const SHORT: &[&str] = &["--duration", "4s", "--warmup", "500ms", "--quiet-tail", "500ms", "--quiet"];
+
+fn run(extra: &[&str]) -> Vec<String> {
+    ["run"].iter().chain(SHORT).chain(extra).map(|s| (*s).to_owned()).collect()
+}
+
+fn strs(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_healthy_run_under_faults_is_valid_and_leaves_everything_behind_but_processes() {
+    let folder = Folder::new();
+    let out = expect_code(&folder, &strs(&run(&["--faults", "kill,pause", "--seed", "7", "--json"])), 0);
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert_eq!((&results["verdict"], &results["exit_code"]), (&"valid".into(), &0.into()), "{results:#}");
+    let faults = results["faults"].as_array().expect("a list");
+    assert_eq!(faults.len(), 2);
+    assert!(faults.iter().all(|f| f["effective"] == true && f["healed"] == true), "{faults:#?}");
+    for file in [
+        "results.json",
+        "plan.resolved.toml",
+        "env.json",
+        "rerun.sh",
+        "history.jsonl.zst",
+        "schedule.jsonl",
+        "report.html",
+        "summary.md",
+        "junit.xml",
+        "latency.hlog",
+        "timeseries.json",
+        "plots/latency-raw.png",
+        "plots/latency-quantiles.png",
+        "plots/rate.png",
+        "plots/outcomes.png",
+        "nodes/n1/node.log",
+        "nodes/n1/metrics.jsonl",
+    ] {
+        assert_eq!(find(&folder, file).len(), 1, "{file}");
+    }
+    assert!(find(&folder, "nodes/n1/data").is_empty(), "data is kept on failure only");
+    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+    expect_code(&folder, &["check", "latest"], 0);
+    expect_code(&folder, &["show", "latest"], 0);
+    let list = expect_code(&folder, &["list", "--json"], 0);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 1);
+    let again = expect_code(&folder, &["rerun", "latest", "--json", "--quiet"], 0);
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    assert_eq!((&again["seed"], &again["plan"]["hash"]), (&results["seed"], &results["plan"]["hash"]));
+}
+
+#[test]
+fn a_harness_killed_in_the_middle_leaves_no_node_and_a_history_that_can_be_judged() {
+    let folder = Folder::new();
+    let args = run(&["--faults", "pause", "--fault-every", "1s", "--fault-for", "3s", "--duration", "20s"]);
+    let mut harness = Running(heckle(&folder, &strs(&args)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts"));
+    let stopped = |pid: &u32| heckle::cluster::process::proc_state(*pid).is_some_and(|(s, _)| s == 'T');
+    assert!(wait_for(Duration::from_secs(30), || nodes_alive(&folder).iter().any(stopped)), "a node gets paused");
+    harness.0.kill().expect("alive until now");
+    harness.0.wait().expect("reaped");
+    assert!(wait_for(Duration::from_secs(2), || nodes_alive(&folder).is_empty()), "no node survives its harness, paused or not");
+    let history = find(&folder, "history.jsonl.zst");
+    let out = expect_code(&folder, &["check", history[0].to_str().expect("UTF-8"), "--json"], 0);
+    let checked: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(checked["linearizability"]["verdict"], "valid");
+    assert!(checked["ops"]["invoked"].as_u64().expect("a count") > 100);
+    assert!(!checked["warnings"].as_array().expect("a list").is_empty(), "the torn tail is named");
+    expect_code(&folder, &["clean"], 0);
+}
+
+#[test]
+fn an_interrupt_stops_heals_judges_and_reports() {
+    let folder = Folder::new();
+    let args = run(&["--faults", "pause", "--fault-every", "1s", "--fault-for", "3s", "--duration", "30s"]);
+    let child = heckle(&folder, &strs(&args)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let stopped = |pid: &u32| heckle::cluster::process::proc_state(*pid).is_some_and(|(s, _)| s == 'T');
+    assert!(wait_for(Duration::from_secs(30), || nodes_alive(&folder).iter().any(stopped)), "a node gets paused");
+    // SAFETY: the child has not been reaped, so the pid is its own.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    let out = child.wait_with_output().expect("ends");
+    assert_eq!(out.status.code(), Some(130), "{}", said(&out));
+    assert!(said(&out).contains("interrupted"), "{}", said(&out));
+    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+    let results = std::fs::read_to_string(&find(&folder, "results.json")[0]).expect("written");
+    assert!(results.contains("\"interrupted\""), "{results}");
+}
+
+#[test]
+fn a_node_that_dies_by_itself_breaks_the_run_and_its_log_is_shown() {
+    let folder = Folder::new();
+    let args = run(&["--faults", "none", "--duration", "20s"]);
+    let child = heckle(&folder, &strs(&args)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let operating = || find(&folder, "nodes/n1/metrics.jsonl").len() == 1;
+    assert!(wait_for(Duration::from_secs(30), operating), "the run gets going");
+    let victim = nodes_alive(&folder)[0];
+    // SAFETY: the pid was just compared with its start time.
+    unsafe { libc::kill(victim as libc::pid_t, libc::SIGKILL) };
+    let out = child.wait_with_output().expect("ends");
+    assert_eq!(out.status.code(), Some(4), "{}", said(&out));
+    assert!(said(&out).contains("died without a fault") && said(&out).contains("node.log"), "{}", said(&out));
+    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+}
+
+#[test]
+fn the_closed_loop_and_a_missed_gate() {
+    let folder = Folder::new();
+    let args = run(&[
+        "--rate",
+        "max",
+        "--clients",
+        "8",
+        "--faults",
+        "none",
+        "--gate",
+        "p50_ms<0.0001",
+        "--net",
+        "direct",
+        "--json",
+        "--duration",
+        "2s",
+    ]);
+    let out = expect_code(&folder, &strs(&args), 3);
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(results["verdict"], "gate_missed");
+    assert!(results["paxos"]["round_trips_per_op"].as_f64().expect("a figure") >= 1.0);
+    assert!(results["paxos"]["fsyncs_per_op"].as_f64().expect("a figure") > 0.0);
+}

@@ -1,0 +1,231 @@
+//! Histories drawn as text, so that a test shows what it is about.
+//!
+//! ```text
+//! c1  |w 1---->                            |
+//! c2  |        cas 1 2-----?               |   an unknown outcome
+//! c3  |                  r 2--->           |
+//! c1  |                cas 1 5 saw 2-->    |   a CAS refused by 2
+//! fate|                         2=applied  |   what became of the op that writes 2
+//! ```
+//! A column is a millisecond; an op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!` failed.
+//! Without a mark before the closing bar it stays open. `r null` reads a key never written; `saw ?` is a refusal
+//! that does not tell. `c1@k2` draws on key k2, other rows on k1. A client that meets an unknown outcome goes on
+//! as a new process. Node names may follow a mark: `>n2`.
+
+use crate::event::{Call, Completion, Current, Event, Fate, Header, Invoke, Seen};
+use crate::ids::{KeyId, Nanos, OpId, ProcessId, Value};
+use crate::names::Names;
+use crate::operation::History;
+
+/// Reads a drawing.
+///
+/// # Panics
+/// If it cannot be read: a drawing is part of a test's source.
+#[track_caller]
+pub fn history(drawing: &str) -> History {
+    let (header, names, events) = events(drawing);
+    History::from_events(header, names, events).unwrap_or_else(|(i, what)| panic!("event {i} of the drawing: {what}\n{drawing}"))
+}
+
+/// The events of a drawing in time order; at one instant invokes stand before completions, so that touching
+/// intervals overlap.
+///
+/// # Panics
+/// If it cannot be read.
+#[track_caller]
+pub fn events(drawing: &str) -> (Header, Names, Vec<Event>) {
+    let mut names = Names::default();
+    names.key("k1");
+    let mut timed: Vec<(u64, u8, Event)> = vec![];
+    let mut ids = Ids::default();
+    let mut fates = vec![];
+    for row in drawing.lines().filter(|l| l.contains('|')) {
+        let (label, rest) = row.split_once('|').expect("rows with a bar only");
+        let (body, _) = rest.split_once('|').unwrap_or_else(|| panic!("no closing bar: {row}"));
+        let label = label.trim();
+        if label == "fate" {
+            fates.extend(fate_marks(body));
+            continue;
+        }
+        let (client, key) = label.split_once('@').unwrap_or((label, "k1"));
+        let key = names.key(key);
+        draw_row(client, key, body, &mut ids, &mut names, &mut timed);
+    }
+    for (at, value, fate) in fates {
+        let op = ids.writers.iter().find(|(v, _)| *v == value).unwrap_or_else(|| panic!("no drawn op writes {value}")).1;
+        timed.push((at, 2, Event::Fate { op, t: Nanos::from_ms(at), fate }));
+    }
+    timed.sort_by_key(|(t, rank, _)| (*t, *rank));
+    let keys = names.keys().map(|(_, k)| k.to_owned()).collect();
+    let nodes = names.nodes().map(|(_, n)| n.to_owned()).collect();
+    (Header { keys, nodes, ..Header::default() }, names, timed.into_iter().map(|(_, _, e)| e).collect())
+}
+
+#[derive(Default)]
+struct Ids {
+    next_op: u64,
+    next_process: u32,
+    writers: Vec<(i64, OpId)>,
+    clients: Vec<(String, Option<ProcessId>)>,
+}
+
+impl Ids {
+    fn process(&mut self, client: &str) -> ProcessId {
+        let next = ProcessId(self.next_process);
+        let slot = match self.clients.iter_mut().position(|(c, _)| c == client) {
+            Some(i) => &mut self.clients[i].1,
+            None => {
+                self.clients.push((client.to_owned(), None));
+                &mut self.clients.last_mut().expect("just pushed").1
+            }
+        };
+        *slot.get_or_insert_with(|| {
+            self.next_process += 1;
+            next
+        })
+    }
+
+    fn retire(&mut self, client: &str) {
+        if let Some(slot) = self.clients.iter_mut().find(|(c, _)| c == client) {
+            slot.1 = None;
+        }
+    }
+}
+
+fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Names, timed: &mut Vec<(u64, u8, Event)>) {
+    let chars: Vec<char> = body.chars().collect();
+    let mut at = 0;
+    while at < chars.len() {
+        if chars[at] == ' ' {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < chars.len()
+            && !(chars[at] == '-' && chars.get(at + 1).is_none_or(|c| !c.is_ascii_digit()))
+            && !matches!(chars[at], '>' | '!')
+        {
+            at += 1;
+        }
+        let text: String = chars[start..at].iter().collect();
+        while chars.get(at) == Some(&'-') {
+            at += 1;
+        }
+        let mark = chars.get(at).copied();
+        let end = at as u64;
+        at += 1;
+        let node: String = chars[at.min(chars.len())..].iter().take_while(|c| c.is_alphanumeric()).collect();
+        at += node.chars().count();
+        let node = (!node.is_empty()).then(|| names.node(&node));
+        let op = OpId(ids.next_op);
+        ids.next_op += 1;
+        let process = ids.process(client);
+        let (call, seen) = parse_op(text.trim());
+        if let Some(v) = call.writes() {
+            ids.writers.push((v.0, op));
+        }
+        let t = Nanos::from_ms(start as u64);
+        let invoke = Invoke { op, process, client: None, t, intended: None, key, call, node, intent: None, attempt: None, payload: None };
+        timed.push((start as u64, 0, Event::Invoke(invoke)));
+        let t = Nanos::from_ms(end);
+        let done = Completion { op, t, seen: (), node, reason: None, diagnostics: None };
+        match mark {
+            Some('>') => {
+                timed.push((end, 1, Event::Ok(Completion { op, t, seen, node, reason: None, diagnostics: None })));
+            }
+            Some('!') => timed.push((end, 1, Event::Fail(done))),
+            Some('?') => {
+                timed.push((end, 1, Event::Unknown(done)));
+                ids.retire(client);
+            }
+            None | Some(_) => ids.retire(client),
+        }
+    }
+}
+
+fn parse_op(text: &str) -> (Call, Seen) {
+    let value =
+        |w: &str| -> Option<Value> { (w != "null").then(|| Value(w.parse().unwrap_or_else(|_| panic!("`{w}` in `{text}` is no value")))) };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let written = |w: &str| value(w).unwrap_or_else(|| panic!("`{text}` writes null"));
+    match words[..] {
+        ["r" | "read"] => (Call::Read, Seen::Value(None)),
+        ["r" | "read", v] => (Call::Read, Seen::Value(value(v))),
+        ["w" | "write", v] => (Call::Write { new: written(v) }, Seen::Written),
+        ["cas", e, n] => (Call::Cas { expected: value(e), new: written(n) }, Seen::Applied),
+        ["cas", e, n, "saw", "?"] => (Call::Cas { expected: value(e), new: written(n) }, Seen::ConditionNotMet(Current::NotReported)),
+        ["cas", e, n, "saw", c] => (Call::Cas { expected: value(e), new: written(n) }, Seen::ConditionNotMet(Current::Known(value(c)))),
+        _ => panic!("`{text}` is none of: r V, w V, cas E N, cas E N saw C"),
+    }
+}
+
+fn fate_marks(body: &str) -> Vec<(u64, i64, Fate)> {
+    let mut marks = vec![];
+    let mut at = 0;
+    for word in body.split(' ') {
+        if let Some((value, fate)) = word.split_once('=') {
+            let fate = match fate {
+                "applied" => Fate::Applied,
+                "not_applied" => Fate::NotApplied,
+                "evicted" => Fate::Evicted,
+                "unresolved" => Fate::Unresolved,
+                other => panic!("`{other}` is no fate"),
+            };
+            marks.push((at as u64, value.parse().unwrap_or_else(|_| panic!("`{value}` is no value")), fate));
+        }
+        at += word.chars().count() + 1;
+    }
+    marks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Outcome;
+
+    #[test]
+    fn a_drawing_means_what_it_shows() {
+        let h = history(
+            "c1  |w 1---->                              |
+             c2  |        cas null -2-----?             |
+             c2  |                          r null-->n2 |
+             c3@b|   cas 1 3 saw ?!  w 9---             |
+             c4  |  cas 7 8 saw -5-->                   |
+             fate|                            -2=applied|",
+        );
+        let text: Vec<String> = h
+            .ops
+            .iter()
+            .map(|o| {
+                format!(
+                    "{}@{} p{} {}..{:?} {:?}",
+                    o.call.name(),
+                    h.names.key_name(o.key),
+                    o.process,
+                    o.invoked.0 / 1_000_000,
+                    o.completed.0 / 1_000_000,
+                    o.outcome
+                )
+            })
+            .collect();
+        assert_eq!(h.ops.len(), 6, "{text:#?}");
+        assert_eq!(
+            (h.ops[0].call, h.ops[0].invoked, h.ops[0].completed),
+            (Call::Write { new: Value(1) }, Nanos(0), Nanos::from_ms(7)),
+            "{text:#?}"
+        );
+        let unknown = h.ops.iter().position(|o| o.outcome == Outcome::Unknown).expect("drawn");
+        assert_eq!(h.ops[unknown].call, Call::Cas { expected: None, new: Value(-2) });
+        assert_eq!(h.fates[&(unknown as u32)].0, Fate::Applied);
+        let read = h.ops.last().expect("six");
+        assert_eq!((read.outcome, read.node.map(|n| h.names.node_name(n))), (Outcome::Ok(Seen::Value(None)), Some("n2")));
+        assert_ne!(read.process, h.ops[unknown].process, "a new process after an unknown outcome");
+        assert_eq!(h.ops.iter().filter(|o| h.names.key_name(o.key) == "b").count(), 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "is none of")]
+    fn a_drawing_that_says_nothing_is_refused() {
+        history("c1 |frobnicate 1--->|");
+    }
+}

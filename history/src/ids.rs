@@ -1,0 +1,98 @@
+//! The numbers a history is made of. Each is its own type, so that a key cannot be passed as a process.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($int:ty), $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $int);
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    };
+}
+
+number!(
+    /// One logical call by one process. Unique in a run.
+    OpId(u64), ""
+);
+number!(
+    /// A logical, sequential client. It ends after an unknown outcome and another takes its place.
+    ProcessId(u32), ""
+);
+number!(
+    /// A connection's client, as the node sees it; written `c3`.
+    ClientId(u32), "c"
+);
+number!(
+    /// What a client wants over all its retries.
+    IntentId(u64), ""
+);
+number!(
+    /// A key's place in [`Names`](crate::Names).
+    KeyId(u32), "key#"
+);
+number!(
+    /// A node's place in [`Names`](crate::Names).
+    NodeIx(u16), "node#"
+);
+number!(
+    /// A value of the register, unique to the op that wrote it. "Never written" is `Option::None`, `null` in a file.
+    Value(i64), ""
+);
+
+/// Nanoseconds on the one monotonic clock of a run, counted from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nanos(pub u64);
+
+impl Nanos {
+    /// Later than every time of a run: when an op without completion may last take effect.
+    pub const NEVER: Nanos = Nanos(u64::MAX);
+
+    /// Seconds since the start of the run.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// Milliseconds since the start of the run.
+    pub fn as_ms_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// A time from whole milliseconds.
+    pub const fn from_ms(ms: u64) -> Self {
+        Nanos(ms * 1_000_000)
+    }
+
+    /// The distance from `earlier` to here; zero if `earlier` is later.
+    pub fn since(self, earlier: Nanos) -> Nanos {
+        Nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Display for Nanos {
+    /// Seconds with microseconds, as reasons print them: `21.402113 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Nanos::NEVER {
+            return write!(f, "never");
+        }
+        write!(f, "{}.{:06} s", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000)
+    }
+}
+
+/// Names a run: `<UTC>-<4 hex>`, the name of its folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,338 @@
+//! Invokes paired with completions: what the checkers read.
+//!
+//! Pairing is where an ill-formed history is found out, so every rule a verdict rests on is checked here:
+//! an op is invoked once and completes at most once, after its invoke; a process has one op open at a time and
+//! ends at an unknown outcome; a completion speaks of the same kind of call; a fate is asked only of an
+//! unknown outcome.
+
+use crate::event::{Call, Completion, Diagnostics, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Seen};
+use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId};
+use crate::names::Names;
+use crate::reader::{ReadError, Reader};
+use rustc_hash::FxHashMap;
+use std::io::Read;
+
+/// One logical call, whole. Kept small: ten million of them are judged at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// Its id in the history.
+    pub op: OpId,
+    /// When it was sent.
+    pub invoked: Nanos,
+    /// When its answer came, or the client gave up; [`Nanos::NEVER`] if the history ends before.
+    pub completed: Nanos,
+    /// When it was due; its invoke time where that is not known.
+    pub intended: Nanos,
+    /// What it asked.
+    pub call: Call,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Who called.
+    pub process: ProcessId,
+    /// On which key.
+    pub key: KeyId,
+    /// The node that answered, else the one it was sent to.
+    pub node: Option<NodeIx>,
+}
+
+/// What came of an op.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It happened between `invoked` and `completed`, and saw this.
+    Ok(Seen),
+    /// It never happened.
+    Failed,
+    /// It may have happened or may still happen. `completed` is when the client gave up.
+    Unknown,
+    /// The history ends before its completion. For a verdict the same as unknown.
+    Open,
+}
+
+impl Operation {
+    /// The end of the interval in which the op took effect, if it did: its completion, or never for what is unknown.
+    pub fn effect_by(&self) -> Nanos {
+        match self.outcome {
+            Outcome::Ok(_) => self.completed,
+            Outcome::Failed | Outcome::Unknown | Outcome::Open => Nanos::NEVER,
+        }
+    }
+}
+
+/// What is known of an op beside what a verdict needs. Only kept on request.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Detail {
+    /// The connection it travelled on.
+    pub client: Option<ClientId>,
+    /// The node it was sent to.
+    pub sent_to: Option<NodeIx>,
+    /// What the client wanted.
+    pub intent: Option<IntentId>,
+    /// Which try at it.
+    pub attempt: Option<u32>,
+    /// What rode beside the value.
+    pub payload: Option<i64>,
+    /// Why it failed or is unknown.
+    pub reason: Option<Box<str>>,
+    /// What the coordinator told.
+    pub diagnostics: Option<Box<Diagnostics>>,
+}
+
+/// A whole history: ops by invocation, and what happened around them.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Its first line.
+    pub header: Header,
+    /// Names of keys and nodes.
+    pub names: Names,
+    /// All ops, in the order of their invokes.
+    pub ops: Vec<Operation>,
+    /// Beside each op, if details were asked for; else empty.
+    pub details: Vec<Detail>,
+    /// Fates by place in `ops`, with the time of the answer.
+    pub fates: FxHashMap<u32, (Fate, Nanos)>,
+    /// Fault events in order.
+    pub faults: Vec<FaultEvent>,
+    /// Node events in order.
+    pub node_events: Vec<NodeEvent>,
+    /// The time of the last event.
+    pub end: Nanos,
+    /// What was cut or passed over in reading.
+    pub warnings: Vec<String>,
+}
+
+/// Whether to keep what only reports need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// What a verdict needs.
+    OpsOnly,
+    /// Clients, intents, reasons and diagnostics too: some 300 bytes an op.
+    Details,
+}
+
+impl History {
+    /// Reads a whole history.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; a line number names the event that breaks a rule.
+    ///
+    /// ```
+    /// use heckle_history::operation::{History, Keep};
+    /// let file = br#"{"schema":"heckle.history/1"}
+    /// {"e":"invoke","op":1,"process":0,"t":5,"key":"k1","f":"read"}
+    /// {"e":"ok","op":1,"t":9,"f":"read","value":null}
+    /// "#;
+    /// let history = History::read(&file[..], Keep::OpsOnly).unwrap();
+    /// assert_eq!(history.ops.len(), 1);
+    /// ```
+    pub fn read(input: impl Read, keep: Keep) -> Result<Self, ReadError> {
+        let mut reader = Reader::new(input)?;
+        let mut builder = Builder::new(keep);
+        while let Some(event) = reader.next_event()? {
+            builder.add(event).map_err(|what| ReadError::at(reader.line(), what))?;
+        }
+        let (header, names, warnings) = reader.into_parts();
+        Ok(builder.finish(header, names, warnings))
+    }
+
+    /// Pairs events that are already in memory.
+    ///
+    /// # Errors
+    /// The index of the event that breaks a rule, and which.
+    pub fn from_events(header: Header, names: Names, events: impl IntoIterator<Item = Event>) -> Result<Self, (usize, String)> {
+        let mut builder = Builder::new(Keep::Details);
+        for (i, event) in events.into_iter().enumerate() {
+            builder.add(event).map_err(|what| (i, what))?;
+        }
+        Ok(builder.finish(header, names, vec![]))
+    }
+
+    /// The places in `ops` of each key's ops, in invocation order, by key.
+    pub fn by_key(&self) -> Vec<Vec<u32>> {
+        let mut keys = vec![vec![]; self.names.key_count()];
+        for (i, op) in (0u32..).zip(&self.ops) {
+            keys[op.key.0 as usize].push(i);
+        }
+        keys
+    }
+}
+
+/// Pairs events one by one; also what a live judge uses.
+pub struct Builder {
+    history: History,
+    keep: Keep,
+    open: FxHashMap<OpId, u32>,
+    processes: FxHashMap<ProcessId, ProcessState>,
+    by_id: FxHashMap<OpId, u32>,
+    next_dense: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum ProcessState {
+    Idle,
+    Busy(OpId),
+    Retired(OpId),
+}
+
+impl Builder {
+    /// An empty history.
+    pub fn new(keep: Keep) -> Self {
+        Builder {
+            history: History::default(),
+            keep,
+            open: FxHashMap::default(),
+            processes: FxHashMap::default(),
+            by_id: FxHashMap::default(),
+            next_dense: 0,
+        }
+    }
+
+    /// Takes the next event.
+    ///
+    /// # Errors
+    /// The rule it breaks, in words.
+    pub fn add(&mut self, event: Event) -> Result<(), String> {
+        self.history.end = self.history.end.max(event.t());
+        match event {
+            Event::Invoke(i) => self.invoke(i),
+            Event::Ok(c) => {
+                let seen = c.seen;
+                self.complete(c, Outcome::Ok(seen))
+            }
+            Event::Fail(c) => self.complete(c, Outcome::Failed),
+            Event::Unknown(c) => self.complete(c, Outcome::Unknown),
+            Event::Fault(f) => {
+                self.history.faults.push(f);
+                Ok(())
+            }
+            Event::Fate { op, t, fate } => self.fate(op, t, fate),
+            Event::Node(n) => {
+                self.history.node_events.push(n);
+                Ok(())
+            }
+        }
+    }
+
+    fn invoke(&mut self, i: Invoke) -> Result<(), String> {
+        let place = u32::try_from(self.history.ops.len()).map_err(|_| "over 2^32 ops in one history".to_owned())?;
+        self.register(i.op, place)?;
+        let state = self.processes.entry(i.process).or_insert(ProcessState::Idle);
+        match *state {
+            ProcessState::Idle => *state = ProcessState::Busy(i.op),
+            ProcessState::Busy(other) => {
+                return Err(format!(
+                    "process {} invokes op {} while its op {other} is open; a process has one op at a time",
+                    i.process, i.op
+                ));
+            }
+            ProcessState::Retired(other) => {
+                return Err(format!(
+                    "process {} invokes op {} after the unknown outcome of its op {other}; another process takes over there",
+                    i.process, i.op
+                ));
+            }
+        }
+        self.open.insert(i.op, place);
+        if self.keep == Keep::Details {
+            let (client, sent_to, intent, attempt, payload) = (i.client, i.node, i.intent, i.attempt, i.payload);
+            self.history.details.push(Detail { client, sent_to, intent, attempt, payload, ..Detail::default() });
+        }
+        self.history.ops.push(Operation {
+            op: i.op,
+            invoked: i.t,
+            completed: Nanos::NEVER,
+            intended: i.intended.unwrap_or(i.t),
+            call: i.call,
+            outcome: Outcome::Open,
+            process: i.process,
+            key: i.key,
+            node: i.node,
+        });
+        Ok(())
+    }
+
+    /// Remembers where op `id` stands. Our own recorder numbers ops 0, 1, 2 …, and then a counter is all it takes.
+    fn register(&mut self, id: OpId, place: u32) -> Result<(), String> {
+        if self.by_id.is_empty() && id.0 == self.next_dense && id.0 == u64::from(place) {
+            self.next_dense += 1;
+            return Ok(());
+        }
+        if self.by_id.is_empty() {
+            self.by_id = (0..place).map(|p| (OpId(u64::from(p)), p)).collect();
+        }
+        match self.by_id.insert(id, place) {
+            Some(_) => Err(format!("op {id} is invoked twice")),
+            None => Ok(()),
+        }
+    }
+
+    fn place_of(&self, id: OpId) -> Option<u32> {
+        if self.by_id.is_empty() { (id.0 < self.next_dense).then_some(id.0 as u32) } else { self.by_id.get(&id).copied() }
+    }
+
+    fn complete<S>(&mut self, c: Completion<S>, outcome: Outcome) -> Result<(), String> {
+        let Some(place) = self.open.remove(&c.op) else {
+            return Err(match self.place_of(c.op) {
+                Some(_) => format!("op {} completes twice", c.op),
+                None => format!("op {} completes without an invoke", c.op),
+            });
+        };
+        let op = &mut self.history.ops[place as usize];
+        if let Outcome::Ok(seen) = outcome
+            && !answers(op.call, seen)
+        {
+            return Err(format!("op {} was invoked as a {} and completes as something else", c.op, op.call.name()));
+        }
+        op.completed = c.t;
+        op.outcome = outcome;
+        op.node = c.node.or(op.node);
+        let next = match outcome {
+            Outcome::Unknown => ProcessState::Retired(c.op),
+            Outcome::Ok(_) | Outcome::Failed | Outcome::Open => ProcessState::Idle,
+        };
+        self.processes.insert(op.process, next);
+        if self.keep == Keep::Details {
+            let detail = &mut self.history.details[place as usize];
+            detail.reason = c.reason;
+            detail.diagnostics = c.diagnostics;
+        }
+        Ok(())
+    }
+
+    fn fate(&mut self, id: OpId, t: Nanos, fate: Fate) -> Result<(), String> {
+        let Some(place) = self.place_of(id) else { return Err(format!("fate of op {id}, which was never invoked")) };
+        match self.history.ops[place as usize].outcome {
+            Outcome::Unknown => {}
+            Outcome::Open => return Err(format!("fate of op {id}, which is still open")),
+            Outcome::Ok(_) | Outcome::Failed => return Err(format!("fate of op {id}, whose outcome is already known")),
+        }
+        // A later answer replaces one that told nothing; two that tell must agree.
+        if let Some((old, _)) = self.history.fates.get(&place)
+            && matches!(old, Fate::Applied | Fate::NotApplied)
+        {
+            if matches!(fate, Fate::Applied | Fate::NotApplied) && fate != *old {
+                return Err(format!("op {id} has two fates that contradict each other"));
+            }
+            return Ok(());
+        }
+        self.history.fates.insert(place, (fate, t));
+        Ok(())
+    }
+
+    /// The op at `place`, as far as it is known now.
+    pub fn op(&self, id: OpId) -> Option<&Operation> {
+        self.place_of(id).map(|p| &self.history.ops[p as usize])
+    }
+
+    /// The history of what was added.
+    pub fn finish(self, header: Header, names: Names, warnings: Vec<String>) -> History {
+        History { header, names, warnings, ..self.history }
+    }
+}
+
+fn answers(call: Call, seen: Seen) -> bool {
+    match seen {
+        Seen::Value(_) => matches!(call, Call::Read),
+        Seen::Written => matches!(call, Call::Write { .. }),
+        Seen::Applied | Seen::ConditionNotMet(_) => matches!(call, Call::Cas { .. }),
+    }
+}

@@ -1,0 +1,191 @@
+//! JSON Lines, plain or zstd, back to events: strict, and every complaint names its line.
+//!
+//! A torn tail (the harness was killed, the file was cut) is not an error: what stands before it is a history
+//! in its own right, so it is cut with a warning. Anything ill-formed before the tail is refused.
+
+use crate::event::{Event, Header, SCHEMA};
+use crate::ids::Nanos;
+use crate::line;
+use crate::names::Names;
+use std::io::{self, BufRead, BufReader, Read};
+
+/// A line may be this long. Ours have some 300 bytes; the bound keeps a file without newlines from filling memory.
+pub const MAX_LINE_BYTES: u64 = 1 << 20;
+
+pub(crate) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const READ_BUFFER_BYTES: usize = 1 << 18;
+
+/// Why a history cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file says something a history cannot say.
+    #[error("line {line}: {what}")]
+    IllFormed {
+        /// Counted from 1, header included.
+        line: u64,
+        /// What, and what to do.
+        what: String,
+    },
+    /// The file could not be read.
+    #[error("cannot read the history: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl ReadError {
+    pub(crate) fn at(line: u64, what: impl Into<String>) -> Self {
+        ReadError::IllFormed { line, what: what.into() }
+    }
+}
+
+/// Reads a history event by event.
+pub struct Reader<'r> {
+    input: Box<dyn BufRead + 'r>,
+    header: Header,
+    names: Names,
+    buffer: Vec<u8>,
+    line: u64,
+    last_t: Nanos,
+    warnings: Vec<String>,
+}
+
+/// What one attempt at a line gave.
+enum Next {
+    Line,
+    End,
+}
+
+impl<'r> Reader<'r> {
+    /// Reads the header; the compression is told from the first bytes.
+    ///
+    /// # Errors
+    /// An unreadable input, an empty one, a first line that is no header, or another schema.
+    pub fn new(input: impl Read + 'r) -> Result<Self, ReadError> {
+        let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
+        let start = input.fill_buf()?;
+        if start.is_empty() {
+            return Err(ReadError::at(1, "the file is empty; a history begins with a header line"));
+        }
+        let input: Box<dyn BufRead + 'r> = if start.starts_with(&ZSTD_MAGIC) {
+            Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, zstd::Decoder::with_buffer(input)?))
+        } else {
+            Box::new(input)
+        };
+        let mut reader = Reader {
+            input,
+            header: Header::default(),
+            names: Names::default(),
+            buffer: vec![],
+            line: 0,
+            last_t: Nanos(0),
+            warnings: vec![],
+        };
+        if matches!(reader.next_line()?, Next::End) {
+            return Err(ReadError::at(1, "the file ends before its header line is complete"));
+        }
+        reader.header = parse_header(&reader.buffer)?;
+        for key in &reader.header.keys {
+            reader.names.key(key);
+        }
+        if reader.header.nodes.len() > crate::names::MAX_NODES {
+            return Err(ReadError::at(1, "the header names too many nodes"));
+        }
+        for node in &reader.header.nodes {
+            reader.names.node(node);
+        }
+        Ok(reader)
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Keys and nodes seen so far.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The number of the line that was read last.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// What was cut or passed over, in words. Complete once [`next_event`](Self::next_event) gave `None`.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The next event, `None` at the end of the file or at a torn tail.
+    ///
+    /// # Errors
+    /// A line that is no event, or one earlier than the line before it.
+    pub fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
+        loop {
+            if matches!(self.next_line()?, Next::End) {
+                return Ok(None);
+            }
+            if self.buffer.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let complete = self.buffer.ends_with(b"\n");
+            let event = match line::parse(&self.buffer, &mut self.names) {
+                Ok(event) => event,
+                Err(_) if !complete => {
+                    self.warn_torn("the last line is incomplete");
+                    return Ok(None);
+                }
+                Err(what) => return Err(ReadError::at(self.line, what)),
+            };
+            if event.t() < self.last_t {
+                let what =
+                    format!("time goes back from {} ns to {} ns; events stand in the order of their times", self.last_t.0, event.t().0);
+                return Err(ReadError::at(self.line, what));
+            }
+            self.last_t = event.t();
+            return Ok(Some(event));
+        }
+    }
+
+    /// Hands out header, names and warnings once the events are read.
+    pub fn into_parts(self) -> (Header, Names, Vec<String>) {
+        (self.header, self.names, self.warnings)
+    }
+
+    fn warn_torn(&mut self, what: &str) {
+        self.warnings.push(format!("line {}: {what}; the tail was cut there and what stands before it was read", self.line));
+    }
+
+    /// Fills `buffer` with the next line, newline included if there is one.
+    fn next_line(&mut self) -> Result<Next, ReadError> {
+        self.buffer.clear();
+        self.line += 1;
+        match self.input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut self.buffer) {
+            Ok(0) => Ok(Next::End),
+            Ok(_) if self.buffer.len() as u64 > MAX_LINE_BYTES => {
+                Err(ReadError::at(self.line, format!("longer than {MAX_LINE_BYTES} bytes; an event takes a few hundred")))
+            }
+            Ok(_) => Ok(Next::Line),
+            // A zstd stream that was not finished ends like this: the harness died while it wrote.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                self.warn_torn("the compressed stream ends early");
+                // What was decoded of the last line cannot be complete, else its newline had been found.
+                Ok(Next::End)
+            }
+            Err(e) if self.line == 1 => Err(ReadError::Io(e)),
+            Err(e) => Err(ReadError::at(self.line, format!("the file is damaged here: {e}"))),
+        }
+    }
+}
+
+fn parse_header(line: &[u8]) -> Result<Header, ReadError> {
+    let hint =
+        "a history begins with a line like {\"schema\":\"heckle.history/1\",\"keys\":[\"k1\"]}; for another format name it with --format";
+    let header: Header = serde_json::from_slice(line).map_err(|e| ReadError::at(1, format!("not a header ({e}); {hint}")))?;
+    if header.schema != SCHEMA {
+        return Err(ReadError::at(1, format!("schema `{}` is not `{SCHEMA}`, the one this version reads", header.schema)));
+    }
+    if header.clock != "ns" {
+        return Err(ReadError::at(1, format!("clock `{}` is not `ns`", header.clock)));
+    }
+    Ok(header)
+}

@@ -1,0 +1,185 @@
+//! What a history file may and may not be: round trips, torn tails, and every ill-formed line named.
+
+use heckle_history::drawn;
+use heckle_history::operation::{History, Keep};
+use heckle_history::reader::{MAX_LINE_BYTES, ReadError};
+use heckle_history::writer::{Writer, write_plain};
+use heckle_history::{Event, FaultEvent, FaultState, Header, Nanos, NodeEvent};
+use rand::{Rng, SeedableRng};
+use std::io::Write;
+
+const DRAWING: &str = "
+c1  |w 1---->      r 2------>n1    |
+c2  |     cas 1 2-----?            |
+c3  |  cas 7 8 saw null-->n3  w 9! |
+c4@b|          r null--->          |
+fate|                          2=applied|";
+
+fn rich() -> (Header, heckle_history::Names, Vec<Event>) {
+    let (header, mut names, mut events) = drawn::events(DRAWING);
+    let t = events.last().expect("drawn").t();
+    let evidence = [("blocked_frames".to_owned(), 118.into())].into();
+    let targets = vec!["n1".to_owned(), "n2|n3".to_owned()];
+    events.push(Event::Fault(FaultEvent { id: 7, t, kind: "partition".into(), targets, state: FaultState::Ended, evidence }));
+    let detail = [("code".to_owned(), 74.into())].into();
+    events.push(Event::Node(NodeEvent { t, node: names.node("n1"), what: "exit \"quoted\"".into(), detail }));
+    (header, names, events)
+}
+
+fn compressed() -> Vec<u8> {
+    let (header, names, events) = rich();
+    let mut writer = Writer::new(vec![], &header).expect("a Vec takes everything");
+    for event in &events {
+        writer.write(event, &names).expect("a Vec takes everything");
+    }
+    writer.finish().expect("a Vec takes everything")
+}
+
+fn plain() -> Vec<u8> {
+    let (header, names, events) = rich();
+    let mut out = vec![];
+    write_plain(&mut out, &header, &names, &events).expect("a Vec takes everything");
+    out
+}
+
+#[test]
+fn both_encodings_read_back_as_what_was_written() {
+    let (header, names, events) = rich();
+    let expected = History::from_events(header, names, events).expect("well-formed");
+    for file in [compressed(), plain()] {
+        let read = History::read(&file[..], Keep::Details).expect("well-formed");
+        assert_eq!(read.ops, expected.ops);
+        assert_eq!((read.fates, read.faults, read.warnings), (expected.fates.clone(), expected.faults.clone(), vec![]));
+        assert_eq!(read.node_events, expected.node_events);
+    }
+}
+
+#[test]
+fn a_writer_that_dies_leaves_what_it_flushed() {
+    #[derive(Clone, Default)]
+    struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl Write for Shared {
+        fn write(&mut self, b: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("one thread").write(b)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let (header, names, events) = rich();
+    let disk = Shared::default();
+    let mut writer = Writer::new(disk.clone(), &header).expect("memory");
+    for event in &events[..4] {
+        writer.write(event, &names).expect("memory");
+    }
+    writer.flush().expect("memory");
+    for event in &events[4..] {
+        writer.write(event, &names).expect("memory");
+    }
+    std::mem::forget(writer); // SIGKILL: nothing after the last flush reaches the disk in order.
+    let left = disk.0.lock().expect("one thread").clone();
+    let read = History::read(&left[..], Keep::OpsOnly).expect("a readable prefix");
+    assert!(read.ops.len() >= 2, "the flushed events are there");
+    assert_eq!(read.warnings.len(), 1, "{:?}", read.warnings);
+}
+
+#[test]
+fn every_prefix_of_a_file_reads_or_is_refused_by_name() {
+    for file in [compressed(), plain()] {
+        let mut readable = 0;
+        for cut in 0..file.len() {
+            match History::read(&file[..cut], Keep::OpsOnly) {
+                Ok(_) => readable += 1,
+                Err(e) => assert!(!e.to_string().is_empty()),
+            }
+        }
+        assert!(readable > 10, "prefixes beyond the header are histories");
+    }
+}
+
+#[test]
+fn mutated_bytes_never_panic() {
+    let mut rng = heckle_history::prng::Pcg64::seed_from_u64(1);
+    for file in [compressed(), plain()] {
+        for _ in 0..20_000 {
+            let mut bad = file.clone();
+            for _ in 0..1 + rng.next_u32() % 4 {
+                let at = rng.next_u32() as usize % bad.len();
+                bad[at] = rng.next_u32() as u8;
+            }
+            let _ = History::read(&bad[..], Keep::Details);
+        }
+    }
+}
+
+#[track_caller]
+fn refused(lines: &str, at: u64, what: &str) {
+    let file = format!("{{\"schema\":\"heckle.history/1\"}}\n{lines}\n");
+    match History::read(file.as_bytes(), Keep::OpsOnly) {
+        Err(ReadError::IllFormed { line, what: said }) => {
+            assert_eq!(line, at, "{said}");
+            assert!(said.contains(what), "`{said}` does not say `{what}`");
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn ill_formed_lines_are_named() {
+    let read =
+        |op: u32, p: u32, t: u32| format!("{{\"e\":\"invoke\",\"op\":{op},\"process\":{p},\"t\":{t},\"key\":\"k\",\"f\":\"read\"}}\n");
+    let ok = |op: u32, t: u32| format!("{{\"e\":\"ok\",\"op\":{op},\"t\":{t},\"f\":\"read\",\"value\":null}}\n");
+    let unknown = |op: u32, t: u32| format!("{{\"e\":\"unknown\",\"op\":{op},\"t\":{t}}}\n");
+    refused("nonsense", 2, "not an event");
+    refused(r#"{"e":"dance","t":1}"#, 2, "dance");
+    refused(r#"{"e":"invoke","op":1,"process":1,"t":1,"key":"k","f":"cas","new":1}"#, 2, "expected");
+    refused(r#"{"e":"invoke","op":1,"process":1,"t":1,"key":"k","f":"write"}"#, 2, "new");
+    refused(r#"{"e":"invoke","op":1,"process":-1,"t":1,"key":"k","f":"read"}"#, 2, "not an event");
+    refused(r#"{"e":"ok","op":1,"t":1,"f":"read","value":1}"#, 2, "without an invoke");
+    refused(&(read(1, 1, 5) + &ok(1, 4)), 3, "time goes back");
+    refused(&(read(1, 1, 5) + &ok(1, 6) + &ok(1, 7)), 4, "completes twice");
+    refused(&(read(1, 1, 5) + &read(1, 2, 6)), 3, "invoked twice");
+    refused(&(read(1, 1, 5) + &read(2, 1, 6)), 3, "is open");
+    refused(&(read(1, 1, 5) + &unknown(1, 6) + &read(2, 1, 7)), 4, "another process takes over");
+    refused(&(read(1, 1, 5) + r#"{"e":"ok","op":1,"t":6,"f":"write"}"#), 3, "something else");
+    refused(&(read(1, 1, 5) + r#"{"e":"ok","op":1,"t":6,"f":"read"}"#), 3, "value");
+    refused(&(read(1, 1, 5) + r#"{"e":"fate","op":1,"t":6,"fate":"applied"}"#), 3, "still open");
+    refused(&(read(1, 1, 5) + &ok(1, 6) + r#"{"e":"fate","op":1,"t":6,"fate":"applied"}"#), 4, "already known");
+    refused(r#"{"e":"fate","op":1,"t":6,"fate":"applied"}"#, 2, "never invoked");
+}
+
+#[test]
+fn ids_need_not_be_dense() {
+    let file = r#"{"schema":"heckle.history/1"}
+{"e":"invoke","op":0,"process":0,"t":1,"key":"k","f":"read"}
+{"e":"invoke","op":900,"process":1,"t":2,"key":"k","f":"read"}
+{"e":"ok","op":0,"t":3,"f":"read","value":null}
+{"e":"ok","op":900,"t":4,"f":"read","value":null}
+"#;
+    let h = History::read(file.as_bytes(), Keep::OpsOnly).expect("well-formed");
+    assert!(h.ops.iter().all(|o| o.completed < Nanos::NEVER));
+}
+
+#[test]
+fn what_is_no_history_is_refused_at_its_first_line() {
+    let long = vec![b'x'; MAX_LINE_BYTES as usize * 2];
+    for (file, what) in [
+        (&b""[..], "empty"),
+        (b"{\"schema\":\"heckle.history/1\"", "not a header"),
+        (b"{\"schema\":\"heckle.history/2\"}\n", "heckle.history/2"),
+        (b"{\"schema\":\"heckle.history/1\",\"clock\":\"us\"}\n", "clock"),
+        (b"GET / HTTP/1.1\n", "--format"),
+        (&long, "longer than"),
+    ] {
+        let error = History::read(file, Keep::OpsOnly).expect_err("refused").to_string();
+        assert!(error.contains("line 1") && error.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn a_line_of_a_hundred_megabytes_is_refused_without_being_held() {
+    let head = b"{\"schema\":\"heckle.history/1\"}\n";
+    let file = std::io::Read::chain(&head[..], std::io::Read::take(std::io::repeat(b'x'), 100 << 20));
+    let error = History::read(file, Keep::OpsOnly).expect_err("refused").to_string();
+    assert!(error.contains("line 2") && error.contains("longer than"), "{error}");
+}

@@ -1,0 +1,160 @@
+//! Settings and limits of one replica.
+
+use crate::ids::NodeId;
+use crate::mutants::Mutants;
+use crate::quorum::MAX_MEMBERS;
+use std::fmt;
+
+/// Settings of one replica. Start from [`Config::new`] and change what differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// This node.
+    pub node: NodeId,
+    /// All nodes, this one included.
+    pub members: Vec<NodeId>,
+    /// What to do after being outbid.
+    pub backoff: Backoff,
+    /// Operations that may wait for one key at this node; one more is answered busy.
+    pub queue_per_key: usize,
+    /// Operation ids that a row remembers.
+    pub dedupe_entries: usize,
+    /// Longest key, bytes.
+    pub max_key_bytes: usize,
+    /// Longest value, bytes.
+    pub max_value_bytes: usize,
+    /// A round without enough answers is sent again after this time, then after twice as much.
+    pub resend_after_ns: u64,
+    /// How often a round is sent again before the coordinator tries another ballot.
+    pub resends_per_round: u32,
+    /// After a first reject a round has this long to find its quorum all the same.
+    pub reject_grace_ns: u64,
+    /// What the links between nodes can do.
+    pub links: Links,
+    /// Whether protocol points are announced.
+    pub points: Points,
+    /// Deliberate bugs.
+    pub mutants: Mutants,
+}
+
+impl Config {
+    /// The defaults for `node` in a cluster of `members`.
+    #[must_use]
+    pub fn new(node: NodeId, members: Vec<NodeId>) -> Self {
+        Self {
+            node,
+            members,
+            backoff: Backoff::Uniform { max_ns: 100_000_000 },
+            queue_per_key: 256,
+            dedupe_entries: 64,
+            max_key_bytes: 1024,
+            max_value_bytes: 1 << 20,
+            resend_after_ns: 100_000_000,
+            resends_per_round: 2,
+            reject_grace_ns: 5_000_000,
+            links: Links::MayDuplicate,
+            points: Points::Silent,
+            mutants: Mutants::NONE,
+        }
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if !self.members.contains(&self.node) {
+            return Err(ConfigError::NodeNotMember { node: self.node });
+        }
+        if self.members.len() > MAX_MEMBERS {
+            return Err(ConfigError::TooManyMembers { got: self.members.len() });
+        }
+        let mut sorted = self.members.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ConfigError::MemberTwice { node: pair[0] });
+        }
+        for (name, value) in [
+            ("dedupe_entries", self.dedupe_entries as u64),
+            ("max_key_bytes", self.max_key_bytes as u64),
+            ("resend_after_ns", self.resend_after_ns),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Zero { name });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a coordinator does after being outbid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backoff {
+    /// Tries again at once.
+    None,
+    /// Waits a time drawn evenly from zero to this maximum.
+    Uniform {
+        /// The longest wait, nanoseconds.
+        max_ns: u64,
+    },
+}
+
+/// What the links between nodes can do to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Links {
+    /// A message may arrive twice. Then a reject does not prove that the first copy was not
+    /// accepted, and a propose that all rejected stays unknown.
+    MayDuplicate,
+    /// A message arrives at most once.
+    NeverDuplicate,
+}
+
+/// Whether protocol points are announced as actions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Points {
+    /// No [`crate::Action::Point`].
+    Silent,
+    /// One [`crate::Action::Point`] at each point reached.
+    Announced,
+}
+
+/// A setting that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// `node` is not in `members`.
+    NodeNotMember {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node is listed twice.
+    MemberTwice {
+        /// The node.
+        node: NodeId,
+    },
+    /// More members than fit into a set.
+    TooManyMembers {
+        /// How many there are.
+        got: usize,
+    },
+    /// A limit that must be positive is zero.
+    Zero {
+        /// The setting.
+        name: &'static str,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::NodeNotMember { node } => {
+                write!(f, "node {node} is not among the members: add it to the list of all nodes")
+            }
+            ConfigError::MemberTwice { node } => write!(f, "member {node} is listed twice: list each node once"),
+            ConfigError::TooManyMembers { got } => {
+                write!(f, "{got} members: at most {MAX_MEMBERS} are supported")
+            }
+            ConfigError::Zero { name } => write!(f, "{name} is 0: give it a positive number"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,129 @@
+//! What a coordinator may use during one step: time, chance, the outbox, the node's clock.
+
+use crate::action::{Action, Actions, Point, Sync};
+use crate::ballot::{Ballot, BallotClock};
+use crate::config::{Config, Points};
+use crate::counters::Counters;
+use crate::ids::{IoId, Key, MonoTime, OpId, TimerId, WallTime};
+use crate::message::{Body, Message, Tag};
+use crate::mutants::{Mutant, Mutants};
+use crate::quorum::{Members, NodeSet};
+use crate::record::Record;
+use rand::Rng;
+use std::collections::VecDeque;
+
+/// What all keys of a node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) members: Members,
+    /// This node's place among the members.
+    pub(crate) me: u32,
+    pub(crate) clock: BallotClock,
+    pub(crate) counters: Counters,
+    /// Requests of this node to its own acceptor, handled before the step ends. Holds at most one
+    /// for each message of the step.
+    pub(crate) to_self: VecDeque<Message>,
+    /// Number of the newest batch of records.
+    pub(crate) next_io: u64,
+    /// All batches up to this one are durable.
+    pub(crate) durable: IoId,
+    /// The batch with this process's incarnation. Until it is durable, no ballot may leave: after
+    /// a crash the next process would take the same number, and could make the same ballot.
+    pub(crate) birth: IoId,
+}
+
+/// [`Shared`] and the arguments of the running step.
+pub(crate) struct Env<'a, R: ?Sized> {
+    pub(crate) shared: &'a mut Shared,
+    pub(crate) now: MonoTime,
+    pub(crate) wall: WallTime,
+    pub(crate) rng: &'a mut R,
+    pub(crate) out: &'a mut Actions,
+}
+
+impl<R: Rng + ?Sized> Env<'_, R> {
+    pub(crate) fn mutants(&self) -> Mutants {
+        self.shared.config.mutants
+    }
+
+    pub(crate) fn quorum(&self) -> u32 {
+        self.shared.members.quorum()
+    }
+
+    /// Most rejects that still leave a quorum possible.
+    pub(crate) fn spare(&self) -> u32 {
+        self.shared.members.count() - self.shared.members.quorum()
+    }
+
+    pub(crate) fn next_ballot(&mut self) -> Ballot {
+        if self.mutants().has(Mutant::NonUniqueNonce) {
+            // Whole milliseconds, one node, no nonce: repeats within and between coordinators.
+            self.shared.clock.next(self.wall, self.rng);
+            let floor = self.shared.clock.last_micros();
+            return Ballot { micros: floor.next_multiple_of(1000), node: crate::NodeId(0), nonce: 0 };
+        }
+        self.shared.clock.next(self.wall, self.rng)
+    }
+
+    /// Raises the ballot floor past a ballot seen.
+    pub(crate) fn observe(&mut self, seen: Ballot) {
+        if !self.mutants().has(Mutant::NoBallotBump) {
+            self.shared.clock.observe(seen);
+        }
+    }
+
+    /// Sends to one member, possibly this node itself.
+    pub(crate) fn send(&mut self, place: u32, key: &Key, tag: Tag, body: Body) {
+        let message = Message { key: key.clone(), tag, body };
+        if place == self.shared.me {
+            self.shared.to_self.push_back(message);
+            return;
+        }
+        let after = (self.shared.birth > self.shared.durable).then_some(self.shared.birth);
+        let to = self.shared.members.nodes()[place as usize];
+        self.shared.counters.messages_sent += 1;
+        self.out.push(Action::Send { to, message, after });
+    }
+
+    /// Sends to all members that are not in `except`; own acceptor last, so that the messages are
+    /// on their way before the own disk is asked. Announces `first` after the first other node
+    /// and `all` at the end.
+    pub(crate) fn broadcast(&mut self, key: &Key, tag: Tag, body: &Body, except: NodeSet, first: Option<Point>, all: Option<Point>) {
+        let me = self.shared.me;
+        let mut first = first;
+        for place in (0..self.shared.members.count()).filter(|place| *place != me) {
+            if !except.contains(place) {
+                self.send(place, key, tag, body.clone());
+                if let Some(point) = first.take() {
+                    self.announce(point, key, tag.op, tag.ballot);
+                }
+            }
+        }
+        if let Some(point) = all {
+            self.announce(point, key, tag.op, tag.ballot);
+        }
+        if !except.contains(me) {
+            self.send(me, key, tag, body.clone());
+        }
+    }
+
+    pub(crate) fn announce(&mut self, point: Point, key: &Key, op: OpId, ballot: Ballot) {
+        if self.shared.config.points == Points::Announced {
+            self.out.push(Action::Point { point, key: key.clone(), op, ballot });
+        }
+    }
+
+    /// Adds a record to the step's batch.
+    pub(crate) fn persist(&mut self, record: Record, sync: Sync) -> IoId {
+        let newest = self.shared.next_io;
+        let io_id = self.out.persist(&mut self.shared.next_io, record, sync);
+        self.shared.counters.records += 1;
+        self.shared.counters.batches += self.shared.next_io - newest;
+        io_id
+    }
+
+    pub(crate) fn timer(&mut self, id: TimerId, at: MonoTime) {
+        self.out.push(Action::Timer { id, at });
+    }
+}

@@ -1,0 +1,126 @@
+//! Judging an operation on the newest row, at this ballot. Every attempt judges anew.
+
+use super::env::Env;
+use super::state::{Aim, Coordination};
+use crate::ids::Value;
+use crate::mutants::Mutant;
+use crate::request::{Call, ClientRequest, InvalidWhy, NotAppliedWhy, Outcome, Provenance, UnknownWhy};
+use crate::row::{DedupeEntry, Found, OpFate, Row, RowData};
+use rand::Rng;
+use std::sync::Arc;
+
+/// What the newest row means for the operation.
+pub(super) enum Judged {
+    /// Propose this next.
+    Go(Aim),
+    /// Nothing is left to propose.
+    End(Outcome),
+}
+
+impl Coordination {
+    /// Looks for the operation in the row, then judges its condition.
+    pub(super) fn judge<R: Rng + ?Sized>(&self, row: &Row, env: &Env<'_, R>) -> Judged {
+        let data = &row.data;
+        let (expected, new) = match &self.request.call {
+            Call::Read => return self.refuse(data.value.clone(), Mutant::SkipEmptyFenceRead, env),
+            Call::Write { new } => (None, new),
+            Call::Cas { expected, new } => (Some(expected), new),
+        };
+        // Before the condition: a retry that finds its own id was applied already, and the
+        // condition no longer holds because of itself.
+        if let Some(outcome) = self.look_up(data, env) {
+            return Judged::End(outcome);
+        }
+        match expected {
+            Some(expected) if *expected != data.value => self.refuse(data.value.clone(), Mutant::SkipEmptyFenceCas, env),
+            Some(_) | None => Judged::Go(Aim::Own(Arc::new(self.next_row(data, new, env)))),
+        }
+    }
+
+    /// The answer that the row's table already holds, if any.
+    fn look_up<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Option<Outcome> {
+        if env.mutants().has(Mutant::BlindRetry) {
+            return None;
+        }
+        let first_us = match self.request.provenance {
+            Provenance::First => self.proposals.first_us,
+            Provenance::Resent { born } => Some(born.micros),
+        };
+        let disproof = env.disproof();
+        match data.dedupe.find(self.op(), self.request_hash, first_us) {
+            Found::Absent => None,
+            Found::Known(OpFate::Applied) => Some(Outcome::Applied),
+            Found::Known(OpFate::Aborted) => Some(Outcome::NotApplied { why: NotAppliedWhy::Aborted }),
+            Found::OtherRequest => Some(Outcome::Invalid { why: InvalidWhy::IdReused }),
+            Found::Superseded => Some(self.unfinished(disproof, NotAppliedWhy::Superseded, UnknownWhy::Superseded)),
+            Found::Evicted => Some(Outcome::Unknown { why: UnknownWhy::Evicted }),
+        }
+    }
+
+    /// A read, or a CAS whose condition does not hold: a fence first, unless a mutant skips it.
+    fn refuse<R: Rng + ?Sized>(&self, current: Option<Value>, skip: Mutant, env: &Env<'_, R>) -> Judged {
+        if env.mutants().has(skip) {
+            return Judged::End(self.refused(current));
+        }
+        Judged::Go(Aim::Fence { current })
+    }
+
+    /// The answer once the fence stands: none of this coordinator's earlier proposals of the
+    /// operation can be chosen any more, since each has a lower ballot and is not in the row.
+    pub(super) fn refused(&self, current: Option<Value>) -> Outcome {
+        match (&self.request.call, self.request.provenance) {
+            (Call::Read, _) => Outcome::Read { current },
+            (Call::Write { .. } | Call::Cas { .. }, Provenance::First) => Outcome::ConditionNotMet { current },
+            // The fence says nothing about another coordinator that still runs the operation: it
+            // can prepare higher, judge the condition later, and apply it after all.
+            (Call::Write { .. } | Call::Cas { .. }, Provenance::Resent { .. }) => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
+        }
+    }
+
+    fn next_row<R: Rng + ?Sized>(&self, data: &RowData, new: &Value, env: &Env<'_, R>) -> RowData {
+        let entry =
+            DedupeEntry { op: self.op(), request_hash: self.request_hash, proposed_us: self.tag.ballot.micros, fate: OpFate::Applied };
+        RowData { version: data.version + 1, value: Some(new.clone()), dedupe: data.dedupe.with(entry, env.shared.config.dedupe_entries) }
+    }
+}
+
+/// A hash of what is asked, equal on every node and in every build, since rows keep it: FNV-1a.
+pub(crate) fn request_hash(request: &ClientRequest) -> u64 {
+    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    hash.bytes(request.key.as_bytes());
+    match &request.call {
+        Call::Read => hash.byte(0),
+        Call::Write { new } => {
+            hash.byte(1);
+            hash.bytes(new.as_bytes());
+        }
+        Call::Cas { expected: None, new } => {
+            hash.byte(2);
+            hash.bytes(new.as_bytes());
+        }
+        Call::Cas { expected: Some(expected), new } => {
+            hash.byte(3);
+            hash.bytes(expected.as_bytes());
+            hash.bytes(new.as_bytes());
+        }
+    }
+    hash.0
+}
+
+struct Fnv(u64);
+
+impl Fnv {
+    fn byte(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+
+    /// Length first: ("ab", "c") and ("a", "bc") must differ.
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in (bytes.len() as u64).to_le_bytes() {
+            self.byte(byte);
+        }
+        for byte in bytes {
+            self.byte(*byte);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The driving role: one operation on one key, through the four rounds, over all its attempts.
+//!
+//! prepare -> (repair -> prepare)* -> read -> (refresh -> prepare)* -> judge -> propose -> learn
+//!
+//! **Why it is safe.** Three claims carry it; a chosen update is one accepted by a quorum at one
+//! ballot, and "row" means the learned row.
+//! 1. *Nothing chosen is missed.* A coordinator at ballot b proposes its own update or a fence only
+//!    if a quorum P promised b and every member of P reported, in that promise, the same row, at L.
+//!    Then every non-empty update chosen below b was chosen at or below L. For: its accepting
+//!    quorum shares a member with P, which reports it as accepted, or a row at least as new; an
+//!    accepted one above L is repaired first; and if a newer *empty* one hides it, then that one's
+//!    proposer had a quorum P' whose promises, given before, reported the row: P' meets P.
+//! 2. *The promise itself must report the row*, not a refresh that came after it. Otherwise, with
+//!    L chosen by {x, r} and learned by x only: r promises 5 (no row); r promises 6 (no row, L
+//!    accepted); r is refreshed for 5; z accepts the fence of 5; z promises 6; and coordinator 6
+//!    sees {r: L accepted, z: a newer fence} and takes L for buried (compare Scylla #24630).
+//! 3. *A ballot carries one update.* So an answer counts only for its exact tag, and another
+//!    update needs another ballot.
+
+pub(crate) mod env;
+mod judge;
+mod rounds;
+mod state;
+mod timing;
+
+pub(crate) use env::{Env, Shared};
+pub(crate) use state::{Coordination, Waiting};

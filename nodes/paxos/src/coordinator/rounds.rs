@@ -1,0 +1,411 @@
+//! The four rounds. Each handler takes one answer and returns the outcome if the operation ends.
+
+use super::env::Env;
+use super::judge::{Judged, request_hash};
+use super::state::{Aim, Answers, Coordination, LearnAim, Promises, Proposals, State, Waiting};
+use crate::acceptor::Acceptor;
+use crate::action::Point;
+use crate::ballot::Ballot;
+use crate::message::{Body, Message, RequestKind, Tag};
+use crate::mutants::Mutant;
+use crate::quorum::NodeSet;
+use crate::request::{Call, Diagnostics, Outcome, Provenance, UnknownWhy};
+use crate::row::{Accepted, Row, RowData, Update};
+use rand::Rng;
+use std::sync::Arc;
+
+/// A client's word moves the ballot clock at most this far, a day: further, and a wrong one could
+/// push it to its end. A resent operation that was born later than that stays unknown.
+const MAX_BORN_AHEAD_US: u64 = 86_400_000_000;
+
+impl Coordination {
+    /// Begins an operation whose turn it is. `own` is this node's acceptor for the key.
+    pub(crate) fn begin<R: Rng + ?Sized>(waiting: Waiting, own: &Acceptor, env: &mut Env<'_, R>) -> (Self, Option<Outcome>) {
+        let Waiting { token, request, deadline, timer, armed } = waiting;
+        let op = request.op;
+        let incarnation = env.shared.clock.incarnation();
+        let mut this = Self {
+            token,
+            request_hash: request_hash(&request),
+            request,
+            timer,
+            deadline,
+            armed,
+            wake: deadline,
+            patience_ns: env.shared.config.resend_after_ns,
+            tag: Tag { op, attempt: 0, incarnation, ballot: Ballot::ZERO },
+            state: State::Backoff,
+            answers: Answers::default(),
+            proposals: Proposals::default(),
+            diagnostics: Box::new(Diagnostics::new(op, env.quorum())),
+        };
+        if matches!(this.request.call, Call::Read) && env.mutants().has(Mutant::LwtReadsAtOne) {
+            let current = own.row().data.value.clone();
+            return (this, Some(Outcome::Read { current }));
+        }
+        if let Some(outcome) = this.admit_born(env) {
+            return (this, Some(outcome));
+        }
+        this.begin_attempt(env);
+        (this, None)
+    }
+
+    /// Sees to it that all ballots of a resent operation are above the one it was born at: its
+    /// entries in a row's table then are too, and none is forgotten before the watermark passes
+    /// that ballot.
+    fn admit_born<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        let Provenance::Resent { born } = self.request.provenance else {
+            return None;
+        };
+        let clock_us = env.shared.clock.last_micros().max(env.wall.0);
+        if born.micros > clock_us.saturating_add(MAX_BORN_AHEAD_US) && !matches!(self.request.call, Call::Read) {
+            return Some(Outcome::Unknown { why: UnknownWhy::ResentElsewhere });
+        }
+        env.observe(born);
+        None
+    }
+
+    /// Round 1: a new ballot, prepare to all.
+    pub(super) fn begin_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        let ballot = env.next_ballot();
+        self.tag.attempt += 1;
+        self.tag.ballot = ballot;
+        self.diagnostics.ballot = ballot;
+        self.diagnostics.rounds += 1;
+        self.diagnostics.promises = 0;
+        self.diagnostics.accepts = 0;
+        env.shared.counters.attempts += 1;
+        self.state = State::Prepare(Promises::default());
+        self.begin_round(env);
+        let all = Some(Point::AfterPrepareAll);
+        env.broadcast(&self.request.key, self.tag, &Body::Prepare, NodeSet::EMPTY, None, all);
+    }
+
+    /// Takes an answer from the member at `place`. `own` is this node's acceptor for the key.
+    pub(crate) fn on_answer<R: Rng + ?Sized>(
+        &mut self,
+        place: u32,
+        message: Message,
+        own: &Acceptor,
+        env: &mut Env<'_, R>,
+    ) -> Option<Outcome> {
+        if let Body::Reject { seen, .. } = message.body {
+            env.observe(seen);
+            self.diagnostics.max_seen_ballot = self.diagnostics.max_seen_ballot.max(seen);
+        }
+        self.note_proposal(place, &message);
+        // Exactly this attempt: an answer to an earlier one speaks of an earlier ballot, and an
+        // answer to an earlier process of this node is for nobody.
+        if message.tag != self.tag {
+            env.shared.counters.answers_ignored += 1;
+            return None;
+        }
+        match message.body {
+            Body::Promise { old_promise: _, accepted, learned } => self.on_promise(place, accepted, learned, own, env),
+            Body::RowRead { learned, newer } => self.on_row(place, learned, newer, env),
+            Body::Accepted => self.on_accepted(place, env),
+            Body::Learned { learned } => self.on_learned(place, learned, env),
+            Body::Reject { request, seen } => self.on_reject(place, request, seen, env),
+            // Requests go to the acceptor, not here.
+            Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } => ignored(env),
+        }
+    }
+
+    fn on_promise<R: Rng + ?Sized>(
+        &mut self,
+        place: u32,
+        accepted: Option<Accepted>,
+        learned: Ballot,
+        own: &Acceptor,
+        env: &mut Env<'_, R>,
+    ) -> Option<Outcome> {
+        let State::Prepare(promises) = &mut self.state else {
+            return ignored(env);
+        };
+        if !self.answers.yes(place, env.mutants()) {
+            return ignored(env);
+        }
+        promises.learned = promises.learned.max(learned);
+        promises.reported.push((place, learned));
+        let highest = promises.accepted.as_ref().map_or(Ballot::ZERO, |held| held.ballot);
+        if let Some(accepted) = accepted.filter(|accepted| accepted.ballot > highest) {
+            promises.accepted = Some(accepted);
+        }
+        self.diagnostics.promises = self.answers.count;
+        if self.answers.count < env.quorum() {
+            return None;
+        }
+        let promises = std::mem::take(promises);
+        self.on_promised(promises, own, env)
+    }
+
+    /// A quorum has promised. First, what is unfinished is finished.
+    fn on_promised<R: Rng + ?Sized>(&mut self, promises: Promises, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
+        let Promises { learned: base, accepted, reported } = promises;
+        // Only the highest accepted entry counts, empty ones included: an empty one is the fence
+        // of a coordinator that had seen all there was below it, and what it hides was never
+        // chosen. Were a lower entry repaired instead,
+        //   cas refused (fence at 5), repair of 4
+        // would change the row after the answer (CASSANDRA-12126).
+        let pending = accepted.filter(|held| held.ballot > base && !env.mutants().has(Mutant::IgnoreAccepted));
+        if let Some(Accepted { ballot, update }) = pending {
+            let excused = env.mutants().has(Mutant::PromiseOnEqual) || env.mutants().has(Mutant::AcceptKeepsPromisedLow);
+            // Invariant: a promise reports only what is below its ballot. Otherwise repair would
+            // carry an update down to a lower ballot than it was accepted at.
+            assert!(excused || ballot < self.tag.ballot, "promised {} with {ballot} accepted", self.tag.ballot);
+            match update {
+                Update::Empty => {}
+                Update::Row(data) => {
+                    self.diagnostics.repairs += 1;
+                    self.diagnostics.repaired_op = data.dedupe.newest().map(|entry| entry.op);
+                    env.shared.counters.repairs += 1;
+                    self.propose(Aim::Repair(data), env);
+                    return None;
+                }
+            }
+        }
+        let mut behind = NodeSet::EMPTY;
+        for (place, learned) in reported {
+            if learned < base {
+                behind.insert(place);
+            }
+        }
+        // Round 2. This node's own row saves others from sending theirs if they have nothing newer.
+        let newest = own.row().clone();
+        let have = newest.learned;
+        if have > self.tag.ballot {
+            return self.outbid(env);
+        }
+        self.state = State::Read { base, behind, newest };
+        self.begin_round(env);
+        if env.mutants().has(Mutant::TrustOneReplica) {
+            return self.act_on(own.row(), env);
+        }
+        env.broadcast(&self.request.key, self.tag, &Body::Read { have }, NodeSet::EMPTY, None, None);
+        None
+    }
+
+    fn on_row<R: Rng + ?Sized>(&mut self, place: u32, learned: Ballot, newer: Option<Row>, env: &mut Env<'_, R>) -> Option<Outcome> {
+        let State::Read { base, behind, newest } = &mut self.state else {
+            return ignored(env);
+        };
+        if learned > self.tag.ballot {
+            // Somebody above this ballot has finished already.
+            return self.outbid(env);
+        }
+        if !self.answers.yes(place, env.mutants()) {
+            return ignored(env);
+        }
+        if let Some(row) = newer.filter(|row| row.learned > newest.learned) {
+            *newest = row;
+        }
+        // A quorum of rows need not hold the newest: the replica that reported it in its promise
+        // may be slower than the others.
+        if self.answers.count < env.quorum() || newest.learned < *base {
+            return None;
+        }
+        let (row, base, behind) = (newest.clone(), *base, *behind);
+        // Invariant: no row is newer than the newest promised one (claim 1 above). If this fails,
+        // an update was chosen that no member of the promising quorum had seen.
+        assert!(
+            row.learned == base || !env.mutants().is_none(),
+            "row {} is newer than {base}, the newest of a quorum that promised {}",
+            row.learned,
+            self.tag.ballot
+        );
+        self.on_rows(row, behind, env)
+    }
+
+    /// The newest row is known.
+    fn on_rows<R: Rng + ?Sized>(&mut self, row: Row, behind: NodeSet, env: &mut Env<'_, R>) -> Option<Outcome> {
+        if behind.count() > 0 && !env.mutants().has(Mutant::NoRefresh) {
+            env.shared.counters.refreshes += 1;
+            let body = Body::Learn { row: row.clone() };
+            self.state = State::Refresh { row, behind };
+            self.begin_round(env);
+            let point = Some(Point::AfterRefresh);
+            env.broadcast(&self.request.key, self.tag, &body, behind.complement(), None, point);
+            return None;
+        }
+        self.act_on(&row, env)
+    }
+
+    /// Judges the operation on the row, and proposes what follows from it.
+    fn act_on<R: Rng + ?Sized>(&mut self, row: &Row, env: &mut Env<'_, R>) -> Option<Outcome> {
+        // Time is up, though the timer has not gone off yet: a process that was stopped finds its
+        // mail before its timers. Nothing new may be proposed then. Otherwise
+        //   n1 stops; the client gives up and sends again to n2, which applies the operation;
+        //   the row forgets it; n1 goes on, does not find it in the row, and applies it again.
+        if env.now >= self.deadline {
+            return Some(self.on_deadline(env));
+        }
+        match self.judge(row, env) {
+            Judged::Go(aim) => {
+                self.propose(aim, env);
+                None
+            }
+            Judged::End(outcome) => Some(outcome),
+        }
+    }
+
+    /// Round 3. One update at this ballot, whatever happens: see claim 3.
+    fn propose<R: Rng + ?Sized>(&mut self, aim: Aim, env: &mut Env<'_, R>) {
+        let (update, first, all) = match &aim {
+            Aim::Repair(data) => (Update::Row(data.clone()), None, None),
+            Aim::Fence { .. } => (Update::Empty, None, None),
+            Aim::Own(data) => {
+                self.proposals.begin(self.tag, env.disproof());
+                let points = (Some(Point::AfterProposeFirst), Some(Point::AfterProposeAll));
+                (Update::Row(data.clone()), points.0, points.1)
+            }
+        };
+        let body = Body::Propose { update: update.clone() };
+        self.state = State::Propose { aim, update };
+        self.diagnostics.accepts = 0;
+        self.begin_round(env);
+        env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, first, all);
+    }
+
+    fn on_accepted<R: Rng + ?Sized>(&mut self, place: u32, env: &mut Env<'_, R>) -> Option<Outcome> {
+        let State::Propose { aim, .. } = &self.state else {
+            return ignored(env);
+        };
+        if !self.answers.yes(place, env.mutants()) {
+            return ignored(env);
+        }
+        self.diagnostics.accepts = self.answers.count;
+        if self.answers.count < env.quorum() {
+            return None;
+        }
+        match aim.clone() {
+            Aim::Fence { current } => Some(self.refused(current)),
+            Aim::Own(data) => {
+                self.teach(LearnAim::Own, data, env);
+                None
+            }
+            Aim::Repair(data) => {
+                // The unfinished update can be this operation's own, from an earlier attempt.
+                let own = data.dedupe.newest().is_some_and(|entry| entry.op == self.op() && entry.request_hash == self.request_hash);
+                self.teach(if own { LearnAim::Own } else { LearnAim::Repair }, data, env);
+                None
+            }
+        }
+    }
+
+    /// Round 4: the update is chosen, the replicas are told.
+    fn teach<R: Rng + ?Sized>(&mut self, aim: LearnAim, data: Arc<RowData>, env: &mut Env<'_, R>) {
+        let row = Row { learned: self.tag.ballot, data };
+        let body = Body::Learn { row: row.clone() };
+        self.state = State::Learn { aim, row };
+        self.begin_round(env);
+        let points = (Some(Point::AfterLearnFirst), Some(Point::AfterLearnAll));
+        env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, points.0, points.1);
+    }
+
+    fn on_learned<R: Rng + ?Sized>(&mut self, place: u32, learned: Ballot, env: &mut Env<'_, R>) -> Option<Outcome> {
+        match &self.state {
+            State::Learn { aim, row } if row.learned == learned => {
+                let aim = *aim;
+                if !self.answers.yes(place, env.mutants()) {
+                    return ignored(env);
+                }
+                if aim == LearnAim::Own {
+                    self.diagnostics.learned_by = self.answers.count;
+                }
+                if self.answers.count < env.quorum() {
+                    return None;
+                }
+                match aim {
+                    LearnAim::Own => Some(Outcome::Applied),
+                    LearnAim::Repair => {
+                        self.begin_attempt(env);
+                        None
+                    }
+                }
+            }
+            State::Refresh { row, behind } if row.learned == learned && behind.contains(place) => {
+                let (row, all) = (row.clone(), behind.count());
+                if !self.answers.yes(place, env.mutants()) {
+                    return ignored(env);
+                }
+                if env.mutants().has(Mutant::NoReprepareAfterRefresh) {
+                    return self.act_on(&row, env);
+                }
+                // All of them, then prepare again: the promises must report the row (claim 2).
+                if self.answers.count >= all {
+                    self.begin_attempt(env);
+                }
+                None
+            }
+            State::Learn { .. }
+            | State::Refresh { .. }
+            | State::Prepare(_)
+            | State::Read { .. }
+            | State::Propose { .. }
+            | State::Backoff => ignored(env),
+        }
+    }
+
+    fn on_reject<R: Rng + ?Sized>(&mut self, place: u32, request: RequestKind, seen: Ballot, env: &mut Env<'_, R>) -> Option<Outcome> {
+        let meant = match (&self.state, request) {
+            (State::Prepare(_), RequestKind::Prepare)
+            | (State::Read { .. }, RequestKind::Read)
+            | (State::Propose { .. }, RequestKind::Propose) => true,
+            (State::Prepare(_) | State::Read { .. } | State::Propose { .. }, _)
+            | (State::Refresh { .. } | State::Learn { .. } | State::Backoff, _) => false,
+        };
+        // A reject that names this very ballot answers a second copy of the prepare: the first one
+        // was promised, and that answer counts.
+        if !meant || seen == self.tag.ballot {
+            return ignored(env);
+        }
+        self.answers.no.insert(place);
+        self.diagnostics.rejects = self.answers.no.count();
+        let spare = if env.mutants().has(Mutant::NackAllIsFail) && matches!(self.state, State::Propose { .. }) {
+            // The mutant waits for all rejects, since it takes them for a proof.
+            env.shared.members.count() - 1
+        } else {
+            env.spare()
+        };
+        if self.answers.no.count() > spare {
+            return self.outbid(env);
+        }
+        // Somebody has a higher ballot. The others may still make a quorum, but if one of them is down they never
+        // will, and the full patience would be waited out for nothing.
+        let grace = env.now.after_ns(env.shared.config.reject_grace_ns);
+        if grace < self.wake {
+            self.wake = grace;
+            self.arm(env);
+        }
+        None
+    }
+
+    /// Keeps what is known about the last own proposal up to date, also after this coordinator has
+    /// gone on: it decides between "not applied" and "unknown".
+    fn note_proposal(&mut self, place: u32, message: &Message) {
+        let Some(last) = self.proposals.last.as_mut().filter(|last| last.tag == message.tag) else {
+            return;
+        };
+        match &message.body {
+            Body::Accepted => {
+                last.accepted.insert(place);
+            }
+            Body::Reject { request: RequestKind::Propose, .. } => {
+                last.rejected.insert(place);
+            }
+            Body::Reject { request: RequestKind::Prepare | RequestKind::Read, .. }
+            | Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Learned { .. }
+            | Body::Prepare
+            | Body::Read { .. }
+            | Body::Propose { .. }
+            | Body::Learn { .. } => {}
+        }
+    }
+}
+
+fn ignored<R: Rng + ?Sized>(env: &mut Env<'_, R>) -> Option<Outcome> {
+    env.shared.counters.answers_ignored += 1;
+    None
+}

@@ -1,0 +1,242 @@
+//! What a coordinator remembers about its running operation.
+
+use crate::ballot::Ballot;
+use crate::config::Links;
+use crate::ids::{ClientToken, MonoTime, OpId, TimerId, Value};
+use crate::message::Tag;
+use crate::mutants::{Mutant, Mutants};
+use crate::quorum::NodeSet;
+use crate::request::{Call, ClientRequest, Diagnostics, NotAppliedWhy, Outcome, Phase, Provenance, UnknownWhy};
+use crate::row::{Accepted, Row, RowData, Update};
+use std::sync::Arc;
+
+/// A request that waits for its key.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) token: ClientToken,
+    pub(crate) request: ClientRequest,
+    pub(crate) deadline: MonoTime,
+    pub(crate) timer: TimerId,
+    /// When the timer goes off; the end of time if none is set.
+    pub(crate) armed: MonoTime,
+}
+
+/// One operation being coordinated.
+#[derive(Debug)]
+pub(crate) struct Coordination {
+    pub(crate) token: ClientToken,
+    pub(crate) request: ClientRequest,
+    pub(crate) request_hash: u64,
+    pub(crate) timer: TimerId,
+    pub(crate) deadline: MonoTime,
+    /// The earliest timer asked for and not yet gone off.
+    pub(crate) armed: MonoTime,
+    /// When the running round is to be sent again, or the backoff ends.
+    pub(crate) wake: MonoTime,
+    /// How long the first try of a round is waited for. Doubles when an attempt fails for want of
+    /// answers: on a link slower than this, every answer would otherwise come too late for ever.
+    pub(crate) patience_ns: u64,
+    /// The running attempt.
+    pub(crate) tag: Tag,
+    pub(crate) state: State,
+    pub(crate) answers: Answers,
+    pub(crate) proposals: Proposals,
+    pub(crate) diagnostics: Box<Diagnostics>,
+}
+
+/// Where an attempt stands.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Round 1, collecting promises.
+    Prepare(Promises),
+    /// Round 2, collecting rows. `base` is the newest row that a promise reported; the members in
+    /// `behind` promised without having it.
+    Read { base: Ballot, behind: NodeSet, newest: Row },
+    /// Bringing the members `behind` up to `row`.
+    Refresh { row: Row, behind: NodeSet },
+    /// Round 3.
+    Propose { aim: Aim, update: Update },
+    /// Round 4.
+    Learn { aim: LearnAim, row: Row },
+    /// Outbid, waiting.
+    Backoff,
+}
+
+/// What a propose is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Aim {
+    /// To finish an unfinished update.
+    Repair(Arc<RowData>),
+    /// To make sure that no older update comes after the answer, which is `current`.
+    Fence { current: Option<Value> },
+    /// The operation's own update.
+    Own(Arc<RowData>),
+}
+
+/// What a learn is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LearnAim {
+    /// Teaching a repaired update of another operation.
+    Repair,
+    /// Teaching the own update.
+    Own,
+}
+
+/// The promises of one attempt.
+#[derive(Debug)]
+pub(crate) struct Promises {
+    /// Newest row that any of them reported.
+    pub(crate) learned: Ballot,
+    /// The accepted update with the highest ballot, empty ones included.
+    pub(crate) accepted: Option<Accepted>,
+    /// Who reported which row.
+    pub(crate) reported: Vec<(u32, Ballot)>,
+}
+
+impl Default for Promises {
+    fn default() -> Self {
+        Self { learned: Ballot::ZERO, accepted: None, reported: Vec::with_capacity(4) }
+    }
+}
+
+/// The answers to the running round.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Who answered with yes.
+    pub(crate) yes: NodeSet,
+    /// How many did. Equal to the size of `yes`, but for one mutant.
+    pub(crate) count: u32,
+    /// Who rejected.
+    pub(crate) no: NodeSet,
+    /// How often the round was sent again.
+    pub(crate) resends: u32,
+}
+
+impl Answers {
+    /// Counts a yes; says whether it was new.
+    pub(crate) fn yes(&mut self, place: u32, mutants: Mutants) -> bool {
+        let new = self.yes.insert(place);
+        if new || mutants.has(Mutant::CountDuplicateAnswers) {
+            self.count += 1;
+            return true;
+        }
+        false
+    }
+}
+
+/// The operation's own proposals, over all attempts: what decides between "not applied" and
+/// "unknown".
+#[derive(Debug, Default)]
+pub(crate) struct Proposals {
+    /// Time of the first ballot at which an own update was proposed.
+    pub(crate) first_us: Option<u64>,
+    /// Some proposal before the last may still be repaired into history.
+    pub(crate) earlier_open: bool,
+    /// The last one.
+    pub(crate) last: Option<Proposal>,
+}
+
+/// One own proposal.
+#[derive(Debug)]
+pub(crate) struct Proposal {
+    pub(crate) tag: Tag,
+    pub(crate) accepted: NodeSet,
+    pub(crate) rejected: NodeSet,
+    pub(crate) sent: Sent,
+}
+
+/// How often a proposal was sent to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Once,
+    MoreThanOnce,
+}
+
+impl Proposals {
+    /// An own update is about to be proposed.
+    pub(crate) fn begin(&mut self, tag: Tag, disproof: Disproof) {
+        self.earlier_open = self.is_open(disproof);
+        self.first_us.get_or_insert(tag.ballot.micros);
+        self.last = Some(Proposal { tag, accepted: NodeSet::EMPTY, rejected: NodeSet::EMPTY, sent: Sent::Once });
+    }
+
+    /// Whether an own proposal may have been accepted by somebody. One accept is enough for a
+    /// later coordinator to repair it into history.
+    pub(crate) fn is_open(&self, disproof: Disproof) -> bool {
+        self.earlier_open || self.last.as_ref().is_some_and(|last| !disproof.disproved(last))
+    }
+}
+
+/// When rejects prove that nobody accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Disproof {
+    pub(crate) members: u32,
+    pub(crate) links: Links,
+    pub(crate) mutants: Mutants,
+}
+
+impl Disproof {
+    fn disproved(self, proposal: &Proposal) -> bool {
+        if proposal.accepted.count() > 0 || proposal.rejected.count() < self.members {
+            return false;
+        }
+        // All rejected. That is a proof only if each got one copy: of two copies the first can have
+        // been accepted, its answer lost, and the second rejected after a higher promise.
+        self.mutants.has(Mutant::NackAllIsFail) || (self.links == Links::NeverDuplicate && proposal.sent == Sent::Once)
+    }
+}
+
+impl Coordination {
+    pub(crate) fn op(&self) -> OpId {
+        self.request.op
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match &self.state {
+            State::Prepare(_) => Phase::Prepare,
+            State::Read { .. } => Phase::Read,
+            State::Refresh { .. } => Phase::Refresh,
+            State::Propose { aim: Aim::Repair(_), .. } => Phase::RepairPropose,
+            State::Propose { aim: Aim::Fence { .. }, .. } => Phase::Fence,
+            State::Propose { aim: Aim::Own(_), .. } => Phase::Propose,
+            State::Learn { aim: LearnAim::Repair, .. } => Phase::RepairLearn,
+            State::Learn { aim: LearnAim::Own, .. } => Phase::Learn,
+            State::Backoff => Phase::Backoff,
+        }
+    }
+
+    /// The answer when the operation ends without being applied or refused, by what is known:
+    /// "not applied" only with proof.
+    pub(crate) fn unfinished(&self, disproof: Disproof, why: NotAppliedWhy, unknown: UnknownWhy) -> Outcome {
+        if matches!(self.request.call, Call::Read) {
+            // A read has no effect that could come later.
+            return Outcome::NotApplied { why };
+        }
+        if self.proposals.is_open(disproof) {
+            return Outcome::Unknown { why: unknown };
+        }
+        self.request.unserved(why)
+    }
+
+    /// Completes the diagnostics for the answer.
+    pub(crate) fn finish_diagnostics(&mut self, outcome: &Outcome) {
+        let phase = self.phase();
+        let told = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. });
+        let by_round = matches!(phase, Phase::Learn | Phase::Fence);
+        let diagnostics = &mut self.diagnostics;
+        diagnostics.phase = if told && !by_round { Phase::Done } else { phase };
+        diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(self.tag.ballot);
+    }
+}
+
+impl ClientRequest {
+    /// The answer to a request that had no effect of its own.
+    pub(crate) fn unserved(&self, why: NotAppliedWhy) -> Outcome {
+        match (&self.call, self.provenance) {
+            // A read has no effect that could come later.
+            (Call::Read, _) | (_, Provenance::First) => Outcome::NotApplied { why },
+            // This request did nothing, but the earlier one may still do something.
+            (Call::Write { .. } | Call::Cas { .. }, Provenance::Resent { .. }) => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The times of an operation: rounds sent again, backoff, the end.
+
+use super::env::{Env, Shared};
+use super::state::{Aim, Coordination, Disproof, LearnAim, Sent, State};
+use crate::action::Point;
+use crate::config::Backoff;
+use crate::ids::MonoTime;
+use crate::message::Body;
+use crate::mutants::Mutant;
+use crate::request::{NotAppliedWhy, Outcome, UnknownWhy};
+use rand::{Rng, RngExt};
+
+impl<R: ?Sized> Env<'_, R> {
+    pub(super) fn disproof(&self) -> Disproof {
+        self.shared.disproof()
+    }
+}
+
+impl Shared {
+    pub(crate) fn disproof(&self) -> Disproof {
+        Disproof { members: self.members.count(), links: self.config.links, mutants: self.config.mutants }
+    }
+}
+
+impl Coordination {
+    /// The operation's timer went off.
+    pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        if env.now < self.armed {
+            // A timer from before a shorter one was set; the shorter one is still to come.
+            return None;
+        }
+        self.armed = MonoTime(u64::MAX);
+        if env.now >= self.deadline {
+            return Some(self.on_deadline(env));
+        }
+        let ended = if env.now >= self.wake { self.on_wake(env) } else { None };
+        if ended.is_none() {
+            self.arm(env);
+        }
+        ended
+    }
+
+    /// Sees to it that a timer goes off at `wake` or the deadline. One that is set for later stays
+    /// and is ignored, one that is set for earlier looks again: so a round costs no timer.
+    pub(super) fn arm<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        let at = self.wake.min(self.deadline);
+        if at < self.armed {
+            self.armed = at;
+            env.timer(self.timer, at);
+        }
+    }
+
+    /// A new round begins: it may take `patience_ns` before it is sent again.
+    pub(super) fn begin_round<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        self.answers = Default::default();
+        self.diagnostics.rejects = 0;
+        self.diagnostics.round_trips += 1;
+        env.shared.counters.round_trips += 1;
+        self.wake = env.now.after_ns(self.patience_ns);
+        self.arm(env);
+    }
+
+    /// Too many rejects: another coordinator has a higher ballot.
+    pub(super) fn outbid<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        self.diagnostics.preempted += 1;
+        env.shared.counters.preempted += 1;
+        let own = matches!(&self.state, State::Propose { aim: Aim::Own(_), .. });
+        if own && env.mutants().has(Mutant::PartialAcceptIsFail) {
+            return Some(Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose });
+        }
+        if own && env.mutants().has(Mutant::NackAllIsFail) {
+            return Some(self.on_deadline(env));
+        }
+        let max_ns = match env.shared.config.backoff {
+            Backoff::Uniform { max_ns } if !env.mutants().has(Mutant::NoBackoff) => max_ns,
+            Backoff::Uniform { .. } | Backoff::None => 0,
+        };
+        if max_ns == 0 {
+            self.begin_attempt(env);
+            return None;
+        }
+        let wait_ns = env.rng.random_range(0..=max_ns);
+        self.state = State::Backoff;
+        self.diagnostics.backoff_ns += wait_ns;
+        env.shared.counters.backoff_ns += wait_ns;
+        self.wake = env.now.after_ns(wait_ns);
+        self.arm(env);
+        None
+    }
+
+    /// A round had too few answers in time, or the backoff is over.
+    fn on_wake<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        if self.answers.no.count() > 0 && matches!(self.state, State::Prepare(_) | State::Read { .. } | State::Propose { .. }) {
+            // The grace after a reject is over, and no quorum came.
+            return self.outbid(env);
+        }
+        let again = self.answers.resends < env.shared.config.resends_per_round;
+        let heard = self.answers.yes;
+        let (body, except) = match &self.state {
+            State::Backoff => {
+                self.begin_attempt(env);
+                return None;
+            }
+            // A second prepare at the same ballot would be rejected by whoever promised it and
+            // lost the answer. A higher one costs no more.
+            State::Prepare(_) => return self.give_up_attempt(env),
+            State::Read { newest, .. } => (Body::Read { have: newest.learned }, heard),
+            State::Refresh { row, behind } => (Body::Learn { row: row.clone() }, heard.union(behind.complement())),
+            State::Propose { update, .. } => (Body::Propose { update: update.clone() }, heard),
+            State::Learn { row, .. } => (Body::Learn { row: row.clone() }, heard),
+        };
+        if !again {
+            return self.give_up_round(env);
+        }
+        if let (State::Propose { aim: Aim::Own(_), .. }, Some(last)) = (&self.state, &mut self.proposals.last) {
+            last.sent = Sent::MoreThanOnce;
+        }
+        self.answers.resends += 1;
+        env.shared.counters.resends += 1;
+        env.broadcast(&self.request.key, self.tag, &body, except, None, None);
+        self.wake = env.now.after_ns(self.patience_ns << self.answers.resends.min(16));
+        None
+    }
+
+    /// The round was sent as often as allowed.
+    fn give_up_round<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        match &self.state {
+            // Chosen is chosen; the next coordinator finishes what is not learned.
+            State::Learn { aim: LearnAim::Own, .. } => Some(self.on_deadline(env)),
+            State::Propose { aim: Aim::Own(_), .. } if env.mutants().has(Mutant::PartialAcceptIsFail) => Some(self.on_deadline(env)),
+            State::Propose { .. }
+            | State::Learn { aim: LearnAim::Repair, .. }
+            | State::Prepare(_)
+            | State::Read { .. }
+            | State::Refresh { .. }
+            | State::Backoff => self.give_up_attempt(env),
+        }
+    }
+
+    fn give_up_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        env.shared.counters.resends += 1;
+        // Bounded, or an operation that met a partition would sleep long after it healed.
+        let most = env.shared.config.resend_after_ns.saturating_mul(2);
+        self.patience_ns = self.patience_ns.saturating_mul(2).min(most);
+        self.begin_attempt(env);
+        None
+    }
+
+    /// The answer when time is up, by what is known.
+    pub(super) fn on_deadline<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Outcome {
+        let not_applied = NotAppliedWhy::TimeoutBeforePropose;
+        match &self.state {
+            State::Learn { aim: LearnAim::Own, .. } if env.mutants().has(Mutant::LearnErrorIsFail) => {
+                Outcome::NotApplied { why: not_applied }
+            }
+            State::Learn { aim: LearnAim::Own, .. } => Outcome::Applied,
+            State::Propose { aim: Aim::Own(_), .. } if env.mutants().has(Mutant::PartialAcceptIsFail) => {
+                Outcome::NotApplied { why: not_applied }
+            }
+            State::Propose { .. }
+            | State::Learn { aim: LearnAim::Repair, .. }
+            | State::Prepare(_)
+            | State::Read { .. }
+            | State::Refresh { .. }
+            | State::Backoff => self.unfinished(env.disproof(), not_applied, UnknownWhy::Timeout),
+        }
+    }
+
+    /// Announces that the outcome is known.
+    pub(crate) fn announce_end<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) {
+        env.announce(Point::BeforeReply, &self.request.key, self.op(), self.tag.ballot);
+    }
+}

@@ -1,0 +1,80 @@
+//! What a node counts. All figures only rise, from the start of the process.
+
+/// Declares the counters once, with what is done to all of them.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts of one replica since its process started.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Adds the counts of another process.
+            pub fn add(&mut self, more: &Counters) {
+                $(self.$name += more.$name;)*
+            }
+
+            /// All counts by name, for metrics.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Requests taken from clients.
+    requests,
+    /// Answers [`crate::Outcome::Applied`].
+    applied,
+    /// Answers [`crate::Outcome::Read`].
+    reads,
+    /// Answers [`crate::Outcome::ConditionNotMet`].
+    condition_not_met,
+    /// Answers [`crate::Outcome::NotApplied`].
+    not_applied,
+    /// Answers [`crate::Outcome::Unknown`].
+    unknown,
+    /// Answers [`crate::Outcome::Invalid`].
+    invalid,
+    /// Requests refused because the key's queue was full (also in `not_applied`).
+    queue_full,
+    /// Attempts begun, each with a ballot.
+    attempts,
+    /// Message round trips begun by coordinators.
+    round_trips,
+    /// Attempts that were outbid.
+    preempted,
+    /// Unfinished updates that were finished.
+    repairs,
+    /// Refreshes of lagging replicas.
+    refreshes,
+    /// Rounds sent again for want of answers.
+    resends,
+    /// Time spent in backoff, nanoseconds.
+    backoff_ns,
+    /// Messages sent to other nodes.
+    messages_sent,
+    /// Messages received from other nodes.
+    messages_received,
+    /// Answers that came too late, twice, or for a process that is gone.
+    answers_ignored,
+    /// Messages that no correct node sends (a stranger, a ballot out of range): dropped.
+    messages_refused,
+    /// Promises given.
+    promises,
+    /// Updates accepted.
+    accepts,
+    /// Rows learned.
+    learns,
+    /// Rejects given.
+    rejects,
+    /// Batches of records handed to the disk.
+    batches,
+    /// Records in them.
+    records,
+    /// Operations begun while another on the same key was running here. Always 0 in a correct
+    /// node: one operation a key at a time.
+    overlaps,
+}

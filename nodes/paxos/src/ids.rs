@@ -1,0 +1,148 @@
+//! Small domain types. Each number of the protocol has its own type and carries its unit.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A point on the node's monotonic clock, in nanoseconds. Only differences mean anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonoTime(pub u64);
+
+impl MonoTime {
+    /// The time `ns` nanoseconds later; stays at the end of time rather than wrapping.
+    #[must_use]
+    pub fn after_ns(self, ns: u64) -> MonoTime {
+        MonoTime(self.0.saturating_add(ns))
+    }
+
+    /// Nanoseconds from `earlier` to `self`; zero if `earlier` is later.
+    #[must_use]
+    pub fn since_ns(self, earlier: MonoTime) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A reading of the wall clock, in microseconds since 1970. It may jump, drift and go back: only
+/// ballots are made from it, and only their liveness depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub u64);
+
+/// One node of the cluster. Node 1 is displayed as `n1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u16);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+/// Names one logical operation over all its attempts. A client has one open operation at a time
+/// and counts `seq` up; an operation with an unknown outcome ends the use of that client number,
+/// or is asked for its fate before the next one is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId {
+    /// The client (a logical process), unique over the life of the data.
+    pub client: u64,
+    /// The client's own count; the first operation has 1.
+    pub seq: u64,
+}
+
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}.{}", self.client, self.seq)
+    }
+}
+
+/// Names the place an answer goes to (a connection and a request on it). Chosen by the shell and
+/// handed back unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientToken(pub u64);
+
+/// Names one batch of records. Numbers rise by one for each batch of a process; batches are
+/// written in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IoId(pub u64);
+
+/// Names a timer. Handed back in [`crate::Event::Timer`]; a timer that is no longer needed is
+/// not cancelled, its late event is simply ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerId {
+    /// Which key's slot in this process the timer belongs to.
+    pub slot: u32,
+    /// Which of the slot's operations.
+    pub serial: u32,
+}
+
+/// Declares a byte string that is cheap to clone.
+macro_rules! blob {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<[u8]>);
+
+        impl $name {
+            /// Copies the bytes once; every later clone shares them.
+            #[must_use]
+            pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+                Self(bytes.into())
+            }
+
+            /// The bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
+
+            /// Length in bytes.
+            #[must_use]
+            pub fn len(&self) -> usize {
+                self.0.len()
+            }
+
+            /// Whether there are no bytes.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+        }
+
+        impl From<&[u8]> for $name {
+            fn from(bytes: &[u8]) -> Self {
+                Self(Arc::from(bytes))
+            }
+        }
+
+        impl From<Vec<u8>> for $name {
+            fn from(bytes: Vec<u8>) -> Self {
+                Self(Arc::from(bytes))
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(Arc::from(text.as_bytes()))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "\"{}\"", self.0.escape_ascii())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0.escape_ascii())
+            }
+        }
+    };
+}
+
+blob!(
+    /// The name of one register. Each key is a Paxos register of its own.
+    Key
+);
+blob!(
+    /// What a register holds. Opaque bytes to the core.
+    Value
+);

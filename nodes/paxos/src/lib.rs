@@ -1,0 +1,51 @@
+//! Is tested: the sans-IO Paxos core that the server, the simulator and the model checker all run.
+//!
+//! A replicated key-value store whose conditional writes run one Paxos register per key, as the
+//! lightweight transactions of Cassandra and `ScyllaDB` do. The core is one pure function,
+//! [`Replica::step`]: time and randomness are arguments, and what it wants done comes back as
+//! [`Action`]s. It never sees a socket, a file, a clock or a thread.
+//!
+//! Modules in reading order:
+//! - [`ids`]: small domain types: times, nodes, operations, keys, values;
+//! - [`ballot`]: the order of attempts, and the hybrid logical clock that makes them;
+//! - [`row`]: what is stored under a key, with the table that makes operations exactly-once;
+//! - [`quorum`]: the members and sets of them;
+//! - [`message`]: what nodes say to each other;
+//! - [`record`]: what must be durable, which is also what a snapshot is made of;
+//! - [`request`]: what clients ask, and the answers that say what is known;
+//! - [`action`]: the events that enter a step and the actions that leave it;
+//! - [`config`]: settings and limits;
+//! - [`mutants`]: deliberate bugs, to test the tester;
+//! - [`acceptor`]: the storing role;
+//! - `coordinator`: the driving role, the four rounds of one operation;
+//! - `slot`: one key at one node: its acceptor, its running operation, its queue;
+//! - [`replica`]: the whole node, and the way an event takes through it;
+//! - [`counters`]: what a node counts.
+
+pub mod acceptor;
+pub mod action;
+pub mod ballot;
+pub mod config;
+mod coordinator;
+pub mod counters;
+pub mod ids;
+pub mod message;
+pub mod mutants;
+pub mod quorum;
+pub mod record;
+pub mod replica;
+pub mod request;
+pub mod row;
+mod slot;
+
+pub use action::{Action, Actions, Event, Point, Sync};
+pub use ballot::Ballot;
+pub use config::{Backoff, Config, ConfigError, Links, Points};
+pub use counters::Counters;
+pub use ids::{ClientToken, IoId, Key, MonoTime, NodeId, OpId, TimerId, Value, WallTime};
+pub use message::{Body, Message, RequestKind, Tag};
+pub use mutants::{Mutant, MutantClass, MutantInfo, Mutants};
+pub use record::{Record, StateBytes};
+pub use replica::Replica;
+pub use request::{Call, ClientRequest, Diagnostics, InvalidWhy, NotAppliedWhy, Outcome, Phase, Provenance, UnknownWhy};
+pub use row::{Accepted, Dedupe, DedupeEntry, OpFate, Row, RowData, Update};

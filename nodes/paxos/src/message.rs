@@ -1,0 +1,96 @@
+//! What nodes say to each other. Plain data: the shell owns the wire form.
+
+use crate::ballot::Ballot;
+use crate::ids::{Key, OpId};
+use crate::row::{Accepted, Row, Update};
+
+/// One message between two nodes about one key. Requests come from coordinators; answers echo the
+/// request's tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The register.
+    pub key: Key,
+    /// Which attempt of which operation this belongs to.
+    pub tag: Tag,
+    /// What is asked or answered.
+    pub body: Body,
+}
+
+/// Tells late, duplicate and reordered answers apart. A coordinator counts an answer only if all
+/// four fields are those of its current attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tag {
+    /// The operation being coordinated.
+    pub op: OpId,
+    /// Which attempt of it; the first is 1.
+    pub attempt: u32,
+    /// Which process of the coordinating node: an answer to a process that crashed is for nobody.
+    pub incarnation: u32,
+    /// The ballot of the attempt.
+    pub ballot: Ballot,
+}
+
+/// Requests and answers. Each request has its answer right below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Round 1: promise to accept nothing below the tag's ballot.
+    Prepare,
+    /// The promise is durable; this is what the replica knew when it gave it.
+    Promise {
+        /// What was promised before; [`Ballot::ZERO`] if nothing.
+        old_promise: Ballot,
+        /// The update accepted last and not yet learned, if any.
+        accepted: Option<Accepted>,
+        /// Ballot of the row learned last; [`Ballot::ZERO`] if none.
+        learned: Ballot,
+    },
+    /// Round 2: read the row.
+    Read {
+        /// Ballot of the row that the coordinator has at hand: the answer leaves out that row and
+        /// older ones.
+        have: Ballot,
+    },
+    /// The replica's row.
+    RowRead {
+        /// Ballot of the row learned last.
+        learned: Ballot,
+        /// The row itself if it is newer than what the reader has.
+        newer: Option<Row>,
+    },
+    /// Round 3: accept this update at the tag's ballot.
+    Propose {
+        /// The update; an empty one is a fence.
+        update: Update,
+    },
+    /// The update is accepted, durably.
+    Accepted,
+    /// Round 4, and the refresh of a lagging replica: take this chosen row if it is newer.
+    Learn {
+        /// The chosen row with the ballot at which it was chosen.
+        row: Row,
+    },
+    /// A row at least as new as the one sent is durable.
+    Learned {
+        /// Ballot of the row that was sent.
+        learned: Ballot,
+    },
+    /// The request came too late: a higher ballot was promised. For [`RequestKind::Prepare`] an
+    /// equal one counts as too late as well.
+    Reject {
+        /// What kind of request is refused.
+        request: RequestKind,
+        /// Highest ballot this replica has seen for the key.
+        seen: Ballot,
+    },
+}
+
+/// The kinds of request that can be rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// [`Body::Prepare`].
+    Prepare,
+    /// [`Body::Read`].
+    Read,
+    /// [`Body::Propose`].
+    Propose,
+}

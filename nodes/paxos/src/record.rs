@@ -1,0 +1,76 @@
+//! What must survive a crash. A log is a list of records, and so is a snapshot.
+
+use crate::ballot::Ballot;
+use crate::ids::Key;
+use crate::row::{Accepted, Row};
+
+/// One durable change. Replaying is monotone: a record that is older than what is known changes
+/// nothing, so a snapshot may overlap the log that follows it, and records may come twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A process of this node started and took this number. Durable before its first message.
+    Incarnation {
+        /// The number; higher than all earlier ones.
+        incarnation: u32,
+    },
+    /// A promise was given.
+    Promised {
+        /// The register.
+        key: Key,
+        /// Nothing below this is accepted, nothing at or below it is promised.
+        ballot: Ballot,
+    },
+    /// An update was accepted, which also promises its ballot.
+    Accepted {
+        /// The register.
+        key: Key,
+        /// The update and its ballot.
+        accepted: Accepted,
+    },
+    /// A chosen row was learned. Row and learned ballot rise together, what was accepted at or
+    /// below is cleared, and the promise rises to at least the learned ballot: one record, so no
+    /// crash can come between.
+    Learned {
+        /// The register.
+        key: Key,
+        /// The row and the ballot at which it was chosen.
+        row: Row,
+    },
+    /// All that is known about a key. Snapshots are made of these.
+    State {
+        /// The register.
+        key: Key,
+        /// Highest ballot promised.
+        promised: Ballot,
+        /// What is accepted and not yet learned.
+        accepted: Option<Accepted>,
+        /// The row learned last.
+        row: Row,
+    },
+}
+
+/// Bytes of state that a node holds, by kind, counted as the sum of the fields' sizes (an
+/// estimate of the memory and of the snapshot, without container overhead).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StateBytes {
+    /// Number of keys for which anything is stored.
+    pub keys: u64,
+    /// Number of keys that have a row.
+    pub rows: u64,
+    /// Keys and values.
+    pub data: u64,
+    /// Promised and learned ballots.
+    pub promise: u64,
+    /// Accepted updates that are not yet learned.
+    pub accepted: u64,
+    /// Tables of operation ids.
+    pub dedupe: u64,
+}
+
+impl StateBytes {
+    /// All kinds together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.data + self.promise + self.accepted + self.dedupe
+    }
+}

@@ -1,0 +1,324 @@
+//! The whole node: acceptor and coordinator of every key, and the way an event takes through it.
+
+use crate::action::{Action, Actions, Event, Sync};
+use crate::ballot::{Ballot, BallotClock};
+use crate::config::{Config, ConfigError};
+use crate::coordinator::{Env, Shared};
+use crate::counters::Counters;
+use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, WallTime};
+use crate::message::{Body, Message};
+use crate::quorum::Members;
+use crate::record::{Record, StateBytes};
+use crate::request::{Call, ClientRequest, Diagnostics, InvalidWhy, Outcome};
+use crate::row::{Accepted, Row};
+use crate::slot::{Slot, reply};
+use rand::Rng;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+
+/// Both roles of one node for all keys.
+///
+/// ```
+/// # use heckle_paxos::*;
+/// # use rand::SeedableRng;
+/// let mut replica = Replica::new(Config::new(NodeId(1), vec![NodeId(1)]))?;
+/// let mut out = Actions::new();
+/// replica.start(&mut out); // After feeding it what was persisted, with `recover`.
+/// let request = ClientRequest {
+///     op: OpId { client: 1, seq: 1 },
+///     key: Key::from("k1"),
+///     call: Call::Write { new: Value::from("v1") },
+///     timeout_ns: 1_000_000_000,
+///     provenance: Provenance::First,
+/// };
+/// let mut rng = rand_pcg::Pcg64::seed_from_u64(1);
+/// let mut next = vec![Event::Client { token: ClientToken(7), request }];
+/// let mut answered = false;
+/// while let Some(event) = next.pop() {
+///     replica.step(MonoTime(0), WallTime(1_000), event, &mut rng, &mut out);
+///     for action in out.drain() {
+///         match action {
+///             // A real shell writes and syncs first.
+///             Action::Persist { io_id, .. } => next.push(Event::Persisted { io_id }),
+///             Action::Reply { outcome, .. } => answered = outcome == Outcome::Applied,
+///             Action::Send { .. } | Action::Timer { .. } | Action::Point { .. } => {}
+///         }
+///     }
+/// }
+/// assert!(answered);
+/// # Ok::<(), ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Replica {
+    shared: Shared,
+    keys: Keys,
+    /// Answers of this node's acceptor to this node's coordinator that wait for the disk, oldest
+    /// first. At most one for each request that this node has sent itself.
+    own_answers: VecDeque<(IoId, Message)>,
+    started: bool,
+}
+
+/// All keys. Slots stay where they are, so that a place names a key as long as the process lives,
+/// and iteration is in the order of first use.
+#[derive(Debug, Default)]
+struct Keys {
+    index: FxHashMap<Key, u32>,
+    slots: Vec<Slot>,
+}
+
+impl Keys {
+    fn find(&self, key: &Key) -> Option<usize> {
+        self.index.get(key).map(|place| *place as usize)
+    }
+
+    fn find_or_add(&mut self, key: &Key) -> usize {
+        if let Some(at) = self.find(key) {
+            return at;
+        }
+        let place = u32::try_from(self.slots.len()).expect("a node holds less than 2^32 keys");
+        self.index.insert(key.clone(), place);
+        self.slots.push(Slot::new(key.clone(), place));
+        place as usize
+    }
+}
+
+impl Replica {
+    /// An empty replica. Feed it the persisted records with [`Replica::recover`], then call
+    /// [`Replica::start`] once, then [`Replica::step`] for ever.
+    ///
+    /// # Errors
+    /// A setting that cannot work.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let members = Members::new(config.members.clone(), config.mutants);
+        let me = members.place(config.node).ok_or(ConfigError::NodeNotMember { node: config.node })?;
+        let clock = BallotClock::new(config.node);
+        let shared = Shared {
+            config,
+            members,
+            me,
+            clock,
+            counters: Counters::default(),
+            to_self: VecDeque::new(),
+            next_io: 0,
+            durable: IoId(0),
+            birth: IoId(0),
+        };
+        Ok(Self { shared, keys: Keys::default(), own_answers: VecDeque::new(), started: false })
+    }
+
+    /// Takes back one persisted record, of a snapshot or of the log, in the order written.
+    ///
+    /// # Panics
+    /// After [`Replica::start`].
+    pub fn recover(&mut self, record: Record) {
+        assert!(!self.started, "records are recovered before the start");
+        let (key, promised, accepted, row) = match record {
+            Record::Incarnation { incarnation } => {
+                self.shared.clock.recover_incarnation(incarnation);
+                return;
+            }
+            Record::Promised { key, ballot } => (key, ballot, None, None),
+            Record::Accepted { key, accepted } => (key, Ballot::ZERO, Some(accepted), None),
+            Record::Learned { key, row } => (key, Ballot::ZERO, None, Some(row)),
+            Record::State { key, promised, accepted, row } => (key, promised, accepted, Some(row)),
+        };
+        let at = self.keys.find_or_add(&key);
+        let acceptor = &mut self.keys.slots[at].acceptor;
+        acceptor.recover(promised, accepted, row, self.shared.config.mutants);
+        // A ballot below what this node has promised would only be rejected, here first of all.
+        self.shared.clock.observe(acceptor.promised());
+    }
+
+    /// Ends recovery: takes a new incarnation number and asks for it to be persisted. Requests of
+    /// this process carry `after` until it is.
+    ///
+    /// # Panics
+    /// When called twice.
+    pub fn start(&mut self, out: &mut Actions) {
+        assert!(!self.started, "a replica starts once");
+        self.started = true;
+        out.begin_step();
+        let incarnation = self.shared.clock.begin_incarnation();
+        let record = Record::Incarnation { incarnation };
+        self.shared.birth = out.persist(&mut self.shared.next_io, record, Sync::Required);
+        self.shared.counters.records += 1;
+        self.shared.counters.batches += 1;
+    }
+
+    /// Advances the replica by one event. No clock, socket or global randomness in here: the same
+    /// events, times and random numbers give the same actions.
+    ///
+    /// `now` never goes back within a process; `wall` may.
+    ///
+    /// # Panics
+    /// Before [`Replica::start`], and on a broken invariant.
+    pub fn step<R: Rng + ?Sized>(&mut self, now: MonoTime, wall: WallTime, event: Event, rng: &mut R, out: &mut Actions) {
+        assert!(self.started, "a replica is started before its first step");
+        out.begin_step();
+        let Self { shared, keys, own_answers, started: _ } = self;
+        let mut env = Env { shared, now, wall, rng, out };
+        match event {
+            Event::Client { token, request } => keys.on_client(token, request, &mut env),
+            Event::Peer { from, message } => keys.on_peer(from, message, &mut env),
+            Event::Timer { id } => {
+                if let Some(slot) = keys.slots.get_mut(id.slot as usize) {
+                    slot.timer(id, &mut env);
+                }
+            }
+            Event::Persisted { io_id } => {
+                env.shared.durable = env.shared.durable.max(io_id);
+                while own_answers.front().is_some_and(|(after, _)| *after <= env.shared.durable) {
+                    if let Some((_, message)) = own_answers.pop_front() {
+                        keys.on_own_answer(message, &mut env);
+                    }
+                }
+            }
+        }
+        // What the coordinators asked of this node's own acceptor.
+        while let Some(message) = env.shared.to_self.pop_front() {
+            let at = keys.find_or_add(&message.key);
+            match keys.slots[at].serve(message, &mut env) {
+                Some((answer, Some(after))) => own_answers.push_back((after, answer)),
+                Some((answer, None)) => keys.on_own_answer(answer, &mut env),
+                None => {}
+            }
+        }
+    }
+
+    /// All state as records, in an order that depends only on what happened: a snapshot. Written
+    /// in place of the log up to the newest [`crate::Action::Persist`] handed out (durable or not),
+    /// and followed by the later batches, it recovers the same replica.
+    pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
+        let incarnation = Record::Incarnation { incarnation: self.incarnation() };
+        std::iter::once(incarnation).chain(self.keys.slots.iter().map(|slot| Record::State {
+            key: slot.key.clone(),
+            promised: slot.acceptor.promised(),
+            accepted: slot.acceptor.accepted().cloned(),
+            row: slot.acceptor.row().clone(),
+        }))
+    }
+
+    /// Bytes of state by kind. Walks all keys.
+    #[must_use]
+    pub fn state_bytes(&self) -> StateBytes {
+        let mut sum = StateBytes::default();
+        for slot in &self.keys.slots {
+            slot.acceptor.add_bytes(&slot.key, &mut sum);
+        }
+        sum
+    }
+
+    /// Counts since the process started.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The number of this process among those of the node; 0 before [`Replica::start`] of the
+    /// first one.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.shared.clock.incarnation()
+    }
+
+    /// The row this replica learned last for a key. Not linearizable: for tools and tests.
+    #[must_use]
+    pub fn row(&self, key: &Key) -> Option<&Row> {
+        self.keys.find(key).map(|at| self.keys.slots[at].acceptor.row())
+    }
+
+    /// The update this replica has accepted for a key and not learned. For tools and tests.
+    #[must_use]
+    pub fn accepted(&self, key: &Key) -> Option<&Accepted> {
+        self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.accepted())
+    }
+
+    /// Operations taken from clients and not yet answered, waiting ones included. Walks all keys.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.keys.slots.iter().map(Slot::in_flight).sum()
+    }
+}
+
+impl Keys {
+    fn on_client<R: Rng + ?Sized>(&mut self, token: ClientToken, request: ClientRequest, env: &mut Env<'_, R>) {
+        env.shared.counters.requests += 1;
+        if let Err(why) = check_request(&request, &env.shared.config) {
+            let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
+            reply(token, Outcome::Invalid { why }, diagnostics, env);
+            return;
+        }
+        let at = self.find_or_add(&request.key);
+        self.slots[at].admit(token, request, env);
+    }
+
+    fn on_peer<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
+        env.shared.counters.messages_received += 1;
+        let sender = env.shared.members.place(from).filter(|place| *place != env.shared.me);
+        let (Some(sender), true) = (sender, is_plausible(&message, &env.shared.config)) else {
+            env.shared.counters.messages_refused += 1;
+            return;
+        };
+        match &message.body {
+            Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } => {
+                env.observe(message.tag.ballot);
+                let at = self.find_or_add(&message.key);
+                if let Some((message, after)) = self.slots[at].serve(message, env) {
+                    env.shared.counters.messages_sent += 1;
+                    env.out.push(Action::Send { to: from, message, after });
+                }
+            }
+            Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Reject { .. } => {
+                self.on_answer(sender, message, env)
+            }
+        }
+    }
+
+    fn on_own_answer<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) {
+        let me = env.shared.me;
+        self.on_answer(me, message, env);
+    }
+
+    fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
+        match self.find(&message.key) {
+            Some(at) => self.slots[at].answer(from, message, env),
+            None => env.shared.counters.answers_ignored += 1,
+        }
+    }
+}
+
+fn check_request(request: &ClientRequest, config: &Config) -> Result<(), InvalidWhy> {
+    if request.key.is_empty() || request.key.len() > config.max_key_bytes {
+        return Err(InvalidWhy::KeySize);
+    }
+    let longest = match &request.call {
+        Call::Read => 0,
+        Call::Write { new } => new.len(),
+        Call::Cas { expected, new } => new.len().max(expected.as_ref().map_or(0, crate::ids::Value::len)),
+    };
+    if longest > config.max_value_bytes { Err(InvalidWhy::ValueSize) } else { Ok(()) }
+}
+
+/// Whether a correct node can have sent this.
+fn is_plausible(message: &Message, config: &Config) -> bool {
+    let believed = |ballot: Ballot| ballot.micros <= Ballot::MAX_MICROS;
+    let within = match &message.body {
+        Body::Prepare | Body::Propose { .. } | Body::Accepted => true,
+        Body::Promise { old_promise, accepted, learned } => {
+            believed(*old_promise) && believed(*learned) && accepted.as_ref().is_none_or(|held| believed(held.ballot))
+        }
+        Body::Read { have } => believed(*have),
+        Body::RowRead { learned, newer } => believed(*learned) && newer.as_ref().is_none_or(|row| believed(row.learned)),
+        Body::Learn { row } => believed(row.learned),
+        Body::Learned { learned } => believed(*learned),
+        Body::Reject { seen, .. } => believed(*seen),
+    };
+    within && believed(message.tag.ballot) && !message.key.is_empty() && message.key.len() <= config.max_key_bytes
+}

@@ -1,0 +1,276 @@
+//! What clients ask, and answers that say exactly what is known.
+
+use crate::ballot::Ballot;
+use crate::ids::{Key, OpId, Value};
+
+/// One request of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRequest {
+    /// The operation's id.
+    pub op: OpId,
+    /// The register.
+    pub key: Key,
+    /// What to do with it.
+    pub call: Call,
+    /// The coordinator answers within this time, whatever happens.
+    pub timeout_ns: u64,
+    /// Whether this operation may have been sent before.
+    pub provenance: Provenance,
+}
+
+/// The operations that run through Paxos.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// A linearizable read.
+    Read,
+    /// An unconditional write.
+    Write {
+        /// The new value.
+        new: Value,
+    },
+    /// A compare-and-set.
+    Cas {
+        /// What the register must hold; `None` for a register that was never written.
+        expected: Option<Value>,
+        /// The new value.
+        new: Value,
+    },
+}
+
+/// Whether another request of the same operation may have an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provenance {
+    /// This is the operation's first request. The client sends the operation again only after this
+    /// request was answered, or its time limit has certainly passed, or the node's process is gone.
+    /// A client that does not want to wait so long says [`Provenance::Resent`] from the start.
+    First,
+    /// Another request of the same operation was sent before, with an unknown outcome, or may be
+    /// sent while this one runs. The operation still happens at most once. The answer is never "not
+    /// applied" or "condition not met", since the other request may yet do what this one did not.
+    Resent {
+        /// The same in all requests of the operation: a ballot below every one that its first
+        /// coordinator can have used for it. A ballot serves that came, before the operation was
+        /// sent, from that coordinator's process (a process's ballots only rise).
+        /// [`Ballot::ZERO`] if none is known: then a row that has forgotten ids refuses the retry.
+        ///
+        /// All coordinators of the operation use ballots above it, so the row's memory reaches back
+        /// far enough iff it reaches back to here.
+        born: Ballot,
+    },
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The write or CAS happened, exactly once.
+    Applied,
+    /// The read happened and saw this; `None` for a register that was never written.
+    Read {
+        /// The value seen.
+        current: Option<Value>,
+    },
+    /// The CAS did not happen and never will: the register held something else.
+    ConditionNotMet {
+        /// The value seen.
+        current: Option<Value>,
+    },
+    /// Proved not to have happened, and it never will through this request.
+    NotApplied {
+        /// Why.
+        why: NotAppliedWhy,
+    },
+    /// It may have happened, and may still happen.
+    Unknown {
+        /// Why.
+        why: UnknownWhy,
+    },
+    /// The request itself is wrong; it did not happen.
+    Invalid {
+        /// Why.
+        why: InvalidWhy,
+    },
+}
+
+/// Why a request was not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotAppliedWhy {
+    /// The key's queue at this node is full.
+    Busy,
+    /// Time ran out while waiting behind other operations on the key.
+    TimeoutInQueue,
+    /// Time ran out before its own update was proposed to anybody.
+    TimeoutBeforePropose,
+    /// A later operation of the same client is already in the row.
+    Superseded,
+    /// The id was declared aborted by a fate request.
+    Aborted,
+}
+
+impl NotAppliedWhy {
+    /// A stable name for histories and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            NotAppliedWhy::Busy => "busy",
+            NotAppliedWhy::TimeoutInQueue => "timeout_in_queue",
+            NotAppliedWhy::TimeoutBeforePropose => "no_quorum_before_propose",
+            NotAppliedWhy::Superseded => "superseded",
+            NotAppliedWhy::Aborted => "aborted",
+        }
+    }
+}
+
+/// Why an outcome is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnknownWhy {
+    /// Time ran out after its own update was proposed.
+    Timeout,
+    /// It was proposed, and a later operation of the same client is already in the row.
+    Superseded,
+    /// It was proposed long ago, and the row no longer remembers ids of that age.
+    Evicted,
+    /// An earlier request of the same operation may still be running at another node.
+    ResentElsewhere,
+}
+
+impl UnknownWhy {
+    /// A stable name for histories and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            UnknownWhy::Timeout => "timeout",
+            UnknownWhy::Superseded => "superseded",
+            UnknownWhy::Evicted => "evicted",
+            UnknownWhy::ResentElsewhere => "resent_elsewhere",
+        }
+    }
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InvalidWhy {
+    /// The key is empty or longer than the limit.
+    KeySize,
+    /// A value is longer than the limit.
+    ValueSize,
+    /// The id was used before for a different request.
+    IdReused,
+}
+
+impl InvalidWhy {
+    /// A stable name for histories and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            InvalidWhy::KeySize => "key_size",
+            InvalidWhy::ValueSize => "value_size",
+            InvalidWhy::IdReused => "id_reused",
+        }
+    }
+}
+
+/// How far an operation had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Waiting behind other operations on the key.
+    Queued,
+    /// Waiting for promises.
+    Prepare,
+    /// Waiting for rows.
+    Read,
+    /// Bringing lagging replicas up to date.
+    Refresh,
+    /// Proposing an earlier, unfinished update again.
+    RepairPropose,
+    /// Teaching an earlier update that was just finished.
+    RepairLearn,
+    /// Proposing the empty update, after a read or a refused CAS.
+    Fence,
+    /// Proposing its own update.
+    Propose,
+    /// Its own update is chosen; replicas are being told.
+    Learn,
+    /// Waiting a random time after being outbid.
+    Backoff,
+    /// Done without an own update, or found done.
+    Done,
+}
+
+impl Phase {
+    /// A stable name for histories and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Queued => "queued",
+            Phase::Prepare => "prepare",
+            Phase::Read => "read",
+            Phase::Refresh => "refresh",
+            Phase::RepairPropose => "repair_propose",
+            Phase::RepairLearn => "repair_learn",
+            Phase::Fence => "fence",
+            Phase::Propose => "propose",
+            Phase::Learn => "learn",
+            Phase::Backoff => "backoff",
+            Phase::Done => "done",
+        }
+    }
+}
+
+/// How an outcome came about. In every answer, so that nobody has to read logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostics {
+    /// The operation.
+    pub op: OpId,
+    /// How far it had come when it was answered.
+    pub phase: Phase,
+    /// The last ballot used; [`Ballot::ZERO`] if none.
+    pub ballot: Ballot,
+    /// Promises received at that ballot.
+    pub promises: u32,
+    /// Accepts received in the last propose round (own update, fence or repair).
+    pub accepts: u32,
+    /// Rejects received in the last round.
+    pub rejects: u32,
+    /// Answers that make a quorum.
+    pub needed: u32,
+    /// Highest ballot seen anywhere while coordinating.
+    pub max_seen_ballot: Ballot,
+    /// The operation whose update was repaired last, if any.
+    pub repaired_op: Option<OpId>,
+    /// Attempts made, each with a ballot of its own.
+    pub rounds: u32,
+    /// Message round trips begun: prepare, read, refresh, propose and learn count one each.
+    pub round_trips: u32,
+    /// Attempts that were outbid.
+    pub preempted: u32,
+    /// Updates of others (or earlier ones of its own) that were finished on the way.
+    pub repairs: u32,
+    /// Time spent in backoff, nanoseconds.
+    pub backoff_ns: u64,
+    /// Replicas known to have learned the own update.
+    pub learned_by: u32,
+}
+
+impl Diagnostics {
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn new(op: OpId, needed: u32) -> Self {
+        Self {
+            op,
+            phase: Phase::Queued,
+            ballot: Ballot::ZERO,
+            promises: 0,
+            accepts: 0,
+            rejects: 0,
+            needed,
+            max_seen_ballot: Ballot::ZERO,
+            repaired_op: None,
+            rounds: 0,
+            round_trips: 0,
+            preempted: 0,
+            repairs: 0,
+            backoff_ns: 0,
+            learned_by: 0,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What is stored under a key: the value, and the table that makes operations exactly-once.
+
+use crate::ballot::Ballot;
+use crate::ids::{OpId, Value};
+use std::mem::size_of;
+use std::sync::Arc;
+
+/// A chosen row at a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The ballot at which it was **chosen**, not the one that first proposed it: with the latter,
+    /// an older update that is accepted somewhere could look newer than the row and revive.
+    pub learned: Ballot,
+    /// The content, shared.
+    pub data: Arc<RowData>,
+}
+
+impl Row {
+    /// The row of a key that was never written.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self { learned: Ballot::ZERO, data: Arc::new(RowData::default()) }
+    }
+}
+
+/// The content of a row. Every update, refresh and snapshot carries all of it: a replica that is
+/// brought up to date by one update must know the earlier operation ids too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowData {
+    /// How many updates led to this row; 0 for a key that was never written.
+    pub version: u64,
+    /// The register's value.
+    pub value: Option<Value>,
+    /// Which operations are in it.
+    pub dedupe: Dedupe,
+}
+
+/// What is proposed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// Changes nothing. Accepted by a quorum it is a fence: no update below it can be chosen any
+    /// more (CASSANDRA-12126).
+    Empty,
+    /// A whole new row.
+    Row(Arc<RowData>),
+}
+
+/// An update that a replica has accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The ballot at which it was accepted.
+    pub ballot: Ballot,
+    /// The update.
+    pub update: Update,
+}
+
+/// Per client the newest operation in the row. Oldest entries first; bounded.
+///
+/// **Eviction.** The entries stand in the order of the ballots that first proposed them, which
+/// rise along the chain of rows (a coordinator's ballot is above the row it builds on). The oldest
+/// is evicted first, and the watermark is the time of its ballot. An operation whose first own
+/// proposal has a time above the watermark cannot be among the evicted: its entry would carry a
+/// ballot at or above that first one. At or below the watermark nothing is known, and a retry is
+/// refused. So the bound costs certainty only to operations that are older than all remembered
+/// ones, and never refuses a fresh one: an order by client number or sequence would.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dedupe {
+    /// Oldest first. At most one entry a client.
+    pub entries: Vec<DedupeEntry>,
+    /// Time of the newest ballot among the evicted entries; 0 if none was evicted.
+    pub watermark_us: u64,
+}
+
+/// The newest operation of one client in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DedupeEntry {
+    /// The operation.
+    pub op: OpId,
+    /// Hash of what was asked: the same id with another hash is a client's error.
+    pub request_hash: u64,
+    /// Time of the ballot that first proposed it, microseconds.
+    pub proposed_us: u64,
+    /// What became of it.
+    pub fate: OpFate,
+}
+
+/// What a row says about an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpFate {
+    /// It is in the row, or in one before it.
+    Applied,
+    /// It was declared aborted and may never be applied.
+    Aborted,
+}
+
+impl Dedupe {
+    /// The newest operation in the row: the one whose update led to it.
+    #[must_use]
+    pub fn newest(&self) -> Option<&DedupeEntry> {
+        self.entries.last()
+    }
+
+    /// What the table says about an operation. `proposed_us` is the time of the first ballot at
+    /// which the operation's own update can have been proposed; `None` if it never was.
+    #[must_use]
+    pub fn find(&self, op: OpId, request_hash: u64, proposed_us: Option<u64>) -> Found {
+        // Newest first: an operation being retried is more often near the end.
+        match self.entries.iter().rev().find(|entry| entry.op.client == op.client) {
+            Some(entry) if entry.op.seq == op.seq => {
+                if entry.request_hash == request_hash {
+                    Found::Known(entry.fate)
+                } else {
+                    Found::OtherRequest
+                }
+            }
+            Some(entry) if entry.op.seq > op.seq => Found::Superseded,
+            Some(_) | None => match proposed_us {
+                Some(us) if self.watermark_us > 0 && us <= self.watermark_us => Found::Evicted,
+                Some(_) | None => Found::Absent,
+            },
+        }
+    }
+
+    /// The table with one more operation, at most `limit` entries.
+    #[must_use]
+    pub fn with(&self, entry: DedupeEntry, limit: usize) -> Dedupe {
+        let mut next = Dedupe { entries: Vec::with_capacity((self.entries.len() + 1).min(limit)), watermark_us: self.watermark_us };
+        let others = || self.entries.iter().filter(|held| held.op.client != entry.op.client);
+        let surplus = (others().count() + 1).saturating_sub(limit);
+        for (at, held) in others().enumerate() {
+            if at < surplus {
+                next.watermark_us = next.watermark_us.max(held.proposed_us);
+            } else {
+                next.entries.push(*held);
+            }
+        }
+        next.entries.push(entry);
+        next
+    }
+
+    /// Bytes that the table takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.entries.len() * size_of::<DedupeEntry>() + size_of::<u64>()) as u64
+    }
+}
+
+/// What a dedupe table says about an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is not in the row.
+    Absent,
+    /// It is in the row, with this fate.
+    Known(OpFate),
+    /// Its id is in the row, for a different request.
+    OtherRequest,
+    /// A later operation of the same client is in the row, so its own entry is gone if it had one.
+    Superseded,
+    /// It may have been in the row; entries of that age were evicted.
+    Evicted,
+}

@@ -1,0 +1,291 @@
+//! What clients and nodes say to each other: [`postcard`] messages inside [frames](crate::frame).
+//!
+//! Described for authors of other clients in `docs/client-protocol.md`; a test there and here holds the bytes.
+//! The types are twins of the core's, never the core's own: the wire changes only with [`PROTOCOL`].
+//! The enums are encoded by position, so variants are only ever appended.
+//!
+//! ```text
+//! client                                  node
+//!   | ClientHello {protocol, client}  ---> |
+//!   | <--- ClientWelcome {node, limits}    |      or Refused {why} and a close
+//!   | Request {op, key, timeout, call} --> |      many at once, at most one open per op.client
+//!   | <--- Response {op, outcome, ...}     |      in any order
+//! ```
+
+mod answer;
+
+use std::fmt;
+
+use bytes::BytesMut;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{Frame, FrameKind, encode_frame_with};
+
+pub use answer::{BallotTag, Diagnostics, Outcome, Phase, Reason, Response};
+
+/// Version of the messages in this module. A node refuses clients of any other.
+pub const PROTOCOL: u32 = 1;
+/// Longest key in bytes. A key is at least one byte.
+pub const MAX_KEY: usize = 1 << 10;
+/// Longest value in bytes.
+pub const MAX_VALUE: usize = 1 << 20;
+/// Longest name a client may give itself, in bytes.
+pub const MAX_CLIENT_NAME: usize = 128;
+/// Longest timeout of an operation: an hour.
+pub const MAX_TIMEOUT_US: u64 = 3_600_000_000;
+
+/// First frame of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The client's [`PROTOCOL`]. First field of every version, so that any node can read it.
+    pub protocol: u32,
+    /// A name for the node's log.
+    pub client: String,
+}
+
+/// The node's answer to a [`Hello`] it accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The node's [`PROTOCOL`].
+    pub protocol: u32,
+    /// Name of the node, such as `n1`.
+    pub node: String,
+    /// How many times this node has been started on its data folder.
+    pub incarnation: u64,
+    /// What this node accepts on one connection.
+    pub limits: Limits,
+}
+
+/// Limits of one connection. What is over a limit is answered with [`Outcome::Invalid`] (key, value, second open
+/// operation of one client), [`Outcome::NotApplied`] with [`Reason::TooManyInFlight`], or
+/// a [`Refused`] and a close (frame, connections).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest key in bytes.
+    pub max_key: u32,
+    /// Longest value in bytes.
+    pub max_value: u32,
+    /// Longest frame payload in bytes.
+    pub max_frame: u32,
+    /// Most open operations on this connection.
+    pub max_in_flight: u32,
+}
+
+/// The node does not want to talk; it closes the connection after this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What was wrong and what to do, in words.
+    pub why: String,
+}
+
+/// Names one operation for ever. A client counts `seq` up from 1; sending the same id twice asks for the same operation,
+/// which takes effect at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OpId {
+    /// A number that no other client of the cluster uses.
+    pub client: u64,
+    /// Position of the operation among this client's.
+    pub seq: u64,
+}
+
+impl fmt::Display for OpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}.{}", self.client, self.seq)
+    }
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its identity. At most one operation of an `op.client` may be open on a connection.
+    pub op: OpId,
+    /// The key, 1 to [`MAX_KEY`] bytes.
+    pub key: Vec<u8>,
+    /// How long the node may work on it, in microseconds.
+    pub timeout_us: u64,
+    /// Whether this operation may have been sent before.
+    pub provenance: Provenance,
+    /// What to do.
+    pub call: Call,
+}
+
+/// Whether a request is the first of its operation. A client that sends each operation once always says `First`;
+/// one that retries must say so, or the answers may claim more than is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Provenance {
+    /// Sent for the first time, to this node only.
+    #[default]
+    First,
+    /// An earlier request of the same operation had an unknown outcome and may still be running.
+    Resent {
+        /// A ballot below every ballot that the earlier request can have used: one that its node answered with
+        /// before the request was sent there. `None` if nothing is known.
+        born: Option<BallotTag>,
+    },
+}
+
+/// What to do with a key. Values are opaque bytes, at most [`MAX_VALUE`] of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    /// Serial (linearizable) read.
+    Read,
+    /// Sets the value, whatever it was.
+    Write {
+        /// The value to set.
+        new: Vec<u8>,
+    },
+    /// Sets the value if it is the expected one.
+    Cas {
+        /// The value that must be there; `None` means that the key was never written.
+        expected: Option<Vec<u8>>,
+        /// The value to set.
+        new: Vec<u8>,
+    },
+}
+
+/// Why a frame is not the message that was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// Another kind of frame was expected here.
+    #[error("a {found:?} frame where {expected} was expected")]
+    WrongKind {
+        /// The kind of the frame.
+        found: FrameKind,
+        /// What may come at this point.
+        expected: &'static str,
+    },
+    /// The frame is whole but its payload is not a message of this version.
+    #[error("malformed {what}: {cause}")]
+    Malformed {
+        /// The message expected.
+        what: &'static str,
+        /// What the decoder said.
+        cause: String,
+    },
+    /// Whole message, then more bytes.
+    #[error("{extra} bytes after the end of a {what}")]
+    Trailing {
+        /// The message expected.
+        what: &'static str,
+        /// Bytes left over.
+        extra: usize,
+    },
+    /// The other side refused and said why.
+    #[error("refused: {why}")]
+    Refused {
+        /// Its words.
+        why: String,
+    },
+}
+
+/// What a node may receive from a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToNode {
+    /// The handshake.
+    Hello(Hello),
+    /// An operation.
+    Request(Request),
+}
+
+/// What a client may receive from a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToClient {
+    /// The handshake succeeded.
+    Welcome(Welcome),
+    /// The connection is refused.
+    Refused(Refused),
+    /// An operation is answered.
+    Response(Response),
+}
+
+impl ToNode {
+    /// Appends the message as one frame.
+    pub fn encode(&self, out: &mut BytesMut) {
+        match self {
+            ToNode::Hello(hello) => encode_message(FrameKind::ClientHello, hello, out),
+            ToNode::Request(request) => encode_message(FrameKind::Request, request, out),
+        }
+    }
+
+    /// Reads the message of one frame.
+    ///
+    /// # Errors
+    /// If a client does not send frames of this kind, or the payload is malformed.
+    pub fn decode(frame: &Frame) -> Result<ToNode, ProtocolError> {
+        match frame.kind {
+            FrameKind::ClientHello => decode_message("hello", &frame.payload).map(ToNode::Hello),
+            FrameKind::Request => decode_message("request", &frame.payload).map(ToNode::Request),
+            found @ (FrameKind::ClientWelcome
+            | FrameKind::Refused
+            | FrameKind::Response
+            | FrameKind::PeerHello
+            | FrameKind::PeerWelcome
+            | FrameKind::PeerMessage) => Err(ProtocolError::WrongKind { found, expected: "a client's hello or request" }),
+        }
+    }
+}
+
+impl ToClient {
+    /// Appends the message as one frame.
+    pub fn encode(&self, out: &mut BytesMut) {
+        match self {
+            ToClient::Welcome(welcome) => encode_message(FrameKind::ClientWelcome, welcome, out),
+            ToClient::Refused(refused) => encode_message(FrameKind::Refused, refused, out),
+            ToClient::Response(response) => encode_message(FrameKind::Response, response, out),
+        }
+    }
+
+    /// Reads the message of one frame.
+    ///
+    /// # Errors
+    /// If a node does not send clients frames of this kind, or the payload is malformed.
+    pub fn decode(frame: &Frame) -> Result<ToClient, ProtocolError> {
+        match frame.kind {
+            FrameKind::ClientWelcome => decode_message("welcome", &frame.payload).map(ToClient::Welcome),
+            FrameKind::Refused => decode_message("refusal", &frame.payload).map(ToClient::Refused),
+            FrameKind::Response => decode_message("response", &frame.payload).map(ToClient::Response),
+            found @ (FrameKind::ClientHello
+            | FrameKind::Request
+            | FrameKind::PeerHello
+            | FrameKind::PeerWelcome
+            | FrameKind::PeerMessage) => Err(ProtocolError::WrongKind { found, expected: "a node's welcome or response" }),
+        }
+    }
+}
+
+impl Request {
+    /// The rule of this protocol that the request breaks, in words, if any.
+    pub fn broken_rule(&self) -> Option<String> {
+        let values: &[&[u8]] = match &self.call {
+            Call::Read => &[],
+            Call::Write { new } => &[new],
+            Call::Cas { expected, new } => &[expected.as_deref().unwrap_or_default(), new],
+        };
+        if self.key.is_empty() {
+            return Some("the key is empty".to_owned());
+        }
+        if self.key.len() > MAX_KEY {
+            return Some(format!("a key of {} bytes is over the limit of {MAX_KEY}", self.key.len()));
+        }
+        if let Some(long) = values.iter().find(|value| value.len() > MAX_VALUE) {
+            return Some(format!("a value of {} bytes is over the limit of {MAX_VALUE}", long.len()));
+        }
+        if self.timeout_us == 0 || self.timeout_us > MAX_TIMEOUT_US {
+            return Some(format!("a timeout of {} us is not within 1..={MAX_TIMEOUT_US}", self.timeout_us));
+        }
+        None
+    }
+}
+
+pub(crate) fn encode_message<T: Serialize>(kind: FrameKind, message: &T, out: &mut BytesMut) {
+    encode_frame_with(kind, out, |out| crate::wire::append(message, out));
+}
+
+pub(crate) fn decode_message<T: DeserializeOwned>(what: &'static str, payload: &[u8]) -> Result<T, ProtocolError> {
+    match postcard::take_from_bytes::<T>(payload) {
+        Ok((message, [])) => Ok(message),
+        Ok((_, rest)) => Err(ProtocolError::Trailing { what, extra: rest.len() }),
+        Err(cause) => Err(ProtocolError::Malformed { what, cause: cause.to_string() }),
+    }
+}

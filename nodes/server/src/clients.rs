@@ -1,0 +1,260 @@
+//! Connections from clients.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustc_hash::FxHashSet;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::client_protocol::{
+    Diagnostics, Hello, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason, Refused, Request, Response, ToClient,
+    ToNode, Welcome,
+};
+use crate::frame::{FrameError, MAX_PAYLOAD};
+use crate::net::{Ended, Incoming, Outbox, tune};
+use crate::shell::{OpenOp, Shell, bump};
+use crate::wire;
+
+/// A client must introduce itself within this time.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a last answer to be taken.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Pause after a failed accept: out of descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// One client connection that has introduced itself.
+#[derive(Debug)]
+pub(crate) struct ClientConnection {
+    number: u64,
+    name: String,
+    outbox: Rc<Outbox>,
+    /// Clients with an open operation on this connection.
+    open: RefCell<FxHashSet<u64>>,
+}
+
+/// Why a connection is closed.
+#[derive(Debug, thiserror::Error)]
+enum Why {
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    #[error("{0}")]
+    Refused(String),
+    #[error("it did not read its answers: {queued} bytes wait")]
+    SlowReader { queued: usize },
+}
+
+impl From<FrameError> for Why {
+    fn from(error: FrameError) -> Why {
+        Why::Ended(error.into())
+    }
+}
+
+impl Shell {
+    /// Answers an operation, if its client is still there.
+    pub(crate) fn answer(&self, to: OpenOp, response: Response) {
+        self.counts.ops(|ops| {
+            *match &response.outcome {
+                Outcome::Applied => &mut ops.applied,
+                Outcome::ConditionNotMet { .. } => &mut ops.condition_not_met,
+                Outcome::Value { .. } => &mut ops.reads,
+                Outcome::NotApplied { .. } => &mut ops.not_applied,
+                Outcome::Unknown { .. } => &mut ops.unknown,
+                Outcome::Invalid { .. } => &mut ops.invalid,
+            } += 1;
+        });
+        let connection = self.clients.borrow().get(&to.connection).map(Rc::clone);
+        if let Some(connection) = connection {
+            connection.open.borrow_mut().remove(&to.op.client);
+            connection.send(self, &ToClient::Response(response));
+        }
+    }
+}
+
+impl ClientConnection {
+    pub(crate) fn outbox(&self) -> Rc<Outbox> {
+        Rc::clone(&self.outbox)
+    }
+
+    fn send(&self, shell: &Shell, message: &ToClient) {
+        if self.outbox.push(|out| message.encode(out)).is_ok() {
+            shell.will_flush(&self.outbox);
+        } else {
+            // Its writer task ends the connection and logs why.
+            self.outbox.close();
+        }
+    }
+}
+
+/// Accepts clients for ever.
+pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
+    let mut next = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, addr)) => {
+                next += 1;
+                tokio::task::spawn_local(serve(Rc::clone(&shell), stream, addr, next));
+            }
+            Err(cause) => {
+                shell.log.error("client_accept_failed", &[("why", &cause)]);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u64) {
+    if let Err(cause) = tune(&stream) {
+        shell.log.warn("client_refused", &[("addr", &addr), ("why", &cause)]);
+        return;
+    }
+    let stream = Rc::new(stream);
+    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.client_outbound_bytes);
+    let mut incoming = Incoming::new(Rc::clone(&stream));
+    let limit = shell.options.limits.client_connections;
+    let result = if shell.client_connections.get() >= limit {
+        Err(Why::Refused(format!("{limit} clients are connected to {} already: that is its limit", shell.options.id)))
+    } else {
+        shell.client_connections.set(shell.client_connections.get() + 1);
+        let result = converse(&shell, &mut incoming, &outbox, addr, number).await;
+        shell.client_connections.set(shell.client_connections.get() - 1);
+        result
+    };
+    shell.clients.borrow_mut().remove(&number);
+    match result {
+        Ok(()) | Err(Why::Ended(Ended::Closed)) => {}
+        Err(why) => {
+            bump(if matches!(why, Why::SlowReader { .. }) { &shell.counts.slow_readers } else { &shell.counts.bad_connections });
+            shell.log.warn("client_closed", &[("addr", &addr), ("why", &why)]);
+            let _ = tokio::time::timeout(LAST_WORDS, last_words(&shell, &stream, &outbox, &why)).await;
+        }
+    }
+    outbox.close();
+}
+
+/// Tells the other side why, in a form that it can read: a frame for one of ours, a line of text for anyone else.
+async fn last_words(shell: &Shell, stream: &TcpStream, outbox: &Outbox, why: &Why) {
+    let text = format!("heckle {}: {why}", shell.options.id);
+    match why {
+        Why::Ended(Ended::Frame(error @ FrameError::WrongMagic { .. })) => {
+            let line = if error.looks_like_http() {
+                let body = format!("{text}\nThis port speaks the heckle client protocol, not HTTP.\n");
+                let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length";
+                format!("{head}: {}\r\n\r\n{body}", body.len())
+            } else {
+                format!("{text}\n")
+            };
+            let _ = outbox.push(|out| out.extend_from_slice(line.as_bytes()));
+        }
+        Why::Ended(Ended::Frame(_)) | Why::Refused(_) => {
+            let _ = outbox.push(|out| ToClient::Refused(Refused { why: text }).encode(out));
+        }
+        Why::Ended(Ended::Closed | Ended::CutShort { .. } | Ended::Io(_)) | Why::SlowReader { .. } => return,
+    }
+    outbox.drained().await;
+    // Bytes of the client that were never read would turn the close into a reset, which drops the answer.
+    let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+    let mut rest = [0; 4_096];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut rest) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(cause) if cause.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// The conversation with one client, until it ends.
+async fn converse(shell: &Rc<Shell>, incoming: &mut Incoming, outbox: &Rc<Outbox>, addr: SocketAddr, number: u64) -> Result<(), Why> {
+    let hello = tokio::time::timeout(HELLO_TIMEOUT, read_hello(incoming)).await;
+    let hello = hello.unwrap_or_else(|_| Err(Why::Refused(format!("no hello within {HELLO_TIMEOUT:?}"))))?;
+    let connection = Rc::new(ClientConnection { number, name: hello.client, outbox: Rc::clone(outbox), open: RefCell::default() });
+    let limits = &shell.options.limits;
+    let welcome = Welcome {
+        protocol: PROTOCOL,
+        node: shell.options.id.to_string(),
+        incarnation: u64::from(shell.incarnation),
+        limits: Limits {
+            max_key: MAX_KEY as u32,
+            max_value: MAX_VALUE as u32,
+            max_frame: MAX_PAYLOAD as u32,
+            max_in_flight: u32::try_from(limits.in_flight_per_connection).unwrap_or(u32::MAX),
+        },
+    };
+    connection.send(shell, &ToClient::Welcome(welcome));
+    shell.flush_all();
+    shell.log.info("client_connected", &[("addr", &addr), ("client", &connection.name)]);
+    shell.clients.borrow_mut().insert(number, Rc::clone(&connection));
+    tokio::select! {
+        result = read_requests(shell, &connection, incoming) => result,
+        written = outbox.write_when_possible() => match written {
+            // It was closed from here, and only a full buffer does that before the end of the node.
+            Ok(()) => Err(Why::SlowReader { queued: outbox.len() }),
+            Err(cause) => Err(Ended::from(cause).into()),
+        },
+    }
+}
+
+async fn read_hello(incoming: &mut Incoming) -> Result<Hello, Why> {
+    let frame = incoming.next_frame().await?;
+    match ToNode::decode(&frame) {
+        Ok(ToNode::Hello(hello)) if hello.protocol != PROTOCOL => Err(Why::Refused(format!(
+            "client protocol {} is not spoken here, only {PROTOCOL}: use programs of the same release",
+            hello.protocol
+        ))),
+        Ok(ToNode::Hello(hello)) if hello.client.len() > MAX_CLIENT_NAME => {
+            Err(Why::Refused(format!("a client name of {} bytes is over the limit of {MAX_CLIENT_NAME}", hello.client.len())))
+        }
+        Ok(ToNode::Hello(hello)) => Ok(hello),
+        Ok(ToNode::Request(_)) => Err(Why::Refused("a request before the hello".to_owned())),
+        Err(error) => Err(Why::Refused(error.to_string())),
+    }
+}
+
+async fn read_requests(shell: &Rc<Shell>, connection: &ClientConnection, incoming: &mut Incoming) -> Result<(), Why> {
+    loop {
+        while let Some(frame) = incoming.next_buffered()? {
+            match ToNode::decode(&frame) {
+                Ok(ToNode::Request(request)) => take_request(shell, connection, request),
+                Ok(ToNode::Hello(_)) => return Err(Why::Refused("a second hello".to_owned())),
+                Err(error) => return Err(Why::Refused(error.to_string())),
+            }
+        }
+        // Answers that needed no step of the core leave here.
+        shell.flush_all();
+        shell.inbox.has_room().await;
+        incoming.read_more().await?;
+    }
+}
+
+fn take_request(shell: &Rc<Shell>, connection: &ClientConnection, request: Request) {
+    let op = request.op;
+    if let Some(outcome) = refusal(shell, connection, &request) {
+        shell.counts.ops(|ops| {
+            *if matches!(outcome, Outcome::Invalid { .. }) { &mut ops.invalid } else { &mut ops.not_applied } += 1;
+        });
+        let response = Response { op, outcome, diagnostics: Diagnostics::default() };
+        connection.send(shell, &ToClient::Response(response));
+        return;
+    }
+    connection.open.borrow_mut().insert(op.client);
+    shell.begin_op(OpenOp { connection: connection.number, op }, wire::client::request(request));
+}
+
+/// The answer to a request that the core never sees.
+fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> Option<Outcome> {
+    if let Some(why) = request.broken_rule() {
+        return Some(Outcome::Invalid { why });
+    }
+    let open = connection.open.borrow();
+    if open.contains(&request.op.client) {
+        let OpId { client, .. } = request.op;
+        return Some(Outcome::Invalid { why: format!("client {client} has an open operation on this connection") });
+    }
+    if open.len() >= shell.options.limits.in_flight_per_connection {
+        return Some(Outcome::NotApplied { why: Reason::TooManyInFlight });
+    }
+    shell.stopper.is_stopping().then_some(Outcome::NotApplied { why: Reason::Stopping })
+}

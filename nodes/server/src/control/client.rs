@@ -1,0 +1,224 @@
+//! The harness's side of the control channel: blocking calls with timeouts.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::{Answer, Failpoint, FailpointAction, MAX_LINE, PointReached, Request, Status};
+
+/// A connection to the control port of one node.
+#[derive(Debug)]
+pub struct Client {
+    addr: SocketAddr,
+    stream: BufReader<TcpStream>,
+    line: Vec<u8>,
+    points: Vec<PointReached>,
+    timeout: Duration,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The connection failed or the node did not answer in time.
+    #[error("control channel of the node at {addr}: {cause}")]
+    Io {
+        /// Where the node was expected.
+        addr: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The node answered something else than this version understands.
+    #[error("control channel of the node at {addr} answered nonsense ({cause}): {line}")]
+    Malformed {
+        /// Where the node is.
+        addr: SocketAddr,
+        /// What the decoder said.
+        cause: String,
+        /// The start of the line.
+        line: String,
+    },
+    /// The node refused and said why.
+    #[error("the node at {addr} refused: {message}")]
+    Refused {
+        /// Where the node is.
+        addr: SocketAddr,
+        /// Its words.
+        message: String,
+    },
+}
+
+impl Client {
+    /// Connects. `timeout` bounds the connect and later every call.
+    ///
+    /// # Errors
+    /// If nobody accepts in time.
+    pub fn connect(addr: SocketAddr, timeout: Duration) -> Result<Client, ControlError> {
+        let open = || {
+            let stream = TcpStream::connect_timeout(&addr, timeout)?;
+            stream.set_nodelay(true)?;
+            stream.set_write_timeout(Some(timeout))?;
+            Ok(BufReader::new(stream))
+        };
+        let stream = open().map_err(|cause| ControlError::Io { addr, cause })?;
+        Ok(Client { addr, stream, line: Vec::new(), points: Vec::new(), timeout })
+    }
+
+    /// Asks one thing and waits for its answer. Points that arrive meanwhile are kept for
+    /// [`next_point`](Client::next_point).
+    ///
+    /// # Errors
+    /// If the connection fails, the time is over, or the node refuses. After a timeout the connection is out of
+    /// step and should be dropped.
+    pub fn call(&mut self, request: &Request) -> Result<Answer, ControlError> {
+        let mut line = serde_json::to_vec(request).expect("a request is plain data");
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).map_err(|cause| self.io(cause))?;
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            match self.read_answer(deadline)? {
+                Answer::Point { point } => self.points.push(point),
+                Answer::Error { message } => return Err(ControlError::Refused { addr: self.addr, message }),
+                answer @ (Answer::Ok | Answer::Status { .. } | Answer::Metrics { .. }) => return Ok(answer),
+            }
+        }
+    }
+
+    /// The node's figures.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn status(&mut self) -> Result<Status, ControlError> {
+        match self.call(&Request::Status {})? {
+            Answer::Status { status } => Ok(*status),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// The node's figures as Prometheus text.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn metrics(&mut self) -> Result<String, ControlError> {
+        match self.call(&Request::Metrics {})? {
+            Answer::Metrics { text } => Ok(text),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Falsifies the node's clocks.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn set_clock(&mut self, offset_us: i64, drift_ppm: i64) -> Result<(), ControlError> {
+        self.expect_ok(&Request::SetClock { offset_us, drift_ppm, freeze: false })
+    }
+
+    /// Arms or disarms a failure of the storage.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn failpoint(&mut self, name: Failpoint, action: FailpointAction) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Failpoint { name, action })
+    }
+
+    /// Asks to be told of these protocol points; all of them if empty.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn subscribe(&mut self, points: &[&str]) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Subscribe { points: points.iter().map(|&p| p.to_owned()).collect() })
+    }
+
+    /// Lets the node stand still at the next such point.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn arm(&mut self, point: &str, key: Option<&str>, hold_ms: u64) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Arm { point: point.to_owned(), key: key.map(str::to_owned), hold_ms })
+    }
+
+    /// Lets a node that stands still go on, and disarms all points.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn release(&mut self) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Release {})
+    }
+
+    /// Ends the node cleanly. The answer comes before the end.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn stop(&mut self) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Stop {})
+    }
+
+    /// The next protocol point reached, or `None` if none was within `wait`.
+    ///
+    /// # Errors
+    /// If the connection fails.
+    pub fn next_point(&mut self, wait: Duration) -> Result<Option<PointReached>, ControlError> {
+        if !self.points.is_empty() {
+            return Ok(Some(self.points.remove(0)));
+        }
+        match self.read_answer(Instant::now() + wait) {
+            Ok(Answer::Point { point }) => Ok(Some(point)),
+            Ok(other) => Err(self.unexpected(&other)),
+            Err(ControlError::Io { cause, .. }) if is_timeout(&cause) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn expect_ok(&mut self, request: &Request) -> Result<(), ControlError> {
+        match self.call(request)? {
+            Answer::Ok => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Reads one line. What was read of it stays in `self.line` when the time is over, so that a later call
+    /// goes on where this one stopped.
+    fn read_answer(&mut self, deadline: Instant) -> Result<Answer, ControlError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let bound = (MAX_LINE - self.line.len().min(MAX_LINE)) as u64;
+            let read = self
+                .stream
+                .get_ref()
+                .set_read_timeout(Some(left))
+                .and_then(|()| (&mut self.stream).take(bound).read_until(b'\n', &mut self.line));
+            let count = read.map_err(|cause| self.io(cause))?;
+            if self.line.last() == Some(&b'\n') {
+                let parsed = serde_json::from_slice(&self.line);
+                let answer = parsed.map_err(|cause| self.malformed(cause.to_string()));
+                self.line.clear();
+                return answer;
+            }
+            if count == 0 {
+                let cause = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the node closed the connection");
+                return Err(self.io(cause));
+            }
+            if Instant::now() >= deadline {
+                return Err(self.io(std::io::Error::from(std::io::ErrorKind::TimedOut)));
+            }
+        }
+    }
+
+    fn io(&self, cause: std::io::Error) -> ControlError {
+        ControlError::Io { addr: self.addr, cause }
+    }
+
+    fn malformed(&self, cause: String) -> ControlError {
+        const SHOWN: usize = 200;
+        let line = String::from_utf8_lossy(&self.line[..self.line.len().min(SHOWN)]).into_owned();
+        ControlError::Malformed { addr: self.addr, cause, line }
+    }
+
+    fn unexpected(&self, answer: &Answer) -> ControlError {
+        ControlError::Malformed { addr: self.addr, cause: "an answer to another question".to_owned(), line: format!("{answer:?}") }
+    }
+}
+
+fn is_timeout(cause: &std::io::Error) -> bool {
+    matches!(cause.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+}

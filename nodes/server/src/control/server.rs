@@ -1,0 +1,151 @@
+//! The node's side of the control channel.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::{Answer, FailpointAction, MAX_LINE, PointReached, Request};
+use crate::clock::{Falsified, MAX_DRIFT_PPM};
+use crate::points::{self, SUBSCRIBER_QUEUE};
+use crate::shell::Shell;
+
+/// Connections at once.
+const MAX_CONNECTIONS: usize = 64;
+/// Pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts control connections for ever.
+pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
+    let open = Rc::new(Cell::new(0));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) if open.get() < MAX_CONNECTIONS => {
+                open.set(open.get() + 1);
+                let (shell, open) = (Rc::clone(&shell), Rc::clone(&open));
+                tokio::task::spawn_local(async move {
+                    if let Err(cause) = serve(&shell, stream).await {
+                        shell.log.warn("control_closed", &[("why", &cause)]);
+                    }
+                    open.set(open.get() - 1);
+                });
+            }
+            Ok((mut stream, addr)) => {
+                let message = format!("{MAX_CONNECTIONS} control connections are open already: close some");
+                shell.log.warn("control_refused", &[("addr", &addr), ("why", &message)]);
+                let _ = stream.write_all(&line(&Answer::Error { message })).await;
+            }
+            Err(cause) => {
+                shell.log.error("control_accept_failed", &[("why", &cause)]);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn line(answer: &Answer) -> Vec<u8> {
+    let mut line = serde_json::to_vec(answer).expect("an answer is plain data");
+    line.push(b'\n');
+    line
+}
+
+/// Ends the subscription with the connection.
+struct Subscription<'a> {
+    shell: &'a Shell,
+    id: Option<u64>,
+}
+
+impl Drop for Subscription<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.shell.points.unsubscribe(id);
+        }
+    }
+}
+
+async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (read, mut write) = stream.into_split();
+    let mut read = BufReader::new(read);
+    let (sender, mut reached) = mpsc::channel(SUBSCRIBER_QUEUE);
+    let mut subscription = Subscription { shell, id: None };
+    let mut text = Vec::new();
+    loop {
+        let room = (MAX_LINE - text.len()) as u64;
+        let mut bounded = (&mut read).take(room);
+        // A read that is given up for a point keeps what it has read in `text`.
+        tokio::select! {
+            biased;
+            Some(point) = reached.recv() => write.write_all(&line(&Answer::Point { point })).await?,
+            count = bounded.read_until(b'\n', &mut text) => {
+                if count? == 0 && text.is_empty() {
+                    return Ok(());
+                }
+                if text.last() != Some(&b'\n') {
+                    let message = format!("a request is one line of JSON of at most {MAX_LINE} bytes");
+                    write.write_all(&line(&Answer::Error { message })).await?;
+                    return Ok(());
+                }
+                let answer = match serde_json::from_slice::<Request>(&text) {
+                    Ok(request) => handle(shell, request, &sender, &mut subscription),
+                    Err(cause) => Err(format!("not a control request: {cause}")),
+                };
+                text.clear();
+                write.write_all(&line(&answer.unwrap_or_else(|message| Answer::Error { message }))).await?;
+            }
+        }
+    }
+}
+
+fn handle(
+    shell: &Shell,
+    request: Request,
+    sender: &mpsc::Sender<PointReached>,
+    subscription: &mut Subscription<'_>,
+) -> Result<Answer, String> {
+    match request {
+        Request::Status {} => return Ok(Answer::Status { status: Box::new(shell.status()) }),
+        Request::Metrics {} => return Ok(Answer::Metrics { text: shell.status().to_prometheus() }),
+        Request::SetClock { offset_us, drift_ppm, freeze } => {
+            if drift_ppm.abs() > MAX_DRIFT_PPM {
+                return Err(format!("a drift of {drift_ppm} ppm is not within +-{MAX_DRIFT_PPM}"));
+            }
+            shell.clock.borrow_mut().set(Falsified { offset_us, drift_ppm, frozen: freeze });
+            shell.clock_changed.set(true);
+            // Timers are due at other real times now.
+            shell.inbox.bell.notify_one();
+            shell.log.warn("clock_set", &[("offset_us", &offset_us), ("drift_ppm", &drift_ppm), ("freeze", &freeze)]);
+        }
+        Request::Failpoint { name, action } => {
+            let kind = match action {
+                FailpointAction::Arm { delay_us } => {
+                    shell.failpoints.arm(name, delay_us);
+                    "armed"
+                }
+                FailpointAction::Disarm => {
+                    shell.failpoints.disarm(name);
+                    "disarmed"
+                }
+            };
+            shell.log.warn("failpoint", &[("name", &name.as_str()), ("action", &kind)]);
+        }
+        Request::Subscribe { points } => {
+            let points = points.iter().map(|name| points::parse(name)).collect::<Result<Vec<_>, _>>()?;
+            if let Some(old) = subscription.id.replace(shell.points.subscribe(points, sender.clone())) {
+                shell.points.unsubscribe(old);
+            }
+        }
+        Request::Arm { point, key, hold_ms } => {
+            shell.points.arm(points::parse(&point)?, key.map(String::into_bytes), hold_ms)?;
+        }
+        Request::Release {} => shell.points.release(),
+        Request::Stop {} => {
+            shell.log.info("stop_asked", &[]);
+            shell.stopper.stop();
+        }
+    }
+    Ok(Answer::Ok)
+}

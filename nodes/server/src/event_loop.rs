@@ -1,0 +1,260 @@
+//! The one thread that owns the core.
+//!
+//! A turn takes all events that have gathered (messages, requests, due timers, finished syncs), steps the core with
+//! each, hands the records of all of them to the disk as one batch, and sends what may leave in one write per
+//! connection. Everything (core, sockets, control channel) runs on one single-threaded tokio runtime, and only the
+//! disk has a thread of its own: a step takes a few microseconds, about as much as handing it
+//! to another thread, several nodes usually share the cores of one machine, and without locks the order of events
+//! is plain to see. A node that must use many cores would run several of these, each with its share of the keys.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use heckle_paxos::{Action, Actions, ClientToken, Diagnostics, Event, IoId, Message, MonoTime, NodeId, Outcome};
+
+use crate::client_protocol::{Outcome as WireOutcome, Reason, Response};
+use crate::node::NodeError;
+use crate::shell::Shell;
+use crate::storage::snapshot::SnapshotBuilder;
+use crate::timers::Alarm;
+use crate::wire;
+
+/// Events taken in one turn before what they caused is sent.
+const EVENTS_PER_TURN: usize = 512;
+
+/// What waits for the disk: it relies on records that are not durable yet.
+enum Gated {
+    Send { to: NodeId, message: Message },
+    Reply { token: ClientToken, outcome: Outcome, diagnostics: Box<Diagnostics> },
+}
+
+/// The event loop's own state.
+pub(crate) struct EventLoop {
+    shell: Rc<Shell>,
+    actions: Actions,
+    /// Actions of steps already taken, to be carried out in order.
+    queue: VecDeque<Action>,
+    gated: BTreeMap<u64, Vec<Gated>>,
+    durable: IoId,
+    alarm: Alarm,
+    alarm_at: Option<MonoTime>,
+}
+
+impl EventLoop {
+    /// `started` are the actions of the core's start.
+    pub(crate) fn new(shell: Rc<Shell>, started: Actions) -> std::io::Result<EventLoop> {
+        Ok(EventLoop {
+            shell,
+            actions: started,
+            queue: VecDeque::new(),
+            gated: BTreeMap::new(),
+            durable: IoId(0),
+            alarm: Alarm::new()?,
+            alarm_at: None,
+        })
+    }
+
+    /// Runs until the node is asked to stop.
+    pub(crate) async fn run(&mut self) -> Result<(), NodeError> {
+        loop {
+            self.turn().await?;
+            if self.shell.stopper.is_stopping() {
+                return Ok(());
+            }
+            // While the disk is behind, its next finished sync rings the bell.
+            if self.shell.inbox.len() > 0 && !self.shell.disk.is_behind() {
+                // Let connections be read before the next turn.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            self.set_alarm()?;
+            let shell = Rc::clone(&self.shell);
+            tokio::select! {
+                () = shell.inbox.bell.notified() => {}
+                rung = self.alarm.rings() => {
+                    rung.map_err(|cause| NodeError::Io { what: "timer", cause })?;
+                    self.alarm_at = None;
+                }
+                () = shell.stopper.stopping() => {}
+            }
+        }
+    }
+
+    /// Makes what the core wants durable before the node is ready.
+    pub(crate) async fn settle(&mut self) -> Result<(), NodeError> {
+        loop {
+            self.turn().await?;
+            if self.actions.is_empty() && self.queue.is_empty() && self.durable >= self.submitted() {
+                return Ok(());
+            }
+            self.shell.inbox.bell.notified().await;
+        }
+    }
+
+    fn submitted(&self) -> IoId {
+        IoId(self.shell.replica.borrow().counters().batches)
+    }
+
+    /// Goes on for a while so that open operations can end, then gives up on the rest.
+    pub(crate) async fn wind_down(&mut self, grace: Duration) -> Result<(), NodeError> {
+        let deadline = tokio::time::Instant::now() + grace;
+        while !self.shell.open_ops.borrow().is_empty() && tokio::time::Instant::now() < deadline {
+            self.turn().await?;
+            self.set_alarm()?;
+            let shell = Rc::clone(&self.shell);
+            tokio::select! {
+                () = shell.inbox.bell.notified() => {}
+                rung = self.alarm.rings() => {
+                    rung.map_err(|cause| NodeError::Io { what: "timer", cause })?;
+                    self.alarm_at = None;
+                }
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+        }
+        // What is still open may have been proposed already.
+        let left: Vec<_> = self.shell.open_ops.borrow_mut().drain().map(|(_, open)| open).collect();
+        for open in left {
+            let outcome = WireOutcome::Unknown { why: Reason::Stopping };
+            let response = Response { op: open.op, outcome, diagnostics: crate::client_protocol::Diagnostics::default() };
+            self.shell.answer(open, response);
+        }
+        self.shell.flush_all();
+        Ok(())
+    }
+
+    async fn turn(&mut self) -> Result<(), NodeError> {
+        self.shell.counts.turns.set(self.shell.counts.turns.get() + 1);
+        self.take_finished_syncs()?;
+        self.step_due_timers();
+        let mut taken = 0;
+        while taken < EVENTS_PER_TURN && !self.shell.disk.is_behind() {
+            let Some(event) = self.shell.inbox.pop() else { break };
+            self.step(event);
+            taken += 1;
+        }
+        self.perform().await;
+        self.shell.flush_all();
+        self.maybe_snapshot();
+        Ok(())
+    }
+
+    fn step(&mut self, event: Event) {
+        let shell = &self.shell;
+        let (now, wall) = {
+            let clock = shell.clock.borrow();
+            (clock.mono(), clock.wall())
+        };
+        shell.replica.borrow_mut().step(now, wall, event, &mut *shell.rng.borrow_mut(), &mut self.actions);
+    }
+
+    fn take_finished_syncs(&mut self) -> Result<(), NodeError> {
+        if self.shell.disk.has_failed() {
+            let failure = self.shell.disk.take_failure().expect("it is taken once, here");
+            return Err(NodeError::Storage(failure));
+        }
+        let durable = self.shell.disk.durable();
+        if durable > self.durable {
+            self.durable = durable;
+            self.step(Event::Persisted { io_id: durable });
+            let later = self.gated.split_off(&(durable.0 + 1));
+            for gated in std::mem::replace(&mut self.gated, later).into_values().flatten() {
+                self.let_go(gated);
+            }
+        }
+        Ok(())
+    }
+
+    fn step_due_timers(&mut self) {
+        let now = self.shell.clock.borrow().mono();
+        loop {
+            let due = self.shell.timers.borrow_mut().pop_due(now);
+            match due {
+                Some(id) => self.step(Event::Timer { id }),
+                None => return,
+            }
+        }
+    }
+
+    /// Carries out what the core wants, in order. Stands still at a point that is armed, after sending what was to
+    /// be sent before it.
+    async fn perform(&mut self) {
+        self.queue.extend(self.actions.drain());
+        while let Some(action) = self.queue.pop_front() {
+            match action {
+                Action::Persist { io_id, records, sync } => self.shell.disk.submit(io_id, sync, |batch| {
+                    for record in &records {
+                        batch.add(|out| wire::record::encode_record(record, out));
+                    }
+                }),
+                Action::Send { to, message, after } => self.gate(after, Gated::Send { to, message }),
+                Action::Reply { token, outcome, diagnostics, after } => {
+                    self.gate(after, Gated::Reply { token, outcome, diagnostics });
+                }
+                Action::Timer { id, at } => {
+                    let now = self.shell.clock.borrow().mono();
+                    self.shell.timers.borrow_mut().add(now, at, id);
+                }
+                Action::Point { point, key, op, ballot } => {
+                    let shell = Rc::clone(&self.shell);
+                    if let Some(longest) = shell.points.reached(&shell.name, point, &key, op, ballot) {
+                        shell.flush_all();
+                        shell.points.hold(longest).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Safety: nothing that relies on a record leaves before that record is durable. Were a promise sent first,
+    ///   promise(b=5) leaves, crash, restart without it, accept(b=4)
+    /// and two updates could be chosen.
+    fn gate(&mut self, after: Option<IoId>, gated: Gated) {
+        match after {
+            Some(io) if io > self.durable => self.gated.entry(io.0).or_default().push(gated),
+            Some(_) | None => self.let_go(gated),
+        }
+    }
+
+    fn let_go(&self, gated: Gated) {
+        match gated {
+            Gated::Send { to, message } => self.shell.send(to, &message),
+            Gated::Reply { token, outcome, diagnostics } => {
+                let open = self.shell.open_ops.borrow_mut().remove(&token.0);
+                // A token is gone when the node stops and has answered for the core already.
+                if let Some(open) = open {
+                    self.shell.answer(open, wire::client::response(open.op, outcome, &diagnostics));
+                }
+            }
+        }
+    }
+
+    fn set_alarm(&mut self) -> Result<(), NodeError> {
+        let next = self.shell.timers.borrow().next_at();
+        let Some(at) = next else { return Ok(()) };
+        let changed = self.shell.clock_changed.replace(false);
+        // An alarm that rings too early costs one empty turn; it is only moved forward.
+        if changed || self.alarm_at.is_none_or(|set| at < set) {
+            let wait = self.shell.clock.borrow().real_ns_until(at);
+            if let Some(wait_ns) = wait {
+                self.alarm.set(wait_ns).map_err(|cause| NodeError::Io { what: "timer", cause })?;
+                self.alarm_at = Some(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every record handed out so far has been submitted by now, so the core's state is exactly what the log will
+    /// hold up to here.
+    fn maybe_snapshot(&self) {
+        let shell = &self.shell;
+        if shell.disk.wants_snapshot(shell.options.storage.segments_before_snapshot) {
+            let mut builder = SnapshotBuilder::new();
+            for record in shell.replica.borrow().snapshot() {
+                builder.add(|out| wire::record::encode_record(&record, out));
+            }
+            shell.log.info("snapshot_begins", &[("bytes", &builder.bytes())]);
+            shell.disk.begin_snapshot(builder);
+        }
+    }
+}

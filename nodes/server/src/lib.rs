@@ -1,0 +1,39 @@
+//! Is tested: one node process: sockets, disk and clock around the Paxos core.
+//!
+//! Modules in reading order:
+//! - [`options`]: what a node is told at its start;
+//! - [`node`]: starting and ending one, as a process or inside another program;
+//! - [`frame`]: the envelope of every message;
+//! - [`client_protocol`]: what clients and nodes say to each other;
+//! - [`control`]: how a harness watches and torments a node;
+//! - [`status`]: the figures a node gives about itself;
+//! - `wire`: twins of the core's types for wire and disk;
+//! - `storage`: write-ahead log, group sync, snapshots, recovery;
+//! - `event_loop`: the one thread that owns the core;
+//! - `peers`, `clients`: connections to other nodes and from clients;
+//! - `clock`, `timers`, `log`, `metrics`: small parts.
+
+pub mod client_protocol;
+mod clients;
+mod clock;
+pub mod control;
+mod event_loop;
+pub mod frame;
+mod log;
+mod metrics;
+mod net;
+pub mod node;
+pub mod options;
+mod peers;
+mod points;
+mod shell;
+pub mod status;
+mod storage;
+#[cfg(test)]
+mod testing;
+mod timers;
+mod wire;
+
+pub use node::{Node, NodeError, NodeHandle, Ready, run_node};
+pub use options::{NodeId, NodeOptions, OptionsError};
+pub use storage::StorageError;

@@ -1,0 +1,135 @@
+//! Structured log lines: `wall=<s> mono_ns=<ns> level=<l> node=<n> event=<e> key=value ...`, one event a line.
+//!
+//! The monotonic time is the raw clock that the harness shares, so a log can be laid beside a history.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use crate::clock;
+
+/// How much an event matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+}
+
+/// Lines that a node inside another program keeps in memory; the oldest go first.
+const MEMORY_LINES: usize = 10_000;
+
+/// Writes the log of one node.
+#[derive(Debug, Clone)]
+pub(crate) struct Logger {
+    node: Arc<str>,
+    sink: Sink,
+}
+
+#[derive(Debug, Clone)]
+enum Sink {
+    Stderr,
+    Memory(Arc<Mutex<Vec<String>>>),
+}
+
+impl Logger {
+    /// To standard error, which the harness redirects.
+    pub(crate) fn to_stderr(node: impl Display) -> Logger {
+        Logger { node: node.to_string().into(), sink: Sink::Stderr }
+    }
+
+    /// To memory, for a node that shares its process.
+    pub(crate) fn to_memory(node: impl Display) -> Logger {
+        Logger { node: node.to_string().into(), sink: Sink::Memory(Arc::default()) }
+    }
+
+    pub(crate) fn info(&self, event: &str, fields: &[(&str, &dyn Display)]) {
+        self.write(Level::Info, event, fields);
+    }
+
+    pub(crate) fn warn(&self, event: &str, fields: &[(&str, &dyn Display)]) {
+        self.write(Level::Warn, event, fields);
+    }
+
+    pub(crate) fn error(&self, event: &str, fields: &[(&str, &dyn Display)]) {
+        self.write(Level::Error, event, fields);
+    }
+
+    /// Lines kept in memory; none if the log goes to standard error.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match &self.sink {
+            Sink::Stderr => Vec::new(),
+            Sink::Memory(lines) => lines.lock().expect("nobody panics while logging").clone(),
+        }
+    }
+
+    fn write(&self, level: Level, event: &str, fields: &[(&str, &dyn Display)]) {
+        let line = self.line(level, event, fields);
+        match &self.sink {
+            // A log that cannot be written must not end a node that works.
+            Sink::Stderr => drop(std::io::stderr().lock().write_all(line.as_bytes())),
+            Sink::Memory(lines) => {
+                let mut lines = lines.lock().expect("nobody panics while logging");
+                if lines.len() == MEMORY_LINES {
+                    lines.remove(0);
+                }
+                lines.push(line);
+            }
+        }
+    }
+
+    fn line(&self, level: Level, event: &str, fields: &[(&str, &dyn Display)]) -> String {
+        let (wall, mono) = (clock::raw_wall_us(), clock::raw_mono_ns());
+        let mut line = format!(
+            "wall={}.{:06} mono_ns={mono} level={} node={} event={event}",
+            wall / 1_000_000,
+            wall % 1_000_000,
+            level.as_str(),
+            self.node
+        );
+        for (key, value) in fields {
+            let value = value.to_string();
+            let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'=');
+            // Writing to a string cannot fail.
+            let _ = if plain { write!(line, " {key}={value}") } else { write!(line, " {key}={value:?}") };
+        }
+        line.push('\n');
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_whatever_it_says() {
+        let log = Logger::to_memory("n1");
+        log.warn("odd", &[("plain", &7), ("text", &"two words\nand \"more\""), ("empty", &"")]);
+        let lines = log.lines();
+        let (line, count) = (&lines[0], lines.len());
+        assert_eq!((count, line.matches('\n').count()), (1, 1));
+        let expected = "level=warn node=n1 event=odd plain=7 text=\"two words\\nand \\\"more\\\"\" empty=\"\"\n";
+        assert!(line.ends_with(expected), "{line}");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let log = Logger::to_memory("n1");
+        for i in 0..MEMORY_LINES + 5 {
+            log.info("tick", &[("i", &i)]);
+        }
+        assert_eq!(log.lines().len(), MEMORY_LINES);
+        assert!(log.lines()[0].ends_with("i=5\n"));
+    }
+}

@@ -1,0 +1,321 @@
+//! A node's life: recover, be ready, serve, end.
+
+use std::cell::{Cell, RefCell};
+use std::io::Read;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use heckle_paxos::{Actions, Config, Links, Mutants, NodeId as CoreNodeId, Replica};
+use rand::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+use rustc_hash::FxHashMap;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+
+use super::{EXIT_DISK, Hosting, NodeError, Ready, Stopper};
+use crate::clock::ClockSeam;
+use crate::event_loop::EventLoop;
+use crate::log::Logger;
+use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Rounds};
+use crate::peers::Peers;
+use crate::points::Points;
+use crate::shell::{Counts, Inbox, Shell};
+use crate::storage::failpoints::Failpoints;
+use crate::storage::folder::Folder;
+use crate::storage::recovery::{Recovered, recover};
+use crate::storage::segment::Owner;
+use crate::storage::thread::{Disk, DiskMetrics, Durability, OnFailure};
+use crate::storage::wal::Wal;
+use crate::{StorageError, clients, control, peers, wire};
+
+/// A node's life, on this thread.
+pub(super) fn live(
+    options: NodeOptions,
+    log: Logger,
+    stopper: Stopper,
+    hosting: Hosting,
+    on_ready: impl Fn(&Ready),
+) -> Result<(), NodeError> {
+    options.validate()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| NodeError::Io { what: "runtime", cause })?;
+    let local = LocalSet::new();
+    let (result, folder) = runtime.block_on(local.run_until(async {
+        let listeners = Listeners::bind(&options).await?;
+        let (shell, started) = prepare(options, log, stopper, hosting)?;
+        let shell = Rc::new(shell);
+        let result = serve(&shell, started, listeners, hosting, on_ready).await;
+        Ok::<_, NodeError>((finish(&shell, result), Arc::clone(&shell.folder)))
+    }))?;
+    // The folder's lock goes last, after all tasks and threads that may write in the folder.
+    drop(local);
+    drop(runtime);
+    drop(folder);
+    result
+}
+
+struct Listeners {
+    peer: TcpListener,
+    client: TcpListener,
+    control: TcpListener,
+}
+
+impl Listeners {
+    /// Before recovery, so that a port in use is found before the disk is touched.
+    async fn bind(options: &NodeOptions) -> Result<Listeners, NodeError> {
+        let bind = async |what, addr| TcpListener::bind(addr).await.map_err(|cause| NodeError::Bind { what, addr, cause });
+        Ok(Listeners {
+            peer: bind("peers", options.peer_listen).await?,
+            client: bind("clients", options.client_listen).await?,
+            control: bind("control", options.control_listen).await?,
+        })
+    }
+}
+
+fn mutants(names: &[String]) -> Result<Mutants, OptionsError> {
+    let mut mutants = Mutants::NONE;
+    for name in names {
+        let found = heckle_paxos::Mutant::from_name(name);
+        let mutant = found.ok_or_else(|| OptionsError::UnknownMutant { name: name.clone() })?;
+        if !cfg!(feature = "mutants") {
+            return Err(OptionsError::MutantsCompiledOut { name: name.clone() });
+        }
+        mutants = mutants.with(mutant);
+    }
+    Ok(mutants)
+}
+
+fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
+    let core_id = |id: NodeId| CoreNodeId(id.number());
+    let members = std::iter::once(options.id).chain(options.peers.iter().map(|(id, _)| *id)).map(core_id).collect();
+    let mut config = Config::new(core_id(options.id), members);
+    match options.rounds {
+        // The only way the core works so far.
+        Rounds::Classic => {}
+    }
+    config.backoff = match options.backoff {
+        Backoff::None => heckle_paxos::Backoff::None,
+        Backoff::Uniform { max } => heckle_paxos::Backoff::Uniform { max_ns: u64::try_from(max.as_nanos()).unwrap_or(u64::MAX) },
+    };
+    config.queue_per_key = options.limits.queue_per_key;
+    config.max_key_bytes = crate::client_protocol::MAX_KEY;
+    config.max_value_bytes = crate::client_protocol::MAX_VALUE;
+    // TCP does not duplicate, but a relay between the nodes may, on purpose.
+    config.links = Links::MayDuplicate;
+    config.points = match options.announce {
+        Announce::Silent => heckle_paxos::Points::Silent,
+        Announce::Points => heckle_paxos::Points::Announced,
+    };
+    config.mutants = mutants;
+    config
+}
+
+fn durability(mutants: Mutants) -> Durability {
+    #[cfg(feature = "mutants")]
+    if mutants.has(heckle_paxos::Mutant::AnswerBeforeWrite) {
+        return Durability::AnswerBeforeWrite;
+    }
+    let _ = mutants;
+    Durability::AfterSync
+}
+
+/// Opens the folder, recovers, and builds everything that does not need the network.
+fn prepare(options: NodeOptions, log: Logger, stopper: Stopper, hosting: Hosting) -> Result<(Shell, Actions), NodeError> {
+    let mutants = mutants(&options.mutants)?;
+    let mut replica = Replica::new(core_config(&options, mutants))?;
+    let mut entropy = Pcg64::seed_from_u64(entropy()?);
+    let folder = Folder::open(&options.data_dir)?;
+    let identity = folder.identity(&options.cluster_id, options.id, entropy.next_u64())?;
+    let owner = Owner { cluster: options.cluster_id.clone(), node: options.id, folder: identity.folder };
+    let recovered = recover(folder.path(), &owner, &mut |bytes| {
+        replica.recover(wire::record::decode_record(bytes).map_err(|error| error.to_string())?);
+        Ok(())
+    })?;
+    let (recovered_records, recovered_torn_bytes) = (recovered.records, recovered.torn_bytes);
+    log_recovery(&log, &recovered);
+    let mut started = Actions::new();
+    replica.start(&mut started);
+    let bell = Arc::new(Notify::new());
+    let (failpoints, disk_metrics) = (Arc::new(Failpoints::default()), Arc::new(DiskMetrics::default()));
+    let wal = Wal::new(
+        folder.path(),
+        owner.clone(),
+        options.storage.segment_bytes,
+        Arc::clone(&failpoints),
+        Pcg64::seed_from_u64(entropy.next_u64()),
+        recovered,
+    );
+    let disk = Disk::start(
+        Box::new(wal),
+        folder.path().to_owned(),
+        owner,
+        durability(mutants),
+        Arc::clone(&disk_metrics),
+        Arc::clone(&bell),
+        on_disk_failure(log.clone(), hosting),
+    )
+    .map_err(|cause| NodeError::Io { what: "thread for the disk", cause })?;
+    let incarnation = replica.incarnation();
+    let shell = Shell {
+        name: options.id.to_string(),
+        log,
+        incarnation,
+        mutants,
+        rng: RefCell::new(Pcg64::seed_from_u64(seed(&options, incarnation))),
+        replica: RefCell::new(replica),
+        clock: RefCell::new(ClockSeam::new()),
+        clock_changed: Cell::new(false),
+        timers: RefCell::default(),
+        inbox: Inbox::new(options.limits.inbox_events, bell),
+        disk,
+        disk_metrics,
+        failpoints,
+        peers: Peers::new(&options.peers, &identity.peers),
+        folder: Arc::new(folder),
+        identity: RefCell::new(identity),
+        client_connections: Cell::new(0),
+        clients: RefCell::new(FxHashMap::default()),
+        open_ops: RefCell::new(FxHashMap::default()),
+        next_token: Cell::new(1),
+        dirty: RefCell::default(),
+        points: Points::default(),
+        counts: Counts::default(),
+        stopper,
+        ready_since: Instant::now(),
+        recovered_records,
+        recovered_torn_bytes,
+        options,
+    };
+    Ok((shell, started))
+}
+
+fn log_recovery(log: &Logger, recovered: &Recovered) {
+    let fields: [(&str, &dyn std::fmt::Display); 3] =
+        [("records", &recovered.records), ("next_batch", &recovered.next_batch), ("torn_bytes", &recovered.torn_bytes)];
+    if recovered.torn_bytes > 0 {
+        log.warn("recovered_torn_tail_cut", &fields);
+    } else {
+        log.info("recovered", &fields);
+    }
+}
+
+/// Nodes of one seed, and processes of one node, must not draw the same numbers: equal backoffs collide for ever.
+fn seed(options: &NodeOptions, incarnation: u32) -> u64 {
+    let process = u64::from(options.id.number()) << 32 | u64::from(incarnation);
+    // The odd constant of splitmix64 spreads small numbers over all bits.
+    options.seed ^ process.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Random bits that no seed gives: folder ids and salts must differ between runs of one seed.
+fn entropy() -> Result<u64, NodeError> {
+    let mut bits = [0; 8];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bits));
+    read.map_err(|cause| NodeError::Io { what: "random bits from /dev/urandom", cause })?;
+    Ok(u64::from_le_bytes(bits))
+}
+
+/// A disk that failed ends the process from the disk's own thread: the event loop could be busy for a while yet.
+fn on_disk_failure(log: Logger, hosting: Hosting) -> OnFailure {
+    Box::new(move |error| {
+        log.error("disk_failed", &[("why", error)]);
+        match (hosting, error) {
+            (Hosting::Thread, _) => {}
+            (Hosting::Process, StorageError::Crash { .. }) => {
+                // SAFETY: a signal to this process itself. It does not return.
+                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+            }
+            // SAFETY: ends the process without running exit handlers, which could write.
+            (Hosting::Process, _) => unsafe { libc::_exit(i32::from(EXIT_DISK)) },
+        }
+    })
+}
+
+async fn serve(
+    shell: &Rc<Shell>,
+    started: Actions,
+    listeners: Listeners,
+    hosting: Hosting,
+    on_ready: impl Fn(&Ready),
+) -> Result<(), NodeError> {
+    let io = |what| move |cause| NodeError::Io { what, cause };
+    let mut event_loop = EventLoop::new(Rc::clone(shell), started).map_err(io("timer"))?;
+    event_loop.settle().await?;
+    let ready = Ready {
+        ready: true,
+        node: shell.name.clone(),
+        incarnation: shell.incarnation,
+        pid: std::process::id(),
+        client: listeners.client.local_addr().map_err(io("client address"))?,
+        peer: listeners.peer.local_addr().map_err(io("peer address"))?,
+        control: listeners.control.local_addr().map_err(io("control address"))?,
+    };
+    if hosting == Hosting::Process {
+        tokio::task::spawn_local(stop_on_signals(Rc::clone(shell)));
+    }
+    peers::spawn(shell, listeners.peer);
+    let clients = tokio::task::spawn_local(clients::accept_all(Rc::clone(shell), listeners.client));
+    tokio::task::spawn_local(control::server::accept_all(Rc::clone(shell), listeners.control));
+    let keeper = tokio::task::spawn_local(keep_identity(Rc::clone(shell)));
+    shell.log.info(
+        "ready",
+        &[("client", &ready.client), ("peer", &ready.peer), ("control", &ready.control), ("incarnation", &ready.incarnation)],
+    );
+    on_ready(&ready);
+    tokio::select! {
+        ended = event_loop.run() => ended?,
+        kept = keeper => return kept.map_err(|_| NodeError::Panicked)?,
+    }
+    if shell.stopper.is_killed() {
+        return Ok(());
+    }
+    shell.log.info("stopping", &[("open_ops", &shell.open_ops.borrow().len())]);
+    clients.abort();
+    event_loop.wind_down(shell.options.stop_grace).await?;
+    let outboxes: Vec<_> = shell.clients.borrow().values().map(|client| client.outbox()).collect();
+    for outbox in outboxes {
+        let _ = tokio::time::timeout(shell.options.stop_grace, outbox.drained()).await;
+    }
+    Ok(())
+}
+
+fn finish(shell: &Shell, result: Result<(), NodeError>) -> Result<(), NodeError> {
+    if shell.stopper.is_killed() || result.is_err() {
+        shell.disk.abandon();
+        return result;
+    }
+    shell.disk.finish()?;
+    Ok(())
+}
+
+async fn stop_on_signals(shell: Rc<Shell>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    match signals {
+        Ok((mut term, mut int)) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            shell.stopper.stop();
+        }
+        Err(cause) => shell.log.error("no_signals", &[("why", &cause)]),
+    }
+}
+
+/// Writes down what is learned of the peers' folders, so that a wiped or rolled-back peer is known as such also after
+/// this node was restarted.
+async fn keep_identity(shell: Rc<Shell>) -> Result<(), NodeError> {
+    loop {
+        shell.peers.learned.notified().await;
+        let identity = {
+            let mut identity = shell.identity.borrow_mut();
+            identity.peers = shell.peers.known();
+            identity.clone()
+        };
+        let folder = shell.folder.path().to_owned();
+        let write = move || crate::storage::folder::write_identity(&folder, &identity);
+        tokio::task::spawn_blocking(write).await.map_err(|_| NodeError::Panicked)??;
+    }
+}

@@ -1,0 +1,83 @@
+//! A node that has the process for itself.
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::life::live;
+use super::{EXIT_FAILED, Hosting, Ready, Stopper};
+use crate::log::Logger;
+use crate::options::NodeOptions;
+
+/// How long a process may take to end after its parent is gone.
+const ORPHAN_GRACE: Duration = Duration::from_secs(1);
+/// How often the parent is looked at.
+const PARENT_CHECK: Duration = Duration::from_millis(200);
+
+/// Runs a node as this process, until SIGTERM, SIGINT, the end of its parent, or a failure.
+///
+/// Prints one JSON line ([`Ready`]) to standard output when it has recovered and listens, and logs to standard error.
+/// Ends with 0 after a clean stop, 64 if the options or the data folder are not usable, 74 if the disk failed, 70
+/// otherwise. A panic in any thread is logged and aborts the process.
+pub fn run_node(options: NodeOptions) -> ExitCode {
+    let log = Logger::to_stderr(options.id);
+    abort_on_panic(log.clone());
+    let stopper = Stopper::default();
+    if options.exit_on_stdin_eof {
+        end_with_stdin(stopper.clone(), log.clone());
+    }
+    if let Some(parent) = options.parent_pid {
+        end_with_parent(parent, stopper.clone(), log.clone());
+    }
+    let on_ready = |ready: &Ready| {
+        let line = serde_json::to_string(ready).expect("plain data");
+        // A parent that does not listen is no reason to end.
+        let _ = writeln!(std::io::stdout(), "{line}");
+        let _ = std::io::stdout().flush();
+    };
+    match live(options, log.clone(), stopper, Hosting::Process, on_ready) {
+        Ok(()) => {
+            log.info("stopped", &[]);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            log.error("failed", &[("why", &error), ("exit_code", &error.exit_code())]);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn abort_on_panic(log: Logger) {
+    std::panic::set_hook(Box::new(move |info| {
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        log.error("panic", &[("what", info), ("backtrace", &backtrace)]);
+        // A node that has broken an invariant must not send one message more.
+        std::process::abort();
+    }));
+}
+
+fn end_with_stdin(stopper: Stopper, log: Logger) {
+    std::thread::spawn(move || {
+        let mut sink = [0; 256];
+        while std::io::stdin().read(&mut sink).is_ok_and(|count| count > 0) {}
+        log.warn("stdin_ended", &[]);
+        end_soon(&stopper);
+    });
+}
+
+fn end_with_parent(parent: u32, stopper: Stopper, log: Logger) {
+    std::thread::spawn(move || {
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(PARENT_CHECK);
+        }
+        log.warn("parent_ended", &[("parent", &parent)]);
+        end_soon(&stopper);
+    });
+}
+
+/// Nobody waits for an orphan: it gets a moment for a clean end.
+fn end_soon(stopper: &Stopper) {
+    stopper.stop();
+    std::thread::sleep(ORPHAN_GRACE);
+    std::process::exit(i32::from(EXIT_FAILED));
+}

@@ -1,0 +1,316 @@
+//! What a node is told at its start. Plain data: the harness parses the command line, tests build it by hand.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Number of a node in its cluster, written `n1`, `n2`, ...
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct NodeId(u16);
+
+/// Most nodes in a cluster. Paxos with more voters only gets slower.
+pub const MAX_NODES: u16 = 64;
+
+impl NodeId {
+    /// The node of this number.
+    ///
+    /// # Errors
+    /// If the number is not within `1..=`[`MAX_NODES`].
+    pub fn new(number: u16) -> Result<NodeId, OptionsError> {
+        if (1..=MAX_NODES).contains(&number) { Ok(NodeId(number)) } else { Err(OptionsError::NodeNumber { number }) }
+    }
+
+    /// Its number.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = OptionsError;
+
+    fn from_str(text: &str) -> Result<NodeId, OptionsError> {
+        let number = text.strip_prefix('n').and_then(|digits| digits.parse::<u16>().ok());
+        number.ok_or_else(|| OptionsError::NodeName { text: text.to_owned() }).and_then(NodeId::new)
+    }
+}
+
+impl From<NodeId> for String {
+    fn from(id: NodeId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for NodeId {
+    type Error = OptionsError;
+
+    fn try_from(text: String) -> Result<NodeId, OptionsError> {
+        text.parse()
+    }
+}
+
+/// Limits of a node's queues. Each has an answer at the limit; see the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections; one more is refused with a readable answer.
+    pub client_connections: usize,
+    /// Open operations of one connection; one more is answered `NotApplied(Busy)`.
+    pub in_flight_per_connection: usize,
+    /// Bytes of answers that a client has not read yet; beyond it the connection is closed and logged.
+    pub client_outbound_bytes: usize,
+    /// Bytes of messages waiting for one peer; beyond it new messages are dropped and counted.
+    pub peer_outbound_bytes: usize,
+    /// Events waiting for the event loop; beyond it connections are not read until it has caught up.
+    pub inbox_events: usize,
+    /// Operations waiting for their turn at one key; one more is answered `NotApplied(Busy)`.
+    pub queue_per_key: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            client_connections: 1_024,
+            in_flight_per_connection: 4_096,
+            client_outbound_bytes: 16 << 20,
+            peer_outbound_bytes: 4 << 20,
+            inbox_events: 16_384,
+            queue_per_key: 1_024,
+        }
+    }
+}
+
+/// How a coordinator waits after it was outbid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backoff {
+    /// Not at all.
+    None,
+    /// A uniform draw between zero and this.
+    Uniform {
+        /// The longest wait.
+        max: Duration,
+    },
+}
+
+/// Whether protocol points can be subscribed to and armed on the control channel. Announcing costs a
+/// little for each operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announce {
+    /// They cannot.
+    Silent,
+    /// They can.
+    Points,
+}
+
+/// How many rounds an operation takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounds {
+    /// Prepare, read, propose, learn.
+    Classic,
+}
+
+/// How large the log may grow and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageOptions {
+    /// Bytes of one log segment, preallocated and filled with zeroes ahead of its use.
+    pub segment_bytes: u64,
+    /// Closed segments that may gather before a snapshot replaces them.
+    pub segments_before_snapshot: usize,
+}
+
+impl Default for StorageOptions {
+    fn default() -> StorageOptions {
+        StorageOptions { segment_bytes: 16 << 20, segments_before_snapshot: 4 }
+    }
+}
+
+/// Everything a node needs to know to start.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// This node.
+    pub id: NodeId,
+    /// Name of the cluster; nodes and data folders of another are refused.
+    pub cluster_id: String,
+    /// Where other nodes connect to. Port 0 takes a free one and the ready line tells which.
+    pub peer_listen: SocketAddr,
+    /// Where clients connect to.
+    pub client_listen: SocketAddr,
+    /// Where the control channel listens; must be a loopback address.
+    pub control_listen: SocketAddr,
+    /// The other nodes and where *this* node reaches them (perhaps through a relay).
+    pub peers: Vec<(NodeId, SocketAddr)>,
+    /// The data folder, made if absent.
+    pub data_dir: PathBuf,
+    /// Seed of the node's random choices (backoff, nonces); mixed with the incarnation.
+    pub seed: u64,
+    /// Rounds of an operation.
+    pub rounds: Rounds,
+    /// Wait after a preemption.
+    pub backoff: Backoff,
+    /// Protocol points.
+    pub announce: Announce,
+    /// Queue limits.
+    pub limits: Limits,
+    /// Log settings.
+    pub storage: StorageOptions,
+    /// Planted bugs by name; empty for a sound node.
+    pub mutants: Vec<String>,
+    /// End when standard input ends, as it does when the parent dies.
+    pub exit_on_stdin_eof: bool,
+    /// End when this process is no longer the parent.
+    pub parent_pid: Option<u32>,
+    /// How long a clean stop may take before open operations are given up.
+    pub stop_grace: Duration,
+}
+
+impl NodeOptions {
+    /// Options of a node with defaults everywhere else: loopback, free ports.
+    pub fn new(id: NodeId, cluster_id: impl Into<String>, data_dir: impl Into<PathBuf>) -> NodeOptions {
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        NodeOptions {
+            id,
+            cluster_id: cluster_id.into(),
+            peer_listen: any_port,
+            client_listen: any_port,
+            control_listen: any_port,
+            peers: Vec::new(),
+            data_dir: data_dir.into(),
+            seed: 0,
+            rounds: Rounds::Classic,
+            backoff: Backoff::Uniform { max: Duration::from_millis(100) },
+            announce: Announce::Points,
+            limits: Limits::default(),
+            storage: StorageOptions::default(),
+            mutants: Vec::new(),
+            exit_on_stdin_eof: false,
+            parent_pid: None,
+            stop_grace: Duration::from_millis(500),
+        }
+    }
+
+    /// Checks what can be checked without touching disk or network.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn validate(&self) -> Result<(), OptionsError> {
+        if self.cluster_id.is_empty() || self.cluster_id.len() > MAX_CLUSTER_ID {
+            return Err(OptionsError::ClusterId { len: self.cluster_id.len() });
+        }
+        if !self.control_listen.ip().is_loopback() {
+            return Err(OptionsError::ControlNotLoopback { addr: self.control_listen });
+        }
+        let mut seen = vec![self.id];
+        for (peer, _) in &self.peers {
+            if seen.contains(peer) {
+                return Err(OptionsError::PeerTwice { peer: *peer });
+            }
+            seen.push(*peer);
+        }
+        if !SEGMENT_BYTES.contains(&self.storage.segment_bytes) {
+            return Err(OptionsError::SegmentBytes { bytes: self.storage.segment_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Longest cluster name in bytes.
+pub const MAX_CLUSTER_ID: usize = 128;
+/// Sizes of a log segment that make sense: room for several batches, and no minutes of zero-filling.
+const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = (4 << 10)..=(1 << 30);
+
+/// Options that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// A node number out of range.
+    #[error("node number {number} is not within 1..={MAX_NODES}")]
+    NodeNumber {
+        /// The number given.
+        number: u16,
+    },
+    /// Not a node's name.
+    #[error("{text:?} is not the name of a node: write n1, n2, ...")]
+    NodeName {
+        /// The text given.
+        text: String,
+    },
+    /// The cluster's name is empty or too long.
+    #[error("a cluster id has 1..={MAX_CLUSTER_ID} bytes, this one has {len}")]
+    ClusterId {
+        /// Its length.
+        len: usize,
+    },
+    /// The control channel can stop and break a node, so only this machine may reach it.
+    #[error("the control address {addr} is not a loopback address: use 127.0.0.1 or [::1]")]
+    ControlNotLoopback {
+        /// The address given.
+        addr: SocketAddr,
+    },
+    /// A peer is listed twice, or is this node.
+    #[error("node {peer} is listed twice: a node is not its own peer, and each peer is listed once")]
+    PeerTwice {
+        /// The peer.
+        peer: NodeId,
+    },
+    /// A log segment too small or too large.
+    #[error("a log segment of {bytes} bytes is not within 4 KiB..=1 GiB")]
+    SegmentBytes {
+        /// The size given.
+        bytes: u64,
+    },
+    /// A planted bug that does not exist.
+    #[error("no mutant is called {name:?}")]
+    UnknownMutant {
+        /// The name given.
+        name: String,
+    },
+    /// Planted bugs are not compiled in.
+    #[error("mutant {name:?} asked, but this program was built without the feature `mutants`")]
+    MutantsCompiledOut {
+        /// The name given.
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> NodeOptions {
+        NodeOptions::new(NodeId::new(1).unwrap(), "c", "data")
+    }
+
+    #[track_caller]
+    fn check_refused(change: impl FnOnce(&mut NodeOptions), part_of_message: &str) {
+        let mut options = sound();
+        assert_eq!(options.validate(), Ok(()));
+        change(&mut options);
+        let error = options.validate().expect_err("must be refused").to_string();
+        assert!(error.contains(part_of_message), "{error:?} lacks {part_of_message:?}");
+    }
+
+    #[test]
+    fn options_that_cannot_work_are_refused() {
+        check_refused(|o| o.cluster_id.clear(), "cluster id");
+        check_refused(|o| o.control_listen = "0.0.0.0:0".parse().unwrap(), "loopback");
+        check_refused(|o| o.peers.push((o.id, o.peer_listen)), "n1 is listed twice");
+        check_refused(|o| o.storage.segment_bytes = 10, "segment of 10 bytes");
+    }
+
+    #[test]
+    fn node_names_round_trip() {
+        assert_eq!("n12".parse::<NodeId>().unwrap().to_string(), "n12");
+        for bad in ["", "n", "n0", "n65", "12", "N1", "n-1", "n99999"] {
+            assert!(bad.parse::<NodeId>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the tasks of one node share. All of them run on one thread, so it is plain cells, borrowed briefly and never
+//! across an `await`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use heckle_paxos::{ClientToken, Event, Message, Mutants, NodeId as CoreNodeId, Replica};
+use rand_pcg::Pcg64;
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+use crate::client_protocol::OpId;
+use crate::clients::ClientConnection;
+use crate::clock::ClockSeam;
+use crate::log::Logger;
+use crate::net::Outbox;
+use crate::node::Stopper;
+use crate::options::NodeOptions;
+use crate::peers::Peers;
+use crate::points::Points;
+use crate::status::OpCounts;
+use crate::storage::failpoints::Failpoints;
+use crate::storage::folder::{Folder, Identity};
+use crate::storage::thread::{Disk, DiskMetrics};
+use crate::timers::Timers;
+
+/// The node.
+pub(crate) struct Shell {
+    pub(crate) options: NodeOptions,
+    /// The node's id as text.
+    pub(crate) name: String,
+    pub(crate) log: Logger,
+    pub(crate) incarnation: u32,
+    pub(crate) mutants: Mutants,
+    pub(crate) replica: RefCell<Replica>,
+    pub(crate) rng: RefCell<Pcg64>,
+    pub(crate) clock: RefCell<ClockSeam>,
+    /// The clock was falsified since the alarm was last set.
+    pub(crate) clock_changed: Cell<bool>,
+    pub(crate) timers: RefCell<Timers>,
+    pub(crate) inbox: Inbox,
+    pub(crate) disk: Disk,
+    pub(crate) disk_metrics: Arc<DiskMetrics>,
+    pub(crate) failpoints: Arc<Failpoints>,
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) identity: RefCell<Identity>,
+    pub(crate) peers: Peers,
+    /// Client connections, those without a handshake included.
+    pub(crate) client_connections: Cell<usize>,
+    pub(crate) clients: RefCell<FxHashMap<u64, Rc<ClientConnection>>>,
+    pub(crate) open_ops: RefCell<FxHashMap<u64, OpenOp>>,
+    pub(crate) next_token: Cell<u64>,
+    /// Connections with something to flush at the end of the turn.
+    pub(crate) dirty: RefCell<Vec<Rc<Outbox>>>,
+    pub(crate) points: Points,
+    pub(crate) counts: Counts,
+    pub(crate) stopper: Stopper,
+    pub(crate) ready_since: Instant,
+    pub(crate) recovered_records: u64,
+    pub(crate) recovered_torn_bytes: u64,
+}
+
+/// An operation that the core works on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenOp {
+    pub(crate) connection: u64,
+    pub(crate) op: OpId,
+}
+
+/// What the shell counts besides the core's counters.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) ops: Cell<OpCounts>,
+    pub(crate) bad_connections: Cell<u64>,
+    pub(crate) slow_readers: Cell<u64>,
+    pub(crate) turns: Cell<u64>,
+}
+
+impl Counts {
+    pub(crate) fn ops(&self, change: impl FnOnce(&mut OpCounts)) {
+        let mut ops = self.ops.get();
+        change(&mut ops);
+        self.ops.set(ops);
+    }
+}
+
+/// Adds one.
+pub(crate) fn bump(cell: &Cell<u64>) {
+    cell.set(cell.get() + 1);
+}
+
+impl Shell {
+    /// Marks bytes as to be sent at the end of this turn.
+    pub(crate) fn will_flush(&self, outbox: &Rc<Outbox>) {
+        if outbox.mark_dirty() {
+            self.dirty.borrow_mut().push(Rc::clone(outbox));
+        }
+    }
+
+    /// Sends everything that was gathered.
+    pub(crate) fn flush_all(&self) {
+        for outbox in self.dirty.borrow_mut().drain(..) {
+            outbox.flush();
+        }
+    }
+
+    /// Hands a request to the core and remembers where its answer goes.
+    pub(crate) fn begin_op(&self, open: OpenOp, request: heckle_paxos::ClientRequest) {
+        let token = self.next_token.get();
+        self.next_token.set(token + 1);
+        self.open_ops.borrow_mut().insert(token, open);
+        self.counts.ops(|ops| ops.started += 1);
+        self.inbox.push(Event::Client { token: ClientToken(token), request });
+    }
+
+    /// Hands a message of another node to the core.
+    pub(crate) fn receive(&self, from: CoreNodeId, message: Message) {
+        self.inbox.push(Event::Peer { from, message });
+    }
+}
+
+/// Events on their way to the core.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    events: RefCell<VecDeque<Event>>,
+    limit: usize,
+    /// Wakes the event loop. Also rung by the disk thread.
+    pub(crate) bell: Arc<Notify>,
+    /// Wakes connections that wait for room.
+    room: Notify,
+}
+
+impl Inbox {
+    pub(crate) fn new(limit: usize, bell: Arc<Notify>) -> Inbox {
+        Inbox { events: RefCell::default(), limit, bell, room: Notify::new() }
+    }
+
+    fn push(&self, event: Event) {
+        let mut events = self.events.borrow_mut();
+        events.push_back(event);
+        if events.len() == 1 {
+            self.bell.notify_one();
+        }
+    }
+
+    pub(crate) fn pop(&self) -> Option<Event> {
+        let event = self.events.borrow_mut().pop_front();
+        if event.is_some() && self.len() + 1 == self.limit {
+            self.room.notify_waiters();
+        }
+        event
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.events.borrow().len()
+    }
+
+    /// Waits until the event loop has caught up. A connection that calls this before it reads more is not read
+    /// meanwhile, so TCP holds the sender back. What it had read already may exceed the limit by one read's worth.
+    pub(crate) async fn has_room(&self) {
+        while self.len() >= self.limit {
+            self.room.notified().await;
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The figures a node gives about itself, as the control channel's `status` answers them.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::shell::Shell;
+
+/// Everything a node knows about itself. Counters count from the start of the process.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Name, such as `n1`.
+    pub node: String,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// How many times this node was started on its data folder.
+    pub incarnation: u64,
+    /// Process id.
+    pub pid: u32,
+    /// Recovered, listening, and not stopping.
+    pub ready: bool,
+    /// Nanoseconds since the node was ready.
+    pub uptime_ns: u64,
+    /// Client operations by outcome.
+    pub ops: OpCounts,
+    /// Attempts begun, each with a ballot of its own.
+    pub attempts: u64,
+    /// Round trips to a quorum, of all operations coordinated here.
+    pub round_trips: u64,
+    /// Attempts that were outbid.
+    pub preempted: u64,
+    /// Earlier updates finished on the way.
+    pub repairs: u64,
+    /// Lagging replicas brought up to date.
+    pub refreshes: u64,
+    /// Rounds sent again for want of answers.
+    pub resends: u64,
+    /// Operations begun while another on the same key was running here; always 0 in a sound node.
+    pub overlaps: u64,
+    /// Time that coordinators spent waiting after preemptions, in nanoseconds.
+    pub backoff_ns: u64,
+    /// Messages for other nodes.
+    pub messages_sent: u64,
+    /// Messages from other nodes.
+    pub messages_received: u64,
+    /// Syncs of the log, one for each batch.
+    pub syncs: u64,
+    /// How long the syncs took.
+    pub sync_latency: SyncLatency,
+    /// Records made durable.
+    pub records: u64,
+    /// Bytes written to the log.
+    pub log_bytes: u64,
+    /// Snapshots written.
+    pub snapshots: u64,
+    /// Segments of the log on disk.
+    pub segments: u64,
+    /// Bytes of a torn tail that recovery cut.
+    pub recovered_torn_bytes: u64,
+    /// Records replayed by recovery.
+    pub recovered_records: u64,
+    /// Bytes of replica state by kind.
+    pub state_bytes: StateBytes,
+    /// Keys that have any state.
+    pub keys: u64,
+    /// Keys that have a row.
+    pub rows: u64,
+    /// Events waiting for the event loop.
+    pub inbox_len: u64,
+    /// Timers that have not gone off, stale ones included.
+    pub timers_len: u64,
+    /// Turns of the event loop.
+    pub turns: u64,
+    /// Operations open in this node.
+    pub open_ops: u64,
+    /// Open client connections.
+    pub client_connections: u64,
+    /// Connections to and from the other nodes.
+    pub peers: Vec<PeerStatus>,
+    /// Connections refused or closed because of what they sent.
+    pub bad_connections: u64,
+    /// Client connections closed because they did not read their answers.
+    pub slow_readers: u64,
+    /// Protocol points that a subscriber was too slow for.
+    pub points_lost: u64,
+    /// What the clock seam adds to the wall clock, in microseconds, drift so far included.
+    pub clock_offset_us: i64,
+    /// Drift of the clock seam in parts per million.
+    pub clock_drift_ppm: i64,
+    /// Wall clock as the node sees it, microseconds since 1970.
+    pub wall_us: u64,
+    /// Raw monotonic clock in nanoseconds, shared with the harness.
+    pub mono_ns: u64,
+    /// Planted bugs that are on.
+    pub mutants: Vec<String>,
+    /// Failpoints that are armed.
+    pub failpoints: Vec<String>,
+    /// How often each failpoint fired.
+    pub failpoints_fired: Vec<(String, u64)>,
+}
+
+/// Client operations by outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OpCounts {
+    /// Requests that were handed to the core.
+    pub started: u64,
+    /// Writes and CAS that took effect.
+    pub applied: u64,
+    /// CAS whose condition was not met.
+    pub condition_not_met: u64,
+    /// Reads answered.
+    pub reads: u64,
+    /// Proved without effect.
+    pub not_applied: u64,
+    /// May have happened.
+    pub unknown: u64,
+    /// Malformed requests.
+    pub invalid: u64,
+}
+
+impl OpCounts {
+    /// All answers given.
+    pub fn answered(&self) -> u64 {
+        self.applied + self.condition_not_met + self.reads + self.not_applied + self.unknown + self.invalid
+    }
+}
+
+/// How long syncs took, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SyncLatency {
+    /// Median.
+    pub p50_us: u64,
+    /// 99th percentile.
+    pub p99_us: u64,
+    /// Longest.
+    pub max_us: u64,
+}
+
+/// Bytes of replica state by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StateBytes {
+    /// Keys and values.
+    pub data: u64,
+    /// Promised and learned ballots.
+    pub promise: u64,
+    /// Accepted updates that are not yet learned.
+    pub accepted: u64,
+    /// Tables of operation ids.
+    pub dedupe: u64,
+}
+
+impl StateBytes {
+    /// All kinds together.
+    pub fn total(&self) -> u64 {
+        self.data + self.promise + self.accepted + self.dedupe
+    }
+}
+
+/// The two directed links between this node and another.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// The other node.
+    pub node: String,
+    /// The connection this node opened stands.
+    pub outbound: bool,
+    /// The connection the other node opened stands.
+    pub inbound: bool,
+    /// Bytes waiting to be sent.
+    pub queued_bytes: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages received.
+    pub received: u64,
+    /// Messages dropped because the queue was full or there was no connection.
+    pub dropped: u64,
+    /// Connections this node opened.
+    pub connects: u64,
+    /// The other node's incarnation, where known.
+    pub incarnation: u64,
+}
+
+impl Shell {
+    /// The figures as of now. Walks all keys for their sizes.
+    pub(crate) fn status(&self) -> Status {
+        let replica = self.replica.borrow();
+        let (counters, state) = (replica.counters(), replica.state_bytes());
+        let clock = self.clock.borrow();
+        let disk = &self.disk_metrics;
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Status {
+            node: self.name.clone(),
+            cluster: self.options.cluster_id.clone(),
+            incarnation: u64::from(self.incarnation),
+            pid: std::process::id(),
+            ready: !self.stopper.is_stopping(),
+            uptime_ns: u64::try_from(self.ready_since.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            ops: self.counts.ops.get(),
+            attempts: counters.attempts,
+            round_trips: counters.round_trips,
+            preempted: counters.preempted,
+            repairs: counters.repairs,
+            refreshes: counters.refreshes,
+            resends: counters.resends,
+            overlaps: counters.overlaps,
+            backoff_ns: counters.backoff_ns,
+            messages_sent: counters.messages_sent,
+            messages_received: counters.messages_received,
+            syncs: read(&disk.syncs),
+            sync_latency: SyncLatency {
+                p50_us: disk.sync_latency.quantile_us(0.5),
+                p99_us: disk.sync_latency.quantile_us(0.99),
+                max_us: disk.sync_latency.max_us(),
+            },
+            records: read(&disk.records),
+            log_bytes: read(&disk.bytes),
+            snapshots: read(&disk.snapshots),
+            segments: read(&disk.segments),
+            recovered_torn_bytes: self.recovered_torn_bytes,
+            recovered_records: self.recovered_records,
+            state_bytes: StateBytes { data: state.data, promise: state.promise, accepted: state.accepted, dedupe: state.dedupe },
+            keys: state.keys,
+            rows: state.rows,
+            inbox_len: self.inbox.len() as u64,
+            timers_len: self.timers.borrow().len() as u64,
+            open_ops: self.open_ops.borrow().len() as u64,
+            turns: self.counts.turns.get(),
+            client_connections: self.client_connections.get() as u64,
+            peers: self.peers.status(),
+            bad_connections: self.counts.bad_connections.get(),
+            slow_readers: self.counts.slow_readers.get(),
+            points_lost: self.points.lost.get(),
+            clock_offset_us: clock.offset_us(),
+            clock_drift_ppm: clock.drift_ppm(),
+            wall_us: clock.wall().0,
+            mono_ns: clock::raw_mono_ns(),
+            mutants: heckle_paxos::Mutant::ALL
+                .iter()
+                .filter(|mutant| self.mutants.has(**mutant))
+                .map(|mutant| mutant.info().name.to_owned())
+                .collect(),
+            failpoints: self.failpoints.armed().map(|point| point.as_str().to_owned()).collect(),
+            failpoints_fired: self.failpoints.fired().map(|(point, count)| (point.as_str().to_owned(), count)).collect(),
+        }
+    }
+}
+
+impl Status {
+    /// The figures in the text format of Prometheus.
+    pub fn to_prometheus(&self) -> String {
+        let mut text = Exposition { node: &self.node, text: String::new() };
+        let ops = &self.ops;
+        for (outcome, count) in [
+            ("applied", ops.applied),
+            ("condition_not_met", ops.condition_not_met),
+            ("read", ops.reads),
+            ("not_applied", ops.not_applied),
+            ("unknown", ops.unknown),
+            ("invalid", ops.invalid),
+        ] {
+            text.add("heckle_ops_total", "counter", &[("outcome", outcome)], count);
+        }
+        for (kind, bytes) in [
+            ("data", self.state_bytes.data),
+            ("promise", self.state_bytes.promise),
+            ("accepted", self.state_bytes.accepted),
+            ("dedupe", self.state_bytes.dedupe),
+        ] {
+            text.add("heckle_state_bytes", "gauge", &[("kind", kind)], bytes);
+        }
+        for (quantile, us) in [("0.5", self.sync_latency.p50_us), ("0.99", self.sync_latency.p99_us), ("1", self.sync_latency.max_us)] {
+            text.add("heckle_sync_latency_us", "gauge", &[("quantile", quantile)], us);
+        }
+        for (name, count) in [
+            ("heckle_attempts_total", self.attempts),
+            ("heckle_round_trips_total", self.round_trips),
+            ("heckle_preempted_total", self.preempted),
+            ("heckle_repairs_total", self.repairs),
+            ("heckle_refreshes_total", self.refreshes),
+            ("heckle_resends_total", self.resends),
+            ("heckle_overlaps_total", self.overlaps),
+            ("heckle_syncs_total", self.syncs),
+            ("heckle_records_total", self.records),
+            ("heckle_log_bytes_total", self.log_bytes),
+            ("heckle_snapshots_total", self.snapshots),
+            ("heckle_bad_connections_total", self.bad_connections),
+            ("heckle_slow_readers_total", self.slow_readers),
+        ] {
+            text.add(name, "counter", &[], count);
+        }
+        for (name, value) in [
+            ("heckle_incarnation", self.incarnation),
+            ("heckle_log_segments", self.segments),
+            ("heckle_keys", self.keys),
+            ("heckle_rows", self.rows),
+            ("heckle_inbox_length", self.inbox_len),
+            ("heckle_open_ops", self.open_ops),
+            ("heckle_client_connections", self.client_connections),
+        ] {
+            text.add(name, "gauge", &[], value);
+        }
+        for peer in &self.peers {
+            let label = [("peer", peer.node.as_str())];
+            text.add("heckle_peer_connected", "gauge", &label, u64::from(peer.outbound));
+        }
+        for peer in &self.peers {
+            let label = [("peer", peer.node.as_str())];
+            text.add("heckle_peer_dropped_total", "counter", &label, peer.dropped);
+        }
+        text.text
+    }
+}
+
+/// Writes samples; those of one metric must come together, under one type line.
+struct Exposition<'a> {
+    node: &'a str,
+    text: String,
+}
+
+impl Exposition<'_> {
+    fn add(&mut self, name: &str, kind: &str, labels: &[(&str, &str)], value: u64) {
+        let header = format!("# TYPE {name} {kind}\n");
+        if !self.text.contains(&header) {
+            self.text += &header;
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "{name}{{node={:?}", self.node);
+        for (key, label) in labels {
+            let _ = write!(self.text, ",{key}={label:?}");
+        }
+        let _ = writeln!(self.text, "}} {value}");
+    }
+}

@@ -1,0 +1,189 @@
+//! The data folder: its lock, and the identity that keeps a node from voting with another node's memory.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::options::NodeId;
+use crate::storage::{StorageError, sync_folder};
+
+/// Format of the folder and of the files in it. Any change of a file's layout or of a record's changes this.
+pub(crate) const FORMAT: &str = "heckle.data/1";
+
+const IDENTITY: &str = "identity.json";
+const LOCK: &str = "lock";
+
+/// Whose folder it is, and what is remembered of the peers' folders. Replaced whole: temporary file, sync, rename,
+/// sync of the folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) format: String,
+    pub(crate) cluster: String,
+    pub(crate) node: NodeId,
+    /// Random, drawn when the folder is made: tells a node that lost its disk from one that kept it.
+    pub(crate) folder: u64,
+    /// What is remembered of the other nodes' folders. A peer that comes with another folder, or with an earlier
+    /// incarnation, has lost promises that it once made, and is not listened to.
+    #[serde(default)]
+    pub(crate) peers: BTreeMap<NodeId, KnownPeer>,
+}
+
+/// What a node remembers of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KnownPeer {
+    pub(crate) folder: u64,
+    /// Highest number of its processes that was seen.
+    pub(crate) incarnation: u32,
+}
+
+/// A locked data folder. The lock is released when this is dropped, or when the process ends in any way.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if needed and locks it.
+    pub(crate) fn open(path: &Path) -> Result<Folder, StorageError> {
+        let unusable = |cause| StorageError::Unusable { path: path.to_owned(), cause };
+        std::fs::create_dir_all(path).map_err(unusable)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK));
+        let lock = lock.map_err(unusable)?;
+        // SAFETY: flock is given a descriptor that this function owns, and no memory.
+        let status = unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+        if status != 0 {
+            let cause = io::Error::last_os_error();
+            return Err(if cause.kind() == io::ErrorKind::WouldBlock {
+                StorageError::Locked { path: path.to_owned() }
+            } else {
+                unusable(cause)
+            });
+        }
+        Ok(Folder { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the identity, or makes one for an empty folder. `new_folder` is the random id that a new folder gets.
+    pub(crate) fn identity(&self, cluster: &str, node: NodeId, new_folder: u64) -> Result<Identity, StorageError> {
+        let Some(identity) = self.read_identity()? else {
+            let identity =
+                Identity { format: FORMAT.to_owned(), cluster: cluster.to_owned(), node, folder: new_folder, peers: BTreeMap::new() };
+            write_identity(&self.path, &identity)?;
+            return Ok(identity);
+        };
+        if identity.cluster != cluster || identity.node != node {
+            return Err(StorageError::OtherOwner {
+                path: self.path.join(IDENTITY),
+                found: format!("{} of cluster {:?}", identity.node, identity.cluster),
+                expected: format!("{node} of cluster {cluster:?}"),
+            });
+        }
+        Ok(identity)
+    }
+
+    fn read_identity(&self) -> Result<Option<Identity>, StorageError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            format: String,
+        }
+        let path = self.path.join(IDENTITY);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return self.must_be_empty(&path).map(|()| None),
+            Err(cause) => return Err(StorageError::io("read of", &path, cause)),
+        };
+        let corrupt = |cause: serde_json::Error| StorageError::corrupt(&path, 0, cause.to_string());
+        let versioned: Versioned = serde_json::from_slice(&text).map_err(corrupt)?;
+        if versioned.format != FORMAT {
+            return Err(StorageError::OtherFormat { path, found: versioned.format, expected: FORMAT.to_owned() });
+        }
+        serde_json::from_slice(&text).map(Some).map_err(corrupt)
+    }
+
+    /// A folder without identity may hold nothing that a node has voted with.
+    fn must_be_empty(&self, identity: &Path) -> Result<(), StorageError> {
+        let entries = std::fs::read_dir(&self.path).map_err(|cause| StorageError::io("list of", &self.path, cause))?;
+        for entry in entries {
+            let name = entry.map_err(|cause| StorageError::io("list of", &self.path, cause))?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".wal") || name.ends_with(".snap") {
+                return Err(StorageError::corrupt(identity, 0, format!("the file is missing, but {name} is there")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Replaces the identity durably.
+pub(crate) fn write_identity(folder: &Path, identity: &Identity) -> Result<(), StorageError> {
+    let path = folder.join(IDENTITY);
+    let temporary = folder.join("identity.tmp");
+    let text = serde_json::to_vec_pretty(identity).expect("an identity is plain data");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)
+    };
+    write().map_err(|cause| StorageError::io("write of", &path, cause))?;
+    sync_folder(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TempDir;
+
+    fn n(number: u16) -> NodeId {
+        NodeId::new(number).unwrap()
+    }
+
+    #[test]
+    fn the_identity_is_made_once() {
+        let dir = TempDir::new("folder-once");
+        for start in 1..4 {
+            let folder = Folder::open(dir.path()).unwrap();
+            let mut identity = folder.identity("c", n(1), 100 + start).unwrap();
+            assert_eq!((identity.folder, identity.peers.len() as u64), (101, start - 1));
+            identity.peers.insert(n(10 + start as u16), KnownPeer { folder: start, incarnation: 1 });
+            write_identity(dir.path(), &identity).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_serves_one_process_of_its_own_node_only() {
+        let dir = TempDir::new("folder-owner");
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.identity("c", n(1), 1).unwrap();
+        let second = Folder::open(dir.path()).unwrap_err();
+        assert!(matches!(second, StorageError::Locked { .. }) && second.is_usage(), "{second}");
+        for (cluster, node) in [("c", n(2)), ("d", n(1))] {
+            let error = folder.identity(cluster, node, 1).unwrap_err();
+            assert!(matches!(error, StorageError::OtherOwner { .. }) && error.is_usage(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_another_version_or_without_identity_is_refused() {
+        let dir = TempDir::new("folder-version");
+        let folder = Folder::open(dir.path()).unwrap();
+        std::fs::write(dir.path().join(IDENTITY), r#"{"format":"heckle.data/9","more":1}"#).unwrap();
+        let error = folder.identity("c", n(1), 1).unwrap_err();
+        assert!(error.to_string().contains("heckle.data/9") && error.is_usage(), "{error}");
+        std::fs::write(dir.path().join(IDENTITY), "{").unwrap();
+        let error = folder.identity("c", n(1), 1).unwrap_err();
+        assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
+        std::fs::remove_file(dir.path().join(IDENTITY)).unwrap();
+        std::fs::write(dir.path().join("log-1.wal"), "x").unwrap();
+        let error = folder.identity("c", n(1), 1).unwrap_err();
+        assert!(error.to_string().contains("log-1.wal is there"), "{error}");
+    }
+}

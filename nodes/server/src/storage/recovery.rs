@@ -1,0 +1,138 @@
+//! Reads a data folder after a crash: verifies everything first, changes nothing until all of it was right.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+use crate::storage::segment::{self, FileHeader, FileKind, Owner, Position};
+use crate::storage::{StorageError, snapshot};
+
+/// A segment that is only read and, some day, deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClosedSegment {
+    pub(crate) path: PathBuf,
+    pub(crate) last_batch: u64,
+}
+
+/// What recovery found.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// Sequence number of the next batch to write.
+    pub(crate) next_batch: u64,
+    /// Records shown, those of the snapshot included.
+    pub(crate) records: u64,
+    /// Bytes of a torn tail that were cut.
+    pub(crate) torn_bytes: u64,
+    /// Segments that hold batches.
+    pub(crate) closed: Vec<ClosedSegment>,
+}
+
+pub(crate) fn segment_name(first_batch: u64) -> String {
+    format!("log-{first_batch:016x}.wal")
+}
+
+/// Recovers a folder: shows every durable record, oldest first, to `visit`, then cuts a torn tail.
+///
+/// A record that `visit` refuses counts as corruption.
+pub(crate) fn recover(folder: &Path, owner: &Owner, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
+    let files = list(folder)?;
+    let mut result = Recovered { next_batch: 1, ..Recovered::default() };
+    let mut snapshot_up_to = 0;
+    if let Some((up_to, path)) = files.snapshots.last() {
+        result.records += snapshot::read(path, owner, *up_to, visit)?;
+        result.next_batch = up_to + 1;
+        snapshot_up_to = *up_to;
+    }
+    let mut cut = None;
+    for (index, (first, path)) in files.segments.iter().enumerate() {
+        let position = if index + 1 == files.segments.len() { Position::Last } else { Position::Earlier };
+        let bytes = std::fs::read(path).map_err(|cause| StorageError::io("read of", path, cause))?;
+        let header = FileHeader::decode(&bytes, FileKind::Segment, owner, path)?;
+        if header.batch != *first {
+            return Err(StorageError::corrupt(path, 0, format!("its first batch is {}", header.batch)));
+        }
+        // Segments that a snapshot has replaced may be left over from a crash, so the first may start earlier; but
+        // after the first, each must start where the one before ended.
+        let expected = if index == 0 { result.next_batch.min(*first) } else { result.next_batch };
+        if *first != expected {
+            let why = format!("it begins at batch {first}, but batch {} is in no file", result.next_batch);
+            return Err(StorageError::corrupt(path, 0, why));
+        }
+        let mut records = 0;
+        let mut newer = |batch: u64, record: &[u8]| {
+            if batch <= snapshot_up_to {
+                return Ok(());
+            }
+            records += 1;
+            visit(record)
+        };
+        let scan = segment::scan(path, &bytes, header.salt, *first, position, &mut newer)?;
+        result.records += records;
+        result.next_batch = scan.next_batch;
+        if scan.next_batch > *first {
+            result.closed.push(ClosedSegment { path: path.clone(), last_batch: scan.next_batch - 1 });
+        }
+        if position == Position::Last {
+            result.torn_bytes = scan.torn_bytes;
+            cut = Some((path, scan.valid_len));
+        }
+    }
+    // A snapshot is written only after the batches it replaces were synced, so they end before it only if it is
+    // newer than every segment left.
+    if result.next_batch <= snapshot_up_to {
+        if let Some((_, path)) = files.segments.last() {
+            let why = format!("it ends at batch {}, but the snapshot is of batch {snapshot_up_to}", result.next_batch - 1);
+            return Err(StorageError::corrupt(path, 0, why));
+        }
+        result.next_batch = snapshot_up_to + 1;
+    }
+    // Everything was right: only now is the folder changed.
+    if let Some((path, valid_len)) = cut {
+        cut_file(path, valid_len)?;
+    }
+    for path in files.temporary.iter().chain(files.snapshots.iter().rev().skip(1).map(|(_, path)| path)) {
+        std::fs::remove_file(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
+    }
+    Ok(result)
+}
+
+/// The file is never written again, so cutting also drops the zeroes that were filled in ahead.
+fn cut_file(path: &Path, len: u64) -> Result<(), StorageError> {
+    let cut = || {
+        let file = OpenOptions::new().write(true).open(path)?;
+        if file.metadata()?.len() > len {
+            file.set_len(len)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    };
+    cut().map_err(|cause| StorageError::io("cutting of", path, cause))
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    segments: Vec<(u64, PathBuf)>,
+    snapshots: Vec<(u64, PathBuf)>,
+    temporary: Vec<PathBuf>,
+}
+
+fn list(folder: &Path) -> Result<Files, StorageError> {
+    let io = |cause| StorageError::io("list of", folder, cause);
+    let mut files = Files { snapshots: snapshot::list(folder)?, ..Files::default() };
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let number = || {
+            let hex = name.strip_prefix("log-")?.strip_suffix(".wal")?;
+            u64::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 16)
+        };
+        if let Some(first) = number() {
+            files.segments.push((first, path));
+        } else if name.ends_with(".tmp") {
+            files.temporary.push(path);
+        } else if name.ends_with(".wal") {
+            return Err(StorageError::corrupt(&path, 0, "no such file is ever written here"));
+        }
+    }
+    files.segments.sort();
+    Ok(files)
+}

@@ -1,0 +1,112 @@
+//! The whole state of a replica in one file, so that the log before it can go.
+//!
+//! Written to a temporary file, synced, renamed, and the folder synced: under its real name a snapshot is complete,
+//! so any damage in one is corruption and never a torn write.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::storage::batch::BatchBuilder;
+use crate::storage::segment::{self, FileHeader, FileKind, Owner, Position};
+use crate::storage::{StorageError, sync_folder};
+
+/// Payload of one chunk (a batch) of a snapshot.
+pub(crate) const CHUNK: usize = 256 << 10;
+
+pub(crate) fn file_name(batch: u64) -> String {
+    format!("snapshot-{batch:016x}.snap")
+}
+
+fn number(name: &str) -> Option<u64> {
+    let hex = name.strip_prefix("snapshot-")?.strip_suffix(".snap")?;
+    u64::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 16)
+}
+
+/// Snapshots in the folder, oldest first.
+pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {
+    let io = |cause| StorageError::io("list of", folder, cause);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if let Some(up_to) = number(&entry.file_name().to_string_lossy()) {
+            found.push((up_to, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Gathers the records of a snapshot in chunks.
+#[derive(Debug)]
+pub(crate) struct SnapshotBuilder {
+    chunks: Vec<BatchBuilder>,
+}
+
+impl SnapshotBuilder {
+    pub(crate) fn new() -> SnapshotBuilder {
+        SnapshotBuilder { chunks: vec![BatchBuilder::new()] }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.iter().map(BatchBuilder::file_len).sum()
+    }
+
+    pub(crate) fn add(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+        if self.chunks.last().is_none_or(|chunk| chunk.payload_len() >= CHUNK) {
+            self.chunks.push(BatchBuilder::new());
+        }
+        self.chunks.last_mut().expect("just made sure").add(fill);
+    }
+}
+
+/// Writes the snapshot that replaces everything up to batch `up_to`.
+pub(crate) fn write(folder: &Path, owner: &Owner, up_to: u64, mut content: SnapshotBuilder) -> Result<PathBuf, StorageError> {
+    // A snapshot is never searched for batches, so its salt need not be secret; it only has to differ from others'.
+    let salt = owner.folder ^ up_to.rotate_left(32);
+    let temporary = folder.join("snapshot.tmp");
+    let path = folder.join(file_name(up_to));
+    let header = FileHeader { kind: FileKind::Snapshot, owner: owner.clone(), batch: up_to, salt };
+    // An empty chunk ends the file: without it a file that lost its end would pass for a whole one.
+    content.chunks.push(BatchBuilder::new());
+    let mut write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(&header.encode())?;
+        for (seq, chunk) in (1..).zip(&mut content.chunks) {
+            let padding = chunk.file_len() - chunk.seal(salt, seq).len();
+            file.write_all(chunk.seal(salt, seq))?;
+            file.write_all(&[0; 8][..padding])?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&temporary, &path)
+    };
+    write().map_err(|cause| StorageError::io("write of", &path, cause))?;
+    sync_folder(folder)?;
+    Ok(path)
+}
+
+/// Reads a snapshot and shows each record to `visit`. Gives the number of records.
+pub(crate) fn read(
+    path: &Path,
+    owner: &Owner,
+    up_to: u64,
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+) -> Result<u64, StorageError> {
+    let bytes = std::fs::read(path).map_err(|cause| StorageError::io("read of", path, cause))?;
+    let header = FileHeader::decode(&bytes, FileKind::Snapshot, owner, path)?;
+    if header.batch != up_to {
+        return Err(StorageError::corrupt(path, 0, format!("it is the snapshot of batch {}", header.batch)));
+    }
+    let (mut last_chunk, mut seen) = (0, 0);
+    let mut count = |chunk: u64, record: &[u8]| {
+        (last_chunk, seen) = (chunk, seen + 1);
+        visit(record)
+    };
+    let scan = segment::scan(path, &bytes, header.salt, 1, Position::Earlier, &mut count)?;
+    // The last chunk is the empty one, so it is one after the last that had a record (or the second, if none had).
+    let ended = scan.next_batch == last_chunk.max(1) + 2;
+    if !ended || scan.valid_len != bytes.len() as u64 {
+        return Err(StorageError::corrupt(path, scan.valid_len, "its end is missing"));
+    }
+    Ok(seen)
+}

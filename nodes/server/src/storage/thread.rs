@@ -1,0 +1,379 @@
+//! Group sync: one thread writes and syncs while the next batch gathers.
+//!
+//! The event loop appends records to the batch that gathers, under a short lock, and never waits for the disk. The
+//! thread takes what has gathered, writes it as one batch, syncs, and takes the next. So a sync is shared by all
+//! operations that arrived during the one before it (Hagmann, *Reimplementing the Cedar File System Using Logging
+//! and Group Commit*, SOSP 1987), and a lone operation waits for nobody.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use heckle_paxos::{IoId, Sync};
+use tokio::sync::Notify;
+
+use crate::metrics::LatencyHistogram;
+use crate::storage::batch::{BatchBuilder, MAX_GATHERED};
+use crate::storage::segment::Owner;
+use crate::storage::snapshot::{self, SnapshotBuilder};
+use crate::storage::{StorageError, Store};
+
+/// A lazy batch is written after this time at the latest, so that what nobody waits for is not lost for long.
+const LAZY_FOR: Duration = Duration::from_millis(100);
+/// How often the planted bug `answer-before-write` writes.
+#[cfg(feature = "mutants")]
+const MUTANT_WRITES_EVERY: Duration = Duration::from_millis(200);
+
+/// When records count as durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// When the sync of their batch has returned.
+    AfterSync,
+    /// At once: the planted bug `answer-before-write`. Records sit in process memory and are written now and then.
+    #[cfg(feature = "mutants")]
+    AnswerBeforeWrite,
+}
+
+/// Figures of the storage, shared with whoever asks.
+#[derive(Debug, Default)]
+pub(crate) struct DiskMetrics {
+    pub(crate) syncs: AtomicU64,
+    pub(crate) sync_latency: LatencyHistogram,
+    pub(crate) records: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) snapshots: AtomicU64,
+    pub(crate) segments: AtomicU64,
+}
+
+/// The event loop's handle on the storage thread.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    durability: Durability,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Wakes the thread.
+    work: Condvar,
+    /// Wakes the event loop.
+    done: Arc<Notify>,
+    /// The newest batch of the core that is durable.
+    durable: AtomicU64,
+    failed: AtomicBool,
+    metrics: Arc<DiskMetrics>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Sealed by a request for a snapshot: must not grow any more. At most one batch and one snapshot.
+    sealed: Option<(BatchBuilder, u64)>,
+    snapshot: Option<SnapshotBuilder>,
+    snapshot_written: Option<Result<u64, StorageError>>,
+    snapshot_running: bool,
+    gathering: BatchBuilder,
+    /// The newest batch of the core in `gathering`.
+    newest: u64,
+    /// Since when something lazy gathers, and whether anybody waits for it.
+    urgency: Urgency,
+    stop: Stop,
+    failure: Option<StorageError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    No,
+    /// Make everything durable first.
+    Finish,
+    /// Write nothing more, as if killed.
+    Abandon,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Urgency {
+    Idle,
+    Lazy(Instant),
+    Required,
+}
+
+/// What the thread does when the disk has failed, before anybody else hears of it.
+pub(crate) type OnFailure = Box<dyn Fn(&StorageError) + Send>;
+
+impl Disk {
+    /// Starts the thread.
+    pub(crate) fn start(
+        store: Box<dyn Store>,
+        folder: PathBuf,
+        owner: Owner,
+        durability: Durability,
+        metrics: Arc<DiskMetrics>,
+        done: Arc<Notify>,
+        on_failure: OnFailure,
+    ) -> std::io::Result<Disk> {
+        metrics.segments.store(store.segments() as u64, Ordering::Relaxed);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                sealed: None,
+                snapshot: None,
+                snapshot_written: None,
+                snapshot_running: false,
+                gathering: BatchBuilder::new(),
+                newest: 0,
+                urgency: Urgency::Idle,
+                stop: Stop::No,
+                failure: None,
+            }),
+            work: Condvar::new(),
+            done,
+            durable: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            metrics,
+        });
+        let mut worker = Worker { shared: Arc::clone(&shared), store, folder, owner, durability, spare: BatchBuilder::new() };
+        let run = move || worker.run(&on_failure);
+        let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(run)?;
+        Ok(Disk { shared, thread: Mutex::new(Some(thread)), durability })
+    }
+
+    /// Adds the records of one batch of the core to what gathers.
+    pub(crate) fn submit(&self, io: IoId, sync: Sync, fill: impl FnOnce(&mut BatchBuilder)) {
+        let mut state = self.shared.lock();
+        fill(&mut state.gathering);
+        state.newest = io.0;
+        // A thread that already has something urgent to do need not be woken again.
+        let (urgency, wake) = match (state.urgency, sync) {
+            (Urgency::Required, Sync::Required | Sync::Lazy) => (Urgency::Required, false),
+            (Urgency::Idle | Urgency::Lazy(_), Sync::Required) => (Urgency::Required, true),
+            (Urgency::Lazy(since), Sync::Lazy) => (Urgency::Lazy(since), false),
+            (Urgency::Idle, Sync::Lazy) => (Urgency::Lazy(Instant::now()), true),
+        };
+        state.urgency = urgency;
+        drop(state);
+        if wake {
+            self.shared.work.notify_one();
+        }
+        match self.durability {
+            Durability::AfterSync => {}
+            #[cfg(feature = "mutants")]
+            Durability::AnswerBeforeWrite => {
+                self.shared.durable.store(io.0, Ordering::Release);
+                self.shared.done.notify_one();
+            }
+        }
+    }
+
+    /// The newest batch of the core such that it and all before it are durable.
+    pub(crate) fn durable(&self) -> IoId {
+        IoId(self.shared.durable.load(Ordering::Acquire))
+    }
+
+    /// Bytes that gather; the event loop takes no new events above [`MAX_GATHERED`].
+    pub(crate) fn is_behind(&self) -> bool {
+        self.shared.lock().gathering.payload_len() > MAX_GATHERED
+    }
+
+    /// Whether the thread has given up. Nothing more becomes durable then.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Acquire)
+    }
+
+    /// Why the thread has given up, once.
+    pub(crate) fn take_failure(&self) -> Option<StorageError> {
+        self.shared.lock().failure.take()
+    }
+
+    /// Whether a snapshot is worth while and none is being written.
+    pub(crate) fn wants_snapshot(&self, segments: usize) -> bool {
+        self.shared.metrics.segments.load(Ordering::Relaxed) > segments as u64 && self.is_free_for_snapshot()
+    }
+
+    /// Whether no snapshot is being written.
+    pub(crate) fn is_free_for_snapshot(&self) -> bool {
+        !self.shared.lock().snapshot_running
+    }
+
+    /// Replaces the log so far by this snapshot, which must be of the state right after the last
+    /// [`submit`](Disk::submit).
+    pub(crate) fn begin_snapshot(&self, content: SnapshotBuilder) {
+        let mut state = self.shared.lock();
+        assert!(!state.snapshot_running, "one snapshot at a time");
+        state.snapshot_running = true;
+        state.snapshot = Some(content);
+        // What gathers from here on is not part of the snapshot, so it must not be in a batch that the snapshot
+        // replaces: the batch is sealed here.
+        let gathered = std::mem::replace(&mut state.gathering, BatchBuilder::new());
+        state.sealed = Some((gathered, state.newest));
+        state.urgency = Urgency::Idle;
+        drop(state);
+        self.shared.work.notify_one();
+    }
+
+    /// Makes everything durable, marks a clean end, and waits for it.
+    pub(crate) fn finish(&self) -> Result<(), StorageError> {
+        self.end(Stop::Finish);
+        self.take_failure().map_or(Ok(()), Err)
+    }
+
+    /// Ends the thread without writing what has gathered.
+    pub(crate) fn abandon(&self) {
+        self.end(Stop::Abandon);
+    }
+
+    fn end(&self, stop: Stop) {
+        self.shared.lock().stop = stop;
+        self.shared.work.notify_one();
+        let thread = self.thread.lock().expect("nobody panics while holding it").take();
+        if let Some(thread) = thread {
+            thread.join().expect("the disk thread does not panic");
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.end(Stop::Abandon);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding it")
+    }
+}
+
+enum Work {
+    Batch { newest: u64 },
+    Snapshot(SnapshotBuilder),
+    Forget(u64),
+    Failed(StorageError),
+    Finish,
+    Abandon,
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    store: Box<dyn Store>,
+    folder: PathBuf,
+    owner: Owner,
+    durability: Durability,
+    /// The batch being written; swapped with the one that gathers.
+    spare: BatchBuilder,
+}
+
+impl Worker {
+    fn run(&mut self, on_failure: &OnFailure) {
+        let mut writer: Option<JoinHandle<()>> = None;
+        let result = loop {
+            let result = match self.next_work() {
+                Work::Batch { newest } => self.write_batch(newest),
+                Work::Snapshot(content) => self.begin_snapshot(content).map(|thread| writer = Some(thread)),
+                Work::Forget(batch) => self.store.forget_up_to(batch),
+                Work::Failed(error) => Err(error),
+                Work::Abandon => break Ok(()),
+                Work::Finish => break self.store.finish(),
+            };
+            self.shared.metrics.segments.store(self.store.segments() as u64, Ordering::Relaxed);
+            if result.is_err() {
+                break result;
+            }
+        };
+        if let Err(error) = result {
+            on_failure(&error);
+            self.shared.lock().failure = Some(error);
+            self.shared.failed.store(true, Ordering::Release);
+            self.shared.done.notify_one();
+        }
+        // Whoever waits for this thread may release the folder's lock afterwards.
+        if let Some(thread) = writer {
+            thread.join().expect("the snapshot thread does not panic");
+        }
+    }
+
+    /// Waits for something to do. What was gathered before a request comes before it.
+    fn next_work(&mut self) -> Work {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        loop {
+            if state.stop == Stop::Abandon {
+                return Work::Abandon;
+            }
+            if let Some((batch, newest)) = state.sealed.take() {
+                if batch.count() > 0 {
+                    self.spare = batch;
+                    return Work::Batch { newest };
+                }
+                continue;
+            }
+            if let Some(content) = state.snapshot.take() {
+                return Work::Snapshot(content);
+            }
+            match state.snapshot_written.take() {
+                Some(Ok(batch)) => {
+                    state.snapshot_running = false;
+                    return Work::Forget(batch);
+                }
+                Some(Err(error)) => return Work::Failed(error),
+                None => {}
+            }
+            let wait = match (self.durability, state.urgency, state.stop != Stop::No) {
+                (_, Urgency::Idle, true) => return Work::Finish,
+                (_, Urgency::Idle, false) => None,
+                (_, Urgency::Required | Urgency::Lazy(_), true) | (Durability::AfterSync, Urgency::Required, false) => Some(Duration::ZERO),
+                (Durability::AfterSync, Urgency::Lazy(since), false) => Some(LAZY_FOR.saturating_sub(since.elapsed())),
+                #[cfg(feature = "mutants")]
+                (Durability::AnswerBeforeWrite, Urgency::Required, false) => {
+                    // The age of what gathers is counted from here on, as for lazy records.
+                    state.urgency = Urgency::Lazy(Instant::now());
+                    Some(MUTANT_WRITES_EVERY)
+                }
+                #[cfg(feature = "mutants")]
+                (Durability::AnswerBeforeWrite, Urgency::Lazy(since), false) => Some(MUTANT_WRITES_EVERY.saturating_sub(since.elapsed())),
+            };
+            state = match wait {
+                Some(Duration::ZERO) => {
+                    std::mem::swap(&mut state.gathering, &mut self.spare);
+                    state.urgency = Urgency::Idle;
+                    return Work::Batch { newest: state.newest };
+                }
+                Some(wait) => shared.work.wait_timeout(state, wait).expect("nobody panics while holding it").0,
+                None => shared.work.wait(state).expect("nobody panics while holding it"),
+            };
+        }
+    }
+
+    fn write_batch(&mut self, newest: u64) -> Result<(), StorageError> {
+        let (records, bytes) = (u64::from(self.spare.count()), self.spare.file_len() as u64);
+        let begin = Instant::now();
+        self.store.append(&mut self.spare)?;
+        let metrics = &self.shared.metrics;
+        metrics.sync_latency.record(begin.elapsed());
+        metrics.syncs.fetch_add(1, Ordering::Relaxed);
+        metrics.records.fetch_add(records, Ordering::Relaxed);
+        metrics.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.spare.clear();
+        // Only here, after the sync, may anything that relies on these records leave the node.
+        self.shared.durable.fetch_max(newest, Ordering::Release);
+        self.shared.done.notify_one();
+        Ok(())
+    }
+
+    /// Writes the snapshot in a thread of its own: it may be large, and the log must go on.
+    fn begin_snapshot(&mut self, content: SnapshotBuilder) -> Result<JoinHandle<()>, StorageError> {
+        let up_to = self.store.seal()?;
+        let (shared, folder, owner) = (Arc::clone(&self.shared), self.folder.clone(), self.owner.clone());
+        let write = move || {
+            let written = snapshot::write(&folder, &owner, up_to, content).map(|_| up_to);
+            if written.is_ok() {
+                shared.metrics.snapshots.fetch_add(1, Ordering::Relaxed);
+            }
+            shared.lock().snapshot_written = Some(written);
+            shared.work.notify_one();
+        };
+        let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(write);
+        thread.map_err(|cause| StorageError::io("thread for a snapshot in", &self.folder, cause))
+    }
+}

@@ -1,0 +1,206 @@
+//! Group sync: what is durable when, and how few syncs that takes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use heckle_paxos::{IoId, Sync};
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+use tokio::sync::Notify;
+
+use super::StorageError;
+use super::batch::MAX_GATHERED;
+use super::failpoints::Failpoints;
+use super::recovery::recover;
+use super::segment::Owner;
+use super::snapshot::SnapshotBuilder;
+use super::thread::{Disk, DiskMetrics, Durability};
+use super::wal::Wal;
+use crate::control::Failpoint;
+use crate::options::NodeId;
+use crate::testing::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn owner() -> Owner {
+    Owner { cluster: "c".to_owned(), node: NodeId::new(1).unwrap(), folder: 1 }
+}
+
+fn recovered_records(folder: &Path) -> Vec<String> {
+    let mut records = Vec::new();
+    recover(folder, &owner(), &mut |record| {
+        records.push(String::from_utf8(record.to_vec()).unwrap());
+        Ok(())
+    })
+    .unwrap();
+    records
+}
+
+struct Rig {
+    dir: TempDir,
+    disk: Disk,
+    failpoints: Arc<Failpoints>,
+    metrics: Arc<DiskMetrics>,
+    failures: Receiver<String>,
+}
+
+impl Rig {
+    fn start(durability: Durability) -> Rig {
+        let dir = TempDir::new("disk-thread");
+        let (failpoints, metrics) = (Arc::new(Failpoints::default()), Arc::new(DiskMetrics::default()));
+        let recovered = recover(dir.path(), &owner(), &mut |_| Ok(())).unwrap();
+        let rng = Pcg64::seed_from_u64(1);
+        let wal = Wal::new(dir.path(), owner(), 64 << 10, Arc::clone(&failpoints), rng, recovered);
+        let (sender, failures) = channel();
+        let on_failure = Box::new(move |error: &StorageError| drop(sender.send(error.to_string())));
+        let folder = dir.path().to_owned();
+        let disk = Disk::start(Box::new(wal), folder, owner(), durability, Arc::clone(&metrics), Arc::new(Notify::new()), on_failure);
+        Rig { disk: disk.unwrap(), dir, failpoints, metrics, failures }
+    }
+
+    fn submit(&self, io: u64, sync: Sync) {
+        self.disk.submit(IoId(io), sync, |batch| batch.add(|out| out.extend_from_slice(format!("r{io}").as_bytes())));
+    }
+
+    #[track_caller]
+    fn until_durable(&self, io: u64) {
+        let begin = Instant::now();
+        while self.disk.durable() < IoId(io) {
+            assert!(begin.elapsed() < PATIENCE, "{io} is never durable");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+fn names(ios: impl IntoIterator<Item = u64>) -> Vec<String> {
+    ios.into_iter().map(|io| format!("r{io}")).collect()
+}
+
+#[test]
+fn what_gathers_during_a_sync_shares_the_next() {
+    let rig = Rig::start(Durability::AfterSync);
+    rig.submit(1, Sync::Required);
+    rig.until_durable(1);
+    rig.failpoints.arm(Failpoint::SlowSync, 100_000);
+    let begin = Instant::now();
+    for io in 2..=200 {
+        rig.submit(io, Sync::Required);
+    }
+    assert_eq!(rig.disk.durable(), IoId(1), "nothing is durable before its sync");
+    rig.until_durable(200);
+    let syncs = rig.metrics.syncs.load(Ordering::Relaxed);
+    assert!((2..=3).contains(&syncs), "199 batches of the core in {syncs} syncs");
+    assert!(begin.elapsed() >= Duration::from_millis(100));
+    rig.disk.finish().unwrap();
+    assert_eq!(recovered_records(rig.dir.path()), names(1..=200));
+}
+
+#[test]
+fn a_lazy_batch_waits_for_company_but_not_for_ever() {
+    let rig = Rig::start(Durability::AfterSync);
+    let begin = Instant::now();
+    rig.submit(1, Sync::Lazy);
+    rig.until_durable(1);
+    assert!(begin.elapsed() >= Duration::from_millis(90), "it was synced at once: {:?}", begin.elapsed());
+    rig.submit(2, Sync::Lazy);
+    rig.submit(3, Sync::Required);
+    rig.until_durable(3);
+    assert_eq!(rig.metrics.syncs.load(Ordering::Relaxed), 2, "an urgent one takes the lazy one along");
+    rig.submit(4, Sync::Lazy);
+    rig.disk.finish().unwrap();
+    assert_eq!(recovered_records(rig.dir.path()), names(1..=4), "a clean end writes what gathers");
+}
+
+/// What is submitted right after a snapshot was taken is not in it, and must survive it. Without the sealing of the
+/// gathering batch it would share a batch with what the snapshot replaces, and vanish with the log.
+#[test]
+fn a_snapshot_takes_nothing_with_it_that_it_does_not_hold() {
+    for pause_us in [0, 30, 300, 3_000] {
+        let rig = Rig::start(Durability::AfterSync);
+        rig.failpoints.arm(Failpoint::SlowSync, 5_000);
+        let mut io = 0;
+        for _ in 0..3 {
+            while !rig.disk.is_free_for_snapshot() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            for _ in 0..5 {
+                io += 1;
+                rig.submit(io, Sync::Required);
+            }
+            std::thread::sleep(Duration::from_micros(pause_us));
+            // The state of this replica is the list of all its records.
+            let mut content = SnapshotBuilder::new();
+            for io in 1..=io {
+                content.add(|out| out.extend_from_slice(format!("r{io}").as_bytes()));
+            }
+            rig.disk.begin_snapshot(content);
+            for _ in 0..5 {
+                io += 1;
+                rig.submit(io, Sync::Required);
+            }
+        }
+        rig.until_durable(io);
+        rig.disk.finish().unwrap();
+        assert_eq!(recovered_records(rig.dir.path()), names(1..=io), "pause {pause_us}");
+    }
+}
+
+#[test]
+fn a_failed_sync_is_told_at_once_and_nothing_is_durable_after_it() {
+    let rig = Rig::start(Durability::AfterSync);
+    rig.submit(1, Sync::Required);
+    rig.until_durable(1);
+    rig.failpoints.arm(Failpoint::FailSync, 0);
+    rig.submit(2, Sync::Required);
+    let why = rig.failures.recv_timeout(PATIENCE).unwrap();
+    assert!(why.contains("Input/output error"), "{why}");
+    // A sync is never tried again: the disk may be well now, the page cache is not.
+    rig.failpoints.disarm(Failpoint::FailSync);
+    rig.submit(3, Sync::Required);
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(rig.disk.durable(), IoId(1));
+    assert!(rig.disk.has_failed() && rig.disk.take_failure().is_some());
+}
+
+#[test]
+fn a_killed_node_writes_nothing_more() {
+    let rig = Rig::start(Durability::AfterSync);
+    rig.submit(1, Sync::Required);
+    rig.until_durable(1);
+    rig.submit(2, Sync::Lazy);
+    rig.disk.abandon();
+    assert_eq!(recovered_records(rig.dir.path()), names([1]));
+}
+
+#[test]
+fn the_event_loop_is_held_back_when_the_disk_is_behind() {
+    let rig = Rig::start(Durability::AfterSync);
+    rig.failpoints.arm(Failpoint::SlowSync, 200_000);
+    rig.submit(1, Sync::Required);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!rig.disk.is_behind());
+    rig.disk.submit(IoId(2), Sync::Required, |batch| batch.add(|out| out.resize(out.len() + MAX_GATHERED + 1, b'x')));
+    assert!(rig.disk.is_behind());
+    rig.until_durable(2);
+    assert!(!rig.disk.is_behind());
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn the_planted_bug_is_durable_in_name_only() {
+    let rig = Rig::start(Durability::AnswerBeforeWrite);
+    rig.submit(1, Sync::Required);
+    assert_eq!(rig.disk.durable(), IoId(1), "claimed at once");
+    let begin = Instant::now();
+    while rig.metrics.syncs.load(Ordering::Relaxed) == 0 {
+        assert!(begin.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(begin.elapsed() >= Duration::from_millis(150), "{:?}", begin.elapsed());
+    rig.submit(2, Sync::Required);
+    rig.disk.abandon();
+    assert_eq!(recovered_records(rig.dir.path()), names([1]));
+}

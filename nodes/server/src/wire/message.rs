@@ -1,0 +1,164 @@
+//! Twin of the core's messages between nodes.
+
+use heckle_paxos as core;
+use serde::{Deserialize, Serialize};
+
+use super::row::{Accepted, Ballot, OpId, Row, Update};
+use super::{Sink, WireError, decode, encode, key};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    key: &'a [u8],
+    op: OpId,
+    attempt: u32,
+    incarnation: u32,
+    ballot: Ballot,
+    body: Body<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Body<'a> {
+    Prepare,
+    Promise {
+        old_promise: Ballot,
+        #[serde(borrow)]
+        accepted: Option<Accepted<'a>>,
+        learned: Ballot,
+    },
+    Read {
+        have: Ballot,
+    },
+    RowRead {
+        learned: Ballot,
+        #[serde(borrow)]
+        newer: Option<Row<'a>>,
+    },
+    Propose {
+        #[serde(borrow)]
+        update: Update<'a>,
+    },
+    Accepted,
+    Learn {
+        #[serde(borrow)]
+        row: Row<'a>,
+    },
+    Learned {
+        learned: Ballot,
+    },
+    Reject {
+        request: RequestKind,
+        seen: Ballot,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum RequestKind {
+    Prepare,
+    Read,
+    Propose,
+}
+
+/// Appends the bytes of a message.
+pub(crate) fn encode_message(message: &core::Message, out: &mut impl Sink) {
+    encode(Message::from(message), out);
+}
+
+/// The message of these bytes.
+pub(crate) fn decode_message(bytes: &[u8]) -> Result<core::Message, WireError> {
+    decode::<Message<'_>>("peer message", bytes)?.try_into()
+}
+
+impl<'a> From<&'a core::Message> for Message<'a> {
+    fn from(message: &'a core::Message) -> Message<'a> {
+        Message {
+            key: message.key.as_bytes(),
+            op: message.tag.op.into(),
+            attempt: message.tag.attempt,
+            incarnation: message.tag.incarnation,
+            ballot: message.tag.ballot.into(),
+            body: Body::from(&message.body),
+        }
+    }
+}
+
+impl TryFrom<Message<'_>> for core::Message {
+    type Error = WireError;
+
+    fn try_from(message: Message<'_>) -> Result<core::Message, WireError> {
+        Ok(core::Message {
+            key: key(message.key)?,
+            tag: core::Tag {
+                op: message.op.into(),
+                attempt: message.attempt,
+                incarnation: message.incarnation,
+                ballot: message.ballot.into(),
+            },
+            body: message.body.try_into()?,
+        })
+    }
+}
+
+impl<'a> From<&'a core::Body> for Body<'a> {
+    fn from(body: &'a core::Body) -> Body<'a> {
+        match body {
+            core::Body::Prepare => Body::Prepare,
+            core::Body::Promise { old_promise, accepted, learned } => Body::Promise {
+                old_promise: (*old_promise).into(),
+                accepted: accepted.as_ref().map(Accepted::from),
+                learned: (*learned).into(),
+            },
+            core::Body::Read { have } => Body::Read { have: (*have).into() },
+            core::Body::RowRead { learned, newer } => Body::RowRead { learned: (*learned).into(), newer: newer.as_ref().map(Row::from) },
+            core::Body::Propose { update } => Body::Propose { update: Update::from(update) },
+            core::Body::Accepted => Body::Accepted,
+            core::Body::Learn { row } => Body::Learn { row: Row::from(row) },
+            core::Body::Learned { learned } => Body::Learned { learned: (*learned).into() },
+            core::Body::Reject { request, seen } => Body::Reject { request: (*request).into(), seen: (*seen).into() },
+        }
+    }
+}
+
+impl TryFrom<Body<'_>> for core::Body {
+    type Error = WireError;
+
+    fn try_from(body: Body<'_>) -> Result<core::Body, WireError> {
+        Ok(match body {
+            Body::Prepare => core::Body::Prepare,
+            Body::Promise { old_promise, accepted, learned } => core::Body::Promise {
+                old_promise: old_promise.into(),
+                accepted: accepted.map(core::Accepted::try_from).transpose()?,
+                learned: learned.into(),
+            },
+            Body::Read { have } => core::Body::Read { have: have.into() },
+            Body::RowRead { learned, newer } => {
+                core::Body::RowRead { learned: learned.into(), newer: newer.map(core::Row::try_from).transpose()? }
+            }
+            Body::Propose { update } => core::Body::Propose { update: update.try_into()? },
+            Body::Accepted => core::Body::Accepted,
+            Body::Learn { row } => core::Body::Learn { row: row.try_into()? },
+            Body::Learned { learned } => core::Body::Learned { learned: learned.into() },
+            Body::Reject { request, seen } => core::Body::Reject { request: request.into(), seen: seen.into() },
+        })
+    }
+}
+
+impl From<core::RequestKind> for RequestKind {
+    fn from(kind: core::RequestKind) -> RequestKind {
+        match kind {
+            core::RequestKind::Prepare => RequestKind::Prepare,
+            core::RequestKind::Read => RequestKind::Read,
+            core::RequestKind::Propose => RequestKind::Propose,
+        }
+    }
+}
+
+impl From<RequestKind> for core::RequestKind {
+    fn from(kind: RequestKind) -> core::RequestKind {
+        match kind {
+            RequestKind::Prepare => core::RequestKind::Prepare,
+            RequestKind::Read => core::RequestKind::Read,
+            RequestKind::Propose => core::RequestKind::Propose,
+        }
+    }
+}

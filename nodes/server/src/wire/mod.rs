@@ -1,0 +1,112 @@
+//! Twins of the core's types for the wire and the disk.
+//!
+//! The core's types say nothing about bytes, and these say nothing about the protocol; conversions are total, with
+//! an error for whatever a correct node never sends. Byte strings are borrowed both ways, so a message costs one
+//! copy. Enums are encoded by position: variants are only appended, and each top-level type
+//! carries its version as the first byte.
+
+pub(crate) mod client;
+pub(crate) mod message;
+pub(crate) mod peer;
+pub(crate) mod record;
+mod row;
+
+use serde::{Deserialize, Serialize};
+
+use crate::client_protocol::{MAX_KEY, MAX_VALUE};
+
+/// Most ids in a dedupe table that is believed.
+const MAX_DEDUPE: usize = 4_096;
+
+/// The version byte in front of a message or a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Versioned<T> {
+    V1(T),
+}
+
+/// Why bytes are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WireError {
+    #[error("malformed {what}: {cause}")]
+    Malformed { what: &'static str, cause: String },
+    #[error("{extra} bytes after the end of a {what}")]
+    Trailing { what: &'static str, extra: usize },
+    #[error("{what} of {len} is over the limit of {limit}")]
+    TooLong { what: &'static str, len: usize, limit: usize },
+    #[error("{what} is empty")]
+    Empty { what: &'static str },
+}
+
+/// Appends the bytes of `value`, with its version.
+fn encode<T: Serialize>(value: T, out: &mut impl Sink) {
+    append(&Versioned::V1(value), out);
+}
+
+/// Appends the bytes of `value`.
+pub(crate) fn append<T: Serialize>(value: &T, out: &mut impl Sink) {
+    // Serializing plain data into memory cannot fail.
+    postcard::serialize_with_flavor(value, Appender(out)).expect("plain data encodes");
+}
+
+/// Growing memory: what messages (for a socket) and records (for a batch) are written to without a copy in between.
+pub(crate) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl Sink for bytes::BytesMut {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+struct Appender<'a, S>(&'a mut S);
+
+impl<S: Sink> postcard::ser_flavors::Flavor for Appender<'_, S> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.put(&[byte]);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.put(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+fn decode<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, WireError> {
+    match postcard::take_from_bytes::<Versioned<T>>(bytes) {
+        Ok((Versioned::V1(value), [])) => Ok(value),
+        Ok((_, rest)) => Err(WireError::Trailing { what, extra: rest.len() }),
+        Err(cause) => Err(WireError::Malformed { what, cause: cause.to_string() }),
+    }
+}
+
+fn key(bytes: &[u8]) -> Result<heckle_paxos::Key, WireError> {
+    match bytes.len() {
+        0 => Err(WireError::Empty { what: "key" }),
+        1..=MAX_KEY => Ok(bytes.into()),
+        len => Err(WireError::TooLong { what: "key", len, limit: MAX_KEY }),
+    }
+}
+
+fn value(bytes: &[u8]) -> Result<heckle_paxos::Value, WireError> {
+    match bytes.len() {
+        0..=MAX_VALUE => Ok(bytes.into()),
+        len => Err(WireError::TooLong { what: "value", len, limit: MAX_VALUE }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

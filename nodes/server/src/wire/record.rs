@@ -1,0 +1,86 @@
+//! Twin of the core's durable records.
+
+use heckle_paxos as core;
+use serde::{Deserialize, Serialize};
+
+use super::row::{Accepted, Ballot, Row};
+use super::{WireError, decode, encode, key};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Record<'a> {
+    Incarnation {
+        incarnation: u32,
+    },
+    Promised {
+        #[serde(borrow)]
+        key: &'a [u8],
+        ballot: Ballot,
+    },
+    Accepted {
+        #[serde(borrow)]
+        key: &'a [u8],
+        #[serde(borrow)]
+        accepted: Accepted<'a>,
+    },
+    Learned {
+        #[serde(borrow)]
+        key: &'a [u8],
+        #[serde(borrow)]
+        row: Row<'a>,
+    },
+    State {
+        #[serde(borrow)]
+        key: &'a [u8],
+        promised: Ballot,
+        #[serde(borrow)]
+        accepted: Option<Accepted<'a>>,
+        #[serde(borrow)]
+        row: Row<'a>,
+    },
+}
+
+/// Appends the bytes of a record.
+pub(crate) fn encode_record(record: &core::Record, out: &mut Vec<u8>) {
+    encode(Record::from(record), out);
+}
+
+/// The record of these bytes.
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<core::Record, WireError> {
+    decode::<Record<'_>>("record", bytes)?.try_into()
+}
+
+impl<'a> From<&'a core::Record> for Record<'a> {
+    fn from(record: &'a core::Record) -> Record<'a> {
+        match record {
+            core::Record::Incarnation { incarnation } => Record::Incarnation { incarnation: *incarnation },
+            core::Record::Promised { key, ballot } => Record::Promised { key: key.as_bytes(), ballot: (*ballot).into() },
+            core::Record::Accepted { key, accepted } => Record::Accepted { key: key.as_bytes(), accepted: Accepted::from(accepted) },
+            core::Record::Learned { key, row } => Record::Learned { key: key.as_bytes(), row: Row::from(row) },
+            core::Record::State { key, promised, accepted, row } => Record::State {
+                key: key.as_bytes(),
+                promised: (*promised).into(),
+                accepted: accepted.as_ref().map(Accepted::from),
+                row: Row::from(row),
+            },
+        }
+    }
+}
+
+impl TryFrom<Record<'_>> for core::Record {
+    type Error = WireError;
+
+    fn try_from(record: Record<'_>) -> Result<core::Record, WireError> {
+        Ok(match record {
+            Record::Incarnation { incarnation } => core::Record::Incarnation { incarnation },
+            Record::Promised { key: k, ballot } => core::Record::Promised { key: key(k)?, ballot: ballot.into() },
+            Record::Accepted { key: k, accepted } => core::Record::Accepted { key: key(k)?, accepted: accepted.try_into()? },
+            Record::Learned { key: k, row } => core::Record::Learned { key: key(k)?, row: row.try_into()? },
+            Record::State { key: k, promised, accepted, row } => core::Record::State {
+                key: key(k)?,
+                promised: promised.into(),
+                accepted: accepted.map(core::Accepted::try_from).transpose()?,
+                row: row.try_into()?,
+            },
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Three nodes in threads, real sockets and disks.
+
+mod common;
+
+use common::{TempDir, TestClient, control, eventually, n, options_of_cluster, start, start_all, status};
+use heckle_server::client_protocol::{Call, Outcome};
+
+#[test]
+fn values_are_seen_through_every_node_and_survive_restarts() {
+    let dir = TempDir::new("basic");
+    let options = options_of_cluster(dir.path(), 3);
+    let mut nodes = start_all(&options);
+    let mut clients: Vec<TestClient> = nodes.iter().map(TestClient::to).collect();
+
+    assert_eq!(clients[0].read("k"), None);
+    assert_eq!(clients[0].cas("k", None, "1"), Outcome::Applied);
+    assert_eq!(clients[1].read("k").as_deref(), Some("1"));
+    assert_eq!(clients[1].cas("k", None, "2"), Outcome::ConditionNotMet { current: Some("1".into()) });
+    assert_eq!(clients[2].cas("k", Some("1"), "2"), Outcome::Applied);
+    assert_eq!(clients[2].write("other", "x"), Outcome::Applied);
+    assert_eq!(clients[0].read("k").as_deref(), Some("2"));
+
+    // A clean stop, a crash, and each restart on the same data.
+    for (index, clean) in [(0, true), (1, false), (2, false)] {
+        let node = nodes.remove(index);
+        let before = node.ready().incarnation;
+        if clean {
+            node.stop().unwrap()
+        } else {
+            node.kill()
+        }
+        nodes.insert(index, start(&options[index]));
+        assert_eq!(nodes[index].ready().incarnation, before + 1);
+        assert!(status(&nodes[index]).recovered_records > 0);
+        clients[index] = TestClient::to(&nodes[index]);
+        assert_eq!(clients[index].read("k").as_deref(), Some("2"));
+    }
+    // All at once.
+    for node in nodes.drain(..) {
+        node.kill();
+    }
+    nodes = start_all(&options);
+    for node in &nodes {
+        let mut client = TestClient::to(node);
+        assert_eq!(client.read("k").as_deref(), Some("2"));
+        assert_eq!(client.read("other").as_deref(), Some("x"));
+        assert_eq!(client.welcome.node, node.ready().node);
+    }
+    for node in nodes {
+        node.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_minority_cannot_answer_and_a_majority_can() {
+    let dir = TempDir::new("minority");
+    let options = options_of_cluster(dir.path(), 3);
+    let mut nodes = start_all(&options);
+    nodes.pop().unwrap().kill();
+    let mut client = TestClient::to(&nodes[0]);
+    assert_eq!(client.write("k", "1"), Outcome::Applied);
+    nodes.pop().unwrap().kill();
+    let op = client.next_op();
+    let mut request = common::request(op, "k", Call::Read);
+    request.timeout_us = 300_000;
+    client.send(request);
+    let response = client.receive().unwrap();
+    assert!(matches!(response.outcome, Outcome::NotApplied { .. }), "{response:?}");
+    assert_eq!(response.diagnostics.needed, 2);
+}
+
+#[test]
+fn figures_are_right() {
+    let dir = TempDir::new("status");
+    let options = options_of_cluster(dir.path(), 3);
+    let nodes = start_all(&options);
+    let mut client = TestClient::to(&nodes[0]);
+    for i in 0..10 {
+        assert_eq!(client.write("k", &i.to_string()), Outcome::Applied);
+    }
+    client.read("k");
+    client.cas("k", None, "never");
+    let status = status(&nodes[0]);
+    assert_eq!((status.ops.applied, status.ops.reads, status.ops.condition_not_met), (10, 1, 1));
+    assert_eq!((status.ops.started, status.ops.answered(), status.open_ops), (12, 12, 0));
+    assert_eq!((status.keys, status.rows, status.ready, status.node.as_str()), (1, 1, true, "n1"));
+    assert!(status.syncs >= 10 && status.records >= status.syncs && status.log_bytes > 0);
+    assert!(status.sync_latency.p50_us > 0 && status.sync_latency.p50_us <= status.sync_latency.max_us);
+    assert!(status.round_trips >= 30, "four rounds a write: {}", status.round_trips);
+    assert!(status.state_bytes.total() > 0 && status.client_connections == 1);
+    let metrics = control(&nodes[0]).metrics().unwrap();
+    assert!(metrics.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 10\n"), "{metrics}");
+}
+
+#[test]
+fn the_log_is_replaced_by_snapshots_and_recovers_from_them() {
+    let dir = TempDir::new("snapshot");
+    let options = options_of_cluster(dir.path(), 3);
+    let mut nodes = start_all(&options);
+    let mut client = TestClient::to(&nodes[0]);
+    let large = "x".repeat(8 << 10);
+    for i in 0..150 {
+        assert_eq!(client.write(&format!("k{}", i % 5), &format!("{i}{large}")), Outcome::Applied);
+    }
+    eventually("snapshots are written and segments removed", || {
+        nodes.iter().all(|node| {
+            let status = status(node);
+            status.snapshots > 0 && status.segments < 12
+        })
+    });
+    for node in nodes.drain(..) {
+        node.kill();
+    }
+    nodes = start_all(&options);
+    let mut client = TestClient::to(&nodes[2]);
+    for i in 145..150 {
+        assert_eq!(client.read(&format!("k{}", i % 5)), Some(format!("{i}{large}")));
+    }
+}
+
+#[test]
+fn an_operation_sent_twice_takes_effect_once() {
+    let dir = TempDir::new("twice");
+    let options = options_of_cluster(dir.path(), 3);
+    let nodes = start_all(&options);
+    let mut client = TestClient::to(&nodes[0]);
+    let op = client.next_op();
+    let cas = Call::Cas { expected: None, new: "1".into() };
+    client.send(common::request(op, "k", cas.clone()));
+    assert_eq!(client.receive().unwrap().outcome, Outcome::Applied);
+    client.send(common::request(op, "k", cas));
+    assert_eq!(client.receive().unwrap().outcome, Outcome::Applied, "the same id is the same operation");
+    client.send(common::request(op, "k", Call::Write { new: "2".into() }));
+    assert!(matches!(client.receive().unwrap().outcome, Outcome::Invalid { .. }), "the same id, another request");
+    assert_eq!(client.read("k").as_deref(), Some("1"));
+    assert_eq!(nodes[0].ready().node, n(1).to_string());
+}

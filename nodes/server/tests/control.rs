@@ -1,0 +1,192 @@
+//! The control channel: clocks, failpoints, protocol points, stop.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, TempDir, TestClient, control, eventually, options_of_cluster, start, start_all, status};
+use heckle_server::NodeError;
+use heckle_server::client_protocol::{Call, Outcome};
+use heckle_server::control::{ControlError, Failpoint, FailpointAction, Request};
+
+#[test]
+fn clocks_are_falsified_and_healed_and_a_slow_clock_does_not_starve() {
+    let dir = TempDir::new("clock");
+    let nodes = start_all(&options_of_cluster(dir.path(), 3));
+    let hour_us = 3_600_000_000;
+    control(&nodes[0]).set_clock(-hour_us, -1_000).unwrap();
+    control(&nodes[1]).set_clock(hour_us, 0).unwrap();
+    let seen = status(&nodes[0]);
+    assert!((seen.clock_offset_us + hour_us).abs() < 1_000_000 && seen.clock_drift_ppm == -1_000, "{seen:?}");
+    let mut clients: Vec<_> = nodes.iter().map(TestClient::to).collect();
+    // Ballots are made from the falsified clock. The fast one comes last: who has seen its ballots goes above them.
+    let mut ballot_us = |node: usize| {
+        let write = Call::Write { new: b"x".to_vec() };
+        clients[node].try_call(&format!("own{node}"), write).unwrap().diagnostics.ballot.unwrap().us as i64
+    };
+    let (slow, right, fast) = (ballot_us(0), ballot_us(2), ballot_us(1));
+    assert!((right - slow - hour_us).abs() < 60_000_000 && (fast - right - hour_us).abs() < 60_000_000);
+    for i in 0..6 {
+        assert_eq!(clients[i % 3].write("k", &i.to_string()), Outcome::Applied);
+    }
+    assert_eq!(clients[0].read("k").as_deref(), Some("5"));
+    for node in &nodes {
+        control(node).set_clock(0, 0).unwrap();
+        assert_eq!(status(node).clock_offset_us, 0);
+    }
+    let error = control(&nodes[0]).set_clock(0, 900_000).unwrap_err();
+    assert!(matches!(&error, ControlError::Refused { message, .. } if message.contains("900000 ppm")), "{error}");
+}
+
+#[test]
+fn a_failed_disk_ends_the_node_and_loses_nothing_acknowledged() {
+    for (point, code) in [(Failpoint::FailWrite, 74), (Failpoint::FailSync, 74), (Failpoint::DiskFull, 74)] {
+        let dir = TempDir::new("disk-fails");
+        let options = options_of_cluster(dir.path(), 3);
+        let mut nodes = start_all(&options);
+        assert_eq!(TestClient::to(&nodes[0]).write("k", "before"), Outcome::Applied);
+        let failing = nodes.remove(1);
+        control(&failing).failpoint(point, FailpointAction::Arm { delay_us: 0 }).unwrap();
+        assert_eq!(status(&failing).failpoints, [point.as_str()]);
+        // The other two are a quorum, and this write makes the third use its disk.
+        assert_eq!(TestClient::to(&nodes[0]).write("k", "after"), Outcome::Applied);
+        eventually("it ends", || !failing.is_running());
+        let error = failing.wait().unwrap_err();
+        assert!(matches!(error, NodeError::Storage(_)), "{error}");
+        assert_eq!(error.exit_code(), code);
+        // A restart with a sound disk recovers it, also as half of the only quorum.
+        let again = start(&options[1]);
+        nodes.remove(1).kill();
+        assert_eq!(TestClient::to(&again).read("k").as_deref(), Some("after"));
+    }
+}
+
+#[test]
+fn a_slow_sync_delays_answers_but_never_lets_one_out_early() {
+    let dir = TempDir::new("slow-sync");
+    let nodes = start_all(&options_of_cluster(dir.path(), 3));
+    let mut client = TestClient::to(&nodes[0]);
+    let arm = FailpointAction::Arm { delay_us: 60_000 };
+    for node in &nodes {
+        control(node).failpoint(Failpoint::SlowSync, arm).unwrap();
+    }
+    let begin = Instant::now();
+    assert_eq!(client.write("k", "1"), Outcome::Applied);
+    assert!(begin.elapsed() >= Duration::from_millis(120), "promise and accept are synced: {:?}", begin.elapsed());
+    let slow = status(&nodes[0]);
+    assert!(slow.sync_latency.max_us >= 60_000 && slow.failpoints_fired[0].1 >= 2, "{slow:?}");
+    for node in &nodes {
+        control(node).failpoint(Failpoint::SlowSync, FailpointAction::Disarm).unwrap();
+        assert!(status(node).failpoints.is_empty());
+    }
+}
+
+#[test]
+fn points_are_announced_and_hold_the_node() {
+    let dir = TempDir::new("points");
+    let nodes = start_all(&options_of_cluster(dir.path(), 3));
+    let mut watcher = control(&nodes[0]);
+    watcher.subscribe(&["after-propose-first", "before-reply"]).unwrap();
+    let mut client = TestClient::to(&nodes[0]);
+    assert_eq!(client.write("k", "1"), Outcome::Applied);
+    let first = watcher.next_point(PATIENCE).unwrap().unwrap();
+    let second = watcher.next_point(PATIENCE).unwrap().unwrap();
+    assert_eq!((first.name.as_str(), first.key.as_str(), first.held), ("after-propose-first", "k", false));
+    assert_eq!((second.name.as_str(), &second.op), ("before-reply", &first.op));
+    assert!(first.mono_ns <= second.mono_ns && first.ballot.contains(".n1."));
+    assert_eq!(watcher.next_point(Duration::from_millis(20)).unwrap(), None);
+
+    // An armed point holds the node until the time is over, for the right key only, and once.
+    watcher.arm("before-reply", Some("other"), 80).unwrap();
+    assert_eq!(client.write("k", "2"), Outcome::Applied);
+    let begin = Instant::now();
+    assert_eq!(client.write("other", "3"), Outcome::Applied);
+    assert!(begin.elapsed() >= Duration::from_millis(80));
+    // Or until it is released.
+    watcher.arm("after-propose-first", None, 100).unwrap();
+    let mut releaser = control(&nodes[0]);
+    let writer = std::thread::spawn(move || {
+        let begin = Instant::now();
+        (client.write("k", "4"), begin.elapsed())
+    });
+    loop {
+        let point = watcher.next_point(PATIENCE).unwrap().unwrap();
+        if point.held && point.name == "after-propose-first" {
+            break;
+        }
+    }
+    releaser.release().unwrap();
+    assert_eq!(writer.join().unwrap().0, Outcome::Applied);
+    let error = watcher.arm("no-such-point", None, 10).unwrap_err();
+    assert!(error.to_string().contains("after-prepare-all"), "the answer lists the points: {error}");
+    assert!(watcher.arm("before-reply", None, 101).unwrap_err().to_string().contains("over the limit of 100"));
+}
+
+#[test]
+fn nonsense_on_the_control_port_gets_a_clear_answer() {
+    let dir = TempDir::new("control-nonsense");
+    let node = start(&options_of_cluster(dir.path(), 1)[0]);
+    let mut stream = TcpStream::connect(node.ready().control).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    for (line, says) in [
+        ("hello\n", "not a control request"),
+        ("{\"do\":\"dance\"}\n", "unknown variant `dance`"),
+        ("{\"do\":\"status\",\"loud\":true}\n", "unknown field `loud`"),
+        ("{\"do\":\"failpoint\",\"name\":\"fail-sink\",\"action\":\"disarm\"}\n", "unknown variant `fail-sink`"),
+    ] {
+        stream.write_all(line.as_bytes()).unwrap();
+        let mut answer = String::new();
+        answers.read_line(&mut answer).unwrap();
+        assert!(answer.contains(says), "{answer:?} lacks {says:?}");
+    }
+    stream.write_all(b"{\"do\":\"status\"}\n").unwrap();
+    let mut answer = String::new();
+    answers.read_line(&mut answer).unwrap();
+    assert!(answer.starts_with("{\"answer\":\"status\",\"status\":{\"node\":\"n1\""), "{answer}");
+}
+
+#[test]
+fn stop_is_clean() {
+    let dir = TempDir::new("control-stop");
+    let options = options_of_cluster(dir.path(), 1);
+    let node = start(&options[0]);
+    assert_eq!(TestClient::to(&node).write("k", "1"), Outcome::Applied);
+    control(&node).call(&Request::Stop {}).unwrap();
+    eventually("it ends", || !node.is_running());
+    node.wait().unwrap();
+    let node = start(&options[0]);
+    assert_eq!(TestClient::to(&node).read("k").as_deref(), Some("1"));
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn the_planted_bug_answer_before_write_loses_acknowledged_writes_when_all_are_killed() {
+    let loses = |mutants: Vec<String>| {
+        let dir = TempDir::new("answer-before-write");
+        let mut options = options_of_cluster(dir.path(), 3);
+        for options in &mut options {
+            options.mutants.clone_from(&mutants);
+        }
+        let nodes = start_all(&options);
+        assert_eq!(status(&nodes[0]).mutants, mutants);
+        let mut client = TestClient::to(&nodes[0]);
+        let mut last = String::new();
+        let begin = Instant::now();
+        // Long enough that something was written in between, and killed between two writes.
+        for i in 0.. {
+            if begin.elapsed() > Duration::from_millis(500) {
+                break;
+            }
+            last = i.to_string();
+            assert_eq!(client.write("k", &last), Outcome::Applied);
+        }
+        nodes.into_iter().for_each(heckle_server::NodeHandle::kill);
+        let nodes = start_all(&options);
+        TestClient::to(&nodes[1]).read("k") != Some(last)
+    };
+    assert!(loses(vec!["answer-before-write".to_owned()]));
+    assert!(!loses(Vec::new()));
+}

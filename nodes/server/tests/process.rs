@@ -1,0 +1,214 @@
+//! A node as a process: ready line, log, exit codes, signals, end of the parent.
+//!
+//! This test program is its own node: started again with an environment variable, it calls `run_node`. It has no test
+//! harness, since the exit code of a node must be the exit code of the process.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, TempDir, TestClient, n};
+use heckle_server::client_protocol::Outcome;
+use heckle_server::control::{Client, Failpoint, FailpointAction};
+use heckle_server::{NodeOptions, run_node};
+
+const DATA_DIR: &str = "HECKLE_TEST_DATA_DIR";
+const PARENT: &str = "HECKLE_TEST_PARENT";
+
+fn main() -> ExitCode {
+    if let Ok(data_dir) = std::env::var(DATA_DIR) {
+        let mut options = NodeOptions::new(n(1), "test", data_dir);
+        options.exit_on_stdin_eof = true;
+        options.parent_pid = std::env::var(PARENT).ok().map(|pid| pid.parse().unwrap());
+        return run_node(options);
+    }
+    let tests: [(&str, fn()); 7] = [
+        ("sigterm_ends_it_cleanly_and_sigkill_loses_nothing", sigterm_ends_it_cleanly_and_sigkill_loses_nothing),
+        ("it_ends_with_its_standard_input", it_ends_with_its_standard_input),
+        ("it_ends_with_its_parent", it_ends_with_its_parent),
+        ("a_folder_in_use_ends_it_with_64", a_folder_in_use_ends_it_with_64),
+        ("a_failed_disk_ends_it_with_74", a_failed_disk_ends_it_with_74),
+        ("a_crash_failpoint_kills_it", a_crash_failpoint_kills_it),
+        ("a_panic_in_any_thread_aborts_it", a_panic_in_any_thread_aborts_it),
+    ];
+    if std::env::args().any(|argument| argument == "--list") {
+        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    for (name, test) in tests.iter().filter(|(name, _)| name.contains(&filter)) {
+        println!("test {name} ...");
+        test();
+    }
+    println!("all ok");
+    ExitCode::SUCCESS
+}
+
+struct Process {
+    child: Child,
+    client: SocketAddr,
+    control: SocketAddr,
+    incarnation: u64,
+}
+
+fn command(dir: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.env(DATA_DIR, dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Process {
+    fn start(dir: &Path) -> Process {
+        let mut child = command(dir).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
+        assert_eq!((&ready["ready"], &ready["node"]), (&true.into(), &"n1".into()), "{line}");
+        assert_eq!(ready["pid"], child.id());
+        let addr = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
+        let incarnation = ready["incarnation"].as_u64().unwrap();
+        Process { client: addr("client"), control: addr("control"), incarnation, child }
+    }
+
+    fn control(&self) -> Client {
+        Client::connect(self.control, PATIENCE).unwrap()
+    }
+
+    fn signal(&self, signal: i32) {
+        // SAFETY: a signal to a child that has not been waited for, so its id is still its own.
+        assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
+    }
+
+    /// Its exit status and its log.
+    fn end(mut self) -> (ExitStatus, String) {
+        let status = wait(&mut self.child);
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (status, log)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "it does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[track_caller]
+fn check_log(log: &str, says: &str) {
+    assert!(log.contains(says), "the log lacks {says:?}:\n{log}");
+    assert!(log.lines().all(|line| line.starts_with("wall=") && line.contains(" node=n1 event=")), "{log}");
+}
+
+fn sigterm_ends_it_cleanly_and_sigkill_loses_nothing() {
+    let dir = TempDir::new("process-signals");
+    let node = Process::start(dir.path());
+    assert_eq!(TestClient::connect(node.client).write("k", "1"), Outcome::Applied);
+    node.signal(libc::SIGTERM);
+    let (status, log) = node.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    check_log(&log, "event=stopped");
+    let node = Process::start(dir.path());
+    assert_eq!(node.incarnation, 2);
+    let mut client = TestClient::connect(node.client);
+    assert_eq!(client.read("k").as_deref(), Some("1"));
+    assert_eq!(client.write("k", "2"), Outcome::Applied);
+    node.signal(libc::SIGKILL);
+    assert_eq!(node.end().0.signal(), Some(libc::SIGKILL));
+    let node = Process::start(dir.path());
+    assert_eq!(TestClient::connect(node.client).read("k").as_deref(), Some("2"));
+}
+
+fn it_ends_with_its_standard_input() {
+    let dir = TempDir::new("process-stdin");
+    let mut node = Process::start(dir.path());
+    let begin = Instant::now();
+    drop(node.child.stdin.take());
+    let (status, log) = node.end();
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert_eq!(status.code(), Some(0), "{log}");
+    check_log(&log, "event=stdin_ended");
+}
+
+fn it_ends_with_its_parent() {
+    let dir = TempDir::new("process-parent");
+    // Its parent is this process, not process 1.
+    let mut child = command(dir.path()).env(PARENT, "1").spawn().unwrap();
+    assert_eq!(wait(&mut child).code(), Some(0));
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    check_log(&log, "event=parent_ended parent=1");
+}
+
+fn a_folder_in_use_ends_it_with_64() {
+    let dir = TempDir::new("process-locked");
+    let _node = Process::start(dir.path());
+    let mut second = command(dir.path()).spawn().unwrap();
+    assert_eq!(wait(&mut second).code(), Some(64));
+    let mut log = String::new();
+    second.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    check_log(&log, "is in use by another process");
+}
+
+/// Arms a failpoint and makes the node use its disk. The client must not get an answer.
+fn run_into(point: Failpoint) -> (ExitStatus, String, TempDir) {
+    let dir = TempDir::new("process-failpoint");
+    let node = Process::start(dir.path());
+    let mut client = TestClient::connect(node.client);
+    assert_eq!(client.write("k", "1"), Outcome::Applied);
+    node.control().failpoint(point, FailpointAction::Arm { delay_us: 0 }).unwrap();
+    let answer = client.try_call("k", heckle_server::client_protocol::Call::Write { new: b"2".to_vec() });
+    assert!(answer.is_err(), "nothing is answered from un-synced state: {answer:?}");
+    let (status, log) = node.end();
+    (status, log, dir)
+}
+
+fn a_failed_disk_ends_it_with_74() {
+    for (point, says) in [
+        (Failpoint::FailSync, "Input/output error"),
+        (Failpoint::FailWrite, "Input/output error"),
+        (Failpoint::DiskFull, "No space left on device"),
+    ] {
+        let (status, log, dir) = run_into(point);
+        assert_eq!(status.code(), Some(74), "{point:?}: {log}");
+        check_log(&log, says);
+        let value = TestClient::connect(Process::start(dir.path()).client).read("k");
+        assert!(value.is_some(), "what was acknowledged is there");
+    }
+}
+
+fn a_crash_failpoint_kills_it() {
+    for point in [Failpoint::CrashBeforeSync, Failpoint::CrashAfterSync, Failpoint::CrashMidWrite] {
+        let (status, log, dir) = run_into(point);
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "{point:?}: {log}");
+        check_log(&log, point.as_str());
+        let node = Process::start(dir.path());
+        assert!(TestClient::connect(node.client).read("k").is_some());
+        let cut = node.control().status().unwrap().recovered_torn_bytes;
+        assert_eq!(cut > 0, point == Failpoint::CrashMidWrite, "{point:?}: {cut} bytes cut");
+    }
+}
+
+fn a_panic_in_any_thread_aborts_it() {
+    let (status, log, dir) = run_into(Failpoint::Panic);
+    assert_eq!(status.signal(), Some(libc::SIGABRT), "{log}");
+    check_log(&log, "event=panic");
+    assert!(TestClient::connect(Process::start(dir.path()).client).read("k").is_some());
+}

@@ -1,0 +1,173 @@
+//! What a world is like. Times are virtual nanoseconds, chances are parts per million.
+
+use crate::fault::FaultKind;
+use heckle_paxos::Mutants;
+
+/// One microsecond in nanoseconds.
+pub const US: u64 = 1_000;
+/// One millisecond in nanoseconds.
+pub const MS: u64 = 1_000_000;
+
+/// What a world is like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorldConfig {
+    /// Nodes, n1 and up.
+    pub nodes: u16,
+    /// Clients that run at a time; client i talks to node i mod `nodes`.
+    pub clients: u32,
+    /// Registers.
+    pub keys: u32,
+    /// Shares of the calls.
+    pub mix: Mix,
+    /// How long clients begin new operations.
+    pub load_ns: u64,
+    /// Longest pause of a client between two operations.
+    pub think_ns: u64,
+    /// Time a node has for an operation.
+    pub op_timeout_ns: u64,
+    /// Time a client waits for an answer. If shorter than the node's, an operation that is sent again
+    /// may run at two nodes at once.
+    pub patience_ns: u64,
+    /// Chance that a client sends an operation of unknown outcome again, to another node.
+    pub resend_ppm: u32,
+    /// The links between nodes.
+    pub links: LinkConfig,
+    /// The disks.
+    pub disks: DiskConfig,
+    /// The clocks.
+    pub clocks: ClockConfig,
+    /// The faults.
+    pub faults: FaultConfig,
+    /// Settings of the core.
+    pub core: CoreConfig,
+}
+
+/// Shares of the calls; any scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mix {
+    /// Compare-and-set, expecting what the client saw last.
+    pub cas: u32,
+    /// Unconditional write.
+    pub write: u32,
+    /// Read.
+    pub read: u32,
+}
+
+/// The links between nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// Shortest delay.
+    pub delay_min_ns: u64,
+    /// Longest usual delay.
+    pub delay_max_ns: u64,
+    /// Chance that a message is slow.
+    pub slow_ppm: u32,
+    /// Longest delay of a slow message.
+    pub slow_max_ns: u64,
+    /// Chance that a message is lost.
+    pub loss_ppm: u32,
+    /// Chance, on top, that a learn is lost: replicas lag while everything else goes on.
+    pub learn_loss_ppm: u32,
+    /// Chance that a message arrives twice.
+    pub duplicate_ppm: u32,
+}
+
+/// The disks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskConfig {
+    /// Shortest sync.
+    pub sync_min_ns: u64,
+    /// Longest usual sync.
+    pub sync_max_ns: u64,
+    /// Chance that a sync is slow.
+    pub slow_ppm: u32,
+    /// Longest slow sync.
+    pub slow_max_ns: u64,
+    /// The log is replaced by a snapshot when it is this long, in records.
+    pub compact_records: usize,
+}
+
+/// The clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockConfig {
+    /// Largest offset of a wall clock, either way.
+    pub offset_max_us: u64,
+    /// Largest drift of a monotonic clock, either way.
+    pub drift_max_ppm: u32,
+    /// Resolution of the wall clocks.
+    pub resolution_us: u64,
+}
+
+/// The faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultConfig {
+    /// Kinds that may strike; none: a calm world.
+    pub kinds: Vec<FaultKind>,
+    /// Average time from one fault to the next.
+    pub every_ns: u64,
+    /// Longest duration of a fault.
+    pub for_max_ns: u64,
+}
+
+/// Settings of the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoreConfig {
+    /// Longest backoff.
+    pub backoff_max_ns: u64,
+    /// See [`heckle_paxos::Config::resend_after_ns`].
+    pub resend_after_ns: u64,
+    /// See [`heckle_paxos::Config::resends_per_round`].
+    pub resends_per_round: u32,
+    /// See [`heckle_paxos::Config::dedupe_entries`].
+    pub dedupe_entries: usize,
+    /// See [`heckle_paxos::Config::queue_per_key`].
+    pub queue_per_key: usize,
+    /// Deliberate bugs, in all nodes.
+    pub mutants: Mutants,
+}
+
+impl Default for WorldConfig {
+    /// Three healthy nodes, a little contention.
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            clients: 6,
+            keys: 2,
+            mix: Mix { cas: 40, write: 20, read: 40 },
+            load_ns: 600 * MS,
+            think_ns: 20 * MS,
+            op_timeout_ns: 300 * MS,
+            patience_ns: 900 * MS,
+            resend_ppm: 0,
+            links: LinkConfig {
+                delay_min_ns: 50 * US,
+                delay_max_ns: MS,
+                slow_ppm: 0,
+                slow_max_ns: 0,
+                loss_ppm: 0,
+                learn_loss_ppm: 0,
+                duplicate_ppm: 0,
+            },
+            disks: DiskConfig { sync_min_ns: 50 * US, sync_max_ns: 500 * US, slow_ppm: 0, slow_max_ns: 0, compact_records: 200 },
+            clocks: ClockConfig { offset_max_us: 0, drift_max_ppm: 0, resolution_us: 1 },
+            faults: FaultConfig { kinds: Vec::new(), every_ns: 100 * MS, for_max_ns: 150 * MS },
+            core: CoreConfig {
+                backoff_max_ns: 20 * MS,
+                resend_after_ns: 20 * MS,
+                resends_per_round: 2,
+                dedupe_entries: 64,
+                queue_per_key: 64,
+                mutants: Mutants::NONE,
+            },
+        }
+    }
+}
+
+impl WorldConfig {
+    /// The same world with one deliberate bug in all nodes.
+    #[must_use]
+    pub fn with_mutant(mut self, mutant: heckle_paxos::Mutant) -> Self {
+        self.core.mutants = self.core.mutants.with(mutant);
+        self
+    }
+}

@@ -1,0 +1,309 @@
+//! The invariants, judged from above while the run goes on.
+//!
+//! The judge sees which updates the disks hold as accepted, which rows are learned, and what the
+//! clients were told. From the first two it knows the **chain** of each key: the rows that were
+//! chosen, in order, one for each version. Values are unique, so an answer names its version, and
+//! linearizability becomes arithmetic on versions:
+//! - one row a version, each operation at most once, each condition held on the row before;
+//! - an acknowledged operation is in the chain, a refused one never is;
+//! - what completed before an operation was invoked lies below it;
+//! - after a fence, no update from before it enters the chain.
+
+use crate::report::OpRecord;
+use heckle_paxos::{Accepted, Ballot, Call, Key, OpId, Outcome, Record, Row, RowData, Update, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A broken invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub kind: ViolationKind,
+    /// Virtual time of the discovery.
+    pub at_ns: u64,
+    /// The register.
+    pub key: Key,
+    /// What was seen, in words.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} on {} at {} us: {}", self.kind, self.key, self.at_ns / 1000, self.detail)
+    }
+}
+
+/// The invariants by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ViolationKind {
+    /// Two updates were accepted at one ballot.
+    BallotReused,
+    /// Two rows were chosen for one version: an update was lost.
+    Fork,
+    /// A row was chosen whose predecessor never was.
+    Gap,
+    /// An operation is in the chain twice.
+    AppliedTwice,
+    /// A CAS is in the chain although its condition did not hold.
+    ConditionBroken,
+    /// An operation took effect although its client was told that it did not.
+    RefusedTookEffect,
+    /// An acknowledged operation is not in the chain.
+    AcknowledgedLost,
+    /// A client was shown a value that was not chosen.
+    DirtyRead,
+    /// An operation came after another in time and before it in the chain.
+    OutOfOrder,
+    /// A CAS was refused although its condition held on what it was shown.
+    WronglyRefused,
+    /// An update from before a fence was chosen after it.
+    FenceBroken,
+    /// After all faults had healed, a read got no answer.
+    NoProgress,
+}
+
+impl ViolationKind {
+    /// Whether clients can come to see the harm. The other two are broken rules without a victim:
+    /// an update that a fence should have stopped is one of unknown outcome, which may take effect
+    /// at any time as far as a history shows.
+    #[must_use]
+    pub fn harms_clients(self) -> bool {
+        !matches!(self, ViolationKind::FenceBroken | ViolationKind::BallotReused)
+    }
+}
+
+/// A chosen row, as far as the judge needs it.
+#[derive(Debug)]
+struct Chosen {
+    op: OpId,
+    value: Option<Value>,
+    proposed_us: u64,
+}
+
+#[derive(Debug, Default)]
+struct Chain {
+    /// By version, from 1.
+    rows: BTreeMap<u64, Chosen>,
+    version_of_value: BTreeMap<Value, u64>,
+    version_of_op: BTreeMap<OpId, u64>,
+    /// Newest version that a completed operation saw or made, by true time of completion.
+    floor: u64,
+    /// By version: the highest ballot time of a fence that stands on it.
+    fences: BTreeMap<u64, u64>,
+    /// Who holds what as accepted, durably.
+    accepted: BTreeMap<Ballot, Votes>,
+}
+
+#[derive(Debug)]
+struct Votes {
+    update: Update,
+    nodes: BTreeSet<usize>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    call: Call,
+    floor: u64,
+    refused: bool,
+}
+
+/// Watches one run.
+#[derive(Debug)]
+pub struct Judge {
+    quorum: usize,
+    chains: BTreeMap<Key, Chain>,
+    asked: BTreeMap<OpId, Asked>,
+    violations: Vec<Violation>,
+    now_ns: u64,
+}
+
+impl Judge {
+    /// A judge of a cluster of `nodes`.
+    #[must_use]
+    pub fn new(nodes: usize) -> Self {
+        Self { quorum: nodes / 2 + 1, chains: BTreeMap::new(), asked: BTreeMap::new(), violations: Vec::new(), now_ns: 0 }
+    }
+
+    /// What was found so far.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// Newest chosen version of a key.
+    #[must_use]
+    pub fn newest(&self, key: &Key) -> u64 {
+        self.chains.get(key).and_then(|chain| chain.rows.keys().next_back().copied()).unwrap_or(0)
+    }
+
+    /// Time passes.
+    pub fn at(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+    }
+
+    /// Something broke that only the world can see.
+    pub fn report(&mut self, kind: ViolationKind, key: &Key, detail: String) {
+        self.violations.push(Violation { kind, at_ns: self.now_ns, key: key.clone(), detail });
+    }
+
+    /// A record became durable at a node.
+    pub fn durable(&mut self, node: usize, record: &Record) {
+        match record {
+            Record::Accepted { key, accepted } => self.accepted(node, key, accepted),
+            Record::State { key, accepted: Some(accepted), .. } => self.accepted(node, key, accepted),
+            Record::Incarnation { .. } | Record::Promised { .. } | Record::Learned { .. } | Record::State { .. } => {}
+        }
+    }
+
+    /// A node learned a row: its coordinator holds it for chosen.
+    pub fn learned(&mut self, key: &Key, row: &Row) {
+        self.chosen(key, &row.data);
+    }
+
+    fn accepted(&mut self, node: usize, key: &Key, accepted: &Accepted) {
+        let chain = self.chains.entry(key.clone()).or_default();
+        let votes =
+            chain.accepted.entry(accepted.ballot).or_insert_with(|| Votes { update: accepted.update.clone(), nodes: BTreeSet::new() });
+        votes.nodes.insert(node);
+        if votes.update != accepted.update {
+            let detail = format!("ballot {}", accepted.ballot);
+            self.report(ViolationKind::BallotReused, key, detail);
+        } else if let (Update::Row(data), true) = (&accepted.update, votes.nodes.len() >= self.quorum) {
+            self.chosen(key, data);
+        }
+    }
+
+    /// A row was chosen, maybe again.
+    fn chosen(&mut self, key: &Key, data: &RowData) {
+        let Some(newest) = data.dedupe.newest() else {
+            return;
+        };
+        let chain = self.chains.entry(key.clone()).or_default();
+        let version = data.version;
+        if let Some(known) = chain.rows.get(&version) {
+            if known.op != newest.op || known.value != data.value {
+                let detail = format!("version {version} is {} and {}", known.op, newest.op);
+                self.report(ViolationKind::Fork, key, detail);
+            }
+            return;
+        }
+        let before = match version {
+            1 => Some(None),
+            _ => chain.rows.get(&(version - 1)).map(|row| row.value.clone()),
+        };
+        let fence = chain.fences.get(&(version - 1)).copied().unwrap_or(0);
+        let chosen = Chosen { op: newest.op, value: data.value.clone(), proposed_us: newest.proposed_us };
+        chain.rows.insert(version, chosen);
+        if let Some(value) = &data.value {
+            chain.version_of_value.insert(value.clone(), version);
+        }
+        let earlier = chain.version_of_op.insert(newest.op, version);
+        let op = newest.op;
+        if let Some(earlier) = earlier {
+            self.report(ViolationKind::AppliedTwice, key, format!("{op} is version {earlier} and {version}"));
+        }
+        if newest.proposed_us < fence {
+            let detail = format!("{op} of {} us entered above a fence of {fence} us", newest.proposed_us);
+            self.report(ViolationKind::FenceBroken, key, detail);
+        }
+        let Some(before) = before else {
+            self.report(ViolationKind::Gap, key, format!("version {version} by {op} has no version before it"));
+            return;
+        };
+        self.check_effect(key, op, version, before);
+    }
+
+    /// An operation has taken effect on the row `before`.
+    fn check_effect(&mut self, key: &Key, op: OpId, version: u64, before: Option<Value>) {
+        let Some(asked) = self.asked.get(&op) else {
+            return;
+        };
+        let mut found = Vec::new();
+        if let Call::Cas { expected, .. } = &asked.call
+            && *expected != before
+        {
+            found.push((ViolationKind::ConditionBroken, format!("{op} expected {expected:?} and was applied to {before:?}")));
+        }
+        if asked.refused {
+            found.push((ViolationKind::RefusedTookEffect, format!("{op} is version {version}")));
+        }
+        if version <= asked.floor {
+            let detail = format!("{op} is version {version}, but {} was seen before it was invoked", asked.floor);
+            found.push((ViolationKind::OutOfOrder, detail));
+        }
+        for (kind, detail) in found {
+            self.report(kind, key, detail);
+        }
+    }
+
+    /// A client invokes an operation.
+    pub fn invoked(&mut self, op: &OpRecord) {
+        let floor = self.chains.get(&op.key).map_or(0, |chain| chain.floor);
+        self.asked.insert(op.op, Asked { call: op.call.clone(), floor, refused: false });
+    }
+
+    /// A client got an answer. `ballot` is the last one its coordinator used.
+    pub fn answered(&mut self, op: &OpRecord, outcome: &Outcome, ballot: Ballot) {
+        match outcome {
+            Outcome::Applied => self.applied(op),
+            Outcome::Read { current } => self.shown(op, current.as_ref(), ballot),
+            Outcome::ConditionNotMet { current } => {
+                if let Call::Cas { expected, .. } = &op.call
+                    && expected == current
+                {
+                    let detail = format!("{} expected {expected:?} and was shown it", op.op);
+                    self.report(ViolationKind::WronglyRefused, &op.key, detail);
+                }
+                self.refused(op);
+                self.shown(op, current.as_ref(), ballot);
+            }
+            Outcome::NotApplied { .. } | Outcome::Invalid { .. } => self.refused(op),
+            Outcome::Unknown { .. } => {}
+        }
+    }
+
+    fn applied(&mut self, op: &OpRecord) {
+        let chain = self.chains.entry(op.key.clone()).or_default();
+        match chain.version_of_op.get(&op.op).copied() {
+            Some(version) => chain.floor = chain.floor.max(version),
+            None => self.report(ViolationKind::AcknowledgedLost, &op.key, format!("{} is in no chosen row", op.op)),
+        }
+    }
+
+    fn refused(&mut self, op: &OpRecord) {
+        if matches!(op.call, Call::Read) {
+            return;
+        }
+        if let Some(asked) = self.asked.get_mut(&op.op) {
+            asked.refused = true;
+        }
+        let version = self.chains.get(&op.key).and_then(|chain| chain.version_of_op.get(&op.op).copied());
+        if let Some(version) = version {
+            self.report(ViolationKind::RefusedTookEffect, &op.key, format!("{} is version {version}", op.op));
+        }
+    }
+
+    /// A client was shown a value, under the protection of a fence at `ballot`.
+    fn shown(&mut self, op: &OpRecord, value: Option<&Value>, ballot: Ballot) {
+        let chain = self.chains.entry(op.key.clone()).or_default();
+        let version = value.map_or(Some(0), |value| chain.version_of_value.get(value).copied());
+        let Some(version) = version else {
+            self.report(ViolationKind::DirtyRead, &op.key, format!("{} was shown {value:?}", op.op));
+            return;
+        };
+        let floor = self.asked.get(&op.op).map_or(0, |asked| asked.floor);
+        chain.floor = chain.floor.max(version);
+        let fence = chain.fences.entry(version).or_insert(0);
+        *fence = (*fence).max(ballot.micros);
+        // The next update may have been chosen already, above the fence.
+        let next = chain.rows.get(&(version + 1)).filter(|next| next.proposed_us < ballot.micros);
+        let broken = next.map(|next| format!("{} of {} us is above the fence {ballot}", next.op, next.proposed_us));
+        if version < floor {
+            let detail = format!("{} was shown version {version} after version {floor} had been seen", op.op);
+            self.report(ViolationKind::OutOfOrder, &op.key, detail);
+        }
+        if let Some(detail) = broken {
+            self.report(ViolationKind::FenceBroken, &op.key, detail);
+        }
+    }
+}

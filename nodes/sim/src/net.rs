@@ -1,0 +1,79 @@
+//! The network: what becomes of each message.
+
+use crate::config::LinkConfig;
+use heckle_paxos::Body;
+use rand::{Rng, RngExt};
+use std::collections::BTreeSet;
+
+/// The links between the nodes. Nodes are counted from 0 here.
+#[derive(Debug)]
+pub struct Net {
+    config: LinkConfig,
+    /// Directed links that drop everything.
+    cut: BTreeSet<(usize, usize)>,
+    /// Messages handed over.
+    pub sent: u64,
+    /// Messages lost by chance or by a cut.
+    pub lost: u64,
+    /// Second copies delivered.
+    pub doubled: u64,
+}
+
+/// When the copies of one message arrive. Two, one or none.
+pub type Arrivals = [Option<u64>; 2];
+
+impl Net {
+    /// A whole network.
+    #[must_use]
+    pub fn new(config: LinkConfig) -> Self {
+        Self { config, cut: BTreeSet::new(), sent: 0, lost: 0, doubled: 0 }
+    }
+
+    /// Cuts a directed link.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.cut.insert((from, to));
+    }
+
+    /// Mends a directed link.
+    pub fn mend(&mut self, from: usize, to: usize) {
+        self.cut.remove(&(from, to));
+    }
+
+    /// No loss, no duplicates, no slow messages from now on; cuts are mended.
+    pub fn heal(&mut self) {
+        self.cut.clear();
+        self.config.loss_ppm = 0;
+        self.config.learn_loss_ppm = 0;
+        self.config.duplicate_ppm = 0;
+        self.config.slow_ppm = 0;
+    }
+
+    /// Decides what becomes of a message. Delays are drawn for each copy, so copies and later
+    /// messages overtake.
+    pub fn send<R: Rng>(&mut self, from: usize, to: usize, body: &Body, now_ns: u64, rng: &mut R) -> Arrivals {
+        self.sent += 1;
+        let learn_ppm = if matches!(body, Body::Learn { .. }) { self.config.learn_loss_ppm } else { 0 };
+        if self.cut.contains(&(from, to)) || chance(self.config.loss_ppm, rng) || chance(learn_ppm, rng) {
+            self.lost += 1;
+            return [None, None];
+        }
+        let first = Some(now_ns + self.delay(rng));
+        if chance(self.config.duplicate_ppm, rng) {
+            self.doubled += 1;
+            return [first, Some(now_ns + self.delay(rng))];
+        }
+        [first, None]
+    }
+
+    fn delay<R: Rng>(&self, rng: &mut R) -> u64 {
+        let config = &self.config;
+        if chance(config.slow_ppm, rng) {
+            return rng.random_range(config.delay_max_ns..=config.slow_max_ns.max(config.delay_max_ns));
+        }
+        rng.random_range(config.delay_min_ns..=config.delay_max_ns)
+    }
+}
+
+fn chance<R: Rng>(ppm: u32, rng: &mut R) -> bool {
+    ppm > 0 && rng.random_range(0..1_000_000) < ppm
+}

@@ -1,0 +1,115 @@
+//! One node: a replica while its process lives, a disk that outlives it, a clock, and what the
+//! shell holds back until the disk has synced.
+
+use crate::clock::NodeClock;
+use crate::config::WorldConfig;
+use crate::disk::{Crash, Discipline, Disk};
+use heckle_paxos::{Actions, Config, Counters, Diagnostics, IoId, Message, Mutant, NodeId, Outcome, Record, Replica};
+use rand_pcg::Pcg64;
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    /// Its settings.
+    pub config: Config,
+    /// The process, if it lives.
+    pub replica: Option<Replica>,
+    /// The disk.
+    pub disk: Disk,
+    /// The clocks.
+    pub clock: NodeClock,
+    /// Randomness of the core.
+    pub rng: Pcg64,
+    /// Counts processes: an event for an earlier one is for nobody.
+    pub epoch: u32,
+    /// A stopped process handles nothing before this time.
+    pub paused_until_ns: u64,
+    /// Sends and replies that wait for the disk, in order.
+    pub held: Vec<(IoId, Held)>,
+    /// Newest batch that the shell holds for durable.
+    pub durable: IoId,
+    /// Counts of the dead processes.
+    pub buried: Counters,
+}
+
+/// Something that may leave only when a batch is durable.
+#[derive(Debug)]
+pub enum Held {
+    /// A message to another node, counted from 0.
+    Send(usize, Message),
+    /// An answer to a client.
+    Reply(u64, Outcome, Box<Diagnostics>),
+}
+
+impl Node {
+    /// A node with an empty disk and no process.
+    #[must_use]
+    pub fn new(at: usize, world: &WorldConfig, clock: NodeClock, rng: Pcg64) -> Self {
+        let members = (1..=world.nodes).map(NodeId).collect();
+        let mut config = Config::new(NodeId(u16::try_from(at + 1).expect("few nodes")), members);
+        config.backoff = heckle_paxos::Backoff::Uniform { max_ns: world.core.backoff_max_ns };
+        config.resend_after_ns = world.core.resend_after_ns;
+        config.resends_per_round = world.core.resends_per_round;
+        config.dedupe_entries = world.core.dedupe_entries;
+        config.queue_per_key = world.core.queue_per_key;
+        if world.links.duplicate_ppm == 0 {
+            config.links = heckle_paxos::Links::NeverDuplicate;
+        }
+        config.mutants = world.core.mutants;
+        let discipline = if config.mutants.has(Mutant::AnswerBeforeWrite) { Discipline::AnswerBeforeWrite } else { Discipline::Synced };
+        Self {
+            config,
+            replica: None,
+            disk: Disk::new(world.disks, discipline),
+            clock,
+            rng,
+            epoch: 0,
+            paused_until_ns: 0,
+            held: Vec::new(),
+            durable: IoId(0),
+            buried: Counters::default(),
+        }
+    }
+
+    /// Whether batches are reported durable before they are.
+    #[must_use]
+    pub fn answers_before_write(&self) -> bool {
+        self.config.mutants.has(Mutant::AnswerBeforeWrite)
+    }
+
+    /// Starts a process on what the disk holds.
+    ///
+    /// # Panics
+    /// If the settings are wrong, which [`Node::new`] rules out.
+    pub fn start(&mut self, out: &mut Actions) {
+        let mut replica = Replica::new(self.config.clone()).expect("the world's settings are valid");
+        for record in self.disk.records() {
+            replica.recover(record.clone());
+        }
+        replica.start(out);
+        self.replica = Some(replica);
+        self.epoch += 1;
+        self.durable = IoId(0);
+    }
+
+    /// Ends the process. Returns the records that turn out to be durable.
+    pub fn crash(&mut self, crash: Crash) -> Vec<Record> {
+        if let Some(replica) = self.replica.take() {
+            self.buried.add(replica.counters());
+        }
+        self.epoch += 1;
+        self.held.clear();
+        self.paused_until_ns = 0;
+        self.disk.crash(crash, &mut self.rng)
+    }
+
+    /// Counts over all processes of the node.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut sum = self.buried;
+        if let Some(replica) = &self.replica {
+            sum.add(replica.counters());
+        }
+        sum
+    }
+}

@@ -1,0 +1,211 @@
+//! Families of worlds. A seed draws one world from a family.
+//!
+//! The swarm is for finding what nobody thought of. The others aim: each is a place where a known
+//! class of bug shows within few seeds, and where a correct core must be clean all the same.
+
+use crate::config::{MS, Mix, US, WorldConfig};
+use crate::fault::FaultKind;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+/// A family of worlds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Profile {
+    /// Each world has a subset of all troubles, at rates of its own. A run with every trouble at
+    /// once gets nowhere, and many bugs need some troubles to be absent (swarm testing, Groce et
+    /// al. 2012).
+    Swarm,
+    /// No faults at all, only contention.
+    Calm,
+    /// One hot key, messages lost and late, coordinators that give up early: replicas lag.
+    Lossy,
+    /// One hot key, messages doubled, lost and late.
+    Doubling,
+    /// One hot key, most learns lost, coordinators that give up early: replicas lag, and chosen
+    /// rows are known to few.
+    Lagging,
+    /// The same, and nodes lose power for moments.
+    LaggingPower,
+    /// Nodes lose power again and again for a moment, messages are late.
+    PowerCycling,
+    /// Wall clocks of coarse resolution that disagree.
+    CoarseClocks,
+    /// Many clients on one key through one slow cluster: queues overflow their time limits.
+    Crowded,
+}
+
+impl Profile {
+    /// All families.
+    pub const ALL: [Profile; 9] = [
+        Profile::Swarm,
+        Profile::Calm,
+        Profile::Lossy,
+        Profile::Doubling,
+        Profile::Lagging,
+        Profile::LaggingPower,
+        Profile::PowerCycling,
+        Profile::CoarseClocks,
+        Profile::Crowded,
+    ];
+
+    /// The world that a seed draws from this family.
+    #[must_use]
+    pub fn world(self, seed: u64) -> WorldConfig {
+        let mut rng = Pcg64::seed_from_u64(seed.wrapping_add((self as u64) << 56) ^ 0x5357_4152_4d00_0001);
+        let mut world = WorldConfig::default();
+        match self {
+            Profile::Swarm => swarm(&mut world, &mut rng),
+            Profile::Calm => calm(&mut world, &mut rng),
+            Profile::Lossy => lossy(&mut world, &mut rng),
+            Profile::Doubling => doubling(&mut world, &mut rng),
+            Profile::Lagging => lagging(&mut world, &mut rng),
+            Profile::LaggingPower => lagging_power(&mut world, &mut rng),
+            Profile::PowerCycling => power_cycling(&mut world, &mut rng),
+            Profile::CoarseClocks => coarse_clocks(&mut world, &mut rng),
+            Profile::Crowded => crowded(&mut world, &mut rng),
+        }
+        world
+    }
+}
+
+fn swarm(world: &mut WorldConfig, rng: &mut impl Rng) {
+    world.nodes = if rng.random_range(0..4) == 0 { 5 } else { 3 };
+    world.clients = rng.random_range(2..=9);
+    world.keys = rng.random_range(1..=3);
+    world.mix = Mix { cas: rng.random_range(1..=6), write: rng.random_range(0..=3), read: rng.random_range(1..=5) };
+    world.think_ns = MS << rng.random_range(0..6);
+    world.op_timeout_ns = (100 * MS) << rng.random_range(0..3);
+    if one_in(3, rng) {
+        world.links.slow_ppm = rng.random_range(10_000..200_000);
+        world.links.slow_max_ns = rng.random_range(2 * MS..120 * MS);
+    }
+    if one_in(3, rng) {
+        world.links.loss_ppm = rng.random_range(5_000..250_000);
+    }
+    if one_in(3, rng) {
+        world.links.duplicate_ppm = rng.random_range(10_000..300_000);
+    }
+    if one_in(3, rng) {
+        world.disks.slow_ppm = rng.random_range(10_000..300_000);
+        world.disks.slow_max_ns = rng.random_range(MS..40 * MS);
+    }
+    if one_in(2, rng) {
+        world.resend_ppm = 500_000;
+        if one_in(3, rng) {
+            world.patience_ns = world.op_timeout_ns / rng.random_range(1..=16);
+        }
+    }
+    if one_in(3, rng) {
+        world.core.dedupe_entries = rng.random_range(1..=8);
+    }
+    if one_in(3, rng) {
+        world.core.resends_per_round = rng.random_range(0..=1);
+        world.core.resend_after_ns = rng.random_range(2 * MS..20 * MS);
+    }
+    if one_in(3, rng) {
+        world.clocks.offset_max_us = 10u64.pow(rng.random_range(3..8));
+        world.clocks.drift_max_ppm = 100_000;
+    }
+    if one_in(4, rng) {
+        world.clocks.resolution_us = 1_000;
+    }
+    if !one_in(3, rng) {
+        world.faults.every_ns = rng.random_range(40 * MS..250 * MS);
+        world.faults.for_max_ns = rng.random_range(20 * MS..250 * MS);
+        world.faults.kinds = FaultKind::ALL.iter().copied().filter(|_| rng.random_range(0..2) == 0).collect();
+    }
+    world.disks.compact_records = rng.random_range(20..400);
+}
+
+fn calm(world: &mut WorldConfig, rng: &mut impl Rng) {
+    world.clients = rng.random_range(3..=9);
+    world.keys = 1;
+    world.think_ns = rng.random_range(MS..10 * MS);
+}
+
+fn lossy(world: &mut WorldConfig, rng: &mut impl Rng) {
+    world.nodes = if one_in(2, rng) { 5 } else { 3 };
+    world.clients = rng.random_range(3..=8);
+    world.keys = 1;
+    world.mix = Mix { cas: 4, write: rng.random_range(1..=3), read: rng.random_range(1..=4) };
+    world.think_ns = 3 * MS;
+    world.op_timeout_ns = 200 * MS;
+    world.links.loss_ppm = rng.random_range(50_000..400_000);
+    world.links.slow_ppm = rng.random_range(50_000..400_000);
+    world.links.slow_max_ns = rng.random_range(3 * MS..50 * MS);
+    world.core.backoff_max_ns = rng.random_range(MS..10 * MS);
+    world.core.resend_after_ns = rng.random_range(MS..6 * MS);
+    world.core.resends_per_round = rng.random_range(0..=1);
+}
+
+fn doubling(world: &mut WorldConfig, rng: &mut impl Rng) {
+    lossy(world, rng);
+    world.nodes = if one_in(4, rng) { 5 } else { 3 };
+    world.links.loss_ppm = rng.random_range(0..150_000);
+    world.links.duplicate_ppm = rng.random_range(300_000..900_000);
+}
+
+fn lagging(world: &mut WorldConfig, rng: &mut impl Rng) {
+    world.nodes = if one_in(2, rng) { 5 } else { 3 };
+    world.clients = rng.random_range(3..=6);
+    world.keys = 1;
+    world.load_ns = 1_500 * MS;
+    world.mix = Mix { cas: 2, write: 2, read: rng.random_range(2..=6) };
+    world.think_ns = rng.random_range(2 * MS..20 * MS);
+    world.op_timeout_ns = 300 * MS;
+    world.links.slow_ppm = rng.random_range(100_000..500_000);
+    world.links.slow_max_ns = rng.random_range(3 * MS..40 * MS);
+    world.links.learn_loss_ppm = rng.random_range(300_000..900_000);
+    world.core.backoff_max_ns = rng.random_range(MS..10 * MS);
+    world.core.resend_after_ns = rng.random_range(5 * MS..30 * MS);
+    world.core.resends_per_round = 0;
+}
+
+fn lagging_power(world: &mut WorldConfig, rng: &mut impl Rng) {
+    lagging(world, rng);
+    world.core.resend_after_ns = rng.random_range(2 * MS..10 * MS);
+    power_faults(world, rng);
+}
+
+fn power_cycling(world: &mut WorldConfig, rng: &mut impl Rng) {
+    world.nodes = if one_in(4, rng) { 5 } else { 3 };
+    world.clients = rng.random_range(4..=9);
+    world.keys = 1;
+    world.load_ns = 1_500 * MS;
+    world.think_ns = rng.random_range(MS..10 * MS);
+    world.op_timeout_ns = 400 * MS;
+    world.links.slow_ppm = rng.random_range(200_000..600_000);
+    world.links.slow_max_ns = rng.random_range(5 * MS..40 * MS);
+    world.core.backoff_max_ns = rng.random_range(MS..20 * MS);
+    world.core.resend_after_ns = 60 * MS;
+    power_faults(world, rng);
+}
+
+fn power_faults(world: &mut WorldConfig, rng: &mut impl Rng) {
+    world.faults.every_ns = rng.random_range(5 * MS..40 * MS);
+    world.faults.for_max_ns = rng.random_range(50 * US..1_500 * US);
+    world.faults.kinds = vec![FaultKind::PowerLoss; 12];
+    world.faults.kinds.extend([FaultKind::PowerLossAll, FaultKind::Kill]);
+}
+
+fn coarse_clocks(world: &mut WorldConfig, rng: &mut impl Rng) {
+    calm(world, rng);
+    world.clocks.resolution_us = 5_000;
+    world.clocks.offset_max_us = rng.random_range(0..10_000);
+    world.links.slow_ppm = 100_000;
+    world.links.slow_max_ns = 5 * MS;
+}
+
+fn crowded(world: &mut WorldConfig, rng: &mut impl Rng) {
+    calm(world, rng);
+    world.clients = 24;
+    world.think_ns = MS;
+    world.op_timeout_ns = 40 * MS;
+    world.disks.sync_min_ns = MS;
+    world.disks.sync_max_ns = rng.random_range(2 * MS..4 * MS);
+    world.core.queue_per_key = 6;
+}
+
+fn one_in(of: u32, rng: &mut impl Rng) -> bool {
+    rng.random_range(0..of) == 0
+}

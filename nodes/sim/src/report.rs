@@ -1,0 +1,79 @@
+//! What a run leaves.
+
+use crate::fault::Fault;
+use crate::judge::Violation;
+use heckle_paxos::{Call, Counters, Diagnostics, Key, OpId, Outcome};
+
+/// What a run leaves.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// All operations in the order of their invocation, the final reads last.
+    pub ops: Vec<OpRecord>,
+    /// The faults that struck.
+    pub faults: Vec<Fault>,
+    /// What was found wrong; empty for a correct core.
+    pub violations: Vec<Violation>,
+    /// What each node counted, summed over its processes.
+    pub counters: Vec<Counters>,
+    /// Messages between nodes: sent, lost, delivered twice.
+    pub messages: (u64, u64, u64),
+    /// Syncs of all disks.
+    pub syncs: u64,
+    /// Events handled.
+    pub events: u64,
+    /// A hash over all events: two runs are the same iff it is equal.
+    pub digest: u64,
+    /// Virtual time at the end.
+    pub end_ns: u64,
+}
+
+/// One operation as its client saw it. Times are virtual and true.
+#[derive(Debug, Clone)]
+pub struct OpRecord {
+    /// Its id; each client number stands for one sequential process.
+    pub op: OpId,
+    /// The register.
+    pub key: Key,
+    /// What was asked.
+    pub call: Call,
+    /// The node asked last, counted from 0.
+    pub node: usize,
+    /// When the client sent it first.
+    pub invoked_ns: u64,
+    /// When the client got the answer that counts, or gave up.
+    pub completed_ns: Option<u64>,
+    /// The answer; `None` if there was none (no answer means unknown).
+    pub outcome: Option<Outcome>,
+    /// How the answer came about.
+    pub diagnostics: Option<Diagnostics>,
+    /// How often it was sent again.
+    pub resends: u32,
+}
+
+impl Report {
+    /// Operations with this kind of outcome.
+    #[must_use]
+    pub fn count(&self, pick: impl Fn(&Outcome) -> bool) -> usize {
+        self.ops.iter().filter(|op| op.outcome.as_ref().is_some_and(&pick)).count()
+    }
+
+    /// The first violation that clients can come to see.
+    #[must_use]
+    pub fn harm(&self) -> Option<&Violation> {
+        self.violations.iter().find(|violation| violation.kind.harms_clients())
+    }
+
+    /// Operations that were applied.
+    #[must_use]
+    pub fn applied(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Outcome::Applied))
+    }
+
+    /// Operations of which the client does not know what became.
+    #[must_use]
+    pub fn unknown(&self) -> usize {
+        self.ops.iter().filter(|op| matches!(op.outcome, None | Some(Outcome::Unknown { .. }))).count()
+    }
+}

@@ -1,0 +1,147 @@
+//! The world's side of the clients.
+
+use super::{Request, What, World};
+use crate::config::{MS, US};
+use heckle_paxos::{Ballot, Call, ClientRequest, ClientToken, Diagnostics, Event, Outcome, Provenance};
+use rand::RngExt;
+
+/// An operation is sent again at most this often.
+const MAX_RESENDS: u32 = 3;
+
+impl World {
+    pub(super) fn client_delay(&mut self) -> u64 {
+        self.rngs.clients.random_range(50 * US..=MS)
+    }
+
+    pub(super) fn on_client_next(&mut self, client: usize) {
+        if self.now_ns >= self.config.load_ns || self.clients[client].open.is_some() {
+            return;
+        }
+        let (op, key, call) = self.clients[client].next_call(self.config.mix, &mut self.next_value, &mut self.rngs.clients);
+        let node = self.clients[client].node;
+        let (epoch, ballot) = self.clients[client].known;
+        self.clients[client].born = if epoch == self.nodes[node].epoch { ballot } else { Ballot::ZERO };
+        let at = self.begin_op(op, key, call, node);
+        // A client that gives up before the node does may have two requests running.
+        let hedges = self.config.resend_ppm > 0 && self.config.patience_ns < 2 * self.config.op_timeout_ns;
+        let born = self.clients[client].born;
+        let provenance = if hedges { Provenance::Resent { born } } else { Provenance::First };
+        self.send_request(at, Some(client), node, provenance, self.config.op_timeout_ns);
+    }
+
+    pub(super) fn send_request(&mut self, op: usize, client: Option<usize>, node: usize, provenance: Provenance, timeout_ns: u64) {
+        let token = self.requests.len() as u64;
+        let epoch = self.nodes[node].epoch;
+        self.requests.push(Request { op, client, node, epoch, provenance, timeout_ns });
+        self.ops[op].node = node;
+        if let Some(client) = client {
+            self.clients[client].open = Some((op, token));
+        }
+        let at_ns = self.now_ns + self.client_delay();
+        self.push(at_ns, What::ClientRequest { token });
+        // The final reads are waited for as long as they may take.
+        let patience_ns = if client.is_some() { self.config.patience_ns } else { 2 * timeout_ns };
+        self.push(self.now_ns + patience_ns, What::ClientLost { token });
+    }
+
+    /// A request reaches its node, if the process is still the one that was connected.
+    pub(super) fn on_request(&mut self, token: u64) {
+        let request = self.requests[token as usize];
+        if self.nodes[request.node].epoch != request.epoch || self.nodes[request.node].replica.is_none() {
+            self.push(self.now_ns, What::ClientLost { token });
+            return;
+        }
+        let op = &self.ops[request.op];
+        let asked = ClientRequest {
+            op: op.op,
+            key: op.key.clone(),
+            call: op.call.clone(),
+            timeout_ns: request.timeout_ns,
+            provenance: request.provenance,
+        };
+        self.step(request.node, Event::Client { token: ClientToken(token), request: asked });
+    }
+
+    pub(super) fn on_client_answer(&mut self, token: u64, outcome: Outcome, diagnostics: Diagnostics) {
+        let request = self.requests[token as usize];
+        let Some(client) = request.client else {
+            if self.ops[request.op].completed_ns.is_none() {
+                self.record(request.op, &outcome, diagnostics);
+                self.on_final_answer(request.op, &outcome);
+            }
+            return;
+        };
+        // A late answer to a request that the client has given up: nobody reads it.
+        if self.clients[client].open != Some((request.op, token)) {
+            return;
+        }
+        let home = self.clients[client].node;
+        if request.node == home && self.nodes[home].epoch == request.epoch {
+            let (epoch, known) = self.clients[client].known;
+            let newest = if epoch == request.epoch { known.max(diagnostics.ballot) } else { diagnostics.ballot };
+            self.clients[client].known = (request.epoch, newest);
+        }
+        self.record(request.op, &outcome, diagnostics);
+        if matches!(outcome, Outcome::Unknown { .. }) {
+            self.resend_or_retire(client, request);
+            return;
+        }
+        let op = &self.ops[request.op];
+        let (key, call) = (self.op_keys[request.op], op.call.clone());
+        self.clients[client].learn(key, &call, &outcome);
+        self.clients[client].open = None;
+        self.think(client);
+    }
+
+    /// No answer comes any more.
+    pub(super) fn on_client_lost(&mut self, token: u64) {
+        let request = self.requests[token as usize];
+        match request.client {
+            Some(client) if self.clients[client].open == Some((request.op, token)) => {
+                self.resend_or_retire(client, request);
+            }
+            Some(_) => {}
+            None if self.ops[request.op].completed_ns.is_none() => {
+                let outcome = Outcome::Unknown { why: heckle_paxos::UnknownWhy::Timeout };
+                self.on_final_answer(request.op, &outcome);
+            }
+            None => {}
+        }
+    }
+
+    /// The outcome is unknown. The client asks another node to finish the operation, or stands for
+    /// a new process from now on.
+    fn resend_or_retire(&mut self, client: usize, request: Request) {
+        let op = request.op;
+        let again = self.rngs.clients.random_range(0..1_000_000) < self.config.resend_ppm;
+        let retry = again && !matches!(self.ops[op].call, Call::Read) && self.ops[op].resends < MAX_RESENDS;
+        if retry && self.now_ns < self.config.load_ns {
+            self.ops[op].resends += 1;
+            let born = self.clients[client].born;
+            let node = self.rngs.clients.random_range(0..self.nodes.len());
+            self.send_request(op, Some(client), node, Provenance::Resent { born }, self.config.op_timeout_ns);
+            return;
+        }
+        self.next_number += 1;
+        self.clients[client].retire(self.next_number);
+        // Not at once: a node that is down refuses thousands of requests in no time.
+        let at_ns = self.now_ns + self.rngs.clients.random_range(5 * MS..=50 * MS);
+        self.push(at_ns, What::ClientNext { client });
+    }
+
+    fn think(&mut self, client: usize) {
+        let at_ns = self.now_ns + self.rngs.clients.random_range(0..=self.config.think_ns);
+        self.push(at_ns, What::ClientNext { client });
+    }
+
+    /// Writes down an answer, and has it judged.
+    fn record(&mut self, op: usize, outcome: &Outcome, diagnostics: Diagnostics) {
+        let ballot = diagnostics.ballot;
+        self.note(ballot.micros ^ u64::from(ballot.node.0) << 48);
+        let record = &mut self.ops[op];
+        record.completed_ns = Some(self.now_ns);
+        record.outcome = Some(outcome.clone());
+        record.diagnostics = Some(diagnostics);
+        self.judge.answered(&self.ops[op], outcome, ballot);
+    }
+}

@@ -1,0 +1,157 @@
+//! Every invariant of the judge, broken once.
+
+use heckle_paxos::*;
+use heckle_sim::judge::Judge;
+use heckle_sim::{OpRecord, ViolationKind};
+use std::sync::Arc;
+
+/// A story told to a judge of three nodes. Operation i is `(i, 1)`; writer i writes the value "vi".
+struct Story {
+    judge: Judge,
+}
+
+fn key() -> Key {
+    Key::from("k0")
+}
+
+fn op(client: u64) -> OpId {
+    OpId { client, seq: 1 }
+}
+
+fn value(client: u64) -> Value {
+    Value::from(format!("v{client}").as_str())
+}
+
+fn ballot(micros: u64) -> Ballot {
+    Ballot { micros, node: NodeId(1), nonce: 1 }
+}
+
+fn record(client: u64, call: Call) -> OpRecord {
+    let (key, outcome, diagnostics) = (key(), None, None);
+    OpRecord { op: op(client), key, call, node: 0, invoked_ns: 0, completed_ns: None, outcome, diagnostics, resends: 0 }
+}
+
+fn update(version: u64, client: u64, proposed_us: u64) -> Arc<RowData> {
+    let entry = DedupeEntry { op: op(client), request_hash: 1, proposed_us, fate: OpFate::Applied };
+    let dedupe = Dedupe { entries: vec![entry], watermark_us: 0 };
+    Arc::new(RowData { version, value: Some(value(client)), dedupe })
+}
+
+impl Story {
+    fn new() -> Self {
+        Self { judge: Judge::new(3) }
+    }
+
+    fn writes(mut self, client: u64) -> Self {
+        self.judge.invoked(&record(client, Call::Write { new: value(client) }));
+        self
+    }
+
+    fn cas(mut self, client: u64, expected: Option<u64>) -> Self {
+        self.judge.invoked(&record(client, Call::Cas { expected: expected.map(value), new: value(client) }));
+        self
+    }
+
+    fn reads(mut self, client: u64) -> Self {
+        self.judge.invoked(&record(client, Call::Read));
+        self
+    }
+
+    /// The update of `client` becomes `version`, accepted by a quorum at ballot `us`.
+    fn chosen(self, version: u64, client: u64, us: u64) -> Self {
+        let data = update(version, client, us);
+        self.accepts(1, us, Update::Row(data.clone())).accepts(2, us, Update::Row(data))
+    }
+
+    fn accepts(mut self, node: usize, us: u64, update: Update) -> Self {
+        let accepted = Accepted { ballot: ballot(us), update };
+        self.judge.durable(node, &Record::Accepted { key: key(), accepted });
+        self
+    }
+
+    fn answered(mut self, client: u64, call: Call, outcome: &Outcome, us: u64) -> Self {
+        self.judge.answered(&record(client, call), outcome, ballot(us));
+        self
+    }
+
+    fn applied(self, client: u64) -> Self {
+        self.answered(client, Call::Write { new: value(client) }, &Outcome::Applied, 1)
+    }
+
+    fn read_saw(self, client: u64, saw: Option<u64>, us: u64) -> Self {
+        self.answered(client, Call::Read, &Outcome::Read { current: saw.map(value) }, us)
+    }
+
+    #[track_caller]
+    fn found(self, expected: &[ViolationKind]) {
+        let found: Vec<ViolationKind> = self.judge.violations().iter().map(|violation| violation.kind).collect();
+        assert_eq!(found, expected, "{:?}", self.judge.violations());
+    }
+}
+
+#[test]
+fn a_correct_story_is_clean() {
+    let story = Story::new().writes(1).reads(2).chosen(1, 1, 10).applied(1).read_saw(2, Some(1), 20);
+    let story = story.cas(3, Some(1)).chosen(2, 3, 30).reads(4).read_saw(4, Some(3), 40).applied(3);
+    // A repair chooses the same update again at a higher ballot.
+    let again = Update::Row(update(2, 3, 30));
+    let story = story.accepts(0, 50, again.clone()).accepts(2, 50, again);
+    story.accepts(0, 60, Update::Empty).accepts(1, 60, Update::Empty).found(&[]);
+}
+
+#[test]
+fn an_update_accepted_by_a_minority_is_not_chosen() {
+    let minority = || Story::new().writes(1).accepts(1, 10, Update::Row(update(1, 1, 10)));
+    minority().applied(1).found(&[ViolationKind::AcknowledgedLost]);
+    minority().reads(2).read_saw(2, Some(1), 20).found(&[ViolationKind::DirtyRead]);
+    minority().reads(2).read_saw(2, None, 20).found(&[]);
+    // Nor does the same node's vote count twice.
+    minority().accepts(1, 10, Update::Row(update(1, 1, 10))).applied(1).found(&[ViolationKind::AcknowledgedLost]);
+}
+
+#[test]
+fn the_chain_has_one_row_a_version_and_each_operation_once() {
+    let two = || Story::new().writes(1).writes(2).chosen(1, 1, 10);
+    two().chosen(1, 2, 20).found(&[ViolationKind::Fork]);
+    two().chosen(3, 2, 20).found(&[ViolationKind::Gap]);
+    two().chosen(2, 1, 20).found(&[ViolationKind::AppliedTwice]);
+    two().accepts(0, 20, Update::Empty).accepts(1, 20, Update::Row(update(2, 2, 20))).found(&[ViolationKind::BallotReused]);
+}
+
+#[test]
+fn conditions_hold_where_they_are_applied_and_fail_where_they_are_refused() {
+    Story::new().writes(1).chosen(1, 1, 10).cas(2, None).chosen(2, 2, 20).found(&[ViolationKind::ConditionBroken]);
+    let cas = Call::Cas { expected: Some(value(1)), new: value(2) };
+    let refused = |saw: Option<u64>| Outcome::ConditionNotMet { current: saw.map(value) };
+    let story = || Story::new().writes(1).chosen(1, 1, 10).cas(2, Some(1));
+    story().answered(2, cas.clone(), &refused(Some(1)), 20).found(&[ViolationKind::WronglyRefused]);
+    story().answered(2, cas, &refused(None), 20).found(&[ViolationKind::FenceBroken]);
+}
+
+#[test]
+fn what_was_refused_never_takes_effect() {
+    let not = Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose };
+    let write = Call::Write { new: value(1) };
+    let story = || Story::new().writes(1);
+    story().answered(1, write.clone(), &not, 1).chosen(1, 1, 10).found(&[ViolationKind::RefusedTookEffect]);
+    story().chosen(1, 1, 10).answered(1, write, &not, 1).found(&[ViolationKind::RefusedTookEffect]);
+}
+
+#[test]
+fn real_time_order_is_kept() {
+    let two = || Story::new().writes(1).writes(2).chosen(1, 1, 10).chosen(2, 2, 20);
+    two().applied(2).reads(3).read_saw(3, Some(1), 15).found(&[ViolationKind::OutOfOrder]);
+    two().reads(3).read_saw(3, Some(2), 30).reads(4).read_saw(4, Some(1), 15).found(&[ViolationKind::OutOfOrder]);
+    two().reads(3).applied(2).read_saw(3, Some(1), 15).found(&[]);
+    // An operation takes effect after its invocation: 3 fills a gap below what had been seen then.
+    let late = Story::new().writes(2).chosen(2, 2, 20).applied(2).writes(3).chosen(1, 3, 30);
+    late.found(&[ViolationKind::Gap, ViolationKind::OutOfOrder]);
+}
+
+#[test]
+fn nothing_from_before_a_fence_is_chosen_after_it() {
+    let read = || Story::new().writes(1).reads(2);
+    read().read_saw(2, None, 20).chosen(1, 1, 10).found(&[ViolationKind::FenceBroken]);
+    read().chosen(1, 1, 10).read_saw(2, None, 20).found(&[ViolationKind::FenceBroken]);
+    read().read_saw(2, None, 20).chosen(1, 1, 30).found(&[]);
+}

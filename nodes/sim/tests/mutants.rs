@@ -1,0 +1,153 @@
+//! Planted bugs: each is found within a bounded number of worlds, the same worlds without it are
+//! clean, and the controls stay clean.
+//!
+//! `HECKLE_SIM_MUTANT=name HECKLE_SIM_SEED=N cargo test -p heckle-sim --test mutants -- --nocapture`
+//! runs one mutant in one world of its family and prints what was found.
+
+#![cfg(feature = "mutants")]
+
+use heckle_paxos::mutants::REGISTRY;
+use heckle_paxos::{Counters, Mutant, MutantClass};
+use heckle_sim::{Profile, Report, ViolationKind, World};
+
+/// Where each safety mutant shows, and the most worlds that may be needed. Bounds are about ten
+/// times what is expected: a change of the core redraws every world.
+const SAFETY: &[(Mutant, Profile, u64)] = &[
+    (Mutant::AcceptIgnoresPromise, Profile::Calm, 50),
+    (Mutant::AcceptKeepsPromisedLow, Profile::PowerCycling, 3_000),
+    (Mutant::NoReprepareAfterRefresh, Profile::LaggingPower, 3_000),
+    (Mutant::NoRefresh, Profile::Lagging, 100),
+    (Mutant::PromiseNotSynced, Profile::PowerCycling, 2_000),
+    (Mutant::AcceptNotSynced, Profile::LaggingPower, 1_000),
+    (Mutant::IgnoreAccepted, Profile::Calm, 50),
+    (Mutant::QuorumTooSmall, Profile::Calm, 50),
+    (Mutant::PartialAcceptIsFail, Profile::Lossy, 50),
+    (Mutant::LearnErrorIsFail, Profile::Lossy, 50),
+    (Mutant::NackAllIsFail, Profile::Doubling, 1_000),
+    (Mutant::BlindRetry, Profile::Calm, 50),
+    (Mutant::PromiseOnEqual, Profile::CoarseClocks, 100),
+    (Mutant::TrustOneReplica, Profile::Lossy, 50),
+    (Mutant::LwtReadsAtOne, Profile::Swarm, 100),
+    (Mutant::ApplyAtAccept, Profile::Calm, 50),
+    (Mutant::CountDuplicateAnswers, Profile::Doubling, 200),
+    (Mutant::AnswerBeforeWrite, Profile::PowerCycling, 50),
+];
+
+fn run(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {
+    let mut config = profile.world(seed);
+    if let Some(mutant) = mutant {
+        config = config.with_mutant(mutant);
+    }
+    World::new(seed, config).run()
+}
+
+fn counted(reports: &[Report]) -> Counters {
+    let mut sum = Counters::default();
+    reports.iter().flat_map(|report| &report.counters).for_each(|counters| sum.add(counters));
+    sum
+}
+
+#[track_caller]
+fn check_clean(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {
+    let report = run(profile, seed, mutant);
+    let name = mutant.map_or("none", |mutant| mutant.info().name);
+    assert!(report.violations.is_empty(), "{profile:?} seed {seed}, mutant {name}: {}", report.violations[0]);
+    report
+}
+
+/// The first world in which clients can come to see the harm.
+#[track_caller]
+fn check_found(mutant: Mutant, profile: Profile, within: u64) -> u64 {
+    let name = mutant.info().name;
+    for seed in 0..within {
+        if let Some(violation) = run(profile, seed, Some(mutant)).harm() {
+            println!("{name:28} {profile:?} seed {seed}: {violation}");
+            check_clean(profile, seed, None);
+            return seed;
+        }
+    }
+    panic!("{name} was not found in {within} worlds of {profile:?}: the judge or the worlds have gone blind");
+}
+
+#[test]
+fn every_safety_mutant_is_found_and_its_worlds_are_clean_without_it() {
+    if let Ok(name) = std::env::var("HECKLE_SIM_MUTANT") {
+        let mutant = Mutant::from_name(&name).expect("HECKLE_SIM_MUTANT names a mutant");
+        let (_, profile, _) = SAFETY.iter().find(|(safety, ..)| *safety == mutant).expect("it is a safety mutant");
+        let seed = std::env::var("HECKLE_SIM_SEED").expect("HECKLE_SIM_SEED is set").parse().expect("it is a number");
+        println!("{:#?}", run(*profile, seed, Some(mutant)).violations);
+        return;
+    }
+    for (mutant, profile, within) in SAFETY {
+        check_found(*mutant, *profile, *within);
+    }
+}
+
+#[test]
+fn the_table_names_every_safety_mutant_of_the_registry() {
+    let listed: Vec<Mutant> = SAFETY.iter().map(|(mutant, ..)| *mutant).collect();
+    let registered = REGISTRY.iter().filter(|info| info.class == MutantClass::Safety).map(|info| info.mutant);
+    assert_eq!(listed, registered.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_family_of_worlds_is_clean_without_mutants() {
+    for profile in Profile::ALL {
+        for seed in 0..100 {
+            check_clean(profile, seed, None);
+        }
+    }
+}
+
+#[test]
+fn controls_stay_clean() {
+    for mutant in [Mutant::NonUniqueNonce, Mutant::KeepAcceptedAtLearn] {
+        for profile in Profile::ALL {
+            for seed in 0..60 {
+                check_clean(profile, seed, Some(mutant));
+            }
+        }
+    }
+}
+
+/// Without the fence an older update can be chosen after the answer. No client can tell, since it
+/// is one of unknown outcome; the judge can.
+#[test]
+fn a_skipped_fence_is_seen_by_the_judge_and_by_no_client() {
+    for mutant in [Mutant::SkipEmptyFenceCas, Mutant::SkipEmptyFenceRead] {
+        let reports: Vec<Report> = (0..60).map(|seed| run(Profile::Calm, seed, Some(mutant))).collect();
+        let fences = reports.iter().flat_map(|report| &report.violations);
+        let broken = fences.filter(|violation| violation.kind == ViolationKind::FenceBroken).count();
+        assert!(broken > 0, "{} broke no fence", mutant.info().name);
+        for report in reports {
+            assert!(report.harm().is_none(), "seed {}: {:?}", report.seed, report.harm());
+        }
+    }
+}
+
+/// A node whose clock is behind gets nothing done while it never learns how far.
+#[test]
+fn without_the_ballot_bump_a_slow_clock_starves() {
+    let mut config = Profile::Calm.world(1);
+    config.clocks.offset_max_us = 60_000_000;
+    assert!(World::new(1, config.clone()).run().violations.is_empty());
+    let starved = World::new(1, config.with_mutant(Mutant::NoBallotBump)).run();
+    assert_eq!(starved.violations.first().map(|violation| violation.kind), Some(ViolationKind::NoProgress));
+}
+
+#[test]
+fn without_backoff_contending_coordinators_outbid_each_other() {
+    let worlds = |mutant| (0..20).map(|seed| run(Profile::Calm, seed, mutant)).collect::<Vec<Report>>();
+    let (healthy, ill) = (counted(&worlds(None)), counted(&worlds(Some(Mutant::NoBackoff))));
+    println!("applied {} against {} without backoff", healthy.applied, ill.applied);
+    assert!(ill.applied * 2 < healthy.applied, "{} applied without backoff, {} with it", ill.applied, healthy.applied);
+    let wasted = |counters: &Counters| counters.preempted as f64 / counters.attempts as f64;
+    assert!(wasted(&ill) > wasted(&healthy), "{} against {}", wasted(&ill), wasted(&healthy));
+}
+
+#[test]
+fn a_leaked_key_lock_shows_as_overlapping_operations() {
+    let worlds = |mutant| (0..10).map(|seed| run(Profile::Crowded, seed, mutant)).collect::<Vec<Report>>();
+    assert_eq!(counted(&worlds(None)).overlaps, 0);
+    assert!(counted(&worlds(Some(Mutant::KeyLockLeak))).overlaps > 0);
+}

@@ -1,0 +1,32 @@
+//! Keeps two made-up runs, one valid and one not, as `heckle run` would:
+//! `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS]`.
+
+use heckle_results::results_json::Results;
+use heckle_results::run_folder::RunFolder;
+use heckle_results::sample::{self, Sample};
+use heckle_results::summary::{self, View};
+use heckle_results::terminal::Colour;
+use heckle_results::utc::UnixSeconds;
+use heckle_results::{index, keep, sample_results};
+use std::path::Path;
+
+const STARTED: UnixSeconds = UnixSeconds(1_769_860_800);
+
+fn main() -> std::io::Result<()> {
+    let mut args = std::env::args().skip(1);
+    let out = args.next().unwrap_or_else(|| "target/sample".into());
+    let mut number = |or| args.next().and_then(|a| a.parse().ok()).unwrap_or(or);
+    let history = sample::history(Sample { rate_per_s: number(400), faults: number(3), ..Sample::default() });
+    let results: [fn(&_) -> Results; 2] = [sample_results::valid, sample_results::violated];
+    for make in results {
+        let mut results = make(&history);
+        let folder = RunFolder::create(Path::new(&out), "sample", STARTED, 0x5a3e, &mut results)?;
+        #[allow(clippy::disallowed_methods, reason = "an example may time what it does")]
+        let clock = std::time::Instant::now();
+        keep::keep(&folder, &history, &mut results, STARTED.0)?;
+        eprintln!("{} ops: analysed, drawn and written in {:?}", history.ops.len(), clock.elapsed());
+        print!("{}", summary::text(&results, View { folder: &folder.root().display().to_string(), width: 100, colour: Colour::Ansi }));
+    }
+    print!("\n{}", summary::list(&index::read(Path::new(&out))?, 100, Colour::Ansi));
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! The faults above a plot: a bar each, with kind and targets beside or in it, in as many rows as it takes.
+//!
+//! Labels never lie over each other. Where there are too many faults for whole labels all go without targets, and where
+//! even that is too much without any: the bands through the plot and the tables still tell.
+
+use super::Scene;
+use super::canvas::Area;
+use super::frame::{LANES_TOP, RIGHT, line, rectangle, text, text_style, width};
+use super::style::{self, FAULT, INK, SMALL};
+use crate::faults::Disturbance;
+use crate::terminal::shorten;
+use plotters::prelude::{Color, ShapeStyle, WHITE};
+use plotters::style::text_anchor::{HPos, VPos};
+
+/// Bars stand in so many rows at most.
+const MAX_LANES: usize = 3;
+/// The height of a row in pixels.
+pub(super) const HEIGHT: i32 = 23;
+/// A label is cut after so many letters; the table in the report has it whole.
+const MAX_LABEL: usize = 28;
+
+/// A fault's place.
+pub(super) struct Bar {
+    /// Its row.
+    pub(super) lane: usize,
+    /// Its left edge.
+    pub(super) from: i32,
+    /// Its right edge.
+    pub(super) to: i32,
+    label: Option<Label>,
+    effective: bool,
+}
+
+struct Label {
+    x: i32,
+    inside: bool,
+    words: String,
+}
+
+/// How much a label says.
+#[derive(Clone, Copy)]
+enum Says {
+    All,
+    Kind,
+    Nothing,
+}
+
+/// Puts each fault into the first row that has room for it and its label.
+pub(super) fn place(area: &Area<'_>, scene: Scene<'_>, column: impl Fn(f64) -> i32) -> Vec<Bar> {
+    style::ready();
+    let try_with = |says| try_place(area, scene, &column, says);
+    try_with(Says::All).or_else(|| try_with(Says::Kind)).or_else(|| try_with(Says::Nothing)).expect("bars without labels always fit")
+}
+
+/// `None` if labels would lie over each other.
+fn try_place(area: &Area<'_>, scene: Scene<'_>, column: &impl Fn(f64) -> i32, says: Says) -> Option<Vec<Bar>> {
+    let style = text_style(SMALL, INK, HPos::Left, VPos::Center);
+    let mut free_from = [i32::MIN; MAX_LANES];
+    let mut bars = vec![];
+    for fault in &scene.measured.faults {
+        let from = column(fault.began.as_secs_f64());
+        let to = column(fault.end(scene.history.end).as_secs_f64()).max(from + 3);
+        let words = words(fault, says);
+        let wide = width(area, &words, &style);
+        let inside = wide + 10 <= to - from;
+        let end = if inside || words.is_empty() { to } else { to + 6 + wide };
+        let lane = match ((0..MAX_LANES).find(|lane| free_from[*lane] <= from), says) {
+            (Some(lane), _) => lane,
+            (None, Says::All | Says::Kind) => return None,
+            // Bars of more faults at once than there are rows share the last one.
+            (None, Says::Nothing) => MAX_LANES - 1,
+        };
+        free_from[lane] = free_from[lane].max(end + 4);
+        // Beyond the right edge there is no room: the bar goes without.
+        let shown = !words.is_empty() && end <= RIGHT + 20;
+        let label = shown.then(|| Label { x: if inside { from + 5 } else { to + 6 }, inside, words });
+        bars.push(Bar { lane, from, to, label, effective: fault.effective });
+    }
+    Some(bars)
+}
+
+fn words(fault: &Disturbance, says: Says) -> String {
+    let label = match says {
+        Says::All => shorten(&fault.label(), MAX_LABEL),
+        Says::Kind => shorten(&fault.kind, MAX_LABEL),
+        Says::Nothing => return String::new(),
+    };
+    if fault.effective { label } else { label + " (no effect)" }
+}
+
+/// Draws the bars, and their edges down to `bottom`.
+pub(super) fn draw(area: &Area<'_>, bars: &[Bar], bottom: i32) {
+    for bar in bars {
+        let top = LANES_TOP + bar.lane as i32 * HEIGHT;
+        let corners = [(bar.from, top), (bar.to, top + HEIGHT - 4)];
+        if bar.effective {
+            rectangle(area, corners, FAULT.filled());
+        } else {
+            rectangle(area, corners, ShapeStyle { color: FAULT.to_rgba(), filled: false, stroke_width: 2 });
+        }
+        for x in [bar.from, bar.to] {
+            line(area, vec![(x, top), (x, bottom)], FAULT.mix(0.35));
+        }
+        if let Some(Label { x, inside, words }) = &bar.label {
+            let colour = if *inside && bar.effective { WHITE } else { INK };
+            text(area, (*x, top + HEIGHT / 2 - 2), words, &text_style(SMALL, colour, HPos::Left, VPos::Center));
+        }
+    }
+}

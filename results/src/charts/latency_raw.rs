@@ -1,0 +1,135 @@
+//! Every op as a point by the time it was sent, latency from when it was due.
+//!
+//! A million points do not fit a thousand columns, so points are counted in cells of the picture and a cell is as dark
+//! as it is full, on a log scale: single slow ops stay visible beside a dense floor. Ops of two outcomes in one cell mix
+//! their colours by count. Rare outcomes are drawn over frequent ones.
+
+use super::axis::{Scale, count, duration};
+use super::canvas::Canvas;
+use super::frame::{self, Mark, Plot};
+use super::style::{BLUE, GREY, ORANGE, SKY, SMALL, VERMILLION};
+use super::{Scene, style};
+use heckle_history::{Nanos, Operation, Outcome, Seen};
+use plotters::prelude::{Color, RGBColor};
+use plotters::style::text_anchor::{HPos, VPos};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Up to so many ops each gets a dot of its own; beyond, cells of single pixels carry the density.
+const DOTS: usize = 30_000;
+/// Marks of rare outcomes keep this distance, so that a thousand of them are no black bar.
+const MARK_GRID: i32 = 7;
+/// A cell with one op in it.
+const PALE: RGBColor = RGBColor(150, 200, 232);
+/// The fullest cell.
+const NIGHT: RGBColor = RGBColor(0, 38, 70);
+
+pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
+    let mut canvas = Canvas::new();
+    let shows = "latency of every op, from when it was due, by the time it was sent";
+    let plot = frame::over_time(&mut canvas, scene, shows, scale(scene), "latency (log)", duration);
+    points(&mut canvas, &plot, scene);
+    let area = canvas.area();
+    marks(&area, &plot, scene);
+    let ops = scene.measured.ops;
+    let entry = |mark, colour, words: &str, n: u64| (mark, colour, format!("{words} {}", count(n)));
+    let legend = [
+        entry(Mark::Dot, BLUE, "ok, applied", ops.applied),
+        entry(Mark::Dot, SKY, "condition not met", ops.condition_not_met),
+        entry(Mark::Cross, ORANGE, "failed", ops.failed),
+        entry(Mark::AtLeast, VERMILLION, "unknown, at least so long", ops.unknown),
+    ];
+    frame::legend(&area, &legend);
+    drop(area);
+    canvas.png()
+}
+
+/// The latency to draw, and for unknown outcomes the time after which nobody waited any more.
+fn latency_ms(op: &Operation, end: Nanos) -> f64 {
+    op.completed.min(end).since(op.intended).as_ms_f64()
+}
+
+fn scale(scene: Scene<'_>) -> Scale {
+    let end = scene.history.end;
+    let drawn = || scene.history.ops.iter().filter(|op| !matches!(op.outcome, Outcome::Open)).map(|op| latency_ms(op, end));
+    let (min, max) = drawn().fold((f64::MAX, 0f64), |(min, max), ms| (min.min(ms), max.max(ms)));
+    let timeout = scene.history.header.op_timeout_ns.map_or(0.0, |ns| ns as f64 / 1e6);
+    if max == 0.0 { Scale::decades(0.1, timeout.max(100.0)) } else { Scale::decades(min.max(0.01), max.max(timeout)) }
+}
+
+fn points(canvas: &mut Canvas, plot: &Plot, scene: Scene<'_>) {
+    let end = scene.history.end;
+    let dots = scene.history.ops.len() <= DOTS;
+    let mut cells: FxHashMap<(i32, i32), [u32; 2]> = FxHashMap::default();
+    for op in &scene.history.ops {
+        let class = match op.outcome {
+            Outcome::Ok(Seen::ConditionNotMet(_)) => 1,
+            Outcome::Ok(Seen::Applied | Seen::Written | Seen::Value(_)) => 0,
+            Outcome::Failed | Outcome::Unknown | Outcome::Open => continue,
+        };
+        let at = (plot.column(op.invoked.as_secs_f64()), plot.row(latency_ms(op, end)));
+        let at = if dots { at } else { (at.0 & !1, at.1 & !1) };
+        cells.entry(at).or_default()[class] += 1;
+    }
+    // Drawn in an order that does not depend on the hash, so that a picture is the same every time.
+    let mut cells: Vec<_> = cells.into_iter().collect();
+    cells.sort_unstable();
+    let fullest = cells.iter().map(|(_, n)| n[0] + n[1]).max().unwrap_or(1);
+    for ((x, y), n) in cells {
+        let total = n[0] + n[1];
+        let hue = mix(BLUE, SKY, f64::from(n[1]) / f64::from(total));
+        if dots {
+            dot(canvas, (x, y), hue);
+            continue;
+        }
+        // One op is pale but visible, the fullest cell nearly black; a cell is two by two pixels.
+        let weight = f64::from(total - 1).ln_1p() / f64::from(fullest - 1).ln_1p().max(1e-9);
+        let colour = if weight < 0.5 { mix(PALE, hue, weight * 2.0) } else { mix(hue, NIGHT, weight * 2.0 - 1.0) };
+        for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+            canvas.blend(x + dx, y + dy, colour, 1.0);
+        }
+    }
+}
+
+/// A round dot of four pixels; its corners are paler.
+fn dot(canvas: &mut Canvas, at: (i32, i32), colour: RGBColor) {
+    for dy in -1..=2 {
+        for dx in -1..=2 {
+            let corner = (dx == -1 || dx == 2) && (dy == -1 || dy == 2);
+            canvas.blend(at.0 + dx, at.1 + dy, colour, if corner { 0.15 } else { 0.5 });
+        }
+    }
+}
+
+fn mix(a: RGBColor, b: RGBColor, share: f64) -> RGBColor {
+    let channel = |a: u8, b: u8| (f64::from(a) * (1.0 - share) + f64::from(b) * share).round() as u8;
+    RGBColor(channel(a.0, b.0), channel(a.1, b.1), channel(a.2, b.2))
+}
+
+fn marks(area: &super::canvas::Area<'_>, plot: &Plot, scene: Scene<'_>) {
+    if let Some(ns) = scene.history.header.op_timeout_ns {
+        let row = plot.row(ns as f64 / 1e6);
+        for x in (plot.left..plot.right).step_by(9) {
+            frame::line(area, vec![(x, row), (x + 4, row)], VERMILLION.mix(0.6));
+        }
+        let words = format!("op timeout {}", duration(ns as f64 / 1e6));
+        frame::text(area, (plot.right - 4, row - 9), &words, &frame::text_style(SMALL, GREY, HPos::Right, VPos::Bottom));
+    }
+    let end = scene.history.end;
+    for (wanted, radius) in [(Outcome::Failed, 3), (Outcome::Unknown, 5)] {
+        let mut taken: FxHashSet<(i32, i32)> = FxHashSet::default();
+        for op in &scene.history.ops {
+            let outcome = if op.outcome == Outcome::Open { Outcome::Unknown } else { op.outcome };
+            if outcome != wanted {
+                continue;
+            }
+            let at = (plot.column(op.invoked.as_secs_f64()), plot.row(latency_ms(op, end)));
+            if !taken.insert((at.0 / MARK_GRID, at.1 / MARK_GRID)) {
+                continue;
+            }
+            match wanted {
+                Outcome::Failed => frame::cross(area, at, radius, ORANGE),
+                _ => frame::up(area, at, radius, style::VERMILLION),
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a run came to, from its parts: one verdict, one exit code, and the reasons in words.
+//!
+//! | code | when, the first that applies |
+//! |---|---|
+//! | 1 | a violation, whatever else happened (0 where the plan expects one) |
+//! | 130 | interrupted |
+//! | 4 | the harness or the machine failed |
+//! | 2 | a limit of the checker, coverage not met, a fault without effect, gates void, or an expected violation missed |
+//! | 3 | a gate missed |
+//! | 0 | none of these |
+
+use crate::charts::axis::{count, digits};
+use crate::results_json::{Check, Expect, Results, RunVerdict, Status, Verdict};
+
+/// Checks whose `invalid` proves that the system broke its word. The others (a node that died, a key that stayed
+/// silent) say that something is wrong, not that an answer was.
+pub const PROVES_A_VIOLATION: [&str; 1] = ["durability"];
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// As planned, or stopped at a violation.
+    Done,
+    /// By Ctrl-C or SIGTERM.
+    Interrupted,
+    /// The harness or the machine failed; in words, with what to do.
+    Failed(String),
+}
+
+impl Results {
+    /// Sets status, verdict, exit code and reasons from everything else. Gates must have been evaluated.
+    pub fn conclude(&mut self, ending: &Ending) {
+        self.status = if *ending == Ending::Interrupted { Status::Interrupted } else { Status::Done };
+        let violations = self.violations();
+        let mut open = self.open_questions();
+        let missed: Vec<String> = self.gates.iter().filter(|g| !g.passed && !g.void && g.actual.is_some()).map(missed_gate).collect();
+        if !violations.is_empty() {
+            let expected = self.plan.expect == Expect::Invalid;
+            (self.verdict, self.exit_code) = (RunVerdict::Invalid, i32::from(!expected));
+            self.reasons = violations;
+            if expected {
+                self.reasons.push("the plan expects a violation, and it was found".into());
+            }
+            return;
+        }
+        if self.plan.expect == Expect::Invalid {
+            open.insert(0, "the plan expects a violation, and none was found".into());
+        }
+        (self.verdict, self.exit_code, self.reasons) = match ending {
+            Ending::Failed(why) => (RunVerdict::Error, 4, [vec![why.clone()], open].concat()),
+            Ending::Interrupted => {
+                let why = "interrupted before its end; what was recorded holds no violation".to_owned();
+                (RunVerdict::Unknown, 130, [vec![why], open].concat())
+            }
+            Ending::Done if !open.is_empty() => (RunVerdict::Unknown, 2, [open, missed].concat()),
+            Ending::Done if !missed.is_empty() => (RunVerdict::GateMissed, 3, missed),
+            Ending::Done => (RunVerdict::Valid, 0, vec![self.why_valid()]),
+        };
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let lin = &self.linearizability;
+        let mut found: Vec<String> =
+            lin.violations.iter().map(|v| format!("{} on key {}: {}", v.kind.replace('_', " "), v.key, v.words)).collect();
+        if lin.verdict == Verdict::Invalid && found.is_empty() {
+            found.push("the history is not linearizable".into());
+        }
+        let proofs = self.checks.iter().filter(|c| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name.as_str()));
+        found.extend(proofs.map(|c| format!("{}: {}", c.name, c.words)));
+        found
+    }
+
+    /// What keeps the run from being conclusive.
+    fn open_questions(&self) -> Vec<String> {
+        let mut open = vec![];
+        if self.linearizability.verdict == Verdict::Unknown {
+            let notes: Vec<String> = self
+                .linearizability
+                .keys
+                .iter()
+                .filter(|k| k.verdict == Verdict::Unknown)
+                .map(|k| format!("linearizability of key {} is unknown: {}", k.key, k.note.as_deref().unwrap_or("the checker met a limit")))
+                .collect();
+            open.extend(if notes.is_empty() { vec!["linearizability is unknown: nothing was judged".into()] } else { notes });
+        }
+        let proof = |name: &str| PROVES_A_VIOLATION.contains(&name);
+        let unsettled = |c: &&Check| c.verdict == Verdict::Unknown || (c.verdict == Verdict::Invalid && !proof(&c.name));
+        open.extend(self.checks.iter().filter(unsettled).map(|c| format!("{}: {}", c.name, c.words)));
+        if !self.coverage.passed {
+            let rules: Vec<String> = self
+                .coverage
+                .rules
+                .iter()
+                .filter(|r| !r.passed && !self.told_by_a_fault(&r.id))
+                .map(|r| format!("too little happened: {} is {}, and {} are needed", r.id, r.got, r.need))
+                .collect();
+            open.extend(rules);
+            if self.coverage.rules.is_empty() {
+                open.push("coverage was not evaluated".into());
+            }
+        }
+        for fault in self.faults.iter().filter(|f| !f.effective) {
+            open.push(format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" ")));
+        }
+        for gate in self.gates.iter().filter(|g| g.actual.is_none()) {
+            open.push(format!("gate {}: this run has no such figure", gate.expr));
+        }
+        if self.gates.iter().any(|g| g.void) {
+            open.push(format!(
+                "gates on speed are void: {} % of the ops were sent late by the harness itself",
+                digits(self.load.late_ratio * 100.0)
+            ));
+        }
+        open
+    }
+
+    /// Whether a fault without effect gives the same reason with its name.
+    fn told_by_a_fault(&self, rule: &str) -> bool {
+        rule.strip_prefix("fault_effective:").is_some_and(|kind| self.faults.iter().any(|f| f.kind == kind && !f.effective))
+    }
+
+    fn why_valid(&self) -> String {
+        let faults = match self.faults.len() {
+            0 => "without faults".to_owned(),
+            1 => "under 1 fault".to_owned(),
+            n => format!("under {n} faults"),
+        };
+        format!("one order explains all {} ops {faults}, and enough happened to tell", count(self.ops.invoked))
+    }
+}
+
+fn missed_gate(gate: &crate::results_json::Gate) -> String {
+    format!("gate {} missed: it is {}", gate.expr, gate.actual.map_or_else(|| "unknown".into(), digits))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use super::*;
+use crate::results_json::{Check, Fault, Gate, KeyVerdict, Violation};
+
+fn held() -> Results {
+    let mut r = Results::default();
+    r.ops.invoked = 5_000;
+    r.linearizability.verdict = Verdict::Valid;
+    r.linearizability.keys = vec![KeyVerdict { key: "k1".into(), ops: 5_000, verdict: Verdict::Valid, ..Default::default() }];
+    r.coverage.passed = true;
+    r.faults = vec![Fault { id: 3, kind: "pause".into(), targets: vec!["n2".into()], effective: true, healed: true, ..Default::default() }];
+    r
+}
+
+#[track_caller]
+fn check(ending: Ending, change: impl FnOnce(&mut Results), verdict: RunVerdict, exit_code: i32, reason: &str) {
+    let mut results = held();
+    change(&mut results);
+    results.conclude(&ending);
+    assert_eq!((results.verdict, results.exit_code), (verdict, exit_code), "{:?}", results.reasons);
+    assert!(results.reasons.iter().any(|r| r.contains(reason)), "{:?}", results.reasons);
+    assert_eq!(results.status, if ending == Ending::Interrupted { Status::Interrupted } else { Status::Done });
+    assert!(exit_code != 0 || results.verdict == RunVerdict::Valid || results.plan.expect == Expect::Invalid, "unknown never exits 0");
+}
+
+fn violate(r: &mut Results) {
+    r.linearizability.verdict = Verdict::Invalid;
+    r.linearizability.violations =
+        vec![Violation { key: "k1".into(), kind: "stale_read".into(), words: "op 9 read 3".into(), ..Default::default() }];
+}
+
+fn gate(passed: bool, void: bool, actual: Option<f64>) -> Gate {
+    Gate { expr: "p99_ms<50".into(), actual, passed, void }
+}
+
+#[test]
+fn one_verdict_of_many_parts() {
+    use RunVerdict::{Error, GateMissed, Invalid, Unknown, Valid};
+    check(Ending::Done, |_| {}, Valid, 0, "one order explains all 5,000 ops under 1 fault");
+    check(Ending::Done, violate, Invalid, 1, "stale read on key k1: op 9 read 3");
+    check(
+        Ending::Done,
+        |r| {
+            r.checks =
+                vec![Check { name: "durability".into(), verdict: Verdict::Invalid, words: "op 5 is gone".into(), ..Default::default() }]
+        },
+        Invalid,
+        1,
+        "durability: op 5 is gone",
+    );
+    check(Ending::Done, |r| r.coverage.passed = false, Unknown, 2, "coverage was not evaluated");
+    check(Ending::Done, |r| r.faults[0].effective = false, Unknown, 2, "fault 3 (pause n2) left no evidence");
+    check(Ending::Done, |r| r.linearizability.verdict = Verdict::Unknown, Unknown, 2, "linearizability is unknown");
+    check(Ending::Done, |r| r.gates.push(gate(false, false, Some(61.0))), GateMissed, 3, "gate p99_ms<50 missed: it is 61");
+    check(Ending::Done, |r| r.gates.push(gate(true, false, Some(41.0))), Valid, 0, "one order");
+    check(Ending::Done, |r| r.gates.push(gate(false, true, Some(61.0))), Unknown, 2, "gates on speed are void");
+    check(Ending::Done, |r| r.gates.push(gate(false, false, None)), Unknown, 2, "no such figure");
+    check(Ending::Interrupted, |_| {}, Unknown, 130, "interrupted");
+    check(Ending::Failed("n2 died; see nodes/n2/node.log".into()), |_| {}, Error, 4, "n2 died");
+}
+
+#[test]
+fn a_violation_beats_everything_else() {
+    for ending in [Ending::Done, Ending::Interrupted, Ending::Failed("disk full".into())] {
+        let change = |r: &mut Results| {
+            violate(r);
+            r.coverage.passed = false;
+            r.gates.push(gate(false, false, Some(61.0)));
+        };
+        check(ending, change, RunVerdict::Invalid, 1, "stale read");
+    }
+}
+
+#[test]
+fn an_expected_violation_is_met_or_missed() {
+    let expected = |r: &mut Results| r.plan.expect = Expect::Invalid;
+    check(
+        Ending::Done,
+        |r| {
+            expected(r);
+            violate(r)
+        },
+        RunVerdict::Invalid,
+        0,
+        "the plan expects a violation, and it was found",
+    );
+    check(Ending::Done, expected, RunVerdict::Unknown, 2, "the plan expects a violation, and none was found");
+}

@@ -1,0 +1,164 @@
+//! The disturbances of a history: when each began and was lifted, whether it took effect, and how long the cluster
+//! took to get over it.
+//!
+//! **Recovery** is what a client sees: the time from the lift of the fault until *every struck node has answered ok* an
+//! op that was *sent after the lift*. An op sent before may have been decided before and says nothing; the slowest
+//! node counts, since its clients are the ones who wait. A node that got no op afterwards is left out; if one got ops
+//! and answered none, there is no recovery time.
+
+use crate::measure::round;
+use crate::results_json::Fault;
+use heckle_history::event::{FaultEvent, FaultState};
+use heckle_history::{History, Nanos, NodeIx, Outcome};
+use serde_json::{Map, Value as Json};
+
+/// One disturbance, with times as in the history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disturbance {
+    /// As in the history.
+    pub id: u64,
+    /// `kill`, `partition` …
+    pub kind: String,
+    /// Whom it struck, in the kind's notation.
+    pub targets: Vec<String>,
+    /// When it began.
+    pub began: Nanos,
+    /// When it was lifted; `None` if it never was.
+    pub lifted: Option<Nanos>,
+    /// When it was seen to be over.
+    pub healed: Option<Nanos>,
+    /// What showed that it took effect: the last count of each name.
+    pub evidence: Map<String, Json>,
+    /// Any of its events had evidence: a count above zero, or a `true`.
+    pub effective: bool,
+    /// From the lift until the last struck node answered again.
+    pub recovery: Recovery,
+}
+
+/// How a cluster got over a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// After so long.
+    After(Nanos),
+    /// A struck node got ops and answered none.
+    Never,
+    /// The fault was never lifted, or no op was sent to a struck node afterwards.
+    NotSeen,
+}
+
+impl Disturbance {
+    /// The end of its band: the lift, or the end of the history.
+    pub fn end(&self, history_end: Nanos) -> Nanos {
+        self.lifted.or(self.healed).unwrap_or(history_end)
+    }
+
+    /// Its targets as one short label.
+    pub fn label(&self) -> String {
+        if self.targets.is_empty() { self.kind.clone() } else { format!("{} {}", self.kind, self.targets.join(" ")) }
+    }
+
+    /// Its twin in `results.json`.
+    pub fn record(&self, history_end: Nanos) -> Fault {
+        Fault {
+            id: self.id,
+            kind: self.kind.clone(),
+            targets: self.targets.clone(),
+            start_s: round(self.began.as_secs_f64(), 6),
+            end_s: round(self.end(history_end).as_secs_f64(), 6),
+            effective: self.effective,
+            healed: self.healed.is_some(),
+            recovery_ms: match self.recovery {
+                Recovery::After(t) => Some(round(t.as_ms_f64(), 3)),
+                Recovery::Never | Recovery::NotSeen => None,
+            },
+            evidence: self.evidence.clone(),
+        }
+    }
+}
+
+/// The same rule as the checker's coverage, which decides whether the run is conclusive.
+fn tells(value: &Json) -> bool {
+    value.as_f64().is_some_and(|n| n > 0.0) || value.as_bool() == Some(true)
+}
+
+/// The disturbances of `history`, in the order they began.
+pub fn disturbances(history: &History) -> Vec<Disturbance> {
+    let mut found: Vec<Disturbance> = vec![];
+    for event in &history.faults {
+        match found.iter_mut().find(|d| d.id == event.id) {
+            Some(known) => join(known, event),
+            None => {
+                let mut new = Disturbance {
+                    id: event.id,
+                    kind: event.kind.to_string(),
+                    targets: event.targets.clone(),
+                    began: event.t,
+                    lifted: None,
+                    healed: None,
+                    evidence: Map::new(),
+                    effective: false,
+                    recovery: Recovery::NotSeen,
+                };
+                join(&mut new, event);
+                found.push(new);
+            }
+        }
+    }
+    for disturbance in &mut found {
+        disturbance.recovery = recovery(history, disturbance);
+    }
+    found
+}
+
+fn join(known: &mut Disturbance, event: &FaultEvent) {
+    // A heal's evidence shows that the cluster is back, not that it was ever struck.
+    known.effective |= event.state != FaultState::Healed && event.evidence.values().any(tells);
+    // A later count replaces an earlier one: evidence is gathered while the fault lasts.
+    known.evidence.extend(event.evidence.iter().map(|(k, v)| (k.clone(), v.clone())));
+    match event.state {
+        FaultState::Began => {}
+        FaultState::Ended => known.lifted = Some(known.lifted.unwrap_or(event.t)),
+        FaultState::Healed => known.healed = Some(known.healed.unwrap_or(event.t)),
+    }
+}
+
+fn recovery(history: &History, disturbance: &Disturbance) -> Recovery {
+    let Some(lifted) = disturbance.lifted.or(disturbance.healed) else { return Recovery::NotSeen };
+    let struck = struck_nodes(history, disturbance);
+    let mut answered: Vec<Option<Nanos>> = vec![None; history.names.node_count()];
+    let mut asked = vec![false; history.names.node_count()];
+    let mut missing = struck.len();
+    let first = history.ops.partition_point(|op| op.invoked < lifted);
+    for op in &history.ops[first..] {
+        let Some(node) = op.node.filter(|n| struck.contains(n)) else { continue };
+        let slot = node.0 as usize;
+        asked[slot] = true;
+        if let Outcome::Ok(_) = op.outcome
+            && answered[slot].is_none_or(|known| op.completed < known)
+        {
+            missing -= usize::from(answered[slot].is_none());
+            answered[slot] = Some(op.completed);
+        }
+        // Ops stand in the order of their invokes: one sent after all have answered cannot be answered earlier.
+        if missing == 0 && struck.iter().filter_map(|n| answered[n.0 as usize]).all(|t| t <= op.invoked) {
+            break;
+        }
+    }
+    let struck_asked = || struck.iter().filter(|n| asked[n.0 as usize]);
+    if struck_asked().any(|n| answered[n.0 as usize].is_none()) {
+        return Recovery::Never;
+    }
+    match struck_asked().filter_map(|n| answered[n.0 as usize]).max() {
+        Some(last) => Recovery::After(last.since(lifted)),
+        None => Recovery::NotSeen,
+    }
+}
+
+/// The nodes whose names stand in the targets, whatever the notation between them (`n1`, `n2|n3`, `n1>n2`); all nodes
+/// if none does.
+fn struck_nodes(history: &History, disturbance: &Disturbance) -> Vec<NodeIx> {
+    let word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let named = |name: &str| disturbance.targets.iter().any(|t| t.split(|c| !word(c)).any(|w| w == name));
+    let some: Vec<NodeIx> = history.names.nodes().filter(|(_, name)| named(name)).map(|(ix, _)| ix).collect();
+    if some.is_empty() { history.names.nodes().map(|(ix, _)| ix).collect() } else { some }
+}

@@ -1,0 +1,184 @@
+//! Limits on the figures of a run: `p99_ms<50`, from `--gate` or a plan's `[gates]`.
+
+use crate::measure::{ALL, LATE_RATIO_LIMIT, round};
+use crate::results_json::{Gate, Percentiles, Results};
+
+/// A limit, parsed.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    text: String,
+    metric: &'static Metric,
+    relation: Relation,
+    limit: f64,
+}
+
+/// How figure and limit are to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+}
+
+/// A figure that can be limited.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its name, with the unit.
+    pub name: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// Whether a load that ran late makes it meaningless.
+    speed: Speed,
+    value: fn(&Results) -> Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speed {
+    Yes,
+    No,
+}
+
+macro_rules! metrics {
+    ($($name:literal $speed:ident $what:literal $value:expr;)*) => {
+        /// Every figure that can be limited.
+        pub static METRICS: &[Metric] = &[$(Metric { name: $name, what: $what, speed: Speed::$speed, value: $value }),*];
+    };
+}
+
+fn due(r: &Results, kind: &str) -> Option<Percentiles> {
+    r.latency_ms.get(kind).filter(|l| l.ok > 0).map(|l| l.from_intended)
+}
+
+fn sent(r: &Results) -> Option<Percentiles> {
+    r.latency_ms.get(ALL).filter(|l| l.ok > 0).map(|l| l.from_invoked)
+}
+
+fn share(part: u64, r: &Results) -> Option<f64> {
+    (r.ops.invoked > 0).then(|| part as f64 / r.ops.invoked as f64)
+}
+
+metrics! {
+    "p50_ms" Yes "median latency of ok ops, from when they were due" |r| due(r, ALL).map(|p| p.p50);
+    "p90_ms" Yes "90th percentile of the same" |r| due(r, ALL).map(|p| p.p90);
+    "p99_ms" Yes "99th percentile of the same" |r| due(r, ALL).map(|p| p.p99);
+    "p999_ms" Yes "99.9th percentile of the same" |r| due(r, ALL).map(|p| p.p999);
+    "max_ms" Yes "the slowest ok op" |r| due(r, ALL).map(|p| p.max);
+    "cas_p50_ms" Yes "median latency of ok CAS" |r| due(r, "cas").map(|p| p.p50);
+    "cas_p99_ms" Yes "99th percentile of ok CAS" |r| due(r, "cas").map(|p| p.p99);
+    "read_p50_ms" Yes "median latency of ok reads" |r| due(r, "read").map(|p| p.p50);
+    "read_p99_ms" Yes "99th percentile of ok reads" |r| due(r, "read").map(|p| p.p99);
+    "write_p50_ms" Yes "median latency of ok writes" |r| due(r, "write").map(|p| p.p50);
+    "write_p99_ms" Yes "99th percentile of ok writes" |r| due(r, "write").map(|p| p.p99);
+    "service_p50_ms" Yes "median latency of ok ops, from when they were sent" |r| sent(r).map(|p| p.p50);
+    "service_p99_ms" Yes "99th percentile of the same" |r| sent(r).map(|p| p.p99);
+    "achieved_per_s" Yes "ops sent in the load window by its length" |r| Some(r.load.achieved_per_s);
+    "achieved_ratio" Yes "the same by the rate that was asked" |r| r.load.target_per_s.filter(|t| *t > 0.0).map(|t| r.load.achieved_per_s / t);
+    "late_ratio" No "share of ops sent over 5 ms after they were due" |r| Some(r.load.late_ratio);
+    "ok_ratio" No "share of ops answered ok" |r| share(r.ops.ok, r);
+    "unknown_ratio" No "share of ops with an unknown outcome" |r| share(r.ops.unknown, r);
+    "failed_ratio" No "share of ops that failed" |r| share(r.ops.failed, r);
+    "condition_not_met_ratio" No "share of ops that are refused CAS" |r| share(r.ops.condition_not_met, r);
+    "recovery_max_ms" Yes "the longest recovery from a fault" |r| r.faults.iter().filter_map(|f| f.recovery_ms).max_by(f64::total_cmp);
+    "rounds_p50" No "median of ballots an op" |r| r.paxos.rounds_p50;
+    "rounds_p99" No "99th percentile of ballots an op" |r| r.paxos.rounds_p99;
+    "preempted" No "how often ops were outbid" |r| Some(r.paxos.preempted as f64);
+    "repairs" No "unfinished updates of others that were finished" |r| Some(r.paxos.repairs as f64);
+    "round_trips_per_op" No "round trips between coordinator and replicas an op" |r| r.paxos.round_trips_per_op;
+    "fsyncs_per_op" No "syncs of all nodes by ops by nodes" |r| r.paxos.fsyncs_per_op;
+    "state_bytes_max" No "Paxos state on the fullest node" |r| r.paxos.state_bytes_max.map(|b| b as f64);
+    "state_bytes_end" No "the same at the end" |r| r.paxos.state_bytes_end.map(|b| b as f64);
+    "jain" No "Jain's index of successes per client" |r| r.fairness.as_ref().map(|f| f.jain);
+    "gini" No "Gini coefficient of successes per client" |r| r.fairness.as_ref().map(|f| f.gini);
+    "longest_wait_ms" Yes "the longest wait for a success" |r| r.fairness.as_ref().map(|f| f.longest_wait_ms);
+    "still_waiting" No "intents that never succeeded" |r| r.fairness.as_ref().map(|f| f.still_waiting as f64);
+}
+
+/// Why a limit is none.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum GateError {
+    /// No relation in it.
+    #[error("gate `{0}` is no limit; write a figure, one of < <= > >=, and a number: p99_ms<50")]
+    NoRelation(String),
+    /// The right side is no number.
+    #[error("gate `{expr}`: `{number}` is no number; the unit stands in the figure's name: p99_ms<50")]
+    NotANumber {
+        /// As it was written.
+        expr: String,
+        /// Its right side.
+        number: String,
+    },
+    /// No such figure.
+    #[error("gate `{expr}`: there is no figure `{metric}`; {hint}")]
+    NoSuchMetric {
+        /// As it was written.
+        expr: String,
+        /// Its left side.
+        metric: String,
+        /// The nearest name, or all.
+        hint: String,
+    },
+}
+
+impl std::str::FromStr for Expression {
+    type Err = GateError;
+
+    fn from_str(text: &str) -> Result<Self, GateError> {
+        let expr = text.trim().to_owned();
+        let Some(at) = expr.find(['<', '>']) else { return Err(GateError::NoRelation(expr)) };
+        let (name, rest) = (expr[..at].trim(), &expr[at..]);
+        let relation = match (&rest[..1], rest[1..].starts_with('=')) {
+            ("<", false) => Relation::Below,
+            ("<", true) => Relation::AtMost,
+            (_, false) => Relation::Above,
+            (_, true) => Relation::AtLeast,
+        };
+        let number = rest[1..].strip_prefix('=').unwrap_or(&rest[1..]).trim();
+        let limit = number.parse::<f64>().ok().filter(|n| n.is_finite());
+        let Some(limit) = limit else { return Err(GateError::NotANumber { number: number.to_owned(), expr }) };
+        match METRICS.iter().find(|m| m.name == name) {
+            Some(metric) => Ok(Expression { metric, relation, limit, text: expr }),
+            None => Err(GateError::NoSuchMetric { metric: name.to_owned(), hint: nearest(name), expr }),
+        }
+    }
+}
+
+fn nearest(name: &str) -> String {
+    let close = METRICS.iter().map(|m| (strsim::damerau_levenshtein(name, m.name), m.name)).min();
+    match close {
+        Some((distance, close)) if distance <= 3.max(name.len() / 3) => format!("did you mean `{close}`?"),
+        _ => format!("there are {}", METRICS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+impl Expression {
+    /// A limit from a plan: `[gates] p99_ms = "<50"`.
+    ///
+    /// # Errors
+    /// See [`GateError`].
+    pub fn of_plan(metric: &str, limit: &str) -> Result<Self, GateError> {
+        format!("{metric}{limit}").parse()
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether `results` are within it.
+    pub fn evaluate(&self, results: &Results) -> Gate {
+        let actual = (self.metric.value)(results);
+        let passed = actual.is_some_and(|x| match self.relation {
+            Relation::Below => x < self.limit,
+            Relation::AtMost => x <= self.limit,
+            Relation::Above => x > self.limit,
+            Relation::AtLeast => x >= self.limit,
+        });
+        // Under a load that was not the asked one, a good figure is as meaningless as a bad one.
+        let void = self.metric.speed == Speed::Yes && results.load.late_ratio > LATE_RATIO_LIMIT;
+        Gate { expr: self.text.clone(), actual: actual.map(|x| round(x, 6)), passed: passed && !void, void }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! `runs.jsonl`: one line a run, appended when it ends, so that a list or a trend need not open every folder. It can be
+//! rebuilt from the folders at any time, so a torn or missing line costs nothing: the folders are the truth.
+
+use crate::atomic;
+use crate::results_json::{Results, RunVerdict, Status};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The file's name.
+pub const FILE: &str = "runs.jsonl";
+
+/// How far below the folder of all runs one may lie: `<plan>/<run>`, or `<comparison>/<time>/<arm>/<run>` and one to spare.
+const MAX_DEPTH: usize = 5;
+
+/// What a list shows of a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunLine {
+    /// The run.
+    pub run_id: String,
+    /// Its folder, relative to the index.
+    pub path: String,
+    /// Its plan.
+    pub plan: String,
+    /// The hash of the plan.
+    pub plan_hash: String,
+    /// What the plan calls itself in a matrix.
+    pub labels: BTreeMap<String, String>,
+    /// When it began.
+    pub started_utc: String,
+    /// How long it took.
+    pub wall_s: f64,
+    /// Its seed.
+    pub seed: String,
+    /// The commit of the tool.
+    pub git: String,
+    /// The machine's fingerprint.
+    pub env: String,
+    /// Whether it is over.
+    pub status: Status,
+    /// What it came to.
+    pub verdict: RunVerdict,
+    /// The exit code.
+    pub exit_code: i32,
+    /// The first reason.
+    pub reason: String,
+    /// Ops sent.
+    pub ops: u64,
+    /// Faults that took effect.
+    pub faults_effective: u64,
+    /// Seconds under a fault.
+    pub fault_s: f64,
+    /// Achieved rate.
+    pub achieved_per_s: f64,
+    /// Over all kinds of op, from when they were due.
+    pub p50_ms: f64,
+    /// Over all kinds of op, from when they were due.
+    pub p99_ms: f64,
+}
+
+impl RunLine {
+    /// The line of a run that lies at `path` below the index.
+    pub fn of(results: &Results, path: &str) -> Self {
+        let all = results.latency_ms.get("all").map(|l| l.from_intended).unwrap_or_default();
+        let effective = || results.faults.iter().filter(|f| f.effective);
+        RunLine {
+            run_id: results.run_id.clone(),
+            path: path.to_owned(),
+            plan: results.plan.name.clone(),
+            plan_hash: results.plan.hash.clone(),
+            labels: results.plan.labels.clone(),
+            started_utc: results.started_utc.clone(),
+            wall_s: results.wall_s,
+            seed: results.seed.clone(),
+            git: results.build.git.clone(),
+            env: results.env.fingerprint.clone(),
+            status: results.status,
+            verdict: results.verdict,
+            exit_code: results.exit_code,
+            reason: results.reasons.first().cloned().unwrap_or_default(),
+            ops: results.ops.invoked,
+            faults_effective: effective().count() as u64,
+            fault_s: effective().map(|f| (f.end_s - f.start_s).max(0.0)).sum(),
+            achieved_per_s: results.load.achieved_per_s,
+            p50_ms: all.p50,
+            p99_ms: all.p99,
+        }
+    }
+}
+
+/// Appends one line. A single write of less than a page to a file opened for appending does not mix with another's.
+///
+/// # Errors
+/// From the file system.
+pub fn append(out: &Path, line: &RunLine) -> io::Result<()> {
+    let path = out.join(FILE);
+    let mut text = serde_json::to_string(line).expect("strings and numbers serialize");
+    text.push('\n');
+    let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(|e| atomic::at(&path, e))?;
+    file.write_all(text.as_bytes()).map_err(|e| atomic::at(&path, e))
+}
+
+/// All runs below `out`, oldest first: from the index, and from the folders where the index is missing or damaged or a
+/// folder has no line (its harness was killed). Lines whose folder is gone are left out; of two lines for one folder the
+/// later counts.
+///
+/// # Errors
+/// If `out` is there and cannot be read.
+pub fn read(out: &Path) -> io::Result<Vec<RunLine>> {
+    let text = match fs::read_to_string(out.join(FILE)) {
+        Ok(text) => text,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => String::new(),
+        Err(e) => return Err(atomic::at(&out.join(FILE), e)),
+    };
+    let mut by_path: BTreeMap<String, RunLine> = BTreeMap::new();
+    for line in text.lines().filter_map(|l| serde_json::from_str::<RunLine>(l).ok()) {
+        by_path.insert(line.path.clone(), line);
+    }
+    let mut lines = vec![];
+    for folder in folders(out)? {
+        let path = relative(out, &folder);
+        lines.push(by_path.remove(&path).unwrap_or_else(|| line_of_folder(&folder, &path)));
+    }
+    lines.sort_by(|a, b| (&a.started_utc, &a.run_id).cmp(&(&b.started_utc, &b.run_id)));
+    Ok(lines)
+}
+
+/// Writes the index anew from the folders, and tells how many runs it holds.
+///
+/// # Errors
+/// From the file system.
+pub fn rebuild(out: &Path) -> io::Result<usize> {
+    let mut lines: Vec<RunLine> = folders(out)?.iter().map(|f| line_of_folder(f, &relative(out, f))).collect();
+    lines.sort_by(|a, b| (&a.started_utc, &a.run_id).cmp(&(&b.started_utc, &b.run_id)));
+    let text: String = lines.iter().map(|l| serde_json::to_string(l).expect("strings and numbers serialize") + "\n").collect();
+    atomic::replace(&out.join(FILE), text.as_bytes())?;
+    Ok(lines.len())
+}
+
+/// Every run folder below `out`: one that holds a `results.json`. Links are not followed.
+///
+/// # Errors
+/// If a folder cannot be read. A missing `out` has no runs.
+pub fn folders(out: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = vec![];
+    collect(out, 0, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    if depth > 0 && folder.join("results.json").is_file() {
+        found.push(folder.to_owned());
+        return Ok(());
+    }
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // Another process may clean up while we look.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(atomic::at(folder, e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| atomic::at(folder, e))?;
+        // `file_type` does not follow links, so `latest` is not a second copy of a run.
+        if depth < MAX_DEPTH && entry.file_type().is_ok_and(|t| t.is_dir()) {
+            collect(&entry.path(), depth + 1, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn relative(out: &Path, folder: &Path) -> String {
+    folder.strip_prefix(out).unwrap_or(folder).to_string_lossy().into_owned()
+}
+
+fn line_of_folder(folder: &Path, path: &str) -> RunLine {
+    let read = fs::read_to_string(folder.join("results.json")).map_err(|e| e.to_string());
+    match read.and_then(|text| Results::from_json(&text).map_err(|e| e.to_string())) {
+        Ok(results) => RunLine::of(&results, path),
+        Err(what) => RunLine {
+            run_id: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+            path: path.to_owned(),
+            verdict: RunVerdict::Error,
+            exit_code: 4,
+            reason: format!("results.json cannot be read: {what}"),
+            ..RunLine::default()
+        },
+    }
+}

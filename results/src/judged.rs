@@ -1,0 +1,78 @@
+//! The checker's words in the file's types.
+
+use crate::results_json::{Check, Coverage, CoverageRule, KeyVerdict, Linearizability, Results, Verdict, Violation};
+use heckle_checker::checks::CheckResult;
+
+impl From<heckle_checker::Verdict> for Verdict {
+    fn from(verdict: heckle_checker::Verdict) -> Self {
+        match verdict {
+            heckle_checker::Verdict::Valid => Verdict::Valid,
+            heckle_checker::Verdict::Unknown => Verdict::Unknown,
+            heckle_checker::Verdict::Invalid => Verdict::Invalid,
+        }
+    }
+}
+
+impl From<&heckle_checker::Linearizability> for Linearizability {
+    fn from(from: &heckle_checker::Linearizability) -> Self {
+        let checker = match from.checker {
+            heckle_checker::Engine::Chain => "chain",
+            heckle_checker::Engine::Search => "search",
+            heckle_checker::Engine::Both => "both",
+        };
+        Linearizability {
+            verdict: from.verdict.into(),
+            checker: checker.into(),
+            check_ms: from.check_ms.unwrap_or_default() as f64,
+            detected_ms: from.detected_ms.map(|ms| ms as f64),
+            verdict_without_fates: from.verdict_without_fates.map(Into::into),
+            keys: from.keys.iter().map(key).collect(),
+            violations: from.violations.iter().map(violation).collect(),
+        }
+    }
+}
+
+fn key(from: &heckle_checker::KeyReport) -> KeyVerdict {
+    KeyVerdict {
+        key: from.key.clone(),
+        ops: from.ops,
+        verdict: from.verdict.into(),
+        verdict_without_fates: from.verdict_without_fates.map(Into::into),
+        note: from.note.clone().or_else(|| from.outside.clone()),
+    }
+}
+
+fn violation(from: &heckle_checker::Violation) -> Violation {
+    Violation {
+        id: from.id,
+        key: from.key.clone(),
+        kind: from.kind.word().to_owned(),
+        ops: from.ops.iter().map(|op| op.0).collect(),
+        words: from.explanation.summary.clone(),
+        steps: from.explanation.steps.clone(),
+        nearby: from.explanation.nearby.clone(),
+        certified: from.certified,
+        path: format!("violations/{}", from.id),
+    }
+}
+
+impl Results {
+    /// Takes over what the checkers say. [`conclude`](Results::conclude) makes a verdict on the run of it.
+    pub fn judged(
+        &mut self,
+        linearizability: &heckle_checker::Linearizability,
+        checks: &[CheckResult],
+        coverage: &heckle_checker::Coverage,
+    ) {
+        self.linearizability = linearizability.into();
+        let check = |c: &CheckResult| Check {
+            name: c.name.to_owned(),
+            verdict: c.verdict.into(),
+            words: c.words.clone(),
+            figure: c.figure.clone(),
+        };
+        self.checks = checks.iter().map(check).collect();
+        let rule = |r: &heckle_checker::RuleResult| CoverageRule { id: r.id.clone(), need: r.need, got: r.got, passed: r.passed };
+        self.coverage = Coverage { passed: coverage.passed, rules: coverage.rules.iter().map(rule).collect() };
+    }
+}

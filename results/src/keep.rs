@@ -1,0 +1,59 @@
+//! The last act of a run: everything that is derived from its history is written into its folder.
+
+use crate::charts::{self, Caption, Scene};
+use crate::results_json::Results;
+use crate::run_folder::RunFolder;
+use crate::{hlog, junit, measure, report_html, series, summary};
+use heckle_history::History;
+use std::io;
+
+/// Files that are there when the history was recorded, by their names among the artifacts.
+const RECORDED: [(&str, &str); 6] = [
+    ("history", "history.jsonl.zst"),
+    ("plan", "plan.resolved.toml"),
+    ("env", "env.json"),
+    ("rerun", "rerun.sh"),
+    ("schedule", "schedule.jsonl"),
+    ("log", "heckle.log"),
+];
+
+/// Writes pictures, `timeseries.json`, `latency.hlog`, `summary.md`, `junit.xml`, `report.html`, and last the results with
+/// index line and links. `results` must be judged and [concluded](Results::conclude); its artifacts are filled in here.
+///
+/// # Errors
+/// From the file system.
+pub fn keep(folder: &RunFolder, history: &History, results: &mut Results, started_unix_s: u64) -> io::Result<()> {
+    derive(folder, history, results, started_unix_s)?;
+    folder.finish(results)
+}
+
+/// The same without index line and links: for a history that is judged again.
+///
+/// # Errors
+/// From the file system.
+pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, started_unix_s: u64) -> io::Result<()> {
+    let measured = measure::analyze(history);
+    let series = series::of(history);
+    let caption = Caption::of(results);
+    let pictures = charts::draw(Scene { history, measured: &measured, series: &series, caption: &caption });
+    let mut artifact = |name: &str, file: &str, bytes: &[u8]| -> io::Result<()> {
+        results.artifacts.insert(name.to_owned(), file.to_owned());
+        folder.write(file, bytes)
+    };
+    for picture in &pictures {
+        artifact(picture.name, picture.file, &picture.png)?;
+    }
+    artifact("timeseries", "timeseries.json", series.to_json().as_bytes())?;
+    artifact("latency_hlog", "latency.hlog", &hlog::log(history, started_unix_s))?;
+    for (name, file) in RECORDED.iter().filter(|(_, file)| folder.path(file).is_file()) {
+        results.artifacts.insert((*name).to_owned(), (*file).to_owned());
+    }
+    for (name, file) in [("summary", "summary.md"), ("junit", "junit.xml"), ("report", "report.html")] {
+        results.artifacts.insert(name.into(), file.into());
+    }
+    folder.write("summary.md", summary::markdown(results, &folder.root().display().to_string()).as_bytes())?;
+    folder.write("junit.xml", junit::xml(results).as_bytes())?;
+    let rerun = format!("heckle rerun {}", crate::rerun::quote(&results.run_id));
+    folder.write("report.html", report_html::page(results, &pictures, &rerun).as_bytes())?;
+    folder.write_results(results)
+}

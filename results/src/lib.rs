@@ -1,0 +1,36 @@
+//! Keeps: the run folder, its schema, charts and reports. Everything here is a function of a history and a verdict;
+//! files are touched in `run_folder`, `index`, `atomic` and `keep` only, and always below a path given as argument.
+//! Modules in reading order:
+
+pub mod results_json; // what a run came to: `heckle.results/1`
+pub mod results_text; // that file as text, and back
+pub mod env_json; // the machine a run was made on, and its fingerprint
+pub mod utc; // times of day, from numbers that are arguments
+pub mod rerun; // the script that runs the same plan and seed again
+
+pub mod atomic; // files that are whole or not there (IO)
+pub mod run_folder; // where a run is kept, and how one is found again (IO)
+pub mod index; // `runs.jsonl`: one line a run (IO)
+
+pub mod faults; // the disturbances of a history, and how long each took to get over
+pub mod measure; // figures from a history: latency, rate, outcomes, Paxos
+pub mod series; // a run in slices of time
+pub mod judged; // the checker's words in the file's types
+pub mod gates; // limits on the figures of a run
+pub mod conclude; // one verdict, one exit code, and why
+
+pub mod charts; // PNG pictures of a run
+pub mod hlog; // latency as HdrHistogram's interval log
+pub mod terminal; // colour, tables and lines that fit
+pub mod summary; // a run in words
+pub mod junit; // a run for machines that read test reports
+pub mod report_html; // a run as one page
+pub mod schemas; // JSON Schemas of the files, with golden copies
+pub mod keep; // everything derived from a history, written into its folder (IO)
+
+pub mod sample; // a made-up history with faults, for tests and pictures
+pub mod sample_results; // and results for it
+
+pub use measure::{Measured, analyze};
+pub use results_json::Results;
+pub use run_folder::RunFolder;

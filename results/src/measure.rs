@@ -1,0 +1,260 @@
+//! Figures from a history: the only place where latency, rate and outcomes of a run are counted.
+//!
+//! Latency counts from when an op was *due* (`intended`), so that a stalled cluster cannot hide behind the ops that
+//! were never sent ("coordinated omission", Gil Tene, *How NOT to measure latency*), and beside it from when it was
+//! sent. Only ok ops are in the percentiles: an unknown outcome's latency is censored, so it is counted apart.
+//! Counts are of the whole history; latency and rate are of the load window, without warm-up and final reads.
+
+use crate::faults::{self, Disturbance};
+use crate::results_json::{FateCounts, Latency, Load, OpCounts, Paxos, Percentiles, Results};
+use hdrhistogram::Histogram;
+use heckle_history::event::Diagnostics;
+use heckle_history::{Fate, History, Nanos, Operation, Outcome, Seen};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// An op sent this much after it was due is late.
+pub const LATE_AFTER: Nanos = Nanos::from_ms(5);
+/// Above this share of late ops the load was not what the plan asked for, and performance gates say nothing.
+pub const LATE_RATIO_LIMIT: f64 = 0.01;
+/// The key in [`Measured::latency_ms`] for every kind of op together.
+pub const ALL: &str = "all";
+
+/// What a history says in figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Over the whole history.
+    pub ops: OpCounts,
+    /// Over the whole history.
+    pub fates: FateCounts,
+    /// In the load window. What was asked for is the plan's to say.
+    pub load: Load,
+    /// In the load window, by kind of op and for [`ALL`].
+    pub latency_ms: BTreeMap<String, Latency>,
+    /// Over the whole history.
+    pub paxos: Paxos,
+    /// In the order they began.
+    pub faults: Vec<Disturbance>,
+    /// The load window.
+    pub window: Window,
+    /// The end of the history.
+    pub end: Nanos,
+}
+
+/// The time under load, its end excluded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The first instant.
+    pub start: Nanos,
+    /// The first instant after it.
+    pub end: Nanos,
+}
+
+impl Window {
+    /// The window the header states, else from the first invoke to just after the last.
+    pub fn of(history: &History) -> Self {
+        match (history.header.load_window, history.ops.first(), history.ops.last()) {
+            (Some((start, end)), _, _) => Window { start: Nanos(start), end: Nanos(end.max(start)) },
+            (None, Some(first), Some(last)) => Window { start: first.invoked.min(first.intended), end: Nanos(last.invoked.0 + 1) },
+            (None, _, _) => Window { start: Nanos(0), end: Nanos(0) },
+        }
+    }
+
+    /// Whether `t` is in it.
+    pub fn holds(self, t: Nanos) -> bool {
+        self.start <= t && t < self.end
+    }
+
+    /// Its length in seconds.
+    pub fn seconds(self) -> f64 {
+        self.end.since(self.start).as_secs_f64()
+    }
+}
+
+/// Counts, latency, rate, Paxos figures and faults of `history`. Paxos figures need its details.
+pub fn analyze(history: &History) -> Measured {
+    let window = Window::of(history);
+    Measured {
+        ops: count(&history.ops),
+        fates: count_fates(history),
+        load: load(history, window),
+        latency_ms: latency(history, window),
+        paxos: paxos(history),
+        faults: faults::disturbances(history),
+        window,
+        end: history.end,
+    }
+}
+
+impl Results {
+    /// Takes over what the history says. What was asked for (`target_per_s`, `max_rate`) and what the nodes report
+    /// (syncs and state bytes) stay as they are.
+    pub fn take(&mut self, measured: &Measured) {
+        self.ops = measured.ops;
+        self.fates = measured.fates;
+        let (target_per_s, max_rate) = (self.load.target_per_s, self.load.max_rate);
+        self.load = Load { target_per_s, max_rate, ..measured.load.clone() };
+        self.latency_ms = measured.latency_ms.clone();
+        let (fsyncs_per_op, state_bytes_max, state_bytes_end) =
+            (self.paxos.fsyncs_per_op, self.paxos.state_bytes_max, self.paxos.state_bytes_end);
+        self.paxos = Paxos { fsyncs_per_op, state_bytes_max, state_bytes_end, ..measured.paxos.clone() };
+        self.faults = measured.faults.iter().map(|f| f.record(measured.end)).collect();
+    }
+}
+
+fn count(ops: &[Operation]) -> OpCounts {
+    let mut counts = OpCounts { invoked: ops.len() as u64, ..OpCounts::default() };
+    for op in ops {
+        match op.outcome {
+            Outcome::Ok(Seen::ConditionNotMet(_)) => counts.condition_not_met += 1,
+            Outcome::Ok(Seen::Applied | Seen::Written | Seen::Value(_)) => counts.applied += 1,
+            Outcome::Failed => counts.failed += 1,
+            Outcome::Unknown | Outcome::Open => counts.unknown += 1,
+        }
+    }
+    counts.ok = counts.applied + counts.condition_not_met;
+    counts
+}
+
+fn count_fates(history: &History) -> FateCounts {
+    let mut counts = FateCounts::default();
+    for (fate, _) in history.fates.values() {
+        match fate {
+            Fate::Applied => counts.applied += 1,
+            Fate::NotApplied => counts.not_applied += 1,
+            Fate::Evicted | Fate::Unresolved => counts.unresolved += 1,
+        }
+    }
+    counts
+}
+
+fn load(history: &History, window: Window) -> Load {
+    let invoked = history.ops.iter().filter(|op| window.holds(op.invoked)).count() as f64;
+    let seconds = window.seconds();
+    Load {
+        achieved_per_s: if seconds > 0.0 { round(invoked / seconds, 1) } else { 0.0 },
+        late_ratio: if invoked > 0.0 { round(late(history, window) as f64 / invoked, 6) } else { 0.0 },
+        window_s: round(seconds, 3),
+        ..Load::default()
+    }
+}
+
+/// Ops of the window that were late although there was room. While the in-flight limit holds ops back, their delay is
+/// the cluster's doing and shows in their latency; only the rest is the harness's.
+fn late(history: &History, window: Window) -> u64 {
+    let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map_or(usize::MAX, |n| n as usize);
+    let mut completions: BinaryHeap<Reverse<Nanos>> = BinaryHeap::new();
+    let mut full_last: Option<Nanos> = None;
+    let mut late = 0;
+    for op in &history.ops {
+        while completions.peek().is_some_and(|c| c.0 <= op.invoked) {
+            // At the limit until this one ended: the first to end is the moment room came.
+            if completions.len() >= limit {
+                full_last = completions.peek().map(|c| c.0);
+            }
+            completions.pop();
+        }
+        let held_back = completions.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
+        late += u64::from(window.holds(op.invoked) && op.invoked.since(op.intended) > LATE_AFTER && !held_back);
+        completions.push(Reverse(op.completed));
+    }
+    late
+}
+
+struct Pair {
+    censored: u64,
+    from_intended: Latencies,
+    from_invoked: Latencies,
+}
+
+impl Pair {
+    fn new() -> Self {
+        Pair { censored: 0, from_intended: Latencies::new(), from_invoked: Latencies::new() }
+    }
+
+    fn add(&mut self, op: &Operation) {
+        match op.outcome {
+            Outcome::Ok(_) => {
+                self.from_intended.add(op.completed.since(op.intended));
+                self.from_invoked.add(op.completed.since(op.invoked));
+            }
+            Outcome::Unknown | Outcome::Open => self.censored += 1,
+            // A proof that nothing happened is quick or slow for reasons of its own and is no service.
+            Outcome::Failed => {}
+        }
+    }
+
+    fn latency(&self) -> Latency {
+        Latency {
+            ok: self.from_intended.histogram.len(),
+            censored: self.censored,
+            from_intended: self.from_intended.percentiles(),
+            from_invoked: self.from_invoked.percentiles(),
+        }
+    }
+}
+
+/// Many latencies: a histogram of three digits, so that at 1 ms a bucket is 1 us wide, and the exact maximum, since a
+/// bucket's upper edge may lie above the slowest op there was.
+#[derive(Debug, Clone)]
+pub(crate) struct Latencies {
+    pub(crate) histogram: Histogram<u64>,
+    slowest: Nanos,
+}
+
+impl Latencies {
+    pub(crate) fn new() -> Self {
+        Latencies { histogram: Histogram::new(3).expect("three digits are allowed"), slowest: Nanos(0) }
+    }
+
+    pub(crate) fn add(&mut self, latency: Nanos) {
+        self.slowest = self.slowest.max(latency);
+        self.histogram.record(latency.0).expect("a growing histogram takes any value");
+    }
+
+    /// In milliseconds, to the microsecond.
+    pub(crate) fn percentiles(&self) -> Percentiles {
+        let ms = |q: f64| round(self.histogram.value_at_quantile(q).min(self.slowest.0) as f64 / 1e6, 3);
+        Percentiles { p50: ms(0.5), p90: ms(0.9), p99: ms(0.99), p999: ms(0.999), max: ms(1.0) }
+    }
+}
+
+fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
+    let mut by_kind: BTreeMap<&str, Pair> = BTreeMap::new();
+    let mut all = Pair::new();
+    for op in history.ops.iter().filter(|op| window.holds(op.intended)) {
+        by_kind.entry(op.call.name()).or_insert_with(Pair::new).add(op);
+        all.add(op);
+    }
+    let mut latency: BTreeMap<String, Latency> = by_kind.into_iter().map(|(kind, pair)| (kind.to_owned(), pair.latency())).collect();
+    latency.insert(ALL.to_owned(), all.latency());
+    latency
+}
+
+fn paxos(history: &History) -> Paxos {
+    let told = || history.details.iter().filter_map(|d| d.diagnostics.as_deref());
+    let sum = |of: fn(&Diagnostics) -> Option<u32>| told().filter_map(of).map(u64::from).sum();
+    let mut rounds = Histogram::<u64>::new(3).expect("three digits are allowed");
+    for n in told().filter_map(|d| d.rounds) {
+        rounds.record(u64::from(n)).expect("a growing histogram takes any value");
+    }
+    let quantile = |q: f64| (!rounds.is_empty()).then(|| rounds.value_at_quantile(q) as f64);
+    let (trips, ops) = told().filter_map(|d| d.round_trips).fold((0u64, 0u64), |(sum, n), trips| (sum + u64::from(trips), n + 1));
+    Paxos {
+        rounds_p50: quantile(0.5),
+        rounds_p99: quantile(0.99),
+        preempted: sum(|d| d.preempted),
+        repairs: sum(|d| d.repairs),
+        round_trips_per_op: (ops > 0).then(|| round(trips as f64 / ops as f64, 3)),
+        ..Paxos::default()
+    }
+}
+
+/// To so many digits after the point: files are read by people too.
+pub(crate) fn round(x: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (x * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use super::*;
+use crate::faults::Recovery;
+use heckle_history::drawn;
+use heckle_history::event::{Completion, Event, FaultEvent, FaultState, Header, Invoke};
+use heckle_history::{Call, Names, NodeIx, OpId, ProcessId, Value};
+
+/// Ops of one process each: due, sent and answered at these milliseconds; `None` is an unknown outcome at 1 s.
+fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
+    let mut names = Names::default();
+    let (key, node) = (names.key("k1"), names.node("n1"));
+    let mut events = vec![];
+    for (i, (due, sent, answered)) in (0u64..).zip(ops) {
+        let (op, call) = (OpId(i), Call::Write { new: Value(i as i64 + 1) });
+        let (t, intended) = (Nanos::from_ms(*sent), Some(Nanos::from_ms(*due)));
+        let process = ProcessId(i as u32);
+        events.push(Event::Invoke(Invoke {
+            op,
+            process,
+            client: None,
+            t,
+            intended,
+            key,
+            call,
+            node: Some(node),
+            intent: None,
+            attempt: None,
+            payload: None,
+        }));
+        events.push(match answered {
+            Some(ms) => {
+                let t = Nanos::from_ms(*ms);
+                Event::Ok(Completion { op, t, seen: Seen::Written, node: Some(node), reason: None, diagnostics: None })
+            }
+            None => {
+                let t = Nanos::from_ms(sent + 1_000);
+                Event::Unknown(Completion { op, t, seen: (), node: Some(node), reason: None, diagnostics: None })
+            }
+        });
+    }
+    events.sort_by_key(|e| (e.t(), !matches!(e, Event::Invoke(_))));
+    // Ids follow the order of invokes, as a recorder gives them.
+    History::from_events(header, names, events).unwrap()
+}
+
+fn window(start_ms: u64, end_ms: u64) -> Header {
+    Header { load_window: Some((start_ms * 1_000_000, end_ms * 1_000_000)), ..Header::default() }
+}
+
+#[test]
+fn percentiles_of_a_known_history() {
+    // Latencies of 1, 2, … 1000 ms: percentiles are known to a bucket's width, a thousandth.
+    let ops: Vec<_> = (1..=1_000u64).map(|ms| (ms, ms, Some(2 * ms))).collect();
+    let measured = analyze(&history(window(0, 2_000), &ops));
+    let p = measured.latency_ms[ALL].from_intended;
+    for (got, want) in [(p.p50, 500.0), (p.p90, 900.0), (p.p99, 990.0), (p.p999, 999.0), (p.max, 1_000.0)] {
+        assert!((got / want - 1.0f64).abs() < 0.001, "{got} for {want}");
+    }
+    assert_eq!(p.max, 1_000.0, "never above the slowest op");
+    assert_eq!(measured.latency_ms["write"], measured.latency_ms[ALL]);
+}
+
+#[test]
+fn a_stall_counts_from_when_ops_were_due() {
+    // The cluster stalls for a second; ten ops due meanwhile are sent when it is over and answered in a millisecond.
+    let ops: Vec<_> = (0..10u64).map(|i| (i * 100, 1_000, Some(1_001))).collect();
+    let all = analyze(&history(window(0, 2_000), &ops)).latency_ms[ALL].clone();
+    assert!(all.from_invoked.max <= 1.001, "{all:?}");
+    assert!(all.from_intended.p50 > 500.0 && all.from_intended.max > 999.0, "{all:?}");
+}
+
+#[test]
+fn unknown_outcomes_are_counted_and_not_mixed_in() {
+    let all = analyze(&history(window(0, 100), &[(0, 0, Some(2)), (1, 1, None), (2, 2, None)])).latency_ms[ALL].clone();
+    assert_eq!((all.ok, all.censored, all.from_intended.max), (1, 2, 2.0));
+}
+
+#[test]
+fn warm_up_and_tail_are_counted_and_not_timed() {
+    let measured =
+        analyze(&history(window(100, 200), &[(0, 0, Some(90)), (100, 100, Some(101)), (199, 199, Some(201)), (200, 200, Some(290))]));
+    assert_eq!(measured.ops.invoked, 4);
+    assert_eq!(measured.latency_ms[ALL].ok, 2);
+    assert_eq!(measured.load.achieved_per_s, 20.0, "two ops in a tenth of a second");
+}
+
+#[test]
+fn outcomes_are_told_apart() {
+    let measured = analyze(&drawn::history(
+        "c1 |w 1--> cas 1 2--> cas 1 3 saw 2--> |
+         c2 |   r 2--!   r 2--> cas 2 9---?     |
+         c3 |        w 8------                  |",
+    ));
+    let want = OpCounts { invoked: 7, ok: 4, applied: 3, condition_not_met: 1, failed: 1, unknown: 2 };
+    assert_eq!(measured.ops, want);
+}
+
+#[test]
+fn late_is_what_the_harness_did_and_not_what_the_limit_did() {
+    // Two of four are sent 6 ms and 5 ms after they were due: more than 5 ms is late.
+    let ops = [(0, 6, Some(7)), (10, 15, Some(16)), (20, 20, Some(21)), (30, 30, Some(31))];
+    assert_eq!(analyze(&history(window(0, 40), &ops)).load.late_ratio, 0.25);
+    // With one op in flight at most, the second waits for the first: no fault of the harness.
+    let ops = [(0, 0, Some(50)), (10, 50, Some(51)), (60, 70, Some(71))];
+    let mut header = window(0, 100);
+    assert!((analyze(&history(header.clone(), &ops)).load.late_ratio - 2.0 / 3.0).abs() < 1e-5);
+    header.more.insert("max_in_flight".into(), 1.into());
+    assert!((analyze(&history(header, &ops)).load.late_ratio - 1.0 / 3.0).abs() < 1e-5);
+}
+
+#[test]
+fn an_empty_history_has_figures_too() {
+    let measured = analyze(&History::default());
+    assert_eq!((measured.ops.invoked, measured.load.achieved_per_s, measured.latency_ms[ALL].ok), (0, 0.0, 0));
+    assert!(measured.faults.is_empty() && measured.paxos.rounds_p50.is_none());
+}
+
+#[test]
+fn paxos_figures_are_of_what_coordinators_told() {
+    let history = crate::sample::history(crate::sample::Sample::default());
+    let paxos = analyze(&history).paxos;
+    let told: Vec<_> = history.details.iter().filter_map(|d| d.diagnostics.as_ref()).collect();
+    assert_eq!(paxos.preempted, told.iter().filter_map(|d| d.preempted).map(u64::from).sum::<u64>());
+    assert_eq!(paxos.rounds_p50, Some(1.0));
+    let trips: u64 = told.iter().filter_map(|d| d.round_trips).map(u64::from).sum();
+    assert!((paxos.round_trips_per_op.unwrap() - trips as f64 / told.len() as f64).abs() < 0.001);
+}
+
+/// A fault from 100 ms to 200 ms on `target`, beside ops `(node, sent, answered)` in milliseconds.
+#[track_caller]
+fn check_recovery(target: &str, ops: &[(u16, u64, Option<u64>)], want: Recovery) {
+    let timed: Vec<_> = ops.iter().map(|(_, sent, answered)| (*sent, *sent, *answered)).collect();
+    let mut history = history(Header::default(), &timed);
+    for name in ["n2", "n3"] {
+        history.names.node(name);
+    }
+    for (op, (node, _, _)) in history.ops.iter_mut().zip(ops) {
+        op.node = Some(NodeIx(node - 1));
+    }
+    for (ms, state) in [(100, FaultState::Began), (200, FaultState::Ended), (210, FaultState::Healed)] {
+        let evidence = Default::default();
+        history.faults.push(FaultEvent { id: 1, t: Nanos::from_ms(ms), kind: "x".into(), targets: vec![target.into()], state, evidence });
+    }
+    assert_eq!(analyze(&history).faults[0].recovery, want);
+}
+
+#[test]
+fn recovery_is_until_every_struck_node_answers_what_was_sent_after_the_lift() {
+    let after = |ms| Recovery::After(Nanos::from_ms(ms));
+    check_recovery("n1", &[(1, 90, Some(91)), (1, 210, Some(240))], after(40));
+    // Sent before the lift: it may have been decided before, and says nothing.
+    check_recovery("n1", &[(1, 150, Some(201)), (1, 220, Some(280))], after(80));
+    // Another node's answer says nothing of this one.
+    check_recovery("n1", &[(2, 201, Some(202)), (1, 220, Some(300))], after(100));
+    // The slowest of the struck nodes counts; one that nobody asked is left out.
+    check_recovery("n1|n2,n3", &[(1, 201, Some(205)), (2, 203, Some(260))], after(60));
+    // A later op may be answered earlier.
+    check_recovery("n1", &[(1, 201, Some(290)), (1, 230, Some(240))], after(40));
+    check_recovery("n1", &[(1, 210, None), (1, 220, None)], Recovery::Never);
+    check_recovery("n1", &[(1, 90, Some(91)), (2, 210, Some(220))], Recovery::NotSeen);
+    // Targets that name no node strike all.
+    check_recovery("clients", &[(1, 201, Some(205)), (3, 203, Some(270))], after(70));
+}
+
+#[test]
+fn effect_is_judged_as_the_checker_judges_it() {
+    let mut history = crate::sample::history(crate::sample::Sample { faults: 6, ..Default::default() });
+    // Three events a fault: the evidence of a fault is that of any of them.
+    let evidence = serde_json::json!([0, 0, 0, 0, true, 0, "words", "words", false, 0.5, 0, 0, null, [1], {"n": 1}, -1, 0, 7]);
+    for (event, evidence) in history.faults.iter_mut().zip(evidence.as_array().unwrap()) {
+        event.evidence = [("x".to_owned(), evidence.clone())].into();
+    }
+    let ours: Vec<_> = analyze(&history).faults.iter().map(|f| (f.id, f.effective, f.began)).collect();
+    let theirs: Vec<_> = heckle_checker::coverage::faults(&history).iter().map(|f| (f.id, f.effective, f.began)).collect();
+    assert_eq!(ours, theirs);
+    assert!(ours.iter().any(|f| f.1) && ours.iter().any(|f| !f.1), "{ours:?}");
+}

@@ -1,0 +1,478 @@
+//! What a run came to: the types of `results.json`, schema `heckle.results/1`.
+//!
+//! Scripts and dashboards read this file, so fields are only ever added, units sit in the names and `passed` is true
+//! for good. Reading denies nothing: what a later version adds is passed over, what an earlier one lacks is empty.
+//! These are twins of the checker's types, not the types themselves: a file outlives the code that wrote it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+
+/// The version of the format this crate writes and reads.
+pub const SCHEMA: &str = "heckle.results/1";
+
+/// Everything a run came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Results {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// `<UTC>-<4 hex>`, the name of its folder.
+    pub run_id: String,
+    /// Whether the run is over.
+    pub status: Status,
+    /// What it came to.
+    pub verdict: RunVerdict,
+    /// The exit code of `heckle run`.
+    pub exit_code: i32,
+    /// Why, in words; the first is the most important.
+    pub reasons: Vec<String>,
+    /// What it was found worth saying beside the verdict.
+    pub warnings: Vec<String>,
+    /// When it began, `2026-01-31T12:00:00Z`.
+    pub started_utc: String,
+    /// How long it took from start to end of load, faults, tail and check.
+    pub wall_s: f64,
+    /// The plan.
+    pub plan: PlanInfo,
+    /// The seed, `0x…`.
+    pub seed: String,
+    /// The tool.
+    pub build: BuildInfo,
+    /// The machine.
+    pub env: EnvInfo,
+    /// Counts of ops over the whole history.
+    pub ops: OpCounts,
+    /// What unknown outcomes turned out to be.
+    pub fates: FateCounts,
+    /// The verdict on linearizability.
+    pub linearizability: Linearizability,
+    /// The other checks.
+    pub checks: Vec<Check>,
+    /// Whether enough happened for the verdict to mean something.
+    pub coverage: Coverage,
+    /// What was asked of the cluster.
+    pub load: Load,
+    /// Latency of ok ops in the load window by kind of op, and of `all`.
+    pub latency_ms: BTreeMap<String, Latency>,
+    /// Who got how much, where the workload has intents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fairness: Option<Fairness>,
+    /// What the coordinators told.
+    pub paxos: Paxos,
+    /// The disturbances.
+    pub faults: Vec<Fault>,
+    /// The limits the plan set.
+    pub gates: Vec<Gate>,
+    /// Files by name, relative to the run folder.
+    pub artifacts: BTreeMap<String, String>,
+}
+
+/// Whether a run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Going on, or the harness died.
+    #[default]
+    Running,
+    /// Over as planned, or stopped at a violation.
+    Done,
+    /// Ctrl-C or SIGTERM; what was recorded is judged.
+    Interrupted,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunVerdict {
+    /// Every check passed and the run was not vacuous.
+    Valid,
+    /// Something happened that must not.
+    Invalid,
+    /// It cannot be told.
+    #[default]
+    Unknown,
+    /// Correct, but outside a limit of the plan.
+    GateMissed,
+    /// The harness or the machine failed.
+    Error,
+}
+
+/// What one check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It holds.
+    Valid,
+    /// It does not.
+    Invalid,
+    /// It cannot be told.
+    #[default]
+    Unknown,
+}
+
+/// Which plan.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PlanInfo {
+    /// Its name, also the name of the folder above the run's.
+    pub name: String,
+    /// A hash of the resolved plan.
+    pub hash: String,
+    /// What a trend or a matrix groups by.
+    pub labels: BTreeMap<String, String>,
+    /// The verdict the plan expects.
+    pub expect: Expect,
+}
+
+/// The verdict a plan expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// The system holds.
+    #[default]
+    Valid,
+    /// A bug is planted, and the run is to find it.
+    Invalid,
+}
+
+/// Which build of the tool.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct BuildInfo {
+    /// The commit, empty where it is not known.
+    pub git: String,
+    /// Whether the tree had changes on top of it.
+    pub dirty: bool,
+}
+
+/// The machine in three figures; `env.json` has the rest.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EnvInfo {
+    /// Equal for machines whose figures may be compared.
+    pub fingerprint: String,
+    /// Cores.
+    pub cores: u32,
+    /// The 99th percentile of a small synced append, where it was measured.
+    pub fsync_p99_us: Option<f64>,
+}
+
+/// Counts of ops over the whole history: `invoked = ok + failed + unknown`, `ok = applied + condition_not_met`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OpCounts {
+    /// Sent.
+    pub invoked: u64,
+    /// Answered: reads, writes, applied CAS and refused CAS.
+    pub ok: u64,
+    /// Ok ones that did what they asked: reads, writes and applied CAS.
+    pub applied: u64,
+    /// CAS that were refused.
+    pub condition_not_met: u64,
+    /// Proved not to have happened.
+    pub failed: u64,
+    /// May have happened; also ops without a completion.
+    pub unknown: u64,
+}
+
+/// What unknown outcomes turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct FateCounts {
+    /// They happened.
+    pub applied: u64,
+    /// They never will.
+    pub not_applied: u64,
+    /// Asked without a telling answer.
+    pub unresolved: u64,
+}
+
+/// The verdict on linearizability.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Linearizability {
+    /// Of all keys together.
+    pub verdict: Verdict,
+    /// Which engine: `chain`, `search`, or both with a comma.
+    pub checker: String,
+    /// How long the check took.
+    pub check_ms: f64,
+    /// When the live judge saw the first violation, counted from the start of the run.
+    pub detected_ms: Option<f64>,
+    /// The verdict if no fate were known, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict_without_fates: Option<Verdict>,
+    /// Key by key.
+    pub keys: Vec<KeyVerdict>,
+    /// Each with its reason.
+    pub violations: Vec<Violation>,
+}
+
+/// The verdict on one key.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct KeyVerdict {
+    /// Which.
+    pub key: String,
+    /// How many ops it saw.
+    pub ops: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The verdict if no fate were known, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict_without_fates: Option<Verdict>,
+    /// Which limit left it unknown, or why another engine had to judge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A contradiction in the history.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Violation {
+    /// From 1, the folder below `violations/`.
+    pub id: u32,
+    /// The key it is on.
+    pub key: String,
+    /// `stale_read`, `lost_update` …
+    pub kind: String,
+    /// The ops that contradict each other.
+    pub ops: Vec<u64>,
+    /// The argument in one sentence.
+    pub words: String,
+    /// The argument step by step.
+    pub steps: Vec<String>,
+    /// What was going on around it: context, not proof.
+    pub nearby: Vec<String>,
+    /// A second, independent engine agreed.
+    pub certified: bool,
+    /// Its folder, relative to the run's.
+    pub path: String,
+}
+
+/// One check beside linearizability.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Check {
+    /// `availability`, `durability` …
+    pub name: String,
+    /// What it says.
+    pub verdict: Verdict,
+    /// The same for a person.
+    pub words: String,
+    /// Its figures, units in their names.
+    pub figure: Map<String, Json>,
+}
+
+/// Whether enough happened.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Coverage {
+    /// All rules passed.
+    pub passed: bool,
+    /// Rule by rule.
+    pub rules: Vec<CoverageRule>,
+}
+
+/// One thing that must have happened so often.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CoverageRule {
+    /// `ok_cas_during:partition` …
+    pub id: String,
+    /// How often at least.
+    pub need: u64,
+    /// How often it did.
+    pub got: u64,
+    /// `got >= need`.
+    pub passed: bool,
+}
+
+/// What was asked of the cluster, and what was sent.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Load {
+    /// Asked; absent in a closed loop.
+    pub target_per_s: Option<f64>,
+    /// Invoked in the load window by its length.
+    pub achieved_per_s: f64,
+    /// Share of ops that were sent over 5 ms after they were due although the in-flight limit was not reached.
+    pub late_ratio: f64,
+    /// Closed loop, as fast as it goes.
+    pub max_rate: bool,
+    /// The length of the load window.
+    pub window_s: f64,
+}
+
+/// Latency of one kind of op.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Latency {
+    /// Ok ops that are in the percentiles.
+    pub ok: u64,
+    /// Unknown outcomes that are not: their latency is at least the op timeout, and nobody knows how long.
+    pub censored: u64,
+    /// Completion minus when it was due.
+    pub from_intended: Percentiles,
+    /// Completion minus when it was sent.
+    pub from_invoked: Percentiles,
+}
+
+/// Percentiles in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Percentiles {
+    /// Median.
+    pub p50: f64,
+    /// 90 %.
+    pub p90: f64,
+    /// 99 %.
+    pub p99: f64,
+    /// 99.9 %.
+    pub p999: f64,
+    /// The slowest.
+    pub max: f64,
+}
+
+/// Who got how much.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Fairness {
+    /// What clients wanted, over all retries.
+    pub intents: u64,
+    /// Jain's index of successes per client: 1 is equal, 1/n is one takes all.
+    pub jain: f64,
+    /// Gini coefficient of the same: 0 is equal.
+    pub gini: f64,
+    /// Attempts until success.
+    pub attempts_p50: f64,
+    /// Attempts until success.
+    pub attempts_p99: f64,
+    /// The longest wait for a success.
+    pub longest_wait_ms: f64,
+    /// Losses in a row.
+    pub max_consecutive_losses: u64,
+    /// Intents that never succeeded.
+    pub still_waiting: u64,
+}
+
+/// What the coordinators told; absent where the system does not tell.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Paxos {
+    /// Ballots an op took.
+    pub rounds_p50: Option<f64>,
+    /// Ballots an op took.
+    pub rounds_p99: Option<f64>,
+    /// How often an op was outbid, over all.
+    pub preempted: u64,
+    /// Unfinished updates of others that were finished first, over all.
+    pub repairs: u64,
+    /// Between coordinator and replicas.
+    pub round_trips_per_op: Option<f64>,
+    /// Syncs of all nodes by ops by nodes.
+    pub fsyncs_per_op: Option<f64>,
+    /// Paxos state on the fullest node.
+    pub state_bytes_max: Option<u64>,
+    /// The same at the end.
+    pub state_bytes_end: Option<u64>,
+}
+
+/// One disturbance.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Fault {
+    /// As in the history.
+    pub id: u64,
+    /// `kill`, `partition` …
+    pub kind: String,
+    /// Whom it struck, in the kind's notation.
+    pub targets: Vec<String>,
+    /// Since the start of the run.
+    pub start_s: f64,
+    /// When it was lifted; the end of the history if it never was.
+    pub end_s: f64,
+    /// There is evidence that it took effect.
+    pub effective: bool,
+    /// It was seen to be over.
+    pub healed: bool,
+    /// From the lift until every struck node answered an op that was sent after it; absent if one never did.
+    pub recovery_ms: Option<f64>,
+    /// What showed that it took effect.
+    pub evidence: Map<String, Json>,
+}
+
+/// One limit of the plan.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Gate {
+    /// As it was written: `p99_ms<50`.
+    pub expr: String,
+    /// The figure; absent where the run has none.
+    pub actual: Option<f64>,
+    /// Whether the figure is within the limit.
+    pub passed: bool,
+    /// The load ran late, so that the figure says nothing.
+    pub void: bool,
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Results {
+            schema: SCHEMA.into(),
+            run_id: String::new(),
+            status: Status::Running,
+            verdict: RunVerdict::Unknown,
+            // What a reader of a half-made run is to believe: inconclusive.
+            exit_code: 2,
+            reasons: vec![],
+            warnings: vec![],
+            started_utc: String::new(),
+            wall_s: 0.0,
+            plan: PlanInfo::default(),
+            seed: String::new(),
+            build: BuildInfo::default(),
+            env: EnvInfo::default(),
+            ops: OpCounts::default(),
+            fates: FateCounts::default(),
+            linearizability: Linearizability::default(),
+            checks: vec![],
+            coverage: Coverage::default(),
+            load: Load::default(),
+            latency_ms: BTreeMap::new(),
+            fairness: None,
+            paxos: Paxos::default(),
+            faults: vec![],
+            gates: vec![],
+            artifacts: BTreeMap::new(),
+        }
+    }
+}
+
+macro_rules! words {
+    ($type:ty { $($variant:path => $word:literal),* $(,)? }) => {
+        impl $type {
+            /// The word for it in files and reports.
+            pub fn word(self) -> &'static str {
+                match self { $($variant => $word),* }
+            }
+        }
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    };
+}
+
+words!(Status { Status::Running => "running", Status::Done => "done", Status::Interrupted => "interrupted" });
+words!(Verdict { Verdict::Valid => "valid", Verdict::Invalid => "invalid", Verdict::Unknown => "unknown" });
+words!(RunVerdict {
+    RunVerdict::Valid => "valid",
+    RunVerdict::Invalid => "invalid",
+    RunVerdict::Unknown => "unknown",
+    RunVerdict::GateMissed => "gate_missed",
+    RunVerdict::Error => "error",
+});

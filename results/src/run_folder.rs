@@ -1,0 +1,286 @@
+//! Where a run is kept, and how one is found again.
+//!
+//! `<out>/<plan>/<UTC>-<4 hex>/` holds all of a run; `<out>` also holds the index and the links `latest` and
+//! `latest-failed`. `results.json` stands first, as "running", so that even a harness that is killed leaves a folder
+//! that says what it is.
+
+use crate::atomic;
+use crate::index::{self, RunLine};
+use crate::results_json::Results;
+use crate::results_text::ParseError;
+use crate::utc::UnixSeconds;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How many names are tried when several runs of a plan begin in one second with one nonce.
+const MAX_NAME_TRIES: u16 = 64;
+/// How many runs an error names.
+const MAX_CANDIDATES: usize = 5;
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    root: PathBuf,
+    /// The folder of all runs, if this one was created or found below one.
+    out: Option<PathBuf>,
+    run_id: String,
+}
+
+/// Why a run cannot be found or read.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// No run of that name.
+    #[error("no run `{asked}` below {out}{}", candidates(.known))]
+    NotFound {
+        /// What was asked for.
+        asked: String,
+        /// Where.
+        out: String,
+        /// Runs that are there, the newest first.
+        known: Vec<String>,
+    },
+    /// Several runs begin so.
+    #[error("`{asked}` is the beginning of {} runs below {out}{}", .known.len(), candidates(.known))]
+    Ambiguous {
+        /// What was asked for.
+        asked: String,
+        /// Where.
+        out: String,
+        /// Those runs, the newest first.
+        known: Vec<String>,
+    },
+    /// A folder, but not of a run.
+    #[error("{0} holds no results.json and no history, so it is not the folder of a run; `heckle list` names runs")]
+    NotARun(String),
+    /// The file cannot be read.
+    #[error("cannot read {0}")]
+    Io(#[from] io::Error),
+    /// The file is damaged.
+    #[error("{path}: {source}")]
+    Damaged {
+        /// Which.
+        path: String,
+        /// How.
+        source: ParseError,
+    },
+}
+
+fn candidates(known: &[String]) -> String {
+    match known {
+        [] => "; there are no runs yet, `heckle run` makes one".into(),
+        some => {
+            let more = if some.len() > MAX_CANDIDATES { ", …" } else { "" };
+            format!("; there {} {}{more}", if some.len() == 1 { "is" } else { "are" }, some[..some.len().min(MAX_CANDIDATES)].join(", "))
+        }
+    }
+}
+
+impl RunFolder {
+    /// Makes the folder of a new run of `plan`, and writes `results` into it as the first file, with its `run_id`
+    /// filled in. `nonce` tells runs of one second apart; where it does not, the next free one is taken.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn create(out: &Path, plan: &str, started: UnixSeconds, nonce: u16, results: &mut Results) -> io::Result<Self> {
+        let parent = out.join(slug(plan));
+        fs::create_dir_all(&parent).map_err(|e| atomic::at(&parent, e))?;
+        for attempt in 0..MAX_NAME_TRIES {
+            let run_id = format!("{}-{:04x}", started.compact(), nonce.wrapping_add(attempt));
+            let root = parent.join(&run_id);
+            match fs::create_dir(&root) {
+                Ok(()) => {
+                    results.run_id.clone_from(&run_id);
+                    results.started_utc = started.iso();
+                    let folder = RunFolder { root, out: Some(out.to_owned()), run_id };
+                    folder.write_results(results)?;
+                    return Ok(folder);
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(atomic::at(&root, e)),
+            }
+        }
+        let what = format!("{MAX_NAME_TRIES} runs of this second are there already; start again in a second");
+        Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
+    }
+
+    /// The folder at `root`, which must be one of a run.
+    ///
+    /// # Errors
+    /// [`FindError::NotARun`] where it is none.
+    pub fn open(root: &Path) -> Result<Self, FindError> {
+        let is_run = ["results.json", "history.jsonl.zst", "history.jsonl"].iter().any(|f| root.join(f).is_file());
+        if !is_run {
+            return Err(FindError::NotARun(root.display().to_string()));
+        }
+        // A link like `latest` is followed, so that the name is the run's own.
+        let root = root.canonicalize().map_err(|e| atomic::at(root, e))?;
+        let run_id = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(RunFolder { root, out: None, run_id })
+    }
+
+    /// Finds the run that `asked` names: a folder, a run id, `plan/run`, an unambiguous prefix of either, `latest` or
+    /// `latest-failed`.
+    ///
+    /// # Errors
+    /// See [`FindError`]; they name the candidates.
+    pub fn find(out: &Path, asked: &str) -> Result<Self, FindError> {
+        let of = |path: &Path| RunFolder::open(path).map(|f| RunFolder { out: Some(out.to_owned()), ..f });
+        if matches!(asked, "latest" | "latest-failed") {
+            let link = out.join(asked);
+            if link.exists() {
+                return of(&link);
+            }
+        } else if !asked.is_empty() && Path::new(asked).is_dir() {
+            return of(Path::new(asked));
+        }
+        let folders = index::folders(out)?;
+        let name = |f: &PathBuf| f.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let path = |f: &PathBuf| f.strip_prefix(out).unwrap_or(f).to_string_lossy().into_owned();
+        let matches: Vec<&PathBuf> = if asked.is_empty() || asked.starts_with("latest") {
+            vec![]
+        } else {
+            let exact: Vec<_> = folders.iter().filter(|f| name(f) == asked || path(f) == asked).collect();
+            if exact.is_empty() {
+                folders.iter().filter(|f| name(f).starts_with(asked) || path(f).starts_with(asked)).collect()
+            } else {
+                exact
+            }
+        };
+        let newest_first = |mut found: Vec<(String, String)>| -> Vec<String> {
+            found.sort_by(|a, b| b.cmp(a));
+            found.into_iter().map(|(_, path)| path).collect()
+        };
+        let (asked, shown) = (asked.to_owned(), out.display().to_string());
+        match matches[..] {
+            [one] => of(one),
+            [] => {
+                let known = newest_first(folders.iter().map(|f| (name(f), path(f))).collect());
+                Err(FindError::NotFound { asked, out: shown, known })
+            }
+            _ => Err(FindError::Ambiguous { asked, out: shown, known: newest_first(matches.iter().map(|f| (name(f), path(f))).collect()) }),
+        }
+    }
+
+    /// Replaces `results.json` in one step.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn write_results(&self, results: &Results) -> io::Result<()> {
+        atomic::replace(&self.results(), results.to_json().as_bytes())
+    }
+
+    /// Reads `results.json`.
+    ///
+    /// # Errors
+    /// See [`FindError`]; a damaged file is named with line and column.
+    pub fn read_results(&self) -> Result<Results, FindError> {
+        let path = self.results();
+        let text = fs::read_to_string(&path).map_err(|e| atomic::at(&path, e))?;
+        Results::from_json(&text).map_err(|source| FindError::Damaged { path: path.display().to_string(), source })
+    }
+
+    /// The last step of a run: final results, index line, and the links.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn finish(&self, results: &Results) -> io::Result<()> {
+        self.write_results(results)?;
+        let Some(out) = &self.out else { return Ok(()) };
+        let path = self.root.strip_prefix(out).unwrap_or(&self.root);
+        index::append(out, &RunLine::of(results, &path.to_string_lossy()))?;
+        atomic::point(&out.join("latest"), path)?;
+        if results.exit_code != 0 { atomic::point(&out.join("latest-failed"), path) } else { Ok(()) }
+    }
+
+    /// Writes one artifact in one step, making the folders above it.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn write(&self, artifact: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(artifact);
+        let parent = path.parent().expect("below the run folder");
+        fs::create_dir_all(parent).map_err(|e| atomic::at(parent, e))?;
+        atomic::replace(&path, bytes)
+    }
+
+    /// The run's name.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of all runs, where it is known.
+    pub fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    /// A file in the folder, by its name relative to it.
+    pub fn path(&self, artifact: &str) -> PathBuf {
+        self.root.join(artifact)
+    }
+
+    /// `results.json`.
+    pub fn results(&self) -> PathBuf {
+        self.path("results.json")
+    }
+
+    /// `plan.resolved.toml`.
+    pub fn plan(&self) -> PathBuf {
+        self.path("plan.resolved.toml")
+    }
+
+    /// `env.json`.
+    pub fn env(&self) -> PathBuf {
+        self.path("env.json")
+    }
+
+    /// `rerun.sh`.
+    pub fn rerun(&self) -> PathBuf {
+        self.path("rerun.sh")
+    }
+
+    /// `history.jsonl.zst`, or the plain one where only that is there.
+    pub fn history(&self) -> PathBuf {
+        let plain = self.path("history.jsonl");
+        let packed = self.path("history.jsonl.zst");
+        if plain.is_file() && !packed.is_file() { plain } else { packed }
+    }
+
+    /// `schedule.jsonl`: the faults as they were planned.
+    pub fn schedule(&self) -> PathBuf {
+        self.path("schedule.jsonl")
+    }
+
+    /// `heckle.log`.
+    pub fn log(&self) -> PathBuf {
+        self.path("heckle.log")
+    }
+
+    /// `report.html`.
+    pub fn report(&self) -> PathBuf {
+        self.path("report.html")
+    }
+
+    /// `nodes/<name>`.
+    pub fn node(&self, name: &str) -> PathBuf {
+        self.path("nodes").join(name)
+    }
+
+    /// `violations/<id>`.
+    pub fn violation(&self, id: u32) -> PathBuf {
+        self.path("violations").join(id.to_string())
+    }
+}
+
+/// A plan's name as the name of a folder: what is no letter, digit, `-`, `_` or `.` becomes `-`, and it is never one
+/// that stands for another place.
+pub fn slug(name: &str) -> String {
+    let text: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).take(80).collect();
+    let text = text.trim_matches(['.', '-']);
+    if text.is_empty() { "run".into() } else { text.to_owned() }
+}

@@ -1,0 +1,115 @@
+//! JSON Schemas of the files, for editors and for those who write readers. They are generated from the types, and golden
+//! files in `results/schemas/` show a change of the contract in review.
+
+use crate::{env_json, results_json, series};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Value as Json, json};
+
+/// A schema by the name of its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedSchema {
+    /// `results.schema.json`.
+    pub file: &'static str,
+    /// The schema.
+    pub schema: Json,
+}
+
+impl NamedSchema {
+    /// The text of its file.
+    pub fn text(&self) -> String {
+        serde_json::to_string_pretty(&self.schema).expect("JSON serializes") + "\n"
+    }
+}
+
+/// The schemas of the files that this crate knows.
+pub fn all() -> Vec<NamedSchema> {
+    vec![
+        NamedSchema { file: "results.schema.json", schema: of::<results_json::Results>(results_json::SCHEMA) },
+        NamedSchema { file: "env.schema.json", schema: of::<env_json::Env>(env_json::SCHEMA) },
+        NamedSchema { file: "timeseries.schema.json", schema: of::<series::Series>(series::SCHEMA) },
+        NamedSchema { file: "history.schema.json", schema: history() },
+    ]
+}
+
+/// The schema of `T`, a file whose `schema` field reads `id`. Also for the plan, whose type is the harness's.
+pub fn of<T: JsonSchema>(id: &str) -> Json {
+    let generator = SchemaGenerator::new(SchemaSettings::draft2020_12());
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    schema["title"] = json!(id);
+    // A default that is no constant is a fact about the code, not about the file.
+    if let Some(properties) = schema["properties"].as_object_mut()
+        && let Some(field) = properties.get_mut("schema")
+    {
+        field["const"] = json!(id);
+    }
+    schema
+}
+
+/// Compares a golden file with what it should be. With `HECKLE_BLESS` set by the caller to `bless`, writes it instead.
+///
+/// # Errors
+/// In words, with the command that blesses.
+pub fn compare(path: &std::path::Path, want: &str, bless: bool) -> Result<(), String> {
+    if bless {
+        return std::fs::write(path, want).map_err(|e| format!("{}: {e}", path.display()));
+    }
+    let got = std::fs::read_to_string(path).unwrap_or_default();
+    if got == want {
+        return Ok(());
+    }
+    let line = got.lines().zip(want.lines()).position(|(a, b)| a != b).unwrap_or(got.lines().count().min(want.lines().count())) + 1;
+    Err(format!(
+        "{} differs from the types at line {line}; if that is meant, run the test again with HECKLE_BLESS=1 and review the change",
+        path.display()
+    ))
+}
+
+/// One line of a history. Its reader is hand-written for speed, so its schema is too; a test holds it against written
+/// histories.
+fn history() -> Json {
+    let integer = || json!({"type": "integer"});
+    let natural = || json!({"type": "integer", "minimum": 0});
+    let text = || json!({"type": "string"});
+    let value = || json!({"type": ["integer", "null"]});
+    let calls = || json!({"enum": ["read", "write", "cas"]});
+    let event = |e: &str, what: &str, required: &[&str], more: Json| {
+        let mut properties =
+            json!({"e": {"const": e}, "t": {"type": "integer", "minimum": 0, "description": "nanoseconds since the start of the run"}});
+        properties.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let required: Vec<&str> = ["e", "t"].iter().chain(required).copied().collect();
+        json!({"title": e, "description": what, "type": "object", "properties": properties, "required": required})
+    };
+    let told = json!({
+        "node": text(), "reason": text(), "ballot": text(), "rounds": natural(), "round_trips": natural(), "phase": text(), "promises": natural(),
+        "accepts": natural(), "rejects": natural(), "needed": natural(), "preempted": natural(), "repairs": natural(), "backoff_ns": natural(), "learned_by": natural()
+    });
+    let with = |more: Json| {
+        let mut all = told.clone();
+        all.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        all
+    };
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": heckle_history::event::SCHEMA,
+        "description": "A line of a history: the header first, then events in time order.",
+        "oneOf": [
+            {"title": "header", "type": "object", "required": ["schema"], "properties": {
+                "schema": {"const": heckle_history::event::SCHEMA}, "run_id": text(), "seed": text(), "clock": {"const": "ns"},
+                "keys": {"type": "array", "items": text()}, "nodes": {"type": "array", "items": text()}, "model": text(), "mono_origin_ns": natural(),
+                "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural()
+            }},
+            event("invoke", "An op was handed to its client.", &["op", "process", "key", "f"], json!({
+                "op": natural(), "process": natural(), "client": text(), "intended": natural(), "key": text(), "f": calls(), "expected": value(), "new": integer(),
+                "node": text(), "intent": natural(), "attempt": natural(), "payload": integer()
+            })),
+            event("ok", "It happened, between its invoke and here.", &["op", "f"], with(json!({"op": natural(), "f": calls(), "value": value(), "applied": {"type": "boolean"}, "current": value()}))),
+            event("fail", "It is proved not to have happened.", &["op"], with(json!({"op": natural()}))),
+            event("unknown", "It may have happened or may still happen.", &["op"], with(json!({"op": natural()}))),
+            event("fault", "A fault began, ended or healed.", &["id", "kind", "targets", "state"], json!({
+                "id": natural(), "kind": text(), "targets": {"type": "array", "items": text()}, "state": {"enum": ["began", "ended", "healed"]}, "evidence": {"type": "object"}
+            })),
+            event("fate", "What an unknown outcome turned out to be.", &["op", "fate"], json!({"op": natural(), "fate": {"enum": ["applied", "not_applied", "evicted", "unresolved"]}})),
+            event("node", "Something a node did or suffered.", &["node", "what"], json!({"node": text(), "what": text()})),
+        ]
+    })
+}

@@ -1,0 +1,353 @@
+//! A run in words: for the terminal, for a step summary in Markdown, and in the lines of a list.
+//!
+//! The last lines are always verdict, why, the run folder, and the next command worth typing.
+
+use crate::charts::axis::{count, digits, duration};
+use crate::index::RunLine;
+use crate::measure::ALL;
+use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Verdict};
+use crate::terminal::{Cell, Colour, Lean, Look, clean, look_of, look_of_run, shorten, table, wrap};
+
+/// How the text is to come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View<'a> {
+    /// The run folder as it is to be shown.
+    pub folder: &'a str,
+    /// Letters in a line.
+    pub width: usize,
+    /// Colour or not.
+    pub colour: Colour,
+}
+
+/// A run for the terminal.
+pub fn text(results: &Results, view: View<'_>) -> String {
+    let mut out = head(results, view);
+    out += &figures(results, view);
+    out += "\n";
+    out += &latency_table(results, view);
+    if !results.faults.is_empty() {
+        out += "\n";
+        out += &fault_table(results, view);
+    }
+    out += "\n";
+    out += &judgement(results, view);
+    out + &last_lines(results, view)
+}
+
+fn head(results: &Results, view: View<'_>) -> String {
+    let mut words = vec![clean(if results.plan.name.is_empty() { "no plan" } else { &results.plan.name })];
+    if !results.seed.is_empty() {
+        words.push(format!("seed {}", clean(&results.seed)));
+    }
+    if results.load.window_s > 0.0 {
+        words.push(format!("{} of load", duration(results.load.window_s * 1e3)));
+    }
+    words.extend(results.plan.labels.iter().map(|(k, v)| clean(&format!("{k} {v}"))));
+    let lines = wrap(&words.join(" · "), view.width).into_iter().map(|line| view.colour.paint(Look::Strong, &line) + "\n");
+    lines.collect::<String>() + "\n"
+}
+
+/// A line with its name in the margin; more lines hang below the first.
+fn field(name: &str, look: Look, words: &str, view: View<'_>) -> String {
+    const MARGIN: usize = 10;
+    let mut out = String::new();
+    for (i, line) in wrap(words, view.width.saturating_sub(MARGIN)).into_iter().enumerate() {
+        let name = view.colour.paint(Look::Dim, &format!("{:<MARGIN$}", if i == 0 { name } else { "" }));
+        out += &format!("{name}{}\n", view.colour.paint(look, &line));
+    }
+    out
+}
+
+fn figures(results: &Results, view: View<'_>) -> String {
+    let ops = results.ops;
+    let mut out = field("ops", Look::Plain, &ops_words(results), view);
+    let fates = results.fates;
+    if fates.applied + fates.not_applied + fates.unresolved > 0 {
+        let unasked = ops.unknown.saturating_sub(fates.applied + fates.not_applied + fates.unresolved);
+        let words = format!(
+            "of {} unknown: {} turned out applied, {} not applied, {} unresolved, {unasked} not asked",
+            count(ops.unknown),
+            count(fates.applied),
+            count(fates.not_applied),
+            count(fates.unresolved)
+        );
+        out += &field("fates", Look::Plain, &words, view);
+    }
+    out += &field("rate", Look::Plain, &rate_words(results), view);
+    if let Some(words) = paxos_words(results) {
+        out += &field("paxos", Look::Plain, &words, view);
+    }
+    out
+}
+
+fn ops_words(results: &Results) -> String {
+    let ops = results.ops;
+    let mut parts = vec![format!("{} sent", count(ops.invoked)), format!("{} ok", count(ops.ok))];
+    if ops.condition_not_met > 0 {
+        parts.push(format!("{} of them condition not met", count(ops.condition_not_met)));
+    }
+    parts.push(format!("{} failed", count(ops.failed)));
+    parts.push(format!("{} unknown", count(ops.unknown)));
+    parts.join(", ")
+}
+
+fn rate_words(results: &Results) -> String {
+    let load = &results.load;
+    let asked = match load.target_per_s {
+        Some(target) => format!("{} op/s asked, ", digits(target)),
+        None if load.max_rate => "as fast as it goes, ".into(),
+        None => String::new(),
+    };
+    let late = if load.late_ratio > 0.0 { format!(", {} % sent late", digits(load.late_ratio * 100.0)) } else { String::new() };
+    format!("{asked}{} op/s achieved{late}", digits(load.achieved_per_s))
+}
+
+fn paxos_words(results: &Results) -> Option<String> {
+    let paxos = &results.paxos;
+    let mut parts = vec![];
+    if let (Some(p50), Some(p99)) = (paxos.rounds_p50, paxos.rounds_p99) {
+        parts.push(format!("rounds p50 {} p99 {}", digits(p50), digits(p99)));
+    }
+    parts.extend(paxos.round_trips_per_op.map(|n| format!("{} round trips an op", digits(n))));
+    parts.extend(paxos.fsyncs_per_op.map(|n| format!("{} syncs an op and node", digits(n))));
+    if !parts.is_empty() {
+        parts.push(format!("{} preempted, {} repairs", count(paxos.preempted), count(paxos.repairs)));
+    }
+    parts.extend(paxos.state_bytes_end.map(|n| format!("{} bytes of state at the end", count(n))));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Kinds of op in the order of a table: `all` last.
+fn kinds(results: &Results) -> Vec<(&str, &Latency)> {
+    let mut kinds: Vec<_> = results.latency_ms.iter().map(|(k, l)| (k.as_str(), l)).collect();
+    kinds.sort_by_key(|(kind, _)| *kind == ALL);
+    kinds
+}
+
+fn latency_table(results: &Results, view: View<'_>) -> String {
+    use Lean::{Left, Right};
+    let heading = [
+        ("latency", Left),
+        ("ok", Right),
+        ("p50", Right),
+        ("p90", Right),
+        ("p99", Right),
+        ("p99.9", Right),
+        ("max", Right),
+        ("unknown", Right),
+    ];
+    let plain = |words: String| (Look::Plain, words);
+    let row = |name: String, ok: u64, p: &crate::results_json::Percentiles, censored: Option<u64>| -> Vec<Cell> {
+        let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(|ms| plain(if ok == 0 { "-".into() } else { duration(ms) }));
+        let mut cells = vec![plain(name), plain(count(ok))];
+        cells.extend(figures);
+        cells.push(plain(censored.map_or_else(String::new, count)));
+        cells
+    };
+    let mut rows = vec![];
+    for (kind, l) in kinds(results) {
+        rows.push(row(clean(kind), l.ok, &l.from_intended, Some(l.censored)));
+        if kind == ALL {
+            rows.push(row("  when sent".into(), l.ok, &l.from_invoked, None));
+        }
+    }
+    table(&heading, &rows, view.width, view.colour)
+}
+
+/// What a fault did, in a word or two.
+pub(crate) fn effect(fault: &Fault) -> (Look, &'static str) {
+    match (fault.effective, fault.healed) {
+        (false, _) => (Look::Doubt, "no effect seen"),
+        (true, true) => (Look::Good, "took effect, healed"),
+        (true, false) => (Look::Plain, "took effect"),
+    }
+}
+
+fn fault_table(results: &Results, view: View<'_>) -> String {
+    use Lean::{Left, Right};
+    let heading = [("fault", Left), ("at", Right), ("for", Right), ("effect", Left), ("answered again", Right), ("targets", Left)];
+    let row = |f: &Fault| -> Vec<Cell> {
+        let (look, words) = effect(f);
+        let recovery =
+            f.recovery_ms.map_or_else(|| (Look::Doubt, "not seen".to_owned()), |ms| (Look::Plain, format!("after {}", duration(ms))));
+        let plain = |words: String| (Look::Plain, words);
+        let lasted = (f.end_s - f.start_s) * 1e3;
+        vec![
+            plain(shorten(&clean(&f.kind), 24)),
+            plain(duration(f.start_s * 1e3)),
+            plain(duration(lasted)),
+            (look, words.into()),
+            recovery,
+            plain(clean(&f.targets.join(" "))),
+        ]
+    };
+    let rows: Vec<_> = results.faults.iter().map(row).collect();
+    table(&heading, &rows, view.width, view.colour)
+}
+
+fn judgement(results: &Results, view: View<'_>) -> String {
+    let lin = &results.linearizability;
+    let words = match lin.keys.len() {
+        0 => "linearizable: nothing was judged".to_owned(),
+        keys => format!("linearizable {} ({} on {keys} keys in {})", lin.verdict, clean(&lin.checker), duration(lin.check_ms.max(0.001))),
+    };
+    let mut out = field("checks", look_of(lin.verdict), &words, view);
+    for check in &results.checks {
+        out += &field("", look_of(check.verdict), &format!("{} {}: {}", clean(&check.name), check.verdict, clean(&check.words)), view);
+    }
+    let rules = &results.coverage.rules;
+    let met = rules.iter().filter(|r| r.passed).count();
+    let look = if results.coverage.passed { Look::Good } else { Look::Doubt };
+    out += &field("coverage", look, &format!("{met} of {} rules met", rules.len()), view);
+    for rule in rules.iter().filter(|r| !r.passed) {
+        out += &field("", Look::Doubt, &format!("{} is {}, needed {}", clean(&rule.id), count(rule.got), count(rule.need)), view);
+    }
+    for gate in &results.gates {
+        let (look, words) = gate_words(gate);
+        out += &field("gate", look, &format!("{} {words}", clean(&gate.expr)), view);
+    }
+    for warning in &results.warnings {
+        out += &field("note", Look::Doubt, &clean(warning), view);
+    }
+    out
+}
+
+/// A gate's state in words.
+pub(crate) fn gate_words(gate: &Gate) -> (Look, String) {
+    match (gate.actual, gate.void, gate.passed) {
+        (None, _, _) => (Look::Doubt, "has no figure in this run".into()),
+        (Some(x), true, _) => (Look::Doubt, format!("is void, the load ran late ({})", digits(x))),
+        (Some(x), false, true) => (Look::Good, format!("met: {}", digits(x))),
+        (Some(x), false, false) => (Look::Bad, format!("missed: {}", digits(x))),
+    }
+}
+
+/// The words for a verdict in the last lines and in titles.
+pub fn verdict_words(results: &Results) -> String {
+    match results.verdict {
+        RunVerdict::GateMissed => "GATE MISSED".into(),
+        other => other.word().to_uppercase(),
+    }
+}
+
+/// The next command worth typing.
+pub fn next(results: &Results) -> String {
+    let id = crate::rerun::quote(&results.run_id);
+    match results.verdict {
+        RunVerdict::Invalid if !results.linearizability.violations.is_empty() => format!("heckle explain {id}"),
+        RunVerdict::Valid | RunVerdict::Invalid => format!("heckle report {id}"),
+        RunVerdict::Unknown | RunVerdict::GateMissed => format!("heckle rerun {id}"),
+        RunVerdict::Error => format!("heckle show {id}"),
+    }
+}
+
+fn last_lines(results: &Results, view: View<'_>) -> String {
+    let mut out = String::from("\n");
+    out += &field("verdict", look_of_run(results.verdict), &verdict_words(results), view);
+    for (i, reason) in results.reasons.iter().enumerate() {
+        out += &field(if i == 0 { "why" } else { "" }, Look::Plain, &clean(reason), view);
+    }
+    if results.reasons.is_empty() {
+        out += &field("why", Look::Plain, "no reason was recorded: the run is not over, or its harness was killed", view);
+    }
+    // A path and a command are never broken: they are there to be copied.
+    let whole = View { width: usize::MAX, ..view };
+    out += &field("folder", Look::Plain, &clean(view.folder), whole);
+    out + &field("next", Look::Strong, &next(results), whole)
+}
+
+/// Runs in lines, the newest last, where a terminal's eye is.
+pub fn list(runs: &[RunLine], width: usize, colour: Colour) -> String {
+    use Lean::{Left, Right};
+    if runs.is_empty() {
+        return "no runs yet; `heckle run` makes one\n".into();
+    }
+    let heading = [("run", Left), ("plan", Left), ("verdict", Left), ("ops", Right), ("p99", Right), ("faults", Right), ("why", Left)];
+    let row = |r: &RunLine| -> Vec<Cell> {
+        let plain = |words: String| (Look::Plain, words);
+        let running = r.status == crate::results_json::Status::Running && r.verdict != RunVerdict::Error;
+        let verdict =
+            if running { (Look::Dim, "running".to_owned()) } else { (look_of_run(r.verdict), r.verdict.word().replace('_', " ")) };
+        let p99 = if r.p99_ms > 0.0 { duration(r.p99_ms) } else { "-".into() };
+        let faults = count(r.faults_effective);
+        vec![
+            plain(clean(&r.run_id)),
+            plain(shorten(&clean(&r.plan), 24)),
+            verdict,
+            plain(count(r.ops)),
+            plain(p99),
+            plain(faults),
+            (Look::Dim, clean(&r.reason)),
+        ]
+    };
+    table(&heading, &runs.iter().map(row).collect::<Vec<_>>(), width, colour)
+}
+
+/// A run for a step summary: GitHub's Markdown.
+pub fn markdown(results: &Results, folder: &str) -> String {
+    let sign = |verdict: Verdict| match verdict {
+        Verdict::Valid => "✅",
+        Verdict::Invalid => "❌",
+        Verdict::Unknown => "❔",
+    };
+    let run_sign = match results.verdict {
+        RunVerdict::Valid => "✅",
+        RunVerdict::Invalid | RunVerdict::Error => "❌",
+        RunVerdict::Unknown | RunVerdict::GateMissed => "❔",
+    };
+    let mut out = format!("## {run_sign} {} · {} · seed {}\n\n", verdict_words(results), mark(&results.plan.name), mark(&results.seed));
+    for reason in &results.reasons {
+        out += &format!("- {}\n", mark(reason));
+    }
+    out += &format!("\n{}; {}.\n\n", ops_words(results), rate_words(results));
+    out += "| latency | ok | p50 | p90 | p99 | p99.9 | max | unknown |\n|---|--:|--:|--:|--:|--:|--:|--:|\n";
+    for (kind, l) in kinds(results) {
+        let p = l.from_intended;
+        let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(duration).join(" | ");
+        out += &format!("| {} | {} | {figures} | {} |\n", mark(kind), count(l.ok), count(l.censored));
+    }
+    if !results.faults.is_empty() {
+        out += "\n| fault | targets | at | for | effect | answered again |\n|---|---|--:|--:|---|--:|\n";
+        for f in &results.faults {
+            let recovery = f.recovery_ms.map_or_else(|| "not seen".into(), |ms| format!("after {}", duration(ms)));
+            let (at, lasted) = (duration(f.start_s * 1e3), duration((f.end_s - f.start_s) * 1e3));
+            out += &format!("| {} | {} | {at} | {lasted} | {} | {recovery} |\n", mark(&f.kind), mark(&f.targets.join(" ")), effect(f).1);
+        }
+    }
+    out += &format!(
+        "\n| check | |\n|---|---|\n| linearizable | {} {} |\n",
+        sign(results.linearizability.verdict),
+        results.linearizability.verdict
+    );
+    for check in &results.checks {
+        out += &format!("| {} | {} {} |\n", mark(&check.name), sign(check.verdict), mark(&check.words));
+    }
+    for rule in &results.coverage.rules {
+        out += &format!(
+            "| coverage {} | {} {}, needed {} |\n",
+            mark(&rule.id),
+            if rule.passed { "✅" } else { "❔" },
+            count(rule.got),
+            count(rule.need)
+        );
+    }
+    for gate in &results.gates {
+        out += &format!("| gate {} | {} {} |\n", mark(&gate.expr), if gate.passed { "✅" } else { "❌" }, gate_words(gate).1);
+    }
+    out + &format!("\nRun `{}` in `{}`; next: `{}`\n", mark(&results.run_id), folder.replace('`', "'"), next(results))
+}
+
+/// Text inside Markdown: no tables, tags or code of its own.
+fn mark(words: &str) -> String {
+    let mut out = String::with_capacity(words.len());
+    for c in clean(words).chars() {
+        match c {
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '&' => out += "&amp;",
+            '|' | '`' | '*' | '_' | '[' | ']' | '\\' => out.extend(['\\', c]),
+            _ => out.push(c),
+        }
+    }
+    out
+}

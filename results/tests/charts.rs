@@ -1,0 +1,116 @@
+//! Pictures: small, the same every time, drawn for every kind of history, and showing what they claim to show.
+
+use heckle_history::{History, Outcome, drawn};
+use heckle_results::charts::{self, Caption, Picture, Scene};
+use heckle_results::results_json::RunVerdict;
+use heckle_results::sample::{self, Sample};
+use heckle_results::{analyze, series};
+
+const MAX_BYTES: usize = 150_000;
+
+fn draw(history: &History) -> Vec<Picture> {
+    let caption = Caption { plan: "cas-register".into(), seed: "0x7".into(), verdict: Some(RunVerdict::Valid) };
+    charts::draw(Scene { history, measured: &analyze(history), series: &series::of(history), caption: &caption })
+}
+
+/// Width, height and the pixels of a PNG as RGB.
+fn decode(picture: &Picture) -> (u32, u32, Vec<[u8; 3]>) {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(&picture.png));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    (info.width, info.height, bytes.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect())
+}
+
+fn near(pixel: [u8; 3], colour: [u8; 3]) -> bool {
+    pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 12)
+}
+
+const VERMILLION: [u8; 3] = [213, 94, 0];
+const ORANGE: [u8; 3] = [230, 159, 0];
+
+/// Pixels of a colour below the legend.
+fn count(picture: &Picture, colour: [u8; 3]) -> usize {
+    let (width, _, pixels) = decode(picture);
+    pixels.iter().skip((width * 104) as usize).filter(|p| near(**p, colour)).count()
+}
+
+/// Pixels of any blue: ok ops.
+fn blues(picture: &Picture) -> usize {
+    decode(picture).2.iter().filter(|p| p[2].saturating_sub(p[0]) > 60).count()
+}
+
+#[test]
+fn every_history_can_be_drawn() {
+    let mut many = sample::history(Sample { faults: 40, rate_per_s: 100, ..Sample::default() });
+    for fault in &mut many.faults {
+        fault.evidence.clear();
+    }
+    let one = drawn::history("c1 |w 1-->|");
+    let open = drawn::history("c1 |w 1-----|\nc2 |cas 1 2--?|");
+    for (name, history) in [("many faults", &many), ("one op", &one), ("open ops", &open), ("nothing", &History::default())] {
+        for picture in draw(history) {
+            let (width, height, _) = decode(&picture);
+            assert_eq!((width, height), (1280, 720), "{name} {}", picture.name);
+            assert!(picture.png.len() < MAX_BYTES, "{name} {}: {} bytes", picture.name, picture.png.len());
+        }
+    }
+}
+
+#[test]
+fn the_same_history_gives_the_same_bytes() {
+    let history = sample::history(Sample { rate_per_s: 2_000, ..Sample::default() });
+    assert_eq!(draw(&history), draw(&history));
+}
+
+#[test]
+fn a_hundred_thousand_ops_stay_small() {
+    let history = sample::history(Sample { rate_per_s: 3_000, faults: 9, ..Sample::default() });
+    assert!(history.ops.len() > 100_000);
+    for picture in draw(&history) {
+        assert!(picture.png.len() < MAX_BYTES, "{}: {} bytes", picture.name, picture.png.len());
+    }
+}
+
+#[test]
+fn what_went_wrong_is_seen_and_what_did_not_is_not() {
+    let bad = draw(&sample::history(Sample::default()));
+    let good = draw(&sample::history(Sample { faults: 0, ..Sample::default() }));
+    let named = |pictures: &[Picture], name: &str| pictures.iter().find(|p| p.name == name).cloned().unwrap();
+    for name in ["latency_raw", "outcomes"] {
+        let (bad, good) = (named(&bad, name), named(&good, name));
+        assert!(count(&bad, VERMILLION) > 200 && count(&bad, ORANGE) > 200, "{name}: unknown and failed ops are drawn");
+        // The line of the op timeout is all that is left of the colour.
+        assert!(count(&good, VERMILLION) < 5 && count(&good, ORANGE) == 0, "{name}: nothing to draw");
+        assert!(blues(&good) > 2_000, "{name}: ok ops are drawn");
+    }
+    assert_eq!(count(&named(&bad, "recovery"), VERMILLION), 0);
+}
+
+#[test]
+fn one_unknown_outcome_among_many_ok_ones_is_seen() {
+    let mut history = sample::history(Sample { rate_per_s: 3_000, faults: 0, ..Sample::default() });
+    let before = count(&draw(&history)[0], VERMILLION);
+    let middle = history.ops.len() / 2;
+    history.ops[middle].outcome = Outcome::Unknown;
+    history.ops[middle].completed.0 = history.ops[middle].invoked.0 + 1_000_000_000;
+    let pictures = draw(&history);
+    assert!(count(&pictures[0], VERMILLION) > before + 30, "a triangle at the timeout");
+    assert!(count(&pictures[3], VERMILLION) > 0, "a line in the stack");
+}
+
+#[test]
+fn slices_lose_no_op() {
+    let history = sample::history(Sample::default());
+    let series = series::of(&history);
+    let sum = |of: fn(&series::Slice) -> u64| series.slices.iter().map(of).sum::<u64>();
+    let ops = analyze(&history).ops;
+    assert_eq!((sum(|s| s.due), sum(|s| s.invoked), sum(|s| s.answered)), (ops.invoked, ops.invoked, ops.ok));
+    assert_eq!(
+        (sum(|s| s.applied), sum(|s| s.condition_not_met), sum(|s| s.failed), sum(|s| s.unknown)),
+        (ops.applied, ops.condition_not_met, ops.failed, ops.unknown)
+    );
+    let read: series::Series = serde_json::from_str(&series.to_json()).unwrap();
+    assert_eq!(read, series);
+}

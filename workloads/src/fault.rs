@@ -1,0 +1,365 @@
+//! What can go wrong, and whom it strikes. To add a fault: a variant of [`FaultKind`] and of [`Fault`], its line
+//! in [`FaultKind::ALL`], its draw in `schedule.rs`; the compiler then leads to injector and evidence.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A node by its number, from 1: `n1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node(pub u16);
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+impl FromStr for Node {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        s.strip_prefix('n')
+            .and_then(|n| n.parse().ok())
+            .filter(|n| *n > 0)
+            .map(Node)
+            .ok_or_else(|| format!("`{s}` is no node; nodes are called n1, n2 …"))
+    }
+}
+
+/// One end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// A node.
+    Node(Node),
+    /// All clients together.
+    Clients,
+}
+
+/// A directed link: frames that travel this way. Written `n1>n2`, `clients>n1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link {
+    /// Who sends.
+    pub from: End,
+    /// Who receives.
+    pub to: End,
+}
+
+impl Link {
+    /// The link between two nodes.
+    pub fn between(from: Node, to: Node) -> Self {
+        Link { from: End::Node(from), to: End::Node(to) }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Node(n) => n.fmt(f),
+            End::Clients => f.write_str("clients"),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}>{}", self.from, self.to)
+    }
+}
+
+impl FromStr for Link {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let end = |s: &str| if s == "clients" { Ok(End::Clients) } else { s.parse().map(End::Node) };
+        let (from, to) = s.split_once('>').ok_or_else(|| format!("`{s}` is no link; links are written n1>n2"))?;
+        let link = Link { from: end(from)?, to: end(to)? };
+        if link.from == link.to {
+            return Err(format!("link `{s}` leads nowhere"));
+        }
+        Ok(link)
+    }
+}
+
+/// The kinds a plan can list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// SIGKILL one node, then start it again on the same data.
+    Kill,
+    /// SIGKILL every node at once, then start them all again.
+    KillAll,
+    /// SIGSTOP one node, later SIGCONT.
+    Pause,
+    /// Cut links; the shape is drawn.
+    Partition,
+    /// Cut a minority off from the majority.
+    PartitionMajority,
+    /// Cut one node off from all others.
+    PartitionIsolate,
+    /// One node's frames get out but none get in, or the other way round.
+    PartitionOneWay,
+    /// Two halves that only one node can reach both of.
+    PartitionBridge,
+    /// Each node reaches only its neighbours on a ring.
+    PartitionRing,
+    /// Clients cannot reach one node.
+    PartitionClients,
+    /// Frames arrive late.
+    Delay,
+    /// Frames are lost.
+    Loss,
+    /// Frames arrive twice. Node links only: a client link is a TCP connection and cannot duplicate.
+    Duplicate,
+    /// Frames overtake each other. Node links only, as above.
+    Reorder,
+    /// Connections are reset.
+    Reset,
+}
+
+impl FaultKind {
+    /// All kinds, with their names and what a plan's reader should know of them.
+    pub const ALL: &'static [(FaultKind, &'static str, &'static str)] = &[
+        (FaultKind::Kill, "kill", "SIGKILL one node, then restart it on the same data"),
+        (FaultKind::KillAll, "kill-all", "SIGKILL every node at once, then restart them"),
+        (FaultKind::Pause, "pause", "SIGSTOP one node, later SIGCONT"),
+        (FaultKind::Partition, "partition", "cut links in a drawn shape"),
+        (FaultKind::PartitionMajority, "partition:majority", "cut a minority off from the majority"),
+        (FaultKind::PartitionIsolate, "partition:isolate", "cut one node off from all others"),
+        (FaultKind::PartitionOneWay, "partition:one-way", "one node sends but does not receive, or the reverse"),
+        (FaultKind::PartitionBridge, "partition:bridge", "two halves joined by one node"),
+        (FaultKind::PartitionRing, "partition:ring", "each node reaches only its ring neighbours"),
+        (FaultKind::PartitionClients, "partition:clients", "clients cannot reach one node"),
+        (FaultKind::Delay, "delay", "frames arrive late"),
+        (FaultKind::Loss, "loss", "frames are lost"),
+        (FaultKind::Duplicate, "duplicate", "node frames arrive twice"),
+        (FaultKind::Reorder, "reorder", "node frames overtake each other"),
+        (FaultKind::Reset, "reset", "connections are reset"),
+    ];
+
+    /// Its name in plans.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(k, ..)| *k == self).expect("every kind is in ALL").1
+    }
+
+    /// Whether it needs the relay between nodes and clients.
+    pub fn needs_relay(self) -> bool {
+        match self {
+            FaultKind::Kill | FaultKind::KillAll | FaultKind::Pause => false,
+            FaultKind::Partition
+            | FaultKind::PartitionMajority
+            | FaultKind::PartitionIsolate
+            | FaultKind::PartitionOneWay
+            | FaultKind::PartitionBridge
+            | FaultKind::PartitionRing
+            | FaultKind::PartitionClients
+            | FaultKind::Delay
+            | FaultKind::Loss
+            | FaultKind::Duplicate
+            | FaultKind::Reorder
+            | FaultKind::Reset => true,
+        }
+    }
+
+    /// The fewest nodes with which it does what its name says.
+    pub fn needs_nodes(self) -> u16 {
+        match self {
+            FaultKind::Kill | FaultKind::KillAll | FaultKind::Pause | FaultKind::PartitionClients => 1,
+            FaultKind::PartitionBridge => 3,
+            // On three nodes a ring joins everyone to everyone: nothing would be cut.
+            FaultKind::PartitionRing => 4,
+            FaultKind::Partition
+            | FaultKind::PartitionMajority
+            | FaultKind::PartitionIsolate
+            | FaultKind::PartitionOneWay
+            | FaultKind::Delay
+            | FaultKind::Loss
+            | FaultKind::Duplicate
+            | FaultKind::Reorder
+            | FaultKind::Reset => 2,
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FaultKind {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        Self::ALL.iter().find(|(_, name, _)| *name == s).map(|(k, ..)| *k).ok_or_else(|| format!("there is no fault `{s}`"))
+    }
+}
+
+/// One disturbance with everything drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// See [`FaultKind::Kill`].
+    Kill(Node),
+    /// See [`FaultKind::KillAll`].
+    KillAll,
+    /// See [`FaultKind::Pause`].
+    Pause(Node),
+    /// Frames on these links do not pass.
+    Partition(Cut),
+    /// Frames on these links wait this long, plus up to `jitter_us`.
+    Delay {
+        /// Which links.
+        on: Links,
+        /// The least delay, microseconds.
+        delay_us: u64,
+        /// Up to this much more, uniformly.
+        jitter_us: u64,
+    },
+    /// Each frame is dropped with this chance.
+    Loss {
+        /// Which links.
+        on: Links,
+        /// Chance in percent.
+        percent: f64,
+    },
+    /// Each frame is sent twice with this chance.
+    Duplicate {
+        /// Which links.
+        on: Links,
+        /// Chance in percent.
+        percent: f64,
+    },
+    /// Each frame is held back with this chance, so that later ones overtake it.
+    Reorder {
+        /// Which links.
+        on: Links,
+        /// Chance in percent.
+        percent: f64,
+    },
+    /// Connections of these links are reset when it begins and whenever they come back, until it ends.
+    Reset(Links),
+}
+
+/// Which links a partition cuts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cut {
+    /// All links between different groups. Written `n1`, `n2|n3`.
+    Groups(Vec<Vec<Node>>),
+    /// Exactly these. Written `n1>n2`.
+    Links(Vec<Link>),
+}
+
+/// Which links a disturbance of links strikes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Links {
+    /// Every node link that begins or ends at one of these.
+    Touching(Vec<Node>),
+    /// Exactly these.
+    Exactly(Vec<Link>),
+}
+
+/// All directed links between `nodes` nodes.
+pub fn node_links(nodes: u16) -> Vec<Link> {
+    let pairs = (1..=nodes).flat_map(|a| (1..=nodes).map(move |b| (a, b)));
+    pairs.filter(|(a, b)| a != b).map(|(a, b)| Link::between(Node(a), Node(b))).collect()
+}
+
+impl Cut {
+    /// The directed links it cuts.
+    pub fn links(&self) -> Vec<Link> {
+        match self {
+            Cut::Links(links) => links.clone(),
+            Cut::Groups(groups) => {
+                let mut links = vec![];
+                for (i, a) in groups.iter().enumerate() {
+                    for b in groups.iter().skip(i + 1) {
+                        for (&x, &y) in a.iter().flat_map(|x| b.iter().map(move |y| (x, y))) {
+                            links.extend([Link::between(x, y), Link::between(y, x)]);
+                        }
+                    }
+                }
+                links
+            }
+        }
+    }
+}
+
+impl Links {
+    /// The directed links among `nodes` nodes.
+    pub fn links(&self, nodes: u16) -> Vec<Link> {
+        match self {
+            Links::Exactly(links) => links.clone(),
+            Links::Touching(struck) => {
+                let touches = |e: End| matches!(e, End::Node(n) if struck.contains(&n));
+                node_links(nodes).into_iter().filter(|l| touches(l.from) || touches(l.to)).collect()
+            }
+        }
+    }
+
+    fn targets(&self) -> Vec<String> {
+        match self {
+            Links::Touching(nodes) => nodes.iter().map(Node::to_string).collect(),
+            Links::Exactly(links) => links.iter().map(Link::to_string).collect(),
+        }
+    }
+}
+
+impl Fault {
+    /// The name by which history and reports speak of it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Fault::Kill(_) => "kill",
+            Fault::KillAll => "kill-all",
+            Fault::Pause(_) => "pause",
+            Fault::Partition(_) => "partition",
+            Fault::Delay { .. } => "delay",
+            Fault::Loss { .. } => "loss",
+            Fault::Duplicate { .. } => "duplicate",
+            Fault::Reorder { .. } => "reorder",
+            Fault::Reset(_) => "reset",
+        }
+    }
+
+    /// Whom it strikes, as history and schedule files write it.
+    pub fn targets(&self, nodes: u16) -> Vec<String> {
+        match self {
+            Fault::Kill(n) | Fault::Pause(n) => vec![n.to_string()],
+            Fault::KillAll => (1..=nodes).map(|n| Node(n).to_string()).collect(),
+            Fault::Partition(Cut::Links(links)) => links.iter().map(Link::to_string).collect(),
+            Fault::Partition(Cut::Groups(groups)) => {
+                groups.iter().map(|g| g.iter().map(Node::to_string).collect::<Vec<_>>().join("|")).collect()
+            }
+            Fault::Delay { on, .. }
+            | Fault::Loss { on, .. }
+            | Fault::Duplicate { on, .. }
+            | Fault::Reorder { on, .. }
+            | Fault::Reset(on) => on.targets(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_as_it_prints() {
+        for (kind, name, _) in FaultKind::ALL {
+            assert_eq!((name.parse(), kind.to_string().as_str()), (Ok(*kind), *name));
+        }
+        assert!("explode".parse::<FaultKind>().is_err());
+    }
+
+    #[test]
+    fn groups_cut_both_ways_and_only_between_groups() {
+        let n = |i| Node(i);
+        let cut = Cut::Groups(vec![vec![n(1)], vec![n(2), n(3)]]).links();
+        let text: Vec<String> = cut.iter().map(Link::to_string).collect();
+        assert_eq!(text, ["n1>n2", "n2>n1", "n1>n3", "n3>n1"]);
+        assert_eq!(Links::Touching(vec![n(3)]).links(3).len(), 4);
+        assert_eq!(node_links(5).len(), 20);
+    }
+
+    #[test]
+    fn links_are_checked() {
+        assert_eq!("clients>n2".parse(), Ok(Link { from: End::Clients, to: End::Node(Node(2)) }));
+        for bad in ["n1", "n1>n1", "n0>n2", "x>n1", ""] {
+            assert!(bad.parse::<Link>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Decides: what is asked, when, and what goes wrong meanwhile. Pure and seeded: no clock, no IO.
+//!
+//! The same seed and settings give the same choices. Modules in reading order:
+
+pub mod pacing; // when each op is due
+pub mod keys; // on which key
+pub mod mix; // read, write or cas
+pub mod cas_register; // the workload: who asks what
+pub mod registry; // workloads by name
+pub mod fault; // what can go wrong, and whom it strikes
+pub mod schedule; // when it does
+pub mod schedule_file; // a schedule as JSON Lines
