@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_search_that_is_stopped_or_dies_or_babbles_gives_up() {
         for (script, why) in
-            [("sleep 60", "time limit"), ("kill -9 $$", "memory limit"), ("echo nonsense", "nonsense"), ("exit 3", "ended with")]
+            [("exec sleep 60", "time limit"), ("kill -9 $$", "memory limit"), ("echo nonsense", "nonsense"), ("exit 3", "ended with")]
         {
             let error = limits(300).ask(Command::new("sh").args(["-c", script]), b"{}").expect_err(script);
             assert!(error.contains(why), "{script}: {error}");

@@ -51,10 +51,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window the header states, else from the first invoke to just after the last.
+    /// The window the header states, cut where the history ends (a run that was stopped early), else from the first invoke to just after the last.
     pub fn of(history: &History) -> Self {
         match (history.header.load_window, history.ops.first(), history.ops.last()) {
-            (Some((start, end)), _, _) => Window { start: Nanos(start), end: Nanos(end.max(start)) },
+            (Some((start, end)), _, _) => Window { start: Nanos(start), end: Nanos(end.min(history.end.0).max(start)) },
             (None, Some(first), Some(last)) => Window { start: first.invoked.min(first.intended), end: Nanos(last.invoked.0 + 1) },
             (None, _, _) => Window { start: Nanos(0), end: Nanos(0) },
         }

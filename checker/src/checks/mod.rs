@@ -56,11 +56,12 @@ fn result(name: &'static str, verdict: Verdict, words: String, figure: impl Into
     CheckResult { name, verdict, figure: figure.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), words }
 }
 
-/// The time in which the system was under load: as the header says, else from the first invoke to the last.
+/// The time in which the system was under load: as the header says, but no longer than the history itself (a run that
+/// was stopped early); else from the first invoke to the last.
 fn window(history: &History) -> (Nanos, Nanos) {
     let invoked = || history.ops.iter().map(|o| o.invoked);
     match history.header.load_window {
-        Some((from, to)) => (Nanos(from), Nanos(to)),
+        Some((from, to)) => (Nanos(from), Nanos(to.min(history.end.0).max(from))),
         None => (invoked().min().unwrap_or_default(), invoked().max().unwrap_or_default()),
     }
 }

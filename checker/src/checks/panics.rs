@@ -34,7 +34,11 @@ fn line(history: &History, event: &NodeEvent) -> String {
 }
 
 fn expected(history: &History, faults: &[Fault], event: &NodeEvent) -> bool {
-    if event.detail.get("expected").and_then(serde_json::Value::as_bool) == Some(true) || event.t >= window(history).1 {
+    // Who recorded the exit may know; else it is told from the faults and from when the load was to end.
+    if let Some(expected) = event.detail.get("expected").and_then(serde_json::Value::as_bool) {
+        return expected;
+    }
+    if event.t >= history.header.load_window.map_or(window(history).1, |(_, end)| Nanos(end)) {
         return true;
     }
     let node = history.names.node_name(event.node);

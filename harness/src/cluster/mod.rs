@@ -367,7 +367,11 @@ impl Shared {
                 let Some(status) = slot.process.as_mut().and_then(NodeProcess::ended) else { continue };
                 slot.struck = true;
                 slot.process = None;
-                self.note(i, "exit", [("how".into(), how(status).into()), ("by".into(), "itself".into())].into());
+                self.note(
+                    i,
+                    "exit",
+                    [("how".into(), how(status).into()), ("by".into(), "itself".into()), ("expected".into(), false.into())].into(),
+                );
                 let tail = log_tail(&self.log_of(&slot));
                 self.stop.ask(StopReason::Broken(format!("{} died without a fault: {}\n{tail}", slot.name, how(status))));
             }

@@ -24,7 +24,7 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
         Err(e) => return super::usage("check", &e),
     };
     let judged = judge_history(history, &rules, How { checker: engine(args.checker), strict: args.strict });
-    let verdict = verdict(&judged, !rules.is_empty());
+    let verdict = verdict(&judged, !rules.is_empty(), args.strict);
     if args.voice.json {
         println!("{}", json(&judged, verdict, &path));
     } else {
@@ -52,18 +52,17 @@ fn target(asked: &str, out: &Path) -> Result<(PathBuf, Vec<Rule>), String> {
     Ok((folder.history(), rules))
 }
 
-/// Invalid only where an answer is proved wrong. What else is amiss (a silent key, a dead node) makes a whole run
-/// inconclusive, and of a bare file, which may have been cut anywhere, is only told.
-fn verdict(judged: &Judged, whole_run: bool) -> Verdict {
-    let of = |check: &CheckResult| match check.verdict {
-        Verdict::Invalid if !PROVES_A_VIOLATION.contains(&check.name) => {
-            if whole_run {
-                Verdict::Unknown
-            } else {
-                Verdict::Valid
-            }
+/// Invalid only where an answer is proved wrong. What else is amiss or cannot be told (a silent key, no final reads)
+/// leaves a whole run inconclusive; of a bare file, which may have been cut anywhere, it is only told.
+fn verdict(judged: &Judged, whole_run: bool, strict: bool) -> Verdict {
+    let of = |check: &CheckResult| {
+        let proof = check.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&check.name);
+        let counts = whole_run || (strict && check.name == "vacuity");
+        match check.verdict {
+            Verdict::Invalid if proof => Verdict::Invalid,
+            Verdict::Invalid | Verdict::Unknown if counts => Verdict::Unknown,
+            Verdict::Invalid | Verdict::Unknown | Verdict::Valid => Verdict::Valid,
         }
-        other => other,
     };
     let checks = judged.checks.iter().map(of);
     Verdict::merge_all(checks.chain([judged.judgement.linearizability.verdict, judged.coverage.verdict()]))

@@ -14,32 +14,26 @@ struct Exposed {
     plan: &'static str,
 }
 
+/// Coordinators outbid each other on few keys, without waiting after a loss, while links are slow by turns: the rounds of
+/// different coordinators interleave in every way there is.
+const DUELS: &str = "[cluster]\nbackoff = \"none\"\n[load]\nkeys = 8\nclients = 48\nrate = \"max\"\nduration = \"15s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"delay\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
+/// The same with many reads and lost frames: proposals that reach a minority are seen before they are settled.
+const HALF_DONE: &str = "[cluster]\nbackoff = \"none\"\n[load]\nmix = \"cas=30,read=40,write=30\"\nkeys = 8\nclients = 32\nrate = \"max\"\nduration = \"15s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"loss\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
+/// Contention on few keys while links are slow by turns.
+const SLOW_LINKS: &str = "[load]\nkeys = 8\nclients = 48\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"delay\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
+/// Many keys, so that an op often finds another's update accepted and not yet learned. Long, since it needs luck.
+const CROWD: &str = "[load]\nmix = \"cas=50,read=20,write=30\"\nkeys = 32\nclients = 96\nrate = \"max\"\nduration = \"45s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"delay\", \"loss\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
+/// Every node dies at once, again and again. No power is lost: what is gone was in the processes' memory.
+const MASSACRE: &str = "[load]\nkeys = 2\nclients = 12\nrate = 600\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"kill-all\"]\nevery = \"2500ms\"\nfor = \"300ms\"\nquiet_tail = \"1s\"\n";
+
 /// The plans that expose what shows on real processes. A mutant without one runs under the default plan.
 const EXPOSED: &[Exposed] = &[
-    Exposed {
-        name: "accept-ignores-promise",
-        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
-    },
-    Exposed {
-        name: "ignore-accepted",
-        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
-    },
-    Exposed {
-        name: "quorum-too-small",
-        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
-    },
-    Exposed {
-        name: "blind-retry",
-        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
-    },
-    Exposed {
-        name: "apply-at-accept",
-        plan: "[load]\nkeys = 1\nclients = 24\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n",
-    },
-    Exposed {
-        name: "answer-before-write",
-        plan: "[load]\nkeys = 2\nclients = 12\nrate = 600\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"kill-all\"]\nevery = \"2500ms\"\nfor = \"300ms\"\nquiet_tail = \"1s\"\n",
-    },
+    Exposed { name: "accept-ignores-promise", plan: DUELS },
+    Exposed { name: "ignore-accepted", plan: CROWD },
+    Exposed { name: "quorum-too-small", plan: SLOW_LINKS },
+    Exposed { name: "blind-retry", plan: DUELS },
+    Exposed { name: "apply-at-accept", plan: HALF_DONE },
+    Exposed { name: "answer-before-write", plan: MASSACRE },
 ];
 
 /// `heckle mutants`: the list.
@@ -56,7 +50,8 @@ pub fn main(args: &MutantsArgs) -> ExitCode {
     for m in mutants::REGISTRY {
         println!("{:<28} {:<9} {}", m.name, class(m), m.breaks);
     }
-    println!("\nTry one: heckle run --mutant {}", EXPOSED[0].name);
+    println!("\nWith a plan of their own: {}", EXPOSED.iter().map(|e| e.name).collect::<Vec<_>>().join(", "));
+    println!("Try one: heckle run --mutant {}", EXPOSED[0].name);
     ExitCode::SUCCESS
 }
 
