@@ -21,7 +21,7 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// About a minute: a healthy run passes, then a planted bug is caught
+    /// Under a minute: a healthy run passes, then a planted bug is caught
     Demo(DemoArgs),
     /// What this machine can do, and which faults can run on it
     Doctor(DoctorArgs),

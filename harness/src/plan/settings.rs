@@ -3,11 +3,12 @@
 
 use super::units::{Rate, Span};
 use clap::Args;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A plan as a file says it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Always `heckle.plan/1`.
@@ -40,7 +41,7 @@ pub struct Settings {
 }
 
 /// What a plan expects of its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
     /// The system is linearizable.
@@ -50,7 +51,7 @@ pub enum Expect {
 }
 
 /// `[cluster]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterSettings {
@@ -81,7 +82,7 @@ pub struct ClusterSettings {
 }
 
 /// `[load]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Load")]
 pub struct LoadSettings {
@@ -136,7 +137,7 @@ pub struct LoadSettings {
 }
 
 /// `[faults]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultSettings {
@@ -171,7 +172,7 @@ pub struct FaultSettings {
 }
 
 /// `[[strike]]`: one fault at a fixed time of the load window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StrikeSettings {
     /// When, counted from the beginning of the load window.

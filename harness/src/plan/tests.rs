@@ -68,3 +68,13 @@ fn what_makes_no_sense_is_refused() {
     refused("seed = \"twelve\"", "twelve");
     refused("[[strike]]\nat = \"29s\"\ndo = \"kill\"\nfor = \"9s\"\n", "after the load");
 }
+
+/// The schema for editors, kept beside those of the other files. HECKLE_BLESS=1 writes it anew.
+#[test]
+fn the_schema_of_plans_is_the_kept_one() {
+    let schema = heckle_results::schemas::of::<Settings>(file::SCHEMA);
+    let text = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/schemas/plan.schema.json");
+    let bless = std::env::var_os("HECKLE_BLESS").is_some();
+    heckle_results::schemas::compare(&path, &text, bless).unwrap_or_else(|e| panic!("{e}"));
+}

@@ -1,14 +1,16 @@
 //! Times and rates as people write them. Every time takes a unit: `1.5s`, `200ms`; a bare number is refused,
 //! because nobody remembers which unit a flag meant.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// A length of time with its unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Span(pub Duration);
 
 /// Longer runs are suites.
@@ -77,8 +79,9 @@ impl From<Span> for String {
 }
 
 /// How fast ops are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RateText", into = "RateText")]
+#[schemars(with = "RateText")]
 pub enum Rate {
     /// Open loop: this many a second, due by the clock.
     PerSecond(f64),
@@ -87,7 +90,7 @@ pub enum Rate {
 }
 
 /// A rate in a file: a number, or the word `max`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a rate is a number of ops a second, or \"max\"")]
 enum RateText {
     Whole(u64),

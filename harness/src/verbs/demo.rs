@@ -1,4 +1,4 @@
-//! `heckle demo`: in about a minute, a healthy cluster passes under faults, and a planted bug is caught.
+//! `heckle demo`: in under a minute, a healthy cluster passes under faults, and a planted bug is caught.
 
 use super::mutants::over_exposing_plan;
 use super::run::{Job, perform};
@@ -29,7 +29,7 @@ pub(super) fn main(args: &DemoArgs) -> ExitCode {
 }
 
 fn tell(args: &DemoArgs) -> Result<u8, String> {
-    println!("heckle demo: two stories, about a minute.\n");
+    println!("heckle demo: two stories, under a minute.\n");
     println!("1. A healthy cluster: three real processes run Paxos, sixteen clients contend for four keys,");
     println!("   while a node is killed, a node is paused and the network is cut.\n");
     let (folder, results) = one(args, HEALTHY, None)?;
