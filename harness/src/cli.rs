@@ -37,6 +37,8 @@ pub enum Verb {
     List(ListArgs),
     /// Run the plan and seed of a run again
     Rerun(RerunArgs),
+    /// A history in another tool's format, one file a key
+    Export(ExportArgs),
     /// Write a run's report and pictures anew
     Report(ReportArgs),
     /// The tables of the README, measured now
@@ -130,6 +132,12 @@ pub struct CheckArgs {
     /// Which engine judges
     #[arg(long, value_enum, default_value = "auto")]
     pub checker: CheckerArg,
+    /// The file's format: jepsen-edn, knossos-json, porcupine-log, csv [default: heckle's own]
+    #[arg(long)]
+    pub format: Option<String>,
+    /// What a foreign history's keys are: cas-register, set, queue, counter, mutex, text [default: cas-register]
+    #[arg(long, requires = "format")]
+    pub model: Option<String>,
     /// Unknown instead of a warning where the history is too thin to tell anything
     #[arg(long)]
     pub strict: bool,
@@ -311,4 +319,20 @@ pub struct MutantsArgs {
     /// How much is said
     #[command(flatten)]
     pub voice: VoiceArgs,
+}
+
+/// `heckle export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// A run (folder, id, prefix, latest, latest-failed) or a history file
+    pub target: String,
+    /// jepsen-edn, knossos-json, porcupine-log or csv
+    #[arg(long)]
+    pub format: String,
+    /// The folder for the files, one a key
+    #[arg(long, default_value = ".")]
+    pub to: PathBuf,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
 }

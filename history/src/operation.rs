@@ -9,7 +9,7 @@ use crate::event::{Call, Completion, Diagnostics, Event, Fate, FaultEvent, Heade
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId};
 use crate::names::Names;
 use crate::reader::{ReadError, Reader};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::io::Read;
 
 /// One logical call, whole. Kept small: ten million of them are judged at once.
@@ -127,6 +127,7 @@ impl History {
     pub fn read(input: impl Read, keep: Keep) -> Result<Self, ReadError> {
         let mut reader = Reader::new(input)?;
         let mut builder = Builder::new(keep);
+        builder.values = Some(Written::default());
         while let Some(event) = reader.next_event()? {
             builder.add(event).map_err(|what| ReadError::at(reader.line(), what))?;
         }
@@ -164,6 +165,28 @@ pub struct Builder {
     processes: FxHashMap<ProcessId, ProcessState>,
     by_id: FxHashMap<OpId, u32>,
     next_dense: u64,
+    /// Holds a file to the format's rule that values are unique; `None` for events that come from elsewhere.
+    values: Option<Written>,
+}
+
+/// The values written so far. Our recorder takes them from one counter, so a maximum is all it takes until the first
+/// that is not above it.
+#[derive(Default)]
+struct Written {
+    highest: Option<i64>,
+    all: Option<FxHashSet<i64>>,
+}
+
+impl Written {
+    /// Adds a value; `false` if it was there. `before` are the ops so far.
+    fn add(&mut self, value: i64, before: &[Operation]) -> bool {
+        if self.all.is_none() && self.highest.is_none_or(|h| h < value) {
+            self.highest = Some(value);
+            return true;
+        }
+        let earlier = || before.iter().filter_map(|o| o.call.writes()).map(|v| v.0).collect();
+        self.all.get_or_insert_with(earlier).insert(value)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -183,6 +206,7 @@ impl Builder {
             processes: FxHashMap::default(),
             by_id: FxHashMap::default(),
             next_dense: 0,
+            values: None,
         }
     }
 
@@ -215,6 +239,14 @@ impl Builder {
     fn invoke(&mut self, i: Invoke) -> Result<(), String> {
         let place = u32::try_from(self.history.ops.len()).map_err(|_| "over 2^32 ops in one history".to_owned())?;
         self.register(i.op, place)?;
+        if let (Some(values), Some(value)) = (&mut self.values, i.call.writes())
+            && !values.add(value.0, &self.history.ops)
+        {
+            return Err(format!(
+                "op {} writes {value}, which an earlier op writes too; values are unique in this format, name another with --format",
+                i.op
+            ));
+        }
         let state = self.processes.entry(i.process).or_insert(ProcessState::Idle);
         match *state {
             ProcessState::Idle => *state = ProcessState::Busy(i.op),

@@ -149,6 +149,18 @@ fn ill_formed_lines_are_named() {
 }
 
 #[test]
+fn a_value_is_written_once() {
+    let write = |op: u32, t: u32, v: i32| {
+        format!("{{\"e\":\"invoke\",\"op\":{op},\"process\":{op},\"t\":{t},\"key\":\"k{op}\",\"f\":\"write\",\"new\":{v}}}\n")
+    };
+    refused(&(write(0, 1, 7) + &write(1, 2, 7)), 3, "writes 7");
+    refused(&(write(0, 1, 7) + &write(1, 2, 9) + &write(2, 3, 8) + &write(3, 4, 9)), 5, "writes 9");
+    let falling = write(0, 1, 9) + &write(1, 2, 8) + &write(2, 3, 7);
+    let file = format!("{{\"schema\":\"heckle.history/1\"}}\n{falling}");
+    assert_eq!(History::read(file.as_bytes(), Keep::OpsOnly).expect("all different").ops.len(), 3);
+}
+
+#[test]
 fn ids_need_not_be_dense() {
     let file = r#"{"schema":"heckle.history/1"}
 {"e":"invoke","op":0,"process":0,"t":1,"key":"k","f":"read"}

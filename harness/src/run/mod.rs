@@ -20,6 +20,7 @@ use heckle_checker::online::OnlineJudge;
 use heckle_history::{Header, Names, Nanos, RunId};
 use heckle_results::RunFolder;
 use heckle_workloads::fault::Node;
+use heckle_workloads::schedule_file;
 use sampler::{Sampler, Totals};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -130,8 +131,8 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
         mono_origin_ns: Some(clock.origin_ns()),
         load_window: Some((window.0.0, window.1.0)),
         op_timeout_ns: Some(plan.op_timeout.nanos().0),
-        // Ops held back by this limit are not late by the harness's fault.
-        more: [("max_in_flight".to_owned(), plan.max_in_flight.into())].into(),
+        // Ops held back by this limit are not late by the harness's fault. The schedule is what `--schedule` takes.
+        more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))].into(),
         ..Header::default()
     };
     let mut names = Names::default();
@@ -142,4 +143,9 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
         names.node(node);
     }
     (header, names)
+}
+
+fn schedule(plan: &Plan) -> serde_json::Value {
+    let lines = schedule_file::format(&plan.strikes, plan.nodes);
+    lines.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).collect()
 }

@@ -7,6 +7,7 @@ use heckle_checker::checks::{self, CheckResult};
 use heckle_checker::coverage::{self, Rule};
 use heckle_checker::judge::{Checker, Judgement, Options, judge};
 use heckle_checker::{Coverage, explain};
+use heckle_history::Nanos;
 use heckle_history::operation::{History, Keep};
 use heckle_history::writer::write_plain;
 use heckle_results::measure::{Measured, analyze};
@@ -14,6 +15,21 @@ use heckle_results::{Results, RunFolder};
 use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
+
+/// What happened around the ops, line by line: `heckle.log`.
+pub fn log(history: &History) -> String {
+    let mut lines: Vec<(Nanos, String)> = vec![];
+    for f in &history.faults {
+        let evidence = serde_json::to_string(&f.evidence).unwrap_or_default();
+        lines.push((f.t, format!("fault {} {} {} {:?} {evidence}", f.id, f.kind, f.targets.join(" "), f.state)));
+    }
+    for n in &history.node_events {
+        let detail = serde_json::to_string(&n.detail).unwrap_or_default();
+        lines.push((n.t, format!("node {} {} {detail}", history.names.node_name(n.node), n.what)));
+    }
+    lines.sort_by_key(|(t, _)| *t);
+    lines.into_iter().map(|(t, line)| format!("{t} {line}\n")).collect()
+}
 
 /// How a history is judged.
 #[derive(Debug, Clone, Copy)]

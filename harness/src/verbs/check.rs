@@ -4,9 +4,13 @@ use super::run::engine;
 use crate::cli::CheckArgs;
 use crate::exit;
 use crate::run::report::{How, Judged, judge_history, read_history};
-use heckle_checker::Verdict;
+use crate::search::{ChildProcess, SecondOpinions};
 use heckle_checker::checks::CheckResult;
 use heckle_checker::coverage::Rule;
+use heckle_checker::judge::Options;
+use heckle_checker::search::{ModelKind, judge_foreign};
+use heckle_checker::{Linearizability, Verdict};
+use heckle_history::foreign::{self, Format};
 use heckle_results::conclude::PROVES_A_VIOLATION;
 use heckle_results::results_json::Results;
 use heckle_results::{RunFolder, run_folder::FindError};
@@ -19,6 +23,9 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
         Ok(found) => found,
         Err(e) => return super::usage("check", &e),
     };
+    if let Some(format) = &args.format {
+        return foreign_file(args, format, &path);
+    }
     let history = match read_history(&path) {
         Ok(history) => history,
         Err(e) => return super::usage("check", &e),
@@ -30,6 +37,38 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
     } else {
         tell(&judged, verdict, &path);
     }
+    exit_code(verdict)
+}
+
+/// A history of another tool: judged for linearizability by the model it is said to have.
+fn foreign_file(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
+    let judged = || -> Result<(Linearizability, Vec<String>), String> {
+        let format: Format = format.parse()?;
+        let model: ModelKind = args.model.as_deref().unwrap_or("cas-register").parse()?;
+        let file = std::fs::File::open(path).map_err(|e| format!("cannot open {}: {e}", path.display()))?;
+        let history = foreign::read(format, file).map_err(|e| format!("{}, {e}", path.display()))?;
+        let warnings = history.warnings.clone();
+        let (search, second) = (ChildProcess::default(), SecondOpinions::default());
+        let options = Options { checker: engine(args.checker), second: &second, ..Options::new(&search) };
+        let (lin, _) = judge_foreign(history, model, &options).map_err(|e| format!("{}, {e}", path.display()))?;
+        Ok((lin, warnings))
+    };
+    let (lin, warnings) = match judged() {
+        Ok(judged) => judged,
+        Err(e) => return super::usage("check", &e),
+    };
+    warnings.iter().for_each(|w| eprintln!("warning: {w}"));
+    if args.voice.json {
+        println!("{}", serde_json::to_string_pretty(&lin).expect("plain data has a JSON form"));
+    } else {
+        println!("history      {}: {} keys", path.display(), lin.keys.len());
+        tell_linearizability(&lin);
+        println!("\nverdict: {}", lin.verdict);
+    }
+    exit_code(lin.verdict)
+}
+
+fn exit_code(verdict: Verdict) -> ExitCode {
     ExitCode::from(match verdict {
         Verdict::Valid => exit::OK,
         Verdict::Invalid => exit::VIOLATION,
@@ -38,7 +77,7 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
 }
 
 /// The history's file, and the coverage rules its run was held to.
-fn target(asked: &str, out: &Path) -> Result<(PathBuf, Vec<Rule>), String> {
+pub(super) fn target(asked: &str, out: &Path) -> Result<(PathBuf, Vec<Rule>), String> {
     if Path::new(asked).is_file() {
         return Ok((asked.into(), vec![]));
     }
@@ -90,6 +129,17 @@ fn tell(judged: &Judged, verdict: Verdict, path: &Path) {
     }
     let lin = &judged.judgement.linearizability;
     println!("history      {}: {} ops on {} keys", path.display(), judged.history.ops.len(), lin.keys.len());
+    tell_linearizability(lin);
+    for check in &judged.checks {
+        println!("{:<12} {}: {}", check.name, check.verdict, check.words);
+    }
+    for missed in judged.coverage.missed() {
+        println!("{missed}");
+    }
+    println!("\nverdict: {verdict}");
+}
+
+fn tell_linearizability(lin: &Linearizability) {
     println!("linearizable {} (checked in {} ms)", lin.verdict, lin.check_ms.unwrap_or(0));
     for key in &lin.keys {
         if key.verdict != Verdict::Valid || key.outside.is_some() {
@@ -107,11 +157,4 @@ fn tell(judged: &Judged, verdict: Verdict, path: &Path) {
             println!("  near: {near}");
         }
     }
-    for check in &judged.checks {
-        println!("{:<12} {}: {}", check.name, check.verdict, check.words);
-    }
-    for missed in judged.coverage.missed() {
-        println!("{missed}");
-    }
-    println!("\nverdict: {verdict}");
 }

@@ -6,6 +6,7 @@ mod clean;
 mod demo;
 mod doctor;
 mod explain;
+mod export;
 pub mod mutants;
 mod node;
 mod report;
@@ -43,6 +44,7 @@ pub fn main() -> ExitCode {
         Verb::Show(args) => show::show(&args),
         Verb::List(args) => show::list(&args),
         Verb::Rerun(args) => rerun::main(&args),
+        Verb::Export(args) => export::main(&args),
         Verb::Report(args) => report::main(&args),
         Verb::Bench(args) => bench::main(&args),
         Verb::Mutants(args) => mutants::main(&args),

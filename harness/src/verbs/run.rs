@@ -5,7 +5,7 @@ use crate::exit;
 use crate::plan::settings::{Expect, Settings};
 use crate::plan::units::Rate;
 use crate::plan::{Plan, file};
-use crate::run::report::{How, judge_history, read_history};
+use crate::run::report::{How, judge_history, log, read_history};
 use crate::run::{self, Manner, Ran, coverage, environment, progress};
 use crate::stop::{self, StopReason};
 use heckle_checker::judge::Checker;
@@ -193,6 +193,7 @@ fn judge_and_write(job: &Job, folder: &RunFolder, results: &mut Results, ending:
     judged.tell(results);
     results.gates = job.gates.iter().map(|g| g.evaluate(results)).collect();
     results.conclude(ending);
+    folder.write("heckle.log", log(&judged.history).as_bytes())?;
     judged.write_violations(folder)?;
     keep::keep(folder, &judged.history, results, started.0)
 }

@@ -89,3 +89,21 @@ fn nodes_refuse_what_they_cannot_be() {
     refused(&f, &["node", "--id", "n1", "--cluster-id", "c", "--data", "d", "--control-listen", "0.0.0.0:0"], &["loopback"]);
     refused(&f, &["node", "--id", "n1", "--cluster-id", "c", "--data", "d", "--peer", "n2"], &["n2=127.0.0.1:7001"]);
 }
+
+#[test]
+fn histories_travel_to_other_formats_and_back() {
+    let f = Folder::new();
+    for (name, drawing, code) in [("good", "c1 |w 1--> r 1-->  cas 1 2-->|", 0), ("stale", "c1 |w 1--> cas 1 2--> r 1-->|", 1)] {
+        let (header, names, events) = heckle_history::drawn::events(drawing);
+        let mut file = vec![];
+        heckle_history::writer::write_plain(&mut file, &header, &names, &events).expect("memory");
+        write(&f, &format!("{name}.jsonl"), &file);
+        for format in ["jepsen-edn", "knossos-json", "csv"] {
+            expect_code(&f, &["export", &format!("{name}.jsonl"), "--format", format, "--to", name], 0);
+            expect_code(&f, &["check", &format!("{name}/k1.{format}"), "--format", format], code);
+        }
+    }
+    refused(&f, &["export", "good.jsonl", "--format", "xml"], &["xml", "jepsen-edn"]);
+    refused(&f, &["check", "good.jsonl", "--format", "jepsen-edn", "--model", "stack"], &["stack", "queue"]);
+    refused(&f, &["check", "good.jsonl", "--format", "knossos-json"], &["line"]);
+}
