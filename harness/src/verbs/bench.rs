@@ -31,7 +31,10 @@ fn faults() -> Result<(), String> {
 
 /// The judge: batch and online at growing lengths, and porcupine-rs beside it.
 fn check(args: &BenchArgs) -> Result<(), String> {
-    println!("{:>10} {:>10} {:>9} {:>12} {:>14} {:>10}", "ops", "batch ms", "ns/op", "online ms", "events/s", "live most");
+    println!(
+        "{:>10} {:>10} {:>9} {:>12} {:>14} {:>10} {:>22}",
+        "ops", "batch ms", "ns/op", "online ms", "events/s", "live most", "unseen unknown writes"
+    );
     for ops in [10_000, 100_000, 1_000_000, 10_000_000] {
         if ops > args.max_ops {
             break;
@@ -43,9 +46,9 @@ fn check(args: &BenchArgs) -> Result<(), String> {
         if judged.linearizability.verdict != heckle_checker::Verdict::Valid {
             return Err(format!("a valid history of {ops} ops was judged {}", judged.linearizability.verdict));
         }
-        let (online, events, live) = online(&history)?;
+        let (online, events, live, unseen) = online(&history)?;
         println!(
-            "{ops:>10} {:>10.1} {:>9.0} {:>12.1} {:>14.0} {live:>10}",
+            "{ops:>10} {:>10.1} {:>9.0} {:>12.1} {:>14.0} {live:>10} {unseen:>22}",
             batch.as_secs_f64() * 1e3,
             batch.as_secs_f64() * 1e9 / ops as f64,
             online.as_secs_f64() * 1e3,
@@ -56,7 +59,7 @@ fn check(args: &BenchArgs) -> Result<(), String> {
     versus_search(args.search_for.0)
 }
 
-fn online(history: &History) -> Result<(Duration, u64, u64), String> {
+fn online(history: &History) -> Result<(Duration, u64, u64, u64), String> {
     let events: Vec<Event> = events(history).collect();
     let mut judge = OnlineJudge::new();
     let began = Instant::now();
@@ -65,7 +68,7 @@ fn online(history: &History) -> Result<(Duration, u64, u64), String> {
             return Err(format!("the online judge refuses a valid history: {}", violation.explanation.summary));
         }
     }
-    Ok((began.elapsed(), events.len() as u64, judge.counters().live_values_max))
+    Ok((began.elapsed(), events.len() as u64, judge.counters().live_values_max, judge.counters().unobserved_unknown_writes))
 }
 
 /// A short history with one stale read, where search has to try everything.
