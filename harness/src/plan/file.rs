@@ -29,7 +29,7 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// Turns serde's list of all fields into the one that was probably meant.
-fn explain(message: &str) -> String {
+pub(super) fn explain(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
         return message.trim_end().to_owned();

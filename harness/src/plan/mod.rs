@@ -1,6 +1,7 @@
 //! What defines a run, validated once at the edge: nothing behind this module meets a setting that makes no sense.
 
 pub mod file;
+pub mod keys;
 pub mod settings;
 pub mod units;
 
