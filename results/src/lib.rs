@@ -25,6 +25,7 @@ pub mod terminal; // colour, tables and lines that fit
 pub mod summary; // a run in words
 pub mod junit; // a run for machines that read test reports
 pub mod report_html; // a run as one page
+pub mod compare; // arms of an experiment, run in pairs, and what they say
 pub mod schemas; // JSON Schemas of the files, with golden copies
 pub mod keep; // everything derived from a history, written into its folder (IO)
 

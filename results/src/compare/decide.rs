@@ -1,0 +1,261 @@
+//! From probabilities to a decision, and from a decision to its words. Both follow rules that are fixed before the first
+//! run, so that nobody chooses the words by the result.
+//!
+//! | decision | when |
+//! |---|---|
+//! | no claim | fewer than [`PAIRS_NEEDED`] pairs remain, or the runs were interrupted |
+//! | practically the same | the adjusted probability of so alike pairs under a change of the margin is at most 5 % |
+//! | changed | the adjusted probability of such pairs without a change is at most 5 % |
+//! | no difference shown | neither |
+//!
+//! Only primary figures, named beforehand, get a decision; the rest are exploratory and claim nothing.
+
+use super::holm;
+use super::paired::{Estimate, Method, Scale};
+use crate::charts::axis::digits;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Pairs that must remain for a claim.
+pub const PAIRS_NEEDED: usize = 8;
+/// The chance of any false claim of change in a comparison, at most.
+pub const ALPHA: f64 = 0.05;
+/// A ratio within 1/1.1 to 1.1 counts as the same.
+pub const SAME_RATIO: f64 = 1.1;
+/// A share within 0.2 percentage points counts as the same.
+pub const SAME_SHARE: f64 = 0.002;
+
+/// What is said of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It differs between the arms.
+    Changed,
+    /// It may or may not differ.
+    NoDifferenceShown,
+    /// It does not differ by as much as the margin.
+    PracticallyTheSame,
+    /// Too few pairs.
+    #[default]
+    NoClaim,
+    /// Not named beforehand: shown, and nothing claimed.
+    Exploratory,
+}
+
+impl Decision {
+    /// The word for it in files and reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Decision::Changed => "changed",
+            Decision::NoDifferenceShown => "no difference shown",
+            Decision::PracticallyTheSame => "practically the same",
+            Decision::NoClaim => "no claim",
+            Decision::Exploratory => "exploratory",
+        }
+    }
+}
+
+/// A primary figure's decision with the probabilities it rests on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decided {
+    /// What is said.
+    pub decision: Decision,
+    /// Of pairs like these without a change, adjusted.
+    pub p_adjusted: f64,
+    /// Of pairs so alike with a change of the margin, adjusted.
+    pub p_same_adjusted: f64,
+}
+
+/// Whether claims are made at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The runs ended by the rule that was fixed beforehand.
+    AsPlanned,
+    /// Somebody stopped them, perhaps because of what they saw.
+    Interrupted,
+}
+
+/// Decides about all primary figures of all comparisons at once; `None` where a figure has no pairs.
+pub fn decide(estimates: &[Option<Estimate>], ending: Ending) -> Vec<Decided> {
+    let of = |p: fn(&Estimate) -> f64| holm::adjust(&estimates.iter().map(|e| e.as_ref().map_or(1.0, p)).collect::<Vec<f64>>());
+    let (p, same) = (of(|e| e.p), of(|e| e.p_same));
+    let one = |((e, p_adjusted), p_same_adjusted): ((&Option<Estimate>, f64), f64)| {
+        let enough = ending == Ending::AsPlanned && e.is_some_and(|e| e.n >= PAIRS_NEEDED);
+        let decision = match (enough, p_same_adjusted <= ALPHA, p_adjusted <= ALPHA) {
+            (false, _, _) => Decision::NoClaim,
+            (true, true, _) => Decision::PracticallyTheSame,
+            (true, false, true) => Decision::Changed,
+            (true, false, false) => Decision::NoDifferenceShown,
+        };
+        Decided { decision, p_adjusted, p_same_adjusted }
+    };
+    estimates.iter().zip(p).zip(same).map(one).collect()
+}
+
+/// How a figure's effect is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A share of 1, written in percent; its differences in percentage points.
+    Share,
+    /// Anything else; its differences as they are.
+    Plain,
+}
+
+/// The effect as people read it: `-31 %`, `+0.31 points`.
+pub fn effect_words(effect: f64, method: Method, scale: Scale, unit: Unit) -> String {
+    let as_ratio = method == Method::LogRatio || (method == Method::Sign && scale == Scale::Ratio);
+    match (as_ratio, unit) {
+        (true, _) if effect > 10f64.ln() => format!("×{}", digits(effect.exp())),
+        (true, _) => signed(effect.exp_m1() * 100.0) + " %",
+        (false, Unit::Share) => signed(effect * 100.0) + " points",
+        (false, Unit::Plain) => signed(effect),
+    }
+}
+
+fn signed(x: f64) -> String {
+    let text = digits(x.abs());
+    match text.as_str() {
+        "0" => "0".into(),
+        _ if x < 0.0 => format!("−{text}"),
+        _ => format!("+{text}"),
+    }
+}
+
+/// The interval in words: `−42 % to −18 %`; `None` where there is none.
+pub fn interval_words(e: &Estimate, scale: Scale, unit: Unit) -> Option<String> {
+    let (low, high) = e.interval;
+    let words = |x: f64| effect_words(x, e.method, scale, unit);
+    match (low, high) {
+        (Some(low), Some(high)) => Some(format!("{} to {}", words(low), words(high))),
+        (None, _) | (_, None) => None,
+    }
+}
+
+/// What is said of a figure, after its name. `ending` tells why too few pairs are too few.
+pub fn words(e: Option<&Estimate>, decided: &Decided, scale: Scale, unit: Unit, ending: Ending) -> String {
+    let Some(e) = e else { return "no claim: no pair has this figure in both runs".into() };
+    let interval = interval_words(e, scale, unit);
+    let (effect, between) = (effect_or_bound(e, scale, unit), interval.as_deref().unwrap_or("anything"));
+    let because = censoring(e);
+    match decided.decision {
+        Decision::Changed => match interval {
+            Some(interval) => format!("changed by {effect} (95 % interval {interval})"),
+            None => format!("changed by {effect} (no interval{because})"),
+        },
+        Decision::PracticallyTheSame => format!("practically the same: {effect} (95 % interval {between}), {}", margin_words(scale)),
+        Decision::NoDifferenceShown if interval.is_none() => format!("no difference shown, and no interval{because}"),
+        Decision::NoDifferenceShown if e.p <= ALPHA => format!(
+            "no difference shown: {between} remains possible. Alone it would pass (p = {}); looked at together with the other primary figures it does not (p = {})",
+            p_words(e.p),
+            p_words(decided.p_adjusted)
+        ),
+        Decision::NoDifferenceShown => format!("no difference shown: {between} remains possible"),
+        Decision::NoClaim if ending == Ending::Interrupted => {
+            format!("no claim: interrupted after {} of its pairs, and a stop that is not planned may follow what was seen", e.n)
+        }
+        Decision::NoClaim => format!("no claim: {} pairs remain, {PAIRS_NEEDED} are needed", e.n),
+        Decision::Exploratory => match interval {
+            Some(interval) => format!("{effect} (95 % interval {interval})"),
+            None => format!("{effect}{because}"),
+        },
+    }
+}
+
+fn effect_or_bound(e: &Estimate, scale: Scale, unit: Unit) -> String {
+    match e.effect {
+        None => "an amount that is not known".into(),
+        Some(effect) if e.bound => format!("at least {}", effect_words(effect, e.method, scale, unit)),
+        Some(effect) => effect_words(effect, e.method, scale, unit),
+    }
+}
+
+fn censoring(e: &Estimate) -> String {
+    match (e.censored_reference, e.censored_arm) {
+        (0, 0) if e.n < PAIRS_NEEDED => ": too few pairs".into(),
+        (0, 0) => String::new(),
+        (r, a) => format!(
+            ": in {r} of {n} reference runs and {a} of {n} runs of the other arm the figure is only a lower bound, because intents had not finished",
+            n = e.n
+        ),
+    }
+}
+
+fn margin_words(scale: Scale) -> String {
+    match scale {
+        Scale::Ratio => format!("and less than {} % either way counts as the same", digits((SAME_RATIO - 1.0) * 100.0)),
+        Scale::Difference => format!("and less than {} points either way counts as the same", digits(SAME_SHARE * 100.0)),
+    }
+}
+
+/// A probability as it is printed.
+pub fn p_words(p: f64) -> String {
+    if p < 0.001 { "<0.001".into() } else { format!("{p:.3}") }
+}
+
+/// What counts as the same on a scale, as [`estimate`](super::paired::estimate) takes it.
+pub fn margin(scale: Scale) -> f64 {
+    match scale {
+        Scale::Ratio => SAME_RATIO.ln(),
+        Scale::Difference => SAME_SHARE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::paired::{Pair, Reading, estimate};
+
+    fn ratios(of: impl IntoIterator<Item = f64>) -> Option<Estimate> {
+        let pairs: Vec<Pair> = of.into_iter().map(|r| Pair { reference: Reading::Exact(100.0), arm: Reading::Exact(100.0 * r) }).collect();
+        estimate(&pairs, Scale::Ratio, margin(Scale::Ratio))
+    }
+
+    #[track_caller]
+    fn says(e: &[Option<Estimate>], ending: Ending, decision: Decision, parts: &[&str]) {
+        let decided = decide(e, ending);
+        let words = words(e[0].as_ref(), &decided[0], Scale::Ratio, Unit::Plain, ending);
+        assert_eq!(decided[0].decision, decision, "{words}");
+        assert!(parts.iter().all(|p| words.contains(p)), "`{words}` lacks one of {parts:?}");
+    }
+
+    #[test]
+    fn the_rules_choose_the_words() {
+        let noisy = |centre: f64| ratios((0..10).map(move |i| centre * (0.15 * (f64::from(i) - 4.5) / 4.5).exp()));
+        let wild = |centre: f64| ratios((0..10).map(move |i| centre * (1.0 * (f64::from(i) - 4.5) / 4.5).exp()));
+        let planned = Ending::AsPlanned;
+        says(&[noisy(0.69)], planned, Decision::Changed, &["changed by −31 % (95 % interval −", "%)"]);
+        says(&[noisy(20.0)], planned, Decision::Changed, &["changed by ×20 (95 % interval ×1", "to ×2"]);
+        says(&[wild(1.1)], planned, Decision::NoDifferenceShown, &["no difference shown: −", "to +", "remains possible"]);
+        let still = ratios((0..10).map(|i| 1.0 + f64::from(i % 3) * 0.01));
+        says(&[still], planned, Decision::PracticallyTheSame, &["practically the same: +0.9", "less than 10 % either way"]);
+        says(&[ratios([0.5; 7])], planned, Decision::NoClaim, &["7 pairs remain, 8 are needed"]);
+        says(&[ratios([0.5; 9])], Ending::Interrupted, Decision::NoClaim, &["interrupted after 9"]);
+        says(&[None], planned, Decision::NoClaim, &["no pair"]);
+    }
+
+    #[test]
+    fn what_passes_alone_and_not_together_says_so() {
+        let slight = ratios([0.8, 0.85, 1.02, 0.7, 0.95, 0.75, 1.1, 0.9, 0.82, 1.05]);
+        let p = slight.expect("ten").p;
+        assert!((0.017..0.05).contains(&p), "{p}");
+        let nothing = ratios((0..10).map(|i| (f64::from(i) - 4.5).exp()));
+        says(&[slight, nothing, nothing], Ending::AsPlanned, Decision::NoDifferenceShown, &["Alone it would pass", "it does not"]);
+    }
+
+    #[test]
+    fn bounds_say_why_there_is_no_interval() {
+        let pair = Pair { reference: Reading::AtLeast(10_000.0), arm: Reading::Exact(500.0) };
+        let e = estimate(&[pair; 10], Scale::Ratio, margin(Scale::Ratio));
+        says(&[e], Ending::AsPlanned, Decision::Changed, &["changed by at least −95 %", "10 of 10 reference runs", "had not finished"]);
+    }
+
+    #[test]
+    fn shares_are_written_in_points() {
+        let pairs: Vec<Pair> =
+            (0..10).map(|i| Pair { reference: Reading::Exact(0.0), arm: Reading::Exact(0.01 + f64::from(i) * 1e-4) }).collect();
+        let e = [estimate(&pairs, Scale::Difference, margin(Scale::Difference))];
+        let decided = decide(&e, Ending::AsPlanned);
+        let words = words(e[0].as_ref(), &decided[0], Scale::Difference, Unit::Share, Ending::AsPlanned);
+        assert!(words.starts_with("changed by +1.05 points (95 % interval +1.02 points to +1.0"), "{words}");
+    }
+}
