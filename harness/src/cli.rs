@@ -2,6 +2,7 @@
 
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Everything `heckle` can be asked.
@@ -49,6 +50,8 @@ pub enum Verb {
     Clean(CleanArgs),
     /// Be one server process of the bundled system
     Node(Box<NodeArgs>),
+    /// Talk to a node: read, write, cas, status
+    Ctl(CtlArgs),
     /// Judge one key in a process of its own, with limits (what `check` launches)
     #[command(hide = true)]
     SearchChild,
@@ -191,39 +194,60 @@ pub struct RerunArgs {
     pub voice: VoiceArgs,
 }
 
-/// `heckle node`.
-#[derive(Debug, Args)]
+/// `heckle node`. The same fields are the keys of its configuration file, `_` for `-`; whatever is absent here and
+/// there has the default that its help names.
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct NodeArgs {
-    /// This node: n1, n2 …
+    /// A TOML file whose keys are these flags, `_` for `-`; flags override it
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// This node: n1, n2 … (needed)
     #[arg(long)]
-    pub id: String,
-    /// The cluster's name; nodes and data of another are refused
+    pub id: Option<String>,
+    /// The cluster's name; nodes and data of another are refused (needed)
     #[arg(long)]
-    pub cluster_id: String,
-    /// Where peers connect
-    #[arg(long, default_value = "127.0.0.1:0")]
-    pub peer_listen: std::net::SocketAddr,
-    /// Where clients connect
-    #[arg(long, default_value = "127.0.0.1:0")]
-    pub client_listen: std::net::SocketAddr,
-    /// Where the control channel listens; loopback only
-    #[arg(long, default_value = "127.0.0.1:0")]
-    pub control_listen: std::net::SocketAddr,
+    pub cluster_id: Option<String>,
+    /// Where peers connect [default: 127.0.0.1:0]
+    #[arg(long)]
+    pub peer_listen: Option<std::net::SocketAddr>,
+    /// Where clients connect [default: 127.0.0.1:0]
+    #[arg(long)]
+    pub client_listen: Option<std::net::SocketAddr>,
+    /// Where the control channel listens; loopback only [default: 127.0.0.1:0]
+    #[arg(long)]
+    pub control_listen: Option<std::net::SocketAddr>,
+    /// Where GET /metrics is answered, as Prometheus text: a port of 127.0.0.1, or an address [default: nowhere]
+    #[arg(long, value_name = "PORT|ADDR")]
+    pub metrics_listen: Option<String>,
     /// Another node and where this one reaches it: n2=127.0.0.1:7001; once for each
     #[arg(long, value_name = "NODE=ADDR")]
     pub peer: Vec<String>,
-    /// The data folder
+    /// The data folder (needed)
     #[arg(long)]
-    pub data: PathBuf,
-    /// Seed of the node's random choices
-    #[arg(long, default_value = "0")]
-    pub seed: String,
-    /// Rounds of Paxos
-    #[arg(long, default_value = "classic", value_parser = ["classic"])]
-    pub rounds: String,
-    /// After losing a ballot
-    #[arg(long, default_value = "uniform", value_parser = ["uniform", "none"])]
-    pub backoff: String,
+    pub data: Option<PathBuf>,
+    /// Seed of the node's random choices [default: 0]
+    #[arg(long)]
+    pub seed: Option<String>,
+    /// Rounds of Paxos: classic [default: classic]
+    #[arg(long)]
+    pub rounds: Option<String>,
+    /// After losing a ballot: uniform, none [default: uniform]
+    #[arg(long)]
+    pub backoff: Option<String>,
+    /// Client connections; one more is refused [default: 1024]
+    #[arg(long)]
+    pub max_clients: Option<u32>,
+    /// Open operations of one connection; one more is answered as too many [default: 4096]
+    #[arg(long)]
+    pub max_in_flight: Option<u32>,
+    /// Operations that wait for one key; one more is answered as busy [default: 1024]
+    #[arg(long)]
+    pub max_queue: Option<u32>,
+    /// How long open operations may take to end at a clean stop [default: 500ms]
+    #[arg(long)]
+    pub stop_grace: Option<crate::plan::units::Span>,
     /// A planted bug; may be repeated
     #[arg(long)]
     pub mutant: Vec<String>,
@@ -233,6 +257,91 @@ pub struct NodeArgs {
     /// End when this process is no longer the parent
     #[arg(long)]
     pub parent_pid: Option<u32>,
+}
+
+/// `heckle ctl`.
+#[derive(Debug, Args)]
+pub struct CtlArgs {
+    /// What to ask
+    #[command(subcommand)]
+    pub ask: CtlAsk,
+}
+
+/// What `heckle ctl` can ask of a node.
+#[derive(Debug, Subcommand)]
+pub enum CtlAsk {
+    /// Read a key, linearizably
+    Read {
+        /// The key
+        key: String,
+        /// Which node, and how it is asked
+        #[command(flatten)]
+        to: CtlTo,
+    },
+    /// Set a key, whatever it was
+    Write {
+        /// The key
+        key: String,
+        /// The value
+        value: String,
+        /// Which node, and how it is asked
+        #[command(flatten)]
+        to: CtlTo,
+    },
+    /// Set a key if it has the expected value; exits 3 if it has another
+    Cas {
+        /// The key
+        key: String,
+        /// The value to set
+        value: String,
+        /// The value that must be there
+        #[arg(long, value_name = "VALUE", required_unless_present = "absent")]
+        expect: Option<String>,
+        /// The key must never have been written
+        #[arg(long, conflicts_with = "expect")]
+        absent: bool,
+        /// Which node, and how it is asked
+        #[command(flatten)]
+        to: CtlTo,
+    },
+    /// A node's figures; --node is its control address here
+    Status {
+        /// The control address of a node, which its ready line names
+        #[arg(long, value_name = "ADDR")]
+        node: std::net::SocketAddr,
+        /// When to give up
+        #[arg(long, default_value = "2s")]
+        timeout: crate::plan::units::Span,
+        /// Data as JSON on stdout
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How a value is written on the command line and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ValueForm {
+    /// As UTF-8 text; bytes that are none are shown escaped
+    Text,
+    /// As the numbers that `heckle run` writes: 8 bytes, highest first, then whatever follows
+    Number,
+}
+
+/// Which node, and how it is asked.
+#[derive(Debug, Clone, Args)]
+pub struct CtlTo {
+    /// The client address of a node, which its ready line names
+    #[arg(long, value_name = "ADDR")]
+    pub node: std::net::SocketAddr,
+    /// When to give up
+    #[arg(long, default_value = "2s")]
+    pub timeout: crate::plan::units::Span,
+    /// How values are written
+    #[arg(long = "as", value_enum, default_value = "text")]
+    pub form: ValueForm,
+    /// Data as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `heckle demo`.

@@ -10,15 +10,23 @@ pub const SCHEMA: &str = "heckle.plan/1";
 /// # Errors
 /// What is wrong, where, and what would be right.
 pub fn parse(text: &str, name: &str) -> Result<Settings, String> {
-    let settings: Settings = toml::from_str(text).map_err(|e| {
-        let (line, column) = position(text, e.span().map_or(0, |s| s.start));
-        format!("{name}, line {line}, column {column}: {}", explain(e.message()))
-    })?;
+    let settings: Settings = read_toml(text, name)?;
     match settings.schema.as_deref() {
         Some(SCHEMA) => Ok(settings),
         Some(other) => Err(format!("{name}: schema `{other}` is not `{SCHEMA}`, the one this version reads")),
         None => Err(format!("{name}: a plan begins with schema = \"{SCHEMA}\"")),
     }
+}
+
+/// Reads TOML text into any settings. `name` is the file's name, for messages.
+///
+/// # Errors
+/// What is wrong, where, and what would be right.
+pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|e| {
+        let (line, column) = position(text, e.span().map_or(0, |s| s.start));
+        format!("{name}, line {line}, column {column}: {}", explain(e.message()))
+    })
 }
 
 fn position(text: &str, at: usize) -> (usize, usize) {

@@ -343,7 +343,11 @@ fn kinds(given: Option<&[String]>, strikes: &[settings::StrikeSettings]) -> Resu
     given.iter().map(|k| kind(k.trim())).collect()
 }
 
-fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
+/// The word given, if it is one of `all`; the first of them where none is given.
+///
+/// # Errors
+/// Names the nearest one.
+pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
     match given {
         None => Ok(all[0]),
         Some(word) if all.contains(&word) => Ok(word),

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod clean;
+mod ctl;
 mod demo;
 mod doctor;
 mod explain;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
         Verb::Mutants(args) => mutants::main(&args),
         Verb::Clean(args) => clean::main(&args),
         Verb::Node(args) => node::main(&args),
+        Verb::Ctl(args) => ctl::main(&args),
         Verb::SearchChild => match crate::search::child() {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => broken("search-child", &e.to_string()),

@@ -11,6 +11,7 @@
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
 //! - `event_loop`: the one thread that owns the core;
 //! - `peers`, `clients`: connections to other nodes and from clients;
+//! - `metrics_http`: the figures for Prometheus, on request;
 //! - `clock`, `timers`, `log`, `metrics`: small parts.
 
 pub mod client_protocol;
@@ -21,6 +22,7 @@ mod event_loop;
 pub mod frame;
 mod log;
 mod metrics;
+mod metrics_http;
 mod net;
 pub mod node;
 pub mod options;

@@ -147,6 +147,9 @@ pub struct NodeOptions {
     pub client_listen: SocketAddr,
     /// Where the control channel listens; must be a loopback address.
     pub control_listen: SocketAddr,
+    /// Where `GET /metrics` is answered; nowhere if absent. Figures can be read there and nothing changed, so it may be
+    /// an address that others reach.
+    pub metrics_listen: Option<SocketAddr>,
     /// The other nodes and where *this* node reaches them (perhaps through a relay).
     pub peers: Vec<(NodeId, SocketAddr)>,
     /// The data folder, made if absent.
@@ -183,6 +186,7 @@ impl NodeOptions {
             peer_listen: any_port,
             client_listen: any_port,
             control_listen: any_port,
+            metrics_listen: None,
             peers: Vec::new(),
             data_dir: data_dir.into(),
             seed: 0,

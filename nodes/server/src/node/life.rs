@@ -28,7 +28,7 @@ use crate::storage::recovery::{Recovered, recover};
 use crate::storage::segment::Owner;
 use crate::storage::thread::{Disk, DiskMetrics, Durability, OnFailure};
 use crate::storage::wal::Wal;
-use crate::{StorageError, clients, control, peers, wire};
+use crate::{StorageError, clients, control, metrics_http, peers, wire};
 
 /// A node's life, on this thread.
 pub(super) fn live(
@@ -60,6 +60,7 @@ struct Listeners {
     peer: TcpListener,
     client: TcpListener,
     control: TcpListener,
+    metrics: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -70,6 +71,10 @@ impl Listeners {
             peer: bind("peers", options.peer_listen).await?,
             client: bind("clients", options.client_listen).await?,
             control: bind("control", options.control_listen).await?,
+            metrics: match options.metrics_listen {
+                Some(addr) => Some(bind("metrics", addr).await?),
+                None => None,
+            },
         })
     }
 }
@@ -250,6 +255,7 @@ async fn serve(
         client: listeners.client.local_addr().map_err(io("client address"))?,
         peer: listeners.peer.local_addr().map_err(io("peer address"))?,
         control: listeners.control.local_addr().map_err(io("control address"))?,
+        metrics: listeners.metrics.as_ref().map(TcpListener::local_addr).transpose().map_err(io("metrics address"))?,
     };
     if hosting == Hosting::Process {
         tokio::task::spawn_local(stop_on_signals(Rc::clone(shell)));
@@ -257,6 +263,9 @@ async fn serve(
     peers::spawn(shell, listeners.peer);
     let clients = tokio::task::spawn_local(clients::accept_all(Rc::clone(shell), listeners.client));
     tokio::task::spawn_local(control::server::accept_all(Rc::clone(shell), listeners.control));
+    if let Some(listener) = listeners.metrics {
+        tokio::task::spawn_local(metrics_http::accept_all(Rc::clone(shell), listener));
+    }
     let keeper = tokio::task::spawn_local(keep_identity(Rc::clone(shell)));
     shell.log.info(
         "ready",

@@ -104,6 +104,9 @@ pub struct Ready {
     pub peer: SocketAddr,
     /// The control channel.
     pub control: SocketAddr,
+    /// Where `GET /metrics` is answered, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Entry point for a node inside another program.

@@ -1,0 +1,108 @@
+//! One request on one connection, blocking: what a person at a terminal needs of the client protocol.
+//!
+//! Until the request is written nothing can have happened; from then on, only an answer tells what did.
+
+use bytes::BytesMut;
+use heckle_server::client_protocol::{
+    Call, Hello, MAX_TIMEOUT_US, OpId, PROTOCOL, Provenance, Request, Response, ToClient, ToNode, Welcome,
+};
+use heckle_server::frame::FrameReader;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// What the node is given of the whole time, in percent: it can say how far an op came, where a cut cannot.
+const NODE_TIMEOUT_PERCENT: u32 = 90;
+
+/// A connection that has been welcomed.
+pub(super) struct NodeClient {
+    addr: SocketAddr,
+    stream: TcpStream,
+    frames: FrameReader,
+    deadline: Instant,
+    /// What the node said of itself.
+    pub(super) welcome: Welcome,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// Nothing was sent, so nothing happened.
+    NotSent(String),
+    /// The request may have arrived.
+    Silence(String),
+}
+
+impl NodeClient {
+    /// Connects and introduces itself.
+    ///
+    /// # Errors
+    /// Why there is no node to talk to.
+    pub(super) fn connect(addr: SocketAddr, timeout: Duration) -> Result<NodeClient, String> {
+        let deadline = Instant::now() + timeout;
+        let stream = TcpStream::connect_timeout(&addr, timeout).and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+        let mut stream = stream.map_err(|e| format!("no node answers at {addr}: {e}"))?;
+        let mut frames = FrameReader::new();
+        let hello = Hello { protocol: PROTOCOL, client: format!("heckle ctl {}", std::process::id()) };
+        send(&mut stream, &ToNode::Hello(hello), deadline).map_err(|e| format!("{addr}: {e}"))?;
+        match receive(&mut stream, &mut frames, deadline) {
+            Ok(ToClient::Welcome(welcome)) => Ok(NodeClient { addr, stream, frames, deadline, welcome }),
+            Ok(ToClient::Refused(refused)) => Err(format!("{addr} refused: {}", refused.why)),
+            Ok(ToClient::Response(_)) => Err(format!("{addr} answered before it was asked")),
+            Err(e) => Err(format!(
+                "{addr} did not welcome a client ({e}): --node must be the client address of a node, `client` in its ready line"
+            )),
+        }
+    }
+
+    /// Sends one op and waits for its answer.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(super) fn call(&mut self, op: OpId, key: &str, call: Call) -> Result<Response, NoAnswer> {
+        let left = self.deadline.saturating_duration_since(Instant::now()) * NODE_TIMEOUT_PERCENT / 100;
+        let timeout_us = u64::try_from(left.as_micros()).unwrap_or(u64::MAX).clamp(1, MAX_TIMEOUT_US);
+        let request = Request { op, key: key.as_bytes().to_vec(), timeout_us, provenance: Provenance::First, call };
+        if left.is_zero() {
+            return Err(NoAnswer::NotSent(format!("{} took all of the time to connect", self.addr)));
+        }
+        send(&mut self.stream, &ToNode::Request(request), self.deadline).map_err(NoAnswer::Silence)?;
+        match receive(&mut self.stream, &mut self.frames, self.deadline).map_err(NoAnswer::Silence)? {
+            ToClient::Response(response) if response.op == op => Ok(response),
+            ToClient::Refused(refused) => Err(NoAnswer::Silence(format!("{} closed: {}", self.addr, refused.why))),
+            ToClient::Welcome(_) | ToClient::Response(_) => Err(NoAnswer::Silence(format!("{} answered something else", self.addr))),
+        }
+    }
+}
+
+fn left(deadline: Instant) -> Result<Duration, String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err("the time is over".into()) } else { Ok(left) }
+}
+
+fn in_words(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => "the time is over".into(),
+        _ => e.to_string(),
+    }
+}
+
+fn send(stream: &mut TcpStream, message: &ToNode, deadline: Instant) -> Result<(), String> {
+    let mut out = BytesMut::new();
+    message.encode(&mut out);
+    stream.set_write_timeout(Some(left(deadline)?)).and_then(|()| stream.write_all(&out)).map_err(|e| in_words(&e))
+}
+
+fn receive(stream: &mut TcpStream, frames: &mut FrameReader, deadline: Instant) -> Result<ToClient, String> {
+    let mut chunk = [0; 16 << 10];
+    loop {
+        if let Some(frame) = frames.next_frame().map_err(|e| e.to_string())? {
+            return ToClient::decode(&frame).map_err(|e| e.to_string());
+        }
+        let read = stream.set_read_timeout(Some(left(deadline)?)).and_then(|()| stream.read(&mut chunk));
+        match read.map_err(|e| in_words(&e))? {
+            0 => return Err("it closed the connection".into()),
+            count => frames.push(&chunk[..count]),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `heckle node --config` and `heckle ctl` against it: one real process, real sockets, exit codes.
+
+use crate::common::*;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+/// A node of its own, as its configuration file says, and its ready line.
+struct Standing {
+    _node: Running,
+    ready: serde_json::Value,
+}
+
+impl Standing {
+    fn start(folder: &Folder, config: &str, flags: &[&str]) -> Standing {
+        std::fs::write(folder.path().join("node.toml"), config).expect("a writable folder");
+        let args = [&["node", "--config", "node.toml", "--exit-on-stdin-eof"], flags].concat();
+        let mut command = heckle(folder, &args);
+        let mut node = Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts"));
+        let mut line = String::new();
+        BufReader::new(node.0.stdout.take().expect("piped")).read_line(&mut line).expect("a ready line");
+        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
+        Standing { _node: node, ready }
+    }
+
+    fn addr(&self, which: &str) -> &str {
+        self.ready[which].as_str().unwrap_or_else(|| panic!("no {which} in {}", self.ready))
+    }
+}
+
+const ALONE: &str = "id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\nmetrics_listen = \"0\"\nmax_clients = 1\n";
+/// Two peers that are not there: it can finish nothing.
+const LONELY: &str = "id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\npeer = [\"n2=127.0.0.1:1\", \"n3=127.0.0.1:1\"]\n";
+
+fn stdout(out: &std::process::Output) -> String {
+    String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
+}
+
+#[test]
+fn a_node_answers_what_it_is_asked() {
+    let f = Folder::new();
+    // The flag overrides the file: one connection would be refused to the second client below.
+    let node = Standing::start(&f, ALONE, &["--max-clients", "2"]);
+    let client = node.addr("client");
+    let ctl = |args: &[&str], code: i32| expect_code(&f, &[&["ctl"], args, &["--node", client]].concat(), code);
+    let never = ctl(&["read", "k1"], 0);
+    assert!(stdout(&never).is_empty() && said(&never).contains("never written"), "{}", said(&never));
+    let set = ctl(&["cas", "k1", "one", "--absent"], 0);
+    assert!(said(&set).contains("k1 is set") && said(&set).contains("n1 coordinated"), "{}", said(&set));
+    let refused = ctl(&["cas", "k1", "three", "--expect", "two"], 3);
+    assert_eq!(stdout(&refused), "one", "the value in the way is data");
+    assert!(said(&refused).contains("condition not met: k1 was one"), "{}", said(&refused));
+    ctl(&["cas", "k1", "two", "--expect", "one"], 0);
+    assert_eq!(stdout(&ctl(&["read", "k1"], 0)), "two");
+    ctl(&["write", "n", "42", "--as", "number"], 0);
+    assert_eq!(stdout(&ctl(&["read", "n", "--as", "number"], 0)), "42");
+    let json: serde_json::Value = serde_json::from_slice(&ctl(&["read", "n", "--json"], 0).stdout).expect("JSON");
+    assert_eq!((&json["outcome"], &json["value_hex"]), (&"value".into(), &"000000000000002a".into()), "{json:#}");
+    assert_eq!(json["diagnostics"]["needed"], 1, "{json:#}");
+
+    let status = expect_code(&f, &["ctl", "status", "--node", node.addr("control")], 0);
+    assert!(
+        stdout(&status).contains("n1 of ctl: ready") && stdout(&status).contains("3 applied, 1 condition not met"),
+        "{}",
+        said(&status)
+    );
+    let status = expect_code(&f, &["ctl", "status", "--json", "--node", node.addr("control")], 0);
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    assert_eq!(status["ops"]["reads"], 4, "{status:#}");
+
+    let mut scraper = TcpStream::connect(node.addr("metrics")).expect("it listens");
+    scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("taken");
+    let mut page = String::new();
+    scraper.read_to_string(&mut page).expect("UTF-8 to its end");
+    assert!(page.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 3\n"), "{page}");
+}
+
+#[test]
+fn what_cannot_be_asked_says_why() {
+    let f = Folder::new();
+    let node = Standing::start(&f, ALONE, &[]);
+    let (client, control, peer) = (node.addr("client"), node.addr("control"), node.addr("peer"));
+    let ctl = |args: &[&str], code: i32, parts: &[&str]| {
+        let out = expect_code(&f, &[&["ctl"], args].concat(), code);
+        for part in parts {
+            assert!(said(&out).contains(part), "heckle ctl {} does not say `{part}`:\n{}", args.join(" "), said(&out));
+        }
+        assert!(!said(&out).contains("panicked"), "{}", said(&out));
+    };
+    ctl(&["read", "", "--node", client], 64, &["1 to 1024 bytes"]);
+    ctl(&["read", &"k".repeat(1_025), "--node", client], 64, &["this one has 1025"]);
+    ctl(&["write", "k", "x", "--as", "number", "--node", client], 64, &["`x` is not a whole number"]);
+    ctl(&["cas", "k", "x", "--node", client], 64, &["--expect"]);
+    ctl(&["read", "k", "--node", "localhost"], 64, &["localhost"]);
+    ctl(&["red", "k", "--node", client], 64, &["read"]);
+    ctl(&["read", "k", "--node", "127.0.0.1:1"], 4, &["no node answers at 127.0.0.1:1"]);
+    ctl(&["read", "k", "--timeout", "300ms", "--node", control], 4, &["must be the client address"]);
+    ctl(&["read", "k", "--node", peer], 4, &[peer]);
+    ctl(&["status", "--node", client], 64, &["must be the control address"]);
+    ctl(&["status", "--node", "127.0.0.1:1"], 4, &["127.0.0.1:1"]);
+    // The file allows one client at a time.
+    let mut held = TcpStream::connect(client).expect("it listens");
+    let hello = [0x68, 0x6b, 1, 1, 4, 0, 0, 0, 0x3a, 0x11, 0xc3, 0x96, 0x2a, 0xec, 0xf7, 0x77, 1, 2, b'm', b'e'];
+    held.write_all(&hello).expect("taken");
+    held.read_exact(&mut [0; 16]).expect("a welcome");
+    ctl(&["read", "k", "--node", client], 4, &["1 clients are connected to n1 already"]);
+}
+
+#[test]
+fn what_is_not_known_is_not_claimed() {
+    let f = Folder::new();
+    let node = Standing::start(&f, LONELY, &[]);
+    let out = expect_code(&f, &["ctl", "write", "k", "v", "--timeout", "400ms", "--json", "--node", node.addr("client")], 4);
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((&json["outcome"], &json["reason"]), (&"not_applied".into(), &"no_quorum_before_propose".into()), "{json:#}");
+    // A node that takes the request and is then silent: nobody may say that nothing happened.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = silent.local_addr().expect("bound").to_string();
+    let welcomed = std::thread::spawn(move || {
+        use heckle_server::client_protocol::{Limits, PROTOCOL, ToClient, Welcome};
+        let (mut stream, _) = silent.accept().expect("a client");
+        let limits = Limits { max_key: 1, max_value: 1, max_frame: 1, max_in_flight: 1 };
+        let mut out = bytes::BytesMut::new();
+        ToClient::Welcome(Welcome { protocol: PROTOCOL, node: "n1".into(), incarnation: 1, limits }).encode(&mut out);
+        stream.write_all(&out).expect("taken");
+        // Until the client gives up.
+        let _ = stream.read_to_end(&mut vec![]);
+    });
+    let out = expect_code(&f, &["ctl", "write", "k", "v", "--timeout", "300ms", "--json", "--node", &addr], 2);
+    welcomed.join().expect("ends with its client");
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(json["outcome"], "unknown", "{json:#}");
+    assert!(said(&out).contains("may have been applied"), "{}", said(&out));
+}
+
+#[test]
+fn a_wrong_configuration_is_named_by_line() {
+    let f = Folder::new();
+    std::fs::write(f.path().join("bad.toml"), "id = \"n1\"\nclient_lisen = \"127.0.0.1:1\"\n").expect("a writable folder");
+    let out = expect_code(&f, &["node", "--config", "bad.toml"], 64);
+    assert!(said(&out).contains("bad.toml, line 2, column 1") && said(&out).contains("`client_listen`"), "{}", said(&out));
+    let out = expect_code(&f, &["node", "--config", "nowhere.toml"], 64);
+    assert!(said(&out).contains("nowhere.toml"), "{}", said(&out));
+    let out = expect_code(&f, &["node", "--id", "n1"], 64);
+    assert!(said(&out).contains("--cluster-id is missing"), "{}", said(&out));
+}

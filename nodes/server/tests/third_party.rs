@@ -1,0 +1,39 @@
+//! Somebody else's client, written from the protocol's page alone: `docs/client.py` against a real cluster.
+
+mod common;
+
+use std::process::Command;
+
+use common::{TempDir, TestClient, options_of_cluster, start_all};
+use heckle_server::NodeHandle;
+
+const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/client.py");
+
+/// Runs the client; the line it prints.
+#[track_caller]
+fn python(node: &NodeHandle, args: &[&str]) -> String {
+    let out = Command::new("python3").arg(CLIENT).arg(node.ready().client.to_string()).args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).trim_end().to_owned();
+    assert!(out.status.success(), "client.py {args:?}: {text}\n{}", String::from_utf8_lossy(&out.stderr));
+    text
+}
+
+#[test]
+fn a_client_written_from_the_page_is_understood() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no python3 here, so docs/client.py was not tried");
+        return;
+    }
+    let dir = TempDir::new("third-party");
+    let nodes = start_all(&options_of_cluster(dir.path(), 3));
+    assert_eq!(python(&nodes[0], &["read", "k"]), "value");
+    assert_eq!(python(&nodes[0], &["cas", "k", "-", "one"]), "applied");
+    assert_eq!(python(&nodes[1], &["cas", "k", "-", "two"]), "condition_not_met one");
+    assert_eq!(python(&nodes[2], &["cas", "k", "one", "two"]), "applied");
+    assert_eq!(python(&nodes[1], &["read", "k"]), "value two");
+    // Longer than one byte of length, and both sides mean the same bytes.
+    let long = "x".repeat(300);
+    assert_eq!(python(&nodes[0], &["write", "k", &long]), "applied");
+    assert_eq!(TestClient::to(&nodes[2]).read("k"), Some(long));
+    assert_eq!(python(&nodes[0], &["read", &"k".repeat(2_000)]), "invalid a key of 2000 bytes is over the limit of 1024");
+}
