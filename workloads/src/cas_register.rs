@@ -6,17 +6,9 @@
 
 use crate::keys::KeyChoice;
 use crate::mix::{Kind, Mix};
-use heckle_history::{Call, Value};
-use rand::Rng;
-
-/// What one op asks, with its key as a place in the plan's keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice {
-    /// Which key.
-    pub key: u32,
-    /// What is asked of it.
-    pub call: Call,
-}
+use crate::workload::{Ask, Next, Seens, Tagged, Told, Values, Workload};
+use heckle_history::prng::{Pcg64, Seed};
+use heckle_history::{Call, Nanos};
 
 /// Settings of the workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,60 +21,54 @@ pub struct Settings {
 
 /// The generator. One for a whole run: the counter of values is in here.
 #[derive(Debug, Clone)]
-pub struct CasRegister<R> {
+pub struct CasRegister {
     settings: Settings,
-    rng: R,
-    last_value: i64,
-    /// What each client last saw of each key: `client * keys + key`.
-    seen: Vec<Option<Value>>,
-    keys: usize,
+    rng: Pcg64,
+    values: Values,
+    seen: Seens,
 }
 
-impl<R: Rng> CasRegister<R> {
-    /// A generator for clients `0..clients`.
-    pub fn new(settings: Settings, clients: u32, rng: R) -> Self {
-        let keys = settings.keys.names().len();
-        CasRegister { settings, rng, last_value: 0, seen: vec![None; clients as usize * keys], keys }
+impl CasRegister {
+    /// A generator for clients `0..clients`, with its own stream of `seed`.
+    pub fn new(settings: Settings, clients: u32, seed: Seed) -> Self {
+        let seen = Seens::new(clients, settings.keys.count() as usize);
+        CasRegister { settings, rng: seed.stream("load"), values: Values::default(), seen }
     }
+}
 
-    /// The next op, sent by `client`.
-    pub fn next(&mut self, client: u32) -> Choice {
+impl Workload for CasRegister {
+    fn begin(&mut self, client: u32, _now: Nanos) -> Ask {
         // Kind and key are drawn before anything that depends on timing is looked at: op i of a run has the
         // same kind and key for the same seed, whatever the cluster did meanwhile.
         let kind = self.settings.mix.draw(&mut self.rng);
         let key = self.settings.keys.draw(&mut self.rng);
         let call = match kind {
             Kind::Read => Call::Read,
-            Kind::Write => Call::Write { new: self.fresh() },
-            Kind::Cas => Call::Cas { expected: self.seen[self.slot(client, key)], new: self.fresh() },
+            Kind::Write => Call::Write { new: self.values.fresh() },
+            Kind::Cas => Call::Cas { expected: self.seen.of(client, key).map(|s| s.value), new: self.values.fresh() },
         };
-        Choice { key, call }
+        Ask { intent: None, attempt: None, key, call, payload: None, expected_payload: None }
     }
 
-    /// Tells the generator what `client` learned of `key`.
-    pub fn saw(&mut self, client: u32, key: u32, value: Option<Value>) {
-        let slot = self.slot(client, key);
-        self.seen[slot] = value;
-    }
-
-    fn slot(&self, client: u32, key: u32) -> usize {
-        client as usize * self.keys + key as usize
-    }
-
-    fn fresh(&mut self) -> Value {
-        self.last_value += 1;
-        Value(self.last_value)
+    /// Every op stands for itself: a client only remembers what it saw.
+    fn told(&mut self, client: u32, ask: &Ask, told: Told, _now: Nanos) -> Next {
+        match (told, ask.call.writes()) {
+            (Told::Saw(current), _) => *self.seen.of(client, ask.key) = current,
+            (Told::Done, Some(value)) => *self.seen.of(client, ask.key) = Some(Tagged { value, payload: None }),
+            (Told::Done, None) | (Told::Refused | Told::Failed | Told::Unknown, _) => {}
+        }
+        Next::Over
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heckle_history::prng::Seed;
+    use heckle_history::Value;
 
-    fn generator(seed: u64) -> CasRegister<heckle_history::prng::Pcg64> {
+    fn generator(seed: u64) -> CasRegister {
         let settings = Settings { mix: Mix::default(), keys: KeyChoice::new(4, 0.0) };
-        CasRegister::new(settings, 3, Seed(seed).stream("load"))
+        CasRegister::new(settings, 3, Seed(seed))
     }
 
     #[test]
@@ -92,17 +78,20 @@ mod tests {
         let mut seen = std::collections::BTreeMap::new();
         for i in 0..5_000u32 {
             let client = i % 3;
-            let choice = g.next(client);
-            if let Some(v) = choice.call.writes() {
+            let ask = g.begin(client, Nanos(0));
+            if let Some(v) = ask.call.writes() {
                 assert!(written.insert(v), "{v} twice");
             }
-            if let Call::Cas { expected, new } = choice.call {
-                assert_eq!(expected, seen.get(&(client, choice.key)).copied());
+            if let Call::Cas { expected, new } = ask.call {
+                assert_eq!(expected, seen.get(&(client, ask.key)).copied());
                 assert_ne!(expected, Some(new));
             }
-            if let (Some(v), true) = (choice.call.writes(), i % 2 == 0) {
-                g.saw(client, choice.key, Some(v));
-                seen.insert((client, choice.key), v);
+            let took_effect = i % 2 == 0;
+            if let (Some(v), true) = (ask.call.writes(), took_effect) {
+                assert_eq!(g.told(client, &ask, Told::Done, Nanos(1)), Next::Over);
+                seen.insert((client, ask.key), v);
+            } else {
+                assert_eq!(g.told(client, &ask, Told::Unknown, Nanos(1)), Next::Over);
             }
         }
     }
@@ -111,9 +100,10 @@ mod tests {
     fn the_seed_fixes_kinds_and_keys_whatever_was_seen() {
         let (mut a, mut b) = (generator(7), generator(7));
         for i in 0..1_000 {
-            let (x, y) = (a.next(i % 3), b.next(i % 3));
+            let (x, y) = (a.begin(i % 3, Nanos(0)), b.begin(i % 3, Nanos(9)));
             assert_eq!((x.key, x.call.name()), (y.key, y.call.name()));
-            b.saw(i % 3, y.key, Some(Value(i64::from(i))));
+            let other = Tagged { value: Value(i64::from(i)), payload: None };
+            b.told(i % 3, &y, Told::Saw(Some(other)), Nanos(9));
         }
     }
 }

@@ -2,11 +2,18 @@
 
 use rand::{Rng, RngExt};
 
-/// Chooses among `count` keys, sending the share `hot` of all ops to the first.
+/// Chooses among some keys.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KeyChoice {
     count: u32,
-    hot: f64,
+    spread: Spread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Spread {
+    /// This share of all ops goes to the first key, the rest evenly to all.
+    Hot(f64),
+    Zipf(Zipf),
 }
 
 impl KeyChoice {
@@ -16,17 +23,94 @@ impl KeyChoice {
     /// Without keys, or with a share that is none; plans are checked before.
     pub fn new(count: u32, hot: f64) -> Self {
         assert!(count > 0 && (0.0..=1.0).contains(&hot), "one key or more, and a share between 0 and 1");
-        KeyChoice { count, hot }
+        KeyChoice { count, spread: Spread::Hot(hot) }
+    }
+
+    /// The i-th key is asked for in proportion to `1 / i^exponent`.
+    ///
+    /// # Panics
+    /// Without keys, or with an exponent that is not above 0 and at most [`MAX_EXPONENT`]; plans are checked before.
+    pub fn zipf(count: u32, exponent: f64) -> Self {
+        assert!(count > 0 && exponent > 0.0 && exponent <= MAX_EXPONENT, "one key or more, and an exponent in bounds");
+        KeyChoice { count, spread: Spread::Zipf(Zipf::new(count, exponent)) }
     }
 
     /// The place of the next key.
     pub fn draw(&self, rng: &mut impl Rng) -> u32 {
-        if self.hot > 0.0 && rng.random::<f64>() < self.hot { 0 } else { rng.random_range(0..self.count) }
+        match self.spread {
+            Spread::Hot(hot) => {
+                if hot > 0.0 && rng.random::<f64>() < hot {
+                    0
+                } else {
+                    rng.random_range(0..self.count)
+                }
+            }
+            Spread::Zipf(zipf) => zipf.draw(rng),
+        }
+    }
+
+    /// How many keys.
+    pub fn count(&self) -> u32 {
+        self.count
     }
 
     /// The names of all keys: `k1` …
     pub fn names(&self) -> Vec<String> {
         (1..=self.count).map(|i| format!("k{i}")).collect()
+    }
+}
+
+/// The steepest spread: above it the second key is hardly ever asked for.
+pub const MAX_EXPONENT: f64 = 10.0;
+
+/// Draws ranks by rejection and inversion, without a table (Hörmann and Derflinger, *Rejection-inversion to generate
+/// variates from monotone discrete distributions*, 1996).
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Zipf {
+    count: f64,
+    exponent: f64,
+    /// Integrals of the density up to the middle of the first rank and to the end of the last.
+    first: f64,
+    last: f64,
+    /// Below this distance from its rank a point is taken without looking closer.
+    near: f64,
+}
+
+impl Zipf {
+    fn new(count: u32, exponent: f64) -> Self {
+        let mut zipf = Zipf { count: f64::from(count), exponent, first: 0.0, last: 0.0, near: 0.0 };
+        zipf.first = zipf.integral(1.5) - 1.0;
+        zipf.last = zipf.integral(f64::from(count) + 0.5);
+        zipf.near = 2.0 - zipf.inverse(zipf.integral(2.5) - zipf.density(2.0));
+        zipf
+    }
+
+    fn draw(&self, rng: &mut impl Rng) -> u32 {
+        loop {
+            let at = self.last + rng.random::<f64>() * (self.first - self.last);
+            let x = self.inverse(at);
+            let rank = x.round().clamp(1.0, self.count);
+            // More than four in five points are taken at once, whatever the exponent.
+            if rank - x <= self.near || at >= self.integral(rank + 0.5) - self.density(rank) {
+                return rank as u32 - 1;
+            }
+        }
+    }
+
+    fn density(&self, x: f64) -> f64 {
+        (-self.exponent * x.ln()).exp()
+    }
+
+    /// The integral of the density from 1 to `x`; near an exponent of 1 a quotient would cancel.
+    fn integral(&self, x: f64) -> f64 {
+        let log = x.ln();
+        let t = (1.0 - self.exponent) * log;
+        log * if t.abs() > 1e-8 { t.exp_m1() / t } else { 1.0 + t / 2.0 }
+    }
+
+    fn inverse(&self, y: f64) -> f64 {
+        let t = (y * (1.0 - self.exponent)).max(-1.0);
+        (y * if t.abs() > 1e-8 { t.ln_1p() / t } else { 1.0 - t / 2.0 }).exp()
     }
 }
 
@@ -42,6 +126,29 @@ mod tests {
             let keys = KeyChoice::new(4, hot);
             let first = (0..20_000).filter(|_| keys.draw(&mut rng) == 0).count() as f64 / 20_000.0;
             assert!((first - expected).abs() < 0.02, "{hot}: {first}");
+        }
+    }
+
+    #[test]
+    fn ranks_follow_their_law() {
+        const DRAWS: usize = 200_000;
+        for exponent in [0.5, 1.0, 1.1, 3.0] {
+            for count in [1u32, 2, 50] {
+                let keys = KeyChoice::zipf(count, exponent);
+                let mut rng = Seed(7).stream("zipf");
+                let mut drawn = vec![0u32; count as usize];
+                for _ in 0..DRAWS {
+                    drawn[keys.draw(&mut rng) as usize] += 1;
+                }
+                let total: f64 = (1..=count).map(|i| f64::from(i).powf(-exponent)).sum();
+                for (i, n) in (1u32..).zip(&drawn) {
+                    let expected = f64::from(i).powf(-exponent) / total;
+                    let share = f64::from(*n) / DRAWS as f64;
+                    // Five standard deviations of a share.
+                    let slack = 5.0 * (expected * (1.0 - expected) / DRAWS as f64).sqrt();
+                    assert!((share - expected).abs() <= slack, "s {exponent} n {count} rank {i}: {share} for {expected}");
+                }
+            }
         }
     }
 }

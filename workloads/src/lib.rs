@@ -5,7 +5,11 @@
 pub mod pacing; // when each op is due
 pub mod keys; // on which key
 pub mod mix; // read, write or cas
-pub mod cas_register; // the workload: who asks what
+pub mod workload; // what a workload is: intents, attempts, and what a client does next
+mod pause; // how long a client waits before it tries again
+pub mod cas_register; // every op for itself
+pub mod retry; // read and CAS until it succeeds
+pub mod mutex; // take a lock, hold it, release it
 pub mod registry; // workloads by name
 pub mod fault; // what can go wrong, and whom it strikes
 pub mod schedule; // when it does

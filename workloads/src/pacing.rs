@@ -37,6 +37,36 @@ impl<R: Rng> Iterator for Arrivals<R> {
     }
 }
 
+/// How arrivals lie in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Spread evenly, neighbours colliding as independent users do.
+    Even,
+    /// All of a period at its beginning, as after a bell: a convoy.
+    Bursts {
+        /// The period.
+        every: Nanos,
+    },
+}
+
+impl Pace {
+    /// When an arrival drawn for `at` is due.
+    pub fn due(self, at: Nanos) -> Nanos {
+        match self {
+            Pace::Even => at,
+            Pace::Bursts { every } => Nanos(at.0 - at.0 % every.0.max(1)),
+        }
+    }
+
+    /// When a client of the closed loop that is free at `at` begins its next intent.
+    pub fn next(self, at: Nanos) -> Nanos {
+        match self {
+            Pace::Even => at,
+            Pace::Bursts { every } => Nanos(at.0.next_multiple_of(every.0.max(1))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +81,13 @@ mod tests {
         assert!(gaps.len() > 3, "gaps vary: {gaps:?}");
         let again: Vec<Nanos> = Arrivals::new(400.0, Nanos::from_ms(20_000), Seed(1).stream("arrivals")).collect();
         assert_eq!(all, again);
+    }
+
+    #[test]
+    fn bursts_come_at_the_bell_and_lose_no_arrival() {
+        let bell = Pace::Bursts { every: Nanos(100) };
+        assert_eq!((bell.due(Nanos(99)), bell.due(Nanos(100)), bell.due(Nanos(250))), (Nanos(0), Nanos(100), Nanos(200)));
+        assert_eq!((bell.next(Nanos(100)), bell.next(Nanos(101))), (Nanos(100), Nanos(200)));
+        assert_eq!((Pace::Even.due(Nanos(99)), Pace::Even.next(Nanos(99))), (Nanos(99), Nanos(99)));
     }
 }

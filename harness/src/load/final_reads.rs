@@ -23,7 +23,7 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (mut op, mut process, mut unread) = (used.ops, used.processes, 0);
         for (i, addr) in outside.nodes.iter().enumerate() {
-            let connection = BundledConnection::new(*addr, format!("final-{i}"), plan.value_bytes);
+            let connection = BundledConnection::new(*addr, format!("final-{i}"), plan.codec());
             for key in plan.keys.names().iter().take(MAX_KEYS_READ) {
                 if outside.stop.asked() {
                     return Ok(unread);
@@ -35,6 +35,8 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
                         process: ProcessId(process),
                         key: Arc::from(key.as_str()),
                         call: Call::Read,
+                        payload: None,
+                        expected_payload: None,
                         timeout: plan.op_timeout.0,
                     };
                     op += 1;

@@ -2,7 +2,8 @@
 //!
 //! Open loop: a thread that sleeps precisely announces arrivals; ops that find no free place wait in one arrival
 //! queue and count their latency from when they were due. Closed loop: every client sends its next op when the
-//! last is answered.
+//! last is answered. What arrives is an intent where the workload has intents; its later attempts follow its first, by
+//! the same process, until the workload says it is over or the load window ends.
 
 pub mod final_reads;
 pub mod live;
@@ -15,9 +16,10 @@ use crate::stop::Stop;
 use crate::system::bundled::BundledConnection;
 use crate::system::{Answer, Ask, Connection, Known};
 use heckle_history::prng::Pcg64;
-use heckle_history::{Call, ClientId, Completion, Current, Event, Invoke, Names, Nanos, NodeIx, OpId, ProcessId, Seen, Value};
-use heckle_workloads::cas_register::{CasRegister, Settings};
-use heckle_workloads::pacing::Arrivals;
+use heckle_history::{ClientId, Completion, Event, Invoke, Names, Nanos, NodeIx, OpId, ProcessId};
+use heckle_workloads::pacing::{Arrivals, Pace};
+use heckle_workloads::retry::Settings;
+use heckle_workloads::workload::{self, Next, Told, Workload};
 use live::Live;
 use rand::RngExt;
 use std::cell::RefCell;
@@ -87,7 +89,8 @@ async fn open_loop(plan: &Plan, rate: f64, dispatch: &Rc<RefCell<Dispatch>>, out
     let (send, mut due) = tokio::sync::mpsc::channel::<Nanos>(ARRIVAL_QUEUE);
     let (clock, stop, end) = (outside.clock, outside.stop.clone(), plan.window().1);
     let base = clock.now();
-    let arrivals = Arrivals::new(rate, end, plan.seed.stream("arrivals"));
+    let pace = plan.workload.pace;
+    let arrivals = Arrivals::new(rate, end, plan.seed.stream("arrivals")).map(move |at| pace.due(at));
     let pacer = std::thread::Builder::new().name("pacer".into()).spawn(move || {
         // The cluster took its time to start; what was due before now is not sent in a burst.
         for at in arrivals.skip_while(|at| *at < base) {
@@ -108,14 +111,14 @@ async fn open_loop(plan: &Plan, rate: f64, dispatch: &Rc<RefCell<Dispatch>>, out
 }
 
 async fn closed_loop(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>, outside: &Outside) {
-    dispatch.borrow_mut().closed_until = Some(plan.window().1);
+    dispatch.borrow_mut().looping = Looping::Closed;
     for client in 0..plan.clients {
-        Dispatch::start(dispatch, client, None);
+        Dispatch::start_when_free(dispatch, client);
     }
     while outside.clock.now() < plan.window().1 && !outside.stop.asked() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    dispatch.borrow_mut().closed_until = None;
+    dispatch.borrow_mut().looping = Looping::Open;
 }
 
 async fn drain(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>) {
@@ -128,27 +131,45 @@ async fn drain(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>) {
 
 struct Dispatch {
     outside: Outside,
-    generator: CasRegister<Pcg64>,
+    workload: Box<dyn Workload>,
+    pace: Pace,
     routing: Pcg64,
     route: Route,
     keys: Vec<Arc<str>>,
     connections: Vec<Vec<Rc<BundledConnection>>>,
     idle: Vec<Vec<ProcessId>>,
     backlog: VecDeque<Nanos>,
+    /// Ops that are open; an intent counts while it waits for its next attempt, too.
     in_flight: u32,
     max_in_flight: u32,
     next_op: u64,
     next_process: u32,
     next_client: u32,
     timeout: Duration,
-    closed_until: Option<Nanos>,
+    until: Nanos,
+    looping: Looping,
+}
+
+/// Whether a client that is done begins anew.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looping {
+    /// When an arrival comes.
+    Open,
+    /// At once.
+    Closed,
+}
+
+/// What one process is after: an op, or an intent over several.
+struct Turn {
+    client: u32,
+    process: ProcessId,
+    ask: workload::Ask,
+    due: Option<Nanos>,
 }
 
 /// One op on its way.
 struct Sent {
     ask: Ask,
-    client: u32,
-    key: u32,
     node: NodeIx,
     from: Nanos,
 }
@@ -162,10 +183,12 @@ impl Dispatch {
                 Route::Pinned => vec![client as usize % n],
                 Route::Random => (0..n).collect(),
             };
-            nodes.into_iter().map(|i| Rc::new(BundledConnection::new(outside.nodes[i], format!("c{client}"), plan.value_bytes))).collect()
+            nodes.into_iter().map(|i| Rc::new(BundledConnection::new(outside.nodes[i], format!("c{client}"), plan.codec()))).collect()
         };
+        let settings = Settings { keys: plan.keys, clients: plan.clients, patience: plan.patience.nanos() };
         Dispatch {
-            generator: CasRegister::new(Settings { mix: plan.mix, keys: plan.keys }, plan.clients, plan.seed.stream("load")),
+            workload: plan.workload.generator(plan.mix, settings, plan.seed),
+            pace: plan.workload.pace,
             routing: plan.seed.stream("route"),
             route: plan.route,
             keys: plan.keys.names().iter().map(|k| Arc::from(k.as_str())).collect(),
@@ -178,7 +201,8 @@ impl Dispatch {
             next_process: 0,
             next_client: 0,
             timeout: plan.op_timeout.0,
-            closed_until: None,
+            until: plan.window().1,
+            looping: Looping::Open,
             outside,
         }
     }
@@ -200,28 +224,76 @@ impl Dispatch {
         }
     }
 
-    fn start(this: &Rc<RefCell<Self>>, client: u32, intended: Option<Nanos>) {
-        let (sent, connection) = this.borrow_mut().invoke(client, intended);
+    /// In the closed loop: begins the client's next intent, at the next bell where the workload has one.
+    fn start_when_free(this: &Rc<RefCell<Self>>, client: u32) {
+        let wait = {
+            let d = this.borrow();
+            let now = d.outside.clock.now();
+            d.pace.next(now).since(now)
+        };
+        if wait == Nanos(0) {
+            return Self::start(this, client, None);
+        }
         let this = this.clone();
         tokio::task::spawn_local(async move {
-            let answer = connection.call(sent.ask.clone()).await;
-            let again = this.borrow_mut().complete(&sent, answer);
+            tokio::time::sleep(Duration::from_nanos(wait.0)).await;
+            if !this.borrow().over() {
+                Self::start(&this, client, None);
+            }
+        });
+    }
+
+    fn start(this: &Rc<RefCell<Self>>, client: u32, intended: Option<Nanos>) {
+        let (mut turn, first) = {
+            let mut d = this.borrow_mut();
+            let turn = d.begin(client, intended);
+            let first = d.invoke(&turn);
+            (turn, first)
+        };
+        let this = this.clone();
+        tokio::task::spawn_local(async move {
+            let (mut sent, mut connection) = first;
+            let again = loop {
+                let answer = connection.call(sent.ask.clone()).await;
+                let (next, process) = this.borrow_mut().complete(&turn, &sent, answer);
+                let Next::Again { pause, ask } = next else { break this.borrow_mut().end(&turn, process) };
+                if pause > Nanos(0) {
+                    tokio::time::sleep(Duration::from_nanos(pause.0)).await;
+                }
+                let mut d = this.borrow_mut();
+                if d.over() {
+                    break d.end(&turn, process);
+                }
+                turn.ask = ask;
+                turn.due = intended.map(|_| d.outside.clock.now());
+                (sent, connection) = d.invoke(&turn);
+            };
             match again {
-                Again::Closed => Self::start(&this, sent.client, None),
+                Again::Closed => Self::start_when_free(&this, turn.client),
                 Again::Open => Self::fill(&this),
             }
         });
     }
 
-    fn invoke(&mut self, client: u32, intended: Option<Nanos>) -> (Sent, Rc<BundledConnection>) {
-        let choice = self.generator.next(client);
+    /// No new attempt begins any more.
+    fn over(&self) -> bool {
+        self.outside.clock.now() >= self.until || self.outside.stop.asked()
+    }
+
+    fn begin(&mut self, client: u32, due: Option<Nanos>) -> Turn {
+        let ask = self.workload.begin(client, self.outside.clock.now());
         let process = self.idle[client as usize].pop().unwrap_or_else(|| {
             self.next_process += 1;
             ProcessId(self.next_process - 1)
         });
+        self.in_flight += 1;
+        Turn { client, process, ask, due }
+    }
+
+    fn invoke(&mut self, turn: &Turn) -> (Sent, Rc<BundledConnection>) {
+        let (asked, process, client) = (turn.ask, turn.process, turn.client);
         let op = OpId(self.next_op);
         self.next_op += 1;
-        self.in_flight += 1;
         let n = self.outside.nodes.len();
         let (slot, node) = match self.route {
             Route::Pinned => (0, client as usize % n),
@@ -231,7 +303,9 @@ impl Dispatch {
             }
         };
         let node = NodeIx(node as u16);
-        let key = self.outside.names.find_key(&self.keys[choice.key as usize]).expect("all keys are in the header");
+        let name = self.keys[asked.key as usize].clone();
+        let key = self.outside.names.find_key(&name).expect("all keys are in the header");
+        let (intended, call) = (turn.due, asked.call);
         // Recorded before the bytes leave: the op cannot take effect before its invoke.
         let t = self.outside.recorder.record(|t| {
             Event::Invoke(Invoke {
@@ -241,38 +315,39 @@ impl Dispatch {
                 t,
                 intended,
                 key,
-                call: choice.call,
+                call,
                 node: Some(node),
-                intent: None,
-                attempt: None,
-                payload: None,
+                intent: asked.intent,
+                attempt: asked.attempt,
+                payload: asked.payload,
             })
         });
         self.outside.live.invoked();
-        let ask = Ask { op, process, key: self.keys[choice.key as usize].clone(), call: choice.call, timeout: self.timeout };
-        let connection = self.connections[client as usize][slot].clone();
-        (Sent { ask, client, key: choice.key, node, from: intended.unwrap_or(t) }, connection)
+        let (payload, expected_payload) = (asked.payload, asked.expected_payload);
+        let ask = Ask { op, process, key: name, call, payload, expected_payload, timeout: self.timeout };
+        (Sent { ask, node, from: intended.unwrap_or(t) }, self.connections[client as usize][slot].clone())
     }
 
-    fn complete(&mut self, sent: &Sent, answer: Answer) -> Again {
-        let known = answer.known;
+    /// Records what became of an op, and asks the workload what its client does next. Gives the process back, unless it
+    /// retires: what it asked may still happen while its successor goes on.
+    fn complete(&mut self, turn: &Turn, sent: &Sent, answer: Answer) -> (Next, Option<ProcessId>) {
+        let (known, payload) = (answer.known, answer.payload);
         let t = record_completion(&self.outside.recorder, sent.ask.op, sent.node, answer);
         self.outside.live.completed(known, t.since(sent.from));
+        let (told, process) = match known {
+            Known::Ok(seen) => (Told::of(seen, payload), Some(turn.process)),
+            Known::NotApplied => (Told::Failed, Some(turn.process)),
+            Known::Unknown => (Told::Unknown, None),
+        };
+        (self.workload.told(turn.client, &turn.ask, told, t), process)
+    }
+
+    fn end(&mut self, turn: &Turn, process: Option<ProcessId>) -> Again {
         self.in_flight -= 1;
-        match known {
-            Known::Ok(seen) => {
-                if let Some(value) = learned(sent.ask.call, seen) {
-                    self.generator.saw(sent.client, sent.key, value);
-                }
-                self.idle[sent.client as usize].push(sent.ask.process);
-            }
-            Known::NotApplied => self.idle[sent.client as usize].push(sent.ask.process),
-            // The process retires: what it asked may still happen while its successor goes on.
-            Known::Unknown => {}
-        }
-        match self.closed_until {
-            Some(end) if t < end && !self.outside.stop.asked() => Again::Closed,
-            Some(_) | None => Again::Open,
+        self.idle[turn.client as usize].extend(process);
+        match self.looping {
+            Looping::Closed if !self.over() => Again::Closed,
+            Looping::Closed | Looping::Open => Again::Open,
         }
     }
 }
@@ -282,17 +357,8 @@ enum Again {
     Open,
 }
 
-/// What a client now knows of the key.
-fn learned(call: Call, seen: Seen) -> Option<Option<Value>> {
-    match seen {
-        Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v)) => Some(v),
-        Seen::Written | Seen::Applied => Some(call.writes()),
-        Seen::ConditionNotMet(Current::NotReported) => None,
-    }
-}
-
 fn record_completion(recorder: &Recorder, op: OpId, node: NodeIx, answer: Answer) -> Nanos {
-    let Answer { known, reason, diagnostics } = answer;
+    let Answer { known, payload: _, reason, diagnostics } = answer;
     let node = Some(node);
     recorder.record(|t| match known {
         Known::Ok(seen) => Event::Ok(Completion { op, t, seen, node, reason, diagnostics }),

@@ -5,12 +5,13 @@ pub mod keys;
 pub mod settings;
 pub mod units;
 
+use crate::system::value::{Beside, ValueCodec};
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
 use heckle_workloads::fault::FaultKind;
-use heckle_workloads::keys::KeyChoice;
+use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
 use heckle_workloads::mix::Mix;
-use heckle_workloads::registry::{self, WorkloadInfo};
+use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
 use heckle_workloads::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
 use settings::{Expect, Settings};
 use std::str::FromStr;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub duration: Span,
     /// When a client gives up.
     pub op_timeout: Span,
+    /// How long a client keeps an intent.
+    pub patience: Span,
     /// Bytes of a value.
     pub value_bytes: u32,
     /// Ops open at a time.
@@ -95,8 +98,8 @@ const MAX_NODES: u16 = 15;
 const MAX_CLIENTS: u32 = 4_096;
 /// Keys, at most.
 const MAX_KEYS: u32 = 1_000_000;
-/// Bytes of a value, at least: the op's own number.
-const MIN_VALUE_BYTES: u32 = 8;
+/// How long a client keeps an intent, unless the plan says otherwise.
+const PATIENCE: Span = Span::ms(30_000);
 /// Ways through the rounds, the default first.
 pub const ROUNDS: &[&str] = &["classic"];
 /// What a coordinator does after it was outbid, the default first.
@@ -124,10 +127,7 @@ impl Plan {
         let names: Vec<&str> = registry::WORKLOADS.iter().map(|w| w.name).collect();
         let workload = registry::find(workload_name)
             .ok_or_else(|| format!("there is no workload `{workload_name}`; {}", file::did_you_mean(workload_name, &names)))?;
-        let hot = l.hot.unwrap_or(0.0);
-        if !(0.0..=1.0).contains(&hot) {
-            return Err(format!("hot = {hot}: a share is between 0 and 1"));
-        }
+        let (keys, mix) = (keys(l, workload)?, mix(l, workload)?);
         let (duration, warmup) = (l.duration.unwrap_or(Span::ms(30_000)), l.warmup.unwrap_or(Span::ms(3_000)));
         if duration < Span::ms(100) {
             return Err(format!("duration {duration} is too short to tell anything; use 1s or more"));
@@ -148,10 +148,13 @@ impl Plan {
             net,
             mutant,
             workload,
-            mix: l.mix.as_deref().map_or(Ok(Mix::default()), Mix::from_str).map_err(|e| format!("mix: {e}"))?,
-            keys: KeyChoice::new(within("keys", l.keys.unwrap_or(4), 1, MAX_KEYS)?, hot),
+            mix,
+            keys,
             clients: within("clients", l.clients.unwrap_or(16), 1, MAX_CLIENTS)?,
-            rate: l.rate.unwrap_or(Rate::PerSecond(400.0)),
+            rate: l.rate.unwrap_or(match workload.rate {
+                DefaultRate::PerSecond(n) => Rate::PerSecond(f64::from(n)),
+                DefaultRate::Max => Rate::Max,
+            }),
             route: match one_of("route", l.route.as_deref(), &["pinned", "random"])? {
                 "random" => Route::Random,
                 _ => Route::Pinned,
@@ -159,7 +162,8 @@ impl Plan {
             warmup,
             duration,
             op_timeout,
-            value_bytes: within("value_bytes", l.value_bytes.unwrap_or(MIN_VALUE_BYTES), MIN_VALUE_BYTES, 1 << 20)?,
+            patience: patience(l, workload)?,
+            value_bytes: value_bytes(l, workload)?,
             max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, 65_536)?,
             faults,
             strikes: vec![],
@@ -178,6 +182,11 @@ impl Plan {
     pub fn window(&self) -> (Nanos, Nanos) {
         let start = self.warmup.nanos();
         (start, Nanos(start.0 + self.duration.nanos().0))
+    }
+
+    /// How values are written.
+    pub fn codec(&self) -> ValueCodec {
+        ValueCodec::new(self.value_bytes, beside(self.workload))
     }
 
     /// Runs another schedule than the drawn one.
@@ -286,9 +295,12 @@ impl Plan {
         s.cluster.backoff = Some(self.backoff.clone());
         s.cluster.net.get_or_insert_with(|| "relay".into());
         s.load.workload = Some(self.workload.name.into());
-        s.load.mix = Some(self.mix.to_string());
+        s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
+        s.load.patience = self.workload.has_intents().then_some(self.patience);
         s.load.keys = Some(self.keys.names().len() as u32);
-        s.load.hot.get_or_insert(0.0);
+        if s.load.zipf.is_none() {
+            s.load.hot.get_or_insert(0.0);
+        }
         s.load.clients = Some(self.clients);
         s.load.rate = Some(self.rate);
         s.load.route.get_or_insert_with(|| "pinned".into());
@@ -321,6 +333,41 @@ fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<Str
         return Err(format!("plan name `{name}` is taken by the link of that name"));
     }
     Ok(name)
+}
+
+fn beside(workload: &WorkloadInfo) -> Beside {
+    if workload.projection.is_some() { Beside::Payload } else { Beside::Nothing }
+}
+
+fn value_bytes(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<u32, String> {
+    let least = beside(workload).least_bytes();
+    within("value_bytes", l.value_bytes.unwrap_or(least), least, 1 << 20)
+}
+
+fn keys(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<KeyChoice, String> {
+    let count = within("keys", l.keys.unwrap_or(workload.keys), 1, MAX_KEYS)?;
+    match (l.zipf, l.hot.unwrap_or(0.0)) {
+        (Some(_), hot) if hot > 0.0 => Err("a plan has either hot or zipf, not both".into()),
+        (Some(s), _) if s > 0.0 && s <= MAX_EXPONENT => Ok(KeyChoice::zipf(count, s)),
+        (Some(s), _) => Err(format!("zipf = {s}: the exponent is above 0 and at most {MAX_EXPONENT}")),
+        (None, hot) if (0.0..=1.0).contains(&hot) => Ok(KeyChoice::new(count, hot)),
+        (None, hot) => Err(format!("hot = {hot}: a share is between 0 and 1")),
+    }
+}
+
+fn mix(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Mix, String> {
+    match l.mix.as_deref() {
+        Some(_) if !workload.takes_mix() => Err(format!("workload `{}` chooses its ops by itself; leave out mix", workload.name)),
+        Some(text) => Mix::from_str(text).map_err(|e| format!("mix: {e}")),
+        None => Ok(Mix::default()),
+    }
+}
+
+fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span, String> {
+    if l.patience.is_some() && !workload.has_intents() {
+        return Err(format!("each op of workload `{}` stands for itself; leave out patience", workload.name));
+    }
+    within("patience", l.patience.unwrap_or(PATIENCE), Span::ms(1), Span::ms(24 * 3_600_000))
 }
 
 fn kind(text: &str) -> Result<FaultKind, String> {

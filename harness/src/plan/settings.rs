@@ -90,11 +90,11 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workload: Option<String>,
-    /// Shares of ops [default: cas=60,read=30,write=10]
+    /// Shares of ops, for workload cas-register [default: cas=60,read=30,write=10]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<String>,
-    /// Keys in use [default: 4]
+    /// Keys in use [default: 4, or what the workload needs]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<u32>,
@@ -102,11 +102,15 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hot: Option<f64>,
+    /// The i-th key is asked for in proportion to 1/i^ZIPF, instead of --hot
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zipf: Option<f64>,
     /// Client connections; processes too, in the closed loop [default: 16]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clients: Option<u32>,
-    /// Ops a second, or max for the closed loop [default: 400]
+    /// Ops (intents, where the workload has them) a second, or max for the closed loop [default: 400, or the workload's]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
@@ -126,7 +130,11 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op_timeout: Option<Span>,
-    /// Bytes of a value [default: 8]
+    /// How long a client keeps trying for what it wants, where the workload has intents [default: 30s]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Span>,
+    /// Bytes of a value [default: 8; 24 where something rides beside it]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_bytes: Option<u32>,
@@ -200,7 +208,7 @@ impl Settings {
         let (c, o) = (&mut self.cluster, &over.cluster);
         overlay!(o, c; system, nodes, rounds, backoff, net, mutant);
         let (l, o) = (&mut self.load, &over.load);
-        overlay!(o, l; workload, mix, keys, hot, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
+        overlay!(o, l; workload, mix, keys, hot, zipf, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);
         overlay!(o, f; kinds, every, lasts, order, spacing, max_at_once, quiet_tail);
         self.gates.extend(over.gates.clone());

@@ -30,6 +30,20 @@ fn the_resolved_plan_is_the_same_plan() {
 }
 
 #[test]
+fn a_workload_brings_defaults_of_its_own() {
+    for w in registry::WORKLOADS {
+        let plan = Plan::resolve(&settings(&format!("[load]\nworkload = \"{}\"\n", w.name))).expect("makes sense");
+        assert_eq!(plan.keys.count(), w.keys, "{}", w.name);
+        assert_eq!(plan.value_bytes, if w.projection.is_some() { 24 } else { 8 }, "{}", w.name);
+        let text = toml::to_string(&plan.resolved).expect("TOML");
+        let again = Plan::resolve(&file::parse(&text, "resolved").expect("well-formed")).expect("what is resolved resolves again");
+        assert_eq!(again.resolved, plan.resolved, "{}", w.name);
+    }
+    let zipf = Plan::resolve(&settings("[load]\nkeys = 9\nzipf = 1.1\n")).expect("makes sense");
+    assert_eq!((zipf.keys, zipf.resolved.load.hot), (KeyChoice::zipf(9, 1.1), None));
+}
+
+#[test]
 fn flags_lie_over_the_file() {
     let over = settings("[load]\nkeys = 9\n");
     let plan = Plan::resolve(&settings("[load]\nkeys = 2\nclients = 3\n").overlaid(&over)).expect("makes sense");
@@ -58,6 +72,11 @@ fn what_makes_no_sense_is_refused() {
     refused("[load]\nmix = \"swap=1\"", "swap");
     refused("[load]\nhot = 2.0", "between 0 and 1");
     refused("[load]\nvalue_bytes = 4", "value_bytes");
+    refused("[load]\nworkload = \"counter\"\nvalue_bytes = 16", "value_bytes");
+    refused("[load]\nworkload = \"counter\"\nmix = \"cas=1\"", "by itself");
+    refused("[load]\npatience = \"1s\"", "stands for itself");
+    refused("[load]\nzipf = 0.0", "above 0");
+    refused("[load]\nzipf = 1.1\nhot = 0.5", "not both");
     refused("[load]\nduration = \"1ms\"", "too short");
     refused("[faults]\nkinds = [\"kil\"]", "did you mean `kill`");
     refused("[faults]\nkinds = [\"partition:ring\"]", "4 nodes");

@@ -4,9 +4,10 @@
 //! after that, or whose answer is late, is unknown. The node is given less time than the client waits, so that it
 //! can say how far the op came instead of being cut off.
 
+use super::value::ValueCodec;
 use super::{Answer, Ask, Connection, Known};
 use bytes::BytesMut;
-use heckle_history::{Call, Current, Diagnostics, Seen, Value};
+use heckle_history::{Call, Current, Diagnostics, Seen};
 use heckle_server::client_protocol::{self as wire, ToClient, ToNode};
 use heckle_server::frame::FrameReader;
 use std::cell::RefCell;
@@ -31,7 +32,7 @@ const READ_BYTES: usize = 64 << 10;
 /// A client of one node.
 pub struct BundledConnection {
     shared: Rc<Shared>,
-    value_bytes: usize,
+    codec: ValueCodec,
 }
 
 struct Shared {
@@ -64,13 +65,10 @@ enum Told {
 
 impl BundledConnection {
     /// A connection to `addr`, opened when it is first needed.
-    pub fn new(addr: SocketAddr, name: String, value_bytes: u32) -> Self {
+    pub fn new(addr: SocketAddr, name: String, codec: ValueCodec) -> Self {
         let state =
             State { link: Link::Down, outbox: BytesMut::new(), waiting: HashMap::new(), next_attempt: Instant::now(), connecting: vec![] };
-        BundledConnection {
-            shared: Rc::new(Shared { addr, name, state: RefCell::new(state), wrote: Notify::new() }),
-            value_bytes: value_bytes as usize,
-        }
+        BundledConnection { shared: Rc::new(Shared { addr, name, state: RefCell::new(state), wrote: Notify::new() }), codec }
     }
 
     async fn run(&self, ask: Ask) -> Answer {
@@ -83,10 +81,11 @@ impl BundledConnection {
         let op = wire::OpId { client: u64::from(ask.process.0) + 1, seq: ask.op.0 + 1 };
         let call = match ask.call {
             Call::Read => wire::Call::Read,
-            Call::Write { new } => wire::Call::Write { new: encode_value(new, self.value_bytes) },
-            Call::Cas { expected, new } => {
-                wire::Call::Cas { expected: expected.map(|v| encode_value(v, self.value_bytes)), new: encode_value(new, self.value_bytes) }
-            }
+            Call::Write { new } => wire::Call::Write { new: self.codec.encode(new, ask.payload) },
+            Call::Cas { expected, new } => wire::Call::Cas {
+                expected: expected.map(|v| self.codec.encode(v, ask.expected_payload)),
+                new: self.codec.encode(new, ask.payload),
+            },
         };
         let timeout_us = (ask.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
         let request = wire::Request { op, key: ask.key.as_bytes().to_vec(), timeout_us, provenance: wire::Provenance::First, call };
@@ -103,7 +102,12 @@ impl BundledConnection {
     }
 
     fn answer(&self, call: Call, response: wire::Response) -> Answer {
-        let value = |bytes: Option<Vec<u8>>| bytes.map(|b| decode_value(&b, self.value_bytes));
+        let mut payload = None;
+        let mut value = |bytes: Option<Vec<u8>>| {
+            let (value, beside) = self.codec.decode(&bytes?);
+            payload = beside;
+            Some(value)
+        };
         let (known, reason) = match response.outcome {
             wire::Outcome::Applied => match call {
                 Call::Cas { .. } => (Known::Ok(Seen::Applied), None),
@@ -116,7 +120,12 @@ impl BundledConnection {
             wire::Outcome::Unknown { why } => (Known::Unknown, Some(why.to_string())),
             wire::Outcome::Invalid { why } => (Known::NotApplied, Some(format!("invalid: {why}"))),
         };
-        Answer { known, reason: reason.map(String::into_boxed_str), diagnostics: Some(Box::new(diagnostics(&response.diagnostics))) }
+        Answer {
+            known,
+            payload,
+            reason: reason.map(String::into_boxed_str),
+            diagnostics: Some(Box::new(diagnostics(&response.diagnostics))),
+        }
     }
 }
 
@@ -127,11 +136,11 @@ impl Connection for BundledConnection {
 }
 
 fn not_applied(why: &str) -> Answer {
-    Answer { known: Known::NotApplied, reason: Some(why.into()), diagnostics: None }
+    Answer { known: Known::NotApplied, payload: None, reason: Some(why.into()), diagnostics: None }
 }
 
 fn unknown(why: &str) -> Answer {
-    Answer { known: Known::Unknown, reason: Some(why.into()), diagnostics: None }
+    Answer { known: Known::Unknown, payload: None, reason: Some(why.into()), diagnostics: None }
 }
 
 fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
@@ -149,21 +158,6 @@ fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
         backoff_ns: Some(d.backoff_ns),
         learned_by: Some(d.learned_by),
     }
-}
-
-/// A value's bytes: its number, then filler that follows from the number, so that a torn value shows.
-fn encode_value(value: Value, bytes: usize) -> Vec<u8> {
-    let number = value.0.to_be_bytes();
-    (0..bytes).map(|i| number[i % 8].wrapping_add((i / 8) as u8)).collect()
-}
-
-/// Reads a value back. Bytes that no client of ours wrote become a number that none of them writes, and the judge
-/// will name it.
-fn decode_value(bytes: &[u8], expected_len: usize) -> Value {
-    const NEVER_WRITTEN: Value = Value(i64::MIN);
-    let Some(number) = bytes.first_chunk::<8>() else { return NEVER_WRITTEN };
-    let value = Value(i64::from_be_bytes(*number));
-    if bytes == encode_value(value, expected_len) { value } else { NEVER_WRITTEN }
 }
 
 impl Shared {
@@ -300,23 +294,6 @@ impl Shared {
             } else if let Err(e) = write.write_all(&out).await {
                 return e.to_string();
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_round_trip_and_torn_ones_show() {
-        for (value, len) in [(1, 8), (i64::MAX, 64), (77, 13)] {
-            let bytes = encode_value(Value(value), len);
-            assert_eq!((bytes.len(), decode_value(&bytes, len)), (len, Value(value)));
-            let mut torn = bytes.clone();
-            *torn.last_mut().expect("not empty") ^= 1;
-            assert_ne!(decode_value(&torn, len), Value(value));
-            assert_eq!(decode_value(&bytes[..7], len), Value(i64::MIN));
         }
     }
 }

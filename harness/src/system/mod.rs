@@ -2,6 +2,7 @@
 //! sends each op once, never retries by itself, and tells apart what is proved from what is not.
 
 pub mod bundled;
+pub mod value; // a value's bytes
 
 use heckle_history::{Call, Diagnostics, OpId, ProcessId, Seen};
 use std::future::Future;
@@ -19,6 +20,10 @@ pub struct Ask {
     pub key: std::sync::Arc<str>,
     /// What is asked.
     pub call: Call,
+    /// What rides beside the value it writes.
+    pub payload: Option<i64>,
+    /// What rides beside the value a CAS expects.
+    pub expected_payload: Option<i64>,
     /// When the client gives up.
     pub timeout: Duration,
 }
@@ -28,6 +33,8 @@ pub struct Ask {
 pub struct Answer {
     /// What is known.
     pub known: Known,
+    /// What came beside the value that was seen.
+    pub payload: Option<i64>,
     /// Why, where it is not an ok.
     pub reason: Option<Box<str>>,
     /// What the coordinator told of its way.

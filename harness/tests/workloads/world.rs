@@ -1,0 +1,220 @@
+//! A virtual world of clients and registers: each op takes effect at one instant between its invoke and its completion.
+
+use heckle_history::event::{Completion, Event, Header, Invoke};
+use heckle_history::prng::{Pcg64, Seed};
+use heckle_history::{Call, ClientId, Current, History, Names, Nanos, NodeIx, OpId, ProcessId, Seen};
+use heckle_workloads::keys::KeyChoice;
+use heckle_workloads::mix::Mix;
+use heckle_workloads::registry::WorkloadInfo;
+use heckle_workloads::retry::Settings;
+use heckle_workloads::workload::{Ask, Next, Tagged, Told, Workload};
+use rand::RngExt;
+use std::collections::BTreeMap;
+
+/// What a world is like.
+#[derive(Clone, Copy)]
+pub(crate) struct World {
+    pub(crate) clients: u32,
+    pub(crate) keys: u32,
+    /// Share of ops that fail without an effect.
+    pub(crate) fail: f64,
+    /// Share of ops with an unknown outcome; half of them take effect, some of those late.
+    pub(crate) unknown: f64,
+    pub(crate) patience_ms: u64,
+    pub(crate) load_ms: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        World { clients: 8, keys: 1, fail: 0.05, unknown: 0.02, patience_ms: 2_000, load_ms: 600 }
+    }
+}
+
+/// What happens at an instant.
+enum What {
+    Begin { client: u32 },
+    Invoke { client: u32, ask: Ask },
+    Effect { op: usize },
+    Complete { op: usize },
+}
+
+struct Op {
+    client: u32,
+    ask: Ask,
+    process: ProcessId,
+    fate: Ends,
+    told: Option<(Told, Option<Seen>)>,
+}
+
+#[derive(PartialEq)]
+enum Ends {
+    Ok,
+    Failed,
+    Unknown,
+}
+
+struct Running {
+    workload: Box<dyn Workload>,
+    world: World,
+    rng: Pcg64,
+    agenda: BTreeMap<(u64, u64), What>,
+    seq: u64,
+    registers: Vec<Option<Tagged>>,
+    ops: Vec<Op>,
+    processes: Vec<u32>,
+    next_process: u32,
+    events: Vec<Event>,
+}
+
+/// The history of a workload in a world.
+pub(crate) fn run(info: &WorkloadInfo, seed: u64, world: World) -> History {
+    let keys = KeyChoice::new(world.keys, 0.0);
+    let settings = Settings { keys, clients: world.clients, patience: Nanos::from_ms(world.patience_ms) };
+    let mut running = Running {
+        workload: info.generator(Mix::default(), settings, Seed(seed)),
+        world,
+        rng: Seed(seed).stream("world"),
+        agenda: BTreeMap::new(),
+        seq: 0,
+        registers: vec![None; world.keys as usize],
+        ops: vec![],
+        processes: (0..world.clients).collect(),
+        next_process: world.clients,
+        events: vec![],
+    };
+    for client in 0..world.clients {
+        running.at(u64::from(client) * 1_000, What::Begin { client });
+    }
+    while let Some(((now, _), what)) = running.agenda.pop_first() {
+        running.step(now, what);
+    }
+    let mut names = Names::default();
+    for key in keys.names() {
+        names.key(&key);
+    }
+    for node in ["n1", "n2", "n3"] {
+        names.node(node);
+    }
+    let mut header = Header { keys: keys.names(), load_window: Some((0, world.load_ms * 1_000_000)), ..Header::default() };
+    header.more.extend(info.projection.map(|p| ("projection".to_owned(), p.into())));
+    History::from_events(header, names, running.events).unwrap_or_else(|(i, what)| panic!("event {i}: {what}"))
+}
+
+impl Running {
+    fn at(&mut self, t: u64, what: What) {
+        self.seq += 1;
+        self.agenda.insert((t, self.seq), what);
+    }
+
+    fn step(&mut self, now: u64, what: What) {
+        let over = now >= self.world.load_ms * 1_000_000;
+        match what {
+            What::Begin { .. } | What::Invoke { .. } if over => {}
+            What::Begin { client } => {
+                let ask = self.workload.begin(client, Nanos(now));
+                self.invoke(now, client, ask);
+            }
+            What::Invoke { client, ask } => self.invoke(now, client, ask),
+            What::Effect { op } => {
+                let told = self.effect(op);
+                self.ops[op].told = Some(told);
+            }
+            What::Complete { op } => self.complete(now, op),
+        }
+    }
+
+    fn invoke(&mut self, now: u64, client: u32, ask: Ask) {
+        let process = ProcessId(self.processes[client as usize]);
+        let op = self.ops.len();
+        let node = Some(NodeIx((client % 3) as u16));
+        self.events.push(Event::Invoke(Invoke {
+            op: OpId(op as u64),
+            process,
+            client: Some(ClientId(client)),
+            t: Nanos(now),
+            intended: None,
+            key: heckle_history::KeyId(ask.key),
+            call: ask.call,
+            node,
+            intent: ask.intent,
+            attempt: ask.attempt,
+            payload: ask.payload,
+        }));
+        let dice = self.rng.random::<f64>();
+        let fate = match dice {
+            d if d < self.world.unknown => Ends::Unknown,
+            d if d < self.world.unknown + self.world.fail => Ends::Failed,
+            _ => Ends::Ok,
+        };
+        let effect = now + self.rng.random_range(100_000..2_000_000);
+        let complete = match fate {
+            Ends::Ok => effect + self.rng.random_range(100_000..2_000_000),
+            Ends::Failed | Ends::Unknown => now + 3_000_000,
+        };
+        match fate {
+            Ends::Ok => self.at(effect, What::Effect { op }),
+            Ends::Unknown if self.rng.random() => {
+                let late = self.rng.random_range(0..30_000_000);
+                self.at(effect + late, What::Effect { op });
+            }
+            Ends::Unknown | Ends::Failed => {}
+        }
+        self.at(complete, What::Complete { op });
+        self.ops.push(Op { client, ask, process, fate, told: None });
+    }
+
+    fn effect(&mut self, op: usize) -> (Told, Option<Seen>) {
+        let Op { ask, .. } = &self.ops[op];
+        let register = &mut self.registers[ask.key as usize];
+        let current = register.map(|r| r.value);
+        match ask.call {
+            Call::Read => (Told::Saw(*register), Some(Seen::Value(current))),
+            Call::Write { new } => {
+                *register = Some(Tagged { value: new, payload: ask.payload });
+                (Told::Done, Some(Seen::Written))
+            }
+            Call::Cas { expected, new } if expected == current => {
+                assert_eq!(ask.expected_payload, register.and_then(|r| r.payload), "a client knows what rides beside what it expects");
+                *register = Some(Tagged { value: new, payload: ask.payload });
+                (Told::Done, Some(Seen::Applied))
+            }
+            Call::Cas { .. } => (Told::Saw(*register), Some(Seen::ConditionNotMet(Current::Known(current)))),
+        }
+    }
+
+    fn complete(&mut self, now: u64, op: usize) {
+        let Op { client, ask, process, ref fate, told } = self.ops[op];
+        let done = Completion {
+            op: OpId(op as u64),
+            t: Nanos(now),
+            seen: (),
+            node: Some(NodeIx((client % 3) as u16)),
+            reason: None,
+            diagnostics: None,
+        };
+        let told = match fate {
+            Ends::Ok => {
+                let (told, seen) = told.expect("it took effect before");
+                let Completion { op, t, node, .. } = done;
+                let seen = seen.expect("an ok sees something");
+                self.events.push(Event::Ok(Completion { op, t, seen, node, reason: None, diagnostics: None }));
+                told
+            }
+            Ends::Failed => {
+                self.events.push(Event::Fail(done));
+                Told::Failed
+            }
+            Ends::Unknown => {
+                self.events.push(Event::Unknown(done));
+                self.processes[client as usize] = self.next_process;
+                self.next_process += 1;
+                Told::Unknown
+            }
+        };
+        assert_eq!(process, self.ops[op].process);
+        match self.workload.told(client, &ask, told, Nanos(now)) {
+            Next::Again { pause, ask } => self.at(now + pause.0, What::Invoke { client, ask }),
+            Next::Over => self.at(now + 1_000, What::Begin { client }),
+        }
+    }
+}

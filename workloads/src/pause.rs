@@ -1,0 +1,40 @@
+//! How long a client waits before it tries again.
+
+use heckle_history::Nanos;
+use rand::{Rng, RngExt};
+
+/// After a failure (no quorum, no connection) the first wait is up to this, then up to twice as long each time.
+const AFTER_FAILURE: Nanos = Nanos::from_ms(1);
+/// No wait after a failure is longer: a node that came back is used again within this.
+const LONGEST: Nanos = Nanos::from_ms(64);
+
+/// A wait drawn evenly from zero to `max`; none draws nothing.
+pub(crate) fn up_to(max: Nanos, rng: &mut impl Rng) -> Nanos {
+    if max == Nanos(0) { max } else { Nanos(rng.random_range(0..=max.0)) }
+}
+
+/// The wait after the `failures`-th failure in a row, counted from 1. Never zero: a dead node answers at once, and
+/// asking it again at once would keep a core busy with nothing.
+pub(crate) fn after_failure(failures: u32, rng: &mut impl Rng) -> Nanos {
+    let most = AFTER_FAILURE.0.saturating_mul(1 << failures.clamp(1, 20)).min(LONGEST.0);
+    Nanos(rng.random_range(most / 2..=most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heckle_history::prng::Seed;
+
+    #[test]
+    fn waits_grow_and_stay_within_their_bounds() {
+        let mut rng = Seed(1).stream("pauses");
+        assert_eq!(up_to(Nanos(0), &mut rng), Nanos(0));
+        assert!((0..100).all(|_| up_to(Nanos(5), &mut rng) <= Nanos(5)));
+        for (failures, low, high) in [(1, 1_000_000, 2_000_000), (3, 4_000_000, 8_000_000), (40, 32_000_000, 64_000_000)] {
+            for _ in 0..100 {
+                let wait = after_failure(failures, &mut rng);
+                assert!((low..=high).contains(&wait.0), "{failures}: {wait:?}");
+            }
+        }
+    }
+}
