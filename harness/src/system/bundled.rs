@@ -119,6 +119,7 @@ impl BundledConnection {
             wire::Outcome::NotApplied { why } => (Known::NotApplied, Some(why.to_string())),
             wire::Outcome::Unknown { why } => (Known::Unknown, Some(why.to_string())),
             wire::Outcome::Invalid { why } => (Known::NotApplied, Some(format!("invalid: {why}"))),
+            wire::Outcome::Fate { .. } => (Known::Unknown, Some("an op was answered as a question".to_owned())),
         };
         Answer {
             known,

@@ -3,6 +3,7 @@
 use crate::ids::NodeId;
 use crate::mutants::Mutants;
 use crate::quorum::MAX_MEMBERS;
+use crate::row::DedupeLimits;
 use std::fmt;
 
 /// Settings of one replica. Start from [`Config::new`] and change what differs.
@@ -16,8 +17,10 @@ pub struct Config {
     pub backoff: Backoff,
     /// Operations that may wait for one key at this node; one more is answered busy.
     pub queue_per_key: usize,
-    /// Operation ids that a row remembers.
+    /// Applied operation ids that a row remembers.
     pub dedupe_entries: usize,
+    /// Aborted operation ids that a row remembers.
+    pub aborted_entries: usize,
     /// Longest key, bytes.
     pub max_key_bytes: usize,
     /// Longest value, bytes.
@@ -46,6 +49,7 @@ impl Config {
             backoff: Backoff::Uniform { max_ns: 100_000_000 },
             queue_per_key: 256,
             dedupe_entries: 64,
+            aborted_entries: 64,
             max_key_bytes: 1024,
             max_value_bytes: 1 << 20,
             resend_after_ns: 100_000_000,
@@ -55,6 +59,11 @@ impl Config {
             points: Points::Silent,
             mutants: Mutants::NONE,
         }
+    }
+
+    /// How many operation ids a row remembers.
+    pub(crate) fn dedupe_limits(&self) -> DedupeLimits {
+        DedupeLimits { applied: self.dedupe_entries, aborted: self.aborted_entries }
     }
 
     /// Checks what the types cannot.
@@ -75,6 +84,7 @@ impl Config {
         }
         for (name, value) in [
             ("dedupe_entries", self.dedupe_entries as u64),
+            ("aborted_entries", self.aborted_entries as u64),
             ("max_key_bytes", self.max_key_bytes as u64),
             ("resend_after_ns", self.resend_after_ns),
         ] {

@@ -32,6 +32,8 @@ counters! {
     reads,
     /// Answers [`crate::Outcome::ConditionNotMet`].
     condition_not_met,
+    /// Answers [`crate::Outcome::Fate`].
+    fates,
     /// Answers [`crate::Outcome::NotApplied`].
     not_applied,
     /// Answers [`crate::Outcome::Unknown`].

@@ -47,5 +47,5 @@ pub use message::{Body, Message, RequestKind, Tag};
 pub use mutants::{Mutant, MutantClass, MutantInfo, Mutants};
 pub use record::{Record, StateBytes};
 pub use replica::Replica;
-pub use request::{Call, ClientRequest, Diagnostics, InvalidWhy, NotAppliedWhy, Outcome, Phase, Provenance, UnknownWhy};
-pub use row::{Accepted, Dedupe, DedupeEntry, OpFate, Row, RowData, Update};
+pub use request::{Call, ClientRequest, Diagnostics, Fate, InvalidWhy, NotAppliedWhy, Outcome, Phase, Provenance, UnknownWhy};
+pub use row::{Accepted, Dedupe, DedupeEntry, DedupeLimits, OpFate, Row, RowData, Update};

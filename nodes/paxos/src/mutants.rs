@@ -82,6 +82,8 @@ mutants! {
         "the row is changed at accept, before the update is chosen";
     CountDuplicateAnswers, "count-duplicate-answers", Safety, "derived",
         "a duplicate answer counts twice to the quorum";
+    FateWithoutFence, "fate-without-fence", Safety, "derived",
+        "a question for a fate answers not applied without recording the abort: a late request applies it after all";
     AnswerBeforeWrite, "answer-before-write", Safety, "derived",
         "records sit in process memory and are written every 200 ms, answers leave at once";
     NoBallotBump, "no-ballot-bump", Liveness, "Scylla HEAD, CASSANDRA-5667",

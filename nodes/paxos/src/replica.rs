@@ -299,7 +299,7 @@ fn check_request(request: &ClientRequest, config: &Config) -> Result<(), Invalid
         return Err(InvalidWhy::KeySize);
     }
     let longest = match &request.call {
-        Call::Read => 0,
+        Call::Read | Call::Fate { .. } => 0,
         Call::Write { new } => new.len(),
         Call::Cas { expected, new } => new.len().max(expected.as_ref().map_or(0, crate::ids::Value::len)),
     };

@@ -18,7 +18,7 @@ pub struct ClientRequest {
     pub provenance: Provenance,
 }
 
-/// The operations that run through Paxos.
+/// What can be asked of a register, all of it through Paxos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// A linearizable read.
@@ -35,6 +35,26 @@ pub enum Call {
         /// The new value.
         new: Value,
     },
+    /// What became of an earlier write or CAS on this key. If it is not in the row it is declared
+    /// aborted, and will never be applied. The request has an id of its own.
+    Fate {
+        /// The operation asked about.
+        of: OpId,
+        /// What the requests of that operation said: the ballot of [`Provenance::FirstAfter`] or
+        /// [`Provenance::Resent`]; [`Ballot::ZERO`] if they were [`Provenance::First`].
+        born: Ballot,
+    },
+}
+
+impl Call {
+    /// Whether it changes the value.
+    #[must_use]
+    pub fn is_update(&self) -> bool {
+        match self {
+            Call::Write { .. } | Call::Cas { .. } => true,
+            Call::Read | Call::Fate { .. } => false,
+        }
+    }
 }
 
 /// Whether another request of the same operation may have an effect.
@@ -44,6 +64,13 @@ pub enum Provenance {
     /// request was answered, or its time limit has certainly passed, or the node's process is gone.
     /// A client that does not want to wait so long says [`Provenance::Resent`] from the start.
     First,
+    /// The same, and the operation says when it was born: a ballot that its client had seen before,
+    /// the newer the better. A row that has forgotten aborted ids refuses operations that may be
+    /// among them, and those without a birth always may.
+    FirstAfter {
+        /// The same in the question for its fate. All ballots of the operation are above it.
+        born: Ballot,
+    },
     /// Another request of the same operation was sent before, with an unknown outcome, or may be
     /// sent while this one runs. The operation still happens at most once. The answer is never "not
     /// applied" or "condition not met", since the other request may yet do what this one did not.
@@ -57,6 +84,17 @@ pub enum Provenance {
         /// far enough iff it reaches back to here.
         born: Ballot,
     },
+}
+
+impl Provenance {
+    /// The ballot that the operation was born at; [`Ballot::ZERO`] if it does not say.
+    #[must_use]
+    pub fn born(self) -> Ballot {
+        match self {
+            Provenance::First => Ballot::ZERO,
+            Provenance::FirstAfter { born } | Provenance::Resent { born } => born,
+        }
+    }
 }
 
 /// What became of a request.
@@ -73,6 +111,11 @@ pub enum Outcome {
     ConditionNotMet {
         /// The value seen.
         current: Option<Value>,
+    },
+    /// What became of the operation asked about.
+    Fate {
+        /// The answer.
+        fate: Fate,
     },
     /// Proved not to have happened, and it never will through this request.
     NotApplied {
@@ -91,6 +134,19 @@ pub enum Outcome {
     },
 }
 
+/// What became of an operation, as far as its key's row tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It took effect.
+    Applied,
+    /// It did not, and never will.
+    NotApplied,
+    /// It is older than what the row remembers.
+    Evicted,
+    /// A later operation of the same client is in the row, so its own entry is gone if it had one.
+    Superseded,
+}
+
 /// Why a request was not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NotAppliedWhy {
@@ -104,6 +160,8 @@ pub enum NotAppliedWhy {
     Superseded,
     /// The id was declared aborted by a fate request.
     Aborted,
+    /// It was born before ids that were declared aborted and are forgotten: it may be one of them.
+    TooOld,
 }
 
 impl NotAppliedWhy {
@@ -116,6 +174,7 @@ impl NotAppliedWhy {
             NotAppliedWhy::TimeoutBeforePropose => "no_quorum_before_propose",
             NotAppliedWhy::Superseded => "superseded",
             NotAppliedWhy::Aborted => "aborted",
+            NotAppliedWhy::TooOld => "too_old",
         }
     }
 }
@@ -131,6 +190,10 @@ pub enum UnknownWhy {
     Evicted,
     /// An earlier request of the same operation may still be running at another node.
     ResentElsewhere,
+    /// A question for a fate found the key's queue full, or its time ran out in there.
+    Busy,
+    /// It was proposed, and may have been declared aborted since; aborts of that age are forgotten.
+    TooOld,
 }
 
 impl UnknownWhy {
@@ -142,6 +205,8 @@ impl UnknownWhy {
             UnknownWhy::Superseded => "superseded",
             UnknownWhy::Evicted => "evicted",
             UnknownWhy::ResentElsewhere => "resent_elsewhere",
+            UnknownWhy::Busy => "busy",
+            UnknownWhy::TooOld => "too_old",
         }
     }
 }
@@ -155,6 +220,8 @@ pub enum InvalidWhy {
     ValueSize,
     /// The id was used before for a different request.
     IdReused,
+    /// The ballot it says it was born at lies more than a day ahead of this node's clock.
+    BornAhead,
 }
 
 impl InvalidWhy {
@@ -165,6 +232,7 @@ impl InvalidWhy {
             InvalidWhy::KeySize => "key_size",
             InvalidWhy::ValueSize => "value_size",
             InvalidWhy::IdReused => "id_reused",
+            InvalidWhy::BornAhead => "born_ahead",
         }
     }
 }

@@ -54,7 +54,8 @@ pub struct Accepted {
     pub update: Update,
 }
 
-/// Per client the newest operation in the row. Oldest entries first; bounded.
+/// Per client the newest applied operation, and the ids that were declared aborted. Oldest entries
+/// first; both kinds bounded, each by a limit of its own.
 ///
 /// **Eviction.** The entries stand in the order of the ballots that first proposed them, which
 /// rise along the chain of rows (a coordinator's ballot is above the row it builds on). The oldest
@@ -63,20 +64,43 @@ pub struct Accepted {
 /// ballot at or above that first one. At or below the watermark nothing is known, and a retry is
 /// refused. So the bound costs certainty only to operations that are older than all remembered
 /// ones, and never refuses a fresh one: an order by client number or sequence would.
+///
+/// **Aborts** have a watermark of their own, since they must stop requests that have not run at
+/// all: a frame that lay in a stopped node's socket runs as if it were new, long after its id was
+/// declared aborted and forgotten. Such a frame is told by its birth: every request may carry a
+/// ballot `born`, the same in all copies of the operation and in the question for its fate, and
+/// the ballot that declares the abort is made above it. So an id whose abort was forgotten has
+/// `born` below the watermark of aborts, and is refused ([`Found::TooOld`]). Requests that say no
+/// `born` count as born at the beginning. Were an abort to share the entry or the watermark of its
+/// client's later operations,
+///   abort c1.5; c1.6 applied, in its place; c1.6 evicted; the late frame of c1.5
+/// would be applied after all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dedupe {
-    /// Oldest first. At most one entry a client.
+    /// Oldest first. At most one applied entry a client, and one for each id declared aborted.
     pub entries: Vec<DedupeEntry>,
-    /// Time of the newest ballot among the evicted entries; 0 if none was evicted.
+    /// Time of the newest ballot among the evicted applied entries; 0 if none was evicted.
     pub watermark_us: u64,
+    /// Time of the newest ballot among the evicted aborts; 0 if none was evicted.
+    pub aborted_watermark_us: u64,
 }
 
-/// The newest operation of one client in a row.
+/// How many entries a table keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DedupeLimits {
+    /// Of applied operations, one a client.
+    pub applied: usize,
+    /// Of ids declared aborted.
+    pub aborted: usize,
+}
+
+/// The newest operation of one client in a row, or an id declared aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupeEntry {
     /// The operation.
     pub op: OpId,
-    /// Hash of what was asked: the same id with another hash is a client's error.
+    /// Hash of what was asked: the same id with another hash is a client's error. 0 for an abort,
+    /// which does not know what was asked.
     pub request_hash: u64,
     /// Time of the ballot that first proposed it, microseconds.
     pub proposed_us: u64,
@@ -101,14 +125,19 @@ impl Dedupe {
     }
 
     /// What the table says about an operation. `proposed_us` is the time of the first ballot at
-    /// which the operation's own update can have been proposed; `None` if it never was.
+    /// which the operation's own update can have been proposed; `None` if it never was. `born_us`
+    /// is the time of the ballot that its requests were born at; 0 if they do not say.
     #[must_use]
-    pub fn find(&self, op: OpId, request_hash: u64, proposed_us: Option<u64>) -> Found {
+    pub fn find(&self, op: OpId, request_hash: u64, proposed_us: Option<u64>, born_us: u64) -> Found {
         // Newest first: an operation being retried is more often near the end.
-        match self.entries.iter().rev().find(|entry| entry.op.client == op.client) {
+        if self.entries.iter().rev().any(|entry| entry.op == op && entry.fate == OpFate::Aborted) {
+            return Found::Known(OpFate::Aborted);
+        }
+        let applied = |entry: &&DedupeEntry| entry.fate == OpFate::Applied && entry.op.client == op.client;
+        match self.entries.iter().rev().find(applied) {
             Some(entry) if entry.op.seq == op.seq => {
                 if entry.request_hash == request_hash {
-                    Found::Known(entry.fate)
+                    Found::Known(OpFate::Applied)
                 } else {
                     Found::OtherRequest
                 }
@@ -116,20 +145,42 @@ impl Dedupe {
             Some(entry) if entry.op.seq > op.seq => Found::Superseded,
             Some(_) | None => match proposed_us {
                 Some(us) if self.watermark_us > 0 && us <= self.watermark_us => Found::Evicted,
+                Some(_) | None if self.aborted_watermark_us > 0 && born_us <= self.aborted_watermark_us => Found::TooOld,
                 Some(_) | None => Found::Absent,
             },
         }
     }
 
-    /// The table with one more operation, at most `limit` entries.
+    /// The table with one more operation, within the limits.
     #[must_use]
-    pub fn with(&self, entry: DedupeEntry, limit: usize) -> Dedupe {
-        let mut next = Dedupe { entries: Vec::with_capacity((self.entries.len() + 1).min(limit)), watermark_us: self.watermark_us };
-        let others = || self.entries.iter().filter(|held| held.op.client != entry.op.client);
-        let surplus = (others().count() + 1).saturating_sub(limit);
-        for (at, held) in others().enumerate() {
-            if at < surplus {
-                next.watermark_us = next.watermark_us.max(held.proposed_us);
+    pub fn with(&self, entry: DedupeEntry, limits: DedupeLimits) -> Dedupe {
+        let replaced = |held: &DedupeEntry| {
+            held.fate == entry.fate
+                && match entry.fate {
+                    OpFate::Applied => held.op.client == entry.op.client,
+                    OpFate::Aborted => held.op == entry.op,
+                }
+        };
+        let limit = match entry.fate {
+            OpFate::Applied => limits.applied,
+            OpFate::Aborted => limits.aborted,
+        };
+        let others = || self.entries.iter().filter(|held| !replaced(held));
+        let alike = others().filter(|held| held.fate == entry.fate).count();
+        let mut surplus = (alike + 1).saturating_sub(limit);
+        let mut next = Dedupe {
+            entries: Vec::with_capacity(self.entries.len() + 1),
+            watermark_us: self.watermark_us,
+            aborted_watermark_us: self.aborted_watermark_us,
+        };
+        for held in others() {
+            if held.fate == entry.fate && surplus > 0 {
+                surplus -= 1;
+                let watermark = match held.fate {
+                    OpFate::Applied => &mut next.watermark_us,
+                    OpFate::Aborted => &mut next.aborted_watermark_us,
+                };
+                *watermark = (*watermark).max(held.proposed_us);
             } else {
                 next.entries.push(*held);
             }
@@ -141,7 +192,7 @@ impl Dedupe {
     /// Bytes that the table takes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        (self.entries.len() * size_of::<DedupeEntry>() + size_of::<u64>()) as u64
+        (self.entries.len() * size_of::<DedupeEntry>() + 2 * size_of::<u64>()) as u64
     }
 }
 
@@ -158,4 +209,6 @@ pub enum Found {
     Superseded,
     /// It may have been in the row; entries of that age were evicted.
     Evicted,
+    /// It may have been declared aborted; aborts of that age were evicted.
+    TooOld,
 }

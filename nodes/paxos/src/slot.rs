@@ -175,6 +175,7 @@ pub(crate) fn reply<R: Rng + ?Sized>(token: ClientToken, outcome: Outcome, diagn
         Outcome::Applied => counters.applied += 1,
         Outcome::Read { .. } => counters.reads += 1,
         Outcome::ConditionNotMet { .. } => counters.condition_not_met += 1,
+        Outcome::Fate { .. } => counters.fates += 1,
         Outcome::NotApplied { .. } => counters.not_applied += 1,
         Outcome::Unknown { .. } => counters.unknown += 1,
         Outcome::Invalid { .. } => counters.invalid += 1,

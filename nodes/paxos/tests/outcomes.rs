@@ -186,7 +186,7 @@ fn a_fence_resolves_the_earlier_attempts_of_the_same_coordinator() {
 #[track_caller]
 fn check_table(entries: Vec<DedupeEntry>, watermark_us: u64, provenance: Provenance, expected: Option<Outcome>) {
     let mut theirs = (*data(1, "theirs")).clone();
-    theirs.dedupe = Dedupe { entries, watermark_us };
+    theirs.dedupe = Dedupe { entries, watermark_us, ..Dedupe::default() };
     let stored = Row { learned: b(500, 2), data: std::sync::Arc::new(theirs) };
     let record = Record::Learned { key: key(), row: stored.clone() };
     let mut rig = Rig::recovered(config(), vec![record]);

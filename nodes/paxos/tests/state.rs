@@ -56,24 +56,72 @@ fn entry(client: u64, seq: u64, proposed_us: u64) -> DedupeEntry {
     DedupeEntry { op: op(client, seq), request_hash: 1, proposed_us, fate: OpFate::Applied }
 }
 
+fn limits(applied: usize) -> DedupeLimits {
+    DedupeLimits { applied, aborted: 2 }
+}
+
 #[test]
 fn the_table_keeps_the_newest_of_each_client_and_evicts_the_oldest() {
     let mut table = Dedupe::default();
     for (at, client) in [1, 2, 1, 3].into_iter().enumerate() {
         let us = 10 * (at as u64 + 1);
-        table = table.with(entry(client, us, us), 3);
+        table = table.with(entry(client, us, us), limits(3));
     }
     let clients = |table: &Dedupe| table.entries.iter().map(|entry| entry.op.client).collect::<Vec<u64>>();
     assert_eq!((clients(&table), table.watermark_us), (vec![2, 1, 3], 0), "a newer operation replaces its client's older one");
-    table = table.with(entry(4, 1, 50), 3);
+    table = table.with(entry(4, 1, 50), limits(3));
     assert_eq!((clients(&table), table.watermark_us), (vec![1, 3, 4], 20), "the oldest goes, its time stays");
-    assert_eq!(table.find(op(2, 20), 1, Some(20)), Found::Evicted);
-    assert_eq!(table.find(op(2, 21), 1, Some(21)), Found::Absent, "it was first proposed after the newest evicted one");
-    assert_eq!(table.find(op(2, 22), 1, None), Found::Absent, "it was never proposed");
+    assert_eq!(table.find(op(2, 20), 1, Some(20), 0), Found::Evicted);
+    assert_eq!(table.find(op(2, 21), 1, Some(21), 0), Found::Absent, "it was first proposed after the newest evicted one");
+    assert_eq!(table.find(op(2, 22), 1, None, 0), Found::Absent, "it was never proposed");
     assert_eq!(table.newest().map(|entry| entry.op.client), Some(4));
     // A smaller limit, set later, takes effect with the next update.
-    let table = table.with(entry(5, 1, 60), 1);
+    let table = table.with(entry(5, 1, 60), limits(1));
     assert_eq!((clients(&table), table.watermark_us), (vec![5], 50));
+}
+
+#[test]
+fn aborts_are_kept_apart_from_what_their_client_did_later() {
+    let abort = |client, seq, us| DedupeEntry { request_hash: 0, fate: OpFate::Aborted, ..entry(client, seq, us) };
+    let aborted = Found::Known(OpFate::Aborted);
+    let mut table = Dedupe::default().with(abort(1, 5, 10), limits(1)).with(entry(1, 6, 20), limits(1));
+    assert_eq!(table.find(op(1, 5), 1, None, 4), aborted, "the next operation does not take its place");
+    assert_eq!((table.find(op(1, 6), 1, None, 4), table.find(op(1, 4), 1, None, 4)), (Found::Known(OpFate::Applied), Found::Superseded));
+    // Nor does the eviction of that one, or an abort repeated.
+    table = table.with(entry(2, 1, 30), limits(1)).with(abort(1, 5, 40), limits(1)).with(abort(3, 1, 50), limits(1));
+    assert_eq!((table.find(op(1, 5), 1, None, 4), table.watermark_us, table.aborted_watermark_us), (aborted, 20, 0));
+    // Its own does; then its birth tells.
+    table = table.with(abort(4, 1, 60), limits(1));
+    assert_eq!(table.aborted_watermark_us, 40);
+    assert_eq!(table.find(op(1, 5), 1, None, 4), Found::TooOld);
+    assert_eq!(table.find(op(9, 1), 1, None, 0), Found::TooOld, "without a birth it may be any");
+    assert_eq!(table.find(op(9, 1), 1, None, 41), Found::Absent);
+    assert_eq!(table.find(op(9, 1), 1, Some(15), 4), Found::Evicted, "it may even have been applied");
+}
+
+/// The same rule for aborts: no request that was born below its abort is ever taken for new.
+#[test]
+fn no_aborted_operation_is_ever_called_absent() {
+    for seed in 0..200 {
+        let mut rng = rng(seed);
+        let limits = DedupeLimits { applied: rng.random_range(1..4), aborted: rng.random_range(1..4) };
+        let mut table = Dedupe::default();
+        let mut aborted = Vec::new();
+        for us in (10..300).step_by(10) {
+            let client = rng.random_range(1..5);
+            if rng.random() {
+                table = table.with(entry(client, us, us), limits);
+                continue;
+            }
+            let entry = DedupeEntry { fate: OpFate::Aborted, ..entry(client, us, us) };
+            table = table.with(entry, limits);
+            aborted.push((entry.op, us - rng.random_range(1..10)));
+            for (op, born_us) in &aborted {
+                let found = table.find(*op, 1, None, *born_us);
+                assert_ne!(found, Found::Absent, "seed {seed}: {op}, born at {born_us}, was aborted, {table:?}");
+            }
+        }
+    }
 }
 
 /// The rule of eviction against what really happened: whatever was applied is never called absent.
@@ -88,11 +136,11 @@ fn no_applied_operation_is_ever_called_absent() {
             let client = rng.random_range(1..12);
             // The first proposal of an operation is at or before the one that was chosen.
             let first_us = us - rng.random_range(0..10);
-            table = table.with(entry(client, us, us), limit);
+            table = table.with(entry(client, us, us), limits(limit));
             assert!(table.entries.len() <= limit);
             applied.push((op(client, us), first_us));
             for (op, first_us) in &applied {
-                let found = table.find(*op, 1, Some(*first_us));
+                let found = table.find(*op, 1, Some(*first_us), 0);
                 assert_ne!(found, Found::Absent, "seed {seed}: {op} was applied, first proposed at {first_us}, {table:?}");
             }
         }
@@ -112,6 +160,7 @@ fn settings_that_cannot_work_are_refused_in_words() {
         (Config::new(n(1), members(&[1, 2, 2])), "member n2 is listed twice"),
         (Config::new(n(1), (1..=65).map(NodeId).collect()), "65 members: at most 64"),
         (with(|config| config.dedupe_entries = 0), "dedupe_entries is 0"),
+        (with(|config| config.aborted_entries = 0), "aborted_entries is 0"),
         (with(|config| config.resend_after_ns = 0), "resend_after_ns is 0"),
     ] {
         let error = Replica::new(config).expect_err("it is refused").to_string();

@@ -9,8 +9,8 @@ use rustc_hash::FxHashSet;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client_protocol::{
-    Diagnostics, Hello, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason, Refused, Request, Response, ToClient,
-    ToNode, Welcome,
+    Call, Diagnostics, Hello, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason, Refused, Request, Response,
+    ToClient, ToNode, Welcome,
 };
 use crate::frame::{FrameError, MAX_PAYLOAD};
 use crate::net::{Ended, Incoming, Outbox, tune};
@@ -55,14 +55,7 @@ impl Shell {
     /// Answers an operation, if its client is still there.
     pub(crate) fn answer(&self, to: OpenOp, response: Response) {
         self.counts.ops(|ops| {
-            *match &response.outcome {
-                Outcome::Applied => &mut ops.applied,
-                Outcome::ConditionNotMet { .. } => &mut ops.condition_not_met,
-                Outcome::Value { .. } => &mut ops.reads,
-                Outcome::NotApplied { .. } => &mut ops.not_applied,
-                Outcome::Unknown { .. } => &mut ops.unknown,
-                Outcome::Invalid { .. } => &mut ops.invalid,
-            } += 1;
+            *ops.of(&response.outcome) += 1;
         });
         let connection = self.clients.borrow().get(&to.connection).map(Rc::clone);
         if let Some(connection) = connection {
@@ -233,7 +226,7 @@ fn take_request(shell: &Rc<Shell>, connection: &ClientConnection, request: Reque
     let op = request.op;
     if let Some(outcome) = refusal(shell, connection, &request) {
         shell.counts.ops(|ops| {
-            *if matches!(outcome, Outcome::Invalid { .. }) { &mut ops.invalid } else { &mut ops.not_applied } += 1;
+            *ops.of(&outcome) += 1;
         });
         let response = Response { op, outcome, diagnostics: Diagnostics::default() };
         connection.send(shell, &ToClient::Response(response));
@@ -253,8 +246,13 @@ fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> O
         let OpId { client, .. } = request.op;
         return Some(Outcome::Invalid { why: format!("client {client} has an open operation on this connection") });
     }
+    let turned_away = |why| match request.call {
+        // "Not applied" would be taken for an answer about the operation asked about.
+        Call::Fate { .. } => Outcome::Unknown { why },
+        Call::Read | Call::Write { .. } | Call::Cas { .. } => Outcome::NotApplied { why },
+    };
     if open.len() >= shell.options.limits.in_flight_per_connection {
-        return Some(Outcome::NotApplied { why: Reason::TooManyInFlight });
+        return Some(turned_away(Reason::TooManyInFlight));
     }
-    shell.stopper.is_stopping().then_some(Outcome::NotApplied { why: Reason::Stopping })
+    shell.stopper.is_stopping().then(|| turned_away(Reason::Stopping))
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client_protocol::Outcome;
 use crate::clock;
 use crate::shell::Shell;
 
@@ -112,6 +113,8 @@ pub struct OpCounts {
     pub condition_not_met: u64,
     /// Reads answered.
     pub reads: u64,
+    /// Questions for a fate answered.
+    pub fates: u64,
     /// Proved without effect.
     pub not_applied: u64,
     /// May have happened.
@@ -121,9 +124,22 @@ pub struct OpCounts {
 }
 
 impl OpCounts {
+    /// The count that an answer belongs to.
+    pub(crate) fn of(&mut self, outcome: &Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Applied => &mut self.applied,
+            Outcome::ConditionNotMet { .. } => &mut self.condition_not_met,
+            Outcome::Value { .. } => &mut self.reads,
+            Outcome::Fate { .. } => &mut self.fates,
+            Outcome::NotApplied { .. } => &mut self.not_applied,
+            Outcome::Unknown { .. } => &mut self.unknown,
+            Outcome::Invalid { .. } => &mut self.invalid,
+        }
+    }
+
     /// All answers given.
     pub fn answered(&self) -> u64 {
-        self.applied + self.condition_not_met + self.reads + self.not_applied + self.unknown + self.invalid
+        self.applied + self.condition_not_met + self.reads + self.fates + self.not_applied + self.unknown + self.invalid
     }
 }
 
@@ -255,6 +271,7 @@ impl Status {
             ("applied", ops.applied),
             ("condition_not_met", ops.condition_not_met),
             ("read", ops.reads),
+            ("fate", ops.fates),
             ("not_applied", ops.not_applied),
             ("unknown", ops.unknown),
             ("invalid", ops.invalid),

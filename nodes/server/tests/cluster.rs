@@ -3,7 +3,7 @@
 mod common;
 
 use common::{TempDir, TestClient, control, eventually, n, options_of_cluster, start, start_all, status};
-use heckle_server::client_protocol::{Call, Outcome};
+use heckle_server::client_protocol::{Call, Fate, Outcome, Provenance, Reason, Request};
 
 #[test]
 fn values_are_seen_through_every_node_and_survive_restarts() {
@@ -134,4 +134,40 @@ fn an_operation_sent_twice_takes_effect_once() {
     assert!(matches!(client.receive().unwrap().outcome, Outcome::Invalid { .. }), "the same id, another request");
     assert_eq!(client.read("k").as_deref(), Some("1"));
     assert_eq!(nodes[0].ready().node, n(1).to_string());
+}
+
+#[test]
+fn a_fate_is_told_by_any_node_and_binds_whatever_comes_late() {
+    let dir = TempDir::new("fate");
+    let options = options_of_cluster(dir.path(), 3);
+    let mut nodes = start_all(&options);
+    let mut clients: Vec<TestClient> = nodes.iter().map(TestClient::to).collect();
+    let write = |new: &str| Call::Write { new: new.into() };
+    let first = clients[0].try_call("k", write("1")).unwrap();
+    assert_eq!(first.outcome, Outcome::Applied);
+    let ask = |client: &mut TestClient, of, born| client.call("k", Call::Fate { of, born });
+    assert_eq!(ask(&mut clients[1], first.op, None), Outcome::Fate { fate: Fate::Applied });
+
+    // An operation whose frame is still on its way somewhere.
+    let late = clients[0].next_op();
+    let born = first.diagnostics.ballot.expect("it was proposed");
+    assert_eq!(ask(&mut clients[2], late, Some(born)), Outcome::Fate { fate: Fate::NotApplied });
+    for node in nodes.drain(..) {
+        node.kill();
+    }
+    nodes = start_all(&options);
+    let mut client = TestClient::to(&nodes[0]);
+    client.send(Request { provenance: Provenance::FirstAfter { born }, ..common::request(late, "k", write("late")) });
+    assert_eq!(client.receive().unwrap().outcome, Outcome::NotApplied { why: Reason::Aborted });
+    assert_eq!(client.read("k").as_deref(), Some("1"));
+    assert_eq!(ask(&mut client, late, Some(born)), Outcome::Fate { fate: Fate::NotApplied });
+    assert_eq!(status(&nodes[0]).ops.fates, 1);
+
+    // Without a quorum the question stays open.
+    nodes.pop().unwrap().kill();
+    nodes.pop().unwrap().kill();
+    let op = client.next_op();
+    let question = Call::Fate { of: late, born: Some(born) };
+    client.send(Request { timeout_us: 200_000, ..common::request(op, "k", question) });
+    assert_eq!(client.receive().unwrap().outcome, Outcome::Unknown { why: Reason::Timeout });
 }

@@ -52,7 +52,8 @@ impl Client {
         match (outcome, call) {
             (Outcome::Applied, Call::Write { new } | Call::Cas { new, .. }) => self.seen[key] = Some(new.clone()),
             (Outcome::Read { current } | Outcome::ConditionNotMet { current }, _) => self.seen[key].clone_from(current),
-            (Outcome::Applied, Call::Read) | (Outcome::NotApplied { .. } | Outcome::Unknown { .. } | Outcome::Invalid { .. }, _) => {}
+            (Outcome::Applied, Call::Read | Call::Fate { .. })
+            | (Outcome::Fate { .. } | Outcome::NotApplied { .. } | Outcome::Unknown { .. } | Outcome::Invalid { .. }, _) => {}
         }
     }
 

@@ -30,6 +30,8 @@ pub struct WorldConfig {
     pub patience_ns: u64,
     /// Chance that a client sends an operation of unknown outcome again, to another node.
     pub resend_ppm: u32,
+    /// Chance that the fate of an operation that is given up is asked for, at once and of any node.
+    pub fate_ppm: u32,
     /// The links between nodes.
     pub links: LinkConfig,
     /// The disks.
@@ -120,6 +122,8 @@ pub struct CoreConfig {
     pub resends_per_round: u32,
     /// See [`heckle_paxos::Config::dedupe_entries`].
     pub dedupe_entries: usize,
+    /// See [`heckle_paxos::Config::aborted_entries`].
+    pub aborted_entries: usize,
     /// See [`heckle_paxos::Config::queue_per_key`].
     pub queue_per_key: usize,
     /// Deliberate bugs, in all nodes.
@@ -139,6 +143,7 @@ impl Default for WorldConfig {
             op_timeout_ns: 300 * MS,
             patience_ns: 900 * MS,
             resend_ppm: 0,
+            fate_ppm: 0,
             links: LinkConfig {
                 delay_min_ns: 50 * US,
                 delay_max_ns: MS,
@@ -156,6 +161,7 @@ impl Default for WorldConfig {
                 resend_after_ns: 20 * MS,
                 resends_per_round: 2,
                 dedupe_entries: 64,
+                aborted_entries: 64,
                 queue_per_key: 64,
                 mutants: Mutants::NONE,
             },

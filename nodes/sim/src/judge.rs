@@ -10,7 +10,7 @@
 //! - after a fence, no update from before it enters the chain.
 
 use crate::report::OpRecord;
-use heckle_paxos::{Accepted, Ballot, Call, Key, OpId, Outcome, Record, Row, RowData, Update, Value};
+use heckle_paxos::{Accepted, Ballot, Call, Fate, Key, OpFate, OpId, Outcome, Record, Row, RowData, Update, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -76,6 +76,7 @@ impl ViolationKind {
 #[derive(Debug)]
 struct Chosen {
     op: OpId,
+    fate: OpFate,
     value: Option<Value>,
     proposed_us: u64,
 }
@@ -84,8 +85,10 @@ struct Chosen {
 struct Chain {
     /// By version, from 1.
     rows: BTreeMap<u64, Chosen>,
-    version_of_value: BTreeMap<Value, u64>,
+    /// The newest one: a row that only records an abort has the value of the one before.
+    version_of_value: BTreeMap<Option<Value>, u64>,
     version_of_op: BTreeMap<OpId, u64>,
+    aborted: BTreeSet<OpId>,
     /// Newest version that a completed operation saw or made, by true time of completion.
     floor: u64,
     /// By version: the highest ballot time of a fence that stands on it.
@@ -181,7 +184,7 @@ impl Judge {
         let chain = self.chains.entry(key.clone()).or_default();
         let version = data.version;
         if let Some(known) = chain.rows.get(&version) {
-            if known.op != newest.op || known.value != data.value {
+            if known.op != newest.op || known.fate != newest.fate || known.value != data.value {
                 let detail = format!("version {version} is {} and {}", known.op, newest.op);
                 self.report(ViolationKind::Fork, key, detail);
             }
@@ -192,15 +195,26 @@ impl Judge {
             _ => chain.rows.get(&(version - 1)).map(|row| row.value.clone()),
         };
         let fence = chain.fences.get(&(version - 1)).copied().unwrap_or(0);
-        let chosen = Chosen { op: newest.op, value: data.value.clone(), proposed_us: newest.proposed_us };
+        let chosen = Chosen { op: newest.op, fate: newest.fate, value: data.value.clone(), proposed_us: newest.proposed_us };
         chain.rows.insert(version, chosen);
-        if let Some(value) = &data.value {
-            chain.version_of_value.insert(value.clone(), version);
-        }
-        let earlier = chain.version_of_op.insert(newest.op, version);
+        chain.version_of_value.insert(data.value.clone(), version);
         let op = newest.op;
-        if let Some(earlier) = earlier {
-            self.report(ViolationKind::AppliedTwice, key, format!("{op} is version {earlier} and {version}"));
+        let contradicted = match newest.fate {
+            OpFate::Applied => {
+                let earlier = chain.version_of_op.insert(op, version);
+                let aborted = chain.aborted.contains(&op);
+                if let Some(earlier) = earlier {
+                    self.report(ViolationKind::AppliedTwice, key, format!("{op} is version {earlier} and {version}"));
+                }
+                aborted
+            }
+            OpFate::Aborted => {
+                chain.aborted.insert(op);
+                chain.version_of_op.contains_key(&op)
+            }
+        };
+        if contradicted {
+            self.report(ViolationKind::RefusedTookEffect, key, format!("{op} was declared aborted and was applied"));
         }
         if newest.proposed_us < fence {
             let detail = format!("{op} of {} us entered above a fence of {fence} us", newest.proposed_us);
@@ -210,7 +224,13 @@ impl Judge {
             self.report(ViolationKind::Gap, key, format!("version {version} by {op} has no version before it"));
             return;
         };
-        self.check_effect(key, op, version, before);
+        match newest.fate {
+            OpFate::Applied => self.check_effect(key, op, version, before),
+            OpFate::Aborted if before != data.value => {
+                self.report(ViolationKind::ConditionBroken, key, format!("the abort of {op} changed the value, in version {version}"));
+            }
+            OpFate::Aborted => {}
+        }
     }
 
     /// An operation has taken effect on the row `before`.
@@ -258,7 +278,18 @@ impl Judge {
                 self.shown(op, current.as_ref(), ballot);
             }
             Outcome::NotApplied { .. } | Outcome::Invalid { .. } => self.refused(op),
-            Outcome::Unknown { .. } => {}
+            // What a question was told is about another operation: see `fate`.
+            Outcome::Unknown { .. } | Outcome::Fate { .. } => {}
+        }
+    }
+
+    /// A question for the fate of `op` was answered.
+    pub fn fate(&mut self, op: &OpRecord, fate: Fate) {
+        match fate {
+            // As good as an acknowledgement, and as binding for all that is invoked later.
+            Fate::Applied => self.applied(op),
+            Fate::NotApplied => self.refused(op),
+            Fate::Evicted | Fate::Superseded => {}
         }
     }
 
@@ -271,7 +302,7 @@ impl Judge {
     }
 
     fn refused(&mut self, op: &OpRecord) {
-        if matches!(op.call, Call::Read) {
+        if !op.call.is_update() {
             return;
         }
         if let Some(asked) = self.asked.get_mut(&op.op) {
@@ -286,7 +317,7 @@ impl Judge {
     /// A client was shown a value, under the protection of a fence at `ballot`.
     fn shown(&mut self, op: &OpRecord, value: Option<&Value>, ballot: Ballot) {
         let chain = self.chains.entry(op.key.clone()).or_default();
-        let version = value.map_or(Some(0), |value| chain.version_of_value.get(value).copied());
+        let version = chain.version_of_value.get(&value.cloned()).copied().or(value.is_none().then_some(0));
         let Some(version) = version else {
             self.report(ViolationKind::DirtyRead, &op.key, format!("{} was shown {value:?}", op.op));
             return;

@@ -51,6 +51,7 @@ impl Node {
         config.resend_after_ns = world.core.resend_after_ns;
         config.resends_per_round = world.core.resends_per_round;
         config.dedupe_entries = world.core.dedupe_entries;
+        config.aborted_entries = world.core.aborted_entries;
         config.queue_per_key = world.core.queue_per_key;
         if world.links.duplicate_ppm == 0 {
             config.links = heckle_paxos::Links::NeverDuplicate;

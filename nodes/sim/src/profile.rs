@@ -32,11 +32,14 @@ pub enum Profile {
     CoarseClocks,
     /// Many clients on one key through one slow cluster: queues overflow their time limits.
     Crowded,
+    /// Nodes stop for longer than clients wait, and clients ask other nodes what became of their
+    /// operations: requests that lay at a stopped node run after their fate was told.
+    Uncertain,
 }
 
 impl Profile {
     /// All families.
-    pub const ALL: [Profile; 9] = [
+    pub const ALL: [Profile; 10] = [
         Profile::Swarm,
         Profile::Calm,
         Profile::Lossy,
@@ -46,6 +49,7 @@ impl Profile {
         Profile::PowerCycling,
         Profile::CoarseClocks,
         Profile::Crowded,
+        Profile::Uncertain,
     ];
 
     /// The world that a seed draws from this family.
@@ -63,6 +67,7 @@ impl Profile {
             Profile::PowerCycling => power_cycling(&mut world, &mut rng),
             Profile::CoarseClocks => coarse_clocks(&mut world, &mut rng),
             Profile::Crowded => crowded(&mut world, &mut rng),
+            Profile::Uncertain => uncertain(&mut world, &mut rng),
         }
         world
     }
@@ -97,6 +102,12 @@ fn swarm(world: &mut WorldConfig, rng: &mut impl Rng) {
     }
     if one_in(3, rng) {
         world.core.dedupe_entries = rng.random_range(1..=8);
+    }
+    if one_in(2, rng) {
+        world.fate_ppm = rng.random_range(200_000..=1_000_000);
+        if one_in(2, rng) {
+            world.core.aborted_entries = rng.random_range(1..=4);
+        }
     }
     if one_in(3, rng) {
         world.core.resends_per_round = rng.random_range(0..=1);
@@ -204,6 +215,25 @@ fn crowded(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.disks.sync_min_ns = MS;
     world.disks.sync_max_ns = rng.random_range(2 * MS..4 * MS);
     world.core.queue_per_key = 6;
+}
+
+fn uncertain(world: &mut WorldConfig, rng: &mut impl Rng) {
+    calm(world, rng);
+    world.nodes = if one_in(3, rng) { 5 } else { 3 };
+    world.load_ns = 1_200 * MS;
+    world.mix = Mix { cas: rng.random_range(1..=3), write: 3, read: 3 };
+    world.op_timeout_ns = rng.random_range(20 * MS..80 * MS);
+    world.patience_ns = world.op_timeout_ns + 5 * MS;
+    world.fate_ppm = 1_000_000;
+    if one_in(2, rng) {
+        // A question that goes through a node whose clock is behind must still come out above.
+        world.clocks.offset_max_us = rng.random_range(10_000..1_000_000);
+    }
+    world.core.aborted_entries = if one_in(2, rng) { rng.random_range(1..=3) } else { 64 };
+    world.core.dedupe_entries = if one_in(3, rng) { rng.random_range(1..=8) } else { 64 };
+    world.faults.every_ns = rng.random_range(60 * MS..200 * MS);
+    world.faults.for_max_ns = rng.random_range(100 * MS..300 * MS);
+    world.faults.kinds = vec![FaultKind::Pause, FaultKind::Pause, FaultKind::Isolate, FaultKind::Kill];
 }
 
 fn one_in(of: u32, rng: &mut impl Rng) -> bool {

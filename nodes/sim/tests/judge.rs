@@ -33,7 +33,7 @@ fn record(client: u64, call: Call) -> OpRecord {
 
 fn update(version: u64, client: u64, proposed_us: u64) -> Arc<RowData> {
     let entry = DedupeEntry { op: op(client), request_hash: 1, proposed_us, fate: OpFate::Applied };
-    let dedupe = Dedupe { entries: vec![entry], watermark_us: 0 };
+    let dedupe = Dedupe { entries: vec![entry], ..Dedupe::default() };
     Arc::new(RowData { version, value: Some(value(client)), dedupe })
 }
 
@@ -135,6 +135,41 @@ fn what_was_refused_never_takes_effect() {
     let story = || Story::new().writes(1);
     story().answered(1, write.clone(), &not, 1).chosen(1, 1, 10).found(&[ViolationKind::RefusedTookEffect]);
     story().chosen(1, 1, 10).answered(1, write, &not, 1).found(&[ViolationKind::RefusedTookEffect]);
+}
+
+#[test]
+fn what_a_question_was_told_binds() {
+    let write = |client| record(client, Call::Write { new: value(client) });
+    let told = |mut story: Story, client, fate| {
+        story.judge.fate(&write(client), fate);
+        story
+    };
+    let one = || Story::new().writes(1);
+    told(one().chosen(1, 1, 10), 1, Fate::Applied).found(&[]);
+    told(one(), 1, Fate::Applied).found(&[ViolationKind::AcknowledgedLost]);
+    told(one(), 1, Fate::NotApplied).chosen(1, 1, 10).found(&[ViolationKind::RefusedTookEffect]);
+    told(one().chosen(1, 1, 10), 1, Fate::NotApplied).found(&[ViolationKind::RefusedTookEffect]);
+    told(told(one(), 1, Fate::Evicted), 1, Fate::Superseded).chosen(1, 1, 10).found(&[]);
+    // As binding as an acknowledgement: what is invoked later lies above it.
+    let seen = told(one().chosen(1, 1, 10), 1, Fate::Applied).reads(2);
+    seen.read_saw(2, None, 20).found(&[ViolationKind::OutOfOrder, ViolationKind::FenceBroken]);
+}
+
+/// A row that only records an abort is a version of its own, with the value of the one before.
+#[test]
+fn an_abort_keeps_the_value_and_binds_for_ever() {
+    let abort = |version, client, us, holds: Option<u64>| {
+        let entry = DedupeEntry { op: op(client), request_hash: 0, proposed_us: us, fate: OpFate::Aborted };
+        let dedupe = Dedupe { entries: vec![entry], ..Dedupe::default() };
+        Update::Row(Arc::new(RowData { version, value: holds.map(value), dedupe }))
+    };
+    let both = |story: Story, us, update: Update| story.accepts(1, us, update.clone()).accepts(2, us, update);
+    let aborted = || both(Story::new().writes(1).writes(2).chosen(1, 1, 10), 20, abort(2, 2, 20, Some(1)));
+    aborted().reads(3).read_saw(3, Some(1), 30).found(&[]);
+    aborted().writes(3).chosen(3, 3, 30).reads(4).read_saw(4, Some(3), 40).found(&[]);
+    aborted().chosen(3, 2, 30).found(&[ViolationKind::RefusedTookEffect]);
+    both(Story::new().writes(1).chosen(1, 1, 10), 20, abort(2, 1, 20, Some(1))).found(&[ViolationKind::RefusedTookEffect]);
+    both(Story::new().writes(1).chosen(1, 1, 10), 20, abort(2, 2, 20, None)).found(&[ViolationKind::ConditionBroken]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ const SAFETY: &[(Mutant, Profile, u64)] = &[
     (Mutant::LwtReadsAtOne, Profile::Swarm, 100),
     (Mutant::ApplyAtAccept, Profile::Calm, 50),
     (Mutant::CountDuplicateAnswers, Profile::Doubling, 200),
+    (Mutant::FateWithoutFence, Profile::Uncertain, 100),
     (Mutant::AnswerBeforeWrite, Profile::PowerCycling, 50),
 ];
 

@@ -1,5 +1,6 @@
 //! Thousands of worlds, each drawn from its seed, and not one broken invariant.
 
+use heckle_paxos::Outcome;
 use heckle_sim::{Profile, Report, World};
 
 /// Seeds of the default test. `HECKLE_SIM_SEEDS=A..B` takes others, `HECKLE_SIM_SEED=N` one.
@@ -95,6 +96,31 @@ fn a_seed_fixes_a_run_bit_for_bit() {
         assert_eq!(format!("{:?}", first.ops), format!("{:?}", second.ops));
     }
     assert_ne!(run(1).digest, run(2).digest);
+}
+
+/// Questions for fates, asked while the operations may still run, lie at stopped nodes, or are
+/// sent again: no answer is ever contradicted, and every kind of answer and refusal was given.
+#[test]
+fn fates_never_contradict_what_happens() {
+    let mut told = std::collections::BTreeMap::new();
+    let mut late = std::collections::BTreeMap::new();
+    for seed in 0..300 {
+        let report = World::new(seed, Profile::Uncertain.world(seed)).run();
+        check_clean(&report);
+        for op in &report.ops {
+            match op.outcome {
+                Some(Outcome::Fate { fate }) => *told.entry(format!("{fate:?}")).or_insert(0) += 1,
+                Some(Outcome::NotApplied { why }) => *late.entry(why.name()).or_insert(0) += 1,
+                _ => {}
+            }
+        }
+        *late.entry("refused_by_core").or_insert(0) += report.counters.iter().map(|counters| counters.not_applied).sum::<u64>();
+    }
+    println!("fates {told:?}, not applied {late:?}");
+    assert!(late.get("too_old").is_some_and(|n| *n >= 50), "{late:?}");
+    for fate in ["Applied", "NotApplied", "Evicted"] {
+        assert!(told.get(fate).is_some_and(|n| *n >= 100), "{fate}: {told:?}");
+    }
 }
 
 /// The round trips of the four classic rounds, with nobody in the way.

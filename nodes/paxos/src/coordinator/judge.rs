@@ -23,6 +23,7 @@ impl Coordination {
         let data = &row.data;
         let (expected, new) = match &self.request.call {
             Call::Read => return self.refuse(data.value.clone(), Mutant::SkipEmptyFenceRead, env),
+            Call::Fate { of, born } => return self.judge_fate(*of, *born, data, env),
             Call::Write { new } => (None, new),
             Call::Cas { expected, new } => (Some(expected), new),
         };
@@ -43,17 +44,18 @@ impl Coordination {
             return None;
         }
         let first_us = match self.request.provenance {
-            Provenance::First => self.proposals.first_us,
+            Provenance::First | Provenance::FirstAfter { .. } => self.proposals.first_us,
             Provenance::Resent { born } => Some(born.micros),
         };
         let disproof = env.disproof();
-        match data.dedupe.find(self.op(), self.request_hash, first_us) {
+        match data.dedupe.find(self.op(), self.request_hash, first_us, self.request.provenance.born().micros) {
             Found::Absent => None,
             Found::Known(OpFate::Applied) => Some(Outcome::Applied),
             Found::Known(OpFate::Aborted) => Some(Outcome::NotApplied { why: NotAppliedWhy::Aborted }),
             Found::OtherRequest => Some(Outcome::Invalid { why: InvalidWhy::IdReused }),
             Found::Superseded => Some(self.unfinished(disproof, NotAppliedWhy::Superseded, UnknownWhy::Superseded)),
             Found::Evicted => Some(Outcome::Unknown { why: UnknownWhy::Evicted }),
+            Found::TooOld => Some(self.unfinished(disproof, NotAppliedWhy::TooOld, UnknownWhy::TooOld)),
         }
     }
 
@@ -70,7 +72,10 @@ impl Coordination {
     pub(super) fn refused(&self, current: Option<Value>) -> Outcome {
         match (&self.request.call, self.request.provenance) {
             (Call::Read, _) => Outcome::Read { current },
-            (Call::Write { .. } | Call::Cas { .. }, Provenance::First) => Outcome::ConditionNotMet { current },
+            (Call::Fate { .. }, _) => unreachable!("a question for a fate proposes no fence"),
+            (Call::Write { .. } | Call::Cas { .. }, Provenance::First | Provenance::FirstAfter { .. }) => {
+                Outcome::ConditionNotMet { current }
+            }
             // The fence says nothing about another coordinator that still runs the operation: it
             // can prepare higher, judge the condition later, and apply it after all.
             (Call::Write { .. } | Call::Cas { .. }, Provenance::Resent { .. }) => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
@@ -80,7 +85,7 @@ impl Coordination {
     fn next_row<R: Rng + ?Sized>(&self, data: &RowData, new: &Value, env: &Env<'_, R>) -> RowData {
         let entry =
             DedupeEntry { op: self.op(), request_hash: self.request_hash, proposed_us: self.tag.ballot.micros, fate: OpFate::Applied };
-        RowData { version: data.version + 1, value: Some(new.clone()), dedupe: data.dedupe.with(entry, env.shared.config.dedupe_entries) }
+        RowData { version: data.version + 1, value: Some(new.clone()), dedupe: data.dedupe.with(entry, env.shared.config.dedupe_limits()) }
     }
 }
 
@@ -90,6 +95,12 @@ pub(crate) fn request_hash(request: &ClientRequest) -> u64 {
     hash.bytes(request.key.as_bytes());
     match &request.call {
         Call::Read => hash.byte(0),
+        Call::Fate { of, born } => {
+            hash.byte(4);
+            for number in [of.client, of.seq, born.micros] {
+                hash.bytes(&number.to_le_bytes());
+            }
+        }
         Call::Write { new } => {
             hash.byte(1);
             hash.bytes(new.as_bytes());

@@ -18,6 +18,7 @@
 //!    update needs another ballot.
 
 pub(crate) mod env;
+mod fate;
 mod judge;
 mod rounds;
 mod state;

@@ -9,8 +9,8 @@ use crate::ballot::Ballot;
 use crate::message::{Body, Message, RequestKind, Tag};
 use crate::mutants::Mutant;
 use crate::quorum::NodeSet;
-use crate::request::{Call, Diagnostics, Outcome, Provenance, UnknownWhy};
-use crate::row::{Accepted, Row, RowData, Update};
+use crate::request::{Call, Diagnostics, InvalidWhy, Outcome, Provenance, UnknownWhy};
+use crate::row::{Accepted, OpFate, Row, RowData, Update};
 use rand::Rng;
 use std::sync::Arc;
 
@@ -50,16 +50,21 @@ impl Coordination {
         (this, None)
     }
 
-    /// Sees to it that all ballots of a resent operation are above the one it was born at: its
-    /// entries in a row's table then are too, and none is forgotten before the watermark passes
-    /// that ballot.
+    /// Sees to it that all ballots of an operation are above the one it was born at: its entries in
+    /// a row's table then are too, and none is forgotten before the watermark passes that ballot.
+    /// So is the entry that declares it aborted, made by the question for its fate.
     fn admit_born<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) -> Option<Outcome> {
-        let Provenance::Resent { born } = self.request.provenance else {
-            return None;
+        let born = match self.request.call {
+            Call::Read => return None,
+            Call::Fate { born, .. } => born,
+            Call::Write { .. } | Call::Cas { .. } => self.request.provenance.born(),
         };
         let clock_us = env.shared.clock.last_micros().max(env.wall.0);
-        if born.micros > clock_us.saturating_add(MAX_BORN_AHEAD_US) && !matches!(self.request.call, Call::Read) {
-            return Some(Outcome::Unknown { why: UnknownWhy::ResentElsewhere });
+        if born.micros > clock_us.saturating_add(MAX_BORN_AHEAD_US) {
+            return Some(match self.request.provenance {
+                Provenance::Resent { .. } => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
+                Provenance::First | Provenance::FirstAfter { .. } => Outcome::Invalid { why: InvalidWhy::BornAhead },
+            });
         }
         env.observe(born);
         None
@@ -285,7 +290,10 @@ impl Coordination {
             }
             Aim::Repair(data) => {
                 // The unfinished update can be this operation's own, from an earlier attempt.
-                let own = data.dedupe.newest().is_some_and(|entry| entry.op == self.op() && entry.request_hash == self.request_hash);
+                let own = data
+                    .dedupe
+                    .newest()
+                    .is_some_and(|entry| entry.fate == OpFate::Applied && entry.op == self.op() && entry.request_hash == self.request_hash);
                 self.teach(if own { LearnAim::Own } else { LearnAim::Repair }, data, env);
                 None
             }
@@ -316,7 +324,7 @@ impl Coordination {
                     return None;
                 }
                 match aim {
-                    LearnAim::Own => Some(Outcome::Applied),
+                    LearnAim::Own => Some(self.done()),
                     LearnAim::Repair => {
                         self.begin_attempt(env);
                         None

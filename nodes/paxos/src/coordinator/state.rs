@@ -208,9 +208,12 @@ impl Coordination {
     /// The answer when the operation ends without being applied or refused, by what is known:
     /// "not applied" only with proof.
     pub(crate) fn unfinished(&self, disproof: Disproof, why: NotAppliedWhy, unknown: UnknownWhy) -> Outcome {
-        if matches!(self.request.call, Call::Read) {
+        match self.request.call {
             // A read has no effect that could come later.
-            return Outcome::NotApplied { why };
+            Call::Read => return Outcome::NotApplied { why },
+            // The question is open, whatever became of its own proposals.
+            Call::Fate { .. } => return Outcome::Unknown { why: unknown },
+            Call::Write { .. } | Call::Cas { .. } => {}
         }
         if self.proposals.is_open(disproof) {
             return Outcome::Unknown { why: unknown };
@@ -221,7 +224,7 @@ impl Coordination {
     /// Completes the diagnostics for the answer.
     pub(crate) fn finish_diagnostics(&mut self, outcome: &Outcome) {
         let phase = self.phase();
-        let told = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. });
+        let told = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. });
         let by_round = matches!(phase, Phase::Learn | Phase::Fence);
         let diagnostics = &mut self.diagnostics;
         diagnostics.phase = if told && !by_round { Phase::Done } else { phase };
@@ -234,7 +237,10 @@ impl ClientRequest {
     pub(crate) fn unserved(&self, why: NotAppliedWhy) -> Outcome {
         match (&self.call, self.provenance) {
             // A read has no effect that could come later.
-            (Call::Read, _) | (_, Provenance::First) => Outcome::NotApplied { why },
+            (Call::Read, _) => Outcome::NotApplied { why },
+            // "Not applied" would be taken for an answer about the operation asked about.
+            (Call::Fate { .. }, _) => Outcome::Unknown { why: UnknownWhy::Busy },
+            (_, Provenance::First | Provenance::FirstAfter { .. }) => Outcome::NotApplied { why },
             // This request did nothing, but the earlier one may still do something.
             (Call::Write { .. } | Call::Cas { .. }, Provenance::Resent { .. }) => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
         }

@@ -153,7 +153,7 @@ impl Coordination {
             State::Learn { aim: LearnAim::Own, .. } if env.mutants().has(Mutant::LearnErrorIsFail) => {
                 Outcome::NotApplied { why: not_applied }
             }
-            State::Learn { aim: LearnAim::Own, .. } => Outcome::Applied,
+            State::Learn { aim: LearnAim::Own, .. } => self.done(),
             State::Propose { aim: Aim::Own(_), .. } if env.mutants().has(Mutant::PartialAcceptIsFail) => {
                 Outcome::NotApplied { why: not_applied }
             }

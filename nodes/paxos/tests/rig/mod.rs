@@ -67,7 +67,7 @@ pub(crate) fn data(version: u64, value: &str) -> Arc<RowData> {
 
 pub(crate) fn data_by(op: OpId, version: u64, value: &str) -> Arc<RowData> {
     let entry = DedupeEntry { op, request_hash: 1, proposed_us: 5, fate: OpFate::Applied };
-    let dedupe = Dedupe { entries: vec![entry], watermark_us: 0 };
+    let dedupe = Dedupe { entries: vec![entry], ..Dedupe::default() };
     Arc::new(RowData { version, value: Some(val(value)), dedupe })
 }
 

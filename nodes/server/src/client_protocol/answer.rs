@@ -47,6 +47,36 @@ pub enum Outcome {
         /// What to mend, in words.
         why: String,
     },
+    /// Answer of a question for a fate.
+    Fate {
+        /// What became of the operation asked about.
+        fate: Fate,
+    },
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Fate {
+    /// It took effect, once.
+    Applied,
+    /// It took no effect and never will, whatever still travels.
+    NotApplied,
+    /// It is older than what the key's row remembers.
+    Evicted,
+    /// A later operation of the same client took the place of its entry.
+    Superseded,
+}
+
+impl Fate {
+    /// The name used in histories.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fate::Applied => "applied",
+            Fate::NotApplied => "not_applied",
+            Fate::Evicted => "evicted",
+            Fate::Superseded => "superseded",
+        }
+    }
 }
 
 /// Where a coordinator stood when it answered.
@@ -119,6 +149,8 @@ pub enum Reason {
     ResentElsewhere,
     /// The node is stopping.
     Stopping,
+    /// It was born before ids that were declared aborted and are forgotten: it may be one of them.
+    TooOld,
 }
 
 impl Reason {
@@ -135,6 +167,7 @@ impl Reason {
             Reason::Evicted => "evicted",
             Reason::ResentElsewhere => "resent_elsewhere",
             Reason::Stopping => "stopping",
+            Reason::TooOld => "too_old",
         }
     }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frame::{Frame, FrameKind, encode_frame_with};
 
-pub use answer::{BallotTag, Diagnostics, Outcome, Phase, Reason, Response};
+pub use answer::{BallotTag, Diagnostics, Fate, Outcome, Phase, Reason, Response};
 
 /// Version of the messages in this module. A node refuses clients of any other.
 pub const PROTOCOL: u32 = 1;
@@ -123,6 +123,13 @@ pub enum Provenance {
         /// before the request was sent there. `None` if nothing is known.
         born: Option<BallotTag>,
     },
+    /// Sent for the first time, and born after a ballot that an answer told this client: the newer the better, the
+    /// same in the question for its fate. Once a row has forgotten ids that were declared aborted it refuses
+    /// operations that may be among them; those that say `First` always may.
+    FirstAfter {
+        /// Any ballot that was seen before.
+        born: BallotTag,
+    },
 }
 
 /// What to do with a key. Values are opaque bytes, at most [`MAX_VALUE`] of them.
@@ -141,6 +148,14 @@ pub enum Call {
         expected: Option<Vec<u8>>,
         /// The value to set.
         new: Vec<u8>,
+    },
+    /// Asks what became of an earlier write or CAS on this key, under an id of its own. If it did not take effect,
+    /// it never will: the id is declared aborted.
+    Fate {
+        /// The operation asked about.
+        of: OpId,
+        /// The `born` of that operation's requests; `None` if they said [`Provenance::First`].
+        born: Option<BallotTag>,
     },
 }
 
@@ -258,7 +273,7 @@ impl Request {
     /// The rule of this protocol that the request breaks, in words, if any.
     pub fn broken_rule(&self) -> Option<String> {
         let values: &[&[u8]] = match &self.call {
-            Call::Read => &[],
+            Call::Read | Call::Fate { .. } => &[],
             Call::Write { new } => &[new],
             Call::Cas { expected, new } => &[expected.as_deref().unwrap_or_default(), new],
         };

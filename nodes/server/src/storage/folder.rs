@@ -12,7 +12,7 @@ use crate::options::NodeId;
 use crate::storage::{StorageError, sync_folder};
 
 /// Format of the folder and of the files in it. Any change of a file's layout or of a record's changes this.
-pub(crate) const FORMAT: &str = "heckle.data/1";
+pub(crate) const FORMAT: &str = "heckle.data/2";
 
 const IDENTITY: &str = "identity.json";
 const LOCK: &str = "lock";

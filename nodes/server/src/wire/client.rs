@@ -2,7 +2,7 @@
 
 use heckle_paxos as core;
 
-use crate::client_protocol::{BallotTag, Call, Diagnostics, OpId, Outcome, Phase, Provenance, Reason, Request, Response};
+use crate::client_protocol::{BallotTag, Call, Diagnostics, Fate, OpId, Outcome, Phase, Provenance, Reason, Request, Response};
 
 /// The core's form of a request that broke no rule of the protocol.
 pub(crate) fn request(request: Request) -> core::ClientRequest {
@@ -13,17 +13,15 @@ pub(crate) fn request(request: Request) -> core::ClientRequest {
             Call::Read => core::Call::Read,
             Call::Write { new } => core::Call::Write { new: new.into() },
             Call::Cas { expected, new } => core::Call::Cas { expected: expected.map(core::Value::from), new: new.into() },
+            Call::Fate { of, born } => {
+                core::Call::Fate { of: core::OpId { client: of.client, seq: of.seq }, born: born.map_or(core::Ballot::ZERO, core_ballot) }
+            }
         },
         timeout_ns: request.timeout_us.saturating_mul(1_000),
         provenance: match request.provenance {
             Provenance::First => core::Provenance::First,
-            Provenance::Resent { born } => core::Provenance::Resent {
-                born: born.map_or(core::Ballot::ZERO, |tag| core::Ballot {
-                    micros: tag.us,
-                    node: core::NodeId(tag.node),
-                    nonce: tag.nonce,
-                }),
-            },
+            Provenance::Resent { born } => core::Provenance::Resent { born: born.map_or(core::Ballot::ZERO, core_ballot) },
+            Provenance::FirstAfter { born } => core::Provenance::FirstAfter { born: core_ballot(born) },
         },
     }
 }
@@ -39,6 +37,14 @@ fn outcome(outcome: core::Outcome) -> Outcome {
         core::Outcome::Applied => Outcome::Applied,
         core::Outcome::Read { current } => Outcome::Value { value: bytes(current) },
         core::Outcome::ConditionNotMet { current } => Outcome::ConditionNotMet { current: bytes(current) },
+        core::Outcome::Fate { fate } => Outcome::Fate {
+            fate: match fate {
+                core::Fate::Applied => Fate::Applied,
+                core::Fate::NotApplied => Fate::NotApplied,
+                core::Fate::Evicted => Fate::Evicted,
+                core::Fate::Superseded => Fate::Superseded,
+            },
+        },
         core::Outcome::NotApplied { why } => Outcome::NotApplied {
             why: match why {
                 core::NotAppliedWhy::Busy => Reason::Busy,
@@ -46,6 +52,7 @@ fn outcome(outcome: core::Outcome) -> Outcome {
                 core::NotAppliedWhy::TimeoutBeforePropose => Reason::NoQuorumBeforePropose,
                 core::NotAppliedWhy::Superseded => Reason::Superseded,
                 core::NotAppliedWhy::Aborted => Reason::Aborted,
+                core::NotAppliedWhy::TooOld => Reason::TooOld,
             },
         },
         core::Outcome::Unknown { why } => Outcome::Unknown {
@@ -54,6 +61,8 @@ fn outcome(outcome: core::Outcome) -> Outcome {
                 core::UnknownWhy::Superseded => Reason::Superseded,
                 core::UnknownWhy::Evicted => Reason::Evicted,
                 core::UnknownWhy::ResentElsewhere => Reason::ResentElsewhere,
+                core::UnknownWhy::Busy => Reason::Busy,
+                core::UnknownWhy::TooOld => Reason::TooOld,
             },
         },
         core::Outcome::Invalid { why } => Outcome::Invalid { why: why.name().to_owned() },
@@ -93,4 +102,8 @@ fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
 
 fn ballot(ballot: core::Ballot) -> Option<BallotTag> {
     (!ballot.is_zero()).then_some(BallotTag { us: ballot.micros, node: ballot.node.0, nonce: ballot.nonce })
+}
+
+fn core_ballot(tag: BallotTag) -> core::Ballot {
+    core::Ballot { micros: tag.us, node: core::NodeId(tag.node), nonce: tag.nonce }
 }

@@ -93,6 +93,7 @@ pub(super) struct RowData<'a> {
     value: Option<&'a [u8]>,
     entries: Vec<DedupeEntry>,
     watermark_us: u64,
+    aborted_watermark_us: u64,
 }
 
 impl<'a> From<&'a core::RowData> for RowData<'a> {
@@ -102,6 +103,7 @@ impl<'a> From<&'a core::RowData> for RowData<'a> {
             value: data.value.as_ref().map(core::Value::as_bytes),
             entries: data.dedupe.entries.iter().map(DedupeEntry::from).collect(),
             watermark_us: data.dedupe.watermark_us,
+            aborted_watermark_us: data.dedupe.aborted_watermark_us,
         }
     }
 }
@@ -115,7 +117,7 @@ impl TryFrom<RowData<'_>> for Arc<core::RowData> {
             return Err(WireError::TooLong { what: "dedupe table", len, limit: MAX_DEDUPE });
         }
         let entries = data.entries.into_iter().map(core::DedupeEntry::from).collect();
-        let dedupe = core::Dedupe { entries, watermark_us: data.watermark_us };
+        let dedupe = core::Dedupe { entries, watermark_us: data.watermark_us, aborted_watermark_us: data.aborted_watermark_us };
         let value = data.value.map(super::value).transpose()?;
         Ok(Arc::new(core::RowData { version: data.version, value, dedupe }))
     }

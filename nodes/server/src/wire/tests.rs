@@ -51,7 +51,11 @@ impl Draw {
             proposed_us: draw.number(),
             fate: if draw.0.random() { OpFate::Applied } else { OpFate::Aborted },
         };
-        let dedupe = Dedupe { entries: (0..entries).map(|_| entry(self)).collect(), watermark_us: self.number() };
+        let dedupe = Dedupe {
+            entries: (0..entries).map(|_| entry(self)).collect(),
+            watermark_us: self.number(),
+            aborted_watermark_us: self.number(),
+        };
         let value = self.0.random_bool(0.75).then(|| Value::from(self.bytes(200)));
         Arc::new(RowData { version: self.number(), value, dedupe })
     }
@@ -168,7 +172,7 @@ fn what_a_correct_node_never_sends_is_refused() {
     let long = WireError::TooLong { what: "value", len: MAX_VALUE + 1, limit: MAX_VALUE };
     check("k".into(), Body::Propose { update: Update::Row(Arc::new(data)) }, long);
     let entry = DedupeEntry { op: draw.op(), request_hash: 1, proposed_us: 1, fate: OpFate::Applied };
-    let dedupe = Dedupe { entries: vec![entry; MAX_DEDUPE + 1], watermark_us: 0 };
+    let dedupe = Dedupe { entries: vec![entry; MAX_DEDUPE + 1], ..Dedupe::default() };
     let row = Row { learned: draw.ballot(), data: Arc::new(RowData { version: 1, value: None, dedupe }) };
     let long = WireError::TooLong { what: "dedupe table", len: MAX_DEDUPE + 1, limit: MAX_DEDUPE };
     check("k".into(), Body::Learn { row }, long);
@@ -209,15 +213,20 @@ fn garbled_bytes_never_panic() {
 
 #[test]
 fn client_messages_round_trip_and_kinds_are_checked() {
-    use client_protocol::{Call, Diagnostics, Hello, OpId, Outcome, Provenance, Reason, Refused, Request, Response};
+    use client_protocol::{BallotTag, Call, Diagnostics, Fate, Hello, OpId, Outcome, Provenance, Reason, Refused, Request, Response};
     let op = OpId { client: 1 << 40, seq: 3 };
-    let request = |call| ToNode::Request(Request { op, key: b"key".to_vec(), timeout_us: 1_000_000, provenance: Provenance::First, call });
+    let asked = |call| Request { op, key: b"key".to_vec(), timeout_us: 1_000_000, provenance: Provenance::First, call };
+    let request = |call| ToNode::Request(asked(call));
+    let born = BallotTag { us: 300, node: 2, nonce: 5 };
     let to_node = [
         ToNode::Hello(Hello { protocol: 1, client: "me".to_owned() }),
         request(Call::Read),
         request(Call::Write { new: vec![] }),
         request(Call::Cas { expected: None, new: vec![0; 300] }),
         request(Call::Cas { expected: Some(vec![1]), new: vec![2] }),
+        request(Call::Fate { of: op, born: None }),
+        request(Call::Fate { of: op, born: Some(born) }),
+        ToNode::Request(Request { provenance: Provenance::FirstAfter { born }, ..asked(Call::Write { new: vec![1] }) }),
     ];
     for message in to_node {
         let frame = framed(|out| message.encode(out));
@@ -233,6 +242,7 @@ fn client_messages_round_trip_and_kinds_are_checked() {
         response(Outcome::NotApplied { why: Reason::Busy }),
         response(Outcome::Unknown { why: Reason::Timeout }),
         response(Outcome::Invalid { why: "key_size".to_owned() }),
+        response(Outcome::Fate { fate: Fate::Superseded }),
     ];
     for message in to_client {
         let frame = framed(|out| message.encode(out));

@@ -1,8 +1,8 @@
 //! The world's side of the clients.
 
-use super::{Request, What, World};
+use super::{Asker, Request, What, World};
 use crate::config::{MS, US};
-use heckle_paxos::{Ballot, Call, ClientRequest, ClientToken, Diagnostics, Event, Outcome, Provenance};
+use heckle_paxos::{Ballot, ClientRequest, ClientToken, Diagnostics, Event, Outcome, Provenance};
 use rand::RngExt;
 
 /// An operation is sent again at most this often.
@@ -25,22 +25,29 @@ impl World {
         // A client that gives up before the node does may have two requests running.
         let hedges = self.config.resend_ppm > 0 && self.config.patience_ns < 2 * self.config.op_timeout_ns;
         let born = self.clients[client].born;
-        let provenance = if hedges { Provenance::Resent { born } } else { Provenance::First };
-        self.send_request(at, Some(client), node, provenance, self.config.op_timeout_ns);
+        let provenance = match (hedges, self.config.fate_ppm > 0 && !born.is_zero()) {
+            (true, _) => Provenance::Resent { born },
+            (false, true) => Provenance::FirstAfter { born },
+            (false, false) => Provenance::First,
+        };
+        self.send_request(at, Asker::Client(client), node, provenance, self.config.op_timeout_ns);
     }
 
-    pub(super) fn send_request(&mut self, op: usize, client: Option<usize>, node: usize, provenance: Provenance, timeout_ns: u64) {
+    pub(super) fn send_request(&mut self, op: usize, asker: Asker, node: usize, provenance: Provenance, timeout_ns: u64) {
         let token = self.requests.len() as u64;
         let epoch = self.nodes[node].epoch;
-        self.requests.push(Request { op, client, node, epoch, provenance, timeout_ns });
+        self.requests.push(Request { op, asker, node, epoch, provenance, timeout_ns });
         self.ops[op].node = node;
-        if let Some(client) = client {
+        if let Asker::Client(client) = asker {
             self.clients[client].open = Some((op, token));
         }
         let at_ns = self.now_ns + self.client_delay();
         self.push(at_ns, What::ClientRequest { token });
-        // The final reads are waited for as long as they may take.
-        let patience_ns = if client.is_some() { self.config.patience_ns } else { 2 * timeout_ns };
+        let patience_ns = match asker {
+            Asker::Client(_) | Asker::Question(_) => self.config.patience_ns,
+            // Waited for as long as they may take.
+            Asker::FinalRead => 2 * timeout_ns,
+        };
         self.push(self.now_ns + patience_ns, What::ClientLost { token });
     }
 
@@ -64,12 +71,22 @@ impl World {
 
     pub(super) fn on_client_answer(&mut self, token: u64, outcome: Outcome, diagnostics: Diagnostics) {
         let request = self.requests[token as usize];
-        let Some(client) = request.client else {
-            if self.ops[request.op].completed_ns.is_none() {
-                self.record(request.op, &outcome, diagnostics);
-                self.on_final_answer(request.op, &outcome);
+        let client = match request.asker {
+            Asker::Client(client) => client,
+            Asker::FinalRead => {
+                if self.ops[request.op].completed_ns.is_none() {
+                    self.record(request.op, &outcome, diagnostics);
+                    self.on_final_answer(request.op, &outcome);
+                }
+                return;
             }
-            return;
+            Asker::Question(question) => {
+                if self.ops[request.op].completed_ns.is_none() {
+                    self.record(request.op, &outcome, diagnostics);
+                    self.on_fate_answer(question, &outcome);
+                }
+                return;
+            }
         };
         // A late answer to a request that the client has given up: nobody reads it.
         if self.clients[client].open != Some((request.op, token)) {
@@ -96,16 +113,19 @@ impl World {
     /// No answer comes any more.
     pub(super) fn on_client_lost(&mut self, token: u64) {
         let request = self.requests[token as usize];
-        match request.client {
-            Some(client) if self.clients[client].open == Some((request.op, token)) => {
+        let outcome = Outcome::Unknown { why: heckle_paxos::UnknownWhy::Timeout };
+        let answered = self.ops[request.op].completed_ns.is_some();
+        match request.asker {
+            Asker::Client(client) if self.clients[client].open == Some((request.op, token)) => {
                 self.resend_or_retire(client, request);
             }
-            Some(_) => {}
-            None if self.ops[request.op].completed_ns.is_none() => {
-                let outcome = Outcome::Unknown { why: heckle_paxos::UnknownWhy::Timeout };
-                self.on_final_answer(request.op, &outcome);
+            Asker::FinalRead if !answered => self.on_final_answer(request.op, &outcome),
+            Asker::Question(question) if !answered => {
+                // Whatever it is answered later, nobody listens any more.
+                self.ops[request.op].completed_ns = Some(self.now_ns);
+                self.on_fate_answer(question, &outcome);
             }
-            None => {}
+            Asker::Client(_) | Asker::FinalRead | Asker::Question(_) => {}
         }
     }
 
@@ -114,14 +134,15 @@ impl World {
     fn resend_or_retire(&mut self, client: usize, request: Request) {
         let op = request.op;
         let again = self.rngs.clients.random_range(0..1_000_000) < self.config.resend_ppm;
-        let retry = again && !matches!(self.ops[op].call, Call::Read) && self.ops[op].resends < MAX_RESENDS;
+        let retry = again && self.ops[op].call.is_update() && self.ops[op].resends < MAX_RESENDS;
         if retry && self.now_ns < self.config.load_ns {
             self.ops[op].resends += 1;
             let born = self.clients[client].born;
             let node = self.rngs.clients.random_range(0..self.nodes.len());
-            self.send_request(op, Some(client), node, Provenance::Resent { born }, self.config.op_timeout_ns);
+            self.send_request(op, Asker::Client(client), node, Provenance::Resent { born }, self.config.op_timeout_ns);
             return;
         }
+        self.wonder(op, self.clients[client].born);
         self.next_number += 1;
         self.clients[client].retire(self.next_number);
         // Not at once: a node that is down refuses thousands of requests in no time.

@@ -1,6 +1,7 @@
 //! The event loop. The only place of this crate where time passes and chance is drawn from.
 
 mod clients;
+mod fates;
 mod nodes;
 
 use crate::client::{Client, key_name};
@@ -11,7 +12,7 @@ use crate::judge::{Judge, ViolationKind};
 use crate::net::Net;
 use crate::node::Node;
 use crate::report::{OpRecord, Report};
-use heckle_paxos::{Actions, Diagnostics, IoId, Message, OpId, Outcome, Provenance, TimerId};
+use heckle_paxos::{Actions, Ballot, Diagnostics, IoId, Message, OpId, Outcome, Provenance, TimerId};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::cmp::Ordering;
@@ -60,11 +61,33 @@ struct Rngs {
 #[derive(Debug, Clone, Copy)]
 struct Request {
     op: usize,
-    client: Option<usize>,
+    asker: Asker,
     node: usize,
     epoch: u32,
     provenance: Provenance,
     timeout_ns: u64,
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// A client of the load.
+    Client(usize),
+    /// One of the reads at the end.
+    FinalRead,
+    /// Somebody who asks what became of an operation.
+    Question(Question),
+}
+
+/// A question for a fate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Question {
+    /// The operation, as an index into the list.
+    about: usize,
+    /// What its requests said.
+    born: Ballot,
+    /// How often it was asked.
+    asked: u32,
 }
 
 #[derive(Debug)]
@@ -85,6 +108,7 @@ enum What {
     ClientAnswer { token: u64, outcome: Outcome, diagnostics: Box<Diagnostics> },
     ClientLost { token: u64 },
     ClientNext { client: usize },
+    AskFate { question: Question },
     FaultBegins { fault: usize },
     FaultEnds { fault: usize },
     LoadEnds,
@@ -238,6 +262,7 @@ impl World {
             What::ClientAnswer { token, outcome, diagnostics } => self.on_client_answer(token, outcome, *diagnostics),
             What::ClientLost { token } => self.on_client_lost(token),
             What::ClientNext { client } => self.on_client_next(client),
+            What::AskFate { question } => self.on_ask_fate(question),
             What::FaultBegins { fault } => self.on_fault_begins(fault),
             What::FaultEnds { fault } => self.on_fault_ends(fault),
             What::LoadEnds => self.on_load_ends(),
@@ -262,7 +287,7 @@ impl World {
         let at = self.begin_op(op, key, heckle_paxos::Call::Read, node);
         // Ample: a core that gets nowhere in this time with nothing in its way will not later.
         let timeout_ns = 10_000_000_000;
-        self.send_request(at, None, node, Provenance::First, timeout_ns);
+        self.send_request(at, Asker::FinalRead, node, Provenance::First, timeout_ns);
     }
 
     /// The answer to a final read.
@@ -305,6 +330,7 @@ impl What {
             | What::ClientAnswer { .. }
             | What::ClientLost { .. }
             | What::ClientNext { .. }
+            | What::AskFate { .. }
             | What::FaultBegins { .. }
             | What::FaultEnds { .. }
             | What::LoadEnds
