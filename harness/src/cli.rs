@@ -304,6 +304,17 @@ pub enum CtlAsk {
         #[command(flatten)]
         to: CtlTo,
     },
+    /// What became of a write or CAS; if it did not happen, it never will. Exits 4 then, and 2 where nobody can tell
+    Fate {
+        /// Its id as answers and histories print it: c7.1, or c7.1@300.n2.5 if it says when it was born
+        op_id: String,
+        /// The key it was sent for
+        #[arg(long)]
+        key: String,
+        /// Which node, and how it is asked
+        #[command(flatten)]
+        to: CtlTo,
+    },
     /// A node's figures; --node is its control address here
     Status {
         /// The control address of a node, which its ready line names

@@ -53,6 +53,13 @@ fn a_node_answers_what_it_is_asked() {
     ctl(&["cas", "k1", "two", "--expect", "one"], 0);
     assert_eq!(stdout(&ctl(&["read", "k1"], 0)), "two");
     ctl(&["write", "n", "42", "--as", "number"], 0);
+    // An operation's fate: of one that answers named, and of one that nobody sent.
+    let named = ctl(&["write", "k2", "one", "--json"], 0);
+    let named: serde_json::Value = serde_json::from_slice(&named.stdout).expect("JSON");
+    let op = named["op"].as_str().expect("an answer names its operation");
+    assert_eq!(stdout(&ctl(&["fate", op, "--key", "k2"], 0)), "applied");
+    assert_eq!(stdout(&ctl(&["fate", "c77.1@300.n1.5", "--key", "k2"], 4)), "not_applied");
+    assert!(said(&ctl(&["fate", "77.1", "--key", "k2"], 64)).contains("such as c7.1"));
     assert_eq!(stdout(&ctl(&["read", "n", "--as", "number"], 0)), "42");
     let json: serde_json::Value = serde_json::from_slice(&ctl(&["read", "n", "--json"], 0).stdout).expect("JSON");
     assert_eq!((&json["outcome"], &json["value_hex"]), (&"value".into(), &"000000000000002a".into()), "{json:#}");

@@ -23,6 +23,7 @@ pub(super) fn main(args: &CtlArgs) -> ExitCode {
             let call = expected.and_then(|expected| Ok(Call::Cas { expected, new: words::parse_value(value, to.form)? }));
             ask(key, call, to)
         }
+        CtlAsk::Fate { op_id, key, to } => ask(key, words::parse_op_id(op_id).map(|(of, born)| Call::Fate { of, born }), to),
         CtlAsk::Status { node, timeout, json } => status(*node, timeout.0, *json),
     }
 }
@@ -74,7 +75,7 @@ fn sendable(key: &str, call: &Call) -> Result<(), String> {
         return Err(format!("a key has 1 to {MAX_KEY} bytes, this one has {}", key.len()));
     }
     let values = match call {
-        Call::Read => vec![],
+        Call::Read | Call::Fate { .. } => vec![],
         Call::Write { new } => vec![new],
         Call::Cas { expected, new } => expected.iter().chain([new]).collect(),
     };
@@ -106,7 +107,7 @@ fn words_of_status(s: &control::Status) -> String {
     let ops = &s.ops;
     let mut text = format!(
         "{} of {}: {}, process {}, started {} times, up {:.1} s\n\
-         ops      {} taken, {} open: {} applied, {} condition not met, {} reads, {} not applied, {} unknown, {} invalid\n\
+         ops      {} taken, {} open: {} applied, {} condition not met, {} reads, {} fates, {} not applied, {} unknown, {} invalid\n\
          paxos    {} attempts, {} round trips, {} outbid, {} repairs\n\
          disk     {} syncs, p50 {} us, p99 {} us, max {} us; {} records, {} bytes in {} segments\n\
          state    {} keys, {} bytes ({} data, {} promises, {} accepted, {} ids)\n\
@@ -122,6 +123,7 @@ fn words_of_status(s: &control::Status) -> String {
         ops.applied,
         ops.condition_not_met,
         ops.reads,
+        ops.fates,
         ops.not_applied,
         ops.unknown,
         ops.invalid,

@@ -2,7 +2,7 @@
 
 use crate::cli::ValueForm;
 use crate::exit;
-use heckle_server::client_protocol::{Diagnostics, OpId, Outcome, Response};
+use heckle_server::client_protocol::{BallotTag, Diagnostics, Fate, OpId, Outcome, Response};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 
@@ -20,6 +20,15 @@ pub(super) fn parse_value(text: &str, form: ValueForm) -> Result<Vec<u8>, String
     }
 }
 
+/// An operation's id as it is printed, with the ballot it was born at if it says one.
+///
+/// # Errors
+/// If it is none.
+pub(super) fn parse_op_id(text: &str) -> Result<(OpId, Option<BallotTag>), String> {
+    let (op, born) = text.split_once('@').map_or((text, None), |(op, born)| (op, Some(born)));
+    Ok((op.parse()?, born.map(str::parse).transpose()?))
+}
+
 /// Bytes as a person reads them.
 pub(super) fn show_value(bytes: &[u8], form: ValueForm) -> String {
     match (form, bytes.first_chunk::<8>()) {
@@ -34,10 +43,10 @@ pub(super) fn show_value(bytes: &[u8], form: ValueForm) -> String {
 /// The exit code of an answer. A refused condition is an answer and not a failure, but a script wants to branch on it.
 pub(super) fn code(outcome: &Outcome) -> u8 {
     match outcome {
-        Outcome::Applied | Outcome::Value { .. } => exit::OK,
+        Outcome::Applied | Outcome::Value { .. } | Outcome::Fate { fate: Fate::Applied } => exit::OK,
         Outcome::ConditionNotMet { .. } => exit::GATE,
-        Outcome::NotApplied { .. } => exit::BROKEN,
-        Outcome::Unknown { .. } => exit::INCONCLUSIVE,
+        Outcome::NotApplied { .. } | Outcome::Fate { fate: Fate::NotApplied } => exit::BROKEN,
+        Outcome::Unknown { .. } | Outcome::Fate { fate: Fate::Evicted | Fate::Superseded } => exit::INCONCLUSIVE,
         Outcome::Invalid { .. } => exit::USAGE,
     }
 }
@@ -46,6 +55,7 @@ pub(super) fn code(outcome: &Outcome) -> u8 {
 pub(super) fn data(outcome: &Outcome, form: ValueForm) -> Option<String> {
     match outcome {
         Outcome::Value { value } | Outcome::ConditionNotMet { current: value } => value.as_deref().map(|v| show_value(v, form)),
+        Outcome::Fate { fate } => Some(fate.as_str().to_owned()),
         Outcome::Applied | Outcome::NotApplied { .. } | Outcome::Unknown { .. } | Outcome::Invalid { .. } => None,
     }
 }
@@ -61,6 +71,12 @@ pub(super) fn sentence(key: &str, response: &Response, form: ValueForm) -> Strin
         Outcome::Value { value: Some(_) } => format!("{key} was read"),
         Outcome::Value { value: None } => format!("{key} was never written"),
         Outcome::NotApplied { why } => format!("not applied, and never will be: {why}"),
+        Outcome::Fate { fate } => match fate {
+            Fate::Applied => format!("it was applied to {key}, once"),
+            Fate::NotApplied => format!("it was not applied to {key}, and never will be"),
+            Fate::Evicted => format!("{key} no longer remembers operations of that age: nobody can tell"),
+            Fate::Superseded => format!("a later operation of the same client on {key} took its place: nobody can tell"),
+        },
         Outcome::Unknown { why } => {
             format!("unknown ({why}): operation {} on {key} may have been applied, and may yet be at any later time", response.op)
         }
@@ -106,6 +122,7 @@ pub(super) fn json(node: &str, key: &str, response: &Response, form: ValueForm) 
         Outcome::Value { value } => ("value", None, Some(("value", value))),
         Outcome::NotApplied { why } => ("not_applied", Some(why.to_string()), None),
         Outcome::Unknown { why } => ("unknown", Some(why.to_string()), None),
+        Outcome::Fate { fate } => ("fate", Some(fate.as_str().to_owned()), None),
         Outcome::Invalid { why } => ("invalid", Some(why.clone()), None),
     };
     let mut all = json!({
@@ -134,7 +151,7 @@ fn diagnostics(d: &Diagnostics) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heckle_server::client_protocol::{BallotTag, Phase, Reason};
+    use heckle_server::client_protocol::{Phase, Reason};
 
     fn response(outcome: Outcome) -> Response {
         let diagnostics = Diagnostics {
@@ -162,6 +179,10 @@ mod tests {
             (Outcome::ConditionNotMet { current: None }, 3, "k was never written, nothing", None),
             (Outcome::NotApplied { why: Reason::Busy }, 4, "not applied, and never will be: busy", None),
             (Outcome::Unknown { why: Reason::Timeout }, 2, "unknown (timeout): operation c7.1 on k may have", None),
+            (Outcome::Fate { fate: Fate::Applied }, 0, "was applied to k, once", Some("applied")),
+            (Outcome::Fate { fate: Fate::NotApplied }, 4, "was not applied to k, and never", Some("not_applied")),
+            (Outcome::Fate { fate: Fate::Evicted }, 2, "nobody can tell", Some("evicted")),
+            (Outcome::Fate { fate: Fate::Superseded }, 2, "nobody can tell", Some("superseded")),
             (Outcome::Invalid { why: "the key is empty".into() }, 64, "refused: the key is empty", None),
         ] {
             let r = response(outcome);
@@ -176,6 +197,18 @@ mod tests {
             ["phase propose", "1 round,", "2 round trips", "1 accepts of 2 needed", "3 times outbid", "300.n2.5", "higher one is 400.n1.6"]
         {
             assert!(way.contains(part), "{way:?} lacks {part:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_read_as_they_are_printed() {
+        let op = OpId { client: 7, seq: 1 };
+        let born = BallotTag { us: 300, node: 2, nonce: 0x5f };
+        assert_eq!(parse_op_id(&op.to_string()), Ok((op, None)));
+        assert_eq!(parse_op_id(&format!("{op}@{born}")), Ok((op, Some(born))));
+        for (text, says) in [("7.1", "operation's id"), ("c7", "operation's id"), ("c7.x", "operation's id"), ("c7.1@300", "a ballot")] {
+            let refused = parse_op_id(text).unwrap_err();
+            assert!(refused.contains(says), "{text}: {refused}");
         }
     }
 

@@ -195,6 +195,21 @@ impl fmt::Display for BallotTag {
     }
 }
 
+impl std::str::FromStr for BallotTag {
+    type Err = String;
+
+    /// Reads what [`fmt::Display`] writes: `300.n2.5`.
+    fn from_str(text: &str) -> Result<BallotTag, String> {
+        let mut parts = text.splitn(3, '.');
+        let mut next = || parts.next().unwrap_or_default();
+        let (us, node, nonce) = (next().parse(), next().strip_prefix('n').map(str::parse), u64::from_str_radix(next(), 16));
+        match (us, node, nonce) {
+            (Ok(us), Some(Ok(node)), Ok(nonce)) => Ok(BallotTag { us, node, nonce }),
+            _ => Err(format!("`{text}` is not a ballot, such as 300.n2.5")),
+        }
+    }
+}
+
 /// How far an operation got. Zeroes where it did not get far enough.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Diagnostics {

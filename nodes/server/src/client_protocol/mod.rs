@@ -95,6 +95,18 @@ impl fmt::Display for OpId {
     }
 }
 
+impl std::str::FromStr for OpId {
+    type Err = String;
+
+    /// Reads what [`fmt::Display`] writes: `c7.1`.
+    fn from_str(text: &str) -> Result<OpId, String> {
+        let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('.'));
+        let numbers = parts.and_then(|(client, seq)| Some((client.parse().ok()?, seq.parse().ok()?)));
+        let (client, seq) = numbers.ok_or_else(|| format!("`{text}` is not an operation's id, such as c7.1"))?;
+        Ok(OpId { client, seq })
+    }
+}
+
 /// One operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
