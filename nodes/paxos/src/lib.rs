@@ -16,6 +16,7 @@
 //! - [`action`]: the events that enter a step and the actions that leave it;
 //! - [`config`]: settings and limits;
 //! - [`mutants`]: deliberate bugs, to test the tester;
+//! - [`lease`]: who alone coordinates a range of keys for a while;
 //! - [`acceptor`]: the storing role;
 //! - `coordinator`: the driving role, the four rounds of one operation;
 //! - `slot`: one key at one node: its acceptor, its running operation, its queue;
@@ -29,6 +30,7 @@ pub mod config;
 mod coordinator;
 pub mod counters;
 pub mod ids;
+pub mod lease;
 pub mod message;
 pub mod mutants;
 pub mod quorum;

@@ -86,6 +86,14 @@ mutants! {
         "a question for a fate answers not applied without recording the abort: a late request applies it after all";
     AnswerBeforeWrite, "answer-before-write", Safety, "derived",
         "records sit in process memory and are written every 200 ms, answers leave at once";
+    LeaseNoRestartWait, "lease-no-restart-wait", Safety, "PaxosLease",
+        "a grantor grants and answers at once after a restart: it has forgotten the lease that still runs";
+    LeaseTimerAtAck, "lease-timer-at-ack", Safety, "PaxosLease",
+        "the holder's time begins when the answers come: on a slow link it believes longer than was granted";
+    LeaseReleaseAny, "lease-release-any", Safety, "PaxosLease",
+        "a release does not name what it gives back: a late one ends a lease that somebody believes in";
+    LeaseIgnoresDrift, "lease-ignores-drift", Safety, "PaxosLease",
+        "the holder believes for the whole lease time: with clocks that drift within the bound, longer than was granted";
     NoBallotBump, "no-ballot-bump", Liveness, "Scylla HEAD, CASSANDRA-5667",
         "the ballot floor is not raised by rejects: a node with a slow clock starves";
     NoBackoff, "no-backoff", Liveness, "classic",

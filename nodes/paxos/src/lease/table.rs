@@ -1,0 +1,450 @@
+//! Both roles of one node for all ranges, and what Paxos asks them.
+
+use super::grantor::Grantor;
+use super::holder::{AskPhase, Asking, Held, Holder, Seen};
+use super::message::{LeaseBallot, LeaseBody, LeaseMessage};
+use super::settings::{Forward, LeaseLimits, LeaseMode, LeaseSettings};
+use super::{EndWhy, LeaseChange, LeaseEvent, RangeId};
+use crate::ids::{Key, MonoTime, NodeId};
+use crate::mutants::{Mutant, Mutants};
+use crate::quorum::{Members, NodeSet};
+use rand::{Rng, RngExt};
+
+/// Something that leases want done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseAction {
+    /// Send to another node.
+    Send {
+        /// The receiver.
+        to: NodeId,
+        /// The message.
+        message: LeaseMessage,
+    },
+    /// Tell whoever watches.
+    Event(LeaseEvent),
+    /// Call [`Leases::timer`] for the range at this time or soon after.
+    Timer {
+        /// The range.
+        range: RangeId,
+        /// When.
+        at: MonoTime,
+    },
+}
+
+/// Why a grantor turns a coordinator away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whose lease runs; `None` while the grantor waits after its restart.
+    pub holder: Option<LeaseBallot>,
+    /// For how long yet, nanoseconds by the grantor's clock.
+    pub remaining_ns: u64,
+}
+
+/// The leases of one node. No clock, no socket: times are arguments and what is wanted goes to `out`.
+#[derive(Debug)]
+pub struct Leases {
+    settings: LeaseSettings,
+    /// What may be granted, and what is waited for after a restart.
+    limits: LeaseLimits,
+    /// What an earlier process may have granted.
+    inherited: LeaseLimits,
+    mutants: Mutants,
+    members: Members,
+    me: u32,
+    incarnation: u32,
+    grantors: Vec<Grantor>,
+    holders: Vec<Holder>,
+    last_run: u64,
+    booted: bool,
+    /// Nothing is granted before this time.
+    grants_from: MonoTime,
+    /// No prepare or accept of Paxos before this time.
+    paxos_from: MonoTime,
+    stopping: bool,
+}
+
+impl Leases {
+    /// The leases of the member at place `me`, before its start.
+    #[must_use]
+    pub fn new(settings: LeaseSettings, members: Members, me: u32, mutants: Mutants) -> Self {
+        let ranges = if settings.mode == LeaseMode::Off { 0 } else { usize::from(settings.ranges) };
+        Self {
+            settings,
+            limits: LeaseLimits::default(),
+            inherited: LeaseLimits::default(),
+            mutants,
+            members,
+            me,
+            incarnation: 0,
+            grantors: vec![Grantor::default(); ranges],
+            holders: vec![Holder::default(); ranges],
+            last_run: 0,
+            booted: false,
+            grants_from: MonoTime(0),
+            paxos_from: MonoTime(0),
+            stopping: false,
+        }
+    }
+
+    /// Takes back what was persisted.
+    pub fn recover(&mut self, limits: LeaseLimits) {
+        self.inherited = self.inherited.max(limits);
+    }
+
+    /// Begins the life of process number `incarnation`. Returns what must be durable before anything is granted, if it
+    /// is not so yet.
+    pub fn start(&mut self, incarnation: u32) -> Option<LeaseLimits> {
+        self.incarnation = incarnation;
+        self.limits = self.inherited.max(self.settings.limits());
+        (self.limits != self.inherited).then_some(self.limits)
+    }
+
+    /// What may have been granted up to now.
+    #[must_use]
+    pub fn limits(&self) -> LeaseLimits {
+        self.limits
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &LeaseSettings {
+        &self.settings
+    }
+
+    /// The clock is known: from here on an earlier process's grants are waited out. They ran by this clock or its
+    /// predecessor, which is the same one, so the full time from now is enough.
+    pub fn boot(&mut self, now: MonoTime) {
+        if !self.booted {
+            self.booted = true;
+            if !self.mutants.has(Mutant::LeaseNoRestartWait) {
+                self.grants_from = now.after_ns(self.inherited.longest_ns);
+                self.paxos_from = now.after_ns(self.inherited.longest_read_ns);
+            }
+        }
+    }
+
+    /// The range of a key, if there are leases.
+    #[must_use]
+    pub fn range_of(&self, key: &Key) -> Option<RangeId> {
+        (self.settings.mode != LeaseMode::Off).then(|| RangeId::of(key, self.settings.ranges))
+    }
+
+    /// The lease that may be acted on at `now`.
+    #[must_use]
+    pub fn held(&self, range: RangeId, now: MonoTime) -> Option<Held> {
+        self.holders.get(usize::from(range.0)).and_then(|holder| holder.holds(now))
+    }
+
+    /// The ranges held at `now`.
+    pub fn all_held(&self, now: MonoTime) -> impl Iterator<Item = (RangeId, Held)> + '_ {
+        self.holders.iter().enumerate().filter_map(move |(at, holder)| {
+            let range = RangeId(u16::try_from(at).expect("ranges are counted in u16"));
+            holder.holds(now).map(|held| (range, held))
+        })
+    }
+
+    /// An operation in this range is coordinated here: the lease is asked for, or extended when half of it is over.
+    /// Idle ranges are nobody's, since nothing else asks.
+    pub fn touch<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
+        let at = usize::from(range.0);
+        if self.stopping || self.settings.mode == LeaseMode::Off || now < self.grants_from {
+            return;
+        }
+        let other = self.other(range, now);
+        let holder = &mut self.holders[at];
+        // An attempt whose answers were lost must not block the next one.
+        if holder.asking.is_some_and(|asking| now.since_ns(asking.began) > self.settings.time_ns / 8) {
+            holder.asking = None;
+        }
+        let wanted = match holder.holds(now) {
+            Some(held) => held.until.since_ns(now) <= self.settings.believed_ns() / 2 && holder.yield_at.is_none(),
+            None => other.is_none(),
+        };
+        if wanted && holder.asking.is_none() && now >= holder.not_before {
+            self.ask(range, now, rng, out);
+        }
+    }
+
+    /// Who else holds the range, as far as is known here.
+    #[must_use]
+    pub fn other(&self, range: RangeId, now: MonoTime) -> Option<Seen> {
+        let at = usize::from(range.0);
+        let me = self.node();
+        let granted = self.grantors.get(at)?.running(now).map(|grant| Seen { ballot: grant.ballot, until: grant.until });
+        let seen = self.holders.get(at)?.seen.filter(|seen| now < seen.until);
+        [granted, seen].into_iter().flatten().filter(|seen| seen.ballot.node != me).max_by_key(|seen| seen.ballot)
+    }
+
+    /// A grantor turned an operation away because of this lease, or its holder was heard of.
+    pub fn note_other(&mut self, range: RangeId, ballot: LeaseBallot, until: MonoTime) {
+        self.last_run = self.last_run.max(ballot.run);
+        if let Some(holder) = self.holders.get_mut(usize::from(range.0))
+            && holder.seen.is_none_or(|seen| seen.ballot <= ballot)
+        {
+            holder.seen = Some(Seen { ballot, until });
+        }
+    }
+
+    /// The holder said that it does not hold the range any more.
+    pub fn forget_other(&mut self, range: RangeId, node: NodeId) {
+        if let Some(holder) = self.holders.get_mut(usize::from(range.0)) {
+            holder.seen = holder.seen.filter(|seen| seen.ballot.node != node);
+        }
+    }
+
+    /// Whether this node's acceptor must turn away a request of Paxos: a prepare, or an accept.
+    pub fn refuses(&mut self, range: RangeId, from: NodeId, accept: bool, now: MonoTime, out: &mut Vec<LeaseAction>) -> Option<Refusal> {
+        if now < self.paxos_from {
+            return Some(Refusal { holder: None, remaining_ns: self.paxos_from.since_ns(now) });
+        }
+        let turn_ns = self.settings.turn_ns();
+        let grantor = self.grantors.get_mut(usize::from(range.0))?;
+        let grant = grantor.running(now).filter(|grant| grant.ballot.node != from)?;
+        // An accept of another node is harmless under a lease for progress only: ballots decide. Under a read lease it
+        // could choose an update that the holder's row does not have.
+        if accept && grant.mode != LeaseMode::Read {
+            return None;
+        }
+        if let Some(ballot) = grantor.turned_away(now, turn_ns) {
+            let message = LeaseMessage { range, ballot, body: LeaseBody::Wanted };
+            self.send_notice(ballot.node, message, now, out);
+        }
+        Some(Refusal { holder: Some(grant.ballot), remaining_ns: grant.until.since_ns(now) })
+    }
+
+    /// Whether restart waits concern Paxos at all, for keys without leases: the setting may be off by now.
+    #[must_use]
+    pub fn waits(&self, now: MonoTime) -> bool {
+        now < self.paxos_from
+    }
+
+    /// Takes a message of another node.
+    pub fn receive<R: Rng + ?Sized>(
+        &mut self,
+        from: NodeId,
+        message: LeaseMessage,
+        now: MonoTime,
+        rng: &mut R,
+        out: &mut Vec<LeaseAction>,
+    ) {
+        let Some(place) = self.members.place(from).filter(|place| *place != self.me) else {
+            return;
+        };
+        if usize::from(message.range.0) >= self.grantors.len() || message.ballot.run > LeaseBallot::MAX_RUN {
+            return;
+        }
+        self.last_run = self.last_run.max(message.ballot.run);
+        match message.body {
+            LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release => {
+                // A lease is asked for and given back by nobody but its own node.
+                if message.ballot.node == from
+                    && let Some(body) = self.serve(message, now)
+                {
+                    out.push(LeaseAction::Send { to: from, message: LeaseMessage { body, ..message } });
+                }
+            }
+            LeaseBody::Promise { .. } | LeaseBody::Granted | LeaseBody::Refused { .. } => self.answer(place, message, now, rng, out),
+            LeaseBody::Wanted => self.wanted(message.range, now, out),
+        }
+    }
+
+    /// A timer of a range went off: a lease is over, or is to be given back.
+    pub fn timer(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
+        let Some(holder) = self.holders.get(usize::from(range.0)) else {
+            return;
+        };
+        if holder.yield_at.is_some_and(|at| at <= now) && holder.holds(now).is_some() {
+            self.step_down(range, now, EndWhy::Yielded, out);
+        }
+        self.note_expiry(range, now, out);
+    }
+
+    /// The node stops: everything is given back, nothing is asked for any more.
+    pub fn stop(&mut self, now: MonoTime, out: &mut Vec<LeaseAction>) {
+        self.stopping = true;
+        for at in 0..self.holders.len() {
+            let range = RangeId(u16::try_from(at).expect("ranges are counted in u16"));
+            self.note_expiry(range, now, out);
+            self.step_down(range, now, EndWhy::Stopped, out);
+        }
+    }
+
+    fn node(&self) -> NodeId {
+        self.members.nodes()[self.me as usize]
+    }
+
+    fn spare(&self) -> u32 {
+        self.members.count() - self.members.quorum()
+    }
+
+    /// The grantor's side of a request. `None` if there is nothing to answer.
+    fn serve(&mut self, message: LeaseMessage, now: MonoTime) -> Option<LeaseBody> {
+        let LeaseMessage { range, ballot, body } = message;
+        let grantor = &mut self.grantors[usize::from(range.0)];
+        let waits = now < self.grants_from;
+        match body {
+            LeaseBody::Prepare | LeaseBody::Propose { .. } if waits => Some(LeaseBody::Refused { seen: LeaseBallot::ZERO, granted: None }),
+            LeaseBody::Prepare => Some(grantor.prepare(now, ballot)),
+            LeaseBody::Propose { time_ns, mode } => Some(grantor.propose(now, ballot, time_ns, mode, self.limits)),
+            LeaseBody::Release => {
+                grantor.release(ballot, self.mutants);
+                None
+            }
+            LeaseBody::Promise { .. } | LeaseBody::Granted | LeaseBody::Refused { .. } | LeaseBody::Wanted => None,
+        }
+    }
+
+    fn ask<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
+        self.last_run += 1;
+        let ballot = LeaseBallot { run: self.last_run, restarts: self.incarnation, node: self.node() };
+        let asking = Asking { ballot, began: now, phase: AskPhase::Prepare, yes: NodeSet::EMPTY, no: NodeSet::EMPTY };
+        self.holders[usize::from(range.0)].asking = Some(asking);
+        self.broadcast(LeaseMessage { range, ballot, body: LeaseBody::Prepare }, now, rng, out);
+    }
+
+    /// To all others, then to this node itself.
+    fn broadcast<R: Rng + ?Sized>(&mut self, message: LeaseMessage, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
+        let me = self.node();
+        let others = self.members.nodes().iter().filter(|node| **node != me);
+        out.extend(others.map(|to| LeaseAction::Send { to: *to, message }));
+        if let Some(body) = self.serve(message, now) {
+            self.answer(self.me, LeaseMessage { body, ..message }, now, rng, out);
+        }
+    }
+
+    fn answer<R: Rng + ?Sized>(&mut self, place: u32, message: LeaseMessage, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
+        let (me, quorum, spare) = (self.node(), self.members.quorum(), self.spare());
+        let LeaseMessage { range, ballot, body } = message;
+        if let LeaseBody::Promise { granted: Some((other, left_ns)) } | LeaseBody::Refused { granted: Some((other, left_ns)), .. } = body
+            && other.node != me
+        {
+            self.note_other(range, other, now.after_ns(left_ns));
+        }
+        if let LeaseBody::Refused { seen, .. } = body {
+            self.last_run = self.last_run.max(seen.run.min(LeaseBallot::MAX_RUN));
+        }
+        let Some(asking) = self.holders[usize::from(range.0)].asking.as_mut().filter(|asking| asking.ballot == ballot) else {
+            return;
+        };
+        match (body, asking.phase) {
+            // A grant to an earlier process of this node, or to this one, is no obstacle.
+            (LeaseBody::Promise { granted }, AskPhase::Prepare) if granted.is_none_or(|(held, _)| held.node == me) => {
+                asking.yes.insert(place);
+                if asking.yes.count() >= quorum {
+                    // The belief counts from before the request leaves: a grantor's time begins later.
+                    asking.phase = AskPhase::Propose { sent: now };
+                    (asking.yes, asking.no) = (NodeSet::EMPTY, NodeSet::EMPTY);
+                    let body = LeaseBody::Propose { time_ns: self.settings.time_ns, mode: self.settings.mode };
+                    self.broadcast(LeaseMessage { range, ballot, body }, now, rng, out);
+                }
+            }
+            (LeaseBody::Granted, AskPhase::Propose { sent }) => {
+                asking.yes.insert(place);
+                if asking.yes.count() >= quorum {
+                    self.granted(range, ballot, sent, now, out);
+                }
+            }
+            (LeaseBody::Promise { .. }, AskPhase::Prepare) | (LeaseBody::Refused { .. }, _) => {
+                asking.no.insert(place);
+                if asking.no.count() > spare {
+                    self.give_up(range, now, rng);
+                }
+            }
+            (LeaseBody::Promise { .. } | LeaseBody::Granted, _) => {}
+            (LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release | LeaseBody::Wanted, _) => {}
+        }
+    }
+
+    /// A quorum has granted.
+    fn granted(&mut self, range: RangeId, ballot: LeaseBallot, sent: MonoTime, now: MonoTime, out: &mut Vec<LeaseAction>) {
+        self.holders[usize::from(range.0)].asking = None;
+        self.note_expiry(range, now, out);
+        let believed_ns = if self.mutants.has(Mutant::LeaseIgnoresDrift) { self.settings.time_ns } else { self.settings.believed_ns() };
+        let since = if self.mutants.has(Mutant::LeaseTimerAtAck) { now } else { sent };
+        let until = since.after_ns(believed_ns);
+        if until <= now {
+            // The answers took longer than the lease.
+            return;
+        }
+        let holder = &mut self.holders[usize::from(range.0)];
+        let (what, from) = match holder.held {
+            Some(held) => (LeaseChange::Extended, held.from),
+            None => (LeaseChange::Acquired, now),
+        };
+        if what == LeaseChange::Acquired {
+            (holder.yield_at, holder.wanted_at) = (None, None);
+        }
+        holder.held = Some(Held { ballot, from, until });
+        out.push(LeaseAction::Event(LeaseEvent { what, range, ballot, from, until }));
+        out.push(LeaseAction::Timer { range, at: until });
+    }
+
+    /// Too many said no: later again, at a random time, so that nodes that outbid each other do not go on in step.
+    fn give_up<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R) {
+        let turn_ns = self.settings.turn_ns();
+        let holder = &mut self.holders[usize::from(range.0)];
+        holder.asking = None;
+        holder.not_before = now.after_ns(turn_ns / 4 + rng.random_range(0..=turn_ns));
+    }
+
+    /// Others were turned away because of this node's lease.
+    fn wanted(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
+        let turn_ns = self.settings.turn_ns();
+        let holder = &mut self.holders[usize::from(range.0)];
+        let Some(held) = holder.holds(now) else {
+            return;
+        };
+        if self.settings.forward == Forward::On {
+            // They forward to here and were only late to know. Who is turned away again soon after cannot reach this
+            // node, and would starve while everybody else is served.
+            let before = holder.wanted_at.replace(now);
+            let again = before.is_some_and(|before| (turn_ns / 2..=4 * turn_ns).contains(&now.since_ns(before)));
+            if !again {
+                return;
+            }
+        }
+        let at = now.max(held.from.after_ns(turn_ns));
+        holder.yield_at = Some(holder.yield_at.map_or(at, |known| known.min(at)));
+        if at <= now {
+            self.step_down(range, now, EndWhy::Yielded, out);
+        } else {
+            out.push(LeaseAction::Timer { range, at });
+        }
+    }
+
+    /// Steps down, *then* gives back: from the first line on nothing is done under the lease.
+    fn step_down(&mut self, range: RangeId, now: MonoTime, why: EndWhy, out: &mut Vec<LeaseAction>) {
+        let turn_ns = self.settings.turn_ns();
+        let holder = &mut self.holders[usize::from(range.0)];
+        let (held, asking) = (holder.held.take(), holder.asking.take());
+        (holder.yield_at, holder.wanted_at) = (None, None);
+        // Others have waited: they come first.
+        holder.not_before = now.after_ns(2 * turn_ns);
+        if let Some(Held { ballot, from, .. }) = held {
+            out.push(LeaseAction::Event(LeaseEvent { what: LeaseChange::Ended(why), range, ballot, from, until: now }));
+        }
+        let granted = held.map(|held| held.ballot).into_iter().chain(asking.map(|asking| asking.ballot));
+        for ballot in granted {
+            let message = LeaseMessage { range, ballot, body: LeaseBody::Release };
+            self.serve(message, now);
+            let me = self.node();
+            out.extend(self.members.nodes().iter().filter(|node| **node != me).map(|to| LeaseAction::Send { to: *to, message }));
+        }
+    }
+
+    fn note_expiry(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
+        let holder = &mut self.holders[usize::from(range.0)];
+        if let Some(Held { ballot, from, until }) = holder.held.filter(|held| held.until <= now) {
+            (holder.held, holder.yield_at, holder.wanted_at) = (None, None, None);
+            out.push(LeaseAction::Event(LeaseEvent { what: LeaseChange::Ended(EndWhy::Expired), range, ballot, from, until }));
+        }
+    }
+
+    fn send_notice(&mut self, to: NodeId, message: LeaseMessage, now: MonoTime, out: &mut Vec<LeaseAction>) {
+        if to == self.node() {
+            self.wanted(message.range, now, out);
+        } else {
+            out.push(LeaseAction::Send { to, message });
+        }
+    }
+}
