@@ -2,6 +2,7 @@
 
 use crate::ballot::Ballot;
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, OpId, TimerId};
+use crate::lease::{LeaseEvent, LeaseMessage};
 use crate::message::Message;
 use crate::record::Record;
 use crate::request::{ClientRequest, Diagnostics, Outcome};
@@ -23,6 +24,15 @@ pub enum Event {
         /// What it says.
         message: Message,
     },
+    /// A message about leases arrived from another node.
+    PeerLease {
+        /// The sender.
+        from: NodeId,
+        /// What it says.
+        message: LeaseMessage,
+    },
+    /// The node is going to end: it gives back its leases and asks for none any more. Operations go on.
+    Stopping,
     /// A timer asked for by [`Action::Timer`] went off. Being late is harmless.
     Timer {
         /// The timer.
@@ -59,6 +69,17 @@ pub enum Action {
         /// is on disk. Were it sent earlier, a crash could break the promise it carries.
         after: Option<IoId>,
     },
+    /// Send a message about leases to another node.
+    SendLease {
+        /// The receiver.
+        to: NodeId,
+        /// The message.
+        message: LeaseMessage,
+        /// As for [`Action::Send`].
+        after: Option<IoId>,
+    },
+    /// A lease of this node has changed; the shell may tell a harness.
+    Lease(LeaseEvent),
     /// Report [`Event::Timer`] at this time, or as soon as possible if it is past.
     Timer {
         /// The timer.

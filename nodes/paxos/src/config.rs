@@ -1,6 +1,7 @@
 //! Settings and limits of one replica.
 
 use crate::ids::NodeId;
+use crate::lease::settings::{LeaseSettings, MAX_DRIFT_PPM, MAX_LEASE_NS, MAX_RANGES, MIN_LEASE_NS};
 use crate::mutants::Mutants;
 use crate::quorum::MAX_MEMBERS;
 use crate::row::DedupeLimits;
@@ -31,6 +32,8 @@ pub struct Config {
     pub resends_per_round: u32,
     /// After a first reject a round has this long to find its quorum all the same.
     pub reject_grace_ns: u64,
+    /// Leases and forwarding.
+    pub lease: LeaseSettings,
     /// What the links between nodes can do.
     pub links: Links,
     /// Whether protocol points are announced.
@@ -55,6 +58,7 @@ impl Config {
             resend_after_ns: 100_000_000,
             resends_per_round: 2,
             reject_grace_ns: 5_000_000,
+            lease: LeaseSettings::default(),
             links: Links::MayDuplicate,
             points: Points::Silent,
             mutants: Mutants::NONE,
@@ -90,6 +94,16 @@ impl Config {
         ] {
             if value == 0 {
                 return Err(ConfigError::Zero { name });
+            }
+        }
+        let lease = &self.lease;
+        for (name, value, least, most) in [
+            ("lease_time", lease.time_ns, MIN_LEASE_NS, MAX_LEASE_NS),
+            ("lease_drift", u64::from(lease.drift_ppm), 0, u64::from(MAX_DRIFT_PPM)),
+            ("lease_ranges", u64::from(lease.ranges), 1, u64::from(MAX_RANGES)),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(ConfigError::OutOfRange { name, value, least, most });
             }
         }
         Ok(())
@@ -150,6 +164,17 @@ pub enum ConfigError {
         /// The setting.
         name: &'static str,
     },
+    /// A setting of leases is out of its range. Times in nanoseconds, drift in parts per million.
+    OutOfRange {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: u64,
+        /// The least that works.
+        least: u64,
+        /// The most that works.
+        most: u64,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -161,6 +186,10 @@ impl fmt::Display for ConfigError {
             ConfigError::MemberTwice { node } => write!(f, "member {node} is listed twice: list each node once"),
             ConfigError::TooManyMembers { got } => {
                 write!(f, "{got} members: at most {MAX_MEMBERS} are supported")
+            }
+            ConfigError::OutOfRange { name, value, least, most } => {
+                let unit = if *name == "lease_time" { " ns" } else { "" };
+                write!(f, "{name} is {value}{unit}: it must be within {least}..={most}{unit}")
             }
             ConfigError::Zero { name } => write!(f, "{name} is 0: give it a positive number"),
         }

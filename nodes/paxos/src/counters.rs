@@ -76,6 +76,24 @@ counters! {
     batches,
     /// Records in them.
     records,
+    /// Requests of others turned away because of a lease, or after a restart.
+    busy_given,
+    /// Times an operation here was held off by a lease of another node.
+    held_off,
+    /// Operations forwarded to a holder.
+    forwards_sent,
+    /// Forwarded operations taken from others.
+    forwards_taken,
+    /// Forwarded operations refused, since the range is not held here (any more).
+    forwards_refused,
+    /// Reads answered from the own row under a read lease, without a message.
+    local_reads,
+    /// Leases acquired.
+    leases_acquired,
+    /// Leases extended.
+    leases_extended,
+    /// Leases that ended: run out or given back.
+    leases_ended,
     /// Operations begun while another on the same key was running here. Always 0 in a correct
     /// node: one operation a key at a time.
     overlaps,

@@ -1,7 +1,9 @@
 //! What nodes say to each other. Plain data: the shell owns the wire form.
 
 use crate::ballot::Ballot;
+use crate::forward::{Forward, Forwarded};
 use crate::ids::{Key, OpId};
+use crate::lease::LeaseBallot;
 use crate::row::{Accepted, Row, Update};
 
 /// One message between two nodes about one key. Requests come from coordinators; answers echo the
@@ -81,6 +83,25 @@ pub enum Body {
         request: RequestKind,
         /// Highest ballot this replica has seen for the key.
         seen: Ballot,
+    },
+    /// The request is turned away, whatever its ballot: another node holds a lease on the key's range, or the replica
+    /// waits after its restart. Nothing was promised or accepted.
+    Busy {
+        /// What kind of request is turned away.
+        request: RequestKind,
+        /// Whose lease it is; `None` for the wait after a restart.
+        holder: Option<LeaseBallot>,
+        /// For how long yet.
+        remaining_ns: u64,
+    },
+    /// To the holder of a lease: coordinate this operation.
+    Forward(Box<Forward>),
+    /// What became of it.
+    Forwarded(Box<Forwarded>),
+    /// It was not taken and never will be: the receiver does not hold the range.
+    NotHolder {
+        /// The number of the forward.
+        serial: u64,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ballot::Ballot;
 use crate::ids::Key;
+use crate::lease::LeaseLimits;
 use crate::row::{Accepted, Row};
 
 /// One durable change. Replaying is monotone: a record that is older than what is known changes
@@ -36,6 +37,9 @@ pub enum Record {
         /// The row and the ballot at which it was chosen.
         row: Row,
     },
+    /// The longest leases that this node may grant from now on. Durable before the first one is granted: it is what a
+    /// later process waits for.
+    LeaseLimits(LeaseLimits),
     /// All that is known about a key. Snapshots are made of these.
     State {
         /// The register.

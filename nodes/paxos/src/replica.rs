@@ -1,15 +1,19 @@
 //! The whole node: acceptor and coordinator of every key, and the way an event takes through it.
 
 use crate::action::{Action, Actions, Event, Sync};
+use crate::away::Heard;
 use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, ConfigError};
-use crate::coordinator::{Env, Shared};
+use crate::coordinator::{Env, LEASE_TIMERS, Past, Shared};
 use crate::counters::Counters;
+use crate::forward::{Forward, Origin, Window};
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, WallTime};
-use crate::message::{Body, Message};
+use crate::lease::{LeaseLimits, Leases};
+use crate::message::{Body, Message, Tag};
 use crate::quorum::Members;
 use crate::record::{Record, StateBytes};
 use crate::request::{Call, ClientRequest, Diagnostics, InvalidWhy, Outcome};
+
 use crate::row::{Accepted, Row};
 use crate::slot::{Slot, reply};
 use rand::Rng;
@@ -41,7 +45,7 @@ use std::collections::VecDeque;
 ///             // A real shell writes and syncs first.
 ///             Action::Persist { io_id, .. } => next.push(Event::Persisted { io_id }),
 ///             Action::Reply { outcome, .. } => answered = outcome == Outcome::Applied,
-///             Action::Send { .. } | Action::Timer { .. } | Action::Point { .. } => {}
+///             _ => {}
 ///         }
 ///     }
 /// }
@@ -93,6 +97,8 @@ impl Replica {
         let members = Members::new(config.members.clone(), config.mutants);
         let me = members.place(config.node).ok_or(ConfigError::NodeNotMember { node: config.node })?;
         let clock = BallotClock::new(config.node);
+        let leases = Leases::new(config.lease, members.clone(), me, config.mutants);
+        let windows = vec![Window::default(); members.nodes().len()];
         let shared = Shared {
             config,
             members,
@@ -103,6 +109,11 @@ impl Replica {
             next_io: 0,
             durable: IoId(0),
             birth: IoId(0),
+            leases,
+            lease_out: Vec::new(),
+            forwards: 0,
+            windows,
+            heard: Heard::default(),
         };
         Ok(Self { shared, keys: Keys::default(), own_answers: VecDeque::new(), started: false })
     }
@@ -116,6 +127,10 @@ impl Replica {
         let (key, promised, accepted, row) = match record {
             Record::Incarnation { incarnation } => {
                 self.shared.clock.recover_incarnation(incarnation);
+                return;
+            }
+            Record::LeaseLimits(limits) => {
+                self.shared.leases.recover(limits);
                 return;
             }
             Record::Promised { key, ballot } => (key, ballot, None, None),
@@ -144,6 +159,11 @@ impl Replica {
         self.shared.birth = out.persist(&mut self.shared.next_io, record, Sync::Required);
         self.shared.counters.records += 1;
         self.shared.counters.batches += 1;
+        // In the same batch: nothing is granted before it is durable.
+        if let Some(limits) = self.shared.leases.start(incarnation) {
+            out.persist(&mut self.shared.next_io, Record::LeaseLimits(limits), Sync::Required);
+            self.shared.counters.records += 1;
+        }
     }
 
     /// Advances the replica by one event. No clock, socket or global randomness in here: the same
@@ -157,10 +177,14 @@ impl Replica {
         assert!(self.started, "a replica is started before its first step");
         out.begin_step();
         let Self { shared, keys, own_answers, started: _ } = self;
+        shared.leases.boot(now);
         let mut env = Env { shared, now, wall, rng, out };
         match event {
             Event::Client { token, request } => keys.on_client(token, request, &mut env),
             Event::Peer { from, message } => keys.on_peer(from, message, &mut env),
+            Event::PeerLease { from, message } => env.lease_message(from, message),
+            Event::Stopping => env.stop_leases(),
+            Event::Timer { id } if id.slot == LEASE_TIMERS => env.lease_timer(id.serial),
             Event::Timer { id } => {
                 if let Some(slot) = keys.slots.get_mut(id.slot as usize) {
                     slot.timer(id, &mut env);
@@ -177,6 +201,11 @@ impl Replica {
         }
         // What the coordinators asked of this node's own acceptor.
         while let Some(message) = env.shared.to_self.pop_front() {
+            let me = env.shared.config.node;
+            if let Some(answer) = env.turned_away(me, &message) {
+                keys.on_own_answer(answer, &mut env);
+                continue;
+            }
             let at = keys.find_or_add(&message.key);
             match keys.slots[at].serve(message, &mut env) {
                 Some((answer, Some(after))) => own_answers.push_back((after, answer)),
@@ -191,7 +220,8 @@ impl Replica {
     /// and followed by the later batches, it recovers the same replica.
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
         let incarnation = Record::Incarnation { incarnation: self.incarnation() };
-        std::iter::once(incarnation).chain(self.keys.slots.iter().map(|slot| Record::State {
+        let limits = Some(self.shared.leases.limits()).filter(|limits| *limits != LeaseLimits::default());
+        std::iter::once(incarnation).chain(limits.map(Record::LeaseLimits)).chain(self.keys.slots.iter().map(|slot| Record::State {
             key: slot.key.clone(),
             promised: slot.acceptor.promised(),
             accepted: slot.acceptor.accepted().cloned(),
@@ -252,11 +282,11 @@ impl Keys {
         env.shared.counters.requests += 1;
         if let Err(why) = check_request(&request, &env.shared.config) {
             let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
-            reply(token, Outcome::Invalid { why }, diagnostics, env);
+            reply(Origin::Client(token), &request.key, Outcome::Invalid { why }, diagnostics, env);
             return;
         }
         let at = self.find_or_add(&request.key);
-        self.slots[at].admit(token, request, env);
+        self.slots[at].admit(Origin::Client(token), request, Past::default(), env);
     }
 
     fn on_peer<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
@@ -266,19 +296,80 @@ impl Keys {
             env.shared.counters.messages_refused += 1;
             return;
         };
-        match &message.body {
-            Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } => {
-                env.observe(message.tag.ballot);
-                let at = self.find_or_add(&message.key);
-                if let Some((message, after)) = self.slots[at].serve(message, env) {
-                    env.shared.counters.messages_sent += 1;
-                    env.out.push(Action::Send { to: from, message, after });
+        let Message { key, tag, body } = message;
+        match body {
+            body @ (Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. }) => {
+                self.on_request(from, Message { key, tag, body }, env);
+            }
+            body @ (Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Accepted
+            | Body::Learned { .. }
+            | Body::Reject { .. }
+            | Body::Busy { .. }) => {
+                env.shared.heard.answered(from);
+                self.on_answer(sender, Message { key, tag, body }, env);
+            }
+            Body::Forward(forward) => self.take_forward(from, sender, key, tag, *forward, env),
+            Body::Forwarded(told) => {
+                env.shared.heard.answered(from);
+                if let Some(slot) = self.sender_of(&key, tag, env) {
+                    slot.come_back(from, tag.op, *told, env);
                 }
             }
-            Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Reject { .. } => {
-                self.on_answer(sender, message, env)
+            Body::NotHolder { serial } => {
+                env.shared.heard.answered(from);
+                if let Some(slot) = self.sender_of(&key, tag, env) {
+                    slot.not_taken(from, tag.op, serial, env);
+                }
             }
         }
+    }
+
+    fn on_request<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
+        env.observe(message.tag.ballot);
+        let (message, after) = match env.turned_away(from, &message) {
+            Some(answer) => (answer, None),
+            None => {
+                let at = self.find_or_add(&message.key);
+                match self.slots[at].serve(message, env) {
+                    Some(answer) => answer,
+                    None => return,
+                }
+            }
+        };
+        env.shared.counters.messages_sent += 1;
+        env.out.push(Action::Send { to: from, message, after });
+    }
+
+    /// The key of an operation that was handed over. An answer to an earlier process is for nobody.
+    fn sender_of<R: Rng + ?Sized>(&mut self, key: &Key, tag: Tag, env: &mut Env<'_, R>) -> Option<&mut Slot> {
+        let at = self.find(key).filter(|_| tag.incarnation == env.shared.clock.incarnation());
+        if at.is_none() {
+            env.shared.counters.answers_ignored += 1;
+        }
+        at.map(|at| &mut self.slots[at])
+    }
+
+    fn take_forward<R: Rng + ?Sized>(&mut self, from: NodeId, sender: u32, key: Key, tag: Tag, forward: Forward, env: &mut Env<'_, R>) {
+        let Forward { serial, lease, call, timeout_ns, provenance, born_us, open } = forward;
+        if !env.shared.windows[sender as usize].take(tag.incarnation, serial) {
+            env.shared.counters.answers_ignored += 1;
+            return;
+        }
+        let meant = lease.node == env.shared.config.node && lease.restarts == env.shared.clock.incarnation();
+        let request = ClientRequest { op: tag.op, key, call, timeout_ns, provenance };
+        // Marked as seen above, so that no second copy is taken after this answer.
+        if !meant || env.own_lease(&request.key).is_none() || check_request(&request, &env.shared.config).is_err() {
+            env.shared.counters.forwards_refused += 1;
+            env.send_to(from, &request.key, tag, Body::NotHolder { serial });
+            return;
+        }
+        env.shared.counters.forwards_taken += 1;
+        env.observe(tag.ballot);
+        let at = self.find_or_add(&request.key);
+        let past = Past { born_us: Some(born_us), open, stays: true };
+        self.slots[at].admit(Origin::Node { to: from, serial, tag }, request, past, env);
     }
 
     fn on_own_answer<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) {
@@ -319,6 +410,8 @@ fn is_plausible(message: &Message, config: &Config) -> bool {
         Body::Learn { row } => believed(row.learned),
         Body::Learned { learned } => believed(*learned),
         Body::Reject { seen, .. } => believed(*seen),
+        Body::Busy { .. } | Body::Forward(_) | Body::NotHolder { .. } => true,
+        Body::Forwarded(told) => believed(told.diagnostics.ballot) && believed(told.diagnostics.max_seen_ballot),
     };
     within && believed(message.tag.ballot) && !message.key.is_empty() && message.key.len() <= config.max_key_bytes
 }

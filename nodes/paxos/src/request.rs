@@ -1,7 +1,7 @@
 //! What clients ask, and answers that say exactly what is known.
 
 use crate::ballot::Ballot;
-use crate::ids::{Key, OpId, Value};
+use crate::ids::{Key, NodeId, OpId, Value};
 
 /// One request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +194,8 @@ pub enum UnknownWhy {
     Busy,
     /// It was proposed, and may have been declared aborted since; aborts of that age are forgotten.
     TooOld,
+    /// It was forwarded to the holder of a lease, and no answer came.
+    Forwarded,
 }
 
 impl UnknownWhy {
@@ -207,6 +209,7 @@ impl UnknownWhy {
             UnknownWhy::ResentElsewhere => "resent_elsewhere",
             UnknownWhy::Busy => "busy",
             UnknownWhy::TooOld => "too_old",
+            UnknownWhy::Forwarded => "forwarded",
         }
     }
 }
@@ -262,6 +265,10 @@ pub enum Phase {
     Backoff,
     /// Done without an own update, or found done.
     Done,
+    /// Handed to the holder of a lease.
+    Forwarded,
+    /// Read from the own row under a read lease.
+    LocalRead,
 }
 
 impl Phase {
@@ -280,6 +287,8 @@ impl Phase {
             Phase::Learn => "learn",
             Phase::Backoff => "backoff",
             Phase::Done => "done",
+            Phase::Forwarded => "forwarded",
+            Phase::LocalRead => "local_read",
         }
     }
 }
@@ -317,6 +326,8 @@ pub struct Diagnostics {
     pub backoff_ns: u64,
     /// Replicas known to have learned the own update.
     pub learned_by: u32,
+    /// The holder of a lease that it was handed to, if it was.
+    pub forwarded_to: Option<NodeId>,
 }
 
 impl Diagnostics {
@@ -339,6 +350,7 @@ impl Diagnostics {
             repairs: 0,
             backoff_ns: 0,
             learned_by: 0,
+            forwarded_to: None,
         }
     }
 }

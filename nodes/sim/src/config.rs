@@ -2,6 +2,7 @@
 
 use crate::fault::FaultKind;
 use heckle_paxos::Mutants;
+use heckle_paxos::lease::LeaseSettings;
 
 /// One microsecond in nanoseconds.
 pub const US: u64 = 1_000;
@@ -15,6 +16,8 @@ pub struct WorldConfig {
     pub nodes: u16,
     /// Clients that run at a time; client i talks to node i mod `nodes`.
     pub clients: u32,
+    /// How many of them, the first ones, only read.
+    pub readers: u32,
     /// Registers.
     pub keys: u32,
     /// Shares of the calls.
@@ -126,6 +129,8 @@ pub struct CoreConfig {
     pub aborted_entries: usize,
     /// See [`heckle_paxos::Config::queue_per_key`].
     pub queue_per_key: usize,
+    /// See [`heckle_paxos::Config::lease`].
+    pub lease: LeaseSettings,
     /// Deliberate bugs, in all nodes.
     pub mutants: Mutants,
 }
@@ -136,6 +141,7 @@ impl Default for WorldConfig {
         Self {
             nodes: 3,
             clients: 6,
+            readers: 0,
             keys: 2,
             mix: Mix { cas: 40, write: 20, read: 40 },
             load_ns: 600 * MS,
@@ -163,6 +169,7 @@ impl Default for WorldConfig {
                 dedupe_entries: 64,
                 aborted_entries: 64,
                 queue_per_key: 64,
+                lease: LeaseSettings::default(),
                 mutants: Mutants::NONE,
             },
         }

@@ -24,10 +24,16 @@ pub enum FaultKind {
     OneWay,
     /// A wall clock jumps, by up to an hour.
     ClockJump,
+    /// The node that holds the first range of leases is cut off from all others; one drawn beforehand if none does.
+    IsolateHolder,
+    /// All processes but that of the holder die and are started again.
+    KillOthers,
+    /// What is said to the holder comes late, or what it says.
+    LateHolder,
 }
 
 impl FaultKind {
-    /// All kinds.
+    /// All kinds that strike a node drawn beforehand.
     pub const ALL: [FaultKind; 9] = [
         FaultKind::Kill,
         FaultKind::PowerLoss,
@@ -65,9 +71,21 @@ impl Fault {
         pairs.filter(|(from, to)| from != to && self.cuts_link(*from, *to, nodes)).collect()
     }
 
+    /// The directed links on which everything is late, and by how much.
+    #[must_use]
+    pub fn late(&self, nodes: usize) -> Vec<(usize, usize, u64)> {
+        if self.kind != FaultKind::LateHolder {
+            return Vec::new();
+        }
+        let late_ns = 30_000_000 + (self.detail >> 1) % 200_000_000;
+        let others = (0..nodes).filter(|other| *other != self.node);
+        let link = |other| if self.detail & 1 == 0 { (other, self.node, late_ns) } else { (self.node, other, late_ns) };
+        others.map(link).collect()
+    }
+
     fn cuts_link(&self, from: usize, to: usize, nodes: usize) -> bool {
         match self.kind {
-            FaultKind::Isolate => from == self.node || to == self.node,
+            FaultKind::Isolate | FaultKind::IsolateHolder => from == self.node || to == self.node,
             FaultKind::Split => (self.detail >> from) & 1 != (self.detail >> to) & 1,
             FaultKind::OneWay => {
                 let other = (self.node + 1 + self.detail as usize % (nodes.max(2) - 1)) % nodes;
@@ -77,6 +95,8 @@ impl Fault {
             | FaultKind::PowerLoss
             | FaultKind::PowerLossAll
             | FaultKind::KillAll
+            | FaultKind::KillOthers
+            | FaultKind::LateHolder
             | FaultKind::Pause
             | FaultKind::ClockJump => false,
         }

@@ -60,15 +60,17 @@ pub enum ViolationKind {
     FenceBroken,
     /// After all faults had healed, a read got no answer.
     NoProgress,
+    /// Two nodes held one range at one time.
+    TwoHolders,
 }
 
 impl ViolationKind {
-    /// Whether clients can come to see the harm. The other two are broken rules without a victim:
+    /// Whether clients can come to see the harm. The others are broken rules without a victim:
     /// an update that a fence should have stopped is one of unknown outcome, which may take effect
-    /// at any time as far as a history shows.
+    /// at any time as far as a history shows; and what two holders do is seen in its effects.
     #[must_use]
     pub fn harms_clients(self) -> bool {
-        !matches!(self, ViolationKind::FenceBroken | ViolationKind::BallotReused)
+        !matches!(self, ViolationKind::FenceBroken | ViolationKind::BallotReused | ViolationKind::TwoHolders)
     }
 }
 
@@ -117,6 +119,8 @@ pub struct Judge {
     chains: BTreeMap<Key, Chain>,
     asked: BTreeMap<OpId, Asked>,
     violations: Vec<Violation>,
+    /// By range and node: until when the node believes that it holds the range.
+    holders: BTreeMap<(u16, usize), u64>,
     now_ns: u64,
 }
 
@@ -124,7 +128,14 @@ impl Judge {
     /// A judge of a cluster of `nodes`.
     #[must_use]
     pub fn new(nodes: usize) -> Self {
-        Self { quorum: nodes / 2 + 1, chains: BTreeMap::new(), asked: BTreeMap::new(), violations: Vec::new(), now_ns: 0 }
+        Self {
+            quorum: nodes / 2 + 1,
+            chains: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            violations: Vec::new(),
+            holders: BTreeMap::new(),
+            now_ns: 0,
+        }
     }
 
     /// What was found so far.
@@ -149,12 +160,41 @@ impl Judge {
         self.violations.push(Violation { kind, at_ns: self.now_ns, key: key.clone(), detail });
     }
 
+    /// A node believes from now on that it holds a range until then.
+    pub fn holds(&mut self, node: usize, range: u16, until_ns: u64) {
+        let now_ns = self.now_ns;
+        let others = self.holders.range((range, 0)..=(range, usize::MAX));
+        let other = others.map(|((_, other), until)| (*other, *until)).find(|(other, until)| *other != node && *until > now_ns);
+        self.holders.insert((range, node), until_ns);
+        if let Some((other, until)) = other.filter(|_| until_ns > now_ns) {
+            let detail =
+                format!("n{} and n{} both hold range {range}, the other for {} us yet", node + 1, other + 1, (until - now_ns) / 1000);
+            self.report(ViolationKind::TwoHolders, &Key::from("(lease)"), detail);
+        }
+    }
+
+    /// Who believes that it holds a range.
+    #[must_use]
+    pub fn holder_of(&self, range: u16) -> Option<usize> {
+        let mut holders = self.holders.range((range, 0)..=(range, usize::MAX));
+        holders.find(|(_, until)| **until > self.now_ns).map(|((_, node), _)| *node)
+    }
+
+    /// A process is gone, and with it what it believed.
+    pub fn died(&mut self, node: usize) {
+        self.holders.retain(|(_, holder), _| *holder != node);
+    }
+
     /// A record became durable at a node.
     pub fn durable(&mut self, node: usize, record: &Record) {
         match record {
             Record::Accepted { key, accepted } => self.accepted(node, key, accepted),
             Record::State { key, accepted: Some(accepted), .. } => self.accepted(node, key, accepted),
-            Record::Incarnation { .. } | Record::Promised { .. } | Record::Learned { .. } | Record::State { .. } => {}
+            Record::Incarnation { .. }
+            | Record::Promised { .. }
+            | Record::Learned { .. }
+            | Record::LeaseLimits(_)
+            | Record::State { .. } => {}
         }
     }
 

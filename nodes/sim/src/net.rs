@@ -3,7 +3,7 @@
 use crate::config::LinkConfig;
 use heckle_paxos::Body;
 use rand::{Rng, RngExt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The links between the nodes. Nodes are counted from 0 here.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub struct Net {
     config: LinkConfig,
     /// Directed links that drop everything.
     cut: BTreeSet<(usize, usize)>,
+    /// Directed links on which everything takes this much longer.
+    late: BTreeMap<(usize, usize), u64>,
     /// Messages handed over.
     pub sent: u64,
     /// Messages lost by chance or by a cut.
@@ -26,7 +28,7 @@ impl Net {
     /// A whole network.
     #[must_use]
     pub fn new(config: LinkConfig) -> Self {
-        Self { config, cut: BTreeSet::new(), sent: 0, lost: 0, doubled: 0 }
+        Self { config, cut: BTreeSet::new(), late: BTreeMap::new(), sent: 0, lost: 0, doubled: 0 }
     }
 
     /// Cuts a directed link.
@@ -39,9 +41,15 @@ impl Net {
         self.cut.remove(&(from, to));
     }
 
+    /// Slows a directed link down by this much; zero: no more.
+    pub fn slow(&mut self, from: usize, to: usize, late_ns: u64) {
+        self.late.insert((from, to), late_ns);
+    }
+
     /// No loss, no duplicates, no slow messages from now on; cuts are mended.
     pub fn heal(&mut self) {
         self.cut.clear();
+        self.late.clear();
         self.config.loss_ppm = 0;
         self.config.learn_loss_ppm = 0;
         self.config.duplicate_ppm = 0;
@@ -51,12 +59,22 @@ impl Net {
     /// Decides what becomes of a message. Delays are drawn for each copy, so copies and later
     /// messages overtake.
     pub fn send<R: Rng>(&mut self, from: usize, to: usize, body: &Body, now_ns: u64, rng: &mut R) -> Arrivals {
-        self.sent += 1;
         let learn_ppm = if matches!(body, Body::Learn { .. }) { self.config.learn_loss_ppm } else { 0 };
+        self.pass(from, to, learn_ppm, now_ns, rng)
+    }
+
+    /// The same for a message about leases.
+    pub fn send_lease<R: Rng>(&mut self, from: usize, to: usize, now_ns: u64, rng: &mut R) -> Arrivals {
+        self.pass(from, to, 0, now_ns, rng)
+    }
+
+    fn pass<R: Rng>(&mut self, from: usize, to: usize, learn_ppm: u32, now_ns: u64, rng: &mut R) -> Arrivals {
+        self.sent += 1;
         if self.cut.contains(&(from, to)) || chance(self.config.loss_ppm, rng) || chance(learn_ppm, rng) {
             self.lost += 1;
             return [None, None];
         }
+        let now_ns = now_ns + self.late.get(&(from, to)).copied().unwrap_or(0);
         let first = Some(now_ns + self.delay(rng));
         if chance(self.config.duplicate_ppm, rng) {
             self.doubled += 1;

@@ -4,6 +4,7 @@
 use crate::clock::NodeClock;
 use crate::config::WorldConfig;
 use crate::disk::{Crash, Discipline, Disk};
+use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{Actions, Config, Counters, Diagnostics, IoId, Message, Mutant, NodeId, Outcome, Record, Replica};
 use rand_pcg::Pcg64;
 
@@ -37,6 +38,8 @@ pub struct Node {
 pub enum Held {
     /// A message to another node, counted from 0.
     Send(usize, Message),
+    /// A message about leases to another node, counted from 0.
+    SendLease(usize, LeaseMessage),
     /// An answer to a client.
     Reply(u64, Outcome, Box<Diagnostics>),
 }
@@ -56,6 +59,7 @@ impl Node {
         if world.links.duplicate_ppm == 0 {
             config.links = heckle_paxos::Links::NeverDuplicate;
         }
+        config.lease = world.core.lease;
         config.mutants = world.core.mutants;
         let discipline = if config.mutants.has(Mutant::AnswerBeforeWrite) { Discipline::AnswerBeforeWrite } else { Discipline::Synced };
         Self {

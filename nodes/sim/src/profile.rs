@@ -5,6 +5,7 @@
 
 use crate::config::{MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
+use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -35,11 +36,19 @@ pub enum Profile {
     /// Nodes stop for longer than clients wait, and clients ask other nodes what became of their
     /// operations: requests that lay at a stopped node run after their fate was told.
     Uncertain,
+    /// Leases for progress: nodes hold ranges in turn, operations wait or are handed over, while processes die and
+    /// stop and links are cut, slow, lossy and doubling.
+    Leases,
+    /// Read leases in the same troubles, with clocks that drift as far as the bound allows.
+    ReadLeases,
+    /// Read leases whose holders are cut off again and again while others restart: whoever wrongly believes in a
+    /// lease reads what is no longer so.
+    StaleHolders,
 }
 
 impl Profile {
     /// All families.
-    pub const ALL: [Profile; 10] = [
+    pub const ALL: [Profile; 13] = [
         Profile::Swarm,
         Profile::Calm,
         Profile::Lossy,
@@ -50,6 +59,9 @@ impl Profile {
         Profile::CoarseClocks,
         Profile::Crowded,
         Profile::Uncertain,
+        Profile::Leases,
+        Profile::ReadLeases,
+        Profile::StaleHolders,
     ];
 
     /// The world that a seed draws from this family.
@@ -68,6 +80,9 @@ impl Profile {
             Profile::CoarseClocks => coarse_clocks(&mut world, &mut rng),
             Profile::Crowded => crowded(&mut world, &mut rng),
             Profile::Uncertain => uncertain(&mut world, &mut rng),
+            Profile::Leases => leases(&mut world, LeaseMode::Priority, &mut rng),
+            Profile::ReadLeases => leases(&mut world, LeaseMode::Read, &mut rng),
+            Profile::StaleHolders => stale_holders(&mut world, &mut rng),
         }
         world
     }
@@ -234,6 +249,90 @@ fn uncertain(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.faults.every_ns = rng.random_range(60 * MS..200 * MS);
     world.faults.for_max_ns = rng.random_range(100 * MS..300 * MS);
     world.faults.kinds = vec![FaultKind::Pause, FaultKind::Pause, FaultKind::Isolate, FaultKind::Kill];
+}
+
+fn leases(world: &mut WorldConfig, mode: LeaseMode, rng: &mut impl Rng) {
+    world.nodes = if one_in(4, rng) { 5 } else { 3 };
+    world.clients = rng.random_range(3..=7);
+    world.keys = rng.random_range(1..=2);
+    world.load_ns = 2_500 * MS;
+    world.mix = Mix { cas: 3, write: 2, read: rng.random_range(3..=8) };
+    world.think_ns = rng.random_range(2 * MS..20 * MS);
+    world.op_timeout_ns = 400 * MS;
+    world.core.backoff_max_ns = rng.random_range(MS..20 * MS);
+    let drift_ppm = [0, 1_000, 50_000, 200_000][rng.random_range(0..4)];
+    world.clocks.drift_max_ppm = drift_ppm;
+    world.core.lease = LeaseSettings {
+        mode,
+        time_ns: rng.random_range(80 * MS..400 * MS),
+        drift_ppm,
+        ranges: rng.random_range(1..=2),
+        forward: if one_in(2, rng) { Forward::On } else { Forward::Off },
+    };
+    if one_in(2, rng) {
+        world.links.slow_ppm = rng.random_range(20_000..200_000);
+        world.links.slow_max_ns = rng.random_range(5 * MS..250 * MS);
+    }
+    if one_in(3, rng) {
+        world.links.loss_ppm = rng.random_range(5_000..100_000);
+    }
+    if one_in(3, rng) {
+        world.links.duplicate_ppm = rng.random_range(10_000..300_000);
+    }
+    if one_in(3, rng) {
+        world.resend_ppm = 500_000;
+    }
+    if one_in(3, rng) {
+        world.core.dedupe_entries = rng.random_range(2..=8);
+    }
+    if !one_in(4, rng) {
+        world.faults.every_ns = rng.random_range(80 * MS..400 * MS);
+        world.faults.for_max_ns = rng.random_range(20 * MS..500 * MS);
+        world.faults.kinds = FaultKind::ALL.iter().copied().filter(|_| one_in(2, rng)).collect();
+        // Who holds a range is what matters here.
+        world.faults.kinds.extend([FaultKind::Kill, FaultKind::Pause, FaultKind::Isolate]);
+    }
+}
+
+fn stale_holders(world: &mut WorldConfig, rng: &mut impl Rng) {
+    leases(world, LeaseMode::Read, rng);
+    world.nodes = 3;
+    world.keys = 1;
+    world.load_ns = 4_000 * MS;
+    world.mix = Mix { cas: 1, write: 3, read: 0 };
+    world.clients = 9;
+    // A client that writes through a node that is cut off waits; those that read see what the node believes.
+    world.readers = 6;
+    world.think_ns = rng.random_range(MS..6 * MS);
+    world.core.lease.ranges = 1;
+    world.core.lease.time_ns = rng.random_range(120 * MS..300 * MS);
+    world.core.lease.forward = Forward::On;
+    world.core.lease.drift_ppm = 1_000;
+    world.links.slow_ppm = 0;
+    world.links.loss_ppm = 0;
+    world.links.learn_loss_ppm = rng.random_range(0..600_000);
+    world.faults.every_ns = rng.random_range(100 * MS..300 * MS);
+    world.faults.for_max_ns = rng.random_range(400 * MS..1_000 * MS);
+    world.faults.kinds = vec![FaultKind::IsolateHolder];
+    match rng.random_range(0..4) {
+        0 => world.faults.kinds.push(FaultKind::KillOthers),
+        1 => {
+            world.faults.kinds.push(FaultKind::LateHolder);
+            world.core.lease.time_ns = rng.random_range(400 * MS..700 * MS);
+            world.faults.for_max_ns = 1_500 * MS;
+        }
+        2 => {
+            // Leases are given back all the time, and late.
+            world.core.lease.forward = Forward::Off;
+            world.core.lease.time_ns = rng.random_range(60 * MS..150 * MS);
+            world.faults.kinds = vec![FaultKind::LateHolder];
+        }
+        _ => {
+            world.core.lease.drift_ppm = 300_000;
+            world.faults.every_ns = rng.random_range(300 * MS..600 * MS);
+        }
+    }
+    world.clocks.drift_max_ppm = world.core.lease.drift_ppm;
 }
 
 fn one_in(of: u32, rng: &mut impl Rng) -> bool {

@@ -32,6 +32,10 @@ const SAFETY: &[(Mutant, Profile, u64)] = &[
     (Mutant::CountDuplicateAnswers, Profile::Doubling, 200),
     (Mutant::FateWithoutFence, Profile::Uncertain, 100),
     (Mutant::AnswerBeforeWrite, Profile::PowerCycling, 50),
+    (Mutant::LeaseNoRestartWait, Profile::StaleHolders, 500),
+    (Mutant::LeaseTimerAtAck, Profile::StaleHolders, 3_000),
+    (Mutant::LeaseReleaseAny, Profile::StaleHolders, 2_000),
+    (Mutant::LeaseIgnoresDrift, Profile::StaleHolders, 1_000),
 ];
 
 fn run(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {

@@ -1,10 +1,13 @@
 //! What a coordinator may use during one step: time, chance, the outbox, the node's clock.
 
 use crate::action::{Action, Actions, Point, Sync};
+use crate::away::Heard;
 use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, Points};
 use crate::counters::Counters;
+use crate::forward::Window;
 use crate::ids::{IoId, Key, MonoTime, OpId, TimerId, WallTime};
+use crate::lease::{LeaseAction, Leases};
 use crate::message::{Body, Message, Tag};
 use crate::mutants::{Mutant, Mutants};
 use crate::quorum::{Members, NodeSet};
@@ -31,6 +34,14 @@ pub(crate) struct Shared {
     /// The batch with this process's incarnation. Until it is durable, no ballot may leave: after
     /// a crash the next process would take the same number, and could make the same ballot.
     pub(crate) birth: IoId,
+    pub(crate) leases: Leases,
+    /// What leases want done; empty between steps, its memory is kept.
+    pub(crate) lease_out: Vec<LeaseAction>,
+    /// Operations of this process that were handed to holders.
+    pub(crate) forwards: u64,
+    /// By place: which forwards of that node were seen.
+    pub(crate) windows: Vec<Window>,
+    pub(crate) heard: Heard,
 }
 
 /// [`Shared`] and the arguments of the running step.

@@ -44,7 +44,8 @@ impl Coordination {
             return None;
         }
         let first_us = match self.request.provenance {
-            Provenance::First | Provenance::FirstAfter { .. } => self.proposals.first_us,
+            // Another coordinator may have had it first, and be forgotten.
+            Provenance::First | Provenance::FirstAfter { .. } => self.leased.foreign_us().or(self.proposals.first_us),
             Provenance::Resent { born } => Some(born.micros),
         };
         let disproof = env.disproof();

@@ -20,9 +20,11 @@
 pub(crate) mod env;
 mod fate;
 mod judge;
+mod leased;
 mod rounds;
 mod state;
 mod timing;
 
 pub(crate) use env::{Env, Shared};
+pub(crate) use leased::{Fresh, LEASE_TIMERS, Past};
 pub(crate) use state::{Coordination, Waiting};

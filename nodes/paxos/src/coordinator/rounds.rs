@@ -2,6 +2,7 @@
 
 use super::env::Env;
 use super::judge::{Judged, request_hash};
+use super::leased::Leased;
 use super::state::{Aim, Answers, Coordination, LearnAim, Promises, Proposals, State, Waiting};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
@@ -21,11 +22,11 @@ const MAX_BORN_AHEAD_US: u64 = 86_400_000_000;
 impl Coordination {
     /// Begins an operation whose turn it is. `own` is this node's acceptor for the key.
     pub(crate) fn begin<R: Rng + ?Sized>(waiting: Waiting, own: &Acceptor, env: &mut Env<'_, R>) -> (Self, Option<Outcome>) {
-        let Waiting { token, request, deadline, timer, armed } = waiting;
+        let Waiting { origin, request, deadline, timer, armed, past } = waiting;
         let op = request.op;
         let incarnation = env.shared.clock.incarnation();
         let mut this = Self {
-            token,
+            origin,
             request_hash: request_hash(&request),
             request,
             timer,
@@ -36,8 +37,9 @@ impl Coordination {
             tag: Tag { op, attempt: 0, incarnation, ballot: Ballot::ZERO },
             state: State::Backoff,
             answers: Answers::default(),
-            proposals: Proposals::default(),
+            proposals: Proposals { earlier_open: past.open, ..Proposals::default() },
             diagnostics: Box::new(Diagnostics::new(op, env.quorum())),
+            leased: Leased::new(past, own.row().learned),
         };
         if matches!(this.request.call, Call::Read) && env.mutants().has(Mutant::LwtReadsAtOne) {
             let current = own.row().data.value.clone();
@@ -81,6 +83,8 @@ impl Coordination {
         self.diagnostics.accepts = 0;
         env.shared.counters.attempts += 1;
         self.state = State::Prepare(Promises::default());
+        env.touch_lease(&self.request.key);
+        self.note_lease(env);
         self.begin_round(env);
         let all = Some(Point::AfterPrepareAll);
         env.broadcast(&self.request.key, self.tag, &Body::Prepare, NodeSet::EMPTY, None, all);
@@ -111,6 +115,12 @@ impl Coordination {
             Body::Accepted => self.on_accepted(place, env),
             Body::Learned { learned } => self.on_learned(place, learned, env),
             Body::Reject { request, seen } => self.on_reject(place, request, seen, env),
+            Body::Busy { request, holder, remaining_ns } => {
+                self.note_busy(holder, remaining_ns, env);
+                self.on_reject(place, request, Ballot::ZERO, env)
+            }
+            // The slot has taken them.
+            Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => ignored(env),
             // Requests go to the acceptor, not here.
             Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } => ignored(env),
         }
@@ -244,6 +254,7 @@ impl Coordination {
         if env.now >= self.deadline {
             return Some(self.on_deadline(env));
         }
+        self.leased.row = row.learned;
         match self.judge(row, env) {
             Judged::Go(aim) => {
                 self.propose(aim, env);
@@ -267,6 +278,8 @@ impl Coordination {
         let body = Body::Propose { update: update.clone() };
         self.state = State::Propose { aim, update };
         self.diagnostics.accepts = 0;
+        self.leased.proposed = true;
+        self.note_lease(env);
         self.begin_round(env);
         env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, first, all);
     }
@@ -303,6 +316,7 @@ impl Coordination {
     /// Round 4: the update is chosen, the replicas are told.
     fn teach<R: Rng + ?Sized>(&mut self, aim: LearnAim, data: Arc<RowData>, env: &mut Env<'_, R>) {
         let row = Row { learned: self.tag.ballot, data };
+        self.leased.row = row.learned;
         let body = Body::Learn { row: row.clone() };
         self.state = State::Learn { aim, row };
         self.begin_round(env);
@@ -398,10 +412,14 @@ impl Coordination {
             Body::Accepted => {
                 last.accepted.insert(place);
             }
-            Body::Reject { request: RequestKind::Propose, .. } => {
+            Body::Reject { request: RequestKind::Propose, .. } | Body::Busy { request: RequestKind::Propose, .. } => {
                 last.rejected.insert(place);
             }
             Body::Reject { request: RequestKind::Prepare | RequestKind::Read, .. }
+            | Body::Busy { request: RequestKind::Prepare | RequestKind::Read, .. }
+            | Body::Forward(_)
+            | Body::Forwarded(_)
+            | Body::NotHolder { .. }
             | Body::Promise { .. }
             | Body::RowRead { .. }
             | Body::Learned { .. }

@@ -1,8 +1,10 @@
 //! What a coordinator remembers about its running operation.
 
+use super::leased::{Leased, Past};
 use crate::ballot::Ballot;
 use crate::config::Links;
-use crate::ids::{ClientToken, MonoTime, OpId, TimerId, Value};
+use crate::forward::Origin;
+use crate::ids::{MonoTime, OpId, TimerId, Value};
 use crate::message::Tag;
 use crate::mutants::{Mutant, Mutants};
 use crate::quorum::NodeSet;
@@ -13,18 +15,19 @@ use std::sync::Arc;
 /// A request that waits for its key.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) token: ClientToken,
+    pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
     pub(crate) deadline: MonoTime,
     pub(crate) timer: TimerId,
     /// When the timer goes off; the end of time if none is set.
     pub(crate) armed: MonoTime,
+    pub(crate) past: Past,
 }
 
 /// One operation being coordinated.
 #[derive(Debug)]
 pub(crate) struct Coordination {
-    pub(crate) token: ClientToken,
+    pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
     pub(crate) request_hash: u64,
     pub(crate) timer: TimerId,
@@ -42,6 +45,7 @@ pub(crate) struct Coordination {
     pub(crate) answers: Answers,
     pub(crate) proposals: Proposals,
     pub(crate) diagnostics: Box<Diagnostics>,
+    pub(crate) leased: Leased,
 }
 
 /// Where an attempt stands.

@@ -62,6 +62,10 @@ impl Coordination {
 
     /// Too many rejects: another coordinator has a higher ballot.
     pub(super) fn outbid<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        if let Some(wait_ns) = self.held_off(env) {
+            self.wait(wait_ns, env);
+            return None;
+        }
         self.diagnostics.preempted += 1;
         env.shared.counters.preempted += 1;
         let own = matches!(&self.state, State::Propose { aim: Aim::Own(_), .. });
@@ -80,12 +84,16 @@ impl Coordination {
             return None;
         }
         let wait_ns = env.rng.random_range(0..=max_ns);
+        self.wait(wait_ns, env);
+        None
+    }
+
+    fn wait<R: Rng + ?Sized>(&mut self, wait_ns: u64, env: &mut Env<'_, R>) {
         self.state = State::Backoff;
         self.diagnostics.backoff_ns += wait_ns;
         env.shared.counters.backoff_ns += wait_ns;
         self.wake = env.now.after_ns(wait_ns);
         self.arm(env);
-        None
     }
 
     /// A round had too few answers in time, or the backoff is over.

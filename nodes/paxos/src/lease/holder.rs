@@ -15,8 +15,9 @@ pub struct Holder {
     pub not_before: MonoTime,
     /// Others wait, so the lease is given back at this time.
     pub yield_at: Option<MonoTime>,
-    /// When others were last said to wait, while operations are forwarded.
-    pub wanted_at: Option<MonoTime>,
+    /// Since when others have been said to wait again and again, and when they last were, while operations are
+    /// forwarded.
+    pub wanted: Option<(MonoTime, MonoTime)>,
     /// Somebody else's lease as far as it is known.
     pub seen: Option<Seen>,
 }

@@ -153,7 +153,7 @@ impl Leases {
         let other = self.other(range, now);
         let holder = &mut self.holders[at];
         // An attempt whose answers were lost must not block the next one.
-        if holder.asking.is_some_and(|asking| now.since_ns(asking.began) > self.settings.time_ns / 8) {
+        if holder.asking.is_some_and(|asking| now.since_ns(asking.began) > self.settings.time_ns / 2) {
             holder.asking = None;
         }
         let wanted = match holder.holds(now) {
@@ -372,7 +372,7 @@ impl Leases {
             None => (LeaseChange::Acquired, now),
         };
         if what == LeaseChange::Acquired {
-            (holder.yield_at, holder.wanted_at) = (None, None);
+            (holder.yield_at, holder.wanted) = (None, None);
         }
         holder.held = Some(Held { ballot, from, until });
         out.push(LeaseAction::Event(LeaseEvent { what, range, ballot, from, until }));
@@ -395,11 +395,11 @@ impl Leases {
             return;
         };
         if self.settings.forward == Forward::On {
-            // They forward to here and were only late to know. Who is turned away again soon after cannot reach this
-            // node, and would starve while everybody else is served.
-            let before = holder.wanted_at.replace(now);
-            let again = before.is_some_and(|before| (turn_ns / 2..=4 * turn_ns).contains(&now.since_ns(before)));
-            if !again {
+            // They forward to here and were only late to know. Who goes on being turned away cannot reach this node, and
+            // would starve while everybody else is served.
+            let since = holder.wanted.filter(|(_, last)| now.since_ns(*last) <= 3 * turn_ns).map_or(now, |(since, _)| since);
+            holder.wanted = Some((since, now));
+            if now.since_ns(since) < 4 * turn_ns {
                 return;
             }
         }
@@ -417,7 +417,7 @@ impl Leases {
         let turn_ns = self.settings.turn_ns();
         let holder = &mut self.holders[usize::from(range.0)];
         let (held, asking) = (holder.held.take(), holder.asking.take());
-        (holder.yield_at, holder.wanted_at) = (None, None);
+        (holder.yield_at, holder.wanted) = (None, None);
         // Others have waited: they come first.
         holder.not_before = now.after_ns(2 * turn_ns);
         if let Some(Held { ballot, from, .. }) = held {
@@ -435,7 +435,7 @@ impl Leases {
     fn note_expiry(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
         let holder = &mut self.holders[usize::from(range.0)];
         if let Some(Held { ballot, from, until }) = holder.held.filter(|held| held.until <= now) {
-            (holder.held, holder.yield_at, holder.wanted_at) = (None, None, None);
+            (holder.held, holder.yield_at, holder.wanted) = (None, None, None);
             out.push(LeaseAction::Event(LeaseEvent { what: LeaseChange::Ended(EndWhy::Expired), range, ballot, from, until }));
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Rig {
     pub(crate) replies: Vec<(ClientToken, Outcome, Diagnostics)>,
     pub(crate) records: Vec<Record>,
     pub(crate) points: Vec<Point>,
+    pub(crate) lease_sent: Vec<(NodeId, lease::LeaseMessage, Option<IoId>)>,
+    pub(crate) lease_events: Vec<lease::LeaseEvent>,
     /// Tag of the running attempt, from the newest request sent.
     pub(crate) tag: Option<Tag>,
     timers: Vec<(MonoTime, TimerId)>,
@@ -99,6 +101,8 @@ impl Rig {
             replies: Vec::new(),
             records: Vec::new(),
             points: Vec::new(),
+            lease_sent: Vec::new(),
+            lease_events: Vec::new(),
             tag: None,
             timers: Vec::new(),
             newest_io: IoId(0),
@@ -138,6 +142,8 @@ impl Rig {
                 Action::Timer { id, at } => self.timers.push((at, id)),
                 Action::Reply { token, outcome, diagnostics, .. } => self.replies.push((token, outcome, *diagnostics)),
                 Action::Point { point, .. } => self.points.push(point),
+                Action::SendLease { to, message, after } => self.lease_sent.push((to, message, after)),
+                Action::Lease(event) => self.lease_events.push(event),
             }
         }
         if let Some(io_id) = durable {
@@ -251,5 +257,9 @@ pub(crate) fn kind(body: &Body) -> &'static str {
         Body::Learn { .. } => "learn",
         Body::Learned { .. } => "learned",
         Body::Reject { .. } => "reject",
+        Body::Busy { .. } => "busy",
+        Body::Forward(_) => "forward",
+        Body::Forwarded(_) => "forwarded",
+        Body::NotHolder { .. } => "not-holder",
     }
 }

@@ -1,7 +1,7 @@
 //! The world's side of the clients.
 
 use super::{Asker, Request, What, World};
-use crate::config::{MS, US};
+use crate::config::{MS, Mix, US};
 use heckle_paxos::{Ballot, ClientRequest, ClientToken, Diagnostics, Event, Outcome, Provenance};
 use rand::RngExt;
 
@@ -17,7 +17,9 @@ impl World {
         if self.now_ns >= self.config.load_ns || self.clients[client].open.is_some() {
             return;
         }
-        let (op, key, call) = self.clients[client].next_call(self.config.mix, &mut self.next_value, &mut self.rngs.clients);
+        let reads = client < self.config.readers as usize;
+        let mix = if reads { Mix { cas: 0, write: 0, read: 1 } } else { self.config.mix };
+        let (op, key, call) = self.clients[client].next_call(mix, &mut self.next_value, &mut self.rngs.clients);
         let node = self.clients[client].node;
         let (epoch, ballot) = self.clients[client].known;
         self.clients[client].born = if epoch == self.nodes[node].epoch { ballot } else { Ballot::ZERO };

@@ -12,6 +12,7 @@ use crate::judge::{Judge, ViolationKind};
 use crate::net::Net;
 use crate::node::Node;
 use crate::report::{OpRecord, Report};
+use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{Actions, Ballot, Diagnostics, IoId, Message, OpId, Outcome, Provenance, TimerId};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -101,6 +102,7 @@ struct Entry {
 #[derive(Debug)]
 enum What {
     Peer { from: usize, to: usize, message: Message },
+    PeerLease { from: usize, to: usize, message: LeaseMessage },
     Timer { node: usize, epoch: u32, id: TimerId },
     DiskSynced { node: usize, epoch: u32 },
     Persisted { node: usize, epoch: u32, io_id: IoId },
@@ -255,6 +257,7 @@ impl World {
         }
         match what {
             What::Peer { from, to, message } => self.on_peer(from, to, message),
+            What::PeerLease { from, to, message } => self.on_peer_lease(from, to, message),
             What::Timer { node, epoch, id } => self.on_timer(node, epoch, id),
             What::DiskSynced { node, epoch } => self.on_disk_synced(node, epoch),
             What::Persisted { node, epoch, io_id } => self.on_persisted(node, epoch, io_id),
@@ -323,7 +326,7 @@ impl What {
     /// The process that must be awake for this.
     fn handled_by(&self, requests: &[Request]) -> Option<usize> {
         match self {
-            What::Peer { to, .. } => Some(*to),
+            What::Peer { to, .. } | What::PeerLease { to, .. } => Some(*to),
             What::Timer { node, .. } | What::Persisted { node, .. } => Some(*node),
             What::ClientRequest { token } => Some(requests[*token as usize].node),
             What::DiskSynced { .. }

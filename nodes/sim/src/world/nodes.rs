@@ -5,6 +5,7 @@ use crate::config::MS;
 use crate::disk::Crash;
 use crate::fault::FaultKind;
 use crate::node::Held;
+use heckle_paxos::lease::{LeaseChange, LeaseEvent, LeaseMessage};
 use heckle_paxos::{Action, Event, IoId, Message, NodeId, Record, TimerId};
 
 impl World {
@@ -18,6 +19,11 @@ impl World {
     pub(super) fn on_peer(&mut self, from: usize, to: usize, message: Message) {
         let from = NodeId(u16::try_from(from + 1).expect("few nodes"));
         self.step(to, Event::Peer { from, message });
+    }
+
+    pub(super) fn on_peer_lease(&mut self, from: usize, to: usize, message: LeaseMessage) {
+        let from = NodeId(u16::try_from(from + 1).expect("few nodes"));
+        self.step(to, Event::PeerLease { from, message });
     }
 
     pub(super) fn on_timer(&mut self, node: usize, epoch: u32, id: TimerId) {
@@ -104,6 +110,11 @@ impl World {
                     let to = usize::from(to.0) - 1;
                     self.hold_or_release(node, after, Held::Send(to, message));
                 }
+                Action::SendLease { to, message, after } => {
+                    let to = usize::from(to.0) - 1;
+                    self.hold_or_release(node, after, Held::SendLease(to, message));
+                }
+                Action::Lease(event) => self.on_lease(node, event),
                 Action::Timer { id, at } => {
                     let at_ns = self.nodes[node].clock.when(at).max(self.now_ns);
                     self.push(at_ns, What::Timer { node, epoch, id });
@@ -135,6 +146,12 @@ impl World {
                     self.push(at_ns, What::Peer { from: node, to, message });
                 }
             }
+            Held::SendLease(to, message) => {
+                let arrivals = self.net.send_lease(node, to, self.now_ns, &mut self.rngs.net);
+                for at_ns in arrivals.into_iter().flatten() {
+                    self.push(at_ns, What::PeerLease { from: node, to, message });
+                }
+            }
             Held::Reply(token, outcome, diagnostics) => {
                 let at_ns = self.now_ns + self.client_delay();
                 self.push(at_ns, What::ClientAnswer { token, outcome, diagnostics });
@@ -142,7 +159,22 @@ impl World {
         }
     }
 
+    /// What a node believes of its leases, in true time.
+    fn on_lease(&mut self, node: usize, event: LeaseEvent) {
+        match event.what {
+            LeaseChange::Acquired | LeaseChange::Extended => {
+                let until_ns = self.nodes[node].clock.when(event.until);
+                self.judge.holds(node, event.range.0, until_ns);
+            }
+            LeaseChange::Ended(_) => self.judge.holds(node, event.range.0, self.now_ns),
+        }
+    }
+
     pub(super) fn on_fault_begins(&mut self, fault: usize) {
+        let aimed = matches!(self.faults[fault].kind, FaultKind::IsolateHolder | FaultKind::KillOthers | FaultKind::LateHolder);
+        if let Some(holder) = self.judge.holder_of(0).filter(|_| aimed) {
+            self.faults[fault].node = holder;
+        }
         let fault = self.faults[fault].clone();
         match fault.kind {
             FaultKind::Kill => self.crash_node(fault.node, Crash::ProcessKilled),
@@ -153,9 +185,17 @@ impl World {
                 let until = &mut self.nodes[fault.node].paused_until_ns;
                 *until = (*until).max(fault.end_ns);
             }
-            FaultKind::Isolate | FaultKind::Split | FaultKind::OneWay => {
+            FaultKind::KillOthers => {
+                (0..self.nodes.len()).filter(|node| *node != fault.node).for_each(|node| self.crash_node(node, Crash::ProcessKilled))
+            }
+            FaultKind::Isolate | FaultKind::IsolateHolder | FaultKind::Split | FaultKind::OneWay => {
                 for (from, to) in fault.cuts(self.nodes.len()) {
                     self.net.cut(from, to);
+                }
+            }
+            FaultKind::LateHolder => {
+                for (from, to, late_ns) in fault.late(self.nodes.len()) {
+                    self.net.slow(from, to, late_ns);
                 }
             }
             FaultKind::ClockJump => {
@@ -170,10 +210,17 @@ impl World {
         let fault = self.faults[fault].clone();
         match fault.kind {
             FaultKind::Kill | FaultKind::PowerLoss => self.start_node(fault.node),
-            FaultKind::KillAll | FaultKind::PowerLossAll => (0..self.nodes.len()).for_each(|node| self.start_node(node)),
+            FaultKind::KillAll | FaultKind::KillOthers | FaultKind::PowerLossAll => {
+                (0..self.nodes.len()).for_each(|node| self.start_node(node))
+            }
+            FaultKind::LateHolder => {
+                for (from, to, _) in fault.late(self.nodes.len()) {
+                    self.net.slow(from, to, 0);
+                }
+            }
             // The process goes on by itself; the clock stays wrong.
             FaultKind::Pause | FaultKind::ClockJump => {}
-            FaultKind::Isolate | FaultKind::Split | FaultKind::OneWay => {
+            FaultKind::Isolate | FaultKind::IsolateHolder | FaultKind::Split | FaultKind::OneWay => {
                 for (from, to) in fault.cuts(self.nodes.len()) {
                     self.net.mend(from, to);
                 }
@@ -185,6 +232,7 @@ impl World {
         if self.nodes[node].replica.is_none() {
             return;
         }
+        self.judge.died(node);
         for record in self.nodes[node].crash(crash) {
             self.judge.durable(node, &record);
         }

@@ -1,0 +1,136 @@
+//! Operations that were handed to the holder of a lease, at the node that handed them over.
+
+use crate::coordinator::{Coordination, Env, Past, Waiting};
+use crate::forward::{Forward, Forwarded, Origin, tag};
+use crate::ids::{MonoTime, NodeId, OpId, TimerId};
+use crate::lease::LeaseBallot;
+use crate::message::Body;
+use crate::request::{Call, Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWhy};
+use rand::Rng;
+
+/// One operation at the holder. It does not take the key here: others may follow it.
+#[derive(Debug)]
+pub(crate) struct Away {
+    pub(crate) waiting: Waiting,
+    serial: u64,
+    to: NodeId,
+    /// What had happened here before.
+    diagnostics: Box<Diagnostics>,
+}
+
+impl Away {
+    /// Hands a request to the holder named by `lease`.
+    pub(crate) fn send<R: Rng + ?Sized>(
+        mut waiting: Waiting,
+        diagnostics: Box<Diagnostics>,
+        lease: LeaseBallot,
+        env: &mut Env<'_, R>,
+    ) -> Away {
+        waiting.armed = waiting.deadline;
+        env.timer(waiting.timer, waiting.deadline);
+        env.shared.forwards += 1;
+        env.shared.counters.forwards_sent += 1;
+        let serial = env.shared.forwards;
+        let request = &waiting.request;
+        let forward = Forward {
+            serial,
+            lease,
+            call: request.call.clone(),
+            // Less than what is left, so that "not applied" comes back in time and is not taken for silence.
+            timeout_ns: waiting.deadline.since_ns(env.now) / 8 * 7,
+            provenance: request.provenance,
+            born_us: waiting.past.born_us.unwrap_or(0),
+            open: waiting.past.open,
+        };
+        let (key, tag) = (request.key.clone(), tag(request.op, &env.shared.clock, env.shared.config.node));
+        env.send_to(lease.node, &key, tag, Body::Forward(Box::new(forward)));
+        env.shared.heard.asked(lease.node, env.now);
+        Away { waiting, serial, to: lease.node, diagnostics }
+    }
+
+    pub(crate) fn is(&self, op: OpId, serial: u64) -> bool {
+        self.serial == serial && self.waiting.request.op == op
+    }
+
+    pub(crate) fn timer(&self) -> TimerId {
+        self.waiting.timer
+    }
+
+    pub(crate) fn is_over(&self, now: MonoTime) -> bool {
+        now >= self.waiting.deadline
+    }
+
+    /// The answer of the holder, completed by what had happened here.
+    pub(crate) fn answered(self, told: Forwarded) -> (Origin, Outcome, Box<Diagnostics>) {
+        let Away { waiting, to, diagnostics: here, .. } = self;
+        let mut diagnostics = told.diagnostics;
+        diagnostics.op = waiting.request.op;
+        diagnostics.rounds += here.rounds;
+        diagnostics.round_trips += here.round_trips;
+        diagnostics.preempted += here.preempted;
+        diagnostics.repairs += here.repairs;
+        diagnostics.backoff_ns += here.backoff_ns;
+        diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(here.max_seen_ballot);
+        diagnostics.forwarded_to = Some(to);
+        (waiting.origin, told.outcome, diagnostics)
+    }
+
+    /// No answer came in time.
+    pub(crate) fn lost(self) -> (Origin, Outcome, Box<Diagnostics>) {
+        let Away { waiting, to, mut diagnostics, .. } = self;
+        diagnostics.phase = Phase::Forwarded;
+        diagnostics.forwarded_to = Some(to);
+        let outcome = match waiting.request.call {
+            // A read has no effect that could come later.
+            Call::Read => Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose },
+            Call::Write { .. } | Call::Cas { .. } | Call::Fate { .. } => Outcome::Unknown { why: UnknownWhy::Forwarded },
+        };
+        (waiting.origin, outcome, diagnostics)
+    }
+
+    /// The holder has not taken it and never will: it is coordinated here.
+    pub(crate) fn back(self) -> Waiting {
+        let Past { born_us, open, .. } = self.waiting.past;
+        // Nothing was proposed for it unless it was here.
+        let past = Past { born_us: born_us.filter(|_| open), open, stays: true };
+        Waiting { past, ..self.waiting }
+    }
+}
+
+impl Coordination {
+    /// Turns an operation that is held off here into one at the holder.
+    pub(crate) fn leave<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> Away {
+        let open = self.proposals.is_open(env.shared.disproof());
+        let Coordination { origin, request, deadline, timer, armed, diagnostics, leased, .. } = self;
+        let past = Past { born_us: Some(leased.born_us()), open, stays: false };
+        Away::send(Waiting { origin, request, deadline, timer, armed, past }, diagnostics, lease, env)
+    }
+}
+
+/// Whether holders answer at all: a node that has died goes on holding its lease for a while, and what is handed to
+/// it is of unknown outcome.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// By node: when something was handed over first that nothing was heard after.
+    unanswered: Vec<(NodeId, MonoTime)>,
+}
+
+impl Heard {
+    /// Something was handed to a node.
+    pub(crate) fn asked(&mut self, node: NodeId, now: MonoTime) {
+        if !self.unanswered.iter().any(|(known, _)| *known == node) {
+            self.unanswered.push((node, now));
+        }
+    }
+
+    /// A node answered something. What it says by itself does not count: the way to it may be cut, and the way back
+    /// not.
+    pub(crate) fn answered(&mut self, node: NodeId) {
+        self.unanswered.retain(|(known, _)| *known != node);
+    }
+
+    /// Whether a node has been silent for this long since it was handed something.
+    pub(crate) fn is_silent(&self, node: NodeId, now: MonoTime, patience_ns: u64) -> bool {
+        self.unanswered.iter().any(|(known, since)| *known == node && now.since_ns(*since) > patience_ns)
+    }
+}

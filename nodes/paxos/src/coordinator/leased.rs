@@ -1,0 +1,286 @@
+//! What leases change for a coordinator: being turned away, and reading locally.
+
+use super::env::Env;
+use super::state::Coordination;
+use crate::action::Action;
+use crate::ballot::Ballot;
+use crate::ids::{Key, MonoTime, NodeId, TimerId};
+use crate::lease::holder::Held;
+use crate::lease::{Forward, LeaseAction, LeaseBallot, LeaseBody, LeaseChange, LeaseMessage, LeaseMode, Leases, RangeId};
+use crate::message::{Body, Message, RequestKind};
+use crate::request::Outcome;
+use rand::{Rng, RngExt};
+
+/// Names the timers of leases: no key has this place.
+pub(crate) const LEASE_TIMERS: u32 = u32::MAX - 1;
+
+/// What happened to an operation before it came to wait here: it comes from another node, or was there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Past {
+    /// Time of a ballot below every one used for it.
+    pub(crate) born_us: Option<u64>,
+    /// Something proposed for it here may still be chosen.
+    pub(crate) open: bool,
+    /// It is coordinated here, whoever holds the range.
+    pub(crate) stays: bool,
+}
+
+/// What an operation knows of leases.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    /// The own lease that ran when the last quorum round of the running attempt was sent.
+    under: Option<Held>,
+    /// Something was proposed for it here, its own or not.
+    pub(super) proposed: bool,
+    /// Ballot of the row that the outcome rests on.
+    pub(crate) row: Ballot,
+    /// Whether this attempt was turned away, and by whose lease: `Some(None)` is a grantor's wait after its restart.
+    busy: Option<Option<LeaseBallot>>,
+    /// How long the one that turned it away will do so.
+    remaining_ns: u64,
+    /// It is to be handed to this holder.
+    pub(crate) leaves: Option<LeaseBallot>,
+    /// As it came here.
+    past: Past,
+    /// Ballot of the own row when it began.
+    began: Ballot,
+}
+
+/// A key whose own row is known to be the newest while a lease runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fresh {
+    /// The grant: nothing is read later than its end, nor if the lease was given back since.
+    under: Held,
+    /// Ballot of the row.
+    row: Ballot,
+}
+
+impl Fresh {
+    /// Whether it still says something about this row, under the lease that runs now.
+    pub(crate) fn holds(&self, row: Ballot, running: Option<Held>, now: MonoTime) -> bool {
+        // The same lease without a gap: one that was given back and got again has other grants.
+        self.row == row && now < self.under.until && running.is_some_and(|running| running.from == self.under.from)
+    }
+}
+
+impl Leased {
+    pub(super) fn new(past: Past, row: Ballot) -> Self {
+        Self { under: None, proposed: false, row: Ballot::ZERO, busy: None, remaining_ns: 0, leaves: None, past, began: row }
+    }
+
+    /// Time of a ballot below every one that another coordinator can have used for the operation; `None` if there was
+    /// no other.
+    pub(super) fn foreign_us(&self) -> Option<u64> {
+        self.past.born_us
+    }
+
+    /// Time of a ballot below every one that any coordinator can have used for it.
+    pub(crate) fn born_us(&self) -> u64 {
+        self.past.born_us.unwrap_or(self.began.micros)
+    }
+}
+
+impl Coordination {
+    /// A round that asks a quorum begins: remembers whether it is sent under a lease.
+    ///
+    /// **Why a row may be read locally** until `until` once such a round has its quorum. Let it be at ballot b, sent
+    /// after a quorum G had granted the lease, and let an update of another node be chosen at b' later than that. Its
+    /// accepts have a member g in common with G, which accepts nothing of others while its grant runs, so g had
+    /// accepted before it granted. The other's promises are older still, so older than every answer to this round; its
+    /// promising quorum has a member in common with this round's, which promised b' first, so b' < b. And everything
+    /// chosen below b is in the row that this round was judged on or left behind (claim 1). It must be *this* grant:
+    /// an extension may be granted by another quorum, and between two of them an accept could slip through. So the
+    /// row is read for as long as the grant runs that was there, and not longer because of a later one.
+    pub(super) fn note_lease<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
+        self.leased.busy = None;
+        self.leased.under = match env.shared.config.lease.mode {
+            LeaseMode::Read => env.own_lease(&self.request.key),
+            LeaseMode::Off | LeaseMode::Priority => None,
+        };
+    }
+
+    /// What is known of the own row now that the operation has ended or left. If its answer rests on a quorum, the
+    /// row stays the newest while the lease runs that the round was sent under. If nothing was proposed, all is as
+    /// before. Else something may be accepted somewhere that the row does not have.
+    pub(crate) fn fresh_after(&self, outcome: Option<&Outcome>, before: Option<Fresh>) -> Option<Fresh> {
+        match outcome {
+            Some(Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. }) => {
+                self.leased.under.map(|under| Fresh { under, row: self.leased.row })
+            }
+            Some(Outcome::NotApplied { .. } | Outcome::Unknown { .. } | Outcome::Invalid { .. }) | None => {
+                before.filter(|_| !self.leased.proposed)
+            }
+        }
+    }
+
+    /// Whether nothing that it has proposed can be on its way, so that reads of the own row need not wait for it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.leased.proposed
+    }
+
+    /// A grantor has turned a request away.
+    pub(super) fn note_busy<R: Rng + ?Sized>(&mut self, holder: Option<LeaseBallot>, remaining_ns: u64, env: &mut Env<'_, R>) {
+        let most = env.shared.config.lease.time_ns;
+        self.leased.remaining_ns = remaining_ns.min(most);
+        self.leased.busy = Some(self.leased.busy.flatten().max(holder));
+        if let (Some(ballot), Some(range)) = (holder, env.shared.leases.range_of(&self.request.key)) {
+            let until = env.now.after_ns(remaining_ns.min(most));
+            env.shared.leases.note_other(range, ballot, until);
+        }
+    }
+
+    /// The attempt got no quorum. If a lease is why, says how long to wait before the next one; the operation may
+    /// leave for the holder instead.
+    pub(super) fn held_off<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<u64> {
+        let holder = self.leased.busy.take()?;
+        env.shared.counters.held_off += 1;
+        if let Some(holder) = holder.filter(|_| !self.leased.past.stays) {
+            self.leased.leaves = env.may_forward(holder).then_some(holder);
+        }
+        // The lease may be given back at any time, so its end is not waited for; and not all together.
+        let turn_ns = env.shared.config.lease.turn_ns();
+        let longest = turn_ns.min(self.leased.remaining_ns).max(turn_ns / 8).max(1);
+        Some(longest / 2 + env.rng.random_range(0..=longest / 2))
+    }
+}
+
+impl<R: Rng + ?Sized> Env<'_, R> {
+    fn with_leases<T>(&mut self, act: impl FnOnce(&mut Leases, MonoTime, &mut R, &mut Vec<LeaseAction>) -> T) -> T {
+        let mut wanted = std::mem::take(&mut self.shared.lease_out);
+        let result = act(&mut self.shared.leases, self.now, self.rng, &mut wanted);
+        for action in wanted.drain(..) {
+            self.carry_out(action);
+        }
+        self.shared.lease_out = wanted;
+        result
+    }
+
+    fn carry_out(&mut self, action: LeaseAction) {
+        match action {
+            LeaseAction::Send { to, message } => {
+                // What may be granted must be durable before anything is, and so must the number of this process.
+                let after = (self.shared.birth > self.shared.durable).then_some(self.shared.birth);
+                self.shared.counters.messages_sent += 1;
+                self.out.push(Action::SendLease { to, message, after });
+            }
+            LeaseAction::Event(event) => {
+                let counters = &mut self.shared.counters;
+                match event.what {
+                    LeaseChange::Acquired => counters.leases_acquired += 1,
+                    LeaseChange::Extended => counters.leases_extended += 1,
+                    LeaseChange::Ended(_) => counters.leases_ended += 1,
+                }
+                self.out.push(Action::Lease(event));
+            }
+            LeaseAction::Timer { range, at } => self.timer(TimerId { slot: LEASE_TIMERS, serial: u32::from(range.0) }, at),
+        }
+    }
+
+    /// A message about leases arrived.
+    pub(crate) fn lease_message(&mut self, from: NodeId, message: LeaseMessage) {
+        self.shared.counters.messages_received += 1;
+        match message.body {
+            LeaseBody::Promise { .. } | LeaseBody::Granted | LeaseBody::Refused { .. } => self.shared.heard.answered(from),
+            LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release | LeaseBody::Wanted => {}
+        }
+        self.with_leases(|leases, now, rng, out| leases.receive(from, message, now, rng, out));
+    }
+
+    /// A timer of leases went off.
+    pub(crate) fn lease_timer(&mut self, serial: u32) {
+        if let Ok(range) = u16::try_from(serial) {
+            self.with_leases(|leases, now, _, out| leases.timer(RangeId(range), now, out));
+        }
+    }
+
+    /// The node stops.
+    pub(crate) fn stop_leases(&mut self) {
+        self.with_leases(|leases, now, _, out| leases.stop(now, out));
+    }
+
+    /// An operation on this key is coordinated here.
+    pub(crate) fn touch_lease(&mut self, key: &Key) {
+        if let Some(range) = self.shared.leases.range_of(key) {
+            self.with_leases(|leases, now, rng, out| leases.touch(range, now, rng, out));
+        }
+    }
+
+    /// The own lease on the key's range that runs now.
+    pub(crate) fn own_lease(&self, key: &Key) -> Option<Held> {
+        let range = self.shared.leases.range_of(key)?;
+        self.shared.leases.held(range, self.now)
+    }
+
+    /// The holder to hand an operation to at once, without asking anybody: somebody else holds the range.
+    pub(crate) fn known_holder(&self, key: &Key) -> Option<LeaseBallot> {
+        if self.shared.config.lease.forward == Forward::Off {
+            return None;
+        }
+        let range = self.shared.leases.range_of(key)?;
+        if self.shared.leases.held(range, self.now).is_some() {
+            return None;
+        }
+        let other = self.shared.leases.other(range, self.now)?;
+        self.may_forward(other.ballot).then_some(other.ballot)
+    }
+
+    /// Whether operations are handed to this holder: not to one from which nothing comes back. What it is handed would
+    /// be unknown; what waits for its lease to run out is not.
+    fn may_forward(&self, holder: LeaseBallot) -> bool {
+        let config = &self.shared.config;
+        let patience_ns = config.resend_after_ns.saturating_mul(2);
+        config.lease.forward == Forward::On
+            && self.shared.members.place(holder.node).is_some_and(|place| place != self.shared.me)
+            && !self.shared.heard.is_silent(holder.node, self.now, patience_ns)
+    }
+
+    /// What is known of a holder's lease from its own answer.
+    pub(crate) fn heard_holder(&mut self, key: &Key, lease: Option<(LeaseBallot, u64)>, node: NodeId) {
+        let Some(range) = self.shared.leases.range_of(key) else {
+            return;
+        };
+        match lease {
+            Some((ballot, left_ns)) if ballot.node == node => {
+                let until = self.now.after_ns(left_ns.min(self.shared.config.lease.time_ns));
+                self.shared.leases.note_other(range, ballot, until);
+            }
+            Some(_) | None => self.shared.leases.forget_other(range, node),
+        }
+    }
+
+    /// The answer to a request of Paxos that a lease forbids, or a wait after a restart.
+    pub(crate) fn turned_away(&mut self, from: NodeId, message: &Message) -> Option<Message> {
+        let (request, accept) = match &message.body {
+            Body::Prepare => (RequestKind::Prepare, false),
+            Body::Propose { .. } => (RequestKind::Propose, true),
+            Body::Read { .. }
+            | Body::Learn { .. }
+            | Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Accepted
+            | Body::Learned { .. }
+            | Body::Reject { .. }
+            | Body::Busy { .. }
+            | Body::Forward(_)
+            | Body::Forwarded(_)
+            | Body::NotHolder { .. } => return None,
+        };
+        let range = match self.shared.leases.range_of(&message.key) {
+            Some(range) => range,
+            // Leases are off by now, and the wait for those of an earlier process is not.
+            None if self.shared.leases.waits(self.now) => RangeId(0),
+            None => return None,
+        };
+        let refusal = self.with_leases(|leases, now, _, out| leases.refuses(range, from, accept, now, out))?;
+        self.shared.counters.busy_given += 1;
+        let body = Body::Busy { request, holder: refusal.holder, remaining_ns: refusal.remaining_ns };
+        Some(Message { key: message.key.clone(), tag: message.tag, body })
+    }
+
+    /// Sends to another node.
+    pub(crate) fn send_to(&mut self, to: NodeId, key: &Key, tag: crate::message::Tag, body: Body) {
+        if let Some(place) = self.shared.members.place(to) {
+            self.send(place, key, tag, body);
+        }
+    }
+}
