@@ -16,7 +16,7 @@ import zlib
 HELLO, WELCOME, REFUSED, REQUEST, RESPONSE = 1, 2, 3, 4, 5
 REASONS = [
     "busy", "too_many_in_flight", "timeout_in_queue", "no_quorum_before_propose", "timeout",
-    "superseded", "aborted", "evicted", "resent_elsewhere", "stopping",
+    "superseded", "aborted", "evicted", "resent_elsewhere", "stopping", "too_old", "forwarded",
 ]
 
 
@@ -69,9 +69,9 @@ class Client:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # No other client of the cluster may ever use this number; the operations under it are counted from 1.
         self.number, self.sequence = random.getrandbits(64), 0
-        self.send(HELLO, varint(1) + text(b"client.py"))
+        self.send(HELLO, varint(2) + text(b"client.py"))
         welcome = self.receive(WELCOME)
-        assert welcome.varint() == 1, "another protocol"
+        assert welcome.varint() == 2, "another protocol"
         self.node = welcome.text().decode()
 
     def send(self, kind, payload):

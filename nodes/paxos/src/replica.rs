@@ -270,6 +270,12 @@ impl Replica {
         self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.accepted())
     }
 
+    /// The numbers of the ranges that this node holds a lease on, as of `now`.
+    #[must_use]
+    pub fn leases_held(&self, now: MonoTime) -> Vec<u16> {
+        self.shared.leases.all_held(now).map(|(range, _)| range.0).collect()
+    }
+
     /// Operations taken from clients and not yet answered, waiting ones included. Walks all keys.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{Action, Actions, ClientToken, Diagnostics, Event, IoId, Message, MonoTime, NodeId, Outcome};
 
 use crate::client_protocol::{Outcome as WireOutcome, Reason, Response};
@@ -26,6 +27,7 @@ const EVENTS_PER_TURN: usize = 512;
 /// What waits for the disk: it relies on records that are not durable yet.
 enum Gated {
     Send { to: NodeId, message: Message },
+    SendLease { to: NodeId, message: LeaseMessage },
     Reply { token: ClientToken, outcome: Outcome, diagnostics: Box<Diagnostics> },
 }
 
@@ -99,6 +101,13 @@ impl EventLoop {
     /// Goes on for a while so that open operations can end, then gives up on the rest.
     pub(crate) async fn wind_down(&mut self, grace: Duration) -> Result<(), NodeError> {
         let deadline = tokio::time::Instant::now() + grace;
+        // Others need not wait for the leases of a node that goes.
+        self.step(Event::Stopping);
+        self.turn().await?;
+        // Whoever watches the leases is told before the node is gone.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
         while !self.shell.open_ops.borrow().is_empty() && tokio::time::Instant::now() < deadline {
             self.turn().await?;
             self.set_alarm()?;
@@ -191,6 +200,8 @@ impl EventLoop {
                 Action::Reply { token, outcome, diagnostics, after } => {
                     self.gate(after, Gated::Reply { token, outcome, diagnostics });
                 }
+                Action::SendLease { to, message, after } => self.gate(after, Gated::SendLease { to, message }),
+                Action::Lease(event) => self.shell.lease_changed(&event),
                 Action::Timer { id, at } => {
                     let now = self.shell.clock.borrow().mono();
                     self.shell.timers.borrow_mut().add(now, at, id);
@@ -219,6 +230,7 @@ impl EventLoop {
     fn let_go(&self, gated: Gated) {
         match gated {
             Gated::Send { to, message } => self.shell.send(to, &message),
+            Gated::SendLease { to, message } => self.shell.send_lease(to, &message),
             Gated::Reply { token, outcome, diagnostics } => {
                 let open = self.shell.open_ops.borrow_mut().remove(&token.0);
                 // A token is gone when the node stops and has answered for the core already.

@@ -27,7 +27,7 @@ pub const MAX_PAYLOAD: usize = 8 << 20;
 /// Longest frame, header included.
 pub const MAX_FRAME: usize = HEADER_LEN + MAX_PAYLOAD;
 
-/// What a frame carries. A fault injector may duplicate, reorder or drop [`FrameKind::PeerMessage`] frames as it
+/// What a frame carries. A fault injector may duplicate, reorder or drop [`FrameKind::PeerMessage`] and [`FrameKind::PeerLease`] frames as it
 /// likes: Paxos tolerates it. The others belong to a handshake or to an ordered client conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -48,6 +48,8 @@ pub enum FrameKind {
     PeerWelcome = 17,
     /// One message of the Paxos core.
     PeerMessage = 18,
+    /// One message about leases.
+    PeerLease = 19,
 }
 
 impl FrameKind {
@@ -61,6 +63,7 @@ impl FrameKind {
             16 => FrameKind::PeerHello,
             17 => FrameKind::PeerWelcome,
             18 => FrameKind::PeerMessage,
+            19 => FrameKind::PeerLease,
             _ => return None,
         })
     }

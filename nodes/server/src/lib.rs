@@ -20,6 +20,7 @@ mod clock;
 pub mod control;
 mod event_loop;
 pub mod frame;
+mod lease_watch;
 mod log;
 mod metrics;
 mod metrics_http;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use heckle_paxos::lease::LeaseSettings;
 use serde::{Deserialize, Serialize};
 
 /// Number of a node in its cluster, written `n1`, `n2`, ...
@@ -160,6 +161,8 @@ pub struct NodeOptions {
     pub rounds: Rounds,
     /// Wait after a preemption.
     pub backoff: Backoff,
+    /// Leases and forwarding; the same on all nodes of a cluster.
+    pub lease: LeaseSettings,
     /// Protocol points.
     pub announce: Announce,
     /// Queue limits.
@@ -192,6 +195,7 @@ impl NodeOptions {
             seed: 0,
             rounds: Rounds::Classic,
             backoff: Backoff::Uniform { max: Duration::from_millis(100) },
+            lease: LeaseSettings::default(),
             announce: Announce::Points,
             limits: Limits::default(),
             storage: StorageOptions::default(),

@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use heckle_paxos::{Message, NodeId as CoreNodeId};
+use heckle_paxos::lease::LeaseMessage;
+use heckle_paxos::{Event, Message, NodeId as CoreNodeId};
 use rand::RngExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -108,12 +109,20 @@ impl Peers {
 impl Shell {
     /// Queues a message for another node, to leave at the end of this turn.
     pub(crate) fn send(&self, to: CoreNodeId, message: &Message) {
+        self.send_frame(to, FrameKind::PeerMessage, |out| wire::message::encode_message(message, out));
+    }
+
+    /// The same for a message about leases.
+    pub(crate) fn send_lease(&self, to: CoreNodeId, message: &LeaseMessage) {
+        self.send_frame(to, FrameKind::PeerLease, |out| wire::lease::encode_lease(message, out));
+    }
+
+    fn send_frame(&self, to: CoreNodeId, kind: FrameKind, encode: impl FnOnce(&mut bytes::BytesMut)) {
         // The core sends to members only, and all of them but this node have a link.
         let Some(link) = self.peers.link(to.0) else { return };
         let outbox = link.outbox.borrow();
         let pushed = outbox.as_ref().is_some_and(|outbox| {
-            let pushed =
-                outbox.push(|out| encode_frame_with(FrameKind::PeerMessage, out, |out| wire::message::encode_message(message, out)));
+            let pushed = outbox.push(|out| encode_frame_with(kind, out, encode));
             if pushed.is_ok() {
                 self.will_flush(outbox);
             }
@@ -307,16 +316,20 @@ async fn read_messages(shell: &Rc<Shell>, link: &Link, incoming: &mut Incoming) 
     let from = CoreNodeId(link.id.number());
     loop {
         loop {
-            let message = match incoming.next_buffered() {
-                Ok(Some(frame)) if frame.kind == FrameKind::PeerMessage => wire::message::decode_message(&frame.payload),
-                Ok(Some(frame)) => return Gone::Unexpected(frame.kind),
+            let frame = match incoming.next_buffered() {
+                Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(error) => return Ended::from(error).into(),
             };
-            match message {
-                Ok(message) => {
+            let event = match frame.kind {
+                FrameKind::PeerMessage => wire::message::decode_message(&frame.payload).map(|message| Event::Peer { from, message }),
+                FrameKind::PeerLease => wire::lease::decode_lease(&frame.payload).map(|message| Event::PeerLease { from, message }),
+                unexpected => return Gone::Unexpected(unexpected),
+            };
+            match event {
+                Ok(event) => {
                     bump(&link.received);
-                    shell.receive(from, message);
+                    shell.receive(event);
                 }
                 Err(error) => return error.into(),
             }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use heckle_paxos::{ClientToken, Event, Message, Mutants, NodeId as CoreNodeId, Replica};
+use heckle_paxos::{ClientToken, Event, Mutants, Replica};
 use rand_pcg::Pcg64;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::client_protocol::OpId;
 use crate::clients::ClientConnection;
 use crate::clock::ClockSeam;
+use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
 use crate::net::Outbox;
 use crate::node::Stopper;
@@ -56,6 +57,7 @@ pub(crate) struct Shell {
     /// Connections with something to flush at the end of the turn.
     pub(crate) dirty: RefCell<Vec<Rc<Outbox>>>,
     pub(crate) points: Points,
+    pub(crate) leases: LeaseWatch,
     pub(crate) counts: Counts,
     pub(crate) stopper: Stopper,
     pub(crate) ready_since: Instant,
@@ -117,8 +119,8 @@ impl Shell {
     }
 
     /// Hands a message of another node to the core.
-    pub(crate) fn receive(&self, from: CoreNodeId, message: Message) {
-        self.inbox.push(Event::Peer { from, message });
+    pub(crate) fn receive(&self, event: Event) {
+        self.inbox.push(event);
     }
 }
 

@@ -40,6 +40,36 @@ pub struct Status {
     pub resends: u64,
     /// Operations begun while another on the same key was running here; always 0 in a sound node.
     pub overlaps: u64,
+    /// Ranges of keys that the node holds a lease on.
+    #[serde(default)]
+    pub leases_held: Vec<u16>,
+    /// Leases acquired.
+    #[serde(default)]
+    pub leases_acquired: u64,
+    /// Leases extended.
+    #[serde(default)]
+    pub leases_extended: u64,
+    /// Leases that ended.
+    #[serde(default)]
+    pub leases_ended: u64,
+    /// Requests of other nodes turned away because of a lease, or after a restart.
+    #[serde(default)]
+    pub busy_given: u64,
+    /// Times an operation here was held off by a lease of another node.
+    #[serde(default)]
+    pub held_off: u64,
+    /// Operations handed to a holder.
+    #[serde(default)]
+    pub forwards_sent: u64,
+    /// Operations taken from other nodes, as the holder.
+    #[serde(default)]
+    pub forwards_taken: u64,
+    /// Operations of other nodes not taken, since the range was not held.
+    #[serde(default)]
+    pub forwards_refused: u64,
+    /// Reads answered from the own row under a read lease.
+    #[serde(default)]
+    pub local_reads: u64,
     /// Time that coordinators spent waiting after preemptions, in nanoseconds.
     pub backoff_ns: u64,
     /// Messages for other nodes.
@@ -220,6 +250,16 @@ impl Shell {
             refreshes: counters.refreshes,
             resends: counters.resends,
             overlaps: counters.overlaps,
+            leases_held: replica.leases_held(clock.mono()),
+            leases_acquired: counters.leases_acquired,
+            leases_extended: counters.leases_extended,
+            leases_ended: counters.leases_ended,
+            busy_given: counters.busy_given,
+            held_off: counters.held_off,
+            forwards_sent: counters.forwards_sent,
+            forwards_taken: counters.forwards_taken,
+            forwards_refused: counters.forwards_refused,
+            local_reads: counters.local_reads,
             backoff_ns: counters.backoff_ns,
             messages_sent: counters.messages_sent,
             messages_received: counters.messages_received,
@@ -297,6 +337,15 @@ impl Status {
             ("heckle_refreshes_total", self.refreshes),
             ("heckle_resends_total", self.resends),
             ("heckle_overlaps_total", self.overlaps),
+            ("heckle_leases_acquired_total", self.leases_acquired),
+            ("heckle_leases_extended_total", self.leases_extended),
+            ("heckle_leases_ended_total", self.leases_ended),
+            ("heckle_busy_given_total", self.busy_given),
+            ("heckle_held_off_total", self.held_off),
+            ("heckle_forwards_sent_total", self.forwards_sent),
+            ("heckle_forwards_taken_total", self.forwards_taken),
+            ("heckle_forwards_refused_total", self.forwards_refused),
+            ("heckle_local_reads_total", self.local_reads),
             ("heckle_syncs_total", self.syncs),
             ("heckle_records_total", self.records),
             ("heckle_log_bytes_total", self.log_bytes),
@@ -313,6 +362,7 @@ impl Status {
             ("heckle_rows", self.rows),
             ("heckle_inbox_length", self.inbox_len),
             ("heckle_open_ops", self.open_ops),
+            ("heckle_leases_held", self.leases_held.len() as u64),
             ("heckle_client_connections", self.client_connections),
         ] {
             text.add(name, "gauge", &[], value);

@@ -105,6 +105,10 @@ pub enum Phase {
     Backoff,
     /// Done without an update of its own, or found done.
     Done,
+    /// Handed to the holder of a lease.
+    Forwarded,
+    /// Read from the node's own row under a read lease.
+    LocalRead,
 }
 
 impl Phase {
@@ -122,6 +126,8 @@ impl Phase {
             Phase::Learn => "learn",
             Phase::Backoff => "backoff",
             Phase::Done => "done",
+            Phase::Forwarded => "forwarded",
+            Phase::LocalRead => "local_read",
         }
     }
 }
@@ -151,6 +157,8 @@ pub enum Reason {
     Stopping,
     /// It was born before ids that were declared aborted and are forgotten: it may be one of them.
     TooOld,
+    /// It was handed to the holder of a lease, and no answer came.
+    Forwarded,
 }
 
 impl Reason {
@@ -168,6 +176,7 @@ impl Reason {
             Reason::ResentElsewhere => "resent_elsewhere",
             Reason::Stopping => "stopping",
             Reason::TooOld => "too_old",
+            Reason::Forwarded => "forwarded",
         }
     }
 }
@@ -241,4 +250,6 @@ pub struct Diagnostics {
     pub backoff_ns: u64,
     /// Replicas known to have learned the update.
     pub learned_by: u32,
+    /// Number of the node that it was handed to, the holder of a lease, if it was.
+    pub forwarded_to: Option<u16>,
 }

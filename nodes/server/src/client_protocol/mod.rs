@@ -25,7 +25,7 @@ use crate::frame::{Frame, FrameKind, encode_frame_with};
 pub use answer::{BallotTag, Diagnostics, Fate, Outcome, Phase, Reason, Response};
 
 /// Version of the messages in this module. A node refuses clients of any other.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Longest key in bytes. A key is at least one byte.
 pub const MAX_KEY: usize = 1 << 10;
 /// Longest value in bytes.
@@ -248,7 +248,8 @@ impl ToNode {
             | FrameKind::Response
             | FrameKind::PeerHello
             | FrameKind::PeerWelcome
-            | FrameKind::PeerMessage) => Err(ProtocolError::WrongKind { found, expected: "a client's hello or request" }),
+            | FrameKind::PeerMessage
+            | FrameKind::PeerLease) => Err(ProtocolError::WrongKind { found, expected: "a client's hello or request" }),
         }
     }
 }
@@ -276,7 +277,8 @@ impl ToClient {
             | FrameKind::Request
             | FrameKind::PeerHello
             | FrameKind::PeerWelcome
-            | FrameKind::PeerMessage) => Err(ProtocolError::WrongKind { found, expected: "a node's welcome or response" }),
+            | FrameKind::PeerMessage
+            | FrameKind::PeerLease) => Err(ProtocolError::WrongKind { found, expected: "a node's welcome or response" }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Answer, Failpoint, FailpointAction, MAX_LINE, PointReached, Request, Status};
+use super::{Answer, Failpoint, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request, Status};
 
 /// A connection to the control port of one node.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub struct Client {
     stream: BufReader<TcpStream>,
     line: Vec<u8>,
     points: Vec<PointReached>,
+    leases: Vec<LeaseChanged>,
     timeout: Duration,
 }
 
@@ -60,7 +61,7 @@ impl Client {
             Ok(BufReader::new(stream))
         };
         let stream = open().map_err(|cause| ControlError::Io { addr, cause })?;
-        Ok(Client { addr, stream, line: Vec::new(), points: Vec::new(), timeout })
+        Ok(Client { addr, stream, line: Vec::new(), points: Vec::new(), leases: Vec::new(), timeout })
     }
 
     /// Asks one thing and waits for its answer. Points that arrive meanwhile are kept for
@@ -77,6 +78,7 @@ impl Client {
         loop {
             match self.read_answer(deadline)? {
                 Answer::Point { point } => self.points.push(point),
+                Answer::Lease { lease } => self.leases.push(lease),
                 Answer::Error { message } => return Err(ControlError::Refused { addr: self.addr, message }),
                 answer @ (Answer::Ok | Answer::Status { .. } | Answer::Metrics { .. }) => return Ok(answer),
             }
@@ -163,6 +165,38 @@ impl Client {
         }
         match self.read_answer(Instant::now() + wait) {
             Ok(Answer::Point { point }) => Ok(Some(point)),
+            Ok(Answer::Lease { lease }) => {
+                self.leases.push(lease);
+                Ok(None)
+            }
+            Ok(other) => Err(self.unexpected(&other)),
+            Err(ControlError::Io { cause, .. }) if is_timeout(&cause) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks to be told of changes of the node's leases, beginning with those that it holds.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn watch_leases(&mut self) -> Result<(), ControlError> {
+        self.expect_ok(&Request::WatchLeases {})
+    }
+
+    /// The next change of a lease, or `None` if there was none within `wait`.
+    ///
+    /// # Errors
+    /// If the connection fails.
+    pub fn next_lease(&mut self, wait: Duration) -> Result<Option<LeaseChanged>, ControlError> {
+        if !self.leases.is_empty() {
+            return Ok(Some(self.leases.remove(0)));
+        }
+        match self.read_answer(Instant::now() + wait) {
+            Ok(Answer::Lease { lease }) => Ok(Some(lease)),
+            Ok(Answer::Point { point }) => {
+                self.points.push(point);
+                Ok(None)
+            }
             Ok(other) => Err(self.unexpected(&other)),
             Err(ControlError::Io { cause, .. }) if is_timeout(&cause) => Ok(None),
             Err(error) => Err(error),

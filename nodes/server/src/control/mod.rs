@@ -66,6 +66,8 @@ pub enum Request {
     },
     /// No point is armed any more, and a node that stands still goes on.
     Release {},
+    /// Tells this connection of changes of the node's leases, beginning with those that it holds.
+    WatchLeases {},
     /// Ends the node as SIGTERM does.
     Stop {},
 }
@@ -159,6 +161,33 @@ pub enum Answer {
         /// What was reached.
         point: PointReached,
     },
+    /// A lease of the node has changed; sent unasked to watchers.
+    Lease {
+        /// What changed.
+        lease: LeaseChanged,
+    },
+}
+
+/// A change of a lease, as its holder sees it. Times are the raw monotonic clock in nanoseconds, shared with the harness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseChanged {
+    /// The holder.
+    pub node: String,
+    /// `lease_acquired`, `lease_extended` or `lease_ended`.
+    pub what: String,
+    /// The range of keys.
+    pub range: u16,
+    /// The ballot it was granted at, `<run>.<restarts>.<node>`.
+    pub ballot: String,
+    /// Held without a gap since.
+    pub from_ns: u64,
+    /// Believed in until then unless extended or given back; for an end, when it ended.
+    pub until_ns: u64,
+    /// Why it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether the holder reads its own row under it.
+    pub reads: bool,
 }
 
 /// A protocol point, such as "propose sent to the first acceptor".

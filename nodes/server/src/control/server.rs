@@ -8,8 +8,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::{Answer, FailpointAction, MAX_LINE, PointReached, Request};
+use super::{Answer, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request};
 use crate::clock::{Falsified, MAX_DRIFT_PPM};
+use crate::lease_watch::WATCHER_QUEUE;
 use crate::points::{self, SUBSCRIBER_QUEUE};
 use crate::shell::Shell;
 
@@ -71,6 +72,7 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let (sender, mut reached) = mpsc::channel(SUBSCRIBER_QUEUE);
+    let (lease_sender, mut leases) = mpsc::channel(WATCHER_QUEUE);
     let mut subscription = Subscription { shell, id: None };
     let mut text = Vec::new();
     loop {
@@ -80,6 +82,7 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
         tokio::select! {
             biased;
             Some(point) = reached.recv() => write.write_all(&line(&Answer::Point { point })).await?,
+            Some(lease) = leases.recv() => write.write_all(&line(&Answer::Lease { lease })).await?,
             count = bounded.read_until(b'\n', &mut text) => {
                 if count? == 0 && text.is_empty() {
                     return Ok(());
@@ -90,7 +93,7 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
                     return Ok(());
                 }
                 let answer = match serde_json::from_slice::<Request>(&text) {
-                    Ok(request) => handle(shell, request, &sender, &mut subscription),
+                    Ok(request) => handle(shell, request, (&sender, &lease_sender), &mut subscription),
                     Err(cause) => Err(format!("not a control request: {cause}")),
                 };
                 text.clear();
@@ -103,7 +106,7 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
 fn handle(
     shell: &Shell,
     request: Request,
-    sender: &mpsc::Sender<PointReached>,
+    (sender, lease_sender): (&mpsc::Sender<PointReached>, &mpsc::Sender<LeaseChanged>),
     subscription: &mut Subscription<'_>,
 ) -> Result<Answer, String> {
     match request {
@@ -142,6 +145,7 @@ fn handle(
             shell.points.arm(points::parse(&point)?, key.map(String::into_bytes), hold_ms)?;
         }
         Request::Release {} => shell.points.release(),
+        Request::WatchLeases {} => shell.leases.watch(lease_sender.clone()),
         Request::Stop {} => {
             shell.log.info("stop_asked", &[]);
             shell.stopper.stop();

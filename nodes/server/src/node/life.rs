@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use super::{EXIT_DISK, Hosting, NodeError, Ready, Stopper};
 use crate::clock::ClockSeam;
 use crate::event_loop::EventLoop;
+use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
 use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Rounds};
 use crate::peers::Peers;
@@ -104,6 +105,7 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
         Backoff::None => heckle_paxos::Backoff::None,
         Backoff::Uniform { max } => heckle_paxos::Backoff::Uniform { max_ns: u64::try_from(max.as_nanos()).unwrap_or(u64::MAX) },
     };
+    config.lease = options.lease;
     config.queue_per_key = options.limits.queue_per_key;
     config.max_key_bytes = crate::client_protocol::MAX_KEY;
     config.max_value_bytes = crate::client_protocol::MAX_VALUE;
@@ -186,6 +188,7 @@ fn prepare(options: NodeOptions, log: Logger, stopper: Stopper, hosting: Hosting
         next_token: Cell::new(1),
         dirty: RefCell::default(),
         points: Points::default(),
+        leases: LeaseWatch::default(),
         counts: Counts::default(),
         stopper,
         ready_since: Instant::now(),

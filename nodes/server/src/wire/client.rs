@@ -2,27 +2,68 @@
 
 use heckle_paxos as core;
 
-use crate::client_protocol::{BallotTag, Call, Diagnostics, Fate, OpId, Outcome, Phase, Provenance, Reason, Request, Response};
+use super::WireError;
+use crate::client_protocol::{BallotTag, Call, Diagnostics, Fate, MAX_VALUE, OpId, Outcome, Phase, Provenance, Reason, Request, Response};
 
 /// The core's form of a request that broke no rule of the protocol.
 pub(crate) fn request(request: Request) -> core::ClientRequest {
     core::ClientRequest {
         op: core::OpId { client: request.op.client, seq: request.op.seq },
         key: request.key.into(),
-        call: match request.call {
-            Call::Read => core::Call::Read,
-            Call::Write { new } => core::Call::Write { new: new.into() },
-            Call::Cas { expected, new } => core::Call::Cas { expected: expected.map(core::Value::from), new: new.into() },
-            Call::Fate { of, born } => {
-                core::Call::Fate { of: core::OpId { client: of.client, seq: of.seq }, born: born.map_or(core::Ballot::ZERO, core_ballot) }
-            }
-        },
+        call: call_of(request.call),
         timeout_ns: request.timeout_us.saturating_mul(1_000),
-        provenance: match request.provenance {
-            Provenance::First => core::Provenance::First,
-            Provenance::Resent { born } => core::Provenance::Resent { born: born.map_or(core::Ballot::ZERO, core_ballot) },
-            Provenance::FirstAfter { born } => core::Provenance::FirstAfter { born: core_ballot(born) },
-        },
+        provenance: core_provenance(request.provenance),
+    }
+}
+
+fn call_of(call: Call) -> core::Call {
+    match call {
+        Call::Read => core::Call::Read,
+        Call::Write { new } => core::Call::Write { new: new.into() },
+        Call::Cas { expected, new } => core::Call::Cas { expected: expected.map(core::Value::from), new: new.into() },
+        Call::Fate { of, born } => {
+            core::Call::Fate { of: core::OpId { client: of.client, seq: of.seq }, born: born.map_or(core::Ballot::ZERO, core_ballot) }
+        }
+    }
+}
+
+/// The core's form of what another node hands over, if its values are within the limits.
+pub(super) fn core_call(call: Call) -> Result<core::Call, WireError> {
+    let values: &[&[u8]] = match &call {
+        Call::Read | Call::Fate { .. } => &[],
+        Call::Write { new } => &[new],
+        Call::Cas { expected, new } => &[expected.as_deref().unwrap_or_default(), new],
+    };
+    match values.iter().map(|value| value.len()).max() {
+        Some(len) if len > MAX_VALUE => Err(WireError::TooLong { what: "value", len, limit: MAX_VALUE }),
+        Some(_) | None => Ok(call_of(call)),
+    }
+}
+
+/// The protocol's form of what is asked.
+pub(super) fn call(call: &core::Call) -> Call {
+    let bytes = |value: &core::Value| value.as_bytes().to_vec();
+    match call {
+        core::Call::Read => Call::Read,
+        core::Call::Write { new } => Call::Write { new: bytes(new) },
+        core::Call::Cas { expected, new } => Call::Cas { expected: expected.as_ref().map(bytes), new: bytes(new) },
+        core::Call::Fate { of, born } => Call::Fate { of: OpId { client: of.client, seq: of.seq }, born: ballot(*born) },
+    }
+}
+
+pub(super) fn provenance(provenance: core::Provenance) -> Provenance {
+    match provenance {
+        core::Provenance::First => Provenance::First,
+        core::Provenance::FirstAfter { born } => Provenance::FirstAfter { born: tag(born) },
+        core::Provenance::Resent { born } => Provenance::Resent { born: ballot(born) },
+    }
+}
+
+pub(super) fn core_provenance(provenance: Provenance) -> core::Provenance {
+    match provenance {
+        Provenance::First => core::Provenance::First,
+        Provenance::Resent { born } => core::Provenance::Resent { born: born.map_or(core::Ballot::ZERO, core_ballot) },
+        Provenance::FirstAfter { born } => core::Provenance::FirstAfter { born: core_ballot(born) },
     }
 }
 
@@ -31,7 +72,7 @@ pub(crate) fn response(op: OpId, outcome: core::Outcome, diagnostics: &core::Dia
     Response { op, outcome: self::outcome(outcome), diagnostics: self::diagnostics(diagnostics) }
 }
 
-fn outcome(outcome: core::Outcome) -> Outcome {
+pub(super) fn outcome(outcome: core::Outcome) -> Outcome {
     let bytes = |value: Option<core::Value>| value.map(|value| value.as_bytes().to_vec());
     match outcome {
         core::Outcome::Applied => Outcome::Applied,
@@ -63,13 +104,14 @@ fn outcome(outcome: core::Outcome) -> Outcome {
                 core::UnknownWhy::ResentElsewhere => Reason::ResentElsewhere,
                 core::UnknownWhy::Busy => Reason::Busy,
                 core::UnknownWhy::TooOld => Reason::TooOld,
+                core::UnknownWhy::Forwarded => Reason::Forwarded,
             },
         },
         core::Outcome::Invalid { why } => Outcome::Invalid { why: why.name().to_owned() },
     }
 }
 
-fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
+pub(super) fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
     Diagnostics {
         phase: match from.phase {
             core::Phase::Queued => Phase::Queued,
@@ -83,6 +125,8 @@ fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
             core::Phase::Learn => Phase::Learn,
             core::Phase::Backoff => Phase::Backoff,
             core::Phase::Done => Phase::Done,
+            core::Phase::Forwarded => Phase::Forwarded,
+            core::Phase::LocalRead => Phase::LocalRead,
         },
         ballot: ballot(from.ballot),
         promises: from.promises,
@@ -97,13 +141,108 @@ fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
         round_trips: from.round_trips,
         backoff_ns: from.backoff_ns,
         learned_by: from.learned_by,
+        forwarded_to: from.forwarded_to.map(|node| node.0),
     }
 }
 
 fn ballot(ballot: core::Ballot) -> Option<BallotTag> {
-    (!ballot.is_zero()).then_some(BallotTag { us: ballot.micros, node: ballot.node.0, nonce: ballot.nonce })
+    (!ballot.is_zero()).then(|| tag(ballot))
+}
+
+fn tag(ballot: core::Ballot) -> BallotTag {
+    BallotTag { us: ballot.micros, node: ballot.node.0, nonce: ballot.nonce }
 }
 
 fn core_ballot(tag: BallotTag) -> core::Ballot {
     core::Ballot { micros: tag.us, node: core::NodeId(tag.node), nonce: tag.nonce }
+}
+
+/// The core's form of an answer that another node gives. A word that no correct node says is refused.
+pub(super) fn core_outcome(outcome: Outcome) -> Result<core::Outcome, WireError> {
+    let strange = || WireError::Malformed { what: "forwarded answer", cause: "a reason that no holder gives".to_owned() };
+    let value = |bytes: Option<Vec<u8>>| bytes.map(core::Value::from);
+    Ok(match outcome {
+        Outcome::Applied => core::Outcome::Applied,
+        Outcome::ConditionNotMet { current } => core::Outcome::ConditionNotMet { current: value(current) },
+        Outcome::Value { value: current } => core::Outcome::Read { current: value(current) },
+        Outcome::Fate { fate } => core::Outcome::Fate {
+            fate: match fate {
+                Fate::Applied => core::Fate::Applied,
+                Fate::NotApplied => core::Fate::NotApplied,
+                Fate::Evicted => core::Fate::Evicted,
+                Fate::Superseded => core::Fate::Superseded,
+            },
+        },
+        Outcome::NotApplied { why } => core::Outcome::NotApplied {
+            why: match why {
+                Reason::Busy => core::NotAppliedWhy::Busy,
+                Reason::TimeoutInQueue => core::NotAppliedWhy::TimeoutInQueue,
+                Reason::NoQuorumBeforePropose => core::NotAppliedWhy::TimeoutBeforePropose,
+                Reason::Superseded => core::NotAppliedWhy::Superseded,
+                Reason::Aborted => core::NotAppliedWhy::Aborted,
+                Reason::TooOld => core::NotAppliedWhy::TooOld,
+                Reason::TooManyInFlight
+                | Reason::Timeout
+                | Reason::Evicted
+                | Reason::ResentElsewhere
+                | Reason::Stopping
+                | Reason::Forwarded => return Err(strange()),
+            },
+        },
+        Outcome::Unknown { why } => core::Outcome::Unknown {
+            why: match why {
+                Reason::Timeout => core::UnknownWhy::Timeout,
+                Reason::Superseded => core::UnknownWhy::Superseded,
+                Reason::Evicted => core::UnknownWhy::Evicted,
+                Reason::ResentElsewhere => core::UnknownWhy::ResentElsewhere,
+                Reason::Busy => core::UnknownWhy::Busy,
+                Reason::TooOld => core::UnknownWhy::TooOld,
+                Reason::Forwarded => core::UnknownWhy::Forwarded,
+                Reason::TooManyInFlight | Reason::TimeoutInQueue | Reason::NoQuorumBeforePropose | Reason::Aborted | Reason::Stopping => {
+                    return Err(strange());
+                }
+            },
+        },
+        Outcome::Invalid { why } => {
+            let all = [core::InvalidWhy::KeySize, core::InvalidWhy::ValueSize, core::InvalidWhy::IdReused, core::InvalidWhy::BornAhead];
+            core::Outcome::Invalid { why: all.into_iter().find(|known| known.name() == why).ok_or_else(strange)? }
+        }
+    })
+}
+
+/// The core's form of how an answer came about.
+pub(super) fn core_diagnostics(op: core::OpId, from: Diagnostics) -> core::Diagnostics {
+    let whole = |tag: Option<BallotTag>| tag.map_or(core::Ballot::ZERO, core_ballot);
+    core::Diagnostics {
+        op,
+        phase: match from.phase {
+            Phase::Queued => core::Phase::Queued,
+            Phase::Prepare => core::Phase::Prepare,
+            Phase::Read => core::Phase::Read,
+            Phase::Refresh => core::Phase::Refresh,
+            Phase::RepairPropose => core::Phase::RepairPropose,
+            Phase::RepairLearn => core::Phase::RepairLearn,
+            Phase::Fence => core::Phase::Fence,
+            Phase::Propose => core::Phase::Propose,
+            Phase::Learn => core::Phase::Learn,
+            Phase::Backoff => core::Phase::Backoff,
+            Phase::Done => core::Phase::Done,
+            Phase::Forwarded => core::Phase::Forwarded,
+            Phase::LocalRead => core::Phase::LocalRead,
+        },
+        ballot: whole(from.ballot),
+        promises: from.promises,
+        accepts: from.accepts,
+        rejects: from.rejects,
+        needed: from.needed,
+        max_seen_ballot: whole(from.max_seen_ballot),
+        repaired_op: from.repaired_op.map(|op| core::OpId { client: op.client, seq: op.seq }),
+        rounds: from.rounds,
+        round_trips: from.round_trips,
+        preempted: from.preempted,
+        repairs: from.repairs,
+        backoff_ns: from.backoff_ns,
+        learned_by: from.learned_by,
+        forwarded_to: from.forwarded_to.map(core::NodeId),
+    }
 }

@@ -3,6 +3,7 @@
 use heckle_paxos as core;
 use serde::{Deserialize, Serialize};
 
+use super::lease::{Forward, Forwarded, LeaseBallot};
 use super::row::{Accepted, Ballot, OpId, Row, Update};
 use super::{Sink, WireError, decode, encode, key};
 
@@ -50,6 +51,16 @@ enum Body<'a> {
         request: RequestKind,
         seen: Ballot,
     },
+    Busy {
+        request: RequestKind,
+        holder: Option<LeaseBallot>,
+        remaining_ns: u64,
+    },
+    Forward(Box<Forward>),
+    Forwarded(Box<Forwarded>),
+    NotHolder {
+        serial: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,7 +105,7 @@ impl TryFrom<Message<'_>> for core::Message {
                 incarnation: message.incarnation,
                 ballot: message.ballot.into(),
             },
-            body: message.body.try_into()?,
+            body: core_body(message.body, message.op.into())?,
         })
     }
 }
@@ -115,32 +126,40 @@ impl<'a> From<&'a core::Body> for Body<'a> {
             core::Body::Learn { row } => Body::Learn { row: Row::from(row) },
             core::Body::Learned { learned } => Body::Learned { learned: (*learned).into() },
             core::Body::Reject { request, seen } => Body::Reject { request: (*request).into(), seen: (*seen).into() },
+            core::Body::Busy { request, holder, remaining_ns } => {
+                Body::Busy { request: (*request).into(), holder: holder.map(LeaseBallot::from), remaining_ns: *remaining_ns }
+            }
+            core::Body::Forward(forward) => Body::Forward(Box::new((&**forward).into())),
+            core::Body::Forwarded(told) => Body::Forwarded(Box::new((&**told).into())),
+            core::Body::NotHolder { serial } => Body::NotHolder { serial: *serial },
         }
     }
 }
 
-impl TryFrom<Body<'_>> for core::Body {
-    type Error = WireError;
-
-    fn try_from(body: Body<'_>) -> Result<core::Body, WireError> {
-        Ok(match body {
-            Body::Prepare => core::Body::Prepare,
-            Body::Promise { old_promise, accepted, learned } => core::Body::Promise {
-                old_promise: old_promise.into(),
-                accepted: accepted.map(core::Accepted::try_from).transpose()?,
-                learned: learned.into(),
-            },
-            Body::Read { have } => core::Body::Read { have: have.into() },
-            Body::RowRead { learned, newer } => {
-                core::Body::RowRead { learned: learned.into(), newer: newer.map(core::Row::try_from).transpose()? }
-            }
-            Body::Propose { update } => core::Body::Propose { update: update.try_into()? },
-            Body::Accepted => core::Body::Accepted,
-            Body::Learn { row } => core::Body::Learn { row: row.try_into()? },
-            Body::Learned { learned } => core::Body::Learned { learned: learned.into() },
-            Body::Reject { request, seen } => core::Body::Reject { request: request.into(), seen: seen.into() },
-        })
-    }
+fn core_body(body: Body<'_>, op: core::OpId) -> Result<core::Body, WireError> {
+    Ok(match body {
+        Body::Prepare => core::Body::Prepare,
+        Body::Promise { old_promise, accepted, learned } => core::Body::Promise {
+            old_promise: old_promise.into(),
+            accepted: accepted.map(core::Accepted::try_from).transpose()?,
+            learned: learned.into(),
+        },
+        Body::Read { have } => core::Body::Read { have: have.into() },
+        Body::RowRead { learned, newer } => {
+            core::Body::RowRead { learned: learned.into(), newer: newer.map(core::Row::try_from).transpose()? }
+        }
+        Body::Propose { update } => core::Body::Propose { update: update.try_into()? },
+        Body::Accepted => core::Body::Accepted,
+        Body::Learn { row } => core::Body::Learn { row: row.try_into()? },
+        Body::Learned { learned } => core::Body::Learned { learned: learned.into() },
+        Body::Reject { request, seen } => core::Body::Reject { request: request.into(), seen: seen.into() },
+        Body::Busy { request, holder, remaining_ns } => {
+            core::Body::Busy { request: request.into(), holder: holder.map(core::lease::LeaseBallot::from), remaining_ns }
+        }
+        Body::Forward(forward) => core::Body::Forward(Box::new((*forward).try_into()?)),
+        Body::Forwarded(told) => core::Body::Forwarded(Box::new(told.into_core(op)?)),
+        Body::NotHolder { serial } => core::Body::NotHolder { serial },
+    })
 }
 
 impl From<core::RequestKind> for RequestKind {

@@ -6,6 +6,7 @@
 //! carries its version as the first byte.
 
 pub(crate) mod client;
+pub(crate) mod lease;
 pub(crate) mod message;
 pub(crate) mod peer;
 pub(crate) mod record;

@@ -37,6 +37,10 @@ enum Record<'a> {
         #[serde(borrow)]
         row: Row<'a>,
     },
+    LeaseLimits {
+        longest_ns: u64,
+        longest_read_ns: u64,
+    },
 }
 
 /// Appends the bytes of a record.
@@ -53,6 +57,9 @@ impl<'a> From<&'a core::Record> for Record<'a> {
     fn from(record: &'a core::Record) -> Record<'a> {
         match record {
             core::Record::Incarnation { incarnation } => Record::Incarnation { incarnation: *incarnation },
+            core::Record::LeaseLimits(limits) => {
+                Record::LeaseLimits { longest_ns: limits.longest_ns, longest_read_ns: limits.longest_read_ns }
+            }
             core::Record::Promised { key, ballot } => Record::Promised { key: key.as_bytes(), ballot: (*ballot).into() },
             core::Record::Accepted { key, accepted } => Record::Accepted { key: key.as_bytes(), accepted: Accepted::from(accepted) },
             core::Record::Learned { key, row } => Record::Learned { key: key.as_bytes(), row: Row::from(row) },
@@ -72,6 +79,9 @@ impl TryFrom<Record<'_>> for core::Record {
     fn try_from(record: Record<'_>) -> Result<core::Record, WireError> {
         Ok(match record {
             Record::Incarnation { incarnation } => core::Record::Incarnation { incarnation },
+            Record::LeaseLimits { longest_ns, longest_read_ns } => {
+                core::Record::LeaseLimits(core::lease::LeaseLimits { longest_ns, longest_read_ns })
+            }
             Record::Promised { key: k, ballot } => core::Record::Promised { key: key(k)?, ballot: ballot.into() },
             Record::Accepted { key: k, accepted } => core::Record::Accepted { key: key(k)?, accepted: accepted.try_into()? },
             Record::Learned { key: k, row } => core::Record::Learned { key: key(k)?, row: row.try_into()? },

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use heckle_paxos::lease::{LeaseBallot, LeaseBody, LeaseLimits, LeaseMessage, LeaseMode, RangeId};
 use heckle_paxos::{
-    Accepted, Ballot, Body, Dedupe, DedupeEntry, Key, Message, NodeId, OpFate, OpId, Record, RequestKind, Row, RowData, Tag, Update, Value,
+    Accepted, Ballot, Body, Call, Dedupe, DedupeEntry, Diagnostics, Fate, Forward, Forwarded, InvalidWhy, Key, Message, NodeId,
+    NotAppliedWhy, OpFate, OpId, Outcome, Phase, Provenance, Record, RequestKind, Row, RowData, Tag, UnknownWhy, Update, Value,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use super::lease::{decode_lease, encode_lease};
 use super::message::{decode_message, encode_message};
 use super::record::{decode_record, encode_record};
 use super::{MAX_DEDUPE, WireError};
@@ -87,10 +90,73 @@ impl Draw {
             Body::Reject { request: RequestKind::Prepare, seen: self.ballot() },
             Body::Reject { request: RequestKind::Read, seen: self.ballot() },
             Body::Reject { request: RequestKind::Propose, seen: self.ballot() },
+            Body::Busy { request: RequestKind::Prepare, holder: None, remaining_ns: self.number() },
+            Body::Busy { request: RequestKind::Propose, holder: Some(self.lease_ballot()), remaining_ns: self.number() },
+            Body::Forward(Box::new(self.forward(Call::Read))),
+            Body::Forward(Box::new(self.forward(Call::Write { new: vec![1; 9].into() }))),
+            Body::Forward(Box::new(self.forward(Call::Cas { expected: None, new: vec![2; 3].into() }))),
+            Body::NotHolder { serial: self.number() },
         ]
     }
 
+    fn lease_ballot(&mut self) -> LeaseBallot {
+        LeaseBallot { run: self.number(), restarts: self.number() as u32, node: NodeId(self.number() as u16) }
+    }
+
+    fn forward(&mut self, call: Call) -> Forward {
+        let provenance = if self.0.random() { Provenance::First } else { Provenance::FirstAfter { born: self.ballot() } };
+        let (serial, timeout_ns, born_us) = (self.number(), self.number(), self.number());
+        Forward { serial, lease: self.lease_ballot(), call, timeout_ns, provenance, born_us, open: self.0.random() }
+    }
+
+    fn lease_messages(&mut self) -> Vec<LeaseMessage> {
+        let granted = Some((self.lease_ballot(), self.number()));
+        let bodies = [
+            LeaseBody::Prepare,
+            LeaseBody::Promise { granted: None },
+            LeaseBody::Promise { granted },
+            LeaseBody::Propose { time_ns: self.number(), mode: LeaseMode::Read },
+            LeaseBody::Propose { time_ns: self.number(), mode: LeaseMode::Priority },
+            LeaseBody::Granted,
+            LeaseBody::Refused { seen: self.lease_ballot(), granted },
+            LeaseBody::Release,
+            LeaseBody::Wanted,
+        ];
+        bodies.into_iter().map(|body| LeaseMessage { range: RangeId(self.number() as u16), ballot: self.lease_ballot(), body }).collect()
+    }
+
+    /// What a holder answers; its operation is that of the message around it.
+    fn forwarded(&mut self, op: OpId) -> Vec<Forwarded> {
+        let value = Some(vec![3; 12].into());
+        let outcomes = [
+            Outcome::Applied,
+            Outcome::Read { current: None },
+            Outcome::ConditionNotMet { current: value },
+            Outcome::NotApplied { why: NotAppliedWhy::TimeoutInQueue },
+            Outcome::Unknown { why: UnknownWhy::Evicted },
+            Outcome::Invalid { why: InvalidWhy::IdReused },
+            Outcome::Fate { fate: Fate::NotApplied },
+        ];
+        let mut told = |outcome| {
+            let mut diagnostics = Box::new(Diagnostics::new(op, 2));
+            (diagnostics.phase, diagnostics.ballot, diagnostics.learned_by) = (Phase::LocalRead, self.ballot(), 3);
+            diagnostics.forwarded_to = Some(NodeId(3));
+            Forwarded { serial: self.number(), outcome, diagnostics, lease: Some((self.lease_ballot(), self.number())) }
+        };
+        outcomes.into_iter().map(&mut told).collect()
+    }
+
     fn messages(&mut self) -> Vec<Message> {
+        let op = self.op();
+        let mut all = self.messages_of_rounds();
+        let tag = Tag { op, attempt: 0, incarnation: 1, ballot: self.ballot() };
+        let key = self.key();
+        let told = self.forwarded(op).into_iter();
+        all.extend(told.map(|told| Message { key: key.clone(), tag, body: Body::Forwarded(Box::new(told)) }));
+        all
+    }
+
+    fn messages_of_rounds(&mut self) -> Vec<Message> {
         let bodies = self.bodies();
         let message = |body| {
             let tag = Tag { op: self.op(), attempt: self.number() as u32, incarnation: self.number() as u32, ballot: self.ballot() };
@@ -102,6 +168,7 @@ impl Draw {
     fn records(&mut self) -> Vec<Record> {
         vec![
             Record::Incarnation { incarnation: self.number() as u32 },
+            Record::LeaseLimits(LeaseLimits { longest_ns: self.number(), longest_read_ns: self.number() }),
             Record::Promised { key: self.key(), ballot: self.ballot() },
             Record::Accepted { key: self.key(), accepted: self.accepted() },
             Record::Learned { key: self.key(), row: self.row() },
@@ -129,6 +196,13 @@ fn messages_and_records_round_trip() {
         let mut draw = Draw(Pcg64::seed_from_u64(seed));
         for message in draw.messages() {
             assert_eq!(decode_message(&message_bytes(&message)), Ok(message), "seed {seed}");
+        }
+        for message in draw.lease_messages() {
+            let mut bytes = Vec::new();
+            encode_lease(&message, &mut bytes);
+            assert_eq!(decode_lease(&bytes), Ok(message), "seed {seed}");
+            bytes.truncate(bytes.len() - 1);
+            assert!(decode_lease(&bytes).is_err());
         }
         for record in draw.records() {
             assert_eq!(decode_record(&record_bytes(&record)), Ok(record), "seed {seed}");
@@ -219,7 +293,7 @@ fn client_messages_round_trip_and_kinds_are_checked() {
     let request = |call| ToNode::Request(asked(call));
     let born = BallotTag { us: 300, node: 2, nonce: 5 };
     let to_node = [
-        ToNode::Hello(Hello { protocol: 1, client: "me".to_owned() }),
+        ToNode::Hello(Hello { protocol: 2, client: "me".to_owned() }),
         request(Call::Read),
         request(Call::Write { new: vec![] }),
         request(Call::Cas { expected: None, new: vec![0; 300] }),
