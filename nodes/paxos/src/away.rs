@@ -26,6 +26,7 @@ impl Away {
         lease: LeaseBallot,
         env: &mut Env<'_, R>,
     ) -> Away {
+        waiting.past.handed += 1;
         waiting.armed = waiting.deadline;
         env.timer(waiting.timer, waiting.deadline);
         env.shared.forwards += 1;
@@ -90,9 +91,9 @@ impl Away {
 
     /// The holder has not taken it and never will: it is coordinated here.
     pub(crate) fn back(self) -> Waiting {
-        let Past { born_us, open, .. } = self.waiting.past;
+        let Past { born_us, open, handed } = self.waiting.past;
         // Nothing was proposed for it unless it was here.
-        let past = Past { born_us: born_us.filter(|_| open), open, stays: true };
+        let past = Past { born_us: born_us.filter(|_| open), open, handed };
         Waiting { past, ..self.waiting }
     }
 }
@@ -102,7 +103,7 @@ impl Coordination {
     pub(crate) fn leave<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> Away {
         let open = self.proposals.is_open(env.shared.disproof());
         let Coordination { origin, request, deadline, timer, armed, diagnostics, leased, .. } = self;
-        let past = Past { born_us: Some(leased.born_us()), open, stays: false };
+        let past = leased.leaving(open);
         Away::send(Waiting { origin, request, deadline, timer, armed, past }, diagnostics, lease, env)
     }
 }

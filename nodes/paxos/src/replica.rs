@@ -374,8 +374,7 @@ impl Keys {
         env.shared.counters.forwards_taken += 1;
         env.observe(tag.ballot);
         let at = self.find_or_add(&request.key);
-        let past = Past { born_us: Some(born_us), open, stays: true };
-        self.slots[at].admit(Origin::Node { to: from, serial, tag }, request, past, env);
+        self.slots[at].admit(Origin::Node { to: from, serial, tag }, request, Past::foreign(born_us, open), env);
     }
 
     fn on_own_answer<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) {

@@ -66,7 +66,7 @@ impl Slot {
         let timer = TimerId { slot: self.place, serial: self.next_serial };
         let deadline = env.now.after_ns(request.timeout_ns);
         let mut waiting = Waiting { origin, request, deadline, timer, armed: MonoTime(u64::MAX), past };
-        let holder = if past.stays || self.away.len() >= env.shared.config.queue_per_key { None } else { env.known_holder(&self.key) };
+        let holder = if past.stays() || self.away.len() >= env.shared.config.queue_per_key { None } else { env.known_holder(&self.key) };
         if let Some(holder) = holder {
             waiting.past.born_us = Some(self.acceptor.row().learned.micros);
             let diagnostics = Box::new(Diagnostics::new(waiting.request.op, env.quorum()));
@@ -257,6 +257,12 @@ impl Slot {
     fn begin<R: Rng + ?Sized>(&mut self, waiting: Waiting, env: &mut Env<'_, R>) {
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
+            return;
+        }
+        // It has waited here while the lease ended. Nothing was done for it yet, so whoever handed it over may go on.
+        if let (Origin::Node { to, serial, tag }, None) = (waiting.origin, env.own_lease(&self.key)) {
+            env.shared.counters.forwards_refused += 1;
+            env.send_to(to, &self.key, tag, Body::NotHolder { serial });
             return;
         }
         env.shared.counters.overlaps += u64::from(!self.active.is_empty());

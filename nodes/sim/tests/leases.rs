@@ -61,9 +61,9 @@ fn a_holder_that_others_forward_to_keeps_the_range_and_outbids_nobody() {
     let on = run_clean(1, calm(LeaseMode::Priority, Forward::On));
     let sum = counted(std::slice::from_ref(&on));
     println!("off {off:?}\non {sum:?}");
-    assert!(sum.leases_acquired <= 8 && sum.leases_extended >= 8, "{sum:?}");
+    assert!(sum.leases_acquired <= 4 && sum.leases_extended >= 8, "{sum:?}");
     assert!(sum.preempted * 20 < off.preempted, "{} preempted with the lease, {} without", sum.preempted, off.preempted);
-    assert!(sum.applied > off.applied, "{} applied with the lease, {} without", sum.applied, off.applied);
+    assert!(sum.requests > off.requests, "{} operations with the lease, {} without", sum.requests, off.requests);
     let handed = on.ops.iter().filter(|op| op.diagnostics.as_ref().is_some_and(|told| told.forwarded_to.is_some())).count();
     assert!(handed > on.ops.len() / 2, "two of three nodes hand over: {handed} of {}", on.ops.len());
 }

@@ -21,8 +21,23 @@ pub(crate) struct Past {
     pub(crate) born_us: Option<u64>,
     /// Something proposed for it here may still be chosen.
     pub(crate) open: bool,
-    /// It is coordinated here, whoever holds the range.
-    pub(crate) stays: bool,
+    /// How often it was handed over. One that came from another node counts as handed over for good.
+    pub(crate) handed: u8,
+}
+
+impl Past {
+    /// An operation is handed over at most this often: holders change, but not as fast as that.
+    const MOST: u8 = 3;
+
+    /// Whether it is coordinated here, whoever holds the range.
+    pub(crate) fn stays(self) -> bool {
+        self.handed >= Self::MOST
+    }
+
+    /// As it comes from another node: one hop at most.
+    pub(crate) fn foreign(born_us: u64, open: bool) -> Self {
+        Past { born_us: Some(born_us), open, handed: u8::MAX }
+    }
 }
 
 /// What an operation knows of leases.
@@ -74,9 +89,9 @@ impl Leased {
         self.past.born_us
     }
 
-    /// Time of a ballot below every one that any coordinator can have used for it.
-    pub(crate) fn born_us(&self) -> u64 {
-        self.past.born_us.unwrap_or(self.began.micros)
+    /// As it leaves for a holder.
+    pub(crate) fn leaving(&self, open: bool) -> Past {
+        Past { born_us: Some(self.past.born_us.unwrap_or(self.began.micros)), open, handed: self.past.handed }
     }
 }
 
@@ -134,7 +149,7 @@ impl Coordination {
     pub(super) fn held_off<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<u64> {
         let holder = self.leased.busy.take()?;
         env.shared.counters.held_off += 1;
-        if let Some(holder) = holder.filter(|_| !self.leased.past.stays) {
+        if let Some(holder) = holder.filter(|_| !self.leased.past.stays()) {
             self.leased.leaves = env.may_forward(holder).then_some(holder);
         }
         // The lease may be given back at any time, so its end is not waited for; and not all together.
