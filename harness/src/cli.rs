@@ -230,7 +230,7 @@ pub struct NodeArgs {
     /// Seed of the node's random choices [default: 0]
     #[arg(long)]
     pub seed: Option<String>,
-    /// Rounds of Paxos: classic [default: classic]
+    /// Rounds of Paxos: classic, merged, async-learn, fast [default: classic]
     #[arg(long)]
     pub rounds: Option<String>,
     /// After losing a ballot: uniform, none [default: uniform]

@@ -101,7 +101,7 @@ const MAX_KEYS: u32 = 1_000_000;
 /// How long a client keeps an intent, unless the plan says otherwise.
 const PATIENCE: Span = Span::ms(30_000);
 /// Ways through the rounds, the default first.
-pub const ROUNDS: &[&str] = &["classic"];
+pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
 /// What a coordinator does after it was outbid, the default first.
 pub const BACKOFFS: &[&str] = &["uniform", "none"];
 const DEFAULT_FAULTS: &str = "kill,pause,partition";

@@ -63,7 +63,7 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<u16>,
-    /// Rounds of Paxos: classic [default: classic]
+    /// Rounds of Paxos: classic, merged, async-learn, fast [default: classic]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<String>,

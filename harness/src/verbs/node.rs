@@ -4,7 +4,7 @@ use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
 use crate::plan::{BACKOFFS, ROUNDS, one_of};
 use heckle_history::prng::Seed;
-use heckle_server::options::{Backoff, NodeId, Rounds};
+use heckle_server::options::{Backoff, NodeId};
 use heckle_server::{NodeOptions, run_node};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -51,8 +51,7 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
         options.peers.push((node, addr));
     }
     options.seed = args.seed.as_deref().unwrap_or("0").parse::<Seed>()?.0;
-    one_of("rounds", args.rounds.as_deref(), ROUNDS)?;
-    options.rounds = Rounds::Classic;
+    options.rounds = one_of("rounds", args.rounds.as_deref(), ROUNDS)?.parse().map_err(|e: heckle_server::OptionsError| e.to_string())?;
     // The default of the options is the uniform one, with its bound.
     if one_of("backoff", args.backoff.as_deref(), BACKOFFS)? == "none" {
         options.backoff = Backoff::None;

@@ -64,7 +64,7 @@ impl Acceptor {
     ///
     /// Not at an equal ballot: an equal one is a duplicate, and its sender may have gone on to
     /// propose. The sender does not count the reject, since it names its own ballot.
-    pub fn prepare(&mut self, key: &Key, ballot: Ballot, mutants: Mutants) -> Answer {
+    pub fn prepare(&mut self, key: &Key, ballot: Ballot, have: Option<Ballot>, mutants: Mutants) -> Answer {
         let higher = if mutants.has(Mutant::PromiseOnEqual) { ballot.micros >= self.promised.micros } else { ballot > self.promised };
         if !higher {
             return self.reject(RequestKind::Prepare);
@@ -72,7 +72,12 @@ impl Acceptor {
         let old_promise = std::mem::replace(&mut self.promised, ballot);
         self.check(mutants);
         Answer {
-            body: Body::Promise { old_promise, accepted: self.accepted.clone(), learned: self.row.learned },
+            body: Body::Promise {
+                old_promise,
+                accepted: self.accepted.clone(),
+                learned: self.row.learned,
+                newer: have.filter(|have| self.row.learned > *have).map(|_| self.row.clone()),
+            },
             record: Some(Record::Promised { key: key.clone(), ballot }),
         }
     }
@@ -91,7 +96,15 @@ impl Acceptor {
 
     /// Round 3. Accepts iff nothing higher was promised. Accepting *is* promising, and an empty
     /// update overwrites an accepted one as any other does.
-    pub fn propose(&mut self, key: &Key, ballot: Ballot, update: Update, mutants: Mutants) -> Answer {
+    ///
+    /// With `next`, the answer says that nothing between the two ballots was accepted or ever will
+    /// be. One record makes both durable: were they two, a crash between them could let
+    ///   accept(b, next b') -> ok, restart, accept(c) for b < c < b'
+    /// slip in what the coordinator, who skips the prepare of b', never hears of.
+    pub fn propose(&mut self, key: &Key, ballot: Ballot, next: Option<Ballot>, update: Update, mutants: Mutants) -> Answer {
+        if self.has_accepted(ballot) {
+            return self.accept_again(key, next, mutants);
+        }
         let allowed = if mutants.has(Mutant::AcceptIgnoresPromise) {
             true
         } else if mutants.has(Mutant::PromiseOnEqual) {
@@ -102,13 +115,8 @@ impl Acceptor {
         if !allowed {
             return self.reject(RequestKind::Propose);
         }
-        // A duplicate that comes after its own learn: the update is in the row. Stored again, it
-        // would only take room until the next learn.
-        if ballot == self.row.learned || self.accepted.as_ref().is_some_and(|held| held.ballot == ballot) {
-            return Answer::unchanged(Body::Accepted);
-        }
         if !mutants.has(Mutant::AcceptKeepsPromisedLow) {
-            self.promised = self.promised.max(ballot);
+            self.promised = self.promised.max(ballot).max(next.unwrap_or(Ballot::ZERO));
         }
         if let (true, Update::Row(data)) = (mutants.has(Mutant::ApplyAtAccept), &update) {
             self.row = Row { learned: ballot, data: data.clone() };
@@ -116,7 +124,50 @@ impl Acceptor {
         let accepted = Accepted { ballot, update };
         self.accepted = Some(accepted.clone());
         self.check(mutants);
-        Answer { body: Body::Accepted, record: Some(Record::Accepted { key: key.clone(), accepted }) }
+        Answer { body: Body::Accepted, record: Some(Record::Accepted { key: key.clone(), accepted, promised: self.promised }) }
+    }
+
+    /// Whether this very proposal was accepted before: it is still held, or it was learned (then the
+    /// update is in the row, and stored again it would only take room until the next learn) and
+    /// nothing was accepted since.
+    fn has_accepted(&self, ballot: Ballot) -> bool {
+        match &self.accepted {
+            Some(held) if held.ballot == ballot => true,
+            Some(held) => self.row.learned == ballot && held.ballot < ballot,
+            None => !ballot.is_zero() && self.row.learned == ballot,
+        }
+    }
+
+    /// A second copy of a proposal. That it was accepted stays true whatever was promised since. If
+    /// the row came by a learn before the proposal itself, `next` is yet to be promised.
+    fn accept_again(&mut self, key: &Key, next: Option<Ballot>, mutants: Mutants) -> Answer {
+        let raise = next.filter(|next| *next > self.promised && !mutants.has(Mutant::AcceptKeepsPromisedLow));
+        let record = raise.map(|ballot| {
+            self.promised = ballot;
+            Record::Promised { key: key.clone(), ballot }
+        });
+        Answer { body: Body::Accepted, record }
+    }
+
+    /// Round 4 without an answer: what was accepted at this ballot is chosen. Returns what changed.
+    ///
+    /// Only what was accepted at this very ballot: at another one it is another update. A replica
+    /// that lost the proposal lags until it accepts or learns a newer one, as if this message had
+    /// been lost as well.
+    pub fn chosen(&mut self, key: &Key, ballot: Ballot, mutants: Mutants) -> Option<Record> {
+        let row = self.row_if_accepted(ballot)?;
+        self.take_row(row, mutants);
+        self.check(mutants);
+        Some(Record::Chosen { key: key.clone(), ballot })
+    }
+
+    /// The accepted update as a row, if it has this ballot and is newer than the row learned.
+    fn row_if_accepted(&self, ballot: Ballot) -> Option<Row> {
+        let held = self.accepted.as_ref().filter(|held| held.ballot == ballot && ballot > self.row.learned)?;
+        match &held.update {
+            Update::Row(data) => Some(Row { learned: ballot, data: data.clone() }),
+            Update::Empty => None,
+        }
     }
 
     /// Round 4, and refresh. Row and learned ballot rise together, in one record; what was
@@ -154,6 +205,14 @@ impl Acceptor {
                 }
                 self.accepted = Some(accepted);
             }
+        }
+    }
+
+    /// Takes back [`Record::Chosen`]. Log and snapshot keep the order, so what it names is held, or
+    /// what followed it is known already.
+    pub(crate) fn recover_chosen(&mut self, ballot: Ballot, mutants: Mutants) {
+        if let Some(row) = self.row_if_accepted(ballot) {
+            self.take_row(row, mutants);
         }
     }
 

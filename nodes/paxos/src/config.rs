@@ -14,10 +14,16 @@ pub struct Config {
     pub node: NodeId,
     /// All nodes, this one included.
     pub members: Vec<NodeId>,
+    /// How many rounds an operation takes.
+    pub rounds: Rounds,
     /// What to do after being outbid.
     pub backoff: Backoff,
     /// Operations that may wait for one key at this node; one more is answered busy.
     pub queue_per_key: usize,
+    /// Operations that may share one proposal ([`Rounds::Fast`]).
+    pub batch_ops: usize,
+    /// Keys whose next ballot is kept promised ([`Rounds::Fast`]); each keeps its newest row in memory.
+    pub prepared_keys: usize,
     /// Applied operation ids that a row remembers.
     pub dedupe_entries: usize,
     /// Aborted operation ids that a row remembers.
@@ -49,8 +55,11 @@ impl Config {
         Self {
             node,
             members,
+            rounds: Rounds::Classic,
             backoff: Backoff::Uniform { max_ns: 100_000_000 },
             queue_per_key: 256,
+            batch_ops: 128,
+            prepared_keys: 65_536,
             dedupe_entries: 64,
             aborted_entries: 64,
             max_key_bytes: 1024,
@@ -89,6 +98,7 @@ impl Config {
         for (name, value) in [
             ("dedupe_entries", self.dedupe_entries as u64),
             ("aborted_entries", self.aborted_entries as u64),
+            ("batch_ops", self.batch_ops as u64),
             ("max_key_bytes", self.max_key_bytes as u64),
             ("resend_after_ns", self.resend_after_ns),
         ] {
@@ -107,6 +117,66 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// How many rounds an operation takes when nobody is in the way. What makes each safe stands in the
+/// module `coordinator` and at the lines it rests on. Nodes of one cluster may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rounds {
+    /// Prepare, read, propose, learn: a write takes 4 round trips, a read 3.
+    Classic,
+    /// The promise carries the row (`ScyllaDB`): a write takes 3, a read 2.
+    Merged,
+    /// Merged, and a chosen update is answered at once; replicas learn it without being waited for
+    /// (Cassandra's second version of Paxos): a write takes 2, a read 1.
+    AsyncLearn,
+    /// Async learn, and whoever accepts promises the coordinator's next ballot as well: from the
+    /// second operation of a coordinator on a key on, 1 each. Operations that wait for the same key
+    /// share a proposal.
+    Fast,
+}
+
+impl Rounds {
+    /// All of them, by rising saving.
+    pub const ALL: [Rounds; 4] = [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast];
+
+    /// The name in settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Rounds::Classic => "classic",
+            Rounds::Merged => "merged",
+            Rounds::AsyncLearn => "async-learn",
+            Rounds::Fast => "fast",
+        }
+    }
+
+    /// Whether a prepare asks for the row.
+    #[must_use]
+    pub(crate) fn prepare_reads(self) -> bool {
+        match self {
+            Rounds::Classic => false,
+            Rounds::Merged | Rounds::AsyncLearn | Rounds::Fast => true,
+        }
+    }
+
+    /// Whether a chosen update is answered before it is learned, and only whole rows are proposed.
+    #[must_use]
+    pub(crate) fn learns_later(self) -> bool {
+        match self {
+            Rounds::Classic | Rounds::Merged => false,
+            Rounds::AsyncLearn | Rounds::Fast => true,
+        }
+    }
+
+    /// Whether a ballot is kept promised for the next operation.
+    #[must_use]
+    pub(crate) fn keeps_ballots(self) -> bool {
+        match self {
+            Rounds::Classic | Rounds::Merged | Rounds::AsyncLearn => false,
+            Rounds::Fast => true,
+        }
     }
 }
 

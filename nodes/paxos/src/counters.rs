@@ -42,9 +42,10 @@ counters! {
     invalid,
     /// Requests refused because the key's queue was full (also in `not_applied`).
     queue_full,
-    /// Attempts begun, each with a ballot.
+    /// Attempts begun, each with a ballot. Operations that share a proposal share its attempt.
     attempts,
-    /// Message round trips begun by coordinators.
+    /// Message round trips begun by coordinators. Operations that share a proposal share its round
+    /// trip: this is what goes over the wire, while each answer tells how many its operation waited for.
     round_trips,
     /// Attempts that were outbid.
     preempted,

@@ -45,7 +45,7 @@ mod slot;
 
 pub use action::{Action, Actions, Event, Point, Sync};
 pub use ballot::Ballot;
-pub use config::{Backoff, Config, ConfigError, Links, Points};
+pub use config::{Backoff, Config, ConfigError, Links, Points, Rounds};
 pub use counters::Counters;
 pub use forward::{Forward, Forwarded};
 pub use ids::{ClientToken, IoId, Key, MonoTime, NodeId, OpId, TimerId, Value, WallTime};

@@ -36,7 +36,11 @@ pub struct Tag {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Round 1: promise to accept nothing below the tag's ballot.
-    Prepare,
+    Prepare {
+        /// `Some`: the promise carries the replica's row if it is newer than this one of the
+        /// coordinator's, and no read round follows. `None`: the row is read in a round of its own.
+        have: Option<Ballot>,
+    },
     /// The promise is durable; this is what the replica knew when it gave it.
     Promise {
         /// What was promised before; [`Ballot::ZERO`] if nothing.
@@ -45,6 +49,8 @@ pub enum Body {
         accepted: Option<Accepted>,
         /// Ballot of the row learned last; [`Ballot::ZERO`] if none.
         learned: Ballot,
+        /// That row, if the prepare asked for it and it is newer than what the coordinator has.
+        newer: Option<Row>,
     },
     /// Round 2: read the row.
     Read {
@@ -63,14 +69,20 @@ pub enum Body {
     Propose {
         /// The update; an empty one is a fence.
         update: Update,
+        /// A ballot of the same coordinator above the tag's. Whoever accepts promises it in the same
+        /// durable step, and so saves the coordinator the prepare of its next proposal.
+        next: Option<Ballot>,
     },
-    /// The update is accepted, durably.
+    /// The update is accepted and the next ballot promised, durably.
     Accepted,
     /// Round 4, and the refresh of a lagging replica: take this chosen row if it is newer.
     Learn {
         /// The chosen row with the ballot at which it was chosen.
         row: Row,
     },
+    /// Round 4 without an answer: what was accepted at the tag's ballot is chosen. Whoever holds
+    /// something else there, or nothing, is brought up to date by a later update.
+    Chosen,
     /// A row at least as new as the one sent is durable.
     Learned {
         /// Ballot of the row that was sent.

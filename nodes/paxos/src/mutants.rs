@@ -72,6 +72,8 @@ mutants! {
         "a propose rejected by all is answered as not applied although an earlier copy may have been accepted";
     BlindRetry, "blind-retry", Safety, "Scylla PR 25602, CASSANDRA-9328",
         "an ambiguous propose is tried again without looking for its id: refused by its own write, or applied twice";
+    ReuseBallot, "reuse-ballot", Safety, "gryadka (read in source)",
+        "a ballot whose proposal failed is used again for another update: it stands for two";
     PromiseOnEqual, "promise-on-equal", Safety, "derived",
         "ballots are compared by time only, and an equal time is promised and accepted";
     TrustOneReplica, "trust-one-replica", Safety, "Scylla #4567/#7116 (Jepsen)",
@@ -84,6 +86,10 @@ mutants! {
         "a duplicate answer counts twice to the quorum";
     FateWithoutFence, "fate-without-fence", Safety, "derived",
         "a question for a fate answers not applied without recording the abort: a late request applies it after all";
+    FastProposesEmpty, "fast-proposes-empty", Safety, "derived",
+        "a read at a ballot promised ahead proposes nothing: it overwrites the accepted, not yet learned update before it";
+    FastKeepsCacheAfterFailure, "fast-keeps-cache-after-failure", Safety, "gryadka (read in source)",
+        "after a failed proposal the row at hand is proposed on again, without a prepare: what others wrote is lost";
     AnswerBeforeWrite, "answer-before-write", Safety, "derived",
         "records sit in process memory and are written every 200 ms, answers leave at once";
     LeaseNoRestartWait, "lease-no-restart-wait", Safety, "PaxosLease",

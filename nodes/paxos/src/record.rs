@@ -27,6 +27,17 @@ pub enum Record {
         key: Key,
         /// The update and its ballot.
         accepted: Accepted,
+        /// Nothing below this is accepted any more: the update's own ballot, or the coordinator's
+        /// next one if it was promised along with it.
+        promised: Ballot,
+    },
+    /// What is accepted at this ballot is chosen, and learned. Written lazily, right after the record
+    /// that it names.
+    Chosen {
+        /// The register.
+        key: Key,
+        /// The ballot.
+        ballot: Ballot,
     },
     /// A chosen row was learned. Row and learned ballot rise together, what was accepted at or
     /// below is cleared, and the promise rises to at least the learned ballot: one record, so no

@@ -106,6 +106,7 @@ impl Replica {
             clock,
             counters: Counters::default(),
             to_self: VecDeque::new(),
+            prepared_keys: VecDeque::new(),
             next_io: 0,
             durable: IoId(0),
             birth: IoId(0),
@@ -134,7 +135,12 @@ impl Replica {
                 return;
             }
             Record::Promised { key, ballot } => (key, ballot, None, None),
-            Record::Accepted { key, accepted } => (key, Ballot::ZERO, Some(accepted), None),
+            Record::Accepted { key, accepted, promised } => (key, promised, Some(accepted), None),
+            Record::Chosen { key, ballot } => {
+                let at = self.keys.find_or_add(&key);
+                self.keys.slots[at].acceptor.recover_chosen(ballot, self.shared.config.mutants);
+                return;
+            }
             Record::Learned { key, row } => (key, Ballot::ZERO, None, Some(row)),
             Record::State { key, promised, accepted, row } => (key, promised, accepted, Some(row)),
         };
@@ -211,6 +217,13 @@ impl Replica {
                 Some((answer, Some(after))) => own_answers.push_back((after, answer)),
                 Some((answer, None)) => keys.on_own_answer(answer, &mut env),
                 None => {}
+            }
+        }
+        // The key that has had a promised ballot at hand for longest makes room; its next operation
+        // costs a prepare.
+        while env.shared.prepared_keys.len() > env.shared.config.prepared_keys {
+            if let Some(place) = env.shared.prepared_keys.pop_front() {
+                keys.slots[place as usize].forget_prepared();
             }
         }
     }
@@ -304,7 +317,14 @@ impl Keys {
         };
         let Message { key, tag, body } = message;
         match body {
-            body @ (Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. }) => {
+            // It changes only what is here, so it makes no room for a key.
+            Body::Chosen => {
+                if let Some(at) = self.find(&key) {
+                    let none = self.slots[at].serve(Message { key, tag, body }, env);
+                    debug_assert!(none.is_none(), "it has no answer");
+                }
+            }
+            body @ (Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. }) => {
                 self.on_request(from, Message { key, tag, body }, env);
             }
             body @ (Body::Promise { .. }
@@ -406,9 +426,12 @@ fn check_request(request: &ClientRequest, config: &Config) -> Result<(), Invalid
 fn is_plausible(message: &Message, config: &Config) -> bool {
     let believed = |ballot: Ballot| ballot.micros <= Ballot::MAX_MICROS;
     let within = match &message.body {
-        Body::Prepare | Body::Propose { .. } | Body::Accepted => true,
-        Body::Promise { old_promise, accepted, learned } => {
-            believed(*old_promise) && believed(*learned) && accepted.as_ref().is_none_or(|held| believed(held.ballot))
+        Body::Accepted | Body::Chosen => true,
+        Body::Prepare { have } => have.is_none_or(believed),
+        Body::Propose { update: _, next } => next.is_none_or(|next| believed(next) && next > message.tag.ballot),
+        Body::Promise { old_promise, accepted, learned, newer } => {
+            let [accepted, newer] = [accepted.as_ref().map(|held| held.ballot), newer.as_ref().map(|row| row.learned)];
+            believed(*old_promise) && believed(*learned) && accepted.is_none_or(believed) && newer.is_none_or(believed)
         }
         Body::Read { have } => believed(*have),
         Body::RowRead { learned, newer } => believed(*learned) && newer.as_ref().is_none_or(|row| believed(row.learned)),

@@ -57,11 +57,10 @@ pub struct Accepted {
 /// Per client the newest applied operation, and the ids that were declared aborted. Oldest entries
 /// first; both kinds bounded, each by a limit of its own.
 ///
-/// **Eviction.** The entries stand in the order of the ballots that first proposed them, which
-/// rise along the chain of rows (a coordinator's ballot is above the row it builds on). The oldest
-/// is evicted first, and the watermark is the time of its ballot. An operation whose first own
-/// proposal has a time above the watermark cannot be among the evicted: its entry would carry a
-/// ballot at or above that first one. At or below the watermark nothing is known, and a retry is
+/// **Eviction.** The entries stand in the order of their stamps, which rise along the chain of rows.
+/// The oldest is evicted first, and the watermark is its stamp. An operation whose first own
+/// proposal has a stamp above the watermark cannot be among the evicted: its entry would carry a
+/// stamp at or above that first one. At or below the watermark nothing is known, and a retry is
 /// refused. So the bound costs certainty only to operations that are older than all remembered
 /// ones, and never refuses a fresh one: an order by client number or sequence would.
 ///
@@ -69,7 +68,7 @@ pub struct Accepted {
 /// all: a frame that lay in a stopped node's socket runs as if it were new, long after its id was
 /// declared aborted and forgotten. Such a frame is told by its birth: every request may carry a
 /// ballot `born`, the same in all copies of the operation and in the question for its fate, and
-/// the ballot that declares the abort is made above it. So an id whose abort was forgotten has
+/// the stamp of the abort is above it. So an id whose abort was forgotten has
 /// `born` below the watermark of aborts, and is refused ([`Found::TooOld`]). Requests that say no
 /// `born` count as born at the beginning. Were an abort to share the entry or the watermark of its
 /// client's later operations,
@@ -79,9 +78,9 @@ pub struct Accepted {
 pub struct Dedupe {
     /// Oldest first. At most one applied entry a client, and one for each id declared aborted.
     pub entries: Vec<DedupeEntry>,
-    /// Time of the newest ballot among the evicted applied entries; 0 if none was evicted.
+    /// Stamp of the newest of the evicted applied entries; 0 if none was evicted.
     pub watermark_us: u64,
-    /// Time of the newest ballot among the evicted aborts; 0 if none was evicted.
+    /// Stamp of the newest of the evicted aborts; 0 if none was evicted.
     pub aborted_watermark_us: u64,
 }
 
@@ -102,7 +101,11 @@ pub struct DedupeEntry {
     /// Hash of what was asked: the same id with another hash is a client's error. 0 for an abort,
     /// which does not know what was asked.
     pub request_hash: u64,
-    /// Time of the ballot that first proposed it, microseconds.
+    /// Its stamp, microseconds: not below the time of the ballot at which it was proposed, nor below
+    /// any ballot that its coordinator had made or seen by then, and above the stamps of the row that
+    /// it was proposed on. Operations proposed together share one. (A ballot that was promised ahead
+    /// is older than the operation: its time alone could lie below what a client gives as the birth
+    /// of a retry, and the retry would pass for remembered after it was forgotten.)
     pub proposed_us: u64,
     /// What became of it.
     pub fate: OpFate,
@@ -124,9 +127,9 @@ impl Dedupe {
         self.entries.last()
     }
 
-    /// What the table says about an operation. `proposed_us` is the time of the first ballot at
-    /// which the operation's own update can have been proposed; `None` if it never was. `born_us`
-    /// is the time of the ballot that its requests were born at; 0 if they do not say.
+    /// What the table says about an operation. `proposed_us` is a time at or below the stamps of all
+    /// its own updates that can have been proposed; `None` if none was. `born_us` is the time of the
+    /// ballot that its requests were born at; 0 if they do not say.
     #[must_use]
     pub fn find(&self, op: OpId, request_hash: u64, proposed_us: Option<u64>, born_us: u64) -> Found {
         // Newest first: an operation being retried is more often near the end.

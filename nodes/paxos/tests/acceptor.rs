@@ -15,10 +15,10 @@ fn acceptor(promised: Ballot, accepted: Option<(Ballot, Update)>, learned: Optio
         acceptor.learn(&key(), row, NONE);
     }
     if let Some((ballot, update)) = accepted {
-        acceptor.propose(&key(), ballot, update, NONE);
+        acceptor.propose(&key(), ballot, None, update, NONE);
     }
     if promised > acceptor.promised() {
-        acceptor.prepare(&key(), promised, NONE);
+        acceptor.prepare(&key(), promised, None, NONE);
     }
     acceptor
 }
@@ -38,10 +38,10 @@ fn reject(request: RequestKind, seen: Ballot) -> Body {
 #[track_caller]
 fn check_prepare(promised: Ballot, ballot: Ballot, expected: Result<Ballot, Ballot>) {
     let mut acceptor = acceptor(promised, None, None);
-    let Answer { body, record } = acceptor.prepare(&key(), ballot, NONE);
+    let Answer { body, record } = acceptor.prepare(&key(), ballot, None, NONE);
     match expected {
         Ok(old_promise) => {
-            assert_eq!(body, Body::Promise { old_promise, accepted: None, learned: none() });
+            assert_eq!(body, Body::Promise { old_promise, accepted: None, learned: none(), newer: None });
             assert_eq!(record, Some(Record::Promised { key: key(), ballot }), "a promise is durable first");
             assert_eq!(acceptor.promised(), ballot);
         }
@@ -69,19 +69,19 @@ fn prepare_promises_only_to_a_higher_ballot() {
 fn a_promise_reports_what_is_accepted_and_learned() {
     let held = Some(Accepted { ballot: b(3, 1), update: update("x") });
     let mut acceptor = acceptor(none(), Some((b(3, 1), update("x"))), Some(row(b(2, 1), 1, "old")));
-    let body = acceptor.prepare(&key(), b(4, 2), NONE).body;
-    assert_eq!(body, Body::Promise { old_promise: b(3, 1), accepted: held, learned: b(2, 1) });
+    let body = acceptor.prepare(&key(), b(4, 2), None, NONE).body;
+    assert_eq!(body, Body::Promise { old_promise: b(3, 1), accepted: held, learned: b(2, 1), newer: None });
 }
 
 #[track_caller]
 fn check_propose(promised: Ballot, held: Option<(Ballot, Update)>, ballot: Ballot, proposed: Update, expected: Result<(), Ballot>) {
     let mut acceptor = acceptor(promised, held.clone(), None);
-    let Answer { body, record } = acceptor.propose(&key(), ballot, proposed.clone(), NONE);
+    let Answer { body, record } = acceptor.propose(&key(), ballot, None, proposed.clone(), NONE);
     match expected {
         Ok(()) => {
             let accepted = Accepted { ballot, update: proposed };
             assert_eq!(body, Body::Accepted);
-            assert_eq!(record, Some(Record::Accepted { key: key(), accepted: accepted.clone() }));
+            assert_eq!(record, Some(Record::Accepted { key: key(), accepted: accepted.clone(), promised: ballot }));
             assert_eq!(acceptor.accepted(), Some(&accepted), "the new update overwrites the old one");
             assert_eq!(acceptor.promised(), ballot, "accepting is promising");
         }
@@ -111,13 +111,49 @@ fn propose_is_accepted_at_the_promise_and_above() {
 #[test]
 fn a_second_copy_of_a_propose_changes_nothing() {
     let mut acceptor = acceptor(b(1, 1), Some((b(1, 1), update("x"))), None);
-    let Answer { body, record } = acceptor.propose(&key(), b(1, 1), update("x"), NONE);
+    let Answer { body, record } = acceptor.propose(&key(), b(1, 1), None, update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, None));
     // Nor does one that arrives after the update was learned.
     acceptor.learn(&key(), Row { learned: b(1, 1), data: data(1, "x") }, NONE);
-    let Answer { body, record } = acceptor.propose(&key(), b(1, 1), update("x"), NONE);
+    let Answer { body, record } = acceptor.propose(&key(), b(1, 1), None, update("x"), NONE);
     assert_eq!((body, record), (Body::Accepted, None));
     assert_eq!(acceptor.accepted(), None);
+}
+
+/// The promise of the next ballot is in the record of the accept: no crash comes between.
+#[test]
+fn accepting_promises_the_next_ballot_in_the_same_record() {
+    let (ballot, next) = (b(1, 1), b(5, 1));
+    let mut acceptor = acceptor(ballot, None, None);
+    let Answer { body, record } = acceptor.propose(&key(), ballot, Some(next), update("x"), NONE);
+    let accepted = Accepted { ballot, update: update("x") };
+    assert_eq!((body, record), (Body::Accepted, Some(Record::Accepted { key: key(), accepted, promised: next })));
+    // Nothing between the two is accepted or promised any more.
+    for between in [b(1, 2), b(4, 9)] {
+        assert_eq!(acceptor.propose(&key(), between, None, update("y"), NONE).body, reject(RequestKind::Propose, next));
+        assert_eq!(acceptor.prepare(&key(), between, None, NONE).body, reject(RequestKind::Prepare, next));
+    }
+    // A second copy is still told that it was accepted.
+    let Answer { body, record } = acceptor.propose(&key(), ballot, Some(next), update("x"), NONE);
+    assert_eq!((body, record), (Body::Accepted, None));
+    acceptor.chosen(&key(), ballot, NONE);
+    let Answer { body, record } = acceptor.propose(&key(), ballot, Some(next), update("x"), NONE);
+    assert_eq!((body, record), (Body::Accepted, None));
+    assert_eq!(acceptor.propose(&key(), next, None, update("y"), NONE).body, Body::Accepted);
+    assert_eq!(acceptor.propose(&key(), ballot, Some(next), update("x"), NONE).body, reject(RequestKind::Propose, next));
+}
+
+/// The row came by a learn, the proposal itself comes late.
+#[test]
+fn a_proposal_that_comes_after_its_learn_still_gets_its_next_promise() {
+    let (ballot, next) = (b(3, 1), b(5, 1));
+    let learned = || Some(Row { learned: ballot, data: data(1, "x") });
+    let mut late = acceptor(none(), None, learned());
+    let Answer { body, record } = late.propose(&key(), ballot, Some(next), update("x"), NONE);
+    assert_eq!((body, record), (Body::Accepted, Some(Record::Promised { key: key(), ballot: next })));
+    // Unless something between was accepted meanwhile: the answer would deny it.
+    let mut between = acceptor(none(), Some((b(4, 2), update("y"))), learned());
+    assert_eq!(between.propose(&key(), ballot, Some(next), update("x"), NONE).body, reject(RequestKind::Propose, b(4, 2)));
 }
 
 #[track_caller]
@@ -161,18 +197,18 @@ fn read_answers_newer_rows_unless_a_higher_ballot_was_promised() {
 fn mutants_of_the_acceptor_break_its_rules() {
     let only = Mutants::only;
     let mut ignores = acceptor(b(5, 1), None, None);
-    assert_eq!(ignores.propose(&key(), b(4, 1), update("x"), only(Mutant::AcceptIgnoresPromise)).body, Body::Accepted);
+    assert_eq!(ignores.propose(&key(), b(4, 1), None, update("x"), only(Mutant::AcceptIgnoresPromise)).body, Body::Accepted);
 
     let mut low = acceptor(b(1, 1), None, None);
-    low.propose(&key(), b(5, 1), update("x"), only(Mutant::AcceptKeepsPromisedLow));
+    low.propose(&key(), b(5, 1), None, update("x"), only(Mutant::AcceptKeepsPromisedLow));
     assert_eq!(low.promised(), b(1, 1));
 
     let mut equal = acceptor(b(5, 2), None, None);
-    let body = equal.prepare(&key(), b(5, 1), only(Mutant::PromiseOnEqual)).body;
+    let body = equal.prepare(&key(), b(5, 1), None, only(Mutant::PromiseOnEqual)).body;
     assert!(matches!(body, Body::Promise { .. }), "{body:?}");
 
     let mut early = acceptor(b(1, 1), None, None);
-    early.propose(&key(), b(1, 1), update("x"), only(Mutant::ApplyAtAccept));
+    early.propose(&key(), b(1, 1), None, update("x"), only(Mutant::ApplyAtAccept));
     assert_eq!(early.row().data.value, Some(val("x")));
 
     let mut keeps = acceptor(none(), Some((b(1, 1), update("x"))), None);

@@ -144,7 +144,7 @@ fn answers_count_once_and_only_for_their_exact_tag() {
     rig.ask(op(1, 1), write("x"));
     rig.kinds();
     let tag = rig.tag.expect("a prepare was sent");
-    let promise = || Body::Promise { old_promise: Ballot::ZERO, accepted: None, learned: Ballot::ZERO };
+    let promise = || Body::Promise { old_promise: Ballot::ZERO, accepted: None, learned: Ballot::ZERO, newer: None };
     rig.promise(2);
     rig.promise(2);
     for other in [
@@ -225,17 +225,17 @@ fn nothing_leaves_before_it_is_durable() {
     rig.disk = DiskMode::Held;
     // As acceptor: the promise names the batch it relies on.
     let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(2_000_000, 2) };
-    rig.answer_to(tag, 2, Body::Prepare);
+    rig.answer_to(tag, 2, Body::Prepare { have: None });
     let (_, message, after) = rig.sent.pop().expect("an answer");
     assert!(matches!(message.body, Body::Promise { .. }) && after.is_some(), "{message:?} after {after:?}");
     // A second copy of a propose changes nothing, yet its answer claims that the first is durable.
     for _ in 0..2 {
-        rig.answer_to(tag, 2, Body::Propose { update: Update::Empty });
+        rig.answer_to(tag, 2, Body::Propose { update: Update::Empty, next: None });
         let (_, message, after) = rig.sent.pop().expect("an answer");
         assert!(message.body == Body::Accepted && after.is_some(), "{message:?} after {after:?}");
     }
     rig.sync();
-    rig.answer_to(tag, 2, Body::Propose { update: Update::Empty });
+    rig.answer_to(tag, 2, Body::Propose { update: Update::Empty, next: None });
     let (_, _, after) = rig.sent.pop().expect("an answer");
     assert_eq!(after, None, "durable by now");
     // As coordinator: its own promise does not count before it is durable.

@@ -67,7 +67,7 @@ fn not_applied_is_said_once_the_abort_is_learned() {
     promise_and_read(&mut rig, row.learned);
     let sent = rig.take_sent();
     let proposed = sent.iter().find_map(|(_, message)| match &message.body {
-        Body::Propose { update: Update::Row(data) } => Some(data.clone()),
+        Body::Propose { update: Update::Row(data), .. } => Some(data.clone()),
         _ => None,
     });
     let proposed = proposed.expect("an update is proposed");

@@ -44,7 +44,7 @@ fn reach(rig: &mut Rig, reach: Reach) {
             // n1 itself promises a higher ballot before its own propose.
             let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(9_000_000, 3) };
             let ours = rig.tag;
-            rig.answer_to(tag, 3, Body::Prepare);
+            rig.answer_to(tag, 3, Body::Prepare { have: None });
             rig.tag = ours;
             rig.row_read(2);
             rig.row_read(3);
@@ -153,7 +153,7 @@ fn own_hash() -> u64 {
     reach(&mut rig, Reach::Propose);
     let sent = rig.take_sent();
     let update = sent.iter().find_map(|(_, message)| match &message.body {
-        Body::Propose { update: Update::Row(data) } => Some(data.clone()),
+        Body::Propose { update: Update::Row(data), .. } => Some(data.clone()),
         _ => None,
     });
     update.expect("an update was proposed").dedupe.entries[0].request_hash
@@ -306,7 +306,7 @@ fn propose_rejected_at_home(rig: &mut Rig) {
     rig.promise(2);
     let ours = rig.tag;
     let ballot = Ballot { micros: ours.expect("a prepare was sent").ballot.micros + 1_000_000, ..b(0, 3) };
-    rig.answer_to(Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot }, 3, Body::Prepare);
+    rig.answer_to(Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot }, 3, Body::Prepare { have: None });
     rig.tag = ours;
     rig.row_read(2);
     rig.row_read(3);

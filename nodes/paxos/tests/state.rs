@@ -184,10 +184,12 @@ fn the_registry_names_each_mutant_once() {
 fn random_request(rng: &mut Pcg64) -> (u16, Message) {
     let ballot = b(rng.random_range(1..40), rng.random_range(2..4));
     let version = rng.random_range(1..9);
-    let body = match rng.random_range(0..4) {
-        0 => Body::Prepare,
-        1 => Body::Propose { update: Update::Empty },
-        2 => Body::Propose { update: Update::Row(data(version, "x")) },
+    let next = (rng.random_range(0..3) == 0).then(|| b(ballot.micros + rng.random_range(1..9), ballot.node.0));
+    let body = match rng.random_range(0..5) {
+        0 => Body::Prepare { have: None },
+        1 => Body::Propose { update: Update::Empty, next },
+        2 => Body::Propose { update: Update::Row(data(version, "x")), next },
+        3 => Body::Chosen,
         _ => Body::Learn { row: row(b(rng.random_range(1..40), 2), version, "y") },
     };
     let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot };
@@ -236,10 +238,10 @@ fn state_is_counted_by_kind() {
     let mut rig = Rig::new(config());
     assert_eq!(rig.replica.state_bytes(), StateBytes::default());
     let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(10, 2) };
-    rig.answer_to(tag, 2, Body::Prepare);
+    rig.answer_to(tag, 2, Body::Prepare { have: None });
     let promised = rig.replica.state_bytes();
     assert_eq!((promised.keys, promised.rows, promised.accepted, promised.data), (1, 0, 0, 2));
-    rig.answer_to(tag, 2, Body::Propose { update: Update::Row(data(1, "xyz")) });
+    rig.answer_to(tag, 2, Body::Propose { update: Update::Row(data(1, "xyz")), next: None });
     assert!(rig.replica.state_bytes().accepted > 0);
     rig.answer_to(tag, 2, Body::Learn { row: row(b(10, 2), 1, "xyz") });
     let learned = rig.replica.state_bytes();
@@ -253,10 +255,10 @@ fn messages_that_no_correct_node_sends_are_dropped() {
     let mut rig = Rig::new(config());
     let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(10, 2) };
     let absurd = b(Ballot::MAX_MICROS + 1, 2);
-    rig.answer_to(Tag { ballot: absurd, ..tag }, 2, Body::Prepare);
+    rig.answer_to(Tag { ballot: absurd, ..tag }, 2, Body::Prepare { have: None });
     rig.answer_to(tag, 2, Body::Learn { row: row(absurd, 1, "x") });
-    rig.answer_to(tag, 9, Body::Prepare);
-    let message = Message { key: Key::from(""), tag, body: Body::Prepare };
+    rig.answer_to(tag, 9, Body::Prepare { have: None });
+    let message = Message { key: Key::from(""), tag, body: Body::Prepare { have: None } };
     rig.step(Event::Peer { from: n(2), message });
     assert_eq!(rig.replica.counters().messages_refused, 4);
     assert!(rig.sent.is_empty() && states(&rig.replica).is_empty());

@@ -118,6 +118,26 @@ pub enum Announce {
 pub enum Rounds {
     /// Prepare, read, propose, learn.
     Classic,
+    /// The promise carries the row.
+    Merged,
+    /// Merged, and a chosen update is answered before it is learned.
+    AsyncLearn,
+    /// Async learn, and an accept promises the next ballot as well.
+    Fast,
+}
+
+impl FromStr for Rounds {
+    type Err = OptionsError;
+
+    fn from_str(text: &str) -> Result<Rounds, OptionsError> {
+        match text {
+            "classic" => Ok(Rounds::Classic),
+            "merged" => Ok(Rounds::Merged),
+            "async-learn" => Ok(Rounds::AsyncLearn),
+            "fast" => Ok(Rounds::Fast),
+            _ => Err(OptionsError::Rounds { text: text.to_owned() }),
+        }
+    }
 }
 
 /// How large the log may grow and how it is written.
@@ -248,6 +268,12 @@ pub enum OptionsError {
     /// Not a node's name.
     #[error("{text:?} is not the name of a node: write n1, n2, ...")]
     NodeName {
+        /// The text given.
+        text: String,
+    },
+    /// Not a way through the rounds.
+    #[error("rounds {text:?}: write classic, merged, async-learn or fast")]
+    Rounds {
         /// The text given.
         text: String,
     },

@@ -1,8 +1,8 @@
 //! What a world is like. Times are virtual nanoseconds, chances are parts per million.
 
 use crate::fault::FaultKind;
-use heckle_paxos::Mutants;
 use heckle_paxos::lease::LeaseSettings;
+use heckle_paxos::{Mutants, Rounds};
 
 /// One microsecond in nanoseconds.
 pub const US: u64 = 1_000;
@@ -117,6 +117,8 @@ pub struct FaultConfig {
 /// Settings of the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoreConfig {
+    /// See [`heckle_paxos::Config::rounds`].
+    pub rounds: Rounds,
     /// Longest backoff.
     pub backoff_max_ns: u64,
     /// See [`heckle_paxos::Config::resend_after_ns`].
@@ -163,6 +165,7 @@ impl Default for WorldConfig {
             clocks: ClockConfig { offset_max_us: 0, drift_max_ppm: 0, resolution_us: 1 },
             faults: FaultConfig { kinds: Vec::new(), every_ns: 100 * MS, for_max_ns: 150 * MS },
             core: CoreConfig {
+                rounds: Rounds::Classic,
                 backoff_max_ns: 20 * MS,
                 resend_after_ns: 20 * MS,
                 resends_per_round: 2,

@@ -2,7 +2,8 @@
 //!
 //! The judge sees which updates the disks hold as accepted, which rows are learned, and what the
 //! clients were told. From the first two it knows the **chain** of each key: the rows that were
-//! chosen, in order, one for each version. Values are unique, so an answer names its version, and
+//! chosen, in order, one for each version; operations that were proposed together have a version
+//! each and share a row, whose table names them. Values are unique, so an answer names its version, and
 //! linearizability becomes arithmetic on versions:
 //! - one row a version, each operation at most once, each condition held on the row before;
 //! - an acknowledged operation is in the chain, a refused one never is;
@@ -10,7 +11,7 @@
 //! - after a fence, no update from before it enters the chain.
 
 use crate::report::OpRecord;
-use heckle_paxos::{Accepted, Ballot, Call, Fate, Key, OpFate, OpId, Outcome, Record, Row, RowData, Update, Value};
+use heckle_paxos::{Accepted, Ballot, Call, DedupeEntry, Fate, Key, OpFate, OpId, Outcome, Record, Row, RowData, Update, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -188,10 +189,11 @@ impl Judge {
     /// A record became durable at a node.
     pub fn durable(&mut self, node: usize, record: &Record) {
         match record {
-            Record::Accepted { key, accepted } => self.accepted(node, key, accepted),
+            Record::Accepted { key, accepted, promised: _ } => self.accepted(node, key, accepted),
             Record::State { key, accepted: Some(accepted), .. } => self.accepted(node, key, accepted),
             Record::Incarnation { .. }
             | Record::Promised { .. }
+            | Record::Chosen { .. }
             | Record::Learned { .. }
             | Record::LeaseLimits(_)
             | Record::State { .. } => {}
@@ -216,60 +218,97 @@ impl Judge {
         }
     }
 
-    /// A row was chosen, maybe again.
+    /// A row was chosen, maybe again. Its newest update, or the several that were proposed together
+    /// and so share a stamp, lead to it from the version below them.
     fn chosen(&mut self, key: &Key, data: &RowData) {
         let Some(newest) = data.dedupe.newest() else {
             return;
         };
+        let entries = &data.dedupe.entries;
+        let together = entries.iter().rev().take_while(|entry| entry.proposed_us == newest.proposed_us).count();
+        let batch = &entries[entries.len() - together..];
+        let first = (data.version + 1).saturating_sub(batch.len() as u64).max(1);
         let chain = self.chains.entry(key.clone()).or_default();
-        let version = data.version;
-        if let Some(known) = chain.rows.get(&version) {
-            if known.op != newest.op || known.fate != newest.fate || known.value != data.value {
-                let detail = format!("version {version} is {} and {}", known.op, newest.op);
-                self.report(ViolationKind::Fork, key, detail);
-            }
+        if chain.rows.contains_key(&data.version) {
+            self.chosen_again(key, data, first, batch);
             return;
         }
-        let before = match version {
-            1 => Some(None),
-            _ => chain.rows.get(&(version - 1)).map(|row| row.value.clone()),
-        };
-        let fence = chain.fences.get(&(version - 1)).copied().unwrap_or(0);
-        let chosen = Chosen { op: newest.op, fate: newest.fate, value: data.value.clone(), proposed_us: newest.proposed_us };
-        chain.rows.insert(version, chosen);
-        chain.version_of_value.insert(data.value.clone(), version);
-        let op = newest.op;
-        let contradicted = match newest.fate {
-            OpFate::Applied => {
-                let earlier = chain.version_of_op.insert(op, version);
-                let aborted = chain.aborted.contains(&op);
-                if let Some(earlier) = earlier {
-                    self.report(ViolationKind::AppliedTwice, key, format!("{op} is version {earlier} and {version}"));
+        let known_below = first == 1 || chain.rows.contains_key(&(first - 1));
+        let mut before = chain.rows.get(&(first - 1)).and_then(|row| row.value.clone());
+        for (version, entry) in (first..).zip(batch) {
+            let value = match entry.fate {
+                _ if version == data.version => data.value.clone(),
+                OpFate::Applied => self.written(entry.op),
+                OpFate::Aborted => before.clone(),
+            };
+            self.extend(key, version, Chosen { op: entry.op, fate: entry.fate, value: value.clone(), proposed_us: entry.proposed_us });
+            match entry.fate {
+                OpFate::Applied if known_below => self.check_effect(key, entry.op, version, before),
+                OpFate::Aborted if known_below && before != value => {
+                    let detail = format!("the abort of {} changed the value, in version {version}", entry.op);
+                    self.report(ViolationKind::ConditionBroken, key, detail);
                 }
-                aborted
+                OpFate::Applied | OpFate::Aborted => {}
             }
+            before = value;
+        }
+        if !known_below {
+            self.report(ViolationKind::Gap, key, format!("version {first} by {} has no version before it", batch[0].op));
+        }
+    }
+
+    /// The same versions must have come about in the same way.
+    fn chosen_again(&mut self, key: &Key, data: &RowData, first: u64, batch: &[DedupeEntry]) {
+        let Some(chain) = self.chains.get(key) else {
+            return;
+        };
+        let mut forks = Vec::new();
+        for (version, entry) in (first..).zip(batch) {
+            let known = chain.rows.get(&version);
+            let other = known.is_none_or(|known| {
+                known.op != entry.op || known.fate != entry.fate || (version == data.version && known.value != data.value)
+            });
+            if other {
+                let known = known.map_or("nothing".to_owned(), |known| known.op.to_string());
+                forks.push(format!("version {version} is {known} and {}", entry.op));
+            }
+        }
+        for detail in forks {
+            self.report(ViolationKind::Fork, key, detail);
+        }
+    }
+
+    /// Adds one version to the chain.
+    fn extend(&mut self, key: &Key, version: u64, chosen: Chosen) {
+        let chain = self.chains.entry(key.clone()).or_default();
+        let (op, fate, proposed_us) = (chosen.op, chosen.fate, chosen.proposed_us);
+        let fence = chain.fences.get(&(version - 1)).copied().unwrap_or(0);
+        chain.version_of_value.insert(chosen.value.clone(), version);
+        chain.rows.insert(version, chosen);
+        let (earlier, contradicted) = match fate {
+            OpFate::Applied => (chain.version_of_op.insert(op, version), chain.aborted.contains(&op)),
             OpFate::Aborted => {
                 chain.aborted.insert(op);
-                chain.version_of_op.contains_key(&op)
+                (None, chain.version_of_op.contains_key(&op))
             }
         };
+        if let Some(earlier) = earlier {
+            self.report(ViolationKind::AppliedTwice, key, format!("{op} is version {earlier} and {version}"));
+        }
         if contradicted {
             self.report(ViolationKind::RefusedTookEffect, key, format!("{op} was declared aborted and was applied"));
         }
-        if newest.proposed_us < fence {
-            let detail = format!("{op} of {} us entered above a fence of {fence} us", newest.proposed_us);
+        if proposed_us < fence {
+            let detail = format!("{op} of {proposed_us} us entered above a fence of {fence} us");
             self.report(ViolationKind::FenceBroken, key, detail);
         }
-        let Some(before) = before else {
-            self.report(ViolationKind::Gap, key, format!("version {version} by {op} has no version before it"));
-            return;
-        };
-        match newest.fate {
-            OpFate::Applied => self.check_effect(key, op, version, before),
-            OpFate::Aborted if before != data.value => {
-                self.report(ViolationKind::ConditionBroken, key, format!("the abort of {op} changed the value, in version {version}"));
-            }
-            OpFate::Aborted => {}
+    }
+
+    /// What an operation writes, as far as its client has told.
+    fn written(&self, op: OpId) -> Option<Value> {
+        match &self.asked.get(&op)?.call {
+            Call::Read | Call::Fate { .. } => None,
+            Call::Write { new } | Call::Cas { expected: _, new } => Some(new.clone()),
         }
     }
 
@@ -302,11 +341,12 @@ impl Judge {
         self.asked.insert(op.op, Asked { call: op.call.clone(), floor, refused: false });
     }
 
-    /// A client got an answer. `ballot` is the last one its coordinator used.
-    pub fn answered(&mut self, op: &OpRecord, outcome: &Outcome, ballot: Ballot) {
+    /// A client got an answer. `fence` is the ballot below which nothing may be chosen any more; none
+    /// if the answer does not promise that.
+    pub fn answered(&mut self, op: &OpRecord, outcome: &Outcome, fence: Option<Ballot>) {
         match outcome {
             Outcome::Applied => self.applied(op),
-            Outcome::Read { current } => self.shown(op, current.as_ref(), ballot),
+            Outcome::Read { current } => self.shown(op, current.as_ref(), fence),
             Outcome::ConditionNotMet { current } => {
                 if let Call::Cas { expected, .. } = &op.call
                     && expected == current
@@ -315,7 +355,7 @@ impl Judge {
                     self.report(ViolationKind::WronglyRefused, &op.key, detail);
                 }
                 self.refused(op);
-                self.shown(op, current.as_ref(), ballot);
+                self.shown(op, current.as_ref(), fence);
             }
             Outcome::NotApplied { .. } | Outcome::Invalid { .. } => self.refused(op),
             // What a question was told is about another operation: see `fate`.
@@ -354,8 +394,8 @@ impl Judge {
         }
     }
 
-    /// A client was shown a value, under the protection of a fence at `ballot`.
-    fn shown(&mut self, op: &OpRecord, value: Option<&Value>, ballot: Ballot) {
+    /// A client was shown a value, perhaps under the protection of a fence.
+    fn shown(&mut self, op: &OpRecord, value: Option<&Value>, fence: Option<Ballot>) {
         let chain = self.chains.entry(op.key.clone()).or_default();
         let version = chain.version_of_value.get(&value.cloned()).copied().or(value.is_none().then_some(0));
         let Some(version) = version else {
@@ -364,11 +404,13 @@ impl Judge {
         };
         let floor = self.asked.get(&op.op).map_or(0, |asked| asked.floor);
         chain.floor = chain.floor.max(version);
-        let fence = chain.fences.entry(version).or_insert(0);
-        *fence = (*fence).max(ballot.micros);
-        // The next update may have been chosen already, above the fence.
-        let next = chain.rows.get(&(version + 1)).filter(|next| next.proposed_us < ballot.micros);
-        let broken = next.map(|next| format!("{} of {} us is above the fence {ballot}", next.op, next.proposed_us));
+        let broken = fence.and_then(|ballot| {
+            let fence = chain.fences.entry(version).or_insert(0);
+            *fence = (*fence).max(ballot.micros);
+            // The next update may have been chosen already, above the fence.
+            let next = chain.rows.get(&(version + 1)).filter(|next| next.proposed_us < ballot.micros);
+            next.map(|next| format!("{} of {} us is above the fence {ballot}", next.op, next.proposed_us))
+        });
         if version < floor {
             let detail = format!("{} was shown version {version} after version {floor} had been seen", op.op);
             self.report(ViolationKind::OutOfOrder, &op.key, detail);

@@ -59,7 +59,7 @@ impl Net {
     /// Decides what becomes of a message. Delays are drawn for each copy, so copies and later
     /// messages overtake.
     pub fn send<R: Rng>(&mut self, from: usize, to: usize, body: &Body, now_ns: u64, rng: &mut R) -> Arrivals {
-        let learn_ppm = if matches!(body, Body::Learn { .. }) { self.config.learn_loss_ppm } else { 0 };
+        let learn_ppm = if matches!(body, Body::Learn { .. } | Body::Chosen) { self.config.learn_loss_ppm } else { 0 };
         self.pass(from, to, learn_ppm, now_ns, rng)
     }
 

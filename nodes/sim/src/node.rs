@@ -50,6 +50,7 @@ impl Node {
     pub fn new(at: usize, world: &WorldConfig, clock: NodeClock, rng: Pcg64) -> Self {
         let members = (1..=world.nodes).map(NodeId).collect();
         let mut config = Config::new(NodeId(u16::try_from(at + 1).expect("few nodes")), members);
+        config.rounds = world.core.rounds;
         config.backoff = heckle_paxos::Backoff::Uniform { max_ns: world.core.backoff_max_ns };
         config.resend_after_ns = world.core.resend_after_ns;
         config.resends_per_round = world.core.resends_per_round;

@@ -5,6 +5,7 @@
 
 use crate::config::{MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
+use heckle_paxos::Rounds;
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -90,6 +91,7 @@ impl Profile {
 
 fn swarm(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.nodes = if rng.random_range(0..4) == 0 { 5 } else { 3 };
+    world.core.rounds = Rounds::ALL[rng.random_range(0..Rounds::ALL.len())];
     world.clients = rng.random_range(2..=9);
     world.keys = rng.random_range(1..=3);
     world.mix = Mix { cas: rng.random_range(1..=6), write: rng.random_range(0..=3), read: rng.random_range(1..=5) };

@@ -65,12 +65,12 @@ impl Story {
 
     fn accepts(mut self, node: usize, us: u64, update: Update) -> Self {
         let accepted = Accepted { ballot: ballot(us), update };
-        self.judge.durable(node, &Record::Accepted { key: key(), accepted });
+        self.judge.durable(node, &Record::Accepted { key: key(), accepted, promised: ballot(us) });
         self
     }
 
     fn answered(mut self, client: u64, call: Call, outcome: &Outcome, us: u64) -> Self {
-        self.judge.answered(&record(client, call), outcome, ballot(us));
+        self.judge.answered(&record(client, call), outcome, Some(ballot(us)));
         self
     }
 

@@ -80,15 +80,15 @@ fn links_lose_double_and_cut_as_asked() {
     (config.loss_ppm, config.duplicate_ppm, config.learn_loss_ppm) = (200_000, 300_000, 0);
     let (mut net, mut rng) = (Net::new(config), rng());
     for _ in 0..10_000 {
-        net.send(0, 1, &Body::Prepare, 0, &mut rng);
+        net.send(0, 1, &Body::Prepare { have: None }, 0, &mut rng);
     }
     assert!((1_800..2_200).contains(&net.lost) && (2_200..2_600).contains(&net.doubled), "{} {}", net.lost, net.doubled);
     net.heal();
     net.cut(0, 1);
-    assert_eq!(net.send(0, 1, &Body::Prepare, 0, &mut rng), [None, None]);
-    assert_ne!(net.send(1, 0, &Body::Prepare, 0, &mut rng), [None, None], "one way only");
+    assert_eq!(net.send(0, 1, &Body::Prepare { have: None }, 0, &mut rng), [None, None]);
+    assert_ne!(net.send(1, 0, &Body::Prepare { have: None }, 0, &mut rng), [None, None], "one way only");
     net.mend(0, 1);
-    assert!(matches!(net.send(0, 1, &Body::Prepare, 0, &mut rng), [Some(_), None]));
+    assert!(matches!(net.send(0, 1, &Body::Prepare { have: None }, 0, &mut rng), [Some(_), None]));
 }
 
 #[test]

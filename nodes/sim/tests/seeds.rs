@@ -1,6 +1,6 @@
 //! Thousands of worlds, each drawn from its seed, and not one broken invariant.
 
-use heckle_paxos::Outcome;
+use heckle_paxos::{Outcome, Rounds};
 use heckle_sim::{Profile, Report, World};
 
 /// Seeds of the default test. `HECKLE_SIM_SEEDS=A..B` takes others, `HECKLE_SIM_SEED=N` one.
@@ -123,21 +123,27 @@ fn fates_never_contradict_what_happens() {
     }
 }
 
-/// The round trips of the four classic rounds, with nobody in the way.
+/// The round trips with nobody in the way: a write, and a read or a refused CAS.
 #[test]
-fn an_undisturbed_write_takes_four_round_trips_and_a_read_three() {
-    let mut config = Profile::Calm.world(3);
-    config.clients = 1;
-    let report = World::new(3, config).run();
-    assert!(report.violations.is_empty());
-    for op in report.ops.iter().filter(|op| op.completed_ns.is_some()) {
-        let told = op.diagnostics.as_ref().expect("an answered operation has diagnostics");
-        let expected = if matches!(op.outcome, Some(heckle_paxos::Outcome::Applied)) { 4 } else { 3 };
-        // A replica that was slow to learn the operation before costs a refresh.
-        if told.rounds == 1 {
-            assert_eq!(told.round_trips, expected, "{op:?}");
+fn undisturbed_operations_take_the_round_trips_of_their_mode() {
+    for (rounds, write, refused) in [(Rounds::Classic, 4, 3), (Rounds::Merged, 3, 2), (Rounds::AsyncLearn, 2, 1), (Rounds::Fast, 1, 1)] {
+        let mut config = Profile::Calm.world(3);
+        (config.clients, config.core.rounds) = (1, rounds);
+        let report = World::new(3, config).run();
+        assert!(report.violations.is_empty());
+        // The first op of a key through each node finds no ballot promised.
+        let mut seen = std::collections::BTreeSet::new();
+        for op in report.ops.iter().filter(|op| op.completed_ns.is_some()) {
+            let first = rounds == Rounds::Fast && seen.insert((op.key.clone(), op.node));
+            let told = op.diagnostics.as_ref().expect("an answered operation has diagnostics");
+            let expected = if matches!(op.outcome, Some(heckle_paxos::Outcome::Applied)) { write } else { refused };
+            // A replica that was slow to learn the operation before costs a refresh or a repair.
+            if told.rounds == 1 && told.repairs == 0 && !first {
+                assert_eq!(told.round_trips, expected, "{rounds:?}: {op:?}");
+            }
         }
+        let alone = |told: &heckle_paxos::Diagnostics| told.rounds == 1 && told.repairs == 0;
+        let undisturbed = report.ops.iter().filter(|op| op.diagnostics.as_ref().is_some_and(alone)).count();
+        assert!(undisturbed * 2 > report.ops.len(), "{rounds:?}: {undisturbed} of {} ops were undisturbed", report.ops.len());
     }
-    let undisturbed = report.ops.iter().filter(|op| op.diagnostics.as_ref().is_some_and(|told| told.rounds == 1)).count();
-    assert!(undisturbed * 2 > report.ops.len(), "{undisturbed} of {} ops were undisturbed", report.ops.len());
 }

@@ -27,6 +27,9 @@ pub(crate) struct Shared {
     /// Requests of this node to its own acceptor, handled before the step ends. Holds at most one
     /// for each message of the step.
     pub(crate) to_self: VecDeque<Message>,
+    /// Places of the keys that have a promised ballot at hand, the one that got it first in front.
+    /// Bounded by `prepared_keys` of the settings at the end of each step.
+    pub(crate) prepared_keys: VecDeque<u32>,
     /// Number of the newest batch of records.
     pub(crate) next_io: u64,
     /// All batches up to this one are durable.

@@ -13,19 +13,18 @@
 //!    coordinator that was stopped, or a request that lay in a socket or was forwarded twice, makes
 //!    a ballot above f, finds a row without the id, and applies it.
 //! 3. *The table may forget the abort.* Then the operation's `born` is at or below the watermark
-//!    of aborts, since f was made above it (`admit_born`), and it is refused as too old. A deadline
+//!    of aborts, since the abort's stamp is above it (`admit_born`), and it is refused as too old. A deadline
 //!    would not do in place of this: that of a late request begins when the request arrives.
 
 use super::env::Env;
 use super::judge::Judged;
-use super::state::{Aim, Coordination};
+use super::state::Coordination;
 use crate::ballot::Ballot;
 use crate::ids::OpId;
 use crate::mutants::Mutant;
 use crate::request::{Call, Fate, Outcome};
-use crate::row::{DedupeEntry, OpFate, RowData};
+use crate::row::{OpFate, RowData};
 use rand::Rng;
-use std::sync::Arc;
 
 impl Coordination {
     /// Looks for the operation `of` in the newest row, and has it aborted if it is not there.
@@ -51,12 +50,8 @@ impl Coordination {
         if env.mutants().has(Mutant::FateWithoutFence) {
             return told(Fate::NotApplied);
         }
-        let abort = DedupeEntry { op: of, request_hash: 0, proposed_us: self.tag.ballot.micros, fate: OpFate::Aborted };
-        Judged::Go(Aim::Own(Arc::new(RowData {
-            version: data.version + 1,
-            value: data.value.clone(),
-            dedupe: data.dedupe.with(abort, env.shared.config.dedupe_limits()),
-        })))
+        // An update that keeps the value and records the id as aborted: see `own_row`.
+        Judged::Own
     }
 
     /// The answer once the own update is chosen.

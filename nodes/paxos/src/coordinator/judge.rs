@@ -1,31 +1,33 @@
 //! Judging an operation on the newest row, at this ballot. Every attempt judges anew.
 
 use super::env::Env;
-use super::state::{Aim, Coordination};
+use super::state::Coordination;
 use crate::ids::Value;
 use crate::mutants::Mutant;
 use crate::request::{Call, ClientRequest, InvalidWhy, NotAppliedWhy, Outcome, Provenance, UnknownWhy};
-use crate::row::{DedupeEntry, Found, OpFate, Row, RowData};
+use crate::row::{DedupeEntry, Found, OpFate, RowData};
 use rand::Rng;
 use std::sync::Arc;
 
 /// What the newest row means for the operation.
 pub(super) enum Judged {
-    /// Propose this next.
-    Go(Aim),
-    /// Nothing is left to propose.
+    /// Its condition holds: its own update comes next.
+    Own,
+    /// A read, or a CAS whose condition does not hold: this is what it is shown, once no older update
+    /// can come after the answer.
+    Refused { current: Option<Value> },
+    /// The row answers it already.
     End(Outcome),
 }
 
 impl Coordination {
     /// Looks for the operation in the row, then judges its condition.
-    pub(super) fn judge<R: Rng + ?Sized>(&self, row: &Row, env: &Env<'_, R>) -> Judged {
-        let data = &row.data;
-        let (expected, new) = match &self.request.call {
-            Call::Read => return self.refuse(data.value.clone(), Mutant::SkipEmptyFenceRead, env),
+    pub(super) fn judge<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Judged {
+        let expected = match &self.request.call {
+            Call::Read => return Judged::Refused { current: data.value.clone() },
             Call::Fate { of, born } => return self.judge_fate(*of, *born, data, env),
-            Call::Write { new } => (None, new),
-            Call::Cas { expected, new } => (Some(expected), new),
+            Call::Write { .. } => None,
+            Call::Cas { expected, .. } => Some(expected),
         };
         // Before the condition: a retry that finds its own id was applied already, and the
         // condition no longer holds because of itself.
@@ -33,8 +35,8 @@ impl Coordination {
             return Judged::End(outcome);
         }
         match expected {
-            Some(expected) if *expected != data.value => self.refuse(data.value.clone(), Mutant::SkipEmptyFenceCas, env),
-            Some(_) | None => Judged::Go(Aim::Own(Arc::new(self.next_row(data, new, env)))),
+            Some(expected) if *expected != data.value => Judged::Refused { current: data.value.clone() },
+            Some(_) | None => Judged::Own,
         }
     }
 
@@ -60,12 +62,13 @@ impl Coordination {
         }
     }
 
-    /// A read, or a CAS whose condition does not hold: a fence first, unless a mutant skips it.
-    fn refuse<R: Rng + ?Sized>(&self, current: Option<Value>, skip: Mutant, env: &Env<'_, R>) -> Judged {
-        if env.mutants().has(skip) {
-            return Judged::End(self.refused(current));
-        }
-        Judged::Go(Aim::Fence { current })
+    /// Whether a mutant leaves out the fence before the answer.
+    pub(super) fn skips_fence<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
+        let skip = match &self.request.call {
+            Call::Read => Mutant::SkipEmptyFenceRead,
+            Call::Write { .. } | Call::Cas { .. } | Call::Fate { .. } => Mutant::SkipEmptyFenceCas,
+        };
+        env.mutants().has(skip)
     }
 
     /// The answer once the fence stands: none of this coordinator's earlier proposals of the
@@ -83,11 +86,24 @@ impl Coordination {
         }
     }
 
-    fn next_row<R: Rng + ?Sized>(&self, data: &RowData, new: &Value, env: &Env<'_, R>) -> RowData {
-        let entry =
-            DedupeEntry { op: self.op(), request_hash: self.request_hash, proposed_us: self.tag.ballot.micros, fate: OpFate::Applied };
-        RowData { version: data.version + 1, value: Some(new.clone()), dedupe: data.dedupe.with(entry, env.shared.config.dedupe_limits()) }
+    /// The row with the own update in it.
+    pub(super) fn own_row<R: Rng + ?Sized>(&self, data: &RowData, stamp_us: u64, env: &Env<'_, R>) -> Arc<RowData> {
+        let applied = DedupeEntry { op: self.op(), request_hash: self.request_hash, proposed_us: stamp_us, fate: OpFate::Applied };
+        let (value, entry) = match &self.request.call {
+            Call::Read => (data.value.clone(), applied),
+            Call::Write { new } | Call::Cas { expected: _, new } => (Some(new.clone()), applied),
+            Call::Fate { of, .. } => {
+                (data.value.clone(), DedupeEntry { op: *of, request_hash: 0, proposed_us: stamp_us, fate: OpFate::Aborted })
+            }
+        };
+        Arc::new(RowData { version: data.version + 1, value, dedupe: data.dedupe.with(entry, env.shared.config.dedupe_limits()) })
     }
+}
+
+/// A stamp for an update of this row, at `floor_us` or later. It is above those of all entries there
+/// are, so that the entries stand in the order of their stamps however the ballots came about.
+pub(super) fn stamp_above(data: &RowData, floor_us: u64) -> u64 {
+    data.dedupe.newest().map_or(floor_us, |newest| floor_us.max(newest.proposed_us.saturating_add(1)))
 }
 
 /// A hash of what is asked, equal on every node and in every build, since rows keep it: FNV-1a.

@@ -114,6 +114,12 @@ impl Coordination {
         };
     }
 
+    /// It goes along in a proposal at a ballot promised before, a quorum round like any other.
+    pub(super) fn note_flight<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
+        self.leased.proposed = true;
+        self.note_lease(env);
+    }
+
     /// What is known of the own row now that the operation has ended or left. If its answer rests on a quorum, the
     /// row stays the newest while the lease runs that the round was sent under. If nothing was proposed, all is as
     /// before. Else something may be accepted somewhere that the row does not have.
@@ -266,10 +272,11 @@ impl<R: Rng + ?Sized> Env<'_, R> {
     /// The answer to a request of Paxos that a lease forbids, or a wait after a restart.
     pub(crate) fn turned_away(&mut self, from: NodeId, message: &Message) -> Option<Message> {
         let (request, accept) = match &message.body {
-            Body::Prepare => (RequestKind::Prepare, false),
+            Body::Prepare { .. } => (RequestKind::Prepare, false),
             Body::Propose { .. } => (RequestKind::Propose, true),
             Body::Read { .. }
             | Body::Learn { .. }
+            | Body::Chosen
             | Body::Promise { .. }
             | Body::RowRead { .. }
             | Body::Accepted

@@ -2,6 +2,10 @@
 //!
 //! prepare -> (repair -> prepare)* -> read -> (refresh -> prepare)* -> judge -> propose -> learn
 //!
+//! [`Rounds`](crate::Rounds) says which of them are saved: *merged* reads in the prepare; *async
+//! learn* answers when the update is chosen and lets a prepare that finds it unlearned repair it;
+//! *fast* has the next ballot promised along with each accept, see the module `fast`.
+//!
 //! **Why it is safe.** Three claims carry it; a chosen update is one accepted by a quorum at one
 //! ballot, and "row" means the learned row.
 //! 1. *Nothing chosen is missed.* A coordinator at ballot b proposes its own update or a fence only
@@ -16,15 +20,22 @@
 //!    sees {r: L accepted, z: a newer fence} and takes L for buried (compare Scylla #24630).
 //! 3. *A ballot carries one update.* So an answer counts only for its exact tag, and another
 //!    update needs another ballot.
+//!
+//! Where only whole rows are proposed and never empty updates (*async learn*, *fast*), claim 1 needs no
+//! member to have learned L: nothing that is proposed hides what it builds on. So nobody is
+//! refreshed, and a row that is learned later, or by few, costs a repair at most.
 
 pub(crate) mod env;
+mod fast;
 mod fate;
 mod judge;
 mod leased;
+mod propose;
 mod rounds;
 mod state;
 mod timing;
 
 pub(crate) use env::{Env, Shared};
+pub(crate) use fast::{Boarding, Course, Flight, Prepared};
 pub(crate) use leased::{Fresh, LEASE_TIMERS, Past};
 pub(crate) use state::{Coordination, Waiting};

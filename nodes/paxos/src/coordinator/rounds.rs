@@ -1,9 +1,11 @@
-//! The four rounds. Each handler takes one answer and returns the outcome if the operation ends.
+//! Rounds 1 and 2, prepare and read, and the way an answer takes. Each handler takes one answer and
+//! returns the outcome if the operation ends.
 
 use super::env::Env;
-use super::judge::{Judged, request_hash};
+use super::judge::request_hash;
 use super::leased::Leased;
-use super::state::{Aim, Answers, Coordination, LearnAim, Promises, Proposals, State, Waiting};
+use super::propose::Hidden;
+use super::state::{Aim, Answers, Coordination, Promises, Proposals, State, Waiting};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::ballot::Ballot;
@@ -11,21 +13,27 @@ use crate::message::{Body, Message, RequestKind, Tag};
 use crate::mutants::Mutant;
 use crate::quorum::NodeSet;
 use crate::request::{Call, Diagnostics, InvalidWhy, Outcome, Provenance, UnknownWhy};
-use crate::row::{Accepted, OpFate, Row, RowData, Update};
+use crate::row::{Accepted, Row, Update};
 use rand::Rng;
-use std::sync::Arc;
 
 /// A client's word moves the ballot clock at most this far, a day: further, and a wrong one could
 /// push it to its end. A resent operation that was born later than that stays unknown.
 const MAX_BORN_AHEAD_US: u64 = 86_400_000_000;
 
+/// What a promise says.
+struct Promised {
+    accepted: Option<Accepted>,
+    learned: Ballot,
+    newer: Option<Row>,
+}
+
 impl Coordination {
-    /// Begins an operation whose turn it is. `own` is this node's acceptor for the key.
-    pub(crate) fn begin<R: Rng + ?Sized>(waiting: Waiting, own: &Acceptor, env: &mut Env<'_, R>) -> (Self, Option<Outcome>) {
+    /// An operation whose turn it is. `own` is this node's acceptor for the key.
+    pub(crate) fn new<R: Rng + ?Sized>(waiting: Waiting, own: &Acceptor, env: &mut Env<'_, R>) -> (Self, Option<Outcome>) {
         let Waiting { origin, request, deadline, timer, armed, past } = waiting;
         let op = request.op;
         let incarnation = env.shared.clock.incarnation();
-        let mut this = Self {
+        let this = Self {
             origin,
             request_hash: request_hash(&request),
             request,
@@ -34,6 +42,8 @@ impl Coordination {
             armed,
             wake: deadline,
             patience_ns: env.shared.config.resend_after_ns,
+            have: own.row().learned,
+            prepared: None,
             tag: Tag { op, attempt: 0, incarnation, ballot: Ballot::ZERO },
             state: State::Backoff,
             answers: Answers::default(),
@@ -45,16 +55,13 @@ impl Coordination {
             let current = own.row().data.value.clone();
             return (this, Some(Outcome::Read { current }));
         }
-        if let Some(outcome) = this.admit_born(env) {
-            return (this, Some(outcome));
-        }
-        this.begin_attempt(env);
-        (this, None)
+        let ended = this.admit_born(env);
+        (this, ended)
     }
 
-    /// Sees to it that all ballots of an operation are above the one it was born at: its entries in
-    /// a row's table then are too, and none is forgotten before the watermark passes that ballot.
-    /// So is the entry that declares it aborted, made by the question for its fate.
+    /// Sees to it that all stamps of an operation are above the ballot it was born at: none of its
+    /// entries in a row's table is then forgotten before the watermark passes that ballot. So is the
+    /// entry that declares it aborted, made by the question for its fate.
     fn admit_born<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) -> Option<Outcome> {
         let born = match self.request.call {
             Call::Read => return None,
@@ -73,8 +80,20 @@ impl Coordination {
     }
 
     /// Round 1: a new ballot, prepare to all.
-    pub(super) fn begin_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+    pub(crate) fn begin_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let ballot = env.next_ballot();
+        self.take_ballot(ballot, env);
+        self.state = State::Prepare(Promises::default());
+        env.touch_lease(&self.request.key);
+        self.note_lease(env);
+        self.begin_round(env);
+        let all = Some(Point::AfterPrepareAll);
+        let have = env.shared.config.rounds.prepare_reads().then_some(self.have);
+        env.broadcast(&self.request.key, self.tag, &Body::Prepare { have }, NodeSet::EMPTY, None, all);
+    }
+
+    /// From here on, answers count only for this ballot.
+    pub(super) fn take_ballot<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
         self.tag.attempt += 1;
         self.tag.ballot = ballot;
         self.diagnostics.ballot = ballot;
@@ -82,12 +101,6 @@ impl Coordination {
         self.diagnostics.promises = 0;
         self.diagnostics.accepts = 0;
         env.shared.counters.attempts += 1;
-        self.state = State::Prepare(Promises::default());
-        env.touch_lease(&self.request.key);
-        self.note_lease(env);
-        self.begin_round(env);
-        let all = Some(Point::AfterPrepareAll);
-        env.broadcast(&self.request.key, self.tag, &Body::Prepare, NodeSet::EMPTY, None, all);
     }
 
     /// Takes an answer from the member at `place`. `own` is this node's acceptor for the key.
@@ -103,6 +116,7 @@ impl Coordination {
             self.diagnostics.max_seen_ballot = self.diagnostics.max_seen_ballot.max(seen);
         }
         self.note_proposal(place, &message);
+        self.have = own.row().learned;
         // Exactly this attempt: an answer to an earlier one speaks of an earlier ballot, and an
         // answer to an earlier process of this node is for nobody.
         if message.tag != self.tag {
@@ -110,7 +124,9 @@ impl Coordination {
             return None;
         }
         match message.body {
-            Body::Promise { old_promise: _, accepted, learned } => self.on_promise(place, accepted, learned, own, env),
+            Body::Promise { old_promise: _, accepted, learned, newer } => {
+                self.on_promise(place, Promised { accepted, learned, newer }, own, env)
+            }
             Body::RowRead { learned, newer } => self.on_row(place, learned, newer, env),
             Body::Accepted => self.on_accepted(place, env),
             Body::Learned { learned } => self.on_learned(place, learned, env),
@@ -122,18 +138,12 @@ impl Coordination {
             // The slot has taken them.
             Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => ignored(env),
             // Requests go to the acceptor, not here.
-            Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } => ignored(env),
+            Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => ignored(env),
         }
     }
 
-    fn on_promise<R: Rng + ?Sized>(
-        &mut self,
-        place: u32,
-        accepted: Option<Accepted>,
-        learned: Ballot,
-        own: &Acceptor,
-        env: &mut Env<'_, R>,
-    ) -> Option<Outcome> {
+    fn on_promise<R: Rng + ?Sized>(&mut self, place: u32, promised: Promised, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
+        let Promised { accepted, learned, newer } = promised;
         let State::Prepare(promises) = &mut self.state else {
             return ignored(env);
         };
@@ -146,6 +156,9 @@ impl Coordination {
         if let Some(accepted) = accepted.filter(|accepted| accepted.ballot > highest) {
             promises.accepted = Some(accepted);
         }
+        if let Some(row) = newer.filter(|row| promises.newest.as_ref().is_none_or(|held| held.learned < row.learned)) {
+            promises.newest = Some(row);
+        }
         self.diagnostics.promises = self.answers.count;
         if self.answers.count < env.quorum() {
             return None;
@@ -156,13 +169,14 @@ impl Coordination {
 
     /// A quorum has promised. First, what is unfinished is finished.
     fn on_promised<R: Rng + ?Sized>(&mut self, promises: Promises, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
-        let Promises { learned: base, accepted, reported } = promises;
+        let Promises { learned: base, accepted, reported, newest } = promises;
         // Only the highest accepted entry counts, empty ones included: an empty one is the fence
         // of a coordinator that had seen all there was below it, and what it hides was never
         // chosen. Were a lower entry repaired instead,
         //   cas refused (fence at 5), repair of 4
         // would change the row after the answer (CASSANDRA-12126).
         let pending = accepted.filter(|held| held.ballot > base && !env.mutants().has(Mutant::IgnoreAccepted));
+        let hidden = if pending.is_some() { Hidden::Possible } else { Hidden::Nothing };
         if let Some(Accepted { ballot, update }) = pending {
             let excused = env.mutants().has(Mutant::PromiseOnEqual) || env.mutants().has(Mutant::AcceptKeepsPromisedLow);
             // Invariant: a promise reports only what is below its ballot. Otherwise repair would
@@ -186,15 +200,25 @@ impl Coordination {
             }
         }
         // Round 2. This node's own row saves others from sending theirs if they have nothing newer.
-        let newest = own.row().clone();
-        let have = newest.learned;
+        let own = own.row().clone();
+        let have = own.learned;
         if have > self.tag.ballot {
             return self.outbid(env);
         }
-        self.state = State::Read { base, behind, newest };
+        if env.shared.config.rounds.prepare_reads() {
+            let newest = newest.filter(|row| row.learned > own.learned).unwrap_or_else(|| own.clone());
+            self.check_base(&newest, base, env);
+            let trusted = if env.mutants().has(Mutant::TrustOneReplica) { own } else { newest };
+            return if env.shared.config.rounds.learns_later() {
+                self.act_on_promised(&trusted, hidden, env)
+            } else {
+                self.on_rows(trusted, behind, env)
+            };
+        }
+        self.state = State::Read { base, behind, newest: own.clone() };
         self.begin_round(env);
         if env.mutants().has(Mutant::TrustOneReplica) {
-            return self.act_on(own.row(), env);
+            return self.act_on(&own, env);
         }
         env.broadcast(&self.request.key, self.tag, &Body::Read { have }, NodeSet::EMPTY, None, None);
         None
@@ -220,15 +244,19 @@ impl Coordination {
             return None;
         }
         let (row, base, behind) = (newest.clone(), *base, *behind);
-        // Invariant: no row is newer than the newest promised one (claim 1 above). If this fails,
-        // an update was chosen that no member of the promising quorum had seen.
+        self.check_base(&row, base, env);
+        self.on_rows(row, behind, env)
+    }
+
+    /// Invariant: no row is newer than the newest promised one (claim 1 above). If this fails, an
+    /// update was chosen that no member of the promising quorum had seen.
+    fn check_base<R: Rng + ?Sized>(&self, row: &Row, base: Ballot, env: &Env<'_, R>) {
         assert!(
             row.learned == base || !env.mutants().is_none(),
-            "row {} is newer than {base}, the newest of a quorum that promised {}",
+            "row {} is not {base}, the newest of a quorum that promised {}",
             row.learned,
             self.tag.ballot
         );
-        self.on_rows(row, behind, env)
     }
 
     /// The newest row is known.
@@ -245,136 +273,13 @@ impl Coordination {
         self.act_on(&row, env)
     }
 
-    /// Judges the operation on the row, and proposes what follows from it.
-    fn act_on<R: Rng + ?Sized>(&mut self, row: &Row, env: &mut Env<'_, R>) -> Option<Outcome> {
-        // Time is up, though the timer has not gone off yet: a process that was stopped finds its
-        // mail before its timers. Nothing new may be proposed then. Otherwise
-        //   n1 stops; the client gives up and sends again to n2, which applies the operation;
-        //   the row forgets it; n1 goes on, does not find it in the row, and applies it again.
-        if env.now >= self.deadline {
-            return Some(self.on_deadline(env));
-        }
-        self.leased.row = row.learned;
-        match self.judge(row, env) {
-            Judged::Go(aim) => {
-                self.propose(aim, env);
-                None
-            }
-            Judged::End(outcome) => Some(outcome),
-        }
-    }
-
-    /// Round 3. One update at this ballot, whatever happens: see claim 3.
-    fn propose<R: Rng + ?Sized>(&mut self, aim: Aim, env: &mut Env<'_, R>) {
-        let (update, first, all) = match &aim {
-            Aim::Repair(data) => (Update::Row(data.clone()), None, None),
-            Aim::Fence { .. } => (Update::Empty, None, None),
-            Aim::Own(data) => {
-                self.proposals.begin(self.tag, env.disproof());
-                let points = (Some(Point::AfterProposeFirst), Some(Point::AfterProposeAll));
-                (Update::Row(data.clone()), points.0, points.1)
-            }
-        };
-        let body = Body::Propose { update: update.clone() };
-        self.state = State::Propose { aim, update };
-        self.diagnostics.accepts = 0;
-        self.leased.proposed = true;
-        self.note_lease(env);
-        self.begin_round(env);
-        env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, first, all);
-    }
-
-    fn on_accepted<R: Rng + ?Sized>(&mut self, place: u32, env: &mut Env<'_, R>) -> Option<Outcome> {
-        let State::Propose { aim, .. } = &self.state else {
-            return ignored(env);
-        };
-        if !self.answers.yes(place, env.mutants()) {
-            return ignored(env);
-        }
-        self.diagnostics.accepts = self.answers.count;
-        if self.answers.count < env.quorum() {
-            return None;
-        }
-        match aim.clone() {
-            Aim::Fence { current } => Some(self.refused(current)),
-            Aim::Own(data) => {
-                self.teach(LearnAim::Own, data, env);
-                None
-            }
-            Aim::Repair(data) => {
-                // The unfinished update can be this operation's own, from an earlier attempt.
-                let own = data
-                    .dedupe
-                    .newest()
-                    .is_some_and(|entry| entry.fate == OpFate::Applied && entry.op == self.op() && entry.request_hash == self.request_hash);
-                self.teach(if own { LearnAim::Own } else { LearnAim::Repair }, data, env);
-                None
-            }
-        }
-    }
-
-    /// Round 4: the update is chosen, the replicas are told.
-    fn teach<R: Rng + ?Sized>(&mut self, aim: LearnAim, data: Arc<RowData>, env: &mut Env<'_, R>) {
-        let row = Row { learned: self.tag.ballot, data };
-        self.leased.row = row.learned;
-        let body = Body::Learn { row: row.clone() };
-        self.state = State::Learn { aim, row };
-        self.begin_round(env);
-        let points = (Some(Point::AfterLearnFirst), Some(Point::AfterLearnAll));
-        env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, points.0, points.1);
-    }
-
-    fn on_learned<R: Rng + ?Sized>(&mut self, place: u32, learned: Ballot, env: &mut Env<'_, R>) -> Option<Outcome> {
-        match &self.state {
-            State::Learn { aim, row } if row.learned == learned => {
-                let aim = *aim;
-                if !self.answers.yes(place, env.mutants()) {
-                    return ignored(env);
-                }
-                if aim == LearnAim::Own {
-                    self.diagnostics.learned_by = self.answers.count;
-                }
-                if self.answers.count < env.quorum() {
-                    return None;
-                }
-                match aim {
-                    LearnAim::Own => Some(self.done()),
-                    LearnAim::Repair => {
-                        self.begin_attempt(env);
-                        None
-                    }
-                }
-            }
-            State::Refresh { row, behind } if row.learned == learned && behind.contains(place) => {
-                let (row, all) = (row.clone(), behind.count());
-                if !self.answers.yes(place, env.mutants()) {
-                    return ignored(env);
-                }
-                if env.mutants().has(Mutant::NoReprepareAfterRefresh) {
-                    return self.act_on(&row, env);
-                }
-                // All of them, then prepare again: the promises must report the row (claim 2).
-                if self.answers.count >= all {
-                    self.begin_attempt(env);
-                }
-                None
-            }
-            State::Learn { .. }
-            | State::Refresh { .. }
-            | State::Prepare(_)
-            | State::Read { .. }
-            | State::Propose { .. }
-            | State::Backoff => ignored(env),
-        }
-    }
-
     fn on_reject<R: Rng + ?Sized>(&mut self, place: u32, request: RequestKind, seen: Ballot, env: &mut Env<'_, R>) -> Option<Outcome> {
         let meant = match (&self.state, request) {
             (State::Prepare(_), RequestKind::Prepare)
             | (State::Read { .. }, RequestKind::Read)
             | (State::Propose { .. }, RequestKind::Propose) => true,
             (State::Prepare(_) | State::Read { .. } | State::Propose { .. }, _)
-            | (State::Refresh { .. } | State::Learn { .. } | State::Backoff, _) => false,
+            | (State::Refresh { .. } | State::Learn { .. } | State::Backoff | State::Aboard { .. }, _) => false,
         };
         // A reject that names this very ballot answers a second copy of the prepare: the first one
         // was promised, and that answer counts.
@@ -423,15 +328,16 @@ impl Coordination {
             | Body::Promise { .. }
             | Body::RowRead { .. }
             | Body::Learned { .. }
-            | Body::Prepare
+            | Body::Prepare { .. }
             | Body::Read { .. }
             | Body::Propose { .. }
-            | Body::Learn { .. } => {}
+            | Body::Learn { .. }
+            | Body::Chosen => {}
         }
     }
 }
 
-fn ignored<R: Rng + ?Sized>(env: &mut Env<'_, R>) -> Option<Outcome> {
+pub(super) fn ignored<R: Rng + ?Sized>(env: &mut Env<'_, R>) -> Option<Outcome> {
     env.shared.counters.answers_ignored += 1;
     None
 }

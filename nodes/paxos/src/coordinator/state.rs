@@ -1,5 +1,6 @@
 //! What a coordinator remembers about its running operation.
 
+use super::fast::Prepared;
 use super::leased::{Leased, Past};
 use crate::ballot::Ballot;
 use crate::config::Links;
@@ -39,6 +40,10 @@ pub(crate) struct Coordination {
     /// How long the first try of a round is waited for. Doubles when an attempt fails for want of
     /// answers: on a link slower than this, every answer would otherwise come too late for ever.
     pub(crate) patience_ns: u64,
+    /// Ballot of this node's own row, as of the event being handled.
+    pub(crate) have: Ballot,
+    /// A promised ballot that is left over when the operation ends.
+    pub(crate) prepared: Option<Prepared>,
     /// The running attempt.
     pub(crate) tag: Tag,
     pub(crate) state: State,
@@ -58,12 +63,25 @@ pub(crate) enum State {
     Read { base: Ballot, behind: NodeSet, newest: Row },
     /// Bringing the members `behind` up to `row`.
     Refresh { row: Row, behind: NodeSet },
-    /// Round 3.
-    Propose { aim: Aim, update: Update },
+    /// Round 3. Whoever accepts promises `next` as well.
+    Propose { aim: Aim, update: Update, next: Option<Ballot> },
     /// Round 4.
     Learn { aim: LearnAim, row: Row },
-    /// Outbid, waiting.
+    /// Outbid, waiting; or waiting for its turn after a proposal that it shared has failed.
     Backoff,
+    /// Round 3 at a ballot promised before, together with others: see `fast`.
+    Aboard { verdict: Verdict },
+}
+
+/// What a shared proposal means for one operation, once it is chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its own update is in it.
+    Own,
+    /// A read, or a CAS refused where it stands among the others: this is what it is shown.
+    Shown { current: Option<Value> },
+    /// The row answers it already.
+    Told(Outcome),
 }
 
 /// What a propose is for.
@@ -71,8 +89,9 @@ pub(crate) enum State {
 pub(crate) enum Aim {
     /// To finish an unfinished update.
     Repair(Arc<RowData>),
-    /// To make sure that no older update comes after the answer, which is `current`.
-    Fence { current: Option<Value> },
+    /// To make sure that no older update comes after the answer, which is `current`. The update is
+    /// empty, or the current row once more.
+    Fence { current: Option<Value>, update: Update },
     /// The operation's own update.
     Own(Arc<RowData>),
 }
@@ -95,11 +114,13 @@ pub(crate) struct Promises {
     pub(crate) accepted: Option<Accepted>,
     /// Who reported which row.
     pub(crate) reported: Vec<(u32, Ballot)>,
+    /// The newest row that came with them, if the prepare asked for it.
+    pub(crate) newest: Option<Row>,
 }
 
 impl Default for Promises {
     fn default() -> Self {
-        Self { learned: Ballot::ZERO, accepted: None, reported: Vec::with_capacity(4) }
+        Self { learned: Ballot::ZERO, accepted: None, reported: Vec::with_capacity(4), newest: None }
     }
 }
 
@@ -132,7 +153,7 @@ impl Answers {
 /// "unknown".
 #[derive(Debug, Default)]
 pub(crate) struct Proposals {
-    /// Time of the first ballot at which an own update was proposed.
+    /// Stamp of the first own update that was proposed, see [`crate::DedupeEntry`].
     pub(crate) first_us: Option<u64>,
     /// Some proposal before the last may still be repaired into history.
     pub(crate) earlier_open: bool,
@@ -158,10 +179,17 @@ pub(crate) enum Sent {
 
 impl Proposals {
     /// An own update is about to be proposed.
-    pub(crate) fn begin(&mut self, tag: Tag, disproof: Disproof) {
+    pub(crate) fn begin(&mut self, tag: Tag, stamp_us: u64, disproof: Disproof) {
         self.earlier_open = self.is_open(disproof);
-        self.first_us.get_or_insert(tag.ballot.micros);
+        self.first_us.get_or_insert(stamp_us);
         self.last = Some(Proposal { tag, accepted: NodeSet::EMPTY, rejected: NodeSet::EMPTY, sent: Sent::Once });
+    }
+
+    /// An own update goes along in a shared proposal. Nobody keeps track of who rejects it, so from
+    /// here on it counts as open.
+    pub(crate) fn join(&mut self, stamp_us: u64) {
+        self.earlier_open = true;
+        self.first_us.get_or_insert(stamp_us);
     }
 
     /// Whether an own proposal may have been accepted by somebody. One accept is enough for a
@@ -202,7 +230,9 @@ impl Coordination {
             State::Refresh { .. } => Phase::Refresh,
             State::Propose { aim: Aim::Repair(_), .. } => Phase::RepairPropose,
             State::Propose { aim: Aim::Fence { .. }, .. } => Phase::Fence,
-            State::Propose { aim: Aim::Own(_), .. } => Phase::Propose,
+            State::Propose { aim: Aim::Own(_), .. } | State::Aboard { verdict: Verdict::Own } => Phase::Propose,
+            State::Aboard { verdict: Verdict::Shown { .. } } => Phase::Fence,
+            State::Aboard { verdict: Verdict::Told(_) } => Phase::Done,
             State::Learn { aim: LearnAim::Repair, .. } => Phase::RepairLearn,
             State::Learn { aim: LearnAim::Own, .. } => Phase::Learn,
             State::Backoff => Phase::Backoff,
@@ -229,7 +259,21 @@ impl Coordination {
     pub(crate) fn finish_diagnostics(&mut self, outcome: &Outcome) {
         let phase = self.phase();
         let told = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. });
-        let by_round = matches!(phase, Phase::Learn | Phase::Fence);
+        let by_round = match phase {
+            Phase::Learn | Phase::Fence => true,
+            // Chosen, and answered before it is learned.
+            Phase::Propose => matches!(outcome, Outcome::Applied | Outcome::Fate { .. }),
+            Phase::Queued
+            | Phase::Prepare
+            | Phase::Read
+            | Phase::Refresh
+            | Phase::RepairPropose
+            | Phase::RepairLearn
+            | Phase::Backoff
+            | Phase::Done
+            | Phase::Forwarded
+            | Phase::LocalRead => false,
+        };
         let diagnostics = &mut self.diagnostics;
         diagnostics.phase = if told && !by_round { Phase::Done } else { phase };
         diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(self.tag.ballot);

@@ -1,7 +1,8 @@
 //! The times of an operation: rounds sent again, backoff, the end.
 
 use super::env::{Env, Shared};
-use super::state::{Aim, Coordination, Disproof, LearnAim, Sent, State};
+use super::state::{Aim, Coordination, Disproof, LearnAim, Sent, State, Verdict};
+use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::config::Backoff;
 use crate::ids::MonoTime;
@@ -24,7 +25,9 @@ impl Shared {
 
 impl Coordination {
     /// The operation's timer went off.
-    pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+    /// `own` is this node's acceptor for the key.
+    pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
+        self.have = own.row().learned;
         if env.now < self.armed {
             // A timer from before a shorter one was set; the shorter one is still to come.
             return None;
@@ -42,7 +45,7 @@ impl Coordination {
 
     /// Sees to it that a timer goes off at `wake` or the deadline. One that is set for later stays
     /// and is ignored, one that is set for earlier looks again: so a round costs no timer.
-    pub(super) fn arm<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+    pub(crate) fn arm<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let at = self.wake.min(self.deadline);
         if at < self.armed {
             self.armed = at;
@@ -61,7 +64,7 @@ impl Coordination {
     }
 
     /// Too many rejects: another coordinator has a higher ballot.
-    pub(super) fn outbid<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+    pub(crate) fn outbid<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         if let Some(wait_ns) = self.held_off(env) {
             self.wait(wait_ns, env);
             return None;
@@ -109,12 +112,14 @@ impl Coordination {
                 self.begin_attempt(env);
                 return None;
             }
+            // The proposal that it shares has a timer of its own.
+            State::Aboard { .. } => return None,
             // A second prepare at the same ballot would be rejected by whoever promised it and
             // lost the answer. A higher one costs no more.
             State::Prepare(_) => return self.give_up_attempt(env),
             State::Read { newest, .. } => (Body::Read { have: newest.learned }, heard),
             State::Refresh { row, behind } => (Body::Learn { row: row.clone() }, heard.union(behind.complement())),
-            State::Propose { update, .. } => (Body::Propose { update: update.clone() }, heard),
+            State::Propose { aim: _, update, next } => (Body::Propose { update: update.clone(), next: *next }, heard),
             State::Learn { row, .. } => (Body::Learn { row: row.clone() }, heard),
         };
         if !again {
@@ -141,11 +146,12 @@ impl Coordination {
             | State::Prepare(_)
             | State::Read { .. }
             | State::Refresh { .. }
-            | State::Backoff => self.give_up_attempt(env),
+            | State::Backoff
+            | State::Aboard { .. } => self.give_up_attempt(env),
         }
     }
 
-    fn give_up_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+    pub(crate) fn give_up_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         env.shared.counters.resends += 1;
         // Bounded, or an operation that met a partition would sleep long after it healed.
         let most = env.shared.config.resend_after_ns.saturating_mul(2);
@@ -155,14 +161,16 @@ impl Coordination {
     }
 
     /// The answer when time is up, by what is known.
-    pub(super) fn on_deadline<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Outcome {
+    pub(crate) fn on_deadline<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Outcome {
         let not_applied = NotAppliedWhy::TimeoutBeforePropose;
         match &self.state {
             State::Learn { aim: LearnAim::Own, .. } if env.mutants().has(Mutant::LearnErrorIsFail) => {
                 Outcome::NotApplied { why: not_applied }
             }
             State::Learn { aim: LearnAim::Own, .. } => self.done(),
-            State::Propose { aim: Aim::Own(_), .. } if env.mutants().has(Mutant::PartialAcceptIsFail) => {
+            State::Propose { aim: Aim::Own(_), .. } | State::Aboard { verdict: Verdict::Own }
+                if env.mutants().has(Mutant::PartialAcceptIsFail) =>
+            {
                 Outcome::NotApplied { why: not_applied }
             }
             State::Propose { .. }
@@ -170,7 +178,8 @@ impl Coordination {
             | State::Prepare(_)
             | State::Read { .. }
             | State::Refresh { .. }
-            | State::Backoff => self.unfinished(env.disproof(), not_applied, UnknownWhy::Timeout),
+            | State::Backoff
+            | State::Aboard { .. } => self.unfinished(env.disproof(), not_applied, UnknownWhy::Timeout),
         }
     }
 

@@ -185,7 +185,7 @@ impl Rig {
     }
 
     pub(crate) fn promise_with(&mut self, from: u16, accepted: Option<Accepted>, learned: Ballot) {
-        self.answer(from, Body::Promise { old_promise: Ballot::ZERO, accepted, learned });
+        self.answer(from, Body::Promise { old_promise: Ballot::ZERO, accepted, learned, newer: None });
     }
 
     /// A peer has no newer row.
@@ -242,19 +242,20 @@ impl Rig {
 }
 
 pub(crate) fn is_request(body: &Body) -> bool {
-    matches!(body, Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. })
+    matches!(body, Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen)
 }
 
 pub(crate) fn kind(body: &Body) -> &'static str {
     match body {
-        Body::Prepare => "prepare",
+        Body::Prepare { .. } => "prepare",
         Body::Promise { .. } => "promise",
         Body::Read { .. } => "read",
         Body::RowRead { .. } => "row",
-        Body::Propose { update: Update::Empty } => "fence",
+        Body::Propose { update: Update::Empty, .. } => "fence",
         Body::Propose { .. } => "propose",
         Body::Accepted => "accepted",
         Body::Learn { .. } => "learn",
+        Body::Chosen => "chosen",
         Body::Learned { .. } => "learned",
         Body::Reject { .. } => "reject",
         Body::Busy { .. } => "busy",

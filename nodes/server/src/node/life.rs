@@ -97,10 +97,12 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     let core_id = |id: NodeId| CoreNodeId(id.number());
     let members = std::iter::once(options.id).chain(options.peers.iter().map(|(id, _)| *id)).map(core_id).collect();
     let mut config = Config::new(core_id(options.id), members);
-    match options.rounds {
-        // The only way the core works so far.
-        Rounds::Classic => {}
-    }
+    config.rounds = match options.rounds {
+        Rounds::Classic => heckle_paxos::Rounds::Classic,
+        Rounds::Merged => heckle_paxos::Rounds::Merged,
+        Rounds::AsyncLearn => heckle_paxos::Rounds::AsyncLearn,
+        Rounds::Fast => heckle_paxos::Rounds::Fast,
+    };
     config.backoff = match options.backoff {
         Backoff::None => heckle_paxos::Backoff::None,
         Backoff::Uniform { max } => heckle_paxos::Backoff::Uniform { max_ns: u64::try_from(max.as_nanos()).unwrap_or(u64::MAX) },

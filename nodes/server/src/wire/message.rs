@@ -61,6 +61,26 @@ enum Body<'a> {
     NotHolder {
         serial: u64,
     },
+    // From here on of version 4 of the messages between nodes.
+    /// A prepare that asks for the row.
+    PrepareReading {
+        have: Ballot,
+    },
+    /// A promise that carries the row.
+    PromiseWithRow {
+        old_promise: Ballot,
+        #[serde(borrow)]
+        accepted: Option<Accepted<'a>>,
+        #[serde(borrow)]
+        row: Row<'a>,
+    },
+    /// A propose that asks for the promise of the next ballot.
+    ProposeNext {
+        #[serde(borrow)]
+        update: Update<'a>,
+        next: Ballot,
+    },
+    Chosen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,17 +133,25 @@ impl TryFrom<Message<'_>> for core::Message {
 impl<'a> From<&'a core::Body> for Body<'a> {
     fn from(body: &'a core::Body) -> Body<'a> {
         match body {
-            core::Body::Prepare => Body::Prepare,
-            core::Body::Promise { old_promise, accepted, learned } => Body::Promise {
+            core::Body::Prepare { have: None } => Body::Prepare,
+            core::Body::Prepare { have: Some(have) } => Body::PrepareReading { have: (*have).into() },
+            core::Body::Promise { old_promise, accepted, learned: _, newer: Some(row) } => Body::PromiseWithRow {
+                old_promise: (*old_promise).into(),
+                accepted: accepted.as_ref().map(Accepted::from),
+                row: Row::from(row),
+            },
+            core::Body::Promise { old_promise, accepted, learned, newer: None } => Body::Promise {
                 old_promise: (*old_promise).into(),
                 accepted: accepted.as_ref().map(Accepted::from),
                 learned: (*learned).into(),
             },
             core::Body::Read { have } => Body::Read { have: (*have).into() },
             core::Body::RowRead { learned, newer } => Body::RowRead { learned: (*learned).into(), newer: newer.as_ref().map(Row::from) },
-            core::Body::Propose { update } => Body::Propose { update: Update::from(update) },
+            core::Body::Propose { update, next: None } => Body::Propose { update: Update::from(update) },
+            core::Body::Propose { update, next: Some(next) } => Body::ProposeNext { update: Update::from(update), next: (*next).into() },
             core::Body::Accepted => Body::Accepted,
             core::Body::Learn { row } => Body::Learn { row: Row::from(row) },
+            core::Body::Chosen => Body::Chosen,
             core::Body::Learned { learned } => Body::Learned { learned: (*learned).into() },
             core::Body::Reject { request, seen } => Body::Reject { request: (*request).into(), seen: (*seen).into() },
             core::Body::Busy { request, holder, remaining_ns } => {
@@ -138,17 +166,30 @@ impl<'a> From<&'a core::Body> for Body<'a> {
 
 fn core_body(body: Body<'_>, op: core::OpId) -> Result<core::Body, WireError> {
     Ok(match body {
-        Body::Prepare => core::Body::Prepare,
+        Body::Prepare => core::Body::Prepare { have: None },
+        Body::PrepareReading { have } => core::Body::Prepare { have: Some(have.into()) },
         Body::Promise { old_promise, accepted, learned } => core::Body::Promise {
             old_promise: old_promise.into(),
             accepted: accepted.map(core::Accepted::try_from).transpose()?,
             learned: learned.into(),
+            newer: None,
         },
+        Body::PromiseWithRow { old_promise, accepted, row } => {
+            let row: core::Row = row.try_into()?;
+            core::Body::Promise {
+                old_promise: old_promise.into(),
+                accepted: accepted.map(core::Accepted::try_from).transpose()?,
+                learned: row.learned,
+                newer: Some(row),
+            }
+        }
         Body::Read { have } => core::Body::Read { have: have.into() },
         Body::RowRead { learned, newer } => {
             core::Body::RowRead { learned: learned.into(), newer: newer.map(core::Row::try_from).transpose()? }
         }
-        Body::Propose { update } => core::Body::Propose { update: update.try_into()? },
+        Body::Propose { update } => core::Body::Propose { update: update.try_into()?, next: None },
+        Body::ProposeNext { update, next } => core::Body::Propose { update: update.try_into()?, next: Some(next.into()) },
+        Body::Chosen => core::Body::Chosen,
         Body::Accepted => core::Body::Accepted,
         Body::Learn { row } => core::Body::Learn { row: row.try_into()? },
         Body::Learned { learned } => core::Body::Learned { learned: learned.into() },

@@ -41,6 +41,19 @@ enum Record<'a> {
         longest_ns: u64,
         longest_read_ns: u64,
     },
+    /// An accepted update together with the promise of a ballot above its own.
+    AcceptedNext {
+        #[serde(borrow)]
+        key: &'a [u8],
+        #[serde(borrow)]
+        accepted: Accepted<'a>,
+        promised: Ballot,
+    },
+    Chosen {
+        #[serde(borrow)]
+        key: &'a [u8],
+        ballot: Ballot,
+    },
 }
 
 /// Appends the bytes of a record.
@@ -61,7 +74,13 @@ impl<'a> From<&'a core::Record> for Record<'a> {
                 Record::LeaseLimits { longest_ns: limits.longest_ns, longest_read_ns: limits.longest_read_ns }
             }
             core::Record::Promised { key, ballot } => Record::Promised { key: key.as_bytes(), ballot: (*ballot).into() },
-            core::Record::Accepted { key, accepted } => Record::Accepted { key: key.as_bytes(), accepted: Accepted::from(accepted) },
+            core::Record::Accepted { key, accepted, promised } if *promised == accepted.ballot => {
+                Record::Accepted { key: key.as_bytes(), accepted: Accepted::from(accepted) }
+            }
+            core::Record::Accepted { key, accepted, promised } => {
+                Record::AcceptedNext { key: key.as_bytes(), accepted: Accepted::from(accepted), promised: (*promised).into() }
+            }
+            core::Record::Chosen { key, ballot } => Record::Chosen { key: key.as_bytes(), ballot: (*ballot).into() },
             core::Record::Learned { key, row } => Record::Learned { key: key.as_bytes(), row: Row::from(row) },
             core::Record::State { key, promised, accepted, row } => Record::State {
                 key: key.as_bytes(),
@@ -83,7 +102,14 @@ impl TryFrom<Record<'_>> for core::Record {
                 core::Record::LeaseLimits(core::lease::LeaseLimits { longest_ns, longest_read_ns })
             }
             Record::Promised { key: k, ballot } => core::Record::Promised { key: key(k)?, ballot: ballot.into() },
-            Record::Accepted { key: k, accepted } => core::Record::Accepted { key: key(k)?, accepted: accepted.try_into()? },
+            Record::Accepted { key: k, accepted } => {
+                let accepted: core::Accepted = accepted.try_into()?;
+                core::Record::Accepted { key: key(k)?, promised: accepted.ballot, accepted }
+            }
+            Record::AcceptedNext { key: k, accepted, promised } => {
+                core::Record::Accepted { key: key(k)?, accepted: accepted.try_into()?, promised: promised.into() }
+            }
+            Record::Chosen { key: k, ballot } => core::Record::Chosen { key: key(k)?, ballot: ballot.into() },
             Record::Learned { key: k, row } => core::Record::Learned { key: key(k)?, row: row.try_into()? },
             Record::State { key: k, promised, accepted, row } => core::Record::State {
                 key: key(k)?,

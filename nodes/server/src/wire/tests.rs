@@ -75,16 +75,30 @@ impl Draw {
         Accepted { ballot: self.ballot(), update: self.update() }
     }
 
+    fn promise_with_row(&mut self) -> Body {
+        let row = self.row();
+        Body::Promise { old_promise: self.ballot(), accepted: Some(self.accepted()), learned: row.learned, newer: Some(row) }
+    }
+
+    fn accepted_record(&mut self) -> Record {
+        let accepted = self.accepted();
+        Record::Accepted { key: self.key(), promised: accepted.ballot, accepted }
+    }
+
     fn bodies(&mut self) -> Vec<Body> {
         vec![
-            Body::Prepare,
-            Body::Promise { old_promise: self.ballot(), accepted: None, learned: self.ballot() },
-            Body::Promise { old_promise: self.ballot(), accepted: Some(self.accepted()), learned: self.ballot() },
+            Body::Prepare { have: None },
+            Body::Prepare { have: Some(self.ballot()) },
+            Body::Promise { old_promise: self.ballot(), accepted: None, learned: self.ballot(), newer: None },
+            Body::Promise { old_promise: self.ballot(), accepted: Some(self.accepted()), learned: self.ballot(), newer: None },
+            self.promise_with_row(),
             Body::Read { have: self.ballot() },
             Body::RowRead { learned: self.ballot(), newer: None },
             Body::RowRead { learned: self.ballot(), newer: Some(self.row()) },
-            Body::Propose { update: self.update() },
+            Body::Propose { update: self.update(), next: None },
+            Body::Propose { update: self.update(), next: Some(self.ballot()) },
             Body::Accepted,
+            Body::Chosen,
             Body::Learn { row: self.row() },
             Body::Learned { learned: self.ballot() },
             Body::Reject { request: RequestKind::Prepare, seen: self.ballot() },
@@ -170,7 +184,9 @@ impl Draw {
             Record::Incarnation { incarnation: self.number() as u32 },
             Record::LeaseLimits(LeaseLimits { longest_ns: self.number(), longest_read_ns: self.number() }),
             Record::Promised { key: self.key(), ballot: self.ballot() },
-            Record::Accepted { key: self.key(), accepted: self.accepted() },
+            self.accepted_record(),
+            Record::Accepted { key: self.key(), accepted: self.accepted(), promised: self.ballot() },
+            Record::Chosen { key: self.key(), ballot: self.ballot() },
             Record::Learned { key: self.key(), row: self.row() },
             Record::State { key: self.key(), promised: self.ballot(), accepted: None, row: self.row() },
             Record::State { key: self.key(), promised: self.ballot(), accepted: Some(self.accepted()), row: Row::absent() },
@@ -226,10 +242,14 @@ fn the_first_version_stays_as_it_is() {
     let ballot = Ballot { micros: 300, node: NodeId(2), nonce: 5 };
     let key = Key::from("k");
     let tag = Tag { op: OpId { client: 7, seq: 1 }, attempt: 1, incarnation: 3, ballot };
-    let propose = Body::Propose { update: Update::Empty };
+    let propose = Body::Propose { update: Update::Empty, next: None };
     let message = Message { key: key.clone(), tag, body: propose };
     assert_eq!(message_bytes(&message), [0, 1, b'k', 7, 1, 1, 3, 0xac, 2, 2, 5, 4, 0]);
-    assert_eq!(record_bytes(&Record::Promised { key, ballot }), [0, 1, 1, b'k', 0xac, 2, 2, 5]);
+    assert_eq!(record_bytes(&Record::Promised { key: key.clone(), ballot }), [0, 1, 1, b'k', 0xac, 2, 2, 5]);
+    let accepted = Accepted { ballot, update: Update::Empty };
+    let record = Record::Accepted { key: key.clone(), accepted, promised: ballot };
+    assert_eq!(record_bytes(&record), [0, 2, 1, b'k', 0xac, 2, 2, 5, 0]);
+    assert_eq!(record_bytes(&Record::Chosen { key, ballot }), [0, 7, 1, b'k', 0xac, 2, 2, 5]);
 }
 
 #[test]
@@ -239,12 +259,12 @@ fn what_a_correct_node_never_sends_is_refused() {
     let check = |key: Key, body: Body, expected: WireError| {
         assert_eq!(decode_message(&message_bytes(&Message { key, tag, body })), Err(expected));
     };
-    check(Key::from(""), Body::Prepare, WireError::Empty { what: "key" });
+    check(Key::from(""), Body::Prepare { have: None }, WireError::Empty { what: "key" });
     let long = WireError::TooLong { what: "key", len: MAX_KEY + 1, limit: MAX_KEY };
-    check(vec![1; MAX_KEY + 1].into(), Body::Prepare, long);
+    check(vec![1; MAX_KEY + 1].into(), Body::Prepare { have: None }, long);
     let data = RowData { version: 1, value: Some(vec![1; MAX_VALUE + 1].into()), dedupe: Dedupe::default() };
     let long = WireError::TooLong { what: "value", len: MAX_VALUE + 1, limit: MAX_VALUE };
-    check("k".into(), Body::Propose { update: Update::Row(Arc::new(data)) }, long);
+    check("k".into(), Body::Propose { update: Update::Row(Arc::new(data)), next: None }, long);
     let entry = DedupeEntry { op: draw.op(), request_hash: 1, proposed_us: 1, fate: OpFate::Applied };
     let dedupe = Dedupe { entries: vec![entry; MAX_DEDUPE + 1], ..Dedupe::default() };
     let row = Row { learned: draw.ballot(), data: Arc::new(RowData { version: 1, value: None, dedupe }) };

@@ -2,7 +2,7 @@
 
 use super::{Asker, Request, What, World};
 use crate::config::{MS, Mix, US};
-use heckle_paxos::{Ballot, ClientRequest, ClientToken, Diagnostics, Event, Outcome, Provenance};
+use heckle_paxos::{Ballot, ClientRequest, ClientToken, Diagnostics, Event, Outcome, Phase, Provenance, Rounds};
 use rand::RngExt;
 
 /// An operation is sent again at most this often.
@@ -161,10 +161,15 @@ impl World {
     fn record(&mut self, op: usize, outcome: &Outcome, diagnostics: Diagnostics) {
         let ballot = diagnostics.ballot;
         self.note(ballot.micros ^ u64::from(ballot.node.0) << 48);
+        // Where rounds are saved, only an answer that was given at a fence promises one.
+        let fences = match self.config.core.rounds {
+            Rounds::Classic | Rounds::Merged => true,
+            Rounds::AsyncLearn | Rounds::Fast => diagnostics.phase == Phase::Fence,
+        };
         let record = &mut self.ops[op];
         record.completed_ns = Some(self.now_ns);
         record.outcome = Some(outcome.clone());
         record.diagnostics = Some(diagnostics);
-        self.judge.answered(&self.ops[op], outcome, ballot);
+        self.judge.answered(&self.ops[op], outcome, fences.then_some(ballot));
     }
 }

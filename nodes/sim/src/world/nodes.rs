@@ -92,8 +92,18 @@ impl World {
             match action {
                 Action::Persist { io_id, records, sync } => {
                     for record in &records {
-                        if let Record::Learned { key, row } = record {
-                            self.judge.learned(key, row);
+                        match record {
+                            Record::Learned { key, row } => self.judge.learned(key, row),
+                            Record::Chosen { key, ballot } => {
+                                let replica = self.nodes[node].replica.as_ref();
+                                let row = replica.and_then(|replica| replica.row(key)).filter(|row| row.learned == *ballot);
+                                self.judge.learned(key, row.expect("it was learned in the step before"));
+                            }
+                            Record::Incarnation { .. }
+                            | Record::LeaseLimits(_)
+                            | Record::Promised { .. }
+                            | Record::Accepted { .. }
+                            | Record::State { .. } => {}
                         }
                     }
                     let this = &mut self.nodes[node];

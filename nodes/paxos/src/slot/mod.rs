@@ -1,13 +1,17 @@
 //! One key at one node: its acceptor, the operation being coordinated, and those that wait.
 
+mod flights;
+
 use crate::acceptor::Acceptor;
 use crate::action::{Action, Sync};
 use crate::away::Away;
-use crate::coordinator::{Coordination, Env, Fresh, Past, Waiting};
+use crate::ballot::Ballot;
+use crate::coordinator::{Coordination, Env, Flight, Fresh, Past, Prepared, Waiting};
 use crate::forward::{Forwarded, Origin};
 use crate::ids::{IoId, Key, MonoTime, NodeId, TimerId};
 use crate::message::{Body, Message};
 use crate::mutants::Mutant;
+use crate::record::Record;
 use crate::request::{Call, ClientRequest, Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWhy};
 use crate::row::Update;
 use rand::Rng;
@@ -22,14 +26,27 @@ pub(crate) struct Slot {
     /// also one that changes nothing: a second copy of a propose arrives while the first is still
     /// on its way to the disk, and its answer claims the same.
     newest_io: IoId,
+    /// The newest batch with a lazily learned row. Answers that claim the row is here must wait for
+    /// it, and see to it that somebody syncs it.
+    lazy_io: IoId,
     /// The operations being coordinated: one, but for a mutant.
     active: Vec<Coordination>,
+    /// A proposal at a ballot that was promised before, and the operations that share it.
+    flight: Option<Flight>,
+    /// When the timer of the key's flights goes off; the end of time if none is set.
+    flight_armed: MonoTime,
+    /// Those whose shared proposal failed, in their order. Bounded by one proposal's worth.
+    again: VecDeque<Coordination>,
     /// Those that wait, in the order they came. Bounded by `queue_per_key`.
     queue: VecDeque<Waiting>,
     /// Those at the holder of a lease. Bounded by `queue_per_key` as well.
     away: Vec<Away>,
     /// What is known of the own row under a read lease.
     fresh: Option<Fresh>,
+    /// A ballot that is promised already, for the next operation.
+    prepared: Option<Prepared>,
+    /// Whether this key is counted among those that have one.
+    listed: bool,
     place: u32,
     next_serial: u32,
 }
@@ -41,10 +58,16 @@ impl Slot {
             key,
             acceptor: Acceptor::default(),
             newest_io: IoId(0),
+            lazy_io: IoId(0),
             active: Vec::new(),
+            flight: None,
+            flight_armed: MonoTime(u64::MAX),
+            again: VecDeque::new(),
             queue: VecDeque::new(),
             away: Vec::new(),
             fresh: None,
+            prepared: None,
+            listed: false,
             place,
             next_serial: 0,
         }
@@ -52,7 +75,8 @@ impl Slot {
 
     /// Operations that are running or waiting.
     pub(crate) fn in_flight(&self) -> usize {
-        self.active.len() + self.queue.len() + self.away.len()
+        let aboard = self.flight.as_ref().map_or(0, |flight| flight.members.len());
+        self.active.len() + aboard + self.again.len() + self.queue.len() + self.away.len()
     }
 
     /// Takes a client's request: it runs if the key is free, else waits its turn.
@@ -62,7 +86,7 @@ impl Slot {
     ///
     /// An operation that another node handed over has a past.
     pub(crate) fn admit<R: Rng + ?Sized>(&mut self, origin: Origin, request: ClientRequest, past: Past, env: &mut Env<'_, R>) {
-        self.next_serial = self.next_serial.wrapping_add(1);
+        self.next_serial = self.next_serial.wrapping_add(1).max(flights::FLIGHT_SERIAL + 1);
         let timer = TimerId { slot: self.place, serial: self.next_serial };
         let deadline = env.now.after_ns(request.timeout_ns);
         let mut waiting = Waiting { origin, request, deadline, timer, armed: MonoTime(u64::MAX), past };
@@ -76,8 +100,9 @@ impl Slot {
         env.touch_lease(&self.key);
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
-        } else if self.active.is_empty() {
-            self.begin(waiting, env);
+        } else if !self.is_busy() {
+            self.queue.push_back(waiting);
+            self.begin_next(env);
         } else if self.queue.len() >= env.shared.config.queue_per_key {
             env.shared.counters.queue_full += 1;
             refuse(waiting, NotAppliedWhy::Busy, env);
@@ -94,10 +119,14 @@ impl Slot {
         let Message { key, tag, body } = message;
         let mutants = env.mutants();
         let answer = match body {
-            Body::Prepare => self.acceptor.prepare(&key, tag.ballot, mutants),
+            Body::Prepare { have } => self.acceptor.prepare(&key, tag.ballot, have, mutants),
             Body::Read { have } => self.acceptor.read(tag.ballot, have),
-            Body::Propose { update } => self.acceptor.propose(&key, tag.ballot, update, mutants),
+            Body::Propose { update, next } => self.acceptor.propose(&key, tag.ballot, next, update, mutants),
             Body::Learn { row } => self.acceptor.learn(&key, row, mutants),
+            Body::Chosen => {
+                self.learn_later(tag.ballot, env);
+                return None;
+            }
             Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Reject { .. } => return None,
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => return None,
         };
@@ -112,10 +141,11 @@ impl Slot {
             Body::Accepted => counters.accepts += u64::from(answer.record.is_some()),
             Body::Learned { .. } => counters.learns += u64::from(answer.record.is_some()),
             Body::Reject { .. } => counters.rejects += 1,
-            Body::RowRead { .. } | Body::Prepare | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } => {}
+            Body::RowRead { .. } | Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => {}
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => {}
         }
-        if let Some(record) = answer.record {
+        let record = answer.record.or_else(|| self.claim(&answer.body, env));
+        if let Some(record) = record {
             let sync = if unsynced { Sync::Lazy } else { Sync::Required };
             let io_id = env.persist(record, sync);
             if !unsynced {
@@ -126,8 +156,34 @@ impl Slot {
         Some((Message { key, tag, body: answer.body }, after))
     }
 
+    /// What was accepted at this ballot is chosen. Nobody is told, so nobody waits for the disk.
+    ///
+    /// Safety: a promise or a row that reports this row before it is durable says nothing that a
+    /// crash could make untrue. The row is chosen for good. And if a promise rests on it (claim 2 of
+    /// `coordinator`: a fence above it may then be accepted here), its own record comes later in the
+    /// log, so the sync that lets the promise out covers this one too. A crash before that sync takes
+    /// back row and promise alike, as if the message had come later.
+    fn learn_later<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
+        if let Some(record) = self.acceptor.chosen(&self.key, ballot, env.mutants()) {
+            env.shared.counters.learns += 1;
+            self.lazy_io = env.persist(record, Sync::Lazy);
+        }
+    }
+
+    /// An answer that changes nothing but claims that the row is durable, while it is only on its
+    /// way to the disk and nobody has asked for a sync: the row is written once more, so that there
+    /// is a sync to wait for.
+    fn claim<R: Rng + ?Sized>(&self, answer: &Body, env: &Env<'_, R>) -> Option<Record> {
+        let claims = matches!(answer, Body::Accepted | Body::Learned { .. }) && self.lazy_io > env.shared.durable.max(self.newest_io);
+        claims.then(|| Record::Learned { key: self.key.clone(), row: self.acceptor.row().clone() })
+    }
+
     /// Takes an answer for the operation being coordinated.
     pub(crate) fn answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
+        if self.flight.as_ref().is_some_and(|flight| flight.tag == message.tag) {
+            self.flight_answer(from, &message, env);
+            return;
+        }
         let Some(at) = self.active.iter().position(|active| active.tag.op == message.tag.op) else {
             env.shared.counters.answers_ignored += 1;
             return;
@@ -145,7 +201,7 @@ impl Slot {
             let leaving = self.active.swap_remove(at);
             self.fresh = leaving.fresh_after(None, self.fresh);
             self.away.push(leaving.leave(holder, env));
-            if self.active.is_empty() {
+            if !self.is_busy() {
                 self.begin_next(env);
             }
         }
@@ -174,15 +230,17 @@ impl Slot {
         // It has waited the longest: it comes first.
         let waiting = self.away.swap_remove(at).back();
         self.queue.push_front(waiting);
-        if self.active.is_empty() {
+        if !self.is_busy() {
             self.begin_next(env);
         }
     }
 
     /// A timer of this key went off.
     pub(crate) fn timer<R: Rng + ?Sized>(&mut self, id: TimerId, env: &mut Env<'_, R>) {
-        if let Some(at) = self.active.iter().position(|active| active.timer == id) {
-            match self.active[at].on_timer(env) {
+        if id.serial == flights::FLIGHT_SERIAL {
+            self.flight_timer(env);
+        } else if let Some(at) = self.active.iter().position(|active| active.timer == id) {
+            match self.active[at].on_timer(&self.acceptor, env) {
                 Some(outcome) => self.end(at, outcome, env),
                 None => self.let_leave(at, env),
             }
@@ -190,6 +248,13 @@ impl Slot {
             if self.away[at].is_over(env.now) {
                 let (origin, outcome, diagnostics) = self.away.swap_remove(at).lost();
                 reply(origin, &self.key, outcome, diagnostics, env);
+            }
+        } else if let Some(at) = self.again.iter().position(|waiting| waiting.timer == id) {
+            if let Some(mut waiting) = self.again.remove(at) {
+                match waiting.on_timer(&self.acceptor, env) {
+                    Some(outcome) => self.finish(waiting, outcome, env),
+                    None => self.again.insert(at, waiting),
+                }
             }
         } else if let Some(at) = self.queue.iter().position(|waiting| waiting.timer == id) {
             if env.now < self.queue[at].deadline {
@@ -210,25 +275,22 @@ impl Slot {
 
     fn end<R: Rng + ?Sized>(&mut self, at: usize, outcome: Outcome, env: &mut Env<'_, R>) {
         let mut ended = self.active.swap_remove(at);
-        ended.announce_end(env);
-        ended.finish_diagnostics(&outcome);
-        self.fresh = ended.fresh_after(Some(&outcome), self.fresh);
-        reply(ended.origin, &self.key, outcome, ended.diagnostics, env);
-        if self.active.is_empty() {
+        self.keep(ended.prepared.take(), env);
+        self.finish(ended, outcome, env);
+        if !self.is_busy() {
             self.begin_next(env);
         }
     }
 
+    /// The key is free: whoever waits comes next.
     fn begin_next<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        while let Some(waiting) = self.queue.pop_front() {
-            if env.now >= waiting.deadline {
-                refuse(waiting, NotAppliedWhy::TimeoutInQueue, env);
-            } else {
-                self.begin(waiting, env);
-                if !self.active.is_empty() {
-                    return;
-                }
-            }
+        if self.take_off(env) {
+            return;
+        }
+        if let Some(mut next) = self.next_waiting(env) {
+            env.shared.counters.overlaps += u64::from(self.is_busy());
+            next.begin_attempt(env);
+            self.active.push(next);
         }
     }
 
@@ -250,27 +312,24 @@ impl Slot {
         let own = self.acceptor.row();
         let holds = self.fresh?.holds(own.learned, env.own_lease(&self.key), env.now);
         let pending = self.acceptor.accepted().is_some_and(|held| held.ballot > own.learned && held.update != Update::Empty);
-        let reads = matches!(request.call, Call::Read) && self.active.iter().all(Coordination::is_quiet);
+        let quiet = self.flight.is_none() && self.active.iter().all(Coordination::is_quiet);
+        let reads = matches!(request.call, Call::Read) && quiet;
         (reads && holds && !pending).then(|| Outcome::Read { current: own.data.value.clone() })
     }
 
-    fn begin<R: Rng + ?Sized>(&mut self, waiting: Waiting, env: &mut Env<'_, R>) {
+    /// Answers or gives back what needs no coordination here, or not any more.
+    fn spare<R: Rng + ?Sized>(&self, waiting: Waiting, env: &mut Env<'_, R>) -> Option<Waiting> {
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
-            return;
+            return None;
         }
         // It has waited here while the lease ended. Nothing was done for it yet, so whoever handed it over may go on.
         if let (Origin::Node { to, serial, tag }, None) = (waiting.origin, env.own_lease(&self.key)) {
             env.shared.counters.forwards_refused += 1;
             env.send_to(to, &self.key, tag, Body::NotHolder { serial });
-            return;
+            return None;
         }
-        env.shared.counters.overlaps += u64::from(!self.active.is_empty());
-        let (active, ended) = Coordination::begin(waiting, &self.acceptor, env);
-        self.active.push(active);
-        if let Some(outcome) = ended {
-            self.end(self.active.len() - 1, outcome, env);
-        }
+        Some(waiting)
     }
 }
 

@@ -1,0 +1,313 @@
+//! The fast path: a ballot that is promised already, and the operations that share a proposal at it.
+//!
+//! Every proposal of this mode asks for the promise of the coordinator's next ballot. Once a quorum
+//! has accepted at b and promised b', the coordinator knows the newest row and may propose at b'
+//! without a prepare. Whatever waits for the key then goes along: the operations are judged in order,
+//! each on the row that the one before leaves, and one whole row is proposed for all of them.
+//!
+//! **Why it is safe.**
+//! 1. *The row is the newest below b'.* A quorum accepted it at b and promised b' in one durable step
+//!    each, so nothing is chosen between the two: see `act_on_chosen`. Or a quorum promised b' in a
+//!    prepare, nothing was unfinished, and nothing was proposed at b' since.
+//! 2. *Never an empty update.* The row of b may be accepted and not yet learned anywhere. An empty
+//!    update at b' would overwrite it at the acceptors, and nobody could repair it any more. So a
+//!    read or a refused condition proposes the whole row once more, which is its fence as well.
+//! 3. *A ballot carries one update.* It leaves the cache before it is used. After anything but a
+//!    quorum of accepts neither it nor the row is used again: somebody may have accepted the update,
+//!    or somebody else may have written since. The operations go on one by one, with a full prepare,
+//!    and those whose update was in the proposal count as proposed.
+//! 4. *A process that starts has no such ballot*; it was never on a disk.
+//! 5. *An answer from the middle of a batch* is given only when the whole row is chosen: all of it
+//!    happens at one ballot, in the order of the batch.
+
+use super::env::Env;
+use super::judge::{Judged, stamp_above};
+use super::state::{Answers, Coordination, State, Verdict};
+use crate::acceptor::Acceptor;
+use crate::action::Point;
+use crate::ballot::Ballot;
+use crate::ids::{Key, MonoTime};
+use crate::message::{Body, Message, RequestKind, Tag};
+use crate::mutants::Mutant;
+use crate::quorum::NodeSet;
+use crate::request::Outcome;
+use crate::row::{RowData, Update};
+use rand::Rng;
+use std::sync::Arc;
+
+/// A ballot that is promised by a quorum and not used yet, and the newest row below it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) ballot: Ballot,
+    pub(crate) data: Arc<RowData>,
+}
+
+impl Prepared {
+    /// Whether it is worth a try. That this node itself has promised a higher ballot means that
+    /// another coordinator is at work: a propose would be rejected.
+    pub(crate) fn is_current<R: Rng + ?Sized>(&self, own: &Acceptor, env: &Env<'_, R>) -> bool {
+        own.promised() <= self.ballot || env.mutants().has(Mutant::ReuseBallot)
+    }
+}
+
+/// Gathers the operations of one proposal.
+#[derive(Debug)]
+pub(crate) struct Boarding {
+    prepared: Prepared,
+    /// The row after all updates so far.
+    data: Arc<RowData>,
+    /// Stamp of all updates of this proposal.
+    stamp_us: u64,
+    updates: usize,
+    members: Vec<Coordination>,
+}
+
+impl Boarding {
+    pub(crate) fn new<R: Rng + ?Sized>(prepared: Prepared, env: &Env<'_, R>) -> Self {
+        // The ballot is older than the operations. Their stamp must not be: see `DedupeEntry`.
+        let stamp_us = stamp_above(&prepared.data, env.shared.clock.last_micros().max(prepared.ballot.micros));
+        Self { data: prepared.data.clone(), prepared, stamp_us, updates: 0, members: Vec::new() }
+    }
+
+    /// Bounded, so that a proposal stays small and its own entries leave room for others in the table.
+    pub(crate) fn has_room<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
+        let config = &env.shared.config;
+        let most = (config.dedupe_entries.min(config.aborted_entries) / 2).max(1);
+        self.members.len() < env.shared.config.batch_ops && self.updates < most
+    }
+
+    /// Judges one more operation on what those before it leave.
+    pub(crate) fn board<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
+        let verdict = match op.judge(&self.data, env) {
+            Judged::Own => {
+                self.data = op.own_row(&self.data, self.stamp_us, env);
+                self.updates += 1;
+                op.proposals.join(self.stamp_us);
+                Verdict::Own
+            }
+            Judged::Refused { current } => Verdict::Shown { current },
+            Judged::End(outcome) => Verdict::Told(outcome),
+        };
+        op.join(self.prepared.ballot, verdict, env);
+        self.members.push(op);
+    }
+
+    /// Proposes the row; gives the ballot back if nobody is aboard.
+    pub(crate) fn take_off<R: Rng + ?Sized>(mut self, key: &Key, env: &mut Env<'_, R>) -> Result<Flight, Prepared> {
+        let Some(first) = self.members.iter().find(|op| op.is_own()).or(self.members.first()) else {
+            return Err(self.prepared);
+        };
+        let tag = Tag { ballot: self.prepared.ballot, ..first.tag };
+        let update =
+            if self.updates == 0 && env.mutants().has(Mutant::FastProposesEmpty) { Update::Empty } else { Update::Row(self.data.clone()) };
+        let next = env.next_ballot();
+        env.touch_lease(key);
+        for op in &mut self.members {
+            op.note_flight(env);
+        }
+        let deadline = self.members.iter().map(|op| op.deadline).min().unwrap_or(MonoTime(u64::MAX));
+        env.shared.counters.attempts += 1;
+        env.shared.counters.round_trips += 1;
+        let flight = Flight {
+            tag,
+            next,
+            before: self.prepared.data,
+            after: self.data,
+            update,
+            members: self.members,
+            answers: Answers::default(),
+            wake: env.now.after_ns(env.shared.config.resend_after_ns),
+            deadline,
+        };
+        let points = if self.updates > 0 { (Some(Point::AfterProposeFirst), Some(Point::AfterProposeAll)) } else { (None, None) };
+        env.broadcast(key, tag, &flight.body(), NodeSet::EMPTY, points.0, points.1);
+        Ok(flight)
+    }
+}
+
+/// A proposal on its way.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) tag: Tag,
+    /// Promised by whoever accepts.
+    next: Ballot,
+    /// The row below the proposal, and with it.
+    before: Arc<RowData>,
+    after: Arc<RowData>,
+    update: Update,
+    pub(crate) members: Vec<Coordination>,
+    answers: Answers,
+    wake: MonoTime,
+    /// The earliest time limit of those aboard.
+    deadline: MonoTime,
+}
+
+/// Where a flight stands after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// On its way.
+    Flying,
+    /// Accepted by a quorum.
+    Chosen,
+    /// Too many rejects: another coordinator has a higher ballot.
+    Outbid,
+    /// Too few answers in time.
+    Lost,
+}
+
+impl Flight {
+    fn body(&self) -> Body {
+        Body::Propose { update: self.update.clone(), next: Some(self.next) }
+    }
+
+    /// Takes an answer to this very proposal from the member at `place`.
+    pub(crate) fn on_answer<R: Rng + ?Sized>(&mut self, place: u32, message: &Message, env: &mut Env<'_, R>) -> Course {
+        match &message.body {
+            Body::Accepted => {
+                if self.answers.yes(place, env.mutants()) && self.answers.count >= env.quorum() {
+                    return Course::Chosen;
+                }
+            }
+            Body::Reject { request: RequestKind::Propose, seen } => {
+                env.observe(*seen);
+                for op in &mut self.members {
+                    op.diagnostics.max_seen_ballot = op.diagnostics.max_seen_ballot.max(*seen);
+                }
+                return self.turned_down(place, env);
+            }
+            // A lease of another node. The first of those aboard will have to wait for it, or leave.
+            Body::Busy { request: RequestKind::Propose, holder, remaining_ns } => {
+                if let Some(first) = self.members.first_mut() {
+                    first.note_busy(*holder, *remaining_ns, env);
+                }
+                return self.turned_down(place, env);
+            }
+            Body::Reject { request: RequestKind::Prepare | RequestKind::Read, .. }
+            | Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Learned { .. }
+            | Body::Prepare { .. }
+            | Body::Read { .. }
+            | Body::Propose { .. }
+            | Body::Learn { .. }
+            | Body::Chosen
+            | Body::Busy { request: RequestKind::Prepare | RequestKind::Read, .. }
+            | Body::Forward(_)
+            | Body::Forwarded(_)
+            | Body::NotHolder { .. } => env.shared.counters.answers_ignored += 1,
+        }
+        Course::Flying
+    }
+
+    fn turned_down<R: Rng + ?Sized>(&mut self, place: u32, env: &Env<'_, R>) -> Course {
+        self.answers.no.insert(place);
+        if self.answers.no.count() > env.spare() {
+            return Course::Outbid;
+        }
+        // As for any round: the others may still make a quorum, but not for long.
+        self.wake = self.wake.min(env.now.after_ns(env.shared.config.reject_grace_ns));
+        Course::Flying
+    }
+
+    /// When it must be looked at again.
+    pub(crate) fn due(&self) -> MonoTime {
+        self.wake.min(self.deadline)
+    }
+
+    /// Time has passed. Takes out those whose time is up; they are answered by what is known.
+    pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, key: &Key, env: &mut Env<'_, R>) -> (Course, Vec<Coordination>) {
+        let late: Vec<Coordination> = self.members.extract_if(.., |op| env.now >= op.deadline).collect();
+        self.deadline = self.members.iter().map(|op| op.deadline).min().unwrap_or(MonoTime(u64::MAX));
+        if self.members.is_empty() {
+            return (Course::Lost, late);
+        }
+        if env.now < self.wake {
+            return (Course::Flying, late);
+        }
+        if self.answers.no.count() > 0 {
+            return (Course::Outbid, late);
+        }
+        if self.answers.resends >= env.shared.config.resends_per_round {
+            return (Course::Lost, late);
+        }
+        self.answers.resends += 1;
+        env.shared.counters.resends += 1;
+        env.broadcast(key, self.tag, &self.body(), self.answers.yes, None, None);
+        self.wake = env.now.after_ns(env.shared.config.resend_after_ns << self.answers.resends.min(16));
+        (Course::Flying, late)
+    }
+
+    /// It is chosen: the answers, in order, and what the next proposal starts from.
+    pub(crate) fn land(self) -> (Vec<(Coordination, Outcome)>, Prepared) {
+        let accepts = self.answers.count;
+        let ballot = self.tag.ballot;
+        let tell = |mut op: Coordination| {
+            op.diagnostics.accepts = accepts;
+            op.leased.row = ballot;
+            let outcome = op.verdict();
+            (op, outcome)
+        };
+        let told = self.members.into_iter().map(tell).collect();
+        (told, Prepared { ballot: self.next, data: self.after })
+    }
+
+    /// It failed: those aboard, each for itself from here on. Mutants keep what must not be kept.
+    pub(crate) fn crash<R: Rng + ?Sized>(self, env: &mut Env<'_, R>) -> (Vec<Coordination>, Option<Prepared>) {
+        let mut members = self.members;
+        for op in &mut members {
+            op.diagnostics.accepts = self.answers.count;
+            op.diagnostics.rejects = self.answers.no.count();
+            op.step_off();
+        }
+        let kept = if env.mutants().has(Mutant::ReuseBallot) {
+            Some(self.tag.ballot)
+        } else if env.mutants().has(Mutant::FastKeepsCacheAfterFailure) {
+            Some(env.next_ballot())
+        } else {
+            None
+        };
+        (members, kept.map(|ballot| Prepared { ballot, data: self.before }))
+    }
+}
+
+impl Coordination {
+    /// Goes along with a proposal at `ballot`.
+    fn join<R: ?Sized>(&mut self, ballot: Ballot, verdict: Verdict, env: &Env<'_, R>) {
+        self.tag.attempt += 1;
+        self.tag.ballot = ballot;
+        self.state = State::Aboard { verdict };
+        let quorum = env.shared.members.quorum();
+        let diagnostics = &mut self.diagnostics;
+        diagnostics.ballot = ballot;
+        diagnostics.rounds += 1;
+        // Each waits for a whole round trip; the node's counter counts the one they share once.
+        diagnostics.round_trips += 1;
+        (diagnostics.promises, diagnostics.accepts, diagnostics.rejects) = (quorum, 0, 0);
+    }
+
+    /// Waits for a turn of its own.
+    fn step_off(&mut self) {
+        self.state = State::Backoff;
+        self.wake = MonoTime(u64::MAX);
+    }
+
+    /// Whether its own update is in the proposal.
+    fn is_own(&self) -> bool {
+        matches!(&self.state, State::Aboard { verdict: Verdict::Own })
+    }
+
+    /// The answer once the proposal is chosen.
+    fn verdict(&self) -> Outcome {
+        match &self.state {
+            State::Aboard { verdict: Verdict::Own } => self.done(),
+            State::Aboard { verdict: Verdict::Shown { current } } => self.refused(current.clone()),
+            State::Aboard { verdict: Verdict::Told(outcome) } => outcome.clone(),
+            State::Prepare(_)
+            | State::Read { .. }
+            | State::Refresh { .. }
+            | State::Propose { .. }
+            | State::Learn { .. }
+            | State::Backoff => unreachable!("only those aboard are asked"),
+        }
+    }
+}

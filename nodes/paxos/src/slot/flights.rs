@@ -1,0 +1,198 @@
+//! A key's fast path: which operations go along in a proposal, and what becomes of them.
+
+use super::Slot;
+use super::refuse;
+use crate::coordinator::{Boarding, Coordination, Course, Env, Flight, Prepared};
+use crate::ids::{MonoTime, TimerId};
+use crate::message::{Body, Message};
+use crate::quorum::NodeSet;
+use crate::request::{NotAppliedWhy, Outcome};
+use rand::Rng;
+
+impl Slot {
+    /// If a ballot is promised already, all that waits goes along at it, as far as there is room.
+    /// Says whether a proposal has left.
+    pub(super) fn take_off<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
+        if self.flight.is_some() || !self.active.is_empty() || (self.again.is_empty() && self.queue.is_empty()) {
+            return false;
+        }
+        let Some(prepared) = self.prepared.take().filter(|prepared| prepared.is_current(&self.acceptor, env)) else {
+            return false;
+        };
+        let mut boarding = Boarding::new(prepared, env);
+        while boarding.has_room(env) {
+            match self.next_waiting(env) {
+                Some(mut op) if op.is_too_late(env) => {
+                    let outcome = op.on_deadline(env);
+                    self.finish(op, outcome, env);
+                }
+                Some(op) => boarding.board(op, env),
+                None => break,
+            }
+        }
+        match boarding.take_off(&self.key, env) {
+            Ok(flight) => {
+                self.flight = Some(flight);
+                self.arm_flight(env);
+                true
+            }
+            Err(unused) => {
+                self.keep(Some(unused), env);
+                false
+            }
+        }
+    }
+
+    /// The next operation whose turn it is; those that have tried before come first. What ends before
+    /// it begins is answered on the way.
+    pub(super) fn next_waiting<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Coordination> {
+        if let Some(op) = self.again.pop_front() {
+            return Some(op);
+        }
+        while let Some(waiting) = self.queue.pop_front() {
+            if env.now >= waiting.deadline {
+                refuse(waiting, NotAppliedWhy::TimeoutInQueue, env);
+                continue;
+            }
+            let Some(waiting) = self.spare(waiting, env) else {
+                continue;
+            };
+            match Coordination::new(waiting, &self.acceptor, env) {
+                (op, Some(outcome)) => self.finish(op, outcome, env),
+                (op, None) => return Some(op),
+            }
+        }
+        None
+    }
+
+    /// Takes an answer to the proposal under way.
+    pub(super) fn flight_answer<R: Rng + ?Sized>(&mut self, from: u32, message: &Message, env: &mut Env<'_, R>) {
+        if let Some(flight) = &mut self.flight {
+            let course = flight.on_answer(from, message, env);
+            self.steer(course, env);
+        }
+    }
+
+    /// The timer of the key's flights went off.
+    pub(super) fn flight_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        if env.now < self.flight_armed {
+            return;
+        }
+        self.flight_armed = MonoTime(u64::MAX);
+        self.look_at_flight(env);
+    }
+
+    /// Resends it, gives it up, and answers those whose time is up.
+    pub(super) fn look_at_flight<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        let Some(flight) = &mut self.flight else {
+            return;
+        };
+        let (course, late) = flight.on_timer(&self.key, env);
+        for mut op in late {
+            let outcome = op.on_deadline(env);
+            self.finish(op, outcome, env);
+        }
+        self.steer(course, env);
+    }
+
+    fn steer<R: Rng + ?Sized>(&mut self, course: Course, env: &mut Env<'_, R>) {
+        match course {
+            Course::Flying => self.arm_flight(env),
+            Course::Chosen => {
+                if let Some(flight) = self.flight.take() {
+                    self.land(flight, env);
+                }
+            }
+            Course::Outbid | Course::Lost => {
+                if let Some(flight) = self.flight.take() {
+                    self.crash(flight, course, env);
+                }
+            }
+        }
+    }
+
+    fn land<R: Rng + ?Sized>(&mut self, flight: Flight, env: &mut Env<'_, R>) {
+        let tag = flight.tag;
+        let (told, prepared) = flight.land();
+        self.keep(Some(prepared), env);
+        for (op, outcome) in told {
+            self.finish(op, outcome, env);
+        }
+        // What follows at once contains this row, and whoever accepts it needs no word about it.
+        if !self.take_off(env) {
+            let points = (Some(crate::Point::AfterLearnFirst), Some(crate::Point::AfterLearnAll));
+            env.broadcast(&self.key, tag, &Body::Chosen, NodeSet::EMPTY, points.0, points.1);
+            if !self.is_busy() {
+                self.begin_next(env);
+            }
+        }
+    }
+
+    /// The operations go on one by one, in order, before those that have not tried yet.
+    fn crash<R: Rng + ?Sized>(&mut self, flight: Flight, course: Course, env: &mut Env<'_, R>) {
+        let (members, kept) = flight.crash(env);
+        // It may be chosen all the same, and the own row is then not the newest.
+        self.fresh = None;
+        for mut op in members.into_iter().rev() {
+            op.arm(env);
+            self.again.push_front(op);
+        }
+        self.keep(kept, env);
+        if self.prepared.is_some() && self.take_off(env) {
+            return;
+        }
+        let Some(mut op) = self.again.pop_front() else {
+            self.begin_next(env);
+            return;
+        };
+        let ended = if course == Course::Outbid { op.outbid(env) } else { op.give_up_attempt(env) };
+        self.active.push(op);
+        let at = self.active.len() - 1;
+        match ended {
+            Some(outcome) => self.end(at, outcome, env),
+            None => self.let_leave(at, env),
+        }
+    }
+
+    /// Keeps a promised ballot for the next operation on this key, or drops what was kept.
+    pub(super) fn keep<R: Rng + ?Sized>(&mut self, prepared: Option<Prepared>, env: &mut Env<'_, R>) {
+        self.prepared = prepared;
+        if self.prepared.is_some() && !self.listed {
+            self.listed = true;
+            env.shared.prepared_keys.push_back(self.place);
+        }
+    }
+
+    /// Others need the room: the next operation on this key prepares again.
+    pub(crate) fn forget_prepared(&mut self) {
+        self.prepared = None;
+        self.listed = false;
+    }
+
+    fn arm_flight<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        let Some(due) = self.flight.as_ref().map(Flight::due) else {
+            return;
+        };
+        // One timer serves many flights: it goes off early, looks, and is set again.
+        if due < self.flight_armed {
+            self.flight_armed = due;
+            env.timer(TimerId { slot: self.place, serial: FLIGHT_SERIAL }, due);
+        }
+    }
+
+    /// Whether a mutant has let an operation in beside a running one.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.active.is_empty() || self.flight.is_some()
+    }
+
+    /// Ends an operation that is in none of the lists any more.
+    pub(super) fn finish<R: Rng + ?Sized>(&mut self, mut ended: Coordination, outcome: Outcome, env: &mut Env<'_, R>) {
+        ended.announce_end(env);
+        ended.finish_diagnostics(&outcome);
+        self.fresh = ended.fresh_after(Some(&outcome), self.fresh);
+        super::reply(ended.origin, &self.key, outcome, ended.diagnostics, env);
+    }
+}
+
+/// The serial of the timer of a key's flights; operations count from 1.
+pub(super) const FLIGHT_SERIAL: u32 = 0;

@@ -1,0 +1,260 @@
+//! The modes that save rounds: which rounds are left, and what each still guards against.
+
+mod rig;
+
+use heckle_paxos::row::DedupeLimits;
+use heckle_paxos::*;
+use rig::*;
+
+fn write(new: &str) -> Call {
+    Call::Write { new: val(new) }
+}
+
+fn cas(expected: Option<&str>, new: &str) -> Call {
+    Call::Cas { expected: expected.map(val), new: val(new) }
+}
+
+fn with(rounds: Rounds) -> Rig {
+    let mut config = config();
+    config.rounds = rounds;
+    Rig::new(config)
+}
+
+/// A peer promises and sends the row that was asked for.
+fn promise_row(rig: &mut Rig, from: u16, accepted: Option<Accepted>, row: &Row) {
+    rig.answer(from, Body::Promise { old_promise: Ballot::ZERO, accepted, learned: row.learned, newer: Some(row.clone()) });
+}
+
+fn held(micros: u64, update: Update) -> Option<Accepted> {
+    Some(Accepted { ballot: b(micros, 2), update })
+}
+
+/// The update of the newest propose.
+fn proposed(rig: &Rig) -> Update {
+    let update = rig.sent.iter().rev().find_map(|(_, message, _)| match &message.body {
+        Body::Propose { update, .. } => Some(update.clone()),
+        _ => None,
+    });
+    update.expect("something was proposed")
+}
+
+#[test]
+fn merged_leaves_out_the_read_round() {
+    let mut rig = with(Rounds::Merged);
+    rig.ask(op(1, 1), write("x"));
+    assert!(matches!(rig.sent[0].1.body, Body::Prepare { have: Some(Ballot::ZERO) }));
+    rig.promise(2);
+    assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3", "propose>n2", "propose>n3"]);
+    rig.accepted(2);
+    assert_eq!(rig.kinds(), ["learn>n2", "learn>n3"]);
+    assert!(rig.replies.is_empty());
+    rig.learned(2);
+    let (_, outcome, told) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, told.phase, told.round_trips), (Outcome::Applied, Phase::Learn, 3));
+
+    rig.ask(op(1, 2), Call::Read);
+    let learned = told.ballot;
+    rig.promise_with(2, None, learned);
+    assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3", "fence>n2", "fence>n3"]);
+    assert!(rig.replies.is_empty(), "no answer before the fence stands");
+    rig.accepted(2);
+    let (_, outcome, told) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, told.phase, told.round_trips), (Outcome::Read { current: Some(val("x")) }, Phase::Fence, 2));
+}
+
+#[test]
+fn merged_takes_the_newest_row_from_the_promises_and_refreshes_who_lacks_it() {
+    let newest = row(b(20, 2), 4, "theirs");
+    let mut rig = with(Rounds::Merged);
+    rig.disk = DiskMode::Held;
+    rig.ask(op(1, 1), cas(Some("theirs"), "mine"));
+    rig.kinds();
+    promise_row(&mut rig, 2, None, &newest);
+    promise_row(&mut rig, 3, None, &row(b(10, 2), 3, "older"));
+    assert_eq!(rig.kinds(), ["learn>n3"]);
+    rig.answer(3, Body::Learned { learned: newest.learned });
+    assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"], "the promises must report the row");
+    promise_row(&mut rig, 2, None, &newest);
+    promise_row(&mut rig, 3, None, &newest);
+    let Update::Row(data) = proposed(&rig) else { panic!("an own update") };
+    assert_eq!((data.version, data.value.clone()), (5, Some(val("mine"))));
+}
+
+#[test]
+fn async_learn_answers_when_the_update_is_chosen() {
+    let mut rig = with(Rounds::AsyncLearn);
+    rig.ask(op(1, 1), write("x"));
+    rig.promise(2);
+    rig.kinds();
+    rig.accepted(2);
+    assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
+    let (_, outcome, told) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, told.phase, told.round_trips), (Outcome::Applied, Phase::Propose, 2));
+    assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(told.ballot), "the own replica has learned it");
+    assert_eq!(rig.records.last(), Some(&Record::Chosen { key: key(), ballot: told.ballot }));
+}
+
+#[test]
+fn async_learn_answers_a_read_and_a_refusal_after_one_round() {
+    for (call, expected) in [
+        (Call::Read, Outcome::Read { current: Some(val("theirs")) }),
+        (cas(Some("other"), "x"), Outcome::ConditionNotMet { current: Some(val("theirs")) }),
+    ] {
+        let mut rig = with(Rounds::AsyncLearn);
+        rig.ask(op(1, 1), call);
+        // n1 lags: whole rows hide nothing, so nobody is refreshed.
+        promise_row(&mut rig, 2, None, &row(b(20, 2), 4, "theirs"));
+        assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
+        let (_, outcome, told) = rig.replies.pop().expect("an answer");
+        assert_eq!((outcome, told.phase, told.round_trips), (expected, Phase::Done, 1));
+    }
+}
+
+/// What one of the promises reports above the row, and what follows.
+#[track_caller]
+fn check_before_a_read(accepted: Option<Accepted>, next: &[&str]) -> Rig {
+    let mut rig = with(Rounds::AsyncLearn);
+    rig.ask(op(1, 1), Call::Read);
+    rig.kinds();
+    promise_row(&mut rig, 2, accepted, &row(b(20, 2), 4, "theirs"));
+    let kinds: Vec<String> = rig.sent.iter().map(|(to, message, _)| format!("{}>{to}", kind(&message.body))).collect();
+    assert_eq!(kinds, next);
+    rig
+}
+
+#[test]
+fn a_read_in_one_round_needs_promises_without_anything_above_the_row() {
+    check_before_a_read(None, &[]);
+    check_before_a_read(held(10, Update::Row(data(3, "below"))), &[]);
+    check_before_a_read(held(10, Update::Empty), &[]);
+
+    // A fence of a node that runs more rounds: what it hides may have been chosen.
+    let mut rig = check_before_a_read(held(30, Update::Empty), &["propose>n2", "propose>n3"]);
+    assert_eq!(proposed(&rig), Update::Row(data(4, "theirs")), "the whole row, never an empty update");
+    assert!(rig.replies.is_empty());
+    rig.accepted(2);
+    let (_, outcome, told) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, told.phase), (Outcome::Read { current: Some(val("theirs")) }, Phase::Fence));
+
+    // An unfinished update is finished, and the read is answered by it.
+    let mut rig = check_before_a_read(held(30, Update::Row(data(5, "newer"))), &["propose>n2", "propose>n3"]);
+    rig.kinds();
+    rig.accepted(2);
+    assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
+    let (_, outcome, told) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, told.round_trips, told.repairs), (Outcome::Read { current: Some(val("newer")) }, 2, 1));
+}
+
+#[test]
+fn a_refused_cas_that_has_proposed_before_keeps_its_fence() {
+    let mut rig = with(Rounds::AsyncLearn);
+    rig.ask(op(1, 1), cas(None, "mine"));
+    rig.promise(2);
+    rig.reject(2, RequestKind::Propose);
+    rig.reject(3, RequestKind::Propose);
+    rig.elapse(100 * MS);
+    rig.kinds();
+    // Its first proposal may have been accepted by somebody who is not in this quorum.
+    promise_row(&mut rig, 2, None, &row(b(2_000_000, 2), 1, "theirs"));
+    promise_row(&mut rig, 3, None, &row(b(2_000_000, 2), 1, "theirs"));
+    assert!(rig.replies.is_empty());
+    assert_eq!(rig.kinds(), ["propose>n2", "propose>n3"]);
+    rig.accepted(2);
+    rig.accepted(3);
+    assert_eq!(rig.outcome(), &Outcome::ConditionNotMet { current: Some(val("theirs")) });
+}
+
+#[test]
+fn after_a_repair_the_own_update_follows_at_the_ballot_promised_along() {
+    let mut rig = with(Rounds::AsyncLearn);
+    rig.ask(op(1, 1), write("mine"));
+    rig.promise_with(2, held(30, Update::Row(data(1, "theirs"))), Ballot::ZERO);
+    let first = rig.tag.expect("a propose was sent");
+    let next = rig.sent.iter().find_map(|(_, message, _)| match &message.body {
+        Body::Propose { next, .. } => Some(*next),
+        _ => None,
+    });
+    let next = next.flatten().expect("the repair asks for the next promise");
+    assert!(next > first.ballot);
+    rig.kinds();
+    rig.accepted(2);
+    assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3", "propose>n2", "propose>n3"], "no second prepare");
+    assert_eq!(rig.tag.expect("a propose was sent").ballot, next);
+    rig.accepted(2);
+    let (_, outcome, told) = rig.replies.pop().expect("an answer");
+    assert_eq!((outcome, told.rounds, told.round_trips, told.repairs), (Outcome::Applied, 2, 3, 1));
+    let row = rig.replica.row(&key()).expect("the row is stored");
+    assert_eq!((row.learned, row.data.version, row.data.value.clone()), (next, 2, Some(val("mine"))));
+}
+
+/// The update of an attempt that was given up is found in the row of another's later update.
+#[test]
+fn a_repair_that_contains_the_own_update_is_the_answer() {
+    for rounds in Rounds::ALL {
+        let mut rig = with(rounds);
+        rig.ask(op(1, 1), write("mine"));
+        rig.promise(2);
+        if rounds == Rounds::Classic {
+            rig.row_read(2);
+        }
+        let Update::Row(mine) = proposed(&rig) else { panic!("an own update") };
+        rig.reject(2, RequestKind::Propose);
+        rig.reject(3, RequestKind::Propose);
+        rig.elapse(100 * MS);
+        let entry = DedupeEntry { op: op(2, 1), request_hash: 5, proposed_us: 1_500_000, fate: OpFate::Applied };
+        let later =
+            RowData { version: 2, value: Some(val("later")), dedupe: mine.dedupe.with(entry, DedupeLimits { applied: 64, aborted: 64 }) };
+        rig.promise_with(2, held(1_500_000, Update::Row(later.into())), Ballot::ZERO);
+        rig.promise_with(3, None, Ballot::ZERO);
+        rig.accepted(2);
+        rig.accepted(3);
+        rig.learned(2);
+        rig.learned(3);
+        assert_eq!(rig.outcome(), &Outcome::Applied, "{rounds:?}");
+        assert_eq!(rig.replies.len(), 1);
+    }
+}
+
+/// Lazily learned rows are durable before anybody is told that they are, and somebody syncs them.
+#[test]
+fn an_answer_that_claims_a_lazily_learned_row_waits_for_a_sync_of_its_own() {
+    let mut rig = with(Rounds::AsyncLearn);
+    let ballot = b(2_000_000, 2);
+    let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot };
+    rig.answer_to(tag, 2, Body::Propose { update: Update::Row(data(1, "x")), next: None });
+    rig.disk = DiskMode::Held;
+    rig.answer_to(tag, 2, Body::Chosen);
+    rig.sent.clear();
+    let learned = rig.replica.row(&key()).cloned().expect("it is learned");
+    assert_eq!(learned, Row { learned: ballot, data: data(1, "x") });
+    let before = rig.records.len();
+    rig.answer_to(tag, 2, Body::Learn { row: learned.clone() });
+    let (_, message, after) = rig.sent.pop().expect("an answer");
+    assert!(message.body == Body::Learned { learned: ballot } && after.is_some(), "{message:?} after {after:?}");
+    assert_eq!(rig.records[before..], [Record::Learned { key: key(), row: learned.clone() }], "something to sync");
+    // A second answer waits for the same sync.
+    rig.answer_to(tag, 2, Body::Learn { row: learned });
+    assert_eq!(rig.sent.pop().map(|(_, _, second)| second), Some(after));
+    assert_eq!(rig.records.len(), before + 1);
+    // A promise has a record of its own, later in the log.
+    rig.answer_to(Tag { ballot: b(3_000_000, 2), ..tag }, 2, Body::Prepare { have: Some(Ballot::ZERO) });
+    let (_, message, later) = rig.sent.pop().expect("an answer");
+    assert!(matches!(message.body, Body::Promise { newer: Some(_), .. }) && later > after, "{message:?}");
+}
+
+/// It names what was accepted at its ballot, and nothing else.
+#[test]
+fn chosen_is_for_whoever_accepted_at_that_very_ballot() {
+    let mut rig = with(Rounds::AsyncLearn);
+    let tag = |micros| Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: b(micros, 2) };
+    rig.answer_to(tag(10), 2, Body::Chosen);
+    assert_eq!(rig.replica.state_bytes().keys, 0, "it makes no room for a key");
+    rig.answer_to(tag(20), 2, Body::Propose { update: Update::Row(data(1, "x")), next: None });
+    for other in [10, 30] {
+        rig.answer_to(tag(other), 2, Body::Chosen);
+        assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(Ballot::ZERO));
+    }
+    rig.answer_to(tag(40), 2, Body::Propose { update: Update::Empty, next: None });
+    rig.answer_to(tag(40), 2, Body::Chosen);
+    assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(Ballot::ZERO), "an empty update is no row");
+}
