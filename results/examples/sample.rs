@@ -1,5 +1,6 @@
 //! Keeps two made-up runs, one valid and one not, as `heckle run` would:
-//! `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS]`.
+//! `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS] [SECONDS]`.
+//! A million ops: `-- target/sample 10000 20 100`.
 
 use heckle_results::results_json::Results;
 use heckle_results::run_folder::RunFolder;
@@ -16,7 +17,7 @@ fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let out = args.next().unwrap_or_else(|| "target/sample".into());
     let mut number = |or| args.next().and_then(|a| a.parse().ok()).unwrap_or(or);
-    let history = sample::history(Sample { rate_per_s: number(400), faults: number(3), ..Sample::default() });
+    let history = sample::history(Sample { rate_per_s: number(400), faults: number(3), seconds: number(30), ..Sample::default() });
     let results: [fn(&_) -> Results; 2] = [sample_results::valid, sample_results::violated];
     for make in results {
         let mut results = make(&history);
@@ -24,7 +25,9 @@ fn main() -> std::io::Result<()> {
         #[allow(clippy::disallowed_methods, reason = "an example may time what it does")]
         let clock = std::time::Instant::now();
         keep::keep(&folder, &history, &mut results, STARTED.0)?;
-        eprintln!("{} ops: analysed, drawn and written in {:?}", history.ops.len(), clock.elapsed());
+        let all = clock.elapsed();
+        let page = std::fs::metadata(folder.report())?.len();
+        eprintln!("{} ops: analysed, drawn and written in {all:?}; report.html has {page} bytes", history.ops.len());
         print!("{}", summary::text(&results, View { folder: &folder.root().display().to_string(), width: 100, colour: Colour::Ansi }));
     }
     print!("\n{}", summary::list(&index::read(Path::new(&out))?, 100, Colour::Ansi));

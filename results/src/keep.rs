@@ -1,11 +1,13 @@
 //! The last act of a run: everything that is derived from its history is written into its folder.
 
 use crate::charts::{self, Caption, Scene};
+use crate::report::{self, NodeFiles, Subject};
 use crate::results_json::Results;
-use crate::run_folder::RunFolder;
-use crate::{hlog, junit, measure, report_html, series, summary};
+use crate::run_folder::{self, RunFolder};
+use crate::{hlog, junit, measure, series, summary};
 use heckle_history::History;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 
 /// Files that are there when the history was recorded, by their names among the artifacts.
 const RECORDED: [(&str, &str); 6] = [
@@ -16,6 +18,9 @@ const RECORDED: [(&str, &str); 6] = [
     ("schedule", "schedule.jsonl"),
     ("log", "heckle.log"),
 ];
+
+/// So much of a node's log or samples is read; days of a run fit.
+const MAX_NODE_FILE_BYTES: u64 = 64 << 20;
 
 /// Writes pictures, `timeseries.json`, `latency.hlog`, `summary.md`, `junit.xml`, `report.html`, and last the results with
 /// index line and links. `results` must be judged and [concluded](Results::conclude); its artifacts are filled in here.
@@ -54,6 +59,24 @@ pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, star
     folder.write("summary.md", summary::markdown(results, &folder.root().display().to_string()).as_bytes())?;
     folder.write("junit.xml", junit::xml(results).as_bytes())?;
     let rerun = format!("heckle rerun {}", crate::rerun::quote(&results.run_id));
-    folder.write("report.html", report_html::page(results, &pictures, &rerun).as_bytes())?;
+    let nodes: Vec<NodeFiles> = history.names.nodes().map(|(_, name)| node_files(folder, name)).collect();
+    let subject = Subject { history, measured: &measured, results, nodes: &nodes, pictures: &pictures, rerun: &rerun };
+    folder.write("report.html", report::page(subject).as_bytes())?;
     folder.write_results(results)
+}
+
+/// What a node left behind; a system that keeps no such files has none.
+fn node_files(folder: &RunFolder, name: &str) -> NodeFiles {
+    // A history from elsewhere may name its nodes as it likes, also `../..`: such a name has no folder here.
+    if run_folder::slug(name) != name {
+        return NodeFiles { name: name.into(), ..NodeFiles::default() };
+    }
+    let read = |file: &str| {
+        let mut bytes = vec![];
+        let opened = File::open(folder.node(name).join(file));
+        // What cannot be read is left out: the page tells of the run, and the folder has the file.
+        let _ = opened.and_then(|f| f.take(MAX_NODE_FILE_BYTES).read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    NodeFiles { name: name.into(), log: read("node.log"), metrics: read("metrics.jsonl") }
 }

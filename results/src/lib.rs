@@ -24,8 +24,11 @@ pub mod hlog; // latency as HdrHistogram's interval log
 pub mod terminal; // colour, tables and lines that fit
 pub mod summary; // a run in words
 pub mod junit; // a run for machines that read test reports
-pub mod report_html; // a run as one page
 pub mod compare; // arms of an experiment, run in pairs, and what they say
+pub mod slowest; // the slowest ops, and why
+pub mod during; // what each fault did to the ops
+pub mod clients; // who got how much
+pub mod report; // a run as one page, with charts to move in
 pub mod schemas; // JSON Schemas of the files, with golden copies
 pub mod keep; // everything derived from a history, written into its folder (IO)
 

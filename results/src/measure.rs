@@ -199,7 +199,7 @@ impl Pair {
 #[derive(Debug, Clone)]
 pub(crate) struct Latencies {
     pub(crate) histogram: Histogram<u64>,
-    slowest: Nanos,
+    pub(crate) slowest: Nanos,
 }
 
 impl Latencies {

@@ -4,7 +4,7 @@
 
 use heckle_history::event::{Call, Completion, Current, Diagnostics, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Seen};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{History, KeyId, Names, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
+use heckle_history::{ClientId, History, KeyId, Names, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
 use rand::RngExt;
 use std::collections::BTreeMap;
 
@@ -132,8 +132,19 @@ fn one_op(op: OpId, due: u64, bands: &[Band], rng: &mut Pcg64, timed: &mut Vec<(
     };
     let process = ProcessId(op.0 as u32);
     let (intended, at) = (Some(Nanos(due)), Some(NodeIx(node)));
-    let invoke =
-        Invoke { op, process, client: None, t: Nanos(sent), intended, key, call, node: at, intent: None, attempt: None, payload: None };
+    let invoke = Invoke {
+        op,
+        process,
+        client: Some(ClientId(node.into())),
+        t: Nanos(sent),
+        intended,
+        key,
+        call,
+        node: at,
+        intent: None,
+        attempt: None,
+        payload: None,
+    };
     timed.push((sent, 0, Event::Invoke(invoke)));
     let slow = matches!(end, End::Answered(ns) if ns > 4_000_000);
     let rounds = if slow { rng.random_range(2..7) } else { 1 };

@@ -1,0 +1,46 @@
+//! Violations: the argument in words, and the ops in lanes.
+
+use super::Subject;
+use super::markup::{Html, heading, note};
+use super::scene::Scene;
+use crate::results_json::Violation;
+
+pub(super) fn of(subject: Subject<'_>) -> Html {
+    let violations = &subject.results.linearizability.violations;
+    if violations.is_empty() {
+        return Html::default();
+    }
+    heading("h2", "violations", "Violations").and(violations.iter().map(|v| one(subject, v)).collect::<Html>())
+}
+
+fn one(subject: Subject<'_>, violation: &Violation) -> Html {
+    let title = format!("{}. {} on key {}", violation.id, violation.kind.replace('_', " "), violation.key);
+    let mut out = Html::element("h3", &[("id", &format!("violation-{}", violation.id))], title);
+    out.push(Html::element("p", &[], violation.words.as_str()));
+    if !violation.steps.is_empty() {
+        out.push(Html::element("ol", &[], items(&violation.steps)));
+    }
+    match Scene::of(subject, violation) {
+        Some(scene) => out.push(scene.draw()),
+        None => out.push(note("Its ops are not in this history, so there is nothing to draw.")),
+    }
+    if !violation.nearby.is_empty() {
+        out.push(note("Near it, as context and not as proof:"));
+        out.push(Html::element("ul", &[("class", "dim")], items(&violation.nearby)));
+    }
+    let certified = if violation.certified { "agreed by a second engine" } else { "not certified by a second engine" };
+    let link = |file: &str, words: &str| Html::element("a", &[("href", &format!("./{}/{file}", violation.path))], words);
+    let mut files = Html::text("ops ");
+    for (i, op) in violation.ops.iter().enumerate() {
+        files.push(if i > 0 { ", " } else { "" });
+        files.push(Html::element("a", &[("href", &format!("#op={op}"))], op.to_string()));
+    }
+    files.push(format!("; {certified}; "));
+    files.push(link("timeline.html", "timeline").and(", ").and(link("explain.txt", "in words")).and(", "));
+    files.push(link("minimal.jsonl", "the least history that shows it"));
+    out.and(Html::element("p", &[], files))
+}
+
+fn items(lines: &[String]) -> Html {
+    lines.iter().map(|line| Html::element("li", &[], line.as_str())).collect()
+}

@@ -1,0 +1,211 @@
+//! The ops that a reader can open: all of them in a short run; in a long one those that matter (the slowest of every
+//! moment, what failed or stayed unknown, the counterexample) and an even choice of the rest.
+
+use super::grid::Grid;
+use super::{End, Ends, exact, kind};
+use crate::results_json::Results;
+use heckle_history::event::Diagnostics;
+use heckle_history::operation::Detail;
+use heckle_history::{Call, Current, Fate, Operation, Outcome, Seen, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+
+/// Ops at most; some 80 bytes each.
+const MAX_KEPT: usize = 20_000;
+/// Of each moment, so many of the slowest.
+const SLOWEST: usize = 3;
+/// Moments in a run.
+const MOMENTS: u64 = 640;
+/// Ops that failed or stayed unknown at most; beyond, an even choice.
+const MAX_WITHOUT_ANSWER: usize = 6_000;
+/// Ops with everything their coordinator told; some 150 bytes each.
+const MAX_TOLD: usize = 4_000;
+
+/// Ops in columns. An index is the same op in every column.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Kept {
+    op: Vec<Json>,
+    /// When it was due, microseconds, each less the one before.
+    due: Vec<i64>,
+    /// Sent so many microseconds after that.
+    wait: Vec<u64>,
+    /// Ended so many microseconds after it was due.
+    took: Vec<u64>,
+    /// 1 if it never completed.
+    open: Vec<u8>,
+    end: Vec<End>,
+    kind: Vec<u8>,
+    node: Vec<Option<u16>>,
+    sent_to: Vec<Option<u16>>,
+    key: Vec<u32>,
+    process: Vec<u32>,
+    client: Vec<Option<u32>>,
+    /// What it wrote, or would have.
+    new: Vec<Json>,
+    /// What a CAS expected.
+    expected: Vec<Json>,
+    /// What was seen: a read's value, or what a refused CAS met.
+    saw: Vec<Json>,
+    rounds: Vec<u32>,
+    preempted: Vec<u32>,
+    backoff: Vec<u64>,
+    /// Index into `reasons`.
+    reason: Vec<Option<usize>>,
+    reasons: Vec<String>,
+    /// 1 for what is shown at once: slow, failed, unknown, or of a counterexample.
+    notable: Vec<u8>,
+    /// The rest, by index.
+    told: BTreeMap<usize, Map<String, Json>>,
+    /// How many failed and unknown ops there are, and how many of them are here.
+    without_answer: [usize; 2],
+}
+
+pub(super) fn of(ends: Ends<'_>, results: &Results) -> Kept {
+    let ops = &ends.history.ops;
+    let mut notable = slowest(ends);
+    let silent: Vec<u32> = (0u32..).zip(ops).filter(|(_, op)| matches!(End::of(op), End::Failed | End::Unknown)).map(|(i, _)| i).collect();
+    let chosen: Vec<u32> = evenly(&silent, MAX_WITHOUT_ANSWER);
+    notable.extend(&chosen);
+    let named: FxHashSet<u64> = results.linearizability.violations.iter().flat_map(|v| v.ops.iter().copied()).collect();
+    notable.extend((0u32..).zip(ops).filter(|(_, op)| named.contains(&op.op.0)).map(|(i, _)| i));
+    let mut places: Vec<u32> = if ops.len() <= MAX_KEPT {
+        (0..ops.len() as u32).collect()
+    } else {
+        let rest: Vec<u32> = (0..ops.len() as u32).filter(|i| !notable.contains(i)).collect();
+        notable.iter().copied().chain(evenly(&rest, MAX_KEPT.saturating_sub(notable.len()))).collect()
+    };
+    places.sort_unstable();
+    let mut kept = Kept { without_answer: [silent.len(), chosen.len()], ..Kept::default() };
+    let mut reasons: FxHashMap<Box<str>, usize> = FxHashMap::default();
+    let mut before = 0;
+    for place in places {
+        let op = &ops[place as usize];
+        let due = (op.intended.0 / 1_000) as i64;
+        kept.due.push(due - before);
+        before = due;
+        kept.add(ends, place, op, notable.contains(&place), &mut reasons);
+    }
+    kept
+}
+
+/// The slowest of every moment.
+fn slowest(ends: Ends<'_>) -> FxHashSet<u32> {
+    let grid = Grid::new(ends.history.end, MOMENTS);
+    let mut best: Vec<Vec<(u64, u32)>> = vec![vec![]; grid.count];
+    for (i, op) in (0u32..).zip(&ends.history.ops) {
+        let moment = &mut best[grid.place(op.intended)];
+        moment.push((ends.took(op).0, i));
+        moment.sort_unstable_by(|a, b| b.cmp(a));
+        moment.truncate(SLOWEST);
+    }
+    best.into_iter().flatten().map(|(_, i)| i).collect()
+}
+
+/// At most `limit` of `places`, evenly spread.
+fn evenly(places: &[u32], limit: usize) -> Vec<u32> {
+    if places.len() <= limit {
+        return places.to_vec();
+    }
+    (0..limit).map(|i| places[i * places.len() / limit]).collect()
+}
+
+impl Kept {
+    fn add(&mut self, ends: Ends<'_>, place: u32, op: &Operation, notable: bool, reasons: &mut FxHashMap<Box<str>, usize>) {
+        let value = |v: Option<Value>| v.map_or(Json::Null, |v| exact(v.0));
+        self.op.push(exact(i64::try_from(op.op.0).unwrap_or(i64::MAX)));
+        self.wait.push(op.invoked.since(op.intended).0 / 1_000);
+        self.took.push(ends.took(op).0 / 1_000);
+        self.open.push(u8::from(op.outcome == Outcome::Open));
+        self.end.push(End::of(op));
+        self.kind.push(kind(op));
+        self.node.push(op.node.map(|n| n.0));
+        self.key.push(op.key.0);
+        self.process.push(op.process.0);
+        self.new.push(value(op.call.writes()));
+        self.expected.push(match op.call {
+            Call::Cas { expected, .. } => value(expected),
+            Call::Read | Call::Write { .. } => Json::Null,
+        });
+        self.saw.push(match op.outcome {
+            Outcome::Ok(Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v))) => value(v),
+            Outcome::Ok(Seen::Written | Seen::Applied | Seen::ConditionNotMet(Current::NotReported)) => Json::Null,
+            Outcome::Failed | Outcome::Unknown | Outcome::Open => Json::Null,
+        });
+        let none = Detail::default();
+        let detail = ends.history.details.get(place as usize).unwrap_or(&none);
+        let told = detail.diagnostics.as_deref();
+        self.sent_to.push(detail.sent_to.map(|n| n.0));
+        self.client.push(detail.client.map(|c| c.0));
+        self.rounds.push(told.and_then(|d| d.rounds).unwrap_or(0));
+        self.preempted.push(told.and_then(|d| d.preempted).unwrap_or(0));
+        self.backoff.push(told.and_then(|d| d.backoff_ns).unwrap_or(0) / 1_000);
+        let reason = detail.reason.clone().map(|r| {
+            let next = reasons.len();
+            *reasons.entry(r.clone()).or_insert_with(|| {
+                self.reasons.push(r.into());
+                next
+            })
+        });
+        self.reason.push(reason);
+        self.notable.push(u8::from(notable));
+        let rest = rest(detail, told, ends.history.fates.get(&place).map(|(fate, t)| (*fate, super::seconds(*t))));
+        if !rest.is_empty() && (notable || ends.history.ops.len() <= MAX_TOLD) && self.told.len() < MAX_TOLD {
+            self.told.insert(self.op.len() - 1, rest);
+        }
+    }
+}
+
+/// What has no column of its own.
+fn rest(detail: &Detail, told: Option<&Diagnostics>, fate: Option<(Fate, f64)>) -> Map<String, Json> {
+    let mut all = Map::new();
+    if let Some((fate, t)) = fate {
+        all.insert("fate".into(), json!(fate));
+        all.insert("fate_t".into(), json!(t));
+    }
+    let counts = [
+        ("intent", detail.intent.map(|i| exact(i64::try_from(i.0).unwrap_or(i64::MAX)))),
+        ("attempt", detail.attempt.map(Json::from)),
+        ("payload", detail.payload.map(exact)),
+    ];
+    all.extend(counts.into_iter().filter_map(|(name, n)| n.map(|n| (name.to_owned(), n))));
+    // Whatever a coordinator tells, also what later versions add; what has a column is left out.
+    if let Some(Json::Object(told)) = told.and_then(|d| serde_json::to_value(d).ok()) {
+        all.extend(told.into_iter().filter(|(name, _)| !["rounds", "preempted", "backoff_ns"].contains(&name.as_str())));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{self, Sample};
+
+    fn kept(sample: Sample) -> (usize, Kept) {
+        let history = sample::history(sample);
+        (history.ops.len(), of(Ends { history: &history }, &Results::default()))
+    }
+
+    #[test]
+    fn a_short_run_is_kept_whole_and_a_long_one_is_not() {
+        let (total, short) = kept(Sample::default());
+        assert_eq!(short.op.len(), total);
+        let (total, long) = kept(Sample { rate_per_s: 2_000, ..Sample::default() });
+        assert!(total > 2 * MAX_KEPT && long.op.len() == MAX_KEPT, "{} of {total}", long.op.len());
+        for (name, column) in [("due", long.due.len()), ("took", long.took.len()), ("saw", long.saw.len()), ("notable", long.notable.len())]
+        {
+            assert_eq!(column, MAX_KEPT, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_slowest_op_is_always_kept() {
+        let history = sample::history(Sample { rate_per_s: 2_000, ..Sample::default() });
+        let ends = Ends { history: &history };
+        let slowest = history.ops.iter().max_by_key(|op| ends.took(op)).unwrap();
+        let kept = of(ends, &Results::default());
+        let place = kept.op.iter().position(|op| op.as_u64() == Some(slowest.op.0)).expect("kept");
+        assert_eq!((kept.took[place], kept.notable[place]), (ends.took(slowest).0 / 1_000, 1));
+    }
+}

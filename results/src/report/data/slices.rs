@@ -1,0 +1,174 @@
+//! Counts and quantiles over time, in columns: what the line charts draw.
+
+use super::grid::Grid;
+use super::{End, Ends};
+use crate::measure::Latencies;
+use heckle_history::{Fate, Nanos};
+use serde::Serialize;
+
+/// Slices at most; a zoom into a long run shows what lies between the lines' points in the density.
+const SLICES: u64 = 300;
+
+/// A run in slices, a column a figure. An op belongs to the slice in which it was due, for latency, or sent, for counts.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Slices {
+    length: f64,
+    due: Vec<u32>,
+    sent: Vec<u32>,
+    answered: Vec<u32>,
+    ok: Vec<u32>,
+    not_met: Vec<u32>,
+    failed: Vec<u32>,
+    /// Unknown, and nothing more was learned.
+    unknown: Vec<u32>,
+    /// Unknown, turned out applied.
+    fate_applied: Vec<u32>,
+    /// Unknown, turned out not applied.
+    fate_not_applied: Vec<u32>,
+    in_flight_most: Vec<u32>,
+    in_flight_mean: Vec<f64>,
+    intended: Quantiles,
+    invoked: Quantiles,
+    /// `None` where no coordinator tells.
+    paxos: Option<Paxos>,
+}
+
+/// Microseconds.
+#[derive(Debug, Default, Serialize)]
+struct Quantiles {
+    p50: Vec<Option<u64>>,
+    p99: Vec<Option<u64>>,
+    max: Vec<Option<u64>>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Paxos {
+    rounds_mean: Vec<Option<f64>>,
+    rounds_most: Vec<u32>,
+    preempted: Vec<u32>,
+    repairs: Vec<u32>,
+}
+
+pub(super) fn of(ends: Ends<'_>) -> Slices {
+    let grid = Grid::new(ends.history.end, SLICES);
+    let zero = || vec![0u32; grid.count];
+    let mut s = Slices { length: grid.length.as_secs_f64(), ..Slices::default() };
+    (s.due, s.sent, s.answered, s.ok, s.not_met, s.failed) = (zero(), zero(), zero(), zero(), zero(), zero());
+    (s.unknown, s.fate_applied, s.fate_not_applied) = (zero(), zero(), zero());
+    let mut latency: [Vec<Option<Latencies>>; 2] = [vec![None; grid.count], vec![None; grid.count]];
+    for (place, op) in (0u32..).zip(&ends.history.ops) {
+        let sent = grid.place(op.invoked);
+        s.due[grid.place(op.intended)] += 1;
+        s.sent[sent] += 1;
+        match (End::of(op), ends.history.fates.get(&place)) {
+            (End::Ok, _) => s.ok[sent] += 1,
+            (End::NotMet, _) => s.not_met[sent] += 1,
+            (End::Failed, _) => s.failed[sent] += 1,
+            (End::Unknown, Some((Fate::Applied, _))) => s.fate_applied[sent] += 1,
+            (End::Unknown, Some((Fate::NotApplied, _))) => s.fate_not_applied[sent] += 1,
+            (End::Unknown, Some((Fate::Evicted | Fate::Unresolved, _)) | None) => s.unknown[sent] += 1,
+        }
+        if matches!(End::of(op), End::Ok | End::NotMet) {
+            s.answered[grid.place(op.completed)] += 1;
+            let due = grid.place(op.intended);
+            latency[0][due].get_or_insert_with(Latencies::new).add(ends.took(op));
+            latency[1][due].get_or_insert_with(Latencies::new).add(op.completed.since(op.invoked));
+        }
+    }
+    [s.intended, s.invoked] = latency.map(|slices| quantiles(&slices));
+    (s.in_flight_most, s.in_flight_mean) = in_flight(ends, grid);
+    s.paxos = paxos(ends, grid);
+    s
+}
+
+fn quantiles(slices: &[Option<Latencies>]) -> Quantiles {
+    let of = |q: f64| -> Vec<Option<u64>> {
+        slices.iter().map(|s| s.as_ref().map(|l| l.histogram.value_at_quantile(q).min(l.slowest.0) / 1_000)).collect()
+    };
+    Quantiles { p50: of(0.5), p99: of(0.99), max: of(1.0) }
+}
+
+/// The most ops that were open at once in each slice, and the mean over its time.
+fn in_flight(ends: Ends<'_>, grid: Grid) -> (Vec<u32>, Vec<f64>) {
+    let mut completions: Vec<Nanos> = ends.history.ops.iter().map(|op| ends.completed(op)).collect();
+    completions.sort_unstable();
+    let mut open_ns = vec![0u64; grid.count];
+    let mut most = vec![0u32; grid.count];
+    let (mut open, mut t, mut next) = (0u32, Nanos(0), 0);
+    // From one change to the next, the number stays; it is laid on every slice that it spans.
+    let mut advance = |to: Nanos, open: u32, t: &mut Nanos| {
+        for slice in grid.place(*t)..=grid.place(to) {
+            let (from, until) = (grid.length.0 * slice as u64, grid.length.0 * (slice as u64 + 1));
+            let (a, b) = (t.0.max(from), to.0.min(until));
+            open_ns[slice] += b.saturating_sub(a) * u64::from(open);
+            if b > a {
+                most[slice] = most[slice].max(open);
+            }
+        }
+        *t = to;
+    };
+    for op in &ends.history.ops {
+        while next < completions.len() && completions[next] <= op.invoked {
+            advance(completions[next], open, &mut t);
+            open = open.saturating_sub(1);
+            next += 1;
+        }
+        advance(op.invoked, open, &mut t);
+        open += 1;
+    }
+    for completed in &completions[next..] {
+        advance(*completed, open, &mut t);
+        open = open.saturating_sub(1);
+    }
+    let mean = open_ns.into_iter().map(|ns| crate::measure::round(ns as f64 / grid.length.0 as f64, 2)).collect();
+    (most, mean)
+}
+
+fn paxos(ends: Ends<'_>, grid: Grid) -> Option<Paxos> {
+    let mut sums = vec![(0u64, 0u32); grid.count];
+    let zero = || vec![0u32; grid.count];
+    let mut paxos = Paxos { rounds_mean: vec![], rounds_most: zero(), preempted: zero(), repairs: zero() };
+    for (op, detail) in ends.history.ops.iter().zip(&ends.history.details) {
+        let Some(told) = detail.diagnostics.as_deref() else { continue };
+        let slice = grid.place(op.invoked);
+        if let Some(rounds) = told.rounds {
+            sums[slice] = (sums[slice].0 + u64::from(rounds), sums[slice].1 + 1);
+            paxos.rounds_most[slice] = paxos.rounds_most[slice].max(rounds);
+        }
+        paxos.preempted[slice] += told.preempted.unwrap_or(0);
+        paxos.repairs[slice] += told.repairs.unwrap_or(0);
+    }
+    paxos.rounds_mean = sums.iter().map(|(sum, n)| (*n > 0).then(|| crate::measure::round(*sum as f64 / f64::from(*n), 2))).collect();
+    sums.iter().any(|(_, n)| *n > 0).then_some(paxos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{self, Sample};
+
+    #[test]
+    fn slices_add_up() {
+        let history = sample::history(Sample::default());
+        let s = of(Ends { history: &history });
+        let sum = |column: &[u32]| column.iter().map(|n| *n as usize).sum::<usize>();
+        let parts = [&s.ok, &s.not_met, &s.failed, &s.unknown, &s.fate_applied, &s.fate_not_applied];
+        assert_eq!(parts.into_iter().map(|c| sum(c)).sum::<usize>(), history.ops.len());
+        assert_eq!((sum(&s.due), sum(&s.sent)), (history.ops.len(), history.ops.len()));
+        assert!(s.paxos.is_some());
+    }
+
+    #[test]
+    fn open_ops_are_counted_by_time() {
+        let (header, names, events) = heckle_history::drawn::events(
+            "c1 |r null----->      |
+             c2 |   r null------>  |",
+        );
+        let history = heckle_history::History::from_events(header, names, events).unwrap();
+        let s = of(Ends { history: &history });
+        assert_eq!(s.in_flight_most.iter().max(), Some(&2));
+        let area: f64 = s.in_flight_mean.iter().sum::<f64>() * s.length;
+        let want: f64 = history.ops.iter().map(|op| op.completed.since(op.invoked).as_secs_f64()).sum();
+        assert!((area - want).abs() <= 0.02 * want + 0.005 * s.length * s.in_flight_mean.len() as f64, "{area} for {want}");
+    }
+}

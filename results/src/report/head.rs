@@ -1,0 +1,81 @@
+//! The head of the page: what the run came to, why, its figures, and how to run it again.
+
+use super::Subject;
+use super::markup::{Html, note};
+use crate::charts::axis::{count, digits, duration};
+use crate::measure::ALL;
+use crate::results_json::Results;
+use crate::summary::verdict_words;
+use crate::terminal::{Look, look_of_run};
+
+/// The class of a look.
+pub(super) fn class(look: Look) -> &'static str {
+    match look {
+        Look::Good => "good",
+        Look::Bad => "bad",
+        Look::Doubt => "doubt",
+        Look::Dim => "dim",
+        Look::Strong | Look::Plain => "",
+    }
+}
+
+/// Words in a look.
+pub(super) fn words(look: Look, words: &str) -> Html {
+    Html::element("span", &[("class", class(look))], words)
+}
+
+pub(super) fn of(subject: Subject<'_>) -> Html {
+    let results = subject.results;
+    let mut out = Html::element("a", &[("class", "skip"), ("href", "#charts")], "Skip to the charts");
+    out.push(Html::element("h1", &[], results.plan.name.as_str()));
+    let labels: String = results.plan.labels.iter().map(|(k, v)| format!(" · {k} {v}")).collect();
+    out.push(note(&format!("run {} · seed {} · {}{labels}", results.run_id, results.seed, results.started_utc)));
+    out.push(contents(subject));
+    out.push(verdict(results));
+    out.push(note("The same plan and seed again (the same choices, not the same timing):"));
+    out.push(Html::element("pre", &[], subject.rerun));
+    out.and(figures(results))
+}
+
+fn contents(subject: Subject<'_>) -> Html {
+    let mut places = vec![];
+    if !subject.results.linearizability.violations.is_empty() {
+        places.push(("#violations", "violations"));
+    }
+    places.extend([("#charts", "charts"), ("#percentiles", "percentiles"), ("#slowest", "slowest ops"), ("#faults", "faults")]);
+    places.extend([("#fairness", "fairness"), ("#nodes", "nodes"), ("#checks", "checks"), ("#run", "run")]);
+    let links: Html = places.into_iter().map(|(place, words)| Html::element("a", &[("href", place)], words)).collect();
+    Html::element("nav", &[("aria-label", "Sections")], links)
+}
+
+fn verdict(results: &Results) -> Html {
+    let mut inner = Html::element("strong", &[], verdict_words(results));
+    inner.push(Html::element("span", &[("class", "dim")], format!(" exit code {}", results.exit_code)));
+    let reasons = results.reasons.iter().map(|r| Html::element("li", &[], r.as_str()));
+    let warnings = results.warnings.iter().map(|w| Html::element("li", &[("class", "dim")], w.as_str()));
+    inner.push(Html::element("ul", &[], reasons.chain(warnings).collect::<Html>()));
+    let class = format!("verdict {}", class(look_of_run(results.verdict)));
+    Html::element("div", &[("class", &class), ("id", "verdict")], inner)
+}
+
+fn figures(results: &Results) -> Html {
+    let ops = results.ops;
+    let all = results.latency_ms.get(ALL).cloned().unwrap_or_default();
+    let asked = results.load.target_per_s.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} asked", digits(t)));
+    let longest = results.faults.iter().filter_map(|f| f.recovery_ms).max_by(f64::total_cmp);
+    let effective = results.faults.iter().filter(|f| f.effective).count();
+    let ms = |x: f64| if all.ok == 0 { "–".to_owned() } else { duration(x) };
+    let mut cells = vec![
+        (count(ops.invoked), "ops sent".to_owned()),
+        (count(ops.ok), format!("ok, {} condition not met", count(ops.condition_not_met))),
+        (count(ops.unknown), format!("unknown, {} failed", count(ops.failed))),
+        (digits(results.load.achieved_per_s), format!("ops a second, {asked}")),
+        (ms(all.from_intended.p50), "median latency from when due".to_owned()),
+        (ms(all.from_intended.p99), "99th percentile".to_owned()),
+        (format!("{effective} of {}", results.faults.len()), "faults took effect".to_owned()),
+    ];
+    cells.extend(longest.map(|ms| (duration(ms), "longest recovery".to_owned())));
+    let cell =
+        |(figure, what): (String, String)| Html::element("div", &[], Html::element("b", &[], figure).and(Html::element("span", &[], what)));
+    Html::element("div", &[("class", "figures")], cells.into_iter().map(cell).collect::<Html>())
+}

@@ -1,0 +1,139 @@
+//! Markup that cannot be forgotten to be escaped.
+//!
+//! An [`Html`] is made from markup that stands in the program, or from text, which is escaped on the way in; there is no
+//! third way, so no name, key or reason of a history can become an element. That is what a template engine would be
+//! for, and all this page would need of one.
+
+/// Markup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Html(String);
+
+impl Html {
+    /// Markup that stands in the program.
+    pub fn fixed(markup: &'static str) -> Self {
+        Html(markup.to_owned())
+    }
+
+    /// Text from anywhere.
+    pub fn text(words: &str) -> Self {
+        let mut out = String::with_capacity(words.len());
+        for c in words.chars() {
+            match c {
+                '<' => out += "&lt;",
+                '>' => out += "&gt;",
+                '&' => out += "&amp;",
+                '"' => out += "&quot;",
+                '\'' => out += "&#39;",
+                // A page has no use for a control character, and a reader may do strange things with one.
+                c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
+                c => out.push(c),
+            }
+        }
+        Html(out)
+    }
+
+    /// An element; the values of its attributes are text.
+    pub fn element(tag: &'static str, attributes: &[(&'static str, &str)], content: impl Into<Html>) -> Self {
+        let mut out = Html::open(tag, attributes);
+        out.0 += &content.into().0;
+        out.0 += &format!("</{tag}>");
+        out
+    }
+
+    /// The beginning of an element, or all of one that has no end.
+    pub fn open(tag: &'static str, attributes: &[(&'static str, &str)]) -> Self {
+        let attributes: String = attributes.iter().map(|(name, value)| format!(" {name}=\"{}\"", Html::text(value).0)).collect();
+        Html(format!("<{tag}{attributes}>"))
+    }
+
+    /// More behind it.
+    pub fn push(&mut self, more: impl Into<Html>) {
+        self.0 += &more.into().0;
+    }
+
+    /// More behind it, for chains.
+    #[must_use]
+    pub fn and(mut self, more: impl Into<Html>) -> Self {
+        self.push(more);
+        self
+    }
+
+    /// Data as JSON for a `<script type="application/json">`: no `<` in it can end that element.
+    pub fn json(data: &impl serde::Serialize) -> Self {
+        Html(serde_json::to_string(data).expect("numbers and strings serialize").replace('<', "\\u003c"))
+    }
+
+    /// An asset of the program; see `assets`.
+    pub(super) fn append_asset(&mut self, content: &str) {
+        self.0 += content;
+    }
+
+    /// The markup.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Html {
+    fn from(words: &str) -> Self {
+        Html::text(words)
+    }
+}
+
+impl From<String> for Html {
+    fn from(words: String) -> Self {
+        Html::text(&words)
+    }
+}
+
+impl FromIterator<Html> for Html {
+    fn from_iter<I: IntoIterator<Item = Html>>(parts: I) -> Self {
+        let mut out = Html::default();
+        parts.into_iter().for_each(|part| out.push(part));
+        out
+    }
+}
+
+/// A heading that can be linked to.
+pub fn heading(tag: &'static str, id: &'static str, words: &str) -> Html {
+    Html::element(tag, &[("id", id)], words)
+}
+
+/// A paragraph of the second rank.
+pub fn note(words: &str) -> Html {
+    Html::element("p", &[("class", "dim")], words)
+}
+
+/// A table; `numbers` are the columns that lean right.
+pub fn table(heading: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<Html>>) -> Html {
+    let class = |i: usize| if numbers.contains(&i) { "n" } else { "" };
+    let head: Html = heading.iter().enumerate().map(|(i, h)| Html::element("th", &[("scope", "col"), ("class", class(i))], *h)).collect();
+    let line = |cells: Vec<Html>| -> Html {
+        Html::element(
+            "tr",
+            &[],
+            cells.into_iter().enumerate().map(|(i, c)| Html::element("td", &[("class", class(i))], c)).collect::<Html>(),
+        )
+    };
+    let body: Html = rows.into_iter().map(line).collect();
+    let inner = Html::element("thead", &[], Html::element("tr", &[], head)).and(Html::element("tbody", &[], body));
+    // A wide table scrolls by itself, also by keyboard.
+    let scroll = [("class", "scroll"), ("tabindex", "0"), ("role", "group"), ("aria-label", "table")];
+    Html::element("div", &scroll, Html::element("table", &[], inner)).and(Html::fixed("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text() {
+        let hostile = "</script><img src=x onerror=\"a\">'&\u{1b}[2J";
+        let page = Html::element("a", &[("href", hostile)], hostile);
+        assert_eq!(page.as_str().matches('<').count(), 2, "{}", page.as_str());
+        assert_eq!(page.as_str().matches('"').count(), 2, "{}", page.as_str());
+        assert!(!page.as_str().contains('\u{1b}'));
+        assert!(!Html::json(&hostile).as_str().contains('<'));
+        assert_eq!(serde_json::from_str::<String>(Html::json(&hostile).as_str()).unwrap(), hostile);
+    }
+}

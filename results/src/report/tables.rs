@@ -1,0 +1,226 @@
+//! The tables: latency, slowest ops, faults and what they did, clients, checks, and the run itself.
+
+use super::Subject;
+use super::head::words;
+use super::markup::{Html, heading, note, table};
+use crate::charts::axis::{count, digits, duration};
+use crate::during::{self, Met};
+use crate::results_json::{Latency, Percentiles};
+use crate::summary::{effect, gate_words};
+use crate::terminal::{Look, look_of};
+use crate::{clients, measure, slowest};
+use heckle_checker::explain::timeline::label;
+
+/// Slow ops in the table.
+const SLOWEST: usize = 20;
+/// Clients in the table.
+const MAX_CLIENTS: usize = 40;
+
+pub(super) fn of(subject: Subject<'_>) -> Html {
+    latency(subject).and(faults(subject)).and(fairness(subject)).and(checks(subject))
+}
+
+fn ms(x: f64) -> Html {
+    duration(x).into()
+}
+
+fn number(n: u64) -> Html {
+    count(n).into()
+}
+
+fn latency(subject: Subject<'_>) -> Html {
+    let row = |name: String, l: &Latency, p: Percentiles, censored: Html| -> Vec<Html> {
+        let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(|x| if l.ok == 0 { "–".into() } else { ms(x) });
+        [vec![name.into(), number(l.ok)], figures.to_vec(), vec![censored]].concat()
+    };
+    let mut kinds: Vec<_> = subject.results.latency_ms.iter().collect();
+    kinds.sort_by_key(|(kind, _)| *kind == measure::ALL);
+    let mut rows = vec![];
+    for (kind, l) in kinds {
+        rows.push(row(format!("{kind}, from when due"), l, l.from_intended, number(l.censored)));
+        rows.push(row(format!("{kind}, from when sent"), l, l.from_invoked, Html::default()));
+    }
+    let why = "Ok ops of the load window. Unknown outcomes are counted apart: their latency is at least the op timeout.";
+    let columns = ["", "ok", "p50", "p90", "p99", "p99.9", "max", "unknown"];
+    heading("h2", "latency", "Latency").and(note(why)).and(table(&columns, &[1, 2, 3, 4, 5, 6, 7], rows))
+}
+
+/// The slowest ops with the reasons for it; its rows open their details.
+pub(super) fn slowest(subject: Subject<'_>) -> Html {
+    let (history, measured) = (subject.history, subject.measured);
+    let slow = slowest::of(history, measured, SLOWEST);
+    let rows = slow.iter().map(|s| {
+        let op = &history.ops[s.place as usize];
+        let place = format!("#op={}", op.op);
+        vec![
+            Html::element("a", &[("href", &place)], format!("op {}", op.op)),
+            ms(s.took.as_ms_f64()),
+            ms(op.intended.as_ms_f64()),
+            history.names.key_name(op.key).into(),
+            op.node.map_or("", |n| history.names.node_name(n)).into(),
+            label(op).into(),
+            s.why.join("; ").into(),
+        ]
+    });
+    let shown = format!("The {} slowest of {} ops, from when they were due.", slow.len(), count(history.ops.len() as u64));
+    note(&shown).and(table(&["op", "took", "due at", "key", "node", "", "why"], &[1, 2], rows))
+}
+
+fn faults(subject: Subject<'_>) -> Html {
+    let mut out = heading("h2", "faults", "Faults");
+    if subject.results.faults.is_empty() {
+        return out.and(note("None."));
+    }
+    let rows = subject.results.faults.iter().map(|f| {
+        let (look, said) = effect(f);
+        let recovery = f.recovery_ms.map_or_else(|| words(Look::Doubt, "not seen"), |x| Html::text(&format!("after {}", duration(x))));
+        let evidence: Vec<String> = f.evidence.iter().map(|(k, v)| format!("{k} {v}")).collect();
+        vec![
+            f.id.to_string().into(),
+            f.kind.as_str().into(),
+            f.targets.join(" ").into(),
+            ms(f.start_s * 1e3),
+            ms((f.end_s - f.start_s) * 1e3),
+            words(look, said),
+            recovery,
+            evidence.join(", ").into(),
+        ]
+    });
+    out.push(note("Answered again: from the lift of the fault until every struck node answered ok an op that was sent after it."));
+    out.push(table(&["", "kind", "targets", "at", "for", "effect", "answered again", "evidence"], &[3, 4, 6], rows));
+    out.and(what_they_did(subject))
+}
+
+fn what_they_did(subject: Subject<'_>) -> Html {
+    let faulty = during::of(subject.history, subject.measured);
+    let row = |name: String, whose: &str, met: &Met| {
+        let latency = |x: f64| if met.ok == 0 { "–".into() } else { ms(x) };
+        vec![
+            name.into(),
+            whose.into(),
+            number(met.ops),
+            number(met.ok),
+            number(met.failed),
+            number(met.unknown),
+            latency(met.p50_ms),
+            latency(met.p99_ms),
+        ]
+    };
+    let mut rows = vec![row("no fault".into(), "all", &faulty.calm)];
+    for during in &faulty.faults {
+        let fault = &subject.measured.faults[during.fault];
+        for (i, (node, met)) in during.nodes.iter().enumerate() {
+            let name = if i == 0 { format!("{} {}", fault.id, fault.label()) } else { String::new() };
+            rows.push(row(name, node.map_or("not known", |n| subject.history.names.node_name(n)), met));
+        }
+    }
+    let why = "Ops of the load window that were open while the fault lasted, by the node that took them.";
+    let columns = ["during", "at node", "ops", "ok", "failed", "unknown", "p50", "p99"];
+    heading("h3", "during", "What they did").and(note(why)).and(table(&columns, &[2, 3, 4, 5, 6, 7], rows))
+}
+
+fn fairness(subject: Subject<'_>) -> Html {
+    let mut out = heading("h2", "fairness", "Fairness");
+    if let Some(f) = &subject.results.fairness {
+        // Every figure the file holds, also those that a later version adds; units stand in their names.
+        let figures = serde_json::to_value(f).unwrap_or_default();
+        let rows = figures.as_object().into_iter().flatten().filter(|(_, v)| v.is_number() || v.is_string());
+        let said = |v: &serde_json::Value| v.as_str().map_or_else(|| v.as_f64().map_or(String::new(), digits), str::to_owned);
+        let rows: Vec<Vec<Html>> = rows.map(|(name, v)| vec![name.replace('_', " ").into(), said(v).into()]).collect();
+        out.push(table(&["figure", ""], &[1], rows));
+    }
+    let clients = clients::of(subject.history, subject.measured.window);
+    if clients.is_empty() {
+        return out.and(note("This history names no clients."));
+    }
+    let shown = clients.len().min(MAX_CLIENTS);
+    out.push(note(&format!(
+        "Clients by their longest wait for an op that took effect (a read, a write, a CAS applied) under load: {shown} of {} shown.",
+        clients.len()
+    )));
+    let rows = clients.iter().take(MAX_CLIENTS).map(|c| {
+        let waited = duration(c.longest_wait.as_ms_f64());
+        let from = duration(c.wait_from.as_ms_f64());
+        vec![
+            c.client.to_string().into(),
+            number(c.sent),
+            number(c.took_effect),
+            number(c.not_met),
+            number(c.unanswered),
+            waited.into(),
+            from.into(),
+        ]
+    });
+    let columns = ["client", "sent", "took effect", "condition not met", "failed or unknown", "longest wait", "from"];
+    out.and(table(&columns, &[1, 2, 3, 4, 5, 6], rows))
+}
+
+fn checks(subject: Subject<'_>) -> Html {
+    let results = subject.results;
+    let lin = &results.linearizability;
+    let mut out = heading("h2", "checks", "Checks");
+    let judged = format!("{} keys judged by {} in {}", lin.keys.len(), lin.checker, duration(lin.check_ms.max(0.001)));
+    let mut rows = vec![vec!["linearizable".into(), words(look_of(lin.verdict), lin.verdict.word()), judged.into()]];
+    if let Some(without) = lin.verdict_without_fates {
+        rows.push(vec!["linearizable, if no fate were known".into(), words(look_of(without), without.word()), Html::default()]);
+    }
+    rows.extend(
+        results.checks.iter().map(|c| vec![c.name.as_str().into(), words(look_of(c.verdict), c.verdict.word()), c.words.as_str().into()]),
+    );
+    out.push(table(&["check", "verdict", ""], &[], rows));
+    if !results.coverage.rules.is_empty() {
+        let rows = results.coverage.rules.iter().map(|r| {
+            let met = if r.passed { words(Look::Good, "met") } else { words(Look::Doubt, "not met") };
+            vec![r.id.as_str().into(), number(r.need), number(r.got), met]
+        });
+        out.push(heading("h3", "coverage", "Coverage").and(table(&["rule", "needed", "got", ""], &[1, 2], rows)));
+    }
+    if !results.gates.is_empty() {
+        let rows = results.gates.iter().map(|g| {
+            let (look, said) = gate_words(g);
+            vec![g.expr.as_str().into(), words(look, &said)]
+        });
+        out.push(heading("h3", "gates", "Gates").and(table(&["gate", ""], &[], rows)));
+    }
+    let keys = lin.keys.iter().map(|k| {
+        vec![
+            k.key.as_str().into(),
+            number(k.ops),
+            words(look_of(k.verdict), k.verdict.word()),
+            k.note.as_deref().unwrap_or_default().into(),
+        ]
+    });
+    out.and(heading("h3", "keys", "Keys")).and(table(&["key", "ops", "verdict", ""], &[1], keys))
+}
+
+/// The run itself: what it was, where, and its files.
+pub(super) fn run(subject: Subject<'_>) -> Html {
+    let results = subject.results;
+    let mut rows = vec![
+        ("load window", duration(results.load.window_s * 1e3)),
+        ("sent late by the harness", format!("{} %", digits(results.load.late_ratio * 100.0))),
+        ("plan hash", results.plan.hash.clone()),
+        ("build", format!("{}{}", results.build.git, if results.build.dirty { " with changes" } else { "" })),
+        ("machine", format!("{} cores, fingerprint {}", results.env.cores, results.env.fingerprint)),
+    ];
+    let paxos = &results.paxos;
+    let rounds = paxos.rounds_p50.zip(paxos.rounds_p99);
+    rows.extend(rounds.map(|(p50, p99)| ("rounds an op", format!("p50 {}, p99 {}", digits(p50), digits(p99)))));
+    rows.extend(paxos.round_trips_per_op.map(|n| ("round trips an op", digits(n))));
+    rows.extend(paxos.fsyncs_per_op.map(|n| ("syncs an op and node", digits(n))));
+    rows.push(("preempted, repairs", format!("{}, {}", count(paxos.preempted), count(paxos.repairs))));
+    rows.extend(paxos.state_bytes_end.map(|n| ("state at the end", format!("{} bytes", count(n)))));
+    rows.extend(results.env.fsync_p99_us.map(|us| ("synced append, p99", duration(us / 1e3))));
+    let fates = results.fates;
+    if fates.applied + fates.not_applied + fates.unresolved > 0 {
+        let (applied, not, unresolved) = (count(fates.applied), count(fates.not_applied), count(fates.unresolved));
+        rows.push(("unknown outcomes turned out", format!("{applied} applied, {not} not applied, {unresolved} unresolved")));
+    }
+    let rows = rows.into_iter().map(|(name, value)| vec![name.into(), value.into()]);
+    let file = |(name, file): (&String, &String)| {
+        // A name in front keeps a file from being read as another kind of address.
+        Html::element("li", &[], Html::element("a", &[("href", &format!("./{file}"))], name.as_str()))
+    };
+    let files = Html::element("ul", &[], results.artifacts.iter().map(file).collect::<Html>());
+    heading("h2", "run", "Run").and(table(&["", ""], &[], rows)).and(heading("h3", "files", "Files")).and(files)
+}

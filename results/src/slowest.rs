@@ -1,0 +1,113 @@
+//! The slowest ops of a run, and why each was slow, as far as its history tells.
+
+use crate::charts::axis::duration;
+use crate::measure::Measured;
+use heckle_history::event::Diagnostics;
+use heckle_history::{History, Nanos, Operation, Outcome};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// An op with the reasons for its latency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slow {
+    /// Its place in the history's ops.
+    pub place: u32,
+    /// From when it was due to its end.
+    pub took: Nanos,
+    /// Why, the largest share first.
+    pub why: Vec<String>,
+}
+
+/// The `wanted` slowest ops of the load window, the slowest first.
+pub fn of(history: &History, measured: &Measured, wanted: usize) -> Vec<Slow> {
+    let mut slowest: BinaryHeap<Reverse<(Nanos, u32)>> = BinaryHeap::new();
+    for (place, op) in (0u32..).zip(&history.ops).filter(|(_, op)| measured.window.holds(op.intended)) {
+        slowest.push(Reverse((took(history, op), place)));
+        if slowest.len() > wanted {
+            slowest.pop();
+        }
+    }
+    let mut slowest: Vec<(Nanos, u32)> = slowest.into_iter().map(|Reverse(x)| x).collect();
+    slowest.sort_unstable_by(|a, b| b.cmp(a));
+    slowest.into_iter().map(|(took, place)| Slow { place, took, why: why(history, measured, place) }).collect()
+}
+
+/// From when an op was due to its end; what never completed ends with the history.
+pub fn took(history: &History, op: &Operation) -> Nanos {
+    op.completed.min(history.end).since(op.intended)
+}
+
+/// Why op number `place` took as long as it did.
+pub fn why(history: &History, measured: &Measured, place: u32) -> Vec<String> {
+    let op = &history.ops[place as usize];
+    let detail = history.details.get(place as usize);
+    let took = took(history, op);
+    let ms = |t: Nanos| duration(t.as_ms_f64());
+    let mut why: Vec<(u64, String)> = vec![];
+    let waited = op.invoked.since(op.intended);
+    // What is under a tenth of the whole explains nothing.
+    if waited.0 * 10 > took.0 {
+        why.push((waited.0, format!("sent {} after it was due", ms(waited))));
+    }
+    if let Some(told) = detail.and_then(|d| d.diagnostics.as_deref()) {
+        rounds(told, took, &mut why);
+    }
+    let node = op.node.map(|n| history.names.node_name(n));
+    let at = node.map_or(String::new(), |n| format!(" at {n}"));
+    match op.outcome {
+        Outcome::Ok(_) => {}
+        Outcome::Failed | Outcome::Unknown => {
+            let reason = detail.and_then(|d| d.reason.as_deref()).unwrap_or("no reason was given").replace('_', " ");
+            why.push((took.0, format!("no answer{at}: {reason}")));
+        }
+        Outcome::Open => why.push((took.0, format!("never completed{at}"))),
+    }
+    let end = op.completed.min(history.end);
+    for fault in measured.faults.iter().filter(|f| f.began <= end && f.end(measured.end) >= op.intended) {
+        let (a, b) = (fault.began.max(op.intended), fault.end(measured.end).min(end));
+        let whose = if node.is_some_and(|n| fault.targets == [n]) { ", which struck its node" } else { "" };
+        why.push((b.since(a).0, format!("{} of it under fault {} ({}){whose}", ms(b.since(a)), fault.id, fault.label())));
+    }
+    // The same second can be behind several of them: they are told in order of size, not added up.
+    why.sort_by_key(|(share, _)| Reverse(*share));
+    let mut why: Vec<String> = why.into_iter().map(|(_, words)| words).collect();
+    if why.is_empty() {
+        why.push(format!("nothing recorded explains it; the coordinator{at} answered in one round without a fault near it"));
+    }
+    why
+}
+
+fn rounds(told: &Diagnostics, took: Nanos, why: &mut Vec<(u64, String)>) {
+    let rounds = told.rounds.unwrap_or(0);
+    let backoff = Nanos(told.backoff_ns.unwrap_or(0));
+    if rounds > 1 {
+        let outbid = told.preempted.filter(|n| *n > 0).map_or(String::new(), |n| format!(", outbid {n} times"));
+        let waited = if backoff.0 > 0 { format!(", {} of backing off", duration(backoff.as_ms_f64())) } else { String::new() };
+        // Where the rounds went is not recorded; they are at least the backing off, and rank behind what is.
+        why.push((backoff.0.max(took.0 / 10), format!("{rounds} rounds{outbid}{waited}")));
+    }
+    if let Some(repairs) = told.repairs.filter(|n| *n > 0) {
+        why.push((1, format!("finished {repairs} unfinished updates of others first")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure;
+    use crate::sample::{self, Sample};
+
+    #[test]
+    fn the_slowest_come_first_and_say_why() {
+        let history = sample::history(Sample::default());
+        let measured = measure::analyze(&history);
+        let slow = of(&history, &measured, 20);
+        assert_eq!(slow.len(), 20);
+        assert!(slow.is_sorted_by(|a, b| a.took >= b.took));
+        let most = history.ops.iter().filter(|op| measured.window.holds(op.intended)).map(|op| took(&history, op)).max();
+        assert_eq!(most, Some(slow[0].took));
+        assert!(slow.iter().all(|s| s.why.iter().any(|w| w.contains("under fault"))), "{slow:#?}");
+        assert!(slow.iter().any(|s| s.why[0] == "no answer at n3: timeout"), "{slow:#?}");
+        assert!(slow.iter().any(|s| s.why.iter().any(|w| w.contains("rounds, outbid"))), "{slow:#?}");
+    }
+}
