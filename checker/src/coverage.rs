@@ -10,6 +10,7 @@
 //! | `ok_reads`, `ok_writes` | reads and writes that were answered ok |
 //! | `ok_cas_during:KIND` | the same as `ok_cas`, completed while a fault of KIND was on; the least over its occurrences |
 //! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
+//! | `fates_asked` | ops of unknown outcome that were asked about, told or not |
 //! | `fault_effective:KIND` | occurrences of KIND with evidence of their effect; every one needs it |
 
 use crate::verdict::Verdict;
@@ -141,6 +142,7 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
         "ok_reads" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Read)),
         "ok_writes" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Write { .. })),
         "applied_cas" => history.ops.iter().filter(|o| o.outcome == Outcome::Ok(heckle_history::Seen::Applied)).count() as u64,
+        "fates_asked" => history.fates.len() as u64,
         "ok_cas_during" => of_kind().map(|f| ok_between(history, f.began, f.ended, |c| matches!(c, Call::Cas { .. }))).min().unwrap_or(0),
         "ok_after_heal" => {
             of_kind().map(|f| ok_between(history, f.ended, Nanos(f.ended.0.saturating_add(AFTER_HEAL.0)), |_| true)).min().unwrap_or(0)

@@ -253,6 +253,15 @@ pub struct Diagnostics {
     /// Replicas known to have learned the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned_by: Option<u32>,
+    /// The highest ballot it saw, where that is not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_seen_ballot: Option<Box<str>>,
+    /// The last update of another op that it finished first, as the system calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repaired_op: Option<Box<str>>,
+    /// What the system calls the op, where its outcome is unknown: `heckle ctl fate` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub op_id: Option<Box<str>>,
 }
 
 /// A disturbance's life: when it began, what showed that it took effect, when it ended.

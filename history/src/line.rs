@@ -107,6 +107,12 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     learned_by: Option<u32>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    max_seen_ballot: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    repaired_op: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    op_id: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     kind: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     targets: Option<Vec<String>>,
@@ -243,6 +249,9 @@ impl<'a> Line<'a> {
             || self.repairs.is_some()
             || self.backoff_ns.is_some()
             || self.learned_by.is_some()
+            || self.max_seen_ballot.is_some()
+            || self.repaired_op.is_some()
+            || self.op_id.is_some()
     }
 
     fn diagnostics(&self) -> Diagnostics {
@@ -260,6 +269,9 @@ impl<'a> Line<'a> {
             repairs: self.repairs,
             backoff_ns: self.backoff_ns,
             learned_by: self.learned_by,
+            max_seen_ballot: owned(&self.max_seen_ballot),
+            repaired_op: owned(&self.repaired_op),
+            op_id: owned(&self.op_id),
         }
     }
 
@@ -350,6 +362,9 @@ impl<'a> Line<'a> {
             repairs: d.repairs,
             backoff_ns: d.backoff_ns,
             learned_by: d.learned_by,
+            max_seen_ballot: d.max_seen_ballot.as_deref().and_then(text),
+            repaired_op: d.repaired_op.as_deref().and_then(text),
+            op_id: d.op_id.as_deref().and_then(text),
             ..line
         }
     }

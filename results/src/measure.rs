@@ -6,10 +6,11 @@
 //! Counts are of the whole history; latency and rate are of the load window, without warm-up and final reads.
 
 use crate::faults::{self, Disturbance};
-use crate::results_json::{FateCounts, Latency, Load, OpCounts, Paxos, Percentiles, Results};
+use crate::results_json::{FateCounts, LateEffects, Latency, Load, OpCounts, Paxos, Percentiles, Results};
 use hdrhistogram::Histogram;
 use heckle_history::event::Diagnostics;
-use heckle_history::{Fate, History, Nanos, Operation, Outcome, Seen};
+use heckle_history::{Call, Current, Fate, History, KeyId, Nanos, Operation, Outcome, Seen, Value};
+use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -117,15 +118,43 @@ fn count(ops: &[Operation]) -> OpCounts {
 }
 
 fn count_fates(history: &History) -> FateCounts {
-    let mut counts = FateCounts::default();
+    let mut counts = FateCounts { late_effects: late_effects(history), ..FateCounts::default() };
     for (fate, _) in history.fates.values() {
         match fate {
             Fate::Applied => counts.applied += 1,
             Fate::NotApplied => counts.not_applied += 1,
-            Fate::Evicted | Fate::Unresolved => counts.unresolved += 1,
+            Fate::Evicted => (counts.unresolved, counts.evicted) = (counts.unresolved + 1, counts.evicted + 1),
+            Fate::Unresolved => counts.unresolved += 1,
         }
     }
     counts
+}
+
+/// When the effects of unknown writes came to light. Values are unique, so who sees one sees its writer's effect.
+fn late_effects(history: &History) -> LateEffects {
+    let mut shown: FxHashMap<(KeyId, Value), Nanos> = FxHashMap::default();
+    for op in &history.ops {
+        let saw = match (op.outcome, op.call) {
+            (Outcome::Ok(Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v))), _) => v,
+            (Outcome::Ok(Seen::Applied), Call::Cas { expected, .. }) => expected,
+            (Outcome::Ok(_) | Outcome::Failed | Outcome::Unknown | Outcome::Open, _) => None,
+        };
+        if let Some(value) = saw {
+            let first = shown.entry((op.key, value)).or_insert(op.completed);
+            *first = op.completed.min(*first);
+        }
+    }
+    let mut late = Latencies::new();
+    for (place, op) in (0u32..).zip(&history.ops).filter(|(_, op)| op.outcome == Outcome::Unknown) {
+        let Some(value) = op.call.writes() else { continue };
+        let told = history.fates.get(&place).filter(|(fate, _)| *fate == Fate::Applied).map(|(_, t)| *t);
+        let first = shown.get(&(op.key, value)).copied().into_iter().chain(told).min();
+        if let Some(t) = first.filter(|t| *t > op.completed) {
+            late.add(t.since(op.completed));
+        }
+    }
+    let p = late.percentiles();
+    LateEffects { count: late.histogram.len(), p50_ms: p.p50, p99_ms: p.p99, max_ms: p.max }
 }
 
 fn load(history: &History, window: Window) -> Load {

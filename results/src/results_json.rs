@@ -178,15 +178,34 @@ pub struct OpCounts {
 }
 
 /// What unknown outcomes turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FateCounts {
     /// They happened.
     pub applied: u64,
     /// They never will.
     pub not_applied: u64,
-    /// Asked without a telling answer.
+    /// Asked without a telling answer, those of `evicted` included.
     pub unresolved: u64,
+    /// Asked too late: the system no longer remembered.
+    pub evicted: u64,
+    /// Unknown writes whose effect came to light after their client had given up, and how long after.
+    pub late_effects: LateEffects,
+}
+
+/// Effects that came to light after their client had given up: by a read, by a CAS built upon them, or by an answer about
+/// their fate. They took effect at that time at the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LateEffects {
+    /// How many.
+    pub count: u64,
+    /// From giving up to the first evidence.
+    pub p50_ms: f64,
+    /// From giving up to the first evidence.
+    pub p99_ms: f64,
+    /// From giving up to the first evidence.
+    pub max_ms: f64,
 }
 
 /// The verdict on linearizability.

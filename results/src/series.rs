@@ -4,7 +4,7 @@
 
 use crate::measure::{Latencies, round};
 use crate::results_json::Percentiles;
-use heckle_history::{History, Nanos, Outcome, Seen};
+use heckle_history::{Fate, History, Nanos, Outcome, Seen};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,10 @@ pub struct Slice {
     pub failed: u64,
     /// Of those sent in it: outcome unknown.
     pub unknown: u64,
+    /// Of the unknown: found applied.
+    pub unknown_applied: u64,
+    /// Of the unknown: found not applied, for good.
+    pub unknown_not_applied: u64,
     /// Of ok ops due in it, from when they were due; absent without any.
     pub latency_ms: Option<Percentiles>,
 }
@@ -66,7 +70,7 @@ fn of_length(history: &History, length: Nanos) -> Series {
     let mut slices: Vec<Slice> =
         (0..count).map(|i| Slice { start_s: round(i as f64 * length.as_secs_f64(), 3), ..Slice::default() }).collect();
     let mut latency: Vec<Option<Latencies>> = vec![None; count];
-    for op in &history.ops {
+    for (at, op) in (0u32..).zip(&history.ops) {
         slices[place(op.intended)].due += 1;
         let sent = &mut slices[place(op.invoked)];
         sent.invoked += 1;
@@ -74,7 +78,14 @@ fn of_length(history: &History, length: Nanos) -> Series {
             Outcome::Ok(Seen::ConditionNotMet(_)) => sent.condition_not_met += 1,
             Outcome::Ok(Seen::Applied | Seen::Written | Seen::Value(_)) => sent.applied += 1,
             Outcome::Failed => sent.failed += 1,
-            Outcome::Unknown | Outcome::Open => sent.unknown += 1,
+            Outcome::Unknown | Outcome::Open => {
+                sent.unknown += 1;
+                match history.fates.get(&at) {
+                    Some((Fate::Applied, _)) => sent.unknown_applied += 1,
+                    Some((Fate::NotApplied, _)) => sent.unknown_not_applied += 1,
+                    Some((Fate::Evicted | Fate::Unresolved, _)) | None => {}
+                }
+            }
         }
         if let Outcome::Ok(_) = op.outcome {
             slices[place(op.completed)].answered += 1;

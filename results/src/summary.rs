@@ -71,6 +71,12 @@ fn figures(results: &Results, view: View<'_>) -> String {
             count(fates.not_applied),
             count(fates.unresolved)
         );
+        let late = fates.late_effects;
+        let seen = match late.count {
+            0 => String::new(),
+            n => format!("; {} came to light after their client had given up, at most {} after", count(n), duration(late.max_ms)),
+        };
+        let words = words + &seen;
         out += &field("fates", Look::Plain, &words, view);
     }
     out += &field("rate", Look::Plain, &rate_words(results), view);

@@ -1,6 +1,6 @@
 //! Pictures: small, the same every time, drawn for every kind of history, and showing what they claim to show.
 
-use heckle_history::{History, Outcome, drawn};
+use heckle_history::{Fate, History, Outcome, drawn};
 use heckle_results::charts::{self, Caption, Picture, Scene};
 use heckle_results::results_json::RunVerdict;
 use heckle_results::sample::{self, Sample};
@@ -98,6 +98,26 @@ fn one_unknown_outcome_among_many_ok_ones_is_seen() {
     let pictures = draw(&history);
     assert!(count(&pictures[0], VERMILLION) > before + 30, "a triangle at the timeout");
     assert!(count(&pictures[3], VERMILLION) > 0, "a line in the stack");
+}
+
+/// White lines through the colour of the unknown, and only where a fate was told.
+#[test]
+fn what_unknown_outcomes_turned_out_to_be_is_hatched() {
+    let mut history = sample::history(Sample::default());
+    let plain = draw(&history)[3].clone();
+    let unknown: Vec<u32> = (0u32..).zip(&history.ops).filter(|(_, o)| o.outcome == Outcome::Unknown).map(|(at, _)| at).collect();
+    let mut hatched = vec![];
+    for fate in [Fate::Applied, Fate::NotApplied, Fate::Unresolved] {
+        history.fates = unknown.iter().map(|at| (*at, (fate, history.end))).collect();
+        hatched.push(draw(&history)[3].clone());
+    }
+    let solid = count(&plain, VERMILLION);
+    for picture in &hatched[..2] {
+        let left = count(picture, VERMILLION);
+        assert!(left < solid * 9 / 10 && left > solid / 2, "{left} of {solid} pixels");
+    }
+    assert_ne!(hatched[0], hatched[1], "the two look different");
+    assert_eq!(hatched[2], plain, "asking without an answer tells nothing");
 }
 
 #[test]

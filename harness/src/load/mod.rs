@@ -5,6 +5,7 @@
 //! last is answered. What arrives is an intent where the workload has intents; its later attempts follow its first, by
 //! the same process, until the workload says it is over or the load window ends.
 
+pub mod fates;
 pub mod final_reads;
 pub mod live;
 
@@ -15,6 +16,7 @@ use crate::recorder::Recorder;
 use crate::stop::Stop;
 use crate::system::bundled::BundledConnection;
 use crate::system::{Answer, Ask, Connection, Known};
+use fates::{Fates, Open};
 use heckle_history::prng::Pcg64;
 use heckle_history::{ClientId, Completion, Event, Invoke, Names, Nanos, NodeIx, OpId, ProcessId};
 use heckle_workloads::pacing::{Arrivals, Pace};
@@ -62,11 +64,12 @@ pub struct Used {
     pub processes: u32,
 }
 
-/// Sends the plan's load from now to the end of its window.
+/// Sends the plan's load from now to the end of its window. Gives what was used, and the ops of unknown outcome whose
+/// fate is still to be asked for.
 ///
 /// # Errors
 /// If the machine cannot give what that takes.
-pub fn run(plan: &Plan, outside: &Outside) -> Result<Used, String> {
+pub fn run(plan: &Plan, outside: &Outside) -> Result<(Used, Vec<Open>), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     let local = tokio::task::LocalSet::new();
@@ -78,7 +81,7 @@ pub fn run(plan: &Plan, outside: &Outside) -> Result<Used, String> {
         }
         drain(plan, &dispatch).await;
         let d = dispatch.borrow();
-        Ok::<_, String>(Used { ops: d.next_op, processes: d.next_process })
+        Ok::<_, String>((Used { ops: d.next_op, processes: d.next_process }, d.fates.rest()))
     });
     // Connection tasks hold the sockets: dropping the set closes them before the final reads begin.
     drop(local);
@@ -145,6 +148,7 @@ struct Dispatch {
     next_op: u64,
     next_process: u32,
     next_client: u32,
+    fates: Rc<Fates>,
     timeout: Duration,
     until: Nanos,
     looping: Looping,
@@ -200,6 +204,7 @@ impl Dispatch {
             next_op: 0,
             next_process: 0,
             next_client: 0,
+            fates: Fates::new(plan, &outside),
             timeout: plan.op_timeout.0,
             until: plan.window().1,
             looping: Looping::Open,
@@ -332,7 +337,12 @@ impl Dispatch {
     /// retires: what it asked may still happen while its successor goes on.
     fn complete(&mut self, turn: &Turn, sent: &Sent, answer: Answer) -> (Next, Option<ProcessId>) {
         let (known, payload) = (answer.known, answer.payload);
+        let id = answer.diagnostics.as_ref().and_then(|d| d.op_id.clone());
         let t = record_completion(&self.outside.recorder, sent.ask.op, sent.node, answer);
+        // A read has no effect that could be asked about.
+        if let (Known::Unknown, Some(_), Some(id)) = (known, sent.ask.call.writes(), id) {
+            self.fates.take(Open { op: sent.ask.op, id, key: sent.ask.key.clone() });
+        }
         self.outside.live.completed(known, t.since(sent.from));
         let (told, process) = match known {
             Known::Ok(seen) => (Told::of(seen, payload), Some(turn.process)),

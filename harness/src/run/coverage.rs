@@ -22,6 +22,8 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     } else {
         Rule::new("ok_writes", asked("ok_writes", OK_CAS))
     }];
+    // Shown in any case; a plan may demand some.
+    rules.push(Rule::new("fates_asked", asked("fates_asked", 0)));
     let kinds: BTreeSet<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
     for kind in kinds {
         rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
@@ -33,7 +35,7 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
         }
     }
     for (id, need) in &plan.coverage {
-        if !["ok_cas", "ok_reads", "ok_writes", "ok_cas_during_fault", "ok_after_heal"].contains(&id.as_str()) {
+        if !["ok_cas", "ok_reads", "ok_writes", "ok_cas_during_fault", "ok_after_heal", "fates_asked"].contains(&id.as_str()) {
             rules.push(Rule::new(id.clone(), *need));
         }
     }

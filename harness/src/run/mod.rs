@@ -10,7 +10,7 @@ pub mod sampler;
 use crate::clock::RunClock;
 use crate::cluster::Cluster;
 use crate::load::live::Live;
-use crate::load::{self, Outside, final_reads};
+use crate::load::{self, Outside, fates, final_reads};
 use crate::nemesis::Nemesis;
 use crate::plan::{Net, Plan};
 use crate::recorder::{Recorded, Recorder};
@@ -100,7 +100,7 @@ fn with_cluster(
     };
     let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| format!("cannot start a thread: {e}"))?;
     let shown = progress::Progress::start(plan, clock, live.clone(), manner.progress);
-    let used = std::thread::scope(|scope| {
+    let (used, open) = std::thread::scope(|scope| {
         let striking = scope.spawn(|| nemesis.run(&plan.strikes));
         let used = load::run(plan, &outside);
         if used.is_err() {
@@ -111,6 +111,8 @@ fn with_cluster(
         used
     })?;
     stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
+    // Final reads come last: they also see what the questions brought about.
+    fates::ask_rest(plan, &outside, open)?;
     let unread = final_reads::run(plan, &outside, used)?;
     drop(shown);
     let totals = sampler.finish();

@@ -5,9 +5,9 @@
 //! can say how far the op came instead of being cut off.
 
 use super::value::ValueCodec;
-use super::{Answer, Ask, Connection, Known};
+use super::{Answer, Ask, Connection, Known, Question};
 use bytes::BytesMut;
-use heckle_history::{Call, Current, Diagnostics, Seen};
+use heckle_history::{Call, Current, Diagnostics, Fate, Seen};
 use heckle_server::client_protocol::{self as wire, ToClient, ToNode};
 use heckle_server::frame::FrameReader;
 use std::cell::RefCell;
@@ -45,6 +45,8 @@ struct Shared {
 struct State {
     link: Link,
     outbox: BytesMut,
+    /// The newest ballot that an answer told.
+    newest: Option<wire::BallotTag>,
     waiting: HashMap<wire::OpId, oneshot::Sender<Told>>,
     next_attempt: Instant,
     /// Those who wait for the outcome of the current attempt to connect.
@@ -66,8 +68,14 @@ enum Told {
 impl BundledConnection {
     /// A connection to `addr`, opened when it is first needed.
     pub fn new(addr: SocketAddr, name: String, codec: ValueCodec) -> Self {
-        let state =
-            State { link: Link::Down, outbox: BytesMut::new(), waiting: HashMap::new(), next_attempt: Instant::now(), connecting: vec![] };
+        let state = State {
+            link: Link::Down,
+            outbox: BytesMut::new(),
+            newest: None,
+            waiting: HashMap::new(),
+            next_attempt: Instant::now(),
+            connecting: vec![],
+        };
         BundledConnection { shared: Rc::new(Shared { addr, name, state: RefCell::new(state), wrote: Notify::new() }), codec }
     }
 
@@ -88,9 +96,12 @@ impl BundledConnection {
             },
         };
         let timeout_us = (ask.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
-        let request = wire::Request { op, key: ask.key.as_bytes().to_vec(), timeout_us, provenance: wire::Provenance::First, call };
+        // The newest ballot of this connection: should the key ever forget aborted ids, the op is not taken for one.
+        let born = self.shared.state.borrow().newest;
+        let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });
+        let request = wire::Request { op, key: ask.key.as_bytes().to_vec(), timeout_us, provenance, call };
         let told = self.shared.send(op, &ToNode::Request(request));
-        match tokio::time::timeout_at(deadline, told).await {
+        let mut answer = match tokio::time::timeout_at(deadline, told).await {
             Ok(Ok(Told::Response(response))) => self.answer(ask.call, *response),
             Ok(Ok(Told::Broken(why))) => unknown(&format!("connection: {why}")),
             Ok(Err(_)) => unknown("connection: dropped"),
@@ -98,6 +109,41 @@ impl BundledConnection {
                 self.shared.state.borrow_mut().waiting.remove(&op);
                 unknown("timeout")
             }
+        };
+        if answer.known == Known::Unknown {
+            let id = born.map_or_else(|| op.to_string(), |born| format!("{op}@{born}"));
+            answer.diagnostics.get_or_insert_default().op_id = Some(id.into());
+        }
+        answer
+    }
+
+    async fn ask(&self, question: Question) -> Option<Fate> {
+        let deadline = tokio::time::Instant::now() + question.timeout;
+        let (of, born) = wire::parse_printed_id(&question.id).ok()?;
+        tokio::time::timeout_at(deadline, self.shared.clone().connected()).await.ok()?.ok()?;
+        let op = wire::OpId { client: question.number, seq: 1 };
+        let timeout_us = (question.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
+        let (key, provenance) = (question.key.as_bytes().to_vec(), wire::Provenance::First);
+        let request = wire::Request { op, key, timeout_us, provenance, call: wire::Call::Fate { of, born } };
+        let told = self.shared.send(op, &ToNode::Request(request));
+        let Ok(Ok(Told::Response(response))) = tokio::time::timeout_at(deadline, told).await else {
+            self.shared.state.borrow_mut().waiting.remove(&op);
+            return None;
+        };
+        match response.outcome {
+            wire::Outcome::Fate { fate } => Some(match fate {
+                wire::Fate::Applied => Fate::Applied,
+                wire::Fate::NotApplied => Fate::NotApplied,
+                wire::Fate::Evicted => Fate::Evicted,
+                wire::Fate::Superseded => Fate::Unresolved,
+            }),
+            // No quorum in time, no room, a node that stops: another may do better.
+            wire::Outcome::Applied
+            | wire::Outcome::ConditionNotMet { .. }
+            | wire::Outcome::Value { .. }
+            | wire::Outcome::NotApplied { .. }
+            | wire::Outcome::Unknown { .. }
+            | wire::Outcome::Invalid { .. } => None,
         }
     }
 
@@ -134,6 +180,10 @@ impl Connection for BundledConnection {
     fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>> {
         Box::pin(self.run(ask))
     }
+
+    fn fate(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Fate>> + '_>> {
+        Box::pin(self.ask(question))
+    }
 }
 
 fn not_applied(why: &str) -> Answer {
@@ -158,6 +208,9 @@ fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
         repairs: Some(d.repairs),
         backoff_ns: Some(d.backoff_ns),
         learned_by: Some(d.learned_by),
+        max_seen_ballot: d.max_seen_ballot.filter(|seen| Some(*seen) != d.ballot).map(|b| b.to_string().into_boxed_str()),
+        repaired_op: d.repaired_op.map(|op| op.to_string().into_boxed_str()),
+        op_id: None,
     }
 }
 
@@ -265,7 +318,10 @@ impl Shared {
                 match frames.next_frame() {
                     Ok(Some(frame)) => match ToClient::decode(&frame) {
                         Ok(ToClient::Response(response)) => {
-                            let waiter = self.state.borrow_mut().waiting.remove(&response.op);
+                            let mut state = self.state.borrow_mut();
+                            state.newest = state.newest.max(response.diagnostics.ballot);
+                            let waiter = state.waiting.remove(&response.op);
+                            drop(state);
                             // Nobody waits for an answer that comes after the client gave up.
                             if let Some(waiter) = waiter {
                                 let _ = waiter.send(Told::Response(Box::new(response)));

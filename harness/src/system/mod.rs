@@ -4,7 +4,7 @@
 pub mod bundled;
 pub mod value; // a value's bytes
 
-use heckle_history::{Call, Diagnostics, OpId, ProcessId, Seen};
+use heckle_history::{Call, Diagnostics, Fate, OpId, ProcessId, Seen};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -25,6 +25,19 @@ pub struct Ask {
     /// What rides beside the value a CAS expects.
     pub expected_payload: Option<i64>,
     /// When the client gives up.
+    pub timeout: Duration,
+}
+
+/// A question about an op of unknown outcome, sent through any connection.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What the system calls the op: the `op_id` that its answer's diagnostics told.
+    pub id: Box<str>,
+    /// The key's name.
+    pub key: std::sync::Arc<str>,
+    /// No other question or process of the run has this number.
+    pub number: u64,
+    /// When the asker gives up.
     pub timeout: Duration,
 }
 
@@ -56,4 +69,11 @@ pub enum Known {
 pub trait Connection {
     /// Sends one op and waits for its answer or its timeout.
     fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>>;
+
+    /// Asks what became of an op; none without an answer in time. A system that cannot tell gives its ops no id, and
+    /// is not asked.
+    fn fate(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Fate>> + '_>> {
+        let _ = question;
+        Box::pin(std::future::ready(None))
+    }
 }

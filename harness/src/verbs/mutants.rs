@@ -26,6 +26,10 @@ const CROWD: &str = "[load]\nmix = \"cas=50,read=20,write=30\"\nkeys = 32\nclien
 /// Every node dies at once, again and again. No power is lost: what is gone was in the processes' memory.
 const MASSACRE: &str = "[load]\nkeys = 2\nclients = 12\nrate = 600\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"kill-all\"]\nevery = \"2500ms\"\nfor = \"300ms\"\nquiet_tail = \"1s\"\n";
 
+/// Nodes stop for longer than clients wait. The requests that lie in their sockets run when they go on, after other nodes
+/// were asked what became of them.
+const STOPPED: &str = "[load]\nmix = \"cas=20,read=40,write=40\"\nkeys = 4\nclients = 12\nrate = 300\nop_timeout = \"300ms\"\nduration = \"10s\"\nwarmup = \"500ms\"\n[faults]\nkinds = [\"pause\"]\nevery = \"2s\"\nfor = \"1s\"\nquiet_tail = \"1s\"\n";
+
 /// The plans that expose what shows on real processes. A mutant without one runs under the default plan.
 const EXPOSED: &[Exposed] = &[
     Exposed { name: "accept-ignores-promise", plan: DUELS },
@@ -33,6 +37,7 @@ const EXPOSED: &[Exposed] = &[
     Exposed { name: "quorum-too-small", plan: SLOW_LINKS },
     Exposed { name: "blind-retry", plan: DUELS },
     Exposed { name: "apply-at-accept", plan: HALF_DONE },
+    Exposed { name: "fate-without-fence", plan: STOPPED },
     Exposed { name: "answer-before-write", plan: MASSACRE },
 ];
 

@@ -131,3 +131,28 @@ fn the_closed_loop_and_a_missed_gate() {
     assert!(results["paxos"]["round_trips_per_op"].as_f64().expect("a figure") >= 1.0);
     assert!(results["paxos"]["fsyncs_per_op"].as_f64().expect("a figure") > 0.0);
 }
+
+/// Requests that lay at stopped nodes run after their fate was told; with the fence they are refused, without it they
+/// are applied, and the report names the contradiction.
+#[test]
+fn a_fate_without_its_fence_is_contradicted() {
+    let folder = Folder::new();
+    let out = expect_code(&folder, &["run", "--mutant", "fate-without-fence", "--seed", "3", "--json", "--quiet"], 1);
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    let lin = &results["linearizability"];
+    let kinds: Vec<_> = lin["violations"].as_array().expect("a list").iter().map(|v| &v["kind"]).collect();
+    assert!(kinds.iter().any(|k| **k == "fate_contradicted"), "{kinds:?}");
+    assert_eq!(lin["verdict_without_fates"], "valid", "the answers about fates are all that is wrong");
+    assert!(results["fates"]["not_applied"].as_u64().expect("a count") > 0);
+
+    // The same plan without the bug: asked during faults and after, and nothing contradicts what was told.
+    let plan = ["--mix", "cas=20,read=40,write=40", "--rate", "300", "--op-timeout", "300ms", "--faults", "pause", "--fault-every", "2s"];
+    let short = ["run", "--duration", "5s", "--warmup", "500ms", "--fault-for", "1s", "--quiet-tail", "1s", "--json", "--quiet"];
+    let out = expect_code(&folder, &[&short[..], &plan[..]].concat(), 0);
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    let fates = &results["fates"];
+    assert!(fates["not_applied"].as_u64().expect("a count") > 5, "{fates}");
+    let rules = results["coverage"]["rules"].as_array().expect("a list");
+    let asked = rules.iter().find(|r| r["id"] == "fates_asked").expect("it is always counted");
+    assert!(asked["got"].as_u64().expect("a count") > 5, "{asked}");
+}

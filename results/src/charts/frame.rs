@@ -31,7 +31,21 @@ pub enum Mark {
     Line,
     /// A filled square.
     Fill,
+    /// A filled square with lines through it.
+    Hatched(Hatch),
 }
+
+/// How lines run through what is filled: it tells parts of one colour apart, in print and for any eyes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hatch {
+    /// From lower left to upper right.
+    Rising,
+    /// From left to right.
+    Level,
+}
+
+/// Pixels from one line of a hatch to the next.
+const HATCH_EVERY: i32 = 5;
 
 /// The plot of a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,6 +98,28 @@ pub fn line(area: &Area<'_>, points: Vec<(i32, i32)>, style: impl Into<ShapeStyl
 /// Draws a rectangle between two corners.
 pub fn rectangle(area: &Area<'_>, corners: [(i32, i32); 2], style: impl Into<ShapeStyle>) {
     area.draw(&Rectangle::new(corners, style)).expect("drawing into memory does not fail");
+}
+
+/// Draws the lines of a hatch between two corners, the upper left one first. The lines of touching areas meet.
+pub fn hatch(area: &Area<'_>, [(left, top), (right, bottom)]: [(i32, i32); 2], hatch: Hatch) {
+    let style = ShapeStyle { color: style::PAPER.mix(0.9), filled: false, stroke_width: 1 };
+    let first = |from: i32| from + (HATCH_EVERY - from.rem_euclid(HATCH_EVERY)) % HATCH_EVERY;
+    match hatch {
+        Hatch::Level => {
+            for y in (first(top)..=bottom).step_by(HATCH_EVERY as usize) {
+                line(area, vec![(left, y), (right, y)], style);
+            }
+        }
+        Hatch::Rising => {
+            // Points of a line have one sum of column and row.
+            for sum in (first(left + top)..=right + bottom).step_by(HATCH_EVERY as usize) {
+                let (from, to) = (left.max(sum - bottom), right.min(sum - top));
+                if from <= to {
+                    line(area, vec![(from, sum - from), (to, sum - to)], style);
+                }
+            }
+        }
+    }
 }
 
 /// How wide `words` are.
@@ -217,7 +253,13 @@ pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
             Mark::AtLeast => up(area, (middle, y), 6, *colour),
             Mark::Cross => cross(area, (middle, y), 5, *colour),
             Mark::Line => line(area, vec![(x, y), (x + 18, y)], colour.stroke_width(3)),
-            Mark::Fill => rectangle(area, [(x + 1, y - 8), (x + 17, y + 8)], colour.filled()),
+            Mark::Fill | Mark::Hatched(_) => {
+                let corners = [(x + 1, y - 8), (x + 17, y + 8)];
+                rectangle(area, corners, colour.filled());
+                if let Mark::Hatched(lines) = mark {
+                    hatch(area, corners, *lines);
+                }
+            }
         }
         text(area, (x + 25, y), words, &style);
         x += 25 + width(area, words, &style) + 26;

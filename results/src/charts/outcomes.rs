@@ -3,10 +3,10 @@
 use super::Scene;
 use super::axis::{Scale, count, digits, duration};
 use super::canvas::Canvas;
-use super::frame::{self, Mark};
+use super::frame::{self, Hatch, Mark};
 use super::style::{BLUE, ORANGE, SKY, VERMILLION};
 use crate::series::Slice;
-use plotters::prelude::Color;
+use plotters::prelude::{Color, RGBColor};
 
 pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let (slices, length) = (&scene.series.slices, scene.series.slice_s);
@@ -17,12 +17,18 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let area = canvas.area();
     // What went wrong stands at the bottom, where heights compare by eye.
     type Count = fn(&Slice) -> u64;
-    let parts: [(Count, _); 4] =
-        [(|s| s.unknown, VERMILLION), (|s| s.failed, ORANGE), (|s| s.condition_not_met, SKY), (|s| s.applied, BLUE)];
+    let parts: [(Count, RGBColor, Option<Hatch>); 6] = [
+        (|s| s.unknown - s.unknown_applied - s.unknown_not_applied, VERMILLION, None),
+        (|s| s.unknown_applied, VERMILLION, Some(Hatch::Rising)),
+        (|s| s.unknown_not_applied, VERMILLION, Some(Hatch::Level)),
+        (|s| s.failed, ORANGE, None),
+        (|s| s.condition_not_met, SKY, None),
+        (|s| s.applied, BLUE, None),
+    ];
     for slice in slices {
         let (left, right) = (plot.column(slice.start_s), plot.column(slice.start_s + length));
         let mut below = 0;
-        for (figure, colour) in parts {
+        for (figure, colour, hatch) in parts {
             let n = figure(slice);
             if n == 0 {
                 continue;
@@ -30,18 +36,28 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
             let (low, high) = (plot.row(below as f64 / length), plot.row((below + n) as f64 / length));
             below += n;
             // Bars touch; one that rounds to nothing is still a line, since a single unknown outcome matters.
-            frame::rectangle(&area, [(left, high.min(low - 1)), (right, low)], colour.filled());
+            let corners = [(left, high.min(low - 1)), (right, low)];
+            frame::rectangle(&area, corners, colour.filled());
+            if let Some(hatch) = hatch {
+                frame::hatch(&area, corners, hatch);
+            }
         }
     }
     frame::fault_edges(&area, &plot, scene);
-    let ops = scene.measured.ops;
-    let entry = |colour, words: &str, n: u64| (Mark::Fill, colour, format!("{words} {}", count(n)));
-    let legend = [
-        entry(BLUE, "ok, applied", ops.applied),
-        entry(SKY, "condition not met", ops.condition_not_met),
-        entry(ORANGE, "failed", ops.failed),
-        entry(VERMILLION, "unknown", ops.unknown),
+    let (ops, fates) = (scene.measured.ops, scene.measured.fates);
+    let entry = |mark, colour, words: &str, n: u64| (mark, colour, format!("{words} {}", count(n)));
+    let untold = ops.unknown.saturating_sub(fates.applied + fates.not_applied);
+    let mut legend = vec![
+        entry(Mark::Fill, BLUE, "ok, applied", ops.applied),
+        entry(Mark::Fill, SKY, "condition not met", ops.condition_not_met),
+        entry(Mark::Fill, ORANGE, "failed", ops.failed),
+        entry(Mark::Fill, VERMILLION, "unknown", untold),
     ];
+    // Only where somebody asked: else there is nothing to tell apart.
+    if fates.applied + fates.not_applied > 0 {
+        legend.push(entry(Mark::Hatched(Hatch::Rising), VERMILLION, "found applied", fates.applied));
+        legend.push(entry(Mark::Hatched(Hatch::Level), VERMILLION, "found not applied", fates.not_applied));
+    }
     frame::legend(&area, &legend);
     drop(area);
     canvas.png()

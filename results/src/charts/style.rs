@@ -18,6 +18,8 @@ pub const LABEL: i32 = 18;
 /// Size of labels in the fault lanes.
 pub const SMALL: i32 = 15;
 
+/// What pictures are drawn on.
+pub const PAPER: RGBColor = RGBColor(255, 255, 255);
 /// Text.
 pub const INK: RGBColor = RGBColor(32, 33, 36);
 /// Text of the second rank.

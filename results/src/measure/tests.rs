@@ -174,3 +174,30 @@ fn effect_is_judged_as_the_checker_judges_it() {
     assert_eq!(ours, theirs);
     assert!(ours.iter().any(|f| f.1) && ours.iter().any(|f| !f.1), "{ours:?}");
 }
+
+#[test]
+fn fates_are_counted_and_late_effects_timed() {
+    // A column is a millisecond. 2 comes to light 9 ms after its client gave up, 3 by its fate 5 ms after, 4 before.
+    let measured = analyze(&drawn::history(
+        "c1  |w 2-?                    |
+         c2  |           r 2->         |
+         c3  |w 3-?                    |
+         c4  |w 4------?               |
+         c5  |  r 4->                  |
+         c6  |w 5-?                    |
+         c7  |w 6-?                    |
+         fate|         3=applied       |
+         fate|            5=not_applied|
+         fate|            6=evicted    |",
+    ));
+    let fates = measured.fates;
+    assert_eq!((fates.applied, fates.not_applied, fates.unresolved, fates.evicted), (1, 1, 1, 1));
+    let late = fates.late_effects;
+    assert_eq!((late.count, late.max_ms), (2, 11.0), "{late:?}");
+    let slices = crate::series::of(&drawn::history(
+        "c1  |w 2-?    |\nc2  |w 3-?    |\nc3  |w 4-?    |\nfate|      2=applied|\nfate|      3=not_applied|",
+    ))
+    .slices;
+    let sum = |of: fn(&crate::series::Slice) -> u64| slices.iter().map(of).sum::<u64>();
+    assert_eq!((sum(|s| s.unknown), sum(|s| s.unknown_applied), sum(|s| s.unknown_not_applied)), (3, 1, 1));
+}

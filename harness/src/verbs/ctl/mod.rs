@@ -7,7 +7,7 @@ mod words;
 use crate::cli::{CtlArgs, CtlAsk, CtlTo};
 use crate::exit;
 use client::{NoAnswer, NodeClient};
-use heckle_server::client_protocol::{Call, MAX_KEY, MAX_VALUE, OpId};
+use heckle_server::client_protocol::{Call, MAX_KEY, MAX_VALUE, OpId, parse_printed_id};
 use heckle_server::control::{self, ControlError};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub(super) fn main(args: &CtlArgs) -> ExitCode {
             let call = expected.and_then(|expected| Ok(Call::Cas { expected, new: words::parse_value(value, to.form)? }));
             ask(key, call, to)
         }
-        CtlAsk::Fate { op_id, key, to } => ask(key, words::parse_op_id(op_id).map(|(of, born)| Call::Fate { of, born }), to),
+        CtlAsk::Fate { op_id, key, to } => ask(key, parse_printed_id(op_id).map(|(of, born)| Call::Fate { of, born }), to),
         CtlAsk::Status { node, timeout, json } => status(*node, timeout.0, *json),
     }
 }

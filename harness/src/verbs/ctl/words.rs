@@ -2,7 +2,7 @@
 
 use crate::cli::ValueForm;
 use crate::exit;
-use heckle_server::client_protocol::{BallotTag, Diagnostics, Fate, OpId, Outcome, Response};
+use heckle_server::client_protocol::{Diagnostics, Fate, OpId, Outcome, Response};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 
@@ -18,15 +18,6 @@ pub(super) fn parse_value(text: &str, form: ValueForm) -> Result<Vec<u8>, String
             Ok(number.to_be_bytes().to_vec())
         }
     }
-}
-
-/// An operation's id as it is printed, with the ballot it was born at if it says one.
-///
-/// # Errors
-/// If it is none.
-pub(super) fn parse_op_id(text: &str) -> Result<(OpId, Option<BallotTag>), String> {
-    let (op, born) = text.split_once('@').map_or((text, None), |(op, born)| (op, Some(born)));
-    Ok((op.parse()?, born.map(str::parse).transpose()?))
 }
 
 /// Bytes as a person reads them.
@@ -151,7 +142,7 @@ fn diagnostics(d: &Diagnostics) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heckle_server::client_protocol::{Phase, Reason};
+    use heckle_server::client_protocol::{BallotTag, Phase, Reason, parse_printed_id};
 
     fn response(outcome: Outcome) -> Response {
         let diagnostics = Diagnostics {
@@ -204,10 +195,10 @@ mod tests {
     fn ids_are_read_as_they_are_printed() {
         let op = OpId { client: 7, seq: 1 };
         let born = BallotTag { us: 300, node: 2, nonce: 0x5f };
-        assert_eq!(parse_op_id(&op.to_string()), Ok((op, None)));
-        assert_eq!(parse_op_id(&format!("{op}@{born}")), Ok((op, Some(born))));
+        assert_eq!(parse_printed_id(&op.to_string()), Ok((op, None)));
+        assert_eq!(parse_printed_id(&format!("{op}@{born}")), Ok((op, Some(born))));
         for (text, says) in [("7.1", "operation's id"), ("c7", "operation's id"), ("c7.x", "operation's id"), ("c7.1@300", "a ballot")] {
-            let refused = parse_op_id(text).unwrap_err();
+            let refused = parse_printed_id(text).unwrap_err();
             assert!(refused.contains(says), "{text}: {refused}");
         }
     }

@@ -107,6 +107,15 @@ impl std::str::FromStr for OpId {
     }
 }
 
+/// An operation's id as answers and histories print it: `c7.1`, or `c7.1@300.n2.5` with the ballot it was born at.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse_printed_id(text: &str) -> Result<(OpId, Option<BallotTag>), String> {
+    let (op, born) = text.split_once('@').map_or((text, None), |(op, born)| (op, Some(born)));
+    Ok((op.parse()?, born.map(str::parse).transpose()?))
+}
+
 /// One operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
