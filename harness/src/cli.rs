@@ -1,6 +1,7 @@
 //! The command line: every verb and flag. Parsing only; what a verb does stands in `verbs`.
 
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
+use crate::plan::units::Span;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -38,6 +39,12 @@ pub enum Verb {
     List(ListArgs),
     /// Run the plan and seed of a run again
     Rerun(RerunArgs),
+    /// Run a matrix of runs: every night, red only when something is wrong
+    Suite(Box<SuiteArgs>),
+    /// The nights of a suite as a page, and which figures tripped
+    Trend(TrendArgs),
+    /// Remove what old runs need most room for; verdicts and figures stay
+    Gc(GcArgs),
     /// A history in another tool's format, one file a key
     Export(ExportArgs),
     /// Write a run's report and pictures anew
@@ -120,6 +127,76 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Run", value_enum, default_value = "auto")]
     pub checker: CheckerArg,
     /// Where the run is kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle suite`.
+#[derive(Debug, Args)]
+pub struct SuiteArgs {
+    /// A plan file with [suite.axes] and [[canary]]
+    pub plan: PathBuf,
+    /// A variant that the plan names under [suite.profile.NAME]
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Part i of n, for several machines: i/n
+    #[arg(long)]
+    pub shard: Option<String>,
+    /// How long this sitting may take, such as 90m; a run that would go over it is not begun
+    #[arg(long)]
+    pub budget: Option<Span>,
+    /// What the seeds of all runs are made from: a number, or random [default: random]
+    #[arg(long)]
+    pub seed: Option<String>,
+    /// Begin anew, even if a suite of this matrix was interrupted
+    #[arg(long)]
+    pub fresh: bool,
+    /// A heckle binary of an earlier build: figures that tripped are confirmed against it by interleaved pairs
+    #[arg(long, value_name = "PATH")]
+    pub baseline_bin: Option<PathBuf>,
+    /// Where suites and runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle trend`.
+#[derive(Debug, Args)]
+pub struct TrendArgs {
+    /// The suite's name; not needed where there is only one
+    pub name: Option<String>,
+    /// Where suites are kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle gc`.
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Runs whose files are all kept, newest first [default: 50]
+    #[arg(long)]
+    pub keep: Option<usize>,
+    /// Failed runs whose files are all kept, newest first, whatever the other limits say [default: 20]
+    #[arg(long)]
+    pub keep_failed: Option<usize>,
+    /// Only runs older than this, such as 72h
+    #[arg(long)]
+    pub older_than: Option<Span>,
+    /// Stop when everything fits into this many bytes: 500M, 20G
+    #[arg(long)]
+    pub max_size: Option<String>,
+    /// Remove; without it the runs are only listed
+    #[arg(long)]
+    pub delete: bool,
+    /// Where runs are kept
     #[command(flatten)]
     pub out: OutArg,
     /// How much is said

@@ -3,6 +3,7 @@
 
 use crate::atomic;
 use crate::results_json::{Results, RunVerdict, Status};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -16,7 +17,7 @@ pub const FILE: &str = "runs.jsonl";
 const MAX_DEPTH: usize = 5;
 
 /// What a list shows of a run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RunLine {
     /// The run.
@@ -49,6 +50,8 @@ pub struct RunLine {
     pub reason: String,
     /// Ops sent.
     pub ops: u64,
+    /// Ops whose outcome nobody knows.
+    pub unknown: u64,
     /// Faults that took effect.
     pub faults_effective: u64,
     /// Seconds under a fault.
@@ -82,6 +85,7 @@ impl RunLine {
             exit_code: results.exit_code,
             reason: results.reasons.first().cloned().unwrap_or_default(),
             ops: results.ops.invoked,
+            unknown: results.ops.unknown,
             faults_effective: effective().count() as u64,
             fault_s: effective().map(|f| (f.end_s - f.start_s).max(0.0)).sum(),
             achieved_per_s: results.load.achieved_per_s,

@@ -89,7 +89,7 @@ fn cases(results: &Results) -> Vec<(String, f64, Outcome)> {
 }
 
 /// Text in XML; letters that XML 1.0 cannot hold become a sign.
-fn escape(words: &str) -> String {
+pub(crate) fn escape(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in words.chars() {
         match c {

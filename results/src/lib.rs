@@ -29,8 +29,10 @@ pub mod slowest; // the slowest ops, and why
 pub mod during; // what each fault did to the ops
 pub mod clients; // who got how much
 pub mod report; // a run as one page, with charts to move in
+pub mod suite; // a night of runs: one verdict, and a trend over nights
 pub mod schemas; // JSON Schemas of the files, with golden copies
 pub mod keep; // everything derived from a history, written into its folder (IO)
+pub mod gc; // what of old runs may go (IO)
 
 pub mod sample; // a made-up history with faults, for tests and pictures
 pub mod sample_results; // and results for it

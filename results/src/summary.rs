@@ -344,7 +344,7 @@ pub fn markdown(results: &Results, folder: &str) -> String {
 }
 
 /// Text inside Markdown: no tables, tags or code of its own.
-fn mark(words: &str) -> String {
+pub(crate) fn mark(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in clean(words).chars() {
         match c {

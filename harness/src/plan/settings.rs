@@ -38,6 +38,12 @@ pub struct Settings {
     /// Faults at fixed times, instead of a drawn schedule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strike: Vec<StrikeSettings>,
+    /// What `heckle suite` makes of this plan; `heckle run` runs the plan alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suite: Option<SuiteSettings>,
+    /// Planted bugs that a suite must catch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub canary: Vec<CanarySettings>,
 }
 
 /// What a plan expects of its run.
@@ -193,6 +199,58 @@ pub struct StrikeSettings {
     pub lasts: Span,
 }
 
+/// `[suite]`: a matrix of runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SuiteSettings {
+    /// How long a sitting may take; a run that would go over it is not begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Span>,
+    /// Runs a cell, each with a seed of its own [default: 1]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u32>,
+    /// Values by key of a plan: the matrix has a cell for each combination.
+    #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>")]
+    pub axes: BTreeMap<String, Vec<toml::Value>>,
+    /// Combinations that are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
+    pub exclude: Vec<BTreeMap<String, toml::Value>>,
+    /// Variants by name, chosen with `--profile`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub profile: BTreeMap<String, ProfileSettings>,
+}
+
+/// `[suite.profile.NAME]`: what it says wins; an axis replaces the one of its key.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProfileSettings {
+    /// As in `[suite]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Span>,
+    /// As in `[suite]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u32>,
+    /// As in `[suite]`.
+    #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>")]
+    pub axes: BTreeMap<String, Vec<toml::Value>>,
+}
+
+/// `[[canary]]`: a planted bug that a suite must catch, or the night is red.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CanarySettings {
+    /// Which bug.
+    pub mutant: String,
+    /// Caught within this many runs [default: 1]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_runs: Option<u32>,
+    /// Settings by key, over the plan that exposes the bug.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub set: BTreeMap<String, toml::Value>,
+}
+
 /// Lays `over` on `under`: what `over` says wins.
 macro_rules! overlay {
     ($over:expr, $under:expr; $($field:ident),+) => {
@@ -216,6 +274,10 @@ impl Settings {
         if !over.strike.is_empty() {
             self.strike.clone_from(&over.strike);
         }
+        if over.suite.is_some() {
+            self.suite.clone_from(&over.suite);
+        }
+        self.canary.extend(over.canary.clone());
         self
     }
 }

@@ -8,12 +8,15 @@ mod demo;
 mod doctor;
 mod explain;
 mod export;
+mod gc;
 pub mod mutants;
 mod node;
 mod report;
 mod rerun;
 mod run;
 mod show;
+mod suite;
+mod trend;
 
 use crate::cli::{Cli, Verb, VoiceArgs};
 use crate::exit;
@@ -45,6 +48,9 @@ pub fn main() -> ExitCode {
         Verb::Show(args) => show::show(&args),
         Verb::List(args) => show::list(&args),
         Verb::Rerun(args) => rerun::main(&args),
+        Verb::Suite(args) => suite::main(&args),
+        Verb::Trend(args) => trend::main(&args),
+        Verb::Gc(args) => gc::main(&args),
         Verb::Export(args) => export::main(&args),
         Verb::Report(args) => report::main(&args),
         Verb::Bench(args) => bench::main(&args),

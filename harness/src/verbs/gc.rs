@@ -1,0 +1,61 @@
+//! `heckle gc`: room on the disk. What a run came to always stays; its history, pictures and logs go, oldest first. Without
+//! `--delete` nothing is removed: the list is shown.
+
+use crate::cli::GcArgs;
+use crate::exit;
+use heckle_results::gc::{self, Held, Limits};
+use heckle_results::index;
+use heckle_results::utc::UnixSeconds;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const KEEP: usize = 50;
+const KEEP_FAILED: usize = 20;
+
+/// Runs the verb.
+pub(super) fn main(args: &GcArgs) -> ExitCode {
+    let limits = match limits(args) {
+        Ok(limits) => limits,
+        Err(e) => return super::usage("gc", &e),
+    };
+    let out = args.out.out.as_path();
+    let runs = match index::read(out) {
+        Ok(runs) => runs,
+        Err(e) => return super::broken("gc", &e.to_string()),
+    };
+    let runs: Vec<Held> = runs.into_iter().map(|run| Held { bytes: gc::size(&out.join(&run.path)), run }).collect();
+    let chosen = gc::choose(&runs, limits);
+    let (room, all): (u64, u64) = (chosen.iter().map(|h| h.bytes).sum(), runs.iter().map(|h| h.bytes).sum());
+    if args.voice.json {
+        let list: Vec<_> =
+            chosen.iter().map(|h| serde_json::json!({"run_id": h.run.run_id, "path": h.run.path, "bytes": h.bytes})).collect();
+        let told = serde_json::json!({"deleted": args.delete, "bytes": room, "of_bytes": all, "runs": list});
+        println!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
+    } else if !args.voice.quiet {
+        for held in &chosen {
+            println!("{:>12}  {:<12} {}", held.bytes, held.run.verdict.word(), held.run.path);
+        }
+    }
+    if args.delete {
+        for held in &chosen {
+            if let Err(e) = gc::strip(&out.join(&held.run.path)) {
+                return super::broken("gc", &e.to_string());
+            }
+        }
+    }
+    if !args.voice.json {
+        let did = if args.delete { "freed" } else { "would be freed; add --delete to do it:" };
+        println!("{} of {} runs, {room} of {all} bytes {did} results, plans and summaries stay", chosen.len(), runs.len());
+    }
+    ExitCode::from(exit::OK)
+}
+
+fn limits(args: &GcArgs) -> Result<Limits, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    Ok(Limits {
+        keep: args.keep.unwrap_or(KEEP),
+        keep_failed: args.keep_failed.unwrap_or(KEEP_FAILED),
+        before: args.older_than.map(|age| UnixSeconds(now.saturating_sub(age.0.as_secs()))),
+        max_bytes: args.max_size.as_deref().map(gc::parse_size).transpose().map_err(|e| format!("--max-size {e}"))?,
+    })
+}

@@ -1,0 +1,105 @@
+//! Whole suites on real processes: a night that ends well, one whose canary is silent, one that is killed and taken up again.
+
+use crate::common::*;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const PLAN: &str = "schema = \"heckle.plan/1\"\nname = \"night\"\n[load]\nduration = \"2s\"\nwarmup = \"0s\"\nclients = 4\nkeys = 2\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"0s\"\n";
+const AXES: &str = "[suite.axes]\nbackoff = [\"uniform\", \"none\"]\n";
+
+fn plan(folder: &Folder, more: &str) {
+    std::fs::write(folder.path().join("night.toml"), format!("{PLAN}{more}")).expect("writable");
+}
+
+/// The suites below the folder, oldest first.
+fn suites(folder: &Folder) -> Vec<(PathBuf, Value)> {
+    let mut found = find(folder, "suite.json");
+    found.sort();
+    let read = |p: &PathBuf| serde_json::from_slice(&std::fs::read(p).expect("readable")).expect("whole at any time");
+    found.iter().map(|p| (p.parent().expect("a folder").to_owned(), read(p))).collect()
+}
+
+fn counted(suite: &Value) -> usize {
+    let runs = suite["cells"].as_array().expect("cells").iter().flat_map(|c| c["runs"].as_array().expect("runs"));
+    runs.filter(|r| r["counted"] == true).count()
+}
+
+#[test]
+fn a_night_leaves_its_verdict_for_people_and_machines() {
+    let folder = Folder::new();
+    plan(&folder, AXES);
+    let out = expect_code(&folder, &["suite", "night.toml", "--seed", "7", "--json", "--quiet"], 0);
+    let suite: Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert_eq!((suite["status"].as_str(), counted(&suite)), (Some("done"), 2), "{suite:#}");
+    let (root, kept) = suites(&folder).remove(0);
+    assert_eq!(kept, suite);
+    let junit = std::fs::read_to_string(root.join("junit.xml")).expect("there");
+    assert!(junit.contains("tests=\"2\" failures=\"0\" errors=\"0\"") && junit.contains("backoff=none"), "{junit}");
+    for file in ["summary.md", "trend.html"] {
+        assert!(root.join(file).is_file(), "{file}");
+    }
+    // A run of a suite is found like any other, also by its index line.
+    expect_code(&folder, &["show", "latest"], 0);
+    let list = expect_code(&folder, &["list", "--json"], 0);
+    assert_eq!(serde_json::from_slice::<Value>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 2);
+    expect_code(&folder, &["trend", "--json"], 0);
+
+    let freed = expect_code(&folder, &["gc", "--keep", "0", "--keep-failed", "0", "--delete", "--json"], 0);
+    let freed: Value = serde_json::from_slice(&freed.stdout).expect("JSON");
+    assert_eq!(freed["runs"].as_array().map(Vec::len), Some(2));
+    let again = expect_code(&folder, &["list", "--json"], 0);
+    assert_eq!(again.stdout, list.stdout, "what runs came to outlives their files");
+    // What is over is not taken up again.
+    expect_code(&folder, &["suite", "night.toml", "--quiet", "--budget", "1ms"], 2);
+    assert_eq!(suites(&folder).len(), 2);
+}
+
+#[test]
+fn a_silent_canary_makes_the_night_red() {
+    let folder = Folder::new();
+    // A control: a planted bug that no history can show.
+    plan(
+        &folder,
+        "[[canary]]\nmutant = \"keep-accepted-at-learn\"\n[canary.set]\nduration = \"1s\"\nkinds = [\"none\"]\nquiet_tail = \"0s\"\n",
+    );
+    let out = expect_code(&folder, &["suite", "night.toml", "--quiet"], 2);
+    assert!(said(&out).contains("canary keep-accepted-at-learn was not caught"), "{}", said(&out));
+}
+
+#[test]
+fn a_killed_suite_goes_on_where_it_was() {
+    let folder = Folder::new();
+    plan(&folder, &format!("{AXES}nodes = [1, 3]\n"));
+    let args = ["suite", "night.toml", "--quiet"];
+    let mut running = Running(heckle(&folder, &args).spawn().expect("starts"));
+    let one_done = || suites(&folder).first().is_some_and(|(_, suite)| counted(suite) >= 1);
+    assert!(wait_for(Duration::from_secs(120), one_done), "no run in two minutes");
+    running.0.kill().expect("killed");
+    running.0.wait().expect("reaped");
+    let before = suites(&folder).remove(0).1;
+    assert_eq!(before["status"], "running");
+    // The run that was under way hears of it, heals and ends its nodes by itself.
+    let out = expect_code(&folder, &args, 0);
+    let all = suites(&folder);
+    assert_eq!(all.len(), 1, "{}", said(&out));
+    let after = &all[0].1;
+    assert_eq!((&after["sittings"], counted(after)), (&2.into(), 4), "{after:#}");
+    let first = |suite: &Value| suite["cells"].as_array().expect("cells").iter().find_map(|c| c["runs"].get(0).cloned());
+    let kept = first(&before).expect("one was done");
+    let cells = after["cells"].as_array().expect("cells");
+    assert!(cells.iter().any(|c| c["runs"].as_array().expect("runs").contains(&kept)), "its runs are not made twice");
+}
+
+#[test]
+fn a_matrix_that_makes_no_sense_is_refused_before_anything_runs() {
+    let folder = Folder::new();
+    plan(&folder, "[suite.axes]\nbackof = [\"none\"]\n");
+    let out = expect_code(&folder, &["suite", "night.toml"], 64);
+    assert!(said(&out).contains("did you mean `backoff`"), "{}", said(&out));
+    plan(&folder, AXES);
+    expect_code(&folder, &["suite", "night.toml", "--shard", "3/2"], 64);
+    expect_code(&folder, &["suite", "night.toml", "--profile", "x"], 64);
+    expect_code(&folder, &["suite", "night.toml", "--baseline-bin", "nowhere"], 64);
+    assert!(suites(&folder).is_empty());
+}

@@ -1,0 +1,140 @@
+//! One exit code from many runs, and why. A pass never covers a failure: every counted run counts.
+
+use super::suite_json::{Canary, Cell, SuiteResults};
+use crate::results_json::Status;
+
+/// Runs named in a reason, at most.
+const NAMED: usize = 3;
+
+impl SuiteResults {
+    /// Fills in exit code and reasons. `interrupted`: the suite stopped before its work was done, by a signal.
+    ///
+    /// The first that applies of 1 (a violation), 130 (interrupted), 4 (harness or machine), 2 (inconclusive: also a canary
+    /// that was missed or not run, and a suite in which nothing ran), 3 (gates, and regressions that were confirmed).
+    pub fn conclude(&mut self, interrupted: bool) {
+        self.status = if interrupted { Status::Interrupted } else { Status::Done };
+        let mut found: Vec<(u8, String)> = vec![];
+        for (code, what) in [(1, "violated"), (4, "broke"), (64, "was refused"), (2, "was inconclusive"), (3, "missed a gate")] {
+            let cells: Vec<&Cell> = self.cells.iter().filter(|c| c.codes().contains(&code)).collect();
+            if let Some(first) = cells.first() {
+                let names: Vec<&str> = cells.iter().take(NAMED).map(|c| c.name.as_str()).collect();
+                let more = if cells.len() > NAMED { format!(" and {} more", cells.len() - NAMED) } else { String::new() };
+                let why = first.counted().find(|r| r.code() == code).map(|r| r.run.reason.clone()).unwrap_or_default();
+                found.push((code, format!("{what}: {}{more}: {why}", names.join("; "))));
+            }
+        }
+        for canary in &self.canaries {
+            found.extend(canary.trouble());
+        }
+        for trip in self.trips.iter().filter(|t| t.confirmed.as_ref().is_some_and(|c| c.regression)) {
+            found
+                .push((3, format!("regression, confirmed by pairs: {} of {} is {:.2} times worse", trip.metric, trip.cell, trip.worse_by)));
+        }
+        let missing: Vec<&Cell> = self.cells.iter().filter(|c| c.counted().count() == 0).collect();
+        if missing.len() == self.cells.len() {
+            found.push((2, "no cell was run".into()));
+        }
+        if interrupted {
+            found.push((130, "interrupted; the same command goes on from here".into()));
+        }
+        let order = [1, 130, 4, 64, 2, 3];
+        found.sort_by_key(|(code, _)| order.iter().position(|c| c == code));
+        self.exit_code = found.first().map_or(0, |(code, _)| i32::from(*code));
+        self.reasons = found.into_iter().map(|(_, why)| why).collect();
+        if self.reasons.is_empty() {
+            let runs: usize = self.cells.iter().map(|c| c.counted().count()).sum();
+            self.reasons.push(format!("{runs} runs in {} cells, all as expected", self.cells.len() - missing.len()));
+        }
+        if !missing.is_empty() && missing.len() < self.cells.len() {
+            let why = missing.iter().find_map(|c| c.not_run.clone()).unwrap_or_else(|| "not reached".into());
+            self.reasons.push(format!("{} of {} cells were not run: {why}", missing.len(), self.cells.len()));
+        }
+    }
+}
+
+impl Canary {
+    /// What is wrong with it: a night whose canary is silent is red.
+    fn trouble(&self) -> Option<(u8, String)> {
+        let counted: Vec<_> = self.runs.iter().filter(|r| r.counted).collect();
+        if self.caught_after().is_some() {
+            return None;
+        }
+        if let Some(broken) = counted.iter().find(|r| r.code() == 4) {
+            return Some((4, format!("the canary {} broke: {}", self.mutant, broken.run.reason)));
+        }
+        let why = match (counted.len(), &self.not_run) {
+            (0, Some(why)) => format!("was not run: {why}"),
+            (0, None) => "was not run".into(),
+            (n, _) => format!("was not caught in {n} of {} runs", self.within_runs),
+        };
+        Some((2, format!("the canary {} {why}: this night proves nothing", self.mutant)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::suite_json::{Confirmation, SuiteRun, Trip};
+    use super::*;
+    use crate::index::RunLine;
+
+    fn run(code: i32) -> SuiteRun {
+        SuiteRun {
+            repeat: 1,
+            attempt: 1,
+            counted: true,
+            run: RunLine { exit_code: code, reason: format!("because {code}"), ..RunLine::default() },
+        }
+    }
+
+    fn suite(cells: &[&[i32]], canary: &[i32]) -> SuiteResults {
+        let cells = cells.iter().enumerate().map(|(i, codes)| Cell {
+            name: format!("cell {i}"),
+            wanted: 1,
+            runs: codes.iter().map(|c| run(*c)).collect(),
+            ..Cell::default()
+        });
+        let canaries = vec![Canary { mutant: "m".into(), within_runs: 2, runs: canary.iter().map(|c| run(*c)).collect(), not_run: None }];
+        SuiteResults { cells: cells.collect(), canaries, ..SuiteResults::default() }
+    }
+
+    #[track_caller]
+    fn check(mut suite: SuiteResults, interrupted: bool, code: i32, word: &str) {
+        suite.conclude(interrupted);
+        assert_eq!(suite.exit_code, code, "{:?}", suite.reasons);
+        assert!(suite.reasons[0].contains(word), "{:?}", suite.reasons);
+    }
+
+    #[test]
+    fn the_gravest_run_decides_and_a_pass_covers_nothing() {
+        check(suite(&[&[0], &[0]], &[1]), false, 0, "as expected");
+        check(suite(&[&[0, 1, 0], &[4]], &[1]), false, 1, "violated: cell 0: because 1");
+        check(suite(&[&[0], &[4], &[2]], &[1]), false, 4, "broke: cell 1");
+        check(suite(&[&[3], &[2]], &[1]), false, 2, "inconclusive: cell 1");
+        check(suite(&[&[3], &[0]], &[1]), false, 3, "missed a gate");
+        check(suite(&[&[0], &[]], &[1]), false, 0, "as expected");
+        check(suite(&[&[], &[]], &[1]), false, 2, "no cell was run");
+        check(suite(&[&[0]], &[1]), true, 130, "interrupted");
+        check(suite(&[&[1]], &[1]), true, 1, "violated");
+    }
+
+    #[test]
+    fn a_silent_canary_makes_the_night_red() {
+        check(suite(&[&[0]], &[0, 0]), false, 2, "not caught in 2 of 2 runs");
+        check(suite(&[&[0]], &[]), false, 2, "was not run");
+        check(suite(&[&[0]], &[4]), false, 4, "canary m broke");
+        check(suite(&[&[0]], &[0, 1]), false, 0, "as expected");
+    }
+
+    #[test]
+    fn a_first_try_that_broke_does_not_count_but_a_confirmed_regression_does() {
+        let mut retried = suite(&[&[4, 0]], &[1]);
+        retried.cells[0].runs[0].counted = false;
+        check(retried, false, 0, "as expected");
+
+        let mut slower = suite(&[&[0]], &[1]);
+        slower.trips.push(Trip { cell: "cell 0".into(), metric: "p99_ms".into(), worse_by: 1.5, ..Trip::default() });
+        check(slower.clone(), false, 0, "as expected");
+        slower.trips[0].confirmed = Some(Confirmation { regression: true, ..Confirmation::default() });
+        check(slower, false, 3, "regression");
+    }
+}

@@ -1,0 +1,189 @@
+//! A suite in words: for the terminal, and for a step summary in Markdown, which is bounded whatever the matrix.
+
+use super::suite_json::{Canary, Cell, SuiteResults, Trip};
+use crate::charts::axis::{count, duration};
+use crate::summary::mark;
+use crate::terminal::{Cell as Word, Colour, Lean, Look, clean, shorten, table, wrap};
+
+/// Rows of a step summary, at most: GitHub shows a mebibyte, and nobody reads more than this.
+const MAX_ROWS: usize = 200;
+
+/// A suite for the terminal. `folder` is where it lies, as it is to be shown.
+pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) -> String {
+    use Lean::{Left, Right};
+    let heading = [("cell", Left), ("runs", Right), ("result", Left), ("ops", Right), ("p99", Right), ("faults", Right), ("why", Left)];
+    let rows: Vec<Vec<Word>> = suite.cells.iter().map(row).chain(suite.canaries.iter().map(canary_row)).collect();
+    let mut out = table(&heading, &rows, width, colour);
+    for trip in &suite.trips {
+        out += &format!("{}\n", colour.paint(Look::Doubt, &trip_words(trip)));
+    }
+    let (look, verdict) = verdict(suite);
+    out += &format!("\n{} {}\n", colour.paint(Look::Dim, "verdict  "), colour.paint(look, verdict));
+    for (i, reason) in suite.reasons.iter().enumerate() {
+        for (j, line) in wrap(&clean(reason), width.saturating_sub(10)).into_iter().enumerate() {
+            let name = if i + j == 0 { "why" } else { "" };
+            out += &format!("{} {line}\n", colour.paint(Look::Dim, &format!("{name:<9}")));
+        }
+    }
+    out += &format!("{} {}\n", colour.paint(Look::Dim, "folder   "), clean(folder));
+    out + &format!("{} {}\n", colour.paint(Look::Dim, "next     "), colour.paint(Look::Strong, &next(suite)))
+}
+
+/// What a suite came to in a word.
+pub fn verdict(suite: &SuiteResults) -> (Look, &'static str) {
+    match suite.exit_code {
+        0 => (Look::Good, "GREEN"),
+        1 => (Look::Bad, "VIOLATION"),
+        3 => (Look::Doubt, "GATE MISSED OR REGRESSION"),
+        4 | 64 => (Look::Bad, "BROKEN"),
+        130 => (Look::Doubt, "INTERRUPTED"),
+        _ => (Look::Doubt, "INCONCLUSIVE"),
+    }
+}
+
+/// The next command worth typing: about the first run that is to blame.
+pub fn next(suite: &SuiteResults) -> String {
+    let blamed = suite.runs().filter(|r| r.counted && !r.run.run_id.is_empty() && i32::from(r.code()) == suite.exit_code).last();
+    match (suite.exit_code, blamed) {
+        (1, Some(run)) => format!("heckle explain {}", run.run.run_id),
+        (2..=4, Some(run)) => format!("heckle show {}", run.run.run_id),
+        _ => format!("heckle trend {}", crate::rerun::quote(&suite.name)),
+    }
+}
+
+/// The result of a cell in a word: a pass never covers a failure.
+pub fn cell_result(cell: &Cell) -> (Look, &'static str) {
+    let codes = cell.codes();
+    let has = |code: u8| codes.contains(&code);
+    match codes.len() {
+        0 => (Look::Dim, "not run"),
+        _ if has(1) => (Look::Bad, "violation"),
+        _ if has(4) || has(64) => (Look::Bad, "broken"),
+        _ if has(3) => (Look::Doubt, "gate missed"),
+        _ if codes.iter().any(|c| *c != 0) => (Look::Doubt, "inconclusive"),
+        _ => (Look::Good, "ok"),
+    }
+}
+
+fn why(cell: &Cell) -> String {
+    let bad = cell.runs.iter().rev().find(|r| r.code() != 0);
+    let retried = cell.runs.iter().filter(|r| !r.counted).count();
+    let again = if retried > 0 { format!("({retried} tried again) ") } else { String::new() };
+    again + &bad.map_or_else(|| cell.not_run.clone().unwrap_or_default(), |r| r.run.reason.clone())
+}
+
+fn row(cell: &Cell) -> Vec<Word> {
+    let plain = |words: String| (Look::Plain, words);
+    let (look, result) = cell_result(cell);
+    let sum = |of: fn(&crate::index::RunLine) -> u64| cell.counted().map(|r| of(&r.run)).sum::<u64>();
+    let worst = cell.counted().map(|r| r.run.p99_ms).fold(0.0, f64::max);
+    vec![
+        plain(shorten(&clean(&cell.name), 60)),
+        plain(format!("{}/{}", cell.counted().count(), cell.wanted)),
+        (look, result.into()),
+        plain(count(sum(|r| r.ops))),
+        plain(if worst > 0.0 { duration(worst) } else { "-".into() }),
+        plain(count(sum(|r| r.faults_effective))),
+        (Look::Dim, clean(&why(cell))),
+    ]
+}
+
+fn canary_row(canary: &Canary) -> Vec<Word> {
+    let plain = |words: String| (Look::Plain, words);
+    let (look, result) = if canary.caught_after().is_some() { (Look::Good, "caught") } else { (Look::Bad, "missed") };
+    let ops = canary.runs.iter().map(|r| r.run.ops).sum::<u64>();
+    vec![
+        plain(shorten(&clean(&format!("canary {}", canary.mutant)), 60)),
+        plain(format!("{}/{}", canary.runs.iter().filter(|r| r.counted).count(), canary.within_runs)),
+        (look, result.into()),
+        plain(count(ops)),
+        plain("-".into()),
+        plain(count(canary.runs.iter().map(|r| r.run.faults_effective).sum())),
+        (Look::Dim, clean(canary.runs.last().map_or("", |r| &r.run.reason))),
+    ]
+}
+
+/// A trip in a sentence.
+pub fn trip_words(trip: &Trip) -> String {
+    let told = match &trip.confirmed {
+        None => "a warning: nothing was confirmed, `--baseline-bin` does it".to_owned(),
+        Some(c) if c.regression => {
+            format!("confirmed by {} pairs: {:.2} times worse ({:.2} to {:.2})", c.pairs, c.ratio, c.interval.0, c.interval.1)
+        }
+        Some(c) => format!("not confirmed by {} pairs: ratio {:.2} ({:.2} to {:.2})", c.pairs, c.ratio, c.interval.0, c.interval.1),
+    };
+    let (metric, cell) = (clean(&trip.metric), clean(&trip.cell));
+    format!(
+        "{metric} of {cell} is {:.2} times worse than in the nights before ({:.3} after {:.3}); {told}",
+        trip.worse_by, trip.recent, trip.baseline
+    )
+}
+
+/// A suite for a step summary: GitHub's Markdown, bad rows first, bounded.
+pub fn markdown(suite: &SuiteResults) -> String {
+    let (look, words) = verdict(suite);
+    let sign = |look: Look| match look {
+        Look::Good => "✅",
+        Look::Bad => "❌",
+        Look::Dim => "⏭️",
+        Look::Doubt | Look::Strong | Look::Plain => "❔",
+    };
+    let mut out = format!("## {} {words} · {} · seed {}\n\n", sign(look), mark(&suite.name), mark(&suite.seed));
+    for reason in &suite.reasons {
+        out += &format!("- {}\n", mark(&shorten(reason, 400)));
+    }
+    for trip in &suite.trips {
+        out += &format!("- {}\n", mark(&trip_words(trip)));
+    }
+    out += "\n| cell | runs | result | ops | p99 | why |\n|---|--:|---|--:|--:|---|\n";
+    let mut rows: Vec<(Look, Vec<Word>)> = suite.cells.iter().map(|c| (cell_result(c).0, row(c))).collect();
+    rows.extend(suite.canaries.iter().map(canary_row).map(|r| (r[2].0, r)));
+    // What is wrong comes first, so that a bound never hides it.
+    rows.sort_by_key(|(look, _)| match look {
+        Look::Bad => 0,
+        Look::Doubt => 1,
+        Look::Strong | Look::Plain | Look::Dim => 2,
+        Look::Good => 3,
+    });
+    for (look, row) in rows.iter().take(MAX_ROWS) {
+        let words: Vec<String> = [0, 1, 2, 3, 4, 6].iter().map(|i| mark(&shorten(&row[*i].1, 200))).collect();
+        out += &format!("| {} | {} | {} {} | {} | {} | {} |\n", words[0], words[1], sign(*look), words[2], words[3], words[4], words[5]);
+    }
+    if rows.len() > MAX_ROWS {
+        out += &format!("\n{} more rows are in `suite.json`.\n", rows.len() - MAX_ROWS);
+    }
+    out + &format!("\nNext: `{}`\n", next(suite))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::suite_json::SuiteRun;
+    use super::*;
+    use crate::index::RunLine;
+
+    fn cell(name: &str, code: i32) -> Cell {
+        let run =
+            RunLine { run_id: format!("id-{name}"), exit_code: code, reason: "a | b".into(), p99_ms: 4.0, ops: 9, ..RunLine::default() };
+        Cell { name: name.into(), wanted: 1, runs: vec![SuiteRun { repeat: 1, attempt: 1, counted: true, run }], ..Cell::default() }
+    }
+
+    #[test]
+    fn a_step_summary_is_bounded_and_shows_what_is_wrong() {
+        let mut cells: Vec<Cell> = (0..500).map(|i| cell(&format!("c{i}"), 0)).collect();
+        cells.push(cell("rotten", 1));
+        let mut suite = SuiteResults { name: "n".into(), cells, ..SuiteResults::default() };
+        suite.conclude(false);
+        let text = markdown(&suite);
+        assert!(text.contains("rotten") && text.contains("a \\| b") && text.contains("301 more rows"), "{text}");
+        assert!(text.len() < 64 << 10, "{}", text.len());
+        assert_eq!(next(&suite), "heckle explain id-rotten");
+    }
+
+    #[test]
+    fn the_terminal_ends_with_what_to_type() {
+        let mut suite = SuiteResults { name: "n".into(), cells: vec![cell("a", 0)], ..SuiteResults::default() };
+        suite.conclude(false);
+        let text = text(&suite, "here", 100, Colour::Never);
+        assert!(text.contains("GREEN") && text.ends_with("next      heckle trend n\n"), "{text}");
+    }
+}
