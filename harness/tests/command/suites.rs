@@ -5,8 +5,8 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const PLAN: &str = "schema = \"heckle.plan/1\"\nname = \"night\"\n[load]\nduration = \"2s\"\nwarmup = \"0s\"\nclients = 4\nkeys = 2\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"0s\"\n";
-const AXES: &str = "[suite.axes]\nbackoff = [\"uniform\", \"none\"]\n";
+const PLAN: &str = "schema = \"heckle.plan/1\"\nname = \"night\"\n[load]\nduration = \"3s\"\nwarmup = \"0s\"\nclients = 4\nkeys = 2\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"0s\"\n";
+const AXES: &str = "[suite.axes]\nvalue_bytes = [8, 16]\n";
 
 fn plan(folder: &Folder, more: &str) {
     std::fs::write(folder.path().join("night.toml"), format!("{PLAN}{more}")).expect("writable");
@@ -35,7 +35,7 @@ fn a_night_leaves_its_verdict_for_people_and_machines() {
     let (root, kept) = suites(&folder).remove(0);
     assert_eq!(kept, suite);
     let junit = std::fs::read_to_string(root.join("junit.xml")).expect("there");
-    assert!(junit.contains("tests=\"2\" failures=\"0\" errors=\"0\"") && junit.contains("backoff=none"), "{junit}");
+    assert!(junit.contains("tests=\"2\" failures=\"0\" errors=\"0\"") && junit.contains("value_bytes=16"), "{junit}");
     for file in ["summary.md", "trend.html"] {
         assert!(root.join(file).is_file(), "{file}");
     }
