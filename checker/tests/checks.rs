@@ -108,12 +108,57 @@ fn a_history_without_contention_is_vacuous() {
     check(&checks::vacuity::check(&alone, true), Verdict::Unknown, "0 ops overlapped");
 }
 
+/// A report of a holder: node, what, range, from, until, at, whether it reads under it.
+type Report = (&'static str, &'static str, u64, u64, u64, u64, bool);
+
+fn with_leases(reports: &[Report]) -> History {
+    let mut history = drawn::history("c1 |w 1-->  r 1-->|");
+    for (name, what, range, from, until, at, reads) in reports.iter().copied() {
+        let node = history.names.node(name);
+        let detail = [("range", range.into()), ("from_ns", from.into()), ("until_ns", until.into()), ("reads", reads.into())];
+        let detail = detail.into_iter().map(|(k, v): (&str, serde_json::Value)| (k.to_owned(), v)).collect();
+        history.node_events.push(NodeEvent { t: Nanos(at), node, what: what.into(), detail });
+    }
+    history
+}
+
+#[test]
+fn two_holders_of_one_range_at_a_time_are_found() {
+    let lease = |node, what, from, until, at| (node, what, 0, from, until, at, true);
+    let one = lease("n1", "lease_acquired", 100, 200, 100);
+    for (reports, verdict, words) in [
+        (vec![], Verdict::Valid, "no node reported a lease"),
+        (vec![one, lease("n2", "lease_acquired", 200, 300, 200)], Verdict::Valid, "never two"),
+        (vec![one, lease("n2", "lease_acquired", 199, 300, 199)], Verdict::Invalid, "n1 and n2 both held the read lease on range 0"),
+        // Another range, and the same node again.
+        (vec![one, ("n2", "lease_acquired", 1, 150, 300, 150, true)], Verdict::Valid, "never two"),
+        (vec![one, lease("n1", "lease_acquired", 150, 300, 150)], Verdict::Valid, "never two"),
+        // Extended, it reaches further; given back, it does not.
+        (
+            vec![one, lease("n1", "lease_extended", 100, 400, 150), lease("n2", "lease_acquired", 300, 350, 300)],
+            Verdict::Invalid,
+            "both held the read lease",
+        ),
+        (vec![one, lease("n1", "lease_ended", 100, 150, 150), lease("n2", "lease_acquired", 160, 300, 160)], Verdict::Valid, "2 tenures"),
+        // A process that is gone holds nothing.
+        (vec![one, ("n1", "exit", 0, 0, 0, 120, true), lease("n2", "lease_acquired", 130, 300, 130)], Verdict::Valid, "2 tenures"),
+        // A lease for progress: nothing rests on it, and yet it should not be.
+        (
+            vec![("n1", "lease_acquired", 0, 100, 200, 100, false), ("n2", "lease_acquired", 0, 150, 300, 150, false)],
+            Verdict::Unknown,
+            "both held the lease",
+        ),
+    ] {
+        check(&checks::lease_overlap::check(&with_leases(&reports)), verdict, words);
+    }
+}
+
 #[test]
 fn every_check_has_a_name_and_words() {
     let mut history = bench::history(bench::Shape::contended(300, 5, 0.05));
     history.names.node("n1");
     let names: Vec<&str> = checks::all(&history, &Limits::default()).iter().map(|c| c.name).collect();
-    assert_eq!(names, ["availability", "recovery", "liveness", "durability", "panics", "vacuity"]);
+    assert_eq!(names, ["availability", "recovery", "liveness", "durability", "panics", "lease_overlap", "vacuity"]);
     assert!(checks::all(&history, &Limits::default()).iter().all(|c| !c.words.is_empty()));
 }
 

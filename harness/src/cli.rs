@@ -313,6 +313,21 @@ pub struct NodeArgs {
     /// After losing a ballot: uniform, none [default: uniform]
     #[arg(long)]
     pub backoff: Option<String>,
+    /// Leases on ranges of keys, the same on all nodes: off, priority, read [default: off]
+    #[arg(long)]
+    pub lease: Option<String>,
+    /// How long a lease is granted for [default: 2s]
+    #[arg(long)]
+    pub lease_time: Option<crate::plan::units::Span>,
+    /// How far monotonic clocks may drift, as 0.1% [default: 0.1%]
+    #[arg(long)]
+    pub lease_drift: Option<String>,
+    /// Into how many ranges keys fall [default: 16]
+    #[arg(long)]
+    pub lease_ranges: Option<u16>,
+    /// Hand operations to the holder of the lease: off, on [default: off]
+    #[arg(long)]
+    pub forward: Option<String>,
     /// Client connections; one more is refused [default: 1024]
     #[arg(long)]
     pub max_clients: Option<u32>,

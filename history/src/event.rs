@@ -262,6 +262,9 @@ pub struct Diagnostics {
     /// What the system calls the op, where its outcome is unknown: `heckle ctl fate` takes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op_id: Option<Box<str>>,
+    /// The holder of a lease that it was handed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarded_to: Option<Box<str>>,
 }
 
 /// A disturbance's life: when it began, what showed that it took effect, when it ended.

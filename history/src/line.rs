@@ -113,6 +113,8 @@ struct Line<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     op_id: Option<Text<'a>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    forwarded_to: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     kind: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     targets: Option<Vec<String>>,
@@ -252,6 +254,7 @@ impl<'a> Line<'a> {
             || self.max_seen_ballot.is_some()
             || self.repaired_op.is_some()
             || self.op_id.is_some()
+            || self.forwarded_to.is_some()
     }
 
     fn diagnostics(&self) -> Diagnostics {
@@ -272,6 +275,7 @@ impl<'a> Line<'a> {
             max_seen_ballot: owned(&self.max_seen_ballot),
             repaired_op: owned(&self.repaired_op),
             op_id: owned(&self.op_id),
+            forwarded_to: owned(&self.forwarded_to),
         }
     }
 
@@ -365,6 +369,7 @@ impl<'a> Line<'a> {
             max_seen_ballot: d.max_seen_ballot.as_deref().and_then(text),
             repaired_op: d.repaired_op.as_deref().and_then(text),
             op_id: d.op_id.as_deref().and_then(text),
+            forwarded_to: d.forwarded_to.as_deref().and_then(text),
             ..line
         }
     }

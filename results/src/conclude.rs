@@ -14,7 +14,7 @@ use crate::results_json::{Check, Expect, Results, RunVerdict, Status, Verdict};
 
 /// Checks whose `invalid` proves that the system broke its word. The others (a node that died, a key that stayed
 /// silent) say that something is wrong, not that an answer was.
-pub const PROVES_A_VIOLATION: [&str; 1] = ["durability"];
+pub const PROVES_A_VIOLATION: [&str; 2] = ["durability", "lease_overlap"];
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -111,6 +111,22 @@ pub enum FaultKind {
     Reorder,
     /// Connections are reset.
     Reset,
+    /// SIGKILL the holder of a lease, then start it again.
+    KillHolder,
+    /// SIGSTOP the holder of a lease, later SIGCONT.
+    PauseHolder,
+    /// Cut the holder of a lease off from all other nodes.
+    PartitionHolder,
+    /// SIGKILL the busiest coordinator, then start it again.
+    KillCoordinator,
+    /// SIGSTOP the busiest coordinator, later SIGCONT.
+    PauseCoordinator,
+    /// Cut the busiest coordinator off from all other nodes.
+    PartitionCoordinator,
+    /// The wall clocks of some nodes jump.
+    ClockJump,
+    /// Every node's clocks drift, each its own way, within the bound.
+    ClockDrift,
 }
 
 impl FaultKind {
@@ -131,6 +147,14 @@ impl FaultKind {
         (FaultKind::Duplicate, "duplicate", "node frames arrive twice"),
         (FaultKind::Reorder, "reorder", "node frames overtake each other"),
         (FaultKind::Reset, "reset", "connections are reset"),
+        (FaultKind::KillHolder, "kill:holder", "SIGKILL the holder of a lease, then restart it"),
+        (FaultKind::PauseHolder, "pause:holder", "SIGSTOP the holder of a lease, later SIGCONT"),
+        (FaultKind::PartitionHolder, "partition:holder", "cut the holder of a lease off from the other nodes"),
+        (FaultKind::KillCoordinator, "kill:coordinator", "SIGKILL the busiest coordinator, then restart it"),
+        (FaultKind::PauseCoordinator, "pause:coordinator", "SIGSTOP the busiest coordinator, later SIGCONT"),
+        (FaultKind::PartitionCoordinator, "partition:coordinator", "cut the busiest coordinator off from the other nodes"),
+        (FaultKind::ClockJump, "clock-jump", "wall clocks jump by up to an hour"),
+        (FaultKind::ClockDrift, "clock-drift", "clocks drift, each its own way, within the bound"),
     ];
 
     /// Its name in plans.
@@ -141,8 +165,18 @@ impl FaultKind {
     /// Whether it needs the relay between nodes and clients.
     pub fn needs_relay(self) -> bool {
         match self {
-            FaultKind::Kill | FaultKind::KillAll | FaultKind::Pause => false,
-            FaultKind::Partition
+            FaultKind::Kill
+            | FaultKind::KillAll
+            | FaultKind::Pause
+            | FaultKind::KillHolder
+            | FaultKind::PauseHolder
+            | FaultKind::KillCoordinator
+            | FaultKind::PauseCoordinator
+            | FaultKind::ClockJump
+            | FaultKind::ClockDrift => false,
+            FaultKind::PartitionHolder
+            | FaultKind::PartitionCoordinator
+            | FaultKind::Partition
             | FaultKind::PartitionMajority
             | FaultKind::PartitionIsolate
             | FaultKind::PartitionOneWay
@@ -160,11 +194,22 @@ impl FaultKind {
     /// The fewest nodes with which it does what its name says.
     pub fn needs_nodes(self) -> u16 {
         match self {
-            FaultKind::Kill | FaultKind::KillAll | FaultKind::Pause | FaultKind::PartitionClients => 1,
+            FaultKind::Kill
+            | FaultKind::KillAll
+            | FaultKind::Pause
+            | FaultKind::KillHolder
+            | FaultKind::PauseHolder
+            | FaultKind::KillCoordinator
+            | FaultKind::PauseCoordinator
+            | FaultKind::ClockJump
+            | FaultKind::ClockDrift
+            | FaultKind::PartitionClients => 1,
             FaultKind::PartitionBridge => 3,
             // On three nodes a ring joins everyone to everyone: nothing would be cut.
             FaultKind::PartitionRing => 4,
-            FaultKind::Partition
+            FaultKind::PartitionHolder
+            | FaultKind::PartitionCoordinator
+            | FaultKind::Partition
             | FaultKind::PartitionMajority
             | FaultKind::PartitionIsolate
             | FaultKind::PartitionOneWay
@@ -233,6 +278,64 @@ pub enum Fault {
     },
     /// Connections of these links are reset when it begins and whenever they come back, until it ends.
     Reset(Links),
+    /// A blow at a node that is found out when it strikes.
+    Aimed(Blow, Aim),
+    /// Clocks are falsified.
+    Clocks(Vec<ClockFault>),
+}
+
+/// What is done to a node that is aimed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blow {
+    /// As [`Fault::Kill`].
+    Kill,
+    /// As [`Fault::Pause`].
+    Pause,
+    /// It is cut off from all others.
+    Isolate,
+}
+
+/// Which node is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// The holder of a lease; the busiest of several.
+    Holder,
+    /// The node that coordinates the most operations.
+    Coordinator,
+}
+
+impl Aim {
+    /// The name in schedules.
+    pub fn name(self) -> &'static str {
+        match self {
+            Aim::Holder => "holder",
+            Aim::Coordinator => "coordinator",
+        }
+    }
+}
+
+impl Blow {
+    /// The fault, now that the node is known.
+    pub fn at(self, node: Node, nodes: u16) -> Fault {
+        match self {
+            Blow::Kill => Fault::Kill(node),
+            Blow::Pause => Fault::Pause(node),
+            Blow::Isolate => {
+                Fault::Partition(Cut::Groups(vec![vec![node], (1..=nodes).map(Node).filter(|other| *other != node).collect()]))
+            }
+        }
+    }
+}
+
+/// How one node's clocks are falsified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockFault {
+    /// Whose.
+    pub node: Node,
+    /// Added to the wall clock, microseconds.
+    pub offset_us: i64,
+    /// Both clocks run this many parts per million fast.
+    pub drift_ppm: i64,
 }
 
 /// Which links a partition cuts.
@@ -312,6 +415,14 @@ impl Fault {
             Fault::Duplicate { .. } => "duplicate",
             Fault::Reorder { .. } => "reorder",
             Fault::Reset(_) => "reset",
+            Fault::Aimed(Blow::Kill, Aim::Holder) => "kill:holder",
+            Fault::Aimed(Blow::Pause, Aim::Holder) => "pause:holder",
+            Fault::Aimed(Blow::Isolate, Aim::Holder) => "partition:holder",
+            Fault::Aimed(Blow::Kill, Aim::Coordinator) => "kill:coordinator",
+            Fault::Aimed(Blow::Pause, Aim::Coordinator) => "pause:coordinator",
+            Fault::Aimed(Blow::Isolate, Aim::Coordinator) => "partition:coordinator",
+            Fault::Clocks(clocks) if clocks.iter().all(|clock| clock.drift_ppm == 0) => "clock-jump",
+            Fault::Clocks(_) => "clock-drift",
         }
     }
 
@@ -320,6 +431,9 @@ impl Fault {
         match self {
             Fault::Kill(n) | Fault::Pause(n) => vec![n.to_string()],
             Fault::KillAll => (1..=nodes).map(|n| Node(n).to_string()).collect(),
+            // As long as nobody knows better.
+            Fault::Aimed(_, aim) => vec![aim.name().to_owned()],
+            Fault::Clocks(clocks) => clocks.iter().map(|clock| clock.node.to_string()).collect(),
             Fault::Partition(Cut::Links(links)) => links.iter().map(Link::to_string).collect(),
             Fault::Partition(Cut::Groups(groups)) => {
                 groups.iter().map(|g| g.iter().map(Node::to_string).collect::<Vec<_>>().join("|")).collect()

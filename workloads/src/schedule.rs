@@ -3,7 +3,7 @@
 //! Each listed kind comes once before any comes twice. Between strikes there is calm, in which recovery shows;
 //! the last strike ends before the load does.
 
-use crate::fault::{Cut, End, Fault, FaultKind, Link, Links, Node, node_links};
+use crate::fault::{Aim, Blow, ClockFault, Cut, End, Fault, FaultKind, Link, Links, Node, node_links};
 use heckle_history::Nanos;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
@@ -63,6 +63,8 @@ pub struct ScheduleSettings {
     pub spacing: Spacing,
     /// How many nodes there are.
     pub nodes: u16,
+    /// How far clocks may drift, parts per million.
+    pub drift_ppm: i64,
 }
 
 /// How many strikes one schedule may have: a bound on a plan that asks for one every nanosecond.
@@ -91,7 +93,7 @@ pub fn draw(settings: &ScheduleSettings, rng: &mut impl Rng) -> Vec<Strike> {
             round.reverse();
         }
         let kind = round.pop().expect("just filled");
-        let fault = draw_fault(kind, settings.nodes, &mut last_node, rng);
+        let fault = draw_fault(kind, settings, &mut last_node, rng);
         strikes.push(Strike { at, lasts: settings.lasts, fault });
     }
     strikes
@@ -128,7 +130,8 @@ fn some_links(nodes: u16, last: &mut Option<Node>, rng: &mut impl Rng) -> Links 
     Links::Touching(if rng.random() { vec![one] } else { (1..=nodes).map(Node).collect() })
 }
 
-fn draw_fault(kind: FaultKind, nodes: u16, last: &mut Option<Node>, rng: &mut impl Rng) -> Fault {
+fn draw_fault(kind: FaultKind, settings: &ScheduleSettings, last: &mut Option<Node>, rng: &mut impl Rng) -> Fault {
+    let nodes = settings.nodes;
     match kind {
         FaultKind::Kill => Fault::Kill(draw_node(nodes, last, rng)),
         FaultKind::KillAll => Fault::KillAll,
@@ -142,7 +145,7 @@ fn draw_fault(kind: FaultKind, nodes: u16, last: &mut Option<Node>, rng: &mut im
                 FaultKind::PartitionRing,
             ];
             let fitting: Vec<FaultKind> = shapes.into_iter().filter(|s| s.needs_nodes() <= nodes).collect();
-            draw_fault(fitting[rng.random_range(0..fitting.len())], nodes, last, rng)
+            draw_fault(fitting[rng.random_range(0..fitting.len())], settings, last, rng)
         }
         FaultKind::PartitionMajority => Fault::Partition(majority(nodes, rng)),
         FaultKind::PartitionIsolate => Fault::Partition(isolate(draw_node(nodes, last, rng), nodes)),
@@ -161,6 +164,26 @@ fn draw_fault(kind: FaultKind, nodes: u16, last: &mut Option<Node>, rng: &mut im
         FaultKind::Duplicate => Fault::Duplicate { on: some_links(nodes, last, rng), percent: f64::from(rng.random_range(10u32..=50)) },
         FaultKind::Reorder => Fault::Reorder { on: some_links(nodes, last, rng), percent: f64::from(rng.random_range(10u32..=50)) },
         FaultKind::Reset => Fault::Reset(some_links(nodes, last, rng)),
+        FaultKind::KillHolder => Fault::Aimed(Blow::Kill, Aim::Holder),
+        FaultKind::PauseHolder => Fault::Aimed(Blow::Pause, Aim::Holder),
+        FaultKind::PartitionHolder => Fault::Aimed(Blow::Isolate, Aim::Holder),
+        FaultKind::KillCoordinator => Fault::Aimed(Blow::Kill, Aim::Coordinator),
+        FaultKind::PauseCoordinator => Fault::Aimed(Blow::Pause, Aim::Coordinator),
+        FaultKind::PartitionCoordinator => Fault::Aimed(Blow::Isolate, Aim::Coordinator),
+        FaultKind::ClockJump => {
+            // A second to an hour, either way, on one node or all.
+            let struck = if rng.random() { vec![draw_node(nodes, last, rng)] } else { (1..=nodes).map(Node).collect() };
+            let mut jump = || rng.random_range(1_000_000..=3_600_000_000_i64) * if rng.random() { 1 } else { -1 };
+            Fault::Clocks(struck.into_iter().map(|node| ClockFault { node, offset_us: jump(), drift_ppm: 0 }).collect())
+        }
+        FaultKind::ClockDrift => {
+            // As far as is allowed: what is safe at the bound is safe within it. One slow clock among fast ones is what a
+            // holder has to fear most.
+            let bound = settings.drift_ppm.max(1);
+            let slow = rng.random_range(1..=nodes);
+            let drift = |node| if node == slow { -bound } else { bound };
+            Fault::Clocks((1..=nodes).map(|n| ClockFault { node: Node(n), offset_us: 0, drift_ppm: drift(n) }).collect())
+        }
     }
 }
 
@@ -220,6 +243,7 @@ mod tests {
             order: Order::Listed,
             spacing: Spacing::Even,
             nodes: 3,
+            drift_ppm: 1_000,
         }
     }
 
@@ -262,7 +286,17 @@ mod tests {
             for (kind, name, _) in FaultKind::ALL.iter().filter(|(k, n, _)| n.starts_with("partition") && k.needs_nodes() <= nodes) {
                 for seed in 0..50 {
                     let mut last = None;
-                    let Fault::Partition(cut) = draw_fault(*kind, nodes, &mut last, &mut Seed(seed).stream("p")) else { panic!("{name}") };
+                    let mut s = settings(&[]);
+                    s.nodes = nodes;
+                    let drawn = draw_fault(*kind, &s, &mut last, &mut Seed(seed).stream("p"));
+                    let cut = match drawn {
+                        Fault::Partition(cut) => cut,
+                        Fault::Aimed(blow, _) => match blow.at(Node(1), nodes) {
+                            Fault::Partition(cut) => cut,
+                            other => panic!("{name} is {other:?}"),
+                        },
+                        other => panic!("{name} is {other:?}"),
+                    };
                     let links = cut.links();
                     assert!(!links.is_empty(), "{name} with {nodes} nodes cuts nothing");
                     assert!(*kind == FaultKind::PartitionClients || links.iter().all(|l| node_links(nodes).contains(l)));

@@ -1,7 +1,7 @@
 //! A schedule as JSON Lines, the second half of a scenario: `{"t":…,"kind":…,"targets":[…],"state":"begin|end"}`.
 //! Times are nanoseconds from the start of the run; amounts stand beside the targets.
 
-use crate::fault::{Cut, Fault, Link, Links, Node};
+use crate::fault::{Aim, Blow, ClockFault, Cut, Fault, Link, Links, Node};
 use crate::schedule::{MAX_STRIKES, Strike};
 use heckle_history::Nanos;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,10 @@ struct Line {
     jitter_us: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     percent: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    offset_us: Option<Vec<i64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drift_ppm: Option<Vec<i64>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,15 +39,38 @@ pub fn format(strikes: &[Strike], nodes: u16) -> String {
     let mut lines: Vec<(Nanos, String)> = vec![];
     for (id, strike) in (1..).zip(strikes) {
         for (t, state) in [(strike.at, State::Begin), (strike.end(), State::End)] {
-            let (delay_us, jitter_us, percent) = match strike.fault {
-                Fault::Delay { delay_us, jitter_us, .. } => (Some(delay_us), Some(jitter_us), None),
+            let (delay_us, jitter_us, percent) = match &strike.fault {
+                Fault::Delay { delay_us, jitter_us, .. } => (Some(*delay_us), Some(*jitter_us), None),
                 Fault::Loss { percent, .. } | Fault::Duplicate { percent, .. } | Fault::Reorder { percent, .. } => {
-                    (None, None, Some(percent))
+                    (None, None, Some(*percent))
                 }
-                Fault::Kill(_) | Fault::KillAll | Fault::Pause(_) | Fault::Partition(_) | Fault::Reset(_) => (None, None, None),
+                Fault::Kill(_)
+                | Fault::KillAll
+                | Fault::Pause(_)
+                | Fault::Partition(_)
+                | Fault::Reset(_)
+                | Fault::Aimed(..)
+                | Fault::Clocks(_) => (None, None, None),
+            };
+            let (offset_us, drift_ppm) = match &strike.fault {
+                Fault::Clocks(clocks) => {
+                    (Some(clocks.iter().map(|c| c.offset_us).collect()), Some(clocks.iter().map(|c| c.drift_ppm).collect()))
+                }
+                _ => (None, None),
             };
             let kind = strike.fault.kind().to_owned();
-            let line = Line { t: t.0, id: Some(id), kind, targets: strike.fault.targets(nodes), state, delay_us, jitter_us, percent };
+            let line = Line {
+                t: t.0,
+                id: Some(id),
+                kind,
+                targets: strike.fault.targets(nodes),
+                state,
+                delay_us,
+                jitter_us,
+                percent,
+                offset_us,
+                drift_ppm,
+            };
             lines.push((t, serde_json::to_string(&line).expect("plain fields have a JSON form")));
         }
     }
@@ -126,8 +153,27 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
         "duplicate" => Ok(Fault::Duplicate { on: on()?, percent: percent()? }),
         "reorder" => Ok(Fault::Reorder { on: on()?, percent: percent()? }),
         "reset" => on().map(Fault::Reset),
+        "kill:holder" => Ok(Fault::Aimed(Blow::Kill, Aim::Holder)),
+        "pause:holder" => Ok(Fault::Aimed(Blow::Pause, Aim::Holder)),
+        "partition:holder" => Ok(Fault::Aimed(Blow::Isolate, Aim::Holder)),
+        "kill:coordinator" => Ok(Fault::Aimed(Blow::Kill, Aim::Coordinator)),
+        "pause:coordinator" => Ok(Fault::Aimed(Blow::Pause, Aim::Coordinator)),
+        "partition:coordinator" => Ok(Fault::Aimed(Blow::Isolate, Aim::Coordinator)),
+        "clock-jump" | "clock-drift" => clocks(line, node).map(Fault::Clocks),
         other => Err(format!("there is no fault `{other}`")),
     }
+}
+
+/// One offset and one drift for each node struck.
+fn clocks(line: &Line, node: impl Fn(&str) -> Result<Node, String>) -> Result<Vec<ClockFault>, String> {
+    let figures = |name: &str, given: &Option<Vec<i64>>| match given {
+        Some(all) if all.len() == line.targets.len() => Ok(all.clone()),
+        Some(all) => Err(format!("`{}` has {} targets and {} of `{name}`", line.kind, line.targets.len(), all.len())),
+        None => Err(format!("`{}` needs `{name}`, a number for each target", line.kind)),
+    };
+    let (offsets, drifts) = (figures("offset_us", &line.offset_us)?, figures("drift_ppm", &line.drift_ppm)?);
+    let all = line.targets.iter().zip(offsets).zip(drifts);
+    all.map(|((target, offset_us), drift_ppm)| Ok(ClockFault { node: node(target)?, offset_us, drift_ppm })).collect()
 }
 
 #[cfg(test)]
@@ -141,8 +187,17 @@ mod tests {
         let kinds = crate::fault::FaultKind::ALL.iter().map(|(k, ..)| *k).collect();
         let (every, lasts) = (Nanos::from_ms(1_000), Nanos::from_ms(400));
         let window = (Nanos(0), Nanos::from_ms(60_000));
-        let settings =
-            ScheduleSettings { kinds, every, lasts, window, max_at_once: 2, order: Order::Shuffled, spacing: Spacing::Random, nodes: 5 };
+        let settings = ScheduleSettings {
+            kinds,
+            every,
+            lasts,
+            window,
+            max_at_once: 2,
+            order: Order::Shuffled,
+            spacing: Spacing::Random,
+            nodes: 5,
+            drift_ppm: 1_000,
+        };
         for seed in 0..50 {
             let strikes = draw(&settings, &mut Seed(seed).stream("s"));
             assert_eq!(parse(&format(&strikes, 5), 5), Ok(strikes), "seed {seed}");
@@ -159,6 +214,7 @@ mod tests {
             (begin.replace("n1", "n9"), "no n9"),
             (begin.replace("kill", "explode"), "explode"),
             (begin.replace("kill", "loss"), "percent"),
+            (begin.replace("kill", "clock-drift"), "offset_us"),
             (begin.replace("[\"n1\"]", "[\"n1\",\"n2\"]"), "one node"),
             (begin.replace("}", ",\"colour\":1}"), "colour"),
             (format!("{begin}\n{}", begin.replace("begin", "end").replace("5", "4")), "before it begins"),

@@ -2,6 +2,7 @@
 
 pub mod availability; // the longest gap without an ok, per node and key, in calm and during faults
 pub mod durability; // acknowledged updates are still there at the end
+pub mod lease_overlap; // no two nodes held a lease on one range at one time
 pub mod liveness; // ops succeed again within a bound after the last fault
 pub mod panics; // no node panicked or ended unexpectedly
 pub mod recovery; // how long each fault was felt
@@ -48,6 +49,7 @@ pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
         liveness::check(history, limits.liveness),
         durability::check(history),
         panics::check(history),
+        lease_overlap::check(history),
         vacuity::check(history, limits.strict_vacuity),
     ]
 }

@@ -1,11 +1,12 @@
 //! The processes of one bundled cluster: started together, watched, struck, restarted on their data, and gone
 //! when the run is.
 
+pub mod leases;
 pub mod pids;
 pub mod ports;
 pub mod process;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, lease};
 use crate::recorder::Recorder;
 use crate::relay::{Relay, Route};
 use crate::stop::{Stop, StopReason};
@@ -311,6 +312,11 @@ fn slot(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usi
     flag("seed", plan.seed.part(&format!("node/{me}")).to_string());
     flag("rounds", plan.rounds.clone());
     flag("backoff", plan.backoff.clone());
+    flag("lease", plan.lease.mode.name().into());
+    flag("lease-time", format!("{}us", plan.lease.time_ns / 1_000));
+    flag("lease-drift", lease::drift_text(plan.lease.drift_ppm));
+    flag("lease-ranges", plan.lease.ranges.to_string());
+    flag("forward", plan.lease.forward.name().into());
     flag("parent-pid", std::process::id().to_string());
     if let Some(mutant) = &plan.mutant {
         flag("mutant", mutant.clone());

@@ -10,6 +10,7 @@ pub mod final_reads;
 pub mod live;
 
 use crate::clock::RunClock;
+use crate::cluster::leases::Holders;
 use crate::plan::units::Rate;
 use crate::plan::{Plan, Route};
 use crate::recorder::Recorder;
@@ -19,6 +20,7 @@ use crate::system::{Answer, Ask, Connection, Known};
 use fates::{Fates, Open};
 use heckle_history::prng::Pcg64;
 use heckle_history::{ClientId, Completion, Event, Invoke, Names, Nanos, NodeIx, OpId, ProcessId};
+use heckle_paxos::lease::RangeId;
 use heckle_workloads::pacing::{Arrivals, Pace};
 use heckle_workloads::retry::Settings;
 use heckle_workloads::workload::{self, Next, Told, Workload};
@@ -53,6 +55,8 @@ pub struct Outside {
     pub live: Arc<Live>,
     /// Where clients reach each node.
     pub nodes: Arc<[SocketAddr]>,
+    /// Who holds which range.
+    pub holders: Arc<Holders>,
 }
 
 /// Ids that no later op or process may use again.
@@ -139,6 +143,8 @@ struct Dispatch {
     routing: Pcg64,
     route: Route,
     keys: Vec<Arc<str>>,
+    /// By key: its range of leases.
+    ranges: Vec<u16>,
     connections: Vec<Vec<Rc<BundledConnection>>>,
     idle: Vec<Vec<ProcessId>>,
     backlog: VecDeque<Nanos>,
@@ -182,10 +188,10 @@ impl Dispatch {
     fn new(plan: &Plan, outside: Outside) -> Self {
         let n = outside.nodes.len();
         let connect = |client: u32| -> Vec<Rc<BundledConnection>> {
-            // Client i talks to node i mod n; only a random route needs a connection to each.
+            // Client i talks to node i mod n; only the other routes need a connection to each.
             let nodes = match plan.route {
                 Route::Pinned => vec![client as usize % n],
-                Route::Random => (0..n).collect(),
+                Route::Random | Route::Holder => (0..n).collect(),
             };
             nodes.into_iter().map(|i| Rc::new(BundledConnection::new(outside.nodes[i], format!("c{client}"), plan.codec()))).collect()
         };
@@ -196,6 +202,7 @@ impl Dispatch {
             routing: plan.seed.stream("route"),
             route: plan.route,
             keys: plan.keys.names().iter().map(|k| Arc::from(k.as_str())).collect(),
+            ranges: plan.keys.names().iter().map(|k| RangeId::of(&k.as_str().into(), plan.lease.ranges).0).collect(),
             connections: (0..plan.clients).map(connect).collect(),
             idle: vec![vec![]; plan.clients as usize],
             backlog: VecDeque::new(),
@@ -304,6 +311,11 @@ impl Dispatch {
             Route::Pinned => (0, client as usize % n),
             Route::Random => {
                 let i = self.routing.random_range(0..n);
+                (i, i)
+            }
+            Route::Holder => {
+                let holder = self.outside.holders.of(self.ranges[asked.key as usize], self.outside.clock.now());
+                let i = holder.map_or(client as usize % n, |node| usize::from(node.0) - 1);
                 (i, i)
             }
         };

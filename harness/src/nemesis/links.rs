@@ -11,7 +11,7 @@ const FLOW_WITHIN: Duration = Duration::from_secs(5);
 
 fn plan_of(fault: &Fault, nodes: u16) -> Option<(Vec<Link>, Effect)> {
     match fault {
-        Fault::Kill(_) | Fault::KillAll | Fault::Pause(_) => None,
+        Fault::Kill(_) | Fault::KillAll | Fault::Pause(_) | Fault::Aimed(..) | Fault::Clocks(_) => None,
         Fault::Partition(cut) => Some((cut.links(), Effect::Cut)),
         Fault::Delay { on, delay_us, jitter_us } => Some((on.links(nodes), Effect::Delay { delay_us: *delay_us, jitter_us: *jitter_us })),
         Fault::Loss { on, percent } => Some((on.links(nodes), Effect::Loss { percent: *percent })),

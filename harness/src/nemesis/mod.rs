@@ -4,6 +4,8 @@
 //! many are under way. A heal runs at its time, or at once when the run stops early: no node stays paused and no
 //! link stays cut.
 
+mod aim;
+mod clocks;
 mod links;
 mod nodes;
 
@@ -49,24 +51,30 @@ impl Nemesis {
     }
 
     fn strike(&self, id: u64, strike: &Strike) {
-        let targets = strike.fault.targets(self.cluster.size());
-        let label = format!("{} {}", strike.fault.kind(), targets.join(" "));
+        let kind = strike.fault.kind();
+        let (fault, aimed) = match self.take_aim(&strike.fault) {
+            Ok(taken) => taken,
+            Err(why) => return self.stop.ask(StopReason::Broken(format!("fault `{kind}` could not be injected: {why}"))),
+        };
+        let targets = fault.targets(self.cluster.size());
+        let label = format!("{kind} {}", targets.join(" "));
         let record = |state: FaultState, evidence: Evidence| {
-            let (kind, targets) = (strike.fault.kind().into(), targets.clone());
+            let (kind, targets) = (kind.into(), targets.clone());
             self.recorder.record(|t| Event::Fault(FaultEvent { id, t, kind, targets, state, evidence }));
         };
         self.live.fault_began(&label);
-        let injected = self.inject(id, &strike.fault);
-        record(FaultState::Began, injected.as_ref().cloned().unwrap_or_default());
+        let injected = self.inject(id, &fault);
+        let began = injected.as_ref().cloned().unwrap_or_default();
+        record(FaultState::Began, began.into_iter().chain(aimed).collect());
         if let Err(why) = &injected {
             self.stop.ask(StopReason::Broken(format!("fault `{label}` could not be injected: {why}")));
         }
         self.stop.wait_until(self.clock, strike.end());
-        let lifted = self.heal(id, &strike.fault);
+        let lifted = self.heal(id, &fault);
         record(FaultState::Ended, lifted.as_ref().cloned().unwrap_or_default());
         match lifted {
             Ok(_) => {
-                if let Some(evidence) = self.see_heal(&strike.fault) {
+                if let Some(evidence) = self.see_heal(&fault) {
                     record(FaultState::Healed, evidence);
                 }
             }
@@ -75,11 +83,33 @@ impl Nemesis {
         self.live.fault_ended(&label);
     }
 
+    /// The fault with its target known.
+    fn take_aim(&self, fault: &Fault) -> Result<(Fault, Evidence), String> {
+        match fault {
+            Fault::Aimed(blow, whom) => {
+                let (node, how) = aim::find(&self.cluster, *whom)?;
+                Ok((blow.at(node, self.cluster.size()), how))
+            }
+            Fault::Kill(_)
+            | Fault::KillAll
+            | Fault::Pause(_)
+            | Fault::Partition(_)
+            | Fault::Delay { .. }
+            | Fault::Loss { .. }
+            | Fault::Duplicate { .. }
+            | Fault::Reorder { .. }
+            | Fault::Reset(_)
+            | Fault::Clocks(_) => Ok((fault.clone(), Evidence::new())),
+        }
+    }
+
     fn inject(&self, id: u64, fault: &Fault) -> Result<Evidence, String> {
         match fault {
             Fault::Kill(node) => self.cluster.kill(*node),
             Fault::KillAll => nodes::kill_all(&self.cluster),
             Fault::Pause(node) => self.cluster.pause(*node),
+            Fault::Clocks(clocks) => clocks::falsify(&self.cluster, clocks),
+            Fault::Aimed(..) => Err("it was not aimed".to_owned()),
             Fault::Partition(_)
             | Fault::Delay { .. }
             | Fault::Loss { .. }
@@ -97,6 +127,8 @@ impl Nemesis {
             Fault::Kill(node) => self.cluster.restart(*node),
             Fault::KillAll => nodes::restart_all(&self.cluster),
             Fault::Pause(node) => self.cluster.resume(*node),
+            Fault::Clocks(clocks) => clocks::right(&self.cluster, clocks),
+            Fault::Aimed(..) => Err("it was not aimed".to_owned()),
             Fault::Partition(_)
             | Fault::Delay { .. }
             | Fault::Loss { .. }
@@ -111,6 +143,8 @@ impl Nemesis {
         match fault {
             Fault::Kill(node) | Fault::Pause(node) => nodes::see_up(&self.cluster, &[*node]),
             Fault::KillAll => nodes::see_up(&self.cluster, &nodes::all(&self.cluster)),
+            Fault::Clocks(clocks) => clocks::see_right(&self.cluster, clocks),
+            Fault::Aimed(..) => None,
             Fault::Partition(_)
             | Fault::Delay { .. }
             | Fault::Loss { .. }

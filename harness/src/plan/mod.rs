@@ -2,12 +2,14 @@
 
 pub mod file;
 pub mod keys;
+pub mod lease;
 pub mod settings;
 pub mod units;
 
 use crate::system::value::{Beside, ValueCodec};
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
+use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use heckle_workloads::fault::FaultKind;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
 use heckle_workloads::mix::Mix;
@@ -32,6 +34,8 @@ pub struct Plan {
     pub rounds: String,
     /// What a coordinator does after it was outbid, as `heckle node` says it.
     pub backoff: String,
+    /// Leases and forwarding.
+    pub lease: LeaseSettings,
     /// How processes reach each other.
     pub net: Net,
     /// The planted bug of all nodes.
@@ -90,6 +94,8 @@ pub enum Route {
     Pinned,
     /// A node drawn for each op.
     Random,
+    /// The node that holds the lease on the key's range; the pinned one while nobody is known to.
+    Holder,
 }
 
 /// Nodes on one machine, at most: each is a process with a disk of its own.
@@ -123,6 +129,13 @@ impl Plan {
             "direct" => Net::Direct,
             _ => Net::Relay,
         };
+        let lease = lease::settings(lease::Words {
+            lease: c.lease.as_deref(),
+            time: c.lease_time,
+            drift: c.lease_drift.as_deref(),
+            ranges: c.lease_ranges,
+            forward: c.forward.as_deref(),
+        })?;
         let workload_name = l.workload.as_deref().unwrap_or("cas-register");
         let names: Vec<&str> = registry::WORKLOADS.iter().map(|w| w.name).collect();
         let workload = registry::find(workload_name)
@@ -145,6 +158,7 @@ impl Plan {
             nodes,
             rounds: one_of("rounds", c.rounds.as_deref(), ROUNDS)?.to_owned(),
             backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
+            lease,
             net,
             mutant,
             workload,
@@ -155,10 +169,7 @@ impl Plan {
                 DefaultRate::PerSecond(n) => Rate::PerSecond(f64::from(n)),
                 DefaultRate::Max => Rate::Max,
             }),
-            route: match one_of("route", l.route.as_deref(), &["pinned", "random"])? {
-                "random" => Route::Random,
-                _ => Route::Pinned,
-            },
+            route: route(l, &lease)?,
             warmup,
             duration,
             op_timeout,
@@ -182,6 +193,14 @@ impl Plan {
     pub fn window(&self) -> (Nanos, Nanos) {
         let start = self.warmup.nanos();
         (start, Nanos(start.0 + self.duration.nanos().0))
+    }
+
+    /// How far clocks may drift. Only a read lease rests on a bound; without one, a tenth is more than any clock does.
+    fn drift_bound_ppm(&self) -> i64 {
+        match self.lease.mode {
+            LeaseMode::Read => i64::from(self.lease.drift_ppm),
+            LeaseMode::Off | LeaseMode::Priority => 100_000,
+        }
     }
 
     /// How values are written.
@@ -250,6 +269,7 @@ impl Plan {
             order,
             spacing,
             nodes: self.nodes,
+            drift_ppm: self.drift_bound_ppm(),
         };
         if settings.strike.is_empty() {
             let strikes = draw(&whole, &mut rng);
@@ -295,6 +315,13 @@ impl Plan {
         s.cluster.nodes = Some(self.nodes);
         s.cluster.rounds = Some(self.rounds.clone());
         s.cluster.backoff = Some(self.backoff.clone());
+        s.cluster.lease = Some(self.lease.mode.name().into());
+        s.cluster.forward = Some(self.lease.forward.name().into());
+        if self.lease.mode != LeaseMode::Off {
+            s.cluster.lease_time = Some(Span(std::time::Duration::from_nanos(self.lease.time_ns)));
+            s.cluster.lease_drift = Some(lease::drift_text(self.lease.drift_ppm));
+            s.cluster.lease_ranges = Some(self.lease.ranges);
+        }
         s.cluster.net.get_or_insert_with(|| "relay".into());
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
@@ -339,6 +366,15 @@ fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<Str
 
 fn beside(workload: &WorkloadInfo) -> Beside {
     if workload.projection.is_some() { Beside::Payload } else { Beside::Nothing }
+}
+
+fn route(l: &settings::LoadSettings, lease: &LeaseSettings) -> Result<Route, String> {
+    match one_of("route", l.route.as_deref(), &["pinned", "random", "holder"])? {
+        "random" => Ok(Route::Random),
+        "holder" if lease.mode == LeaseMode::Off => Err("route = holder needs holders: choose lease = priority or lease = read".into()),
+        "holder" => Ok(Route::Holder),
+        _ => Ok(Route::Pinned),
+    }
 }
 
 fn value_bytes(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<u32, String> {

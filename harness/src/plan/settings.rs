@@ -77,6 +77,26 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<String>,
+    /// Leases on ranges of keys: off, priority, read [default: off]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<String>,
+    /// How long a lease is granted for [default: 2s]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_time: Option<Span>,
+    /// How far clocks may drift, under a read lease [default: 0.1%]
+    #[arg(long, value_name = "PERCENT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_drift: Option<String>,
+    /// Into how many ranges keys fall [default: 16]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_ranges: Option<u16>,
+    /// Hand operations to the holder of the lease: off, on [default: off]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward: Option<String>,
     /// Network between processes: relay, direct [default: relay]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,7 +140,7 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Which node a client talks to: pinned, random [default: pinned]
+    /// Which node a client talks to: pinned, random, holder (of the key's lease) [default: pinned]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
@@ -264,7 +284,7 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, rounds, backoff, net, mutant);
+        overlay!(o, c; system, nodes, rounds, backoff, lease, lease_time, lease_drift, lease_ranges, forward, net, mutant);
         let (l, o) = (&mut self.load, &over.load);
         overlay!(o, l; workload, mix, keys, hot, zipf, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);

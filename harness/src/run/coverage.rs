@@ -5,8 +5,10 @@
 
 use crate::plan::Plan;
 use heckle_checker::coverage::Rule;
+use heckle_paxos::lease::LeaseMode;
 use heckle_workloads::fault::{End, Fault, Link, Node, node_links};
 use heckle_workloads::mix::Kind;
+use heckle_workloads::schedule::Strike;
 use std::collections::BTreeSet;
 
 /// Ok CAS in the whole run, at least.
@@ -27,7 +29,8 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     let kinds: BTreeSet<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
     for kind in kinds {
         rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
-        let all_spare = plan.strikes.iter().filter(|s| s.fault.kind() == kind).all(|s| spares_a_quorum(&s.fault, plan.nodes));
+        let strikes = || plan.strikes.iter().filter(|s| s.fault.kind() == kind);
+        let all_spare = strikes().all(|s| spares_a_quorum(&s.fault, plan.nodes) && outlasts_a_lease(s, plan));
         if all_spare && plan.mix.has(Kind::Cas) {
             rules.push(Rule::new(format!("ok_cas_during:{kind}"), asked("ok_cas_during_fault", 1)));
         } else {
@@ -42,11 +45,23 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     rules
 }
 
+/// A node that is down may hold leases, and a restarted one waits for those it may have granted: until they have run
+/// out nobody need get anywhere.
+fn outlasts_a_lease(strike: &Strike, plan: &Plan) -> bool {
+    match plan.lease.mode {
+        LeaseMode::Off => true,
+        LeaseMode::Priority | LeaseMode::Read => strike.lasts.0 > 2 * plan.lease.time_ns,
+    }
+}
+
 /// Whether some node stays up and has unhurt links, both ways, to enough others that are up.
 fn spares_a_quorum(fault: &Fault, nodes: u16) -> bool {
     let (down, hurt): (Vec<Node>, Vec<Link>) = match fault {
         Fault::Kill(n) | Fault::Pause(n) => (vec![*n], vec![]),
         Fault::KillAll => return false,
+        // Whoever it is, it is one node.
+        Fault::Aimed(blow, _) => return spares_a_quorum(&blow.at(Node(1), nodes), nodes),
+        Fault::Clocks(_) => (vec![], vec![]),
         Fault::Partition(cut) => (vec![], cut.links()),
         Fault::Delay { on, .. } | Fault::Loss { on, .. } | Fault::Duplicate { on, .. } | Fault::Reorder { on, .. } | Fault::Reset(on) => {
             (vec![], on.links(nodes))

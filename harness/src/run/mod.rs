@@ -9,6 +9,7 @@ pub mod sampler;
 
 use crate::clock::RunClock;
 use crate::cluster::Cluster;
+use crate::cluster::leases::{Holders, LeaseWatch};
 use crate::load::live::Live;
 use crate::load::{self, Outside, fates, final_reads};
 use crate::nemesis::Nemesis;
@@ -18,6 +19,7 @@ use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use heckle_checker::online::OnlineJudge;
 use heckle_history::{Header, Names, Nanos, RunId};
+use heckle_paxos::lease::LeaseMode;
 use heckle_results::RunFolder;
 use heckle_workloads::fault::Node;
 use heckle_workloads::schedule_file;
@@ -89,7 +91,15 @@ fn with_cluster(
     let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
     let cluster = Arc::new(cluster);
     let nodes: Arc<[SocketAddr]> = cluster.client_addresses().into();
-    let outside = Outside { clock, recorder: recorder.clone(), names: names.clone(), stop: stop.clone(), live: live.clone(), nodes };
+    let holders = Arc::new(Holders::default());
+    let leases = match plan.lease.mode {
+        LeaseMode::Off => None,
+        LeaseMode::Priority | LeaseMode::Read => {
+            Some(LeaseWatch::start(&cluster, clock, recorder, names, &holders).map_err(|e| format!("cannot start a thread: {e}"))?)
+        }
+    };
+    let outside =
+        Outside { clock, recorder: recorder.clone(), names: names.clone(), stop: stop.clone(), live: live.clone(), nodes, holders };
     let nemesis = Nemesis {
         clock,
         cluster: cluster.clone(),
@@ -119,6 +129,9 @@ fn with_cluster(
     drop(nemesis);
     let mut cluster = Arc::into_inner(cluster).ok_or("the cluster is still in use")?;
     let forced = cluster.stop();
+    if let Some(leases) = leases {
+        leases.finish();
+    }
     Ok((totals, forced, unread))
 }
 

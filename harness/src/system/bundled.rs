@@ -211,6 +211,7 @@ fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
         max_seen_ballot: d.max_seen_ballot.filter(|seen| Some(*seen) != d.ballot).map(|b| b.to_string().into_boxed_str()),
         repaired_op: d.repaired_op.map(|op| op.to_string().into_boxed_str()),
         op_id: None,
+        forwarded_to: d.forwarded_to.map(|node| format!("n{node}").into_boxed_str()),
     }
 }
 

@@ -29,6 +29,14 @@ const MASSACRE: &str = "[load]\nkeys = 2\nclients = 12\nrate = 600\nduration = \
 /// Nodes stop for longer than clients wait. The requests that lie in their sockets run when they go on, after other nodes
 /// were asked what became of them.
 const STOPPED: &str = "[load]\nmix = \"cas=20,read=40,write=40\"\nkeys = 4\nclients = 12\nrate = 300\nop_timeout = \"300ms\"\nduration = \"10s\"\nwarmup = \"500ms\"\n[faults]\nkinds = [\"pause\"]\nevery = \"2s\"\nfor = \"1s\"\nquiet_tail = \"1s\"\n";
+/// A holder with a slow clock among fast ones is cut off again and again.
+const SLOW_HOLDER: &str = "[cluster]\nlease = \"read\"\nlease_time = \"1s\"\nlease_drift = \"40%\"\nlease_ranges = 1\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 600\nduration = \"45s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"clock-drift\", \"partition:holder\"]\nevery = \"3s\"\nfor = \"5500ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
+/// Short leases on slow links, and holders that are cut off: what is granted and what is believed end at different times.
+const LATE_ANSWERS: &str = "[cluster]\nlease = \"read\"\nlease_time = \"200ms\"\nlease_ranges = 1\nforward = \"on\"\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 800\nduration = \"40s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"delay\", \"partition:holder\"]\nevery = \"500ms\"\nfor = \"900ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
+/// Leases are given back all the time, on slow links: some come back when the next one runs already.
+const LATE_RELEASES: &str = "[cluster]\nlease = \"read\"\nlease_time = \"60ms\"\nlease_ranges = 1\n[load]\nmix = \"cas=5,read=65,write=30\"\nkeys = 2\nrate = 600\nduration = \"30s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"delay\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
+/// The holder is cut off while the others restart, and forget what they granted.
+const FORGETFUL_GRANTORS: &str = "[cluster]\nlease = \"read\"\nlease_time = \"6s\"\nlease_ranges = 1\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 400\nduration = \"50s\"\nwarmup = \"1s\"\n[faults]\nmax_at_once = 3\nquiet_tail = \"1s\"\n[[strike]]\nat = \"2000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"2500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"3100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"10000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"10500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"11100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"18000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"18500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"19100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"26000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"26500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"27100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"34000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"34500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"35100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"42000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"42500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"43100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n";
 
 /// The plans that expose what shows on real processes. A mutant without one runs under the default plan.
 const EXPOSED: &[Exposed] = &[
@@ -39,6 +47,10 @@ const EXPOSED: &[Exposed] = &[
     Exposed { name: "apply-at-accept", plan: HALF_DONE },
     Exposed { name: "fate-without-fence", plan: STOPPED },
     Exposed { name: "answer-before-write", plan: MASSACRE },
+    Exposed { name: "lease-no-restart-wait", plan: FORGETFUL_GRANTORS },
+    Exposed { name: "lease-timer-at-ack", plan: LATE_ANSWERS },
+    Exposed { name: "lease-release-any", plan: LATE_RELEASES },
+    Exposed { name: "lease-ignores-drift", plan: SLOW_HOLDER },
 ];
 
 /// `heckle mutants`: the list.

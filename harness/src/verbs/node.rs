@@ -2,7 +2,7 @@
 
 use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
-use crate::plan::{BACKOFFS, ROUNDS, one_of};
+use crate::plan::{BACKOFFS, ROUNDS, lease, one_of};
 use heckle_history::prng::Seed;
 use heckle_server::options::{Backoff, NodeId};
 use heckle_server::{NodeOptions, run_node};
@@ -56,6 +56,13 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     if one_of("backoff", args.backoff.as_deref(), BACKOFFS)? == "none" {
         options.backoff = Backoff::None;
     }
+    options.lease = lease::settings(lease::Words {
+        lease: args.lease.as_deref(),
+        time: args.lease_time,
+        drift: args.lease_drift.as_deref(),
+        ranges: args.lease_ranges,
+        forward: args.forward.as_deref(),
+    })?;
     let limits = &mut options.limits;
     limit("max_clients", args.max_clients, &mut limits.client_connections)?;
     limit("max_in_flight", args.max_in_flight, &mut limits.in_flight_per_connection)?;

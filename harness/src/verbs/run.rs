@@ -124,7 +124,13 @@ fn initial_results(job: &Job) -> Results {
         Expect::Valid => results_json::Expect::Valid,
         Expect::Invalid => results_json::Expect::Invalid,
     };
-    let labels = [("rounds", plan.rounds.clone()), ("backoff", plan.backoff.clone()), ("nodes", plan.nodes.to_string())];
+    let labels = [
+        ("rounds", plan.rounds.clone()),
+        ("backoff", plan.backoff.clone()),
+        ("lease", plan.lease.mode.name().to_owned()),
+        ("forward", plan.lease.forward.name().to_owned()),
+        ("nodes", plan.nodes.to_string()),
+    ];
     results.plan.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     if let Some(mutant) = &plan.mutant {
         results.plan.labels.insert("mutant".into(), mutant.clone());

@@ -34,6 +34,17 @@ pub enum Forward {
     On,
 }
 
+impl Forward {
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Forward::Off => "off",
+            Forward::On => "on",
+        }
+    }
+}
+
 /// Settings of leases. All nodes of a cluster need the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseSettings {
