@@ -84,7 +84,7 @@ fn history() -> Json {
     let told = json!({
         "node": text(), "reason": text(), "ballot": text(), "rounds": natural(), "round_trips": natural(), "phase": text(), "promises": natural(),
         "accepts": natural(), "rejects": natural(), "needed": natural(), "preempted": natural(), "repairs": natural(), "backoff_ns": natural(), "learned_by": natural(),
-        "max_seen_ballot": text(), "repaired_op": text(), "op_id": text()
+        "max_seen_ballot": text(), "repaired_op": text(), "op_id": text(), "forwarded_to": text()
     });
     let with = |more: Json| {
         let mut all = told.clone();
