@@ -65,7 +65,8 @@ impl Coordination {
             let me = env.shared.me;
             env.send(me, &self.request.key, self.tag, Body::Learn { row: row.clone() });
         }
-        let untouched = hidden == Hidden::Nothing && self.proposals.first_us.is_none();
+        // Who handed the operation over may have proposed it, too.
+        let untouched = hidden == Hidden::Nothing && self.proposals.first_us.is_none() && !self.proposals.earlier_open;
         match self.judge(&row.data, env) {
             Judged::Own => self.propose_own(&row.data, env),
             Judged::Refused { current } if untouched || self.skips_fence(env) => {
