@@ -16,7 +16,7 @@ import zlib
 HELLO, WELCOME, REFUSED, REQUEST, RESPONSE = 1, 2, 3, 4, 5
 REASONS = [
     "busy", "too_many_in_flight", "timeout_in_queue", "no_quorum_before_propose", "timeout",
-    "superseded", "aborted", "evicted", "resent_elsewhere", "stopping", "too_old", "forwarded",
+    "superseded", "aborted", "evicted", "resent_elsewhere", "stopping", "too_old", "forwarded", "contention",
 ]
 
 

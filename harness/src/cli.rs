@@ -310,9 +310,12 @@ pub struct NodeArgs {
     /// Rounds of Paxos: classic, merged, async-learn, fast [default: classic]
     #[arg(long)]
     pub rounds: Option<String>,
-    /// After losing a ballot: uniform, none [default: uniform]
+    /// After losing a ballot: uniform, none, adaptive [default: uniform]
     #[arg(long)]
     pub backoff: Option<String>,
+    /// How long an operation may go on losing ballots before it is answered [default: as long as its own time limit]
+    #[arg(long)]
+    pub contention_timeout: Option<crate::plan::units::Span>,
     /// Leases on ranges of keys, the same on all nodes: off, priority, read [default: off]
     #[arg(long)]
     pub lease: Option<String>,

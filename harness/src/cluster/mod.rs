@@ -312,6 +312,9 @@ fn slot(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usi
     flag("seed", plan.seed.part(&format!("node/{me}")).to_string());
     flag("rounds", plan.rounds.clone());
     flag("backoff", plan.backoff.clone());
+    if let Some(span) = plan.contention_timeout {
+        flag("contention-timeout", span.to_string());
+    }
     flag("lease", plan.lease.mode.name().into());
     flag("lease-time", format!("{}us", plan.lease.time_ns / 1_000));
     flag("lease-drift", lease::drift_text(plan.lease.drift_ppm));

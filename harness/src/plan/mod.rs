@@ -34,6 +34,8 @@ pub struct Plan {
     pub rounds: String,
     /// What a coordinator does after it was outbid, as `heckle node` says it.
     pub backoff: String,
+    /// How long an op may go on losing ballots; none: as long as its own time limit.
+    pub contention_timeout: Option<Span>,
     /// Leases and forwarding.
     pub lease: LeaseSettings,
     /// How processes reach each other.
@@ -109,7 +111,7 @@ const PATIENCE: Span = Span::ms(30_000);
 /// Ways through the rounds, the default first.
 pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
 /// What a coordinator does after it was outbid, the default first.
-pub const BACKOFFS: &[&str] = &["uniform", "none"];
+pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
 const DEFAULT_FAULTS: &str = "kill,pause,partition";
 
 impl Plan {
@@ -158,6 +160,7 @@ impl Plan {
             nodes,
             rounds: one_of("rounds", c.rounds.as_deref(), ROUNDS)?.to_owned(),
             backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
+            contention_timeout: contention_timeout(c.contention_timeout)?,
             lease,
             net,
             mutant,
@@ -406,6 +409,19 @@ fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span,
         return Err(format!("each op of workload `{}` stands for itself; leave out patience", workload.name));
     }
     within("patience", l.patience.unwrap_or(PATIENCE), Span::ms(1), Span::ms(24 * 3_600_000))
+}
+
+/// Checks how long an op may go on losing ballots.
+///
+/// # Errors
+/// If it makes no sense.
+pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
+    match given {
+        Some(span) if span < Span::ms(1) || span > Span::ms(600_000) => {
+            Err(format!("contention_timeout {span} is not between 1ms and 600s; leave it out for as long as the op timeout"))
+        }
+        within => Ok(within),
+    }
 }
 
 fn kind(text: &str) -> Result<FaultKind, String> {

@@ -73,10 +73,14 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<String>,
-    /// After losing a ballot: none, uniform [default: uniform]
+    /// After losing a ballot: none, uniform, adaptive [default: uniform]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<String>,
+    /// How long an op may go on losing ballots before a node answers it [default: as long as the op timeout]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contention_timeout: Option<Span>,
     /// Leases on ranges of keys: off, priority, read [default: off]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -284,7 +288,7 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, rounds, backoff, lease, lease_time, lease_drift, lease_ranges, forward, net, mutant);
+        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, net, mutant);
         let (l, o) = (&mut self.load, &over.load);
         overlay!(o, l; workload, mix, keys, hot, zipf, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);

@@ -68,6 +68,9 @@ fn what_makes_no_sense_is_refused() {
     refused("[cluster]\nnodes = 0", "nodes");
     refused("[cluster]\nsystem = \"bundeld\"", "did you mean `bundled`");
     refused("[cluster]\nnet = \"relais\"", "did you mean `relay`");
+    refused("[cluster]\nrounds = \"fats\"", "did you mean `fast`");
+    refused("[cluster]\nbackoff = \"adaptiv\"", "did you mean `adaptive`");
+    refused("[cluster]\ncontention_timeout = \"0ms\"", "contention_timeout");
     refused("[load]\nworkload = \"cas-registr\"", "did you mean `cas-register`");
     refused("[load]\nmix = \"swap=1\"", "swap");
     refused("[load]\nhot = 2.0", "between 0 and 1");

@@ -2,9 +2,9 @@
 
 use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
-use crate::plan::{BACKOFFS, ROUNDS, lease, one_of};
+use crate::plan::{BACKOFFS, ROUNDS, contention_timeout, lease, one_of};
 use heckle_history::prng::Seed;
-use heckle_server::options::{Backoff, NodeId};
+use heckle_server::options::NodeId;
 use heckle_server::{NodeOptions, run_node};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -52,10 +52,9 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     }
     options.seed = args.seed.as_deref().unwrap_or("0").parse::<Seed>()?.0;
     options.rounds = one_of("rounds", args.rounds.as_deref(), ROUNDS)?.parse().map_err(|e: heckle_server::OptionsError| e.to_string())?;
-    // The default of the options is the uniform one, with its bound.
-    if one_of("backoff", args.backoff.as_deref(), BACKOFFS)? == "none" {
-        options.backoff = Backoff::None;
-    }
+    options.backoff =
+        one_of("backoff", args.backoff.as_deref(), BACKOFFS)?.parse().map_err(|e: heckle_server::OptionsError| e.to_string())?;
+    options.contention_timeout = contention_timeout(args.contention_timeout)?.map(|span| span.0);
     options.lease = lease::settings(lease::Words {
         lease: args.lease.as_deref(),
         time: args.lease_time,
@@ -95,6 +94,7 @@ fn limit(name: &str, given: Option<u32>, limit: &mut usize) -> Result<(), String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heckle_server::options::Backoff;
 
     fn file(text: &str) -> (std::path::PathBuf, NodeArgs) {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);

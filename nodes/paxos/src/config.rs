@@ -18,6 +18,9 @@ pub struct Config {
     pub rounds: Rounds,
     /// What to do after being outbid.
     pub backoff: Backoff,
+    /// How long an operation may go on losing ballots before it is answered, from its first attempt
+    /// on. `None`: as long as its own time limit. Silence is not contention.
+    pub contention_timeout_ns: Option<u64>,
     /// Operations that may wait for one key at this node; one more is answered busy.
     pub queue_per_key: usize,
     /// Operations that may share one proposal ([`Rounds::Fast`]).
@@ -57,6 +60,7 @@ impl Config {
             members,
             rounds: Rounds::Classic,
             backoff: Backoff::Uniform { max_ns: 100_000_000 },
+            contention_timeout_ns: None,
             queue_per_key: 256,
             batch_ops: 128,
             prepared_keys: 65_536,
@@ -187,6 +191,12 @@ pub enum Backoff {
     None,
     /// Waits a time drawn evenly from zero to this maximum.
     Uniform {
+        /// The longest wait, nanoseconds.
+        max_ns: u64,
+    },
+    /// Waits about as long as this node's own rounds have taken lately, longer with each attempt: see
+    /// [`crate::backoff`].
+    Adaptive {
         /// The longest wait, nanoseconds.
         max_ns: u64,
     },

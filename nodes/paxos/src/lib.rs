@@ -17,6 +17,7 @@
 //! - [`forward`]: operations handed to the holder of a lease;
 //! - [`config`]: settings and limits;
 //! - [`mutants`]: deliberate bugs, to test the tester;
+//! - [`backoff`]: how long to wait after being outbid;
 //! - [`lease`]: who alone coordinates a range of keys for a while;
 //! - [`acceptor`]: the storing role;
 //! - `coordinator`: the driving role, the four rounds of one operation;
@@ -26,6 +27,7 @@
 
 pub mod acceptor;
 pub mod action;
+pub mod backoff;
 pub mod ballot;
 pub mod config;
 mod coordinator;

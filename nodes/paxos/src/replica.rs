@@ -2,6 +2,7 @@
 
 use crate::action::{Action, Actions, Event, Sync};
 use crate::away::Heard;
+use crate::backoff::Latencies;
 use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, ConfigError};
 use crate::coordinator::{Env, LEASE_TIMERS, Past, Shared};
@@ -107,6 +108,7 @@ impl Replica {
             counters: Counters::default(),
             to_self: VecDeque::new(),
             prepared_keys: VecDeque::new(),
+            latencies: Latencies::default(),
             next_io: 0,
             durable: IoId(0),
             birth: IoId(0),

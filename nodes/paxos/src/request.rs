@@ -162,6 +162,8 @@ pub enum NotAppliedWhy {
     Aborted,
     /// It was born before ids that were declared aborted and are forgotten: it may be one of them.
     TooOld,
+    /// It was outbid for as long as it may be, and nothing of it was proposed.
+    Contention,
 }
 
 impl NotAppliedWhy {
@@ -175,6 +177,7 @@ impl NotAppliedWhy {
             NotAppliedWhy::Superseded => "superseded",
             NotAppliedWhy::Aborted => "aborted",
             NotAppliedWhy::TooOld => "too_old",
+            NotAppliedWhy::Contention => "contention",
         }
     }
 }
@@ -194,6 +197,8 @@ pub enum UnknownWhy {
     Busy,
     /// It was proposed, and may have been declared aborted since; aborts of that age are forgotten.
     TooOld,
+    /// It was proposed, and then outbid for as long as it may be.
+    Contention,
     /// It was forwarded to the holder of a lease, and no answer came.
     Forwarded,
 }
@@ -209,6 +214,7 @@ impl UnknownWhy {
             UnknownWhy::ResentElsewhere => "resent_elsewhere",
             UnknownWhy::Busy => "busy",
             UnknownWhy::TooOld => "too_old",
+            UnknownWhy::Contention => "contention",
             UnknownWhy::Forwarded => "forwarded",
         }
     }

@@ -258,3 +258,211 @@ fn chosen_is_for_whoever_accepted_at_that_very_ballot() {
     rig.answer_to(tag(40), 2, Body::Chosen);
     assert_eq!(rig.replica.row(&key()).map(|row| row.learned), Some(Ballot::ZERO), "an empty update is no row");
 }
+
+/// A fast coordinator that has done one write, and the ballot that was promised along.
+fn prepared(config: Config) -> (Rig, Ballot) {
+    let mut rig = Rig::new(Config { rounds: Rounds::Fast, ..config });
+    rig.ask(op(1, 1), write("first"));
+    rig.promise(2);
+    let next = next_of(&rig).expect("every proposal asks for the next promise");
+    rig.accepted(2);
+    assert_eq!(rig.outcome(), &Outcome::Applied);
+    rig.kinds();
+    rig.replies.clear();
+    (rig, next)
+}
+
+/// The ballot that the newest propose asks to be promised.
+fn next_of(rig: &Rig) -> Option<Ballot> {
+    rig.sent.iter().rev().find_map(|(_, message, _)| match &message.body {
+        Body::Propose { next, .. } => Some(*next),
+        _ => None,
+    })?
+}
+
+#[test]
+fn fast_proposes_at_the_promised_ballot_without_a_prepare() {
+    let (mut rig, next) = prepared(config());
+    for (seq, call, shown) in [
+        (2, write("second"), Outcome::Applied),
+        (3, Call::Read, Outcome::Read { current: Some(val("second")) }),
+        (4, cas(Some("other"), "x"), Outcome::ConditionNotMet { current: Some(val("second")) }),
+    ] {
+        let before = rig.tag.expect("a request was sent").ballot;
+        rig.ask(op(1, seq), call);
+        let ballot = rig.tag.expect("a propose was sent").ballot;
+        assert!(ballot > before && (seq > 2 || ballot == next), "{ballot}");
+        let Update::Row(data) = proposed(&rig) else { panic!("never an empty update") };
+        assert_eq!(data.value, Some(val("second")));
+        assert_eq!(rig.kinds(), ["propose>n2", "propose>n3"]);
+        rig.accepted(2);
+        assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
+        let (_, outcome, told) = rig.replies.pop().expect("an answer");
+        assert_eq!((outcome, told.rounds, told.round_trips, told.accepts), (shown, 1, 1, 2));
+    }
+}
+
+#[test]
+fn what_waits_for_the_key_shares_one_proposal_and_each_is_judged_on_what_the_one_before_leaves() {
+    let (mut rig, _) = prepared(config());
+    rig.ask(op(1, 2), write("a"));
+    let calls = [cas(Some("a"), "b"), Call::Read, cas(Some("a"), "c"), write("d"), Call::Read];
+    for (client, call) in (2..).zip(calls) {
+        rig.ask(op(client, 1), call);
+    }
+    rig.kinds();
+    rig.accepted(2);
+    // The next proposal contains this one: nobody needs to be told that it is chosen.
+    let Update::Row(data) = proposed(&rig) else { panic!("a whole row") };
+    assert_eq!(rig.kinds(), ["propose>n2", "propose>n3"]);
+    assert_eq!((data.version, data.value.clone()), (4, Some(val("d"))));
+    let ops: Vec<u64> = data.dedupe.entries.iter().map(|entry| entry.op.client).collect();
+    assert_eq!(ops, [1, 2, 5], "an entry for each update");
+    assert_eq!(data.dedupe.entries[1].proposed_us, data.dedupe.entries[2].proposed_us);
+    rig.replies.clear();
+    let before = rig.replica.counters().round_trips;
+    rig.accepted(3);
+    let outcomes: Vec<Outcome> = rig.replies.iter().map(|(_, outcome, _)| outcome.clone()).collect();
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Applied,
+            Outcome::Read { current: Some(val("b")) },
+            Outcome::ConditionNotMet { current: Some(val("b")) },
+            Outcome::Applied,
+            Outcome::Read { current: Some(val("d")) },
+        ]
+    );
+    assert!(rig.replies.iter().all(|(_, _, told)| (told.rounds, told.round_trips) == (1, 1)), "each has waited for one");
+    assert_eq!(rig.replica.counters().round_trips, before, "which was one and the same");
+    assert_eq!(rig.kinds(), ["chosen>n2", "chosen>n3"]);
+}
+
+#[test]
+fn after_a_failed_proposal_ballot_and_row_are_dropped_and_the_operations_go_on_one_by_one() {
+    for silent in [false, true] {
+        let (mut rig, next) = prepared(config());
+        rig.disk = DiskMode::Held;
+        rig.ask(op(2, 1), write("a"));
+        rig.ask(op(3, 1), Call::Read);
+        rig.kinds();
+        if silent {
+            rig.elapse(800 * MS);
+        } else {
+            rig.reject(2, RequestKind::Propose);
+            rig.reject(3, RequestKind::Propose);
+            rig.elapse(100 * MS);
+        }
+        let sent = rig.kinds();
+        assert!(sent.ends_with(&["prepare>n2".to_owned(), "prepare>n3".to_owned()]), "{sent:?}");
+        assert!(rig.tag.expect("a prepare was sent").ballot > next);
+        // Another coordinator's write is found, on which the own one is judged again.
+        let theirs = row(b(9_000_000_000, 2), 7, "theirs");
+        promise_row(&mut rig, 2, None, &theirs);
+        promise_row(&mut rig, 3, None, &theirs);
+        let Update::Row(data) = proposed(&rig) else { panic!("the own update") };
+        assert_eq!((data.version, data.value.clone()), (8, Some(val("a"))), "not on the row that was at hand");
+    }
+}
+
+#[test]
+fn a_failed_proposal_leaves_its_updates_open_and_nothing_else() {
+    let (mut rig, _) = prepared(config());
+    rig.disk = DiskMode::Held;
+    rig.ask(op(2, 1), write("a"));
+    rig.kinds();
+    rig.ask(op(3, 1), write("b"));
+    rig.ask(op(4, 1), Call::Read);
+    rig.accepted(2);
+    rig.accepted(3);
+    // The second proposal carries clients 3 and 4, and nobody answers it.
+    rig.replies.clear();
+    rig.elapse(TIMEOUT_NS);
+    let mut outcomes: Vec<(u64, Outcome)> = rig.replies.iter().map(|(_, outcome, told)| (told.op.client, outcome.clone())).collect();
+    outcomes.sort_by_key(|(client, _)| *client);
+    let unknown = Outcome::Unknown { why: UnknownWhy::Timeout };
+    let not = Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose };
+    assert_eq!(outcomes, [(3, unknown), (4, not)]);
+    assert_eq!(rig.replica.in_flight(), 0);
+}
+
+#[test]
+fn another_coordinators_ballot_ends_the_fast_path() {
+    let (mut rig, next) = prepared(config());
+    let theirs = Ballot { micros: next.micros + 5, ..b(0, 3) };
+    let ours = rig.tag;
+    rig.answer_to(Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot: theirs }, 3, Body::Prepare { have: None });
+    rig.tag = ours;
+    rig.kinds();
+    rig.ask(op(2, 1), write("x"));
+    assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"]);
+}
+
+#[test]
+fn a_read_in_one_round_leaves_its_ballot_to_the_next_operation() {
+    let mut rig = with(Rounds::Fast);
+    rig.ask(op(1, 1), Call::Read);
+    let ballot = rig.tag.expect("a prepare was sent").ballot;
+    promise_row(&mut rig, 2, None, &row(b(20, 2), 4, "theirs"));
+    assert_eq!(rig.outcome(), &Outcome::Read { current: Some(val("theirs")) });
+    rig.kinds();
+    rig.ask(op(1, 2), write("x"));
+    assert_eq!(rig.kinds(), ["propose>n2", "propose>n3"]);
+    assert_eq!(rig.tag.expect("a propose was sent").ballot, ballot, "promised by a quorum, and used for nothing yet");
+}
+
+#[test]
+fn a_process_that_starts_has_no_promised_ballot_and_the_number_of_keys_that_have_is_bounded() {
+    let (rig, _) = prepared(config());
+    let mut again = Rig::recovered(Config { rounds: Rounds::Fast, ..config() }, rig.records.clone());
+    again.ask(op(2, 1), write("x"));
+    assert_eq!(again.kinds(), ["prepare>n2", "prepare>n3"]);
+
+    let (mut rig, _) = prepared(Config { prepared_keys: 1, ..config() });
+    let other =
+        ClientRequest { op: op(5, 1), key: Key::from("k2"), call: Call::Read, timeout_ns: TIMEOUT_NS, provenance: Provenance::First };
+    rig.request(other);
+    let tag = rig.tag.expect("a prepare was sent");
+    let body = Body::Promise { old_promise: Ballot::ZERO, accepted: None, learned: Ballot::ZERO, newer: None };
+    rig.step(Event::Peer { from: n(2), message: Message { key: Key::from("k2"), tag, body } });
+    assert_eq!(rig.outcome(), &Outcome::Read { current: None });
+    rig.kinds();
+    rig.ask(op(2, 1), write("x"));
+    assert_eq!(rig.kinds(), ["prepare>n2", "prepare>n3"], "k2 has taken the place of k1");
+}
+
+/// A ballot promised ahead is older than the operation: its stamp must not be.
+#[test]
+fn entries_are_stamped_by_the_clock_and_not_by_a_ballot_promised_ahead() {
+    let (mut rig, next) = prepared(config());
+    let hour_us = 3_600_000_000;
+    rig.wall = WallTime(rig.wall.0 + hour_us);
+    // The process has made newer ballots since, for other keys; a client has seen one of them.
+    let other =
+        ClientRequest { op: op(5, 1), key: Key::from("k2"), call: Call::Read, timeout_ns: TIMEOUT_NS, provenance: Provenance::First };
+    rig.request(other);
+    let born = rig.tag.expect("a prepare was sent").ballot;
+    assert!(born > next);
+    rig.ask(op(2, 1), write("x"));
+    assert_eq!(rig.tag.expect("a propose was sent").ballot, next);
+    let Update::Row(data) = proposed(&rig) else { panic!("the own update") };
+    let own = data.dedupe.newest().expect("it is in the row");
+    assert!(own.proposed_us >= born.micros, "a retry that says it was born at {born} finds it before the watermark can pass");
+}
+
+#[test]
+fn batches_are_bounded() {
+    let (mut rig, _) = prepared(Config { batch_ops: 3, dedupe_entries: 4, ..config() });
+    rig.ask(op(2, 1), write("a"));
+    for client in 3..=9 {
+        rig.ask(op(client, 1), if client < 6 { write("b") } else { Call::Read });
+    }
+    let mut sizes = Vec::new();
+    while rig.replica.in_flight() > 0 {
+        let before = rig.replies.len();
+        rig.accepted(2);
+        sizes.push(rig.replies.len() - before);
+        assert!(sizes.len() < 9, "{sizes:?}");
+    }
+    assert_eq!(sizes, [1, 2, 3, 2], "two updates at most, half of what the row remembers; three operations at most");
+}

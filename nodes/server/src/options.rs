@@ -101,6 +101,29 @@ pub enum Backoff {
         /// The longest wait.
         max: Duration,
     },
+    /// About as long as this node's rounds have taken lately, longer with each attempt.
+    Adaptive {
+        /// The longest wait.
+        max: Duration,
+    },
+}
+
+impl Backoff {
+    /// The longest wait, where nothing else is said.
+    const LONGEST: Duration = Duration::from_millis(100);
+}
+
+impl FromStr for Backoff {
+    type Err = OptionsError;
+
+    fn from_str(text: &str) -> Result<Backoff, OptionsError> {
+        match text {
+            "none" => Ok(Backoff::None),
+            "uniform" => Ok(Backoff::Uniform { max: Backoff::LONGEST }),
+            "adaptive" => Ok(Backoff::Adaptive { max: Backoff::LONGEST }),
+            _ => Err(OptionsError::Backoff { text: text.to_owned() }),
+        }
+    }
 }
 
 /// Whether protocol points can be subscribed to and armed on the control channel. Announcing costs a
@@ -181,6 +204,8 @@ pub struct NodeOptions {
     pub rounds: Rounds,
     /// Wait after a preemption.
     pub backoff: Backoff,
+    /// How long an operation may be outbid before it is answered; none: as long as its own time limit.
+    pub contention_timeout: Option<Duration>,
     /// Leases and forwarding; the same on all nodes of a cluster.
     pub lease: LeaseSettings,
     /// Protocol points.
@@ -214,7 +239,8 @@ impl NodeOptions {
             data_dir: data_dir.into(),
             seed: 0,
             rounds: Rounds::Classic,
-            backoff: Backoff::Uniform { max: Duration::from_millis(100) },
+            backoff: Backoff::Uniform { max: Backoff::LONGEST },
+            contention_timeout: None,
             lease: LeaseSettings::default(),
             announce: Announce::Points,
             limits: Limits::default(),
@@ -274,6 +300,12 @@ pub enum OptionsError {
     /// Not a way through the rounds.
     #[error("rounds {text:?}: write classic, merged, async-learn or fast")]
     Rounds {
+        /// The text given.
+        text: String,
+    },
+    /// Not a wait after a preemption.
+    #[error("backoff {text:?}: write none, uniform or adaptive")]
+    Backoff {
         /// The text given.
         text: String,
     },

@@ -119,6 +119,8 @@ pub struct FaultConfig {
 pub struct CoreConfig {
     /// See [`heckle_paxos::Config::rounds`].
     pub rounds: Rounds,
+    /// Which backoff.
+    pub backoff: BackoffKind,
     /// Longest backoff.
     pub backoff_max_ns: u64,
     /// See [`heckle_paxos::Config::resend_after_ns`].
@@ -135,6 +137,15 @@ pub struct CoreConfig {
     pub lease: LeaseSettings,
     /// Deliberate bugs, in all nodes.
     pub mutants: Mutants,
+}
+
+/// What coordinators do after being outbid: see [`heckle_paxos::Backoff`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackoffKind {
+    /// They wait an evenly drawn time.
+    Uniform,
+    /// They wait by the latencies of their own rounds.
+    Adaptive,
 }
 
 impl Default for WorldConfig {
@@ -166,6 +177,7 @@ impl Default for WorldConfig {
             faults: FaultConfig { kinds: Vec::new(), every_ns: 100 * MS, for_max_ns: 150 * MS },
             core: CoreConfig {
                 rounds: Rounds::Classic,
+                backoff: BackoffKind::Uniform,
                 backoff_max_ns: 20 * MS,
                 resend_after_ns: 20 * MS,
                 resends_per_round: 2,

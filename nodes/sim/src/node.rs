@@ -2,7 +2,7 @@
 //! shell holds back until the disk has synced.
 
 use crate::clock::NodeClock;
-use crate::config::WorldConfig;
+use crate::config::{BackoffKind, WorldConfig};
 use crate::disk::{Crash, Discipline, Disk};
 use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{Actions, Config, Counters, Diagnostics, IoId, Message, Mutant, NodeId, Outcome, Record, Replica};
@@ -51,7 +51,11 @@ impl Node {
         let members = (1..=world.nodes).map(NodeId).collect();
         let mut config = Config::new(NodeId(u16::try_from(at + 1).expect("few nodes")), members);
         config.rounds = world.core.rounds;
-        config.backoff = heckle_paxos::Backoff::Uniform { max_ns: world.core.backoff_max_ns };
+        let max_ns = world.core.backoff_max_ns;
+        config.backoff = match world.core.backoff {
+            BackoffKind::Uniform => heckle_paxos::Backoff::Uniform { max_ns },
+            BackoffKind::Adaptive => heckle_paxos::Backoff::Adaptive { max_ns },
+        };
         config.resend_after_ns = world.core.resend_after_ns;
         config.resends_per_round = world.core.resends_per_round;
         config.dedupe_entries = world.core.dedupe_entries;

@@ -3,7 +3,7 @@
 //! The swarm is for finding what nobody thought of. The others aim: each is a place where a known
 //! class of bug shows within few seeds, and where a correct core must be clean all the same.
 
-use crate::config::{MS, Mix, US, WorldConfig};
+use crate::config::{BackoffKind, MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
 use heckle_paxos::Rounds;
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
@@ -92,6 +92,7 @@ impl Profile {
 fn swarm(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.nodes = if rng.random_range(0..4) == 0 { 5 } else { 3 };
     world.core.rounds = Rounds::ALL[rng.random_range(0..Rounds::ALL.len())];
+    world.core.backoff = if rng.random_range(0..3) == 0 { BackoffKind::Adaptive } else { BackoffKind::Uniform };
     world.clients = rng.random_range(2..=9);
     world.keys = rng.random_range(1..=3);
     world.mix = Mix { cas: rng.random_range(1..=6), write: rng.random_range(0..=3), read: rng.random_range(1..=5) };

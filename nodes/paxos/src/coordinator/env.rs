@@ -2,6 +2,7 @@
 
 use crate::action::{Action, Actions, Point, Sync};
 use crate::away::Heard;
+use crate::backoff::Latencies;
 use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, Points};
 use crate::counters::Counters;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     /// Places of the keys that have a promised ballot at hand, the one that got it first in front.
     /// Bounded by `prepared_keys` of the settings at the end of each step.
     pub(crate) prepared_keys: VecDeque<u32>,
+    /// How long this node's rounds have taken lately.
+    pub(crate) latencies: Latencies,
     /// Number of the newest batch of records.
     pub(crate) next_io: u64,
     /// All batches up to this one are durable.

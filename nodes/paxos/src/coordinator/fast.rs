@@ -46,7 +46,10 @@ impl Prepared {
     /// Whether it is worth a try. That this node itself has promised a higher ballot means that
     /// another coordinator is at work: a propose would be rejected.
     pub(crate) fn is_current<R: Rng + ?Sized>(&self, own: &Acceptor, env: &Env<'_, R>) -> bool {
-        own.promised() <= self.ballot || env.mutants().has(Mutant::ReuseBallot)
+        // Nor are operations answered at a ballot below forgotten aborts: a client takes it for the birth
+        // of its next operation, which would then be refused as too old.
+        let young = self.ballot.micros > self.data.dedupe.aborted_watermark_us;
+        (own.promised() <= self.ballot && young) || env.mutants().has(Mutant::ReuseBallot)
     }
 }
 
@@ -116,6 +119,7 @@ impl Boarding {
             update,
             members: self.members,
             answers: Answers::default(),
+            sent: env.now,
             wake: env.now.after_ns(env.shared.config.resend_after_ns),
             deadline,
         };
@@ -137,6 +141,7 @@ pub(crate) struct Flight {
     update: Update,
     pub(crate) members: Vec<Coordination>,
     answers: Answers,
+    sent: MonoTime,
     wake: MonoTime,
     /// The earliest time limit of those aboard.
     deadline: MonoTime,
@@ -165,6 +170,7 @@ impl Flight {
         match &message.body {
             Body::Accepted => {
                 if self.answers.yes(place, env.mutants()) && self.answers.count >= env.quorum() {
+                    env.shared.latencies.record(env.now, env.now.since_ns(self.sent));
                     return Course::Chosen;
                 }
             }

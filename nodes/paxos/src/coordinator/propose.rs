@@ -174,6 +174,7 @@ impl Coordination {
             return None;
         }
         let (aim, next) = (aim.clone(), *next);
+        self.note_latency(env);
         if env.shared.config.rounds.learns_later() {
             return self.on_chosen(aim, next, env);
         }

@@ -40,6 +40,8 @@ impl Coordination {
             timer,
             deadline,
             armed,
+            began: env.now,
+            round_began: env.now,
             wake: deadline,
             patience_ns: env.shared.config.resend_after_ns,
             have: own.row().learned,
@@ -164,6 +166,7 @@ impl Coordination {
             return None;
         }
         let promises = std::mem::take(promises);
+        self.note_latency(env);
         self.on_promised(promises, own, env)
     }
 

@@ -35,6 +35,9 @@ pub(crate) struct Coordination {
     pub(crate) deadline: MonoTime,
     /// The earliest timer asked for and not yet gone off.
     pub(crate) armed: MonoTime,
+    /// When it began, and its running round.
+    pub(crate) began: MonoTime,
+    pub(crate) round_began: MonoTime,
     /// When the running round is to be sent again, or the backoff ends.
     pub(crate) wake: MonoTime,
     /// How long the first try of a round is waited for. Doubles when an attempt fails for want of

@@ -4,6 +4,7 @@ use super::env::{Env, Shared};
 use super::state::{Aim, Coordination, Disproof, LearnAim, Sent, State, Verdict};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
+use crate::backoff::adaptive_wait;
 use crate::config::Backoff;
 use crate::ids::MonoTime;
 use crate::message::Body;
@@ -59,8 +60,23 @@ impl Coordination {
         self.diagnostics.rejects = 0;
         self.diagnostics.round_trips += 1;
         env.shared.counters.round_trips += 1;
+        self.round_began = env.now;
         self.wake = env.now.after_ns(self.patience_ns);
         self.arm(env);
+    }
+
+    /// A prepare or propose round has found its quorum.
+    pub(super) fn note_latency<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) {
+        env.shared.latencies.record(env.now, env.now.since_ns(self.round_began));
+    }
+
+    /// When it has lost for long enough.
+    fn contention_ends<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> MonoTime {
+        env.shared.config.contention_timeout_ns.map_or(MonoTime(u64::MAX), |ns| self.began.after_ns(ns))
+    }
+
+    fn on_contention<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> Outcome {
+        self.unfinished(env.disproof(), NotAppliedWhy::Contention, UnknownWhy::Contention)
     }
 
     /// Too many rejects: another coordinator has a higher ballot.
@@ -78,16 +94,24 @@ impl Coordination {
         if own && env.mutants().has(Mutant::NackAllIsFail) {
             return Some(self.on_deadline(env));
         }
-        let max_ns = match env.shared.config.backoff {
-            Backoff::Uniform { max_ns } if !env.mutants().has(Mutant::NoBackoff) => max_ns,
-            Backoff::Uniform { .. } | Backoff::None => 0,
+        let ends = self.contention_ends(env);
+        if env.now >= ends {
+            return Some(self.on_contention(env));
+        }
+        let wait_ns = match env.shared.config.backoff {
+            _ if env.mutants().has(Mutant::NoBackoff) => 0,
+            Backoff::None => 0,
+            Backoff::Uniform { max_ns } => env.rng.random_range(0..=max_ns),
+            Backoff::Adaptive { max_ns } => {
+                let quantiles = env.shared.latencies.quantiles(env.now);
+                adaptive_wait(self.diagnostics.preempted, quantiles, max_ns, env.rng)
+            }
         };
-        if max_ns == 0 {
+        if wait_ns == 0 {
             self.begin_attempt(env);
             return None;
         }
-        let wait_ns = env.rng.random_range(0..=max_ns);
-        self.wait(wait_ns, env);
+        self.wait(wait_ns.min(ends.since_ns(env.now)), env);
         None
     }
 
@@ -108,6 +132,9 @@ impl Coordination {
         let again = self.answers.resends < env.shared.config.resends_per_round;
         let heard = self.answers.yes;
         let (body, except) = match &self.state {
+            State::Backoff if self.diagnostics.preempted > 0 && env.now >= self.contention_ends(env) => {
+                return Some(self.on_contention(env));
+            }
             State::Backoff => {
                 self.begin_attempt(env);
                 return None;

@@ -159,6 +159,8 @@ pub enum Reason {
     TooOld,
     /// It was handed to the holder of a lease, and no answer came.
     Forwarded,
+    /// It was outbid by other coordinators for as long as it may be.
+    Contention,
 }
 
 impl Reason {
@@ -177,6 +179,7 @@ impl Reason {
             Reason::Stopping => "stopping",
             Reason::TooOld => "too_old",
             Reason::Forwarded => "forwarded",
+            Reason::Contention => "contention",
         }
     }
 }

@@ -105,8 +105,10 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     };
     config.backoff = match options.backoff {
         Backoff::None => heckle_paxos::Backoff::None,
-        Backoff::Uniform { max } => heckle_paxos::Backoff::Uniform { max_ns: u64::try_from(max.as_nanos()).unwrap_or(u64::MAX) },
+        Backoff::Uniform { max } => heckle_paxos::Backoff::Uniform { max_ns: nanos(max) },
+        Backoff::Adaptive { max } => heckle_paxos::Backoff::Adaptive { max_ns: nanos(max) },
     };
+    config.contention_timeout_ns = options.contention_timeout.map(nanos);
     config.lease = options.lease;
     config.queue_per_key = options.limits.queue_per_key;
     config.max_key_bytes = crate::client_protocol::MAX_KEY;
@@ -119,6 +121,10 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     };
     config.mutants = mutants;
     config
+}
+
+fn nanos(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn durability(mutants: Mutants) -> Durability {

@@ -94,6 +94,7 @@ pub(super) fn outcome(outcome: core::Outcome) -> Outcome {
                 core::NotAppliedWhy::Superseded => Reason::Superseded,
                 core::NotAppliedWhy::Aborted => Reason::Aborted,
                 core::NotAppliedWhy::TooOld => Reason::TooOld,
+                core::NotAppliedWhy::Contention => Reason::Contention,
             },
         },
         core::Outcome::Unknown { why } => Outcome::Unknown {
@@ -104,6 +105,7 @@ pub(super) fn outcome(outcome: core::Outcome) -> Outcome {
                 core::UnknownWhy::ResentElsewhere => Reason::ResentElsewhere,
                 core::UnknownWhy::Busy => Reason::Busy,
                 core::UnknownWhy::TooOld => Reason::TooOld,
+                core::UnknownWhy::Contention => Reason::Contention,
                 core::UnknownWhy::Forwarded => Reason::Forwarded,
             },
         },
@@ -181,6 +183,7 @@ pub(super) fn core_outcome(outcome: Outcome) -> Result<core::Outcome, WireError>
                 Reason::Superseded => core::NotAppliedWhy::Superseded,
                 Reason::Aborted => core::NotAppliedWhy::Aborted,
                 Reason::TooOld => core::NotAppliedWhy::TooOld,
+                Reason::Contention => core::NotAppliedWhy::Contention,
                 Reason::TooManyInFlight
                 | Reason::Timeout
                 | Reason::Evicted
@@ -197,6 +200,7 @@ pub(super) fn core_outcome(outcome: Outcome) -> Result<core::Outcome, WireError>
                 Reason::ResentElsewhere => core::UnknownWhy::ResentElsewhere,
                 Reason::Busy => core::UnknownWhy::Busy,
                 Reason::TooOld => core::UnknownWhy::TooOld,
+                Reason::Contention => core::UnknownWhy::Contention,
                 Reason::Forwarded => core::UnknownWhy::Forwarded,
                 Reason::TooManyInFlight | Reason::TimeoutInQueue | Reason::NoQuorumBeforePropose | Reason::Aborted | Reason::Stopping => {
                     return Err(strange());
