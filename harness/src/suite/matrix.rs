@@ -143,7 +143,7 @@ fn cells(base: &Settings, suite: &SuiteSettings) -> Result<Vec<CellPlan>, String
         }
     }
     for exclude in &suite.exclude {
-        for key in exclude.keys().filter(|k| !suite.axes.contains_key(*k)) {
+        if let Some(key) = exclude.keys().find(|k| !suite.axes.contains_key(*k)) {
             let all: Vec<&str> = suite.axes.keys().map(String::as_str).collect();
             return Err(format!("[[suite.exclude]] names `{key}`, which is no axis; {}", crate::plan::file::did_you_mean(key, &all)));
         }
