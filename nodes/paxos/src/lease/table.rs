@@ -236,6 +236,11 @@ impl Leases {
         self.last_run = self.last_run.max(message.ballot.run);
         match message.body {
             LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release => {
+                // What was given back is nobody's: whoever waits for it may ask.
+                if message.body == LeaseBody::Release {
+                    let holder = &mut self.holders[usize::from(message.range.0)];
+                    holder.seen = holder.seen.filter(|seen| seen.ballot != message.ballot);
+                }
                 // A lease is asked for and given back by nobody but its own node.
                 if message.ballot.node == from
                     && let Some(body) = self.serve(message, now)
