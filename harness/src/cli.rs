@@ -37,6 +37,10 @@ pub enum Verb {
     Show(ShowArgs),
     /// List runs
     List(ListArgs),
+    /// Two runs side by side: settings that differ, figures with their ratio, verdicts
+    Diff(DiffArgs),
+    /// What a shell needs to complete verbs and flags
+    Completions(CompletionsArgs),
     /// Run the plan and seed of a run again
     Rerun(RerunArgs),
     /// Run a matrix of runs: every night, red only when something is wrong
@@ -235,12 +239,44 @@ pub struct ShowArgs {
     /// A run: folder, id, prefix, latest, latest-failed
     #[arg(default_value = "latest")]
     pub run: String,
+    /// The slowest ops instead, and why each was slow
+    #[arg(long, value_name = "N", conflicts_with_all = ["during", "clients", "json"])]
+    pub slowest: Option<usize>,
+    /// What every fault did to latency and timeouts instead, node by node
+    #[arg(long, conflicts_with_all = ["clients", "json"])]
+    pub during: bool,
+    /// The clients instead, the one that waited longest first
+    #[arg(long, conflicts_with = "json")]
+    pub clients: bool,
     /// Where runs are kept
     #[command(flatten)]
     pub out: OutArg,
     /// How much is said
     #[command(flatten)]
     pub voice: VoiceArgs,
+}
+
+/// `heckle diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A run: folder, id, prefix, latest, latest-failed
+    pub a: String,
+    /// The run to be compared with it
+    #[arg(default_value = "latest")]
+    pub b: String,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
 }
 
 /// `heckle list`.

@@ -28,6 +28,8 @@ pub mod compare; // arms of an experiment, run in pairs, and what they say
 pub mod slowest; // the slowest ops, and why
 pub mod during; // what each fault did to the ops
 pub mod clients; // who got how much
+pub mod tell; // the same for the terminal
+pub mod diff; // two runs side by side
 pub mod report; // a run as one page, with charts to move in
 pub mod suite; // a night of runs: one verdict, and a trend over nights
 pub mod schemas; // JSON Schemas of the files, with golden copies

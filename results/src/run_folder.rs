@@ -72,6 +72,7 @@ fn candidates(known: &[String]) -> String {
         some => {
             let more = if some.len() > MAX_CANDIDATES { ", …" } else { "" };
             format!("; there {} {}{more}", if some.len() == 1 { "is" } else { "are" }, some[..some.len().min(MAX_CANDIDATES)].join(", "))
+                + "; `heckle list` shows them all"
         }
     }
 }

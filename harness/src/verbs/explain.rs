@@ -1,8 +1,8 @@
 //! `heckle explain`: a counterexample in words.
 
 use crate::cli::ExplainArgs;
-use heckle_results::RunFolder;
 use heckle_results::results_json::{Results, Verdict};
+use heckle_results::{RunFolder, tell};
 use std::process::ExitCode;
 
 /// Runs the verb.
@@ -24,13 +24,21 @@ fn explain(args: &ExplainArgs) -> Result<String, String> {
     }
     let known: Vec<String> = results.linearizability.violations.iter().map(|v| v.id.to_string()).collect();
     if !known.contains(&args.violation.to_string()) {
-        return Err(format!("there is no violation {}; there are: {}", args.violation, known.join(", ")));
+        let run = heckle_results::rerun::quote(&args.run);
+        return Err(format!(
+            "there is no violation {}; there are: {}; type `heckle explain {run} --violation {}`",
+            args.violation,
+            known.join(", "),
+            known[0]
+        ));
     }
     let path = folder.violation(args.violation).join("explain.txt");
     let text = std::fs::read_to_string(&path)
         .map_err(|e| format!("cannot read {}: {e}; `heckle check` judges the history again", path.display()))?;
     let timeline = folder.violation(args.violation).join("timeline.html");
-    Ok(format!("{}\n\ntimeline: {}", text.trim_end(), timeline.display()))
+    // A path is never broken: it is there to be copied.
+    let told = tell::explanation(text.trim_end(), super::fitting());
+    Ok(format!("{told}\ntimeline: {}\nnext: open {} in a browser", timeline.display(), folder.report().display()))
 }
 
 fn nothing_to_explain(results: &Results) -> String {

@@ -3,8 +3,10 @@
 mod bench;
 mod check;
 mod clean;
+mod completions;
 mod ctl;
 mod demo;
+mod diff;
 mod doctor;
 mod explain;
 mod export;
@@ -24,6 +26,7 @@ use clap::Parser;
 use heckle_results::RunFolder;
 use heckle_results::results_json::Results;
 use heckle_results::summary::{self, View};
+use heckle_results::tell::Width;
 use heckle_results::terminal::Colour;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -47,6 +50,8 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::main(&args),
         Verb::Show(args) => show::show(&args),
         Verb::List(args) => show::list(&args),
+        Verb::Diff(args) => diff::main(&args),
+        Verb::Completions(args) => completions::main(&args),
         Verb::Rerun(args) => rerun::main(&args),
         Verb::Suite(args) => suite::main(&args),
         Verb::Trend(args) => trend::main(&args),
@@ -99,6 +104,11 @@ fn width() -> usize {
     // SAFETY: `size` is a valid place for the answer.
     let failed = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     if failed == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 100 }
+}
+
+/// How answers are to come out on this stdout.
+fn fitting() -> Width {
+    Width { letters: width(), colour: colour() }
 }
 
 /// Whether stdout wants colour: a terminal does, unless `NO_COLOR` says otherwise.

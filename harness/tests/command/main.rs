@@ -5,3 +5,4 @@ mod common;
 mod ctl;
 mod runs;
 mod suites;
+mod tasks;

@@ -1,0 +1,46 @@
+//! The pages under `docs/`: all of them are in the book, and every link of theirs leads somewhere.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")
+}
+
+fn pages() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(docs()).expect("docs").map(|e| e.expect("readable").path());
+    files.filter(|p| p.extension().is_some_and(|e| e == "md")).collect()
+}
+
+/// The targets of the Markdown links in `text`.
+fn links(text: &str) -> Vec<&str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target).collect()
+}
+
+#[test]
+fn every_page_is_in_the_book() {
+    let summary = std::fs::read_to_string(docs().join("SUMMARY.md")).expect("a summary");
+    let listed: BTreeSet<&str> = links(&summary).into_iter().collect();
+    let names: Vec<String> = pages().iter().map(|p| p.file_name().expect("a name").to_string_lossy().into_owned()).collect();
+    let missing: Vec<&String> = names.iter().filter(|n| *n != "SUMMARY.md" && !listed.contains(n.as_str())).collect();
+    assert!(missing.is_empty(), "add a line to docs/SUMMARY.md for {missing:?}");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).expect("readable");
+        for link in links(&text).into_iter().filter(|l| !l.contains("://") && !l.starts_with('#')) {
+            let file = link.split('#').next().unwrap_or(link);
+            assert!(docs().join(file).exists(), "{} links to {link}, which is not there", page.display());
+        }
+    }
+}
+
+#[test]
+fn pictures_stay_small() {
+    for picture in std::fs::read_dir(docs().join("pictures")).expect("pictures").map(|e| e.expect("readable")) {
+        let size = picture.metadata().expect("readable").len();
+        assert!(size < 150_000, "{} has {size} bytes", picture.path().display());
+    }
+}

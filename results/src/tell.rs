@@ -1,0 +1,183 @@
+//! Answers for the terminal that need the history: the slowest ops and why, what faults did, who got how much; and the
+//! words of a counterexample fit for a terminal.
+
+use crate::charts::axis::{count, duration};
+use crate::during::{self, Met};
+use crate::measure::Measured;
+use crate::terminal::{Cell, Colour, Lean, Look, clean, table, wrap};
+use crate::{clients, slowest};
+use heckle_checker::explain::timeline::label;
+use heckle_history::History;
+
+/// How the text is to come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Width {
+    /// Letters in a line.
+    pub letters: usize,
+    /// Colour or not.
+    pub colour: Colour,
+}
+
+fn plain(words: impl Into<String>) -> Cell {
+    (Look::Plain, words.into())
+}
+
+fn ms(t: heckle_history::Nanos) -> Cell {
+    plain(duration(t.as_ms_f64()))
+}
+
+/// The `wanted` slowest ops of the load window, and why each was slow.
+pub fn slowest(history: &History, measured: &Measured, wanted: usize, width: Width) -> String {
+    let mut out = String::new();
+    for slow in slowest::of(history, measured, wanted) {
+        let op = &history.ops[slow.place as usize];
+        let node = op.node.map_or(String::new(), |n| format!(" at {}", history.names.node_name(n)));
+        let head = format!(
+            "op {}: {}, due at {}, {} on key {}{node}",
+            op.op,
+            duration(slow.took.as_ms_f64()),
+            op.intended,
+            label(op),
+            history.names.key_name(op.key)
+        );
+        out += &lines(&clean(&head), "", "  ", Look::Strong, width);
+        for why in slow.why {
+            out += &lines(&clean(&why), "  - ", "    ", Look::Plain, width);
+        }
+    }
+    if out.is_empty() { "no op was due under load\n".into() } else { out }
+}
+
+/// What every fault did, node by node, beside what is usual without one.
+pub fn faults(history: &History, measured: &Measured, width: Width) -> String {
+    use Lean::{Left, Right};
+    if measured.faults.is_empty() {
+        return "there was no fault\n".into();
+    }
+    let faulty = during::of(history, measured);
+    let row = |during: String, node: &str, met: &Met, usual: &Met| -> Vec<Cell> {
+        let unknown = if met.unknown > 0 { Look::Bad } else { Look::Plain };
+        let slow = if usual.ok > 0 && met.p99_ms > 2.0 * usual.p99_ms { Look::Doubt } else { Look::Plain };
+        let latency = |look, x: f64| if met.ok == 0 { (Look::Dim, "-".to_owned()) } else { (look, duration(x)) };
+        vec![
+            plain(clean(&during)),
+            plain(clean(node)),
+            plain(count(met.ops)),
+            plain(count(met.ok)),
+            plain(count(met.failed)),
+            (unknown, count(met.unknown)),
+            latency(Look::Plain, met.p50_ms),
+            latency(slow, met.p99_ms),
+        ]
+    };
+    let mut rows = vec![row("no fault".into(), "all", &faulty.calm, &faulty.calm)];
+    for during in &faulty.faults {
+        let fault = &measured.faults[during.fault];
+        for (i, (node, met)) in during.nodes.iter().enumerate() {
+            let name = if i == 0 { format!("{} {}", fault.id, fault.label()) } else { String::new() };
+            rows.push(row(name, node.map_or("?", |n| history.names.node_name(n)), met, &faulty.calm));
+        }
+    }
+    let heading = [
+        ("during", Left),
+        ("at node", Left),
+        ("ops", Right),
+        ("ok", Right),
+        ("failed", Right),
+        ("unknown", Right),
+        ("p50", Right),
+        ("p99", Right),
+    ];
+    table(&heading, &rows, width.letters, width.colour)
+}
+
+/// The `wanted` clients that waited longest for an op that took effect.
+pub fn clients(history: &History, measured: &Measured, wanted: usize, width: Width) -> String {
+    use Lean::{Left, Right};
+    let all = clients::of(history, measured.window);
+    if all.is_empty() {
+        return "this history names no clients\n".into();
+    }
+    let row = |c: &clients::Client| -> Vec<Cell> {
+        let numbers = [c.sent, c.took_effect, c.not_met, c.unanswered].map(|n| plain(count(n)));
+        [vec![plain(c.client.to_string())], numbers.to_vec(), vec![ms(c.longest_wait), ms(c.wait_from)]].concat()
+    };
+    let heading = [
+        ("client", Left),
+        ("sent", Right),
+        ("took effect", Right),
+        ("not met", Right),
+        ("failed/unknown", Right),
+        ("longest wait", Right),
+        ("from", Right),
+    ];
+    let rows: Vec<Vec<Cell>> = all.iter().take(wanted).map(row).collect();
+    let note = format!("{} of {} clients, the one that waited longest for an op that took effect first", rows.len(), all.len());
+    table(&heading, &rows, width.letters, width.colour) + &lines(&note, "", "", Look::Dim, width)
+}
+
+/// The text of `explain.txt`, broken at the width, its parts told apart by their looks.
+pub fn explanation(text: &str, width: Width) -> String {
+    let mut out = String::new();
+    let mut context = false;
+    for (i, line) in text.lines().enumerate() {
+        context |= line.starts_with("What was near it");
+        let body = line.trim_start();
+        // A later line hangs below the first letter of its step.
+        let indent = " ".repeat(line.len() - body.len());
+        let hang = format!("{indent}{}", if body.starts_with(|c: char| c.is_ascii_digit()) { "   " } else { "" });
+        let look = match line {
+            _ if i == 0 => Look::Bad,
+            _ if line.ends_with(':') && indent.is_empty() => Look::Strong,
+            _ if context => Look::Dim,
+            _ => Look::Plain,
+        };
+        out += &lines(&clean(body), &indent, &hang, look, width);
+    }
+    out
+}
+
+/// `words` in lines: the first after `first`, the others after `rest`.
+fn lines(words: &str, first: &str, rest: &str, look: Look, width: Width) -> String {
+    let room = width.letters.saturating_sub(rest.len().max(first.len()));
+    let margin = |i: usize| if i == 0 { first } else { rest };
+    let broken = wrap(words, room).into_iter().enumerate();
+    broken
+        .map(|(i, line)| if line.is_empty() { "\n".to_owned() } else { format!("{}{}\n", margin(i), width.colour.paint(look, &line)) })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure;
+    use crate::sample::{self, Sample};
+
+    const PLAIN: Width = Width { letters: 80, colour: Colour::Never };
+
+    #[test]
+    fn answers_fit_and_hold_what_was_asked_for() {
+        let history = sample::history(Sample::default());
+        let measured = measure::analyze(&history);
+        let slow = slowest(&history, &measured, 5, PLAIN);
+        assert_eq!(slow.lines().filter(|l| l.starts_with("op ")).count(), 5);
+        assert!(slow.contains("under fault 3 (partition"), "{slow}");
+        let during = faults(&history, &measured, PLAIN);
+        let cut_off = during.lines().filter(|l| l.contains(" n3 ")).count();
+        assert_eq!(cut_off, 3, "a row a fault for each node:\n{during}");
+        for text in [&slow, &during, &clients(&history, &measured, 10, PLAIN)] {
+            assert!(text.lines().all(|l| l.chars().count() <= 80) && !text.contains('\x1b'), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_explanation_keeps_its_words_and_loses_what_could_steer() {
+        let text = "Violation 1: stale_read on key k\x1b[2J\n\nStep by step:\n  1. op 1 wrote a value and was acknowledged long before the other one was invoked\n\nWhat was near it (context, not proof):\n  fault 2\n";
+        let told = explanation(text, Width { letters: 40, colour: Colour::Never });
+        assert!(told.lines().all(|l| l.chars().count() <= 40) && !told.contains('\x1b'), "{told}");
+        let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&told), words(&clean(&text.replace('\n', " "))));
+        let coloured = explanation(text, Width { letters: 40, colour: Colour::Ansi });
+        assert!(coloured.contains("\x1b[2mfault 2\x1b[0m") && coloured.contains("\x1b[1;31mViolation 1"), "{coloured:?}");
+    }
+}
