@@ -66,6 +66,12 @@ pub enum Verb {
     /// Judge one key in a process of its own, with limits (what `check` launches)
     #[command(hide = true)]
     SearchChild,
+    /// Append and sync for a while (what `bench etcd` launches three of)
+    #[command(hide = true)]
+    SyncChild {
+        /// The file, removed at the end
+        file: PathBuf,
+    },
 }
 
 /// Where runs are kept.
@@ -548,6 +554,10 @@ pub enum BenchWhat {
     Faults,
     /// The judge, batch and online, with porcupine-rs beside it
     Check,
+    /// The bundled server beside etcd, where it is built in, and both against the limits of this machine
+    Etcd,
+    /// One operation in the core alone; with --against, this build beside another
+    Core,
 }
 
 /// `heckle bench`.
@@ -562,6 +572,21 @@ pub struct BenchArgs {
     /// When `bench check` stops porcupine-rs
     #[arg(long, default_value = "60s")]
     pub search_for: crate::plan::units::Span,
+    /// Repetitions of `bench etcd`; medians are told
+    #[arg(long, default_value_t = 5)]
+    pub repetitions: u32,
+    /// How long each load of `bench etcd` lasts
+    #[arg(long, default_value = "3s")]
+    pub load_for: crate::plan::units::Span,
+    /// Another build of heckle, measured in turn with this one by `bench core`
+    #[arg(long, value_name = "PROGRAM")]
+    pub against: Option<PathBuf>,
+    /// Where `bench etcd` keeps the data of its clusters meanwhile
+    #[command(flatten)]
+    pub out: OutArg,
+    /// Data as JSON on stdout, of `bench etcd` and `bench core`
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `heckle mutants`.

@@ -5,6 +5,7 @@
 pub mod cli; // verbs and flags
 pub mod clock; // the one monotonic clock of a run
 pub mod cluster; // node processes
+pub mod core_bench; // what an operation costs in the core alone
 pub mod exit; // the exit codes
 pub mod load; // ops at their times
 pub mod nemesis; // faults at theirs
@@ -17,3 +18,4 @@ pub mod suite; // a matrix of runs, night after night
 pub mod stop; // asking everything to stop
 pub mod system; // adapters: how a system under test is talked to
 pub mod verbs; // what each verb does
+pub mod versus; // the bundled server measured beside etcd

@@ -1,19 +1,23 @@
-//! The processes of one bundled cluster: started together, watched, struck, restarted on their data, and gone
-//! when the run is.
+//! The processes of one cluster: started together, watched, struck, restarted on their data, and gone when the run
+//! is. What differs between systems under test stands in their launchers.
 
+mod bundled;
+#[cfg(feature = "etcd")]
+pub mod etcd;
+pub mod launch;
 pub mod leases;
 pub mod pids;
 pub mod ports;
 pub mod process;
 
-use crate::plan::{Plan, lease};
+use crate::plan::Plan;
 use crate::recorder::Recorder;
-use crate::relay::{Relay, Route};
+use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use heckle_history::{Event, Names, NodeEvent};
-use heckle_server::control;
 use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
+use launch::{Launcher, NodeSpec, launcher};
 use process::{NodeProcess, Spawner, how};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -46,6 +50,7 @@ pub struct Cluster {
 
 struct Shared {
     spawner: Spawner,
+    launcher: Box<dyn Launcher>,
     program: PathBuf,
     folder: PathBuf,
     nodes: Vec<Mutex<NodeSlot>>,
@@ -56,21 +61,11 @@ struct Shared {
 }
 
 struct NodeSlot {
-    name: String,
-    args: Vec<String>,
-    client: SocketAddr,
-    control: SocketAddr,
+    spec: NodeSpec,
     process: Option<NodeProcess>,
     /// Whether the end of the process is of our making.
     struck: bool,
     restarts: u64,
-}
-
-/// Where clients reach a node, and what a relay must forward.
-struct Addresses {
-    peer: Vec<SocketAddr>,
-    client: Vec<SocketAddr>,
-    control: Vec<SocketAddr>,
 }
 
 impl Cluster {
@@ -86,18 +81,23 @@ impl Cluster {
         names: Arc<Names>,
         stop: Stop,
     ) -> Result<Cluster, String> {
-        let n = usize::from(plan.nodes);
-        let ports = ports::pick(3 * n)?;
-        let addresses = Addresses { peer: ports[..n].to_vec(), client: ports[n..2 * n].to_vec(), control: ports[2 * n..].to_vec() };
-        let mut nodes = vec![];
-        for i in 0..n {
-            nodes.push(Mutex::new(slot(plan, folder, relay, &addresses, i)?));
-        }
+        let launcher = launcher(plan.system);
+        let program = launcher.program()?;
+        let slots = launcher.specs(plan, folder, relay)?.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
+        let nodes = slots.collect::<Result<Vec<_>, String>>()?;
         pids::append(folder, pids::HARNESS, std::process::id()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
-        let program = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
         let spawner = Spawner::start().map_err(|e| format!("cannot start a thread: {e}"))?;
-        let shared =
-            Arc::new(Shared { spawner, program, folder: folder.to_owned(), nodes, recorder, names, stop, over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            spawner,
+            launcher,
+            program,
+            folder: folder.to_owned(),
+            nodes,
+            recorder,
+            names,
+            stop,
+            over: AtomicBool::new(false),
+        });
         let mut cluster = Cluster { shared: shared.clone(), watch: None };
         for slot in &shared.nodes {
             shared.launch(&mut lock(slot))?;
@@ -113,7 +113,7 @@ impl Cluster {
 
     /// Where clients reach each node, relay included.
     pub fn client_addresses(&self) -> Vec<SocketAddr> {
-        self.shared.nodes.iter().map(|s| lock(s).client).collect()
+        self.shared.nodes.iter().map(|s| lock(s).spec.client).collect()
     }
 
     /// SIGKILL, and the process is seen to be gone.
@@ -189,23 +189,29 @@ impl Cluster {
     /// # Errors
     /// If it does not answer in time.
     pub fn status(&self, node: Node) -> Result<Status, String> {
-        let addr = self.slot(node).control;
-        control_status(addr)
+        let spec = self.slot(node).spec.clone();
+        self.shared.launcher.status(&spec)
     }
 
     /// The same, but `None` at once for a node that is down, paused or being struck: nobody waits for it.
     pub fn status_if_free(&self, node: Node) -> Option<Status> {
-        let addr = {
+        let spec = {
             let slot = self.shared.nodes[node_index(node)].try_lock().ok()?;
             let running = slot.process.as_ref()?.state().is_some_and(|s| s != 'T' && s != 'Z');
-            running.then_some(slot.control)?
+            running.then(|| slot.spec.clone())?
         };
-        control_status(addr).ok()
+        self.shared.launcher.status(&spec).ok()
     }
 
-    /// Where the node's control channel is.
+    /// Whether a node answers now, and says that it is ready.
+    pub fn is_ready(&self, node: Node) -> bool {
+        let spec = self.slot(node).spec.clone();
+        self.shared.launcher.is_ready(&spec)
+    }
+
+    /// Where the harness asks the node how it is: the control channel of the bundled server.
     pub fn control_address(&self, node: Node) -> SocketAddr {
-        self.slot(node).control
+        self.slot(node).spec.ask
     }
 
     /// How many nodes.
@@ -231,7 +237,7 @@ impl Cluster {
             let status = process.wait_ended(STOP_WITHIN);
             let how = status.map_or("SIGKILL after it ignored SIGTERM".into(), how);
             if status.is_none() {
-                forced.push(slot.name.clone());
+                forced.push(slot.spec.name.clone());
             }
             drop(process);
             self.shared.note(
@@ -253,17 +259,13 @@ impl Cluster {
     fn await_peers(&self) -> Result<(), String> {
         let deadline = Instant::now() + READY_WITHIN;
         for slot in &self.shared.nodes {
-            let (name, addr) = {
-                let slot = lock(slot);
-                (slot.name.clone(), slot.control)
-            };
+            let spec = lock(slot).spec.clone();
             loop {
-                let status = control_status(addr);
-                match &status {
-                    Ok(s) if s.peers.iter().all(|p| p.outbound) => break,
-                    Ok(_) | Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-                    Ok(_) => return Err(format!("{name} did not reach its peers within {} s", READY_WITHIN.as_secs())),
-                    Err(e) => return Err(format!("{name} does not answer on its control channel: {e}")),
+                match self.shared.launcher.sees_peers(&spec) {
+                    Ok(true) => break,
+                    Ok(false) | Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+                    Ok(false) => return Err(format!("{} did not reach its peers within {} s", spec.name, READY_WITHIN.as_secs())),
+                    Err(e) => return Err(format!("{} does not answer the harness: {e}", spec.name)),
                 }
             }
         }
@@ -285,74 +287,39 @@ fn node_index(node: Node) -> usize {
     usize::from(node.0) - 1
 }
 
-fn control_status(addr: SocketAddr) -> Result<Status, String> {
-    let ask = || control::Client::connect(addr, SIGNAL_WITHIN)?.status();
-    ask().map_err(|e: control::ControlError| e.to_string())
+/// A node's own folder in the run's.
+fn folder_of(folder: &Path, node: Node) -> PathBuf {
+    folder.join("nodes").join(node.to_string())
 }
 
-fn slot(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usize) -> Result<NodeSlot, String> {
-    let me = Node(i as u16 + 1);
-    let dir = folder.join("nodes").join(me.to_string());
+fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
+    let dir = folder.join("nodes").join(&spec.name);
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
-    let through = |route: Route, target: SocketAddr| match relay {
-        None => Ok(target),
-        Some(relay) => relay.open(route, target).map_err(|e| format!("the relay cannot open {route:?}: {e}")),
-    };
-    let mut args: Vec<String> = vec!["node".into(), "--id".into(), me.to_string()];
-    let mut flag = |name: &str, value: String| args.extend([format!("--{name}"), value]);
-    flag("cluster-id", folder.file_name().map_or("heckle".into(), |f| f.to_string_lossy().into_owned()));
-    flag("peer-listen", a.peer[i].to_string());
-    flag("client-listen", a.client[i].to_string());
-    flag("control-listen", a.control[i].to_string());
-    for (j, target) in a.peer.iter().enumerate().filter(|(j, _)| *j != i) {
-        let peer = Node(j as u16 + 1);
-        flag("peer", format!("{peer}={}", through(Route::Nodes { from: me, to: peer }, *target)?));
-    }
-    flag("data", dir.join("data").to_string_lossy().into_owned());
-    flag("seed", plan.seed.part(&format!("node/{me}")).to_string());
-    flag("rounds", plan.rounds.clone());
-    flag("backoff", plan.backoff.clone());
-    if let Some(span) = plan.contention_timeout {
-        flag("contention-timeout", span.to_string());
-    }
-    flag("lease", plan.lease.mode.name().into());
-    flag("lease-time", format!("{}us", plan.lease.time_ns / 1_000));
-    flag("lease-drift", lease::drift_text(plan.lease.drift_ppm));
-    flag("lease-ranges", plan.lease.ranges.to_string());
-    flag("forward", plan.lease.forward.name().into());
-    flag("parent-pid", std::process::id().to_string());
-    if let Some(mutant) = &plan.mutant {
-        flag("mutant", mutant.clone());
-    }
-    args.push("--exit-on-stdin-eof".into());
-    let client = through(Route::Clients { to: me }, a.client[i])?;
-    Ok(NodeSlot { name: me.to_string(), args, client, control: a.control[i], process: None, struck: false, restarts: 0 })
+    Ok(NodeSlot { spec, process: None, struck: false, restarts: 0 })
 }
 
 impl Shared {
     fn launch(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let log = self.log_of(slot);
-        let process =
-            NodeProcess::start(&self.spawner, &self.program, &slot.args, &log).map_err(|e| format!("cannot start {}: {e}", slot.name))?;
-        pids::append(&self.folder, &slot.name, process.pid()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
+        let process = NodeProcess::start(&self.spawner, &self.program, &slot.spec.args, &log)
+            .map_err(|e| format!("cannot start {}: {e}", slot.spec.name))?;
+        pids::append(&self.folder, &slot.spec.name, process.pid()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
         slot.process = Some(process);
         Ok(())
     }
 
     fn await_ready(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let process = slot.process.as_mut().expect("it was just launched");
-        let ready = process.await_ready(READY_WITHIN);
-        let line = ready.map_err(|e| format!("{} did not start: {e}\n{}", slot.name, log_tail(&self.log_of(slot))))?;
-        let pid = slot.process.as_ref().map(NodeProcess::pid);
-        let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
-        let mut detail: BTreeMap<String, Json> = told.into_iter().filter(|(k, _)| k == "incarnation").collect();
+        let ready = self.launcher.await_ready(&slot.spec, process, READY_WITHIN);
+        let pid = process.pid();
+        let mut detail = ready.map_err(|e| format!("{} did not start: {e}\n{}", slot.spec.name, log_tail(&self.log_of(slot))))?;
         detail.insert("pid".into(), pid.into());
-        self.note_by_name(&slot.name, "start", detail);
+        self.note_by_name(&slot.spec.name, "start", detail);
         Ok(())
     }
 
     fn log_of(&self, slot: &NodeSlot) -> PathBuf {
-        self.folder.join("nodes").join(&slot.name).join("node.log")
+        self.folder.join("nodes").join(&slot.spec.name).join("node.log")
     }
 
     fn note(&self, index: usize, what: &str, detail: BTreeMap<String, Json>) {
@@ -382,7 +349,7 @@ impl Shared {
                     [("how".into(), how(status).into()), ("by".into(), "itself".into()), ("expected".into(), false.into())].into(),
                 );
                 let tail = log_tail(&self.log_of(&slot));
-                self.stop.ask(StopReason::Broken(format!("{} died without a fault: {}\n{tail}", slot.name, how(status))));
+                self.stop.ask(StopReason::Broken(format!("{} died without a fault: {}\n{tail}", slot.spec.name, how(status))));
             }
             std::thread::sleep(WATCH_EVERY);
         }

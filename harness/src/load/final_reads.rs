@@ -3,7 +3,6 @@
 
 use super::{Outside, Used, record_completion};
 use crate::plan::Plan;
-use crate::system::bundled::BundledConnection;
 use crate::system::{Ask, Connection, Known};
 use heckle_history::{Call, Event, Invoke, NodeIx, OpId, ProcessId};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (mut op, mut process, mut unread) = (used.ops, used.processes, 0);
         for (i, addr) in outside.nodes.iter().enumerate() {
-            let connection = BundledConnection::new(*addr, format!("final-{i}"), plan.codec());
+            let connection = plan.system.connect(*addr, format!("final-{i}"), plan.codec());
             for key in plan.keys.names().iter().take(MAX_KEYS_READ) {
                 if outside.stop.asked() {
                     return Ok(unread);
@@ -40,7 +39,7 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
                         timeout: plan.op_timeout.0,
                     };
                     op += 1;
-                    match read_once(outside, &connection, NodeIx(i as u16), ask).await {
+                    match read_once(outside, &*connection, NodeIx(i as u16), ask).await {
                         Known::Ok(_) => read = true,
                         Known::NotApplied => {}
                         Known::Unknown => process += 1,
@@ -58,7 +57,7 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
     })
 }
 
-async fn read_once(outside: &Outside, connection: &BundledConnection, node: NodeIx, ask: Ask) -> Known {
+async fn read_once(outside: &Outside, connection: &dyn Connection, node: NodeIx, ask: Ask) -> Known {
     let key = outside.names.find_key(&ask.key).expect("all keys are in the header");
     let (op, process, call) = (ask.op, ask.process, ask.call);
     outside.recorder.record(|t| {

@@ -15,7 +15,6 @@ use crate::plan::units::Rate;
 use crate::plan::{Plan, Route};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
-use crate::system::bundled::BundledConnection;
 use crate::system::{Answer, Ask, Connection, Known};
 use fates::{Fates, Open};
 use heckle_history::prng::Pcg64;
@@ -145,7 +144,7 @@ struct Dispatch {
     keys: Vec<Arc<str>>,
     /// By key: its range of leases.
     ranges: Vec<u16>,
-    connections: Vec<Vec<Rc<BundledConnection>>>,
+    connections: Vec<Vec<Rc<dyn Connection>>>,
     idle: Vec<Vec<ProcessId>>,
     backlog: VecDeque<Nanos>,
     /// Ops that are open; an intent counts while it waits for its next attempt, too.
@@ -187,13 +186,13 @@ struct Sent {
 impl Dispatch {
     fn new(plan: &Plan, outside: Outside) -> Self {
         let n = outside.nodes.len();
-        let connect = |client: u32| -> Vec<Rc<BundledConnection>> {
+        let connect = |client: u32| -> Vec<Rc<dyn Connection>> {
             // Client i talks to node i mod n; only the other routes need a connection to each.
             let nodes = match plan.route {
                 Route::Pinned => vec![client as usize % n],
                 Route::Random | Route::Holder => (0..n).collect(),
             };
-            nodes.into_iter().map(|i| Rc::new(BundledConnection::new(outside.nodes[i], format!("c{client}"), plan.codec()))).collect()
+            nodes.into_iter().map(|i| plan.system.connect(outside.nodes[i], format!("c{client}"), plan.codec())).collect()
         };
         let settings = Settings { keys: plan.keys, clients: plan.clients, patience: plan.patience.nanos() };
         Dispatch {
@@ -302,7 +301,7 @@ impl Dispatch {
         Turn { client, process, ask, due }
     }
 
-    fn invoke(&mut self, turn: &Turn) -> (Sent, Rc<BundledConnection>) {
+    fn invoke(&mut self, turn: &Turn) -> (Sent, Rc<dyn Connection>) {
         let (asked, process, client) = (turn.ask, turn.process, turn.client);
         let op = OpId(self.next_op);
         self.next_op += 1;

@@ -50,7 +50,7 @@ fn add(sum: &mut Evidence, name: String, value: Json) {
 pub(super) fn see_up(cluster: &Cluster, nodes: &[Node]) -> Option<Evidence> {
     let deadline = Instant::now() + UP_WITHIN;
     for node in nodes {
-        while !cluster.status(*node).is_ok_and(|s| s.ready) {
+        while !cluster.is_ready(*node) {
             if Instant::now() > deadline {
                 return None;
             }

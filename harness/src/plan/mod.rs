@@ -6,6 +6,7 @@ pub mod lease;
 pub mod settings;
 pub mod units;
 
+use crate::system::System;
 use crate::system::value::{Beside, ValueCodec};
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
@@ -28,6 +29,8 @@ pub struct Plan {
     pub expect: Expect,
     /// What fixes every choice.
     pub seed: Seed,
+    /// What is tested.
+    pub system: System,
     /// How many nodes.
     pub nodes: u16,
     /// How many rounds an op takes, as `heckle node` says it.
@@ -121,16 +124,14 @@ impl Plan {
     /// The setting that makes no sense, and what would.
     pub fn resolve(settings: &Settings) -> Result<Plan, String> {
         let (c, l, f) = (&settings.cluster, &settings.load, &settings.faults);
-        one_of("system", c.system.as_deref(), &["bundled"])?;
+        let system = System::named(one_of("system", c.system.as_deref(), System::NAMES)?)?;
+        only_of_the_bundled(system, c)?;
         let seed = match settings.seed.as_deref() {
             None | Some("random") => Seed(rand::random()),
             Some(text) => text.parse()?,
         };
         let nodes = within("nodes", c.nodes.unwrap_or(3), 1, MAX_NODES)?;
-        let net = match one_of("net", c.net.as_deref(), &["relay", "direct"])? {
-            "direct" => Net::Direct,
-            _ => Net::Relay,
-        };
+        let net = net(system, c.net.as_deref())?;
         let lease = lease::settings(lease::Words {
             lease: c.lease.as_deref(),
             time: c.lease_time,
@@ -151,12 +152,13 @@ impl Plan {
         if op_timeout < Span::ms(1) || op_timeout > Span::ms(600_000) {
             return Err(format!("op_timeout {op_timeout} is not between 1ms and 600s"));
         }
-        let faults = kinds(f.kinds.as_deref(), &settings.strike)?;
+        let faults = kinds(system, f.kinds.as_deref(), &settings.strike)?;
         let mutant = c.mutant.clone();
         let mut plan = Plan {
             name: name(settings.name.as_deref(), mutant.as_deref(), workload_name)?,
             expect: settings.expect.unwrap_or(Expect::Valid),
             seed,
+            system,
             nodes,
             rounds: one_of("rounds", c.rounds.as_deref(), ROUNDS)?.to_owned(),
             backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
@@ -234,6 +236,11 @@ impl Plan {
 
     fn check_faults(&self) -> Result<(), String> {
         for kind in &self.faults {
+            if !self.system.suffers(*kind) {
+                let all = FaultKind::ALL.iter().filter(|(kind, _, _)| self.system.suffers(*kind)).map(|(_, name, _)| *name);
+                let (system, all) = (self.system.name(), all.collect::<Vec<_>>().join(", "));
+                return Err(format!("fault `{kind}` cannot strike {system}, whose links do not pass the relay; there are: {all}"));
+            }
             if kind.needs_relay() && self.net == Net::Direct {
                 return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose kill, pause or kill-all"));
             }
@@ -314,18 +321,24 @@ impl Plan {
         s.name = Some(self.name.clone());
         s.expect = Some(self.expect);
         s.seed = Some(self.seed.to_string());
-        s.cluster.system = Some("bundled".into());
+        s.cluster.system = Some(self.system.name().into());
         s.cluster.nodes = Some(self.nodes);
-        s.cluster.rounds = Some(self.rounds.clone());
-        s.cluster.backoff = Some(self.backoff.clone());
-        s.cluster.lease = Some(self.lease.mode.name().into());
-        s.cluster.forward = Some(self.lease.forward.name().into());
-        if self.lease.mode != LeaseMode::Off {
-            s.cluster.lease_time = Some(Span(std::time::Duration::from_nanos(self.lease.time_ns)));
-            s.cluster.lease_drift = Some(lease::drift_text(self.lease.drift_ppm));
-            s.cluster.lease_ranges = Some(self.lease.ranges);
+        if self.system == System::Bundled {
+            s.cluster.rounds = Some(self.rounds.clone());
+            s.cluster.backoff = Some(self.backoff.clone());
+            s.cluster.lease = Some(self.lease.mode.name().into());
+            s.cluster.forward = Some(self.lease.forward.name().into());
+            if self.lease.mode != LeaseMode::Off {
+                s.cluster.lease_time = Some(Span(std::time::Duration::from_nanos(self.lease.time_ns)));
+                s.cluster.lease_drift = Some(lease::drift_text(self.lease.drift_ppm));
+                s.cluster.lease_ranges = Some(self.lease.ranges);
+            }
         }
-        s.cluster.net.get_or_insert_with(|| "relay".into());
+        let net = match self.net {
+            Net::Relay => "relay",
+            Net::Direct => "direct",
+        };
+        s.cluster.net = Some(net.into());
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
         s.load.patience = self.workload.has_intents().then_some(self.patience);
@@ -429,14 +442,36 @@ fn kind(text: &str) -> Result<FaultKind, String> {
     text.parse().map_err(|e| format!("{e}; {}", file::did_you_mean(text, &names)))
 }
 
-fn kinds(given: Option<&[String]>, strikes: &[settings::StrikeSettings]) -> Result<Vec<FaultKind>, String> {
+/// Settings that only the bundled server has are refused for others, rather than passed over.
+fn only_of_the_bundled(system: System, given: &settings::ClusterSettings) -> Result<(), String> {
+    let given = toml::Table::try_from(given).expect("settings are plain data");
+    match given.keys().find(|key| !["system", "nodes", "net"].contains(&key.as_str())) {
+        Some(key) if system != System::Bundled => {
+            Err(format!("`{key}` is a setting of the bundled server, {} does not have it: leave it out", system.name()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How processes reach each other: through the relay, where they can.
+fn net(system: System, given: Option<&str>) -> Result<Net, String> {
+    let all = ["relay", "direct"];
+    match one_of("net", given, &all)? {
+        "relay" if system.can_be_relayed() => Ok(Net::Relay),
+        "relay" if given.is_some() => Err(format!("net = `relay`: the links of {} do not pass the relay; use direct", system.name())),
+        _ => Ok(Net::Direct),
+    }
+}
+
+fn kinds(system: System, given: Option<&[String]>, strikes: &[settings::StrikeSettings]) -> Result<Vec<FaultKind>, String> {
     if !strikes.is_empty() {
         if given.is_some() {
             return Err("a plan has either [faults] kinds or [[strike]] entries, not both".into());
         }
         return strikes.iter().map(|s| kind(&s.kind)).collect();
     }
-    let default: Vec<String> = DEFAULT_FAULTS.split(',').map(str::to_owned).collect();
+    let fits = |name: &&str| kind(name).is_ok_and(|kind| system.suffers(kind));
+    let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
     let given = given.unwrap_or(&default);
     if given == ["none"] {
         return Ok(vec![]);

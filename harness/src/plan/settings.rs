@@ -61,7 +61,7 @@ pub enum Expect {
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterSettings {
-    /// System under test [default: bundled]
+    /// System under test: bundled, or etcd where it is built in [default: bundled]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,

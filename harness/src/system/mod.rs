@@ -1,13 +1,85 @@
-//! How the harness talks to a system under test. To add one: a launcher beside `cluster`, and an adapter here that
-//! sends each op once, never retries by itself, and tells apart what is proved from what is not.
+//! How the harness talks to a system under test. To add one: a launcher in `cluster`, and an adapter here that
+//! sends each op once, never retries by itself, and tells apart what is proved from what is not; then its line in
+//! [`System`], whose matches lead to the rest.
 
 pub mod bundled;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod value; // a value's bytes
 
 use heckle_history::{Call, Diagnostics, Fate, OpId, ProcessId, Seen};
+use heckle_workloads::fault::FaultKind;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
+use value::ValueCodec;
+
+/// A system that can be tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// The Paxos server of this workspace.
+    Bundled,
+    /// etcd, of the system's own package.
+    #[cfg(feature = "etcd")]
+    Etcd,
+}
+
+/// Why etcd is not there, and what to do.
+pub const NO_ETCD: &str = "this heckle was built without etcd: build it with `cargo build --release --features etcd` \
+    (which needs protoc; Debian and Ubuntu: apt-get install etcd-server protobuf-compiler libprotobuf-dev)";
+
+impl System {
+    /// Names, the default first.
+    pub const NAMES: &[&str] = &["bundled", "etcd"];
+
+    /// The system of that name, one of [`System::NAMES`].
+    ///
+    /// # Errors
+    /// How to build it in.
+    pub fn named(name: &str) -> Result<System, String> {
+        match name {
+            #[cfg(feature = "etcd")]
+            "etcd" => Ok(System::Etcd),
+            #[cfg(not(feature = "etcd"))]
+            "etcd" => Err(format!("system = `etcd`: {NO_ETCD}")),
+            _ => Ok(System::Bundled),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            System::Bundled => "bundled",
+            #[cfg(feature = "etcd")]
+            System::Etcd => "etcd",
+        }
+    }
+
+    /// A connection to one of its nodes, opened when it is first needed.
+    pub fn connect(self, addr: SocketAddr, name: String, codec: ValueCodec) -> Rc<dyn Connection> {
+        match self {
+            System::Bundled => Rc::new(bundled::BundledConnection::new(addr, name, codec)),
+            #[cfg(feature = "etcd")]
+            System::Etcd => Rc::new(etcd::EtcdConnection::new(addr, codec)),
+        }
+    }
+
+    /// Whether its links can pass the relay, which works on whole frames of the bundled server's protocol.
+    pub fn can_be_relayed(self) -> bool {
+        match self {
+            System::Bundled => true,
+            #[cfg(feature = "etcd")]
+            System::Etcd => false,
+        }
+    }
+
+    /// Whether a kind of fault can strike it.
+    pub fn suffers(self, kind: FaultKind) -> bool {
+        self.can_be_relayed() || !kind.needs_relay()
+    }
+}
 
 /// One op, as an adapter is asked to send it.
 #[derive(Debug, Clone)]

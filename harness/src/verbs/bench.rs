@@ -1,7 +1,8 @@
 //! `heckle bench`: the tables of the README, measured when they are asked for. Figures are of this machine, now.
 
 use crate::cli::{BenchArgs, BenchWhat};
-use crate::relay;
+use crate::exit;
+use crate::{core_bench, relay, versus};
 use heckle_checker::bench::{Shape, events, history};
 use heckle_checker::judge::{Checker, Options, judge};
 use heckle_checker::online::OnlineJudge;
@@ -13,11 +14,13 @@ use std::time::{Duration, Instant};
 /// Runs the verb.
 pub(super) fn main(args: &BenchArgs) -> ExitCode {
     let done = match args.what {
-        BenchWhat::Faults => faults(),
-        BenchWhat::Check => check(args),
+        BenchWhat::Faults => faults().map(|()| exit::OK),
+        BenchWhat::Check => check(args).map(|()| exit::OK),
+        BenchWhat::Etcd => etcd(args).map(|()| exit::OK),
+        BenchWhat::Core => core(args),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(e) => super::broken("bench", &e),
     }
 }
@@ -27,6 +30,57 @@ fn faults() -> Result<(), String> {
     let rows = relay::bench::measure().map_err(|e| format!("the relay could not be measured: {e}"))?;
     print!("{}", relay::bench::table(&rows));
     Ok(())
+}
+
+/// The bundled server beside etcd.
+fn etcd(args: &BenchArgs) -> Result<(), String> {
+    if cfg!(not(feature = "etcd")) {
+        eprintln!("without etcd: {}", crate::system::NO_ETCD);
+    }
+    let setup = versus::Setup { repetitions: args.repetitions.max(1), load_for: args.load_for.0, folder: args.out.out.clone() };
+    let measured = versus::measure(&setup, &|what| eprintln!("{what}"))?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
+    } else {
+        print!("{}", measured.text());
+    }
+    Ok(())
+}
+
+/// The core alone, this build or two.
+fn core(args: &BenchArgs) -> Result<u8, String> {
+    let Some(other) = &args.against else {
+        let cost = core_bench::measure()?;
+        if args.json {
+            println!("{}", serde_json::to_string(&cost).expect("plain data has a JSON form"));
+        } else {
+            let with = if cost.mutants_compiled_in { "compiled in, off" } else { "not compiled in" };
+            println!("one write in three replicas: {:.0} ns, {:.1} steps; planted bugs {with}", cost.ns_per_op, cost.steps_per_op);
+        }
+        return Ok(exit::OK);
+    };
+    let compared = core_bench::compare(other)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&compared).expect("plain data has a JSON form"));
+    } else {
+        let median = |all: &[core_bench::CoreCost]| {
+            let mut ns: Vec<f64> = all.iter().map(|c| c.ns_per_op).collect();
+            ns.sort_by(f64::total_cmp);
+            ns[ns.len() / 2]
+        };
+        println!("one write in three replicas, medians of {}, measured in turn", core_bench::PAIRS);
+        for (name, all) in [("this build", &compared.this), ("the other", &compared.other)] {
+            let with = if all[0].mutants_compiled_in { "planted bugs compiled in, off" } else { "planted bugs not compiled in" };
+            println!("  {name:<12} {:>8.0} ns  {with}", median(all));
+        }
+        let (low, high) = compared.middle_half;
+        println!("  ratio {:.3}, middle half of the pairs {low:.3} to {high:.3}", compared.ratio);
+    }
+    if compared.costs_nothing() {
+        return Ok(exit::OK);
+    }
+    eprintln!("this build costs {:.1} % more than the other", (compared.ratio - 1.0) * 100.0);
+    Ok(exit::GATE)
 }
 
 /// The judge: batch and online at growing lengths, and porcupine-rs beside it.

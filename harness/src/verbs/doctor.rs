@@ -78,6 +78,7 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
     let root = unsafe { libc::geteuid() } == 0;
     all.push(finding("rights", true, if root { "root" } else { "a user; every fault below needs no more" }.into()));
     let relay = crate::relay::Relay::start(heckle_history::prng::Seed(0));
+    all.push(etcd(finding));
     for (kind, name, about) in FaultKind::ALL {
         let (ok, says) = match (&relay, kind.needs_relay()) {
             (Err(e), true) => (false, format!("the relay cannot start: {e}")),
@@ -86,4 +87,16 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
         all.push(finding(&format!("fault {name}"), ok, says));
     }
     all
+}
+
+/// Whether `--system etcd` can run here, or what it takes.
+#[cfg(feature = "etcd")]
+fn etcd(finding: impl Fn(&str, bool, String) -> Finding) -> Finding {
+    let found = crate::cluster::etcd::find_program();
+    finding("system etcd", found.is_ok(), found.map_or_else(|e| e, |p| format!("{}, with faults kill, kill-all, pause", p.display())))
+}
+
+#[cfg(not(feature = "etcd"))]
+fn etcd(finding: impl Fn(&str, bool, String) -> Finding) -> Finding {
+    finding("system etcd", false, crate::system::NO_ETCD.into())
 }

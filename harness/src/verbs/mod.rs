@@ -63,6 +63,10 @@ pub fn main() -> ExitCode {
         Verb::Clean(args) => clean::main(&args),
         Verb::Node(args) => node::main(&args),
         Verb::Ctl(args) => ctl::main(&args),
+        Verb::SyncChild { file } => match crate::versus::sync_child(&file) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => broken("sync-child", &e.to_string()),
+        },
         Verb::SearchChild => match crate::search::child() {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => broken("search-child", &e.to_string()),

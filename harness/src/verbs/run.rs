@@ -8,6 +8,7 @@ use crate::plan::{Plan, file};
 use crate::run::report::{How, judge_history, log, read_history};
 use crate::run::{self, Manner, Ran, coverage, environment, progress};
 use crate::stop::{self, StopReason};
+use crate::system::System;
 use heckle_checker::judge::Checker;
 use heckle_results::conclude::Ending;
 use heckle_results::gates::Expression;
@@ -124,13 +125,15 @@ fn initial_results(job: &Job) -> Results {
         Expect::Valid => results_json::Expect::Valid,
         Expect::Invalid => results_json::Expect::Invalid,
     };
-    let labels = [
-        ("rounds", plan.rounds.clone()),
-        ("backoff", plan.backoff.clone()),
-        ("lease", plan.lease.mode.name().to_owned()),
-        ("forward", plan.lease.forward.name().to_owned()),
-        ("nodes", plan.nodes.to_string()),
-    ];
+    let mut labels = vec![("system", plan.system.name().to_owned()), ("nodes", plan.nodes.to_string())];
+    if plan.system == System::Bundled {
+        labels.extend([
+            ("rounds", plan.rounds.clone()),
+            ("backoff", plan.backoff.clone()),
+            ("lease", plan.lease.mode.name().to_owned()),
+            ("forward", plan.lease.forward.name().to_owned()),
+        ]);
+    }
     results.plan.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     if let Some(mutant) = &plan.mutant {
         results.plan.labels.insert("mutant".into(), mutant.clone());

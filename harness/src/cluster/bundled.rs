@@ -1,0 +1,98 @@
+//! Launches nodes of the bundled server: this very program, as `heckle node`, which prints a line when it is ready and
+//! answers on a control channel.
+
+use super::launch::{Launcher, NodeSpec};
+use super::ports;
+use super::process::NodeProcess;
+use crate::plan::{Plan, lease};
+use crate::relay::{Relay, Route};
+use heckle_server::control;
+use heckle_server::status::Status;
+use heckle_workloads::fault::Node;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The bundled server.
+pub(super) struct Bundled;
+
+/// A node that is up answers its control channel within this.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where nodes listen.
+struct Addresses {
+    peer: Vec<SocketAddr>,
+    client: Vec<SocketAddr>,
+    control: Vec<SocketAddr>,
+}
+
+impl Launcher for Bundled {
+    fn program(&self) -> Result<PathBuf, String> {
+        std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))
+    }
+
+    fn specs(&self, plan: &Plan, folder: &Path, relay: Option<&Relay>) -> Result<Vec<NodeSpec>, String> {
+        let n = usize::from(plan.nodes);
+        let ports = ports::pick(3 * n)?;
+        let addresses = Addresses { peer: ports[..n].to_vec(), client: ports[n..2 * n].to_vec(), control: ports[2 * n..].to_vec() };
+        (0..n).map(|i| spec(plan, folder, relay, &addresses, i)).collect()
+    }
+
+    fn await_ready(&self, _: &NodeSpec, process: &mut NodeProcess, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+        let line = process.await_ready(within)?;
+        let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
+        Ok(told.into_iter().filter(|(k, _)| k == "incarnation").collect())
+    }
+
+    fn sees_peers(&self, spec: &NodeSpec) -> Result<bool, String> {
+        self.status(spec).map(|s| s.peers.iter().all(|p| p.outbound))
+    }
+
+    fn is_ready(&self, spec: &NodeSpec) -> bool {
+        self.status(spec).is_ok_and(|s| s.ready)
+    }
+
+    fn status(&self, spec: &NodeSpec) -> Result<Status, String> {
+        let ask = || control::Client::connect(spec.ask, ANSWERS_WITHIN)?.status();
+        ask().map_err(|e: control::ControlError| e.to_string())
+    }
+}
+
+fn spec(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usize) -> Result<NodeSpec, String> {
+    let me = Node(i as u16 + 1);
+    let through = |route: Route, target: SocketAddr| match relay {
+        None => Ok(target),
+        Some(relay) => relay.open(route, target).map_err(|e| format!("the relay cannot open {route:?}: {e}")),
+    };
+    let mut args: Vec<String> = vec!["node".into(), "--id".into(), me.to_string()];
+    let mut flag = |name: &str, value: String| args.extend([format!("--{name}"), value]);
+    flag("cluster-id", folder.file_name().map_or("heckle".into(), |f| f.to_string_lossy().into_owned()));
+    flag("peer-listen", a.peer[i].to_string());
+    flag("client-listen", a.client[i].to_string());
+    flag("control-listen", a.control[i].to_string());
+    for (j, target) in a.peer.iter().enumerate().filter(|(j, _)| *j != i) {
+        let peer = Node(j as u16 + 1);
+        flag("peer", format!("{peer}={}", through(Route::Nodes { from: me, to: peer }, *target)?));
+    }
+    flag("data", super::folder_of(folder, me).join("data").to_string_lossy().into_owned());
+    flag("seed", plan.seed.part(&format!("node/{me}")).to_string());
+    flag("rounds", plan.rounds.clone());
+    flag("backoff", plan.backoff.clone());
+    if let Some(span) = plan.contention_timeout {
+        flag("contention-timeout", span.to_string());
+    }
+    flag("lease", plan.lease.mode.name().into());
+    flag("lease-time", format!("{}us", plan.lease.time_ns / 1_000));
+    flag("lease-drift", lease::drift_text(plan.lease.drift_ppm));
+    flag("lease-ranges", plan.lease.ranges.to_string());
+    flag("forward", plan.lease.forward.name().into());
+    flag("parent-pid", std::process::id().to_string());
+    if let Some(mutant) = &plan.mutant {
+        flag("mutant", mutant.clone());
+    }
+    args.push("--exit-on-stdin-eof".into());
+    let client = through(Route::Clients { to: me }, a.client[i])?;
+    Ok(NodeSpec { name: me.to_string(), args, client, ask: a.control[i] })
+}

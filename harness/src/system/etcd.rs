@@ -1,0 +1,113 @@
+//! The adapter of etcd: a compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
+//! refusal tells what it met.
+//!
+//! What is proved and what is not: an op whose connection was refused was never sent. Everything else that is no answer is
+//! unknown: etcd may answer an error to a proposal that commits later. The library sends each call once; it would
+//! only repeat one whose credentials ran out, and there are none.
+
+use super::value::ValueCodec;
+use super::{Answer, Ask, Connection, Known};
+use etcd_client::{Client, Compare, CompareOp, ConnectOptions, Error, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
+use heckle_history::{Call, Current, Seen, Value};
+use std::error::Error as _;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// A connection stands within this or is given up.
+const CONNECT_WITHIN: Duration = Duration::from_millis(500);
+
+/// A client of one member.
+pub struct EtcdConnection {
+    addr: SocketAddr,
+    codec: ValueCodec,
+    client: OnceCell<KvClient>,
+}
+
+impl EtcdConnection {
+    /// A connection to `addr`, opened when it is first needed.
+    pub fn new(addr: SocketAddr, codec: ValueCodec) -> Self {
+        EtcdConnection { addr, codec, client: OnceCell::new() }
+    }
+
+    async fn run(&self, ask: Ask) -> Answer {
+        let not = |known: Known, reason: String| Answer { known, payload: None, reason: Some(reason.into()), diagnostics: None };
+        match tokio::time::timeout(ask.timeout, self.attempt(&ask)).await {
+            Ok(Ok((seen, payload))) => Answer { known: Known::Ok(seen), payload, reason: None, diagnostics: None },
+            Ok(Err(e)) if never_sent(&e) => not(Known::NotApplied, format!("not_sent: {e}")),
+            Ok(Err(e)) => not(Known::Unknown, e.to_string()),
+            Err(_) => not(Known::Unknown, "timeout".into()),
+        }
+    }
+
+    async fn attempt(&self, ask: &Ask) -> Result<(Seen, Option<i64>), Error> {
+        // The library connects when the first call needs it, and again after a break.
+        let connect = async || {
+            let options = ConnectOptions::new().with_connect_timeout(CONNECT_WITHIN);
+            Client::connect([format!("http://{}", self.addr)], Some(options)).await.map(|client| client.kv_client())
+        };
+        let mut kv = self.client.get_or_try_init(connect).await?.clone();
+        let key = &*ask.key;
+        match ask.call {
+            // Linearizable unless asked to be serializable.
+            Call::Read => {
+                let (value, payload) = self.found(kv.get(key, None).await?.kvs());
+                Ok((Seen::Value(value), payload))
+            }
+            Call::Write { new } => {
+                kv.put(key, self.codec.encode(new, ask.payload), None).await?;
+                Ok((Seen::Written, None))
+            }
+            Call::Cas { expected, new } => {
+                let condition = match expected {
+                    Some(v) => Compare::value(key, CompareOp::Equal, self.codec.encode(v, ask.expected_payload)),
+                    // A key that was never written has no revision in which it was made.
+                    None => Compare::create_revision(key, CompareOp::Equal, 0),
+                };
+                let put = TxnOp::put(key, self.codec.encode(new, ask.payload), None);
+                let answer = kv.txn(Txn::new().when([condition]).and_then([put]).or_else([TxnOp::get(key, None)])).await?;
+                if answer.succeeded() {
+                    return Ok((Seen::Applied, None));
+                }
+                let met = answer.op_responses().into_iter().find_map(|response| match response {
+                    TxnOpResponse::Get(got) => Some(self.found(got.kvs())),
+                    TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_) => None,
+                });
+                let (current, payload) = met.map_or((Current::NotReported, None), |(value, payload)| (Current::Known(value), payload));
+                Ok((Seen::ConditionNotMet(current), payload))
+            }
+        }
+    }
+
+    /// The value of the one key that was asked for, and what came beside it.
+    fn found(&self, all: &[KeyValue]) -> (Option<Value>, Option<i64>) {
+        let Some(kv) = all.first() else { return (None, None) };
+        let (value, payload) = self.codec.decode(kv.value());
+        (Some(value), payload)
+    }
+}
+
+impl Connection for EtcdConnection {
+    fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>> {
+        Box::pin(self.run(ask))
+    }
+}
+
+/// Whether nobody listened: only an attempt to connect is refused so, and an op waits for its connection before it
+/// is written.
+fn never_sent(e: &Error) -> bool {
+    let mut cause = e.source();
+    // A gRPC status keeps its cause apart from the library's own error.
+    if let Error::GRpcStatus(status) = e {
+        cause = status.source();
+    }
+    while let Some(e) = cause {
+        if e.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        cause = e.source();
+    }
+    false
+}

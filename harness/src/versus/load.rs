@@ -1,0 +1,195 @@
+//! Closed loops of compare-and-set, lean: no recorder, no histories, one thread, the adapters of a real run.
+
+use super::WARM_UP;
+use super::standing::Standing;
+use crate::system::{Ask, Connection, Known};
+use hdrhistogram::Histogram;
+use heckle_history::prng::Pcg64;
+use heckle_history::{Call, Current, OpId, ProcessId, Seen, Value};
+use rand::RngExt;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Latencies above this count as this.
+const MAX_US: u64 = 600_000_000;
+
+/// What clients do.
+pub(super) struct Load {
+    clients: u32,
+    /// Names of keys; loads on one cluster use different ones.
+    keys: Vec<Arc<str>>,
+    intents: Intents,
+    lasts: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Intents {
+    /// Each CAS stands for itself.
+    Single,
+    /// A client goes on, with the value that a refusal carried, until its CAS is applied.
+    UntilApplied,
+}
+
+impl Load {
+    /// CAS on keys drawn evenly. The clients share what they know of each key, so most conditions are met.
+    pub(super) fn wide(clients: u32, keys: u32, lasts: Duration) -> Load {
+        let keys = (0..keys).map(|k| format!("wide-{clients}-{k}").into()).collect();
+        Load { clients, keys, intents: Intents::Single, lasts }
+    }
+
+    /// One key that everybody reads and then sets until it is set.
+    pub(super) fn hot(clients: u32, lasts: Duration) -> Load {
+        Load { clients, keys: vec!["hot".into()], intents: Intents::UntilApplied, lasts }
+    }
+}
+
+/// What came of it, warm-up left out but for `all_ops`.
+pub(super) struct Done {
+    latencies_us: Histogram<u64>,
+    /// CAS that took effect.
+    pub(super) applied: u64,
+    refused: u64,
+    /// Ops without an answer, and errors.
+    pub(super) unanswered: u64,
+    /// Every op sent, reads and warm-up included.
+    pub(super) all_ops: u64,
+    measured_for: Duration,
+}
+
+impl Done {
+    /// CAS answered.
+    pub(super) fn answered(&self) -> u64 {
+        self.applied + self.refused
+    }
+
+    /// A count per second.
+    pub(super) fn per_s(&self, count: u64) -> f64 {
+        count as f64 / self.measured_for.as_secs_f64()
+    }
+
+    /// Median of a CAS, microseconds.
+    pub(super) fn p50_us(&self) -> f64 {
+        self.latencies_us.value_at_quantile(0.5) as f64
+    }
+}
+
+struct Shared {
+    load: Load,
+    /// What is known of each key.
+    known: RefCell<Vec<Option<Value>>>,
+    next: RefCell<(u64, i64)>,
+    done: RefCell<Done>,
+    begin: Instant,
+    end: Instant,
+    timeout: Duration,
+}
+
+/// Runs a load against a cluster.
+///
+/// # Errors
+/// If the machine cannot give what that takes, or nothing was answered.
+pub(super) fn run(standing: &Standing, load: &Load) -> Result<Done, String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
+    let begin = Instant::now() + WARM_UP;
+    let latencies_us = Histogram::new_with_bounds(1, MAX_US, 3).expect("the bounds are in order and the precision is valid");
+    let done = Done { latencies_us, applied: 0, refused: 0, unanswered: 0, all_ops: 0, measured_for: load.lasts };
+    let load = Load { clients: load.clients, keys: load.keys.clone(), ..*load };
+    let shared = Rc::new(Shared {
+        known: RefCell::new(vec![None; load.keys.len()]),
+        // Ids and values of earlier loads on this cluster must not come again.
+        next: RefCell::new((u64::from(rand::random::<u32>()) << 24, i64::from(rand::random::<u32>()) << 24)),
+        done: RefCell::new(done),
+        begin,
+        end: begin + load.lasts,
+        timeout: standing.plan.op_timeout.0,
+        load,
+    });
+    let first_process: u32 = rand::random::<u32>() >> 2;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let clients = (0..shared.load.clients).map(|client| {
+            let connection = standing.plan.system.connect(standing.leader, format!("bench-{client}"), standing.plan.codec());
+            let rng = standing.plan.seed.stream(&format!("bench/{client}"));
+            tokio::task::spawn_local(client_loop(shared.clone(), connection, ProcessId(first_process + client), rng))
+        });
+        for client in clients.collect::<Vec<_>>() {
+            client.await.map_err(|_| "a client panicked".to_owned())?;
+        }
+        Ok::<_, String>(())
+    })?;
+    drop(runtime);
+    let done = Rc::into_inner(shared).ok_or("a client is still running")?.done.into_inner();
+    if done.answered() == 0 {
+        return Err(format!(
+            "{} answered nothing for {:?} ({} unanswered)",
+            standing.plan.system.name(),
+            done.measured_for,
+            done.unanswered
+        ));
+    }
+    Ok(done)
+}
+
+async fn client_loop(shared: Rc<Shared>, connection: Rc<dyn Connection>, process: ProcessId, mut rng: Pcg64) {
+    while Instant::now() < shared.end {
+        let key = rng.random_range(0..shared.load.keys.len());
+        if shared.load.intents == Intents::UntilApplied {
+            let (_, answer) = shared.call(&*connection, process, key, Call::Read).await;
+            let Known::Ok(Seen::Value(mut seen)) = answer else { continue };
+            while let Some(met) = shared.cas(&*connection, process, key, seen).await {
+                seen = met;
+            }
+        } else {
+            let expected = shared.known.borrow()[key];
+            if let Some(met) = shared.cas(&*connection, process, key, expected).await {
+                shared.known.borrow_mut()[key] = met;
+            }
+        }
+    }
+}
+
+impl Shared {
+    async fn call(&self, connection: &dyn Connection, process: ProcessId, key: usize, call: Call) -> (Instant, Known) {
+        let op = {
+            let mut next = self.next.borrow_mut();
+            next.0 += 1;
+            OpId(next.0)
+        };
+        self.done.borrow_mut().all_ops += 1;
+        let began = Instant::now();
+        let ask = Ask { op, process, key: self.load.keys[key].clone(), call, payload: None, expected_payload: None, timeout: self.timeout };
+        (began, connection.call(ask).await.known)
+    }
+
+    /// One CAS. Gives the value that was met if it was refused and there is time to go on.
+    async fn cas(&self, connection: &dyn Connection, process: ProcessId, key: usize, expected: Option<Value>) -> Option<Option<Value>> {
+        let new = {
+            let mut next = self.next.borrow_mut();
+            next.1 += 1;
+            Value(next.1)
+        };
+        let (began, known) = self.call(connection, process, key, Call::Cas { expected, new }).await;
+        let now = Instant::now();
+        let mut done = self.done.borrow_mut();
+        if now >= self.begin && now < self.end {
+            match known {
+                Known::Ok(Seen::Applied) => done.applied += 1,
+                Known::Ok(_) => done.refused += 1,
+                Known::NotApplied | Known::Unknown => done.unanswered += 1,
+            }
+            if matches!(known, Known::Ok(_)) {
+                done.latencies_us.saturating_record(u64::try_from((now - began).as_micros()).unwrap_or(MAX_US));
+            }
+        }
+        match known {
+            Known::Ok(Seen::Applied) => {
+                self.known.borrow_mut()[key] = Some(new);
+                None
+            }
+            Known::Ok(Seen::ConditionNotMet(Current::Known(met))) if now < self.end => Some(met),
+            Known::Ok(_) | Known::NotApplied | Known::Unknown => None,
+        }
+    }
+}

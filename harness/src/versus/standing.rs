@@ -1,0 +1,92 @@
+//! A cluster that stands for a while and is measured: the same launcher and the same processes as in a run, without
+//! relay and faults.
+
+use crate::clock::RunClock;
+use crate::cluster::Cluster;
+use crate::plan::Plan;
+use crate::recorder::{Recorder, RecorderThread};
+use crate::stop::Stop;
+use crate::system::System;
+use heckle_history::{Header, Names};
+use heckle_workloads::fault::Node;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A system settles on who leads within this.
+const LEADS_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running cluster. Its processes and its folder go with it.
+pub(super) struct Standing {
+    pub(super) plan: Plan,
+    cluster: Option<Cluster>,
+    recording: Option<RecorderThread>,
+    folder: PathBuf,
+    /// Where every client connects: the node that leads, so that neither system pays for forwarding.
+    pub(super) leader: SocketAddr,
+}
+
+impl Standing {
+    /// Starts it and waits until somebody leads.
+    pub(super) fn start(below: &Path, plan: Plan) -> Result<Standing, String> {
+        let unique = format!("bench-{}-{}-{:08x}", plan.system.name(), std::process::id(), rand::random::<u32>());
+        let folder = below.join(unique);
+        std::fs::create_dir_all(&folder)
+            .map_err(|e| format!("cannot make {}: {e}; name a writable folder with --out", folder.display()))?;
+        let mut standing = Standing { plan, cluster: None, recording: None, folder, leader: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let nodes: Vec<String> = (1..=standing.plan.nodes).map(|n| Node(n).to_string()).collect();
+        let header = Header { nodes: nodes.clone(), ..Header::default() };
+        let mut names = Names::default();
+        for node in &nodes {
+            names.node(node);
+        }
+        let (names, stop) = (Arc::new(names), Stop::default());
+        let history = standing.folder.join("history.jsonl.zst");
+        let recording = Recorder::start(&history, &header, names.clone(), RunClock::start(), None, stop.clone())
+            .map_err(|e| format!("cannot write {}: {e}", history.display()))?;
+        let recorder = recording.handle();
+        standing.recording = Some(recording);
+        let cluster = Cluster::start(&standing.plan, &standing.folder, None, recorder, names, stop)?;
+        standing.leader = leader(standing.plan.system, &cluster)?;
+        standing.cluster = Some(cluster);
+        Ok(standing)
+    }
+
+    /// Syncs of all nodes since they started, where the system tells.
+    pub(super) fn syncs(&self) -> Option<u64> {
+        let cluster = self.cluster.as_ref()?;
+        (1..=cluster.size()).map(|n| cluster.status(Node(n)).ok().map(|s| s.syncs)).sum()
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        drop(self.cluster.take());
+        if let Some(recording) = self.recording.take() {
+            let _ = recording.finish();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The client address of the node that leads.
+fn leader(system: System, cluster: &Cluster) -> Result<SocketAddr, String> {
+    let deadline = Instant::now() + LEADS_WITHIN;
+    let all = cluster.client_addresses();
+    loop {
+        let found = match system {
+            // Whoever is asked first leads.
+            System::Bundled => all.first().copied(),
+            #[cfg(feature = "etcd")]
+            System::Etcd => all.iter().copied().find(|addr| crate::cluster::etcd::leads(*addr)),
+        };
+        match found {
+            Some(addr) => return Ok(addr),
+            None if Instant::now() > deadline => {
+                return Err(format!("no node of {} leads after {} s", system.name(), LEADS_WITHIN.as_secs()));
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
