@@ -100,3 +100,24 @@ fn the_schema_of_plans_is_the_kept_one() {
     let bless = std::env::var_os("HECKLE_BLESS").is_some();
     heckle_results::schemas::compare(&path, &text, bless).unwrap_or_else(|e| panic!("{e}"));
 }
+
+#[cfg(not(feature = "etcd"))]
+#[test]
+fn etcd_is_refused_where_it_is_not_built_in() {
+    refused("[cluster]\nsystem = \"etcd\"", "--features etcd");
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn etcd_takes_the_settings_and_faults_that_it_has() {
+    let plan = Plan::resolve(&settings("[cluster]\nsystem = \"etcd\"")).expect("makes sense");
+    assert_eq!((plan.system, plan.net), (System::Etcd, Net::Direct));
+    let kinds: Vec<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
+    assert_eq!(kinds, ["kill", "pause"], "of the default kinds, those that can strike it");
+    // Run again from its own words.
+    assert_eq!(Plan::resolve(&plan.resolved).expect("makes sense").resolved, plan.resolved);
+    refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"partition\"]", "kill, kill-all, pause");
+    refused("[cluster]\nsystem = \"etcd\"\nnet = \"relay\"", "use direct");
+    refused("[cluster]\nsystem = \"etcd\"\nrounds = \"classic\"", "`rounds` is a setting of the bundled server");
+    refused("[cluster]\nsystem = \"etcd\"\nmutant = \"no-refresh\"", "`mutant` is a setting");
+}

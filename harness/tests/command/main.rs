@@ -3,6 +3,7 @@
 mod bad_input;
 mod common;
 mod ctl;
+mod etcd;
 mod runs;
 mod suites;
 mod tasks;
