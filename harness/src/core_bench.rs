@@ -128,8 +128,8 @@ impl Cluster {
                 Action::Persist { io_id, .. } => self.waiting.push_back((at, Event::Persisted { io_id })),
                 Action::Send { to, message, .. } => self.waiting.push_back((usize::from(to.0) - 1, Event::Peer { from, message })),
                 Action::Reply { outcome, .. } => self.outcome = Some(outcome),
-                // Nothing is ever late here.
-                Action::Timer { .. } | Action::Point { .. } => {}
+                // Nothing is ever late here, and leases are off.
+                Action::Timer { .. } | Action::Point { .. } | Action::SendLease { .. } | Action::Lease(_) => {}
             }
         }
     }
