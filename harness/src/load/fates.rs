@@ -8,7 +8,6 @@
 
 use super::Outside;
 use crate::plan::Plan;
-use crate::system::bundled::BundledConnection;
 use crate::system::{Connection, Question};
 use heckle_history::prng::Seed;
 use heckle_history::{Event, Fate, OpId};
@@ -129,13 +128,13 @@ struct Asking {
     outside: Outside,
     seed: Seed,
     timeout: Duration,
-    connections: Vec<BundledConnection>,
+    connections: Vec<Rc<dyn Connection>>,
     next: Cell<u64>,
 }
 
 impl Asking {
     fn new(plan: &Plan, outside: &Outside, first: u64) -> Asking {
-        let connect = |(i, addr): (usize, &std::net::SocketAddr)| BundledConnection::new(*addr, format!("fates-{i}"), plan.codec());
+        let connect = |(i, addr): (usize, &std::net::SocketAddr)| plan.system.connect(*addr, format!("fates-{i}"), plan.codec());
         let connections = outside.nodes.iter().enumerate().map(connect).collect();
         Asking { outside: outside.clone(), seed: plan.seed.part("fates"), timeout: plan.op_timeout.0, connections, next: Cell::new(first) }
     }

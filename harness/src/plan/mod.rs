@@ -239,7 +239,7 @@ impl Plan {
             if !self.system.suffers(*kind) {
                 let all = FaultKind::ALL.iter().filter(|(kind, _, _)| self.system.suffers(*kind)).map(|(_, name, _)| *name);
                 let (system, all) = (self.system.name(), all.collect::<Vec<_>>().join(", "));
-                return Err(format!("fault `{kind}` cannot strike {system}, whose links do not pass the relay; there are: {all}"));
+                return Err(format!("fault `{kind}` cannot strike {system}; there are: {all}"));
             }
             if kind.needs_relay() && self.net == Net::Direct {
                 return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose kill, pause or kill-all"));

@@ -41,7 +41,7 @@ const WARM_UP: Duration = Duration::from_millis(700);
 const NODES: u16 = 3;
 
 /// How the bundled server runs when it is measured against etcd: with every remedy for speed that it has.
-const FASTEST: &str = "";
+const FASTEST: &str = "[cluster]\nlease = \"priority\"\nforward = \"on\"\n";
 
 /// A way through the rounds that is measured at one client, and what it cannot be faster than.
 struct Mode {
@@ -135,4 +135,23 @@ fn repetition(setup: &Setup, system: System, settings: &str) -> Result<Repetitio
         hot_attempts: hot.answered() as f64 / hot.applied.max(1) as f64,
         unanswered: wide.unanswered + alone.unanswered + hot.unanswered,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contestant_and_mode_is_a_plan() {
+        for (system, settings) in contestants() {
+            let plan = plan(system, &settings).expect("makes sense");
+            assert_eq!((plan.nodes, plan.faults.len(), plan.net), (NODES, 0, crate::plan::Net::Direct));
+        }
+        for mode in MODES {
+            let plan = plan(System::Bundled, &format!("[cluster]\nrounds = \"{}\"\n", mode.name)).expect("makes sense");
+            assert_eq!(plan.rounds, mode.name);
+        }
+        // A way through the rounds that is not measured would be missed in the table.
+        assert_eq!(MODES.len(), crate::plan::ROUNDS.len());
+    }
 }
