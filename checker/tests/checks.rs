@@ -97,6 +97,29 @@ fn panics_and_exits_without_a_fault_are_found() {
 }
 
 #[test]
+fn decisions_left_to_prune_are_a_leak() {
+    let quiet = drawn::history("c1 |w 1-->  r 1-->|");
+    check(&checks::state::check(&quiet), Verdict::Valid, "no node told");
+    let told = |slots: u64, dropped: u64, calm: bool| {
+        let mut history = quiet.clone();
+        for (node, slots) in [("n1", 0), ("n2", slots)] {
+            node_event(&mut history, node, 20, "state");
+            let detail = &mut history.node_events.last_mut().expect("just pushed").detail;
+            detail.extend([("prune_queue".to_owned(), json!(slots)), ("prune_dropped".to_owned(), json!(dropped))]);
+            if calm {
+                detail.insert("calm".to_owned(), json!(true));
+            }
+        }
+        checks::state::check(&history)
+    };
+    check(&told(0, 0, true), Verdict::Valid, "no decision was left to prune on 2 nodes");
+    check(&told(7, 0, true), Verdict::Invalid, "n2 still keeps 7 decisions to prune");
+    // Under load some always wait.
+    check(&told(7, 0, false), Verdict::Valid, "no node told");
+    check(&told(0, 9, true), Verdict::Valid, "18 decisions found the queue full");
+}
+
+#[test]
 fn a_history_without_contention_is_vacuous() {
     let lonely = drawn::history("c1 |w 1-->  r 1-->|");
     check(&checks::vacuity::check(&lonely, true), Verdict::Unknown, "would mean little");
@@ -158,7 +181,7 @@ fn every_check_has_a_name_and_words() {
     let mut history = bench::history(bench::Shape::contended(300, 5, 0.05));
     history.names.node("n1");
     let names: Vec<&str> = checks::all(&history, &Limits::default()).iter().map(|c| c.name).collect();
-    assert_eq!(names, ["availability", "recovery", "liveness", "durability", "panics", "lease_overlap", "vacuity"]);
+    assert_eq!(names, ["availability", "recovery", "liveness", "durability", "panics", "lease_overlap", "state", "vacuity"]);
     assert!(checks::all(&history, &Limits::default()).iter().all(|c| !c.words.is_empty()));
 }
 

@@ -1,7 +1,7 @@
 //! The command line: every verb and flag. Parsing only; what a verb does stands in `verbs`.
 
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
-use crate::plan::units::Span;
+use crate::plan::units::{Expiry, Span};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -373,6 +373,12 @@ pub struct NodeArgs {
     /// Hand operations to the holder of the lease: off, on [default: off]
     #[arg(long)]
     pub forward: Option<String>,
+    /// Drop accepted copies once every replica has learned: on, off [default: on]
+    #[arg(long)]
+    pub prune: Option<String>,
+    /// Age at which the Paxos state of a key expires: off, or a time such as 10s [default: off]
+    #[arg(long)]
+    pub paxos_ttl: Option<Expiry>,
     /// Client connections; one more is refused [default: 1024]
     #[arg(long)]
     pub max_clients: Option<u32>,

@@ -310,6 +310,9 @@ pub enum Fate {
     Unresolved,
 }
 
+/// What a node told of the bytes of its Paxos state, by kind: a [`NodeEvent`] once a second.
+pub const STATE: &str = "state";
+
 /// Something a node did or suffered: `start`, `exit`, `panic`, `lease_acquired` …
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeEvent {

@@ -12,6 +12,7 @@ mod quantiles; // percentiles over time
 mod rate; // asked, sent and answered
 mod outcomes; // what came of the ops, stacked
 mod recovery; // a row a fault
+mod state_size; // bytes of Paxos state by kind
 
 use crate::measure::Measured;
 use crate::results_json::{Results, RunVerdict, Status};
@@ -66,7 +67,7 @@ pub struct Picture {
 /// All pictures of a run.
 pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
     let picture = |name, file, alt, png| Picture { name, file, alt, png };
-    vec![
+    let mut pictures = vec![
         picture("latency_raw", "plots/latency-raw.png", "Latency of every op by outcome over time, with faults", latency_raw::draw(scene)),
         picture(
             "latency_quantiles",
@@ -82,5 +83,11 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
             "Time from the lift of each fault until every struck node answered",
             recovery::draw(scene),
         ),
-    ]
+    ];
+    // Only where nodes tell of it: a history from elsewhere has none.
+    pictures.extend(
+        state_size::draw(scene)
+            .map(|png| picture("state_size", "plots/state-size.png", "Bytes of Paxos state by kind over time, with faults", png)),
+    );
+    pictures
 }

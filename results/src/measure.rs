@@ -96,9 +96,16 @@ impl Results {
         let (target_per_s, max_rate) = (self.load.target_per_s, self.load.max_rate);
         self.load = Load { target_per_s, max_rate, ..measured.load.clone() };
         self.latency_ms = measured.latency_ms.clone();
-        let (fsyncs_per_op, state_bytes_max, state_bytes_end) =
-            (self.paxos.fsyncs_per_op, self.paxos.state_bytes_max, self.paxos.state_bytes_end);
-        self.paxos = Paxos { fsyncs_per_op, state_bytes_max, state_bytes_end, ..measured.paxos.clone() };
+        let told = std::mem::take(&mut self.paxos);
+        self.paxos = Paxos {
+            fsyncs_per_op: told.fsyncs_per_op,
+            state_bytes_max: told.state_bytes_max,
+            state_bytes_end: told.state_bytes_end,
+            pruned: told.pruned,
+            prune_dropped: told.prune_dropped,
+            expired: told.expired,
+            ..measured.paxos.clone()
+        };
         self.faults = measured.faults.iter().map(|f| f.record(measured.end)).collect();
     }
 }

@@ -397,6 +397,12 @@ pub struct Paxos {
     pub state_bytes_max: Option<u64>,
     /// The same at the end.
     pub state_bytes_end: Option<u64>,
+    /// Accepted copies that were pruned, over all nodes.
+    pub pruned: Option<u64>,
+    /// Decisions that were not pruned, since a queue was full.
+    pub prune_dropped: Option<u64>,
+    /// Keys of which something has expired, once for each time, over all nodes.
+    pub expired: Option<u64>,
 }
 
 /// One disturbance.

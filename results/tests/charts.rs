@@ -1,6 +1,6 @@
 //! Pictures: small, the same every time, drawn for every kind of history, and showing what they claim to show.
 
-use heckle_history::{Fate, History, Outcome, drawn};
+use heckle_history::{Fate, History, Nanos, NodeEvent, Outcome, drawn};
 use heckle_results::charts::{self, Caption, Picture, Scene};
 use heckle_results::results_json::RunVerdict;
 use heckle_results::sample::{self, Sample};
@@ -118,6 +118,30 @@ fn what_unknown_outcomes_turned_out_to_be_is_hatched() {
     }
     assert_ne!(hatched[0], hatched[1], "the two look different");
     assert_eq!(hatched[2], plain, "asking without an answer tells nothing");
+}
+
+/// What the sampler puts into a history.
+fn with_state(mut history: History, accepted: u64) -> History {
+    for (name, share) in [("n1", 1), ("n2", 2)] {
+        let node = history.names.node(name);
+        for s in 0..20 {
+            let figures = [("data", 1_000), ("promise", 500), ("accepted", accepted * s), ("dedupe", 2_000)];
+            let detail = figures.map(|(kind, bytes)| (kind.to_owned(), (bytes * share).into()));
+            history.node_events.push(NodeEvent { t: Nanos(s * 1_000_000_000), node, what: "state".into(), detail: detail.into() });
+        }
+    }
+    history
+}
+
+#[test]
+fn state_is_drawn_where_nodes_tell_of_it() {
+    let history = || sample::history(Sample { faults: 0, ..Sample::default() });
+    let state = |history: History| draw(&history).into_iter().find(|p| p.name == "state_size");
+    assert_eq!(state(history()), None);
+    let (grows, stays) = (state(with_state(history(), 900)).unwrap(), state(with_state(history(), 0)).unwrap());
+    assert!(count(&grows, VERMILLION) > 5_000, "accepted updates pile up");
+    assert_eq!(count(&stays, VERMILLION), 0, "there are none");
+    assert!(blues(&stays) > 5_000, "operation ids");
 }
 
 #[test]

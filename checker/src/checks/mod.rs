@@ -6,6 +6,7 @@ pub mod lease_overlap; // no two nodes held a lease on one range at one time
 pub mod liveness; // ops succeed again within a bound after the last fault
 pub mod panics; // no node panicked or ended unexpectedly
 pub mod recovery; // how long each fault was felt
+pub mod state; // what nodes keep once nothing is asked of them any more
 pub mod vacuity; // how concurrent and contended it was
 
 use crate::verdict::Verdict;
@@ -50,6 +51,7 @@ pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
         durability::check(history),
         panics::check(history),
         lease_overlap::check(history),
+        state::check(history),
         vacuity::check(history, limits.strict_vacuity),
     ]
 }

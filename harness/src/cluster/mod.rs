@@ -203,6 +203,43 @@ impl Cluster {
         self.shared.launcher.status(&spec).ok()
     }
 
+    /// Puts into the history what a node says of its state. `calm`: nothing is asked of it any more.
+    pub fn note_state(&self, node: Node, status: &Status, calm: bool) {
+        let bytes = &status.state_bytes;
+        let figures = [
+            ("keys", status.keys),
+            ("data", bytes.data),
+            ("promise", bytes.promise),
+            ("accepted", bytes.accepted),
+            ("dedupe", bytes.dedupe),
+            ("queue", bytes.queue),
+            ("prune_queue", status.prune_queue),
+            ("pruned", status.pruned),
+            ("prune_dropped", status.prune_dropped),
+            ("expired", status.expired),
+        ];
+        let mut detail: BTreeMap<String, Json> = figures.into_iter().map(|(name, figure)| (name.to_owned(), figure.into())).collect();
+        if calm {
+            detail.insert("calm".into(), true.into());
+        }
+        self.shared.note(node_index(node), heckle_history::event::STATE, detail);
+    }
+
+    /// Waits until no node has decisions left to prune, at most `patience`, and puts the state of all into the
+    /// history. What is left then leaks.
+    pub fn settle(&self, stop: &Stop, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        for node in (1..=self.size()).map(Node) {
+            while let Some(status) = self.status_if_free(node) {
+                if status.prune_queue == 0 || Instant::now() >= deadline || stop.reason().is_some() {
+                    self.note_state(node, &status, stop.reason().is_none());
+                    break;
+                }
+                std::thread::sleep(WATCH_EVERY);
+            }
+        }
+    }
+
     /// Whether a node answers now, and says that it is ready.
     pub fn is_ready(&self, node: Node) -> bool {
         let spec = self.slot(node).spec.clone();

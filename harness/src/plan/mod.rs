@@ -18,7 +18,7 @@ use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
 use heckle_workloads::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
 use settings::{Expect, Settings};
 use std::str::FromStr;
-use units::{Rate, Span};
+use units::{Expiry, Rate, Span};
 
 /// A validated plan. Times count in nanoseconds from the start of the run.
 #[derive(Debug, Clone)]
@@ -41,6 +41,10 @@ pub struct Plan {
     pub contention_timeout: Option<Span>,
     /// Leases and forwarding.
     pub lease: LeaseSettings,
+    /// Whether accepted copies are dropped, as `heckle node` says it.
+    pub prune: String,
+    /// When Paxos state expires.
+    pub paxos_ttl: Expiry,
     /// How processes reach each other.
     pub net: Net,
     /// The planted bug of all nodes.
@@ -115,6 +119,8 @@ const PATIENCE: Span = Span::ms(30_000);
 pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
 /// What a coordinator does after it was outbid, the default first.
 pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
+/// Whether accepted copies are dropped once every replica has learned, the default first.
+pub const PRUNES: &[&str] = &["on", "off"];
 const DEFAULT_FAULTS: &str = "kill,pause,partition";
 
 impl Plan {
@@ -164,6 +170,8 @@ impl Plan {
             backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
             contention_timeout: contention_timeout(c.contention_timeout)?,
             lease,
+            prune: one_of("prune", c.prune.as_deref(), PRUNES)?.to_owned(),
+            paxos_ttl: paxos_ttl(c.paxos_ttl.unwrap_or_default())?,
             net,
             mutant,
             workload,
@@ -334,6 +342,10 @@ impl Plan {
                 s.cluster.lease_ranges = Some(self.lease.ranges);
             }
         }
+        if self.system == System::Bundled {
+            s.cluster.prune = Some(self.prune.clone());
+            s.cluster.paxos_ttl = Some(self.paxos_ttl);
+        }
         let net = match self.net {
             Net::Relay => "relay",
             Net::Direct => "direct",
@@ -434,6 +446,18 @@ pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
             Err(format!("contention_timeout {span} is not between 1ms and 600s; leave it out for as long as the op timeout"))
         }
         within => Ok(within),
+    }
+}
+
+/// Checks a time to live.
+///
+/// # Errors
+/// What would make sense.
+pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
+    let sensible = heckle_server::options::PAXOS_TTL;
+    match given.ttl() {
+        Some(ttl) if !sensible.contains(&ttl) => Err(format!("paxos_ttl {given} is not within 10ms..=366d; or write off")),
+        Some(_) | None => Ok(given),
     }
 }
 

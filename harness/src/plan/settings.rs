@@ -1,7 +1,7 @@
 //! Everything a plan can say, once: the same fields are TOML keys and flags, `_` for `-`. All are optional here;
 //! [`super::Plan`] is what is left when defaults, mutant, file and flags are laid over each other.
 
-use super::units::{Rate, Span};
+use super::units::{Expiry, Rate, Span};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,14 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward: Option<String>,
+    /// Drop accepted copies once every replica has learned: on, off [default: on]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prune: Option<String>,
+    /// Age at which the Paxos state of a key expires: off, or a time such as 10s [default: off]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paxos_ttl: Option<Expiry>,
     /// Network between processes: relay, direct [default: relay]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -288,7 +296,7 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, net, mutant);
+        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, prune, paxos_ttl, net, mutant);
         let (l, o) = (&mut self.load, &over.load);
         overlay!(o, l; workload, mix, keys, hot, zipf, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);

@@ -71,6 +71,8 @@ fn what_makes_no_sense_is_refused() {
     refused("[cluster]\nrounds = \"fats\"", "did you mean `fast`");
     refused("[cluster]\nbackoff = \"adaptiv\"", "did you mean `adaptive`");
     refused("[cluster]\ncontention_timeout = \"0ms\"", "contention_timeout");
+    refused("[cluster]\nprune = \"yes\"", "prune");
+    refused("[cluster]\npaxos_ttl = \"1ms\"", "10ms..=366d");
     refused("[load]\nworkload = \"cas-registr\"", "did you mean `cas-register`");
     refused("[load]\nmix = \"swap=1\"", "swap");
     refused("[load]\nhot = 2.0", "between 0 and 1");

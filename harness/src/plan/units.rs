@@ -78,6 +78,58 @@ impl From<Span> for String {
     }
 }
 
+/// When something expires.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Expiry {
+    /// Never.
+    #[default]
+    Off,
+    /// At this age.
+    After(Span),
+}
+
+impl Expiry {
+    /// The age, if there is one.
+    pub fn ttl(self) -> Option<Duration> {
+        match self {
+            Expiry::Off => None,
+            Expiry::After(span) => Some(span.0),
+        }
+    }
+}
+
+impl FromStr for Expiry {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        if s.trim() == "off" { Ok(Expiry::Off) } else { s.parse().map(Expiry::After).map_err(|e| format!("{e}; or write off")) }
+    }
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expiry::Off => f.write_str("off"),
+            Expiry::After(span) => span.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Expiry {
+    type Error = String;
+    fn try_from(s: String) -> Result<Self, String> {
+        s.parse()
+    }
+}
+
+impl From<Expiry> for String {
+    fn from(e: Expiry) -> String {
+        e.to_string()
+    }
+}
+
 /// How fast ops are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RateText", into = "RateText")]
@@ -167,6 +219,15 @@ mod tests {
         ] {
             let error = text.parse::<Span>().expect_err(text);
             assert!(error.contains(what), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_off_or_a_time() {
+        assert_eq!(("off".parse(), "10s".parse()), (Ok(Expiry::Off), Ok(Expiry::After(Span::ms(10_000)))));
+        assert_eq!(Expiry::After(Span::ms(1_500)).to_string(), "1500ms");
+        for bad in ["", "10", "never"] {
+            assert!(bad.parse::<Expiry>().unwrap_err().contains("or write off"), "{bad}");
         }
     }
 

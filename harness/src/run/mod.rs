@@ -26,6 +26,7 @@ use heckle_workloads::schedule_file;
 use sampler::{Sampler, Totals};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a run leaves beside its history.
 pub struct Ran {
@@ -40,6 +41,9 @@ pub struct Ran {
     /// (key, node) pairs that could not be read at the end.
     pub unread: u64,
 }
+
+/// Prune queues are empty this long after the last op and the last fault: a few of their longest waits.
+const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How a run is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +127,7 @@ fn with_cluster(
     stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
     // Final reads come last: they also see what the questions brought about.
     fates::ask_rest(plan, &outside, open)?;
+    cluster.settle(stop, SETTLE_WITHIN);
     let unread = final_reads::run(plan, &outside, used)?;
     drop(shown);
     let totals = sampler.finish();

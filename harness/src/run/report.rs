@@ -23,7 +23,8 @@ pub fn log(history: &History) -> String {
         let evidence = serde_json::to_string(&f.evidence).unwrap_or_default();
         lines.push((f.t, format!("fault {} {} {} {:?} {evidence}", f.id, f.kind, f.targets.join(" "), f.state)));
     }
-    for n in &history.node_events {
+    // Figures once a second would hide the rest.
+    for n in history.node_events.iter().filter(|n| &*n.what != heckle_history::event::STATE) {
         let detail = serde_json::to_string(&n.detail).unwrap_or_default();
         lines.push((n.t, format!("node {} {} {detail}", history.names.node_name(n.node), n.what)));
     }

@@ -1,5 +1,6 @@
-//! Asks every node for its figures once a second, keeps them in `nodes/<n>/metrics.jsonl`, and adds up what a single
-//! look at the end would miss: a node that was killed counts from zero again.
+//! Asks every node for its figures once a second, keeps them in `nodes/<n>/metrics.jsonl` (and those of its state in
+//! the history, which pictures and checks are made from), and adds up what a single look at the end would miss: a node
+//! that was killed counts from zero again.
 
 use crate::cluster::Cluster;
 use heckle_server::status::Status;
@@ -25,6 +26,12 @@ pub struct Totals {
     pub state_bytes_max: u64,
     /// Bytes of Paxos state in the fullest node at the end.
     pub state_bytes_end: u64,
+    /// Accepted copies that were pruned.
+    pub pruned: u64,
+    /// Decisions that were not, since a queue was full.
+    pub prune_dropped: u64,
+    /// Keys of which something has expired, once for each time.
+    pub expired: u64,
 }
 
 impl Totals {
@@ -40,6 +47,9 @@ struct Counters {
     incarnation: u64,
     syncs: u64,
     ops: u64,
+    pruned: u64,
+    prune_dropped: u64,
+    expired: u64,
 }
 
 /// The thread that asks.
@@ -66,6 +76,7 @@ impl Sampler {
                     // A node that is down or paused has no figures now; its next ones tell.
                     let Some(status) = cluster.status_if_free(node) else { continue };
                     keep(&folder, node, &status);
+                    cluster.note_state(node, &status, false);
                     add(&mut totals, before, &status);
                     fullest = fullest.max(status.state_bytes.total());
                 }
@@ -90,9 +101,20 @@ fn add(totals: &mut Totals, before: &mut Counters, status: &Status) {
     if status.incarnation != before.incarnation {
         *before = Counters { incarnation: status.incarnation, ..Counters::default() };
     }
-    totals.syncs += status.syncs.saturating_sub(before.syncs);
-    totals.ops += status.ops.started.saturating_sub(before.ops);
-    (before.syncs, before.ops) = (status.syncs, status.ops.started);
+    let now = Counters {
+        incarnation: status.incarnation,
+        syncs: status.syncs,
+        ops: status.ops.started,
+        pruned: status.pruned,
+        prune_dropped: status.prune_dropped,
+        expired: status.expired,
+    };
+    totals.syncs += now.syncs.saturating_sub(before.syncs);
+    totals.ops += now.ops.saturating_sub(before.ops);
+    totals.pruned += now.pruned.saturating_sub(before.pruned);
+    totals.prune_dropped += now.prune_dropped.saturating_sub(before.prune_dropped);
+    totals.expired += now.expired.saturating_sub(before.expired);
+    *before = now;
 }
 
 fn keep(folder: &std::path::Path, node: Node, status: &Status) {

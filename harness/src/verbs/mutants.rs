@@ -43,6 +43,16 @@ const LATE_RELEASES: &str = "[cluster]\nlease = \"read\"\nlease_time = \"60ms\"\
 /// The holder is cut off while the others restart, and forget what they granted.
 const FORGETFUL_GRANTORS: &str = "[cluster]\nlease = \"read\"\nlease_time = \"6s\"\nlease_ranges = 1\nforward = \"on\"\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 400\nduration = \"50s\"\nwarmup = \"1s\"\n[faults]\nmax_at_once = 3\nquiet_tail = \"1s\"\n[[strike]]\nat = \"2000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"2500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"3100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"10000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"10500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"11100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"18000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"18500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"19100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"26000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"26500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"27100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"34000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"34500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"35100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"42000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"42500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"43100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n";
 
+/// Keys that rest between ops, so that decisions are pruned, and every node dies at once, again and again.
+const RESTING_MASSACRE: &str = "[load]\nmix = \"cas=30,read=30,write=40\"\nkeys = 24\nclients = 16\nrate = 250\nduration = \"15s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"kill-all\"]\nevery = \"2500ms\"\nfor = \"300ms\"\nquiet_tail = \"1s\"\n";
+/// Keys that rest between ops, and links so slow that messages of one decision arrive after it was pruned.
+const RESTING_SLOW_LINKS: &str = "[load]\nmix = \"cas=30,read=40,write=30\"\nkeys = 16\nclients = 24\nrate = 250\nop_timeout = \"3s\"\nduration = \"30s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"delay\", \"duplicate\", \"reorder\"]\nevery = \"1s\"\nfor = \"950ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
+/// Coordinators that stop for longer than Paxos state lives, and go on with what they had begun.
+const STOPPED_COORDINATORS: &str = "[cluster]\npaxos_ttl = \"100ms\"\n[load]\nmix = \"cas=20,read=30,write=50\"\nkeys = 2\nclients = 24\nrate = 400\nop_timeout = \"5s\"\nduration = \"30s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"pause\", \"delay\"]\nevery = \"700ms\"\nfor = \"600ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
+/// Keys that rest between ops; what is left to prune afterwards leaks.
+const RESTING_CALM: &str =
+    "[load]\nkeys = 64\nrate = 300\nduration = \"6s\"\nwarmup = \"500ms\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n";
+
 /// The plans that expose what shows on real processes. A mutant without one runs under the default plan.
 const EXPOSED: &[Exposed] = &[
     Exposed { name: "accept-ignores-promise", plan: DUELS },
@@ -52,6 +62,10 @@ const EXPOSED: &[Exposed] = &[
     Exposed { name: "apply-at-accept", plan: HALF_DONE },
     Exposed { name: "fate-without-fence", plan: STOPPED },
     Exposed { name: "answer-before-write", plan: MASSACRE },
+    Exposed { name: "learn-not-synced", plan: RESTING_MASSACRE },
+    Exposed { name: "prune-drops-ballot", plan: RESTING_SLOW_LINKS },
+    Exposed { name: "ttl-by-local-time", plan: STOPPED_COORDINATORS },
+    Exposed { name: "prune-leak", plan: RESTING_CALM },
     Exposed { name: "lease-no-restart-wait", plan: FORGETFUL_GRANTORS },
     Exposed { name: "lease-timer-at-ack", plan: LATE_ANSWERS },
     Exposed { name: "lease-release-any", plan: LATE_RELEASES },

@@ -2,9 +2,9 @@
 
 use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
-use crate::plan::{BACKOFFS, ROUNDS, contention_timeout, lease, one_of};
+use crate::plan::{BACKOFFS, PRUNES, ROUNDS, contention_timeout, lease, one_of, paxos_ttl};
 use heckle_history::prng::Seed;
-use heckle_server::options::NodeId;
+use heckle_server::options::{NodeId, Prune};
 use heckle_server::{NodeOptions, run_node};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -62,6 +62,10 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
         ranges: args.lease_ranges,
         forward: args.forward.as_deref(),
     })?;
+    if one_of("prune", args.prune.as_deref(), PRUNES)? == "off" {
+        options.prune = Prune::Off;
+    }
+    options.paxos_ttl = paxos_ttl(args.paxos_ttl.unwrap_or_default())?.ttl();
     let limits = &mut options.limits;
     limit("max_clients", args.max_clients, &mut limits.client_connections)?;
     limit("max_in_flight", args.max_in_flight, &mut limits.in_flight_per_connection)?;

@@ -132,6 +132,8 @@ fn initial_results(job: &Job) -> Results {
             ("backoff", plan.backoff.clone()),
             ("lease", plan.lease.mode.name().to_owned()),
             ("forward", plan.lease.forward.name().to_owned()),
+            ("prune", plan.prune.clone()),
+            ("paxos_ttl", plan.paxos_ttl.to_string()),
         ]);
     }
     results.plan.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
@@ -177,6 +179,9 @@ fn note(ran: &Ran, plan: &Plan, results: &mut Results) {
     results.paxos.fsyncs_per_op = ran.totals.fsyncs_per_op(plan.nodes);
     results.paxos.state_bytes_max = Some(ran.totals.state_bytes_max);
     results.paxos.state_bytes_end = Some(ran.totals.state_bytes_end);
+    results.paxos.pruned = Some(ran.totals.pruned);
+    results.paxos.prune_dropped = Some(ran.totals.prune_dropped);
+    results.paxos.expired = Some(ran.totals.expired);
     if !ran.forced.is_empty() {
         results.warnings.push(format!("{} ignored SIGTERM and had to be killed", ran.forced.join(", ")));
     }

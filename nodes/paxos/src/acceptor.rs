@@ -9,13 +9,19 @@ use crate::ids::Key;
 use crate::message::{Body, RequestKind};
 use crate::mutants::{Mutant, Mutants};
 use crate::record::{Record, StateBytes};
-use crate::row::{Accepted, Row, Update};
+use crate::row::{Accepted, Row, RowData, Update};
 use std::mem::size_of;
+use std::sync::Arc;
 
 /// What a replica keeps for one key.
 #[derive(Debug, Clone)]
 pub struct Acceptor {
     promised: Ballot,
+    /// The update accepted last. Above the learned ballot it is **pending**: it may be chosen, and
+    /// nothing but a higher accept or learn may take it away. At the learned ballot it is the
+    /// **copy** of the row that was decided here: done with, ignored everywhere, and in the way
+    /// until it is overwritten, pruned or expired, as `system.paxos` keeps the most recent commit
+    /// beside the table in Cassandra and `ScyllaDB`.
     accepted: Option<Accepted>,
     row: Row,
 }
@@ -51,7 +57,13 @@ impl Acceptor {
     /// What is accepted and not yet learned.
     #[must_use]
     pub fn accepted(&self) -> Option<&Accepted> {
-        self.accepted.as_ref()
+        self.accepted.as_ref().filter(|held| held.ballot > self.row.learned)
+    }
+
+    /// The accepted copy of the row, if it is still kept.
+    #[must_use]
+    pub fn copy(&self) -> Option<&Accepted> {
+        self.accepted.as_ref().filter(|held| held.ballot <= self.row.learned)
     }
 
     /// The row learned last.
@@ -71,10 +83,11 @@ impl Acceptor {
         }
         let old_promise = std::mem::replace(&mut self.promised, ballot);
         self.check(mutants);
+        let accepted = if mutants.has(Mutant::KeepAcceptedAtLearn) { self.accepted.clone() } else { self.accepted().cloned() };
         Answer {
             body: Body::Promise {
                 old_promise,
-                accepted: self.accepted.clone(),
+                accepted,
                 learned: self.row.learned,
                 newer: have.filter(|have| self.row.learned > *have).map(|_| self.row.clone()),
             },
@@ -158,7 +171,7 @@ impl Acceptor {
         let row = self.row_if_accepted(ballot)?;
         self.take_row(row, mutants);
         self.check(mutants);
-        Some(Record::Chosen { key: key.clone(), ballot })
+        (!mutants.has(Mutant::LearnNotSynced)).then(|| Record::Chosen { key: key.clone(), ballot })
     }
 
     /// The accepted update as a row, if it has this ballot and is newer than the row learned.
@@ -171,7 +184,7 @@ impl Acceptor {
     }
 
     /// Round 4, and refresh. Row and learned ballot rise together, in one record; what was
-    /// accepted at or below is cleared in the same one.
+    /// accepted at or below is done with in the same one.
     pub fn learn(&mut self, key: &Key, row: Row, mutants: Mutants) -> Answer {
         let body = Body::Learned { learned: row.learned };
         // An older row never overwrites a newer one. Otherwise
@@ -180,9 +193,105 @@ impl Acceptor {
         if row.learned <= self.row.learned {
             return Answer::unchanged(body);
         }
-        self.take_row(row.clone(), mutants);
+        let record = if mutants.has(Mutant::LearnNotSynced) {
+            // The row sits in memory and reaches the disk with the next snapshot.
+            None
+        } else if self.holds(&row) {
+            Some(Record::Chosen { key: key.clone(), ballot: row.learned })
+        } else {
+            Some(Record::Learned { key: key.clone(), row: row.clone() })
+        };
+        self.take_row(row, mutants);
         self.check(mutants);
-        Answer { body, record: Some(Record::Learned { key: key.clone(), row }) }
+        Answer { body, record }
+    }
+
+    /// Every replica has durably learned a row at `ballot` or above: the copy at or below it goes,
+    /// the ballots stay. Lazy: a copy that comes back with a crash is in the way again, no more.
+    pub fn prune(&mut self, key: &Key, ballot: Ballot, mutants: Mutants) -> Answer {
+        let held = self.copy().is_some_and(|copy| copy.ballot <= ballot);
+        if held || mutants.has(Mutant::PruneDropsBallot) {
+            self.drop_copy(mutants);
+        }
+        let record = held.then(|| Record::Pruned { key: key.clone(), ballot });
+        Answer { body: Body::Pruned { pruned: ballot }, record }
+    }
+
+    /// Drops what ballots above `cutoff_us` make superfluous; says whether anything was dropped.
+    /// The node must reject every ballot at or below the cutoff from now on: see
+    /// [`crate::expiry`], where this is argued.
+    pub(crate) fn expire(&mut self, cutoff_us: u64) -> bool {
+        let mut dropped = false;
+        let implied = self.implied();
+        if self.promised > implied && self.promised.micros <= cutoff_us {
+            self.promised = implied;
+            dropped = true;
+        }
+        // Never a pending one, empty or not: it may be chosen, or be the fence that hides one that
+        // must not be.
+        if self.copy().is_some_and(|copy| copy.ballot.micros <= cutoff_us) {
+            self.accepted = None;
+            dropped = true;
+        }
+        if let Some(dedupe) = self.row.data.dedupe.expired(cutoff_us) {
+            let data = &*self.row.data;
+            self.row.data = Arc::new(RowData { version: data.version, value: data.value.clone(), dedupe });
+            dropped = true;
+        }
+        dropped
+    }
+
+    /// What a snapshot keeps of the promise: nothing if row or accepted update imply it.
+    #[must_use]
+    pub fn promise_to_keep(&self) -> Ballot {
+        if self.promised > self.implied() { self.promised } else { Ballot::ZERO }
+    }
+
+    /// All that is known, as one record.
+    #[must_use]
+    pub fn to_record(&self, key: &Key) -> Record {
+        Record::State { key: key.clone(), promised: self.promise_to_keep(), accepted: self.accepted.clone(), row: self.row.clone() }
+    }
+
+    /// Accepting and learning are promising.
+    fn implied(&self) -> Ballot {
+        self.accepted.as_ref().map_or(self.row.learned, |held| held.ballot.max(self.row.learned))
+    }
+
+    /// Whether the very row is held as accepted. A ballot carries one update, so equal ballots
+    /// would do, but for mutants.
+    fn holds(&self, row: &Row) -> bool {
+        self.accepted
+            .as_ref()
+            .is_some_and(|held| held.ballot == row.learned && matches!(&held.update, Update::Row(data) if *data == row.data))
+    }
+
+    fn drop_copy(&mut self, mutants: Mutants) {
+        if self.copy().is_some() {
+            self.accepted = None;
+        }
+        if mutants.has(Mutant::PruneDropsBallot) && self.accepted.is_none() {
+            self.promised = Ballot::ZERO;
+            self.row.learned = Ballot::ZERO;
+        }
+    }
+
+    /// The mutant `ttl-by-local-time`: promise and accepted update are gone, the latter even if
+    /// pending.
+    pub(crate) fn forget_all_but_row(&mut self) {
+        self.promised = Ballot::ZERO;
+        self.accepted = None;
+    }
+
+    /// Takes back a prune.
+    pub(crate) fn recover_pruned(&mut self, ballot: Ballot, mutants: Mutants) {
+        // Whatever the row: it was durable before anybody could ask for the prune.
+        if self.accepted.as_ref().is_some_and(|held| held.ballot <= ballot) {
+            self.accepted = None;
+        }
+        if self.row.learned <= ballot {
+            self.drop_copy(mutants);
+        }
     }
 
     /// Takes back one persisted change. Monotone: older than known changes nothing.
@@ -199,7 +308,7 @@ impl Acceptor {
                 // with what the log says happened last.
                 held.ballot < accepted.ballot || mutants.has(Mutant::AcceptIgnoresPromise)
             });
-            if newest && accepted.ballot > self.row.learned {
+            if newest && accepted.ballot >= self.row.learned {
                 if !mutants.has(Mutant::AcceptKeepsPromisedLow) {
                     self.promised = self.promised.max(accepted.ballot);
                 }
@@ -216,21 +325,26 @@ impl Acceptor {
         }
     }
 
-    /// Adds this key's bytes to the sum.
-    pub(crate) fn add_bytes(&self, key: &Key, sum: &mut StateBytes) {
-        sum.keys += 1;
-        sum.rows += u64::from(self.row.data.version > 0);
-        let value = self.row.data.value.as_ref().map_or(0, crate::ids::Value::len);
-        sum.data += (key.len() + value) as u64;
-        sum.promise += 2 * size_of::<Ballot>() as u64;
-        sum.dedupe += self.row.data.dedupe.bytes();
+    /// Bytes of this key by kind, without its name.
+    #[must_use]
+    pub fn bytes(&self) -> StateBytes {
+        let ballot = |held: bool| if held { size_of::<Ballot>() as u64 } else { 0 };
+        let value = |data: &RowData| data.value.as_ref().map_or(0, crate::ids::Value::len) as u64;
+        let data = &*self.row.data;
+        let mut sum = StateBytes {
+            rows: u64::from(data.version > 0),
+            data: value(data),
+            promise: ballot(!self.row.learned.is_zero()) + ballot(self.promised > self.implied()),
+            dedupe: data.dedupe.bytes(),
+            ..StateBytes::default()
+        };
         if let Some(accepted) = &self.accepted {
-            sum.accepted += size_of::<Ballot>() as u64;
+            sum.accepted = ballot(true);
             if let Update::Row(data) = &accepted.update {
-                let value = data.value.as_ref().map_or(0, crate::ids::Value::len);
-                sum.accepted += value as u64 + data.dedupe.bytes();
+                sum.accepted += value(data) + data.dedupe.bytes();
             }
         }
+        sum
     }
 
     fn take_row(&mut self, row: Row, mutants: Mutants) {
@@ -239,8 +353,10 @@ impl Acceptor {
         if !mutants.has(Mutant::AcceptKeepsPromisedLow) {
             self.promised = self.promised.max(row.learned);
         }
-        let done = self.accepted.as_ref().is_some_and(|held| held.ballot <= row.learned);
-        if done && !mutants.has(Mutant::KeepAcceptedAtLearn) {
+        // What is accepted at the learned ballot is the row, and stays as its copy. What is below
+        // it was overtaken.
+        let overtaken = self.accepted.as_ref().is_some_and(|held| held.ballot < row.learned);
+        if overtaken && !mutants.has(Mutant::KeepAcceptedAtLearn) {
             self.accepted = None;
         }
         self.row = row;
@@ -251,7 +367,8 @@ impl Acceptor {
     }
 
     fn check(&self, mutants: Mutants) {
-        let excused = mutants.has(Mutant::AcceptKeepsPromisedLow) || mutants.has(Mutant::PromiseOnEqual);
+        let low = [Mutant::AcceptKeepsPromisedLow, Mutant::PromiseOnEqual, Mutant::TtlByLocalTime];
+        let excused = low.into_iter().any(|mutant| mutants.has(mutant));
         // Invariant: accepted <= promised. Accepting *is* promising. Were the promise left behind,
         //   accept(b=5) -> ok, prepare(b=4) -> promised, accept(b=4) -> ok
         // and two updates could be chosen (Scylla #6139).

@@ -45,6 +45,14 @@ pub struct Config {
     pub lease: LeaseSettings,
     /// What the links between nodes can do.
     pub links: Links,
+    /// Whether accepted copies are dropped once every replica has learned.
+    pub prune: Prune,
+    /// A decision is pruned when its key has seen no newer one for this time.
+    pub prune_after_ns: u64,
+    /// Decisions that may wait to be pruned; one more is dropped and counted.
+    pub prune_queue: usize,
+    /// Age, by ballots, at which the Paxos state of a key expires; `None`: never.
+    pub paxos_ttl_us: Option<u64>,
     /// Whether protocol points are announced.
     pub points: Points,
     /// Deliberate bugs.
@@ -73,6 +81,10 @@ impl Config {
             reject_grace_ns: 5_000_000,
             lease: LeaseSettings::default(),
             links: Links::MayDuplicate,
+            prune: Prune::On,
+            prune_after_ns: 20_000_000,
+            prune_queue: 4_096,
+            paxos_ttl_us: None,
             points: Points::Silent,
             mutants: Mutants::NONE,
         }
@@ -105,6 +117,9 @@ impl Config {
             ("batch_ops", self.batch_ops as u64),
             ("max_key_bytes", self.max_key_bytes as u64),
             ("resend_after_ns", self.resend_after_ns),
+            ("prune_after_ns", self.prune_after_ns),
+            ("prune_queue", self.prune_queue as u64),
+            ("paxos_ttl_us", self.paxos_ttl_us.unwrap_or(u64::MAX)),
         ] {
             if value == 0 {
                 return Err(ConfigError::Zero { name });
@@ -210,6 +225,15 @@ pub enum Links {
     MayDuplicate,
     /// A message arrives at most once.
     NeverDuplicate,
+}
+
+/// Whether accepted copies are dropped once every replica has learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Prune {
+    /// They stay until they are overwritten or expire.
+    Off,
+    /// They go soon after.
+    On,
 }
 
 /// Whether protocol points are announced as actions.

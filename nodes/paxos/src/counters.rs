@@ -95,6 +95,16 @@ counters! {
     leases_extended,
     /// Leases that ended: run out or given back.
     leases_ended,
+    /// Accepted copies dropped here because every replica had learned the row.
+    pruned,
+    /// Decisions that no slot of the prune queue was free for: their copies stay.
+    prune_dropped,
+    /// Messages sent again for the prune queue.
+    prune_resends,
+    /// Keys of which something has expired.
+    expired,
+    /// Requests rejected because their ballot was at or below the floor (also in `rejects`).
+    below_floor,
     /// Operations begun while another on the same key was running here. Always 0 in a correct
     /// node: one operation a key at a time.
     overlaps,

@@ -21,6 +21,8 @@
 //! - [`lease`]: who alone coordinates a range of keys for a while;
 //! - [`acceptor`]: the storing role;
 //! - `coordinator`: the driving role, the four rounds of one operation;
+//! - `prune`: accepted copies go once every replica has learned;
+//! - [`expiry`]: state that is too old, judged by ballots, goes too;
 //! - `slot`: one key at one node: its acceptor, its running operation, its queue;
 //! - [`replica`]: the whole node, and the way an event takes through it;
 //! - [`counters`]: what a node counts.
@@ -32,11 +34,13 @@ pub mod ballot;
 pub mod config;
 mod coordinator;
 pub mod counters;
+pub mod expiry;
 pub mod forward;
 pub mod ids;
 pub mod lease;
 pub mod message;
 pub mod mutants;
+mod prune;
 pub mod quorum;
 pub mod record;
 pub mod replica;
@@ -47,7 +51,7 @@ mod slot;
 
 pub use action::{Action, Actions, Event, Point, Sync};
 pub use ballot::Ballot;
-pub use config::{Backoff, Config, ConfigError, Links, Points, Rounds};
+pub use config::{Backoff, Config, ConfigError, Links, Points, Prune, Rounds};
 pub use counters::Counters;
 pub use forward::{Forward, Forwarded};
 pub use ids::{ClientToken, IoId, Key, MonoTime, NodeId, OpId, TimerId, Value, WallTime};

@@ -88,6 +88,16 @@ pub enum Body {
         /// Ballot of the row that was sent.
         learned: Ballot,
     },
+    /// Off the hot path: every replica has durably learned a row at this ballot or above.
+    Prune {
+        /// The ballot.
+        ballot: Ballot,
+    },
+    /// The accepted copy at or below that ballot is gone.
+    Pruned {
+        /// The ballot that was sent.
+        pruned: Ballot,
+    },
     /// The request came too late: a higher ballot was promised. For [`RequestKind::Prepare`] an
     /// equal one counts as too late as well.
     Reject {

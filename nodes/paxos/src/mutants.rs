@@ -90,6 +90,12 @@ mutants! {
         "a read at a ballot promised ahead proposes nothing: it overwrites the accepted, not yet learned update before it";
     FastKeepsCacheAfterFailure, "fast-keeps-cache-after-failure", Safety, "gryadka (read in source)",
         "after a failed proposal the row at hand is proposed on again, without a prepare: what others wrote is lost";
+    PruneDropsBallot, "prune-drops-ballot", Safety, "Scylla #6154",
+        "prune forgets the ballots too: a late message of an older ballot then brings back what was overwritten";
+    LearnNotSynced, "learn-not-synced", Safety, "Scylla #6114",
+        "a learned row is not in the log: once the accepted copy is pruned, a crash of all nodes loses it";
+    TtlByLocalTime, "ttl-by-local-time", Safety, "Scylla #6149",
+        "Paxos state expires by the local time of its write: an older ballot then wins a second time";
     AnswerBeforeWrite, "answer-before-write", Safety, "derived",
         "records sit in process memory and are written every 200 ms, answers leave at once";
     LeaseNoRestartWait, "lease-no-restart-wait", Safety, "PaxosLease",
@@ -104,12 +110,14 @@ mutants! {
         "the ballot floor is not raised by rejects: a node with a slow clock starves";
     NoBackoff, "no-backoff", Liveness, "classic",
         "outbid coordinators try again at once: they outbid each other for ever";
+    PruneLeak, "prune-leak", Leak, "Scylla #6116/#6124",
+        "the slots of the prune queue are never returned: it fills up, and accepted copies stay for ever";
     KeyLockLeak, "key-lock-leak", Leak, "Scylla #19698",
         "the key's lock is released without being held: two coordinations of one key in a node";
     NonUniqueNonce, "non-unique-nonce", Control, "control",
         "ballots may repeat at prepare: harmless, since only one of two equal ones gets a quorum";
     KeepAcceptedAtLearn, "keep-accepted-at-learn", Control, "control",
-        "the accepted update is kept after learn: harmless, since it is not above the learned ballot";
+        "an overtaken accepted update is kept after learn: harmless, since it is not above the learned ballot";
 }
 
 /// What kind of harm a deliberate bug does.

@@ -51,41 +51,73 @@ pub enum Record {
     /// The longest leases that this node may grant from now on. Durable before the first one is granted: it is what a
     /// later process waits for.
     LeaseLimits(LeaseLimits),
+    /// Every replica has learned a row at this ballot or above, and the accepted copy went.
+    Pruned {
+        /// The register.
+        key: Key,
+        /// What was accepted at or below it is dropped.
+        ballot: Ballot,
+    },
+    /// Every ballot of this time or an earlier one is rejected, for all keys: what a snapshot has
+    /// in place of expired promises.
+    Floor {
+        /// The time, microseconds.
+        micros: u64,
+    },
     /// All that is known about a key. Snapshots are made of these.
     State {
         /// The register.
         key: Key,
-        /// Highest ballot promised.
+        /// Highest ballot promised; [`Ballot::ZERO`] if `accepted` or `row` imply it, or if it
+        /// has expired below the floor.
         promised: Ballot,
-        /// What is accepted and not yet learned.
+        /// What is accepted and not yet learned, or the copy of what was.
         accepted: Option<Accepted>,
         /// The row learned last.
         row: Row,
     },
 }
 
-/// Bytes of state that a node holds, by kind, counted as the sum of the fields' sizes (an
-/// estimate of the memory and of the snapshot, without container overhead).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StateBytes {
-    /// Number of keys for which anything is stored.
-    pub keys: u64,
-    /// Number of keys that have a row.
-    pub rows: u64,
-    /// Keys and values.
-    pub data: u64,
-    /// Promised and learned ballots.
-    pub promise: u64,
-    /// Accepted updates that are not yet learned.
-    pub accepted: u64,
-    /// Tables of operation ids.
-    pub dedupe: u64,
+/// Declares the kinds of state once, with what is done to all of them.
+macro_rules! state_bytes {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Bytes of state that a node holds, by kind, counted as the sum of the fields' sizes (an
+        /// estimate of the memory and of the snapshot, without container overhead).
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct StateBytes {
+            /// Number of keys for which anything is stored.
+            pub keys: u64,
+            /// Number of keys that have a row.
+            pub rows: u64,
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl StateBytes {
+            /// All kinds together.
+            #[must_use]
+            pub fn total(&self) -> u64 {
+                0 $(+ self.$name)*
+            }
+
+            /// Takes `before` out and puts `after` in: a key has changed.
+            pub fn replace(&mut self, before: &StateBytes, after: &StateBytes) {
+                self.keys = self.keys + after.keys - before.keys;
+                self.rows = self.rows + after.rows - before.rows;
+                $(self.$name = self.$name + after.$name - before.$name;)*
+            }
+        }
+    };
 }
 
-impl StateBytes {
-    /// All kinds together.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.data + self.promise + self.accepted + self.dedupe
-    }
+state_bytes! {
+    /// Keys and values.
+    data,
+    /// Learned ballots, and promised ones that nothing else implies.
+    promise,
+    /// Accepted updates: pending ones, and copies that are neither pruned nor expired.
+    accepted,
+    /// Tables of operation ids.
+    dedupe,
+    /// Decisions that wait to be pruned.
+    queue,
 }

@@ -1,5 +1,6 @@
 //! The whole node: acceptor and coordinator of every key, and the way an event takes through it.
 
+use crate::acceptor::Acceptor;
 use crate::action::{Action, Actions, Event, Sync};
 use crate::away::Heard;
 use crate::backoff::Latencies;
@@ -7,10 +8,12 @@ use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, ConfigError};
 use crate::coordinator::{Env, LEASE_TIMERS, Past, Shared};
 use crate::counters::Counters;
+use crate::expiry::Expiry;
 use crate::forward::{Forward, Origin, Window};
-use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, WallTime};
+use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, TimerId, WallTime};
 use crate::lease::{LeaseLimits, Leases};
 use crate::message::{Body, Message, Tag};
+use crate::prune::PruneQueue;
 use crate::quorum::Members;
 use crate::record::{Record, StateBytes};
 use crate::request::{Call, ClientRequest, Diagnostics, InvalidWhy, Outcome};
@@ -76,15 +79,21 @@ impl Keys {
         self.index.get(key).map(|place| *place as usize)
     }
 
-    fn find_or_add(&mut self, key: &Key) -> usize {
+    fn find_or_add(&mut self, key: &Key, shared: &mut Shared) -> usize {
         if let Some(at) = self.find(key) {
             return at;
         }
         let place = u32::try_from(self.slots.len()).expect("a node holds less than 2^32 keys");
         self.index.insert(key.clone(), place);
         self.slots.push(Slot::new(key.clone(), place));
+        shared.state.replace(&StateBytes::default(), &name_bytes(key));
         place as usize
     }
+}
+
+/// Bytes of a key's name.
+fn name_bytes(key: &Key) -> StateBytes {
+    StateBytes { keys: 1, data: key.len() as u64, ..StateBytes::default() }
 }
 
 impl Replica {
@@ -117,6 +126,10 @@ impl Replica {
             forwards: 0,
             windows,
             heard: Heard::default(),
+            state: StateBytes::default(),
+            prune: PruneQueue::default(),
+            expiry: Expiry::default(),
+            housekeeping_at: MonoTime(u64::MAX),
         };
         Ok(Self { shared, keys: Keys::default(), own_answers: VecDeque::new(), started: false })
     }
@@ -127,28 +140,35 @@ impl Replica {
     /// After [`Replica::start`].
     pub fn recover(&mut self, record: Record) {
         assert!(!self.started, "records are recovered before the start");
-        let (key, promised, accepted, row) = match record {
-            Record::Incarnation { incarnation } => {
-                self.shared.clock.recover_incarnation(incarnation);
-                return;
+        let mutants = self.shared.config.mutants;
+        match record {
+            Record::Incarnation { incarnation } => self.shared.clock.recover_incarnation(incarnation),
+            Record::Floor { micros } => {
+                self.shared.expiry.raise_floor(micros);
+                self.shared.clock.observe(Ballot { micros, ..Ballot::ZERO });
             }
-            Record::LeaseLimits(limits) => {
-                self.shared.leases.recover(limits);
-                return;
+            Record::LeaseLimits(limits) => self.shared.leases.recover(limits),
+            Record::Promised { key, ballot } => self.recover_key(&key, |acceptor| acceptor.recover(ballot, None, None, mutants)),
+            Record::Accepted { key, accepted, promised } => {
+                self.recover_key(&key, |acceptor| acceptor.recover(promised, Some(accepted), None, mutants));
             }
-            Record::Promised { key, ballot } => (key, ballot, None, None),
-            Record::Accepted { key, accepted, promised } => (key, promised, Some(accepted), None),
-            Record::Chosen { key, ballot } => {
-                let at = self.keys.find_or_add(&key);
-                self.keys.slots[at].acceptor.recover_chosen(ballot, self.shared.config.mutants);
-                return;
+            Record::Learned { key, row } => {
+                self.recover_key(&key, |acceptor| acceptor.recover(Ballot::ZERO, None, Some(row), mutants));
             }
-            Record::Learned { key, row } => (key, Ballot::ZERO, None, Some(row)),
-            Record::State { key, promised, accepted, row } => (key, promised, accepted, Some(row)),
-        };
-        let at = self.keys.find_or_add(&key);
+            Record::Chosen { key, ballot } => self.recover_key(&key, |acceptor| acceptor.recover_chosen(ballot, mutants)),
+            Record::Pruned { key, ballot } => self.recover_key(&key, |acceptor| acceptor.recover_pruned(ballot, mutants)),
+            Record::State { key, promised, accepted, row } => {
+                self.recover_key(&key, |acceptor| acceptor.recover(promised, accepted, Some(row), mutants));
+            }
+        }
+    }
+
+    fn recover_key(&mut self, key: &Key, change: impl FnOnce(&mut Acceptor)) {
+        let at = self.keys.find_or_add(key, &mut self.shared);
         let acceptor = &mut self.keys.slots[at].acceptor;
-        acceptor.recover(promised, accepted, row, self.shared.config.mutants);
+        let before = acceptor.bytes();
+        change(acceptor);
+        self.shared.state.replace(&before, &acceptor.bytes());
         // A ballot below what this node has promised would only be rejected, here first of all.
         self.shared.clock.observe(acceptor.promised());
     }
@@ -193,6 +213,7 @@ impl Replica {
             Event::PeerLease { from, message } => env.lease_message(from, message),
             Event::Stopping => env.stop_leases(),
             Event::Timer { id } if id.slot == LEASE_TIMERS => env.lease_timer(id.serial),
+            Event::Timer { id } if id.slot == HOUSEKEEPING => keys.housekeeping(&mut env),
             Event::Timer { id } => {
                 if let Some(slot) = keys.slots.get_mut(id.slot as usize) {
                     slot.timer(id, &mut env);
@@ -214,7 +235,7 @@ impl Replica {
                 keys.on_own_answer(answer, &mut env);
                 continue;
             }
-            let at = keys.find_or_add(&message.key);
+            let at = keys.find_or_add(&message.key, env.shared);
             match keys.slots[at].serve(message, &mut env) {
                 Some((answer, Some(after))) => own_answers.push_back((after, answer)),
                 Some((answer, None)) => keys.on_own_answer(answer, &mut env),
@@ -228,6 +249,7 @@ impl Replica {
                 keys.slots[place as usize].forget_prepared();
             }
         }
+        env.arm_housekeeping();
     }
 
     /// All state as records, in an order that depends only on what happened: a snapshot. Written
@@ -236,22 +258,42 @@ impl Replica {
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
         let incarnation = Record::Incarnation { incarnation: self.incarnation() };
         let limits = Some(self.shared.leases.limits()).filter(|limits| *limits != LeaseLimits::default());
-        std::iter::once(incarnation).chain(limits.map(Record::LeaseLimits)).chain(self.keys.slots.iter().map(|slot| Record::State {
-            key: slot.key.clone(),
-            promised: slot.acceptor.promised(),
-            accepted: slot.acceptor.accepted().cloned(),
-            row: slot.acceptor.row().clone(),
-        }))
+        // Before the states: they leave out promises that only the floor still keeps.
+        let floor = Some(self.shared.expiry.floor_us()).filter(|floor_us| *floor_us > 0);
+        let floor = floor.map(|micros| Record::Floor { micros });
+        let states = self.keys.slots.iter().map(|slot| slot.acceptor.to_record(&slot.key));
+        std::iter::once(incarnation).chain(limits.map(Record::LeaseLimits)).chain(floor).chain(states)
     }
 
-    /// Bytes of state by kind. Walks all keys.
+    /// Bytes of state by kind. Kept up to date with every change: asking costs nothing.
     #[must_use]
     pub fn state_bytes(&self) -> StateBytes {
-        let mut sum = StateBytes::default();
+        self.shared.state
+    }
+
+    /// The same, counted anew over all keys: for tests, which compare the two. The prune queue is
+    /// taken as it stands.
+    #[must_use]
+    pub fn count_state_bytes(&self) -> StateBytes {
+        let mut sum = StateBytes { queue: self.shared.state.queue, ..StateBytes::default() };
         for slot in &self.keys.slots {
-            slot.acceptor.add_bytes(&slot.key, &mut sum);
+            sum.replace(&StateBytes::default(), &name_bytes(&slot.key));
+            sum.replace(&StateBytes::default(), &slot.acceptor.bytes());
         }
         sum
+    }
+
+    /// Slots of the prune queue in use.
+    #[must_use]
+    pub fn prune_queue_len(&self) -> usize {
+        self.shared.prune.len()
+    }
+
+    /// Every ballot of this time or an earlier one is rejected, microseconds; 0 if nothing has
+    /// expired yet.
+    #[must_use]
+    pub fn floor_us(&self) -> u64 {
+        self.shared.expiry.floor_us()
     }
 
     /// Counts since the process started.
@@ -306,7 +348,7 @@ impl Keys {
             reply(Origin::Client(token), &request.key, Outcome::Invalid { why }, diagnostics, env);
             return;
         }
-        let at = self.find_or_add(&request.key);
+        let at = self.find_or_add(&request.key, env.shared);
         self.slots[at].admit(Origin::Client(token), request, Past::default(), env);
     }
 
@@ -326,13 +368,14 @@ impl Keys {
                     debug_assert!(none.is_none(), "it has no answer");
                 }
             }
-            body @ (Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. }) => {
+            body @ (Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Prune { .. }) => {
                 self.on_request(from, Message { key, tag, body }, env);
             }
             body @ (Body::Promise { .. }
             | Body::RowRead { .. }
             | Body::Accepted
             | Body::Learned { .. }
+            | Body::Pruned { .. }
             | Body::Reject { .. }
             | Body::Busy { .. }) => {
                 env.shared.heard.answered(from);
@@ -359,7 +402,7 @@ impl Keys {
         let (message, after) = match env.turned_away(from, &message) {
             Some(answer) => (answer, None),
             None => {
-                let at = self.find_or_add(&message.key);
+                let at = self.find_or_add(&message.key, env.shared);
                 match self.slots[at].serve(message, env) {
                     Some(answer) => answer,
                     None => return,
@@ -395,7 +438,7 @@ impl Keys {
         }
         env.shared.counters.forwards_taken += 1;
         env.observe(tag.ballot);
-        let at = self.find_or_add(&request.key);
+        let at = self.find_or_add(&request.key, env.shared);
         self.slots[at].admit(Origin::Node { to: from, serial, tag }, request, Past::foreign(born_us, open), env);
     }
 
@@ -405,9 +448,60 @@ impl Keys {
     }
 
     fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
+        // Also answers that come after their operation has ended, and those to the queue's own
+        // messages: the sender speaks of what is durable there, whoever asked.
+        match &message.body {
+            Body::Learned { learned } => env.note_learned(&message.key, from, *learned),
+            Body::Pruned { pruned } => return env.note_pruned(&message.key, from, *pruned),
+            Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Accepted
+            | Body::Reject { .. }
+            | Body::Prepare { .. }
+            | Body::Chosen
+            | Body::Read { .. }
+            | Body::Propose { .. }
+            | Body::Learn { .. }
+            | Body::Prune { .. }
+            | Body::Busy { .. }
+            | Body::Forward(_)
+            | Body::Forwarded(_)
+            | Body::NotHolder { .. } => {}
+        }
         match self.find(&message.key) {
             Some(at) => self.slots[at].answer(from, message, env),
             None => env.shared.counters.answers_ignored += 1,
+        }
+    }
+}
+
+/// The timer of the housekeeping; no key has this place.
+const HOUSEKEEPING: u32 = u32::MAX;
+
+impl Keys {
+    /// Prunes and expires a little.
+    fn housekeeping<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        if env.now < env.shared.housekeeping_at {
+            return;
+        }
+        env.shared.housekeeping_at = MonoTime(u64::MAX);
+        env.prune_due(|key| self.find(key).map_or(Ballot::ZERO, |at| self.slots[at].acceptor.row().learned));
+        env.expire_some(&mut self.slots);
+    }
+}
+
+impl<R: Rng + ?Sized> Env<'_, R> {
+    /// Sees to it that the housekeeping goes on while there is something to do, and only then: a
+    /// node that nobody talks to sets no timers.
+    fn arm_housekeeping(&mut self) {
+        let sweep = self.may_expire().then(|| self.now.after_ns(Self::SWEEP_TURN_NS));
+        let prune = self.shared.prune.next_at();
+        let Some(at) = sweep.into_iter().chain(prune).min() else {
+            return;
+        };
+        if at < self.shared.housekeeping_at {
+            self.shared.housekeeping_at = at;
+            self.timer(TimerId { slot: HOUSEKEEPING, serial: 0 }, at);
         }
     }
 }
@@ -439,6 +533,7 @@ fn is_plausible(message: &Message, config: &Config) -> bool {
         Body::RowRead { learned, newer } => believed(*learned) && newer.as_ref().is_none_or(|row| believed(row.learned)),
         Body::Learn { row } => believed(row.learned),
         Body::Learned { learned } => believed(*learned),
+        Body::Prune { ballot: named } | Body::Pruned { pruned: named } => believed(*named),
         Body::Reject { seen, .. } => believed(*seen),
         Body::Busy { .. } | Body::Forward(_) | Body::NotHolder { .. } => true,
         Body::Forwarded(told) => believed(told.diagnostics.ballot) && believed(told.diagnostics.max_seen_ballot),

@@ -192,10 +192,26 @@ impl Dedupe {
         next
     }
 
+    /// The table without the applied entries first proposed at or before `cutoff_us`; `None` if it
+    /// has none that may go. Goes no further than to the first abort: without aborts that go by
+    /// time, a client that says no birth of its requests is not refused for good, and the last
+    /// entry of a table that has any stays that of its version.
+    #[must_use]
+    pub fn expired(&self, cutoff_us: u64) -> Option<Dedupe> {
+        let old = self.entries.iter().take_while(|entry| entry.proposed_us <= cutoff_us && entry.fate == OpFate::Applied);
+        let (count, newest_us) = old.fold((0, 0), |(count, newest_us): (usize, u64), entry| (count + 1, newest_us.max(entry.proposed_us)));
+        (count > 0).then(|| Dedupe {
+            entries: self.entries[count..].to_vec(),
+            watermark_us: self.watermark_us.max(newest_us),
+            aborted_watermark_us: self.aborted_watermark_us,
+        })
+    }
+
     /// Bytes that the table takes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        (self.entries.len() * size_of::<DedupeEntry>() + 2 * size_of::<u64>()) as u64
+        let watermark = |us: u64| if us > 0 { size_of::<u64>() } else { 0 };
+        (self.entries.len() * size_of::<DedupeEntry>() + watermark(self.watermark_us) + watermark(self.aborted_watermark_us)) as u64
     }
 }
 

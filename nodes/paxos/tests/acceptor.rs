@@ -164,6 +164,8 @@ fn check_learn(learned: Option<Ballot>, held: Option<Ballot>, ballot: Ballot, ro
     assert_eq!(body, Body::Learned { learned: ballot });
     assert_eq!(record.is_some(), row_after == ballot && learned != Some(ballot), "one record iff it changes something");
     assert_eq!(acceptor.row().learned, row_after);
+    let copy = acceptor.copy().map(|held| held.ballot);
+    assert!(copy.is_none_or(|copy| copy == row_after), "what was overtaken is gone: {copy:?}");
     assert_eq!(acceptor.accepted().map(|held| held.ballot), held_after);
     assert!(acceptor.promised() >= acceptor.row().learned, "learning is promising");
 }
@@ -179,6 +181,54 @@ fn learn_takes_newer_rows_only_and_clears_what_they_contain() {
     check_learn(None,          Some(b(1, 1)), b(1, 1),  b(1, 1),   None);
     check_learn(None,          Some(b(1, 1)), b(2, 1),  b(2, 1),   None);
     check_learn(None,          Some(b(3, 1)), b(2, 1),  b(2, 1),   Some(b(3, 1)));
+}
+
+#[track_caller]
+fn check_prune(
+    learned: Option<Ballot>,
+    held: Option<(Ballot, Update)>,
+    ballot: Ballot,
+    copy_after: Option<Ballot>,
+    pending_after: Option<Ballot>,
+) {
+    let mut acceptor = acceptor(none(), held.clone(), None);
+    if let Some(learned) = learned {
+        acceptor.learn(&key(), Row { learned, data: data(1, "x") }, NONE);
+    }
+    let had = acceptor.copy().is_some();
+    let before = (acceptor.promised(), acceptor.row().clone());
+    let Answer { body, record } = acceptor.prune(&key(), ballot, NONE);
+    assert_eq!(body, Body::Pruned { pruned: ballot });
+    assert_eq!(record.is_some(), had && copy_after.is_none(), "a record iff it changes something");
+    assert_eq!(acceptor.copy().map(|held| held.ballot), copy_after);
+    assert_eq!(acceptor.accepted().map(|held| held.ballot), pending_after);
+    assert_eq!((acceptor.promised(), acceptor.row().clone()), before, "ballots and row stay");
+}
+
+#[test]
+#[rustfmt::skip] // A table.
+fn prune_drops_copies_of_what_is_learned_and_nothing_else() {
+    let held = |us| Some((b(us, 1), update("x")));
+    let empty = |us| Some((b(us, 1), Update::Empty));
+    //          learned        held      prune     copy after     pending after
+    check_prune(Some(b(2, 1)), held(2),  b(2, 1),  None,          None);
+    check_prune(Some(b(2, 1)), held(2),  b(9, 1),  None,          None);
+    check_prune(Some(b(2, 1)), held(2),  b(1, 1),  Some(b(2, 1)), None);
+    check_prune(Some(b(2, 1)), held(3),  b(9, 1),  None,          Some(b(3, 1)));
+    check_prune(Some(b(2, 1)), empty(3), b(9, 1),  None,          Some(b(3, 1)));
+    check_prune(None,          held(2),  b(2, 1),  None,          Some(b(2, 1)));
+    check_prune(Some(b(2, 1)), None,     b(2, 1),  None,          None);
+}
+
+#[test]
+fn the_record_of_a_learn_names_the_accepted_update_if_it_is_the_row() {
+    let mut same = acceptor(none(), Some((b(1, 1), update("x"))), None);
+    let learned = same.learn(&key(), row(b(1, 1), 1, "x"), NONE).record;
+    assert_eq!(learned, Some(Record::Chosen { key: key(), ballot: b(1, 1) }));
+    // Chosen again at a higher ballot: the log has no such update.
+    let mut repaired = acceptor(none(), Some((b(1, 1), update("x"))), None);
+    let learned = repaired.learn(&key(), row(b(2, 1), 1, "x"), NONE).record;
+    assert_eq!(learned, Some(Record::Learned { key: key(), row: row(b(2, 1), 1, "x") }));
 }
 
 #[test]
@@ -212,6 +262,18 @@ fn mutants_of_the_acceptor_break_its_rules() {
     assert_eq!(early.row().data.value, Some(val("x")));
 
     let mut keeps = acceptor(none(), Some((b(1, 1), update("x"))), None);
-    keeps.learn(&key(), row(b(1, 1), 1, "x"), only(Mutant::KeepAcceptedAtLearn));
-    assert!(keeps.accepted().is_some());
+    keeps.learn(&key(), row(b(2, 1), 1, "y"), only(Mutant::KeepAcceptedAtLearn));
+    assert!(keeps.copy().is_some_and(|held| held.ballot == b(1, 1)), "an overtaken update");
+    assert!(keeps.accepted().is_none());
+
+    let mut unsynced = acceptor(none(), Some((b(1, 1), update("x"))), None);
+    let answer = unsynced.learn(&key(), row(b(1, 1), 1, "x"), only(Mutant::LearnNotSynced));
+    assert_eq!((answer.body, answer.record), (Body::Learned { learned: b(1, 1) }, None));
+
+    // What the prune must keep: an older learn brings the older row back.
+    let mut forgets = acceptor(none(), Some((b(5, 1), update("new"))), None);
+    forgets.learn(&key(), row(b(5, 1), 2, "new"), NONE);
+    forgets.prune(&key(), b(5, 1), only(Mutant::PruneDropsBallot));
+    forgets.learn(&key(), row(b(4, 1), 1, "old"), NONE);
+    assert_eq!(forgets.row().data.value, Some(val("old")));
 }

@@ -185,11 +185,12 @@ fn random_request(rng: &mut Pcg64) -> (u16, Message) {
     let ballot = b(rng.random_range(1..40), rng.random_range(2..4));
     let version = rng.random_range(1..9);
     let next = (rng.random_range(0..3) == 0).then(|| b(ballot.micros + rng.random_range(1..9), ballot.node.0));
-    let body = match rng.random_range(0..5) {
+    let body = match rng.random_range(0..6) {
         0 => Body::Prepare { have: None },
         1 => Body::Propose { update: Update::Empty, next },
         2 => Body::Propose { update: Update::Row(data(version, "x")), next },
         3 => Body::Chosen,
+        4 => Body::Prune { ballot: b(rng.random_range(1..40), 2) },
         _ => Body::Learn { row: row(b(rng.random_range(1..40), 2), version, "y") },
     };
     let tag = Tag { op: op(9, 1), attempt: 1, incarnation: 1, ballot };
@@ -197,8 +198,17 @@ fn random_request(rng: &mut Pcg64) -> (u16, Message) {
     (ballot.node.0, Message { key, tag, body })
 }
 
+/// What is known of each key. A prune of a key that nothing is known about leaves no record, so the order of first use
+/// may differ.
 fn states(replica: &Replica) -> Vec<Record> {
-    replica.snapshot().filter(|record| !matches!(record, Record::Incarnation { .. })).collect()
+    let mut states: Vec<Record> = replica.snapshot().filter(|record| !matches!(record, Record::Incarnation { .. })).collect();
+    let empty = |record: &Record| matches!(record, Record::State { promised, accepted: None, row, .. } if promised.is_zero() && row.learned.is_zero());
+    states.retain(|record| !empty(record));
+    states.sort_by_key(|record| match record {
+        Record::State { key, .. } => Some(key.clone()),
+        _ => None,
+    });
+    states
 }
 
 fn recovered(records: impl IntoIterator<Item = Record>) -> Replica {
@@ -242,12 +252,32 @@ fn state_is_counted_by_kind() {
     let promised = rig.replica.state_bytes();
     assert_eq!((promised.keys, promised.rows, promised.accepted, promised.data), (1, 0, 0, 2));
     rig.answer_to(tag, 2, Body::Propose { update: Update::Row(data(1, "xyz")), next: None });
-    assert!(rig.replica.state_bytes().accepted > 0);
+    let accepted = rig.replica.state_bytes();
+    assert_eq!((accepted.promise, accepted.rows), (0, 0), "what is accepted implies the promise");
+    assert!(accepted.accepted > 0);
     rig.answer_to(tag, 2, Body::Learn { row: row(b(10, 2), 1, "xyz") });
     let learned = rig.replica.state_bytes();
-    assert_eq!((learned.rows, learned.accepted, learned.data), (1, 0, 5));
+    assert_eq!((learned.rows, learned.accepted, learned.data), (1, accepted.accepted, 5), "the copy stays");
     assert!(learned.dedupe > promised.dedupe);
-    assert_eq!(learned.total(), learned.data + learned.promise + learned.dedupe);
+    assert_eq!(learned.total(), learned.data + learned.promise + learned.accepted + learned.dedupe);
+    rig.answer_to(tag, 2, Body::Prune { ballot: b(10, 2) });
+    let pruned = rig.replica.state_bytes();
+    assert_eq!((pruned.accepted, pruned.total()), (0, learned.total() - learned.accepted));
+}
+
+#[test]
+fn bytes_kept_up_to_date_are_the_bytes_there_are() {
+    for seed in 0..100 {
+        let mut rng = rng(seed);
+        let mut rig = Rig::new(config());
+        for _ in 0..60 {
+            let (from, message) = random_request(&mut rng);
+            rig.step(Event::Peer { from: n(from), message });
+            assert_eq!(rig.replica.state_bytes(), rig.replica.count_state_bytes(), "seed {seed}");
+        }
+        let again = recovered(rig.records.clone());
+        assert_eq!(again.state_bytes(), again.count_state_bytes(), "seed {seed}: recovered");
+    }
 }
 
 #[test]

@@ -136,6 +136,15 @@ pub enum Announce {
     Points,
 }
 
+/// Whether accepted copies are dropped once every replica has learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prune {
+    /// They stay until they are overwritten or expire.
+    Off,
+    /// They go soon after.
+    On,
+}
+
 /// How many rounds an operation takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rounds {
@@ -208,6 +217,10 @@ pub struct NodeOptions {
     pub contention_timeout: Option<Duration>,
     /// Leases and forwarding; the same on all nodes of a cluster.
     pub lease: LeaseSettings,
+    /// Pruning of accepted copies.
+    pub prune: Prune,
+    /// Age at which the Paxos state of a key expires; `None`: never.
+    pub paxos_ttl: Option<Duration>,
     /// Protocol points.
     pub announce: Announce,
     /// Queue limits.
@@ -242,6 +255,8 @@ impl NodeOptions {
             backoff: Backoff::Uniform { max: Backoff::LONGEST },
             contention_timeout: None,
             lease: LeaseSettings::default(),
+            prune: Prune::On,
+            paxos_ttl: None,
             announce: Announce::Points,
             limits: Limits::default(),
             storage: StorageOptions::default(),
@@ -270,6 +285,9 @@ impl NodeOptions {
             }
             seen.push(*peer);
         }
+        if let Some(ttl) = self.paxos_ttl.filter(|ttl| !PAXOS_TTL.contains(ttl)) {
+            return Err(OptionsError::PaxosTtl { ttl });
+        }
         if !SEGMENT_BYTES.contains(&self.storage.segment_bytes) {
             return Err(OptionsError::SegmentBytes { bytes: self.storage.segment_bytes });
         }
@@ -281,6 +299,9 @@ impl NodeOptions {
 pub const MAX_CLUSTER_ID: usize = 128;
 /// Sizes of a log segment that make sense: room for several batches, and no minutes of zero-filling.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = (4 << 10)..=(1 << 30);
+
+/// Times to live that make sense: above a few round trips, or every ballot would be too old at once.
+pub const PAXOS_TTL: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(366 * 86_400);
 
 /// Options that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -333,6 +354,12 @@ pub enum OptionsError {
         /// The size given.
         bytes: u64,
     },
+    /// A time to live too short or too long.
+    #[error("a Paxos time to live of {ttl:?} is not within 10ms..=366d, nor off")]
+    PaxosTtl {
+        /// The time given.
+        ttl: Duration,
+    },
     /// A planted bug that does not exist.
     #[error("no mutant is called {name:?}")]
     UnknownMutant {
@@ -370,6 +397,7 @@ mod tests {
         check_refused(|o| o.control_listen = "0.0.0.0:0".parse().unwrap(), "loopback");
         check_refused(|o| o.peers.push((o.id, o.peer_listen)), "n1 is listed twice");
         check_refused(|o| o.storage.segment_bytes = 10, "segment of 10 bytes");
+        check_refused(|o| o.paxos_ttl = Some(Duration::from_millis(1)), "10ms..=366d");
     }
 
     #[test]

@@ -98,6 +98,27 @@ pub struct Status {
     pub keys: u64,
     /// Keys that have a row.
     pub rows: u64,
+    /// Decisions that wait to be pruned.
+    #[serde(default)]
+    pub prune_queue: u64,
+    /// Accepted copies dropped because every replica had learned the row.
+    #[serde(default)]
+    pub pruned: u64,
+    /// Decisions that were not pruned because the queue was full.
+    #[serde(default)]
+    pub prune_dropped: u64,
+    /// Messages of the prune queue sent again.
+    #[serde(default)]
+    pub prune_resends: u64,
+    /// Keys of which something has expired, once for each time.
+    #[serde(default)]
+    pub expired: u64,
+    /// Ballots rejected because they were at or below the floor.
+    #[serde(default)]
+    pub below_floor: u64,
+    /// The floor: microseconds of a ballot, 0 if nothing has expired yet.
+    #[serde(default)]
+    pub floor_us: u64,
     /// Events waiting for the event loop.
     pub inbox_len: u64,
     /// Timers that have not gone off, stale ones included.
@@ -189,18 +210,21 @@ pub struct SyncLatency {
 pub struct StateBytes {
     /// Keys and values.
     pub data: u64,
-    /// Promised and learned ballots.
+    /// Learned ballots, and promised ones that nothing else implies.
     pub promise: u64,
-    /// Accepted updates that are not yet learned.
+    /// Accepted updates: pending ones, and copies that are neither pruned nor expired.
     pub accepted: u64,
     /// Tables of operation ids.
     pub dedupe: u64,
+    /// Decisions that wait to be pruned.
+    #[serde(default)]
+    pub queue: u64,
 }
 
 impl StateBytes {
     /// All kinds together.
     pub fn total(&self) -> u64 {
-        self.data + self.promise + self.accepted + self.dedupe
+        self.data + self.promise + self.accepted + self.dedupe + self.queue
     }
 }
 
@@ -228,7 +252,7 @@ pub struct PeerStatus {
 }
 
 impl Shell {
-    /// The figures as of now. Walks all keys for their sizes.
+    /// The figures as of now.
     pub(crate) fn status(&self) -> Status {
         let replica = self.replica.borrow();
         let (counters, state) = (replica.counters(), replica.state_bytes());
@@ -275,9 +299,22 @@ impl Shell {
             segments: read(&disk.segments),
             recovered_torn_bytes: self.recovered_torn_bytes,
             recovered_records: self.recovered_records,
-            state_bytes: StateBytes { data: state.data, promise: state.promise, accepted: state.accepted, dedupe: state.dedupe },
+            state_bytes: StateBytes {
+                data: state.data,
+                promise: state.promise,
+                accepted: state.accepted,
+                dedupe: state.dedupe,
+                queue: state.queue,
+            },
             keys: state.keys,
             rows: state.rows,
+            prune_queue: replica.prune_queue_len() as u64,
+            pruned: counters.pruned,
+            prune_dropped: counters.prune_dropped,
+            prune_resends: counters.prune_resends,
+            expired: counters.expired,
+            below_floor: counters.below_floor,
+            floor_us: replica.floor_us(),
             inbox_len: self.inbox.len() as u64,
             timers_len: self.timers.borrow().len() as u64,
             open_ops: self.open_ops.borrow().len() as u64,
@@ -323,6 +360,7 @@ impl Status {
             ("promise", self.state_bytes.promise),
             ("accepted", self.state_bytes.accepted),
             ("dedupe", self.state_bytes.dedupe),
+            ("queue", self.state_bytes.queue),
         ] {
             text.add("heckle_state_bytes", "gauge", &[("kind", kind)], bytes);
         }
@@ -350,6 +388,11 @@ impl Status {
             ("heckle_records_total", self.records),
             ("heckle_log_bytes_total", self.log_bytes),
             ("heckle_snapshots_total", self.snapshots),
+            ("heckle_pruned_total", self.pruned),
+            ("heckle_prune_dropped_total", self.prune_dropped),
+            ("heckle_prune_resends_total", self.prune_resends),
+            ("heckle_expired_total", self.expired),
+            ("heckle_below_floor_total", self.below_floor),
             ("heckle_bad_connections_total", self.bad_connections),
             ("heckle_slow_readers_total", self.slow_readers),
         ] {
@@ -360,6 +403,7 @@ impl Status {
             ("heckle_log_segments", self.segments),
             ("heckle_keys", self.keys),
             ("heckle_rows", self.rows),
+            ("heckle_prune_queue_length", self.prune_queue),
             ("heckle_inbox_length", self.inbox_len),
             ("heckle_open_ops", self.open_ops),
             ("heckle_leases_held", self.leases_held.len() as u64),

@@ -2,7 +2,7 @@
 
 use crate::fault::FaultKind;
 use heckle_paxos::lease::LeaseSettings;
-use heckle_paxos::{Mutants, Rounds};
+use heckle_paxos::{Mutants, Prune, Rounds};
 
 /// One microsecond in nanoseconds.
 pub const US: u64 = 1_000;
@@ -135,6 +135,14 @@ pub struct CoreConfig {
     pub queue_per_key: usize,
     /// See [`heckle_paxos::Config::lease`].
     pub lease: LeaseSettings,
+    /// See [`heckle_paxos::Config::prune`].
+    pub prune: Prune,
+    /// See [`heckle_paxos::Config::prune_after_ns`].
+    pub prune_after_ns: u64,
+    /// See [`heckle_paxos::Config::prune_queue`].
+    pub prune_queue: usize,
+    /// See [`heckle_paxos::Config::paxos_ttl_us`].
+    pub paxos_ttl_us: Option<u64>,
     /// Deliberate bugs, in all nodes.
     pub mutants: Mutants,
 }
@@ -185,6 +193,10 @@ impl Default for WorldConfig {
                 aborted_entries: 64,
                 queue_per_key: 64,
                 lease: LeaseSettings::default(),
+                prune: Prune::On,
+                prune_after_ns: 20 * MS,
+                prune_queue: 64,
+                paxos_ttl_us: None,
                 mutants: Mutants::NONE,
             },
         }

@@ -63,6 +63,8 @@ pub enum ViolationKind {
     NoProgress,
     /// Two nodes held one range at one time.
     TwoHolders,
+    /// After all had drained, slots of a prune queue were still in use.
+    PruneLeak,
 }
 
 impl ViolationKind {
@@ -71,7 +73,8 @@ impl ViolationKind {
     /// at any time as far as a history shows; and what two holders do is seen in its effects.
     #[must_use]
     pub fn harms_clients(self) -> bool {
-        !matches!(self, ViolationKind::FenceBroken | ViolationKind::BallotReused | ViolationKind::TwoHolders)
+        use ViolationKind::{BallotReused, FenceBroken, PruneLeak, TwoHolders};
+        !matches!(self, FenceBroken | BallotReused | TwoHolders | PruneLeak)
     }
 }
 
@@ -196,6 +199,8 @@ impl Judge {
             | Record::Chosen { .. }
             | Record::Learned { .. }
             | Record::LeaseLimits(_)
+            | Record::Pruned { .. }
+            | Record::Floor { .. }
             | Record::State { .. } => {}
         }
     }

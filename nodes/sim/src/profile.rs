@@ -5,8 +5,8 @@
 
 use crate::config::{BackoffKind, MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
-use heckle_paxos::Rounds;
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
+use heckle_paxos::{Prune, Rounds};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -45,11 +45,17 @@ pub enum Profile {
     /// Read leases whose holders are cut off again and again while others restart: whoever wrongly believes in a
     /// lease reads what is no longer so.
     StaleHolders,
+    /// Some messages are very late, and decisions are pruned long before those arrive.
+    Pruning,
+    /// All processes or all nodes go down at once, soon after decisions were pruned.
+    PruningCrash,
+    /// Some messages are later, and pauses and clock jumps longer, than Paxos state lives.
+    ShortTtl,
 }
 
 impl Profile {
     /// All families.
-    pub const ALL: [Profile; 13] = [
+    pub const ALL: [Profile; 16] = [
         Profile::Swarm,
         Profile::Calm,
         Profile::Lossy,
@@ -63,6 +69,9 @@ impl Profile {
         Profile::Leases,
         Profile::ReadLeases,
         Profile::StaleHolders,
+        Profile::Pruning,
+        Profile::PruningCrash,
+        Profile::ShortTtl,
     ];
 
     /// The world that a seed draws from this family.
@@ -84,6 +93,9 @@ impl Profile {
             Profile::Leases => leases(&mut world, LeaseMode::Priority, &mut rng),
             Profile::ReadLeases => leases(&mut world, LeaseMode::Read, &mut rng),
             Profile::StaleHolders => stale_holders(&mut world, &mut rng),
+            Profile::Pruning => pruning(&mut world, &mut rng),
+            Profile::PruningCrash => pruning_crash(&mut world, &mut rng),
+            Profile::ShortTtl => short_ttl(&mut world, &mut rng),
         }
         world
     }
@@ -144,6 +156,16 @@ fn swarm(world: &mut WorldConfig, rng: &mut impl Rng) {
         world.faults.kinds = FaultKind::ALL.iter().copied().filter(|_| rng.random_range(0..2) == 0).collect();
     }
     world.disks.compact_records = rng.random_range(20..400);
+    if one_in(3, rng) {
+        world.core.prune = Prune::Off;
+    }
+    world.core.prune_after_ns = rng.random_range(MS..40 * MS);
+    if one_in(6, rng) {
+        world.core.prune_queue = 1;
+    }
+    if one_in(3, rng) {
+        world.core.paxos_ttl_us = Some(rng.random_range(2_000..400_000));
+    }
 }
 
 fn calm(world: &mut WorldConfig, rng: &mut impl Rng) {
@@ -153,6 +175,8 @@ fn calm(world: &mut WorldConfig, rng: &mut impl Rng) {
 }
 
 fn lossy(world: &mut WorldConfig, rng: &mut impl Rng) {
+    // Who prunes teaches those that lag, and lagging replicas are what these worlds are for.
+    world.core.prune = Prune::Off;
     world.nodes = if one_in(2, rng) { 5 } else { 3 };
     world.clients = rng.random_range(3..=8);
     world.keys = 1;
@@ -175,6 +199,8 @@ fn doubling(world: &mut WorldConfig, rng: &mut impl Rng) {
 }
 
 fn lagging(world: &mut WorldConfig, rng: &mut impl Rng) {
+    // Who prunes teaches those that lag, and lagging replicas are what these worlds are for.
+    world.core.prune = Prune::Off;
     world.nodes = if one_in(2, rng) { 5 } else { 3 };
     world.clients = rng.random_range(3..=6);
     world.keys = 1;
@@ -336,6 +362,43 @@ fn stale_holders(world: &mut WorldConfig, rng: &mut impl Rng) {
         }
     }
     world.clocks.drift_max_ppm = world.core.lease.drift_ppm;
+}
+
+fn pruning(world: &mut WorldConfig, rng: &mut impl Rng) {
+    world.clients = rng.random_range(3..=8);
+    world.keys = 1;
+    world.load_ns = 1_500 * MS;
+    world.think_ns = rng.random_range(2 * MS..30 * MS);
+    world.op_timeout_ns = 400 * MS;
+    world.links.slow_ppm = rng.random_range(20_000..150_000);
+    world.links.slow_max_ns = rng.random_range(20 * MS..150 * MS);
+    world.links.duplicate_ppm = rng.random_range(50_000..300_000);
+    world.core.backoff_max_ns = rng.random_range(MS..10 * MS);
+    world.core.resend_after_ns = rng.random_range(10 * MS..60 * MS);
+    world.core.prune_after_ns = rng.random_range(200 * US..4 * MS);
+}
+
+fn pruning_crash(world: &mut WorldConfig, rng: &mut impl Rng) {
+    calm(world, rng);
+    world.load_ns = 1_500 * MS;
+    world.think_ns = rng.random_range(5 * MS..40 * MS);
+    world.core.prune_after_ns = rng.random_range(200 * US..4 * MS);
+    world.faults.every_ns = rng.random_range(30 * MS..150 * MS);
+    world.faults.for_max_ns = rng.random_range(50 * US..5 * MS);
+    world.faults.kinds = vec![FaultKind::KillAll, FaultKind::PowerLossAll, FaultKind::Kill];
+    world.disks.compact_records = rng.random_range(50..1_000);
+}
+
+fn short_ttl(world: &mut WorldConfig, rng: &mut impl Rng) {
+    pruning(world, rng);
+    world.core.prune = if one_in(2, rng) { Prune::Off } else { Prune::On };
+    world.core.paxos_ttl_us = Some(rng.random_range(2_000..40_000));
+    world.core.dedupe_entries = rng.random_range(4..=64);
+    world.resend_ppm = 500_000;
+    world.patience_ns = rng.random_range(50 * MS..500 * MS);
+    world.faults.every_ns = rng.random_range(40 * MS..200 * MS);
+    world.faults.for_max_ns = rng.random_range(5 * MS..100 * MS);
+    world.faults.kinds = vec![FaultKind::Pause, FaultKind::ClockJump, FaultKind::Isolate, FaultKind::KillAll];
 }
 
 fn one_in(of: u32, rng: &mut impl Rng) -> bool {

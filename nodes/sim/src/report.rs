@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use crate::judge::Violation;
-use heckle_paxos::{Call, Counters, Diagnostics, Key, OpId, Outcome};
+use heckle_paxos::{Call, Counters, Diagnostics, Key, OpId, Outcome, StateBytes};
 
 /// What a run leaves.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// What each node counted, summed over its processes.
     pub counters: Vec<Counters>,
+    /// State of each node that lives at the end.
+    pub state_bytes: Vec<StateBytes>,
     /// Messages between nodes: sent, lost, delivered twice.
     pub messages: (u64, u64, u64),
     /// Syncs of all disks.

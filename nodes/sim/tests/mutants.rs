@@ -32,6 +32,9 @@ const SAFETY: &[(Mutant, Profile, u64)] = &[
     (Mutant::ApplyAtAccept, Profile::Calm, 50),
     (Mutant::CountDuplicateAnswers, Profile::Doubling, 200),
     (Mutant::FateWithoutFence, Profile::Uncertain, 100),
+    (Mutant::PruneDropsBallot, Profile::Pruning, 200),
+    (Mutant::LearnNotSynced, Profile::PruningCrash, 200),
+    (Mutant::TtlByLocalTime, Profile::ShortTtl, 200),
     (Mutant::AnswerBeforeWrite, Profile::PowerCycling, 50),
     (Mutant::LeaseNoRestartWait, Profile::StaleHolders, 500),
     (Mutant::LeaseTimerAtAck, Profile::StaleHolders, 3_000),
@@ -178,6 +181,21 @@ fn without_backoff_contending_coordinators_outbid_each_other() {
     assert!(ill.applied * 2 < healthy.applied, "{} applied without backoff, {} with it", ill.applied, healthy.applied);
     let wasted = |counters: &Counters| counters.preempted as f64 / counters.attempts as f64;
     assert!(wasted(&ill) > wasted(&healthy), "{} against {}", wasted(&ill), wasted(&healthy));
+}
+
+/// The queue fills up, and nothing is pruned any more.
+#[test]
+fn leaked_prune_slots_are_seen_and_state_grows() {
+    let mut config = Profile::Pruning.world(1);
+    config.core.prune_queue = 8;
+    let sound = World::new(1, config.clone()).run();
+    assert!(sound.violations.is_empty() && counted(std::slice::from_ref(&sound)).prune_dropped == 0, "{:?}", sound.violations);
+    let leaky = World::new(1, config.with_mutant(Mutant::PruneLeak)).run();
+    assert!(leaky.violations.iter().all(|violation| violation.kind == ViolationKind::PruneLeak));
+    assert_eq!(leaky.violations.len(), 3, "each node is named");
+    assert!(counted(std::slice::from_ref(&leaky)).prune_dropped > 0);
+    let held = |report: &Report| report.state_bytes.iter().map(|bytes| bytes.queue + bytes.accepted).sum::<u64>();
+    assert!(held(&leaky) > held(&sound) + 1_000, "{} against {}", held(&leaky), held(&sound));
 }
 
 #[test]

@@ -102,6 +102,16 @@ pub fn duration(ms: f64) -> String {
     }
 }
 
+/// Bytes with the decimal unit that suits them: `64 kB`.
+pub fn bytes(n: f64) -> String {
+    match n {
+        _ if n < 999.5 => format!("{} B", digits(n)),
+        _ if n < 999_500.0 => format!("{} kB", digits(n / 1e3)),
+        _ if n < 999.5e6 => format!("{} MB", digits(n / 1e6)),
+        _ => format!("{} GB", digits(n / 1e9)),
+    }
+}
+
 /// A count with thousands apart: `12,345`.
 pub fn count(n: u64) -> String {
     let text = n.to_string();
@@ -138,6 +148,13 @@ mod tests {
             Tick::Minor(_) => None,
         };
         scale.ticks(6).into_iter().filter_map(value).collect()
+    }
+
+    #[test]
+    fn bytes_have_a_unit() {
+        for (n, words) in [(0.0, "0 B"), (999.0, "999 B"), (1_500.0, "1.5 kB"), (64e6, "64 MB"), (2.5e9, "2.5 GB")] {
+            assert_eq!(bytes(n), words);
+        }
     }
 
     #[test]

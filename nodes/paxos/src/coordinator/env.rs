@@ -6,13 +6,15 @@ use crate::backoff::Latencies;
 use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, Points};
 use crate::counters::Counters;
+use crate::expiry::Expiry;
 use crate::forward::Window;
 use crate::ids::{IoId, Key, MonoTime, OpId, TimerId, WallTime};
 use crate::lease::{LeaseAction, Leases};
 use crate::message::{Body, Message, Tag};
 use crate::mutants::{Mutant, Mutants};
+use crate::prune::PruneQueue;
 use crate::quorum::{Members, NodeSet};
-use crate::record::Record;
+use crate::record::{Record, StateBytes};
 use rand::Rng;
 use std::collections::VecDeque;
 
@@ -40,6 +42,12 @@ pub(crate) struct Shared {
     /// The batch with this process's incarnation. Until it is durable, no ballot may leave: after
     /// a crash the next process would take the same number, and could make the same ballot.
     pub(crate) birth: IoId,
+    /// Bytes of state by kind, kept up to date with every change.
+    pub(crate) state: StateBytes,
+    pub(crate) prune: PruneQueue,
+    pub(crate) expiry: Expiry,
+    /// When the housekeeping's timer goes off; the end of time if none is set.
+    pub(crate) housekeeping_at: MonoTime,
     pub(crate) leases: Leases,
     /// What leases want done; empty between steps, its memory is kept.
     pub(crate) lease_out: Vec<LeaseAction>,

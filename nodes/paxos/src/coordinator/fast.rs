@@ -197,6 +197,8 @@ impl Flight {
             | Body::Propose { .. }
             | Body::Learn { .. }
             | Body::Chosen
+            | Body::Prune { .. }
+            | Body::Pruned { .. }
             | Body::Busy { request: RequestKind::Prepare | RequestKind::Read, .. }
             | Body::Forward(_)
             | Body::Forwarded(_)

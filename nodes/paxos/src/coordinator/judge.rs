@@ -96,7 +96,12 @@ impl Coordination {
                 (data.value.clone(), DedupeEntry { op: *of, request_hash: 0, proposed_us: stamp_us, fate: OpFate::Aborted })
             }
         };
-        Arc::new(RowData { version: data.version + 1, value, dedupe: data.dedupe.with(entry, env.shared.config.dedupe_limits()) })
+        let config = &env.shared.config;
+        // Expiry as of this update's stamp: a part of the update, the same on every replica.
+        let cutoff_us = config.paxos_ttl_us.map_or(0, |ttl_us| stamp_us.saturating_sub(ttl_us));
+        let expired = data.dedupe.expired(cutoff_us);
+        let dedupe = expired.as_ref().unwrap_or(&data.dedupe).with(entry, config.dedupe_limits());
+        Arc::new(RowData { version: data.version + 1, value, dedupe })
     }
 }
 

@@ -281,6 +281,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
             | Body::RowRead { .. }
             | Body::Accepted
             | Body::Learned { .. }
+            | Body::Prune { .. }
+            | Body::Pruned { .. }
             | Body::Reject { .. }
             | Body::Busy { .. }
             | Body::Forward(_)

@@ -199,6 +199,9 @@ impl Coordination {
             Aim::Repair(_) | Aim::Fence { .. } => (None, None),
         };
         self.leased.row = self.tag.ballot;
+        if let Some(data) = aim.row() {
+            env.prune_later(&self.request.key, &Row { learned: self.tag.ballot, data });
+        }
         env.broadcast(&self.request.key, self.tag, &Body::Chosen, NodeSet::EMPTY, points.0, points.1);
         match aim {
             Aim::Own(data) => {
@@ -226,6 +229,7 @@ impl Coordination {
     /// Round 4: the update is chosen, the replicas are told.
     fn teach<R: Rng + ?Sized>(&mut self, aim: LearnAim, data: Arc<RowData>, env: &mut Env<'_, R>) {
         let row = Row { learned: self.tag.ballot, data };
+        env.prune_later(&self.request.key, &row);
         self.leased.row = row.learned;
         let body = Body::Learn { row: row.clone() };
         self.state = State::Learn { aim, row };

@@ -141,6 +141,8 @@ impl Coordination {
             Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => ignored(env),
             // Requests go to the acceptor, not here.
             Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => ignored(env),
+            // The prune queue has taken it already.
+            Body::Prune { .. } | Body::Pruned { .. } => ignored(env),
         }
     }
 
@@ -335,6 +337,8 @@ impl Coordination {
             | Body::Read { .. }
             | Body::Propose { .. }
             | Body::Learn { .. }
+            | Body::Prune { .. }
+            | Body::Pruned { .. }
             | Body::Chosen => {}
         }
     }

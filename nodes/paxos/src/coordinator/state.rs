@@ -99,6 +99,16 @@ pub(crate) enum Aim {
     Own(Arc<RowData>),
 }
 
+impl Aim {
+    /// The row that is chosen if the proposal is; none if it is empty.
+    pub(crate) fn row(&self) -> Option<Arc<RowData>> {
+        match self {
+            Aim::Repair(data) | Aim::Own(data) | Aim::Fence { update: Update::Row(data), .. } => Some(data.clone()),
+            Aim::Fence { update: Update::Empty, .. } => None,
+        }
+    }
+}
+
 /// What a learn is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LearnAim {

@@ -7,6 +7,7 @@ use crate::ids::{MonoTime, TimerId};
 use crate::message::{Body, Message};
 use crate::quorum::NodeSet;
 use crate::request::{NotAppliedWhy, Outcome};
+use crate::row::Row;
 use rand::Rng;
 
 impl Slot {
@@ -114,12 +115,14 @@ impl Slot {
     fn land<R: Rng + ?Sized>(&mut self, flight: Flight, env: &mut Env<'_, R>) {
         let tag = flight.tag;
         let (told, prepared) = flight.land();
+        let row = Row { learned: tag.ballot, data: prepared.data.clone() };
         self.keep(Some(prepared), env);
         for (op, outcome) in told {
             self.finish(op, outcome, env);
         }
         // What follows at once contains this row, and whoever accepts it needs no word about it.
         if !self.take_off(env) {
+            env.prune_later(&self.key, &row);
             let points = (Some(crate::Point::AfterLearnFirst), Some(crate::Point::AfterLearnAll));
             env.broadcast(&self.key, tag, &Body::Chosen, NodeSet::EMPTY, points.0, points.1);
             if !self.is_busy() {

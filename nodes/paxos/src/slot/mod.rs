@@ -9,7 +9,7 @@ use crate::ballot::Ballot;
 use crate::coordinator::{Coordination, Env, Flight, Fresh, Past, Prepared, Waiting};
 use crate::forward::{Forwarded, Origin};
 use crate::ids::{IoId, Key, MonoTime, NodeId, TimerId};
-use crate::message::{Body, Message};
+use crate::message::{Body, Message, RequestKind};
 use crate::mutants::Mutant;
 use crate::record::Record;
 use crate::request::{Call, ClientRequest, Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWhy};
@@ -49,6 +49,8 @@ pub(crate) struct Slot {
     listed: bool,
     place: u32,
     next_serial: u32,
+    /// For a mutant: when something was last written here, by the wall clock.
+    pub(crate) written_us: u64,
 }
 
 impl Slot {
@@ -70,6 +72,7 @@ impl Slot {
             listed: false,
             place,
             next_serial: 0,
+            written_us: 0,
         }
     }
 
@@ -118,21 +121,37 @@ impl Slot {
     pub(crate) fn serve<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) -> Option<(Message, Option<IoId>)> {
         let Message { key, tag, body } = message;
         let mutants = env.mutants();
+        let before = self.acceptor.bytes();
+        env.expire_by_local_time(self);
+        let below = env.is_below_floor(tag.ballot);
         let answer = match body {
+            Body::Prepare { .. } if below => env.reject_by_floor(RequestKind::Prepare),
+            Body::Read { .. } if below => env.reject_by_floor(RequestKind::Read),
+            Body::Propose { .. } if below => env.reject_by_floor(RequestKind::Propose),
             Body::Prepare { have } => self.acceptor.prepare(&key, tag.ballot, have, mutants),
             Body::Read { have } => self.acceptor.read(tag.ballot, have),
             Body::Propose { update, next } => self.acceptor.propose(&key, tag.ballot, next, update, mutants),
             Body::Learn { row } => self.acceptor.learn(&key, row, mutants),
             Body::Chosen => {
                 self.learn_later(tag.ballot, env);
+                env.shared.state.replace(&before, &self.acceptor.bytes());
                 return None;
             }
-            Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Reject { .. } => return None,
+            Body::Prune { ballot } => self.acceptor.prune(&key, ballot, mutants),
+            Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Accepted
+            | Body::Learned { .. }
+            | Body::Pruned { .. }
+            | Body::Reject { .. } => return None,
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => return None,
         };
+        env.shared.state.replace(&before, &self.acceptor.bytes());
         let unsynced = match &answer.body {
             Body::Promise { .. } => mutants.has(Mutant::PromiseNotSynced),
             Body::Accepted => mutants.has(Mutant::AcceptNotSynced),
+            // Nobody relies on it: a copy that comes back with a crash is in the way again, no more.
+            Body::Pruned { .. } => true,
             _ => false,
         };
         let counters = &mut env.shared.counters;
@@ -141,6 +160,8 @@ impl Slot {
             Body::Accepted => counters.accepts += u64::from(answer.record.is_some()),
             Body::Learned { .. } => counters.learns += u64::from(answer.record.is_some()),
             Body::Reject { .. } => counters.rejects += 1,
+            Body::Pruned { .. } => counters.pruned += u64::from(answer.record.is_some()),
+            Body::Prune { .. } => {}
             Body::RowRead { .. } | Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => {}
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => {}
         }

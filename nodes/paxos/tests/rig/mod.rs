@@ -80,6 +80,8 @@ pub(crate) fn row(learned: Ballot, version: u64, value: &str) -> Row {
 pub(crate) fn config() -> Config {
     let mut config = Config::new(n(1), vec![n(1), n(2), n(3)]);
     config.backoff = Backoff::Uniform { max_ns: 100 * MS };
+    // The tests of pruning turn it on; the others count the messages of operations.
+    config.prune = Prune::Off;
     config
 }
 
@@ -134,7 +136,7 @@ impl Rig {
                     }
                 }
                 Action::Send { to, message, after } => {
-                    if is_request(&message.body) {
+                    if is_request(&message.body) && message.tag.attempt > 0 {
                         self.tag = Some(message.tag);
                     }
                     self.sent.push((to, message, after));
@@ -224,6 +226,11 @@ impl Rig {
         self.now = end;
     }
 
+    /// Timers that have not gone off.
+    pub(crate) fn armed(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Takes the messages sent so far.
     pub(crate) fn take_sent(&mut self) -> Vec<(NodeId, Message)> {
         self.sent.drain(..).map(|(to, message, _)| (to, message)).collect()
@@ -257,6 +264,8 @@ pub(crate) fn kind(body: &Body) -> &'static str {
         Body::Learn { .. } => "learn",
         Body::Chosen => "chosen",
         Body::Learned { .. } => "learned",
+        Body::Prune { .. } => "prune",
+        Body::Pruned { .. } => "pruned",
         Body::Reject { .. } => "reject",
         Body::Busy { .. } => "busy",
         Body::Forward(_) => "forward",

@@ -19,7 +19,7 @@ use crate::clock::ClockSeam;
 use crate::event_loop::EventLoop;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
-use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Rounds};
+use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune, Rounds};
 use crate::peers::Peers;
 use crate::points::Points;
 use crate::shell::{Counts, Inbox, Shell};
@@ -110,6 +110,11 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     };
     config.contention_timeout_ns = options.contention_timeout.map(nanos);
     config.lease = options.lease;
+    config.prune = match options.prune {
+        Prune::Off => heckle_paxos::Prune::Off,
+        Prune::On => heckle_paxos::Prune::On,
+    };
+    config.paxos_ttl_us = options.paxos_ttl.map(|ttl| u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX));
     config.queue_per_key = options.limits.queue_per_key;
     config.max_key_bytes = crate::client_protocol::MAX_KEY;
     config.max_value_bytes = crate::client_protocol::MAX_VALUE;

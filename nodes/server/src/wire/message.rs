@@ -81,6 +81,12 @@ enum Body<'a> {
         next: Ballot,
     },
     Chosen,
+    Prune {
+        ballot: Ballot,
+    },
+    Pruned {
+        pruned: Ballot,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +166,8 @@ impl<'a> From<&'a core::Body> for Body<'a> {
             core::Body::Forward(forward) => Body::Forward(Box::new((&**forward).into())),
             core::Body::Forwarded(told) => Body::Forwarded(Box::new((&**told).into())),
             core::Body::NotHolder { serial } => Body::NotHolder { serial: *serial },
+            core::Body::Prune { ballot } => Body::Prune { ballot: (*ballot).into() },
+            core::Body::Pruned { pruned } => Body::Pruned { pruned: (*pruned).into() },
         }
     }
 }
@@ -200,6 +208,8 @@ fn core_body(body: Body<'_>, op: core::OpId) -> Result<core::Body, WireError> {
         Body::Forward(forward) => core::Body::Forward(Box::new((*forward).try_into()?)),
         Body::Forwarded(told) => core::Body::Forwarded(Box::new(told.into_core(op)?)),
         Body::NotHolder { serial } => core::Body::NotHolder { serial },
+        Body::Prune { ballot } => core::Body::Prune { ballot: ballot.into() },
+        Body::Pruned { pruned } => core::Body::Pruned { pruned: pruned.into() },
     })
 }
 

@@ -54,6 +54,14 @@ enum Record<'a> {
         key: &'a [u8],
         ballot: Ballot,
     },
+    Pruned {
+        #[serde(borrow)]
+        key: &'a [u8],
+        ballot: Ballot,
+    },
+    Floor {
+        micros: u64,
+    },
 }
 
 /// Appends the bytes of a record.
@@ -88,6 +96,8 @@ impl<'a> From<&'a core::Record> for Record<'a> {
                 accepted: accepted.as_ref().map(Accepted::from),
                 row: Row::from(row),
             },
+            core::Record::Pruned { key, ballot } => Record::Pruned { key: key.as_bytes(), ballot: (*ballot).into() },
+            core::Record::Floor { micros } => Record::Floor { micros: *micros },
         }
     }
 }
@@ -117,6 +127,8 @@ impl TryFrom<Record<'_>> for core::Record {
                 accepted: accepted.map(core::Accepted::try_from).transpose()?,
                 row: row.try_into()?,
             },
+            Record::Pruned { key: k, ballot } => core::Record::Pruned { key: key(k)?, ballot: ballot.into() },
+            Record::Floor { micros } => core::Record::Floor { micros },
         })
     }
 }

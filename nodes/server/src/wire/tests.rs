@@ -110,6 +110,8 @@ impl Draw {
             Body::Forward(Box::new(self.forward(Call::Write { new: vec![1; 9].into() }))),
             Body::Forward(Box::new(self.forward(Call::Cas { expected: None, new: vec![2; 3].into() }))),
             Body::NotHolder { serial: self.number() },
+            Body::Prune { ballot: self.ballot() },
+            Body::Pruned { pruned: self.ballot() },
         ]
     }
 
@@ -190,6 +192,8 @@ impl Draw {
             Record::Learned { key: self.key(), row: self.row() },
             Record::State { key: self.key(), promised: self.ballot(), accepted: None, row: self.row() },
             Record::State { key: self.key(), promised: self.ballot(), accepted: Some(self.accepted()), row: Row::absent() },
+            Record::Pruned { key: self.key(), ballot: self.ballot() },
+            Record::Floor { micros: self.number() },
         ]
     }
 }

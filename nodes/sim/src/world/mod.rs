@@ -13,7 +13,7 @@ use crate::net::Net;
 use crate::node::Node;
 use crate::report::{OpRecord, Report};
 use heckle_paxos::lease::LeaseMessage;
-use heckle_paxos::{Actions, Ballot, Diagnostics, IoId, Message, OpId, Outcome, Provenance, TimerId};
+use heckle_paxos::{Actions, Ballot, Diagnostics, IoId, Message, OpId, Outcome, Provenance, Replica, TimerId};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use std::cmp::Ordering;
@@ -220,7 +220,23 @@ impl World {
         self.push(self.config.load_ns, What::LoadEnds);
     }
 
-    fn end(self) -> Report {
+    /// Everything has drained: what is left must add up.
+    fn check_state(&mut self) {
+        for (at, node) in self.nodes.iter().enumerate() {
+            let Some(replica) = &node.replica else {
+                continue;
+            };
+            assert_eq!(replica.state_bytes(), replica.count_state_bytes(), "n{}: bytes of state, kept and counted", at + 1);
+            let left = replica.prune_queue_len();
+            if left > 0 && self.agenda.is_empty() {
+                let detail = format!("n{}: {left} decisions still wait to be pruned", at + 1);
+                self.judge.report(ViolationKind::PruneLeak, &key_name(0), detail);
+            }
+        }
+    }
+
+    fn end(mut self) -> Report {
+        self.check_state();
         let Self { seed, ops, faults, judge, nodes, net, events, digest, now_ns, .. } = self;
         Report {
             seed,
@@ -228,6 +244,7 @@ impl World {
             faults,
             violations: judge.violations().to_vec(),
             counters: nodes.iter().map(Node::counters).collect(),
+            state_bytes: nodes.iter().filter_map(|node| node.replica.as_ref()).map(Replica::state_bytes).collect(),
             messages: (net.sent, net.lost, net.doubled),
             syncs: nodes.iter().map(|node| node.disk.syncs).sum(),
             events,

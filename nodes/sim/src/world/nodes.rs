@@ -103,6 +103,8 @@ impl World {
                             | Record::LeaseLimits(_)
                             | Record::Promised { .. }
                             | Record::Accepted { .. }
+                            | Record::Pruned { .. }
+                            | Record::Floor { .. }
                             | Record::State { .. } => {}
                         }
                     }

@@ -1,0 +1,133 @@
+//! Expiry of Paxos state (`paxos_ttl_us`), judged by ballots.
+//!
+//! A node follows the newest ballot it has made or seen. What carries a ballot older than that by
+//! more than the time to live has expired: promises, accepted copies of learned rows, and the
+//! oldest entries of the tables of operation ids. Clocks of nodes do not come into it, so what
+//! has expired does not depend on when a record was written where (else two updates win: Scylla
+//! #6149, mutant `ttl-by-local-time`).
+//!
+//! **The floor.** Before a node drops anything it raises its floor to that age, and from then on
+//! rejects every prepare, read and propose at or below it, for all keys. So dropping a promise
+//! takes nothing back: what it had refused is still refused. The floor only rises and only
+//! rejects, which any replica may do at any time. It goes to disk with the snapshot that leaves
+//! out what has expired; until then the log still holds the promises themselves.
+//!
+//! **What never expires.** An accepted update above the learned ballot, empty or not: it may be
+//! chosen, or hide one that must not be. The learned ballot, which every promise reports. An
+//! aborted operation's entry, and those after it.
+//!
+//! **Tables that differ.** Each replica drops entries by itself, so rows of one learned ballot can
+//! differ, in expired entries only; each table's watermark covers what it has lost. A coordinator
+//! may take either row: in one it finds the entry and knows the answer, in the other it finds the
+//! watermark and answers that it does not know. Neither says "absent" of what was applied, and
+//! the next update is built on one of them, with its watermark.
+
+use crate::acceptor::Answer;
+use crate::ballot::Ballot;
+use crate::coordinator::Env;
+use crate::ids::NodeId;
+use crate::message::{Body, RequestKind};
+use crate::mutants::Mutant;
+use crate::slot::Slot;
+use rand::Rng;
+
+/// Time between two turns of the sweep.
+const TURN_NS: u64 = 20_000_000;
+/// A sweep over all keys takes this part of the time to live.
+const SWEEPS_PER_TTL: u64 = 4;
+/// Keys looked at in one turn, at least and at most.
+const KEYS_PER_TURN: std::ops::RangeInclusive<usize> = 64..=4_096;
+
+/// Where the sweep over the keys stands.
+#[derive(Debug, Default)]
+pub(crate) struct Expiry {
+    /// Every ballot of this time or an earlier one is rejected.
+    floor_us: u64,
+    /// The next key to look at.
+    cursor: usize,
+    /// The newest ballot when the sweep under way began, and when the last whole one began: a
+    /// node that has heard nothing new since has nothing new to drop.
+    sweep_us: u64,
+    swept_us: u64,
+}
+
+impl Expiry {
+    /// The floor, for a snapshot.
+    pub(crate) fn floor_us(&self) -> u64 {
+        self.floor_us
+    }
+
+    /// Raises the floor.
+    pub(crate) fn raise_floor(&mut self, micros: u64) {
+        self.floor_us = self.floor_us.max(micros);
+    }
+}
+
+impl<R: Rng + ?Sized> Env<'_, R> {
+    /// Whether a ballot must be rejected, whatever its key.
+    pub(crate) fn is_below_floor(&self, ballot: Ballot) -> bool {
+        let floor_us = self.shared.expiry.floor_us;
+        floor_us > 0 && ballot.micros <= floor_us
+    }
+
+    /// The answer to one that is. It names the highest ballot below the floor, so that the
+    /// sender's next one is above it.
+    pub(crate) fn reject_by_floor(&mut self, request: RequestKind) -> Answer {
+        self.shared.counters.below_floor += 1;
+        let seen = Ballot { micros: self.shared.expiry.floor_us, node: NodeId(u16::MAX), nonce: u64::MAX };
+        Answer { body: Body::Reject { request, seen }, record: None }
+    }
+
+    /// Whether a turn of the sweep is worth while.
+    pub(crate) fn may_expire(&self) -> bool {
+        let expiry = &self.shared.expiry;
+        self.ttl_us().is_some() && self.shared.clock.last_micros() > expiry.swept_us
+    }
+
+    /// Time to the next turn.
+    pub(crate) const SWEEP_TURN_NS: u64 = TURN_NS;
+
+    fn ttl_us(&self) -> Option<u64> {
+        self.shared.config.paxos_ttl_us.filter(|_| !self.mutants().has(Mutant::TtlByLocalTime))
+    }
+
+    /// Looks at the next few keys.
+    pub(crate) fn expire_some(&mut self, slots: &mut [Slot]) {
+        let Some(ttl_us) = self.ttl_us() else {
+            return;
+        };
+        let newest_us = self.shared.clock.last_micros();
+        let expiry = &mut self.shared.expiry;
+        if expiry.cursor == 0 {
+            expiry.sweep_us = newest_us;
+        }
+        let cutoff_us = expiry.sweep_us.saturating_sub(ttl_us);
+        expiry.raise_floor(cutoff_us);
+        let turns = (ttl_us * 1_000 / SWEEPS_PER_TTL / TURN_NS).max(1);
+        let count = (slots.len() as u64 / turns + 1) as usize;
+        let end = slots.len().min(expiry.cursor + count.clamp(*KEYS_PER_TURN.start(), *KEYS_PER_TURN.end()));
+        for slot in &mut slots[expiry.cursor.min(end)..end] {
+            let before = slot.acceptor.bytes();
+            if slot.acceptor.expire(cutoff_us) {
+                self.shared.counters.expired += 1;
+                self.shared.state.replace(&before, &slot.acceptor.bytes());
+            }
+        }
+        expiry.cursor = end;
+        if end == slots.len() {
+            expiry.cursor = 0;
+            expiry.swept_us = expiry.sweep_us;
+        }
+    }
+
+    /// The mutant: state that was written here longer ago than the time to live, by this node's
+    /// own wall clock, is taken for absent.
+    pub(crate) fn expire_by_local_time(&self, slot: &mut Slot) {
+        if let (true, Some(ttl_us)) = (self.mutants().has(Mutant::TtlByLocalTime), self.shared.config.paxos_ttl_us) {
+            if slot.written_us > 0 && self.wall.0.saturating_sub(slot.written_us) > ttl_us {
+                slot.acceptor.forget_all_but_row();
+            }
+            slot.written_us = self.wall.0;
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Pruning, off the hot path: once every replica has learned a decision, the accepted copies go.
+//!
+//! The coordinator of a decision keeps it in a bounded queue until its key has seen no newer one
+//! for a while (the copies of a hot key are overwritten anyway, and its decision only takes the
+//! place of the one before it). The answers to its learn round have told by then who has the row;
+//! who has not gets it again. When all n have it durably, all are told to drop the copy, and when
+//! all n have done so the slot is free. A node that is down keeps slots occupied, each asked about
+//! less and less often; when no slot is free, a decision is not pruned at all, which is counted.
+//!
+//! **Why it is safe.** A replica drops a copy at or below its own learned ballot only, and such a
+//! copy is ignored by all that read it: what it held is in the row. The ballots stay. Were they to
+//! go too,
+//!   chosen(b=4), learn(4) to r3 is late, chosen(b=5) and learned by all, prune, learn(4) arrives
+//! would bring the older row back (Scylla #6154, mutant `prune-drops-ballot`).
+
+use crate::ballot::Ballot;
+use crate::coordinator::Env;
+use crate::ids::{Key, MonoTime, OpId};
+use crate::message::{Body, Tag};
+use crate::mutants::Mutant;
+use crate::quorum::NodeSet;
+use crate::record::StateBytes;
+use crate::row::Row;
+use rand::Rng;
+use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::mem::size_of;
+
+/// Slots looked at in one turn of the housekeeping: bounds what one turn sends.
+const SLOTS_PER_TURN: usize = 256;
+/// An unanswered slot is asked about again after `prune_after_ns` doubled this often at most.
+const MAX_DOUBLINGS: u32 = 6;
+
+/// Decisions that wait to be pruned. One slot a key.
+#[derive(Debug, Default)]
+pub(crate) struct PruneQueue {
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    by_key: FxHashMap<Key, u32>,
+    /// One entry for each occupied slot, at or before the time it is due: (when, slot, use).
+    due: BinaryHeap<Reverse<(MonoTime, u32, u64)>>,
+    /// Counts the uses of slots.
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: Key,
+    /// What was decided: whoever has nothing as new gets it.
+    row: Row,
+    /// Which use of the slot this is: an entry of `due` for an earlier one is for nobody.
+    number: u64,
+    step: Step,
+    tries: u32,
+    due: MonoTime,
+}
+
+/// How far a decision has come. The members are those that have answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Learning(NodeSet),
+    Pruning(NodeSet),
+}
+
+impl Slot {
+    fn bytes(&self) -> u64 {
+        (size_of::<Slot>() + self.key.len()) as u64
+    }
+}
+
+impl PruneQueue {
+    /// Slots in use.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// When the next slot is due at the earliest.
+    pub(crate) fn next_at(&self) -> Option<MonoTime> {
+        self.due.peek().map(|Reverse((at, ..))| *at)
+    }
+
+    fn slot(&mut self, key: &Key) -> Option<&mut Slot> {
+        let at = *self.by_key.get(key)?;
+        self.slots[at as usize].as_mut()
+    }
+}
+
+impl<R: Rng + ?Sized> Env<'_, R> {
+    /// This row was chosen for `key`, and this node is its coordinator.
+    pub(crate) fn prune_later(&mut self, key: &Key, row: &Row) {
+        let config = &self.shared.config;
+        if config.prune == crate::config::Prune::Off {
+            return;
+        }
+        let (due, limit) = (self.now.after_ns(config.prune_after_ns), config.prune_queue);
+        let queue = &mut self.shared.prune;
+        if let Some(slot) = queue.slot(key) {
+            if row.learned > slot.row.learned {
+                slot.row = row.clone();
+                (slot.step, slot.tries, slot.due) = (Step::Learning(NodeSet::EMPTY), 0, due);
+            }
+            return;
+        }
+        if queue.len() >= limit {
+            self.shared.counters.prune_dropped += 1;
+            return;
+        }
+        let at = queue.free.pop().unwrap_or_else(|| {
+            queue.slots.push(None);
+            u32::try_from(queue.slots.len() - 1).expect("the limit is far below 2^32")
+        });
+        queue.by_key.insert(key.clone(), at);
+        queue.uses += 1;
+        queue.due.push(Reverse((due, at, queue.uses)));
+        let fresh = Slot { key: key.clone(), row: row.clone(), number: queue.uses, step: Step::Learning(NodeSet::EMPTY), tries: 0, due };
+        self.shared.state.replace(&StateBytes::default(), &StateBytes { queue: fresh.bytes(), ..StateBytes::default() });
+        self.shared.prune.slots[at as usize] = Some(fresh);
+    }
+
+    /// The member at `place` has durably learned a row at `learned` or above.
+    pub(crate) fn note_learned(&mut self, key: &Key, place: u32, learned: Ballot) {
+        if let Some(Slot { row, step: Step::Learning(members), .. }) = self.shared.prune.slot(key)
+            && learned >= row.learned
+        {
+            members.insert(place);
+        }
+    }
+
+    /// The member at `place` has dropped what it held at or below `pruned`.
+    pub(crate) fn note_pruned(&mut self, key: &Key, place: u32, pruned: Ballot) {
+        let all = self.shared.members.count();
+        let Some(Slot { row, step: Step::Pruning(members), .. }) = self.shared.prune.slot(key) else {
+            return;
+        };
+        if pruned != row.learned {
+            return;
+        }
+        members.insert(place);
+        if members.count() == all {
+            self.free_slot(key);
+        }
+    }
+
+    fn free_slot(&mut self, key: &Key) {
+        let queue = &mut self.shared.prune;
+        let Some(at) = queue.by_key.remove(key) else {
+            return;
+        };
+        if self.shared.config.mutants.has(Mutant::PruneLeak) {
+            return;
+        }
+        if let Some(slot) = queue.slots[at as usize].take() {
+            queue.free.push(at);
+            self.shared.state.replace(&StateBytes { queue: slot.bytes(), ..StateBytes::default() }, &StateBytes::default());
+        }
+    }
+
+    /// Goes on with the slots that are due. `learned_here` tells the ballot of this node's own row.
+    pub(crate) fn prune_due(&mut self, learned_here: impl Fn(&Key) -> Ballot) {
+        for _ in 0..SLOTS_PER_TURN {
+            let queue = &mut self.shared.prune;
+            if queue.next_at().is_none_or(|at| at > self.now) {
+                return;
+            }
+            let Some(Reverse((_, at, number))) = queue.due.pop() else {
+                return;
+            };
+            // Freed, or in use again, or leaked by a mutant: nobody comes back to it.
+            let Some(slot) = queue.slots[at as usize].as_ref().filter(|slot| slot.number == number) else {
+                continue;
+            };
+            if queue.by_key.get(&slot.key) != Some(&at) {
+                continue;
+            }
+            if slot.due > self.now {
+                let due = slot.due;
+                queue.due.push(Reverse((due, at, number)));
+                continue;
+            }
+            let key = slot.key.clone();
+            self.prune_step(&key, at, learned_here(&key));
+        }
+    }
+
+    fn prune_step(&mut self, key: &Key, at: u32, learned_here: Ballot) {
+        let all = self.shared.members.count();
+        let after_ns = self.shared.config.prune_after_ns;
+        let Some(slot) = self.shared.prune.slots[at as usize].as_mut() else {
+            return;
+        };
+        if learned_here > slot.row.learned {
+            // Another coordinator has decided since: its queue has the key.
+            self.free_slot(key);
+            return;
+        }
+        if let Step::Learning(members) = slot.step
+            && members.count() == all
+        {
+            (slot.step, slot.tries) = (Step::Pruning(NodeSet::EMPTY), 0);
+        }
+        let again = slot.tries > 0;
+        slot.due = self.now.after_ns(after_ns << slot.tries.min(MAX_DOUBLINGS));
+        slot.tries += 1;
+        let (due, row, number) = (slot.due, slot.row.clone(), slot.number);
+        let ballot = row.learned;
+        let (body, heard) = match slot.step {
+            Step::Learning(members) => (Body::Learn { row }, members),
+            Step::Pruning(members) => (Body::Prune { ballot }, members),
+        };
+        self.shared.prune.due.push(Reverse((due, at, number)));
+        self.shared.counters.prune_resends += u64::from(again || matches!(body, Body::Learn { .. }));
+        // Nobody's operation: attempts of operations begin at 1.
+        let tag = Tag { op: OpId { client: 0, seq: 0 }, attempt: 0, incarnation: self.shared.clock.incarnation(), ballot };
+        self.broadcast(key, tag, &body, heard, None, None);
+    }
+}
