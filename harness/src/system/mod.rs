@@ -77,12 +77,12 @@ impl System {
 
     /// Whether a kind of fault can strike it.
     pub fn suffers(self, kind: FaultKind) -> bool {
-        match self {
-            System::Bundled => true,
+        match (self, kind) {
+            (System::Bundled, _) => true,
             // What strikes the processes. The rest needs links through the relay, a clock that can be falsified, or a node
             // that says what it holds and coordinates.
             #[cfg(feature = "etcd")]
-            System::Etcd => matches!(kind, FaultKind::Kill | FaultKind::KillAll | FaultKind::Pause),
+            (System::Etcd, kind) => matches!(kind, FaultKind::Kill | FaultKind::KillAll | FaultKind::Pause),
         }
     }
 }
