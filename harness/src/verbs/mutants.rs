@@ -25,9 +25,6 @@ const SLOW_LINKS: &str = "[load]\nkeys = 8\nclients = 48\nrate = \"max\"\ndurati
 const CROWD: &str = "[load]\nmix = \"cas=50,read=20,write=30\"\nkeys = 32\nclients = 96\nrate = \"max\"\nduration = \"45s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"delay\", \"loss\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
 /// Coordinators contend on few keys, each with ballots promised ahead, with many reads.
 const FAST_DUELS: &str = "[cluster]\nrounds = \"fast\"\nbackoff = \"none\"\n[load]\nmix = \"cas=30,read=40,write=30\"\nkeys = 8\nclients = 32\nrate = \"max\"\nduration = \"10s\"\nwarmup = \"0s\"\n[faults]\nkinds = [\"delay\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
-/// Answers of the others do not come back to a coordinator for longer than it waits for them: it cannot tell whether its proposal was
-/// accepted.
-const FAST_DEAF: &str = "[cluster]\nrounds = \"fast\"\n[load]\nmix = \"cas=40,read=30,write=30\"\nkeys = 8\nclients = 24\nrate = 600\nduration = \"20s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"partition:one-way\"]\nevery = \"2500ms\"\nfor = \"1500ms\"\nquiet_tail = \"1s\"\n";
 /// Every node dies at once, again and again. No power is lost: what is gone was in the processes' memory.
 const MASSACRE: &str = "[load]\nkeys = 2\nclients = 12\nrate = 600\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"kill-all\"]\nevery = \"2500ms\"\nfor = \"300ms\"\nquiet_tail = \"1s\"\n";
 
@@ -72,7 +69,6 @@ const EXPOSED: &[Exposed] = &[
     Exposed { name: "lease-ignores-drift", plan: SLOW_HOLDER },
     Exposed { name: "fast-proposes-empty", plan: FAST_DUELS },
     Exposed { name: "fast-keeps-cache-after-failure", plan: FAST_DUELS },
-    Exposed { name: "reuse-ballot", plan: FAST_DEAF },
 ];
 
 /// `heckle mutants`: the list.
