@@ -12,11 +12,14 @@ mod quantiles; // percentiles over time
 mod rate; // asked, sent and answered
 mod outcomes; // what came of the ops, stacked
 mod recovery; // a row a fault
+mod fairness; // who got how much, who waited how long
+mod duel; // starvation beside coordinators that outbid each other
 
 use crate::measure::Measured;
 use crate::results_json::{Results, RunVerdict, Status};
 use crate::series::Series;
 use heckle_history::History;
+use plotters::prelude::RGBColor;
 
 /// What the title of a picture says.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +69,7 @@ pub struct Picture {
 /// All pictures of a run.
 pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
     let picture = |name, file, alt, png| Picture { name, file, alt, png };
-    vec![
+    let mut pictures = vec![
         picture("latency_raw", "plots/latency-raw.png", "Latency of every op by outcome over time, with faults", latency_raw::draw(scene)),
         picture(
             "latency_quantiles",
@@ -82,5 +85,19 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
             "Time from the lift of each fault until every struck node answered",
             recovery::draw(scene),
         ),
-    ]
+    ];
+    // Only where clients have intents.
+    if let (Some(shares), Some(duel)) = (fairness::draw(scene), duel::draw(scene)) {
+        let alt = "Intents won by each client over time, who starves, and the distribution of waits";
+        pictures.push(picture("fairness", "plots/fairness.png", alt, shares));
+        let alt = "Intents won through each coordinator over time, and how often it was outbid";
+        pictures.push(picture("duel", "plots/duel.png", alt, duel));
+    }
+    pictures
+}
+
+/// `share` of the way from `a` to `b`.
+fn mix(a: RGBColor, b: RGBColor, share: f64) -> RGBColor {
+    let channel = |a: u8, b: u8| (f64::from(a) * (1.0 - share) + f64::from(b) * share).round() as u8;
+    RGBColor(channel(a.0, b.0), channel(a.1, b.1), channel(a.2, b.2))
 }

@@ -64,6 +64,8 @@ struct NodeSlot {
     /// Whether the end of the process is of our making.
     struck: bool,
     restarts: u64,
+    /// Added to the node's wall clock for the whole run, microseconds.
+    clock_offset_us: i64,
 }
 
 /// Where clients reach a node, and what a relay must forward.
@@ -323,7 +325,9 @@ fn slot(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usi
     }
     args.push("--exit-on-stdin-eof".into());
     let client = through(Route::Clients { to: me }, a.client[i])?;
-    Ok(NodeSlot { name: me.to_string(), args, client, control: a.control[i], process: None, struck: false, restarts: 0 })
+    let clock_offset_us = plan.slow_clock.filter(|c| c.node == me).map_or(0, |c| c.offset_us);
+    let control = a.control[i];
+    Ok(NodeSlot { name: me.to_string(), args, client, control, process: None, struck: false, restarts: 0, clock_offset_us })
 }
 
 impl Shared {
@@ -344,6 +348,12 @@ impl Shared {
         let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
         let mut detail: BTreeMap<String, Json> = told.into_iter().filter(|(k, _)| k == "incarnation").collect();
         detail.insert("pid".into(), pid.into());
+        if slot.clock_offset_us != 0 {
+            // A process begins with the right time, after a restart too.
+            let set = control::Client::connect(slot.control, SIGNAL_WITHIN).and_then(|mut c| c.set_clock(slot.clock_offset_us, 0));
+            set.map_err(|e| format!("the clock of {} cannot be set: {e}", slot.name))?;
+            detail.insert("clock_offset_us".into(), slot.clock_offset_us.into());
+        }
         self.note_by_name(&slot.name, "start", detail);
         Ok(())
     }

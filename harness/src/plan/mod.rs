@@ -1,5 +1,6 @@
 //! What defines a run, validated once at the edge: nothing behind this module meets a setting that makes no sense.
 
+mod environs; // what a workload needs around it
 pub mod file;
 pub mod keys;
 pub mod lease;
@@ -7,6 +8,8 @@ pub mod settings;
 pub mod units;
 
 use crate::system::value::{Beside, ValueCodec};
+pub use environs::ClockOffset;
+use heckle_checker::fairness::starvation;
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
@@ -38,6 +41,8 @@ pub struct Plan {
     pub lease: LeaseSettings,
     /// How processes reach each other.
     pub net: Net,
+    /// The node whose wall clock is wrong all the time.
+    pub slow_clock: Option<ClockOffset>,
     /// The planted bug of all nodes.
     pub mutant: Option<String>,
     /// What clients do.
@@ -58,6 +63,8 @@ pub struct Plan {
     pub duration: Span,
     /// When a client gives up.
     pub op_timeout: Span,
+    /// How far the first client is, each way.
+    pub far: Option<Span>,
     /// How long a client keeps an intent.
     pub patience: Span,
     /// Bytes of a value.
@@ -72,6 +79,8 @@ pub struct Plan {
     pub quiet_tail: Span,
     /// Bounds on figures, as `p99_ms<50`.
     pub gates: Vec<String>,
+    /// When somebody starves.
+    pub fairness: starvation::Limits,
     /// What must have happened, as the plan says it.
     pub coverage: std::collections::BTreeMap<String, u64>,
     /// All of the above as a file would say it.
@@ -160,6 +169,7 @@ impl Plan {
             backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
             lease,
             net,
+            slow_clock: environs::slow_clock(c.slow_clock.as_deref(), workload, nodes)?,
             mutant,
             workload,
             mix,
@@ -173,6 +183,7 @@ impl Plan {
             warmup,
             duration,
             op_timeout,
+            far: environs::far(l.far, workload, net)?,
             patience: patience(l, workload)?,
             value_bytes: value_bytes(l, workload)?,
             max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, 65_536)?,
@@ -180,6 +191,7 @@ impl Plan {
             strikes: vec![],
             quiet_tail: f.quiet_tail.unwrap_or(Span::ms(6_000)),
             gates: settings.gates.iter().map(|(metric, bound)| format!("{metric}{bound}")).collect(),
+            fairness: fairness(&settings.fairness, workload)?,
             coverage: settings.coverage.clone(),
             resolved: settings.clone(),
         };
@@ -231,6 +243,12 @@ impl Plan {
 
     fn check_faults(&self) -> Result<(), String> {
         for kind in &self.faults {
+            if let (Some(clock), FaultKind::ClockJump | FaultKind::ClockDrift) = (self.slow_clock, kind) {
+                return Err(format!(
+                    "the heal of fault `{kind}` would set right the clock of {} (slow_clock); use one of them",
+                    clock.node
+                ));
+            }
             if kind.needs_relay() && self.net == Net::Direct {
                 return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose kill, pause or kill-all"));
             }
@@ -323,6 +341,8 @@ impl Plan {
             s.cluster.lease_ranges = Some(self.lease.ranges);
         }
         s.cluster.net.get_or_insert_with(|| "relay".into());
+        s.cluster.slow_clock = Some(self.slow_clock.map_or("none".into(), |c| c.to_string()));
+        s.load.far = Some(self.far.unwrap_or(Span::ms(0)));
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
         s.load.patience = self.workload.has_intents().then_some(self.patience);
@@ -406,6 +426,18 @@ fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span,
         return Err(format!("each op of workload `{}` stands for itself; leave out patience", workload.name));
     }
     within("patience", l.patience.unwrap_or(PATIENCE), Span::ms(1), Span::ms(24 * 3_600_000))
+}
+
+fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) -> Result<starvation::Limits, String> {
+    if *f != settings::FairnessSettings::default() && !workload.has_intents() {
+        return Err(format!("each op of workload `{}` stands for itself, so nobody can starve; leave out [fairness]", workload.name));
+    }
+    let mut limits = starvation::Limits::default();
+    let ms = |s: Span| s.nanos().as_ms_f64();
+    limits.max_wait_ms = f.max_wait.map_or(limits.max_wait_ms, ms);
+    limits.max_livelock_ms = f.max_livelock.map_or(limits.max_livelock_ms, ms);
+    limits.min_jain = within("min_jain", f.min_jain.unwrap_or(limits.min_jain), 0.0, 1.0)?;
+    Ok(limits)
 }
 
 fn kind(text: &str) -> Result<FaultKind, String> {

@@ -37,6 +37,11 @@ const LATE_ANSWERS: &str = "[cluster]\nlease = \"read\"\nlease_time = \"200ms\"\
 const LATE_RELEASES: &str = "[cluster]\nlease = \"read\"\nlease_time = \"60ms\"\nlease_ranges = 1\n[load]\nmix = \"cas=5,read=65,write=30\"\nkeys = 2\nrate = 600\nduration = \"30s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"delay\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
 /// The holder is cut off while the others restart, and forget what they granted.
 const FORGETFUL_GRANTORS: &str = "[cluster]\nlease = \"read\"\nlease_time = \"6s\"\nlease_ranges = 1\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 400\nduration = \"50s\"\nwarmup = \"1s\"\n[faults]\nmax_at_once = 3\nquiet_tail = \"1s\"\n[[strike]]\nat = \"2000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"2500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"3100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"10000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"10500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"11100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"18000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"18500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"19100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"26000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"26500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"27100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"34000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"34500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"35100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"42000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"42500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"43100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n";
+/// One node's clock is behind, and it never learns by how much: whoever it coordinates for gets nothing.
+const BEHIND: &str = "[cluster]\nslow_clock = \"n3:-60s\"\n[load]\nworkload = \"hot-key\"\nclients = 6\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n";
+/// Coordinators of all nodes want one key and none of them waits after it was outbid.
+const NO_REST: &str =
+    "[load]\nworkload = \"duel\"\nclients = 9\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n";
 
 /// The plans that expose what shows on real processes. A mutant without one runs under the default plan.
 const EXPOSED: &[Exposed] = &[
@@ -51,6 +56,8 @@ const EXPOSED: &[Exposed] = &[
     Exposed { name: "lease-timer-at-ack", plan: LATE_ANSWERS },
     Exposed { name: "lease-release-any", plan: LATE_RELEASES },
     Exposed { name: "lease-ignores-drift", plan: SLOW_HOLDER },
+    Exposed { name: "no-ballot-bump", plan: BEHIND },
+    Exposed { name: "no-backoff", plan: NO_REST },
 ];
 
 /// `heckle mutants`: the list.
