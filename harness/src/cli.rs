@@ -1,5 +1,7 @@
 //! The command line: every verb and flag. Parsing only; what a verb does stands in `verbs`.
 
+pub mod compare; // `heckle compare`
+
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
 use crate::plan::units::{Expiry, Span};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -49,6 +51,8 @@ pub enum Verb {
     Trend(TrendArgs),
     /// Remove what old runs need most room for; verdicts and figures stay
     Gc(GcArgs),
+    /// Compare settings or builds by paired runs, with intervals and honest words
+    Compare(Box<compare::CompareArgs>),
     /// A history in another tool's format, one file a key
     Export(ExportArgs),
     /// Write a run's report and pictures anew
@@ -75,7 +79,7 @@ pub enum Verb {
 }
 
 /// Where runs are kept.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct OutArg {
     /// The folder of all runs
     #[arg(long, default_value = "results/runs")]
@@ -83,7 +87,7 @@ pub struct OutArg {
 }
 
 /// How much is said.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct VoiceArgs {
     /// Data as JSON on stdout
     #[arg(long)]

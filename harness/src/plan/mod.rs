@@ -17,6 +17,7 @@ use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
 use heckle_workloads::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
 use settings::{Expect, Settings};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use units::{Expiry, Rate, Span};
 
@@ -47,6 +48,8 @@ pub struct Plan {
     pub paxos_ttl: Expiry,
     /// How processes reach each other.
     pub net: Net,
+    /// The program that the nodes run, where it is not this one.
+    pub bin: Option<PathBuf>,
     /// The planted bug of all nodes.
     pub mutant: Option<String>,
     /// What clients do.
@@ -132,6 +135,9 @@ impl Plan {
         let (c, l, f) = (&settings.cluster, &settings.load, &settings.faults);
         let system = System::named(one_of("system", c.system.as_deref(), System::NAMES)?)?;
         only_of_the_bundled(system, c)?;
+        if !settings.arm.is_empty() {
+            return Err("this plan has [[arm]] entries, and a run has one arm: `heckle compare` runs them all".into());
+        }
         let seed = match settings.seed.as_deref() {
             None | Some("random") => Seed(rand::random()),
             Some(text) => text.parse()?,
@@ -173,6 +179,7 @@ impl Plan {
             prune: one_of("prune", c.prune.as_deref(), PRUNES)?.to_owned(),
             paxos_ttl: paxos_ttl(c.paxos_ttl.unwrap_or_default())?,
             net,
+            bin: c.bin.as_deref().map(program).transpose()?,
             mutant,
             workload,
             mix,
@@ -351,6 +358,7 @@ impl Plan {
             Net::Direct => "direct",
         };
         s.cluster.net = Some(net.into());
+        s.cluster.bin.clone_from(&self.bin);
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
         s.load.patience = self.workload.has_intents().then_some(self.patience);
@@ -461,6 +469,12 @@ pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
     }
 }
 
+/// The path of a program from everywhere, since nodes are started by a thread that need not know where the plan was read.
+fn program(path: &Path) -> Result<PathBuf, String> {
+    let whole = path.canonicalize().map_err(|e| format!("bin = `{}`: {e}; name a build of heckle", path.display()))?;
+    if whole.is_file() { Ok(whole) } else { Err(format!("bin = `{}` is no program; name a build of heckle", path.display())) }
+}
+
 fn kind(text: &str) -> Result<FaultKind, String> {
     let names: Vec<&str> = FaultKind::ALL.iter().map(|(_, n, _)| *n).collect();
     text.parse().map_err(|e| format!("{e}; {}", file::did_you_mean(text, &names)))
@@ -469,7 +483,7 @@ fn kind(text: &str) -> Result<FaultKind, String> {
 /// Settings that only the bundled server has are refused for others, rather than passed over.
 fn only_of_the_bundled(system: System, given: &settings::ClusterSettings) -> Result<(), String> {
     let given = toml::Table::try_from(given).expect("settings are plain data");
-    match given.keys().find(|key| !["system", "nodes", "net"].contains(&key.as_str())) {
+    match given.keys().find(|key| !["system", "nodes", "net", "bin"].contains(&key.as_str())) {
         Some(key) if system != System::Bundled => {
             Err(format!("`{key}` is a setting of the bundled server, {} does not have it: leave it out", system.name()))
         }
