@@ -1,6 +1,8 @@
 //! `heckle node --config` and `heckle ctl` against it: one real process, real sockets, exit codes.
 
 use crate::common::*;
+use heckle_server::client_protocol::{Hello, Limits, PROTOCOL, ToClient, ToNode, Welcome};
+use heckle_server::frame::{FrameKind, frame_kind};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -67,7 +69,7 @@ fn a_node_answers_what_it_is_asked() {
 
     let status = expect_code(&f, &["ctl", "status", "--node", node.addr("control")], 0);
     assert!(
-        stdout(&status).contains("n1 of ctl: ready") && stdout(&status).contains("3 applied, 1 condition not met"),
+        stdout(&status).contains("n1 of ctl: ready") && stdout(&status).contains("4 applied, 1 condition not met"),
         "{}",
         said(&status)
     );
@@ -79,7 +81,7 @@ fn a_node_answers_what_it_is_asked() {
     scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("taken");
     let mut page = String::new();
     scraper.read_to_string(&mut page).expect("UTF-8 to its end");
-    assert!(page.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 3\n"), "{page}");
+    assert!(page.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 4\n"), "{page}");
 }
 
 #[test]
@@ -107,9 +109,12 @@ fn what_cannot_be_asked_says_why() {
     ctl(&["status", "--node", "127.0.0.1:1"], 4, &["127.0.0.1:1"]);
     // The file allows one client at a time.
     let mut held = TcpStream::connect(client).expect("it listens");
-    let hello = [0x68, 0x6b, 1, 1, 4, 0, 0, 0, 0x3a, 0x11, 0xc3, 0x96, 0x2a, 0xec, 0xf7, 0x77, 1, 2, b'm', b'e'];
+    let mut hello = bytes::BytesMut::new();
+    ToNode::Hello(Hello { protocol: PROTOCOL, client: "me".into() }).encode(&mut hello);
     held.write_all(&hello).expect("taken");
-    held.read_exact(&mut [0; 16]).expect("a welcome");
+    let mut answer = [0; 16];
+    held.read_exact(&mut answer).expect("an answer");
+    assert_eq!(frame_kind(&answer), Ok(FrameKind::ClientWelcome));
     ctl(&["read", "k", "--node", client], 4, &["1 clients are connected to n1 already"]);
 }
 
@@ -124,7 +129,6 @@ fn what_is_not_known_is_not_claimed() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let addr = silent.local_addr().expect("bound").to_string();
     let welcomed = std::thread::spawn(move || {
-        use heckle_server::client_protocol::{Limits, PROTOCOL, ToClient, Welcome};
         let (mut stream, _) = silent.accept().expect("a client");
         let limits = Limits { max_key: 1, max_value: 1, max_frame: 1, max_in_flight: 1 };
         let mut out = bytes::BytesMut::new();
