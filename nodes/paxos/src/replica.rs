@@ -56,7 +56,7 @@ use std::collections::VecDeque;
 /// assert!(answered);
 /// # Ok::<(), ConfigError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Replica {
     shared: Shared,
     keys: Keys,
@@ -68,7 +68,7 @@ pub struct Replica {
 
 /// All keys. Slots stay where they are, so that a place names a key as long as the process lives,
 /// and iteration is in the order of first use.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Keys {
     index: FxHashMap<Key, u32>,
     slots: Vec<Slot>,
@@ -300,6 +300,13 @@ impl Replica {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// All that later steps depend on, to be shown or hashed by tools that must tell states apart. Counters are left
+    /// out, and so are the numbers of batches: two ways to one state have counted differently.
+    pub fn fingerprint(&self) -> impl std::fmt::Debug + '_ {
+        let waiting: Vec<_> = self.own_answers.iter().map(|(_, message)| message).collect();
+        (&self.keys.slots, &self.shared.clock, waiting, &self.shared.leases, &self.shared.heard)
     }
 
     /// The settings.

@@ -36,7 +36,7 @@ use rand::Rng;
 use std::sync::Arc;
 
 /// A ballot that is promised by a quorum and not used yet, and the newest row below it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Prepared {
     pub(crate) ballot: Ballot,
     pub(crate) data: Arc<RowData>,
@@ -54,7 +54,7 @@ impl Prepared {
 }
 
 /// Gathers the operations of one proposal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Boarding {
     prepared: Prepared,
     /// The row after all updates so far.
@@ -130,7 +130,7 @@ impl Boarding {
 }
 
 /// A proposal on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Flight {
     pub(crate) tag: Tag,
     /// Promised by whoever accepts.

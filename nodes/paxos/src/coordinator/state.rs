@@ -14,7 +14,7 @@ use crate::row::{Accepted, Row, RowData, Update};
 use std::sync::Arc;
 
 /// A request that waits for its key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
@@ -26,7 +26,7 @@ pub(crate) struct Waiting {
 }
 
 /// One operation being coordinated.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Coordination {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
@@ -57,7 +57,7 @@ pub(crate) struct Coordination {
 }
 
 /// Where an attempt stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum State {
     /// Round 1, collecting promises.
     Prepare(Promises),
@@ -119,7 +119,7 @@ pub(crate) enum LearnAim {
 }
 
 /// The promises of one attempt.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Promises {
     /// Newest row that any of them reported.
     pub(crate) learned: Ballot,
@@ -138,7 +138,7 @@ impl Default for Promises {
 }
 
 /// The answers to the running round.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Answers {
     /// Who answered with yes.
     pub(crate) yes: NodeSet,
@@ -164,7 +164,7 @@ impl Answers {
 
 /// The operation's own proposals, over all attempts: what decides between "not applied" and
 /// "unknown".
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Proposals {
     /// Stamp of the first own update that was proposed, see [`crate::DedupeEntry`].
     pub(crate) first_us: Option<u64>,
@@ -175,7 +175,7 @@ pub(crate) struct Proposals {
 }
 
 /// One own proposal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Proposal {
     pub(crate) tag: Tag,
     pub(crate) accepted: NodeSet,

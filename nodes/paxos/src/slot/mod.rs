@@ -18,7 +18,7 @@ use rand::Rng;
 use std::collections::VecDeque;
 
 /// One key at one node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slot {
     pub(crate) key: Key,
     pub(crate) acceptor: Acceptor,
