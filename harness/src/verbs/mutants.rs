@@ -35,17 +35,11 @@ const STOPPED: &str = "[load]\nmix = \"cas=20,read=40,write=40\"\nkeys = 4\nclie
 const SLOW_HOLDER: &str = "[cluster]\nlease = \"read\"\nlease_time = \"1s\"\nlease_drift = \"40%\"\nlease_ranges = 1\nforward = \"on\"\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 600\nduration = \"45s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"clock-drift\", \"partition:holder\"]\nevery = \"3s\"\nfor = \"5500ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
 /// Short leases on slow links, and holders that are cut off: what is granted and what is believed end at different times.
 const LATE_ANSWERS: &str = "[cluster]\nlease = \"read\"\nlease_time = \"200ms\"\nlease_ranges = 1\nforward = \"on\"\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 800\nduration = \"40s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"delay\", \"partition:holder\"]\nevery = \"500ms\"\nfor = \"900ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
-/// Leases are given back all the time, on slow links: some come back when the next one runs already.
-const LATE_RELEASES: &str = "[cluster]\nlease = \"read\"\nlease_time = \"60ms\"\nlease_ranges = 1\n[load]\nmix = \"cas=5,read=65,write=30\"\nkeys = 2\nrate = 600\nduration = \"30s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"delay\"]\nevery = \"1s\"\nfor = \"950ms\"\nquiet_tail = \"1s\"\n";
 /// The holder is cut off while the others restart, and forget what they granted.
 const FORGETFUL_GRANTORS: &str = "[cluster]\nlease = \"read\"\nlease_time = \"6s\"\nlease_ranges = 1\nforward = \"on\"\n[load]\nmix = \"cas=5,read=80,write=15\"\nkeys = 2\nrate = 400\nduration = \"50s\"\nwarmup = \"1s\"\n[faults]\nmax_at_once = 3\nquiet_tail = \"1s\"\n[[strike]]\nat = \"2000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"2500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"3100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"10000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"10500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"11100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"18000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"18500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"19100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"26000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"26500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"27100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"34000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"34500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"35100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"42000ms\"\ndo = \"partition:holder\"\nfor = \"5s\"\n[[strike]]\nat = \"42500ms\"\ndo = \"kill\"\nfor = \"200ms\"\n[[strike]]\nat = \"43100ms\"\ndo = \"kill\"\nfor = \"200ms\"\n";
 
 /// Keys that rest between ops, so that decisions are pruned, and every node dies at once, again and again.
 const RESTING_MASSACRE: &str = "[load]\nmix = \"cas=30,read=30,write=40\"\nkeys = 24\nclients = 16\nrate = 250\nduration = \"15s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"kill-all\"]\nevery = \"2500ms\"\nfor = \"300ms\"\nquiet_tail = \"1s\"\n";
-/// Keys that rest between ops, and links so slow that messages of one decision arrive after it was pruned.
-const RESTING_SLOW_LINKS: &str = "[load]\nmix = \"cas=30,read=40,write=30\"\nkeys = 16\nclients = 24\nrate = 250\nop_timeout = \"3s\"\nduration = \"30s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"delay\", \"duplicate\", \"reorder\"]\nevery = \"1s\"\nfor = \"950ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
-/// Coordinators that stop for longer than Paxos state lives, and go on with what they had begun.
-const STOPPED_COORDINATORS: &str = "[cluster]\npaxos_ttl = \"100ms\"\n[load]\nmix = \"cas=20,read=30,write=50\"\nkeys = 2\nclients = 24\nrate = 400\nop_timeout = \"5s\"\nduration = \"30s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"pause\", \"delay\"]\nevery = \"700ms\"\nfor = \"600ms\"\nmax_at_once = 2\nquiet_tail = \"1s\"\n";
 /// Keys that rest between ops; what is left to prune afterwards leaks.
 const RESTING_CALM: &str =
     "[load]\nkeys = 64\nrate = 300\nduration = \"6s\"\nwarmup = \"500ms\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n";
@@ -60,12 +54,10 @@ const EXPOSED: &[Exposed] = &[
     Exposed { name: "fate-without-fence", plan: STOPPED },
     Exposed { name: "answer-before-write", plan: MASSACRE },
     Exposed { name: "learn-not-synced", plan: RESTING_MASSACRE },
-    Exposed { name: "prune-drops-ballot", plan: RESTING_SLOW_LINKS },
-    Exposed { name: "ttl-by-local-time", plan: STOPPED_COORDINATORS },
     Exposed { name: "prune-leak", plan: RESTING_CALM },
     Exposed { name: "lease-no-restart-wait", plan: FORGETFUL_GRANTORS },
+    // Needs luck: one run in four, when it was tried.
     Exposed { name: "lease-timer-at-ack", plan: LATE_ANSWERS },
-    Exposed { name: "lease-release-any", plan: LATE_RELEASES },
     Exposed { name: "lease-ignores-drift", plan: SLOW_HOLDER },
     Exposed { name: "fast-proposes-empty", plan: FAST_DUELS },
     Exposed { name: "fast-keeps-cache-after-failure", plan: FAST_DUELS },
