@@ -325,3 +325,11 @@ pub struct NodeEvent {
     /// Anything else the line says.
     pub detail: BTreeMap<String, Json>,
 }
+
+impl NodeEvent {
+    /// Whether it only says that things go on as they were: figures told each second, a lease that was extended. Pictures
+    /// leave it out, or what happened once would drown in it.
+    pub fn is_routine(&self) -> bool {
+        matches!(&*self.what, STATE | "lease_extended")
+    }
+}

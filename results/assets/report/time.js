@@ -292,7 +292,8 @@ H.eventsChart = () => {
       const y = bbox.top + row * (kinds.length + mark.node + 0.5);
       ctx.fillStyle = ctx.strokeStyle = mark.what === "start" ? H.colour("good") : mark.what === "exit" || mark.what === "panic" ? H.colour("bad") : H.colour("line1");
       ctx.fillRect(x - scale, y - row / 2 + 3 * scale, 2 * scale, row - 6 * scale);
-      ctx.fillText(mark.what.replaceAll("_", " "), x + 4 * scale, y);
+      // Words for what is rare; leases change hands too often for them.
+      if (!mark.what.startsWith("lease")) ctx.fillText(mark.what.replaceAll("_", " "), x + 4 * scale, y);
     }
     ctx.restore();
   };

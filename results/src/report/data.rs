@@ -104,7 +104,7 @@ fn bands(subject: &Subject<'_>) -> Vec<Band> {
 
 fn marks(history: &History) -> Vec<Mark> {
     let mark = |e: &heckle_history::event::NodeEvent| Mark { t: seconds(e.t), node: e.node.0, what: e.what.to_string() };
-    history.node_events.iter().take(MAX_MARKS).map(mark).collect()
+    history.node_events.iter().filter(|e| !e.is_routine()).take(MAX_MARKS).map(mark).collect()
 }
 
 /// Seconds, to the microsecond.
@@ -174,4 +174,21 @@ fn kind(op: &Operation) -> u8 {
 /// Whether an op counts towards figures: it was due under load.
 fn under_load(window: Window, op: &Operation) -> bool {
     window.holds(op.intended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heckle_history::NodeIx;
+    use heckle_history::event::{NodeEvent, STATE};
+
+    #[test]
+    fn what_happens_once_does_not_drown_in_what_is_told_each_second() {
+        let event = |what: &str, t| NodeEvent { t: Nanos(t), node: NodeIx(0), what: what.into(), detail: Default::default() };
+        let mut history = History::default();
+        history.node_events.extend((0..MAX_MARKS as u64 * 2).map(|t| event(if t % 2 == 0 { STATE } else { "lease_extended" }, t)));
+        history.node_events.push(event("exit", u64::MAX / 2));
+        let shown: Vec<String> = marks(&history).into_iter().map(|m| m.what).collect();
+        assert_eq!(shown, ["exit"]);
+    }
 }

@@ -5,6 +5,7 @@ use super::markup::{Html, heading, note, table};
 use super::{NodeFiles, Subject};
 use crate::charts::axis::{count, duration};
 use crate::faults::Disturbance;
+use heckle_history::event::STATE;
 use heckle_history::{Nanos, NodeIx};
 use serde_json::Value as Json;
 
@@ -64,7 +65,7 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
 fn other_events(subject: Subject<'_>) -> Html {
     let mut counts: std::collections::BTreeMap<(&str, &str), u64> = std::collections::BTreeMap::new();
     for e in &subject.history.node_events {
-        if !matches!(&*e.what, "start" | "exit" | "panic") {
+        if !matches!(&*e.what, "start" | "exit" | "panic" | STATE) {
             *counts.entry((&e.what, subject.history.names.node_name(e.node))).or_default() += 1;
         }
     }

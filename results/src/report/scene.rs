@@ -113,7 +113,7 @@ impl<'a> Scene<'a> {
         for fault in self.subject.measured.faults.iter().filter(|f| f.began <= self.to && f.end(self.subject.history.end) >= self.from) {
             inner.push(self.band(fault));
         }
-        let marks = self.subject.history.node_events.iter().filter(|e| self.from <= e.t && e.t <= self.to);
+        let marks = self.subject.history.node_events.iter().filter(|e| !e.is_routine() && self.from <= e.t && e.t <= self.to);
         inner.push(marks.take(MAX_MARKS).map(|event| self.mark(event)).collect::<Html>());
         for (i, lane) in self.lanes.iter().enumerate() {
             inner.push(self.lane(i, *lane));
