@@ -147,7 +147,7 @@ pub struct RunArgs {
 /// `heckle suite`.
 #[derive(Debug, Args)]
 pub struct SuiteArgs {
-    /// A plan file with [suite.axes] and [[canary]]
+    /// A plan file with `[suite.axes]` and `[[canary]]`
     pub plan: PathBuf,
     /// A variant that the plan names under [suite.profile.NAME]
     #[arg(long)]
