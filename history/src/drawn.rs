@@ -11,9 +11,12 @@
 //! Without a mark before the closing bar it stays open. `r null` reads a key never written; `saw ?` is a refusal
 //! that does not tell. `c1@k2` draws on key k2, other rows on k1. A client that meets an unknown outcome goes on
 //! as a new process. Node names may follow a mark: `>n2`.
+//!
+//! `cas 1 2:7 i4` belongs to intent 4 of its row's client and carries 7 beside the value 2. An intent's attempts are
+//! counted by its updates; a read belongs to the attempt that follows it.
 
 use crate::event::{Call, Completion, Current, Event, Fate, Header, Invoke, Seen};
-use crate::ids::{KeyId, Nanos, OpId, ProcessId, Value};
+use crate::ids::{ClientId, IntentId, KeyId, Nanos, OpId, ProcessId, Value};
 use crate::names::Names;
 use crate::operation::History;
 
@@ -67,6 +70,8 @@ struct Ids {
     next_process: u32,
     writers: Vec<(i64, OpId)>,
     clients: Vec<(String, Option<ProcessId>)>,
+    /// Updates drawn so far of each intent.
+    intents: Vec<(u64, u32)>,
 }
 
 impl Ids {
@@ -83,6 +88,19 @@ impl Ids {
             self.next_process += 1;
             next
         })
+    }
+
+    /// Which attempt at `intent` an op is that makes this call.
+    fn attempt(&mut self, intent: u64, call: Call) -> u32 {
+        let at = self.intents.iter().position(|(i, _)| *i == intent).unwrap_or_else(|| {
+            self.intents.push((intent, 0));
+            self.intents.len() - 1
+        });
+        let next = self.intents[at].1 + 1;
+        if call.writes().is_some() {
+            self.intents[at].1 = next;
+        }
+        next
     }
 
     fn retire(&mut self, client: &str) {
@@ -120,12 +138,16 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
         let op = OpId(ids.next_op);
         ids.next_op += 1;
         let process = ids.process(client);
-        let (call, seen) = parse_op(text.trim());
+        let (text, intent, payload) = beside(text.trim());
+        let (call, seen) = parse_op(&text);
+        let attempt = intent.map(|i| ids.attempt(i, call));
+        let drawn_client = intent.map(|_| client_id(client));
         if let Some(v) = call.writes() {
             ids.writers.push((v.0, op));
         }
         let t = Nanos::from_ms(start as u64);
-        let invoke = Invoke { op, process, client: None, t, intended: None, key, call, node, intent: None, attempt: None, payload: None };
+        let intent = intent.map(IntentId);
+        let invoke = Invoke { op, process, client: drawn_client, t, intended: None, key, call, node, intent, attempt, payload };
         timed.push((start as u64, 0, Event::Invoke(invoke)));
         let t = Nanos::from_ms(end);
         let done = Completion { op, t, seen: (), node, reason: None, diagnostics: None };
@@ -141,6 +163,27 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
             None | Some(_) => ids.retire(client),
         }
     }
+}
+
+/// An op's words without its intent and its payload, and these two.
+fn beside(text: &str) -> (String, Option<u64>, Option<i64>) {
+    let (mut intent, mut payload, mut words) = (None, None, vec![]);
+    for word in text.split_whitespace() {
+        if let Some(n) = word.strip_prefix('i').and_then(|n| n.parse().ok()) {
+            intent = Some(n);
+        } else if let Some((value, beside)) = word.split_once(':') {
+            payload = Some(beside.parse().unwrap_or_else(|_| panic!("`{beside}` in `{text}` is no payload")));
+            words.push(value);
+        } else {
+            words.push(word);
+        }
+    }
+    (words.join(" "), intent, payload)
+}
+
+fn client_id(label: &str) -> ClientId {
+    let number = label.strip_prefix('c').and_then(|n| n.parse().ok());
+    ClientId(number.unwrap_or_else(|| panic!("row `{label}` draws intents, so name its client like c1")))
 }
 
 fn parse_op(text: &str) -> (Call, Seen) {
@@ -221,6 +264,15 @@ mod tests {
         assert_eq!((read.outcome, read.node.map(|n| h.names.node_name(n))), (Outcome::Ok(Seen::Value(None)), Some("n2")));
         assert_ne!(read.process, h.ops[unknown].process, "a new process after an unknown outcome");
         assert_eq!(h.ops.iter().filter(|o| h.names.key_name(o.key) == "b").count(), 2);
+    }
+
+    #[test]
+    fn intents_and_payloads_are_drawn_too() {
+        let h = history("c3 |r null i4--> cas null 1:7 i4 saw 5--> cas 5 2:6 i4-->  w 9-->|");
+        let told: Vec<_> = h.details.iter().map(|d| (d.client.map(|c| c.0), d.intent.map(|i| i.0), d.attempt, d.payload)).collect();
+        let of = |attempt, payload| (Some(3), Some(4), Some(attempt), payload);
+        assert_eq!(told, [of(1, None), of(1, Some(7)), of(2, Some(6)), (None, None, None, None)]);
+        assert_eq!(h.ops[2].call, Call::Cas { expected: Some(Value(5)), new: Value(2) });
     }
 
     #[test]

@@ -13,11 +13,14 @@ mod rate; // asked, sent and answered
 mod outcomes; // what came of the ops, stacked
 mod recovery; // a row a fault
 mod state_size; // bytes of Paxos state by kind
+mod fairness; // who got how much, who waited how long
+mod duel; // starvation beside coordinators that outbid each other
 
 use crate::measure::Measured;
 use crate::results_json::{Results, RunVerdict, Status};
 use crate::series::Series;
 use heckle_history::History;
+use plotters::prelude::RGBColor;
 
 /// What the title of a picture says.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,5 +92,18 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
         state_size::draw(scene)
             .map(|png| picture("state_size", "plots/state-size.png", "Bytes of Paxos state by kind over time, with faults", png)),
     );
+    // Only where clients have intents.
+    if let (Some(shares), Some(duel)) = (fairness::draw(scene), duel::draw(scene)) {
+        let alt = "Intents won by each client over time, who starves, and the distribution of waits";
+        pictures.push(picture("fairness", "plots/fairness.png", alt, shares));
+        let alt = "Intents won through each coordinator over time, and how often it was outbid";
+        pictures.push(picture("duel", "plots/duel.png", alt, duel));
+    }
     pictures
+}
+
+/// `share` of the way from `a` to `b`.
+fn mix(a: RGBColor, b: RGBColor, share: f64) -> RGBColor {
+    let channel = |a: u8, b: u8| (f64::from(a) * (1.0 - share) + f64::from(b) * share).round() as u8;
+    RGBColor(channel(a.0, b.0), channel(a.1, b.1), channel(a.2, b.2))
 }

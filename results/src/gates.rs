@@ -91,6 +91,9 @@ metrics! {
     "jain" No "Jain's index of successes per client" |r| r.fairness.as_ref().map(|f| f.jain);
     "gini" No "Gini coefficient of successes per client" |r| r.fairness.as_ref().map(|f| f.gini);
     "longest_wait_ms" Yes "the longest wait for a success" |r| r.fairness.as_ref().map(|f| f.longest_wait_ms);
+    "wait_p50_ms" Yes "median wait until success, what never succeeded censored" |r| r.fairness.as_ref().and_then(|f| f.wait_p50_ms);
+    "wait_p99_ms" Yes "99th percentile of the same" |r| r.fairness.as_ref().and_then(|f| f.wait_p99_ms);
+    "won_per_s" Yes "intents won in the load window by its length" |r| r.fairness.as_ref().map(|f| f.won_per_s);
     "still_waiting" No "intents that never succeeded" |r| r.fairness.as_ref().map(|f| f.still_waiting as f64);
 }
 

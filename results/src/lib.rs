@@ -3,6 +3,7 @@
 //! Modules in reading order:
 
 pub mod results_json; // what a run came to: `heckle.results/1`
+pub mod fairness; // its part on who got how much
 pub mod results_text; // that file as text, and back
 pub mod env_json; // the machine a run was made on, and its fingerprint
 pub mod utc; // times of day, from numbers that are arguments

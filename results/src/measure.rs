@@ -6,10 +6,11 @@
 //! Counts are of the whole history; latency and rate are of the load window, without warm-up and final reads.
 
 use crate::faults::{self, Disturbance};
-use crate::results_json::{FateCounts, LateEffects, Latency, Load, OpCounts, Paxos, Percentiles, Results};
+use crate::results_json::{Fairness, FateCounts, LateEffects, Latency, Load, OpCounts, Paxos, Percentiles, Results};
 use hdrhistogram::Histogram;
+use heckle_checker::fairness;
 use heckle_history::event::Diagnostics;
-use heckle_history::{Call, Current, Fate, History, KeyId, Nanos, Operation, Outcome, Seen, Value};
+use heckle_history::{Call, Current, Fate, History, IntentId, KeyId, Nanos, Operation, Outcome, Seen, Value};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -34,6 +35,8 @@ pub struct Measured {
     pub latency_ms: BTreeMap<String, Latency>,
     /// Over the whole history.
     pub paxos: Paxos,
+    /// In the load window, where the workload has intents.
+    pub fairness: Option<fairness::Fairness>,
     /// In the order they began.
     pub faults: Vec<Disturbance>,
     /// The load window.
@@ -81,6 +84,7 @@ pub fn analyze(history: &History) -> Measured {
         load: load(history, window),
         latency_ms: latency(history, window),
         paxos: paxos(history),
+        fairness: fairness::measure(history),
         faults: faults::disturbances(history),
         window,
         end: history.end,
@@ -89,8 +93,9 @@ pub fn analyze(history: &History) -> Measured {
 
 impl Results {
     /// Takes over what the history says. What was asked for (`target_per_s`, `max_rate`) and what the nodes report
-    /// (syncs and state bytes) stay as they are.
-    pub fn take(&mut self, measured: &Measured) {
+    /// (syncs and state bytes) stay as they are. `history` is what was measured, for its names.
+    pub fn take(&mut self, measured: &Measured, history: &History) {
+        self.fairness = measured.fairness.as_ref().map(|f| Fairness::of(f, history));
         self.ops = measured.ops;
         self.fates = measured.fates;
         let (target_per_s, max_rate) = (self.load.target_per_s, self.load.max_rate);
@@ -179,22 +184,40 @@ fn load(history: &History, window: Window) -> Load {
 /// the cluster's doing and shows in their latency; only the rest is the harness's.
 fn late(history: &History, window: Window) -> u64 {
     let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map_or(usize::MAX, |n| n as usize);
-    let mut completions: BinaryHeap<Reverse<Nanos>> = BinaryHeap::new();
+    let places = places_taken(history);
+    let mut free_again: BinaryHeap<Reverse<Nanos>> = BinaryHeap::new();
     let mut full_last: Option<Nanos> = None;
     let mut late = 0;
-    for op in &history.ops {
-        while completions.peek().is_some_and(|c| c.0 <= op.invoked) {
+    for (op, place) in history.ops.iter().zip(places) {
+        while free_again.peek().is_some_and(|c| c.0 <= op.invoked) {
             // At the limit until this one ended: the first to end is the moment room came.
-            if completions.len() >= limit {
-                full_last = completions.peek().map(|c| c.0);
+            if free_again.len() >= limit {
+                full_last = free_again.peek().map(|c| c.0);
             }
-            completions.pop();
+            free_again.pop();
         }
-        let held_back = completions.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
+        let held_back = free_again.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
         late += u64::from(window.holds(op.invoked) && op.invoked.since(op.intended) > LATE_AFTER && !held_back);
-        completions.push(Reverse(op.completed));
+        free_again.extend(place.map(Reverse));
     }
     late
+}
+
+/// Until when each op takes one of the places that the in-flight limit gives. An intent keeps its place over all its
+/// ops, pauses included, so only the first of them takes one.
+fn places_taken(history: &History) -> Vec<Option<Nanos>> {
+    let intent = |at: usize| history.details.get(at).and_then(|d| d.intent);
+    let mut ends: BTreeMap<IntentId, Nanos> = BTreeMap::new();
+    for (at, op) in history.ops.iter().enumerate() {
+        if let Some(id) = intent(at) {
+            ends.entry(id).and_modify(|e| *e = op.completed.max(*e)).or_insert(op.completed);
+        }
+    }
+    let place = |(at, op): (usize, &Operation)| match intent(at) {
+        Some(id) => ends.remove(&id),
+        None => Some(op.completed),
+    };
+    history.ops.iter().enumerate().map(place).collect()
 }
 
 struct Pair {

@@ -4,6 +4,7 @@
 //! for good. Reading denies nothing: what a later version adds is passed over, what an earlier one lacks is empty.
 //! These are twins of the checker's types, not the types themselves: a file outlives the code that wrote it.
 
+pub use crate::fairness::Fairness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -353,28 +354,6 @@ pub struct Percentiles {
     pub p999: f64,
     /// The slowest.
     pub max: f64,
-}
-
-/// Who got how much.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Fairness {
-    /// What clients wanted, over all retries.
-    pub intents: u64,
-    /// Jain's index of successes per client: 1 is equal, 1/n is one takes all.
-    pub jain: f64,
-    /// Gini coefficient of the same: 0 is equal.
-    pub gini: f64,
-    /// Attempts until success.
-    pub attempts_p50: f64,
-    /// Attempts until success.
-    pub attempts_p99: f64,
-    /// The longest wait for a success.
-    pub longest_wait_ms: f64,
-    /// Losses in a row.
-    pub max_consecutive_losses: u64,
-    /// Intents that never succeeded.
-    pub still_waiting: u64,
 }
 
 /// What the coordinators told; absent where the system does not tell.

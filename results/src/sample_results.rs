@@ -18,7 +18,7 @@ pub fn valid(history: &History) -> Results {
     results.env = EnvInfo { fingerprint: fingerprint("machine"), cores: 2, fsync_p99_us: Some(410.0) };
     results.load.target_per_s = Some(400.0);
     results.wall_s = 36.4;
-    results.take(&measure::analyze(history));
+    results.take(&measure::analyze(history), history);
     let key = |(id, name): (heckle_history::KeyId, &str)| KeyVerdict {
         key: name.to_owned(),
         ops: history.ops.iter().filter(|op| op.key == id).count() as u64,

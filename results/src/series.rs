@@ -24,6 +24,26 @@ pub struct Series {
     pub slice_s: f64,
     /// The slices from time zero on, without a gap.
     pub slices: Vec<Slice>,
+    /// What each coordinator went through, slice by slice; empty where coordinators do not tell.
+    #[serde(default)]
+    pub nodes: Vec<NodeSlices>,
+}
+
+/// One coordinator, slice by slice, by when its ops completed.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct NodeSlices {
+    /// Its name.
+    pub name: String,
+    /// Updates that took effect.
+    pub won: Vec<u64>,
+    /// Ballots it took.
+    pub rounds: Vec<u64>,
+    /// How often it was outbid.
+    pub preempted: Vec<u64>,
+    /// Unfinished updates of others that it finished first.
+    pub repairs: Vec<u64>,
+    /// Time spent backing off.
+    pub backoff_ms: Vec<f64>,
 }
 
 /// One slice.
@@ -95,7 +115,32 @@ fn of_length(history: &History, length: Nanos) -> Series {
     for (slice, latencies) in slices.iter_mut().zip(&latency) {
         slice.latency_ms = latencies.as_ref().map(Latencies::percentiles);
     }
-    Series { schema: SCHEMA.into(), slice_s: length.as_secs_f64(), slices }
+    let nodes = nodes(history, count, place);
+    Series { schema: SCHEMA.into(), slice_s: length.as_secs_f64(), slices, nodes }
+}
+
+fn nodes(history: &History, count: usize, place: impl Fn(Nanos) -> usize) -> Vec<NodeSlices> {
+    let empty = |(_, name): (_, &str)| NodeSlices {
+        name: name.to_owned(),
+        won: vec![0; count],
+        rounds: vec![0; count],
+        preempted: vec![0; count],
+        repairs: vec![0; count],
+        backoff_ms: vec![0.0; count],
+    };
+    let mut nodes: Vec<NodeSlices> = history.names.nodes().map(empty).collect();
+    for (op, detail) in history.ops.iter().zip(&history.details) {
+        let Some(node) = detail.sent_to.or(op.node).and_then(|n| nodes.get_mut(usize::from(n.0))) else { continue };
+        let at = place(op.completed);
+        node.won[at] += u64::from(matches!(op.outcome, Outcome::Ok(Seen::Applied | Seen::Written)));
+        if let Some(told) = &detail.diagnostics {
+            node.rounds[at] += u64::from(told.rounds.unwrap_or(0));
+            node.preempted[at] += u64::from(told.preempted.unwrap_or(0));
+            node.repairs[at] += u64::from(told.repairs.unwrap_or(0));
+            node.backoff_ms[at] = round(node.backoff_ms[at] + told.backoff_ns.unwrap_or(0) as f64 / 1e6, 3);
+        }
+    }
+    nodes
 }
 
 impl Series {
@@ -103,6 +148,8 @@ impl Series {
     pub fn to_json(&self) -> String {
         let line = |s: &Slice| serde_json::to_string(s).expect("numbers serialize");
         let slices: Vec<String> = self.slices.iter().map(line).collect();
-        format!("{{\"schema\":\"{}\",\"slice_s\":{},\"slices\":[\n{}\n]}}\n", self.schema, self.slice_s, slices.join(",\n"))
+        let nodes: Vec<String> = self.nodes.iter().map(|n| serde_json::to_string(n).expect("numbers serialize")).collect();
+        let (slices, nodes) = (slices.join(",\n"), nodes.join(",\n"));
+        format!("{{\"schema\":\"{}\",\"slice_s\":{},\"slices\":[\n{slices}\n],\"nodes\":[\n{nodes}\n]}}\n", self.schema, self.slice_s)
     }
 }

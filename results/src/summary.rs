@@ -83,6 +83,9 @@ fn figures(results: &Results, view: View<'_>) -> String {
     if let Some(words) = paxos_words(results) {
         out += &field("paxos", Look::Plain, &words, view);
     }
+    if let Some(fairness) = &results.fairness {
+        out += &field("fairness", Look::Plain, &fairness.words(), view);
+    }
     out
 }
 
@@ -306,6 +309,9 @@ pub fn markdown(results: &Results, folder: &str) -> String {
         out += &format!("- {}\n", mark(reason));
     }
     out += &format!("\n{}; {}.\n\n", ops_words(results), rate_words(results));
+    if let Some(fairness) = &results.fairness {
+        out += &format!("Fairness: {}.\n\n", mark(&fairness.words()));
+    }
     out += "| latency | ok | p50 | p90 | p99 | p99.9 | max | unknown |\n|---|--:|--:|--:|--:|--:|--:|--:|\n";
     for (kind, l) in kinds(results) {
         let p = l.from_intended;

@@ -146,7 +146,7 @@ fn a_counterexample_can_be_explored() {
     let mut results = sample_results::violated(&sample::history(Sample::default()));
     results.linearizability.violations[0].key = "k1".into();
     results.linearizability.violations[0].ops = history.ops.iter().take(5).map(|op| op.op.0).collect();
-    results.take(&measure::analyze(&history));
+    results.take(&measure::analyze(&history), &history);
     holds("counterexample", &history, &results);
 }
 

@@ -158,3 +158,50 @@ fn slices_lose_no_op() {
     let read: series::Series = serde_json::from_str(&series.to_json()).unwrap();
     assert_eq!(read, series);
 }
+
+/// Two clients on two coordinators take turns, a third on a third coordinator always loses.
+fn contended(third_wins: bool) -> History {
+    let mut rows = [String::new(), String::new(), String::new()];
+    let mut value = 0;
+    let mut at = 0;
+    for round in 0..120 {
+        let client = round % if third_wins { 3 } else { 2 };
+        let before = if value == 0 { "null".to_owned() } else { value.to_string() };
+        value += 1;
+        rows[client] += &" ".repeat(at - rows[client].len());
+        rows[client] += &format!("cas {before} {value} i{round}-->n{} ", client + 1);
+        at = rows[client].len();
+    }
+    if !third_wins {
+        rows[2] = (0..80).map(|i| format!("cas null {} i9000 saw 1-->n3 ", 10_000 + i)).collect();
+    }
+    let longest = rows.iter().map(String::len).max().unwrap_or(0);
+    let drawing: String = rows.iter().enumerate().map(|(i, row)| format!("c{} |{row:longest$}|\n", i + 1)).collect();
+    drawn::history(&drawing)
+}
+
+#[test]
+fn a_client_that_starves_is_seen_in_the_picture_of_fairness() {
+    let named = |history: &History| draw(history).into_iter().find(|p| p.name == "fairness").expect("the history has intents");
+    const NOTHING: [u8; 3] = [244, 178, 150];
+    let (starving, fair) = (named(&contended(false)), named(&contended(true)));
+    assert!(count(&starving, VERMILLION) > 100, "the words that it starves");
+    assert_eq!(count(&fair, VERMILLION), 0);
+    assert!(count(&starving, NOTHING) > count(&fair, NOTHING) + 5_000, "a red row");
+    let pictures = |history: &History| draw(history).iter().map(|p| p.name).collect::<Vec<_>>();
+    assert!(pictures(&contended(true)).contains(&"duel"));
+    assert!(!pictures(&sample::history(Sample::default())).contains(&"fairness"), "no intents, nothing to show");
+}
+
+#[test]
+fn coordinators_that_are_outbid_are_seen_in_the_picture_of_the_duel() {
+    let named = |history: &History| draw(history).into_iter().find(|p| p.name == "duel").expect("the history has intents");
+    let mut duel = contended(true);
+    let quiet = count(&named(&duel), VERMILLION);
+    for detail in &mut duel.details {
+        detail.diagnostics = Some(Box::new(heckle_history::Diagnostics { preempted: Some(3), ..Default::default() }));
+    }
+    assert!(count(&named(&duel), VERMILLION) > quiet + 2_000);
+    let told: u64 = series::of(&duel).nodes.iter().flat_map(|n| &n.preempted).sum();
+    assert_eq!(told, 3 * duel.ops.len() as u64);
+}

@@ -121,6 +121,17 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         engine: Engine::Retry(Policy { first: First::Leap, beside: Beside::Nothing, pause: Nanos(0) }),
     },
     WorkloadInfo {
+        name: "mixed-speed",
+        about: "as hot-key, with the first client far away and the last node's clock behind",
+        model: "cas-register",
+        projection: None,
+        keys: 1,
+        rate: DefaultRate::Max,
+        pace: Pace::Even,
+        around: Around::FarClientAndSlowClock { far: Nanos::from_ms(10), behind: Nanos::from_ms(2_000) },
+        engine: Engine::Retry(HOT_KEY),
+    },
+    WorkloadInfo {
         name: "convoy",
         about: "as hot-key, but all that is due within a second arrives at once",
         model: "cas-register",

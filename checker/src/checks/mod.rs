@@ -5,10 +5,12 @@ pub mod durability; // acknowledged updates are still there at the end
 pub mod lease_overlap; // no two nodes held a lease on one range at one time
 pub mod liveness; // ops succeed again within a bound after the last fault
 pub mod panics; // no node panicked or ended unexpectedly
+pub mod projection; // what rides beside the values is right
 pub mod recovery; // how long each fault was felt
 pub mod state; // what nodes keep once nothing is asked of them any more
 pub mod vacuity; // how concurrent and contended it was
 
+use crate::fairness::starvation;
 use crate::verdict::Verdict;
 use heckle_history::{History, Nanos};
 use serde::Serialize;
@@ -44,7 +46,7 @@ impl Default for Limits {
 
 /// Every check, in the order of the report.
 pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
-    vec![
+    let mut all = vec![
         availability::check(history),
         recovery::check(history),
         liveness::check(history, limits.liveness),
@@ -53,7 +55,11 @@ pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
         lease_overlap::check(history),
         state::check(history),
         vacuity::check(history, limits.strict_vacuity),
-    ]
+    ];
+    // Only where there is something to check: intents, a payload with a meaning.
+    all.extend(starvation::check(history));
+    all.extend(projection::check(history));
+    all
 }
 
 fn result(name: &'static str, verdict: Verdict, words: String, figure: impl IntoIterator<Item = (&'static str, Value)>) -> CheckResult {
@@ -62,7 +68,7 @@ fn result(name: &'static str, verdict: Verdict, words: String, figure: impl Into
 
 /// The time in which the system was under load: as the header says, but no longer than the history itself (a run that
 /// was stopped early); else from the first invoke to the last.
-fn window(history: &History) -> (Nanos, Nanos) {
+pub(crate) fn window(history: &History) -> (Nanos, Nanos) {
     let invoked = || history.ops.iter().map(|o| o.invoked);
     match history.header.load_window {
         Some((from, to)) => (Nanos(from), Nanos(to.min(history.end.0).max(from))),

@@ -4,7 +4,7 @@
 use super::launch::{Launcher, NodeSpec};
 use super::ports;
 use super::process::NodeProcess;
-use crate::plan::{Plan, lease};
+use crate::plan::{ClockOffset, Plan, lease};
 use crate::relay::{Relay, Route};
 use heckle_server::control;
 use heckle_server::status::Status;
@@ -16,7 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The bundled server.
-pub(super) struct Bundled;
+pub(super) struct Bundled {
+    /// The node whose wall clock is wrong all the time.
+    pub(super) slow_clock: Option<ClockOffset>,
+}
 
 /// A node that is up answers its control channel within this.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
@@ -40,10 +43,17 @@ impl Launcher for Bundled {
         (0..n).map(|i| spec(plan, folder, relay, &addresses, i)).collect()
     }
 
-    fn await_ready(&self, _: &NodeSpec, process: &mut NodeProcess, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+    fn await_ready(&self, spec: &NodeSpec, process: &mut NodeProcess, within: Duration) -> Result<BTreeMap<String, Json>, String> {
         let line = process.await_ready(within)?;
         let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
-        Ok(told.into_iter().filter(|(k, _)| k == "incarnation").collect())
+        let mut detail: BTreeMap<String, Json> = told.into_iter().filter(|(k, _)| k == "incarnation").collect();
+        if let Some(clock) = self.slow_clock.filter(|clock| clock.node.to_string() == spec.name) {
+            // A process begins with the right time, after a restart too.
+            let set = control::Client::connect(spec.ask, ANSWERS_WITHIN).and_then(|mut c| c.set_clock(clock.offset_us, 0));
+            set.map_err(|e| format!("its clock cannot be set: {e}"))?;
+            detail.insert("clock_offset_us".into(), clock.offset_us.into());
+        }
+        Ok(detail)
     }
 
     fn sees_peers(&self, spec: &NodeSpec) -> Result<bool, String> {

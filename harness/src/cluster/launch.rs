@@ -61,10 +61,10 @@ pub trait Launcher: Send + Sync {
     fn status(&self, spec: &NodeSpec) -> Result<Status, String>;
 }
 
-/// The launcher of a system.
-pub fn launcher(system: System) -> Box<dyn Launcher> {
-    match system {
-        System::Bundled => Box::new(super::bundled::Bundled),
+/// The launcher of the plan's system.
+pub fn launcher(plan: &Plan) -> Box<dyn Launcher> {
+    match plan.system {
+        System::Bundled => Box::new(super::bundled::Bundled { slow_clock: plan.slow_clock }),
         #[cfg(feature = "etcd")]
         System::Etcd => Box::new(super::etcd::Etcd),
     }

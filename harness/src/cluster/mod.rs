@@ -81,7 +81,7 @@ impl Cluster {
         names: Arc<Names>,
         stop: Stop,
     ) -> Result<Cluster, String> {
-        let launcher = launcher(plan.system);
+        let launcher = launcher(plan);
         let program = launcher.program()?;
         let slots = launcher.specs(plan, folder, relay)?.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
         let nodes = slots.collect::<Result<Vec<_>, String>>()?;

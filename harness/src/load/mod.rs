@@ -56,6 +56,8 @@ pub struct Outside {
     pub nodes: Arc<[SocketAddr]>,
     /// Who holds which range.
     pub holders: Arc<Holders>,
+    /// Where the first client does, if it is far away.
+    pub far: Option<Arc<[SocketAddr]>>,
 }
 
 /// Ids that no later op or process may use again.
@@ -192,7 +194,8 @@ impl Dispatch {
                 Route::Pinned => vec![client as usize % n],
                 Route::Random | Route::Holder => (0..n).collect(),
             };
-            nodes.into_iter().map(|i| plan.system.connect(outside.nodes[i], format!("c{client}"), plan.codec())).collect()
+            let reached = outside.far.as_ref().filter(|_| client == 0).unwrap_or(&outside.nodes);
+            nodes.into_iter().map(|i| plan.system.connect(reached[i], format!("c{client}"), plan.codec())).collect()
         };
         let settings = Settings { keys: plan.keys, clients: plan.clients, patience: plan.patience.nanos() };
         Dispatch {

@@ -1,5 +1,7 @@
 //! What defines a run, validated once at the edge: nothing behind this module meets a setting that makes no sense.
 
+mod checks; // settings one by one
+mod environs; // what a workload needs around it
 pub mod file;
 pub mod keys;
 pub mod lease;
@@ -7,17 +9,20 @@ pub mod settings;
 pub mod units;
 
 use crate::system::System;
-use crate::system::value::{Beside, ValueCodec};
+use crate::system::value::ValueCodec;
+use checks::{beside, fairness, keys, kind, kinds, mix, name, net, only_of_the_bundled, patience, route, value_bytes, within};
+pub use checks::{contention_timeout, one_of, paxos_ttl};
+pub use environs::ClockOffset;
+use heckle_checker::fairness::starvation;
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use heckle_workloads::fault::FaultKind;
-use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
+use heckle_workloads::keys::KeyChoice;
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
 use heckle_workloads::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
 use settings::{Expect, Settings};
-use std::str::FromStr;
 use units::{Expiry, Rate, Span};
 
 /// A validated plan. Times count in nanoseconds from the start of the run.
@@ -47,6 +52,8 @@ pub struct Plan {
     pub paxos_ttl: Expiry,
     /// How processes reach each other.
     pub net: Net,
+    /// The node whose wall clock is wrong all the time.
+    pub slow_clock: Option<ClockOffset>,
     /// The planted bug of all nodes.
     pub mutant: Option<String>,
     /// What clients do.
@@ -67,6 +74,8 @@ pub struct Plan {
     pub duration: Span,
     /// When a client gives up.
     pub op_timeout: Span,
+    /// How far the first client is, each way.
+    pub far: Option<Span>,
     /// How long a client keeps an intent.
     pub patience: Span,
     /// Bytes of a value.
@@ -81,6 +90,8 @@ pub struct Plan {
     pub quiet_tail: Span,
     /// Bounds on figures, as `p99_ms<50`.
     pub gates: Vec<String>,
+    /// When somebody starves.
+    pub fairness: starvation::Limits,
     /// What must have happened, as the plan says it.
     pub coverage: std::collections::BTreeMap<String, u64>,
     /// All of the above as a file would say it.
@@ -173,6 +184,7 @@ impl Plan {
             prune: one_of("prune", c.prune.as_deref(), PRUNES)?.to_owned(),
             paxos_ttl: paxos_ttl(c.paxos_ttl.unwrap_or_default())?,
             net,
+            slow_clock: environs::slow_clock(c.slow_clock.as_deref(), workload, nodes)?,
             mutant,
             workload,
             mix,
@@ -186,6 +198,7 @@ impl Plan {
             warmup,
             duration,
             op_timeout,
+            far: environs::far(l.far, workload, net)?,
             patience: patience(l, workload)?,
             value_bytes: value_bytes(l, workload)?,
             max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, 65_536)?,
@@ -193,6 +206,7 @@ impl Plan {
             strikes: vec![],
             quiet_tail: f.quiet_tail.unwrap_or(Span::ms(6_000)),
             gates: settings.gates.iter().map(|(metric, bound)| format!("{metric}{bound}")).collect(),
+            fairness: fairness(&settings.fairness, workload)?,
             coverage: settings.coverage.clone(),
             resolved: settings.clone(),
         };
@@ -243,11 +257,24 @@ impl Plan {
     }
 
     fn check_faults(&self) -> Result<(), String> {
+        if let (Some(clock), true) = (self.slow_clock, self.system != System::Bundled) {
+            let (system, workload) = (self.system.name(), self.workload.name);
+            return Err(format!(
+                "workload `{workload}` sets the clock of {}, and only the bundled server's can be set, not {system}'s",
+                clock.node
+            ));
+        }
         for kind in &self.faults {
             if !self.system.suffers(*kind) {
                 let all = FaultKind::ALL.iter().filter(|(kind, _, _)| self.system.suffers(*kind)).map(|(_, name, _)| *name);
                 let (system, all) = (self.system.name(), all.collect::<Vec<_>>().join(", "));
                 return Err(format!("fault `{kind}` cannot strike {system}; there are: {all}"));
+            }
+            if let (Some(clock), FaultKind::ClockJump | FaultKind::ClockDrift) = (self.slow_clock, kind) {
+                return Err(format!(
+                    "the heal of fault `{kind}` would set right the clock of {} (slow_clock); use one of them",
+                    clock.node
+                ));
             }
             if kind.needs_relay() && self.net == Net::Direct {
                 return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose kill, pause or kill-all"));
@@ -345,12 +372,14 @@ impl Plan {
         if self.system == System::Bundled {
             s.cluster.prune = Some(self.prune.clone());
             s.cluster.paxos_ttl = Some(self.paxos_ttl);
+            s.cluster.slow_clock = Some(self.slow_clock.map_or("none".into(), |c| c.to_string()));
         }
         let net = match self.net {
             Net::Relay => "relay",
             Net::Direct => "direct",
         };
         s.cluster.net = Some(net.into());
+        s.load.far = Some(self.far.unwrap_or(Span::ms(0)));
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
         s.load.patience = self.workload.has_intents().then_some(self.patience);
@@ -378,145 +407,6 @@ impl Plan {
         let text = toml::to_string(&settings).expect("settings have a TOML form");
         format!("{:016x}", Seed(0).part(&text).0)
     }
-}
-
-fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<String, String> {
-    let name = given.map_or_else(|| mutant.map_or(workload.to_owned(), |m| format!("mutant-{m}")), str::to_owned);
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(fits) {
-        return Err(format!("plan name `{name}`: it names a folder, so use up to 64 letters, digits, `-`, `_` and `.`"));
-    }
-    if matches!(name.as_str(), "latest" | "latest-failed") {
-        return Err(format!("plan name `{name}` is taken by the link of that name"));
-    }
-    Ok(name)
-}
-
-fn beside(workload: &WorkloadInfo) -> Beside {
-    if workload.projection.is_some() { Beside::Payload } else { Beside::Nothing }
-}
-
-fn route(l: &settings::LoadSettings, lease: &LeaseSettings) -> Result<Route, String> {
-    match one_of("route", l.route.as_deref(), &["pinned", "random", "holder"])? {
-        "random" => Ok(Route::Random),
-        "holder" if lease.mode == LeaseMode::Off => Err("route = holder needs holders: choose lease = priority or lease = read".into()),
-        "holder" => Ok(Route::Holder),
-        _ => Ok(Route::Pinned),
-    }
-}
-
-fn value_bytes(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<u32, String> {
-    let least = beside(workload).least_bytes();
-    within("value_bytes", l.value_bytes.unwrap_or(least), least, 1 << 20)
-}
-
-fn keys(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<KeyChoice, String> {
-    let count = within("keys", l.keys.unwrap_or(workload.keys), 1, MAX_KEYS)?;
-    match (l.zipf, l.hot.unwrap_or(0.0)) {
-        (Some(_), hot) if hot > 0.0 => Err("a plan has either hot or zipf, not both".into()),
-        (Some(s), _) if s > 0.0 && s <= MAX_EXPONENT => Ok(KeyChoice::zipf(count, s)),
-        (Some(s), _) => Err(format!("zipf = {s}: the exponent is above 0 and at most {MAX_EXPONENT}")),
-        (None, hot) if (0.0..=1.0).contains(&hot) => Ok(KeyChoice::new(count, hot)),
-        (None, hot) => Err(format!("hot = {hot}: a share is between 0 and 1")),
-    }
-}
-
-fn mix(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Mix, String> {
-    match l.mix.as_deref() {
-        Some(_) if !workload.takes_mix() => Err(format!("workload `{}` chooses its ops by itself; leave out mix", workload.name)),
-        Some(text) => Mix::from_str(text).map_err(|e| format!("mix: {e}")),
-        None => Ok(Mix::default()),
-    }
-}
-
-fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span, String> {
-    if l.patience.is_some() && !workload.has_intents() {
-        return Err(format!("each op of workload `{}` stands for itself; leave out patience", workload.name));
-    }
-    within("patience", l.patience.unwrap_or(PATIENCE), Span::ms(1), Span::ms(24 * 3_600_000))
-}
-
-/// Checks how long an op may go on losing ballots.
-///
-/// # Errors
-/// If it makes no sense.
-pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
-    match given {
-        Some(span) if span < Span::ms(1) || span > Span::ms(600_000) => {
-            Err(format!("contention_timeout {span} is not between 1ms and 600s; leave it out for as long as the op timeout"))
-        }
-        within => Ok(within),
-    }
-}
-
-/// Checks a time to live.
-///
-/// # Errors
-/// What would make sense.
-pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
-    let sensible = heckle_server::options::PAXOS_TTL;
-    match given.ttl() {
-        Some(ttl) if !sensible.contains(&ttl) => Err(format!("paxos_ttl {given} is not within 10ms..=366d; or write off")),
-        Some(_) | None => Ok(given),
-    }
-}
-
-fn kind(text: &str) -> Result<FaultKind, String> {
-    let names: Vec<&str> = FaultKind::ALL.iter().map(|(_, n, _)| *n).collect();
-    text.parse().map_err(|e| format!("{e}; {}", file::did_you_mean(text, &names)))
-}
-
-/// Settings that only the bundled server has are refused for others, rather than passed over.
-fn only_of_the_bundled(system: System, given: &settings::ClusterSettings) -> Result<(), String> {
-    let given = toml::Table::try_from(given).expect("settings are plain data");
-    match given.keys().find(|key| !["system", "nodes", "net"].contains(&key.as_str())) {
-        Some(key) if system != System::Bundled => {
-            Err(format!("`{key}` is a setting of the bundled server, {} does not have it: leave it out", system.name()))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// How processes reach each other: through the relay, where they can.
-fn net(system: System, given: Option<&str>) -> Result<Net, String> {
-    let all = ["relay", "direct"];
-    match one_of("net", given, &all)? {
-        "relay" if system.can_be_relayed() => Ok(Net::Relay),
-        "relay" if given.is_some() => Err(format!("net = `relay`: the links of {} do not pass the relay; use direct", system.name())),
-        _ => Ok(Net::Direct),
-    }
-}
-
-fn kinds(system: System, given: Option<&[String]>, strikes: &[settings::StrikeSettings]) -> Result<Vec<FaultKind>, String> {
-    if !strikes.is_empty() {
-        if given.is_some() {
-            return Err("a plan has either [faults] kinds or [[strike]] entries, not both".into());
-        }
-        return strikes.iter().map(|s| kind(&s.kind)).collect();
-    }
-    let fits = |name: &&str| kind(name).is_ok_and(|kind| system.suffers(kind));
-    let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
-    let given = given.unwrap_or(&default);
-    if given == ["none"] {
-        return Ok(vec![]);
-    }
-    given.iter().map(|k| kind(k.trim())).collect()
-}
-
-/// The word given, if it is one of `all`; the first of them where none is given.
-///
-/// # Errors
-/// Names the nearest one.
-pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
-    match given {
-        None => Ok(all[0]),
-        Some(word) if all.contains(&word) => Ok(word),
-        Some(word) => Err(format!("{what} = `{word}`: {}", file::did_you_mean(word, all))),
-    }
-}
-
-fn within<T: PartialOrd + std::fmt::Display>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
-    if value < least || value > most { Err(format!("{what} = {value} is not between {least} and {most}")) } else { Ok(value) }
 }
 
 #[cfg(test)]

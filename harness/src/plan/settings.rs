@@ -35,6 +35,9 @@ pub struct Settings {
     /// What must have happened for a verdict to count.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub coverage: BTreeMap<String, u64>,
+    /// When somebody starves, where the workload has intents.
+    #[serde(skip_serializing_if = "FairnessSettings::is_empty")]
+    pub fairness: FairnessSettings,
     /// Faults at fixed times, instead of a drawn schedule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub strike: Vec<StrikeSettings>,
@@ -113,6 +116,10 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,
+    /// A node whose wall clock is wrong all the time: n3:-2s is two seconds behind [default: none, or the workload's]
+    #[arg(long, value_name = "NODE:OFFSET", allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow_clock: Option<String>,
     /// A planted bug for all nodes; loads the plan that exposes it unless flags override (`heckle mutants` lists them)
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,6 +175,10 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op_timeout: Option<Span>,
+    /// How far the first client is from its node, each way: 0s for no distance [default: 0s, or the workload's]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub far: Option<Span>,
     /// How long a client keeps trying for what it wants, where the workload has intents [default: 30s]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,6 +226,27 @@ pub struct FaultSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet_tail: Option<Span>,
+}
+
+/// `[fairness]`: limits of the check `starvation`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FairnessSettings {
+    /// The longest wait of an intent while no fault is on; 5s by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_wait: Option<Span>,
+    /// The least share that Jain's index over clients may have of what luck alone gives; 0.5 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_jain: Option<f64>,
+    /// The longest time without any success on a key while somebody waits and no fault is on; 2s by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_livelock: Option<Span>,
+}
+
+impl FairnessSettings {
+    fn is_empty(&self) -> bool {
+        *self == FairnessSettings::default()
+    }
 }
 
 /// `[[strike]]`: one fault at a fixed time of the load window.
@@ -296,11 +328,13 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, prune, paxos_ttl, net, mutant);
+        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, prune, paxos_ttl, net, slow_clock, mutant);
         let (l, o) = (&mut self.load, &over.load);
-        overlay!(o, l; workload, mix, keys, hot, zipf, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
+        overlay!(o, l; workload, mix, keys, hot, zipf, far, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);
         overlay!(o, f; kinds, every, lasts, order, spacing, max_at_once, quiet_tail);
+        let (f, o) = (&mut self.fairness, &over.fairness);
+        overlay!(o, f; max_wait, min_jain, max_livelock);
         self.gates.extend(over.gates.clone());
         self.coverage.extend(over.coverage.clone());
         if !over.strike.is_empty() {

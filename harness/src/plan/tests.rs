@@ -80,6 +80,9 @@ fn what_makes_no_sense_is_refused() {
     refused("[load]\nworkload = \"counter\"\nvalue_bytes = 16", "value_bytes");
     refused("[load]\nworkload = \"counter\"\nmix = \"cas=1\"", "by itself");
     refused("[load]\npatience = \"1s\"", "stands for itself");
+    refused("[cluster]\nslow_clock = \"n3:-1s\"\n[faults]\nkinds = [\"clock-jump\"]", "set right");
+    refused("[fairness]\nmin_jain = 0.9", "nobody can starve");
+    refused("[load]\nworkload = \"duel\"\n[fairness]\nmin_jain = 1.5", "min_jain");
     refused("[load]\nzipf = 0.0", "above 0");
     refused("[load]\nzipf = 1.1\nhot = 0.5", "not both");
     refused("[load]\nduration = \"1ms\"", "too short");

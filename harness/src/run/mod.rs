@@ -3,6 +3,7 @@
 
 pub mod coverage;
 pub mod environment;
+mod far; // a client that is far away
 pub mod progress;
 pub mod report;
 pub mod sampler;
@@ -17,6 +18,8 @@ use crate::plan::{Net, Plan};
 use crate::recorder::{Recorded, Recorder};
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
+use heckle_checker::checks::projection;
+use heckle_checker::fairness::starvation;
 use heckle_checker::online::OnlineJudge;
 use heckle_history::{Header, Names, Nanos, RunId};
 use heckle_paxos::lease::LeaseMode;
@@ -102,8 +105,18 @@ fn with_cluster(
             Some(LeaseWatch::start(&cluster, clock, recorder, names, &holders).map_err(|e| format!("cannot start a thread: {e}"))?)
         }
     };
-    let outside =
-        Outside { clock, recorder: recorder.clone(), names: names.clone(), stop: stop.clone(), live: live.clone(), nodes, holders };
+    let far = far::Far::of(plan, &nodes)?;
+    let far_clients = far.as_ref().map(|f| f.nodes().into());
+    let outside = Outside {
+        clock,
+        recorder: recorder.clone(),
+        names: names.clone(),
+        stop: stop.clone(),
+        live: live.clone(),
+        nodes,
+        holders,
+        far: far_clients,
+    };
     let nemesis = Nemesis {
         clock,
         cluster: cluster.clone(),
@@ -152,7 +165,10 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
         load_window: Some((window.0.0, window.1.0)),
         op_timeout_ns: Some(plan.op_timeout.nanos().0),
         // Ops held back by this limit are not late by the harness's fault. The schedule is what `--schedule` takes.
-        more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))].into(),
+        more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))]
+            .into_iter()
+            .chain(of_workload(plan))
+            .collect(),
         ..Header::default()
     };
     let mut names = Names::default();
@@ -163,6 +179,13 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
         names.node(node);
     }
     (header, names)
+}
+
+/// What the checks of a workload with intents or payloads go by: a verdict is a function of the history alone.
+fn of_workload(plan: &Plan) -> impl Iterator<Item = (String, serde_json::Value)> {
+    let limits = plan.workload.has_intents().then(|| (starvation::IN_HEADER.to_owned(), serde_json::json!(plan.fairness)));
+    let rule = plan.workload.projection.map(|rule| (projection::IN_HEADER.to_owned(), rule.into()));
+    limits.into_iter().chain(rule)
 }
 
 fn schedule(plan: &Plan) -> serde_json::Value {

@@ -80,7 +80,7 @@ impl Judged {
     /// Copies everything found into `results`.
     pub fn tell(&self, results: &mut Results) {
         let detected_ms = results.linearizability.detected_ms;
-        results.take(&self.measured);
+        results.take(&self.measured, &self.history);
         results.judged(&self.judgement.linearizability, &self.checks, &self.coverage);
         results.linearizability.detected_ms = detected_ms;
         results.warnings.extend(self.history.warnings.iter().cloned());

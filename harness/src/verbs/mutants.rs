@@ -43,6 +43,11 @@ const RESTING_MASSACRE: &str = "[load]\nmix = \"cas=30,read=30,write=40\"\nkeys 
 /// Keys that rest between ops; what is left to prune afterwards leaks.
 const RESTING_CALM: &str =
     "[load]\nkeys = 64\nrate = 300\nduration = \"6s\"\nwarmup = \"500ms\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n";
+/// One node's clock is behind, and it never learns by how much: whoever it coordinates for gets nothing.
+const BEHIND: &str = "[cluster]\nslow_clock = \"n3:-60s\"\n[load]\nworkload = \"hot-key\"\nclients = 6\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n";
+/// Coordinators of all nodes want one key and none of them waits after it was outbid.
+const NO_REST: &str =
+    "[load]\nworkload = \"duel\"\nclients = 9\nduration = \"12s\"\nwarmup = \"1s\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"1s\"\n";
 
 /// The plans that expose what shows on real processes. A mutant without one runs under the default plan.
 const EXPOSED: &[Exposed] = &[
@@ -61,6 +66,8 @@ const EXPOSED: &[Exposed] = &[
     Exposed { name: "lease-ignores-drift", plan: SLOW_HOLDER },
     Exposed { name: "fast-proposes-empty", plan: FAST_DUELS },
     Exposed { name: "fast-keeps-cache-after-failure", plan: FAST_DUELS },
+    Exposed { name: "no-ballot-bump", plan: BEHIND },
+    Exposed { name: "no-backoff", plan: NO_REST },
 ];
 
 /// `heckle mutants`: the list.

@@ -165,19 +165,26 @@ fn verdict_colour(verdict: RunVerdict) -> RGBColor {
 
 /// The frame of a picture over time: everything but the data. `y_label` names the upright axis and its unit.
 pub fn over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, y: Scale, y_label: &str, value: fn(f64) -> String) -> Plot {
+    let plot = rows_over_time(canvas, scene, shows, BOTTOM, y);
+    let area = canvas.area();
+    grid(&area, &plot, value);
+    text(&area, (plot.left, plot.top - 5), y_label, &text_style(SMALL, GREY, HPos::Left, VPos::Bottom));
+    plot
+}
+
+/// The same down to `bottom`, without lines and labels of the upright axis: for rows with names of their own.
+pub fn rows_over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, bottom: i32, y: Scale) -> Plot {
     let end = scene.history.end.as_secs_f64().max(0.001);
     let area = canvas.area();
     title(&area, scene.caption, shows);
     let lanes = lanes::place(&area, scene, |s| LEFT + ((s / end) * f64::from(RIGHT - LEFT)).round() as i32);
     let top =
         LANES_TOP + lanes.iter().map(|l| l.lane + 1).max().unwrap_or(0) as i32 * lanes::HEIGHT + if lanes.is_empty() { 26 } else { 32 };
-    let plot = Plot { left: LEFT, right: RIGHT, top, bottom: BOTTOM, x: Scale::Linear { min: 0.0, max: end }, y };
+    let plot = Plot { left: LEFT, right: RIGHT, top, bottom, x: Scale::Linear { min: 0.0, max: end }, y };
     for bar in &lanes {
         rectangle(&area, [(bar.from, plot.top), (bar.to, plot.bottom)], BAND.mix(0.75).filled());
     }
-    grid(&area, &plot, value);
     time_axis(&area, &plot, scene);
-    text(&area, (plot.left, plot.top - 5), y_label, &text_style(SMALL, GREY, HPos::Left, VPos::Bottom));
     lanes::draw(&area, &lanes, plot.bottom);
     plot
 }

@@ -8,7 +8,7 @@ use super::axis::{Scale, count, duration};
 use super::canvas::Canvas;
 use super::frame::{self, Mark, Plot};
 use super::style::{BLUE, GREY, ORANGE, SKY, SMALL, VERMILLION};
-use super::{Scene, style};
+use super::{Scene, mix, style};
 use heckle_history::{Nanos, Operation, Outcome, Seen};
 use plotters::prelude::{Color, RGBColor};
 use plotters::style::text_anchor::{HPos, VPos};
@@ -98,11 +98,6 @@ fn dot(canvas: &mut Canvas, at: (i32, i32), colour: RGBColor) {
             canvas.blend(at.0 + dx, at.1 + dy, colour, if corner { 0.15 } else { 0.5 });
         }
     }
-}
-
-fn mix(a: RGBColor, b: RGBColor, share: f64) -> RGBColor {
-    let channel = |a: u8, b: u8| (f64::from(a) * (1.0 - share) + f64::from(b) * share).round() as u8;
-    RGBColor(channel(a.0, b.0), channel(a.1, b.1), channel(a.2, b.2))
 }
 
 fn marks(area: &super::canvas::Area<'_>, plot: &Plot, scene: Scene<'_>) {

@@ -1,0 +1,117 @@
+//! Attempts put together: one intent from all its ops.
+//!
+//! An intent is won by the first of its updates that took effect. Ops after that (a lock's release) are its aftermath and
+//! count for nothing here. One that was not won has *waited at least* until its last op completed: it is censored there.
+
+use super::calm::Faults;
+use heckle_history::{ClientId, History, IntentId, KeyId, Nanos, NodeIx, Operation, Outcome, Seen};
+use std::collections::BTreeMap;
+
+/// What a client wanted, and how it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intent {
+    /// Which.
+    pub id: IntentId,
+    /// Who wanted it.
+    pub client: ClientId,
+    /// The coordinator of its first attempt.
+    pub node: Option<NodeIx>,
+    /// On which key.
+    pub key: KeyId,
+    /// When its first attempt was due.
+    pub began: Nanos,
+    /// When it was won; else when it was last known to be waiting.
+    pub ended: Nanos,
+    /// How it ended.
+    pub end: End,
+    /// Tries it made.
+    pub attempts: u32,
+    /// Tries that were lost: refused, or proved not to have happened.
+    pub lost: u32,
+    /// Its wait, without the time in which a fault was on.
+    pub calm_wait: Nanos,
+}
+
+/// How an intent ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its change took effect.
+    Won,
+    /// An attempt has an unknown outcome, so nobody tried again.
+    Unknown,
+    /// It was given up, or the load ended first.
+    Waiting,
+}
+
+impl Intent {
+    /// How long it waited, or is known to have waited.
+    pub fn wait(&self) -> Nanos {
+        self.ended.since(self.began)
+    }
+}
+
+/// The intents of a history in the order in which they began. Needs its details; without any, there are none.
+pub fn of(history: &History, faults: &Faults) -> Vec<Intent> {
+    let mut intents: BTreeMap<IntentId, Intent> = BTreeMap::new();
+    for (op, detail) in history.ops.iter().zip(&history.details) {
+        let (Some(id), Some(client)) = (detail.intent, detail.client) else { continue };
+        let intent = intents.entry(id).or_insert_with(|| Intent {
+            id,
+            client,
+            node: detail.sent_to.or(op.node),
+            key: op.key,
+            began: op.intended,
+            ended: op.intended,
+            end: End::Waiting,
+            attempts: 0,
+            lost: 0,
+            calm_wait: Nanos(0),
+        });
+        if intent.end != End::Won {
+            take(intent, op, detail.attempt.unwrap_or(1), history.end);
+        }
+    }
+    let mut intents: Vec<Intent> = intents.into_values().collect();
+    for intent in &mut intents {
+        intent.calm_wait = faults.calm(intent.began, intent.ended);
+    }
+    intents.sort_by_key(|i| (i.began, i.id));
+    intents
+}
+
+fn take(intent: &mut Intent, op: &Operation, attempt: u32, end: Nanos) {
+    intent.attempts = intent.attempts.max(attempt);
+    intent.ended = intent.ended.max(op.completed.min(end));
+    let before = intent.attempts.saturating_sub(1);
+    (intent.end, intent.lost) = match op.outcome {
+        Outcome::Ok(Seen::Applied | Seen::Written) => (End::Won, before),
+        Outcome::Ok(Seen::ConditionNotMet(_)) | Outcome::Failed => (End::Waiting, intent.attempts),
+        // A look is not lost by itself; the next try's number tells whether what it saw was.
+        Outcome::Ok(Seen::Value(_)) => (End::Waiting, before),
+        Outcome::Unknown => (End::Unknown, before),
+        Outcome::Open => (End::Waiting, before),
+    };
+}
+
+/// The most tries in a row that one client lost, and which client.
+pub fn most_consecutive_losses(intents: &[Intent]) -> Option<(ClientId, u32)> {
+    let mut by_client: BTreeMap<ClientId, Vec<&Intent>> = BTreeMap::new();
+    for intent in intents {
+        by_client.entry(intent.client).or_default().push(intent);
+    }
+    let mut most: Option<(ClientId, u32)> = None;
+    for (client, mut own) in by_client {
+        own.sort_by_key(|i| (i.ended, i.id));
+        let mut run = 0u32;
+        for intent in own {
+            run = run.saturating_add(intent.lost);
+            if run > most.map_or(0, |(_, n)| n) {
+                most = Some((client, run));
+            }
+            if intent.end == End::Won {
+                run = 0;
+            }
+        }
+    }
+    most
+}

@@ -1,0 +1,223 @@
+//! Every figure of fairness, for a whole history.
+
+use super::calm::Faults;
+use super::intents::{self, End, Intent};
+use super::survival::{self, Curve, Sample};
+use super::windows::{self, Drought, Window};
+use super::{bypass, shares};
+use heckle_history::{ClientId, History, Nanos};
+use std::collections::BTreeMap;
+
+/// Who got how much.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fairness {
+    /// The intents that were under way in the load window, by their beginning.
+    pub intents: Vec<Intent>,
+    /// Beside each, how many later ones on its key were won while it waited.
+    pub bypasses: Vec<u32>,
+    /// Waiting times; what was not won is censored.
+    pub waits: Curve,
+    /// Tries it took; what was not won is censored.
+    pub attempts: Curve,
+    /// Jain's index of successes in the load window over clients that wanted something; `None` without a success.
+    pub jain: Option<f64>,
+    /// Gini coefficient of the same.
+    pub gini: Option<f64>,
+    /// The same index in calm windows only, with what luck alone would give for so many successes.
+    pub calm: Option<CalmShares>,
+    /// The most tries in a row that one client lost.
+    pub losses: Option<(ClientId, u32)>,
+    /// The load in windows.
+    pub windows: Vec<Window>,
+    /// The longest stretch in calm without a success while somebody waited.
+    pub drought: Option<Drought>,
+    /// Intents begun in the load window, by its length.
+    pub offered_per_s: f64,
+    /// Intents won in it, by its length.
+    pub won_per_s: f64,
+    /// By client.
+    pub clients: Vec<Group>,
+    /// By coordinator.
+    pub nodes: Vec<Group>,
+    /// By key.
+    pub keys: Vec<Group>,
+}
+
+/// Shares in the calm part of the load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CalmShares {
+    /// Jain's index of successes.
+    pub jain: f64,
+    /// What it is on average if equal chances fall by luck.
+    pub luck: f64,
+    /// Successes.
+    pub won: u64,
+    /// Clients that wanted something.
+    pub active: usize,
+}
+
+/// The intents of one client, coordinator or key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Its name: `c3`, `n1`, `k1`.
+    pub name: String,
+    /// The coordinator of a client's first intent; empty for other groups.
+    pub node: String,
+    /// Intents.
+    pub intents: u64,
+    /// Won.
+    pub won: u64,
+    /// Won in calm.
+    pub won_in_calm: u64,
+    /// Ended by an unknown outcome.
+    pub unknown: u64,
+    /// Given up, or waiting when the load ended.
+    pub waiting: u64,
+    /// Tries lost.
+    pub lost: u64,
+    /// The longest wait, ended or not.
+    pub longest_wait: Nanos,
+    /// The most bypasses of one intent.
+    pub most_bypasses: u32,
+    /// Ballots its ops took.
+    pub rounds: u64,
+    /// How often its ops were outbid.
+    pub preempted: u64,
+    /// Unfinished updates of others that its ops finished first.
+    pub repairs: u64,
+    /// Time its ops spent backing off.
+    pub backoff: Nanos,
+}
+
+/// Measures a history; `None` if it has no intents.
+pub fn measure(history: &History) -> Option<Fairness> {
+    let faults = Faults::of(history);
+    let window = crate::checks::window(history);
+    let mut intents = intents::of(history, &faults);
+    // What was over before the load began is warm-up; what waits through the load counts from its own beginning.
+    intents.retain(|i| i.ended >= window.0 && i.began <= window.1);
+    if intents.is_empty() {
+        return None;
+    }
+    let bypasses = bypass::counts(&intents);
+    let sample = |time: Nanos, i: &Intent| Sample { time, ended: i.end == End::Won };
+    let groups = Groups { history, intents: &intents, bypasses: &bypasses, faults: &faults, window };
+    let clients = groups.by(|i| i.client, |c| c.to_string());
+    let nodes = groups.by(|i| i.node, |n| n.map_or("?".to_owned(), |n| history.names.node_name(n).to_owned()));
+    let keys = groups.by(|i| i.key, |k| history.names.key_name(k).to_owned());
+    let won: Vec<f64> = clients.iter().map(|g| g.won as f64).collect();
+    let seconds = window.1.since(window.0).as_secs_f64();
+    let per_s = |n: usize| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
+    // Closed: a run that was stopped early ends with its last event.
+    let within = |t: Nanos| window.0 <= t && t <= window.1;
+    Some(Fairness {
+        waits: survival::curve(intents.iter().map(|i| sample(i.wait(), i)).collect()),
+        attempts: survival::curve(intents.iter().map(|i| sample(Nanos(u64::from(i.attempts)), i)).collect()),
+        jain: shares::jain(&won),
+        gini: shares::gini(&won),
+        calm: calm_shares(&clients),
+        losses: intents::most_consecutive_losses(&intents),
+        windows: windows::of(&intents, window, &faults),
+        drought: windows::longest_drought(&intents, window, &faults),
+        offered_per_s: per_s(intents.iter().filter(|i| within(i.began)).count()),
+        won_per_s: per_s(intents.iter().filter(|i| i.end == End::Won && within(i.ended)).count()),
+        clients,
+        nodes,
+        keys,
+        bypasses,
+        intents,
+    })
+}
+
+fn calm_shares(clients: &[Group]) -> Option<CalmShares> {
+    let shares: Vec<f64> = clients.iter().map(|g| g.won_in_calm as f64).collect();
+    let won = clients.iter().map(|g| g.won_in_calm).sum();
+    let active = clients.len();
+    shares::jain(&shares).map(|jain| CalmShares { jain, luck: shares::jain_of_luck(won, active), won, active })
+}
+
+impl Fairness {
+    /// How many ended so.
+    pub fn ended(&self, end: End) -> u64 {
+        self.intents.iter().filter(|i| i.end == end).count() as u64
+    }
+
+    /// The intent that waited longest, in calm or at all.
+    pub fn longest_wait(&self) -> Option<&Intent> {
+        self.intents.iter().max_by_key(|i| i.wait())
+    }
+
+    /// The intent that waited longest while no fault was on.
+    pub fn longest_calm_wait(&self) -> Option<&Intent> {
+        self.intents.iter().max_by_key(|i| i.calm_wait)
+    }
+
+    /// The intent that most later ones overtook, and by how many.
+    pub fn most_bypassed(&self) -> Option<(&Intent, u32)> {
+        self.intents.iter().zip(&self.bypasses).map(|(i, n)| (i, *n)).max_by_key(|(_, n)| *n)
+    }
+}
+
+struct Groups<'a> {
+    history: &'a History,
+    intents: &'a [Intent],
+    bypasses: &'a [u32],
+    faults: &'a Faults,
+    window: (Nanos, Nanos),
+}
+
+impl Groups<'_> {
+    fn by<K: Ord + Copy>(&self, of: impl Fn(&Intent) -> K, name: impl Fn(K) -> String) -> Vec<Group> {
+        let mut groups: BTreeMap<K, Group> = BTreeMap::new();
+        let mut of_intent = BTreeMap::new();
+        for (intent, bypasses) in self.intents.iter().zip(self.bypasses) {
+            of_intent.insert(intent.id, of(intent));
+            let node = || intent.node.map_or(String::new(), |n| self.history.names.node_name(n).to_owned());
+            let group = groups.entry(of(intent)).or_insert_with(|| Group {
+                name: name(of(intent)),
+                node: node(),
+                intents: 0,
+                won: 0,
+                won_in_calm: 0,
+                unknown: 0,
+                waiting: 0,
+                lost: 0,
+                longest_wait: Nanos(0),
+                most_bypasses: 0,
+                rounds: 0,
+                preempted: 0,
+                repairs: 0,
+                backoff: Nanos(0),
+            });
+            group.add(intent, *bypasses, self.window, self.faults);
+        }
+        for detail in &self.history.details {
+            let group = detail.intent.and_then(|i| of_intent.get(&i)).and_then(|k| groups.get_mut(k));
+            if let (Some(group), Some(told)) = (group, &detail.diagnostics) {
+                group.rounds += u64::from(told.rounds.unwrap_or(0));
+                group.preempted += u64::from(told.preempted.unwrap_or(0));
+                group.repairs += u64::from(told.repairs.unwrap_or(0));
+                group.backoff.0 += told.backoff_ns.unwrap_or(0);
+            }
+        }
+        groups.into_values().collect()
+    }
+}
+
+impl Group {
+    fn add(&mut self, intent: &Intent, bypasses: u32, window: (Nanos, Nanos), faults: &Faults) {
+        self.intents += 1;
+        let in_load = window.0 <= intent.ended && intent.ended <= window.1;
+        match intent.end {
+            End::Won => {
+                self.won += u64::from(in_load);
+                self.won_in_calm += u64::from(in_load && !faults.disturb(intent.ended, intent.ended));
+            }
+            End::Unknown => self.unknown += 1,
+            End::Waiting => self.waiting += 1,
+        }
+        self.lost += u64::from(intent.lost);
+        self.longest_wait = self.longest_wait.max(intent.wait());
+        self.most_bypasses = self.most_bypasses.max(bypasses);
+    }
+}

@@ -1,0 +1,115 @@
+//! Shares and droughts over time.
+
+use super::calm::Faults;
+use super::intents::{End, Intent};
+use super::shares;
+use heckle_history::{ClientId, KeyId, Nanos};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A window holds about so many successes for each client, or shares in it are luck.
+const WON_PER_CLIENT: u64 = 10;
+/// More windows than this are not looked at.
+const MAX_WINDOWS: u64 = 60;
+/// Shorter windows tell of the scheduler, not of the cluster.
+const SHORTEST: Nanos = Nanos::from_ms(500);
+
+/// A stretch of the load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Window {
+    /// Its beginning.
+    pub start: Nanos,
+    /// Its end.
+    pub end: Nanos,
+    /// Clients that wanted something in it.
+    pub active: u32,
+    /// Intents won in it.
+    pub won: u64,
+    /// Jain's index of successes over its active clients; `None` if nobody had any.
+    pub jain: Option<f64>,
+    /// A fault was on in it.
+    pub disturbed: bool,
+}
+
+/// Cuts the load from `start` to `end` into windows.
+pub fn of(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &Faults) -> Vec<Window> {
+    let within = |t: Nanos| start <= t && t <= end;
+    let won: Vec<&Intent> = intents.iter().filter(|i| i.end == End::Won && within(i.ended)).collect();
+    let clients: BTreeSet<ClientId> = intents.iter().map(|i| i.client).collect();
+    let span = end.since(start).0;
+    if span == 0 || clients.is_empty() {
+        return vec![];
+    }
+    let wanted = (won.len() as u64 / (WON_PER_CLIENT * clients.len() as u64)).clamp(1, MAX_WINDOWS);
+    let length = (span / wanted).max(SHORTEST.0.min(span));
+    let count = (span / length) as usize;
+    let place = |t: Nanos| ((t.since(start).0 / length) as usize).min(count - 1);
+    let mut active: Vec<BTreeMap<ClientId, u64>> = vec![BTreeMap::new(); count];
+    for intent in intents.iter().filter(|i| i.began <= end && i.ended >= start) {
+        for window in &mut active[place(intent.began)..=place(intent.ended)] {
+            window.entry(intent.client).or_default();
+        }
+    }
+    for intent in won {
+        *active[place(intent.ended)].entry(intent.client).or_default() += 1;
+    }
+    let window = |(i, shares): (usize, BTreeMap<ClientId, u64>)| {
+        let from = Nanos(start.0 + i as u64 * length);
+        let to = if i + 1 == count { end } else { Nanos(from.0 + length) };
+        let won: Vec<f64> = shares.values().map(|n| *n as f64).collect();
+        Window {
+            start: from,
+            end: to,
+            active: won.len() as u32,
+            won: shares.values().sum(),
+            jain: shares::jain(&won),
+            disturbed: faults.disturb(from, to),
+        }
+    };
+    active.into_iter().enumerate().map(window).collect()
+}
+
+/// A stretch in which somebody waited all the time for a key and nobody succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drought {
+    /// The key.
+    pub key: KeyId,
+    /// Since the last success, or since the first of those who wait began.
+    pub from: Nanos,
+    /// The next success, or the end.
+    pub to: Nanos,
+    /// Who waited through it.
+    pub client: ClientId,
+}
+
+impl Drought {
+    /// How long it lasted.
+    pub fn length(&self) -> Nanos {
+        self.to.since(self.from)
+    }
+}
+
+/// The longest drought of the load in calm: livelock, if it is long.
+pub fn longest_drought(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &Faults) -> Option<Drought> {
+    let mut by_key: BTreeMap<KeyId, Vec<&Intent>> = BTreeMap::new();
+    for intent in intents {
+        by_key.entry(intent.key).or_default().push(intent);
+    }
+    let mut longest: Option<Drought> = None;
+    for (key, own) in by_key {
+        let mut wins: Vec<Nanos> = own.iter().filter(|i| i.end == End::Won).map(|i| i.ended).collect();
+        wins.sort_unstable();
+        for intent in own {
+            let (mut from, until) = (intent.began.max(start), intent.ended.min(end));
+            let mut next = wins.partition_point(|w| *w <= from);
+            while from < until {
+                let to = wins.get(next).map_or(until, |w| (*w).min(until));
+                let longer = to.since(from) > longest.map_or(Nanos(0), |d| d.length());
+                if longer && !faults.disturb(from, to) {
+                    longest = Some(Drought { key, from, to, client: intent.client });
+                }
+                (from, next) = (to, next + 1);
+            }
+        }
+    }
+    longest
+}

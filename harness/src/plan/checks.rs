@@ -1,0 +1,166 @@
+//! The settings of a plan one by one: what each may be, its default, and what is said where it makes no sense. What settings
+//! mean together is held by [`super::Plan`].
+
+use super::settings;
+use super::units::{Expiry, Span};
+use super::{DEFAULT_FAULTS, MAX_KEYS, Net, PATIENCE, Route, file};
+use crate::system::System;
+use crate::system::value::Beside;
+use heckle_checker::fairness::starvation;
+use heckle_paxos::lease::{LeaseMode, LeaseSettings};
+use heckle_workloads::fault::FaultKind;
+use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
+use heckle_workloads::mix::Mix;
+use heckle_workloads::registry::WorkloadInfo;
+use std::str::FromStr;
+
+pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<String, String> {
+    let name = given.map_or_else(|| mutant.map_or(workload.to_owned(), |m| format!("mutant-{m}")), str::to_owned);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.chars().all(fits) {
+        return Err(format!("plan name `{name}`: it names a folder, so use up to 64 letters, digits, `-`, `_` and `.`"));
+    }
+    if matches!(name.as_str(), "latest" | "latest-failed") {
+        return Err(format!("plan name `{name}` is taken by the link of that name"));
+    }
+    Ok(name)
+}
+
+pub(super) fn beside(workload: &WorkloadInfo) -> Beside {
+    if workload.projection.is_some() { Beside::Payload } else { Beside::Nothing }
+}
+
+pub(super) fn route(l: &settings::LoadSettings, lease: &LeaseSettings) -> Result<Route, String> {
+    match one_of("route", l.route.as_deref(), &["pinned", "random", "holder"])? {
+        "random" => Ok(Route::Random),
+        "holder" if lease.mode == LeaseMode::Off => Err("route = holder needs holders: choose lease = priority or lease = read".into()),
+        "holder" => Ok(Route::Holder),
+        _ => Ok(Route::Pinned),
+    }
+}
+
+pub(super) fn value_bytes(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<u32, String> {
+    let least = beside(workload).least_bytes();
+    within("value_bytes", l.value_bytes.unwrap_or(least), least, 1 << 20)
+}
+
+pub(super) fn keys(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<KeyChoice, String> {
+    let count = within("keys", l.keys.unwrap_or(workload.keys), 1, MAX_KEYS)?;
+    match (l.zipf, l.hot.unwrap_or(0.0)) {
+        (Some(_), hot) if hot > 0.0 => Err("a plan has either hot or zipf, not both".into()),
+        (Some(s), _) if s > 0.0 && s <= MAX_EXPONENT => Ok(KeyChoice::zipf(count, s)),
+        (Some(s), _) => Err(format!("zipf = {s}: the exponent is above 0 and at most {MAX_EXPONENT}")),
+        (None, hot) if (0.0..=1.0).contains(&hot) => Ok(KeyChoice::new(count, hot)),
+        (None, hot) => Err(format!("hot = {hot}: a share is between 0 and 1")),
+    }
+}
+
+pub(super) fn mix(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Mix, String> {
+    match l.mix.as_deref() {
+        Some(_) if !workload.takes_mix() => Err(format!("workload `{}` chooses its ops by itself; leave out mix", workload.name)),
+        Some(text) => Mix::from_str(text).map_err(|e| format!("mix: {e}")),
+        None => Ok(Mix::default()),
+    }
+}
+
+pub(super) fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span, String> {
+    if l.patience.is_some() && !workload.has_intents() {
+        return Err(format!("each op of workload `{}` stands for itself; leave out patience", workload.name));
+    }
+    within("patience", l.patience.unwrap_or(PATIENCE), Span::ms(1), Span::ms(24 * 3_600_000))
+}
+
+/// Checks how long an op may go on losing ballots.
+///
+/// # Errors
+/// If it makes no sense.
+pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
+    match given {
+        Some(span) if span < Span::ms(1) || span > Span::ms(600_000) => {
+            Err(format!("contention_timeout {span} is not between 1ms and 600s; leave it out for as long as the op timeout"))
+        }
+        within => Ok(within),
+    }
+}
+
+/// Checks a time to live.
+///
+/// # Errors
+/// What would make sense.
+pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
+    let sensible = heckle_server::options::PAXOS_TTL;
+    match given.ttl() {
+        Some(ttl) if !sensible.contains(&ttl) => Err(format!("paxos_ttl {given} is not within 10ms..=366d; or write off")),
+        Some(_) | None => Ok(given),
+    }
+}
+
+pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) -> Result<starvation::Limits, String> {
+    if *f != settings::FairnessSettings::default() && !workload.has_intents() {
+        return Err(format!("each op of workload `{}` stands for itself, so nobody can starve; leave out [fairness]", workload.name));
+    }
+    let mut limits = starvation::Limits::default();
+    let ms = |s: Span| s.nanos().as_ms_f64();
+    limits.max_wait_ms = f.max_wait.map_or(limits.max_wait_ms, ms);
+    limits.max_livelock_ms = f.max_livelock.map_or(limits.max_livelock_ms, ms);
+    limits.min_jain = within("min_jain", f.min_jain.unwrap_or(limits.min_jain), 0.0, 1.0)?;
+    Ok(limits)
+}
+
+pub(super) fn kind(text: &str) -> Result<FaultKind, String> {
+    let names: Vec<&str> = FaultKind::ALL.iter().map(|(_, n, _)| *n).collect();
+    text.parse().map_err(|e| format!("{e}; {}", file::did_you_mean(text, &names)))
+}
+
+/// Settings that only the bundled server has are refused for others, rather than passed over.
+pub(super) fn only_of_the_bundled(system: System, given: &settings::ClusterSettings) -> Result<(), String> {
+    let given = toml::Table::try_from(given).expect("settings are plain data");
+    match given.keys().find(|key| !["system", "nodes", "net"].contains(&key.as_str())) {
+        Some(key) if system != System::Bundled => {
+            Err(format!("`{key}` is a setting of the bundled server, {} does not have it: leave it out", system.name()))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How processes reach each other: through the relay, where they can.
+pub(super) fn net(system: System, given: Option<&str>) -> Result<Net, String> {
+    let all = ["relay", "direct"];
+    match one_of("net", given, &all)? {
+        "relay" if system.can_be_relayed() => Ok(Net::Relay),
+        "relay" if given.is_some() => Err(format!("net = `relay`: the links of {} do not pass the relay; use direct", system.name())),
+        _ => Ok(Net::Direct),
+    }
+}
+
+pub(super) fn kinds(system: System, given: Option<&[String]>, strikes: &[settings::StrikeSettings]) -> Result<Vec<FaultKind>, String> {
+    if !strikes.is_empty() {
+        if given.is_some() {
+            return Err("a plan has either [faults] kinds or [[strike]] entries, not both".into());
+        }
+        return strikes.iter().map(|s| kind(&s.kind)).collect();
+    }
+    let fits = |name: &&str| kind(name).is_ok_and(|kind| system.suffers(kind));
+    let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
+    let given = given.unwrap_or(&default);
+    if given == ["none"] {
+        return Ok(vec![]);
+    }
+    given.iter().map(|k| kind(k.trim())).collect()
+}
+
+/// The word given, if it is one of `all`; the first of them where none is given.
+///
+/// # Errors
+/// Names the nearest one.
+pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
+    match given {
+        None => Ok(all[0]),
+        Some(word) if all.contains(&word) => Ok(word),
+        Some(word) => Err(format!("{what} = `{word}`: {}", file::did_you_mean(word, all))),
+    }
+}
+
+pub(super) fn within<T: PartialOrd + std::fmt::Display>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
+    if value < least || value > most { Err(format!("{what} = {value} is not between {least} and {most}")) } else { Ok(value) }
+}

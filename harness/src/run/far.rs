@@ -1,0 +1,40 @@
+//! A client that is far away: its way to every node leads through a relay of its own, which delays both directions for
+//! the whole run. Faults strike behind it, where all clients pass.
+
+use crate::plan::{Net, Plan};
+use crate::relay::{Effect, Relay, Route};
+use heckle_workloads::fault::Node;
+use std::net::SocketAddr;
+
+/// The one effect of this relay, under an id of its own.
+const DISTANCE: u64 = 0;
+
+/// The far client's way to the nodes. It stands until it is dropped.
+pub(super) struct Far {
+    nodes: Vec<SocketAddr>,
+    _relay: Relay,
+}
+
+impl Far {
+    /// The way of the plan's far client, if it has one. `nodes` is where the near ones reach each node.
+    ///
+    /// # Errors
+    /// If the machine has no port or thread left.
+    pub(super) fn of(plan: &Plan, nodes: &[SocketAddr]) -> Result<Option<Self>, String> {
+        let Some(distance) = plan.far.filter(|_| plan.net == Net::Relay) else { return Ok(None) };
+        let relay = Relay::start(plan.seed.part("far")).map_err(|e| format!("the relay of the far client cannot start: {e}"))?;
+        let mut through = vec![];
+        for (i, target) in nodes.iter().enumerate() {
+            let route = Route::Clients { to: Node(i as u16 + 1) };
+            through.push(relay.open(route, *target).map_err(|e| format!("the relay of the far client cannot open {route:?}: {e}"))?);
+            let links: Vec<_> = [Some(route.forward()), route.backward()].into_iter().flatten().collect();
+            relay.apply(DISTANCE, &links, Effect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
+        }
+        Ok(Some(Far { nodes: through, _relay: relay }))
+    }
+
+    /// Where the far client reaches each node.
+    pub(super) fn nodes(&self) -> &[SocketAddr] {
+        &self.nodes
+    }
+}

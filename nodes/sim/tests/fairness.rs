@@ -1,0 +1,113 @@
+//! The theory of starvation, exactly: same seeds, same clocks, only what is named differs. Virtual time, so the figures
+//! are the same on every machine.
+//!
+//! `cargo test -p heckle-sim --test fairness -- --nocapture` prints them.
+
+#![cfg(feature = "mutants")]
+
+use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
+use heckle_paxos::{Mutant, Outcome};
+use heckle_sim::config::{MS, Mix};
+use heckle_sim::{Report, World, WorldConfig};
+
+const SEEDS: u64 = 10;
+const NODES: usize = 3;
+
+const CAS: Mix = Mix { cas: 1, write: 0, read: 0 };
+const WRITE: Mix = Mix { cas: 0, write: 1, read: 0 };
+
+/// Nine clients of three nodes change one key, nothing in the way but clocks that are up to a minute apart.
+fn hot_key(mix: Mix) -> WorldConfig {
+    let mut world = WorldConfig { nodes: NODES as u16, clients: 9, keys: 1, think_ns: MS, load_ns: 3_000 * MS, ..WorldConfig::default() };
+    world.mix = mix;
+    world.clocks.offset_max_us = 60_000_000;
+    world
+}
+
+/// The same with a priority lease; what is asked of others is handed to the holder.
+fn forwarded(mix: Mix) -> WorldConfig {
+    let mut world = hot_key(mix);
+    world.core.lease = LeaseSettings { mode: LeaseMode::Priority, time_ns: 400 * MS, drift_ppm: 1_000, ranges: 1, forward: Forward::On };
+    world
+}
+
+/// What the clients of one world got.
+struct Shares {
+    /// Jain's index of successes over coordinators.
+    jain: f64,
+    /// From one success of a process (or its first try) to its next one, or to the end of the load if none came.
+    waits_ns: Vec<u64>,
+    won: usize,
+}
+
+fn shares(report: &Report, load_ns: u64) -> Shares {
+    let mut won = [0.0; NODES];
+    let mut since = std::collections::BTreeMap::new();
+    let mut waits_ns = vec![];
+    for op in report.ops.iter().filter(|op| op.invoked_ns < load_ns) {
+        // An operation is handed over by its client's node at most; `node` is the one its client asked.
+        let began = *since.entry(op.op.client).or_insert(op.invoked_ns);
+        if let (Some(Outcome::Applied), Some(t)) = (&op.outcome, op.completed_ns) {
+            won[op.node] += 1.0;
+            waits_ns.push(t - began);
+            since.insert(op.op.client, t);
+        }
+    }
+    waits_ns.extend(since.values().map(|began| load_ns.saturating_sub(*began)));
+    let (sum, squares): (f64, f64) = (won.iter().sum(), won.iter().map(|w| w * w).sum());
+    Shares { jain: if squares > 0.0 { sum * sum / (NODES as f64 * squares) } else { 0.0 }, waits_ns, won: sum as usize }
+}
+
+/// What came out over all seeds.
+struct Told {
+    /// Mean of Jain's index.
+    jain: f64,
+    /// Of waits. Clients that never win have few of them, so this figure alone hides them.
+    p99_ms: f64,
+    longest_ms: f64,
+}
+
+fn over_seeds(what: &str, world: &WorldConfig) -> Told {
+    let all: Vec<Shares> = (0..SEEDS).map(|seed| shares(&World::new(seed, world.clone()).run(), world.load_ns)).collect();
+    let mut waits: Vec<u64> = all.iter().flat_map(|s| s.waits_ns.iter().copied()).collect();
+    waits.sort_unstable();
+    let ms = |ns: u64| ns as f64 / 1e6;
+    let told = Told {
+        jain: all.iter().map(|s| s.jain).sum::<f64>() / all.len() as f64,
+        p99_ms: ms(waits[waits.len() * 99 / 100]),
+        longest_ms: ms(*waits.last().expect("somebody waited")),
+    };
+    let won: usize = all.iter().map(|s| s.won).sum();
+    println!("{what:42} Jain {:.3}, wait p99 {:7.1} ms, longest {:7.1} ms, {won} successes", told.jain, told.p99_ms, told.longest_ms);
+    told
+}
+
+#[test]
+fn a_slow_clock_without_the_ballot_bump_starves_its_clients() {
+    let healthy = over_seeds("compare-and-set, no lease", &hot_key(CAS));
+    let starving = over_seeds("compare-and-set, no lease, no ballot bump", &hot_key(CAS).with_mutant(Mutant::NoBallotBump));
+    // One clock of three is ahead, and its node takes all: the index is that of one winner among three.
+    assert!(starving.jain < 0.45, "Jain {}", starving.jain);
+    assert!(healthy.jain > 0.7, "the bump alone makes up for the clocks: Jain {}", healthy.jain);
+    assert!(healthy.p99_ms * 2.0 < starving.p99_ms, "p99 {} ms against {}", healthy.p99_ms, starving.p99_ms);
+}
+
+#[test]
+fn forwarding_to_a_holder_gives_all_coordinators_the_same() {
+    let starving = over_seeds("write, no lease, no ballot bump", &hot_key(WRITE).with_mutant(Mutant::NoBallotBump));
+    let duelling = over_seeds("write, no lease", &hot_key(WRITE));
+    let leased = over_seeds("write, forwarded to the holder", &forwarded(WRITE));
+    assert!(starving.jain < 0.45, "Jain {}", starving.jain);
+    assert!(leased.jain > 0.95, "Jain {}", leased.jain);
+    assert!(leased.p99_ms * 3.0 < duelling.p99_ms, "p99 {} ms against {}", leased.p99_ms, duelling.p99_ms);
+    assert!(leased.longest_ms * 3.0 < starving.longest_ms, "longest {} ms against {}", leased.longest_ms, starving.longest_ms);
+}
+
+/// What a lease does not cure: a queue in order of arrival. Who has just won knows the value, and comes back behind losers who
+/// do not; each of them is told the value when its turn comes, and by the time it is back the winner has changed it again.
+#[test]
+fn a_queue_in_order_of_arrival_lets_the_last_winner_win_again() {
+    let writes = over_seeds("write, forwarded to the holder", &forwarded(WRITE));
+    let cas = over_seeds("compare-and-set, forwarded to the holder", &forwarded(CAS));
+    assert!(cas.jain < 0.6 && writes.jain > 0.95, "Jain {} and {}", cas.jain, writes.jain);
+}

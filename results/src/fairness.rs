@@ -1,0 +1,225 @@
+//! Who got how much, as `results.json` says it: the twin of the checker's figures.
+
+use crate::charts::axis::{count, digits, duration};
+use crate::measure::round;
+use crate::terminal::clean;
+use heckle_checker::fairness::{self as checker, End};
+use heckle_history::{History, Nanos};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who got how much, counted in intents: what clients want, over all their attempts.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Fairness {
+    /// What clients wanted, over all retries.
+    pub intents: u64,
+    /// Jain's index of successes per client: 1 is equal, 1/n is one takes all.
+    pub jain: f64,
+    /// Gini coefficient of the same: 0 is equal.
+    pub gini: f64,
+    /// Attempts until success; if that is not reached, the most attempts seen.
+    pub attempts_p50: f64,
+    /// Attempts until success; if that is not reached, the most attempts seen.
+    pub attempts_p99: f64,
+    /// The longest wait for a success, ended or not.
+    pub longest_wait_ms: f64,
+    /// Losses in a row.
+    pub max_consecutive_losses: u64,
+    /// Intents that never succeeded: given up, or waiting when the load ended.
+    pub still_waiting: u64,
+    /// Intents that succeeded.
+    pub won: u64,
+    /// Intents that ended because an attempt has an unknown outcome.
+    pub unknown: u64,
+    /// Waiting time until success by Kaplan and Meier, what never succeeded censored; absent where it is not reached.
+    pub wait_p50_ms: Option<f64>,
+    /// The same.
+    pub wait_p90_ms: Option<f64>,
+    /// The same.
+    pub wait_p99_ms: Option<f64>,
+    /// Whose the longest wait was.
+    pub longest_wait: Whose,
+    /// The most later intents on its key that one intent saw succeed before it.
+    pub max_bypasses: u64,
+    /// The longest time in calm in which nobody succeeded on a key while somebody waited.
+    pub longest_drought_ms: f64,
+    /// Intents begun in the load window by its length.
+    pub offered_per_s: f64,
+    /// Intents won in it by its length: the goodput.
+    pub won_per_s: f64,
+    /// The load in windows.
+    pub windows: Vec<Window>,
+    /// By client, the least served first; at most 64 of them.
+    pub clients: Vec<Group>,
+    /// By coordinator.
+    pub nodes: Vec<Group>,
+    /// By key, the busiest first; at most 64 of them.
+    pub keys: Vec<Group>,
+}
+
+/// One intent's owner.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Whose {
+    /// `c3`.
+    pub client: String,
+    /// Its coordinator.
+    pub node: String,
+    /// `k1`.
+    pub key: String,
+}
+
+/// Fairness in a stretch of the load.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Window {
+    /// Since the start of the run.
+    pub start_s: f64,
+    /// Since the start of the run.
+    pub end_s: f64,
+    /// Clients that wanted something in it.
+    pub active: u32,
+    /// Intents won in it.
+    pub won: u64,
+    /// Jain's index over the active clients; absent if nobody won.
+    pub jain: Option<f64>,
+    /// A fault was on in it.
+    pub disturbed: bool,
+}
+
+/// The intents of one client, coordinator or key.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Group {
+    /// `c3`, `n1`, `k1`.
+    pub name: String,
+    /// The coordinator of a client or a key's first intent.
+    pub node: String,
+    /// Intents.
+    pub intents: u64,
+    /// Won in the load window.
+    pub won: u64,
+    /// Ended by an unknown outcome.
+    pub unknown: u64,
+    /// Never won.
+    pub waiting: u64,
+    /// Attempts lost.
+    pub lost: u64,
+    /// The longest wait, ended or not.
+    pub longest_wait_ms: f64,
+    /// The most bypasses of one intent.
+    pub max_bypasses: u64,
+    /// Ballots its ops took.
+    pub rounds: u64,
+    /// How often its ops were outbid.
+    pub preempted: u64,
+    /// Unfinished updates of others that its ops finished first.
+    pub repairs: u64,
+    /// Time its ops spent backing off.
+    pub backoff_ms: f64,
+}
+
+/// Clients and keys in the file, at most.
+const MAX_LISTED: usize = 64;
+
+impl Fairness {
+    /// From the checker's figures.
+    pub fn of(from: &checker::Fairness, history: &History) -> Self {
+        let wait = |q| from.waits.quantile(q).map(ms);
+        let most_attempts = from.intents.iter().map(|i| i.attempts).max().unwrap_or(0);
+        let attempts = |q| from.attempts.quantile(q).map_or(f64::from(most_attempts), |n| n.0 as f64);
+        let longest = from.longest_wait();
+        let mut clients: Vec<Group> = from.clients.iter().map(group).collect();
+        clients.sort_by_key(|g| g.won);
+        let mut keys: Vec<Group> = from.keys.iter().map(group).collect();
+        keys.sort_by_key(|g| std::cmp::Reverse(g.intents));
+        clients.truncate(MAX_LISTED);
+        keys.truncate(MAX_LISTED);
+        Fairness {
+            intents: from.intents.len() as u64,
+            jain: from.jain.map_or(0.0, |j| round(j, 4)),
+            gini: from.gini.map_or(0.0, |g| round(g, 4)),
+            attempts_p50: attempts(0.5),
+            attempts_p99: attempts(0.99),
+            longest_wait_ms: longest.map_or(0.0, |i| ms(i.wait())),
+            max_consecutive_losses: from.losses.map_or(0, |(_, n)| u64::from(n)),
+            still_waiting: from.ended(End::Waiting),
+            won: from.ended(End::Won),
+            unknown: from.ended(End::Unknown),
+            wait_p50_ms: wait(0.5),
+            wait_p90_ms: wait(0.9),
+            wait_p99_ms: wait(0.99),
+            longest_wait: longest.map_or_else(Whose::default, |i| Whose {
+                client: i.client.to_string(),
+                node: i.node.map_or(String::new(), |n| history.names.node_name(n).to_owned()),
+                key: history.names.key_name(i.key).to_owned(),
+            }),
+            max_bypasses: from.most_bypassed().map_or(0, |(_, n)| u64::from(n)),
+            longest_drought_ms: from.drought.map_or(0.0, |d| ms(d.length())),
+            offered_per_s: round(from.offered_per_s, 1),
+            won_per_s: round(from.won_per_s, 1),
+            windows: from.windows.iter().map(window).collect(),
+            clients,
+            nodes: from.nodes.iter().map(group).collect(),
+            keys,
+        }
+    }
+}
+
+impl Fairness {
+    /// In words, for a person.
+    pub fn words(&self) -> String {
+        let reached = |ms: Option<f64>| ms.map_or("not reached".to_owned(), duration);
+        let Whose { client, node, key } = &self.longest_wait;
+        [
+            format!(
+                "{} of {} intents won ({} /s of {} /s offered)",
+                count(self.won),
+                count(self.intents),
+                digits(self.won_per_s),
+                digits(self.offered_per_s)
+            ),
+            format!("{} still waiting, {} unknown", count(self.still_waiting), count(self.unknown)),
+            format!("wait p50 {} p99 {}", reached(self.wait_p50_ms), reached(self.wait_p99_ms)),
+            format!("longest {} ({} at {} for {})", duration(self.longest_wait_ms), clean(client), clean(node), clean(key)),
+            format!("attempts p50 {} p99 {}", digits(self.attempts_p50), digits(self.attempts_p99)),
+            format!("at most {} lost in a row, {} bypasses", count(self.max_consecutive_losses), count(self.max_bypasses)),
+            format!("Jain {}, Gini {}", digits(self.jain), digits(self.gini)),
+        ]
+        .join(", ")
+    }
+}
+
+fn ms(t: Nanos) -> f64 {
+    round(t.as_ms_f64(), 3)
+}
+
+fn window(from: &checker::windows::Window) -> Window {
+    Window {
+        start_s: round(from.start.as_secs_f64(), 3),
+        end_s: round(from.end.as_secs_f64(), 3),
+        active: from.active,
+        won: from.won,
+        jain: from.jain.map(|j| round(j, 4)),
+        disturbed: from.disturbed,
+    }
+}
+
+fn group(from: &checker::Group) -> Group {
+    Group {
+        name: from.name.clone(),
+        node: from.node.clone(),
+        intents: from.intents,
+        won: from.won,
+        unknown: from.unknown,
+        waiting: from.waiting,
+        lost: from.lost,
+        longest_wait_ms: ms(from.longest_wait),
+        max_bypasses: u64::from(from.most_bypasses),
+        rounds: from.rounds,
+        preempted: from.preempted,
+        repairs: from.repairs,
+        backoff_ms: ms(from.backoff),
+    }
+}
