@@ -5,6 +5,8 @@
     python3 docs/client.py 127.0.0.1:7201 write k1 one
     python3 docs/client.py 127.0.0.1:7201 cas k1 one two     # sets two if one is there
     python3 docs/client.py 127.0.0.1:7201 cas k1 - one       # sets one if k1 was never written
+    python3 docs/client.py 127.0.0.1:7201 put k2 one         # without Paxos, last write wins; so is get
+    python3 docs/client.py 127.0.0.1:7201 get k2
 """
 
 import random
@@ -14,6 +16,7 @@ import sys
 import zlib
 
 HELLO, WELCOME, REFUSED, REQUEST, RESPONSE = 1, 2, 3, 4, 5
+ONE, QUORUM = 0, 1
 REASONS = [
     "busy", "too_many_in_flight", "timeout_in_queue", "no_quorum_before_propose", "timeout",
     "superseded", "aborted", "evicted", "resent_elsewhere", "stopping", "too_old", "forwarded", "contention",
@@ -123,6 +126,12 @@ class Client:
     def cas(self, key, expected, new):
         return self.call(key, varint(2) + option(expected) + text(new))
 
+    def put(self, key, new):
+        return self.call(key, varint(4) + text(new) + varint(QUORUM))
+
+    def get(self, key):
+        return self.call(key, varint(5) + varint(QUORUM))
+
 
 def main(address, verb, key, *values):
     host, port = address.rsplit(":", 1)
@@ -134,6 +143,10 @@ def main(address, verb, key, *values):
         outcome, detail = client.write(key, *values)
     elif verb == "cas":
         outcome, detail = client.cas(key, None if values[0] == b"-" else values[0], values[1])
+    elif verb == "put":
+        outcome, detail = client.put(key, *values)
+    elif verb == "get":
+        outcome, detail = client.get(key)
     else:
         sys.exit(__doc__)
     print(outcome if detail is None else f"{outcome} {detail.decode()}")

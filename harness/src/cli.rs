@@ -447,6 +447,30 @@ pub enum CtlAsk {
         #[command(flatten)]
         to: CtlTo,
     },
+    /// Read a key without Paxos: the newest of what a replica, or a quorum of them, has
+    Get {
+        /// The key
+        key: String,
+        /// How many replicas must answer: the one asked, or a quorum
+        #[arg(long, value_enum, default_value = "quorum")]
+        consistency: Consistency,
+        /// Which node, and how it is asked
+        #[command(flatten)]
+        to: CtlTo,
+    },
+    /// Set a key without Paxos, last write wins; not to be mixed with write and cas on one key
+    Put {
+        /// The key
+        key: String,
+        /// The value
+        value: String,
+        /// How many replicas must have it
+        #[arg(long, value_enum, default_value = "quorum")]
+        consistency: Consistency,
+        /// Which node, and how it is asked
+        #[command(flatten)]
+        to: CtlTo,
+    },
     /// What became of a write or CAS; if it did not happen, it never will. Exits 4 then, and 2 where nobody can tell
     Fate {
         /// Its id as answers and histories print it: c7.1, or c7.1@300.n2.5 if it says when it was born
@@ -470,6 +494,15 @@ pub enum CtlAsk {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// How many replicas take part in a put or get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Consistency {
+    /// One
+    One,
+    /// A quorum
+    Quorum,
 }
 
 /// How a value is written on the command line and shown.

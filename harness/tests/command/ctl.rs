@@ -67,21 +67,32 @@ fn a_node_answers_what_it_is_asked() {
     assert_eq!((&json["outcome"], &json["value_hex"]), (&"value".into(), &"000000000000002a".into()), "{json:#}");
     assert_eq!(json["diagnostics"]["needed"], 1, "{json:#}");
 
+    // The cheap path, at both levels, and what it says of itself.
+    for (value, level) in [("one", "one"), ("two", "quorum")] {
+        let put = ctl(&["put", "plain", value, "--consistency", level], 0);
+        assert!(said(&put).contains("plain is set") && said(&put).contains("phase cheap"), "{}", said(&put));
+        assert_eq!(stdout(&ctl(&["get", "plain", "--consistency", level], 0)), value);
+    }
+    assert!(said(&ctl(&["get", "nothing"], 0)).contains("never written"));
+    let json: serde_json::Value = serde_json::from_slice(&ctl(&["get", "plain", "--json"], 0).stdout).expect("JSON");
+    assert_eq!((&json["value"], &json["diagnostics"]["phase"]), (&"two".into(), &"cheap".into()), "{json:#}");
+    assert!(said(&ctl(&["put", "plain", "x", "--consistency", "all"], 64)).contains("quorum"));
+
     let status = expect_code(&f, &["ctl", "status", "--node", node.addr("control")], 0);
     assert!(
-        stdout(&status).contains("n1 of ctl: ready") && stdout(&status).contains("4 applied, 1 condition not met"),
+        stdout(&status).contains("n1 of ctl: ready") && stdout(&status).contains("6 applied, 1 condition not met"),
         "{}",
         said(&status)
     );
     let status = expect_code(&f, &["ctl", "status", "--json", "--node", node.addr("control")], 0);
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
-    assert_eq!(status["ops"]["reads"], 4, "{status:#}");
+    assert_eq!(status["ops"]["reads"], 8, "{status:#}");
 
     let mut scraper = TcpStream::connect(node.addr("metrics")).expect("it listens");
     scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("taken");
     let mut page = String::new();
     scraper.read_to_string(&mut page).expect("UTF-8 to its end");
-    assert!(page.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 4\n"), "{page}");
+    assert!(page.contains("heckle_ops_total{node=\"n1\",outcome=\"applied\"} 6\n"), "{page}");
 }
 
 #[test]

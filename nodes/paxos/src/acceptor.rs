@@ -5,6 +5,7 @@
 //! must be durable before the answer may leave.
 
 use crate::ballot::Ballot;
+use crate::cell::Cell;
 use crate::ids::Key;
 use crate::message::{Body, RequestKind};
 use crate::mutants::{Mutant, Mutants};
@@ -24,6 +25,8 @@ pub struct Acceptor {
     /// beside the table in Cassandra and `ScyllaDB`.
     accepted: Option<Accepted>,
     row: Row,
+    /// The newest put, while it is newer than the row.
+    cell: Option<Cell>,
 }
 
 /// An answer, and what it relies on.
@@ -43,7 +46,7 @@ impl Answer {
 
 impl Default for Acceptor {
     fn default() -> Self {
-        Self { promised: Ballot::ZERO, accepted: None, row: Row::absent() }
+        Self { promised: Ballot::ZERO, accepted: None, row: Row::absent(), cell: None }
     }
 }
 
@@ -70,6 +73,33 @@ impl Acceptor {
     #[must_use]
     pub fn row(&self) -> &Row {
         &self.row
+    }
+
+    /// The newest put, while it is newer than the row.
+    #[must_use]
+    pub fn cell(&self) -> Option<&Cell> {
+        self.cell.as_ref()
+    }
+
+    /// The cheap path: keeps a put if it is newer than row and cell. Says "done" in any case: what is older was
+    /// overwritten before it came.
+    pub fn put(&mut self, key: &Key, cell: Cell) -> Answer {
+        let record = self.keep_if_newer(&cell).then(|| Record::Put { key: key.clone(), cell });
+        Answer { body: Body::PutDone, record }
+    }
+
+    /// The cheap path: the newer of row and cell.
+    #[must_use]
+    pub fn get(&self) -> Answer {
+        Answer::unchanged(Body::Got { cell: crate::cell::seen(&self.row, self.cell.as_ref()) })
+    }
+
+    fn keep_if_newer(&mut self, cell: &Cell) -> bool {
+        let newer = cell.hides(self.row.learned.micros) && self.cell.as_ref().is_none_or(|held| held < cell);
+        if newer {
+            self.cell = Some(cell.clone());
+        }
+        newer
     }
 
     /// Round 1. Promises iff the ballot is above everything promised.
@@ -247,10 +277,21 @@ impl Acceptor {
         if self.promised > self.implied() { self.promised } else { Ballot::ZERO }
     }
 
-    /// All that is known, as one record.
+    /// All that Paxos knows, as one record.
     #[must_use]
     pub fn to_record(&self, key: &Key) -> Record {
         Record::State { key: key.clone(), promised: self.promise_to_keep(), accepted: self.accepted.clone(), row: self.row.clone() }
+    }
+
+    /// The cell as a record, for a snapshot.
+    #[must_use]
+    pub fn cell_record(&self, key: &Key) -> Option<Record> {
+        self.cell.as_ref().map(|cell| Record::Put { key: key.clone(), cell: cell.clone() })
+    }
+
+    /// Takes back a put.
+    pub(crate) fn recover_put(&mut self, cell: &Cell) {
+        self.keep_if_newer(cell);
     }
 
     /// Accepting and learning are promising.
@@ -333,7 +374,7 @@ impl Acceptor {
         let data = &*self.row.data;
         let mut sum = StateBytes {
             rows: u64::from(data.version > 0),
-            data: value(data),
+            data: value(data) + self.cell.as_ref().map_or(0, Cell::bytes),
             promise: ballot(!self.row.learned.is_zero()) + ballot(self.promised > self.implied()),
             dedupe: data.dedupe.bytes(),
             ..StateBytes::default()
@@ -360,6 +401,9 @@ impl Acceptor {
             self.accepted = None;
         }
         self.row = row;
+        // The newer of the two stays, and what was hidden goes for good.
+        let learned_us = self.row.learned.micros;
+        self.cell = self.cell.take().filter(|cell| cell.hides(learned_us));
     }
 
     fn reject(&self, request: RequestKind) -> Answer {

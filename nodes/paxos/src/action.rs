@@ -1,6 +1,7 @@
 //! What enters a step and what leaves it.
 
 use crate::ballot::Ballot;
+use crate::cell::CheapRequest;
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, OpId, TimerId};
 use crate::lease::{LeaseEvent, LeaseMessage};
 use crate::message::Message;
@@ -16,6 +17,13 @@ pub enum Event {
         token: ClientToken,
         /// What is asked.
         request: ClientRequest,
+    },
+    /// A client asks for something on the cheap path.
+    Cheap {
+        /// Where the answer goes.
+        token: ClientToken,
+        /// What is asked.
+        request: CheapRequest,
     },
     /// A message arrived from another node. It may be late, doubled or out of order.
     Peer {

@@ -105,6 +105,10 @@ counters! {
     expired,
     /// Requests rejected because their ballot was at or below the floor (also in `rejects`).
     below_floor,
+    /// Puts begun, on the cheap path.
+    puts,
+    /// Gets begun, on the cheap path.
+    gets,
     /// Operations begun while another on the same key was running here. Always 0 in a correct
     /// node: one operation a key at a time.
     overlaps,

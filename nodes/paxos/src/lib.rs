@@ -20,6 +20,7 @@
 //! - [`backoff`]: how long to wait after being outbid;
 //! - [`lease`]: who alone coordinates a range of keys for a while;
 //! - [`acceptor`]: the storing role;
+//! - [`cell`]: puts and gets without Paxos, last write wins;
 //! - `coordinator`: the driving role, the four rounds of one operation;
 //! - `prune`: accepted copies go once every replica has learned;
 //! - [`expiry`]: state that is too old, judged by ballots, goes too;
@@ -31,6 +32,7 @@ pub mod acceptor;
 pub mod action;
 pub mod backoff;
 pub mod ballot;
+pub mod cell;
 pub mod config;
 mod coordinator;
 pub mod counters;
@@ -51,6 +53,7 @@ mod slot;
 
 pub use action::{Action, Actions, Event, Point, Sync};
 pub use ballot::Ballot;
+pub use cell::{Cell, CheapCall, CheapRequest, Level};
 pub use config::{Backoff, Config, ConfigError, Links, Points, Prune, Rounds};
 pub use counters::Counters;
 pub use forward::{Forward, Forwarded};

@@ -1,6 +1,7 @@
 //! What nodes say to each other. Plain data: the shell owns the wire form.
 
 use crate::ballot::Ballot;
+use crate::cell::Cell;
 use crate::forward::{Forward, Forwarded};
 use crate::ids::{Key, OpId};
 use crate::lease::LeaseBallot;
@@ -124,6 +125,20 @@ pub enum Body {
     NotHolder {
         /// The number of the forward.
         serial: u64,
+    },
+    /// The cheap path: keep this if it is newer than what is there. Its tag has no ballot.
+    Put {
+        /// The value and its time.
+        cell: Cell,
+    },
+    /// It is durable, or something newer was there.
+    PutDone,
+    /// The cheap path: tell what is there.
+    Get,
+    /// The newer of row and cell.
+    Got {
+        /// It, with its time; none if the key was never written.
+        cell: Option<Cell>,
     },
 }
 

@@ -1,6 +1,7 @@
 //! What must survive a crash. A log is a list of records, and so is a snapshot.
 
 use crate::ballot::Ballot;
+use crate::cell::Cell;
 use crate::ids::Key;
 use crate::lease::LeaseLimits;
 use crate::row::{Accepted, Row};
@@ -64,7 +65,14 @@ pub enum Record {
         /// The time, microseconds.
         micros: u64,
     },
-    /// All that is known about a key. Snapshots are made of these.
+    /// A put of the cheap path was taken. In a snapshot it follows the key's state.
+    Put {
+        /// The register.
+        key: Key,
+        /// The value and its time.
+        cell: Cell,
+    },
+    /// All that Paxos knows about a key. Snapshots are made of these.
     State {
         /// The register.
         key: Key,

@@ -5,6 +5,7 @@ use crate::action::{Action, Actions, Event, Sync};
 use crate::away::Heard;
 use crate::backoff::Latencies;
 use crate::ballot::{Ballot, BallotClock};
+use crate::cell::{Cell, CheapCall, CheapRequest};
 use crate::config::{Config, ConfigError};
 use crate::coordinator::{Env, LEASE_TIMERS, Past, Shared};
 use crate::counters::Counters;
@@ -157,6 +158,10 @@ impl Replica {
             }
             Record::Chosen { key, ballot } => self.recover_key(&key, |acceptor| acceptor.recover_chosen(ballot, mutants)),
             Record::Pruned { key, ballot } => self.recover_key(&key, |acceptor| acceptor.recover_pruned(ballot, mutants)),
+            Record::Put { key, cell } => {
+                self.shared.clock.observe(Ballot { micros: cell.us, node: cell.node, nonce: 0 });
+                self.recover_key(&key, |acceptor| acceptor.recover_put(&cell));
+            }
             Record::State { key, promised, accepted, row } => {
                 self.recover_key(&key, |acceptor| acceptor.recover(promised, accepted, Some(row), mutants));
             }
@@ -209,6 +214,7 @@ impl Replica {
         let mut env = Env { shared, now, wall, rng, out };
         match event {
             Event::Client { token, request } => keys.on_client(token, request, &mut env),
+            Event::Cheap { token, request } => keys.on_cheap(token, request, &mut env),
             Event::Peer { from, message } => keys.on_peer(from, message, &mut env),
             Event::PeerLease { from, message } => env.lease_message(from, message),
             Event::Stopping => env.stop_leases(),
@@ -261,7 +267,10 @@ impl Replica {
         // Before the states: they leave out promises that only the floor still keeps.
         let floor = Some(self.shared.expiry.floor_us()).filter(|floor_us| *floor_us > 0);
         let floor = floor.map(|micros| Record::Floor { micros });
-        let states = self.keys.slots.iter().map(|slot| slot.acceptor.to_record(&slot.key));
+        let states = self.keys.slots.iter().flat_map(|slot| {
+            let state = slot.acceptor.to_record(&slot.key);
+            std::iter::once(state).chain(slot.acceptor.cell_record(&slot.key))
+        });
         std::iter::once(incarnation).chain(limits.map(Record::LeaseLimits)).chain(floor).chain(states)
     }
 
@@ -321,6 +330,13 @@ impl Replica {
         self.keys.find(key).map(|at| self.keys.slots[at].acceptor.row())
     }
 
+    /// The newest put of the cheap path that this replica has for a key, while it is newer than the row. For tools and
+    /// tests.
+    #[must_use]
+    pub fn cell(&self, key: &Key) -> Option<&Cell> {
+        self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.cell())
+    }
+
     /// The update this replica has accepted for a key and not learned. For tools and tests.
     #[must_use]
     pub fn accepted(&self, key: &Key) -> Option<&Accepted> {
@@ -352,6 +368,21 @@ impl Keys {
         self.slots[at].admit(Origin::Client(token), request, Past::default(), env);
     }
 
+    fn on_cheap<R: Rng + ?Sized>(&mut self, token: ClientToken, request: CheapRequest, env: &mut Env<'_, R>) {
+        env.shared.counters.requests += 1;
+        let longest = match &request.call {
+            CheapCall::Put { new } => new.len(),
+            CheapCall::Get => 0,
+        };
+        if let Err(why) = check_sizes(&request.key, longest, &env.shared.config) {
+            let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
+            reply(Origin::Client(token), &request.key, Outcome::Invalid { why }, diagnostics, env);
+            return;
+        }
+        let at = self.find_or_add(&request.key, env.shared);
+        self.slots[at].admit_cheap(token, request, env);
+    }
+
     fn on_peer<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
         env.shared.counters.messages_received += 1;
         let sender = env.shared.members.place(from).filter(|place| *place != env.shared.me);
@@ -368,7 +399,13 @@ impl Keys {
                     debug_assert!(none.is_none(), "it has no answer");
                 }
             }
-            body @ (Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Prune { .. }) => {
+            body @ (Body::Prepare { .. }
+            | Body::Read { .. }
+            | Body::Propose { .. }
+            | Body::Learn { .. }
+            | Body::Prune { .. }
+            | Body::Put { .. }
+            | Body::Get) => {
                 self.on_request(from, Message { key, tag, body }, env);
             }
             body @ (Body::Promise { .. }
@@ -377,7 +414,9 @@ impl Keys {
             | Body::Learned { .. }
             | Body::Pruned { .. }
             | Body::Reject { .. }
-            | Body::Busy { .. }) => {
+            | Body::Busy { .. }
+            | Body::PutDone
+            | Body::Got { .. }) => {
                 env.shared.heard.answered(from);
                 self.on_answer(sender, Message { key, tag, body }, env);
             }
@@ -450,6 +489,11 @@ impl Keys {
     fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
         // Also answers that come after their operation has ended, and those to the queue's own
         // messages: the sender speaks of what is durable there, whoever asked.
+        let message = match message.body {
+            Body::PutDone => return self.on_cheap_answer(from, &message.key, message.tag, None, env),
+            Body::Got { cell } => return self.on_cheap_answer(from, &message.key, message.tag, Some(cell), env),
+            body => Message { body, ..message },
+        };
         match &message.body {
             Body::Learned { learned } => env.note_learned(&message.key, from, *learned),
             Body::Pruned { pruned } => return env.note_pruned(&message.key, from, *pruned),
@@ -466,10 +510,23 @@ impl Keys {
             | Body::Busy { .. }
             | Body::Forward(_)
             | Body::Forwarded(_)
-            | Body::NotHolder { .. } => {}
+            | Body::NotHolder { .. }
+            | Body::Put { .. }
+            | Body::PutDone
+            | Body::Get
+            | Body::Got { .. } => {}
         }
         match self.find(&message.key) {
             Some(at) => self.slots[at].answer(from, message, env),
+            None => env.shared.counters.answers_ignored += 1,
+        }
+    }
+}
+
+impl Keys {
+    fn on_cheap_answer<R: Rng + ?Sized>(&mut self, from: u32, key: &Key, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
+        match self.find(key) {
+            Some(at) => self.slots[at].answer_cheap(from, tag, got, env),
             None => env.shared.counters.answers_ignored += 1,
         }
     }
@@ -507,14 +564,18 @@ impl<R: Rng + ?Sized> Env<'_, R> {
 }
 
 fn check_request(request: &ClientRequest, config: &Config) -> Result<(), InvalidWhy> {
-    if request.key.is_empty() || request.key.len() > config.max_key_bytes {
-        return Err(InvalidWhy::KeySize);
-    }
     let longest = match &request.call {
         Call::Read | Call::Fate { .. } => 0,
         Call::Write { new } => new.len(),
         Call::Cas { expected, new } => new.len().max(expected.as_ref().map_or(0, crate::ids::Value::len)),
     };
+    check_sizes(&request.key, longest, config)
+}
+
+fn check_sizes(key: &Key, longest: usize, config: &Config) -> Result<(), InvalidWhy> {
+    if key.is_empty() || key.len() > config.max_key_bytes {
+        return Err(InvalidWhy::KeySize);
+    }
     if longest > config.max_value_bytes { Err(InvalidWhy::ValueSize) } else { Ok(()) }
 }
 
@@ -522,7 +583,9 @@ fn check_request(request: &ClientRequest, config: &Config) -> Result<(), Invalid
 fn is_plausible(message: &Message, config: &Config) -> bool {
     let believed = |ballot: Ballot| ballot.micros <= Ballot::MAX_MICROS;
     let within = match &message.body {
-        Body::Accepted | Body::Chosen => true,
+        Body::Accepted | Body::Chosen | Body::PutDone | Body::Get => true,
+        Body::Put { cell } => cell.us <= Ballot::MAX_MICROS,
+        Body::Got { cell } => cell.as_ref().is_none_or(|cell| cell.us <= Ballot::MAX_MICROS),
         Body::Prepare { have } => have.is_none_or(believed),
         Body::Propose { update: _, next } => next.is_none_or(|next| believed(next) && next > message.tag.ballot),
         Body::Promise { old_promise, accepted, learned, newer } => {

@@ -275,6 +275,8 @@ pub enum Phase {
     Forwarded,
     /// Read from the own row under a read lease.
     LocalRead,
+    /// Put or got on the cheap path, without Paxos.
+    Cheap,
 }
 
 impl Phase {
@@ -295,6 +297,7 @@ impl Phase {
             Phase::Done => "done",
             Phase::Forwarded => "forwarded",
             Phase::LocalRead => "local_read",
+            Phase::Cheap => "cheap",
         }
     }
 }

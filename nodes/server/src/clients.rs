@@ -15,7 +15,6 @@ use crate::client_protocol::{
 use crate::frame::{FrameError, MAX_PAYLOAD};
 use crate::net::{Ended, Incoming, Outbox, tune};
 use crate::shell::{OpenOp, Shell, bump};
-use crate::wire;
 
 /// A client must introduce itself within this time.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -233,7 +232,7 @@ fn take_request(shell: &Rc<Shell>, connection: &ClientConnection, request: Reque
         return;
     }
     connection.open.borrow_mut().insert(op.client);
-    shell.begin_op(OpenOp { connection: connection.number, op }, wire::client::request(request));
+    shell.begin_op(OpenOp { connection: connection.number, op }, request);
 }
 
 /// The answer to a request that the core never sees.
@@ -249,7 +248,7 @@ fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> O
     let turned_away = |why| match request.call {
         // "Not applied" would be taken for an answer about the operation asked about.
         Call::Fate { .. } => Outcome::Unknown { why },
-        Call::Read | Call::Write { .. } | Call::Cas { .. } => Outcome::NotApplied { why },
+        Call::Read | Call::Write { .. } | Call::Cas { .. } | Call::Put { .. } | Call::Get { .. } => Outcome::NotApplied { why },
     };
     if open.len() >= shell.options.limits.in_flight_per_connection {
         return Some(turned_away(Reason::TooManyInFlight));

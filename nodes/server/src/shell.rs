@@ -12,7 +12,7 @@ use rand_pcg::Pcg64;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use crate::client_protocol::OpId;
+use crate::client_protocol::{OpId, Request};
 use crate::clients::ClientConnection;
 use crate::clock::ClockSeam;
 use crate::lease_watch::LeaseWatch;
@@ -27,6 +27,7 @@ use crate::storage::failpoints::Failpoints;
 use crate::storage::folder::{Folder, Identity};
 use crate::storage::thread::{Disk, DiskMetrics};
 use crate::timers::Timers;
+use crate::wire;
 
 /// The node.
 pub(crate) struct Shell {
@@ -110,12 +111,12 @@ impl Shell {
     }
 
     /// Hands a request to the core and remembers where its answer goes.
-    pub(crate) fn begin_op(&self, open: OpenOp, request: heckle_paxos::ClientRequest) {
+    pub(crate) fn begin_op(&self, open: OpenOp, request: Request) {
         let token = self.next_token.get();
         self.next_token.set(token + 1);
         self.open_ops.borrow_mut().insert(token, open);
         self.counts.ops(|ops| ops.started += 1);
-        self.inbox.push(Event::Client { token: ClientToken(token), request });
+        self.inbox.push(wire::client::event(ClientToken(token), request));
     }
 
     /// Hands a message of another node to the core.

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{TempDir, TestClient, control, eventually, n, options_of_cluster, start, start_all, status};
-use heckle_server::client_protocol::{Call, Fate, Outcome, Provenance, Reason, Request};
+use heckle_server::client_protocol::{Call, Fate, Level, Outcome, Phase, Provenance, Reason, Request};
 
 #[test]
 fn values_are_seen_through_every_node_and_survive_restarts() {
@@ -45,6 +45,44 @@ fn values_are_seen_through_every_node_and_survive_restarts() {
         assert_eq!(client.read("k").as_deref(), Some("2"));
         assert_eq!(client.read("other").as_deref(), Some("x"));
         assert_eq!(client.welcome.node, node.ready().node);
+    }
+    for node in nodes {
+        node.stop().unwrap();
+    }
+}
+
+#[test]
+fn puts_and_gets_go_without_paxos_and_survive_a_crash_of_all() {
+    let put = |new: &str, level| Call::Put { new: new.into(), level };
+    let value = |text: &str| Outcome::Value { value: Some(text.into()) };
+    let dir = TempDir::new("cheap");
+    let options = options_of_cluster(dir.path(), 3);
+    let mut nodes = start_all(&options);
+    let mut clients: Vec<TestClient> = nodes.iter().map(TestClient::to).collect();
+    assert_eq!(clients[0].call("k", Call::Get { level: Level::Quorum }), Outcome::Value { value: None });
+    for (i, level) in [Level::One, Level::Quorum].into_iter().enumerate() {
+        assert_eq!(clients[i].call("k", put(&i.to_string(), level)), Outcome::Applied);
+    }
+    let response = clients[2].try_call("k", Call::Get { level: Level::Quorum }).unwrap();
+    assert_eq!((response.outcome, response.diagnostics.phase), (value("1"), Phase::Cheap));
+    assert_eq!((response.diagnostics.promises, response.diagnostics.ballot), (2, None), "two answered, no ballot was made");
+    // A put is no operation of Paxos: it cannot be sent again under its id, and says so.
+    let op = clients[0].next_op();
+    let resent = Request { provenance: Provenance::Resent { born: None }, ..common::request(op, "k", put("x", Level::One)) };
+    clients[0].send(resent);
+    let refused = clients[0].receive().unwrap().outcome;
+    assert!(matches!(&refused, Outcome::Invalid { why } if why.contains("First")), "{refused:?}");
+    // The other path sees it at a node that has it, and goes on from there; with the row it comes everywhere.
+    assert_eq!(clients[1].cas("k", Some("1"), "2"), Outcome::Applied);
+    assert_eq!(clients[0].read("k").as_deref(), Some("2"));
+    assert_eq!(clients[1].call("k", put("3", Level::Quorum)), Outcome::Applied);
+    for node in nodes.drain(..) {
+        node.kill();
+    }
+    nodes = start_all(&options);
+    for node in &nodes {
+        let mut client = TestClient::to(node);
+        assert_eq!(client.call("k", Call::Get { level: Level::Quorum }), value("3"));
     }
     for node in nodes {
         node.stop().unwrap();

@@ -31,6 +31,8 @@ fn a_client_written_from_the_page_is_understood() {
     assert_eq!(python(&nodes[1], &["cas", "k", "-", "two"]), "condition_not_met one");
     assert_eq!(python(&nodes[2], &["cas", "k", "one", "two"]), "applied");
     assert_eq!(python(&nodes[1], &["read", "k"]), "value two");
+    assert_eq!(python(&nodes[0], &["put", "plain", "one"]), "applied");
+    assert_eq!(python(&nodes[1], &["get", "plain"]), "value one");
     // Longer than one byte of length, and both sides mean the same bytes.
     let long = "x".repeat(300);
     assert_eq!(python(&nodes[0], &["write", "k", &long]), "applied");

@@ -201,6 +201,7 @@ impl Judge {
             | Record::LeaseLimits(_)
             | Record::Pruned { .. }
             | Record::Floor { .. }
+            | Record::Put { .. }
             | Record::State { .. } => {}
         }
     }

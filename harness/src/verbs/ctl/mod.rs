@@ -4,10 +4,10 @@
 mod client;
 mod words;
 
-use crate::cli::{CtlArgs, CtlAsk, CtlTo};
+use crate::cli::{Consistency, CtlArgs, CtlAsk, CtlTo};
 use crate::exit;
 use client::{NoAnswer, NodeClient};
-use heckle_server::client_protocol::{Call, MAX_KEY, MAX_VALUE, OpId, parse_printed_id};
+use heckle_server::client_protocol::{Call, Level, MAX_KEY, MAX_VALUE, OpId, parse_printed_id};
 use heckle_server::control::{self, ControlError};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -23,8 +23,20 @@ pub(super) fn main(args: &CtlArgs) -> ExitCode {
             let call = expected.and_then(|expected| Ok(Call::Cas { expected, new: words::parse_value(value, to.form)? }));
             ask(key, call, to)
         }
+        CtlAsk::Get { key, consistency, to } => ask(key, Ok(Call::Get { level: level(*consistency) }), to),
+        CtlAsk::Put { key, value, consistency, to } => {
+            let put = |new| Call::Put { new, level: level(*consistency) };
+            ask(key, words::parse_value(value, to.form).map(put), to)
+        }
         CtlAsk::Fate { op_id, key, to } => ask(key, parse_printed_id(op_id).map(|(of, born)| Call::Fate { of, born }), to),
         CtlAsk::Status { node, timeout, json } => status(*node, timeout.0, *json),
+    }
+}
+
+fn level(consistency: Consistency) -> Level {
+    match consistency {
+        Consistency::One => Level::One,
+        Consistency::Quorum => Level::Quorum,
     }
 }
 
@@ -75,8 +87,8 @@ fn sendable(key: &str, call: &Call) -> Result<(), String> {
         return Err(format!("a key has 1 to {MAX_KEY} bytes, this one has {}", key.len()));
     }
     let values = match call {
-        Call::Read | Call::Fate { .. } => vec![],
-        Call::Write { new } => vec![new],
+        Call::Read | Call::Fate { .. } | Call::Get { .. } => vec![],
+        Call::Write { new } | Call::Put { new, .. } => vec![new],
         Call::Cas { expected, new } => expected.iter().chain([new]).collect(),
     };
     match values.iter().find(|v| v.len() > MAX_VALUE) {

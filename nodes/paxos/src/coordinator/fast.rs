@@ -26,12 +26,13 @@ use super::state::{Answers, Coordination, State, Verdict};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::ballot::Ballot;
+use crate::cell::overlaid;
 use crate::ids::{Key, MonoTime};
 use crate::message::{Body, Message, RequestKind, Tag};
 use crate::mutants::Mutant;
 use crate::quorum::NodeSet;
 use crate::request::Outcome;
-use crate::row::{RowData, Update};
+use crate::row::{Row, RowData, Update};
 use rand::Rng;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) ballot: Ballot,
-    pub(crate) data: Arc<RowData>,
+    pub(crate) row: Row,
 }
 
 impl Prepared {
@@ -48,8 +49,10 @@ impl Prepared {
     pub(crate) fn is_current<R: Rng + ?Sized>(&self, own: &Acceptor, env: &Env<'_, R>) -> bool {
         // Nor are operations answered at a ballot below forgotten aborts: a client takes it for the birth
         // of its next operation, which would then be refused as too old.
-        let young = self.ballot.micros > self.data.dedupe.aborted_watermark_us;
-        (own.promised() <= self.ballot && young) || env.mutants().has(Mutant::ReuseBallot)
+        let young = self.ballot.micros > self.row.data.dedupe.aborted_watermark_us;
+        // A row at this ballot would stay hidden by a put that is newer than the ballot, though it was judged on it.
+        let unhidden = own.cell().is_none_or(|cell| !cell.hides(self.ballot.micros));
+        (own.promised() <= self.ballot && young && unhidden) || env.mutants().has(Mutant::ReuseBallot)
     }
 }
 
@@ -66,10 +69,11 @@ pub(crate) struct Boarding {
 }
 
 impl Boarding {
-    pub(crate) fn new<R: Rng + ?Sized>(prepared: Prepared, env: &Env<'_, R>) -> Self {
+    pub(crate) fn new<R: Rng + ?Sized>(prepared: Prepared, own: &Acceptor, env: &Env<'_, R>) -> Self {
         // The ballot is older than the operations. Their stamp must not be: see `DedupeEntry`.
-        let stamp_us = stamp_above(&prepared.data, env.shared.clock.last_micros().max(prepared.ballot.micros));
-        Self { data: prepared.data.clone(), prepared, stamp_us, updates: 0, members: Vec::new() }
+        let stamp_us = stamp_above(&prepared.row.data, env.shared.clock.last_micros().max(prepared.ballot.micros));
+        let data = overlaid(&prepared.row.data, prepared.row.learned.micros, own.cell());
+        Self { data, prepared, stamp_us, updates: 0, members: Vec::new() }
     }
 
     /// Bounded, so that a proposal stays small and its own entries leave room for others in the table.
@@ -114,7 +118,7 @@ impl Boarding {
         let flight = Flight {
             tag,
             next,
-            before: self.prepared.data,
+            before: self.prepared.row,
             after: self.data,
             update,
             members: self.members,
@@ -136,7 +140,7 @@ pub(crate) struct Flight {
     /// Promised by whoever accepts.
     next: Ballot,
     /// The row below the proposal, and with it.
-    before: Arc<RowData>,
+    before: Row,
     after: Arc<RowData>,
     update: Update,
     pub(crate) members: Vec<Coordination>,
@@ -202,7 +206,11 @@ impl Flight {
             | Body::Busy { request: RequestKind::Prepare | RequestKind::Read, .. }
             | Body::Forward(_)
             | Body::Forwarded(_)
-            | Body::NotHolder { .. } => env.shared.counters.answers_ignored += 1,
+            | Body::NotHolder { .. }
+            | Body::Put { .. }
+            | Body::PutDone
+            | Body::Get
+            | Body::Got { .. } => env.shared.counters.answers_ignored += 1,
         }
         Course::Flying
     }
@@ -256,7 +264,7 @@ impl Flight {
             (op, outcome)
         };
         let told = self.members.into_iter().map(tell).collect();
-        (told, Prepared { ballot: self.next, data: self.after })
+        (told, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
     }
 
     /// It failed: those aboard, each for itself from here on. Mutants keep what must not be kept.
@@ -274,7 +282,7 @@ impl Flight {
         } else {
             None
         };
-        (members, kept.map(|ballot| Prepared { ballot, data: self.before }))
+        (members, kept.map(|ballot| Prepared { ballot, row: self.before.clone() }))
     }
 }
 

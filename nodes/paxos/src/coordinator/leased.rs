@@ -287,7 +287,11 @@ impl<R: Rng + ?Sized> Env<'_, R> {
             | Body::Busy { .. }
             | Body::Forward(_)
             | Body::Forwarded(_)
-            | Body::NotHolder { .. } => return None,
+            | Body::NotHolder { .. }
+            | Body::Put { .. }
+            | Body::PutDone
+            | Body::Get
+            | Body::Got { .. } => return None,
         };
         let range = match self.shared.leases.range_of(&message.key) {
             Some(range) => range,

@@ -7,6 +7,7 @@ use super::rounds::ignored;
 use super::state::{Aim, Coordination, LearnAim, State};
 use crate::action::Point;
 use crate::ballot::Ballot;
+use crate::cell::overlaid;
 use crate::lease::LeaseMode;
 use crate::message::Body;
 use crate::mutants::Mutant;
@@ -32,8 +33,9 @@ impl Coordination {
             return Some(self.on_deadline(env));
         }
         self.leased.row = row.learned;
-        match self.judge(&row.data, env) {
-            Judged::Own => self.propose_own(&row.data, env),
+        let data = self.with_cell(row);
+        match self.judge(&data, env) {
+            Judged::Own => self.propose_own(&data, env),
             Judged::Refused { current } if self.skips_fence(env) => return Some(self.refused(current)),
             Judged::Refused { current } => self.propose(Aim::Fence { current, update: Update::Empty }, env),
             Judged::End(outcome) => return Some(outcome),
@@ -67,14 +69,15 @@ impl Coordination {
         }
         // Who handed the operation over may have proposed it, too.
         let untouched = hidden == Hidden::Nothing && self.proposals.first_us.is_none() && !self.proposals.earlier_open;
-        match self.judge(&row.data, env) {
-            Judged::Own => self.propose_own(&row.data, env),
+        let data = self.with_cell(row);
+        match self.judge(&data, env) {
+            Judged::Own => self.propose_own(&data, env),
             Judged::Refused { current } if untouched || self.skips_fence(env) => {
                 // Nothing was proposed at this ballot, which a quorum has promised.
-                self.leave_prepared(self.tag.ballot, row.data.clone(), env);
+                self.leave_prepared(self.tag.ballot, row.clone(), env);
                 return Some(self.refused(current));
             }
-            Judged::Refused { current } => self.propose(Aim::Fence { current, update: Update::Row(row.data.clone()) }, env),
+            Judged::Refused { current } => self.propose(Aim::Fence { current, update: Update::Row(data) }, env),
             Judged::End(outcome) => return Some(outcome),
         }
         None
@@ -91,20 +94,21 @@ impl Coordination {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
         }
-        match self.judge(&row.data, env) {
+        let data = self.with_cell(row);
+        match self.judge(&data, env) {
             Judged::Own => {
                 let promises = self.answers.count;
                 self.take_ballot(next, env);
                 self.diagnostics.promises = promises;
-                self.propose_own(&row.data, env);
+                self.propose_own(&data, env);
                 None
             }
             Judged::Refused { current } => {
-                self.leave_prepared(next, row.data.clone(), env);
+                self.leave_prepared(next, row.clone(), env);
                 Some(self.refused(current))
             }
             Judged::End(outcome) => {
-                self.leave_prepared(next, row.data.clone(), env);
+                self.leave_prepared(next, row.clone(), env);
                 Some(outcome)
             }
         }
@@ -118,15 +122,20 @@ impl Coordination {
         env.now >= self.deadline
     }
 
+    /// The content of a row as clients of this node see it: with the put that its own replica has, if that is newer.
+    fn with_cell(&self, row: &Row) -> Arc<RowData> {
+        overlaid(&row.data, row.learned.micros, self.cell.as_ref())
+    }
+
     fn propose_own<R: Rng + ?Sized>(&mut self, data: &RowData, env: &mut Env<'_, R>) {
         let own = self.own_row(data, stamp_above(data, self.tag.ballot.micros), env);
         self.propose(Aim::Own(own), env);
     }
 
     /// A ballot is left over for the next operation on this key.
-    fn leave_prepared<R: Rng + ?Sized>(&mut self, ballot: Ballot, data: Arc<RowData>, env: &Env<'_, R>) {
+    fn leave_prepared<R: Rng + ?Sized>(&mut self, ballot: Ballot, row: Row, env: &Env<'_, R>) {
         if env.shared.config.rounds.keeps_ballots() {
-            self.prepared = Some(Prepared { ballot, data });
+            self.prepared = Some(Prepared { ballot, row });
         }
     }
 
@@ -206,13 +215,13 @@ impl Coordination {
         match aim {
             Aim::Own(data) => {
                 if let Some(next) = next {
-                    self.leave_prepared(next, data, env);
+                    self.leave_prepared(next, Row { learned: self.tag.ballot, data }, env);
                 }
                 Some(self.done())
             }
             Aim::Fence { current, update } => {
                 if let (Some(next), Update::Row(data)) = (next, update) {
-                    self.leave_prepared(next, data, env);
+                    self.leave_prepared(next, Row { learned: self.tag.ballot, data }, env);
                 }
                 Some(self.refused(current))
             }

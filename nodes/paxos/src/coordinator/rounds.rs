@@ -45,6 +45,7 @@ impl Coordination {
             wake: deadline,
             patience_ns: env.shared.config.resend_after_ns,
             have: own.row().learned,
+            cell: own.cell().cloned(),
             prepared: None,
             tag: Tag { op, attempt: 0, incarnation, ballot: Ballot::ZERO },
             state: State::Backoff,
@@ -54,7 +55,7 @@ impl Coordination {
             leased: Leased::new(past, own.row().learned),
         };
         if matches!(this.request.call, Call::Read) && env.mutants().has(Mutant::LwtReadsAtOne) {
-            let current = own.row().data.value.clone();
+            let current = crate::cell::seen(own.row(), own.cell()).map(|cell| cell.value);
             return (this, Some(Outcome::Read { current }));
         }
         let ended = this.admit_born(env);
@@ -119,6 +120,7 @@ impl Coordination {
         }
         self.note_proposal(place, &message);
         self.have = own.row().learned;
+        self.cell = own.cell().cloned();
         // Exactly this attempt: an answer to an earlier one speaks of an earlier ballot, and an
         // answer to an earlier process of this node is for nobody.
         if message.tag != self.tag {
@@ -141,6 +143,8 @@ impl Coordination {
             Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => ignored(env),
             // Requests go to the acceptor, not here.
             Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => ignored(env),
+            // Of the cheap path, which is not coordinated here.
+            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => ignored(env),
             // The prune queue has taken it already.
             Body::Prune { .. } | Body::Pruned { .. } => ignored(env),
         }
@@ -330,6 +334,10 @@ impl Coordination {
             | Body::Forward(_)
             | Body::Forwarded(_)
             | Body::NotHolder { .. }
+            | Body::Put { .. }
+            | Body::PutDone
+            | Body::Get
+            | Body::Got { .. }
             | Body::Promise { .. }
             | Body::RowRead { .. }
             | Body::Learned { .. }

@@ -3,6 +3,7 @@
 use super::fast::Prepared;
 use super::leased::{Leased, Past};
 use crate::ballot::Ballot;
+use crate::cell::Cell;
 use crate::config::Links;
 use crate::forward::Origin;
 use crate::ids::{MonoTime, OpId, TimerId, Value};
@@ -45,6 +46,8 @@ pub(crate) struct Coordination {
     pub(crate) patience_ns: u64,
     /// Ballot of this node's own row, as of the event being handled.
     pub(crate) have: Ballot,
+    /// The put that this node's own replica has and that is newer than its row, as of the same event.
+    pub(crate) cell: Option<Cell>,
     /// A promised ballot that is left over when the operation ends.
     pub(crate) prepared: Option<Prepared>,
     /// The running attempt.
@@ -285,7 +288,8 @@ impl Coordination {
             | Phase::Backoff
             | Phase::Done
             | Phase::Forwarded
-            | Phase::LocalRead => false,
+            | Phase::LocalRead
+            | Phase::Cheap => false,
         };
         let diagnostics = &mut self.diagnostics;
         diagnostics.phase = if told && !by_round { Phase::Done } else { phase };

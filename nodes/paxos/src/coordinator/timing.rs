@@ -29,6 +29,7 @@ impl Coordination {
     /// `own` is this node's acceptor for the key.
     pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
         self.have = own.row().learned;
+        self.cell = own.cell().cloned();
         if env.now < self.armed {
             // A timer from before a shorter one was set; the shorter one is still to come.
             return None;

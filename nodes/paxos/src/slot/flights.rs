@@ -7,7 +7,6 @@ use crate::ids::{MonoTime, TimerId};
 use crate::message::{Body, Message};
 use crate::quorum::NodeSet;
 use crate::request::{NotAppliedWhy, Outcome};
-use crate::row::Row;
 use rand::Rng;
 
 impl Slot {
@@ -20,7 +19,7 @@ impl Slot {
         let Some(prepared) = self.prepared.take().filter(|prepared| prepared.is_current(&self.acceptor, env)) else {
             return false;
         };
-        let mut boarding = Boarding::new(prepared, env);
+        let mut boarding = Boarding::new(prepared, &self.acceptor, env);
         while boarding.has_room(env) {
             match self.next_waiting(env) {
                 Some(mut op) if op.is_too_late(env) => {
@@ -115,7 +114,7 @@ impl Slot {
     fn land<R: Rng + ?Sized>(&mut self, flight: Flight, env: &mut Env<'_, R>) {
         let tag = flight.tag;
         let (told, prepared) = flight.land();
-        let row = Row { learned: tag.ballot, data: prepared.data.clone() };
+        let row = prepared.row.clone();
         self.keep(Some(prepared), env);
         for (op, outcome) in told {
             self.finish(op, outcome, env);

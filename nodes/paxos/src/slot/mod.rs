@@ -6,10 +6,11 @@ use crate::acceptor::Acceptor;
 use crate::action::{Action, Sync};
 use crate::away::Away;
 use crate::ballot::Ballot;
+use crate::cell::{Cell, Cheap, CheapRequest, seen};
 use crate::coordinator::{Coordination, Env, Flight, Fresh, Past, Prepared, Waiting};
 use crate::forward::{Forwarded, Origin};
-use crate::ids::{IoId, Key, MonoTime, NodeId, TimerId};
-use crate::message::{Body, Message, RequestKind};
+use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, TimerId};
+use crate::message::{Body, Message, RequestKind, Tag};
 use crate::mutants::Mutant;
 use crate::record::Record;
 use crate::request::{Call, ClientRequest, Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWhy};
@@ -41,6 +42,8 @@ pub(crate) struct Slot {
     queue: VecDeque<Waiting>,
     /// Those at the holder of a lease. Bounded by `queue_per_key` as well.
     away: Vec<Away>,
+    /// Puts and gets of the cheap path. Bounded by `queue_per_key` as well.
+    cheap: Vec<Cheap>,
     /// What is known of the own row under a read lease.
     fresh: Option<Fresh>,
     /// A ballot that is promised already, for the next operation.
@@ -67,6 +70,7 @@ impl Slot {
             again: VecDeque::new(),
             queue: VecDeque::new(),
             away: Vec::new(),
+            cheap: Vec::new(),
             fresh: None,
             prepared: None,
             listed: false,
@@ -79,7 +83,7 @@ impl Slot {
     /// Operations that are running or waiting.
     pub(crate) fn in_flight(&self) -> usize {
         let aboard = self.flight.as_ref().map_or(0, |flight| flight.members.len());
-        self.active.len() + aboard + self.again.len() + self.queue.len() + self.away.len()
+        self.active.len() + aboard + self.again.len() + self.queue.len() + self.away.len() + self.cheap.len()
     }
 
     /// Takes a client's request: it runs if the key is free, else waits its turn.
@@ -89,8 +93,7 @@ impl Slot {
     ///
     /// An operation that another node handed over has a past.
     pub(crate) fn admit<R: Rng + ?Sized>(&mut self, origin: Origin, request: ClientRequest, past: Past, env: &mut Env<'_, R>) {
-        self.next_serial = self.next_serial.wrapping_add(1).max(flights::FLIGHT_SERIAL + 1);
-        let timer = TimerId { slot: self.place, serial: self.next_serial };
+        let timer = self.next_timer();
         let deadline = env.now.after_ns(request.timeout_ns);
         let mut waiting = Waiting { origin, request, deadline, timer, armed: MonoTime(u64::MAX), past };
         let holder = if past.stays() || self.away.len() >= env.shared.config.queue_per_key { None } else { env.known_holder(&self.key) };
@@ -117,6 +120,39 @@ impl Slot {
         }
     }
 
+    fn next_timer(&mut self) -> TimerId {
+        self.next_serial = self.next_serial.wrapping_add(1).max(flights::FLIGHT_SERIAL + 1);
+        TimerId { slot: self.place, serial: self.next_serial }
+    }
+
+    /// Takes a client's put or get. It waits for nobody: nothing orders it among the others.
+    pub(crate) fn admit_cheap<R: Rng + ?Sized>(&mut self, token: ClientToken, request: CheapRequest, env: &mut Env<'_, R>) {
+        if self.cheap.len() >= env.shared.config.queue_per_key {
+            env.shared.counters.queue_full += 1;
+            let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
+            reply(Origin::Client(token), &self.key, Outcome::NotApplied { why: NotAppliedWhy::Busy }, diagnostics, env);
+            return;
+        }
+        let timer = self.next_timer();
+        self.cheap.push(Cheap::begin(token, request, timer, env));
+    }
+
+    /// Takes a replica's answer to a put, or to a get with what it has.
+    pub(crate) fn answer_cheap<R: Rng + ?Sized>(&mut self, from: u32, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
+        let Some(at) = self.cheap.iter().position(|cheap| cheap.is(tag)) else {
+            env.shared.counters.answers_ignored += 1;
+            return;
+        };
+        if let Some(outcome) = self.cheap[at].answer(from, got) {
+            self.end_cheap(at, outcome, env);
+        }
+    }
+
+    fn end_cheap<R: Rng + ?Sized>(&mut self, at: usize, outcome: Outcome, env: &mut Env<'_, R>) {
+        let ended = self.cheap.swap_remove(at);
+        reply(Origin::Client(ended.token), &self.key, outcome, ended.diagnostics(), env);
+    }
+
     /// Answers a request from a coordinator. Returns the answer and the batch it must wait for.
     pub(crate) fn serve<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) -> Option<(Message, Option<IoId>)> {
         let Message { key, tag, body } = message;
@@ -138,6 +174,12 @@ impl Slot {
                 return None;
             }
             Body::Prune { ballot } => self.acceptor.prune(&key, ballot, mutants),
+            Body::Put { cell } => {
+                // Ballots made here from now on are above it: what sees it is newer.
+                env.observe(Ballot { micros: cell.us, node: cell.node, nonce: 0 });
+                self.acceptor.put(&key, cell)
+            }
+            Body::Get => self.acceptor.get(),
             Body::Promise { .. }
             | Body::RowRead { .. }
             | Body::Accepted
@@ -145,6 +187,7 @@ impl Slot {
             | Body::Pruned { .. }
             | Body::Reject { .. } => return None,
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => return None,
+            Body::PutDone | Body::Got { .. } => return None,
         };
         env.shared.state.replace(&before, &self.acceptor.bytes());
         let unsynced = match &answer.body {
@@ -164,6 +207,7 @@ impl Slot {
             Body::Prune { .. } => {}
             Body::RowRead { .. } | Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => {}
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => {}
+            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => {}
         }
         let record = answer.record.or_else(|| self.claim(&answer.body, env));
         if let Some(record) = record {
@@ -270,6 +314,10 @@ impl Slot {
                 let (origin, outcome, diagnostics) = self.away.swap_remove(at).lost();
                 reply(origin, &self.key, outcome, diagnostics, env);
             }
+        } else if let Some(at) = self.cheap.iter().position(|cheap| cheap.timer == id) {
+            if let Some(outcome) = self.cheap[at].late(env.now) {
+                self.end_cheap(at, outcome, env);
+            }
         } else if let Some(at) = self.again.iter().position(|waiting| waiting.timer == id) {
             if let Some(mut waiting) = self.again.remove(at) {
                 match waiting.on_timer(&self.acceptor, env) {
@@ -335,7 +383,7 @@ impl Slot {
         let pending = self.acceptor.accepted().is_some_and(|held| held.ballot > own.learned && held.update != Update::Empty);
         let quiet = self.flight.is_none() && self.active.iter().all(Coordination::is_quiet);
         let reads = matches!(request.call, Call::Read) && quiet;
-        (reads && holds && !pending).then(|| Outcome::Read { current: own.data.value.clone() })
+        (reads && holds && !pending).then(|| Outcome::Read { current: seen(own, self.acceptor.cell()).map(|cell| cell.value) })
     }
 
     /// Answers or gives back what needs no coordination here, or not any more.

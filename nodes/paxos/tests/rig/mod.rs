@@ -164,6 +164,15 @@ impl Rig {
         self.request(ClientRequest { op, key: key(), call, timeout_ns: TIMEOUT_NS, provenance: Provenance::First })
     }
 
+    /// A client puts or gets on the cheap path.
+    pub(crate) fn ask_cheap(&mut self, op: OpId, call: CheapCall, level: Level) -> ClientToken {
+        self.next_token += 1;
+        let token = ClientToken(self.next_token);
+        let request = CheapRequest { op, key: key(), call, level, timeout_ns: TIMEOUT_NS };
+        self.step(Event::Cheap { token, request });
+        token
+    }
+
     pub(crate) fn request(&mut self, request: ClientRequest) -> ClientToken {
         self.next_token += 1;
         let token = ClientToken(self.next_token);
@@ -249,7 +258,10 @@ impl Rig {
 }
 
 pub(crate) fn is_request(body: &Body) -> bool {
-    matches!(body, Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen)
+    matches!(
+        body,
+        Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen | Body::Put { .. } | Body::Get
+    )
 }
 
 pub(crate) fn kind(body: &Body) -> &'static str {
@@ -271,5 +283,9 @@ pub(crate) fn kind(body: &Body) -> &'static str {
         Body::Forward(_) => "forward",
         Body::Forwarded(_) => "forwarded",
         Body::NotHolder { .. } => "not-holder",
+        Body::Put { .. } => "put",
+        Body::PutDone => "put-done",
+        Body::Get => "get",
+        Body::Got { .. } => "got",
     }
 }

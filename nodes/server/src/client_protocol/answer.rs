@@ -109,6 +109,8 @@ pub enum Phase {
     Forwarded,
     /// Read from the node's own row under a read lease.
     LocalRead,
+    /// Put or got on the cheap path, without Paxos.
+    Cheap,
 }
 
 impl Phase {
@@ -128,6 +130,7 @@ impl Phase {
             Phase::Done => "done",
             Phase::Forwarded => "forwarded",
             Phase::LocalRead => "local_read",
+            Phase::Cheap => "cheap",
         }
     }
 }

@@ -178,6 +178,39 @@ pub enum Call {
         /// The `born` of that operation's requests; `None` if they said [`Provenance::First`].
         born: Option<BallotTag>,
     },
+    /// Sets the value without Paxos, whatever it was: last write wins, by the wall clock of the node asked. Not to be
+    /// mixed with the others on one key. Nothing remembers its id: it is not made safe by [`Provenance`], and it has no
+    /// fate.
+    Put {
+        /// The value to set.
+        new: Vec<u8>,
+        /// How many replicas must have it durably.
+        level: Level,
+    },
+    /// Reads without Paxos what one replica or a quorum has, the newest of it.
+    Get {
+        /// How many replicas must answer.
+        level: Level,
+    },
+}
+
+/// How many replicas take part in a put or get before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Level {
+    /// One: for a put the first of all, for a get the node asked.
+    One,
+    /// A quorum.
+    Quorum,
+}
+
+impl Level {
+    /// The name used in plans and flags.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::One => "one",
+            Level::Quorum => "quorum",
+        }
+    }
 }
 
 /// Why a frame is not the message that was expected.
@@ -296,8 +329,8 @@ impl Request {
     /// The rule of this protocol that the request breaks, in words, if any.
     pub fn broken_rule(&self) -> Option<String> {
         let values: &[&[u8]] = match &self.call {
-            Call::Read | Call::Fate { .. } => &[],
-            Call::Write { new } => &[new],
+            Call::Read | Call::Fate { .. } | Call::Get { .. } => &[],
+            Call::Write { new } | Call::Put { new, .. } => &[new],
             Call::Cas { expected, new } => &[expected.as_deref().unwrap_or_default(), new],
         };
         if self.key.is_empty() {
@@ -308,6 +341,9 @@ impl Request {
         }
         if let Some(long) = values.iter().find(|value| value.len() > MAX_VALUE) {
             return Some(format!("a value of {} bytes is over the limit of {MAX_VALUE}", long.len()));
+        }
+        if matches!(self.call, Call::Put { .. } | Call::Get { .. }) && self.provenance != Provenance::First {
+            return Some("a put or get is always sent as First: nothing remembers its id".to_owned());
         }
         if self.timeout_us == 0 || self.timeout_us > MAX_TIMEOUT_US {
             return Some(format!("a timeout of {} us is not within 1..={MAX_TIMEOUT_US}", self.timeout_us));

@@ -12,7 +12,10 @@ use crate::options::NodeId;
 use crate::storage::{StorageError, sync_folder};
 
 /// Format of the folder and of the files in it. Any change of a file's layout or of a record's changes this.
-pub(crate) const FORMAT: &str = "heckle.data/2";
+pub(crate) const FORMAT: &str = "heckle.data/3";
+/// The format before it: the same, without records of puts. Such a folder is taken and becomes one of [`FORMAT`] before
+/// anything is written to it, so that a program that knows no puts refuses it rather than take one for a torn log.
+const FORMAT_WITHOUT_PUTS: &str = "heckle.data/2";
 
 const IDENTITY: &str = "identity.json";
 const LOCK: &str = "lock";
@@ -102,10 +105,15 @@ impl Folder {
         };
         let corrupt = |cause: serde_json::Error| StorageError::corrupt(&path, 0, cause.to_string());
         let versioned: Versioned = serde_json::from_slice(&text).map_err(corrupt)?;
-        if versioned.format != FORMAT {
-            return Err(StorageError::OtherFormat { path, found: versioned.format, expected: FORMAT.to_owned() });
+        let mut identity: Identity = match versioned.format.as_str() {
+            FORMAT | FORMAT_WITHOUT_PUTS => serde_json::from_slice(&text).map_err(corrupt)?,
+            _ => return Err(StorageError::OtherFormat { path, found: versioned.format, expected: FORMAT.to_owned() }),
+        };
+        if identity.format != FORMAT {
+            FORMAT.clone_into(&mut identity.format);
+            write_identity(&self.path, &identity)?;
         }
-        serde_json::from_slice(&text).map(Some).map_err(corrupt)
+        Ok(Some(identity))
     }
 
     /// A folder without identity may hold nothing that a node has voted with.
@@ -169,6 +177,21 @@ mod tests {
             let error = folder.identity(cluster, node, 1).unwrap_err();
             assert!(matches!(error, StorageError::OtherOwner { .. }) && error.is_usage(), "{error}");
         }
+    }
+
+    #[test]
+    fn a_folder_of_the_version_before_puts_is_taken_over_before_anything_else_is_written() {
+        let dir = TempDir::new("folder-v2");
+        let folder = Folder::open(dir.path()).unwrap();
+        let made = folder.identity("c", n(1), 7).unwrap();
+        let old = Identity { format: FORMAT_WITHOUT_PUTS.to_owned(), ..made.clone() };
+        write_identity(dir.path(), &old).unwrap();
+        assert_eq!(folder.identity("c", n(1), 8).unwrap(), made);
+        let on_disk = std::fs::read_to_string(dir.path().join(IDENTITY)).unwrap();
+        assert!(on_disk.contains(FORMAT), "a program that knows no puts refuses it from now on: {on_disk}");
+        // Another node's folder is refused as it is.
+        write_identity(dir.path(), &old).unwrap();
+        folder.identity("c", n(2), 8).unwrap_err();
     }
 
     #[test]

@@ -3,40 +3,62 @@
 use heckle_paxos as core;
 
 use super::WireError;
-use crate::client_protocol::{BallotTag, Call, Diagnostics, Fate, MAX_VALUE, OpId, Outcome, Phase, Provenance, Reason, Request, Response};
+use crate::client_protocol::{
+    BallotTag, Call, Diagnostics, Fate, Level, MAX_VALUE, OpId, Outcome, Phase, Provenance, Reason, Request, Response,
+};
 
-/// The core's form of a request that broke no rule of the protocol.
-pub(crate) fn request(request: Request) -> core::ClientRequest {
-    core::ClientRequest {
-        op: core::OpId { client: request.op.client, seq: request.op.seq },
-        key: request.key.into(),
-        call: call_of(request.call),
-        timeout_ns: request.timeout_us.saturating_mul(1_000),
-        provenance: core_provenance(request.provenance),
+/// The event of a request that broke no rule of the protocol.
+pub(crate) fn event(token: core::ClientToken, request: Request) -> core::Event {
+    let op = core::OpId { client: request.op.client, seq: request.op.seq };
+    let (key, timeout_ns) = (request.key.into(), request.timeout_us.saturating_mul(1_000));
+    match call_of(request.call) {
+        Asked::Paxos(call) => {
+            let provenance = core_provenance(request.provenance);
+            core::Event::Client { token, request: core::ClientRequest { op, key, call, timeout_ns, provenance } }
+        }
+        Asked::Cheap(call, level) => core::Event::Cheap { token, request: core::CheapRequest { op, key, call, level, timeout_ns } },
     }
 }
 
-fn call_of(call: Call) -> core::Call {
-    match call {
+/// Which of the two paths a call takes.
+enum Asked {
+    Paxos(core::Call),
+    Cheap(core::CheapCall, core::Level),
+}
+
+fn call_of(call: Call) -> Asked {
+    Asked::Paxos(match call {
         Call::Read => core::Call::Read,
         Call::Write { new } => core::Call::Write { new: new.into() },
         Call::Cas { expected, new } => core::Call::Cas { expected: expected.map(core::Value::from), new: new.into() },
         Call::Fate { of, born } => {
             core::Call::Fate { of: core::OpId { client: of.client, seq: of.seq }, born: born.map_or(core::Ballot::ZERO, core_ballot) }
         }
+        Call::Put { new, level } => return Asked::Cheap(core::CheapCall::Put { new: new.into() }, core_level(level)),
+        Call::Get { level } => return Asked::Cheap(core::CheapCall::Get, core_level(level)),
+    })
+}
+
+fn core_level(level: Level) -> core::Level {
+    match level {
+        Level::One => core::Level::One,
+        Level::Quorum => core::Level::Quorum,
     }
 }
 
 /// The core's form of what another node hands over, if its values are within the limits.
 pub(super) fn core_call(call: Call) -> Result<core::Call, WireError> {
     let values: &[&[u8]] = match &call {
-        Call::Read | Call::Fate { .. } => &[],
-        Call::Write { new } => &[new],
+        Call::Read | Call::Fate { .. } | Call::Get { .. } => &[],
+        Call::Write { new } | Call::Put { new, .. } => &[new],
         Call::Cas { expected, new } => &[expected.as_deref().unwrap_or_default(), new],
     };
     match values.iter().map(|value| value.len()).max() {
         Some(len) if len > MAX_VALUE => Err(WireError::TooLong { what: "value", len, limit: MAX_VALUE }),
-        Some(_) | None => Ok(call_of(call)),
+        Some(_) | None => match call_of(call) {
+            Asked::Paxos(call) => Ok(call),
+            Asked::Cheap(..) => Err(WireError::Malformed { what: "forwarded call", cause: "a put or get is never handed over".to_owned() }),
+        },
     }
 }
 
@@ -129,6 +151,7 @@ pub(super) fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
             core::Phase::Done => Phase::Done,
             core::Phase::Forwarded => Phase::Forwarded,
             core::Phase::LocalRead => Phase::LocalRead,
+            core::Phase::Cheap => Phase::Cheap,
         },
         ballot: ballot(from.ballot),
         promises: from.promises,
@@ -233,6 +256,7 @@ pub(super) fn core_diagnostics(op: core::OpId, from: Diagnostics) -> core::Diagn
             Phase::Done => core::Phase::Done,
             Phase::Forwarded => core::Phase::Forwarded,
             Phase::LocalRead => core::Phase::LocalRead,
+            Phase::Cheap => core::Phase::Cheap,
         },
         ballot: whole(from.ballot),
         promises: from.promises,

@@ -4,7 +4,7 @@ use heckle_paxos as core;
 use serde::{Deserialize, Serialize};
 
 use super::lease::{Forward, Forwarded, LeaseBallot};
-use super::row::{Accepted, Ballot, OpId, Row, Update};
+use super::row::{Accepted, Ballot, Cell, OpId, Row, Update};
 use super::{Sink, WireError, decode, encode, key};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +87,17 @@ enum Body<'a> {
     Pruned {
         pruned: Ballot,
     },
+    // From here on of version 5.
+    Put {
+        #[serde(borrow)]
+        cell: Cell<'a>,
+    },
+    PutDone,
+    Get,
+    Got {
+        #[serde(borrow)]
+        cell: Option<Cell<'a>>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +179,10 @@ impl<'a> From<&'a core::Body> for Body<'a> {
             core::Body::NotHolder { serial } => Body::NotHolder { serial: *serial },
             core::Body::Prune { ballot } => Body::Prune { ballot: (*ballot).into() },
             core::Body::Pruned { pruned } => Body::Pruned { pruned: (*pruned).into() },
+            core::Body::Put { cell } => Body::Put { cell: Cell::from(cell) },
+            core::Body::PutDone => Body::PutDone,
+            core::Body::Get => Body::Get,
+            core::Body::Got { cell } => Body::Got { cell: cell.as_ref().map(Cell::from) },
         }
     }
 }
@@ -210,6 +225,10 @@ fn core_body(body: Body<'_>, op: core::OpId) -> Result<core::Body, WireError> {
         Body::NotHolder { serial } => core::Body::NotHolder { serial },
         Body::Prune { ballot } => core::Body::Prune { ballot: ballot.into() },
         Body::Pruned { pruned } => core::Body::Pruned { pruned: pruned.into() },
+        Body::Put { cell } => core::Body::Put { cell: cell.try_into()? },
+        Body::PutDone => core::Body::PutDone,
+        Body::Get => core::Body::Get,
+        Body::Got { cell } => core::Body::Got { cell: cell.map(core::Cell::try_from).transpose()? },
     })
 }
 

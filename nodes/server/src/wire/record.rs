@@ -3,7 +3,7 @@
 use heckle_paxos as core;
 use serde::{Deserialize, Serialize};
 
-use super::row::{Accepted, Ballot, Row};
+use super::row::{Accepted, Ballot, Cell, Row};
 use super::{WireError, decode, encode, key};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,13 @@ enum Record<'a> {
     Floor {
         micros: u64,
     },
+    /// Since format 3 of the data folder.
+    Put {
+        #[serde(borrow)]
+        key: &'a [u8],
+        #[serde(borrow)]
+        cell: Cell<'a>,
+    },
 }
 
 /// Appends the bytes of a record.
@@ -98,6 +105,7 @@ impl<'a> From<&'a core::Record> for Record<'a> {
             },
             core::Record::Pruned { key, ballot } => Record::Pruned { key: key.as_bytes(), ballot: (*ballot).into() },
             core::Record::Floor { micros } => Record::Floor { micros: *micros },
+            core::Record::Put { key, cell } => Record::Put { key: key.as_bytes(), cell: Cell::from(cell) },
         }
     }
 }
@@ -129,6 +137,7 @@ impl TryFrom<Record<'_>> for core::Record {
             },
             Record::Pruned { key: k, ballot } => core::Record::Pruned { key: key(k)?, ballot: ballot.into() },
             Record::Floor { micros } => core::Record::Floor { micros },
+            Record::Put { key: k, cell } => core::Record::Put { key: key(k)?, cell: cell.try_into()? },
         })
     }
 }

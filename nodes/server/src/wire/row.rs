@@ -191,3 +191,25 @@ impl TryFrom<Accepted<'_>> for core::Accepted {
         Ok(core::Accepted { ballot: accepted.ballot.into(), update: accepted.update.try_into()? })
     }
 }
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cell<'a> {
+    us: u64,
+    node: u16,
+    #[serde(borrow)]
+    value: &'a [u8],
+}
+
+impl<'a> From<&'a core::Cell> for Cell<'a> {
+    fn from(cell: &'a core::Cell) -> Cell<'a> {
+        Cell { us: cell.us, node: cell.node.0, value: cell.value.as_bytes() }
+    }
+}
+
+impl TryFrom<Cell<'_>> for core::Cell {
+    type Error = WireError;
+
+    fn try_from(cell: Cell<'_>) -> Result<core::Cell, WireError> {
+        Ok(core::Cell { us: cell.us, node: core::NodeId(cell.node), value: super::value(cell.value)? })
+    }
+}

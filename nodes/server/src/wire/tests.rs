@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use heckle_paxos::lease::{LeaseBallot, LeaseBody, LeaseLimits, LeaseMessage, LeaseMode, RangeId};
 use heckle_paxos::{
-    Accepted, Ballot, Body, Call, Dedupe, DedupeEntry, Diagnostics, Fate, Forward, Forwarded, InvalidWhy, Key, Message, NodeId,
+    Accepted, Ballot, Body, Call, Cell, Dedupe, DedupeEntry, Diagnostics, Fate, Forward, Forwarded, InvalidWhy, Key, Message, NodeId,
     NotAppliedWhy, OpFate, OpId, Outcome, Phase, Provenance, Record, RequestKind, Row, RowData, Tag, UnknownWhy, Update, Value,
 };
 use rand::{Rng, RngExt, SeedableRng};
@@ -112,7 +112,16 @@ impl Draw {
             Body::NotHolder { serial: self.number() },
             Body::Prune { ballot: self.ballot() },
             Body::Pruned { pruned: self.ballot() },
+            Body::Put { cell: self.cell() },
+            Body::PutDone,
+            Body::Get,
+            Body::Got { cell: None },
+            Body::Got { cell: Some(self.cell()) },
         ]
+    }
+
+    fn cell(&mut self) -> Cell {
+        Cell { us: self.number(), node: NodeId(self.number() as u16), value: self.bytes(200).into() }
     }
 
     fn lease_ballot(&mut self) -> LeaseBallot {
@@ -194,6 +203,7 @@ impl Draw {
             Record::State { key: self.key(), promised: self.ballot(), accepted: Some(self.accepted()), row: Row::absent() },
             Record::Pruned { key: self.key(), ballot: self.ballot() },
             Record::Floor { micros: self.number() },
+            Record::Put { key: self.key(), cell: self.cell() },
         ]
     }
 }
@@ -311,7 +321,9 @@ fn garbled_bytes_never_panic() {
 
 #[test]
 fn client_messages_round_trip_and_kinds_are_checked() {
-    use client_protocol::{BallotTag, Call, Diagnostics, Fate, Hello, OpId, Outcome, Provenance, Reason, Refused, Request, Response};
+    use client_protocol::{
+        BallotTag, Call, Diagnostics, Fate, Hello, Level, OpId, Outcome, Provenance, Reason, Refused, Request, Response,
+    };
     let op = OpId { client: 1 << 40, seq: 3 };
     let asked = |call| Request { op, key: b"key".to_vec(), timeout_us: 1_000_000, provenance: Provenance::First, call };
     let request = |call| ToNode::Request(asked(call));
@@ -324,6 +336,8 @@ fn client_messages_round_trip_and_kinds_are_checked() {
         request(Call::Cas { expected: Some(vec![1]), new: vec![2] }),
         request(Call::Fate { of: op, born: None }),
         request(Call::Fate { of: op, born: Some(born) }),
+        request(Call::Put { new: vec![1; 9], level: Level::One }),
+        request(Call::Get { level: Level::Quorum }),
         ToNode::Request(Request { provenance: Provenance::FirstAfter { born }, ..asked(Call::Write { new: vec![1] }) }),
     ];
     for message in to_node {

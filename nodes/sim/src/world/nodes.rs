@@ -105,6 +105,7 @@ impl World {
                             | Record::Accepted { .. }
                             | Record::Pruned { .. }
                             | Record::Floor { .. }
+                            | Record::Put { .. }
                             | Record::State { .. } => {}
                         }
                     }
