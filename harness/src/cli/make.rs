@@ -1,0 +1,117 @@
+//! Verbs that make runs: `run`, `rerun`, `demo`, `suite`.
+
+use super::{OutArg, VoiceArgs};
+use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
+use crate::plan::units::Span;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// `heckle run`.
+#[derive(Debug, Args)]
+#[command(args_override_self = true)]
+pub struct RunArgs {
+    /// A plan file; flags override it
+    pub plan: Option<PathBuf>,
+    /// The system under test
+    #[command(flatten)]
+    pub cluster: ClusterSettings,
+    /// The load
+    #[command(flatten)]
+    pub load: LoadSettings,
+    /// The faults
+    #[command(flatten)]
+    pub faults: FaultSettings,
+    /// What fixes every choice: a number, or random [default: random]
+    #[arg(long, help_heading = "Run")]
+    pub seed: Option<String>,
+    /// A schedule of faults instead of the drawn one (JSON Lines)
+    #[arg(long, help_heading = "Run")]
+    pub schedule: Option<PathBuf>,
+    /// A bound on a figure, such as 'p99_ms<50'; may be repeated
+    #[arg(long, help_heading = "Run", value_name = "EXPR")]
+    pub gate: Vec<String>,
+    /// Go on after a violation
+    #[arg(long, help_heading = "Run")]
+    pub keep_going: bool,
+    /// Which engine judges
+    #[arg(long, help_heading = "Run", value_enum, default_value = "auto")]
+    pub checker: CheckerArg,
+    /// Where the run is kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// Which engine judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckerArg {
+    /// The chain checker, with a cross-check of small keys and the search for what is outside its fragment
+    Auto,
+    /// The chain checker alone
+    Chain,
+    /// porcupine-rs alone
+    Porcupine,
+    /// Both, on every key
+    Both,
+}
+
+/// `heckle rerun`.
+#[derive(Debug, Args)]
+pub struct RerunArgs {
+    /// A run: folder, id, prefix, latest, latest-failed
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// How often
+    #[arg(long, default_value_t = 1)]
+    pub times: u32,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where the runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// No progress
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `heckle suite`.
+#[derive(Debug, Args)]
+pub struct SuiteArgs {
+    /// A plan file with `[suite.axes]` and `[[canary]]`
+    pub plan: PathBuf,
+    /// A variant that the plan names under [suite.profile.NAME]
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Part i of n, for several machines: i/n
+    #[arg(long)]
+    pub shard: Option<String>,
+    /// How long this sitting may take, such as 90m; a run that would go over it is not begun
+    #[arg(long)]
+    pub budget: Option<Span>,
+    /// What the seeds of all runs are made from: a number, or random [default: random]
+    #[arg(long)]
+    pub seed: Option<String>,
+    /// Begin anew, even if a suite of this matrix was interrupted
+    #[arg(long)]
+    pub fresh: bool,
+    /// A heckle binary of an earlier build: figures that tripped are confirmed against it by interleaved pairs
+    #[arg(long, value_name = "PATH")]
+    pub baseline_bin: Option<PathBuf>,
+    /// Where suites and runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}

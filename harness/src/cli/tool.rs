@@ -1,0 +1,108 @@
+//! Verbs about the tool and its room: `doctor`, `bench`, `mutants`, `gc`, `clean`, `completions`.
+
+use super::{OutArg, VoiceArgs};
+use crate::plan::units::Span;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// `heckle doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Where runs would be kept: their disk is measured
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Which table
+    #[arg(value_enum)]
+    pub what: BenchWhat,
+    /// The longest history of `bench check`
+    #[arg(long, default_value_t = 10_000_000)]
+    pub max_ops: usize,
+    /// When `bench check` stops porcupine-rs
+    #[arg(long, default_value = "60s")]
+    pub search_for: Span,
+    /// Repetitions of `bench etcd`; medians are told
+    #[arg(long, default_value_t = 5)]
+    pub repetitions: u32,
+    /// How long each load of `bench etcd` lasts
+    #[arg(long, default_value = "3s")]
+    pub load_for: Span,
+    /// Another build of heckle, measured in turn with this one by `bench core`
+    #[arg(long, value_name = "PROGRAM")]
+    pub against: Option<PathBuf>,
+    /// Where `bench etcd` keeps the data of its clusters meanwhile
+    #[command(flatten)]
+    pub out: OutArg,
+    /// Data as JSON on stdout, of `bench etcd` and `bench core`
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchWhat {
+    /// Asked delay and loss against measured, and what the relay costs
+    Faults,
+    /// The judge, batch and online, with porcupine-rs beside it
+    Check,
+    /// The bundled server beside etcd, where it is built in, and both against the limits of this machine
+    Etcd,
+    /// One operation in the core alone; with --against, this build beside another
+    Core,
+}
+
+/// `heckle mutants`.
+#[derive(Debug, Args)]
+pub struct MutantsArgs {
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle gc`.
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Runs whose files are all kept, newest first [default: 50]
+    #[arg(long)]
+    pub keep: Option<usize>,
+    /// Failed runs whose files are all kept, newest first, whatever the other limits say [default: 20]
+    #[arg(long)]
+    pub keep_failed: Option<usize>,
+    /// Only runs older than this, such as 72h
+    #[arg(long)]
+    pub older_than: Option<Span>,
+    /// Stop when everything fits into this many bytes: 500M, 20G
+    #[arg(long)]
+    pub max_size: Option<String>,
+    /// Remove; without it the runs are only listed
+    #[arg(long)]
+    pub delete: bool,
+    /// Where runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}
+
+/// `heckle clean`.
+#[derive(Debug, Args)]
+pub struct CleanArgs {
+    /// Where runs are kept
+    #[command(flatten)]
+    pub out: OutArg,
+}
+
+/// `heckle completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
