@@ -4,6 +4,7 @@ mod bad_input;
 mod common;
 mod ctl;
 mod etcd;
+mod nightly;
 mod runs;
 mod suites;
 mod tasks;

@@ -11,7 +11,9 @@ const MAX_ROWS: usize = 200;
 /// A suite for the terminal. `folder` is where it lies, as it is to be shown.
 pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) -> String {
     use Lean::{Left, Right};
-    let heading = [("cell", Left), ("runs", Right), ("result", Left), ("ops", Right), ("p99", Right), ("faults", Right), ("why", Left)];
+    let axes = axes(suite);
+    let heading =
+        [(axes.as_str(), Left), ("runs", Right), ("result", Left), ("ops", Right), ("p99", Right), ("faults", Right), ("why", Left)];
     let rows: Vec<Vec<Word>> = suite.cells.iter().map(row).chain(suite.canaries.iter().map(canary_row)).collect();
     let mut out = table(&heading, &rows, width, colour);
     for trip in &suite.trips {
@@ -65,6 +67,21 @@ pub fn cell_result(cell: &Cell) -> (Look, &'static str) {
     }
 }
 
+/// What the names of the rows are made of: the matrix's axes.
+fn axes(suite: &SuiteResults) -> String {
+    let keys = suite.cells.first().map(|c| c.settings.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
+    keys.filter(|k| !k.is_empty()).unwrap_or_else(|| "cell".into())
+}
+
+/// A cell by its values alone, which are what differs; of long ones their beginnings.
+fn place(cell: &Cell) -> String {
+    const LONGEST: usize = 24;
+    if cell.settings.is_empty() {
+        return clean(&cell.name);
+    }
+    cell.settings.values().map(|v| shorten(&clean(v), LONGEST)).collect::<Vec<_>>().join(", ")
+}
+
 fn why(cell: &Cell) -> String {
     let bad = cell.runs.iter().rev().find(|r| r.code() != 0);
     let retried = cell.runs.iter().filter(|r| !r.counted).count();
@@ -78,7 +95,7 @@ fn row(cell: &Cell) -> Vec<Word> {
     let sum = |of: fn(&crate::index::RunLine) -> u64| cell.counted().map(|r| of(&r.run)).sum::<u64>();
     let worst = cell.counted().map(|r| r.run.p99_ms).fold(0.0, f64::max);
     vec![
-        plain(shorten(&clean(&cell.name), 60)),
+        plain(shorten(&place(cell), 66)),
         plain(format!("{}/{}", cell.counted().count(), cell.wanted)),
         (look, result.into()),
         plain(count(sum(|r| r.ops))),
@@ -135,7 +152,7 @@ pub fn markdown(suite: &SuiteResults) -> String {
     for trip in &suite.trips {
         out += &format!("- {}\n", mark(&trip_words(trip)));
     }
-    out += "\n| cell | runs | result | ops | p99 | why |\n|---|--:|---|--:|--:|---|\n";
+    out += &format!("\n| {} | runs | result | ops | p99 | why |\n|---|--:|---|--:|--:|---|\n", mark(&axes(suite)));
     let mut rows: Vec<(Look, Vec<Word>)> = suite.cells.iter().map(|c| (cell_result(c).0, row(c))).collect();
     rows.extend(suite.canaries.iter().map(canary_row).map(|r| (r[2].0, r)));
     // What is wrong comes first, so that a bound never hides it.
@@ -177,6 +194,20 @@ mod tests {
         assert!(text.contains("rotten") && text.contains("a \\| b") && text.contains("301 more rows"), "{text}");
         assert!(text.len() < 64 << 10, "{}", text.len());
         assert_eq!(next(&suite), "heckle explain id-rotten");
+    }
+
+    #[test]
+    fn rows_are_told_apart_by_all_axes() {
+        let labels = |workload: &str| {
+            let pairs = [("kinds", "kill:holder+pause:holder+partition:holder"), ("rounds", "async-learn"), ("workload", workload)];
+            pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+        };
+        let cells = ["mutex", "counter"].map(|w| Cell { settings: labels(w), ..cell(w, 0) }).into();
+        let suite = SuiteResults { name: "n".into(), cells, ..SuiteResults::default() };
+        for text in [text(&suite, "here", 100, Colour::Never), markdown(&suite)] {
+            assert!(text.contains("kinds, rounds, workload"), "{text}");
+            assert!(text.contains("kill:holder+pause:holde…, async-learn, mutex") && text.contains("async-learn, counter"), "{text}");
+        }
     }
 
     #[test]
