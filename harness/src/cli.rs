@@ -1,10 +1,12 @@
 //! The command line: every verb and flag. Parsing only; what a verb does stands in `verbs`. Modules by what verbs are for:
 
 mod make; // runs: run, rerun, demo, suite
+mod compare; // settings or builds against each other: compare
 mod look; // what runs left: check, explain, show, list, diff, trend, report, export
 mod node; // one node by hand: node, ctl
 mod tool; // the tool and its room: doctor, bench, mutants, gc, clean, completions
 
+pub use compare::CompareArgs;
 pub use look::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, ReportArgs, ShowArgs, TrendArgs};
 pub use make::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, NodeArgs, ValueForm};
@@ -56,6 +58,8 @@ pub enum Verb {
     Trend(TrendArgs),
     /// Remove what old runs need most room for; verdicts and figures stay
     Gc(GcArgs),
+    /// Compare settings or builds by paired runs, with intervals and honest words
+    Compare(Box<CompareArgs>),
     /// A history in another tool's format, one file a key
     Export(ExportArgs),
     /// Write a run's report and pictures anew
@@ -82,7 +86,7 @@ pub enum Verb {
 }
 
 /// Where runs are kept.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct OutArg {
     /// The folder of all runs
     #[arg(long, default_value = "results/runs")]
@@ -90,7 +94,7 @@ pub struct OutArg {
 }
 
 /// How much is said.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct VoiceArgs {
     /// Data as JSON on stdout
     #[arg(long)]

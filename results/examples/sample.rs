@@ -1,7 +1,8 @@
-//! Keeps two made-up runs, one valid and one not, as `heckle run` would:
+//! Keeps two made-up runs, one valid and one not, as `heckle run` would, and a made-up comparison, as `heckle compare` would:
 //! `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS] [SECONDS]`.
 //! A million ops: `-- target/sample 10000 20 100`.
 
+use heckle_results::compare::{self, conclude::conclude, decide::Ending, folder::CompareFolder};
 use heckle_results::results_json::Results;
 use heckle_results::run_folder::RunFolder;
 use heckle_results::sample::{self, Sample};
@@ -30,6 +31,12 @@ fn main() -> std::io::Result<()> {
         eprintln!("{} ops: analysed, drawn and written in {all:?}; report.html has {page} bytes", history.ops.len());
         print!("{}", summary::text(&results, View { folder: &folder.root().display().to_string(), width: 100, colour: Colour::Ansi }));
     }
+    let mut comparison = compare::sample::planned(&compare::sample::LEASES, 10);
+    let folder = CompareFolder::create(Path::new(&out), "sample-comparison", STARTED, 0x5a3e, &mut comparison)?;
+    let mut comparison = conclude(comparison, compare::sample::made(&compare::sample::LEASES, 10), Ending::AsPlanned);
+    folder.keep(&mut comparison)?;
+    let shown = folder.root().display().to_string();
+    print!("\n{}", compare::text::text(&comparison, View { folder: &shown, width: 120, colour: Colour::Ansi }));
     print!("\n{}", summary::list(&index::read(Path::new(&out))?, 100, Colour::Ansi));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! JSON Schemas of the files, for editors and for those who write readers. They are generated from the types, and golden
 //! files in `results/schemas/` show a change of the contract in review.
 
+use crate::compare::compare_json;
 use crate::suite::suite_json;
 use crate::{env_json, results_json, series};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -29,6 +30,7 @@ pub fn all() -> Vec<NamedSchema> {
         NamedSchema { file: "env.schema.json", schema: of::<env_json::Env>(env_json::SCHEMA) },
         NamedSchema { file: "timeseries.schema.json", schema: of::<series::Series>(series::SCHEMA) },
         NamedSchema { file: "suite.schema.json", schema: of::<suite_json::SuiteResults>(suite_json::SCHEMA) },
+        NamedSchema { file: "compare.schema.json", schema: of::<compare_json::Comparison>(compare_json::SCHEMA) },
         NamedSchema { file: "history.schema.json", schema: history() },
     ]
 }

@@ -48,7 +48,7 @@ fn head(results: &Results, view: View<'_>) -> String {
 }
 
 /// A line with its name in the margin; more lines hang below the first.
-fn field(name: &str, look: Look, words: &str, view: View<'_>) -> String {
+pub(crate) fn field(name: &str, look: Look, words: &str, view: View<'_>) -> String {
     const MARGIN: usize = 10;
     let mut out = String::new();
     for (i, line) in wrap(words, view.width.saturating_sub(MARGIN)).into_iter().enumerate() {

@@ -82,7 +82,7 @@ impl Cluster {
         stop: Stop,
     ) -> Result<Cluster, String> {
         let launcher = launcher(plan);
-        let program = launcher.program()?;
+        let program = plan.bin.clone().map_or_else(|| launcher.program(), Ok)?;
         let slots = launcher.specs(plan, folder, relay)?.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
         let nodes = slots.collect::<Result<Vec<_>, String>>()?;
         pids::append(folder, pids::HARNESS, std::process::id()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;

@@ -12,6 +12,7 @@ use heckle_workloads::fault::FaultKind;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::WorkloadInfo;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<String, String> {
@@ -107,6 +108,12 @@ pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) 
     Ok(limits)
 }
 
+/// The path of a program from everywhere, since nodes are started by a thread that need not know where the plan was read.
+pub(super) fn program(path: &Path) -> Result<PathBuf, String> {
+    let whole = path.canonicalize().map_err(|e| format!("bin = `{}`: {e}; name a build of heckle", path.display()))?;
+    if whole.is_file() { Ok(whole) } else { Err(format!("bin = `{}` is no program; name a build of heckle", path.display())) }
+}
+
 pub(super) fn kind(text: &str) -> Result<FaultKind, String> {
     let names: Vec<&str> = FaultKind::ALL.iter().map(|(_, n, _)| *n).collect();
     text.parse().map_err(|e| format!("{e}; {}", file::did_you_mean(text, &names)))
@@ -115,7 +122,7 @@ pub(super) fn kind(text: &str) -> Result<FaultKind, String> {
 /// Settings that only the bundled server has are refused for others, rather than passed over.
 pub(super) fn only_of_the_bundled(system: System, given: &settings::ClusterSettings) -> Result<(), String> {
     let given = toml::Table::try_from(given).expect("settings are plain data");
-    match given.keys().find(|key| !["system", "nodes", "net"].contains(&key.as_str())) {
+    match given.keys().find(|key| !["system", "nodes", "net", "bin"].contains(&key.as_str())) {
         Some(key) if system != System::Bundled => {
             Err(format!("`{key}` is a setting of the bundled server, {} does not have it: leave it out", system.name()))
         }

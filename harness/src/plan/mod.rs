@@ -10,7 +10,7 @@ pub mod units;
 
 use crate::system::System;
 use crate::system::value::ValueCodec;
-use checks::{beside, fairness, keys, kind, kinds, mix, name, net, only_of_the_bundled, patience, route, value_bytes, within};
+use checks::{beside, fairness, keys, kind, kinds, mix, name, net, only_of_the_bundled, patience, program, route, value_bytes, within};
 pub use checks::{contention_timeout, one_of, paxos_ttl};
 pub use environs::ClockOffset;
 use heckle_checker::fairness::starvation;
@@ -23,6 +23,7 @@ use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
 use heckle_workloads::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
 use settings::{Expect, Settings};
+use std::path::PathBuf;
 use units::{Expiry, Rate, Span};
 
 /// A validated plan. Times count in nanoseconds from the start of the run.
@@ -54,6 +55,8 @@ pub struct Plan {
     pub net: Net,
     /// The node whose wall clock is wrong all the time.
     pub slow_clock: Option<ClockOffset>,
+    /// The program that the nodes run, where it is not this one.
+    pub bin: Option<PathBuf>,
     /// The planted bug of all nodes.
     pub mutant: Option<String>,
     /// What clients do.
@@ -143,6 +146,9 @@ impl Plan {
         let (c, l, f) = (&settings.cluster, &settings.load, &settings.faults);
         let system = System::named(one_of("system", c.system.as_deref(), System::NAMES)?)?;
         only_of_the_bundled(system, c)?;
+        if !settings.arm.is_empty() {
+            return Err("this plan has [[arm]] entries, and a run has one arm: `heckle compare` runs them all".into());
+        }
         let seed = match settings.seed.as_deref() {
             None | Some("random") => Seed(rand::random()),
             Some(text) => text.parse()?,
@@ -185,6 +191,7 @@ impl Plan {
             paxos_ttl: paxos_ttl(c.paxos_ttl.unwrap_or_default())?,
             net,
             slow_clock: environs::slow_clock(c.slow_clock.as_deref(), workload, nodes)?,
+            bin: c.bin.as_deref().map(program).transpose()?,
             mutant,
             workload,
             mix,
@@ -380,6 +387,7 @@ impl Plan {
         };
         s.cluster.net = Some(net.into());
         s.load.far = Some(self.far.unwrap_or(Span::ms(0)));
+        s.cluster.bin.clone_from(&self.bin);
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
         s.load.patience = self.workload.has_intents().then_some(self.patience);

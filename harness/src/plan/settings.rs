@@ -6,6 +6,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// A plan as a file says it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +48,9 @@ pub struct Settings {
     /// Planted bugs that a suite must catch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanarySettings>,
+    /// What `heckle compare` holds against each other, the first being the reference.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arm: Vec<ArmSettings>,
 }
 
 /// What a plan expects of its run.
@@ -120,6 +124,10 @@ pub struct ClusterSettings {
     #[arg(long, value_name = "NODE:OFFSET", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slow_clock: Option<String>,
+    /// Program that the nodes run, such as another build of heckle [default: this one]
+    #[arg(long, value_name = "PATH")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bin: Option<PathBuf>,
     /// A planted bug for all nodes; loads the plan that exposes it unless flags override (`heckle mutants` lists them)
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -315,6 +323,30 @@ pub struct CanarySettings {
     pub set: BTreeMap<String, toml::Value>,
 }
 
+/// `[[arm]]`: one of the compared, with the settings in which it differs, such as `lease = "off"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ArmSettings {
+    /// Its name, and of the folder of its runs.
+    pub name: String,
+    /// Any key of `[cluster]`, `[load]` or `[faults]`.
+    #[serde(flatten)]
+    pub settings: BTreeMap<String, ArmValue>,
+}
+
+/// A value of a setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ArmValue {
+    /// A whole number.
+    Whole(i64),
+    /// A number.
+    Number(f64),
+    /// Words, times and all else.
+    Text(String),
+    /// A list of words.
+    List(Vec<String>),
+}
+
 /// Lays `over` on `under`: what `over` says wins.
 macro_rules! overlay {
     ($over:expr, $under:expr; $($field:ident),+) => {
@@ -328,7 +360,7 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, prune, paxos_ttl, net, slow_clock, mutant);
+        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, prune, paxos_ttl, net, slow_clock, bin, mutant);
         let (l, o) = (&mut self.load, &over.load);
         overlay!(o, l; workload, mix, keys, hot, zipf, far, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);
@@ -344,6 +376,9 @@ impl Settings {
             self.suite.clone_from(&over.suite);
         }
         self.canary.extend(over.canary.clone());
+        if !over.arm.is_empty() {
+            self.arm.clone_from(&over.arm);
+        }
         self
     }
 }

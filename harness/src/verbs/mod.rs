@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod clean;
+mod compare;
 mod completions;
 mod ctl;
 mod demo;
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
         Verb::Suite(args) => suite::main(&args),
         Verb::Trend(args) => trend::main(&args),
         Verb::Gc(args) => gc::main(&args),
+        Verb::Compare(args) => compare::main(&args),
         Verb::Export(args) => export::main(&args),
         Verb::Report(args) => report::main(&args),
         Verb::Bench(args) => bench::main(&args),

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod common;
+mod compare;
 mod ctl;
 mod etcd;
 mod nightly;

@@ -12,7 +12,7 @@
 
 use super::holm;
 use super::paired::{Estimate, Method, Scale};
-use crate::charts::axis::digits;
+use crate::charts::axis::{digits, duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,8 @@ pub fn decide(estimates: &[Option<Estimate>], ending: Ending) -> Vec<Decided> {
 pub enum Unit {
     /// A share of 1, written in percent; its differences in percentage points.
     Share,
+    /// Milliseconds; its differences with a unit of time.
+    Milliseconds,
     /// Anything else; its differences as they are.
     Plain,
 }
@@ -108,12 +110,17 @@ pub fn effect_words(effect: f64, method: Method, scale: Scale, unit: Unit) -> St
         (true, _) if effect > 10f64.ln() => format!("×{}", digits(effect.exp())),
         (true, _) => signed(effect.exp_m1() * 100.0) + " %",
         (false, Unit::Share) => signed(effect * 100.0) + " points",
+        (false, Unit::Milliseconds) => signed_by(effect, duration),
         (false, Unit::Plain) => signed(effect),
     }
 }
 
 fn signed(x: f64) -> String {
-    let text = digits(x.abs());
+    signed_by(x, digits)
+}
+
+fn signed_by(x: f64, words: fn(f64) -> String) -> String {
+    let text = words(x.abs());
     match text.as_str() {
         "0" => "0".into(),
         _ if x < 0.0 => format!("−{text}"),
@@ -126,8 +133,16 @@ pub fn interval_words(e: &Estimate, scale: Scale, unit: Unit) -> Option<String> 
     let (low, high) = e.interval;
     let words = |x: f64| effect_words(x, e.method, scale, unit);
     match (low, high) {
-        (Some(low), Some(high)) => Some(format!("{} to {}", words(low), words(high))),
+        (Some(low), Some(high)) => Some(between(&words(low), &words(high))),
         (None, _) | (_, None) => None,
+    }
+}
+
+/// `low to high`, with a unit that both have named once.
+pub fn between(low: &str, high: &str) -> String {
+    match (low.rsplit_once(' '), high.rsplit_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} to {high}"),
+        _ => format!("{low} to {high}"),
     }
 }
 
@@ -256,6 +271,6 @@ mod tests {
         let e = [estimate(&pairs, Scale::Difference, margin(Scale::Difference))];
         let decided = decide(&e, Ending::AsPlanned);
         let words = words(e[0].as_ref(), &decided[0], Scale::Difference, Unit::Share, Ending::AsPlanned);
-        assert!(words.starts_with("changed by +1.05 points (95 % interval +1.02 points to +1.0"), "{words}");
+        assert!(words.starts_with("changed by +1.05 points (95 % interval +1.02 to +1.0"), "{words}");
     }
 }

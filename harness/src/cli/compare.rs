@@ -1,0 +1,47 @@
+//! `heckle compare` on the command line.
+
+use super::{OutArg, VoiceArgs};
+use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
+use clap::Args;
+use std::path::PathBuf;
+
+/// `heckle compare`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(args_override_self = true)]
+pub struct CompareArgs {
+    /// A plan file, with its arms as [[arm]] entries; flags override it
+    pub plan: Option<PathBuf>,
+    /// An experiment that needs no plan: lease, rounds, backoff, ttl
+    #[arg(long, help_heading = "Comparison", conflicts_with = "plan")]
+    pub preset: Option<String>,
+    /// One of the compared, such as new:rounds=classic,backoff=none; repeated, the first is what the others are held against
+    #[arg(long = "arm", help_heading = "Comparison", value_name = "NAME:KEY=VALUE,…", action = clap::ArgAction::Append)]
+    pub arms: Vec<String>,
+    /// Pairs of runs; below 8 no claim is made [default: 10]
+    #[arg(long, help_heading = "Comparison")]
+    pub pairs: Option<u32>,
+    /// The first arm against itself: shows what is noise
+    #[arg(long, help_heading = "Comparison")]
+    pub aa: bool,
+    /// Runs during which other processes use more of the machine than this share are dropped, 1 for none [default: 0.25]
+    #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
+    pub noise_limit: Option<f64>,
+    /// What fixes the seeds and the order of all runs: a number, or random [default: random]
+    #[arg(long, help_heading = "Comparison")]
+    pub seed: Option<String>,
+    /// The system under test
+    #[command(flatten)]
+    pub cluster: ClusterSettings,
+    /// The load
+    #[command(flatten)]
+    pub load: LoadSettings,
+    /// The faults
+    #[command(flatten)]
+    pub faults: FaultSettings,
+    /// Where the comparison is kept, with its runs
+    #[command(flatten)]
+    pub out: OutArg,
+    /// How much is said
+    #[command(flatten)]
+    pub voice: VoiceArgs,
+}

@@ -1,0 +1,82 @@
+use super::super::presets::PRESETS;
+use super::*;
+
+fn args(arms: &[&str]) -> CompareArgs {
+    CompareArgs { arms: arms.iter().map(|a| (*a).to_owned()).collect(), seed: Some("7".into()), ..CompareArgs::default() }
+}
+
+#[track_caller]
+fn refused(args: &CompareArgs, parts: &[&str]) {
+    let error = experiment(args).expect_err("refused");
+    assert!(parts.iter().all(|p| error.contains(p)), "`{error}` lacks one of {parts:?}");
+}
+
+#[test]
+fn every_preset_makes_sense() {
+    for preset in PRESETS {
+        let args = CompareArgs { preset: Some(preset.name.into()), ..args(&[]) };
+        let experiment = experiment(&args).unwrap_or_else(|e| panic!("{}: {e}", preset.name));
+        assert_eq!((experiment.arms.len(), experiment.pairs), (preset.arms.len(), PAIRS));
+        assert_eq!(experiment.name, format!("compare-{}", preset.name));
+        let help = <crate::cli::Cli as clap::CommandFactory>::command()
+            .find_subcommand("compare")
+            .expect("a verb")
+            .clone()
+            .render_help()
+            .to_string();
+        assert!(help.contains(preset.name), "--help does not name {}", preset.name);
+    }
+}
+
+#[test]
+fn arms_differ_in_what_they_state_and_share_seed_and_faults() {
+    let mut args = args(&["a:backoff=uniform", "b:backoff=none,mix=cas=50,read=50"]);
+    args.faults.kinds = Some(vec!["kill".into(), "pause".into()]);
+    refused(&CompareArgs { arms: vec!["a".into(), "b:mix=cas=50,raed=50".into()], ..args.clone() }, &["raed"]);
+    args.arms[1] = "b:backoff=none".into();
+    let experiment = experiment(&args).expect("makes sense");
+    let plans: Vec<Plan> = (0..2).map(|i| experiment.plan(i, 3).expect("a plan")).collect();
+    assert_eq!((plans[0].seed, &plans[0].strikes), (plans[1].seed, &plans[1].strikes));
+    assert_eq!((plans[0].backoff.as_str(), plans[1].backoff.as_str()), ("uniform", "none"));
+    assert_ne!(experiment.pair_seed(1), experiment.pair_seed(2));
+    let first: Vec<usize> = (1..=40).map(|pair| experiment.order(pair)[0]).collect();
+    assert!((10..=30).contains(&first.iter().filter(|f| **f == 0).count()), "{first:?}");
+}
+
+#[test]
+fn one_arm_is_held_against_the_plan_and_aa_runs_one_twice() {
+    let one = experiment(&args(&["new:backoff=none"])).expect("makes sense");
+    assert_eq!(one.arms.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["as-planned", "new"]);
+    let aa = experiment(&CompareArgs { aa: true, ..args(&["new:backoff=none", "other"]) }).expect("makes sense");
+    assert_eq!(aa.arms.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["new", "new-again"]);
+    assert_eq!(aa.arms[0].settings, aa.arms[1].settings);
+}
+
+#[test]
+fn a_list_in_an_arm_keeps_its_commas() {
+    let (name, stated) = stated("x:mix=cas=50,backoff=none").expect("well-formed");
+    assert_eq!((name.as_str(), stated["mix"].as_str(), stated["backoff"].as_str()), ("x", "cas=50", "none"));
+    let (_, stated) = super::stated("x:kinds=kill,pause,keys=2").expect("well-formed");
+    assert_eq!((stated["kinds"].as_str(), stated["keys"].as_str()), ("kill,pause", "2"));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    refused(&args(&[]), &["nothing to compare", "--preset"]);
+    refused(&args(&["a:bakcoff=none", "b"]), &["arm `a`", "did you mean `backoff`"]);
+    refused(&args(&["a:backoff=nome", "b"]), &["arm `a`", "did you mean `none`"]);
+    refused(&args(&["a", "b"]), &["`a` and `b` state the same", "--aa"]);
+    refused(&args(&["a:backoff=uniform", "b"]), &["come to the same plan"]);
+    refused(&args(&["a:backoff=none", "a:keys=2"]), &["two arms are called `a`"]);
+    refused(&args(&["../up:keys=2"]), &["folder"]);
+    refused(&args(&["plots:keys=2"]), &["taken"]);
+    refused(&args(&["a:keys"]), &["NAME:KEY=VALUE"]);
+    refused(&args(&["a:keys=1,keys=2"]), &["twice"]);
+    refused(&args(&["a:bin=no/such/program", "b"]), &["no/such/program", "build of heckle"]);
+    refused(&args(&["a:rate=max", "b"]), &["different rates", "apart"]);
+    refused(&args(&["a:duration=5s", "b"]), &["different"]);
+    refused(&args(&["a:kinds=kill", "b"]), &["different faults"]);
+    refused(&CompareArgs { pairs: Some(0), ..args(&["a:keys=2"]) }, &["--pairs 0"]);
+    refused(&CompareArgs { noise_limit: Some(2.0), ..args(&["a:keys=2"]) }, &["--noise-limit 2"]);
+    refused(&CompareArgs { preset: Some("backof".into()), ..args(&[]) }, &["did you mean `backoff`"]);
+}

@@ -1,0 +1,46 @@
+//! Experiments that need no plan.
+
+use crate::plan::file::did_you_mean;
+
+/// An experiment: what all arms share, and what each sets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Preset {
+    /// Its name after `--preset`.
+    pub(super) name: &'static str,
+    /// A plan without `schema`.
+    pub(super) plan: &'static str,
+    /// Arms as `--arm` takes them, the reference first.
+    pub(super) arms: &'static [&'static str],
+}
+
+/// One key that everybody wants, at a load that all arms can take; one node is gone for a while, then one is stopped.
+const CONTENDED: &str = "[load]\nworkload = \"hot-key\"\nclients = 12\nrate = 40\nduration = \"20s\"\nwarmup = \"2s\"\nop_timeout = \"2s\"\n[faults]\nkinds = [\"kill\", \"pause\"]\nquiet_tail = \"2s\"\n";
+/// The same, but it is the holder of the lease that is killed and stopped, the busiest coordinator where nobody holds one:
+/// the price of a lease shows while a dead holder's runs out.
+const HOLDER_STRUCK: &str = "[load]\nworkload = \"hot-key\"\nclients = 12\nrate = 40\nduration = \"20s\"\nwarmup = \"2s\"\nop_timeout = \"2s\"\n[faults]\nkinds = [\"kill:holder\", \"pause:holder\"]\nquiet_tail = \"2s\"\n";
+
+/// All of them.
+pub(super) const PRESETS: &[Preset] = &[
+    Preset {
+        name: "lease",
+        plan: HOLDER_STRUCK,
+        arms: &["off:lease=off", "priority:lease=priority,forward=on", "read:lease=read,forward=on"],
+    },
+    Preset {
+        name: "rounds",
+        plan: CONTENDED,
+        arms: &["classic:rounds=classic", "merged:rounds=merged", "async-learn:rounds=async-learn", "fast:rounds=fast"],
+    },
+    Preset { name: "backoff", plan: CONTENDED, arms: &["uniform:backoff=uniform", "none:backoff=none", "adaptive:backoff=adaptive"] },
+    // What expiry saves in bytes shows in the state, what it costs in the waits.
+    Preset { name: "ttl", plan: CONTENDED, arms: &["off:paxos_ttl=off", "5s:paxos_ttl=5s"] },
+];
+
+/// The experiment called `name`.
+///
+/// # Errors
+/// Names the nearest one.
+pub(super) fn find(name: &str) -> Result<&'static Preset, String> {
+    let all: Vec<&str> = PRESETS.iter().map(|p| p.name).collect();
+    PRESETS.iter().find(|p| p.name == name).ok_or_else(|| format!("there is no preset `{name}`; {}", did_you_mean(name, &all)))
+}

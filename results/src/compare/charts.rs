@@ -1,0 +1,37 @@
+//! Pictures of a comparison, in the frame that pictures of runs have. Modules in reading order:
+
+mod forest; // effects with their intervals
+mod dots; // every pair
+mod waits; // how long intents waited
+mod successes; // who succeeded when
+
+use super::compare_json::Comparison;
+use crate::charts::style::{BLUE, GREEN, INK, ORANGE, SKY, VERMILLION};
+use crate::charts::{Caption, Picture};
+use plotters::prelude::RGBColor;
+
+/// All pictures of a comparison.
+pub fn draw(comparison: &Comparison) -> Vec<Picture> {
+    let picture = |name, file, alt, png| Picture { name, file, alt, png };
+    vec![
+        picture("forest", "plots/forest.png", "Effect of each arm on each figure, with its 95 % interval", forest::draw(comparison)),
+        picture("pairs", "plots/pairs.png", "The primary figures of every pair, a line a pair", dots::draw(comparison)),
+        picture("waits", "plots/waits.png", "Share of intents finished by a time, for each arm", waits::draw(comparison)),
+        picture("successes", "plots/successes.png", "Successes of each client over time, for each arm", successes::draw(comparison)),
+    ]
+}
+
+fn caption(comparison: &Comparison) -> Caption {
+    Caption { plan: comparison.name.clone(), seed: comparison.seed.clone(), verdict: None }
+}
+
+/// The colour of the arm at this place; the reference is the first.
+fn colour(place: usize) -> RGBColor {
+    const COLOURS: [RGBColor; 6] = [INK, BLUE, ORANGE, GREEN, SKY, VERMILLION];
+    COLOURS[place % COLOURS.len()]
+}
+
+/// The place of an arm.
+fn place(comparison: &Comparison, arm: &str) -> usize {
+    comparison.arms.iter().position(|a| a.name == arm).unwrap_or(0)
+}

@@ -1,0 +1,280 @@
+//! What a comparison came to, from its runs: pairs that count, estimates, decisions, sentences, one exit code.
+//!
+//! | code | when, the first that applies |
+//! |---|---|
+//! | 1 | a run of an arm violated correctness |
+//! | 130 | interrupted |
+//! | 2 | too few pairs remain |
+//! | 0 | none of these, whatever was found |
+
+use super::compare_json::{Comparison, Contrast, DropKind, DroppedPair, EffectIs, FigureResult, Run, SuccessMap};
+use super::decide::{self, Decided, Decision, Ending, PAIRS_NEEDED, decide, margin};
+use super::figures::{FIGURES, Figure, Taken};
+use super::intents::Waits;
+use super::paired::{Estimate, Method, Pair, Reading, estimate};
+use super::phases::Phase;
+use super::validity;
+use crate::charts::axis::count;
+use crate::measure::round;
+use crate::results_json::Status;
+
+/// A run with what is kept of its history.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Made {
+    /// Its record. The figures are filled in here.
+    pub run: Run,
+    /// Its figures, waits and successes.
+    pub taken: Taken,
+}
+
+/// Points of a curve that are kept.
+const CURVE_STEPS: f64 = 150.0;
+
+/// Completes a comparison whose design and arms are set, with the runs that were made.
+pub fn conclude(mut comparison: Comparison, mut made: Vec<Made>, ending: Ending) -> Comparison {
+    for m in &mut made {
+        let figures = m.taken.readings.iter().map(|(phase, of)| (*phase, of.iter().map(|(k, r)| (k.clone(), (*r).into())).collect()));
+        m.run.figures = figures.collect();
+    }
+    comparison.status = if ending == Ending::Interrupted { Status::Interrupted } else { Status::Done };
+    let reference = comparison.arms.first().map(|a| a.name.clone()).unwrap_or_default();
+    let others: Vec<String> = comparison.arms.iter().skip(1).map(|a| a.name.clone()).collect();
+    let mut contrasts: Vec<Contrast> = others.iter().map(|arm| pair_up(&comparison, &made, &reference, arm)).collect();
+    measure(&comparison, &made, &mut contrasts, ending);
+    for contrast in &mut contrasts {
+        contrast.sentence = sentence(&comparison, contrast, ending);
+    }
+    pool(&mut comparison, &made, &contrasts);
+    comparison.successes = success_maps(&comparison, &made, &contrasts);
+    comparison.contrasts = contrasts;
+    comparison.runs = made.into_iter().map(|m| m.run).collect();
+    comparison.validity = validity::boxed(&comparison);
+    (comparison.exit_code, comparison.verdict) = verdict(&comparison, ending);
+    comparison
+}
+
+fn out(comparison: &Comparison, arm: &str) -> bool {
+    comparison.arms.iter().any(|a| a.name == arm && a.disqualified.is_some())
+}
+
+/// The pairs of both arms: those that count, and those that do not with whose fault it was.
+fn pair_up(comparison: &Comparison, made: &[Made], reference: &str, arm: &str) -> Contrast {
+    let mut contrast = Contrast { arm: arm.to_owned(), against: reference.to_owned(), ..Contrast::default() };
+    if out(comparison, reference) || out(comparison, arm) {
+        return contrast;
+    }
+    for pair in 1..=comparison.design.pairs {
+        let of = |name: &str| made.iter().find(|m| m.run.pair == pair && m.run.arm == name);
+        let runs = [reference, arm].map(|name| (name, of(name)));
+        if runs.iter().all(|(_, m)| m.is_none()) {
+            continue;
+        }
+        // Both may be at fault: naming one alone would make it look the worse.
+        let faults: Vec<DroppedPair> = runs
+            .iter()
+            .filter_map(|(name, m)| {
+                let missing = || (DropKind::Missing, "its run was never made".to_owned());
+                let (kind, why) = m.map_or_else(|| Some(missing()), |m| m.run.dropped.as_ref().map(|d| (d.kind, d.why.clone())))?;
+                Some(DroppedPair { pair, arm: (*name).to_owned(), kind, why })
+            })
+            .collect();
+        if faults.is_empty() {
+            contrast.pairs.push(pair);
+        }
+        contrast.dropped.extend(faults);
+    }
+    contrast
+}
+
+/// The readings of a figure in the pairs that count and have it in both runs.
+fn readings(made: &[Made], contrast: &Contrast, phase: Phase, name: &str) -> Vec<Pair> {
+    let reading = |pair: u32, arm: &str| -> Option<Reading> {
+        made.iter().find(|m| m.run.pair == pair && m.run.arm == arm)?.taken.readings.get(&phase)?.get(name).copied()
+    };
+    let pair = |p: &u32| Some(Pair { reference: reading(*p, &contrast.against)?, arm: reading(*p, &contrast.arm)? });
+    contrast.pairs.iter().filter_map(pair).collect()
+}
+
+fn measure(comparison: &Comparison, made: &[Made], contrasts: &mut [Contrast], ending: Ending) {
+    let primary: Vec<&Figure> = FIGURES.iter().filter(|f| f.primary).collect();
+    let of = |c: &Contrast, f: &Figure, phase| {
+        let pairs = readings(made, c, phase, f.name);
+        estimate(&pairs, f.scale, margin(f.scale)).map(|e| (pairs, e))
+    };
+    // One family for all contrasts. A disqualified arm keeps its place in it: the family was fixed beforehand.
+    let found: Vec<_> = contrasts.iter().flat_map(|c| primary.iter().map(|f| of(c, f, Phase::Whole))).collect();
+    let decided = decide(&found.iter().map(|f| f.as_ref().map(|(_, e)| *e)).collect::<Vec<_>>(), ending);
+    let mut both = found.into_iter().zip(decided);
+    for contrast in contrasts.iter_mut() {
+        let mut figures = vec![];
+        for figure in &primary {
+            let (found, decided) = both.next().expect("one for each figure of each contrast");
+            figures.push(result(figure, Phase::Whole, found, Some(decided), ending));
+        }
+        if out(comparison, &contrast.arm) || out(comparison, &contrast.against) {
+            continue;
+        }
+        for phase in Phase::ALL {
+            for figure in FIGURES.iter().filter(|f| !(f.primary && phase == Phase::Whole)) {
+                // What no pair has, such as figures of a phase that never came, is left out.
+                let Some(found) = of(contrast, figure, phase) else { continue };
+                figures.push(result(figure, phase, Some(found), None, ending));
+            }
+        }
+        contrast.figures = figures;
+    }
+}
+
+fn result(figure: &Figure, phase: Phase, found: Option<(Vec<Pair>, Estimate)>, decided: Option<Decided>, ending: Ending) -> FigureResult {
+    let exploratory = Decided { decision: Decision::Exploratory, p_adjusted: 1.0, p_same_adjusted: 1.0 };
+    let mut result = FigureResult {
+        figure: figure.name.into(),
+        what: figure.what.into(),
+        phase: Some(phase),
+        primary: decided.is_some(),
+        p: 1.0,
+        p_adjusted: decided.map(|d| round(d.p_adjusted, 6)),
+        p_same_adjusted: decided.map(|d| round(d.p_same_adjusted, 6)),
+        decision: decided.unwrap_or(exploratory).decision,
+        effect_is: EffectIs::of(figure.scale),
+        words: decide::words(found.as_ref().map(|f| &f.1), &decided.unwrap_or(exploratory), figure.scale, figure.unit(), ending),
+        ..FigureResult::default()
+    };
+    let Some((pairs, e)) = found else { return result };
+    let log = e.method == Method::LogRatio || (e.method == Method::Sign && result.effect_is == EffectIs::Ratio);
+    result.effect_is = if log { EffectIs::Ratio } else { EffectIs::Difference };
+    let value = |x: f64| round(if log { x.exp() } else { x }, 6);
+    result.method = match e.method {
+        Method::LogRatio => "log_ratio",
+        Method::SignFlip => "sign_flip",
+        Method::Sign => "sign",
+    }
+    .into();
+    result.n = e.n as u32;
+    result.reference = median(pairs.iter().map(|p| p.reference.number())).map(|x| round(x, 6));
+    result.arm = median(pairs.iter().map(|p| p.arm.number())).map(|x| round(x, 6));
+    (result.effect, result.bound) = (e.effect.map(value), e.bound);
+    (result.low, result.high) = (e.interval.0.map(value), e.interval.1.map(value));
+    result.p = round(e.p, 6);
+    result
+}
+
+fn median(of: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = of.collect();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    if n == 0 { None } else { Some(0.5 * (sorted[(n - 1) / 2] + sorted[n / 2])) }
+}
+
+/// An arm with what it sets: `priority (lease priority)`, or its name alone where that says it.
+fn named(comparison: &Comparison, arm: &str) -> String {
+    let settings = comparison.arms.iter().find(|a| a.name == arm).map(|a| &a.settings);
+    let words: Vec<String> = settings.into_iter().flatten().filter(|(_, v)| *v != arm).map(|(k, v)| format!("{k} {v}")).collect();
+    if words.is_empty() { arm.to_owned() } else { format!("{arm} ({})", words.join(", ")) }
+}
+
+fn sentence(comparison: &Comparison, contrast: &Contrast, ending: Ending) -> String {
+    let (arm, against) = (named(comparison, &contrast.arm), named(comparison, &contrast.against));
+    let disqualified = comparison.arms.iter().find(|a| [&contrast.against, &contrast.arm].contains(&&a.name) && a.disqualified.is_some());
+    if let Some((name, d)) = disqualified.and_then(|a| Some((&a.name, a.disqualified.as_ref()?))) {
+        return format!("{arm} against {against}: nothing is compared, because arm {name} violated correctness in {}: {}", d.path, d.why);
+    }
+    let n = contrast.pairs.len();
+    let pairs = format!("{n} of {} pairs, {}", comparison.design.pairs, comparison.design.load.words());
+    if n < PAIRS_NEEDED || ending == Ending::Interrupted {
+        let why = match ending {
+            Ending::Interrupted => "the comparison was interrupted, and a stop that is not planned may follow what was seen".to_owned(),
+            Ending::AsPlanned => format!("{n} of {} pairs count, and {PAIRS_NEEDED} are needed", comparison.design.pairs),
+        };
+        return format!("{arm} against {against}: no claim is made: {why}");
+    }
+    let primary: Vec<String> = contrast
+        .figures
+        .iter()
+        .filter(|f| f.primary)
+        .map(|f| match f.decision {
+            Decision::Changed => format!("{} {}", f.what, f.words),
+            Decision::NoDifferenceShown | Decision::PracticallyTheSame | Decision::NoClaim | Decision::Exploratory => {
+                format!("{}, {}", f.what, f.words)
+            }
+        })
+        .collect();
+    let what = if comparison.design.aa { format!("the same arm twice ({arm})") } else { format!("{arm} against {against}") };
+    format!("{what}: {} ({pairs})", primary.join("; "))
+}
+
+/// Waits and counts of each arm, over its runs in pairs that count.
+fn pool(comparison: &mut Comparison, made: &[Made], contrasts: &[Contrast]) {
+    for arm in &mut comparison.arms {
+        let counts = |m: &&Made| {
+            m.run.arm == arm.name && contrasts.iter().any(|c| (c.arm == arm.name || c.against == arm.name) && c.pairs.contains(&m.run.pair))
+        };
+        let waits = made.iter().filter(counts).fold(Waits::default(), |all, m| all.and(&m.taken.waits));
+        (arm.intents, arm.unfinished) = (waits.len() as u64, waits.unfinished() as u64);
+        arm.finished_by = thinned(&waits.curve());
+    }
+}
+
+/// A curve with as many points as a picture shows: steps of equal height, finer where few are left waiting.
+fn thinned(curve: &[(f64, f64)]) -> Vec<[f64; 2]> {
+    let mut kept: Vec<[f64; 2]> = vec![];
+    for (i, (time, share)) in curve.iter().enumerate() {
+        let waiting = 1.0 - share;
+        let step = if waiting < 0.05 { waiting / 20.0 } else { 1.0 / CURVE_STEPS };
+        if kept.last().is_none_or(|last| share - last[1] >= step) || i + 1 == curve.len() {
+            kept.push([round(*time, 4), round(*share, 6)]);
+        }
+    }
+    kept
+}
+
+/// Successes of one pair: the one whose effect on the first primary figure that tells is the median, so that the picture is
+/// of no chosen run.
+fn success_maps(comparison: &Comparison, made: &[Made], contrasts: &[Contrast]) -> Vec<SuccessMap> {
+    let Some(contrast) = contrasts.iter().find(|c| !c.pairs.is_empty()) else { return vec![] };
+    let effect = |pair: &u32, figure: &str| {
+        let one = Contrast { pairs: vec![*pair], ..contrast.clone() };
+        readings(made, &one, Phase::Whole, figure).first().map(|p| p.arm.number() - p.reference.number())
+    };
+    let mut by_effect: Vec<(f64, u32)> =
+        contrast.pairs.iter().map(|p| (effect(p, "intent_p99_ms").or_else(|| effect(p, "longest_wait_ms")).unwrap_or(0.0), *p)).collect();
+    by_effect.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let pair = by_effect[(by_effect.len() - 1) / 2].1;
+    let of = |arm: &str| {
+        let taken = &made.iter().find(|m| m.run.pair == pair && m.run.arm == arm && m.run.dropped.is_none())?.taken;
+        let (clients, successes) = taken.successes.clients.iter().map(|(c, s)| (format!("c{c}"), s.clone())).unzip();
+        Some(SuccessMap { arm: arm.to_owned(), pair, slice_s: round(taken.successes.slice_s, 6), clients, successes })
+    };
+    comparison.arms.iter().filter_map(|a| of(&a.name)).collect()
+}
+
+fn verdict(comparison: &Comparison, ending: Ending) -> (i32, Vec<String>) {
+    let violated = comparison.arms.iter().any(|a| a.disqualified.is_some());
+    let few = comparison.contrasts.is_empty() || comparison.contrasts.iter().any(|c| c.pairs.len() < PAIRS_NEEDED);
+    let code = match (violated, ending, few) {
+        (true, _, _) => 1,
+        (false, Ending::Interrupted, _) => 130,
+        (false, Ending::AsPlanned, true) => 2,
+        (false, Ending::AsPlanned, false) => 0,
+    };
+    let mut sentences: Vec<String> = vec![];
+    for arm in &comparison.arms {
+        if let Some(d) = &arm.disqualified {
+            sentences.push(format!("DISQUALIFIED: arm {} violated correctness in {}: {}", arm.name, d.path, d.why));
+        }
+    }
+    sentences.extend(
+        comparison.contrasts.iter().filter(|c| !(out(comparison, &c.arm) || out(comparison, &c.against))).map(|c| c.sentence.clone()),
+    );
+    if comparison.design.aa && comparison.contrasts.iter().flat_map(|c| &c.figures).any(|f| f.decision == Decision::Changed) {
+        sentences.push("a change was claimed between two arms that are the same: by chance at most 1 in 20 times, else the machine itself changes; do not trust other comparisons made on it today".into());
+    }
+    let (intents, unfinished) = comparison.arms.iter().fold((0, 0), |(n, u), a| (n + a.intents, u + a.unfinished));
+    if unfinished > 0 {
+        sentences.push(format!("{} of {} intents never finished: what they waited is a lower bound", count(unfinished), count(intents)));
+    }
+    (code, sentences)
+}
+
+#[cfg(test)]
+mod tests;

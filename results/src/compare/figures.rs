@@ -1,0 +1,290 @@
+//! The figures that arms are compared by, and how each is read from a run.
+
+use super::decide::Unit;
+use super::intents::{self, Intent, Waits};
+use super::paired::{Reading, Scale};
+use super::phases::{Phase, Phases};
+use crate::measure::Measured;
+use crate::results_json::Results;
+use heckle_history::event::Diagnostics;
+use heckle_history::{History, Outcome};
+use std::collections::BTreeMap;
+
+/// A 99th percentile of fewer intents is a maximum by another name.
+const INTENTS_FOR_A_PERCENTILE: usize = 50;
+
+/// How a figure is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Milliseconds.
+    Milliseconds,
+    /// A share of 1, in percent.
+    Share,
+    /// A plain number.
+    Number,
+}
+
+/// A figure.
+#[derive(Debug)]
+pub struct Figure {
+    /// Its name in files, with the unit.
+    pub name: &'static str,
+    /// Its name in reports.
+    pub what: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// Named beforehand as one that claims are made about.
+    pub primary: bool,
+    /// How two are held against each other.
+    pub scale: Scale,
+    /// How it is written.
+    pub show: Show,
+}
+
+/// All figures, the primary ones first.
+pub static FIGURES: &[Figure] = &[
+    figure(
+        "intent_p99_ms",
+        "p99 intent time",
+        "99th percentile of the time from when an intent was due to its success",
+        Kind::Primary,
+        Scale::Ratio,
+        Show::Milliseconds,
+    ),
+    figure("longest_wait_ms", "longest wait", "the longest such time", Kind::Primary, Scale::Ratio, Show::Milliseconds),
+    figure("unknown_ratio", "unknown rate", "share of ops with an unknown outcome", Kind::Primary, Scale::Difference, Show::Share),
+    figure(
+        "intent_p50_ms",
+        "median intent time",
+        "median of the time from when an intent was due to its success",
+        Kind::Exploratory,
+        Scale::Ratio,
+        Show::Milliseconds,
+    ),
+    figure("goodput_per_s", "goodput", "intents finished a second", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("attempts_per_intent", "attempts an intent", "tries by finished intents", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure(
+        "longest_silence_ms",
+        "longest silence",
+        "the longest time in which no intent of anybody was finished",
+        Kind::Exploratory,
+        Scale::Ratio,
+        Show::Milliseconds,
+    ),
+    figure(
+        "jain",
+        "Jain's index",
+        "equality of successes among clients: 1 is equal, 1/n is one takes all",
+        Kind::Exploratory,
+        Scale::Difference,
+        Show::Number,
+    ),
+    figure("rounds_per_op", "ballots an op", "mean of ballots an op took", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("preempted_per_op", "preemptions an op", "how often an op was outbid", Kind::Exploratory, Scale::Difference, Show::Number),
+    figure("backoff_ms_per_op", "backoff an op", "time an op spent backing off", Kind::Exploratory, Scale::Difference, Show::Milliseconds),
+    figure("round_trips_per_op", "round trips an op", "between coordinator and replicas", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("fsyncs_per_op", "syncs an op and node", "syncs of all nodes by ops by nodes", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("state_bytes_max", "Paxos state", "bytes on the fullest node, at most", Kind::Exploratory, Scale::Ratio, Show::Number),
+];
+
+enum Kind {
+    Primary,
+    Exploratory,
+}
+
+const fn figure(name: &'static str, what: &'static str, about: &'static str, kind: Kind, scale: Scale, show: Show) -> Figure {
+    Figure { name, what, about, primary: matches!(kind, Kind::Primary), scale, show }
+}
+
+/// The figure called `name`.
+pub fn find(name: &str) -> Option<&'static Figure> {
+    FIGURES.iter().find(|f| f.name == name)
+}
+
+impl Figure {
+    /// How its effects are written.
+    pub fn unit(&self) -> Unit {
+        match self.show {
+            Show::Share => Unit::Share,
+            Show::Milliseconds => Unit::Milliseconds,
+            Show::Number => Unit::Plain,
+        }
+    }
+
+    /// A value of it, as people read it.
+    pub fn words(&self, value: f64) -> String {
+        use crate::charts::axis::{digits, duration};
+        match self.show {
+            Show::Milliseconds => duration(value),
+            Show::Share => format!("{} %", digits(value * 100.0)),
+            Show::Number => digits(value),
+        }
+    }
+}
+
+/// A run's figures by phase. What a phase does not have is not there.
+pub type Readings = BTreeMap<Phase, BTreeMap<String, Reading>>;
+
+/// What is kept of a run for the comparison.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Taken {
+    /// Its figures.
+    pub readings: Readings,
+    /// Its waits.
+    pub waits: Waits,
+    /// Successes of each client over time.
+    pub successes: Successes,
+}
+
+/// Successes of clients in slices of the load window.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Successes {
+    /// Length of a slice.
+    pub slice_s: f64,
+    /// Clients, as `c3`, with their successes a slice.
+    pub clients: Vec<(u32, Vec<u32>)>,
+}
+
+/// Slices of a window in the map of successes.
+const SLICES: usize = 80;
+
+/// Reads a run's figures from its history, with what only the nodes could tell from its results.
+pub fn take(history: &History, measured: &Measured, results: &Results) -> Taken {
+    let phases = Phases::of(measured.window, &measured.faults, measured.end);
+    let intents = intents::of(history, measured.window);
+    let mut readings: Readings = Phase::ALL.into_iter().map(|p| (p, of_phase(history, &intents, &phases, p))).collect();
+    let whole = readings.get_mut(&Phase::Whole).expect("all phases are there");
+    let mut exact = |name: &str, value: Option<f64>| {
+        whole.extend(value.map(|v| (name.to_owned(), Reading::Exact(v))));
+    };
+    exact("longest_silence_ms", longest_silence(&intents, measured));
+    exact("fsyncs_per_op", results.paxos.fsyncs_per_op);
+    exact("state_bytes_max", results.paxos.state_bytes_max.map(|b| b as f64));
+    let successes = successes(&intents, measured);
+    exact("jain", jain(&successes));
+    readings.retain(|_, figures| !figures.is_empty());
+    Taken { readings, waits: Waits::of(&intents), successes }
+}
+
+fn of_phase(history: &History, intents: &[Intent], phases: &Phases, phase: Phase) -> BTreeMap<String, Reading> {
+    let mut figures = BTreeMap::new();
+    let mut add = |name: &str, reading: Option<Reading>| {
+        figures.extend(reading.map(|r| (name.to_owned(), r)));
+    };
+    let due: Vec<&Intent> = intents.iter().filter(|i| phases.on(phase, i.due)).collect();
+    let waits = Waits::of(due.iter().copied());
+    let percentile = |q: f64| {
+        let found = (waits.len() >= INTENTS_FOR_A_PERCENTILE).then(|| waits.quantile(q)).flatten()?;
+        Some(found.map_or_else(Reading::AtLeast, Reading::Exact))
+    };
+    add("intent_p99_ms", percentile(0.99));
+    add("intent_p50_ms", percentile(0.5));
+    add("longest_wait_ms", waits.longest().map(|(ms, ended)| if ended { Reading::Exact(ms) } else { Reading::AtLeast(ms) }));
+    let seconds = phases.seconds(phase);
+    if seconds > 0.0 {
+        let finished = intents.iter().filter(|i| i.finished && phases.on(phase, i.until)).count();
+        add("goodput_per_s", Some(Reading::Exact(finished as f64 / seconds)));
+    }
+    let (tries, finished) = due.iter().filter(|i| i.finished).fold((0u64, 0u64), |(t, n), i| (t + u64::from(i.attempts), n + 1));
+    add("attempts_per_intent", mean(tries as f64, finished));
+    let ops = || history.ops.iter().enumerate().filter(|(_, op)| phases.on(phase, op.intended));
+    let (sent, unknown) = ops()
+        .fold((0u64, 0u64), |(n, unknown), (_, op)| (n + 1, unknown + u64::from(matches!(op.outcome, Outcome::Unknown | Outcome::Open))));
+    add("unknown_ratio", mean(unknown as f64, sent));
+    let told = || ops().filter_map(|(i, _)| history.details.get(i)?.diagnostics.as_deref());
+    let mean_of = |of: fn(&Diagnostics) -> Option<f64>| {
+        let (sum, n) = told().filter_map(of).fold((0.0, 0u64), |(sum, n), x| (sum + x, n + 1));
+        mean(sum, n)
+    };
+    add("rounds_per_op", mean_of(|d| d.rounds.map(f64::from)));
+    add("preempted_per_op", mean_of(|d| d.rounds.map(|_| f64::from(d.preempted.unwrap_or(0)))));
+    add("backoff_ms_per_op", mean_of(|d| d.rounds.map(|_| d.backoff_ns.unwrap_or(0) as f64 / 1e6)));
+    add("round_trips_per_op", mean_of(|d| d.round_trips.map(f64::from)));
+    figures
+}
+
+fn mean(sum: f64, n: u64) -> Option<Reading> {
+    (n > 0).then(|| Reading::Exact(sum / n as f64))
+}
+
+/// The longest time of the window in which no intent was finished, its ends included.
+fn longest_silence(intents: &[Intent], measured: &Measured) -> Option<f64> {
+    let window = measured.window;
+    let mut ends: Vec<_> = intents.iter().filter(|i| i.finished && window.holds(i.until)).map(|i| i.until).collect();
+    ends.extend([window.start, window.end]);
+    ends.sort_unstable();
+    ends.windows(2).map(|e| e[1].since(e[0]).as_ms_f64()).max_by(f64::total_cmp)
+}
+
+fn successes(intents: &[Intent], measured: &Measured) -> Successes {
+    let window = measured.window;
+    let slice_s = window.seconds() / SLICES as f64;
+    let mut clients: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for intent in intents {
+        let slices = clients.entry(intent.client).or_insert_with(|| vec![0; SLICES]);
+        if intent.finished && window.holds(intent.until) && slice_s > 0.0 {
+            let at = (intent.until.since(window.start).as_secs_f64() / slice_s) as usize;
+            slices[at.min(SLICES - 1)] += 1;
+        }
+    }
+    Successes { slice_s, clients: clients.into_iter().collect() }
+}
+
+/// Jain, Chiu and Hawe's index (1984) of the clients' successes.
+fn jain(successes: &Successes) -> Option<f64> {
+    let totals: Vec<f64> = successes.clients.iter().map(|(_, s)| s.iter().map(|n| f64::from(*n)).sum()).collect();
+    let (sum, squares) = totals.iter().fold((0.0, 0.0), |(sum, squares): (f64, f64), x| (sum + x, squares + x * x));
+    (squares > 0.0).then(|| sum * sum / (totals.len() as f64 * squares))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure;
+    use crate::sample::{self, Sample};
+    use crate::sample_results;
+
+    #[test]
+    fn a_runs_figures_are_those_of_its_results() {
+        let history = sample::history(Sample::default());
+        let (measured, results) = (measure::analyze(&history), sample_results::valid(&history));
+        let taken = take(&history, &measured, &results);
+        let whole = &taken.readings[&Phase::Whole];
+        let number = |name: &str| whole[name].number();
+        // Every op of the sample is an intent of its own, unless it was not answered ok.
+        let due = results.latency_ms["all"].clone();
+        assert_eq!(taken.waits.len() as u64, history.ops.iter().filter(|o| measured.window.holds(o.intended)).count() as u64);
+        assert!(
+            (number("intent_p50_ms") / due.from_intended.p50 - 1.0).abs() < 0.05,
+            "{} {}",
+            number("intent_p50_ms"),
+            due.from_intended.p50
+        );
+        assert!((number("unknown_ratio") * taken.waits.len() as f64 - due.censored as f64).abs() < 0.5);
+        assert_eq!(number("fsyncs_per_op"), 1.3);
+        assert!(number("jain") > 0.9 && number("jain") <= 1.0, "{}", number("jain"));
+        let phases = [Phase::Calm, Phase::Faults, Phase::Recovery].map(|p| taken.readings[&p]["unknown_ratio"].number());
+        assert!(phases[1] > phases[0], "faults are where unknown outcomes come from: {phases:?}");
+        let counted: u32 = taken.successes.clients.iter().flat_map(|(_, s)| s).sum();
+        assert!(counted as usize <= taken.waits.len() - taken.waits.unfinished() && counted > 0);
+    }
+
+    #[test]
+    fn names_are_unique_and_three_figures_are_primary() {
+        let mut names: Vec<&str> = FIGURES.iter().map(|f| f.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), FIGURES.len());
+        let primary: Vec<&str> = FIGURES.iter().filter(|f| f.primary).map(|f| f.name).collect();
+        assert_eq!(primary, ["intent_p99_ms", "longest_wait_ms", "unknown_ratio"]);
+    }
+
+    #[test]
+    fn jains_index_has_its_known_values() {
+        let of = |totals: &[u32]| jain(&Successes { slice_s: 1.0, clients: (0..).zip(totals.iter().map(|n| vec![*n])).collect() });
+        assert_eq!(of(&[5, 5, 5, 5]), Some(1.0));
+        assert_eq!(of(&[20, 0, 0, 0]), Some(0.25));
+        assert_eq!(of(&[1, 2, 3]), Some(36.0 / 42.0));
+        assert_eq!(of(&[0, 0]), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! Where a comparison is kept: `<out>/<name>/<UTC>-<4 hex>/`, with the runs of each arm below it. `compare.json` stands
+//! first, as "running", so that a comparison that was killed says what it is.
+
+use super::compare_json::Comparison;
+use super::{charts, page};
+use crate::atomic;
+use crate::run_folder::slug;
+use crate::utc::UnixSeconds;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How many names are tried when several comparisons begin in one second with one nonce.
+const MAX_NAME_TRIES: u16 = 64;
+
+/// The folder of one comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompareFolder {
+    root: PathBuf,
+}
+
+impl CompareFolder {
+    /// Makes the folder of a new comparison called `name`, and writes `comparison` into it, with its id and time filled in.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn create(out: &Path, name: &str, started: UnixSeconds, nonce: u16, comparison: &mut Comparison) -> io::Result<Self> {
+        let parent = out.join(slug(name));
+        fs::create_dir_all(&parent).map_err(|e| atomic::at(&parent, e))?;
+        for attempt in 0..MAX_NAME_TRIES {
+            let id = format!("{}-{:04x}", started.compact(), nonce.wrapping_add(attempt));
+            let root = parent.join(&id);
+            match fs::create_dir(&root) {
+                Ok(()) => {
+                    (comparison.comparison_id, comparison.started_utc) = (id, started.iso());
+                    let folder = CompareFolder { root };
+                    folder.write_comparison(comparison)?;
+                    return Ok(folder);
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(atomic::at(&root, e)),
+            }
+        }
+        let what = format!("{MAX_NAME_TRIES} comparisons of this second are there already; start again in a second");
+        Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Replaces `compare.json` in one step.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn write_comparison(&self, comparison: &Comparison) -> io::Result<()> {
+        atomic::replace(&self.root.join("compare.json"), comparison.to_json().as_bytes())
+    }
+
+    /// Draws everything and writes it, `compare.json` last. The artifacts are filled in here.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn keep(&self, comparison: &mut Comparison) -> io::Result<()> {
+        let pictures = charts::draw(comparison);
+        let plots = self.root.join("plots");
+        fs::create_dir_all(&plots).map_err(|e| atomic::at(&plots, e))?;
+        for picture in &pictures {
+            comparison.artifacts.insert(picture.name.to_owned(), picture.file.to_owned());
+            atomic::replace(&self.root.join(picture.file), &picture.png)?;
+        }
+        comparison.artifacts.insert("report".into(), "compare.html".into());
+        atomic::replace(&self.root.join("compare.html"), page::page(comparison, &pictures).as_bytes())?;
+        self.write_comparison(comparison)
+    }
+}

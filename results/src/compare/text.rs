@@ -1,0 +1,138 @@
+//! A comparison for the terminal: what is fixed before the first run, then tables, and last the verdict, the folder and the
+//! next command.
+
+use super::compare_json::{Comparison, Contrast, FigureResult};
+use super::decide::{Decision, p_words};
+use super::figures;
+use super::phases::Phase;
+use crate::charts::axis::{digits, duration};
+use crate::summary::{View, field};
+use crate::terminal::{Cell, Lean, Look, clean, table, wrap};
+
+/// What is said before the first run. `about` tells how long it will take.
+pub fn announcement(comparison: &Comparison, about: &str) -> String {
+    let design = &comparison.design;
+    let primary: Vec<&str> = design.primary.iter().filter_map(|name| figures::find(name)).map(|f| f.what).collect();
+    let arms: Vec<String> = comparison.arms.iter().map(|a| settings(&a.name, &a.settings)).collect();
+    let few = if design.pairs < design.pairs_needed {
+        format!("; {} are needed for a claim, so none will be made", design.pairs_needed)
+    } else {
+        String::new()
+    };
+    let load = design
+        .rate_per_s
+        .map_or_else(|| design.load.words().to_owned(), |r| format!("{}, {} ops a second", design.load.words(), digits(r)));
+    format!(
+        "{} · seed {}\narms      {}\nload      {load}\nprimary   {}: named now, the rest is exploratory\nstops     {}{few}\ndrops     pairs with a run that is inconclusive, sent over {} % of its ops late, or shared over {} % of the machine\ntakes     {about}\n\n",
+        clean(&comparison.name),
+        clean(&comparison.seed),
+        clean(&arms.join("   ")),
+        primary.join(", "),
+        design.stop_rule,
+        digits(design.late_limit * 100.0),
+        digits(design.noise_limit * 100.0),
+    )
+}
+
+fn settings(name: &str, settings: &std::collections::BTreeMap<String, String>) -> String {
+    let stated: Vec<String> = settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    if stated.is_empty() { name.to_owned() } else { format!("{name} ({})", stated.join(" ")) }
+}
+
+/// A comparison for the terminal.
+pub fn text(comparison: &Comparison, view: View<'_>) -> String {
+    let design = &comparison.design;
+    let head = format!(
+        "{} · {} pairs · {} · seed {} · took {}",
+        comparison.name,
+        design.pairs,
+        design.load.words(),
+        comparison.seed,
+        duration(comparison.wall_s * 1e3)
+    );
+    let mut out: String = wrap(&clean(&head), view.width).into_iter().map(|l| view.colour.paint(Look::Strong, &l) + "\n").collect();
+    for contrast in comparison.contrasts.iter().filter(|c| !c.figures.is_empty()) {
+        out += &format!(
+            "\n{}\n{}",
+            clean(&format!("{} against {}, {} of {} pairs", contrast.arm, contrast.against, contrast.pairs.len(), design.pairs)),
+            figure_table(contrast, view)
+        );
+        for d in &contrast.dropped {
+            out += &field(
+                "dropped",
+                Look::Doubt,
+                &clean(&format!("pair {}, {} because of {}: {}", d.pair, d.kind.word(), d.arm, d.why)),
+                view,
+            );
+        }
+    }
+    out += "\n";
+    for v in comparison.validity.iter().filter(|v| !v.passed) {
+        out += &field("beware", Look::Doubt, &clean(&format!("{}: {}", v.name, v.words)), view);
+    }
+    out + &last_lines(comparison, view)
+}
+
+/// What a terminal has room for: primary figures in all phases, the others over the whole run.
+fn shown(f: &&FigureResult) -> bool {
+    f.phase == Some(Phase::Whole) || figures::find(&f.figure).is_some_and(|f| f.primary)
+}
+
+fn figure_table(contrast: &Contrast, view: View<'_>) -> String {
+    let (against, arm) = (clean(&contrast.against), clean(&contrast.arm));
+    let heading = [
+        ("figure", Lean::Left),
+        ("n", Lean::Right),
+        (against.as_str(), Lean::Right),
+        (arm.as_str(), Lean::Right),
+        ("effect", Lean::Right),
+        ("95 % interval", Lean::Left),
+        ("p", Lean::Right),
+        ("", Lean::Left),
+    ];
+    let row = |f: &FigureResult| -> Vec<Cell> {
+        let look = if f.primary { Look::Plain } else { Look::Dim };
+        let cell = |words: String| (look, clean(&words));
+        vec![
+            cell(f.phase.filter(|p| *p != Phase::Whole).map_or(f.what.clone(), |p| format!("· {}", p.words()))),
+            cell(f.n.to_string()),
+            cell(f.value_words(f.reference)),
+            cell(f.value_words(f.arm)),
+            cell(f.effect_cell()),
+            cell(f.interval_cell()),
+            cell(p_words(f.p_adjusted.unwrap_or(f.p))),
+            (look_of(f.decision), f.decision.word().into()),
+        ]
+    };
+    // Each primary figure with its phases below it, then the rest.
+    let mut figures: Vec<&FigureResult> = contrast.figures.iter().filter(shown).collect();
+    let rank = |name: &str| figures::FIGURES.iter().position(|f| f.name == name);
+    figures.sort_by_key(|f| (rank(&f.figure), f.phase));
+    let rows: Vec<Vec<Cell>> = figures.into_iter().map(row).collect();
+    table(&heading, &rows, view.width.max(100), view.colour)
+}
+
+pub(super) fn look_of(decision: Decision) -> Look {
+    match decision {
+        Decision::Changed => Look::Strong,
+        Decision::PracticallyTheSame => Look::Good,
+        Decision::NoDifferenceShown | Decision::NoClaim => Look::Doubt,
+        Decision::Exploratory => Look::Dim,
+    }
+}
+
+fn last_lines(comparison: &Comparison, view: View<'_>) -> String {
+    let mut out = String::new();
+    for sentence in &comparison.verdict {
+        let look = if sentence.starts_with("DISQUALIFIED") { Look::Bad } else { Look::Plain };
+        out += &field("verdict", look, &clean(sentence), view);
+    }
+    out += &field("folder", Look::Plain, view.folder, View { width: usize::MAX, ..view });
+    let first = comparison.arms.iter().find_map(|a| a.disqualified.as_ref());
+    let next = match first {
+        Some(d) => format!("heckle explain {}/{}", view.folder, d.path),
+        None if comparison.design.aa => comparison.again.replace(" --aa", ""),
+        None => format!("open {}/compare.html, or see the noise: {} --aa", view.folder, comparison.again),
+    };
+    out + &field("next", Look::Plain, &clean(&next), View { width: usize::MAX, ..view })
+}

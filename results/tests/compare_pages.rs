@@ -1,0 +1,201 @@
+//! What people and machines read of a comparison: text against golden files, pages that load nothing and let nothing from
+//! outside become markup, pictures that show what they claim to show. `HECKLE_BLESS=1` writes the golden files anew.
+
+use heckle_results::charts::Picture;
+use heckle_results::compare::compare_json::{Comparison, Disqualified};
+use heckle_results::compare::conclude::conclude;
+use heckle_results::compare::decide::Ending;
+use heckle_results::compare::folder::CompareFolder;
+use heckle_results::compare::sample::{self, LEASES, SampleArm};
+use heckle_results::compare::{charts, page, text};
+use heckle_results::summary::View;
+use heckle_results::terminal::Colour;
+use heckle_results::utc::UnixSeconds;
+use heckle_results::{index, schemas};
+use std::path::Path;
+
+fn golden(file: &str, want: &str) {
+    let bless = std::env::var_os("HECKLE_BLESS").is_some();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    schemas::compare(&path, want, bless).unwrap();
+}
+
+fn view(width: usize) -> View<'static> {
+    View { folder: "results/runs/lease/20260131T120000Z-5a3e", width, colour: Colour::Never }
+}
+
+fn starving() -> Vec<SampleArm> {
+    let mut arms = LEASES.to_vec();
+    arms[2].starved = 0.04;
+    arms
+}
+
+/// One with markup in every word that comes from outside.
+fn hostile() -> Comparison {
+    const MARKUP: &str = "<script>alert(1)</script>\"'&\u{1b}[2J|`";
+    let mut planned = sample::planned(&LEASES, 10);
+    let mut made = sample::made(&LEASES, 10);
+    planned.name = MARKUP.into();
+    planned.seed = MARKUP.into();
+    planned.again = MARKUP.into();
+    planned.build.git = MARKUP.into();
+    for arm in &mut planned.arms {
+        arm.name += MARKUP;
+        arm.settings.insert(MARKUP.into(), MARKUP.into());
+    }
+    for m in &mut made {
+        for field in [&mut m.run.arm, &mut m.run.seed, &mut m.run.path] {
+            *field += MARKUP;
+        }
+        if let Some(dropped) = &mut m.run.dropped {
+            dropped.why = MARKUP.into();
+        }
+    }
+    planned.arms[2].disqualified = Some(Disqualified { path: MARKUP.into(), why: MARKUP.into() });
+    conclude(planned, made, Ending::AsPlanned)
+}
+
+#[test]
+fn the_terminal_shows() {
+    golden("tests/golden/compare.txt", &text::text(&sample::comparison(&LEASES[..2], 10), view(110)));
+    golden("tests/golden/compare-starved.txt", &text::text(&sample::comparison(&starving(), 10), view(110)));
+    golden("tests/golden/compare-few.txt", &text::text(&sample::comparison(&LEASES[..2], 5), view(110)));
+    golden("tests/golden/compare-announced.txt", &text::announcement(&sample::planned(&LEASES, 7), "21 runs of about 24 s: about 8.4 min"));
+}
+
+#[test]
+fn the_last_lines_are_verdict_folder_and_next() {
+    let text = text::text(&sample::comparison(&LEASES, 10), view(100));
+    let last: Vec<&str> = text.lines().rev().take(2).collect();
+    assert!(last[0].starts_with("next      open results/runs/lease/") && last[0].contains("--aa"), "{last:?}");
+    assert!(last[1].starts_with("folder    results/runs/lease/"), "{last:?}");
+    let out = text::text(&hostile(), view(100));
+    assert!(out.lines().last().is_some_and(|l| l.starts_with("next      heckle explain ")), "{out}");
+    assert!(!out.contains('\u{1b}'), "a name steers the terminal");
+}
+
+#[test]
+fn the_file_reads_back() {
+    let comparison = sample::comparison(&starving(), 10);
+    assert!(Comparison::from_json(&comparison.to_json()).is_ok_and(|read| read == comparison), "something is lost on the way");
+    assert!(Comparison::from_json("{\"schema\":\"heckle.compare/9\"}").unwrap_err().contains("heckle.compare/9"));
+}
+
+#[test]
+fn nothing_from_outside_becomes_markup_and_a_page_loads_nothing() {
+    let comparison = hostile();
+    let html = page::page(&comparison, &charts::draw(&comparison));
+    assert!(!html.contains("<script"), "a name became markup");
+    assert!(html.matches("&lt;script&gt;").count() > 40, "the names are shown");
+    assert!(html.contains("Content-Security-Policy") && html.contains("default-src 'none'"));
+    for outside in ["http://", "https://", "url(", "@import", "style=\""] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    // What is red says so.
+    assert!(html.contains("<p class=\"bad\">DISQUALIFIED: arm read"), "the disqualified arm stands first, in red");
+    assert!(html.find("DISQUALIFIED").unwrap() < html.find("p99 intent time").unwrap());
+}
+
+fn pixels(picture: &Picture) -> (u32, u32, Vec<[u8; 3]>) {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(&picture.png));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    (info.width, info.height, bytes.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect())
+}
+
+fn near(pixel: [u8; 3], colour: [u8; 3]) -> bool {
+    pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 14)
+}
+
+const BLUE: [u8; 3] = [0, 114, 178];
+const VERMILLION: [u8; 3] = [213, 94, 0];
+
+/// The mean column of a colour below the legend, and how many pixels have it.
+fn column(picture: &Picture, colour: [u8; 3], left: u32, right: u32) -> (f64, usize) {
+    let (width, _, pixels) = pixels(picture);
+    let at = |i: usize| (i as u32 % width, i as u32 / width);
+    let hits: Vec<f64> = pixels
+        .iter()
+        .enumerate()
+        .filter(|(i, p)| near(**p, colour) && at(*i).1 > 110 && (left..right).contains(&at(*i).0))
+        .map(|(i, _)| f64::from(at(i).0))
+        .collect();
+    (hits.iter().sum::<f64>() / hits.len().max(1) as f64, hits.len())
+}
+
+#[test]
+fn every_comparison_can_be_drawn() {
+    let arms: Vec<SampleArm> =
+        ["a", "b", "c", "d", "e", "f"].iter().zip(LEASES.iter().cycle()).map(|(name, arm)| SampleArm { name, ..*arm }).collect();
+    let interrupted = conclude(sample::planned(&LEASES, 10), vec![], Ending::Interrupted);
+    for (name, comparison) in [
+        ("two arms", sample::comparison(&LEASES[..2], 10)),
+        ("six arms", sample::comparison(&arms, 10)),
+        ("one pair", sample::comparison(&LEASES[..2], 1)),
+        ("starved", sample::comparison(&starving(), 10)),
+        ("disqualified", hostile()),
+        ("nothing", interrupted),
+    ] {
+        for picture in charts::draw(&comparison) {
+            let (width, height, _) = pixels(&picture);
+            assert_eq!((width, height), (1280, 720), "{name} {}", picture.name);
+            assert!(picture.png.len() < 150_000, "{name} {}: {} bytes", picture.name, picture.png.len());
+        }
+    }
+}
+
+#[test]
+fn the_same_comparison_gives_the_same_pictures() {
+    let comparison = sample::comparison(&LEASES, 10);
+    assert_eq!(charts::draw(&comparison), charts::draw(&comparison));
+}
+
+/// An arm with shorter waits lies left of the middle of the forest, one with longer waits right of it.
+#[test]
+fn the_forest_shows_which_way_an_effect_goes() {
+    let forest = |ratio: f64| {
+        let arms = [LEASES[0], SampleArm { ratio, ..LEASES[1] }];
+        charts::draw(&sample::comparison(&arms, 10)).into_iter().find(|p| p.name == "forest").unwrap()
+    };
+    let middle = f64::from(330 + 1280 - 290) / 2.0;
+    // The lower panel, of shares, has no effect in either; the rows above decide.
+    let (better, n) = column(&forest(0.4), BLUE, 331, 980);
+    let (worse, m) = column(&forest(2.5), BLUE, 331, 980);
+    assert!(n > 300 && m > 300, "{n} {m}");
+    assert!(better < middle - 40.0 && worse > middle + 40.0, "{better} {middle} {worse}");
+}
+
+#[test]
+fn starved_clients_and_bounds_are_marked() {
+    let vermillion = |comparison: &Comparison, name: &str, left, right| {
+        let picture = charts::draw(comparison).into_iter().find(|p| p.name == name).unwrap();
+        column(&picture, VERMILLION, left, right).1
+    };
+    let (well, starved) = (sample::comparison(&LEASES, 10), sample::comparison(&starving(), 10));
+    for (name, left, right) in [("successes", 0, 90), ("pairs", 0, 1280)] {
+        assert_eq!(vermillion(&well, name, left, right), 0, "{name}");
+        let marked = vermillion(&starved, name, left, right);
+        assert!(marked >= 8, "{name}: {marked}");
+    }
+}
+
+#[test]
+fn a_comparison_is_kept_beside_its_runs() {
+    let out = std::env::temp_dir().join(format!("heckle-compare-{}", std::process::id()));
+    let mut comparison = sample::planned(&LEASES, 10);
+    let folder = CompareFolder::create(&out, "lease", UnixSeconds(1_769_860_800), 0x5a3e, &mut comparison).unwrap();
+    let again = CompareFolder::create(&out, "lease", UnixSeconds(1_769_860_800), 0x5a3e, &mut comparison.clone()).unwrap();
+    assert_ne!(folder, again, "two comparisons of one second are apart");
+    let stored = || Comparison::from_json(&std::fs::read_to_string(folder.root().join("compare.json")).unwrap()).unwrap();
+    assert_eq!((stored().status.word(), stored().exit_code), ("running", 2));
+    let mut comparison = conclude(comparison, sample::made(&LEASES, 10), Ending::AsPlanned);
+    folder.keep(&mut comparison).unwrap();
+    assert!(stored() == comparison, "the file is not what was kept");
+    for file in comparison.artifacts.values() {
+        assert!(folder.root().join(file).is_file(), "{file}");
+    }
+    assert!(index::folders(&out).unwrap().is_empty(), "a comparison is no run");
+    std::fs::remove_dir_all(&out).unwrap();
+}
