@@ -93,20 +93,9 @@ fn another_program_for_the_nodes_is_another_arm() {
     // The same program under another name is another build as far as the command can tell.
     let other = folder.path().join("other-build");
     std::fs::copy(env!("CARGO_BIN_EXE_heckle"), &other).expect("a copy");
-    let args = with(&[
-        "--arm",
-        "this",
-        "--arm",
-        "other:bin=other-build",
-        "--pairs",
-        "1",
-        "--duration",
-        "1500ms",
-        "--rate",
-        "40",
-        "--faults",
-        "none",
-    ]);
+    // One key for all, so that both runs are evidence of something.
+    let load = ["--pairs", "1", "--duration", "2s", "--keys", "1", "--clients", "8", "--rate", "400", "--faults", "none"];
+    let args = with(&[&["--arm", "this", "--arm", "other:bin=other-build"][..], &load].concat());
     expect_code(&folder, &args, 2);
     let told = stored(&comparisons(&folder, "compare")[0]);
     assert!(told["runs"].as_array().expect("a list").iter().all(|r| r["verdict"] == "valid"), "{}", told["runs"]);
