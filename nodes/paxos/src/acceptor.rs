@@ -15,7 +15,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 /// What a replica keeps for one key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct Acceptor {
     promised: Ballot,
     /// The update accepted last. Above the learned ballot it is **pending**: it may be chosen, and

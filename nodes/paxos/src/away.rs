@@ -9,7 +9,7 @@ use crate::request::{Call, Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWh
 use rand::Rng;
 
 /// One operation at the holder. It does not take the key here: others may follow it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Away {
     pub(crate) waiting: Waiting,
     serial: u64,
@@ -110,7 +110,7 @@ impl Coordination {
 
 /// Whether holders answer at all: a node that has died goes on holding its lease for a while, and what is handed to
 /// it is of unknown outcome.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Heard {
     /// By node: when something was handed over first that nothing was heard after.
     unanswered: Vec<(NodeId, MonoTime)>,

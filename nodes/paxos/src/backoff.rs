@@ -26,7 +26,7 @@ const WINDOW_NS: u64 = 10_000_000_000;
 const FRESH_NS: u64 = 100_000_000;
 
 /// Latencies of this node's latest prepare and propose rounds. Pure: time is an argument.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Latencies {
     samples: VecDeque<(MonoTime, u64)>,
     /// Quantiles, and until when they are used.

@@ -32,7 +32,7 @@ use rand::Rng;
 use std::sync::Arc;
 
 /// A value with the time that decides which of two stays.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
     /// Wall clock of the put's coordinator, microseconds. Field order is the ordering.
     pub us: u64,
@@ -110,7 +110,7 @@ pub enum Level {
 }
 
 /// A put or get under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cheap {
     pub(crate) token: ClientToken,
     tag: Tag,
@@ -121,7 +121,7 @@ pub(crate) struct Cheap {
     deadline: MonoTime,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Kind {
     Put,
     Get { newest: Option<Cell> },

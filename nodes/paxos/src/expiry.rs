@@ -39,7 +39,7 @@ const SWEEPS_PER_TTL: u64 = 4;
 const KEYS_PER_TURN: std::ops::RangeInclusive<usize> = 64..=4_096;
 
 /// Where the sweep over the keys stands.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Expiry {
     /// Every ballot of this time or an earlier one is rejected.
     floor_us: u64,

@@ -14,7 +14,7 @@ use crate::message::Tag;
 use crate::request::{Call, Diagnostics, Outcome, Provenance};
 
 /// An operation on its way to the holder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Forward {
     /// Counts the forwards of the sending process.
     pub serial: u64,
@@ -36,7 +36,7 @@ pub struct Forward {
 }
 
 /// What became of it at the holder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Forwarded {
     /// The number of the forward.
     pub serial: u64,
@@ -49,7 +49,7 @@ pub struct Forwarded {
 }
 
 /// Where an answer goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// To a client.
     Client(crate::ids::ClientToken),

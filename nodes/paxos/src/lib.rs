@@ -37,6 +37,7 @@ pub mod config;
 mod coordinator;
 pub mod counters;
 pub mod expiry;
+mod fingerprint;
 pub mod forward;
 pub mod ids;
 pub mod lease;

@@ -9,7 +9,7 @@ use crate::row::{Accepted, Row, Update};
 
 /// One message between two nodes about one key. Requests come from coordinators; answers echo the
 /// request's tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Message {
     /// The register.
     pub key: Key,
@@ -34,7 +34,7 @@ pub struct Tag {
 }
 
 /// Requests and answers. Each request has its answer right below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Body {
     /// Round 1: promise to accept nothing below the tag's ballot.
     Prepare {

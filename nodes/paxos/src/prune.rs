@@ -25,6 +25,7 @@ use rand::Rng;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::hash::{Hash, Hasher};
 use std::mem::size_of;
 
 /// Slots looked at in one turn of the housekeeping: bounds what one turn sends.
@@ -33,7 +34,7 @@ const SLOTS_PER_TURN: usize = 256;
 const MAX_DOUBLINGS: u32 = 6;
 
 /// Decisions that wait to be pruned. One slot a key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct PruneQueue {
     slots: Vec<Option<Slot>>,
     free: Vec<u32>,
@@ -44,7 +45,7 @@ pub(crate) struct PruneQueue {
     uses: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Slot {
     key: Key,
     /// What was decided: whoever has nothing as new gets it.
@@ -57,7 +58,7 @@ struct Slot {
 }
 
 /// How far a decision has come. The members are those that have answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Step {
     Learning(NodeSet),
     Pruning(NodeSet),
@@ -70,6 +71,14 @@ impl Slot {
 }
 
 impl PruneQueue {
+    /// What waits, without the times: see [`crate::Replica::fingerprint`].
+    pub(crate) fn fingerprint<H: Hasher>(&self, state: &mut H) {
+        for waiting in self.slots.iter().flatten() {
+            let Slot { key, row, number: _, step, tries: _, due: _ } = waiting;
+            (key, row, step).hash(state);
+        }
+    }
+
     /// Slots in use.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

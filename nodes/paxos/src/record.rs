@@ -8,7 +8,7 @@ use crate::row::{Accepted, Row};
 
 /// One durable change. Replaying is monotone: a record that is older than what is known changes
 /// nothing, so a snapshot may overlap the log that follows it, and records may come twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Record {
     /// A process of this node started and took this number. Durable before its first message.
     Incarnation {

@@ -57,22 +57,22 @@ use std::collections::VecDeque;
 /// assert!(answered);
 /// # Ok::<(), ConfigError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Replica {
-    shared: Shared,
-    keys: Keys,
+    pub(crate) shared: Shared,
+    pub(crate) keys: Keys,
     /// Answers of this node's acceptor to this node's coordinator that wait for the disk, oldest
     /// first. At most one for each request that this node has sent itself.
-    own_answers: VecDeque<(IoId, Message)>,
-    started: bool,
+    pub(crate) own_answers: VecDeque<(IoId, Message)>,
+    pub(crate) started: bool,
 }
 
 /// All keys. Slots stay where they are, so that a place names a key as long as the process lives,
 /// and iteration is in the order of first use.
-#[derive(Debug, Default)]
-struct Keys {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keys {
     index: FxHashMap<Key, u32>,
-    slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
 }
 
 impl Keys {
@@ -341,6 +341,12 @@ impl Replica {
     #[must_use]
     pub fn accepted(&self, key: &Key) -> Option<&Accepted> {
         self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.accepted())
+    }
+
+    /// The highest ballot this replica has promised for a key. For tools and tests.
+    #[must_use]
+    pub fn promised(&self, key: &Key) -> Ballot {
+        self.keys.find(key).map_or(Ballot::ZERO, |at| self.keys.slots[at].acceptor.promised())
     }
 
     /// The numbers of the ranges that this node holds a lease on, as of `now`.

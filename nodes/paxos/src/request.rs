@@ -4,7 +4,7 @@ use crate::ballot::Ballot;
 use crate::ids::{Key, NodeId, OpId, Value};
 
 /// One request of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientRequest {
     /// The operation's id.
     pub op: OpId,
@@ -19,7 +19,7 @@ pub struct ClientRequest {
 }
 
 /// What can be asked of a register, all of it through Paxos.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Call {
     /// A linearizable read.
     Read,
@@ -58,7 +58,7 @@ impl Call {
 }
 
 /// Whether another request of the same operation may have an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Provenance {
     /// This is the operation's first request. The client sends the operation again only after this
     /// request was answered, or its time limit has certainly passed, or the node's process is gone.
@@ -98,7 +98,7 @@ impl Provenance {
 }
 
 /// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The write or CAS happened, exactly once.
     Applied,
@@ -303,7 +303,7 @@ impl Phase {
 }
 
 /// How an outcome came about. In every answer, so that nobody has to read logs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostics {
     /// The operation.
     pub op: OpId,

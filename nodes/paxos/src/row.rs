@@ -6,7 +6,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 /// A chosen row at a replica.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Row {
     /// The ballot at which it was **chosen**, not the one that first proposed it: with the latter,
     /// an older update that is accepted somewhere could look newer than the row and revive.
@@ -25,7 +25,7 @@ impl Row {
 
 /// The content of a row. Every update, refresh and snapshot carries all of it: a replica that is
 /// brought up to date by one update must know the earlier operation ids too.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RowData {
     /// How many updates led to this row; 0 for a key that was never written.
     pub version: u64,
@@ -36,7 +36,7 @@ pub struct RowData {
 }
 
 /// What is proposed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Update {
     /// Changes nothing. Accepted by a quorum it is a fence: no update below it can be chosen any
     /// more (CASSANDRA-12126).
@@ -46,7 +46,7 @@ pub enum Update {
 }
 
 /// An update that a replica has accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Accepted {
     /// The ballot at which it was accepted.
     pub ballot: Ballot,
@@ -74,7 +74,7 @@ pub struct Accepted {
 /// client's later operations,
 ///   abort c1.5; c1.6 applied, in its place; c1.6 evicted; the late frame of c1.5
 /// would be applied after all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Dedupe {
     /// Oldest first. At most one applied entry a client, and one for each id declared aborted.
     pub entries: Vec<DedupeEntry>,
@@ -94,7 +94,7 @@ pub struct DedupeLimits {
 }
 
 /// The newest operation of one client in a row, or an id declared aborted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DedupeEntry {
     /// The operation.
     pub op: OpId,

@@ -19,7 +19,7 @@ use rand::Rng;
 use std::collections::VecDeque;
 
 /// What all keys of a node share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) members: Members,

@@ -37,7 +37,7 @@ use rand::Rng;
 use std::sync::Arc;
 
 /// A ballot that is promised by a quorum and not used yet, and the newest row below it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Prepared {
     pub(crate) ballot: Ballot,
     pub(crate) row: Row,
@@ -57,7 +57,7 @@ impl Prepared {
 }
 
 /// Gathers the operations of one proposal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Boarding {
     prepared: Prepared,
     /// The row after all updates so far.
@@ -134,21 +134,21 @@ impl Boarding {
 }
 
 /// A proposal on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Flight {
     pub(crate) tag: Tag,
     /// Promised by whoever accepts.
-    next: Ballot,
+    pub(crate) next: Ballot,
     /// The row below the proposal, and with it.
-    before: Row,
-    after: Arc<RowData>,
-    update: Update,
+    pub(crate) before: Row,
+    pub(crate) after: Arc<RowData>,
+    pub(crate) update: Update,
     pub(crate) members: Vec<Coordination>,
-    answers: Answers,
-    sent: MonoTime,
-    wake: MonoTime,
+    pub(crate) answers: Answers,
+    pub(crate) sent: MonoTime,
+    pub(crate) wake: MonoTime,
     /// The earliest time limit of those aboard.
-    deadline: MonoTime,
+    pub(crate) deadline: MonoTime,
 }
 
 /// Where a flight stands after an event.

@@ -41,7 +41,7 @@ impl Past {
 }
 
 /// What an operation knows of leases.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Leased {
     /// The own lease that ran when the last quorum round of the running attempt was sent.
     under: Option<Held>,

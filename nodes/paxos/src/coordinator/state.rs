@@ -15,7 +15,7 @@ use crate::row::{Accepted, Row, RowData, Update};
 use std::sync::Arc;
 
 /// A request that waits for its key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
@@ -27,7 +27,7 @@ pub(crate) struct Waiting {
 }
 
 /// One operation being coordinated.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Coordination {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
@@ -60,7 +60,7 @@ pub(crate) struct Coordination {
 }
 
 /// Where an attempt stands.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) enum State {
     /// Round 1, collecting promises.
     Prepare(Promises),
@@ -80,7 +80,7 @@ pub(crate) enum State {
 }
 
 /// What a shared proposal means for one operation, once it is chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Verdict {
     /// Its own update is in it.
     Own,
@@ -91,7 +91,7 @@ pub(crate) enum Verdict {
 }
 
 /// What a propose is for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) enum Aim {
     /// To finish an unfinished update.
     Repair(Arc<RowData>),
@@ -113,7 +113,7 @@ impl Aim {
 }
 
 /// What a learn is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum LearnAim {
     /// Teaching a repaired update of another operation.
     Repair,
@@ -122,7 +122,7 @@ pub(crate) enum LearnAim {
 }
 
 /// The promises of one attempt.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Promises {
     /// Newest row that any of them reported.
     pub(crate) learned: Ballot,
@@ -141,7 +141,7 @@ impl Default for Promises {
 }
 
 /// The answers to the running round.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Answers {
     /// Who answered with yes.
     pub(crate) yes: NodeSet,
@@ -167,7 +167,7 @@ impl Answers {
 
 /// The operation's own proposals, over all attempts: what decides between "not applied" and
 /// "unknown".
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Proposals {
     /// Stamp of the first own update that was proposed, see [`crate::DedupeEntry`].
     pub(crate) first_us: Option<u64>,
@@ -178,7 +178,7 @@ pub(crate) struct Proposals {
 }
 
 /// One own proposal.
-#[derive(Debug)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Proposal {
     pub(crate) tag: Tag,
     pub(crate) accepted: NodeSet,
@@ -187,7 +187,7 @@ pub(crate) struct Proposal {
 }
 
 /// How often a proposal was sent to a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Sent {
     Once,
     MoreThanOnce,

@@ -41,7 +41,7 @@ pub struct Refusal {
 }
 
 /// The leases of one node. No clock, no socket: times are arguments and what is wanted goes to `out`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Leases {
     settings: LeaseSettings,
     /// What may be granted, and what is waited for after a restart.

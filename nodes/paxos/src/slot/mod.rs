@@ -19,39 +19,39 @@ use rand::Rng;
 use std::collections::VecDeque;
 
 /// One key at one node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slot {
     pub(crate) key: Key,
     pub(crate) acceptor: Acceptor,
     /// The newest batch that holds a record of this key. No answer may leave before it is durable,
     /// also one that changes nothing: a second copy of a propose arrives while the first is still
     /// on its way to the disk, and its answer claims the same.
-    newest_io: IoId,
+    pub(crate) newest_io: IoId,
     /// The newest batch with a lazily learned row. Answers that claim the row is here must wait for
     /// it, and see to it that somebody syncs it.
-    lazy_io: IoId,
+    pub(crate) lazy_io: IoId,
     /// The operations being coordinated: one, but for a mutant.
-    active: Vec<Coordination>,
+    pub(crate) active: Vec<Coordination>,
     /// A proposal at a ballot that was promised before, and the operations that share it.
-    flight: Option<Flight>,
+    pub(crate) flight: Option<Flight>,
     /// When the timer of the key's flights goes off; the end of time if none is set.
-    flight_armed: MonoTime,
+    pub(crate) flight_armed: MonoTime,
     /// Those whose shared proposal failed, in their order. Bounded by one proposal's worth.
-    again: VecDeque<Coordination>,
+    pub(crate) again: VecDeque<Coordination>,
     /// Those that wait, in the order they came. Bounded by `queue_per_key`.
-    queue: VecDeque<Waiting>,
+    pub(crate) queue: VecDeque<Waiting>,
     /// Those at the holder of a lease. Bounded by `queue_per_key` as well.
-    away: Vec<Away>,
+    pub(crate) away: Vec<Away>,
     /// Puts and gets of the cheap path. Bounded by `queue_per_key` as well.
-    cheap: Vec<Cheap>,
+    pub(crate) cheap: Vec<Cheap>,
     /// What is known of the own row under a read lease.
-    fresh: Option<Fresh>,
+    pub(crate) fresh: Option<Fresh>,
     /// A ballot that is promised already, for the next operation.
-    prepared: Option<Prepared>,
+    pub(crate) prepared: Option<Prepared>,
     /// Whether this key is counted among those that have one.
-    listed: bool,
-    place: u32,
-    next_serial: u32,
+    pub(crate) listed: bool,
+    pub(crate) place: u32,
+    pub(crate) next_serial: u32,
     /// For a mutant: when something was last written here, by the wall clock.
     pub(crate) written_us: u64,
 }

@@ -1,0 +1,511 @@
+//! The world that is explored: the very replicas that the server runs, a network, disks, and a few operations.
+//!
+//! **Network.** What was sent stays: it may arrive now, later, again, in any order, or never. So loss, delay, reordering
+//! and duplication need no steps of their own, and a state has no part that says which copies are left.
+//!
+//! **Time.** There is none but the order of steps. A timer may go off whenever it is set, late enough for all that it was
+//! set for; time limits pass by a step of their own.
+//!
+//! **What is left out of a state** is what makes no difference any more, see [`World::tidy`].
+
+use std::fmt::{self, Debug};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use heckle_paxos::{
+    Action as CoreAction, Actions, Ballot, Body, Call, ClientRequest, ClientToken, Config, Event, Key, Message, MonoTime, NodeId, OpId,
+    Outcome, Provenance, Record, Replica, Sync, Tag, TimerId, Value, WallTime,
+};
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
+
+use super::watch::Watch;
+
+/// The one key.
+const KEY: &str = "k";
+/// Later than all that a timer is ever set for, but for time limits.
+const TIMER_LATE_NS: u64 = 10_000_000_000;
+/// Later than all timers of one run together.
+const TIMEOUT_NS: u64 = 1_000 * TIMER_LATE_NS;
+
+fn digest(fill: impl FnOnce(&mut DefaultHasher)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    fill(&mut hasher);
+    hasher.finish()
+}
+
+/// What a client asks, through which node.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) node: usize,
+    pub(crate) call: Call,
+}
+
+/// When operations may be asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Asking {
+    /// At any time, in any order.
+    Freely,
+    /// In their order, each when those before it are answered or lost.
+    OneByOne,
+}
+
+/// A message that was sent.
+#[derive(Clone)]
+struct Envelope {
+    from: usize,
+    to: usize,
+    message: Arc<Message>,
+    digest: u64,
+}
+
+impl Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Message { key: _, tag, body } = &*self.message;
+        write!(f, "n{} to n{}, op {} at {}: {body:?}", self.from + 1, self.to + 1, tag.op.client, tag.ballot)
+    }
+}
+
+/// One node.
+#[derive(Clone)]
+struct Node {
+    replica: Replica,
+    /// The replica that a crash would leave: all synced records, recovered. Not kept up to date where nothing can crash
+    /// any more.
+    durable: Arc<Replica>,
+    /// Records that nothing waits for and no sync has covered yet.
+    lazy: Vec<Record>,
+    timers: Vec<TimerId>,
+    now: MonoTime,
+    digest: u64,
+    durable_digest: u64,
+}
+
+/// How far a client's operation is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Progress {
+    Waiting,
+    Running,
+    Answered(Outcome),
+    /// Its node died: nobody will answer.
+    Lost,
+}
+
+/// How often what may still happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Budget {
+    /// A node loses power, and starts again.
+    pub(crate) crashes: u8,
+    /// All nodes lose power at once, and start again.
+    pub(crate) blackouts: u8,
+    /// A timer goes off: resend, another attempt, housekeeping.
+    pub(crate) timers: u8,
+    /// The time limits of a node's operations pass.
+    pub(crate) timeouts: u8,
+}
+
+/// What can happen.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    Ask(usize),
+    /// The message of this digest arrives.
+    Deliver(u64),
+    Timer(usize, TimerId),
+    TimeOut(usize),
+    Crash(usize),
+    Blackout,
+}
+
+/// The kinds of request that a round consists of, in the order of the rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum RoundKind {
+    Prepare,
+    Read,
+    Propose,
+    Learn,
+}
+
+/// One state.
+#[derive(Clone)]
+pub(crate) struct World {
+    nodes: Vec<Arc<Node>>,
+    /// In the order of their digests, each once.
+    net: Vec<Envelope>,
+    pub(crate) ops: Vec<Progress>,
+    /// The round that each operation's coordinator has sent last: answers to earlier ones are for nobody.
+    rounds: Vec<Option<(Tag, RoundKind)>>,
+    left: Budget,
+    pub(crate) watch: Arc<Watch>,
+}
+
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for node in &self.nodes {
+            node.digest.hash(state);
+            if self.left.crashes + self.left.blackouts > 0 {
+                (node.durable_digest, &node.lazy).hash(state);
+            }
+        }
+        for envelope in &self.net {
+            envelope.digest.hash(state);
+        }
+        // What an answered operation was told is in what is watched.
+        self.ops.iter().map(std::mem::discriminant).for_each(|progress| progress.hash(state));
+        self.left.hash(state);
+        let asks_left = self.ops.contains(&Progress::Waiting);
+        let running = (0..self.ops.len()).filter(|op| self.ops[*op] == Progress::Running);
+        self.watch.fingerprint(asks_left, running, state);
+    }
+}
+
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        digest(|hasher| self.hash(hasher)) == digest(|hasher| other.hash(hasher))
+    }
+}
+
+impl Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for node in &self.nodes {
+            writeln!(f, "{:?}", node.replica.snapshot().collect::<Vec<_>>())?;
+        }
+        write!(f, "{:?}\n{:?}\n{:?}", self.net, self.ops, self.watch.wrong())
+    }
+}
+
+impl World {
+    /// The nodes have started, nothing has been asked.
+    pub(crate) fn new(config: &Config, asks: &[Ask], left: Budget) -> World {
+        let mut world = World {
+            nodes: vec![],
+            net: vec![],
+            ops: vec![Progress::Waiting; asks.len()],
+            rounds: vec![None; asks.len()],
+            left,
+            watch: Arc::new(Watch::new(config, asks)),
+        };
+        for (at, id) in config.members.iter().enumerate() {
+            let replica = Replica::new(Config { node: *id, ..config.clone() }).expect("the settings are sound");
+            let durable = Arc::new(replica.clone());
+            let node = Node { replica, durable, lazy: vec![], timers: vec![], now: MonoTime(0), digest: 0, durable_digest: 0 };
+            world.nodes.push(Arc::new(node));
+            world.start(at);
+        }
+        world
+    }
+
+    /// What can happen next, things without effect included.
+    pub(crate) fn steps(&self, asking: Asking, steps: &mut Vec<Step>) {
+        if self.watch.wrong().is_some() {
+            return;
+        }
+        let over = |before: &Progress| matches!(before, Progress::Answered(_) | Progress::Lost);
+        let may = |op: &usize| match asking {
+            Asking::Freely => true,
+            Asking::OneByOne => self.ops[..*op].iter().all(over),
+        };
+        steps.extend((0..self.ops.len()).filter(|op| self.ops[*op] == Progress::Waiting).filter(may).map(Step::Ask));
+        steps.extend(self.net.iter().map(|envelope| Step::Deliver(envelope.digest)));
+        for (at, node) in self.nodes.iter().enumerate() {
+            if self.left.timers > 0 && !self.is_over() {
+                steps.extend(node.timers.iter().map(|id| Step::Timer(at, *id)));
+            }
+            if self.left.timeouts > 0 && node.replica.in_flight() > 0 {
+                steps.push(Step::TimeOut(at));
+            }
+            if self.left.crashes > 0 {
+                steps.push(Step::Crash(at));
+            }
+        }
+        if self.left.blackouts > 0 {
+            steps.push(Step::Blackout);
+        }
+    }
+
+    /// The state after a step; none if the step has no effect.
+    pub(crate) fn after(&self, step: &Step, asks: &[Ask]) -> Option<World> {
+        let mut next = self.clone();
+        match *step {
+            Step::Ask(op) => {
+                next.ops[op] = Progress::Running;
+                Arc::make_mut(&mut next.watch).asked(op);
+                let request = ClientRequest {
+                    op: id(op),
+                    key: Key::from(KEY),
+                    call: asks[op].call.clone(),
+                    timeout_ns: TIMEOUT_NS,
+                    provenance: Provenance::First,
+                };
+                next.step(asks[op].node, Event::Client { token: ClientToken(op as u64), request });
+            }
+            Step::Deliver(digest) => {
+                let at = self.net.binary_search_by_key(&digest, |held| held.digest).ok()?;
+                let Envelope { from, to, message, .. } = self.net[at].clone();
+                let event = Event::Peer { from: self.node_id(from), message: Message::clone(&message) };
+                next.step(to, event);
+                if next.is_as(self, to) {
+                    return None;
+                }
+                next.tidy(to);
+            }
+            Step::Timer(node, id) => {
+                next.left.timers -= 1;
+                next.pass(node, TIMER_LATE_NS);
+                next.fire(node, id);
+                if next.is_as(self, node) {
+                    return None;
+                }
+                next.tidy(node);
+            }
+            Step::TimeOut(node) => {
+                next.left.timeouts -= 1;
+                next.pass(node, 2 * TIMEOUT_NS);
+                for id in self.nodes[node].timers.clone() {
+                    next.fire(node, id);
+                }
+                next.tidy(node);
+            }
+            Step::Crash(node) => {
+                next.left.crashes -= 1;
+                next.crash(node, asks);
+                next.tidy(node);
+            }
+            Step::Blackout => {
+                next.left.blackouts -= 1;
+                for node in 0..self.nodes.len() {
+                    next.crash(node, asks);
+                }
+                for node in 0..self.nodes.len() {
+                    next.tidy(node);
+                }
+            }
+        }
+        Some(next)
+    }
+
+    /// Whether a step of one node has changed nothing. Messages only come.
+    fn is_as(&self, before: &World, at: usize) -> bool {
+        let disk = |world: &World| (world.nodes[at].digest, world.nodes[at].durable_digest, world.nodes[at].lazy.len());
+        disk(self) == disk(before) && self.net.len() == before.net.len() && self.ops == before.ops
+    }
+
+    fn node_id(&self, at: usize) -> NodeId {
+        self.nodes[at].replica.config().node
+    }
+
+    fn pass(&mut self, node: usize, ns: u64) {
+        let node = Arc::make_mut(&mut self.nodes[node]);
+        node.now = node.now.after_ns(ns);
+    }
+
+    fn fire(&mut self, node: usize, id: TimerId) {
+        Arc::make_mut(&mut self.nodes[node]).timers.retain(|set| *set != id);
+        self.step(node, Event::Timer { id });
+    }
+
+    /// Power is lost, and comes back: what was not synced is gone.
+    fn crash(&mut self, node: usize, asks: &[Ask]) {
+        for (op, progress) in self.ops.iter_mut().enumerate() {
+            if asks[op].node == node && *progress == Progress::Running {
+                *progress = Progress::Lost;
+                self.rounds[op] = None;
+            }
+        }
+        let dead = Arc::make_mut(&mut self.nodes[node]);
+        dead.replica = Replica::clone(&dead.durable);
+        (dead.lazy, dead.timers) = (vec![], vec![]);
+        self.start(node);
+    }
+
+    fn start(&mut self, node: usize) {
+        let mut out = Actions::new();
+        Arc::make_mut(&mut self.nodes[node]).replica.start(&mut out);
+        self.carry_out(node, out);
+    }
+
+    fn step(&mut self, at: usize, event: Event) {
+        let mut out = Actions::new();
+        advance(Arc::make_mut(&mut self.nodes[at]), event, &mut out);
+        self.carry_out(at, out);
+    }
+
+    fn carry_out(&mut self, at: usize, mut out: Actions) {
+        let mut synced = None;
+        for action in out.drain() {
+            match action {
+                CoreAction::Persist { io_id, records, sync } => {
+                    for record in &records {
+                        Arc::make_mut(&mut self.watch).persisted(at, record);
+                    }
+                    let node = Arc::make_mut(&mut self.nodes[at]);
+                    node.lazy.extend(records);
+                    if sync == Sync::Required {
+                        let durable = Arc::make_mut(&mut node.durable);
+                        node.lazy.drain(..).for_each(|record| durable.recover(record));
+                        node.durable_digest = digest(|hasher| node.durable.fingerprint(hasher));
+                        synced = Some(io_id);
+                    }
+                }
+                // What waits for a sync leaves when it is done, which here is at once. A crash between the two is one
+                // after which the message is never delivered.
+                CoreAction::Send { to, message, after: _ } => self.send(at, to, message),
+                CoreAction::Reply { token, outcome, diagnostics, .. } => {
+                    let op = token.0 as usize;
+                    Arc::make_mut(&mut self.watch).answered(op, &outcome, &diagnostics);
+                    self.ops[op] = Progress::Answered(outcome);
+                }
+                CoreAction::Timer { id, at: _ } => {
+                    let timers = &mut Arc::make_mut(&mut self.nodes[at]).timers;
+                    if !timers.contains(&id) {
+                        timers.push(id);
+                    }
+                }
+                CoreAction::SendLease { .. } | CoreAction::Lease(_) => panic!("leases are off here"),
+                CoreAction::Point { .. } => {}
+            }
+        }
+        match synced {
+            Some(io_id) => self.step(at, Event::Persisted { io_id }),
+            None => {
+                let node = Arc::make_mut(&mut self.nodes[at]);
+                node.digest = digest(|hasher| node.replica.fingerprint(hasher));
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, to: NodeId, message: Message) {
+        Arc::make_mut(&mut self.watch).sent(&message);
+        let to = self.nodes.iter().position(|node| node.replica.config().node == to).expect("a member");
+        let op = op_of(message.tag.op);
+        if let (Some(kind), Some(op)) = (round_kind(&message.body), op) {
+            self.rounds[op] = Some((message.tag, kind));
+        }
+        let digest = digest(|hasher| (from, to, &message).hash(hasher));
+        let place = self.net.partition_point(|held| held.digest < digest);
+        if self.net.get(place).is_none_or(|held| held.digest != digest) {
+            self.net.insert(place, Envelope { from, to, message: Arc::new(message), digest });
+        }
+    }
+
+    /// Takes away what can make no difference any more, so that states which differ in nothing else are one.
+    ///
+    /// - An **answer** that changes nothing where it goes: it is of an earlier round, or was counted. Rounds only go
+    ///   forward, so it never will change anything.
+    /// - A **request** of an earlier round, whose answers are for nobody, that changes nothing where it goes: what it asks
+    ///   for was refused or is there already, and both stay so, since promises and rows only rise.
+    ///
+    /// - When **all operations are over**, every message but a propose: nobody waits for an answer, nothing more is told, and
+    ///   a promise or a learn only keeps a propose out that could break something.
+    ///
+    /// With a planted bug they may fall; then something is lost here that could have arrived, which is nothing worse than
+    /// a lossy network.
+    fn tidy(&mut self, changed: usize) {
+        if self.is_over() {
+            self.net.retain(|held| matches!(held.message.body, Body::Propose { .. }));
+        }
+        let mut at = 0;
+        while at < self.net.len() {
+            let held = &self.net[at];
+            if (held.from == changed || held.to == changed) && self.is_spent(held) {
+                self.net.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Whether no coordinator does anything any more, nor starts again.
+    fn is_over(&self) -> bool {
+        let over = |progress: &Progress| matches!(progress, Progress::Answered(_) | Progress::Lost);
+        let Budget { crashes, blackouts, timers: _, timeouts: _ } = self.left;
+        crashes + blackouts == 0 && self.ops.iter().all(over) && self.nodes.iter().all(|node| node.replica.in_flight() == 0)
+    }
+
+    fn is_spent(&self, held: &Envelope) -> bool {
+        let Message { key, tag, body } = &*held.message;
+        let replica = &self.nodes[held.to].replica;
+        let learned = replica.row(key).map_or(Ballot::ZERO, |row| row.learned);
+        let settled = match body {
+            Body::Prepare { .. } | Body::Propose { .. } => tag.ballot <= replica.promised(key),
+            Body::Read { .. } => true,
+            Body::Learn { row } => row.learned <= learned,
+            Body::Chosen => tag.ballot <= learned,
+            Body::Prune { .. } => true,
+            Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Pruned { .. } => true,
+            Body::Reject { .. } => true,
+            Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => panic!("leases are off here"),
+            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => panic!("nobody puts or gets here"),
+        };
+        settled && !self.is_awaited(tag, body) && self.is_idle(held)
+    }
+
+    /// Whether it asks for what its coordinator still waits for.
+    fn is_awaited(&self, tag: &Tag, body: &Body) -> bool {
+        let Some(op) = op_of(tag.op) else {
+            return false;
+        };
+        let running = self.ops[op] == Progress::Running || self.left.timeouts > 0;
+        round_kind(body).is_some_and(|kind| running && self.rounds[op] == Some((*tag, kind)))
+    }
+
+    /// Whether nothing comes of it, nor of its answer.
+    fn is_idle(&self, held: &Envelope) -> bool {
+        let mut node = Node::clone(&self.nodes[held.to]);
+        let mut out = Actions::new();
+        advance(&mut node, Event::Peer { from: self.node_id(held.from), message: Message::clone(&held.message) }, &mut out);
+        if digest(|hasher| node.replica.fingerprint(hasher)) != node.digest {
+            return false;
+        }
+        out.drain().all(|action| match action {
+            CoreAction::Send { to, message, after: _ } if to == self.node_id(held.from) && !is_request(&message.body) => {
+                let answer = Envelope { from: held.to, to: held.from, message: Arc::new(message), digest: 0 };
+                self.is_idle(&answer)
+            }
+            CoreAction::Send { .. }
+            | CoreAction::SendLease { .. }
+            | CoreAction::Lease(_)
+            | CoreAction::Persist { .. }
+            | CoreAction::Timer { .. }
+            | CoreAction::Reply { .. } => false,
+            CoreAction::Point { .. } => true,
+        })
+    }
+}
+
+/// Chance only spreads nonces and backoffs: it is the same in every step, and ballots differ by their times.
+fn advance(node: &mut Node, event: Event, out: &mut Actions) {
+    node.replica.step(node.now, WallTime(0), event, &mut Pcg64::seed_from_u64(0), out);
+}
+
+/// What kind of round a request belongs to; none if it is an answer, or asks for no answer.
+fn round_kind(body: &Body) -> Option<RoundKind> {
+    match body {
+        Body::Prepare { .. } => Some(RoundKind::Prepare),
+        Body::Read { .. } => Some(RoundKind::Read),
+        Body::Propose { .. } => Some(RoundKind::Propose),
+        Body::Learn { .. } => Some(RoundKind::Learn),
+        Body::Chosen | Body::Prune { .. } => None,
+        Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Pruned { .. } => None,
+        Body::Reject { .. } | Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => None,
+        Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => None,
+    }
+}
+
+fn is_request(body: &Body) -> bool {
+    round_kind(body).is_some() || matches!(body, Body::Chosen | Body::Prune { .. })
+}
+
+/// The id of the operation at this place: a client each.
+pub(crate) fn id(op: usize) -> OpId {
+    OpId { client: op as u64 + 1, seq: 1 }
+}
+
+/// The place of an operation; none for what a node does by itself.
+pub(crate) fn op_of(id: OpId) -> Option<usize> {
+    (id.seq == 1).then(|| usize::try_from(id.client).ok()?.checked_sub(1)).flatten()
+}
+
+/// A value.
+pub(crate) fn value(text: &str) -> Value {
+    Value::from(text)
+}
