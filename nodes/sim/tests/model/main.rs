@@ -143,6 +143,13 @@ mod planted {
             Order::Depth,
             160_000,
         ),
+        // The prune must have reached the disk: the first read's promise takes it along.
+        (
+            Mutant::LearnNotSynced,
+            Scope { prune: Prune::On, ..in_turn(Rounds::Merged, "w1 r1 r2", Budget { blackouts: 1, timers: 1, ..CALM }, 4) },
+            Order::Depth,
+            280_000,
+        ),
         // Controls as far as a history can show them. That an update from before the fence is chosen after it is seen here.
         (Mutant::SkipEmptyFenceRead, freely(Rounds::Merged, "w1 r2 r2", CALM, 3), Order::Breadth, 160_000),
         (Mutant::SkipEmptyFenceCas, freely(Rounds::Merged, "w1 x2 r2", CALM, 3), Order::Breadth, 160_000),
@@ -151,7 +158,6 @@ mod planted {
     /// What does not fit into these worlds. All of these are found by the simulator, see `tests/mutants.rs`.
     const OUTSIDE: &[(Mutant, &str)] = &[
         (Mutant::NoReprepareAfterRefresh, "needs three coordinators, and more steps than are explored here"),
-        (Mutant::LearnNotSynced, "needs a prune that is durable and a blackout after it: more steps than are explored here"),
         (Mutant::TtlByLocalTime, "there are no clocks here, and nothing expires"),
         (Mutant::AnswerBeforeWrite, "is in the shell: here nothing is answered before it is written"),
         (Mutant::LeaseNoRestartWait, "there are no leases here: they live by the clock"),
