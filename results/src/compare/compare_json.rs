@@ -163,6 +163,8 @@ pub struct Run {
     pub verdict: RunVerdict,
     /// The exit code it would have had.
     pub exit_code: i32,
+    /// Intents that were due in the load window and begun, a second; ops where the workload has no intents.
+    pub offered_per_s: f64,
     /// Ops a second that were sent.
     pub achieved_per_s: f64,
     /// Share of ops that the harness sent late.

@@ -168,7 +168,9 @@ pub fn words(e: Option<&Estimate>, decided: &Decided, scale: Scale, unit: Unit, 
         Decision::NoClaim if ending == Ending::Interrupted => {
             format!("no claim: interrupted after {} of its pairs, and a stop that is not planned may follow what was seen", e.n)
         }
-        Decision::NoClaim => format!("no claim: {} pairs remain, {PAIRS_NEEDED} are needed", e.n),
+        Decision::NoClaim => {
+            format!("no claim: {} remain, {PAIRS_NEEDED} are needed", if e.n == 1 { "1 pair".into() } else { format!("{} pairs", e.n) })
+        }
         Decision::Exploratory => match interval {
             Some(interval) => format!("{effect} (95 % interval {interval})"),
             None => format!("{effect}{because}"),

@@ -6,6 +6,7 @@ use super::paired::{Reading, Scale};
 use super::phases::{Phase, Phases};
 use crate::measure::Measured;
 use crate::results_json::Results;
+use heckle_checker::fairness::shares;
 use heckle_history::event::Diagnostics;
 use heckle_history::{History, Outcome};
 use std::collections::BTreeMap;
@@ -230,11 +231,8 @@ fn successes(intents: &[Intent], measured: &Measured) -> Successes {
     Successes { slice_s, clients: clients.into_iter().collect() }
 }
 
-/// Jain, Chiu and Hawe's index (1984) of the clients' successes.
 fn jain(successes: &Successes) -> Option<f64> {
-    let totals: Vec<f64> = successes.clients.iter().map(|(_, s)| s.iter().map(|n| f64::from(*n)).sum()).collect();
-    let (sum, squares) = totals.iter().fold((0.0, 0.0), |(sum, squares): (f64, f64), x| (sum + x, squares + x * x));
-    (squares > 0.0).then(|| sum * sum / (totals.len() as f64 * squares))
+    shares::jain(&successes.clients.iter().map(|(_, s)| s.iter().map(|n| f64::from(*n)).sum()).collect::<Vec<f64>>())
 }
 
 #[cfg(test)]
@@ -280,11 +278,10 @@ mod tests {
     }
 
     #[test]
-    fn jains_index_has_its_known_values() {
-        let of = |totals: &[u32]| jain(&Successes { slice_s: 1.0, clients: (0..).zip(totals.iter().map(|n| vec![*n])).collect() });
-        assert_eq!(of(&[5, 5, 5, 5]), Some(1.0));
-        assert_eq!(of(&[20, 0, 0, 0]), Some(0.25));
-        assert_eq!(of(&[1, 2, 3]), Some(36.0 / 42.0));
-        assert_eq!(of(&[0, 0]), None);
+    fn jains_index_is_of_the_sums_over_time() {
+        let of = |clients: &[&[u32]]| jain(&Successes { slice_s: 1.0, clients: (0..).zip(clients.iter().map(|s| s.to_vec())).collect() });
+        assert_eq!(of(&[&[5, 0], &[0, 5]]), Some(1.0), "taking turns is fair");
+        assert_eq!(of(&[&[20, 4], &[0, 0], &[0, 0], &[0, 0]]), Some(0.25));
+        assert_eq!(of(&[&[0, 0]]), None);
     }
 }

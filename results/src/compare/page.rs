@@ -104,7 +104,7 @@ fn head(comparison: &Comparison) -> String {
         1 => Look::Bad,
         _ => Look::Doubt,
     };
-    let rate = design.rate_per_s.map_or_else(String::new, |r| format!(" of {} ops a second", digits(r)));
+    let rate = design.rate_per_s.map_or_else(String::new, |r| format!(" of {} a second", digits(r)));
     let mut out = format!(
         "<h1>{}</h1>\n<p class=\"dim\">{} · seed {} · {} pairs · {}{rate} · took {} · {}</p>\n\
          <nav><a href=\"#validity\">validity</a><a href=\"#effects\">effects</a><a href=\"#pairs\">pairs</a><a href=\"#waits\">waits</a><a href=\"#successes\">successes</a><a href=\"#runs\">runs</a><a href=\"#how\">how</a></nav>\n",

@@ -10,6 +10,8 @@ use super::phases::{Phase, RECOVERY};
 use super::runs::NOISE_LIMIT;
 use crate::measure::LATE_RATIO_LIMIT;
 use crate::results_json::{BuildInfo, EnvInfo, RunVerdict};
+use heckle_checker::fairness::survival::Sample;
+use heckle_history::Nanos;
 use heckle_history::prng::{Pcg64, Seed};
 use rand::RngExt;
 
@@ -87,6 +89,7 @@ pub fn made(arms: &[SampleArm], pairs: u32) -> Vec<Made> {
                 schedule: "fedcba98".into(),
                 path: format!("{}/20260131T12{pair:02}{place:02}Z-0000", arm.name),
                 verdict: RunVerdict::Valid,
+                offered_per_s: 400.0,
                 achieved_per_s: 400.0,
                 late_ratio: 0.0004,
                 others_cpu: Some(if dropped.is_some() { 0.41 } else { 0.06 }),
@@ -102,10 +105,11 @@ pub fn made(arms: &[SampleArm], pairs: u32) -> Vec<Made> {
 fn taken(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> Taken {
     let scatter = arm.ratio * (luck + 0.25 * (rng.random::<f64>() - 0.5)).exp();
     let starved = arm.starved;
-    let waits: Vec<(f64, bool)> = (0..2_000)
+    let waits: Vec<Sample> = (0..2_000)
         .map(|_| {
             let (u, v): (f64, f64) = (rng.random(), rng.random());
-            if v < starved { (4_000.0 + 6_000.0 * u, false) } else { (scatter * 4.0 * (1.0 - u).powf(-0.6), true) }
+            let (ms, ended) = if v < starved { (4_000.0 + 6_000.0 * u, false) } else { (scatter * 4.0 * (1.0 - u).powf(-0.6), true) };
+            Sample { time: Nanos((ms * 1e6) as u64), ended }
         })
         .collect();
     let waits = Waits::new(waits);

@@ -19,9 +19,8 @@ pub fn announcement(comparison: &Comparison, about: &str) -> String {
     } else {
         String::new()
     };
-    let load = design
-        .rate_per_s
-        .map_or_else(|| design.load.words().to_owned(), |r| format!("{}, {} ops a second", design.load.words(), digits(r)));
+    let load =
+        design.rate_per_s.map_or_else(|| design.load.words().to_owned(), |r| format!("{}, {} a second", design.load.words(), digits(r)));
     format!(
         "{} · seed {}\narms      {}\nload      {load}\nprimary   {}: named now, the rest is exploratory\nstops     {}{few}\ndrops     pairs with a run that is inconclusive, sent over {} % of its ops late, or shared over {} % of the machine\ntakes     {about}\n\n",
         clean(&comparison.name),

@@ -5,7 +5,8 @@ use super::decide::PAIRS_NEEDED;
 use crate::charts::axis::digits;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Of the offered load, an arm must have been sent this share.
+/// Of the offered load, an arm must have begun this share. What is counted is what clients want, not their tries: these grow
+/// just where an arm cannot take the load.
 const OFFERED_AT_LEAST: f64 = 0.98;
 
 /// Everything, in the order of its weight.
@@ -82,8 +83,8 @@ fn order(comparison: &Comparison) -> Validity {
 }
 
 fn load(comparison: &Comparison) -> Validity {
-    let achieved = |arm: &str| {
-        let rates: Vec<f64> = counted(comparison).filter(|r| r.arm == arm).map(|r| r.achieved_per_s).collect();
+    let offered = |arm: &str| {
+        let rates: Vec<f64> = counted(comparison).filter(|r| r.arm == arm).map(|r| r.offered_per_s).collect();
         rates.iter().copied().min_by(f64::total_cmp)
     };
     match (comparison.design.load, comparison.design.rate_per_s) {
@@ -91,12 +92,12 @@ fn load(comparison: &Comparison) -> Validity {
             let short: Vec<String> = comparison
                 .arms
                 .iter()
-                .filter_map(|a| achieved(&a.name).filter(|r| *r < asked * OFFERED_AT_LEAST).map(|r| format!("{} was sent {} in its leanest run", a.name, digits(r))))
+                .filter_map(|a| offered(&a.name).filter(|r| *r < asked * OFFERED_AT_LEAST).map(|r| format!("{} began {} in its leanest run", a.name, digits(r))))
                 .collect();
             if short.is_empty() {
-                says("load", true, format!("equal offered load: {} ops a second were asked and sent in all runs", digits(asked)))
+                says("load", true, format!("equal offered load: {} a second were asked and begun in all runs", digits(asked)))
             } else {
-                says("load", false, format!("{} ops a second were asked; {}: an arm that could not take the load shows in goodput, and its waits are too short", digits(asked), short.join(", ")))
+                says("load", false, format!("{} a second were asked; {}: an arm that could not take the load shows in goodput, and its waits are too short", digits(asked), short.join(", ")))
             }
         }
         (LoadMode::EqualOfferedLoad, None) => says("load", true, "equal offered load".into()),

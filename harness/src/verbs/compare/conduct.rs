@@ -86,6 +86,8 @@ fn one(
         Standing::Dropped(dropped) => (Some(dropped), None),
         Standing::Violated(why) => (None, Some(Disqualified { path: path.clone(), why })),
     };
+    let taken = if results.verdict == RunVerdict::Error { Taken::default() } else { figures(&run_folder, &results)? };
+    let window_s = results.load.window_s;
     let run = Run {
         pair,
         place,
@@ -95,13 +97,13 @@ fn one(
         path,
         verdict: results.verdict,
         exit_code: results.exit_code,
+        offered_per_s: if window_s > 0.0 { (taken.waits.len() as f64 / window_s * 1e3).round() / 1e3 } else { 0.0 },
         achieved_per_s: results.load.achieved_per_s,
         late_ratio: results.load.late_ratio,
         others_cpu,
         dropped,
         ..Run::default()
     };
-    let taken = if results.verdict == RunVerdict::Error { Taken::default() } else { figures(&run_folder, &results)? };
     Ok((Made { run, taken }, violated))
 }
 

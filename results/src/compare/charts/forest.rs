@@ -137,7 +137,8 @@ fn ratio_axis(area: &Area<'_>, panel: &Panel, same: f64) {
     } else if max < 6.0 {
         &[1.25, 1.5, 2.0, 3.0, 4.0, 5.0]
     } else {
-        &[1.5, 2.0, 5.0, 10.0, 20.0, 50.0]
+        // Closer to 1 the words would cover each other.
+        &[2.0, 5.0, 10.0, 20.0, 50.0]
     };
     for ratio in marks.iter().flat_map(|m| [1.0 / m, *m]).chain([1.0]).filter(|r| !panel.outside(*r)) {
         let x = panel.column(ratio);
@@ -208,10 +209,10 @@ fn effect(area: &Area<'_>, panel: &Panel, f: &FigureResult, arm: usize, y: i32, 
         None => {}
     }
     if lane >= 15.0 || comparison.contrasts.len() == 1 {
-        let words = if f.effect.is_some() {
-            format!("{}  ({})", f.effect_cell(), f.interval_cell())
-        } else {
-            "bounds on both sides: not known".into()
+        let words = match (f.effect, f.n) {
+            (Some(_), _) => format!("{}  ({})", f.effect_cell(), f.interval_cell()),
+            (None, 0) => "no pair has it in both runs".into(),
+            (None, _) => "bounds on both sides: not known".into(),
         };
         let words = words.replace(" to ", " … ");
         frame::text(area, (RIGHT + 12, y), &words, &text_style(SMALL, if f.primary { INK } else { GREY }, HPos::Left, VPos::Center));

@@ -105,7 +105,7 @@ fn pairs_lost_to_one_arm_are_a_warning() {
 fn seeds_and_load_are_held_against_the_runs() {
     let mut made = sample::made(&LEASES[..2], 12);
     made[2].run.schedule = "another".into();
-    made[3].run.achieved_per_s = 250.0;
+    made[3].run.offered_per_s = 250.0;
     let comparison = conclude(sample::planned(&LEASES[..2], 12), made, Ending::AsPlanned);
     let failed: Vec<&str> = comparison.validity.iter().filter(|v| !v.passed).map(|v| v.name.as_str()).collect();
     assert_eq!(failed, ["same choices", "load"], "{:#?}", comparison.validity);
