@@ -7,7 +7,7 @@
 
 use heckle_history::event::{Completion, Invoke};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, Current, Event, History, KeyId, Nanos, OpId, Operation, Outcome, ProcessId, Seen, Value};
+use heckle_history::{Call, Current, Event, History, KeyId, Nanos, OpId, Operation, Outcome, Path, ProcessId, Seen, Value};
 use rand::RngExt;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -141,6 +141,7 @@ impl Run {
             process: ProcessId(process),
             key: KeyId(0),
             node: None,
+            path: Path::Paxos,
         });
         self.answers.push(None);
         let (effect, done) = (t + self.pause(), self.pause());
@@ -228,6 +229,7 @@ fn event(op: &Operation, t: Nanos, ends: bool) -> Event {
             intent: None,
             attempt: None,
             payload: None,
+            path: Path::Paxos,
         }),
     }
 }

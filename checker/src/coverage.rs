@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `ok_cas` | CAS ops that were answered ok, applied or refused |
 //! | `applied_cas` | CAS ops that took effect |
-//! | `ok_reads`, `ok_writes` | reads and writes that were answered ok |
+//! | `ok_reads`, `ok_writes` | reads and writes through Paxos that were answered ok |
+//! | `ok_gets`, `ok_puts` | the same without Paxos |
 //! | `ok_cas_during:KIND` | the same as `ok_cas`, completed while a fault of KIND was on; the least over its occurrences |
 //! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
 //! | `fates_asked` | ops of unknown outcome that were asked about, told or not |
@@ -15,7 +16,7 @@
 
 use crate::verdict::Verdict;
 use heckle_history::event::{FaultEvent, FaultState};
-use heckle_history::{Call, History, Nanos, Outcome};
+use heckle_history::{History, Nanos, Operation, Outcome};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -138,12 +139,14 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
     let (name, kind) = rule.id.split_once(':').unwrap_or((&rule.id, ""));
     let of_kind = || faults.iter().filter(|f| f.kind.as_ref() == kind);
     let got = match name {
-        "ok_cas" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Cas { .. })),
-        "ok_reads" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Read)),
-        "ok_writes" => ok_between(history, Nanos(0), Nanos::NEVER, |c| matches!(c, Call::Write { .. })),
+        "ok_cas" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "cas"),
+        "ok_reads" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "read"),
+        "ok_writes" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "write"),
+        "ok_puts" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "put"),
+        "ok_gets" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "get"),
         "applied_cas" => history.ops.iter().filter(|o| o.outcome == Outcome::Ok(heckle_history::Seen::Applied)).count() as u64,
         "fates_asked" => history.fates.len() as u64,
-        "ok_cas_during" => of_kind().map(|f| ok_between(history, f.began, f.ended, |c| matches!(c, Call::Cas { .. }))).min().unwrap_or(0),
+        "ok_cas_during" => of_kind().map(|f| ok_between(history, f.began, f.ended, |o| o.name() == "cas")).min().unwrap_or(0),
         "ok_after_heal" => {
             of_kind().map(|f| ok_between(history, f.ended, Nanos(f.ended.0.saturating_add(AFTER_HEAL.0)), |_| true)).min().unwrap_or(0)
         }
@@ -157,8 +160,7 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
     (got, rule.need)
 }
 
-fn ok_between(history: &History, from: Nanos, to: Nanos, wanted: impl Fn(Call) -> bool) -> u64 {
-    let ok =
-        |o: &&heckle_history::Operation| matches!(o.outcome, Outcome::Ok(_)) && from <= o.completed && o.completed <= to && wanted(o.call);
+fn ok_between(history: &History, from: Nanos, to: Nanos, wanted: impl Fn(&Operation) -> bool) -> u64 {
+    let ok = |o: &&Operation| matches!(o.outcome, Outcome::Ok(_)) && from <= o.completed && o.completed <= to && wanted(o);
     history.ops.iter().filter(ok).count() as u64
 }

@@ -6,6 +6,7 @@
 
 use crate::linearizable::certificate::Certificate;
 use crate::linearizable::facts::{Fates, KeyOps};
+use crate::linearizable::paths;
 use crate::linearizable::{chain, core, reason, verify};
 use crate::search::{SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute};
 use crate::verdict::{Engine, Explanation, KeyReport, Linearizability, Verdict, Violation, ViolationKind};
@@ -100,6 +101,7 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
         }
         if let Some(mut violation) = key.violation {
             violation.id = violations.len() as u32 + 1;
+            violation.explanation.cause = paths::cause(&ops);
             violations.push(violation);
         }
         certificates.extend(key.certificate.map(|c| (ops.key, c)));

@@ -149,6 +149,9 @@ pub struct Explanation {
     pub steps: Vec<String>,
     /// What was going on around it: faults, nodes, ballots. Context, not proof.
     pub nearby: Vec<String>,
+    /// Why it had to be expected: the ops of the key went past Paxos. `None` if all of them went through it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 /// What produced a verdict.

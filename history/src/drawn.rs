@@ -8,6 +8,7 @@
 //! fate|                         2=applied  |   what became of the op that writes 2
 //! ```
 //! A column is a millisecond; an op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!` failed.
+//! `get V` and `put V` are a read and a write without Paxos, at a quorum.
 //! Without a mark before the closing bar it stays open. `r null` reads a key never written; `saw ?` is a refusal
 //! that does not tell. `c1@k2` draws on key k2, other rows on k1. A client that meets an unknown outcome goes on
 //! as a new process. Node names may follow a mark: `>n2`.
@@ -15,7 +16,7 @@
 //! `cas 1 2:7 i4` belongs to intent 4 of its row's client and carries 7 beside the value 2. An intent's attempts are
 //! counted by its updates; a read belongs to the attempt that follows it.
 
-use crate::event::{Call, Completion, Current, Event, Fate, Header, Invoke, Seen};
+use crate::event::{Call, Completion, Consistency, Current, Event, Fate, Header, Invoke, Path, Seen};
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, OpId, ProcessId, Value};
 use crate::names::Names;
 use crate::operation::History;
@@ -139,7 +140,7 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
         ids.next_op += 1;
         let process = ids.process(client);
         let (text, intent, payload) = beside(text.trim());
-        let (call, seen) = parse_op(&text);
+        let (call, seen, path) = parse_op(&text);
         let attempt = intent.map(|i| ids.attempt(i, call));
         let drawn_client = intent.map(|_| client_id(client));
         if let Some(v) = call.writes() {
@@ -147,7 +148,7 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
         }
         let t = Nanos::from_ms(start as u64);
         let intent = intent.map(IntentId);
-        let invoke = Invoke { op, process, client: drawn_client, t, intended: None, key, call, node, intent, attempt, payload };
+        let invoke = Invoke { op, process, client: drawn_client, t, intended: None, key, call, node, intent, attempt, payload, path };
         timed.push((start as u64, 0, Event::Invoke(invoke)));
         let t = Nanos::from_ms(end);
         let done = Completion { op, t, seen: (), node, reason: None, diagnostics: None };
@@ -186,20 +187,26 @@ fn client_id(label: &str) -> ClientId {
     ClientId(number.unwrap_or_else(|| panic!("row `{label}` draws intents, so name its client like c1")))
 }
 
-fn parse_op(text: &str) -> (Call, Seen) {
+fn parse_op(text: &str) -> (Call, Seen, Path) {
     let value =
         |w: &str| -> Option<Value> { (w != "null").then(|| Value(w.parse().unwrap_or_else(|_| panic!("`{w}` in `{text}` is no value")))) };
     let words: Vec<&str> = text.split_whitespace().collect();
     let written = |w: &str| value(w).unwrap_or_else(|| panic!("`{text}` writes null"));
-    match words[..] {
+    let (words, path) = match words[..] {
+        ["get", ref rest @ ..] => ([&["r"], rest].concat(), Path::Cheap(Consistency::Quorum)),
+        ["put", ref rest @ ..] => ([&["w"], rest].concat(), Path::Cheap(Consistency::Quorum)),
+        _ => (words, Path::Paxos),
+    };
+    let (call, seen) = match words[..] {
         ["r" | "read"] => (Call::Read, Seen::Value(None)),
         ["r" | "read", v] => (Call::Read, Seen::Value(value(v))),
         ["w" | "write", v] => (Call::Write { new: written(v) }, Seen::Written),
         ["cas", e, n] => (Call::Cas { expected: value(e), new: written(n) }, Seen::Applied),
         ["cas", e, n, "saw", "?"] => (Call::Cas { expected: value(e), new: written(n) }, Seen::ConditionNotMet(Current::NotReported)),
         ["cas", e, n, "saw", c] => (Call::Cas { expected: value(e), new: written(n) }, Seen::ConditionNotMet(Current::Known(value(c)))),
-        _ => panic!("`{text}` is none of: r V, w V, cas E N, cas E N saw C"),
-    }
+        _ => panic!("`{text}` is none of: r V, w V, get V, put V, cas E N, cas E N saw C"),
+    };
+    (call, seen, path)
 }
 
 fn fate_marks(body: &str) -> Vec<(u64, i64, Fate)> {

@@ -135,6 +135,46 @@ pub struct Invoke {
     pub attempt: Option<u32>,
     /// What rides beside the value: a counter's count, a mutex's holder.
     pub payload: Option<i64>,
+    /// Which way it took through the system.
+    pub path: Path,
+}
+
+/// Which way an op takes through a system that has two. For a verdict there is no difference: a put is a write, and a get
+/// a read, of the same register.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Path {
+    /// The serial one.
+    #[default]
+    Paxos,
+    /// Last write wins, without Paxos; how many replicas took part before it was answered.
+    Cheap(Consistency),
+}
+
+impl Path {
+    /// Whether it is the way without Paxos.
+    pub fn is_cheap(self) -> bool {
+        matches!(self, Path::Cheap(_))
+    }
+}
+
+/// How many replicas take part in an op of the cheap path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// One.
+    One,
+    /// A quorum.
+    Quorum,
+}
+
+impl Consistency {
+    /// The word for it in files, plans and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Consistency::One => "one",
+            Consistency::Quorum => "quorum",
+        }
+    }
 }
 
 /// What an op asks of its key.
@@ -171,6 +211,15 @@ impl Call {
             Call::Read => "read",
             Call::Write { .. } => "write",
             Call::Cas { .. } => "cas",
+        }
+    }
+
+    /// The word for it where the two paths are told apart: `put` and `get` for a write and a read of the cheap one.
+    pub fn name_on(self, path: Path) -> &'static str {
+        match (self, path) {
+            (Call::Read, Path::Cheap(_)) => "get",
+            (Call::Write { .. }, Path::Cheap(_)) => "put",
+            (Call::Read | Call::Write { .. }, Path::Paxos) | (Call::Cas { .. }, _) => self.name(),
         }
     }
 }

@@ -14,7 +14,9 @@ pub mod foreign; // histories of Jepsen, Knossos, Porcupine and spreadsheets, in
 pub mod drawn; // histories drawn as text, for tests
 pub mod prng; // named sub-seeds: the one place where randomness starts
 
-pub use event::{Call, Completion, Current, Diagnostics, Event, Fate, FaultEvent, FaultState, Header, Invoke, NodeEvent, Seen};
+pub use event::{
+    Call, Completion, Consistency, Current, Diagnostics, Event, Fate, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen,
+};
 pub use ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
 pub use names::Names;
 pub use operation::{History, Operation, Outcome};

@@ -4,7 +4,9 @@
 //! tagged enums would first buffer every object as a tree. Fields nobody knows are skipped, so that a later
 //! minor version can add some.
 
-use crate::event::{Call, Completion, Current, Diagnostics, Event, Fate, FaultEvent, FaultState, Invoke, NodeEvent, Seen};
+use crate::event::{
+    Call, Completion, Consistency, Current, Diagnostics, Event, Fate, FaultEvent, FaultState, Invoke, NodeEvent, Path, Seen,
+};
 use crate::ids::{ClientId, IntentId, Nanos, OpId, ProcessId, Value};
 use crate::names::{MAX_NODES, Names};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -82,6 +84,10 @@ struct Line<'a> {
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<i64>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    path: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consistency: Option<Consistency>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     ballot: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +205,13 @@ impl<'a> Line<'a> {
             "cas" => Call::Cas { expected: need(self.expected, "expected", "invoke of a cas")?.map(Value), new: new("invoke of a cas")? },
             other => return Err(format!("op `{other}` is none of read, write, cas")),
         };
+        let path = match (self.path.as_ref().map(|p| p.0.as_ref()), self.consistency) {
+            (None | Some("paxos"), _) => Path::Paxos,
+            (Some("cheap"), _) if matches!(call, Call::Cas { .. }) => return Err("a cas has no cheap path".to_owned()),
+            (Some("cheap"), Some(consistency)) => Path::Cheap(consistency),
+            (Some("cheap"), None) => return Err("invoke on path `cheap` without `consistency`".to_owned()),
+            (Some(other), _) => return Err(format!("path `{other}` is none of paxos, cheap")),
+        };
         Ok(Event::Invoke(Invoke {
             op: OpId(need(self.op, "op", "invoke")?),
             process: ProcessId(need(self.process, "process", "invoke")?),
@@ -211,6 +224,7 @@ impl<'a> Line<'a> {
             intent: self.intent.map(IntentId),
             attempt: self.attempt,
             payload: self.payload,
+            path,
         }))
     }
 
@@ -328,6 +342,11 @@ impl<'a> Line<'a> {
             intent: i.intent.map(|i| i.0),
             attempt: i.attempt,
             payload: i.payload,
+            path: i.path.is_cheap().then(|| Text(Cow::Borrowed("cheap"))),
+            consistency: match i.path {
+                Path::Paxos => None,
+                Path::Cheap(consistency) => Some(consistency),
+            },
             ..Line::default()
         }
     }

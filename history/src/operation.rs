@@ -5,7 +5,7 @@
 //! ends at an unknown outcome; a completion speaks of the same kind of call; a fate is asked only of an
 //! unknown outcome.
 
-use crate::event::{Call, Completion, Diagnostics, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Seen};
+use crate::event::{Call, Completion, Diagnostics, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Path, Seen};
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId};
 use crate::names::Names;
 use crate::reader::{ReadError, Reader};
@@ -33,6 +33,8 @@ pub struct Operation {
     pub key: KeyId,
     /// The node that answered, else the one it was sent to.
     pub node: Option<NodeIx>,
+    /// Which way it took.
+    pub path: Path,
 }
 
 /// What came of an op.
@@ -49,6 +51,11 @@ pub enum Outcome {
 }
 
 impl Operation {
+    /// The word for it where the two paths are told apart: `cas`, `read`, `write`, `get`, `put`.
+    pub fn name(&self) -> &'static str {
+        self.call.name_on(self.path)
+    }
+
     /// The end of the interval in which the op took effect, if it did: its completion, or never for what is unknown.
     pub fn effect_by(&self) -> Nanos {
         match self.outcome {
@@ -278,6 +285,7 @@ impl Builder {
             process: i.process,
             key: i.key,
             node: i.node,
+            path: i.path,
         });
         Ok(())
     }

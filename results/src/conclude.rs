@@ -38,6 +38,8 @@ impl Results {
             let expected = self.plan.expect == Expect::Invalid;
             (self.verdict, self.exit_code) = (RunVerdict::Invalid, i32::from(!expected));
             self.reasons = violations;
+            // Once: it is the same for all keys but for its figures.
+            self.reasons.extend(self.linearizability.violations.iter().find_map(|v| v.cause.as_ref()).map(|c| format!("cause: {c}")));
             if expected {
                 self.reasons.push("the plan expects a violation, and it was found".into());
             }

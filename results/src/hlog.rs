@@ -16,7 +16,7 @@ pub fn log(history: &History, started_unix_s: u64) -> Vec<u8> {
     let mut intervals: BTreeMap<(u64, &str), Latencies> = BTreeMap::new();
     for op in &history.ops {
         if let Outcome::Ok(_) = op.outcome {
-            let slot = (op.intended.0 / SECOND, op.call.name());
+            let slot = (op.intended.0 / SECOND, op.name());
             intervals.entry(slot).or_insert_with(Latencies::new).add(op.completed.since(op.intended));
         }
     }

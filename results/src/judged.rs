@@ -51,6 +51,7 @@ fn violation(from: &heckle_checker::Violation) -> Violation {
         words: from.explanation.summary.clone(),
         steps: from.explanation.steps.clone(),
         nearby: from.explanation.nearby.clone(),
+        cause: from.explanation.cause.clone(),
         certified: from.certified,
         path: format!("violations/{}", from.id),
     }

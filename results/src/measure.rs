@@ -21,6 +21,28 @@ pub const LATE_AFTER: Nanos = Nanos::from_ms(5);
 pub const LATE_RATIO_LIMIT: f64 = 0.01;
 /// The key in [`Measured::latency_ms`] for every kind of op together.
 pub const ALL: &str = "all";
+/// And, where a run has both, for the ops that went through Paxos, and for those that went without it.
+pub const PATHS: [&str; 2] = ["paxos", "cheap"];
+
+/// Where a key of [`Measured::latency_ms`] stands in a table: each path's kinds, their sum below them, [`ALL`] last.
+pub fn rank(kind: &str) -> u8 {
+    match kind {
+        ALL => 4,
+        "cheap" => 3,
+        "get" | "put" => 2,
+        "paxos" => 1,
+        _ => 0,
+    }
+}
+
+/// How a key of [`Measured::latency_ms`] is shown.
+pub fn title(kind: &str) -> &str {
+    match kind {
+        "paxos" => "paxos path",
+        "cheap" => "cheap path",
+        kind => kind,
+    }
+}
 
 /// What a history says in figures.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +53,7 @@ pub struct Measured {
     pub fates: FateCounts,
     /// In the load window. What was asked for is the plan's to say.
     pub load: Load,
-    /// In the load window, by kind of op and for [`ALL`].
+    /// In the load window, by kind of op and for [`ALL`]; where both paths were used, for each of [`PATHS`] too.
     pub latency_ms: BTreeMap<String, Latency>,
     /// Over the whole history.
     pub paxos: Paxos,
@@ -280,10 +302,18 @@ impl Latencies {
 
 fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
     let mut by_kind: BTreeMap<&str, Pair> = BTreeMap::new();
-    let mut all = Pair::new();
+    let (mut all, mut by_path) = (Pair::new(), [Pair::new(), Pair::new()]);
+    let mut used = [false; 2];
     for op in history.ops.iter().filter(|op| window.holds(op.intended)) {
-        by_kind.entry(op.call.name()).or_insert_with(Pair::new).add(op);
+        by_kind.entry(op.name()).or_insert_with(Pair::new).add(op);
+        let path = usize::from(op.path.is_cheap());
+        used[path] = true;
+        by_path[path].add(op);
         all.add(op);
+    }
+    // Side by side only where there are two.
+    for (name, pair) in PATHS.into_iter().zip(by_path).filter(|_| used == [true; 2]) {
+        by_kind.insert(name, pair);
     }
     let mut latency: BTreeMap<String, Latency> = by_kind.into_iter().map(|(kind, pair)| (kind.to_owned(), pair.latency())).collect();
     latency.insert(ALL.to_owned(), all.latency());
@@ -291,7 +321,9 @@ fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
 }
 
 fn paxos(history: &History) -> Paxos {
-    let told = || history.details.iter().filter_map(|d| d.diagnostics.as_deref());
+    // An op that goes past Paxos has no rounds: it would only make those of the others look few.
+    let through = || history.details.iter().zip(&history.ops).filter(|(_, op)| !op.path.is_cheap()).map(|(d, _)| d);
+    let told = || through().filter_map(|d| d.diagnostics.as_deref());
     let sum = |of: fn(&Diagnostics) -> Option<u32>| told().filter_map(of).map(u64::from).sum();
     let mut rounds = Histogram::<u64>::new(3).expect("three digits are allowed");
     for n in told().filter_map(|d| d.rounds) {

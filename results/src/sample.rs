@@ -2,7 +2,7 @@
 //! while one is killed, one is paused and one is cut off. It is drawn from a seed and claims nothing about a system,
 //! and it is no history to judge: values are not kept consistent.
 
-use heckle_history::event::{Call, Completion, Current, Diagnostics, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Seen};
+use heckle_history::event::{Call, Completion, Current, Diagnostics, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{ClientId, History, KeyId, Names, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
 use rand::RngExt;
@@ -144,6 +144,7 @@ fn one_op(op: OpId, due: u64, bands: &[Band], rng: &mut Pcg64, timed: &mut Vec<(
         intent: None,
         attempt: None,
         payload: None,
+        path: Path::Paxos,
     };
     timed.push((sent, 0, Event::Invoke(invoke)));
     let slow = matches!(end, End::Answered(ns) if ns > 4_000_000);

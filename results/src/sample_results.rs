@@ -70,6 +70,7 @@ pub fn violated(history: &History) -> Results {
         ),
         steps: vec!["op 812 wrote 17 on 16".into(), MARKUP.into()],
         nearby: vec!["fault 2 (pause n2) was on".into(), MARKUP.into()],
+        cause: Some(MARKUP.into()),
         certified: true,
         path: "violations/1".into(),
     }];

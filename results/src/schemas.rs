@@ -105,7 +105,8 @@ fn history() -> Json {
             }},
             event("invoke", "An op was handed to its client.", &["op", "process", "key", "f"], json!({
                 "op": natural(), "process": natural(), "client": text(), "intended": natural(), "key": text(), "f": calls(), "expected": value(), "new": integer(),
-                "node": text(), "intent": natural(), "attempt": natural(), "payload": integer()
+                "node": text(), "intent": natural(), "attempt": natural(), "payload": integer(),
+                "path": {"enum": ["paxos", "cheap"]}, "consistency": {"enum": ["one", "quorum"]}
             })),
             event("ok", "It happened, between its invoke and here.", &["op", "f"], with(json!({"op": natural(), "f": calls(), "value": value(), "applied": {"type": "boolean"}, "current": value()}))),
             event("fail", "It is proved not to have happened.", &["op"], with(json!({"op": natural()}))),

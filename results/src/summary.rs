@@ -4,7 +4,7 @@
 
 use crate::charts::axis::{count, digits, duration};
 use crate::index::RunLine;
-use crate::measure::ALL;
+use crate::measure::{self, ALL};
 use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Verdict};
 use crate::terminal::{Cell, Colour, Lean, Look, clean, look_of, look_of_run, shorten, table, wrap};
 
@@ -126,10 +126,10 @@ fn paxos_words(results: &Results) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Kinds of op in the order of a table: `all` last.
+/// Kinds of op in the order of a table: path by path, `all` last.
 fn kinds(results: &Results) -> Vec<(&str, &Latency)> {
     let mut kinds: Vec<_> = results.latency_ms.iter().map(|(k, l)| (k.as_str(), l)).collect();
-    kinds.sort_by_key(|(kind, _)| *kind == ALL);
+    kinds.sort_by_key(|(kind, _)| measure::rank(kind));
     kinds
 }
 
@@ -155,7 +155,7 @@ fn latency_table(results: &Results, view: View<'_>) -> String {
     };
     let mut rows = vec![];
     for (kind, l) in kinds(results) {
-        rows.push(row(clean(kind), l.ok, &l.from_intended, Some(l.censored)));
+        rows.push(row(clean(measure::title(kind)), l.ok, &l.from_intended, Some(l.censored)));
         if kind == ALL {
             rows.push(row("  when sent".into(), l.ok, &l.from_invoked, None));
         }
@@ -316,7 +316,7 @@ pub fn markdown(results: &Results, folder: &str) -> String {
     for (kind, l) in kinds(results) {
         let p = l.from_intended;
         let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(duration).join(" | ");
-        out += &format!("| {} | {} | {figures} | {} |\n", mark(kind), count(l.ok), count(l.censored));
+        out += &format!("| {} | {} | {figures} | {} |\n", mark(measure::title(kind)), count(l.ok), count(l.censored));
     }
     if !results.faults.is_empty() {
         out += "\n| fault | targets | at | for | effect | answered again |\n|---|---|--:|--:|---|--:|\n";

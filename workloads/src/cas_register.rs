@@ -1,14 +1,14 @@
-//! The workload `cas-register`: clients read, write and compare-and-set a few contended registers.
+//! The workloads `cas-register` and `mixed`: clients read, write and compare-and-set a few contended registers.
 //!
 //! Every value written in a run is unique, taken from one counter, so that a value tells its writer and the
-//! judge needs no search. A CAS expects what its client last saw of the key, which makes it apply or be
+//! judge needs no search. In `mixed`, part of the reads and writes go past Paxos. A CAS expects what its client last saw of the key, which makes it apply or be
 //! refused by contention alone; a refusal tells the client the value it met.
 
 use crate::keys::KeyChoice;
 use crate::mix::{Kind, Mix};
 use crate::workload::{Ask, Next, Seens, Tagged, Told, Values, Workload};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, Nanos};
+use heckle_history::{Call, Consistency, Nanos, Path};
 
 /// Settings of the workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Settings {
     pub mix: Mix,
     /// Which keys, how evenly.
     pub keys: KeyChoice,
+    /// How many replicas take part in the ops that go past Paxos, if there are any.
+    pub consistency: Consistency,
 }
 
 /// The generator. One for a whole run: the counter of values is in here.
@@ -43,11 +45,15 @@ impl Workload for CasRegister {
         let kind = self.settings.mix.draw(&mut self.rng);
         let key = self.settings.keys.draw(&mut self.rng);
         let call = match kind {
-            Kind::Read => Call::Read,
-            Kind::Write => Call::Write { new: self.values.fresh() },
+            Kind::Read | Kind::Get => Call::Read,
+            Kind::Write | Kind::Put => Call::Write { new: self.values.fresh() },
             Kind::Cas => Call::Cas { expected: self.seen.of(client, key).map(|s| s.value), new: self.values.fresh() },
         };
-        Ask { intent: None, attempt: None, key, call, payload: None, expected_payload: None }
+        let path = match kind {
+            Kind::Cas | Kind::Read | Kind::Write => Path::Paxos,
+            Kind::Get | Kind::Put => Path::Cheap(self.settings.consistency),
+        };
+        Ask { intent: None, attempt: None, key, call, path, payload: None, expected_payload: None }
     }
 
     /// Every op stands for itself: a client only remembers what it saw.
@@ -67,7 +73,7 @@ mod tests {
     use heckle_history::Value;
 
     fn generator(seed: u64) -> CasRegister {
-        let settings = Settings { mix: Mix::default(), keys: KeyChoice::new(4, 0.0) };
+        let settings = Settings { mix: Mix::default(), keys: KeyChoice::new(4, 0.0), consistency: Consistency::Quorum };
         CasRegister::new(settings, 3, Seed(seed))
     }
 

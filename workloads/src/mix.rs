@@ -1,15 +1,18 @@
-//! The shares of cas, read and write in a load, written `cas=60,read=30,write=10`.
+//! The shares of cas, read and write in a load, written `cas=60,read=30,write=10`; for a load that goes past Paxos, of get
+//! and put as well.
 
 use rand::{Rng, RngExt};
 use std::fmt;
 use std::str::FromStr;
 
-/// Shares of the three kinds of op, in any unit; they need not add up to 100.
+/// Shares of the kinds of op, in any unit; they need not add up to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mix {
     cas: u32,
     read: u32,
     write: u32,
+    get: u32,
+    put: u32,
 }
 
 /// The kind of an op, before key and values are known.
@@ -21,6 +24,10 @@ pub enum Kind {
     Read,
     /// Unconditional write.
     Write,
+    /// Read without Paxos.
+    Get,
+    /// Write without Paxos.
+    Put,
 }
 
 impl Mix {
@@ -30,25 +37,48 @@ impl Mix {
             Kind::Cas => self.cas > 0,
             Kind::Read => self.read > 0,
             Kind::Write => self.write > 0,
+            Kind::Get => self.get > 0,
+            Kind::Put => self.put > 0,
         }
+    }
+
+    /// Whether any of it goes past Paxos.
+    pub fn is_cheap(&self) -> bool {
+        self.has(Kind::Get) || self.has(Kind::Put)
+    }
+
+    /// Whether its ops go both ways, through Paxos and past it.
+    pub fn is_mixed(&self) -> bool {
+        self.is_cheap() && self.cas + self.read + self.write > 0
+    }
+
+    /// What workload `mixed` asks for by itself.
+    pub const MIXED: Mix = Mix { cas: 30, read: 20, write: 0, get: 25, put: 25 };
+
+    fn total(&self) -> u32 {
+        self.cas + self.read + self.write + self.get + self.put
     }
 
     /// Draws a kind by its share.
     pub fn draw(&self, rng: &mut impl Rng) -> Kind {
-        let x = rng.random_range(0..self.cas + self.read + self.write);
+        let x = rng.random_range(0..self.total());
         if x < self.cas {
             Kind::Cas
         } else if x < self.cas + self.read {
             Kind::Read
-        } else {
+        } else if x < self.cas + self.read + self.write {
             Kind::Write
+        } else if x < self.total() - self.put {
+            Kind::Get
+        } else {
+            Kind::Put
         }
     }
 }
 
 impl Default for Mix {
     fn default() -> Self {
-        Mix { cas: 60, read: 30, write: 10 }
+        Mix { cas: 60, read: 30, write: 10, get: 0, put: 0 }
     }
 }
 
@@ -56,7 +86,7 @@ impl FromStr for Mix {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let mut mix = Mix { cas: 0, read: 0, write: 0 };
+        let mut mix = Mix { cas: 0, read: 0, write: 0, get: 0, put: 0 };
         for part in s.split(',').map(str::trim) {
             let (kind, share) = part.split_once('=').ok_or_else(|| format!("`{part}` is not of the form cas=60"))?;
             let share: u32 = share
@@ -68,10 +98,12 @@ impl FromStr for Mix {
                 "cas" => mix.cas = share,
                 "read" => mix.read = share,
                 "write" => mix.write = share,
-                other => return Err(format!("`{other}` is none of cas, read, write")),
+                "get" => mix.get = share,
+                "put" => mix.put = share,
+                other => return Err(format!("`{other}` is none of cas, read, write, get, put")),
             }
         }
-        if mix.cas + mix.read + mix.write == 0 {
+        if mix.total() == 0 {
             return Err(format!("mix `{s}` asks for nothing"));
         }
         Ok(mix)
@@ -80,7 +112,8 @@ impl FromStr for Mix {
 
 impl fmt::Display for Mix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cas={},read={},write={}", self.cas, self.read, self.write)
+        write!(f, "cas={},read={},write={}", self.cas, self.read, self.write)?;
+        if self.is_cheap() { write!(f, ",get={},put={}", self.get, self.put) } else { Ok(()) }
     }
 }
 
@@ -96,6 +129,22 @@ mod tests {
         let mut rng = Seed(1).stream("mix");
         let writes = (0..10_000).filter(|_| mix.draw(&mut rng) == Kind::Write).count();
         assert!((7_300..7_700).contains(&writes), "{writes}");
+    }
+
+    #[test]
+    fn a_mix_with_both_paths_reads_as_it_prints_and_draws_all_kinds() {
+        let mix: Mix = "put=1,cas=1,get=2".parse().expect("well-formed");
+        assert_eq!((mix.to_string().as_str(), mix.to_string().parse()), ("cas=1,read=0,write=0,get=2,put=1", Ok(mix)));
+        let mut rng = Seed(1).stream("mix");
+        let drawn: Vec<Kind> = (0..10_000).map(|_| mix.draw(&mut rng)).collect();
+        let share = |kind| drawn.iter().filter(|k| **k == kind).count();
+        for (kind, about) in [(Kind::Cas, 2_500), (Kind::Get, 5_000), (Kind::Put, 2_500), (Kind::Read, 0), (Kind::Write, 0)] {
+            assert!(share(kind).abs_diff(about) < 200, "{kind:?}: {}", share(kind));
+        }
+        for (text, cheap, mixed) in [("put=1", true, false), ("cas=1", false, false), ("get=1,read=1", true, true)] {
+            let mix: Mix = text.parse().expect("well-formed");
+            assert_eq!((mix.is_cheap(), mix.is_mixed()), (cheap, mixed), "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::pause;
 use crate::retry::Settings;
 use crate::workload::{Ask, Next, Seens, Tagged, Told, Values, Workload};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, IntentId, Nanos};
+use heckle_history::{Call, IntentId, Nanos, Path};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What rides beside the value of a free lock.
@@ -67,12 +67,28 @@ impl Mutex {
     }
 
     fn look(&self, intent: IntentId, attempt: u32, key: u32) -> Ask {
-        Ask { intent: Some(intent), attempt: Some(attempt), key, call: Call::Read, payload: None, expected_payload: None }
+        Ask {
+            intent: Some(intent),
+            attempt: Some(attempt),
+            key,
+            call: Call::Read,
+            path: Path::Paxos,
+            payload: None,
+            expected_payload: None,
+        }
     }
 
     fn set(&mut self, from: Option<Tagged>, to: i64, intent: IntentId, attempt: Option<u32>, key: u32) -> Ask {
         let call = Call::Cas { expected: from.map(|f| f.value), new: self.values.fresh() };
-        Ask { intent: Some(intent), attempt, key, call, payload: Some(to), expected_payload: from.map(|f| f.payload.unwrap_or(FREE)) }
+        Ask {
+            intent: Some(intent),
+            attempt,
+            key,
+            call,
+            path: Path::Paxos,
+            payload: Some(to),
+            expected_payload: from.map(|f| f.payload.unwrap_or(FREE)),
+        }
     }
 
     fn may_be_taken(&self, seen: Option<Tagged>) -> bool {

@@ -52,6 +52,11 @@ pub enum Around {
         /// How far the last node's clock is behind.
         behind: Nanos,
     },
+    /// One node whose clock is behind.
+    SlowClock {
+        /// How far the last node's clock is behind.
+        behind: Nanos,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,7 @@ enum Engine {
     CasRegister,
     Retry(Policy),
     Mutex,
+    Mixed,
 }
 
 const HOT_KEY: Policy = Policy { first: First::Look, beside: Beside::Nothing, pause: Nanos::from_ms(2) };
@@ -142,6 +148,18 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         around: Around::Nothing,
         engine: Engine::Retry(HOT_KEY),
     },
+    WorkloadInfo {
+        name: "mixed",
+        about: "as cas-register, but part of the reads and writes go past Paxos, where the last write wins: must be found invalid",
+        model: "cas-register",
+        projection: None,
+        keys: 4,
+        rate: DefaultRate::PerSecond(400),
+        pace: Pace::Even,
+        // No more than clocks differ that are well kept: puts are stamped by them.
+        around: Around::SlowClock { behind: Nanos::from_ms(20) },
+        engine: Engine::Mixed,
+    },
 ];
 
 /// The workload called `name`.
@@ -152,18 +170,31 @@ pub fn find(name: &str) -> Option<&'static WorkloadInfo> {
 impl WorkloadInfo {
     /// Whether it asks by the shares of a mix.
     pub fn takes_mix(&self) -> bool {
-        self.engine == Engine::CasRegister
+        matches!(self.engine, Engine::CasRegister | Engine::Mixed)
     }
 
     /// Whether its clients keep intents over several attempts.
     pub fn has_intents(&self) -> bool {
-        self.engine != Engine::CasRegister
+        !matches!(self.engine, Engine::CasRegister | Engine::Mixed)
+    }
+
+    /// Whether part of it may go past Paxos.
+    pub fn goes_past_paxos(&self) -> bool {
+        self.engine == Engine::Mixed
+    }
+
+    /// The shares of its ops, unless the plan says otherwise.
+    pub fn mix(&self) -> Mix {
+        if self.goes_past_paxos() { Mix::MIXED } else { Mix::default() }
     }
 
     /// Its generator, with its own streams of `seed`.
     pub fn generator(&self, mix: Mix, settings: Settings, seed: Seed) -> Box<dyn Workload> {
         match self.engine {
-            Engine::CasRegister => Box::new(CasRegister::new(cas_register::Settings { mix, keys: settings.keys }, settings.clients, seed)),
+            Engine::CasRegister | Engine::Mixed => {
+                let own = cas_register::Settings { mix, keys: settings.keys, consistency: settings.consistency };
+                Box::new(CasRegister::new(own, settings.clients, seed))
+            }
             Engine::Retry(policy) => Box::new(Retry::new(policy, settings, seed)),
             Engine::Mutex => Box::new(Mutex::new(settings, seed)),
         }

@@ -8,7 +8,7 @@ use crate::keys::KeyChoice;
 use crate::pause;
 use crate::workload::{Ask, Next, Seens, Tagged, Told, Values, Workload};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, IntentId, Nanos};
+use heckle_history::{Call, Consistency, IntentId, Nanos, Path};
 use std::collections::BTreeMap;
 
 /// How an intent begins.
@@ -49,6 +49,8 @@ pub struct Settings {
     pub clients: u32,
     /// A client gives up an intent after this.
     pub patience: Nanos,
+    /// How many replicas take part in the ops that go past Paxos, if there are any.
+    pub consistency: Consistency,
 }
 
 /// The generator. One for a whole run: the counters of values and intents are in here.
@@ -88,7 +90,7 @@ impl Retry {
 
     fn look(intent: IntentId, attempt: u32, key: u32) -> Ask {
         let (intent, attempt) = (Some(intent), Some(attempt));
-        Ask { intent, attempt, key, call: Call::Read, payload: None, expected_payload: None }
+        Ask { intent, attempt, key, call: Call::Read, path: Path::Paxos, payload: None, expected_payload: None }
     }
 
     fn leap(&mut self, client: u32, intent: IntentId, attempt: u32, key: u32) -> Ask {
@@ -101,7 +103,7 @@ impl Retry {
             }
         };
         let call = Call::Cas { expected: seen.map(|s| s.value), new: self.values.fresh() };
-        Ask { intent: Some(intent), attempt: Some(attempt), key, call, payload, expected_payload }
+        Ask { intent: Some(intent), attempt: Some(attempt), key, call, path: Path::Paxos, payload, expected_payload }
     }
 
     fn open(&mut self, intent: IntentId) -> &mut Open {

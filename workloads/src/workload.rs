@@ -8,7 +8,7 @@
 //! - An attempt whose outcome is unknown ends its intent: it may still take effect, so another try could do it twice.
 //! - A client waits between attempts only for as long as a named bound, and gives up after its patience.
 
-use heckle_history::{Call, IntentId, Nanos, Seen, Value};
+use heckle_history::{Call, IntentId, Nanos, Path, Seen, Value};
 
 /// One op as a workload asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Ask {
     pub key: u32,
     /// What is asked of it.
     pub call: Call,
+    /// Which way it takes.
+    pub path: Path,
     /// What rides beside the value it writes.
     pub payload: Option<i64>,
     /// What rides beside the value a CAS expects.

@@ -33,6 +33,9 @@ pub fn text(history: &History, violation: &Violation) -> String {
             let _ = writeln!(out, "  {line}");
         }
     }
+    if let Some(cause) = &explanation.cause {
+        let _ = writeln!(out, "\nCause: {cause}");
+    }
     let proof = if violation.certified {
         "A second engine refuted these ops again on their own."
     } else {
@@ -97,12 +100,25 @@ fn events_of(history: &History, place: u32, op: &Operation) -> Vec<(Nanos, u8, E
     let (client, intent) = (detail.and_then(|d| d.client), detail.and_then(|d| d.intent));
     let (sent_to, attempt) = (detail.and_then(|d| d.sent_to), detail.and_then(|d| d.attempt));
     let payload = detail.and_then(|d| d.payload);
-    let (id, t, call, key) = (op.op, op.invoked, op.call, op.key);
+    let (id, t, call, key, path) = (op.op, op.invoked, op.call, op.key, op.path);
     let intended = Some(op.intended);
     let mut events = vec![(
         t,
         0,
-        Event::Invoke(Invoke { op: id, process: op.process, client, t, intended, key, call, node: sent_to, intent, attempt, payload }),
+        Event::Invoke(Invoke {
+            op: id,
+            process: op.process,
+            client,
+            t,
+            intended,
+            key,
+            call,
+            node: sent_to,
+            intent,
+            attempt,
+            payload,
+            path,
+        }),
     )];
     let (reason, diagnostics) = (detail.and_then(|d| d.reason.clone()), detail.and_then(|d| d.diagnostics.clone()));
     let (t, node) = (op.completed, op.node);

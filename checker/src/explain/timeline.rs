@@ -45,6 +45,9 @@ pub fn html(history: &History, violation: &Violation) -> String {
     list(&mut page, "ol", "", &e.steps);
     scene.draw(&mut page);
     page.push_str("<p class=\"dim\">Each bar reaches from invoke to answer; a dashed one has no known end. Shaded: faults. Dashed red: the first moment at which the contradiction was complete. Point at a bar for its details.</p>\n");
+    if let Some(cause) = &e.cause {
+        let _ = writeln!(page, "<p><b>Cause:</b> {}</p>", escape(cause));
+    }
     if !e.nearby.is_empty() {
         page.push_str("<h2 class=\"dim\">What was near it (context, not proof)</h2>\n");
         list(&mut page, "ul", "near", &e.nearby);
@@ -83,9 +86,9 @@ fn escape(text: &str) -> String {
 /// What an op asked and was told, in a few letters: `cas 16 -> 17`, `read 16`.
 pub fn label(op: &Operation) -> String {
     match (op.call, op.outcome) {
-        (Call::Read, Outcome::Ok(Seen::Value(v))) => format!("read {}", value(v)),
-        (Call::Read, _) => "read ?".to_owned(),
-        (Call::Write { new }, outcome) => format!("write {new}{}", mark(outcome)),
+        (Call::Read, Outcome::Ok(Seen::Value(v))) => format!("{} {}", op.name(), value(v)),
+        (Call::Read, _) => format!("{} ?", op.name()),
+        (Call::Write { new }, outcome) => format!("{} {new}{}", op.name(), mark(outcome)),
         (Call::Cas { expected, new }, Outcome::Ok(Seen::ConditionNotMet(current))) => {
             let saw = match current {
                 Current::Known(v) => value(v),

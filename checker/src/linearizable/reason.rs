@@ -27,7 +27,7 @@ pub fn explain(history: &History, contradiction: &Contradiction) -> Reason {
     let story = Story::of(history, &contradiction.support);
     let (summary, mut steps) = story.argue(&contradiction.rule);
     steps.extend(story.witnesses(&contradiction.rule, &contradiction.support));
-    let explanation = Explanation { summary, steps, nearby: story.nearby(&contradiction.support) };
+    let explanation = Explanation { summary, steps, nearby: story.nearby(&contradiction.support), cause: None };
     Reason { kind: story.kind(&contradiction.rule), shown_at: story.shown_at(), explanation }
 }
 
@@ -119,6 +119,7 @@ impl<'h> Story<'h> {
     fn deed(&self, id: OpId) -> String {
         let op = self.op(id);
         match (op.call, op.outcome) {
+            (Call::Read, Outcome::Ok(Seen::Value(v))) if op.path.is_cheap() => format!("op {id}, a get, read {}", value(v)),
             (Call::Read, Outcome::Ok(Seen::Value(v))) => format!("op {id} read {}", value(v)),
             (Call::Cas { expected, .. }, Outcome::Ok(Seen::ConditionNotMet(Current::Known(v)))) => {
                 format!("op {id}, a cas from {}, was refused by {}", value(expected), value(v))
@@ -127,6 +128,7 @@ impl<'h> Story<'h> {
                 format!("op {id}, a cas from {}, was refused", value(expected))
             }
             (Call::Cas { expected, new }, _) => format!("op {id} set {} to {new}", value(expected)),
+            (Call::Write { new }, _) if op.path.is_cheap() => format!("op {id}, a put, wrote {new}"),
             (Call::Write { new }, _) => format!("op {id} wrote {new}"),
             (Call::Read, _) => format!("op {id} read"),
         }

@@ -171,6 +171,7 @@ fn finish(rng: &mut Pcg64, mut drafts: Vec<Draft>, spice: Spice) -> History {
             process: ProcessId(draft.process),
             key,
             node: None,
+            path: heckle_history::Path::Paxos,
         });
         history.end = history.end.max(Nanos(draft.completed + 40));
         if spice.fates && draft.outcome == Outcome::Unknown && rng.random_bool(0.5) {
@@ -233,6 +234,7 @@ pub fn events(history: &History) -> Vec<Event> {
             intent: None,
             attempt: None,
             payload: None,
+            path: op.path,
         };
         timed.push((t, 0, Event::Invoke(invoke)));
         let t = op.completed;

@@ -4,7 +4,7 @@
 use super::{Outside, Used, record_completion};
 use crate::plan::Plan;
 use crate::system::{Ask, Connection, Known};
-use heckle_history::{Call, Event, Invoke, NodeIx, OpId, ProcessId};
+use heckle_history::{Call, Event, Invoke, NodeIx, OpId, Path, ProcessId};
 use std::sync::Arc;
 
 /// Keys read at the end, at most: with more, the first ones, which are the busiest where any are.
@@ -34,6 +34,7 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
                         process: ProcessId(process),
                         key: Arc::from(key.as_str()),
                         call: Call::Read,
+                        path: Path::Paxos,
                         payload: None,
                         expected_payload: None,
                         timeout: plan.op_timeout.0,
@@ -62,7 +63,20 @@ async fn read_once(outside: &Outside, connection: &dyn Connection, node: NodeIx,
     let (op, process, call) = (ask.op, ask.process, ask.call);
     outside.recorder.record(|t| {
         let node = Some(node);
-        Event::Invoke(Invoke { op, process, client: None, t, intended: None, key, call, node, intent: None, attempt: None, payload: None })
+        Event::Invoke(Invoke {
+            op,
+            process,
+            client: None,
+            t,
+            intended: None,
+            key,
+            call,
+            node,
+            intent: None,
+            attempt: None,
+            payload: None,
+            path: Path::Paxos,
+        })
     });
     let answer = connection.call(ask).await;
     let known = answer.known;

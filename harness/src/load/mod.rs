@@ -197,7 +197,7 @@ impl Dispatch {
             let reached = outside.far.as_ref().filter(|_| client == 0).unwrap_or(&outside.nodes);
             nodes.into_iter().map(|i| plan.system.connect(reached[i], format!("c{client}"), plan.codec())).collect()
         };
-        let settings = Settings { keys: plan.keys, clients: plan.clients, patience: plan.patience.nanos() };
+        let settings = Settings { keys: plan.keys, clients: plan.clients, patience: plan.patience.nanos(), consistency: plan.consistency };
         Dispatch {
             workload: plan.workload.generator(plan.mix, settings, plan.seed),
             pace: plan.workload.pace,
@@ -339,11 +339,13 @@ impl Dispatch {
                 intent: asked.intent,
                 attempt: asked.attempt,
                 payload: asked.payload,
+                path: asked.path,
             })
         });
         self.outside.live.invoked();
         let (payload, expected_payload) = (asked.payload, asked.expected_payload);
-        let ask = Ask { op, process, key: name, call, payload, expected_payload, timeout: self.timeout };
+        let path = asked.path;
+        let ask = Ask { op, process, key: name, call, path, payload, expected_payload, timeout: self.timeout };
         (Sent { ask, node, from: intended.unwrap_or(t) }, self.connections[client as usize][slot].clone())
     }
 

@@ -1,12 +1,13 @@
 //! The settings of a plan one by one: what each may be, its default, and what is said where it makes no sense. What settings
 //! mean together is held by [`super::Plan`].
 
-use super::settings;
+use super::settings::{self, Expect};
 use super::units::{Expiry, Span};
 use super::{DEFAULT_FAULTS, MAX_KEYS, Net, PATIENCE, Route, file};
 use crate::system::System;
 use crate::system::value::Beside;
 use heckle_checker::fairness::starvation;
+use heckle_history::Consistency;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use heckle_workloads::fault::FaultKind;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
@@ -59,9 +60,30 @@ pub(super) fn keys(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Resul
 pub(super) fn mix(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Mix, String> {
     match l.mix.as_deref() {
         Some(_) if !workload.takes_mix() => Err(format!("workload `{}` chooses its ops by itself; leave out mix", workload.name)),
-        Some(text) => Mix::from_str(text).map_err(|e| format!("mix: {e}")),
-        None => Ok(Mix::default()),
+        Some(text) => {
+            let mix = Mix::from_str(text).map_err(|e| format!("mix: {e}"))?;
+            if mix.is_cheap() && !workload.goes_past_paxos() {
+                return Err(format!("mix: get and put go past Paxos, which workload `{}` does not; use workload `mixed`", workload.name));
+            }
+            Ok(mix)
+        }
+        None => Ok(workload.mix()),
     }
+}
+
+/// How many replicas take part in what goes past Paxos.
+pub(super) fn consistency(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Consistency, String> {
+    if l.consistency.is_some() && !workload.goes_past_paxos() {
+        return Err(format!("workload `{}` has neither get nor put; leave out consistency", workload.name));
+    }
+    let all = [Consistency::Quorum, Consistency::One];
+    let name = one_of("consistency", l.consistency.as_deref(), &all.map(Consistency::name))?;
+    Ok(all.into_iter().find(|c| c.name() == name).unwrap_or(Consistency::Quorum))
+}
+
+/// What a plan expects that does not say so: both paths on the same keys are no register, and that must be found out.
+pub(super) fn expectation(mix: Mix) -> Expect {
+    if mix.is_mixed() { Expect::Invalid } else { Expect::Valid }
 }
 
 pub(super) fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span, String> {

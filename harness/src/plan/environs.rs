@@ -36,7 +36,7 @@ pub(super) fn slow_clock(given: Option<&str>, workload: &WorkloadInfo, nodes: u1
     let text = match (given, workload.around) {
         (Some("none"), _) | (None, Around::Nothing) => return Ok(None),
         (Some(text), _) => text,
-        (None, Around::FarClientAndSlowClock { behind, .. }) => {
+        (None, Around::FarClientAndSlowClock { behind, .. } | Around::SlowClock { behind }) => {
             return Ok(Some(ClockOffset { node: Node(nodes), offset_us: -((behind.0 / 1_000) as i64) }));
         }
     };
@@ -60,7 +60,7 @@ pub(super) fn slow_clock(given: Option<&str>, workload: &WorkloadInfo, nodes: u1
 pub(super) fn far(given: Option<Span>, workload: &WorkloadInfo, net: Net) -> Result<Option<Span>, String> {
     let distance = match (given, workload.around) {
         (Some(span), _) => span,
-        (None, Around::Nothing) => Span::ms(0),
+        (None, Around::Nothing | Around::SlowClock { .. }) => Span::ms(0),
         (None, Around::FarClientAndSlowClock { far, .. }) => Span(std::time::Duration::from_nanos(far.0)),
     };
     if distance > MAX_FAR {

@@ -10,12 +10,15 @@ pub mod units;
 
 use crate::system::System;
 use crate::system::value::ValueCodec;
-use checks::{beside, fairness, keys, kind, kinds, mix, name, net, only_of_the_bundled, patience, program, route, value_bytes, within};
+use checks::{
+    beside, consistency, expectation, fairness, keys, kind, kinds, mix, name, net, only_of_the_bundled, patience, program, route,
+    value_bytes, within,
+};
 pub use checks::{contention_timeout, one_of, paxos_ttl};
 pub use environs::ClockOffset;
 use heckle_checker::fairness::starvation;
-use heckle_history::Nanos;
 use heckle_history::prng::Seed;
+use heckle_history::{Consistency, Nanos};
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use heckle_workloads::fault::FaultKind;
 use heckle_workloads::keys::KeyChoice;
@@ -63,6 +66,8 @@ pub struct Plan {
     pub workload: &'static WorkloadInfo,
     /// Shares of ops.
     pub mix: Mix,
+    /// How many replicas take part in what goes past Paxos.
+    pub consistency: Consistency,
     /// Keys.
     pub keys: KeyChoice,
     /// Connections.
@@ -179,7 +184,7 @@ impl Plan {
         let mutant = c.mutant.clone();
         let mut plan = Plan {
             name: name(settings.name.as_deref(), mutant.as_deref(), workload_name)?,
-            expect: settings.expect.unwrap_or(Expect::Valid),
+            expect: settings.expect.unwrap_or_else(|| expectation(mix)),
             seed,
             system,
             nodes,
@@ -195,6 +200,7 @@ impl Plan {
             mutant,
             workload,
             mix,
+            consistency: consistency(l, workload)?,
             keys,
             clients: within("clients", l.clients.unwrap_or(16), 1, MAX_CLIENTS)?,
             rate: l.rate.unwrap_or(match workload.rate {
@@ -227,6 +233,11 @@ impl Plan {
     pub fn window(&self) -> (Nanos, Nanos) {
         let start = self.warmup.nanos();
         (start, Nanos(start.0 + self.duration.nanos().0))
+    }
+
+    /// Whether the load is meant to break the register, so that there is nothing to gain from stopping when it does.
+    pub fn mixes_paths(&self) -> bool {
+        self.mix.is_mixed()
     }
 
     /// How far clocks may drift. Only a read lease rests on a bound; without one, a tenth is more than any clock does.
@@ -264,6 +275,12 @@ impl Plan {
     }
 
     fn check_faults(&self) -> Result<(), String> {
+        if self.mix.is_cheap() && !self.system.has_cheap_path() {
+            return Err(format!(
+                "get and put are calls of the bundled server, not of {}: choose another workload or mix",
+                self.system.name()
+            ));
+        }
         if let (Some(clock), true) = (self.slow_clock, self.system != System::Bundled) {
             let (system, workload) = (self.system.name(), self.workload.name);
             return Err(format!(
@@ -390,6 +407,7 @@ impl Plan {
         s.cluster.bin.clone_from(&self.bin);
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
+        s.load.consistency = self.workload.goes_past_paxos().then(|| self.consistency.name().to_owned());
         s.load.patience = self.workload.has_intents().then_some(self.patience);
         s.load.keys = Some(self.keys.names().len() as u32);
         if s.load.zipf.is_none() {

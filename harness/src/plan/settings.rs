@@ -143,10 +143,15 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workload: Option<String>,
-    /// Shares of ops, for workload cas-register [default: cas=60,read=30,write=10]
+    /// Shares of ops, for workloads cas-register [default: cas=60,read=30,write=10] and mixed, which has get and put as well
+    /// [default: cas=30,read=20,write=0,get=25,put=25]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mix: Option<String>,
+    /// How many replicas take part in a get or put, for workload mixed: one, quorum [default: quorum]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<String>,
     /// Keys in use [default: 4, or what the workload needs]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -362,7 +367,7 @@ impl Settings {
         let (c, o) = (&mut self.cluster, &over.cluster);
         overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, prune, paxos_ttl, net, slow_clock, bin, mutant);
         let (l, o) = (&mut self.load, &over.load);
-        overlay!(o, l; workload, mix, keys, hot, zipf, far, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
+        overlay!(o, l; workload, mix, consistency, keys, hot, zipf, far, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);
         overlay!(o, f; kinds, every, lasts, order, spacing, max_at_once, quiet_tail);
         let (f, o) = (&mut self.fairness, &over.fairness);

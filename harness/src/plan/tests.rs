@@ -44,6 +44,20 @@ fn a_workload_brings_defaults_of_its_own() {
 }
 
 #[test]
+fn a_mix_of_both_paths_is_expected_to_be_invalid_and_one_path_is_not() {
+    let load = |text: &str| Plan::resolve(&settings(&format!("[load]\nworkload = \"mixed\"\n{text}"))).expect("makes sense");
+    let plan = load("");
+    assert_eq!((plan.expect, plan.consistency, plan.mixes_paths()), (Expect::Invalid, Consistency::Quorum, true));
+    assert_eq!(plan.slow_clock.map(|c| c.to_string()), Some("n3:-20ms".into()));
+    assert_eq!(load("consistency = \"one\"").consistency, Consistency::One);
+    for one_path in ["mix = \"put=1,get=1\"", "mix = \"cas=1,read=1\""] {
+        assert_eq!((load(one_path).expect, load(one_path).mixes_paths()), (Expect::Valid, false), "{one_path}");
+    }
+    let said = settings("expect = \"valid\"\n[load]\nworkload = \"mixed\"\n");
+    assert_eq!(Plan::resolve(&said).expect("makes sense").expect, Expect::Valid, "the plan has the last word");
+}
+
+#[test]
 fn flags_lie_over_the_file() {
     let over = settings("[load]\nkeys = 9\n");
     let plan = Plan::resolve(&settings("[load]\nkeys = 2\nclients = 3\n").overlaid(&over)).expect("makes sense");
@@ -75,6 +89,9 @@ fn what_makes_no_sense_is_refused() {
     refused("[cluster]\npaxos_ttl = \"1ms\"", "10ms..=366d");
     refused("[load]\nworkload = \"cas-registr\"", "did you mean `cas-register`");
     refused("[load]\nmix = \"swap=1\"", "swap");
+    refused("[load]\nmix = \"cas=1,put=1\"", "use workload `mixed`");
+    refused("[load]\nconsistency = \"one\"", "leave out consistency");
+    refused("[load]\nworkload = \"mixed\"\nconsistency = \"on\"", "did you mean `one`");
     refused("[load]\nhot = 2.0", "between 0 and 1");
     refused("[load]\nvalue_bytes = 4", "value_bytes");
     refused("[load]\nworkload = \"counter\"\nvalue_bytes = 16", "value_bytes");

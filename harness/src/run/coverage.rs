@@ -17,13 +17,12 @@ const OK_CAS: u64 = 10;
 /// The plan's rules.
 pub fn rules(plan: &Plan) -> Vec<Rule> {
     let asked = |id: &str, default: u64| plan.coverage.get(id).copied().unwrap_or(default);
-    let mut rules = vec![if plan.mix.has(Kind::Cas) {
-        Rule::new("ok_cas", asked("ok_cas", OK_CAS))
-    } else if plan.mix.has(Kind::Read) {
-        Rule::new("ok_reads", asked("ok_reads", OK_CAS))
-    } else {
-        Rule::new("ok_writes", asked("ok_writes", OK_CAS))
-    }];
+    // Of each path that is used, what it is about: an update that is judged, or else what there is.
+    let of_paxos = [(Kind::Cas, "ok_cas"), (Kind::Read, "ok_reads"), (Kind::Write, "ok_writes")];
+    let past_paxos = [(Kind::Put, "ok_puts"), (Kind::Get, "ok_gets")];
+    let used = |kinds: &[(Kind, &'static str)]| kinds.iter().find(|(kind, _)| plan.mix.has(*kind)).map(|(_, id)| *id);
+    let used = [used(&of_paxos), used(&past_paxos)].into_iter().flatten();
+    let mut rules: Vec<Rule> = used.map(|id| Rule::new(id, asked(id, OK_CAS))).collect();
     // Shown in any case; a plan may demand some.
     rules.push(Rule::new("fates_asked", asked("fates_asked", 0)));
     let kinds: BTreeSet<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
@@ -38,7 +37,8 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
         }
     }
     for (id, need) in &plan.coverage {
-        if !["ok_cas", "ok_reads", "ok_writes", "ok_cas_during_fault", "ok_after_heal", "fates_asked"].contains(&id.as_str()) {
+        let stands = rules.iter().any(|r| r.id == *id);
+        if !stands && !["ok_cas_during_fault", "ok_after_heal"].contains(&id.as_str()) {
             rules.push(Rule::new(id.clone(), *need));
         }
     }
@@ -79,6 +79,20 @@ fn spares_a_quorum(fault: &Fault, nodes: u16) -> bool {
 mod tests {
     use super::*;
     use heckle_workloads::fault::{Cut, Links};
+
+    #[test]
+    fn each_path_that_is_used_must_have_been_and_what_a_plan_asks_for_is_asked() {
+        let ids = |text: &str| {
+            let text = format!("schema = \"heckle.plan/1\"\n{text}[faults]\nkinds = []\n");
+            let plan = Plan::resolve(&crate::plan::file::parse(&text, "p").expect("well-formed")).expect("makes sense");
+            rules(&plan).into_iter().map(|r| format!("{}={}", r.id, r.need)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(ids(""), "ok_cas=10 fates_asked=0");
+        assert_eq!(ids("[load]\nworkload = \"mixed\"\n"), "ok_cas=10 ok_puts=10 fates_asked=0");
+        assert_eq!(ids("[load]\nworkload = \"mixed\"\nmix = \"read=1,get=1\"\n"), "ok_reads=10 ok_gets=10 fates_asked=0");
+        assert_eq!(ids("[load]\nworkload = \"mixed\"\nmix = \"put=1\"\n"), "ok_puts=10 fates_asked=0");
+        assert_eq!(ids("[coverage]\nok_reads = 7\n"), "ok_cas=10 fates_asked=0 ok_reads=7");
+    }
 
     #[test]
     fn liveness_is_demanded_where_a_quorum_is_unhurt() {

@@ -66,7 +66,8 @@ pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner) -> Result<Ran, Strin
     let clock = RunClock::start();
     let (header, names) = header(plan, folder, clock);
     let names = Arc::new(names);
-    let judge = (!manner.keep_going).then(OnlineJudge::new);
+    // A load that mixes the paths is run to its end: its violation is expected, and so are the figures of both paths.
+    let judge = (!manner.keep_going && !plan.mixes_paths()).then(OnlineJudge::new);
     let history = folder.history();
     let recording = Recorder::start(&history, &header, names.clone(), clock, judge, stop.clone())
         .map_err(|e| format!("cannot write {}: {e}; name another folder with --out", history.display()))?;

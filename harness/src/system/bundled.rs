@@ -7,7 +7,7 @@
 use super::value::ValueCodec;
 use super::{Answer, Ask, Connection, Known, Question};
 use bytes::BytesMut;
-use heckle_history::{Call, Current, Diagnostics, Fate, Seen};
+use heckle_history::{Call, Consistency, Current, Diagnostics, Fate, Path, Seen};
 use heckle_server::client_protocol::{self as wire, ToClient, ToNode};
 use heckle_server::frame::FrameReader;
 use std::cell::RefCell;
@@ -87,17 +87,22 @@ impl BundledConnection {
             Err(_) => return not_applied("not_sent: no connection in time"),
         }
         let op = wire::OpId { client: u64::from(ask.process.0) + 1, seq: ask.op.0 + 1 };
-        let call = match ask.call {
-            Call::Read => wire::Call::Read,
-            Call::Write { new } => wire::Call::Write { new: self.codec.encode(new, ask.payload) },
-            Call::Cas { expected, new } => wire::Call::Cas {
+        let call = match (ask.call, ask.path) {
+            (Call::Read, Path::Paxos) => wire::Call::Read,
+            (Call::Read, Path::Cheap(consistency)) => wire::Call::Get { level: level(consistency) },
+            (Call::Write { new }, Path::Paxos) => wire::Call::Write { new: self.codec.encode(new, ask.payload) },
+            (Call::Write { new }, Path::Cheap(consistency)) => {
+                wire::Call::Put { new: self.codec.encode(new, ask.payload), level: level(consistency) }
+            }
+            (Call::Cas { expected, new }, Path::Paxos | Path::Cheap(_)) => wire::Call::Cas {
                 expected: expected.map(|v| self.codec.encode(v, ask.expected_payload)),
                 new: self.codec.encode(new, ask.payload),
             },
         };
         let timeout_us = (ask.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
         // The newest ballot of this connection: should the key ever forget aborted ids, the op is not taken for one.
-        let born = self.shared.state.borrow().newest;
+        // Nothing remembers the ids of the cheap path, so there is no birth to tell and no fate to ask for.
+        let born = self.shared.state.borrow().newest.filter(|_| !ask.path.is_cheap());
         let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });
         let request = wire::Request { op, key: ask.key.as_bytes().to_vec(), timeout_us, provenance, call };
         let told = self.shared.send(op, &ToNode::Request(request));
@@ -110,7 +115,7 @@ impl BundledConnection {
                 unknown("timeout")
             }
         };
-        if answer.known == Known::Unknown {
+        if answer.known == Known::Unknown && !ask.path.is_cheap() {
             let id = born.map_or_else(|| op.to_string(), |born| format!("{op}@{born}"));
             answer.diagnostics.get_or_insert_default().op_id = Some(id.into());
         }
@@ -183,6 +188,13 @@ impl Connection for BundledConnection {
 
     fn fate(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Fate>> + '_>> {
         Box::pin(self.ask(question))
+    }
+}
+
+fn level(consistency: Consistency) -> wire::Level {
+    match consistency {
+        Consistency::One => wire::Level::One,
+        Consistency::Quorum => wire::Level::Quorum,
     }
 }
 

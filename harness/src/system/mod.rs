@@ -7,7 +7,7 @@ pub mod bundled;
 pub mod etcd;
 pub mod value; // a value's bytes
 
-use heckle_history::{Call, Diagnostics, Fate, OpId, ProcessId, Seen};
+use heckle_history::{Call, Diagnostics, Fate, OpId, Path, ProcessId, Seen};
 use heckle_workloads::fault::FaultKind;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -66,6 +66,15 @@ impl System {
         }
     }
 
+    /// Whether it has a way past Paxos for reads and writes.
+    pub fn has_cheap_path(self) -> bool {
+        match self {
+            System::Bundled => true,
+            #[cfg(feature = "etcd")]
+            System::Etcd => false,
+        }
+    }
+
     /// Whether its links can pass the relay, which works on whole frames of the bundled server's protocol.
     pub fn can_be_relayed(self) -> bool {
         match self {
@@ -98,6 +107,8 @@ pub struct Ask {
     pub key: std::sync::Arc<str>,
     /// What is asked.
     pub call: Call,
+    /// Which way it takes, in a system that has two.
+    pub path: Path,
     /// What rides beside the value it writes.
     pub payload: Option<i64>,
     /// What rides beside the value a CAS expects.

@@ -5,7 +5,7 @@ use super::standing::Standing;
 use crate::system::{Ask, Connection, Known};
 use hdrhistogram::Histogram;
 use heckle_history::prng::Pcg64;
-use heckle_history::{Call, Current, OpId, ProcessId, Seen, Value};
+use heckle_history::{Call, Current, OpId, Path, ProcessId, Seen, Value};
 use rand::RngExt;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -159,7 +159,16 @@ impl Shared {
         };
         self.done.borrow_mut().all_ops += 1;
         let began = Instant::now();
-        let ask = Ask { op, process, key: self.load.keys[key].clone(), call, payload: None, expected_payload: None, timeout: self.timeout };
+        let ask = Ask {
+            op,
+            process,
+            key: self.load.keys[key].clone(),
+            call,
+            path: Path::Paxos,
+            payload: None,
+            expected_payload: None,
+            timeout: self.timeout,
+        };
         (began, connection.call(ask).await.known)
     }
 

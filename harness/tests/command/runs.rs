@@ -56,6 +56,53 @@ fn a_healthy_run_under_faults_is_valid_and_leaves_everything_behind_but_processe
 }
 
 #[test]
+fn both_paths_on_the_same_keys_are_caught_and_the_mix_is_named_as_the_cause() {
+    let folder = Folder::new();
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../plans/mixed.toml");
+    let out = expect_code(&folder, &["run", plan, "--duration", "4s", "--seed", "7", "--quiet", "--json"], 0);
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert_eq!((&results["verdict"], &results["plan"]["expect"]), (&"invalid".into(), &"invalid".into()), "{results:#}");
+    let cause = results["linearizability"]["violations"][0]["cause"].as_str().expect("a cause");
+    assert!(cause.contains("went through two paths") && cause.contains("(cas, read)") && cause.contains("(get, put)"), "{cause}");
+    // Both paths side by side, of a run that went on to its end.
+    let ok = |kind: &str| results["latency_ms"][kind]["ok"].as_u64().unwrap_or_else(|| panic!("no {kind}: {results:#}"));
+    assert_eq!((ok("cas") + ok("read"), ok("put") + ok("get")), (ok("paxos"), ok("cheap")));
+    assert_eq!(ok("paxos") + ok("cheap"), ok("all"));
+    assert!(ok("all") > 1_000, "it was not stopped at the first violation");
+    let told = expect_code(&folder, &["explain", "latest"], 0);
+    assert!(said(&told).replace('\n', " ").contains("Cause: ops of key"), "{}", said(&told));
+    let shown = expect_code(&folder, &["show", "latest"], 0);
+    for part in ["paxos path", "cheap path", "cause: ops of key", "the plan expects a violation, and it was found"] {
+        assert!(said(&shown).split_whitespace().collect::<Vec<_>>().join(" ").contains(part), "no `{part}` in {}", said(&shown));
+    }
+    let report = std::fs::read_to_string(&find(&folder, "report.html")[0]).expect("written");
+    assert!(report.contains("<b>Cause: </b>ops of key") && report.contains("cheap path, from when due"));
+}
+
+#[test]
+fn one_path_alone_is_not_blamed_on_a_mix_and_an_expectation_that_is_not_met_fails() {
+    let folder = Folder::new();
+    // Paxos alone, under the very same workload: right, and judged so.
+    let alone = ["--workload", "mixed", "--mix", "cas=60,read=40", "--faults", "none", "--duration", "2s"];
+    let out = expect_code(&folder, &strs(&run(&[&alone[..], &["--json"]].concat())), 0);
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert_eq!((&results["verdict"], &results["plan"]["expect"]), (&"valid".into(), &"valid".into()), "{results:#}");
+    assert!(results["latency_ms"]["cheap"].is_null() && results["latency_ms"]["paxos"].is_null(), "there is nothing side by side");
+    // A load that has the puts in it and does not use them: what was expected is not there, so it is no pass.
+    let plan =
+        "schema = \"heckle.plan/1\"\nname = \"idle\"\nexpect = \"invalid\"\n[load]\nworkload = \"mixed\"\nmix = \"cas=60,read=40\"\n";
+    std::fs::write(folder.path().join("idle.toml"), plan).expect("a writable folder");
+    let out = expect_code(&folder, &strs(&run(&["idle.toml", "--faults", "none", "--duration", "2s"])), 2);
+    assert!(said(&out).contains("none was found"), "{}", said(&out));
+    // Past Paxos only: whatever the judge finds, no mix was there to blame.
+    let past = ["--workload", "mixed", "--mix", "put=50,get=50", "--consistency", "one", "--faults", "none", "--duration", "2s", "--json"];
+    let out = output(&folder, &strs(&run(&past)));
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert!([Some(0), Some(1)].contains(&out.status.code()), "{}", said(&out));
+    assert!(!results.to_string().contains("two paths"), "{results:#}");
+}
+
+#[test]
 fn a_harness_killed_in_the_middle_leaves_no_node_and_a_history_that_can_be_judged() {
     let folder = Folder::new();
     let args = run(&["--faults", "pause", "--fault-every", "1s", "--fault-for", "3s", "--duration", "20s"]);

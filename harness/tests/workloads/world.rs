@@ -2,9 +2,8 @@
 
 use heckle_history::event::{Completion, Event, Header, Invoke};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, ClientId, Current, History, Names, Nanos, NodeIx, OpId, ProcessId, Seen};
+use heckle_history::{Call, ClientId, Consistency, Current, History, Names, Nanos, NodeIx, OpId, ProcessId, Seen};
 use heckle_workloads::keys::KeyChoice;
-use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::WorkloadInfo;
 use heckle_workloads::retry::Settings;
 use heckle_workloads::workload::{Ask, Next, Tagged, Told, Workload};
@@ -69,9 +68,9 @@ struct Running {
 /// The history of a workload in a world.
 pub(crate) fn run(info: &WorkloadInfo, seed: u64, world: World) -> History {
     let keys = KeyChoice::new(world.keys, 0.0);
-    let settings = Settings { keys, clients: world.clients, patience: Nanos::from_ms(world.patience_ms) };
+    let settings = Settings { keys, clients: world.clients, patience: Nanos::from_ms(world.patience_ms), consistency: Consistency::Quorum };
     let mut running = Running {
-        workload: info.generator(Mix::default(), settings, Seed(seed)),
+        workload: info.generator(info.mix(), settings, Seed(seed)),
         world,
         rng: Seed(seed).stream("world"),
         agenda: BTreeMap::new(),
@@ -139,6 +138,7 @@ impl Running {
             intent: ask.intent,
             attempt: ask.attempt,
             payload: ask.payload,
+            path: ask.path,
         }));
         let dice = self.rng.random::<f64>();
         let fate = match dice {

@@ -2,7 +2,7 @@
 
 use super::events::rank;
 use super::{Foreign, ForeignOp, ForeignOutcome};
-use crate::event::{Call, Completion, Current, Event, Header, Invoke, Seen};
+use crate::event::{Call, Completion, Current, Event, Header, Invoke, Path, Seen};
 use crate::ids::{KeyId, Nanos, OpId, ProcessId, Value};
 use crate::names::Names;
 use crate::operation::{Builder, History, Keep, Outcome};
@@ -40,6 +40,7 @@ impl Foreign {
                 intent: None,
                 attempt: None,
                 payload: None,
+                path: Path::Paxos,
             };
             timed.push((t, 1, op.line, Event::Invoke(invoke)));
             let Some(t) = op.completed else { continue };

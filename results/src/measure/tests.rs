@@ -2,7 +2,7 @@ use super::*;
 use crate::faults::Recovery;
 use heckle_history::drawn;
 use heckle_history::event::{Completion, Event, FaultEvent, FaultState, Header, Invoke};
-use heckle_history::{Call, Names, NodeIx, OpId, ProcessId, Value};
+use heckle_history::{Call, Names, NodeIx, OpId, Path, ProcessId, Value};
 
 /// Ops of one process each: due, sent and answered at these milliseconds; `None` is an unknown outcome at 1 s.
 fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
@@ -25,6 +25,7 @@ fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
             intent: None,
             attempt: None,
             payload: None,
+            path: Path::Paxos,
         }));
         events.push(match answered {
             Some(ms) => {

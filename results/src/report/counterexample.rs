@@ -20,6 +20,9 @@ fn one(subject: Subject<'_>, violation: &Violation) -> Html {
     if !violation.steps.is_empty() {
         out.push(Html::element("ol", &[], items(&violation.steps)));
     }
+    if let Some(cause) = &violation.cause {
+        out.push(Html::element("p", &[], Html::element("b", &[], "Cause: ").and(cause.as_str())));
+    }
     match Scene::of(subject, violation) {
         Some(scene) => out.push(scene.draw()),
         None => out.push(note("Its ops are not in this history, so there is nothing to draw.")),

@@ -64,7 +64,9 @@ struct Mark {
 const MAX_MARKS: usize = 2_000;
 
 /// Kinds of call in the order of their codes.
-const KINDS: [&str; 3] = ["read", "write", "cas"];
+const KINDS: [&str; 5] = ["read", "write", "cas", "get", "put"];
+/// Those that go through Paxos come first; the others are offered only where there are any.
+const KINDS_OF_PAXOS: usize = 3;
 
 /// The object for a run.
 pub(super) fn of(subject: &Subject<'_>) -> Data {
@@ -78,7 +80,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Data {
         total: history.ops.len(),
         keys: history.names.keys().map(|(_, name)| name.to_owned()).collect(),
         nodes: history.names.nodes().map(|(_, name)| name.to_owned()).collect(),
-        kinds: KINDS.to_vec(),
+        kinds: if history.ops.iter().any(|op| op.path.is_cheap()) { KINDS.to_vec() } else { KINDS[..KINDS_OF_PAXOS].to_vec() },
         faults: bands(subject),
         marks: marks(history),
         slices: slices::of(ends),
@@ -168,7 +170,7 @@ impl End {
 
 /// The code of a call's kind.
 fn kind(op: &Operation) -> u8 {
-    KINDS.iter().position(|k| *k == op.call.name()).map_or(u8::MAX, |i| i as u8)
+    KINDS.iter().position(|k| *k == op.name()).map_or(u8::MAX, |i| i as u8)
 }
 
 /// Whether an op counts towards figures: it was due under load.

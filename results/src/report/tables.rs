@@ -34,9 +34,10 @@ fn latency(subject: Subject<'_>) -> Html {
         [vec![name.into(), number(l.ok)], figures.to_vec(), vec![censored]].concat()
     };
     let mut kinds: Vec<_> = subject.results.latency_ms.iter().collect();
-    kinds.sort_by_key(|(kind, _)| *kind == measure::ALL);
+    kinds.sort_by_key(|(kind, _)| measure::rank(kind));
     let mut rows = vec![];
     for (kind, l) in kinds {
+        let kind = measure::title(kind);
         rows.push(row(format!("{kind}, from when due"), l, l.from_intended, number(l.censored)));
         rows.push(row(format!("{kind}, from when sent"), l, l.from_invoked, Html::default()));
     }

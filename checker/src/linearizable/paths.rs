@@ -1,0 +1,112 @@
+//! Which ways the ops of a key took, where the system has two, and what that says of a violation.
+//!
+//! A put is stamped by a clock and a compare-and-set ordered by its ballot, and neither waits for the other. So a key that
+//! is used both ways is not linearizable, whatever the system does right; and a key that is only put and got without
+//! Paxos was never promised to be. This is a cause and not a proof: the verdict rests on the ops alone.
+
+use super::facts::KeyOps;
+use heckle_history::Operation;
+
+/// The cause of a violation on this key, if its ops went past Paxos.
+pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
+    let ops = || key.places.iter().map(|&place| key.op(place));
+    let (cheap, paxos): (Vec<&Operation>, Vec<&Operation>) = ops().partition(|op| op.path.is_cheap());
+    // The final reads of a run go through Paxos on every key; they change nothing.
+    let through = paxos.iter().filter(|op| op.call.writes().is_some()).count();
+    let name = key.history.names.key_name(key.key);
+    if cheap.is_empty() {
+        return None;
+    }
+    let kinds = |ops: &[&Operation]| {
+        let mut names: Vec<&str> = ops.iter().map(|op| op.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(", ")
+    };
+    Some(if through == 0 {
+        format!(
+            "the updates of key {name} went without Paxos ({} ops: {}): the last write wins by wall clock, and no order of all answers \
+             was promised",
+            cheap.len(),
+            kinds(&cheap)
+        )
+    } else {
+        format!(
+            "ops of key {name} went through two paths: {} through Paxos ({}) and {} without it ({}). The paths do not wait for each \
+             other, so this is what mixing them on one key comes to; use one path a key",
+            paxos.len(),
+            kinds(&paxos),
+            cheap.len(),
+            kinds(&cheap)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{InProcess, Options, Verdict, judge};
+
+    /// The cause named for the only violation of a drawn history.
+    #[track_caller]
+    fn cause(drawing: &str) -> Option<String> {
+        let history = heckle_history::drawn::history(drawing);
+        let mut judged = judge(&history, &Options::new(&InProcess)).linearizability;
+        assert_eq!((judged.verdict, judged.violations.len()), (Verdict::Invalid, 1), "{judged:#?}");
+        judged.violations.remove(0).explanation.cause
+    }
+
+    #[test]
+    fn a_key_used_both_ways_is_blamed_on_the_mix() {
+        let said = cause(
+            "c1 |w 1-->                 |
+             c2 |       put 2-->        |
+             c3 |                 r 1-->|",
+        );
+        let said = said.expect("a cause");
+        assert!(said.contains("key k1 went through two paths: 2 through Paxos (read, write) and 1 without it (put)"), "{said}");
+    }
+
+    #[test]
+    fn paxos_is_not_excused() {
+        let said = cause(
+            "c1 |w 1-->                 |
+             c2 |       w 2-->          |
+             c3 |                 r 1-->|",
+        );
+        assert_eq!(said, None);
+    }
+
+    #[test]
+    fn puts_on_another_key_excuse_nothing() {
+        let said = cause(
+            "c1    |w 1-->                 |
+             c2    |       w 2-->          |
+             c4@k2 |       put 9-->        |
+             c3    |                 r 1-->|",
+        );
+        assert_eq!(said, None);
+    }
+
+    #[test]
+    fn a_key_without_paxos_is_not_blamed_on_a_mix_there_was_not() {
+        let said = cause(
+            "c1 |put 1-->                   |
+             c2 |         put 2-->          |
+             c3 |                  get 1--> |
+             c4 |                          r 1-->|",
+        );
+        let said = said.expect("a cause");
+        assert!(said.contains("went without Paxos (3 ops: get, put)") && !said.contains("two paths"), "{said}");
+    }
+
+    #[test]
+    fn puts_and_gets_are_writes_and_reads_of_the_same_register() {
+        let valid = heckle_history::drawn::history(
+            "c1 |w 1-->                          |
+             c2 |       put 2-->                 |
+             c3 |                 cas 2 3-->     |
+             c4 |                           get 3-->|",
+        );
+        assert_eq!(judge(&valid, &Options::new(&InProcess)).linearizability.verdict, Verdict::Valid);
+    }
+}
