@@ -342,7 +342,7 @@ impl<'a> Line<'a> {
             intent: i.intent.map(|i| i.0),
             attempt: i.attempt,
             payload: i.payload,
-            path: i.path.is_cheap().then(|| Text(Cow::Borrowed("cheap"))),
+            path: i.path.is_cheap().then_some(Text(Cow::Borrowed("cheap"))),
             consistency: match i.path {
                 Path::Paxos => None,
                 Path::Cheap(consistency) => Some(consistency),

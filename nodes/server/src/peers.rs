@@ -24,7 +24,7 @@ use crate::shell::{Shell, bump};
 use crate::status::PeerStatus;
 use crate::storage::folder::KnownPeer;
 use crate::wire;
-use crate::wire::peer::{PEER_PROTOCOL, PeerHello};
+use crate::wire::peer::{LeaseTerms, PEER_PROTOCOL, PeerHello};
 
 /// First wait before connecting again; it doubles up to the next. Short, since relays and restarts cut links often.
 const RECONNECT_FIRST: Duration = Duration::from_millis(20);
@@ -361,6 +361,7 @@ impl Shell {
             to: to.number(),
             folder: self.identity.borrow().folder,
             incarnation: self.incarnation,
+            lease: LeaseTerms::from(&self.options.lease),
         }
     }
 }
@@ -385,6 +386,14 @@ fn check_hello(shell: &Shell, hello: &PeerHello, expected: Option<NodeId>) -> Re
     };
     if expected.is_some_and(|expected| expected != link.id) {
         return Err(format!("{} answered instead: check the addresses of the peers", link.id));
+    }
+    let lease = LeaseTerms::from(&shell.options.lease);
+    if !lease.fits(&hello.lease) {
+        return Err(format!(
+            "{} was started with leases {}, and {me} with leases {lease}: give all nodes the same, or turn leases off on one \
+             of them first",
+            link.id, hello.lease
+        ));
     }
     match link.known.get() {
         Some(known) if known.folder != hello.folder => Err(format!(

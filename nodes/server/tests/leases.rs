@@ -11,6 +11,40 @@ use heckle_server::client_protocol::{Call, Outcome, Phase};
 
 const LEASE: Duration = Duration::from_millis(1_500);
 
+#[test]
+fn nodes_with_other_lease_settings_refuse_each_other_and_say_how() {
+    let dir = TempDir::new("lease-terms");
+    let options = leased(&dir, LeaseMode::Read, Forward::Off);
+    type Change = fn(&mut LeaseSettings);
+    let changes: [(Change, bool); 6] = [
+        (|lease| lease.time_ns *= 2, false),
+        (|lease| lease.drift_ppm += 1, false),
+        (|lease| lease.ranges = 2, false),
+        (|lease| lease.mode = LeaseMode::Priority, false),
+        // What a node does with operations of its own clients is its own affair; one without leases grants none.
+        (|lease| lease.forward = Forward::On, true),
+        (|lease| lease.mode = LeaseMode::Off, true),
+    ];
+    let first = start(&options[0]);
+    for (change, fits) in changes {
+        let mut other = options[1].clone();
+        change(&mut other.lease);
+        let second = start(&other);
+        let linked = || status(&first).peers.iter().any(|peer| peer.node == "n2" && peer.outbound && peer.inbound);
+        if fits {
+            eventually("they connect", linked);
+        } else {
+            let refused = status(&first).bad_connections;
+            eventually("it is refused", || status(&first).bad_connections > refused);
+            assert!(!linked(), "{:?}", other.lease);
+            let says = format!("n2 was started with leases {} of", other.lease.mode.name());
+            assert!(first.log_lines().iter().any(|line| line.contains(&says)), "{says}: {:?}", first.log_lines());
+        }
+        second.stop().unwrap();
+    }
+    first.stop().unwrap();
+}
+
 fn leased(dir: &TempDir, mode: LeaseMode, forward: Forward) -> Vec<NodeOptions> {
     let mut all = options_of_cluster(dir.path(), 3);
     for options in &mut all {

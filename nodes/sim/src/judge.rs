@@ -68,6 +68,13 @@ pub enum ViolationKind {
 }
 
 impl ViolationKind {
+    /// Whether it is found out by a value that was shown or stored.
+    #[must_use]
+    pub fn is_about_values(self) -> bool {
+        use ViolationKind::{ConditionBroken, DirtyRead, OutOfOrder, WronglyRefused};
+        matches!(self, ConditionBroken | DirtyRead | OutOfOrder | WronglyRefused)
+    }
+
     /// Whether clients can come to see the harm. The others are broken rules without a victim:
     /// an update that a fence should have stopped is one of unknown outcome, which may take effect
     /// at any time as far as a history shows; and what two holders do is seen in its effects.
@@ -116,9 +123,19 @@ struct Asked {
     refused: bool,
 }
 
+/// Whether values are judged, or only which operations are in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// A row has the value that its update wrote on the row before.
+    Judged,
+    /// Puts change values past Paxos.
+    Ignored,
+}
+
 /// Watches one run.
 #[derive(Debug)]
 pub struct Judge {
+    values: Values,
     quorum: usize,
     chains: BTreeMap<Key, Chain>,
     asked: BTreeMap<OpId, Asked>,
@@ -131,8 +148,9 @@ pub struct Judge {
 impl Judge {
     /// A judge of a cluster of `nodes`.
     #[must_use]
-    pub fn new(nodes: usize) -> Self {
+    pub fn new(nodes: usize, values: Values) -> Self {
         Self {
+            values,
             quorum: nodes / 2 + 1,
             chains: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -161,6 +179,9 @@ impl Judge {
 
     /// Something broke that only the world can see.
     pub fn report(&mut self, kind: ViolationKind, key: &Key, detail: String) {
+        if self.values == Values::Ignored && kind.is_about_values() {
+            return;
+        }
         self.violations.push(Violation { kind, at_ns: self.now_ns, key: key.clone(), detail });
     }
 
@@ -272,7 +293,8 @@ impl Judge {
         for (version, entry) in (first..).zip(batch) {
             let known = chain.rows.get(&version);
             let other = known.is_none_or(|known| {
-                known.op != entry.op || known.fate != entry.fate || (version == data.version && known.value != data.value)
+                let revalued = self.values == Values::Judged && version == data.version && known.value != data.value;
+                known.op != entry.op || known.fate != entry.fate || revalued
             });
             if other {
                 let known = known.map_or("nothing".to_owned(), |known| known.op.to_string());

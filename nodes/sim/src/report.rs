@@ -40,6 +40,8 @@ pub struct OpRecord {
     pub key: Key,
     /// What was asked.
     pub call: Call,
+    /// It went past Paxos: a write was put, a read was got.
+    pub cheap: bool,
     /// The node asked last, counted from 0.
     pub node: usize,
     /// When the client sent it first.

@@ -1,7 +1,7 @@
 //! Every invariant of the judge, broken once.
 
 use heckle_paxos::*;
-use heckle_sim::judge::Judge;
+use heckle_sim::judge::{Judge, Values};
 use heckle_sim::{OpRecord, ViolationKind};
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn ballot(micros: u64) -> Ballot {
 
 fn record(client: u64, call: Call) -> OpRecord {
     let (key, outcome, diagnostics) = (key(), None, None);
-    OpRecord { op: op(client), key, call, node: 0, invoked_ns: 0, completed_ns: None, outcome, diagnostics, resends: 0 }
+    OpRecord { op: op(client), key, call, cheap: false, node: 0, invoked_ns: 0, completed_ns: None, outcome, diagnostics, resends: 0 }
 }
 
 fn update(version: u64, client: u64, proposed_us: u64) -> Arc<RowData> {
@@ -39,7 +39,7 @@ fn update(version: u64, client: u64, proposed_us: u64) -> Arc<RowData> {
 
 impl Story {
     fn new() -> Self {
-        Self { judge: Judge::new(3) }
+        Self { judge: Judge::new(3, Values::Judged) }
     }
 
     fn writes(mut self, client: u64) -> Self {

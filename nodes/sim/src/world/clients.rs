@@ -2,7 +2,9 @@
 
 use super::{Asker, Request, What, World};
 use crate::config::{MS, Mix, US};
-use heckle_paxos::{Ballot, ClientRequest, ClientToken, Diagnostics, Event, Outcome, Phase, Provenance, Rounds};
+use heckle_paxos::{
+    Ballot, Call, CheapCall, CheapRequest, ClientRequest, ClientToken, Diagnostics, Event, Level, Outcome, Phase, Provenance, Rounds,
+};
 use rand::RngExt;
 
 /// An operation is sent again at most this often.
@@ -20,10 +22,14 @@ impl World {
         let reads = client < self.config.readers as usize;
         let mix = if reads { Mix { cas: 0, write: 0, read: 1 } } else { self.config.mix };
         let (op, key, call) = self.clients[client].next_call(mix, &mut self.next_value, &mut self.rngs.clients);
+        let past_paxos = self.config.cheap_ppm > 0
+            && matches!(call, Call::Read | Call::Write { .. })
+            && self.rngs.clients.random_range(0..1_000_000) < self.config.cheap_ppm;
         let node = self.clients[client].node;
         let (epoch, ballot) = self.clients[client].known;
         self.clients[client].born = if epoch == self.nodes[node].epoch { ballot } else { Ballot::ZERO };
         let at = self.begin_op(op, key, call, node);
+        self.ops[at].cheap = past_paxos;
         // A client that gives up before the node does may have two requests running.
         let hedges = self.config.resend_ppm > 0 && self.config.patience_ns < 2 * self.config.op_timeout_ns;
         let born = self.clients[client].born;
@@ -61,6 +67,16 @@ impl World {
             return;
         }
         let op = &self.ops[request.op];
+        if op.cheap {
+            let call = match &op.call {
+                Call::Write { new } => CheapCall::Put { new: new.clone() },
+                Call::Read | Call::Cas { .. } | Call::Fate { .. } => CheapCall::Get,
+            };
+            let (level, timeout_ns) = (Level::Quorum, request.timeout_ns);
+            let asked = CheapRequest { op: op.op, key: op.key.clone(), call, level, timeout_ns };
+            self.step(request.node, Event::Cheap { token: ClientToken(token), request: asked });
+            return;
+        }
         let asked = ClientRequest {
             op: op.op,
             key: op.key.clone(),
@@ -136,7 +152,7 @@ impl World {
     fn resend_or_retire(&mut self, client: usize, request: Request) {
         let op = request.op;
         let again = self.rngs.clients.random_range(0..1_000_000) < self.config.resend_ppm;
-        let retry = again && self.ops[op].call.is_update() && self.ops[op].resends < MAX_RESENDS;
+        let retry = again && self.ops[op].call.is_update() && !self.ops[op].cheap && self.ops[op].resends < MAX_RESENDS;
         if retry && self.now_ns < self.config.load_ns {
             self.ops[op].resends += 1;
             let born = self.clients[client].born;
@@ -170,6 +186,9 @@ impl World {
         record.completed_ns = Some(self.now_ns);
         record.outcome = Some(outcome.clone());
         record.diagnostics = Some(diagnostics);
-        self.judge.answered(&self.ops[op], outcome, fences.then_some(ballot));
+        // Nothing of a put or get is in the chain of the key's rows.
+        if !self.ops[op].cheap {
+            self.judge.answered(&self.ops[op], outcome, fences.then_some(ballot));
+        }
     }
 }

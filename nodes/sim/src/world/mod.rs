@@ -8,7 +8,7 @@ use crate::client::{Client, key_name};
 use crate::clock::NodeClock;
 use crate::config::WorldConfig;
 use crate::fault::{self, Fault};
-use crate::judge::{Judge, ViolationKind};
+use crate::judge::{Judge, Values, ViolationKind};
 use crate::net::Net;
 use crate::node::Node;
 use crate::report::{OpRecord, Report};
@@ -174,7 +174,7 @@ impl World {
             ops: Vec::new(),
             op_keys: Vec::new(),
             requests: Vec::new(),
-            judge: Judge::new(count),
+            judge: Judge::new(count, if config.cheap_ppm > 0 { Values::Ignored } else { Values::Judged }),
             faults,
             finals: (0..keys).flat_map(|key| (0..count).map(move |node| (key, node))).rev().collect(),
             out: Actions::new(),
@@ -325,6 +325,7 @@ impl World {
             op,
             key: key_name(key),
             call,
+            cheap: false,
             node,
             invoked_ns: self.now_ns,
             completed_ns: None,
