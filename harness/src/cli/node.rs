@@ -65,6 +65,9 @@ pub struct NodeArgs {
     /// Hand operations to the holder of the lease: off, on [default: off]
     #[arg(long)]
     pub forward: Option<String>,
+    /// Who comes next where several wait for one key: fair (clients in turn), fifo (in order of arrival) [default: fair]
+    #[arg(long)]
+    pub queue: Option<String>,
     /// Drop accepted copies once every replica has learned: on, off [default: on]
     #[arg(long)]
     pub prune: Option<String>,

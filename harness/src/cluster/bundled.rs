@@ -98,6 +98,7 @@ fn spec(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usi
     flag("lease-drift", lease::drift_text(plan.lease.drift_ppm));
     flag("lease-ranges", plan.lease.ranges.to_string());
     flag("forward", plan.lease.forward.name().into());
+    flag("queue", plan.queue.clone());
     flag("prune", plan.prune.clone());
     flag("paxos-ttl", plan.paxos_ttl.to_string());
     flag("parent-pid", std::process::id().to_string());

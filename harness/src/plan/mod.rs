@@ -50,6 +50,8 @@ pub struct Plan {
     pub contention_timeout: Option<Span>,
     /// Leases and forwarding.
     pub lease: LeaseSettings,
+    /// Who comes next where several wait for one key, as `heckle node` says it.
+    pub queue: String,
     /// Whether accepted copies are dropped, as `heckle node` says it.
     pub prune: String,
     /// When Paxos state expires.
@@ -138,6 +140,8 @@ const PATIENCE: Span = Span::ms(30_000);
 pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
 /// What a coordinator does after it was outbid, the default first.
 pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
+/// Who comes next where several wait for one key, the default first.
+pub const QUEUES: &[&str] = &["fair", "fifo"];
 /// Whether accepted copies are dropped once every replica has learned, the default first.
 pub const PRUNES: &[&str] = &["on", "off"];
 const DEFAULT_FAULTS: &str = "kill,pause,partition";
@@ -192,6 +196,7 @@ impl Plan {
             backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
             contention_timeout: contention_timeout(c.contention_timeout)?,
             lease,
+            queue: one_of("queue", c.queue.as_deref(), QUEUES)?.to_owned(),
             prune: one_of("prune", c.prune.as_deref(), PRUNES)?.to_owned(),
             paxos_ttl: paxos_ttl(c.paxos_ttl.unwrap_or_default())?,
             net,
@@ -394,6 +399,7 @@ impl Plan {
             }
         }
         if self.system == System::Bundled {
+            s.cluster.queue = Some(self.queue.clone());
             s.cluster.prune = Some(self.prune.clone());
             s.cluster.paxos_ttl = Some(self.paxos_ttl);
             s.cluster.slow_clock = Some(self.slow_clock.map_or("none".into(), |c| c.to_string()));

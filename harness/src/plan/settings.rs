@@ -108,6 +108,10 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward: Option<String>,
+    /// Who comes next where several wait for one key: fair (clients in turn), fifo (in order of arrival) [default: fair]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
     /// Drop accepted copies once every replica has learned: on, off [default: on]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -365,7 +369,7 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, prune, paxos_ttl, net, slow_clock, bin, mutant);
+        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, queue, prune, paxos_ttl, net, slow_clock, bin, mutant);
         let (l, o) = (&mut self.load, &over.load);
         overlay!(o, l; workload, mix, consistency, keys, hot, zipf, far, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);

@@ -2,9 +2,9 @@
 
 use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
-use crate::plan::{BACKOFFS, PRUNES, ROUNDS, contention_timeout, lease, one_of, paxos_ttl};
+use crate::plan::{BACKOFFS, PRUNES, QUEUES, ROUNDS, contention_timeout, lease, one_of, paxos_ttl};
 use heckle_history::prng::Seed;
-use heckle_server::options::{NodeId, Prune};
+use heckle_server::options::{NodeId, Prune, Queue};
 use heckle_server::{NodeOptions, run_node};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -62,6 +62,9 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
         ranges: args.lease_ranges,
         forward: args.forward.as_deref(),
     })?;
+    if one_of("queue", args.queue.as_deref(), QUEUES)? == "fifo" {
+        options.queue = Queue::Fifo;
+    }
     if one_of("prune", args.prune.as_deref(), PRUNES)? == "off" {
         options.prune = Prune::Off;
     }

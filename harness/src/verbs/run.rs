@@ -132,6 +132,7 @@ fn initial_results(job: &Job) -> Results {
             ("backoff", plan.backoff.clone()),
             ("lease", plan.lease.mode.name().to_owned()),
             ("forward", plan.lease.forward.name().to_owned()),
+            ("queue", plan.queue.clone()),
             ("prune", plan.prune.clone()),
             ("paxos_ttl", plan.paxos_ttl.to_string()),
         ]);

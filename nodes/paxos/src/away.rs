@@ -102,9 +102,9 @@ impl Coordination {
     /// Turns an operation that is held off here into one at the holder.
     pub(crate) fn leave<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> Away {
         let open = self.proposals.is_open(env.shared.disproof());
-        let Coordination { origin, request, deadline, timer, armed, diagnostics, leased, .. } = self;
+        let Coordination { origin, request, deadline, began, timer, armed, diagnostics, leased, .. } = self;
         let past = leased.leaving(open);
-        Away::send(Waiting { origin, request, deadline, timer, armed, past }, diagnostics, lease, env)
+        Away::send(Waiting { origin, request, deadline, arrived: began, timer, armed, past }, diagnostics, lease, env)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Config {
     pub contention_timeout_ns: Option<u64>,
     /// Operations that may wait for one key at this node; one more is answered busy.
     pub queue_per_key: usize,
+    /// Who comes next where several wait for one key.
+    pub queue: Queue,
     /// Operations that may share one proposal ([`Rounds::Fast`]).
     pub batch_ops: usize,
     /// Keys whose next ballot is kept promised ([`Rounds::Fast`]); each keeps its newest row in memory.
@@ -70,6 +72,7 @@ impl Config {
             backoff: Backoff::Uniform { max_ns: 100_000_000 },
             contention_timeout_ns: None,
             queue_per_key: 256,
+            queue: Queue::Fair,
             batch_ops: 128,
             prepared_keys: 65_536,
             dedupe_entries: 64,
@@ -225,6 +228,15 @@ pub enum Links {
     MayDuplicate,
     /// A message arrives at most once.
     NeverDuplicate,
+}
+
+/// Who comes next where several operations wait for one key at a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Clients in turn, and what one answer decides for others is told to them at once.
+    Fair,
+    /// In order of arrival, one by one: who has just won knows the value and wins again.
+    Fifo,
 }
 
 /// Whether accepted copies are dropped once every replica has learned.

@@ -109,6 +109,10 @@ counters! {
     puts,
     /// Gets begun, on the cheap path.
     gets,
+    /// Operations answered along with another one on the same key, whose round decided for them, too.
+    told_along,
+    /// Times a free key was kept waiting for clients that had just been refused.
+    held_open,
     /// Operations begun while another on the same key was running here. Always 0 in a correct
     /// node: one operation a key at a time.
     overlaps,

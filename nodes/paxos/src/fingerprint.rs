@@ -4,7 +4,7 @@
 //! of batches and timers, and all times are left out. Each type is taken apart field by field: a new one does not compile
 //! until somebody has decided whether it matters here.
 
-use crate::config::Links;
+use crate::config::{Links, Queue};
 use crate::coordinator::{Coordination, Flight, Proposals, Shared, Waiting};
 use crate::lease::LeaseMode;
 use crate::mutants::Mutant;
@@ -19,9 +19,10 @@ impl Replica {
     /// - backoff does not depend on measured latencies, nothing expires, and the wall clock stands.
     ///
     /// # Panics
-    /// With leases, and while puts and gets of the cheap path run: they live by the clock.
+    /// With leases, with a fair queue, and while puts and gets of the cheap path run: they live by the clock.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Replica { shared, keys, own_answers, started } = self;
+        assert!(shared.config.queue == Queue::Fifo, "a fair queue goes by the clock, which is left out here");
         assert!(shared.config.lease.mode == LeaseMode::Off, "leases live by the clock, which is left out here");
         started.hash(state);
         fingerprint_shared(shared, state);
@@ -77,6 +78,8 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
         // Without leases there is nothing in these two.
         away: _,
         cheap,
+        // Nor in this without a fair queue.
+        turns: _,
         fresh: _,
         prepared,
         listed,
@@ -94,7 +97,7 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
     }
     (active.len(), again.len(), queue.len()).hash(state);
     for waiting in queue {
-        let Waiting { origin, request, deadline: _, timer: _, armed: _, past } = waiting;
+        let Waiting { origin, request, deadline: _, arrived: _, timer: _, armed: _, past } = waiting;
         (origin, request, past.open, past.born_us).hash(state);
     }
     flight.is_some().hash(state);
@@ -128,6 +131,8 @@ fn fingerprint_coordination<H: Hasher>(coordination: &Coordination, shared: &Sha
         proposals,
         diagnostics: _,
         leased: _,
+        // Only a fair queue tells others.
+        basis: _,
     } = coordination;
     (origin, request, cell, prepared, tag, at, answers).hash(state);
     // Brought up to date with each answer and timer; only a shared proposal that fails uses it as it stands.

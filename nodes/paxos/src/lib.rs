@@ -55,7 +55,7 @@ mod slot;
 pub use action::{Action, Actions, Event, Point, Sync};
 pub use ballot::Ballot;
 pub use cell::{Cell, CheapCall, CheapRequest, Level};
-pub use config::{Backoff, Config, ConfigError, Links, Points, Prune, Rounds};
+pub use config::{Backoff, Config, ConfigError, Links, Points, Prune, Queue, Rounds};
 pub use counters::Counters;
 pub use forward::{Forward, Forwarded};
 pub use ids::{ClientToken, IoId, Key, MonoTime, NodeId, OpId, TimerId, Value, WallTime};

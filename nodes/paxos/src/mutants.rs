@@ -90,6 +90,8 @@ mutants! {
         "a read at a ballot promised ahead proposes nothing: it overwrites the accepted, not yet learned update before it";
     FastKeepsCacheAfterFailure, "fast-keeps-cache-after-failure", Safety, "gryadka (read in source)",
         "after a failed proposal the row at hand is proposed on again, without a prepare: what others wrote is lost";
+    ToldAlongLate, "told-along-late", Safety, "derived",
+        "whoever waits is answered along with another, though it came after the deciding round had begun: it may be shown what was overwritten before it asked";
     PruneDropsBallot, "prune-drops-ballot", Safety, "Scylla #6154",
         "prune forgets the ballots too: a late message of an older ballot then brings back what was overwritten";
     LearnNotSynced, "learn-not-synced", Safety, "Scylla #6114",

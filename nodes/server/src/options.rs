@@ -145,6 +145,15 @@ pub enum Prune {
     On,
 }
 
+/// Who comes next where several operations wait for one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Clients in turn; what one round decides for others is told to them at once.
+    Fair,
+    /// In order of arrival, one by one.
+    Fifo,
+}
+
 /// How many rounds an operation takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rounds {
@@ -217,6 +226,8 @@ pub struct NodeOptions {
     pub contention_timeout: Option<Duration>,
     /// Leases and forwarding; the same on all nodes of a cluster.
     pub lease: LeaseSettings,
+    /// Who comes next at a key.
+    pub queue: Queue,
     /// Pruning of accepted copies.
     pub prune: Prune,
     /// Age at which the Paxos state of a key expires; `None`: never.
@@ -255,6 +266,7 @@ impl NodeOptions {
             backoff: Backoff::Uniform { max: Backoff::LONGEST },
             contention_timeout: None,
             lease: LeaseSettings::default(),
+            queue: Queue::Fair,
             prune: Prune::On,
             paxos_ttl: None,
             announce: Announce::Points,

@@ -2,7 +2,7 @@
 
 use crate::fault::FaultKind;
 use heckle_paxos::lease::LeaseSettings;
-use heckle_paxos::{Mutants, Prune, Rounds};
+use heckle_paxos::{Mutants, Prune, Queue, Rounds};
 
 /// One microsecond in nanoseconds.
 pub const US: u64 = 1_000;
@@ -136,6 +136,8 @@ pub struct CoreConfig {
     pub aborted_entries: usize,
     /// See [`heckle_paxos::Config::queue_per_key`].
     pub queue_per_key: usize,
+    /// See [`heckle_paxos::Config::queue`].
+    pub queue: Queue,
     /// See [`heckle_paxos::Config::lease`].
     pub lease: LeaseSettings,
     /// See [`heckle_paxos::Config::prune`].
@@ -196,6 +198,7 @@ impl Default for WorldConfig {
                 dedupe_entries: 64,
                 aborted_entries: 64,
                 queue_per_key: 64,
+                queue: Queue::Fair,
                 lease: LeaseSettings::default(),
                 prune: Prune::On,
                 prune_after_ns: 20 * MS,

@@ -61,6 +61,7 @@ impl Node {
         config.dedupe_entries = world.core.dedupe_entries;
         config.aborted_entries = world.core.aborted_entries;
         config.queue_per_key = world.core.queue_per_key;
+        config.queue = world.core.queue;
         config.prune = world.core.prune;
         config.prune_after_ns = world.core.prune_after_ns;
         config.prune_queue = world.core.prune_queue;

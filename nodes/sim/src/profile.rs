@@ -6,7 +6,7 @@
 use crate::config::{BackoffKind, MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
-use heckle_paxos::{Prune, Rounds};
+use heckle_paxos::{Prune, Queue, Rounds};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -105,6 +105,7 @@ fn swarm(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.nodes = if rng.random_range(0..4) == 0 { 5 } else { 3 };
     world.core.rounds = Rounds::ALL[rng.random_range(0..Rounds::ALL.len())];
     world.core.backoff = if rng.random_range(0..3) == 0 { BackoffKind::Adaptive } else { BackoffKind::Uniform };
+    world.core.queue = if one_in(4, rng) { Queue::Fifo } else { Queue::Fair };
     world.clients = rng.random_range(2..=9);
     world.keys = rng.random_range(1..=3);
     world.mix = Mix { cas: rng.random_range(1..=6), write: rng.random_range(0..=3), read: rng.random_range(1..=5) };
@@ -196,6 +197,8 @@ fn doubling(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.nodes = if one_in(4, rng) { 5 } else { 3 };
     world.links.loss_ppm = rng.random_range(0..150_000);
     world.links.duplicate_ppm = rng.random_range(300_000..900_000);
+    // Operations that are refused along with another propose nothing, and here proposals are what is wanted.
+    world.core.queue = Queue::Fifo;
 }
 
 fn lagging(world: &mut WorldConfig, rng: &mut impl Rng) {

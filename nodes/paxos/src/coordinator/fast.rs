@@ -308,7 +308,7 @@ impl Coordination {
     }
 
     /// Whether its own update is in the proposal.
-    fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         matches!(&self.state, State::Aboard { verdict: Verdict::Own })
     }
 

@@ -62,6 +62,15 @@ impl Coordination {
         }
     }
 
+    /// The answer to an operation that only has to be shown what this row holds.
+    pub(crate) fn shown<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Outcome {
+        match self.judge(data, env) {
+            Judged::Refused { current } => self.refused(current),
+            Judged::End(outcome) => outcome,
+            Judged::Own => unreachable!("its condition does not hold"),
+        }
+    }
+
     /// Whether a mutant leaves out the fence before the answer.
     pub(super) fn skips_fence<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
         let skip = match &self.request.call {

@@ -38,4 +38,4 @@ mod timing;
 pub(crate) use env::{Env, Shared};
 pub(crate) use fast::{Boarding, Course, Flight, Prepared};
 pub(crate) use leased::{Fresh, LEASE_TIMERS, Past};
-pub(crate) use state::{Coordination, Proposals, Waiting};
+pub(crate) use state::{Basis, Coordination, Proposals, Waiting};

@@ -4,10 +4,11 @@ use super::env::Env;
 use super::fast::Prepared;
 use super::judge::{Judged, stamp_above};
 use super::rounds::ignored;
-use super::state::{Aim, Coordination, LearnAim, State};
+use super::state::{Aim, Basis, Coordination, LearnAim, State};
 use crate::action::Point;
 use crate::ballot::Ballot;
 use crate::cell::overlaid;
+use crate::ids::MonoTime;
 use crate::lease::LeaseMode;
 use crate::message::Body;
 use crate::mutants::Mutant;
@@ -37,7 +38,10 @@ impl Coordination {
         match self.judge(&data, env) {
             Judged::Own => self.propose_own(&data, env),
             Judged::Refused { current } if self.skips_fence(env) => return Some(self.refused(current)),
-            Judged::Refused { current } => self.propose(Aim::Fence { current, update: Update::Empty }, env),
+            Judged::Refused { current } => {
+                self.rest_on(&data, env.now);
+                self.propose(Aim::Fence { current, update: Update::Empty }, env);
+            }
             Judged::End(outcome) => return Some(outcome),
         }
         None
@@ -74,10 +78,14 @@ impl Coordination {
             Judged::Own => self.propose_own(&data, env),
             Judged::Refused { current } if untouched || self.skips_fence(env) => {
                 // Nothing was proposed at this ballot, which a quorum has promised.
+                self.rest_on(&data, self.round_began);
                 self.leave_prepared(self.tag.ballot, row.clone(), env);
                 return Some(self.refused(current));
             }
-            Judged::Refused { current } => self.propose(Aim::Fence { current, update: Update::Row(data) }, env),
+            Judged::Refused { current } => {
+                self.rest_on(&data, env.now);
+                self.propose(Aim::Fence { current, update: Update::Row(data) }, env);
+            }
             Judged::End(outcome) => return Some(outcome),
         }
         None
@@ -104,6 +112,7 @@ impl Coordination {
                 None
             }
             Judged::Refused { current } => {
+                self.rest_on(&data, self.round_began);
                 self.leave_prepared(next, row.clone(), env);
                 Some(self.refused(current))
             }
@@ -129,7 +138,13 @@ impl Coordination {
 
     fn propose_own<R: Rng + ?Sized>(&mut self, data: &RowData, env: &mut Env<'_, R>) {
         let own = self.own_row(data, stamp_above(data, self.tag.ballot.micros), env);
+        self.rest_on(&own, env.now);
         self.propose(Aim::Own(own), env);
+    }
+
+    /// The answer will rest on this row, which some quorum decides about no earlier than `since`: see `told_along`.
+    fn rest_on(&mut self, row: &Arc<RowData>, since: MonoTime) {
+        self.basis = Some(Basis { row: row.clone(), since });
     }
 
     /// A ballot is left over for the next operation on this key.

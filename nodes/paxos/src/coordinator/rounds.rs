@@ -30,7 +30,7 @@ struct Promised {
 impl Coordination {
     /// An operation whose turn it is. `own` is this node's acceptor for the key.
     pub(crate) fn new<R: Rng + ?Sized>(waiting: Waiting, own: &Acceptor, env: &mut Env<'_, R>) -> (Self, Option<Outcome>) {
-        let Waiting { origin, request, deadline, timer, armed, past } = waiting;
+        let Waiting { origin, request, deadline, arrived: _, timer, armed, past } = waiting;
         let op = request.op;
         let incarnation = env.shared.clock.incarnation();
         let this = Self {
@@ -53,6 +53,7 @@ impl Coordination {
             proposals: Proposals { earlier_open: past.open, ..Proposals::default() },
             diagnostics: Box::new(Diagnostics::new(op, env.quorum())),
             leased: Leased::new(past, own.row().learned),
+            basis: None,
         };
         if matches!(this.request.call, Call::Read) && env.mutants().has(Mutant::LwtReadsAtOne) {
             let current = crate::cell::seen(own.row(), own.cell()).map(|cell| cell.value);
@@ -99,6 +100,7 @@ impl Coordination {
     pub(super) fn take_ballot<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
         self.tag.attempt += 1;
         self.tag.ballot = ballot;
+        self.basis = None;
         self.diagnostics.ballot = ballot;
         self.diagnostics.rounds += 1;
         self.diagnostics.promises = 0;

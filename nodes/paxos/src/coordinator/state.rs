@@ -20,6 +20,8 @@ pub(crate) struct Waiting {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
     pub(crate) deadline: MonoTime,
+    /// When it came here, and its timer.
+    pub(crate) arrived: MonoTime,
     pub(crate) timer: TimerId,
     /// When the timer goes off; the end of time if none is set.
     pub(crate) armed: MonoTime,
@@ -57,6 +59,15 @@ pub(crate) struct Coordination {
     pub(crate) proposals: Proposals,
     pub(crate) diagnostics: Box<Diagnostics>,
     pub(crate) leased: Leased,
+    /// What the outcome will rest on, as far as that is known.
+    pub(crate) basis: Option<Basis>,
+}
+
+/// A row that is the newest at some moment after `since`, once the operation that rests on it is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Basis {
+    pub(crate) row: Arc<RowData>,
+    pub(crate) since: MonoTime,
 }
 
 /// Where an attempt stands.

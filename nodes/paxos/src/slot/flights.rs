@@ -16,6 +16,9 @@ impl Slot {
         if self.flight.is_some() || !self.active.is_empty() || (self.again.is_empty() && self.queue.is_empty()) {
             return false;
         }
+        if self.is_held_open(true, env) {
+            return false;
+        }
         let Some(prepared) = self.prepared.take().filter(|prepared| prepared.is_current(&self.acceptor, env)) else {
             return false;
         };
@@ -33,6 +36,7 @@ impl Slot {
         match boarding.take_off(&self.key, env) {
             Ok(flight) => {
                 self.flight = Some(flight);
+                self.note_flight_turns();
                 self.arm_flight(env);
                 true
             }
@@ -49,7 +53,7 @@ impl Slot {
         if let Some(op) = self.again.pop_front() {
             return Some(op);
         }
-        while let Some(waiting) = self.queue.pop_front() {
+        while let Some(waiting) = self.pop_next(env) {
             if env.now >= waiting.deadline {
                 refuse(waiting, NotAppliedWhy::TimeoutInQueue, env);
                 continue;
@@ -113,9 +117,12 @@ impl Slot {
 
     fn land<R: Rng + ?Sized>(&mut self, flight: Flight, env: &mut Env<'_, R>) {
         let tag = flight.tag;
+        let round_ns = env.now.since_ns(flight.sent);
         let (told, prepared) = flight.land();
         let row = prepared.row.clone();
         self.keep(Some(prepared), env);
+        let refused = told.iter().filter(|(_, outcome)| matches!(outcome, Outcome::ConditionNotMet { .. }));
+        self.expect(refused.map(|(op, _)| op.op().client).collect(), round_ns, env);
         for (op, outcome) in told {
             self.finish(op, outcome, env);
         }

@@ -1,6 +1,7 @@
 //! One key at one node: its acceptor, the operation being coordinated, and those that wait.
 
 mod flights;
+mod turns;
 
 use crate::acceptor::Acceptor;
 use crate::action::{Action, Sync};
@@ -44,6 +45,8 @@ pub(crate) struct Slot {
     pub(crate) away: Vec<Away>,
     /// Puts and gets of the cheap path. Bounded by `queue_per_key` as well.
     pub(crate) cheap: Vec<Cheap>,
+    /// Whose turn it is.
+    pub(crate) turns: turns::Turns,
     /// What is known of the own row under a read lease.
     pub(crate) fresh: Option<Fresh>,
     /// A ballot that is promised already, for the next operation.
@@ -71,6 +74,7 @@ impl Slot {
             queue: VecDeque::new(),
             away: Vec::new(),
             cheap: Vec::new(),
+            turns: turns::Turns::default(),
             fresh: None,
             prepared: None,
             listed: false,
@@ -95,7 +99,7 @@ impl Slot {
     pub(crate) fn admit<R: Rng + ?Sized>(&mut self, origin: Origin, request: ClientRequest, past: Past, env: &mut Env<'_, R>) {
         let timer = self.next_timer();
         let deadline = env.now.after_ns(request.timeout_ns);
-        let mut waiting = Waiting { origin, request, deadline, timer, armed: MonoTime(u64::MAX), past };
+        let mut waiting = Waiting { origin, request, deadline, arrived: env.now, timer, armed: MonoTime(u64::MAX), past };
         let holder = if past.stays() || self.away.len() >= env.shared.config.queue_per_key { None } else { env.known_holder(&self.key) };
         if let Some(holder) = holder {
             waiting.past.born_us = Some(self.acceptor.row().learned.micros);
@@ -106,22 +110,26 @@ impl Slot {
         env.touch_lease(&self.key);
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
-        } else if !self.is_busy() {
+        } else if !self.is_busy() && self.queue.is_empty() && self.turns.awaits_nobody() {
             self.queue.push_back(waiting);
             self.begin_next(env);
-        } else if self.queue.len() >= env.shared.config.queue_per_key {
+        } else if self.is_busy() && self.queue.len() >= env.shared.config.queue_per_key {
             env.shared.counters.queue_full += 1;
             refuse(waiting, NotAppliedWhy::Busy, env);
             self.leak_lock(env);
         } else {
             waiting.armed = deadline;
             env.timer(timer, deadline);
+            self.turns.came(waiting.request.op.client);
             self.queue.push_back(waiting);
+            if !self.is_busy() {
+                self.begin_next(env);
+            }
         }
     }
 
     fn next_timer(&mut self) -> TimerId {
-        self.next_serial = self.next_serial.wrapping_add(1).max(flights::FLIGHT_SERIAL + 1);
+        self.next_serial = self.next_serial.wrapping_add(1).max(turns::HOLD_SERIAL + 1);
         TimerId { slot: self.place, serial: self.next_serial }
     }
 
@@ -292,7 +300,7 @@ impl Slot {
             env.shared.counters.answers_ignored += 1;
             return;
         };
-        // It has waited the longest: it comes first.
+        // It has waited the longest: among equals it comes first.
         let waiting = self.away.swap_remove(at).back();
         self.queue.push_front(waiting);
         if !self.is_busy() {
@@ -304,6 +312,10 @@ impl Slot {
     pub(crate) fn timer<R: Rng + ?Sized>(&mut self, id: TimerId, env: &mut Env<'_, R>) {
         if id.serial == flights::FLIGHT_SERIAL {
             self.flight_timer(env);
+        } else if id.serial == turns::HOLD_SERIAL {
+            if !self.is_busy() {
+                self.begin_next(env);
+            }
         } else if let Some(at) = self.active.iter().position(|active| active.timer == id) {
             match self.active[at].on_timer(&self.acceptor, env) {
                 Some(outcome) => self.end(at, outcome, env),
@@ -345,6 +357,9 @@ impl Slot {
     fn end<R: Rng + ?Sized>(&mut self, at: usize, outcome: Outcome, env: &mut Env<'_, R>) {
         let mut ended = self.active.swap_remove(at);
         self.keep(ended.prepared.take(), env);
+        let basis = ended.basis.take();
+        let refused = self.tell_along(&ended, &outcome, basis.as_ref(), env);
+        self.expect(refused, env.now.since_ns(ended.began), env);
         self.finish(ended, outcome, env);
         if !self.is_busy() {
             self.begin_next(env);
@@ -353,10 +368,11 @@ impl Slot {
 
     /// The key is free: whoever waits comes next.
     fn begin_next<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        if self.take_off(env) {
+        if self.take_off(env) || self.is_held_open(false, env) {
             return;
         }
         if let Some(mut next) = self.next_waiting(env) {
+            self.note_turn(next.op().client);
             env.shared.counters.overlaps += u64::from(self.is_busy());
             next.begin_attempt(env);
             self.active.push(next);

@@ -19,7 +19,7 @@ use crate::clock::ClockSeam;
 use crate::event_loop::EventLoop;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
-use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune, Rounds};
+use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune, Queue, Rounds};
 use crate::peers::Peers;
 use crate::points::Points;
 use crate::shell::{Counts, Inbox, Shell};
@@ -110,6 +110,10 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     };
     config.contention_timeout_ns = options.contention_timeout.map(nanos);
     config.lease = options.lease;
+    config.queue = match options.queue {
+        Queue::Fair => heckle_paxos::Queue::Fair,
+        Queue::Fifo => heckle_paxos::Queue::Fifo,
+    };
     config.prune = match options.prune {
         Prune::Off => heckle_paxos::Prune::Off,
         Prune::On => heckle_paxos::Prune::On,

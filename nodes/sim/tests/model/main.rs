@@ -161,6 +161,7 @@ mod planted {
         (Mutant::TtlByLocalTime, "there are no clocks here, and nothing expires"),
         (Mutant::AnswerBeforeWrite, "is in the shell: here nothing is answered before it is written"),
         (Mutant::LeaseNoRestartWait, "there are no leases here: they live by the clock"),
+        (Mutant::ToldAlongLate, "there is no fair queue here: it goes by the clock"),
         (Mutant::LeaseTimerAtAck, "there are no leases here: they live by the clock"),
         (Mutant::LeaseReleaseAny, "there are no leases here: they live by the clock"),
         (Mutant::LeaseIgnoresDrift, "there are no leases here: they live by the clock"),

@@ -1,6 +1,6 @@
 //! What is explored, how far, and what must hold in every state of it.
 
-use heckle_paxos::{Backoff, Ballot, Call, Config, Mutants, NodeId, Prune, Rounds};
+use heckle_paxos::{Backoff, Ballot, Call, Config, Mutants, NodeId, Prune, Queue, Rounds};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::watch::Rule;
@@ -105,6 +105,8 @@ impl Scope {
         config.lease.ranges = 1;
         config.rounds = self.rounds;
         config.prune = self.prune;
+        // A fair queue goes by the clock, and time stands still here.
+        config.queue = Queue::Fifo;
         config.mutants = mutants;
         config
     }
