@@ -8,7 +8,8 @@ mod assets; // style sheets, scripts, and the policy that names them
 pub mod data; // what the scripts draw from
 mod head; // verdict, why, figures
 mod charts; // places for the charts, and what they show in words
-mod tables; // latency, faults, clients, checks, environment
+mod tables; // latency, faults, checks, environment
+mod fairness; // who got how much
 mod counterexample; // violations: words and lanes
 mod scene; // the lanes of a violation as a drawing
 mod nodes; // what nodes did, and their logs around faults

@@ -5,6 +5,7 @@ mod common;
 mod compare;
 mod ctl;
 mod etcd;
+mod machines;
 mod nightly;
 mod runs;
 mod suites;

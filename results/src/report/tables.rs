@@ -1,23 +1,21 @@
-//! The tables: latency, slowest ops, faults and what they did, clients, checks, and the run itself.
+//! The tables: latency, slowest ops, faults and what they did, checks, and the run itself.
 
-use super::Subject;
 use super::head::words;
 use super::markup::{Html, heading, note, table};
+use super::{Subject, fairness};
 use crate::charts::axis::{count, digits, duration};
 use crate::during::{self, Met};
 use crate::results_json::{Latency, Percentiles};
 use crate::summary::{effect, gate_words};
 use crate::terminal::{Look, look_of};
-use crate::{clients, measure, slowest};
+use crate::{measure, slowest};
 use heckle_checker::explain::timeline::label;
 
 /// Slow ops in the table.
 const SLOWEST: usize = 20;
-/// Clients in the table.
-const MAX_CLIENTS: usize = 40;
 
 pub(super) fn of(subject: Subject<'_>) -> Html {
-    latency(subject).and(faults(subject)).and(fairness(subject)).and(checks(subject))
+    latency(subject).and(faults(subject)).and(fairness::of(subject)).and(checks(subject))
 }
 
 fn ms(x: f64) -> Html {
@@ -118,42 +116,6 @@ fn what_they_did(subject: Subject<'_>) -> Html {
     let why = "Ops of the load window that were open while the fault lasted, by the node that took them.";
     let columns = ["during", "at node", "ops", "ok", "failed", "unknown", "p50", "p99"];
     heading("h3", "during", "What they did").and(note(why)).and(table(&columns, &[2, 3, 4, 5, 6, 7], rows))
-}
-
-fn fairness(subject: Subject<'_>) -> Html {
-    let mut out = heading("h2", "fairness", "Fairness");
-    if let Some(f) = &subject.results.fairness {
-        // Every figure the file holds, also those that a later version adds; units stand in their names.
-        let figures = serde_json::to_value(f).unwrap_or_default();
-        let rows = figures.as_object().into_iter().flatten().filter(|(_, v)| v.is_number() || v.is_string());
-        let said = |v: &serde_json::Value| v.as_str().map_or_else(|| v.as_f64().map_or(String::new(), digits), str::to_owned);
-        let rows: Vec<Vec<Html>> = rows.map(|(name, v)| vec![name.replace('_', " ").into(), said(v).into()]).collect();
-        out.push(table(&["figure", ""], &[1], rows));
-    }
-    let clients = clients::of(subject.history, subject.measured.window);
-    if clients.is_empty() {
-        return out.and(note("This history names no clients."));
-    }
-    let shown = clients.len().min(MAX_CLIENTS);
-    out.push(note(&format!(
-        "Clients by their longest wait for an op that took effect (a read, a write, a CAS applied) under load: {shown} of {} shown.",
-        clients.len()
-    )));
-    let rows = clients.iter().take(MAX_CLIENTS).map(|c| {
-        let waited = duration(c.longest_wait.as_ms_f64());
-        let from = duration(c.wait_from.as_ms_f64());
-        vec![
-            c.client.to_string().into(),
-            number(c.sent),
-            number(c.took_effect),
-            number(c.not_met),
-            number(c.unanswered),
-            waited.into(),
-            from.into(),
-        ]
-    });
-    let columns = ["client", "sent", "took effect", "condition not met", "failed or unknown", "longest wait", "from"];
-    out.and(table(&columns, &[1, 2, 3, 4, 5, 6], rows))
 }
 
 fn checks(subject: Subject<'_>) -> Html {

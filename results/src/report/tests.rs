@@ -65,6 +65,47 @@ fn a_page_copes_with_a_history_without_anything() {
     assert!(page.contains("This history names no nodes."));
 }
 
+/// Rows of the table under that heading: the words of their cells.
+fn rows(page: &str, id: &str) -> Vec<Vec<String>> {
+    let (_, rest) = page.split_once(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no section {id}"));
+    let body = rest.split_once("<tbody>").and_then(|(_, rest)| rest.split_once("</tbody>")).expect("a table").0;
+    let cells = |row: &str| row.split("<td").skip(1).map(words_of).collect();
+    body.split("<tr").skip(1).map(cells).collect()
+}
+
+/// What is left of a cell without its tags.
+fn words_of(cell: &str) -> String {
+    let inside = cell.split_once('>').map_or("", |(_, inside)| inside);
+    inside.split('<').enumerate().map(|(i, part)| if i == 0 { part } else { part.split_once('>').map_or("", |(_, words)| words) }).collect()
+}
+
+#[test]
+fn fairness_names_who_starved_and_at_which_coordinator() {
+    let drawing = "c1  |cas null 1 i1-->n1                       cas 2 3 i2-->n1                       cas 4 5 i3-->n1 |
+                   c2  |                     cas 1 2 i4-->n2                       cas 3 4 i5-->n2                       |
+                   c3  |                        cas null 9 i6 saw 1-->n3  cas null 8 i6 saw 2-->n3                        |";
+    let history = heckle_history::drawn::history(drawing);
+    let mut results = sample_results::valid(&sample::history(Sample::default()));
+    results.take(&measure::analyze(&history), &history);
+    let page = page_of(&history, &results, &[]);
+    let figures = rows(&page, "fairness");
+    let figure = |name: &str| &figures.iter().find(|r| r[0] == name).unwrap_or_else(|| panic!("no {name}: {figures:?}"))[1];
+    assert_eq!((figure("intents").as_str(), figure("won").as_str()), ("6", "5"));
+    assert_eq!(figure("never won: given up, or waiting at the end"), "1");
+    assert_eq!(figure("whose"), "c3 at n3 for k1");
+    let nodes = rows(&page, "by-coordinator");
+    let starved = nodes.iter().find(|r| r[0] == "n3").expect("n3");
+    assert_eq!(starved[1..4], ["1", "0", "1"], "intents, won, never won");
+    assert!(page.contains("<span class=\"bad\">0</span>"), "what is under a quarter of the best is marked");
+    assert_eq!(rows(&page, "by-client")[0][..2], ["c3", "n3"], "the least served first, beside its coordinator");
+    assert_eq!(rows(&page, "by-key")[0][..2], ["k1", "n1"]);
+    // A load without intents has none of these, and says nothing of them.
+    let plain = sample::history(Sample { seconds: 2, faults: 0, ..Sample::default() });
+    let mut results = sample_results::valid(&plain);
+    results.take(&measure::analyze(&plain), &plain);
+    assert!(!page_of(&plain, &results, &[]).contains("by-coordinator"));
+}
+
 #[test]
 fn log_lines_stand_beside_the_fault_they_belong_to() {
     let mut history = sample::history(Sample::default());
