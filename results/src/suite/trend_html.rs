@@ -109,7 +109,11 @@ fn grid(nights: &[&SuiteResults], all: usize) -> String {
     ] {
         let _ = write!(out, "<span class=\"{class}\">{sign}</span>{word}");
     }
-    let shown = if all > nights.len() { format!("the last {} of {all} nights", nights.len()) } else { format!("{all} nights") };
+    let shown = if all > nights.len() {
+        format!("the last {} of {all} nights", nights.len())
+    } else {
+        format!("{all} night{}", if all == 1 { "" } else { "s" })
+    };
     let _ = write!(
         out,
         "</p>\n<p class=\"dim\">{shown}, the newest on the right; a square tells date, commit and figure when the mouse rests on it.</p>\n"
