@@ -202,16 +202,4 @@ fn estimate(usual_s: Option<f64>, planned: Span) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_with_long_names_are_told_apart() {
-        let long = "kinds=kill:holder+pause:holder+partition:holder,lease=priority,rounds=classic,workload=";
-        let (a, b) = (run_name(&format!("{long}counter")), run_name(&format!("{long}cas-register")));
-        assert_ne!(a, b);
-        assert!(a.len() <= 64 && a.starts_with("kinds-kill-holder"), "{a}");
-        assert_eq!(run_name("lease=off,rounds=fast"), "lease-off-rounds-fast");
-        assert_eq!(slug(&a), a, "a folder's name as it stands");
-    }
-}
+mod tests;
