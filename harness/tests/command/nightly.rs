@@ -59,6 +59,22 @@ fn nightly_covers_rounds_leases_workloads_and_faults() {
     assert!(matrix.cells.iter().all(|c| !c.settings.gates.is_empty() && !c.settings.coverage.is_empty()));
 }
 
+#[test]
+fn nightly_and_other_plans_in_the_guide_are_plans() {
+    for (page, least) in [("docs/writing-a-plan.md", 1), ("docs/suites.md", 1), ("docs/starvation.md", 1)] {
+        let text = read(page);
+        let fences: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(code, _)| code).collect();
+        assert!(fences.len() >= least, "{page}");
+        for fence in fences {
+            let head = if fence.contains("schema =") { "" } else { "schema = \"heckle.plan/1\"\n" };
+            // Fairness is of workloads whose clients retry.
+            let load = if fence.contains("[fairness]") && !fence.contains("[load]") { "[load]\nworkload = \"counter\"\n" } else { "" };
+            let settings = file::parse(&format!("{head}{load}{fence}"), page).unwrap_or_else(|e| panic!("{e}"));
+            Matrix::of(&settings, None, None).unwrap_or_else(|e| panic!("{page}: {e}\n{fence}"));
+        }
+    }
+}
+
 // ---- command lines ----
 
 /// The words of each `heckle` command in `text`, as a shell would come to them: comments, redirections and the rest are left out.

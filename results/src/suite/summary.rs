@@ -7,6 +7,8 @@ use crate::terminal::{Cell as Word, Colour, Lean, Look, clean, shorten, table, w
 
 /// Rows of a step summary, at most: GitHub shows a mebibyte, and nobody reads more than this.
 const MAX_ROWS: usize = 200;
+/// Reasons and trips above them, at most, of each.
+const MAX_WORDS: usize = 40;
 
 /// A suite for the terminal. `folder` is where it lies, as it is to be shown.
 pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) -> String {
@@ -146,11 +148,15 @@ pub fn markdown(suite: &SuiteResults) -> String {
         Look::Doubt | Look::Strong | Look::Plain => "❔",
     };
     let mut out = format!("## {} {words} · {} · seed {}\n\n", sign(look), mark(&suite.name), mark(&suite.seed));
-    for reason in &suite.reasons {
+    for reason in suite.reasons.iter().take(MAX_WORDS) {
         out += &format!("- {}\n", mark(&shorten(reason, 400)));
     }
-    for trip in &suite.trips {
-        out += &format!("- {}\n", mark(&trip_words(trip)));
+    for trip in suite.trips.iter().take(MAX_WORDS) {
+        out += &format!("- {}\n", mark(&shorten(&trip_words(trip), 400)));
+    }
+    let left = suite.reasons.len().saturating_sub(MAX_WORDS) + suite.trips.len().saturating_sub(MAX_WORDS);
+    if left > 0 {
+        out += &format!("- {left} more are in `suite.json`\n");
     }
     out += &format!("\n| {} | runs | result | ops | p99 | why |\n|---|--:|---|--:|--:|---|\n", mark(&axes(suite)));
     let mut rows: Vec<(Look, Vec<Word>)> = suite.cells.iter().map(|c| (cell_result(c).0, row(c))).collect();
@@ -193,6 +199,13 @@ mod tests {
         let text = markdown(&suite);
         assert!(text.contains("rotten") && text.contains("a \\| b") && text.contains("301 more rows"), "{text}");
         assert!(text.len() < 64 << 10, "{}", text.len());
+        // Whatever is said above the table, and however long.
+        suite.reasons = vec!["long ".repeat(1_000); 500];
+        suite.trips = vec![Trip { cell: "c".repeat(5_000), ..Trip::default() }; 2_000];
+        let text = markdown(&suite);
+        assert!(text.contains("rotten") && text.contains("2420 more are in"), "{text}");
+        assert!(text.len() < 128 << 10, "{}", text.len());
+        suite.trips.clear();
         assert_eq!(next(&suite), "heckle explain id-rotten");
     }
 
