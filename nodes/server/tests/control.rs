@@ -7,9 +7,9 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, TempDir, TestClient, control, eventually, options_of_cluster, start, start_all, status};
-use heckle_server::NodeError;
-use heckle_server::client_protocol::{Call, Outcome};
+use heckle_server::client_protocol::{BallotTag, Call, Outcome};
 use heckle_server::control::{ControlError, Failpoint, FailpointAction, Request};
+use heckle_server::{NodeError, NodeHandle};
 
 #[test]
 fn clocks_are_falsified_and_healed_and_a_slow_clock_does_not_starve() {
@@ -38,6 +38,45 @@ fn clocks_are_falsified_and_healed_and_a_slow_clock_does_not_starve() {
     }
     let error = control(&nodes[0]).set_clock(0, 900_000).unwrap_err();
     assert!(matches!(&error, ControlError::Refused { message, .. } if message.contains("900000 ppm")), "{error}");
+}
+
+/// A wall clock that is set back an hour while the node is down: to the node it is the same as one that ran an hour
+/// ahead until it ended.
+#[test]
+fn a_clock_set_back_an_hour_between_two_starts_loses_no_update_and_ballots_still_rise() {
+    let dir = TempDir::new("clock-back");
+    let options = options_of_cluster(dir.path(), 3);
+    let mut nodes = start_all(&options);
+    let hour_us = 3_600_000_000;
+    let ballot_of = |node: &NodeHandle, new: &str| {
+        let answer = TestClient::to(node).try_call("k", Call::Write { new: new.into() }).unwrap();
+        assert_eq!(answer.outcome, Outcome::Applied);
+        answer.diagnostics.ballot.unwrap()
+    };
+    control(&nodes[0]).set_clock(hour_us, 0).unwrap();
+    let mut newest = ballot_of(&nodes[0], "ahead");
+    // Any that was not chosen is below it: the next one at every node must be above, though its clock says otherwise.
+    let rise = |newest: &mut BallotTag, node: &NodeHandle, new: &str| {
+        let ballot = ballot_of(node, new);
+        assert!((ballot.us, ballot.node) > (newest.us, newest.node), "{ballot:?} after {newest:?}");
+        *newest = ballot;
+    };
+    // One at a time, then all at once.
+    for at in 0..3 {
+        nodes[at].end_as_killed();
+        nodes[at] = start(&options[at]);
+        let clock = status(&nodes[at]).clock_offset_us;
+        assert!(clock.abs() < hour_us / 2, "it starts with the right clock, an hour behind its ballots: {clock}");
+        rise(&mut newest, &nodes[at], &format!("after {at}"));
+        assert_eq!(TestClient::to(&nodes[(at + 1) % 3]).read("k"), Some(format!("after {at}")));
+    }
+    nodes.into_iter().for_each(NodeHandle::kill);
+    let nodes = start_all(&options);
+    let mut client = TestClient::to(&nodes[1]);
+    assert_eq!(client.read("k").as_deref(), Some("after 2"), "nothing older came back");
+    assert_eq!(client.cas("k", Some("after 2"), "last"), Outcome::Applied);
+    rise(&mut newest, &nodes[2], "very last");
+    assert_eq!(client.read("k").as_deref(), Some("very last"));
 }
 
 #[test]

@@ -7,32 +7,40 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, TempDir, TestClient, n};
-use heckle_server::client_protocol::Outcome;
+use heckle_server::client_protocol::{Call, Outcome};
 use heckle_server::control::{Client, Failpoint, FailpointAction};
+use heckle_server::options::StorageOptions;
 use heckle_server::{NodeOptions, run_node};
 
 const DATA_DIR: &str = "HECKLE_TEST_DATA_DIR";
 const PARENT: &str = "HECKLE_TEST_PARENT";
+const SEGMENT: &str = "HECKLE_TEST_SEGMENT";
 
 fn main() -> ExitCode {
     if let Ok(data_dir) = std::env::var(DATA_DIR) {
         let mut options = NodeOptions::new(n(1), "test", data_dir);
         options.exit_on_stdin_eof = true;
         options.parent_pid = std::env::var(PARENT).ok().map(|pid| pid.parse().unwrap());
+        if let Ok(bytes) = std::env::var(SEGMENT) {
+            options.storage = StorageOptions { segment_bytes: bytes.parse().unwrap(), segments_before_snapshot: 3 };
+        }
         return run_node(options);
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 10] = [
         ("sigterm_ends_it_cleanly_and_sigkill_loses_nothing", sigterm_ends_it_cleanly_and_sigkill_loses_nothing),
         ("it_ends_with_its_standard_input", it_ends_with_its_standard_input),
         ("it_ends_with_its_parent", it_ends_with_its_parent),
         ("a_folder_in_use_ends_it_with_64", a_folder_in_use_ends_it_with_64),
         ("a_failed_disk_ends_it_with_74", a_failed_disk_ends_it_with_74),
+        ("a_disk_full_in_a_batch_of_many_loses_nothing_acknowledged", a_disk_full_in_a_batch_of_many_loses_nothing_acknowledged),
+        ("a_limit_of_file_sizes_is_a_full_disk", a_limit_of_file_sizes_is_a_full_disk),
+        ("a_disk_without_room_for_a_compaction_loses_nothing", a_disk_without_room_for_a_compaction_loses_nothing),
         ("a_crash_failpoint_kills_it", a_crash_failpoint_kills_it),
         ("a_panic_in_any_thread_aborts_it", a_panic_in_any_thread_aborts_it),
     ];
@@ -64,7 +72,11 @@ fn command(dir: &Path) -> Command {
 
 impl Process {
     fn start(dir: &Path) -> Process {
-        let mut child = command(dir).spawn().unwrap();
+        Process::spawn(command(dir))
+    }
+
+    fn spawn(mut command: Command) -> Process {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
@@ -174,7 +186,7 @@ fn run_into(point: Failpoint) -> (ExitStatus, String, TempDir) {
     let mut client = TestClient::connect(node.client);
     assert_eq!(client.write("k", "1"), Outcome::Applied);
     node.control().failpoint(point, FailpointAction::Arm { delay_us: 0 }).unwrap();
-    let answer = client.try_call("k", heckle_server::client_protocol::Call::Write { new: b"2".to_vec() });
+    let answer = client.try_call("k", Call::Write { new: b"2".to_vec() });
     assert!(answer.is_err(), "nothing is answered from un-synced state: {answer:?}");
     let (status, log) = node.end();
     (status, log, dir)
@@ -192,6 +204,135 @@ fn a_failed_disk_ends_it_with_74() {
         let value = TestClient::connect(Process::start(dir.path()).client).read("k");
         assert!(value.is_some(), "what was acknowledged is there");
     }
+}
+
+/// A node of small segments that cannot make a file longer than `limit` bytes: the nearest thing to a full disk that
+/// needs no rights.
+fn with_room_for(dir: &Path, limit: Option<u64>) -> Command {
+    let mut command = command(dir);
+    command.env(SEGMENT, (64 << 10).to_string());
+    if let Some(bytes) = limit {
+        let set = move || {
+            let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+            // SAFETY: reads a structure of this closure.
+            if unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } == 0 {
+                Ok(())
+            } else {
+                Err(std::io::Error::last_os_error())
+            }
+        };
+        // SAFETY: the closure runs between fork and exec and makes one system call, without allocating.
+        unsafe { command.pre_exec(set) };
+    }
+    command
+}
+
+fn value(number: usize, len: usize) -> String {
+    format!("{number}-{}", "v".repeat(len))
+}
+
+/// Writes new keys of `len` bytes until an answer fails to come. Gives the number that was acknowledged.
+fn fill(client: &mut TestClient, from: usize, len: usize) -> usize {
+    for number in from..from + 2_000 {
+        let new = value(number, len).into_bytes();
+        match client.try_call(&format!("k{number}"), Call::Write { new }) {
+            Ok(answer) => assert_eq!(answer.outcome, Outcome::Applied),
+            Err(_) => return number - from,
+        }
+    }
+    panic!("the disk is never full")
+}
+
+/// It ended with 74 and said once what failed, where, and what to do.
+#[track_caller]
+fn check_full(status: ExitStatus, log: &str, file: &str) {
+    assert_eq!(status.code(), Some(74), "{log}");
+    let errors: Vec<_> = log.lines().filter(|line| line.contains("level=error")).collect();
+    assert_eq!(errors.len(), 1, "{log}");
+    for says in ["event=disk_failed", file, "Nothing that was acknowledged is lost", "make room there", "start this node again"] {
+        check_log(errors[0], says);
+    }
+}
+
+#[track_caller]
+fn check_values(node: &Process, acknowledged: usize, len: usize) {
+    let mut client = TestClient::connect(node.client);
+    for number in 0..acknowledged {
+        assert_eq!(client.read(&format!("k{number}")), Some(value(number, len)), "acknowledged, {number} of {acknowledged}");
+    }
+}
+
+fn a_disk_full_in_a_batch_of_many_loses_nothing_acknowledged() {
+    let dir = TempDir::new("process-full-batch");
+    let node = Process::spawn(with_room_for(dir.path(), None));
+    let addr = node.client;
+    // Several clients, so that a batch holds records of more than one.
+    let (clients, len) = (4, 900);
+    let fillers: Vec<_> =
+        (0..clients).map(|number| std::thread::spawn(move || fill(&mut TestClient::connect(addr), number * 2_000, len))).collect();
+    std::thread::sleep(Duration::from_millis(150));
+    node.control().failpoint(Failpoint::DiskFull, FailpointAction::Arm { delay_us: 0 }).unwrap();
+    let acknowledged: Vec<usize> = fillers.into_iter().map(|filler| filler.join().unwrap()).collect();
+    let (status, log) = node.end();
+    check_full(status, &log, "No space left on device");
+    assert!(acknowledged.iter().all(|count| *count > 0), "{acknowledged:?}");
+    let node = Process::spawn(with_room_for(dir.path(), None));
+    let mut client = TestClient::connect(node.client);
+    for (from, count) in acknowledged.iter().enumerate().map(|(at, count)| (at * 2_000, *count)) {
+        for number in from..from + count {
+            assert_eq!(client.read(&format!("k{number}")), Some(value(number, len)), "{number} was acknowledged");
+        }
+    }
+}
+
+fn a_limit_of_file_sizes_is_a_full_disk() {
+    let dir = TempDir::new("process-full-file");
+    let node = Process::spawn(with_room_for(dir.path(), Some(160 << 10)));
+    let mut client = TestClient::connect(node.client);
+    for number in 0..10 {
+        assert_eq!(client.write(&format!("k{number}"), &value(number, 500)), Outcome::Applied);
+    }
+    // A batch that is longer than a segment gets a file of its own, for which there is no room.
+    let answer = client.try_call("k10", Call::Write { new: vec![b'x'; 300 << 10] });
+    assert!(answer.is_err(), "{answer:?}");
+    let (status, log) = node.end();
+    check_full(status, &log, "long.tmp");
+    // Still full, and fuller: it does not start, says so, and changes nothing.
+    for limit in [8 << 10, 1] {
+        let mut child = with_room_for(dir.path(), Some(limit)).spawn().unwrap();
+        let status = wait(&mut child);
+        let mut log = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        check_full(status, &log, "spare.tmp");
+    }
+    let node = Process::spawn(with_room_for(dir.path(), None));
+    check_values(&node, 10, 500);
+    let mut client = TestClient::connect(node.client);
+    assert_eq!(client.read("k10"), None, "half a write is none");
+    assert_eq!(client.write("k10", "1"), Outcome::Applied, "and it goes on");
+}
+
+fn a_disk_without_room_for_a_compaction_loses_nothing() {
+    let dir = TempDir::new("process-full-snapshot");
+    let node = Process::spawn(with_room_for(dir.path(), Some(160 << 10)));
+    let acknowledged = fill(&mut TestClient::connect(node.client), 0, 6_000);
+    assert!(acknowledged > 20, "{acknowledged}");
+    let (status, log) = node.end();
+    check_full(status, &log, ".snap");
+    let node = Process::spawn(with_room_for(dir.path(), None));
+    check_values(&node, acknowledged, 6_000);
+    // With room the compaction gets through: more is written, and the log is short again.
+    let more = 40;
+    let mut client = TestClient::connect(node.client);
+    for number in acknowledged..acknowledged + more {
+        assert_eq!(client.write(&format!("k{number}"), &value(number, 6_000)), Outcome::Applied);
+    }
+    let snapshots =
+        || std::fs::read_dir(dir.path()).unwrap().filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "snap"));
+    common::eventually("a snapshot", || snapshots().count() == 1);
+    node.signal(libc::SIGKILL);
+    node.end();
+    check_values(&Process::spawn(with_room_for(dir.path(), None)), acknowledged + more, 6_000);
 }
 
 fn a_crash_failpoint_kills_it() {

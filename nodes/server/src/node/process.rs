@@ -22,6 +22,9 @@ const PARENT_CHECK: Duration = Duration::from_millis(200);
 pub fn run_node(options: NodeOptions) -> ExitCode {
     let log = Logger::to_stderr(options.id);
     abort_on_panic(log.clone());
+    // A write above the limit of file sizes (`ulimit -f`) is then an error like a full disk, and no death by signal.
+    // SAFETY: sets the disposition of one signal, before any thread of this process exists.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let stopper = Stopper::default();
     if options.exit_on_stdin_eof {
         end_with_stdin(stopper.clone(), log.clone());

@@ -32,6 +32,7 @@ pub(crate) mod recovery;
 pub(crate) mod segment;
 pub(crate) mod snapshot;
 pub(crate) mod spare;
+pub(crate) mod steps;
 pub(crate) mod thread;
 pub(crate) mod wal;
 
@@ -63,7 +64,7 @@ pub(crate) trait Store: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The disk failed.
-    #[error("{what} {path}: {cause}")]
+    #[error("{what} {path}: {cause}{}", advice(.cause))]
     Io {
         /// What was tried.
         what: &'static str,
@@ -148,11 +149,24 @@ impl StorageError {
     }
 }
 
+/// What to do about it, where that can be told.
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            ". Nothing that was acknowledged is lost: make room there (or raise the quota, or the limit of file sizes), then start this \
+             node again"
+        }
+        _ => "",
+    }
+}
+
 /// Makes a rename or a new name in `folder` durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
     std::fs::File::open(folder).and_then(|dir| dir.sync_all()).map_err(|cause| StorageError::io("sync of folder", folder, cause))
 }
 
+#[cfg(test)]
+mod compaction_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

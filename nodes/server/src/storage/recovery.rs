@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
 use crate::storage::segment::{self, FileHeader, FileKind, Owner, Position};
+use crate::storage::steps::step;
 use crate::storage::{StorageError, snapshot};
 
 /// A segment that is only read and, some day, deleted.
@@ -86,10 +87,12 @@ pub(crate) fn recover(folder: &Path, owner: &Owner, visit: &mut dyn FnMut(&[u8])
         result.next_batch = snapshot_up_to + 1;
     }
     // Everything was right: only now is the folder changed.
+    step("recovery read")?;
     if let Some((path, valid_len)) = cut {
         cut_file(path, valid_len)?;
     }
     for path in files.temporary.iter().chain(files.snapshots.iter().rev().skip(1).map(|(_, path)| path)) {
+        step("left-over not removed")?;
         std::fs::remove_file(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
     }
     Ok(result)

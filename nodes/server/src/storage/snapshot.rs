@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::storage::batch::BatchBuilder;
 use crate::storage::segment::{self, FileHeader, FileKind, Owner, Position};
+use crate::storage::steps::step;
 use crate::storage::{StorageError, sync_folder};
 
 /// Payload of one chunk (a batch) of a snapshot.
@@ -69,18 +70,23 @@ pub(crate) fn write(folder: &Path, owner: &Owner, up_to: u64, mut content: Snaps
     let header = FileHeader { kind: FileKind::Snapshot, owner: owner.clone(), batch: up_to, salt };
     // An empty chunk ends the file: without it a file that lost its end would pass for a whole one.
     content.chunks.push(BatchBuilder::new());
-    let mut write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&header.encode())?;
-        for (seq, chunk) in (1..).zip(&mut content.chunks) {
-            let padding = chunk.file_len() - chunk.seal(salt, seq).len();
-            file.write_all(chunk.seal(salt, seq))?;
-            file.write_all(&[0; 8][..padding])?;
-        }
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)
-    };
-    write().map_err(|cause| StorageError::io("write of", &path, cause))?;
+    let io = |cause| StorageError::io("write of", &path, cause);
+    step("snapshot begun")?;
+    let mut file = File::create(&temporary).map_err(io)?;
+    step("snapshot made")?;
+    file.write_all(&header.encode()).map_err(io)?;
+    for (seq, chunk) in (1..).zip(&mut content.chunks) {
+        step("snapshot chunk begun")?;
+        let padding = chunk.file_len() - chunk.seal(salt, seq).len();
+        file.write_all(chunk.seal(salt, seq)).map_err(io)?;
+        step("snapshot chunk not padded")?;
+        file.write_all(&[0; 8][..padding]).map_err(io)?;
+    }
+    step("snapshot written")?;
+    file.sync_all().map_err(io)?;
+    step("snapshot synced")?;
+    std::fs::rename(&temporary, &path).map_err(io)?;
+    step("snapshot renamed")?;
     sync_folder(folder)?;
     Ok(path)
 }

@@ -11,6 +11,7 @@ use crate::storage::failpoints::{Failpoints, SeamFile};
 use crate::storage::recovery::{ClosedSegment, Recovered, segment_name};
 use crate::storage::segment::{FILE_HEADER, FileHeader, FileKind, Owner};
 use crate::storage::spare::SpareMaker;
+use crate::storage::steps::step;
 use crate::storage::{StorageError, Store, snapshot, sync_folder};
 
 /// The log of one data folder.
@@ -84,9 +85,13 @@ impl Wal {
         let path = self.folder.join(segment_name(first_batch));
         let file = SeamFile::new(spare.file, path, Arc::clone(&self.failpoints));
         let header = FileHeader { kind: FileKind::Segment, owner: self.owner.clone(), batch: first_batch, salt };
+        step("segment filled")?;
         file.write_all_at(&header.encode(), 0)?;
+        step("segment headed")?;
         file.sync_data()?;
+        step("segment synced")?;
         std::fs::rename(&spare.path, file.path()).map_err(|cause| StorageError::io("rename to", file.path(), cause))?;
+        step("segment renamed")?;
         sync_folder(&self.folder)?;
         self.spares.begin()?;
         Ok(OpenSegment { file, first_batch, salt, offset: FILE_HEADER as u64, len: spare.len })
@@ -111,7 +116,10 @@ impl Store for Wal {
     }
 
     fn forget_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
-        let remove = |path: &Path| std::fs::remove_file(path).map_err(|cause| StorageError::io("removal of", path, cause));
+        let remove = |path: &Path| {
+            step("replaced file not removed")?;
+            std::fs::remove_file(path).map_err(|cause| StorageError::io("removal of", path, cause))
+        };
         let (old, kept): (Vec<_>, Vec<_>) = self.closed.drain(..).partition(|segment| segment.last_batch <= batch);
         self.closed = kept;
         // Oldest first, so that a crash in between leaves no gap in the log.
@@ -121,7 +129,7 @@ impl Store for Wal {
         for (_, path) in snapshot::list(&self.folder)?.into_iter().filter(|(up_to, _)| *up_to < batch) {
             remove(&path)?;
         }
-        Ok(())
+        step("replaced files removed")
     }
 
     fn segments(&self) -> usize {
