@@ -4,13 +4,13 @@ mod make; // runs: run, rerun, demo, suite
 mod compare; // settings or builds against each other: compare
 mod look; // what runs left: check, explain, show, list, diff, trend, report, export
 mod node; // one node by hand: node, ctl
-mod tool; // the tool and its room: doctor, bench, mutants, gc, clean, completions
+mod tool; // the tool and its room: doctor, bench, capacity, mutants, gc, clean, completions
 
 pub use compare::CompareArgs;
 pub use look::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, ReportArgs, ShowArgs, TrendArgs};
 pub use make::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, NodeArgs, ValueForm};
-pub use tool::{BenchArgs, BenchWhat, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
+pub use tool::{BenchArgs, BenchWhat, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -66,6 +66,8 @@ pub enum Verb {
     Report(ReportArgs),
     /// The tables of the README, measured now
     Bench(BenchArgs),
+    /// Bytes of memory and disk that a node needs, with the formula
+    Capacity(CapacityArgs),
     /// The planted bugs, and what each breaks
     Mutants(MutantsArgs),
     /// End node processes that a killed harness left behind

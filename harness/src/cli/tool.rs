@@ -1,7 +1,7 @@
-//! Verbs about the tool and its room: `doctor`, `bench`, `mutants`, `gc`, `clean`, `completions`.
+//! Verbs about the tool and its room: `doctor`, `bench`, `capacity`, `mutants`, `gc`, `clean`, `completions`.
 
 use super::{OutArg, VoiceArgs};
-use crate::plan::units::Span;
+use crate::plan::units::{Expiry, Span};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -56,6 +56,44 @@ pub enum BenchWhat {
     Etcd,
     /// One operation in the core alone; with --against, this build beside another
     Core,
+}
+
+/// `heckle capacity`.
+#[derive(Debug, Args)]
+pub struct CapacityArgs {
+    /// Keys
+    #[arg(long, default_value_t = 1_000_000)]
+    pub keys: u64,
+    /// New keys a second, each written once; they are among --keys
+    #[arg(long, default_value_t = 0.0)]
+    pub new_keys_per_s: f64,
+    /// Keys that are written all the time; they are among --keys
+    #[arg(long, default_value_t = 0)]
+    pub hot_keys: u64,
+    /// Bytes of a key
+    #[arg(long, default_value_t = 16)]
+    pub key_bytes: u64,
+    /// Bytes of a value
+    #[arg(long, default_value_t = 100)]
+    pub value_bytes: u64,
+    /// Clients that write one key: a key remembers the last operation of each, of 64 at most
+    #[arg(long, default_value_t = 1)]
+    pub clients_per_key: u64,
+    /// `--paxos-ttl` of the nodes: off, or a time such as 10s [default: off]
+    #[arg(long, default_value_t = Expiry::Off, hide_default_value = true)]
+    pub ttl: Expiry,
+    /// `--prune` of the nodes: on, off [default: on]
+    #[arg(long)]
+    pub prune: Option<String>,
+    /// `--rounds` of the nodes: classic, merged, async-learn, fast [default: classic]
+    #[arg(long)]
+    pub rounds: Option<String>,
+    /// Nodes in the cluster; each holds all keys
+    #[arg(long, default_value_t = 3)]
+    pub nodes: u64,
+    /// Data as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `heckle mutants`.

@@ -1,6 +1,7 @@
 //! What each verb does. One file a verb; what two need stands here or deeper, in `run`.
 
 mod bench;
+mod capacity;
 mod check;
 mod clean;
 mod compare;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Verb::Export(args) => export::main(&args),
         Verb::Report(args) => report::main(&args),
         Verb::Bench(args) => bench::main(&args),
+        Verb::Capacity(args) => capacity::main(&args),
         Verb::Mutants(args) => mutants::main(&args),
         Verb::Clean(args) => clean::main(&args),
         Verb::Node(args) => node::main(&args),

@@ -107,3 +107,16 @@ fn histories_travel_to_other_formats_and_back() {
     refused(&f, &["check", "good.jsonl", "--format", "jepsen-edn", "--model", "stack"], &["stack", "queue"]);
     refused(&f, &["check", "good.jsonl", "--format", "knossos-json"], &["line"]);
 }
+
+#[test]
+fn capacity() {
+    let f = Folder::new();
+    refused(&f, &["capacity", "--ttl", "5"], &["no unit"]);
+    refused(&f, &["capacity", "--ttl", "1us"], &["paxos_ttl", "10ms"]);
+    refused(&f, &["capacity", "--prune", "of"], &["did you mean `off`"]);
+    refused(&f, &["capacity", "--key-bytes", "0"], &["--key-bytes 0 is not within 1 to 1024"]);
+    refused(&f, &["capacity", "--value-bytes", "2000000"], &["--value-bytes 2000000", "1048576"]);
+    refused(&f, &["capacity", "--keys", "5", "--hot-keys", "6"], &["--hot-keys 6 is not within 0 to 5"]);
+    refused(&f, &["capacity", "--new-keys-per-s", "nan"], &["--new-keys-per-s"]);
+    refused(&f, &["capacity", "--nodes", "65"], &["--nodes 65"]);
+}

@@ -36,7 +36,19 @@ const TURN_NS: u64 = 20_000_000;
 /// A sweep over all keys takes this part of the time to live.
 const SWEEPS_PER_TTL: u64 = 4;
 /// Keys looked at in one turn, at least and at most.
-const KEYS_PER_TURN: std::ops::RangeInclusive<usize> = 64..=4_096;
+const KEYS_PER_TURN: std::ops::RangeInclusive<u64> = 64..=4_096;
+
+fn keys_per_turn(keys: u64, ttl_us: u64) -> u64 {
+    let turns = (ttl_us.saturating_mul(1_000) / SWEEPS_PER_TTL / TURN_NS).max(1);
+    (keys / turns + 1).clamp(*KEYS_PER_TURN.start(), *KEYS_PER_TURN.end())
+}
+
+/// How long a sweep over this many keys takes, nanoseconds: a quarter of the time to live, unless that were more keys a turn
+/// than one may look at, or fewer than it does anyway. One follows the other.
+#[must_use]
+pub fn sweep_ns(keys: u64, ttl_us: u64) -> u64 {
+    keys.div_ceil(keys_per_turn(keys, ttl_us)) * TURN_NS
+}
 
 /// Where the sweep over the keys stands.
 #[derive(Debug, Clone, Default)]
@@ -103,9 +115,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
         let cutoff_us = expiry.sweep_us.saturating_sub(ttl_us);
         expiry.raise_floor(cutoff_us);
-        let turns = (ttl_us * 1_000 / SWEEPS_PER_TTL / TURN_NS).max(1);
-        let count = (slots.len() as u64 / turns + 1) as usize;
-        let end = slots.len().min(expiry.cursor + count.clamp(*KEYS_PER_TURN.start(), *KEYS_PER_TURN.end()));
+        let end = slots.len().min(expiry.cursor + keys_per_turn(slots.len() as u64, ttl_us) as usize);
         for slot in &mut slots[expiry.cursor.min(end)..end] {
             let before = slot.acceptor.bytes();
             if slot.acceptor.expire(cutoff_us) {

@@ -33,6 +33,9 @@ const SLOTS_PER_TURN: usize = 256;
 /// An unanswered slot is asked about again after `prune_after_ns` doubled this often at most.
 const MAX_DOUBLINGS: u32 = 6;
 
+/// Bytes that a decision takes while it waits to be pruned, without its key.
+pub const PRUNE_SLOT_BYTES: usize = size_of::<Slot>();
+
 /// Decisions that wait to be pruned. One slot a key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PruneQueue {
@@ -66,7 +69,7 @@ enum Step {
 
 impl Slot {
     fn bytes(&self) -> u64 {
-        (size_of::<Slot>() + self.key.len()) as u64
+        (PRUNE_SLOT_BYTES + self.key.len()) as u64
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`frame`]: the envelope of every message;
 //! - [`client_protocol`]: what clients and nodes say to each other;
 //! - [`control`]: how a harness watches and torments a node;
+//! - [`capacity`]: how many bytes a node needs, before there is one;
 //! - [`status`]: the figures a node gives about itself;
 //! - `wire`: twins of the core's types for wire and disk;
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
@@ -14,6 +15,7 @@
 //! - `metrics_http`: the figures for Prometheus, on request;
 //! - `clock`, `timers`, `log`, `metrics`: small parts.
 
+pub mod capacity;
 pub mod client_protocol;
 mod clients;
 mod clock;
