@@ -40,6 +40,7 @@ pub mod expiry;
 mod fingerprint;
 pub mod forward;
 pub mod ids;
+mod keys;
 pub mod lease;
 pub mod message;
 pub mod mutants;

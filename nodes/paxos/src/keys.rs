@@ -1,0 +1,293 @@
+//! All keys of a node, and which of them a request or a message goes to: what is wrong is turned away here.
+
+use crate::action::Action;
+use crate::ballot::Ballot;
+use crate::cell::{Cell, CheapCall, CheapRequest};
+use crate::config::Config;
+use crate::coordinator::{Env, Past, Shared};
+use crate::forward::{Forward, Origin};
+use crate::ids::{ClientToken, Key, MonoTime, NodeId, TimerId};
+use crate::message::{Body, Message, Tag};
+use crate::record::StateBytes;
+use crate::request::{Call, ClientRequest, Diagnostics, InvalidWhy, Outcome};
+use crate::slot::{Slot, reply};
+use rand::Rng;
+use rustc_hash::FxHashMap;
+
+/// The timer of the housekeeping; no key has this place.
+pub(crate) const HOUSEKEEPING: u32 = u32::MAX;
+
+/// All keys. Slots stay where they are, so that a place names a key as long as the process lives,
+/// and iteration is in the order of first use.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keys {
+    index: FxHashMap<Key, u32>,
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Keys {
+    pub(crate) fn find(&self, key: &Key) -> Option<usize> {
+        self.index.get(key).map(|place| *place as usize)
+    }
+
+    pub(crate) fn find_or_add(&mut self, key: &Key, shared: &mut Shared) -> usize {
+        if let Some(at) = self.find(key) {
+            return at;
+        }
+        let place = u32::try_from(self.slots.len()).expect("a node holds less than 2^32 keys");
+        self.index.insert(key.clone(), place);
+        self.slots.push(Slot::new(key.clone(), place));
+        shared.state.replace(&StateBytes::default(), &name_bytes(key));
+        place as usize
+    }
+}
+
+/// Bytes of a key's name.
+pub(crate) fn name_bytes(key: &Key) -> StateBytes {
+    StateBytes { keys: 1, data: key.len() as u64, ..StateBytes::default() }
+}
+
+impl Keys {
+    pub(crate) fn on_client<R: Rng + ?Sized>(&mut self, token: ClientToken, request: ClientRequest, env: &mut Env<'_, R>) {
+        env.shared.counters.requests += 1;
+        if let Err(why) = check_request(&request, &env.shared.config) {
+            let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
+            reply(Origin::Client(token), &request.key, Outcome::Invalid { why }, diagnostics, env);
+            return;
+        }
+        let at = self.find_or_add(&request.key, env.shared);
+        self.slots[at].admit(Origin::Client(token), request, Past::default(), env);
+    }
+
+    pub(crate) fn on_cheap<R: Rng + ?Sized>(&mut self, token: ClientToken, request: CheapRequest, env: &mut Env<'_, R>) {
+        env.shared.counters.requests += 1;
+        let longest = match &request.call {
+            CheapCall::Put { new } => new.len(),
+            CheapCall::Get => 0,
+        };
+        if let Err(why) = check_sizes(&request.key, longest, &env.shared.config) {
+            let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
+            reply(Origin::Client(token), &request.key, Outcome::Invalid { why }, diagnostics, env);
+            return;
+        }
+        let at = self.find_or_add(&request.key, env.shared);
+        self.slots[at].admit_cheap(token, request, env);
+    }
+
+    pub(crate) fn on_peer<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
+        env.shared.counters.messages_received += 1;
+        let sender = env.shared.members.place(from).filter(|place| *place != env.shared.me);
+        let (Some(sender), true) = (sender, is_plausible(&message, &env.shared.config)) else {
+            env.shared.counters.messages_refused += 1;
+            return;
+        };
+        let Message { key, tag, body } = message;
+        match body {
+            // It changes only what is here, so it makes no room for a key.
+            Body::Chosen => {
+                if let Some(at) = self.find(&key) {
+                    let none = self.slots[at].serve(Message { key, tag, body }, env);
+                    debug_assert!(none.is_none(), "it has no answer");
+                }
+            }
+            body @ (Body::Prepare { .. }
+            | Body::Read { .. }
+            | Body::Propose { .. }
+            | Body::Learn { .. }
+            | Body::Prune { .. }
+            | Body::Put { .. }
+            | Body::Get) => {
+                self.on_request(from, Message { key, tag, body }, env);
+            }
+            body @ (Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Accepted
+            | Body::Learned { .. }
+            | Body::Pruned { .. }
+            | Body::Reject { .. }
+            | Body::Busy { .. }
+            | Body::PutDone
+            | Body::Got { .. }) => {
+                env.shared.heard.answered(from);
+                self.on_answer(sender, Message { key, tag, body }, env);
+            }
+            Body::Forward(forward) => self.take_forward(from, sender, key, tag, *forward, env),
+            Body::Forwarded(told) => {
+                env.shared.heard.answered(from);
+                if let Some(slot) = self.sender_of(&key, tag, env) {
+                    slot.come_back(from, tag.op, *told, env);
+                }
+            }
+            Body::NotHolder { serial } => {
+                env.shared.heard.answered(from);
+                if let Some(slot) = self.sender_of(&key, tag, env) {
+                    slot.not_taken(from, tag.op, serial, env);
+                }
+            }
+        }
+    }
+
+    fn on_request<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
+        env.observe(message.tag.ballot);
+        let (message, after) = match env.turned_away(from, &message) {
+            Some(answer) => (answer, None),
+            None => {
+                let at = self.find_or_add(&message.key, env.shared);
+                match self.slots[at].serve(message, env) {
+                    Some(answer) => answer,
+                    None => return,
+                }
+            }
+        };
+        env.shared.counters.messages_sent += 1;
+        env.out.push(Action::Send { to: from, message, after });
+    }
+
+    /// The key of an operation that was handed over. An answer to an earlier process is for nobody.
+    fn sender_of<R: Rng + ?Sized>(&mut self, key: &Key, tag: Tag, env: &mut Env<'_, R>) -> Option<&mut Slot> {
+        let at = self.find(key).filter(|_| tag.incarnation == env.shared.clock.incarnation());
+        if at.is_none() {
+            env.shared.counters.answers_ignored += 1;
+        }
+        at.map(|at| &mut self.slots[at])
+    }
+
+    fn take_forward<R: Rng + ?Sized>(&mut self, from: NodeId, sender: u32, key: Key, tag: Tag, forward: Forward, env: &mut Env<'_, R>) {
+        let Forward { serial, lease, call, timeout_ns, provenance, born_us, open } = forward;
+        if !env.shared.windows[sender as usize].take(tag.incarnation, serial) {
+            env.shared.counters.answers_ignored += 1;
+            return;
+        }
+        let meant = lease.node == env.shared.config.node && lease.restarts == env.shared.clock.incarnation();
+        let request = ClientRequest { op: tag.op, key, call, timeout_ns, provenance };
+        // Marked as seen above, so that no second copy is taken after this answer.
+        if !meant || env.own_lease(&request.key).is_none() || check_request(&request, &env.shared.config).is_err() {
+            env.shared.counters.forwards_refused += 1;
+            env.send_to(from, &request.key, tag, Body::NotHolder { serial });
+            return;
+        }
+        env.shared.counters.forwards_taken += 1;
+        env.observe(tag.ballot);
+        let at = self.find_or_add(&request.key, env.shared);
+        self.slots[at].admit(Origin::Node { to: from, serial, tag }, request, Past::foreign(born_us, open), env);
+    }
+
+    pub(crate) fn on_own_answer<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) {
+        let me = env.shared.me;
+        self.on_answer(me, message, env);
+    }
+
+    fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
+        // Also answers that come after their operation has ended, and those to the queue's own
+        // messages: the sender speaks of what is durable there, whoever asked.
+        let message = match message.body {
+            Body::PutDone => return self.on_cheap_answer(from, &message.key, message.tag, None, env),
+            Body::Got { cell } => return self.on_cheap_answer(from, &message.key, message.tag, Some(cell), env),
+            body => Message { body, ..message },
+        };
+        match &message.body {
+            Body::Learned { learned } => env.note_learned(&message.key, from, *learned),
+            Body::Pruned { pruned } => return env.note_pruned(&message.key, from, *pruned),
+            Body::Promise { .. }
+            | Body::RowRead { .. }
+            | Body::Accepted
+            | Body::Reject { .. }
+            | Body::Prepare { .. }
+            | Body::Chosen
+            | Body::Read { .. }
+            | Body::Propose { .. }
+            | Body::Learn { .. }
+            | Body::Prune { .. }
+            | Body::Busy { .. }
+            | Body::Forward(_)
+            | Body::Forwarded(_)
+            | Body::NotHolder { .. }
+            | Body::Put { .. }
+            | Body::PutDone
+            | Body::Get
+            | Body::Got { .. } => {}
+        }
+        match self.find(&message.key) {
+            Some(at) => self.slots[at].answer(from, message, env),
+            None => env.shared.counters.answers_ignored += 1,
+        }
+    }
+}
+
+impl Keys {
+    fn on_cheap_answer<R: Rng + ?Sized>(&mut self, from: u32, key: &Key, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
+        match self.find(key) {
+            Some(at) => self.slots[at].answer_cheap(from, tag, got, env),
+            None => env.shared.counters.answers_ignored += 1,
+        }
+    }
+}
+
+impl Keys {
+    /// Prunes and expires a little.
+    pub(crate) fn housekeeping<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        if env.now < env.shared.housekeeping_at {
+            return;
+        }
+        env.shared.housekeeping_at = MonoTime(u64::MAX);
+        env.prune_due(|key| self.find(key).map_or(Ballot::ZERO, |at| self.slots[at].acceptor.row().learned));
+        env.expire_some(&mut self.slots);
+    }
+}
+
+impl<R: Rng + ?Sized> Env<'_, R> {
+    /// Sees to it that the housekeeping goes on while there is something to do, and only then: a
+    /// node that nobody talks to sets no timers.
+    pub(crate) fn arm_housekeeping(&mut self) {
+        let sweep = self.may_expire().then(|| self.now.after_ns(Self::SWEEP_TURN_NS));
+        let prune = self.shared.prune.next_at();
+        let Some(at) = sweep.into_iter().chain(prune).min() else {
+            return;
+        };
+        if at < self.shared.housekeeping_at {
+            self.shared.housekeeping_at = at;
+            self.timer(TimerId { slot: HOUSEKEEPING, serial: 0 }, at);
+        }
+    }
+}
+
+fn check_request(request: &ClientRequest, config: &Config) -> Result<(), InvalidWhy> {
+    let longest = match &request.call {
+        Call::Read | Call::Fate { .. } => 0,
+        Call::Write { new } => new.len(),
+        Call::Cas { expected, new } => new.len().max(expected.as_ref().map_or(0, crate::ids::Value::len)),
+    };
+    check_sizes(&request.key, longest, config)
+}
+
+fn check_sizes(key: &Key, longest: usize, config: &Config) -> Result<(), InvalidWhy> {
+    if key.is_empty() || key.len() > config.max_key_bytes {
+        return Err(InvalidWhy::KeySize);
+    }
+    if longest > config.max_value_bytes { Err(InvalidWhy::ValueSize) } else { Ok(()) }
+}
+
+/// Whether a correct node can have sent this.
+fn is_plausible(message: &Message, config: &Config) -> bool {
+    let believed = |ballot: Ballot| ballot.micros <= Ballot::MAX_MICROS;
+    let within = match &message.body {
+        Body::Accepted | Body::Chosen | Body::PutDone | Body::Get => true,
+        Body::Put { cell } => cell.us <= Ballot::MAX_MICROS,
+        Body::Got { cell } => cell.as_ref().is_none_or(|cell| cell.us <= Ballot::MAX_MICROS),
+        Body::Prepare { have } => have.is_none_or(believed),
+        Body::Propose { update: _, next } => next.is_none_or(|next| believed(next) && next > message.tag.ballot),
+        Body::Promise { old_promise, accepted, learned, newer } => {
+            let [accepted, newer] = [accepted.as_ref().map(|held| held.ballot), newer.as_ref().map(|row| row.learned)];
+            believed(*old_promise) && believed(*learned) && accepted.is_none_or(believed) && newer.is_none_or(believed)
+        }
+        Body::Read { have } => believed(*have),
+        Body::RowRead { learned, newer } => believed(*learned) && newer.as_ref().is_none_or(|row| believed(row.learned)),
+        Body::Learn { row } => believed(row.learned),
+        Body::Learned { learned } => believed(*learned),
+        Body::Prune { ballot: named } | Body::Pruned { pruned: named } => believed(*named),
+        Body::Reject { seen, .. } => believed(*seen),
+        Body::Busy { .. } | Body::Forward(_) | Body::NotHolder { .. } => true,
+        Body::Forwarded(told) => believed(told.diagnostics.ballot) && believed(told.diagnostics.max_seen_ballot),
+    };
+    within && believed(message.tag.ballot) && !message.key.is_empty() && message.key.len() <= config.max_key_bytes
+}
