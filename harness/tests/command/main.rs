@@ -8,5 +8,6 @@ mod etcd;
 mod machines;
 mod nightly;
 mod runs;
+mod starvation;
 mod suites;
 mod tasks;
