@@ -289,7 +289,7 @@ impl Plan {
         if let (Some(clock), true) = (self.slow_clock, self.system != System::Bundled) {
             let (system, workload) = (self.system.name(), self.workload.name);
             return Err(format!(
-                "workload `{workload}` sets the clock of {}, and only the bundled server's can be set, not {system}'s",
+                "workload `{workload}` sets the clock of {}, and only the bundled server's can be set, not {system}'s: choose another workload",
                 clock.node
             ));
         }

@@ -126,3 +126,25 @@ fn a_key_is_held_open_for_half_a_round_only_and_more_rarely_while_nobody_comes()
     // The first, the third, the seventh: one, two, four chances.
     assert_eq!((held, rig.replica.counters().held_open), (3, 3));
 }
+
+#[test]
+fn with_a_ballot_at_hand_all_who_were_refused_are_waited_for_and_leave_together() {
+    let mut rig = Rig::new(Config { rounds: Rounds::Fast, ..config() });
+    rig.ask(op(1, 1), cas(None, "x"));
+    rig.elapse(MS);
+    rig.ask(op(3, 1), cas(None, "y"));
+    rig.ask(op(4, 1), cas(None, "z"));
+    rig.elapse(MS);
+    rig.promise(2);
+    rig.accepted(2);
+    assert_eq!((rig.replies.len(), rig.replica.counters().told_along), (3, 2));
+    rig.take_sent();
+    rig.ask(op(3, 2), cas(Some("x"), "mine"));
+    assert_eq!(rig.kinds(), Vec::<String>::new(), "4 is awaited");
+    rig.ask(op(4, 2), cas(Some("x"), "its"));
+    let kinds = rig.kinds();
+    assert!(!kinds.is_empty() && kinds.iter().all(|kind| kind.contains("propose")), "at the ballot at hand: {kinds:?}");
+    rig.accepted(2);
+    let told: Vec<Outcome> = rig.replies[3..].iter().map(|reply| reply.1.clone()).collect();
+    assert_eq!(told, vec![Outcome::Applied, shown("mine")]);
+}

@@ -16,7 +16,7 @@ impl Slot {
         if self.flight.is_some() || !self.active.is_empty() || (self.again.is_empty() && self.queue.is_empty()) {
             return false;
         }
-        if self.is_held_open(true, env) {
+        if self.is_held_open(env) {
             return false;
         }
         let Some(prepared) = self.prepared.take().filter(|prepared| prepared.is_current(&self.acceptor, env)) else {

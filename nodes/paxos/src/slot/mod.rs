@@ -368,7 +368,7 @@ impl Slot {
 
     /// The key is free: whoever waits comes next.
     fn begin_next<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        if self.take_off(env) || self.is_held_open(false, env) {
+        if self.take_off(env) || self.is_held_open(env) {
             return;
         }
         if let Some(mut next) = self.next_waiting(env) {

@@ -177,9 +177,9 @@ impl Slot {
         }
     }
 
-    /// Whether the key stays free a little longer, for somebody whose turn is before all that waits. With `all`, for
-    /// all of them: what leaves together is decided together.
-    pub(super) fn is_held_open<R: Rng + ?Sized>(&mut self, all: bool, env: &mut Env<'_, R>) -> bool {
+    /// Whether the key stays free a little longer, for somebody whose turn is before all that waits. With a ballot at
+    /// hand, for all who are awaited: what leaves together is decided together.
+    pub(super) fn is_held_open<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
         if self.turns.awaited.is_empty() || self.queue.is_empty() || !self.again.is_empty() {
             return false;
         }
@@ -187,6 +187,7 @@ impl Slot {
             self.turns.wait_no_more();
             return false;
         }
+        let all = self.prepared.as_ref().is_some_and(|prepared| prepared.is_current(&self.acceptor, env));
         let turns = &self.turns;
         let first = self.queue.iter().map(|waiting| turns.rank(waiting.request.op.client)).min().unwrap_or(0);
         let held = all || turns.awaited.iter().any(|client| turns.rank(*client) < first);

@@ -8,18 +8,21 @@
 //!
 //! **What is left out of a state** is what makes no difference any more, see [`World::tidy`].
 
+mod net; // which messages still matter
+
 use std::fmt::{self, Debug};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use heckle_paxos::{
-    Action as CoreAction, Actions, Ballot, Body, Call, ClientRequest, ClientToken, Config, Event, Key, Message, MonoTime, NodeId, OpId,
-    Outcome, Provenance, Record, Replica, Sync, Tag, TimerId, Value, WallTime,
+    Action as CoreAction, Actions, Call, ClientRequest, ClientToken, Config, Event, Key, Message, MonoTime, NodeId, OpId, Outcome,
+    Provenance, Record, Replica, Sync, Tag, TimerId, Value, WallTime,
 };
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
 use super::watch::Watch;
+use net::{RoundKind, round_kind};
 
 /// The one key.
 const KEY: &str = "k";
@@ -114,15 +117,6 @@ pub(crate) enum Step {
     TimeOut(usize),
     Crash(usize),
     Blackout,
-}
-
-/// The kinds of request that a round consists of, in the order of the rounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum RoundKind {
-    Prepare,
-    Read,
-    Propose,
-    Learn,
 }
 
 /// One state.
@@ -386,113 +380,11 @@ impl World {
             self.net.insert(place, Envelope { from, to, message: Arc::new(message), digest });
         }
     }
-
-    /// Takes away what can make no difference any more, so that states which differ in nothing else are one.
-    ///
-    /// - An **answer** that changes nothing where it goes: it is of an earlier round, or was counted. Rounds only go
-    ///   forward, so it never will change anything.
-    /// - A **request** of an earlier round, whose answers are for nobody, that changes nothing where it goes: what it asks
-    ///   for was refused or is there already, and both stay so, since promises and rows only rise.
-    ///
-    /// - When **all operations are over**, every message but a propose: nobody waits for an answer, nothing more is told, and
-    ///   a promise or a learn only keeps a propose out that could break something.
-    ///
-    /// With a planted bug they may fall; then something is lost here that could have arrived, which is nothing worse than
-    /// a lossy network.
-    fn tidy(&mut self, changed: usize) {
-        if self.is_over() {
-            self.net.retain(|held| matches!(held.message.body, Body::Propose { .. }));
-        }
-        let mut at = 0;
-        while at < self.net.len() {
-            let held = &self.net[at];
-            if (held.from == changed || held.to == changed) && self.is_spent(held) {
-                self.net.remove(at);
-            } else {
-                at += 1;
-            }
-        }
-    }
-
-    /// Whether no coordinator does anything any more, nor starts again.
-    fn is_over(&self) -> bool {
-        let over = |progress: &Progress| matches!(progress, Progress::Answered(_) | Progress::Lost);
-        let Budget { crashes, blackouts, timers: _, timeouts: _ } = self.left;
-        crashes + blackouts == 0 && self.ops.iter().all(over) && self.nodes.iter().all(|node| node.replica.in_flight() == 0)
-    }
-
-    fn is_spent(&self, held: &Envelope) -> bool {
-        let Message { key, tag, body } = &*held.message;
-        let replica = &self.nodes[held.to].replica;
-        let learned = replica.row(key).map_or(Ballot::ZERO, |row| row.learned);
-        let settled = match body {
-            Body::Prepare { .. } | Body::Propose { .. } => tag.ballot <= replica.promised(key),
-            Body::Read { .. } => true,
-            Body::Learn { row } => row.learned <= learned,
-            Body::Chosen => tag.ballot <= learned,
-            Body::Prune { .. } => true,
-            Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Pruned { .. } => true,
-            Body::Reject { .. } => true,
-            Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => panic!("leases are off here"),
-            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => panic!("nobody puts or gets here"),
-        };
-        settled && !self.is_awaited(tag, body) && self.is_idle(held)
-    }
-
-    /// Whether it asks for what its coordinator still waits for.
-    fn is_awaited(&self, tag: &Tag, body: &Body) -> bool {
-        let Some(op) = op_of(tag.op) else {
-            return false;
-        };
-        let running = self.ops[op] == Progress::Running || self.left.timeouts > 0;
-        round_kind(body).is_some_and(|kind| running && self.rounds[op] == Some((*tag, kind)))
-    }
-
-    /// Whether nothing comes of it, nor of its answer.
-    fn is_idle(&self, held: &Envelope) -> bool {
-        let mut node = Node::clone(&self.nodes[held.to]);
-        let mut out = Actions::new();
-        advance(&mut node, Event::Peer { from: self.node_id(held.from), message: Message::clone(&held.message) }, &mut out);
-        if digest(|hasher| node.replica.fingerprint(hasher)) != node.digest {
-            return false;
-        }
-        out.drain().all(|action| match action {
-            CoreAction::Send { to, message, after: _ } if to == self.node_id(held.from) && !is_request(&message.body) => {
-                let answer = Envelope { from: held.to, to: held.from, message: Arc::new(message), digest: 0 };
-                self.is_idle(&answer)
-            }
-            CoreAction::Send { .. }
-            | CoreAction::SendLease { .. }
-            | CoreAction::Lease(_)
-            | CoreAction::Persist { .. }
-            | CoreAction::Timer { .. }
-            | CoreAction::Reply { .. } => false,
-            CoreAction::Point { .. } => true,
-        })
-    }
 }
 
 /// Chance only spreads nonces and backoffs: it is the same in every step, and ballots differ by their times.
 fn advance(node: &mut Node, event: Event, out: &mut Actions) {
     node.replica.step(node.now, WallTime(0), event, &mut Pcg64::seed_from_u64(0), out);
-}
-
-/// What kind of round a request belongs to; none if it is an answer, or asks for no answer.
-fn round_kind(body: &Body) -> Option<RoundKind> {
-    match body {
-        Body::Prepare { .. } => Some(RoundKind::Prepare),
-        Body::Read { .. } => Some(RoundKind::Read),
-        Body::Propose { .. } => Some(RoundKind::Propose),
-        Body::Learn { .. } => Some(RoundKind::Learn),
-        Body::Chosen | Body::Prune { .. } => None,
-        Body::Promise { .. } | Body::RowRead { .. } | Body::Accepted | Body::Learned { .. } | Body::Pruned { .. } => None,
-        Body::Reject { .. } | Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => None,
-        Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => None,
-    }
-}
-
-fn is_request(body: &Body) -> bool {
-    round_kind(body).is_some() || matches!(body, Body::Chosen | Body::Prune { .. })
 }
 
 /// The id of the operation at this place: a client each.
