@@ -113,6 +113,8 @@ counters! {
     told_along,
     /// Times a free key was kept waiting for clients that had just been refused.
     held_open,
+    /// Times an operation that would only be refused was left waiting behind an update.
+    kept_back,
     /// Operations begun while another on the same key was running here. Always 0 in a correct
     /// node: one operation a key at a time.
     overlaps,

@@ -6,7 +6,7 @@
 #![cfg(feature = "mutants")]
 
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
-use heckle_paxos::{Mutant, Outcome, Queue};
+use heckle_paxos::{Mutant, Outcome, Queue, Rounds};
 use heckle_sim::config::{MS, Mix};
 use heckle_sim::{Report, World, WorldConfig};
 
@@ -120,4 +120,29 @@ fn a_fair_queue_ends_the_rule_of_the_last_winner() {
         // Without a lease, the duel of coordinators breaks the rhythm, and decides who wins, in either queue.
         assert!(what == "no lease" || fifo.jain < 0.5, "{what}: Jain {} in order of arrival", fifo.jain);
     }
+}
+
+/// With a ballot at hand one proposal decides about all that wait, and one of them wins. Were all told at once, they would
+/// all be back at once.
+#[test]
+fn with_a_ballot_at_hand_few_are_told_at_once_and_all_have_their_turn() {
+    let mut world = forwarded(CAS);
+    world.core.rounds = Rounds::Fast;
+    // No pause: who is answered comes back.
+    (world.clients, world.think_ns) = (24, 0);
+    let fair = over_seeds("compare-and-set, forwarded, fast, fair queue", &world);
+    let attempts = |world: &WorldConfig| {
+        let reports: Vec<Report> = (0..SEEDS).map(|seed| World::new(seed, world.clone()).run()).collect();
+        let answered = reports.iter().flat_map(|r| &r.ops).filter(|op| op.outcome.is_some()).count();
+        let won = reports.iter().flat_map(|r| &r.ops).filter(|op| op.outcome == Some(Outcome::Applied)).count();
+        answered as f64 / won as f64
+    };
+    let fair_attempts = attempts(&world);
+    world.core.queue = Queue::Fifo;
+    let fifo = over_seeds("compare-and-set, forwarded, fast, in order of arrival", &world);
+    let fifo_attempts = attempts(&world);
+    println!("answers for each success: fair {fair_attempts:.1}, in order of arrival {fifo_attempts:.1}");
+    assert!(fair.jain > 0.95 && fifo.jain < 0.5, "Jain {} and {}", fair.jain, fifo.jain);
+    assert!(3.0 * fair_attempts < fifo_attempts, "{fair_attempts} answers for a success and {fifo_attempts}");
+    assert!(fair.p99_ms * 5.0 < fifo.p99_ms, "p99 {} ms and {}", fair.p99_ms, fifo.p99_ms);
 }

@@ -83,6 +83,16 @@ impl Boarding {
         self.members.len() < env.shared.config.batch_ops && self.updates < most
     }
 
+    /// Whether somebody's update is aboard.
+    pub(crate) fn has_update(&self) -> bool {
+        self.updates > 0
+    }
+
+    /// The value that the next operation will find.
+    pub(crate) fn value(&self) -> Option<&crate::Value> {
+        self.data.value.as_ref()
+    }
+
     /// Judges one more operation on what those before it leave.
     pub(crate) fn board<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
         let verdict = match op.judge(&self.data, env) {

@@ -1,8 +1,9 @@
 //! A key's fast path: which operations go along in a proposal, and what becomes of them.
 
 use super::Slot;
+use super::kept_back::is_refused;
 use super::refuse;
-use crate::coordinator::{Boarding, Coordination, Course, Env, Flight, Prepared};
+use crate::coordinator::{Boarding, Coordination, Course, Env, Flight, Prepared, Waiting};
 use crate::ids::{MonoTime, TimerId};
 use crate::message::{Body, Message};
 use crate::quorum::NodeSet;
@@ -23,16 +24,27 @@ impl Slot {
             return false;
         };
         let mut boarding = Boarding::new(prepared, &self.acceptor, env);
+        self.line_up(env);
+        let mut refused = vec![];
         while boarding.has_room(env) {
-            match self.next_waiting(env) {
-                Some(mut op) if op.is_too_late(env) => {
+            if let Some(mut op) = self.again.pop_front() {
+                if op.is_too_late(env) {
                     let outcome = op.on_deadline(env);
                     self.finish(op, outcome, env);
+                } else {
+                    boarding.board(op, env);
                 }
-                Some(op) => boarding.board(op, env),
-                None => break,
+            } else if let Some(waiting) = self.queue.pop_front() {
+                if is_refused(&waiting, &boarding, env) {
+                    refused.push(waiting);
+                } else if let Some(op) = self.begin(waiting, env) {
+                    boarding.board(op, env);
+                }
+            } else {
+                break;
             }
         }
+        self.board_refused(refused, &mut boarding, env);
         match boarding.take_off(&self.key, env) {
             Ok(flight) => {
                 self.flight = Some(flight);
@@ -54,19 +66,27 @@ impl Slot {
             return Some(op);
         }
         while let Some(waiting) = self.pop_next(env) {
-            if env.now >= waiting.deadline {
-                refuse(waiting, NotAppliedWhy::TimeoutInQueue, env);
-                continue;
-            }
-            let Some(waiting) = self.spare(waiting, env) else {
-                continue;
-            };
-            match Coordination::new(waiting, &self.acceptor, env) {
-                (op, Some(outcome)) => self.finish(op, outcome, env),
-                (op, None) => return Some(op),
+            if let Some(op) = self.begin(waiting, env) {
+                return Some(op);
             }
         }
         None
+    }
+
+    /// What waited begins, if it is not too late and needs it still.
+    pub(super) fn begin<R: Rng + ?Sized>(&mut self, waiting: Waiting, env: &mut Env<'_, R>) -> Option<Coordination> {
+        if env.now >= waiting.deadline {
+            refuse(waiting, NotAppliedWhy::TimeoutInQueue, env);
+            return None;
+        }
+        let waiting = self.spare(waiting, env)?;
+        match Coordination::new(waiting, &self.acceptor, env) {
+            (op, Some(outcome)) => {
+                self.finish(op, outcome, env);
+                None
+            }
+            (op, None) => Some(op),
+        }
     }
 
     /// Takes an answer to the proposal under way.
@@ -122,7 +142,8 @@ impl Slot {
         let row = prepared.row.clone();
         self.keep(Some(prepared), env);
         let refused = told.iter().filter(|(_, outcome)| matches!(outcome, Outcome::ConditionNotMet { .. }));
-        self.expect(refused.map(|(op, _)| op.op().client).collect(), round_ns, env);
+        let (all_ns, one_ns) = self.turns.returns.patience_ns(round_ns);
+        self.expect(refused.map(|(op, _)| op.op().client).collect(), all_ns, one_ns, env);
         for (op, outcome) in told {
             self.finish(op, outcome, env);
         }

@@ -1,6 +1,7 @@
 //! One key at one node: its acceptor, the operation being coordinated, and those that wait.
 
 mod flights;
+mod kept_back;
 mod turns;
 
 use crate::acceptor::Acceptor;
@@ -120,7 +121,9 @@ impl Slot {
         } else {
             waiting.armed = deadline;
             env.timer(timer, deadline);
-            self.turns.came(waiting.request.op.client);
+            let told = self.prepared.as_ref().map(|prepared| prepared.row.data.value.as_ref());
+            let has_learned = told.is_none_or(|value| !turns::only_shown(&waiting, value));
+            self.turns.came(waiting.request.op.client, has_learned, env.now);
             self.queue.push_back(waiting);
             if !self.is_busy() {
                 self.begin_next(env);
@@ -359,7 +362,8 @@ impl Slot {
         self.keep(ended.prepared.take(), env);
         let basis = ended.basis.take();
         let refused = self.tell_along(&ended, &outcome, basis.as_ref(), env);
-        self.expect(refused, env.now.since_ns(ended.began), env);
+        let half_ns = env.now.since_ns(ended.began) / 2;
+        self.expect(refused, half_ns, half_ns, env);
         self.finish(ended, outcome, env);
         if !self.is_busy() {
             self.begin_next(env);

@@ -5,12 +5,14 @@
 //! changed it again. Three rules end that.
 //! 1. *Told along*: when an operation ends, those that waited before its deciding round began, and that only have to be shown
 //!    the value, are answered with it. Nobody is coordinated only to be refused.
-//! 2. *In turn*: the client whose last turn is the longest ago comes first.
+//! 2. *In turn*: the client whose last turn is the longest ago comes first. Where proposals are shared, only an update is a turn.
 //! 3. *Held open*: if all that waits has had its turn later than somebody who has just been refused, the key stays free a moment
 //!    for that client to come back with what it has learned. Half as long as the round took, so that a win costs half a
-//!    round more at most; and ever more rarely while nobody comes.
+//!    round more at most, or, with a ballot at hand, as long as clients take of late (see `kept_back`); and ever more
+//!    rarely while nobody comes.
 
 use super::Slot;
+use super::kept_back::Returns;
 use crate::config::Queue;
 use crate::coordinator::{Basis, Coordination, Env, Waiting};
 use crate::ids::{MonoTime, TimerId};
@@ -31,12 +33,20 @@ const MOST_MISSES: u32 = 6;
 pub(crate) struct Turns {
     /// Clients by their last turn, the latest last.
     taken: VecDeque<u64>,
-    /// Clients that were refused just now and may come back, and how long they are waited for.
+    /// Clients that were refused last and have not come back yet, of so many, and when they were told.
     awaited: Vec<u64>,
+    told: usize,
+    told_at: MonoTime,
+    /// How many came back before `until`.
+    in_time: usize,
+    /// Whether the key is held open for them; until when for all of them, and until when for the first.
+    waits: bool,
+    patient_until: MonoTime,
     until: MonoTime,
-    /// Whether a timer goes off then, and whether any of them has come.
-    armed: bool,
-    heard: bool,
+    /// When the timer goes off.
+    armed: MonoTime,
+    /// How many come back at all.
+    pub(super) returns: Returns,
     /// How often in a row nobody came, and how many chances to wait were passed over because of it.
     misses: u32,
     passed: u32,
@@ -63,35 +73,50 @@ impl Turns {
     }
 
     pub(super) fn awaits_nobody(&self) -> bool {
-        self.awaited.is_empty()
+        !self.waits || self.awaited.is_empty()
     }
 
-    /// An operation has come to wait.
-    pub(super) fn came(&mut self, client: u64) {
-        let before = self.awaited.len();
-        self.awaited.retain(|awaited| *awaited != client);
-        self.heard |= self.awaited.len() < before;
+    /// An operation has come to wait. Has its client learned what it was told?
+    pub(super) fn came(&mut self, client: u64, has_learned: bool, now: MonoTime) {
+        if let Some(at) = self.awaited.iter().position(|known| *known == client) {
+            self.awaited.swap_remove(at);
+            if has_learned {
+                self.in_time += usize::from(now <= self.until);
+                self.returns.took(now.since_ns(self.told_at));
+            }
+        }
     }
 
     /// Waits for clients to come back, unless that was in vain too often.
-    fn wait_for(&mut self, clients: Vec<u64>, now: MonoTime, round_ns: u64) {
+    fn wait_for(&mut self, clients: Vec<u64>, now: MonoTime, all_ns: u64, one_ns: u64) {
         if clients.is_empty() {
             return;
         }
+        self.settle(now);
         self.passed += 1;
         if self.passed < 1 << self.misses.min(MOST_MISSES) {
             return;
         }
         self.passed = 0;
+        (self.told, self.told_at, self.in_time) = (clients.len(), now, 0);
         self.awaited = clients;
-        self.until = now.after_ns((round_ns / 2).min(LONGEST_HOLD_NS));
-        (self.armed, self.heard) = (false, false);
+        self.waits = true;
+        self.patient_until = now.after_ns(all_ns.min(LONGEST_HOLD_NS));
+        self.until = now.after_ns(one_ns.min(LONGEST_HOLD_NS));
+        self.armed = MonoTime(u64::MAX);
     }
 
-    /// The time is over.
-    fn wait_no_more(&mut self) {
+    /// Takes account of who has come back. Of those who still have time nothing is known.
+    fn settle(&mut self, now: MonoTime) {
+        let known = if now < self.until { self.told - self.awaited.len() } else { self.told };
+        if known > 0 {
+            self.returns.note(known, self.in_time);
+            if self.in_time > 0 {
+                self.misses = 0;
+            }
+        }
         self.awaited.clear();
-        self.misses = if self.heard { 0 } else { self.misses + 1 };
+        (self.told, self.waits) = (0, false);
     }
 }
 
@@ -105,6 +130,14 @@ impl Slot {
         }
     }
 
+    /// Puts all that waits in the order of turns. Of those that had none, the first to come stays first.
+    pub(super) fn line_up<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
+        let turns = &self.turns;
+        if env.shared.config.queue == Queue::Fair && self.queue.len() > 1 {
+            self.queue.make_contiguous().sort_by_cached_key(|waiting| turns.rank(waiting.request.op.client));
+        }
+    }
+
     /// A client has its turn. A key that nobody waits for keeps no book.
     pub(super) fn note_turn(&mut self, client: u64) {
         if !(self.turns.taken.is_empty() && self.queue.is_empty()) {
@@ -112,16 +145,15 @@ impl Slot {
         }
     }
 
-    /// Members of one proposal: who won had a turn, and who was refused had one before that.
+    /// Of those who share a proposal, who changes something has its turn. To be told a value is none: who comes back with it
+    /// would else stand behind others who have read it meanwhile.
     pub(super) fn note_flight_turns(&mut self) {
         let members = self.flight.as_ref().map_or(&[][..], |flight| &flight.members);
         if members.len() + self.turns.taken.len() < 2 {
             return;
         }
-        for own in [false, true] {
-            for op in members.iter().filter(|op| op.is_own() == own) {
-                self.turns.take(op.op().client);
-            }
+        for op in members.iter().filter(|op| op.is_own()) {
+            self.turns.take(op.op().client);
         }
     }
 
@@ -170,31 +202,37 @@ impl Slot {
         refused
     }
 
-    /// Clients that were refused may come back now with what they have learned.
-    pub(super) fn expect<R: Rng + ?Sized>(&mut self, refused: Vec<u64>, round_ns: u64, env: &Env<'_, R>) {
+    /// Clients that were refused may come back now with what they have learned: all of them are waited for so long, and
+    /// longer, if need be, until there is one.
+    pub(super) fn expect<R: Rng + ?Sized>(&mut self, refused: Vec<u64>, all_ns: u64, one_ns: u64, env: &Env<'_, R>) {
         if env.shared.config.queue == Queue::Fair {
-            self.turns.wait_for(refused, env.now, round_ns);
+            self.turns.wait_for(refused, env.now, all_ns, one_ns);
         }
     }
 
     /// Whether the key stays free a little longer, for somebody whose turn is before all that waits. With a ballot at
     /// hand, for all who are awaited: what leaves together is decided together.
     pub(super) fn is_held_open<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
-        if self.turns.awaited.is_empty() || self.queue.is_empty() || !self.again.is_empty() {
+        if self.turns.awaits_nobody() || self.queue.is_empty() || !self.again.is_empty() {
             return false;
         }
-        if env.now >= self.turns.until || self.queue.len() >= env.shared.config.queue_per_key {
-            self.turns.wait_no_more();
+        let until = if self.turns.in_time > 0 { self.turns.patient_until } else { self.turns.until };
+        if env.now >= until || self.queue.len() >= env.shared.config.queue_per_key {
+            self.turns.waits = false;
+            self.turns.misses += u32::from(self.turns.in_time == 0);
             return false;
         }
         let all = self.prepared.as_ref().is_some_and(|prepared| prepared.is_current(&self.acceptor, env));
         let turns = &self.turns;
         let first = self.queue.iter().map(|waiting| turns.rank(waiting.request.op.client)).min().unwrap_or(0);
         let held = all || turns.awaited.iter().any(|client| turns.rank(*client) < first);
-        if held && !turns.armed {
-            env.shared.counters.held_open += 1;
-            env.timer(TimerId { slot: self.place, serial: HOLD_SERIAL }, turns.until);
-            self.turns.armed = true;
+        if held {
+            let due = if env.now < turns.patient_until { turns.patient_until } else { turns.until };
+            env.shared.counters.held_open += u64::from(turns.armed == MonoTime(u64::MAX));
+            if due != turns.armed {
+                self.turns.armed = due;
+                env.timer(TimerId { slot: self.place, serial: HOLD_SERIAL }, due);
+            }
         }
         held
     }
@@ -209,7 +247,7 @@ fn partition(queue: VecDeque<Waiting>, takes: impl Fn(&Waiting) -> bool) -> (Vec
 }
 
 /// Whether an operation only has to be shown this value, and nothing that was ever proposed for it can be chosen.
-fn only_shown(waiting: &Waiting, value: Option<&crate::Value>) -> bool {
+pub(super) fn only_shown(waiting: &Waiting, value: Option<&crate::Value>) -> bool {
     let fresh = matches!(waiting.request.provenance, Provenance::First | Provenance::FirstAfter { .. }) && !waiting.past.open;
     match &waiting.request.call {
         Call::Read => true,

@@ -1,0 +1,143 @@
+//! Many clients compare and set one key with a ballot at hand: how many are told a new value at once, and that everybody
+//! has its turn.
+
+mod rig;
+
+use heckle_paxos::*;
+use rig::*;
+
+const CLIENTS: u64 = 8;
+
+/// Clients that try until they succeed, then begin anew with the value they wrote.
+struct Crowd {
+    rig: Rig,
+    /// Whose request has which token.
+    tokens: Vec<u64>,
+    /// When each was sent, and the longest time until an answer.
+    sent: Vec<MonoTime>,
+    longest_ns: u64,
+    seq: u64,
+    /// Answers looked at.
+    seen: usize,
+    applied: Vec<u64>,
+    refused: Vec<u64>,
+    /// Whether nobody comes back any more.
+    quit: bool,
+}
+
+impl Crowd {
+    fn new(queue: Queue) -> Crowd {
+        let rig = Rig::new(Config { rounds: Rounds::Fast, queue, ..config() });
+        let mut crowd = Crowd {
+            rig,
+            tokens: vec![],
+            sent: vec![],
+            longest_ns: 0,
+            seq: 0,
+            seen: 0,
+            applied: vec![0; 9],
+            refused: vec![0; 9],
+            quit: false,
+        };
+        crowd.ask(1, None);
+        (2..=CLIENTS).for_each(|client| crowd.ask(client, None));
+        crowd.rig.promise(2);
+        crowd
+    }
+
+    fn ask(&mut self, client: u64, expected: Option<Value>) {
+        self.seq += 1;
+        self.tokens.push(client);
+        self.sent.push(self.rig.now);
+        let new = val(&format!("{client}-{}", self.seq));
+        self.rig.ask(op(client, self.seq), Call::Cas { expected, new });
+    }
+
+    /// One proposal lands after a millisecond; who is answered comes back a tenth of one later. Gives the clients that won.
+    fn round(&mut self) -> Vec<u64> {
+        self.rig.elapse(MS);
+        self.rig.accepted(2);
+        self.rig.elapse(MS / 10);
+        let mut won = vec![];
+        let answers: Vec<(ClientToken, Outcome)> = self.rig.replies[self.seen..].iter().map(|r| (r.0, r.1.clone())).collect();
+        self.seen = self.rig.replies.len();
+        for (token, outcome) in answers {
+            let client = self.tokens[token.0 as usize - 1];
+            self.longest_ns = self.longest_ns.max(self.rig.now.since_ns(self.sent[token.0 as usize - 1]));
+            let met = match outcome {
+                Outcome::Applied => {
+                    self.applied[client as usize] += 1;
+                    won.push(client);
+                    Some(self.written(token))
+                }
+                Outcome::ConditionNotMet { current } => {
+                    self.refused[client as usize] += 1;
+                    current
+                }
+                other => panic!("{other:?}"),
+            };
+            if !self.quit {
+                self.ask(client, met);
+            }
+        }
+        won
+    }
+
+    fn written(&self, token: ClientToken) -> Value {
+        val(&format!("{}-{}", self.tokens[token.0 as usize - 1], token.0))
+    }
+
+    /// Attempts for each success since the last time.
+    fn attempts(&mut self) -> f64 {
+        let (applied, refused): (u64, u64) = (self.applied.iter().sum(), self.refused.iter().sum());
+        self.applied = vec![0; 9];
+        self.refused = vec![0; 9];
+        (applied + refused) as f64 / applied as f64
+    }
+}
+
+#[test]
+fn where_all_come_back_a_success_takes_two_attempts_and_everybody_has_its_turn() {
+    let mut crowd = Crowd::new(Queue::Fair);
+    (0..20).for_each(|_| drop(crowd.round()));
+    let before = crowd.attempts();
+    let winners: Vec<u64> = (0..80).flat_map(|_| crowd.round()).collect();
+    assert_eq!(winners.len(), 80, "each proposal carries an update");
+    assert!(crowd.applied[1..].iter().all(|won| (9..=11).contains(won)), "{:?}", crowd.applied);
+    let after = crowd.attempts();
+    assert!(before > after && after < 2.2, "{before} attempts for a success at first, {after} later");
+    assert!(crowd.rig.replica.counters().kept_back > 300);
+}
+
+#[test]
+fn in_order_of_arrival_all_are_told_at_once() {
+    let mut crowd = Crowd::new(Queue::Fifo);
+    (0..50).for_each(|_| drop(crowd.round()));
+    assert_eq!(crowd.rig.replica.counters().kept_back, 0);
+    assert!(crowd.attempts() > 4.0);
+}
+
+#[test]
+fn when_nobody_comes_back_all_are_told() {
+    let mut crowd = Crowd::new(Queue::Fair);
+    (0..40).for_each(|_| drop(crowd.round()));
+    let kept = crowd.rig.replica.in_flight();
+    assert_eq!(kept as u64, CLIENTS, "all wait or are on their way");
+    crowd.quit = true;
+    (0..3).for_each(|_| drop(crowd.round()));
+    assert_eq!(crowd.rig.replica.in_flight(), 0, "behind no update there is nobody to wait for");
+}
+
+#[test]
+fn nobody_is_kept_back_for_longer_than_fifty_milliseconds() {
+    let mut crowd = Crowd::new(Queue::Fair);
+    (0..40).for_each(|_| drop(crowd.round()));
+    // From now on a round takes 20 ms, and eight clients 160.
+    crowd.longest_ns = 0;
+    for _ in 0..40 {
+        crowd.rig.elapse(20 * MS);
+        drop(crowd.round());
+    }
+    let longest = crowd.longest_ns;
+    assert!((50 * MS..=95 * MS).contains(&longest), "{longest} ns: the limit, the proposal under way then, and the next one");
+}
