@@ -85,6 +85,18 @@ pub enum Verb {
         /// The file, removed at the end
         file: PathBuf,
     },
+    /// Write batches to a store, tell how long they took, and die by a signal (what `bench store` launches)
+    #[command(hide = true)]
+    StoreChild {
+        /// Which store
+        store: String,
+        /// An empty folder
+        folder: PathBuf,
+        /// Records in a batch
+        per_batch: usize,
+        /// Batches
+        batches: usize,
+    },
 }
 
 /// Where runs are kept.

@@ -28,19 +28,22 @@ pub struct BenchArgs {
     /// When `bench check` stops porcupine-rs
     #[arg(long, default_value = "60s")]
     pub search_for: Span,
-    /// Repetitions of `bench etcd`; medians are told
+    /// Repetitions of `bench etcd` and `bench store`; medians are told
     #[arg(long, default_value_t = 5)]
     pub repetitions: u32,
+    /// Batches that `bench store` measures in each repetition
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batches: u32,
     /// How long each load of `bench etcd` lasts
     #[arg(long, default_value = "3s")]
     pub load_for: Span,
     /// Another build of heckle, measured in turn with this one by `bench core`
     #[arg(long, value_name = "PROGRAM")]
     pub against: Option<PathBuf>,
-    /// Where `bench etcd` keeps the data of its clusters meanwhile
+    /// Where `bench etcd` and `bench store` keep data meanwhile
     #[command(flatten)]
     pub out: OutArg,
-    /// Data as JSON on stdout, of `bench etcd` and `bench core`
+    /// Data as JSON on stdout, of `bench etcd`, `bench core` and `bench store`
     #[arg(long)]
     pub json: bool,
 }
@@ -56,6 +59,8 @@ pub enum BenchWhat {
     Etcd,
     /// One operation in the core alone; with --against, this build beside another
     Core,
+    /// The node's write-ahead log, and beside it fjall and redb, where they are built in: durable batches, syncs, bytes, recovery
+    Store,
 }
 
 /// `heckle capacity`.

@@ -2,7 +2,7 @@
 
 use crate::cli::{BenchArgs, BenchWhat};
 use crate::exit;
-use crate::{core_bench, relay, versus};
+use crate::{core_bench, relay, store_bench, versus};
 use heckle_checker::bench::{Shape, events, history};
 use heckle_checker::judge::{Checker, Options, judge};
 use heckle_checker::online::OnlineJudge;
@@ -18,6 +18,7 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
         BenchWhat::Check => check(args).map(|()| exit::OK),
         BenchWhat::Etcd => etcd(args).map(|()| exit::OK),
         BenchWhat::Core => core(args),
+        BenchWhat::Store => store(args).map(|()| exit::OK),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -39,6 +40,24 @@ fn etcd(args: &BenchArgs) -> Result<(), String> {
     }
     let setup = versus::Setup { repetitions: args.repetitions.max(1), load_for: args.load_for.0, folder: args.out.out.clone() };
     let measured = versus::measure(&setup, &|what| eprintln!("{what}"))?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
+    } else {
+        print!("{}", measured.text());
+    }
+    Ok(())
+}
+
+/// The node's log beside stores of others.
+fn store(args: &BenchArgs) -> Result<(), String> {
+    if cfg!(not(feature = "stores")) {
+        eprintln!("the write-ahead log alone: {}", store_bench::NO_OTHERS);
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("this is not a release build: figures of CPU-bound parts mean little");
+    }
+    let setup = store_bench::Setup { repetitions: args.repetitions.max(1), batches: args.batches, folder: args.out.out.clone() };
+    let measured = store_bench::measure(&setup, &|what| eprintln!("{what}"))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
     } else {

@@ -71,6 +71,12 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => broken("sync-child", &e.to_string()),
         },
+        Verb::StoreChild { store, folder, per_batch, batches } => {
+            match crate::store_bench::store_child(&store, &folder, per_batch, batches) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(e) => broken("store-child", &e),
+            }
+        }
         Verb::SearchChild => match crate::search::child() {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => broken("search-child", &e.to_string()),

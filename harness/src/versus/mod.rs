@@ -6,6 +6,7 @@ mod load;
 mod standing;
 mod table;
 
+pub(crate) use limit::median;
 pub use limit::sync_child;
 pub use table::Measured;
 

@@ -9,5 +9,6 @@ mod machines;
 mod nightly;
 mod runs;
 mod starvation;
+mod stores;
 mod suites;
 mod tasks;

@@ -7,6 +7,7 @@
 //! - [`client_protocol`]: what clients and nodes say to each other;
 //! - [`control`]: how a harness watches and torments a node;
 //! - [`capacity`]: how many bytes a node needs, before there is one;
+//! - [`store_bench`]: the write-ahead log beside stores of others, under the same records;
 //! - [`status`]: the figures a node gives about itself;
 //! - `wire`: twins of the core's types for wire and disk;
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
@@ -34,6 +35,7 @@ mod points;
 mod shell;
 pub mod status;
 mod storage;
+pub mod store_bench;
 #[cfg(test)]
 mod testing;
 mod timers;

@@ -1,0 +1,210 @@
+//! The node's write-ahead log beside stores of others, under the records that a replica writes: what `heckle bench store`
+//! prints. Each measurement is a process of its own on an empty folder, which kills itself when its last batch is durable;
+//! then this process recovers what it left and compares it with what must be there. Repetitions of the stores alternate,
+//! and medians are told.
+
+mod syncs;
+mod table;
+
+pub use table::Measured;
+
+use heckle_server::store_bench::{self, Candidate, State, Workload, Written};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Records in a batch: what waits for one sync at one client, and at fifty, with room on both sides.
+const PER_BATCH: [usize; 3] = [1, 8, 64];
+
+/// How to get the other stores.
+pub const NO_OTHERS: &str = "fjall and redb are not compiled in; build with `cargo build --release --features stores`";
+
+/// How much is measured.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Repetitions; medians are of these.
+    pub repetitions: u32,
+    /// Batches of each.
+    pub batches: u32,
+    /// Below which folder the stores keep their data meanwhile.
+    pub folder: PathBuf,
+}
+
+/// One store, once.
+#[derive(Debug, Clone, PartialEq)]
+struct Repetition {
+    written: Written,
+    /// Blocks of all its files after the kill.
+    disk_bytes: u64,
+    recovery_ms: f64,
+    recovered_records: u64,
+}
+
+/// One store with one size of batches.
+#[derive(Debug, Clone)]
+struct Row {
+    store: Candidate,
+    per_batch: usize,
+    /// What a snapshot of the state takes.
+    state_bytes: u64,
+    repetitions: Vec<Repetition>,
+    /// Or why they were not counted.
+    syncs_per_batch: Result<f64, String>,
+}
+
+/// Measures everything that is compiled in. `tell` hears what is under way.
+///
+/// # Errors
+/// What could not be measured, or a store that does not hold what was written to it.
+pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measured, String> {
+    let scratch = Scratch::new(&setup.folder)?;
+    let mut measured = Measured { setup: setup.clone(), rows: vec![] };
+    for per_batch in PER_BATCH {
+        let workload = Workload::new(per_batch, setup.batches as usize);
+        let expected = store_bench::expected(&workload).map_err(|e| e.to_string())?;
+        let mut rows: Vec<Row> = Candidate::ALL.iter().map(|store| Row::new(*store, per_batch, &expected)).collect();
+        for round in 0..setup.repetitions {
+            tell(&format!("batches of {per_batch}: repetition {} of {}", round + 1, setup.repetitions));
+            // Each goes first as often as the others.
+            let first = round as usize % rows.len();
+            rows.rotate_left(first);
+            for row in &mut rows {
+                row.repetitions.push(repetition(row.store, &workload, &scratch.empty()?, &expected)?);
+            }
+            rows.rotate_right(first);
+        }
+        for row in &mut rows {
+            tell(&format!("batches of {per_batch}: syncs of {}", row.store.name()));
+            row.syncs_per_batch = syncs::per_batch(row.store, &workload, &scratch)?;
+        }
+        measured.rows.extend(rows);
+    }
+    Ok(measured)
+}
+
+impl Row {
+    fn new(store: Candidate, per_batch: usize, expected: &State) -> Row {
+        let syncs_per_batch = Err("not yet".to_owned());
+        Row { store, per_batch, state_bytes: expected.bytes(), repetitions: vec![], syncs_per_batch }
+    }
+}
+
+fn repetition(store: Candidate, workload: &Workload, folder: &Path, expected: &State) -> Result<Repetition, String> {
+    let out = child(store, workload, folder)?.stdin(Stdio::null()).output().map_err(|e| format!("cannot measure {}: {e}", store.name()))?;
+    let written = answer(store, &out)?;
+    let disk_bytes = disk_bytes(folder).map_err(|e| format!("cannot look into {}: {e}", folder.display()))?;
+    let recovery = store_bench::recover(store, folder, expected).map_err(|e| e.to_string())?;
+    Ok(Repetition { written, disk_bytes, recovery_ms: recovery.took.as_secs_f64() * 1e3, recovered_records: recovery.records })
+}
+
+/// What a child does that writes this workload.
+fn child(store: Candidate, workload: &Workload, folder: &Path) -> Result<Command, String> {
+    let this = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
+    let mut command = Command::new(this);
+    command.args(["store-child", store.name()]).arg(folder).args([workload.per_batch.to_string(), workload.batches.to_string()]);
+    Ok(command)
+}
+
+/// The figures of a child, which ends by a signal when it has told them.
+fn answer(store: Candidate, out: &std::process::Output) -> Result<Written, String> {
+    let failed = |why: &str| format!("{}: {why}; {}", store.name(), String::from_utf8_lossy(&out.stderr).trim());
+    if out.status.signal() != Some(libc::SIGKILL) {
+        return Err(failed(&format!("its process ended early, with {}", out.status)));
+    }
+    serde_json::from_slice(&out.stdout).map_err(|e| failed(&format!("its process told no figures: {e}")))
+}
+
+/// What the child does: writes, tells the figures on standard output, and dies as by a crash.
+///
+/// # Errors
+/// If the store fails.
+pub fn store_child(store: &str, folder: &Path, per_batch: usize, batches: usize) -> Result<(), String> {
+    let told = store_bench::write(store.parse()?, &Workload::new(per_batch, batches), folder, &mut |written| {
+        let json = serde_json::to_string(written).expect("plain data has a JSON form");
+        let mut out = std::io::stdout().lock();
+        if writeln!(out, "{json}").and_then(|()| out.flush()).is_ok() {
+            // SAFETY: a signal to this process itself. It does not return.
+            unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        }
+    });
+    told.map_err(|e| e.to_string())
+}
+
+/// Bytes of the blocks that files take: not their lengths, which may have holes.
+fn disk_bytes(folder: &Path) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        sum += if meta.is_dir() { disk_bytes(&entry.path())? } else { meta.blocks() * 512 };
+    }
+    Ok(sum)
+}
+
+/// Where stores keep their data meanwhile. Removed at the end, whatever that is.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(below: &Path) -> Result<Scratch, String> {
+        let folder = below.join(format!("bench-store-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+        let scratch = Scratch(folder);
+        std::fs::create_dir_all(&scratch.0).map_err(|e| scratch.failed(&e))?;
+        Ok(scratch)
+    }
+
+    /// The folder of the next store; what the one before left is removed first.
+    fn empty(&self) -> Result<PathBuf, String> {
+        let folder = self.0.join("data");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(|e| self.failed(&e))?;
+        }
+        std::fs::create_dir(&folder).map_err(|e| self.failed(&e))?;
+        Ok(folder)
+    }
+
+    fn failed(&self, cause: &std::io::Error) -> String {
+        format!("cannot use {}: {cause}; name a writable folder with --out", self.0.display())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_counted_below_all_folders_and_nothing_is_left() {
+        let below = std::env::temp_dir();
+        let scratch = Scratch::new(&below).expect("a writable folder");
+        let folder = scratch.empty().expect("a folder");
+        std::fs::create_dir(folder.join("in")).expect("a folder");
+        std::fs::write(folder.join("in/file"), vec![1; 100_000]).expect("written");
+        std::fs::File::create(folder.join("hole")).and_then(|f| f.set_len(1 << 30)).expect("a hole");
+        let bytes = disk_bytes(&folder).expect("readable");
+        assert!((100_000..1_000_000).contains(&bytes), "{bytes}");
+        let root = scratch.0.clone();
+        assert_eq!(std::fs::read_dir(scratch.empty().expect("again")).expect("readable").count(), 0);
+        drop(scratch);
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn a_child_that_ends_early_is_an_error_with_its_words() {
+        let out = |status: i32, stdout: &str| std::process::Output {
+            status: ExitStatusExt::from_raw(status),
+            stdout: stdout.into(),
+            stderr: "disk on fire".into(),
+        };
+        for early in [out(4 << 8, ""), out(libc::SIGKILL, ""), out(libc::SIGSEGV, "{}")] {
+            let said = answer(Candidate::WriteAheadLog, &early).expect_err("no figures");
+            assert!(said.contains("log") && said.contains("disk on fire"), "{said}");
+        }
+    }
+}

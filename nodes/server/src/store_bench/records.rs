@@ -1,0 +1,163 @@
+//! The records of one replica of three, made by the core itself while clients write drawn keys in turn. The three live in
+//! this process, messages are handed over by hand, and every batch is durable at once.
+
+use std::collections::VecDeque;
+
+use heckle_paxos::{
+    Action, Actions, Call, ClientRequest, ClientToken, Config, Event, Key, MonoTime, NodeId, OpId, Outcome, Provenance, Record, Replica,
+    Value, WallTime,
+};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::{StoreBenchError, Workload};
+use crate::wire::record::encode_record;
+
+const NODES: u16 = 3;
+/// The replica whose records are kept.
+const OURS: usize = 1;
+/// Time between operations, as the core sees it.
+const TICK_NS: u64 = 1_000_000;
+/// An operation's time; none runs out.
+const TIMEOUT_NS: u64 = 60_000_000_000;
+
+/// What a workload writes, in order.
+pub(super) struct Records {
+    /// Each key for the first time.
+    pub(super) fill: Vec<Record>,
+    /// What is measured.
+    pub(super) measured: Vec<Record>,
+}
+
+/// Makes them, the same for the same workload.
+pub(super) fn make(workload: &Workload) -> Result<Records, StoreBenchError> {
+    let mut cluster = Cluster::new(workload)?;
+    for key in 0..workload.keys {
+        cluster.write(key)?;
+    }
+    let fill = std::mem::take(&mut cluster.records);
+    let len = workload.per_batch * workload.batches;
+    while cluster.records.len() < len {
+        let key = cluster.rng.random_range(0..workload.keys);
+        cluster.write(key)?;
+    }
+    cluster.records.truncate(len);
+    Ok(Records { fill, measured: cluster.records })
+}
+
+/// An empty replica that has not started: it can be shown records.
+pub(super) fn replica() -> Result<Replica, StoreBenchError> {
+    Ok(Replica::new(config(OURS))?)
+}
+
+/// The key that a record is about, if it is about one.
+pub(super) fn key_of(record: &Record) -> Option<&Key> {
+    match record {
+        Record::Incarnation { .. } | Record::LeaseLimits(_) | Record::Floor { .. } => None,
+        Record::Promised { key, .. }
+        | Record::Accepted { key, .. }
+        | Record::Chosen { key, .. }
+        | Record::Learned { key, .. }
+        | Record::Pruned { key, .. }
+        | Record::Put { key, .. }
+        | Record::State { key, .. } => Some(key),
+    }
+}
+
+/// Bytes of these records.
+pub(super) fn bytes(records: &[Record]) -> u64 {
+    let (mut bytes, mut sum) = (Vec::new(), 0);
+    for record in records {
+        bytes.clear();
+        encode_record(record, &mut bytes);
+        sum += bytes.len() as u64;
+    }
+    sum
+}
+
+fn config(at: usize) -> Config {
+    Config::new(NodeId(at as u16 + 1), (1..=NODES).map(NodeId).collect())
+}
+
+struct Cluster<'a> {
+    workload: &'a Workload,
+    replicas: Vec<Replica>,
+    waiting: VecDeque<(usize, Event)>,
+    actions: Actions,
+    rng: Pcg64,
+    written: u64,
+    outcome: Option<Outcome>,
+    records: Vec<Record>,
+}
+
+impl<'a> Cluster<'a> {
+    fn new(workload: &'a Workload) -> Result<Cluster<'a>, StoreBenchError> {
+        let replicas = (0..usize::from(NODES)).map(|at| Replica::new(config(at))).collect::<Result<Vec<_>, _>>()?;
+        let mut cluster = Cluster {
+            workload,
+            replicas,
+            waiting: VecDeque::new(),
+            actions: Actions::new(),
+            rng: Pcg64::seed_from_u64(workload.seed),
+            written: 0,
+            outcome: None,
+            records: Vec::new(),
+        };
+        for at in 0..cluster.replicas.len() {
+            cluster.replicas[at].start(&mut cluster.actions);
+            cluster.carry_out(at);
+        }
+        cluster.settle();
+        // What a process writes at its start is about no key, and not measured.
+        cluster.records.clear();
+        Ok(cluster)
+    }
+
+    /// One write to its end, through the node that coordinates this key.
+    fn write(&mut self, key: u32) -> Result<(), StoreBenchError> {
+        self.written += 1;
+        let mut value = vec![0; self.workload.value_bytes];
+        self.rng.fill_bytes(&mut value);
+        let op = OpId { client: self.written % self.workload.clients + 1, seq: self.written };
+        let request = ClientRequest {
+            op,
+            key: Key::from(format!("key-{key:012}").as_str()),
+            call: Call::Write { new: Value::from(&value[..]) },
+            timeout_ns: TIMEOUT_NS,
+            provenance: Provenance::First,
+        };
+        self.outcome = None;
+        self.waiting.push_back((key as usize % usize::from(NODES), Event::Client { token: ClientToken(self.written), request }));
+        self.settle();
+        match self.outcome.take() {
+            Some(Outcome::Applied) => Ok(()),
+            other => Err(StoreBenchError::Workload { op: self.written, outcome: format!("{other:?}") }),
+        }
+    }
+
+    fn settle(&mut self) {
+        let now_ns = self.written * TICK_NS;
+        while let Some((at, event)) = self.waiting.pop_front() {
+            self.replicas[at].step(MonoTime(now_ns), WallTime(now_ns / 1_000), event, &mut self.rng, &mut self.actions);
+            self.carry_out(at);
+        }
+    }
+
+    fn carry_out(&mut self, at: usize) {
+        let from = NodeId(at as u16 + 1);
+        for action in self.actions.drain() {
+            match action {
+                Action::Persist { io_id, records, .. } => {
+                    if at == OURS {
+                        self.records.extend(records);
+                    }
+                    self.waiting.push_back((at, Event::Persisted { io_id }));
+                }
+                Action::Send { to, message, .. } => self.waiting.push_back((usize::from(to.0) - 1, Event::Peer { from, message })),
+                Action::Reply { outcome, .. } => self.outcome = Some(outcome),
+                // Nothing is ever late here, no key rests until it is pruned, and leases are off.
+                Action::Timer { .. } | Action::Point { .. } | Action::SendLease { .. } | Action::Lease(_) => {}
+            }
+        }
+    }
+}
