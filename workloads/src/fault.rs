@@ -103,6 +103,10 @@ pub enum FaultKind {
     PartitionClients,
     /// Frames arrive late.
     Delay,
+    /// Frames of one link arrive very late, in one direction: whoever else speaks of them is faster.
+    DelayLink,
+    /// One node's frames get out very late but come in on time, or the other way round.
+    DelayOneWay,
     /// Frames are lost.
     Loss,
     /// Frames arrive twice. Node links only: a client link is a TCP connection and cannot duplicate.
@@ -117,12 +121,16 @@ pub enum FaultKind {
     PauseHolder,
     /// Cut the holder of a lease off from all other nodes.
     PartitionHolder,
+    /// What the other nodes say to the holder of a lease arrives very late.
+    DelayHolder,
     /// SIGKILL the busiest coordinator, then start it again.
     KillCoordinator,
     /// SIGSTOP the busiest coordinator, later SIGCONT.
     PauseCoordinator,
     /// Cut the busiest coordinator off from all other nodes.
     PartitionCoordinator,
+    /// What the other nodes say to the busiest coordinator arrives very late.
+    DelayCoordinator,
     /// The wall clocks of some nodes jump.
     ClockJump,
     /// Every node's clocks drift, each its own way, within the bound.
@@ -143,6 +151,8 @@ impl FaultKind {
         (FaultKind::PartitionRing, "partition:ring", "each node reaches only its ring neighbours"),
         (FaultKind::PartitionClients, "partition:clients", "clients cannot reach one node"),
         (FaultKind::Delay, "delay", "frames arrive late"),
+        (FaultKind::DelayLink, "delay:link", "frames of one link arrive very late, in one direction"),
+        (FaultKind::DelayOneWay, "delay:one-way", "one node's frames get out very late but come in on time, or the reverse"),
         (FaultKind::Loss, "loss", "frames are lost"),
         (FaultKind::Duplicate, "duplicate", "node frames arrive twice"),
         (FaultKind::Reorder, "reorder", "node frames overtake each other"),
@@ -150,9 +160,11 @@ impl FaultKind {
         (FaultKind::KillHolder, "kill:holder", "SIGKILL the holder of a lease, then restart it"),
         (FaultKind::PauseHolder, "pause:holder", "SIGSTOP the holder of a lease, later SIGCONT"),
         (FaultKind::PartitionHolder, "partition:holder", "cut the holder of a lease off from the other nodes"),
+        (FaultKind::DelayHolder, "delay:holder", "what the other nodes say to the holder of a lease arrives very late"),
         (FaultKind::KillCoordinator, "kill:coordinator", "SIGKILL the busiest coordinator, then restart it"),
         (FaultKind::PauseCoordinator, "pause:coordinator", "SIGSTOP the busiest coordinator, later SIGCONT"),
         (FaultKind::PartitionCoordinator, "partition:coordinator", "cut the busiest coordinator off from the other nodes"),
+        (FaultKind::DelayCoordinator, "delay:coordinator", "what the other nodes say to the busiest coordinator arrives very late"),
         (FaultKind::ClockJump, "clock-jump", "wall clocks jump by up to an hour"),
         (FaultKind::ClockDrift, "clock-drift", "clocks drift, each its own way, within the bound"),
     ];
@@ -175,7 +187,9 @@ impl FaultKind {
             | FaultKind::ClockJump
             | FaultKind::ClockDrift => false,
             FaultKind::PartitionHolder
+            | FaultKind::DelayHolder
             | FaultKind::PartitionCoordinator
+            | FaultKind::DelayCoordinator
             | FaultKind::Partition
             | FaultKind::PartitionMajority
             | FaultKind::PartitionIsolate
@@ -184,6 +198,8 @@ impl FaultKind {
             | FaultKind::PartitionRing
             | FaultKind::PartitionClients
             | FaultKind::Delay
+            | FaultKind::DelayLink
+            | FaultKind::DelayOneWay
             | FaultKind::Loss
             | FaultKind::Duplicate
             | FaultKind::Reorder
@@ -208,12 +224,16 @@ impl FaultKind {
             // On three nodes a ring joins everyone to everyone: nothing would be cut.
             FaultKind::PartitionRing => 4,
             FaultKind::PartitionHolder
+            | FaultKind::DelayHolder
             | FaultKind::PartitionCoordinator
+            | FaultKind::DelayCoordinator
             | FaultKind::Partition
             | FaultKind::PartitionMajority
             | FaultKind::PartitionIsolate
             | FaultKind::PartitionOneWay
             | FaultKind::Delay
+            | FaultKind::DelayLink
+            | FaultKind::DelayOneWay
             | FaultKind::Loss
             | FaultKind::Duplicate
             | FaultKind::Reorder
@@ -293,6 +313,8 @@ pub enum Blow {
     Pause,
     /// It is cut off from all others.
     Isolate,
+    /// What the others say to it arrives late, by this many microseconds.
+    Late(u64),
 }
 
 /// Which node is meant.
@@ -323,6 +345,7 @@ impl Blow {
             Blow::Isolate => {
                 Fault::Partition(Cut::Groups(vec![vec![node], (1..=nodes).map(Node).filter(|other| *other != node).collect()]))
             }
+            Blow::Late(delay_us) => Fault::Delay { on: Links::Exactly(links_to(node, nodes)), delay_us, jitter_us: 0 },
         }
     }
 }
@@ -360,6 +383,16 @@ pub enum Links {
 pub fn node_links(nodes: u16) -> Vec<Link> {
     let pairs = (1..=nodes).flat_map(|a| (1..=nodes).map(move |b| (a, b)));
     pairs.filter(|(a, b)| a != b).map(|(a, b)| Link::between(Node(a), Node(b))).collect()
+}
+
+/// What the others say to `node`.
+pub fn links_to(node: Node, nodes: u16) -> Vec<Link> {
+    node_links(nodes).into_iter().filter(|link| link.to == End::Node(node)).collect()
+}
+
+/// What `node` says to the others.
+pub fn links_from(node: Node, nodes: u16) -> Vec<Link> {
+    node_links(nodes).into_iter().filter(|link| link.from == End::Node(node)).collect()
 }
 
 impl Cut {
@@ -418,9 +451,11 @@ impl Fault {
             Fault::Aimed(Blow::Kill, Aim::Holder) => "kill:holder",
             Fault::Aimed(Blow::Pause, Aim::Holder) => "pause:holder",
             Fault::Aimed(Blow::Isolate, Aim::Holder) => "partition:holder",
+            Fault::Aimed(Blow::Late(_), Aim::Holder) => "delay:holder",
             Fault::Aimed(Blow::Kill, Aim::Coordinator) => "kill:coordinator",
             Fault::Aimed(Blow::Pause, Aim::Coordinator) => "pause:coordinator",
             Fault::Aimed(Blow::Isolate, Aim::Coordinator) => "partition:coordinator",
+            Fault::Aimed(Blow::Late(_), Aim::Coordinator) => "delay:coordinator",
             Fault::Clocks(clocks) if clocks.iter().all(|clock| clock.drift_ppm == 0) => "clock-jump",
             Fault::Clocks(_) => "clock-drift",
         }

@@ -3,7 +3,7 @@
 //! Each listed kind comes once before any comes twice. Between strikes there is calm, in which recovery shows;
 //! the last strike ends before the load does.
 
-use crate::fault::{Aim, Blow, ClockFault, Cut, End, Fault, FaultKind, Link, Links, Node, node_links};
+use crate::fault::{Aim, Blow, ClockFault, Cut, End, Fault, FaultKind, Link, Links, Node, links_from, links_to, node_links};
 use heckle_history::Nanos;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
@@ -130,6 +130,13 @@ fn some_links(nodes: u16, last: &mut Option<Node>, rng: &mut impl Rng) -> Links 
     Links::Touching(if rng.random() { vec![one] } else { (1..=nodes).map(Node).collect() })
 }
 
+/// Late enough for others to finish what they do meanwhile: a few operations, and what follows once a key rests.
+const VERY_LATE_US: std::ops::RangeInclusive<u64> = 100_000..=400_000;
+
+fn very_late(links: Vec<Link>, rng: &mut impl Rng) -> Fault {
+    Fault::Delay { on: Links::Exactly(links), delay_us: rng.random_range(VERY_LATE_US), jitter_us: rng.random_range(0..=20_000) }
+}
+
 fn draw_fault(kind: FaultKind, settings: &ScheduleSettings, last: &mut Option<Node>, rng: &mut impl Rng) -> Fault {
     let nodes = settings.nodes;
     match kind {
@@ -160,6 +167,14 @@ fn draw_fault(kind: FaultKind, settings: &ScheduleSettings, last: &mut Option<No
             let on = some_links(nodes, last, rng);
             Fault::Delay { on, delay_us: rng.random_range(1_000..=40_000), jitter_us: rng.random_range(0..=20_000) }
         }
+        FaultKind::DelayLink => {
+            let links = node_links(nodes);
+            very_late(vec![links[rng.random_range(0..links.len())]], rng)
+        }
+        FaultKind::DelayOneWay => {
+            let node = draw_node(nodes, last, rng);
+            very_late(if rng.random() { links_to(node, nodes) } else { links_from(node, nodes) }, rng)
+        }
         FaultKind::Loss => Fault::Loss { on: some_links(nodes, last, rng), percent: f64::from(rng.random_range(5u32..=30)) },
         FaultKind::Duplicate => Fault::Duplicate { on: some_links(nodes, last, rng), percent: f64::from(rng.random_range(10u32..=50)) },
         FaultKind::Reorder => Fault::Reorder { on: some_links(nodes, last, rng), percent: f64::from(rng.random_range(10u32..=50)) },
@@ -167,6 +182,8 @@ fn draw_fault(kind: FaultKind, settings: &ScheduleSettings, last: &mut Option<No
         FaultKind::KillHolder => Fault::Aimed(Blow::Kill, Aim::Holder),
         FaultKind::PauseHolder => Fault::Aimed(Blow::Pause, Aim::Holder),
         FaultKind::PartitionHolder => Fault::Aimed(Blow::Isolate, Aim::Holder),
+        FaultKind::DelayHolder => Fault::Aimed(Blow::Late(rng.random_range(VERY_LATE_US)), Aim::Holder),
+        FaultKind::DelayCoordinator => Fault::Aimed(Blow::Late(rng.random_range(VERY_LATE_US)), Aim::Coordinator),
         FaultKind::KillCoordinator => Fault::Aimed(Blow::Kill, Aim::Coordinator),
         FaultKind::PauseCoordinator => Fault::Aimed(Blow::Pause, Aim::Coordinator),
         FaultKind::PartitionCoordinator => Fault::Aimed(Blow::Isolate, Aim::Coordinator),
@@ -303,5 +320,29 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_very_late_is_late_in_one_direction() {
+        let (mut ins, mut outs) = (0, 0);
+        for seed in 0..100 {
+            let mut s = settings(&[]);
+            s.nodes = 2 + seed as u16 % 4;
+            let drawn = |kind: &str| {
+                let fault = draw_fault(kind.parse().expect("a kind"), &s, &mut None, &mut Seed(seed).stream("late"));
+                let fault = if let Fault::Aimed(blow, _) = fault { blow.at(Node(2), s.nodes) } else { fault };
+                let Fault::Delay { on, delay_us, .. } = fault else { panic!("{kind} is {fault:?}") };
+                assert!(VERY_LATE_US.contains(&delay_us), "{kind}: {delay_us}");
+                on.links(s.nodes)
+            };
+            assert_eq!(drawn("delay:link").len(), 1);
+            assert!(drawn("delay:holder") == links_to(Node(2), s.nodes) && drawn("delay:coordinator") == links_to(Node(2), s.nodes));
+            let links = drawn("delay:one-way");
+            assert_eq!(links.len(), usize::from(s.nodes) - 1);
+            let (to, from) = (links.iter().all(|l| l.to == links[0].to), links.iter().all(|l| l.from == links[0].from));
+            (ins, outs) = (ins + u32::from(to), outs + u32::from(from));
+            assert!(to || from, "{links:?}");
+        }
+        assert!(ins > 20 && outs > 20, "both ways: {ins} in, {outs} out");
     }
 }

@@ -41,6 +41,7 @@ pub fn format(strikes: &[Strike], nodes: u16) -> String {
         for (t, state) in [(strike.at, State::Begin), (strike.end(), State::End)] {
             let (delay_us, jitter_us, percent) = match &strike.fault {
                 Fault::Delay { delay_us, jitter_us, .. } => (Some(*delay_us), Some(*jitter_us), None),
+                Fault::Aimed(Blow::Late(delay_us), _) => (Some(*delay_us), None, None),
                 Fault::Loss { percent, .. } | Fault::Duplicate { percent, .. } | Fault::Reorder { percent, .. } => {
                     (None, None, Some(*percent))
                 }
@@ -133,6 +134,8 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
         Some(p) => Err(format!("percent {p} is not between 0 and 100")),
         None => Err(format!("`{}` needs `percent`", line.kind)),
     };
+    let delay_us = || line.delay_us.ok_or_else(|| format!("`{}` needs `delay_us`", line.kind));
+    let late = || delay_us().map(Blow::Late);
     match line.kind.as_str() {
         "kill" => one().map(Fault::Kill),
         "kill-all" => Ok(Fault::KillAll),
@@ -144,11 +147,7 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
             let groups: Result<Vec<Vec<Node>>, String> = line.targets.iter().map(|g| g.split('|').map(node).collect()).collect();
             Ok(Fault::Partition(Cut::Groups(groups?)))
         }
-        "delay" => Ok(Fault::Delay {
-            on: on()?,
-            delay_us: line.delay_us.ok_or("`delay` needs `delay_us`")?,
-            jitter_us: line.jitter_us.unwrap_or(0),
-        }),
+        "delay" => Ok(Fault::Delay { on: on()?, delay_us: delay_us()?, jitter_us: line.jitter_us.unwrap_or(0) }),
         "loss" => Ok(Fault::Loss { on: on()?, percent: percent()? }),
         "duplicate" => Ok(Fault::Duplicate { on: on()?, percent: percent()? }),
         "reorder" => Ok(Fault::Reorder { on: on()?, percent: percent()? }),
@@ -156,6 +155,8 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
         "kill:holder" => Ok(Fault::Aimed(Blow::Kill, Aim::Holder)),
         "pause:holder" => Ok(Fault::Aimed(Blow::Pause, Aim::Holder)),
         "partition:holder" => Ok(Fault::Aimed(Blow::Isolate, Aim::Holder)),
+        "delay:holder" => late().map(|blow| Fault::Aimed(blow, Aim::Holder)),
+        "delay:coordinator" => late().map(|blow| Fault::Aimed(blow, Aim::Coordinator)),
         "kill:coordinator" => Ok(Fault::Aimed(Blow::Kill, Aim::Coordinator)),
         "pause:coordinator" => Ok(Fault::Aimed(Blow::Pause, Aim::Coordinator)),
         "partition:coordinator" => Ok(Fault::Aimed(Blow::Isolate, Aim::Coordinator)),

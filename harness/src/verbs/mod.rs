@@ -13,6 +13,7 @@ mod doctor;
 mod explain;
 mod export;
 mod gc;
+mod exposing; // plans that expose planted bugs on real processes
 pub mod mutants;
 mod node;
 mod report;
