@@ -65,7 +65,7 @@ fn unit_of(kind: FrameKind) -> Unit {
         FrameKind::ClientHello | FrameKind::ClientWelcome | FrameKind::Refused | FrameKind::PeerHello | FrameKind::PeerWelcome => {
             Unit::Handshake
         }
-        FrameKind::Request | FrameKind::Response | FrameKind::PeerMessage | FrameKind::PeerLease => Unit::Frame,
+        FrameKind::Request | FrameKind::Response | FrameKind::PeerMessage | FrameKind::PeerLease | FrameKind::PeerBeat => Unit::Frame,
     }
 }
 

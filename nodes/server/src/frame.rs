@@ -27,8 +27,8 @@ pub const MAX_PAYLOAD: usize = 8 << 20;
 /// Longest frame, header included.
 pub const MAX_FRAME: usize = HEADER_LEN + MAX_PAYLOAD;
 
-/// What a frame carries. A fault injector may duplicate, reorder or drop [`FrameKind::PeerMessage`] and [`FrameKind::PeerLease`] frames as it
-/// likes: Paxos tolerates it. The others belong to a handshake or to an ordered client conversation.
+/// What a frame carries. A fault injector may duplicate, reorder or drop [`FrameKind::PeerMessage`], [`FrameKind::PeerLease`] and
+/// [`FrameKind::PeerBeat`] frames as it likes: Paxos tolerates it. The others belong to a handshake or to an ordered client conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
@@ -50,6 +50,8 @@ pub enum FrameKind {
     PeerMessage = 18,
     /// One message about leases.
     PeerLease = 19,
+    /// Nothing, on a link that has nothing else to carry: it shows that the link stands.
+    PeerBeat = 20,
 }
 
 impl FrameKind {
@@ -64,6 +66,7 @@ impl FrameKind {
             17 => FrameKind::PeerWelcome,
             18 => FrameKind::PeerMessage,
             19 => FrameKind::PeerLease,
+            20 => FrameKind::PeerBeat,
             _ => return None,
         })
     }

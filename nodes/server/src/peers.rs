@@ -31,6 +31,9 @@ const RECONNECT_FIRST: Duration = Duration::from_millis(20);
 const RECONNECT_LONGEST: Duration = Duration::from_millis(200);
 /// Wait after a refusal: it will not mend itself soon.
 const RECONNECT_REFUSED: Duration = Duration::from_secs(1);
+/// A link that carried nothing for so long carries a beat, so that a link that is cut is always missed: by whoever waits for
+/// an answer on it, and by a tester who looks for the effect of a cut.
+const BEAT_AFTER: Duration = Duration::from_millis(250);
 /// Longest wait for a connection and its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Connections from peers that have not introduced themselves yet.
@@ -213,10 +216,25 @@ async fn serve_outbound(link: &Rc<Link>, (mut incoming, outbox): (Incoming, Rc<O
             Err(ended) => ended.to_string(),
         },
         written = outbox.write_when_possible() => written.err().map_or("closed here".to_owned(), |cause| cause.to_string()),
+        () = beat(link, &outbox) => unreachable!("it beats for as long as the link stands"),
     };
     outbox.close();
     *link.outbox.borrow_mut() = None;
     why
+}
+
+/// Sends a beat whenever nothing else was sent for a while.
+async fn beat(link: &Link, outbox: &Outbox) {
+    let mut sent = link.sent.get();
+    loop {
+        tokio::time::sleep(BEAT_AFTER).await;
+        if sent == link.sent.get() {
+            // A full outbox has enough to carry.
+            let _ = outbox.push(|out| encode_frame_with(FrameKind::PeerBeat, out, |_| ()));
+            outbox.flush();
+        }
+        sent = link.sent.get();
+    }
 }
 
 async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
@@ -324,6 +342,7 @@ async fn read_messages(shell: &Rc<Shell>, link: &Link, incoming: &mut Incoming) 
             let event = match frame.kind {
                 FrameKind::PeerMessage => wire::message::decode_message(&frame.payload).map(|message| Event::Peer { from, message }),
                 FrameKind::PeerLease => wire::lease::decode_lease(&frame.payload).map(|message| Event::PeerLease { from, message }),
+                FrameKind::PeerBeat => continue,
                 unexpected => return Gone::Unexpected(unexpected),
             };
             match event {

@@ -142,12 +142,23 @@ fn a_link_carries_one_direction_only() {
     cluster.link(1, 3).set(SWALLOW);
     assert!(matches!(cluster.try_write(1, "k", SHORT), Outcome::NotApplied { .. }));
     // ... and others still work, and n1 hears of it.
-    let before = cluster.link(2, 1).forwarded.load(Ordering::Relaxed);
+    let heard = || status(&cluster.nodes[0]).peers[0].received;
+    let before = heard();
     assert_eq!(cluster.try_write(2, "k", LONG), Outcome::Applied);
-    eventually("n1 hears", || cluster.link(2, 1).forwarded.load(Ordering::Relaxed) > before);
+    eventually("n1 hears", || heard() > before);
     cluster.link(1, 2).set(PASS);
     cluster.link(1, 3).set(PASS);
     assert_eq!(cluster.try_write(1, "k", LONG), Outcome::Applied);
+}
+
+#[test]
+fn a_link_that_has_nothing_to_carry_carries_a_beat() {
+    let cluster = Cluster::start("idle");
+    let links = [(1, 2), (2, 1), (1, 3), (3, 1), (2, 3), (3, 2)];
+    let carried = || links.map(|(from, to)| cluster.link(from, to).forwarded.load(Ordering::Relaxed));
+    let (before, heard) = (carried(), status(&cluster.nodes[0]).peers[0].received);
+    eventually("all links carry something", || carried().iter().zip(before).all(|(now, before)| *now > before));
+    assert_eq!(status(&cluster.nodes[0]).peers[0].received, heard, "a beat is no message");
 }
 
 #[test]

@@ -224,8 +224,11 @@ impl Slot {
         }
         let all = self.prepared.as_ref().is_some_and(|prepared| prepared.is_current(&self.acceptor, env));
         let turns = &self.turns;
-        let first = self.queue.iter().map(|waiting| turns.rank(waiting.request.op.client)).min().unwrap_or(0);
-        let held = all || turns.awaited.iter().any(|client| turns.rank(*client) < first);
+        let before_all_that_waits = || {
+            let first = self.queue.iter().map(|waiting| turns.rank(waiting.request.op.client)).min().unwrap_or(0);
+            turns.awaited.iter().any(|client| turns.rank(*client) < first)
+        };
+        let held = all || before_all_that_waits();
         if held {
             let due = if env.now < turns.patient_until { turns.patient_until } else { turns.until };
             env.shared.counters.held_open += u64::from(turns.armed == MonoTime(u64::MAX));

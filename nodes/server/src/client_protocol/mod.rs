@@ -291,7 +291,8 @@ impl ToNode {
             | FrameKind::PeerHello
             | FrameKind::PeerWelcome
             | FrameKind::PeerMessage
-            | FrameKind::PeerLease) => Err(ProtocolError::WrongKind { found, expected: "a client's hello or request" }),
+            | FrameKind::PeerLease
+            | FrameKind::PeerBeat) => Err(ProtocolError::WrongKind { found, expected: "a client's hello or request" }),
         }
     }
 }
@@ -320,7 +321,8 @@ impl ToClient {
             | FrameKind::PeerHello
             | FrameKind::PeerWelcome
             | FrameKind::PeerMessage
-            | FrameKind::PeerLease) => Err(ProtocolError::WrongKind { found, expected: "a node's welcome or response" }),
+            | FrameKind::PeerLease
+            | FrameKind::PeerBeat) => Err(ProtocolError::WrongKind { found, expected: "a node's welcome or response" }),
         }
     }
 }

@@ -6,7 +6,7 @@ use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use serde::{Deserialize, Serialize};
 
 /// Version of the messages between nodes. Nodes of different versions refuse each other.
-pub(crate) const PEER_PROTOCOL: u32 = 6;
+pub(crate) const PEER_PROTOCOL: u32 = 7;
 
 /// First frame on a connection from one node to another, and (as the welcome) the first frame back. Both sides check
 /// all of it: a relay or an address list may have connected them to somebody else.
