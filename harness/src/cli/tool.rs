@@ -34,16 +34,19 @@ pub struct BenchArgs {
     /// Batches that `bench store` measures in each repetition
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub batches: u32,
-    /// How long each load of `bench etcd` lasts
-    #[arg(long, default_value = "3s")]
-    pub load_for: Span,
+    /// How long a load lasts [default: 3s each in `bench etcd`, 10m in `bench memory`]
+    #[arg(long)]
+    pub load_for: Option<Span>,
+    /// Keys of `bench memory`; with so many that new ones come all the time, memory grows and the gate is missed
+    #[arg(long, default_value_t = 100)]
+    pub keys: u32,
     /// Another build of heckle, measured in turn with this one by `bench core`
     #[arg(long, value_name = "PROGRAM")]
     pub against: Option<PathBuf>,
-    /// Where `bench etcd` and `bench store` keep data meanwhile
+    /// Where `bench etcd`, `bench store` and `bench memory` keep data meanwhile
     #[command(flatten)]
     pub out: OutArg,
-    /// Data as JSON on stdout, of `bench etcd`, `bench core` and `bench store`
+    /// Data as JSON on stdout, of `bench etcd`, `bench core`, `bench store` and `bench memory`
     #[arg(long)]
     pub json: bool,
 }
@@ -61,6 +64,8 @@ pub enum BenchWhat {
     Core,
     /// The node's write-ahead log, and beside it fjall and redb, where they are built in: durable batches, syncs, bytes, recovery
     Store,
+    /// Memory of the nodes under full load: exits 3 if it grows
+    Memory,
 }
 
 /// `heckle capacity`.

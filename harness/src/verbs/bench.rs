@@ -2,6 +2,7 @@
 
 use crate::cli::{BenchArgs, BenchWhat};
 use crate::exit;
+use crate::versus::memory::{MemorySetup, SHORTEST};
 use crate::{core_bench, relay, store_bench, versus};
 use heckle_checker::bench::{Shape, events, history};
 use heckle_checker::judge::{Checker, Options, judge};
@@ -11,6 +12,11 @@ use heckle_history::{Event, History};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+/// How long each load of `bench etcd` lasts, unless it is said otherwise.
+const ETCD_LOAD: Duration = Duration::from_secs(3);
+/// How long that of `bench memory` does.
+const MEMORY_LOAD: Duration = Duration::from_secs(600);
+
 /// Runs the verb.
 pub(super) fn main(args: &BenchArgs) -> ExitCode {
     let done = match args.what {
@@ -19,6 +25,7 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
         BenchWhat::Etcd => etcd(args).map(|()| exit::OK),
         BenchWhat::Core => core(args),
         BenchWhat::Store => store(args).map(|()| exit::OK),
+        BenchWhat::Memory => memory(args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -38,7 +45,11 @@ fn etcd(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "etcd")) {
         eprintln!("without etcd: {}", crate::system::NO_ETCD);
     }
-    let setup = versus::Setup { repetitions: args.repetitions.max(1), load_for: args.load_for.0, folder: args.out.out.clone() };
+    let setup = versus::Setup {
+        repetitions: args.repetitions.max(1),
+        load_for: args.load_for.map_or(ETCD_LOAD, |span| span.0),
+        folder: args.out.out.clone(),
+    };
     let measured = versus::measure(&setup, &|what| eprintln!("{what}"))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
@@ -64,6 +75,26 @@ fn store(args: &BenchArgs) -> Result<(), String> {
         print!("{}", measured.text());
     }
     Ok(())
+}
+
+/// Memory of nodes under full load, with a gate.
+fn memory(args: &BenchArgs) -> Result<u8, String> {
+    let load_for = args.load_for.map_or(MEMORY_LOAD, |span| span.0);
+    if load_for < SHORTEST || args.keys == 0 {
+        eprintln!("heckle bench: memory needs a key or more, and a load of {} s or more: --keys 100 --load-for 10m", SHORTEST.as_secs());
+        return Ok(exit::USAGE);
+    }
+    let measured = versus::memory::measure(&MemorySetup { load_for, keys: args.keys, folder: args.out.out.clone() })?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
+    } else {
+        print!("{}", measured.text());
+    }
+    if measured.is_flat() {
+        return Ok(exit::OK);
+    }
+    eprintln!("memory is not seen to be flat");
+    Ok(exit::GATE)
 }
 
 /// The core alone, this build or two.

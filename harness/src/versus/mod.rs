@@ -1,8 +1,10 @@
 //! The bundled server beside etcd, on the same machine, in the same minutes, through the same client loop: what
 //! `heckle bench etcd` prints. Repetitions of the systems alternate, each on a fresh cluster, and medians are told.
 
+mod flat;
 mod limit;
 mod load;
+pub mod memory;
 mod standing;
 mod table;
 

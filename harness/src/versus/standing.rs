@@ -53,6 +53,16 @@ impl Standing {
         Ok(standing)
     }
 
+    /// Its processes.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// Where it keeps its data.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Syncs of all nodes since they started, where the system tells.
     pub(super) fn syncs(&self) -> Option<u64> {
         let cluster = self.cluster.as_ref()?;

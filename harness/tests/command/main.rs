@@ -1,6 +1,7 @@
 //! The command as a user meets it: real processes, real files, exit codes.
 
 mod bad_input;
+mod bench;
 mod common;
 mod compare;
 mod ctl;

@@ -1,0 +1,248 @@
+//! What nodes take of memory and disk under a load that never rests: what `heckle bench memory` prints. The bundled server
+//! with every remedy for speed and for state, its processes looked at all the time from outside.
+
+use super::flat::{Growth, MOST_BYTES, NOISE_BYTES, SHARE};
+use super::load::{self, Load};
+use super::standing::Standing;
+use super::{FASTEST, MANY_CLIENTS, plan};
+use crate::cluster::Cluster;
+use crate::system::System;
+use heckle_results::charts::axis::{bytes, count, duration};
+use heckle_workloads::fault::Node;
+use serde_json::{Value as Json, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// A process is looked at so often, or a hundred times a load where that is more often.
+const EVERY: Duration = Duration::from_secs(1);
+/// But not more often than this: a look costs the node a little.
+const EVERY_AT_LEAST: Duration = Duration::from_millis(100);
+/// A load must last this long for its fifths to have samples.
+pub const SHORTEST: Duration = Duration::from_secs(5);
+/// What a leak is told for, however long the load was.
+const TOLD_FOR_S: f64 = 600.0;
+
+/// What is measured, and for how long.
+#[derive(Debug, Clone)]
+pub struct MemorySetup {
+    /// How long the load lasts.
+    pub load_for: Duration,
+    /// Keys that the load falls on.
+    pub keys: u32,
+    /// Below which folder the cluster keeps its data.
+    pub folder: PathBuf,
+}
+
+/// One look at a node.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Look {
+    /// Since the load began.
+    t_s: f64,
+    /// Resident, by the kernel.
+    rss: f64,
+    /// Bytes of state as the node counts them, keys and values included.
+    state: u64,
+    /// Bytes of its data folder.
+    disk: u64,
+    segments: u64,
+    snapshots: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct MemoryMeasured {
+    setup: MemorySetup,
+    /// Operations, warm-up included.
+    ops: u64,
+    unanswered: u64,
+    nodes: Vec<Vec<Look>>,
+}
+
+/// Loads a cluster and looks at its processes meanwhile.
+///
+/// # Errors
+/// What could not be started or measured.
+pub fn measure(setup: &MemorySetup) -> Result<MemoryMeasured, String> {
+    let standing = Standing::start(&setup.folder, plan(System::Bundled, &format!("{FASTEST}prune = \"on\"\n"))?)?;
+    let cluster = standing.cluster().ok_or("the cluster did not start")?;
+    let (over, told) = channel();
+    let (done, nodes) = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| look_until(cluster, standing.folder(), setup.load_for, told));
+        let done = load::run(&standing, &Load::wide(MANY_CLIENTS, setup.keys, setup.load_for));
+        drop(over);
+        (done, looking.join())
+    });
+    let done = done?;
+    let nodes = nodes.map_err(|_| "the thread that looks at the nodes panicked".to_owned())?;
+    Ok(MemoryMeasured { setup: setup.clone(), ops: done.all_ops, unanswered: done.unanswered, nodes })
+}
+
+/// Looks at all nodes until the other end of the channel is gone.
+fn look_until(cluster: &Cluster, folder: &Path, lasts: Duration, over: Receiver<()>) -> Vec<Vec<Look>> {
+    let (began, every) = (Instant::now(), (lasts / 100).clamp(EVERY_AT_LEAST, EVERY));
+    let mut nodes = vec![vec![]; usize::from(cluster.size())];
+    loop {
+        for (i, looks) in nodes.iter_mut().enumerate() {
+            looks.extend(look(cluster, folder, Node(i as u16 + 1), began));
+        }
+        if over.recv_timeout(every) == Err(RecvTimeoutError::Disconnected) {
+            return nodes;
+        }
+    }
+}
+
+fn look(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<Look> {
+    let status = cluster.status_if_free(node)?;
+    Some(Look {
+        rss: resident(&std::fs::read_to_string(format!("/proc/{}/status", status.pid)).ok()?)?,
+        t_s: began.elapsed().as_secs_f64(),
+        state: status.state_bytes.total(),
+        disk: folder_bytes(&folder.join("nodes").join(node.to_string())),
+        segments: status.segments,
+        snapshots: status.snapshots,
+    })
+}
+
+/// The resident bytes in a `/proc/<pid>/status`.
+fn resident(status: &str) -> Option<f64> {
+    let kib: f64 = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0)
+}
+
+/// What a folder's files hold; files that go meanwhile hold nothing.
+fn folder_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|e| match e.metadata() {
+            Ok(data) if data.is_dir() => folder_bytes(&e.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+impl MemoryMeasured {
+    fn growth(&self, node: &[Look]) -> Option<Growth> {
+        Growth::of(&node.iter().map(|l| (l.t_s, l.rss)).collect::<Vec<_>>(), self.setup.load_for.as_secs_f64())
+    }
+
+    /// Whether the memory of every node is seen to stay what it is.
+    pub fn is_flat(&self) -> bool {
+        self.nodes.iter().all(|node| self.growth(node).is_some_and(|g| g.is_flat()))
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let lasts = self.setup.load_for.as_secs_f64();
+        let mut out = format!(
+            "{MANY_CLIENTS} clients without a rest on {} keys for {}; rounds fast, lease priority, forward on, prune on\n{} operations, {} a second, {} without an answer\n\n",
+            count(u64::from(self.setup.keys)),
+            duration(lasts * 1e3),
+            count(self.ops),
+            count((self.ops as f64 / lasts) as u64),
+            count(self.unanswered),
+        );
+        let _ = writeln!(
+            out,
+            "{:<4} {:>9} {:>11} {:>11} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9}  ",
+            "node", "at first", "2nd fifth", "last fifth", "growth", "in 10 min", "an op", "state", "on disk", "segments"
+        );
+        for (i, node) in self.nodes.iter().enumerate() {
+            let (Some(growth), Some(first), Some(last)) = (self.growth(node), node.first(), node.last()) else {
+                let _ = writeln!(out, "n{:<3} too few samples: {}", i + 1, node.len());
+                continue;
+            };
+            let _ = writeln!(
+                out,
+                "n{:<3} {:>9} {:>11} {:>11} {:>9} {:>10} {:>9} {:>9} {:>9} {:>9}  {}",
+                i + 1,
+                bytes(first.rss),
+                bytes(growth.early),
+                bytes(growth.late),
+                signed(growth.bytes()),
+                signed(growth.slope_per_s * TOLD_FOR_S),
+                // From the middle of the second fifth to that of the last are three fifths of all operations.
+                signed(growth.bytes() / (0.6 * self.ops as f64)),
+                bytes(last.state as f64),
+                bytes(last.disk as f64),
+                last.segments,
+                if growth.is_flat() { "flat" } else { "GROWS" },
+            );
+        }
+        let snapshots = self.nodes.iter().filter_map(|n| n.last()).map(|l| l.snapshots.to_string()).collect::<Vec<_>>().join(", ");
+        let _ = write!(
+            out,
+            "\nresident memory, medians of the fifths; \"in 10 min\" is Theil and Sen's slope without the first fifth; {snapshots} snapshots were written\n\
+             flat: from the second fifth to the last less than {} % or {}, and less than {} in any case\n",
+            SHARE * 100.0,
+            bytes(NOISE_BYTES),
+            bytes(MOST_BYTES),
+        );
+        out
+    }
+
+    /// For programs, with every sample.
+    pub fn json(&self) -> Json {
+        let node = |(i, node): (usize, &Vec<Look>)| {
+            let growth = self.growth(node);
+            json!({
+                "node": format!("n{}", i + 1),
+                "flat": growth.is_some_and(|g| g.is_flat()),
+                "second_fifth_bytes": growth.map(|g| g.early),
+                "last_fifth_bytes": growth.map(|g| g.late),
+                "slope_bytes_per_s": growth.map(|g| g.slope_per_s),
+                "samples": node.iter().map(|l| json!({
+                    "t_s": l.t_s, "rss_bytes": l.rss, "state_bytes": l.state, "disk_bytes": l.disk, "segments": l.segments, "snapshots": l.snapshots,
+                })).collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "clients": MANY_CLIENTS,
+            "keys": self.setup.keys,
+            "load_s": self.setup.load_for.as_secs_f64(),
+            "ops": self.ops,
+            "unanswered": self.unanswered,
+            "flat": self.is_flat(),
+            "nodes": self.nodes.iter().enumerate().map(node).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Bytes with their sign.
+fn signed(n: f64) -> String {
+    format!("{}{}", if n < 0.0 { "−" } else { "+" }, bytes(n.abs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(rss: impl Fn(f64) -> f64) -> MemoryMeasured {
+        let setup = MemorySetup { load_for: Duration::from_secs(600), keys: 100, folder: PathBuf::new() };
+        let look = |t: u32| Look { t_s: f64::from(t), rss: rss(f64::from(t)), state: 5_000, disk: 3 << 24, segments: 2, snapshots: 7 };
+        MemoryMeasured { setup, ops: 3_000_000, unanswered: 0, nodes: vec![(0..=600).map(look).collect(); 3] }
+    }
+
+    #[test]
+    fn one_node_that_grows_is_enough_and_is_named() {
+        let flat = measured(|_| 15e6);
+        assert!(flat.is_flat() && flat.text().matches(" flat\n").count() == 3, "{}", flat.text());
+        let mut grows = measured(|_| 15e6);
+        grows.nodes[1] = measured(|t| 15e6 + 5e3 * t).nodes.remove(0);
+        assert!(!grows.is_flat());
+        let line = grows.text().lines().find(|l| l.starts_with("n2")).expect("a line each").to_owned();
+        assert!(line.ends_with("GROWS") && line.contains("+1.8 MB") && line.contains("+3 MB") && line.contains("+1 B"), "{line}");
+        assert_eq!(grows.json()["flat"], false);
+        let mut silent = measured(|_| 15e6);
+        silent.nodes[2].clear();
+        assert!(!silent.is_flat() && silent.text().contains("n3   too few samples: 0"), "nobody saw it: {}", silent.text());
+    }
+
+    #[test]
+    fn the_kernels_words_are_read() {
+        assert_eq!(resident("Name:\theckle\nVmPeak:\t  999 kB\nVmRSS:\t   12345 kB\nThreads:\t4\n"), Some(12_345.0 * 1024.0));
+        assert_eq!(resident("Name:\tkworker\n"), None);
+    }
+}

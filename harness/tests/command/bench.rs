@@ -1,0 +1,33 @@
+//! Measurements that gate: each is shown to miss its gate where it should, and refuses what makes no sense.
+
+use crate::common::*;
+use serde_json::Value as Json;
+
+/// Memory grows while new keys come, whatever is pruned: a gate that passed this would pass everything.
+#[test]
+fn memory_that_grows_misses_the_gate() {
+    let folder = Folder::new();
+    let out = expect_code(&folder, &["bench", "memory", "--keys", "1000000", "--load-for", "15s", "--json"], 3);
+    assert!(said(&out).contains("memory is not seen to be flat"), "{}", said(&out));
+    let told: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert!(told["ops"].as_u64().expect("a count") > 1_000, "{}", told["ops"]);
+    let nodes = told["nodes"].as_array().expect("a list");
+    assert!(nodes.len() == 3 && nodes.iter().any(|n| n["flat"] == false), "{told}");
+    for node in nodes {
+        let looks = node["samples"].as_array().expect("a list");
+        let figure = |i: usize, name: &str| looks[i][name].as_f64().expect("a figure");
+        let last = looks.len() - 1;
+        assert!(figure(last, "state_bytes") > figure(0, "state_bytes") + 50e3, "every new key adds to what a node counts: {node}");
+        assert!(figure(last, "rss_bytes") > figure(last, "state_bytes") && figure(last, "disk_bytes") > 0.0, "{node}");
+    }
+    assert!(find(&folder, "history.jsonl.zst").is_empty(), "what the cluster kept goes with it");
+}
+
+#[test]
+fn a_load_too_short_to_tell_is_refused() {
+    let folder = Folder::new();
+    for args in [["bench", "memory", "--load-for", "1s"], ["bench", "memory", "--keys", "0"]] {
+        let out = expect_code(&folder, &args, 64);
+        assert!(said(&out).contains("--load-for 10m"), "{}", said(&out));
+    }
+}
