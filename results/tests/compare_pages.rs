@@ -6,7 +6,7 @@ use heckle_results::compare::compare_json::{Comparison, Disqualified};
 use heckle_results::compare::conclude::conclude;
 use heckle_results::compare::decide::Ending;
 use heckle_results::compare::folder::CompareFolder;
-use heckle_results::compare::sample::{self, LEASES, SampleArm};
+use heckle_results::compare::sample::{self, LEASES, REMEDIES, SampleArm};
 use heckle_results::compare::{charts, page, text};
 use heckle_results::summary::View;
 use heckle_results::terminal::Colour;
@@ -135,6 +135,7 @@ fn every_comparison_can_be_drawn() {
         ("six arms", sample::comparison(&arms, 10)),
         ("one pair", sample::comparison(&LEASES[..2], 1)),
         ("starved", sample::comparison(&starving(), 10)),
+        ("remedies", sample::comparison(&REMEDIES, 10)),
         ("disqualified", hostile()),
         ("nothing", interrupted),
     ] {
@@ -198,4 +199,41 @@ fn a_comparison_is_kept_beside_its_runs() {
     }
     assert!(index::folders(&out).unwrap().is_empty(), "a comparison is no run");
     std::fs::remove_dir_all(&out).unwrap();
+}
+
+/// The row of the lowest pixel of a colour in the last columns of the plot, before the names.
+fn row_at_end(picture: &Picture, colour: [u8; 3]) -> Option<usize> {
+    let (width, _, pixels) = pixels(picture);
+    let at = |i: usize| (i % width as usize, i / width as usize);
+    let hits = pixels.iter().enumerate().filter(|(i, p)| near(**p, colour) && (960..970).contains(&at(*i).0) && at(*i).1 > 120);
+    hits.map(|(i, _)| at(i).1).max()
+}
+
+/// The data and the picture of arms that hold less and less; the check fails where names are swapped.
+#[test]
+fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
+    let drawn = |arms: &[SampleArm]| {
+        let comparison = sample::comparison(arms, 10);
+        let picture = charts::draw(&comparison).into_iter().find(|p| p.name == "state_size");
+        (comparison, picture)
+    };
+    let (comparison, picture) = drawn(&REMEDIES);
+    let (state, picture) = (comparison.state.clone().expect("arms differ in prune"), picture.expect("drawn"));
+    assert_eq!(state.pairs.len(), 9, "the third pair is dropped");
+    assert_eq!(state.falls(&["without", "prune", "ttl"]), Ok(()));
+    let page = page::page(&comparison, std::slice::from_ref(&picture));
+    assert!(page.contains("href=\"#state\"") && page.contains("id=\"state\""), "the page leads to it");
+    // The higher, the fewer rows from the top: ink above blue above orange.
+    let rows = [[32, 33, 36], BLUE, [230, 159, 0]].map(|colour| row_at_end(&picture, colour).expect("a curve ends there"));
+    assert!(rows[0] + 100 < rows[1] && rows[1] < rows[2], "{rows:?}");
+    let figure = |name: &str| comparison.contrasts[0].figures.iter().find(|f| f.figure == name).expect("in the table").clone();
+    let end = figure("paxos_bytes_end");
+    assert!(end.effect.expect("known") < 0.5 && end.value_words(end.reference).ends_with("kB"), "{end:?}");
+    // Names that are swapped, as a mistake in the harness could.
+    let swapped = [SampleArm { name: "prune", ..REMEDIES[0] }, SampleArm { name: "without", ..REMEDIES[1] }, REMEDIES[2]];
+    let (swapped, _) = drawn(&swapped);
+    let why = swapped.state.expect("drawn").falls(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
+    assert!(why.starts_with("arm prune holds ") && why.ends_with("of arm without"), "{why}");
+    // Arms that are alike in their remedies have no such picture.
+    assert!(matches!(drawn(&LEASES), (Comparison { state: None, .. }, None)));
 }

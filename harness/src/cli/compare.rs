@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct CompareArgs {
     /// A plan file, with its arms as `[[arm]]` entries; flags override it
     pub plan: Option<PathBuf>,
-    /// An experiment that needs no plan: lease, rounds, backoff, ttl
+    /// An experiment that needs no plan: lease, rounds, backoff, ttl, state
     #[arg(long, help_heading = "Comparison", conflicts_with = "plan")]
     pub preset: Option<String>,
     /// One of the compared, such as new:rounds=classic,backoff=none; repeated, the first is what the others are held against

@@ -46,7 +46,7 @@ pub struct ExplainArgs {
 /// `heckle show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A run: folder, id, prefix, latest, latest-failed
+    /// A run: folder, id, prefix, latest, latest-failed; or a comparison: folder, id
     #[arg(default_value = "latest")]
     pub run: String,
     /// The slowest ops instead, and why each was slow
@@ -69,6 +69,9 @@ pub struct ShowArgs {
 /// `heckle list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
+    /// Comparisons alone, without runs
+    #[arg(long)]
+    pub comparisons: bool,
     /// Where runs are kept
     #[command(flatten)]
     pub out: OutArg,
@@ -109,7 +112,7 @@ pub struct TrendArgs {
 /// `heckle report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// A run: folder, id, prefix, latest, latest-failed
+    /// A run: folder, id, prefix, latest, latest-failed; or a comparison: folder, id
     #[arg(default_value = "latest")]
     pub run: String,
     /// Where runs are kept

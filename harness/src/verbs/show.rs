@@ -1,7 +1,11 @@
-//! `heckle show` and `heckle list`: what runs came to, from their results alone.
+//! `heckle show` and `heckle list`: what runs and comparisons came to, from their results alone.
 
 use crate::cli::{ListArgs, ShowArgs};
 use crate::run::report::read_history;
+use heckle_results::compare::Comparison;
+use heckle_results::compare::folder::CompareFolder;
+use heckle_results::compare::text;
+use heckle_results::summary::View;
 use heckle_results::{RunFolder, index, measure, summary, tell};
 use std::process::ExitCode;
 
@@ -18,6 +22,19 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
             }
             Err(e) => super::usage("show", &e),
         };
+    }
+    match CompareFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string()).and_then(|f| f.map(|f| Ok((f.read()?, f))).transpose()) {
+        Ok(None) => {}
+        Ok(Some((comparison, _))) if args.voice.json => {
+            println!("{}", comparison.to_json().trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Ok(Some((comparison, folder))) => {
+            let shown = folder.root().display().to_string();
+            print!("{}", text::text(&comparison, View { folder: &shown, width: super::width(), colour: super::colour() }));
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => return super::usage("show", &e),
     }
     let found = RunFolder::find(&args.out.out, &args.run).and_then(|folder| folder.read_results().map(|r| (folder, r)));
     match found {
@@ -47,15 +64,44 @@ fn from_history(args: &ShowArgs) -> Result<String, String> {
 
 /// `heckle list`.
 pub(super) fn list(args: &ListArgs) -> ExitCode {
-    match index::read(&args.out.out) {
-        Ok(lines) if args.voice.json => {
-            println!("{}", serde_json::to_string_pretty(&lines).expect("plain data has a JSON form"));
-            ExitCode::SUCCESS
-        }
-        Ok(lines) => {
-            print!("{}", summary::list(&lines, super::width(), super::colour()));
+    match listed(args) {
+        Ok(words) => {
+            print!("{words}");
             ExitCode::SUCCESS
         }
         Err(e) => super::usage("list", &format!("cannot read the index below {}: {e}", args.out.out.display())),
     }
+}
+
+fn listed(args: &ListArgs) -> std::io::Result<String> {
+    let out = &args.out.out;
+    let pretty = |json: serde_json::Result<String>| json.expect("plain data has a JSON form") + "\n";
+    if args.voice.json && !args.comparisons {
+        return Ok(pretty(serde_json::to_string_pretty(&index::read(out)?)));
+    }
+    let named = |f: CompareFolder| (f.path_below(out).display().to_string(), f.read());
+    let comparisons: Vec<(String, Result<Comparison, String>)> = CompareFolder::all(out)?.into_iter().map(named).collect();
+    if args.voice.json {
+        let line = |(path, read): &(String, Result<Comparison, String>)| match read {
+            Ok(c) => serde_json::json!({
+                "path": path,
+                "name": c.name,
+                "status": c.status,
+                "exit_code": c.exit_code,
+                "arms": c.arms.iter().map(|a| &a.name).collect::<Vec<_>>(),
+                "pairs": c.design.pairs,
+                "verdict": c.verdict,
+            }),
+            Err(why) => serde_json::json!({"path": path, "damaged": why}),
+        };
+        return Ok(pretty(serde_json::to_string_pretty(&comparisons.iter().map(line).collect::<Vec<_>>())));
+    }
+    let (width, colour) = (super::width(), super::colour());
+    let of_comparisons = text::list(&comparisons, width, colour);
+    if args.comparisons {
+        return Ok(of_comparisons);
+    }
+    let runs = summary::list(&index::read(out)?, width, colour);
+    // Whoever compares nothing need not hear of it.
+    Ok(if comparisons.is_empty() { runs } else { format!("{runs}\n{of_comparisons}") })
 }

@@ -2,6 +2,9 @@
 //! there, and what makes no sense is refused before anything starts.
 
 use crate::common::*;
+use heckle_results::compare::Comparison;
+use heckle_results::compare::phases::Phase;
+use heckle_results::results_json::RunVerdict;
 use serde_json::Value as Json;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -50,6 +53,90 @@ fn too_few_pairs_are_run_kept_and_claim_nothing() {
     }
     let list = expect_code(&folder, &["list", "--json"], 0);
     assert_eq!(serde_json::from_slice::<Json>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 2, "its runs are runs");
+    found_again(&folder, &kept[0], &told);
+}
+
+/// Real nodes under new keys all the time: what they keep falls with each remedy, as drawn and as told.
+#[test]
+fn each_remedy_against_state_shows_in_the_picture() {
+    let folder = Folder::new();
+    // A shorter time to live than the preset's, so that a short run outlives it.
+    let ttl = ["--arm", "without:prune=off", "--arm", "prune:prune=on", "--arm", "ttl:prune=on,paxos_ttl=1s"];
+    let load = ["--keys", "200", "--zipf", "1.2", "--rate", "200", "--duration", "5s", "--faults", "none"];
+    let args = with(&[&["--preset", "state", "--pairs", "1", "--json"][..], &load, &ttl].concat());
+    // On a busy machine ops are sent late, and the pair is dropped by rule.
+    let counted = (0..3).find_map(|_| {
+        let out = expect_code(&folder, &args, 2);
+        let told = Comparison::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a comparison");
+        eprintln!("dropped: {:#?}", told.contrasts.iter().flat_map(|c| &c.dropped).collect::<Vec<_>>());
+        told.runs.iter().all(|r| r.dropped.is_none()).then_some(told)
+    });
+    let told = counted.expect("a pair of three counts");
+    assert!(told.runs.iter().all(|r| r.verdict == RunVerdict::Valid), "{:#?}", told.runs);
+    let state = told.state.as_ref().expect("arms differ in prune");
+    assert_eq!(state.falls(&["without", "prune", "ttl"]), Ok(()));
+    let without = &state.arms[0].median;
+    assert!(without.windows(2).all(|w| w[0] <= w[1]), "nothing goes where nothing is done: {without:?}");
+    for curve in &state.arms {
+        let bytes = &curve.median;
+        assert!(bytes[0] == 0.0 && curve.at_end() > 0.0, "{} begins with nothing: {bytes:?}", curve.arm);
+        let run = told.runs.iter().find(|r| r.arm == curve.arm).expect("a run");
+        assert_eq!(run.figures[&Phase::Whole]["paxos_bytes_end"].value.round(), curve.at_end(), "figure and picture agree");
+    }
+    // The same held against the nodes' own word, which knows nothing of comparisons.
+    let kept = folder.path().join("results/runs/compare-state").join(&told.comparison_id);
+    assert!(kept.join(&told.artifacts["state_size"]).is_file());
+    let mut swapped = told.clone();
+    swapped.state.as_mut().expect("there").arms.iter_mut().zip(["prune", "without", "ttl"]).for_each(|(c, arm)| c.arm = arm.into());
+    let why = swapped.state.expect("there").falls(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
+    assert!(why.starts_with("arm prune holds "), "{why}");
+    for run in &told.runs {
+        let peak = run.figures[&Phase::Whole]["paxos_bytes_max"].value;
+        let said = nodes_said(&kept.join(&run.path));
+        assert!(peak > 0.0 && said.contains(&(peak as u64)), "{}: no node told of {peak} bytes, but of {said:?}", run.arm);
+    }
+}
+
+/// Bytes without keys and values in the lines of `nodes/<n>/metrics.jsonl`.
+fn nodes_said(run: &std::path::Path) -> Vec<u64> {
+    let nodes = ["n1", "n2", "n3"].map(|n| std::fs::read_to_string(run.join("nodes").join(n).join("metrics.jsonl")).expect("kept"));
+    let bytes = |line: &str| {
+        let status: Json = serde_json::from_str(line).expect("JSON");
+        ["promise", "accepted", "dedupe", "queue"].iter().map(|kind| status["state_bytes"][*kind].as_u64().expect("bytes")).sum()
+    };
+    nodes.iter().flat_map(|text| text.lines()).map(bytes).collect()
+}
+
+/// A comparison is listed, shown, and drawn anew, by its folder and by its id.
+fn found_again(folder: &Folder, kept: &std::path::Path, told: &Json) {
+    let id = told["comparison_id"].as_str().expect("an id");
+    let lists = expect_code(folder, &["list"], 0);
+    assert!(said(&lists).contains(&format!("compare/{id}")) && said(&lists).contains("too few pairs"), "{}", said(&lists));
+    let alone = expect_code(folder, &["list", "--comparisons", "--json"], 0);
+    let alone: Json = serde_json::from_slice(&alone.stdout).expect("JSON");
+    assert_eq!((&alone[0]["arms"], alone.as_array().map(Vec::len)), (&serde_json::json!(["uniform", "none"]), Some(1)));
+    let shown = expect_code(folder, &["show", &format!("compare/{id}"), "--json"], 0);
+    assert_eq!(serde_json::from_slice::<Json>(&shown.stdout).expect("JSON"), *told);
+    for asked in [id, kept.to_str().expect("a path")] {
+        let page = kept.join("compare.html");
+        std::fs::write(&page, "damaged").expect("writable");
+        std::fs::remove_file(kept.join("plots/waits.png")).expect("it was drawn");
+        let out = expect_code(folder, &["report", asked], 0);
+        assert!(said(&out).contains("compare.html"), "{}", said(&out));
+        assert!(std::fs::read_to_string(&page).expect("a page").contains("Who succeeded when") && kept.join("plots/waits.png").is_file());
+        assert_eq!(stored(kept), *told, "what it came to stays");
+    }
+    // One that never ended has nothing to draw, and says so; a damaged one is named.
+    let json = kept.join("compare.json");
+    let text = std::fs::read_to_string(&json).expect("there");
+    std::fs::write(&json, text.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1)).expect("writable");
+    let out = expect_code(folder, &["report", id], 64);
+    assert!(said(&out).contains("has not ended") && said(&out).contains("heckle compare"), "{}", said(&out));
+    std::fs::write(&json, "{").expect("writable");
+    let out = expect_code(folder, &["report", id], 64);
+    assert!(said(&out).contains("compare.json"), "{}", said(&out));
+    assert!(said(&expect_code(folder, &["list"], 0)).contains("damaged"));
+    std::fs::write(&json, text).expect("writable");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod forest; // effects with their intervals
 mod dots; // every pair
 mod waits; // how long intents waited
 mod successes; // who succeeded when
+mod state_size; // bytes of Paxos state over time, where arms differ in what they do against it
 
 use super::compare_json::Comparison;
 use crate::charts::style::{BLUE, GREEN, INK, ORANGE, SKY, VERMILLION};
@@ -13,12 +14,15 @@ use plotters::prelude::RGBColor;
 /// All pictures of a comparison.
 pub fn draw(comparison: &Comparison) -> Vec<Picture> {
     let picture = |name, file, alt, png| Picture { name, file, alt, png };
-    vec![
+    let mut pictures = vec![
         picture("forest", "plots/forest.png", "Effect of each arm on each figure, with its 95 % interval", forest::draw(comparison)),
         picture("pairs", "plots/pairs.png", "The primary figures of every pair, a line a pair", dots::draw(comparison)),
         picture("waits", "plots/waits.png", "Share of intents finished by a time, for each arm", waits::draw(comparison)),
         picture("successes", "plots/successes.png", "Successes of each client over time, for each arm", successes::draw(comparison)),
-    ]
+    ];
+    let alt = "Bytes of Paxos state over time, a curve for each arm";
+    pictures.extend(state_size::draw(comparison).map(|png| picture("state_size", "plots/state-size.png", alt, png)));
+    pictures
 }
 
 fn caption(comparison: &Comparison) -> Caption {

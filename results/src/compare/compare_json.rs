@@ -5,6 +5,7 @@ use super::decide::{self, Decision, Unit};
 use super::figures::{self, Figure};
 use super::paired::{Method, Reading, Scale};
 use super::phases::Phase;
+use super::state::StateSizes;
 use crate::charts::axis::digits;
 use crate::measure::round;
 use crate::results_json::{BuildInfo, EnvInfo, RunVerdict, Status};
@@ -57,6 +58,8 @@ pub struct Comparison {
     pub validity: Vec<Validity>,
     /// Successes of each client over time, an arm each, of one pair.
     pub successes: Vec<SuccessMap>,
+    /// Bytes of Paxos state over time; absent where arms have the same remedies against it.
+    pub state: Option<StateSizes>,
     /// Files by name, relative to the comparison's folder.
     pub artifacts: BTreeMap<String, String>,
 }
@@ -73,6 +76,8 @@ pub struct Design {
     pub aa: bool,
     /// How the load is offered.
     pub load: LoadMode,
+    /// Arms differ in their remedies against state: prune, time to live.
+    pub state_differs: bool,
     /// Ops a second asked for; absent in saturation.
     pub rate_per_s: Option<f64>,
     /// Figures that claims are made about.
@@ -389,6 +394,7 @@ impl Default for Comparison {
             contrasts: vec![],
             validity: vec![],
             successes: vec![],
+            state: None,
             artifacts: BTreeMap::new(),
         }
     }

@@ -13,6 +13,7 @@ use super::figures::{FIGURES, Figure, Taken};
 use super::intents::Waits;
 use super::paired::{Estimate, Method, Pair, Reading, estimate};
 use super::phases::Phase;
+use super::state::{self, StateSizes};
 use super::validity;
 use crate::charts::axis::count;
 use crate::measure::round;
@@ -46,6 +47,7 @@ pub fn conclude(mut comparison: Comparison, mut made: Vec<Made>, ending: Ending)
     }
     pool(&mut comparison, &made, &contrasts);
     comparison.successes = success_maps(&comparison, &made, &contrasts);
+    comparison.state = if comparison.design.state_differs { state_sizes(&comparison, &made) } else { None };
     comparison.contrasts = contrasts;
     comparison.runs = made.into_iter().map(|m| m.run).collect();
     comparison.validity = validity::boxed(&comparison);
@@ -246,6 +248,14 @@ fn success_maps(comparison: &Comparison, made: &[Made], contrasts: &[Contrast]) 
         Some(SuccessMap { arm: arm.to_owned(), pair, slice_s: round(taken.successes.slice_s, 6), clients, successes })
     };
     comparison.arms.iter().filter_map(|a| of(&a.name)).collect()
+}
+
+/// Bytes of Paxos state over time, of the runs that count.
+fn state_sizes(comparison: &Comparison, made: &[Made]) -> Option<StateSizes> {
+    let counts = |m: &&Made| m.run.dropped.is_none() && !out(comparison, &m.run.arm);
+    let arms: Vec<&str> = comparison.arms.iter().map(|a| a.name.as_str()).collect();
+    let runs: Vec<_> = made.iter().filter(counts).filter_map(|m| Some((m.run.pair, m.run.arm.as_str(), m.taken.state.as_ref()?))).collect();
+    state::pool(&arms, &runs)
 }
 
 fn verdict(comparison: &Comparison, ending: Ending) -> (i32, Vec<String>) {

@@ -4,6 +4,7 @@ use super::decide::Unit;
 use super::intents::{self, Intent, Waits};
 use super::paired::{Reading, Scale};
 use super::phases::{Phase, Phases};
+use super::state::{self, StateOverTime};
 use crate::measure::Measured;
 use crate::results_json::Results;
 use heckle_checker::fairness::shares;
@@ -23,6 +24,8 @@ pub enum Show {
     Share,
     /// A plain number.
     Number,
+    /// Bytes.
+    Bytes,
 }
 
 /// A figure.
@@ -85,7 +88,23 @@ pub static FIGURES: &[Figure] = &[
     figure("backoff_ms_per_op", "backoff an op", "time an op spent backing off", Kind::Exploratory, Scale::Difference, Show::Milliseconds),
     figure("round_trips_per_op", "round trips an op", "between coordinator and replicas", Kind::Exploratory, Scale::Ratio, Show::Number),
     figure("fsyncs_per_op", "syncs an op and node", "syncs of all nodes by ops by nodes", Kind::Exploratory, Scale::Ratio, Show::Number),
-    figure("state_bytes_max", "Paxos state", "bytes on the fullest node, at most", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure(
+        "paxos_bytes_max",
+        "Paxos state, at most",
+        "bytes on the fullest node at its peak under load, without keys and values",
+        Kind::Exploratory,
+        Scale::Ratio,
+        Show::Bytes,
+    ),
+    figure("paxos_bytes_end", "Paxos state, at the end", "the same at the end of the load", Kind::Exploratory, Scale::Ratio, Show::Bytes),
+    figure(
+        "state_bytes_max",
+        "all state, at most",
+        "bytes on the fullest node, keys and values included",
+        Kind::Exploratory,
+        Scale::Ratio,
+        Show::Bytes,
+    ),
 ];
 
 enum Kind {
@@ -108,17 +127,18 @@ impl Figure {
         match self.show {
             Show::Share => Unit::Share,
             Show::Milliseconds => Unit::Milliseconds,
-            Show::Number => Unit::Plain,
+            Show::Number | Show::Bytes => Unit::Plain,
         }
     }
 
     /// A value of it, as people read it.
     pub fn words(&self, value: f64) -> String {
-        use crate::charts::axis::{digits, duration};
+        use crate::charts::axis::{bytes, digits, duration};
         match self.show {
             Show::Milliseconds => duration(value),
             Show::Share => format!("{} %", digits(value * 100.0)),
             Show::Number => digits(value),
+            Show::Bytes => bytes(value),
         }
     }
 }
@@ -135,6 +155,8 @@ pub struct Taken {
     pub waits: Waits,
     /// Successes of each client over time.
     pub successes: Successes,
+    /// Bytes of Paxos state over time, where nodes told.
+    pub state: Option<StateOverTime>,
 }
 
 /// Successes of clients in slices of the load window.
@@ -161,10 +183,13 @@ pub fn take(history: &History, measured: &Measured, results: &Results) -> Taken 
     exact("longest_silence_ms", longest_silence(&intents, measured));
     exact("fsyncs_per_op", results.paxos.fsyncs_per_op);
     exact("state_bytes_max", results.paxos.state_bytes_max.map(|b| b as f64));
+    let state = state::of(history, measured);
+    exact("paxos_bytes_max", state.as_ref().map(|s| s.peak));
+    exact("paxos_bytes_end", state.as_ref().and_then(|s| s.bytes.last().copied()));
     let successes = successes(&intents, measured);
     exact("jain", jain(&successes));
     readings.retain(|_, figures| !figures.is_empty());
-    Taken { readings, waits: Waits::of(&intents), successes }
+    Taken { readings, waits: Waits::of(&intents), successes, state }
 }
 
 fn of_phase(history: &History, intents: &[Intent], phases: &Phases, phase: Phase) -> BTreeMap<String, Reading> {

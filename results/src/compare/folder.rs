@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// How many names are tried when several comparisons begin in one second with one nonce.
 const MAX_NAME_TRIES: u16 = 64;
 
+/// What makes a folder one of a comparison.
+const FILE: &str = "compare.json";
+
 /// The folder of one comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompareFolder {
@@ -45,6 +48,49 @@ impl CompareFolder {
         Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
     }
 
+    /// The comparison that `asked` names: a folder, an id, or `name/id`; none if that is something else, such as a run.
+    ///
+    /// # Errors
+    /// If `out` cannot be read.
+    pub fn find(out: &Path, asked: &str) -> io::Result<Option<Self>> {
+        let given = Path::new(asked);
+        if given.join(FILE).is_file() {
+            return Ok(Some(CompareFolder { root: given.to_owned() }));
+        }
+        let named = |f: &CompareFolder| !asked.is_empty() && (f.root.ends_with(given) || f.path_below(out) == given);
+        Ok(CompareFolder::all(out)?.into_iter().find(named))
+    }
+
+    /// All comparisons below `out`, oldest first. A missing `out` has none.
+    ///
+    /// # Errors
+    /// If a folder cannot be read.
+    pub fn all(out: &Path) -> io::Result<Vec<Self>> {
+        let mut found: Vec<CompareFolder> = vec![];
+        for name in folders_in(out)? {
+            let inner = folders_in(&name)?.into_iter().filter(|root| root.join(FILE).is_file());
+            found.extend(inner.map(|root| CompareFolder { root }));
+        }
+        // Ids begin with the time.
+        found.sort_by(|a, b| (a.root.file_name(), &a.root).cmp(&(b.root.file_name(), &b.root)));
+        Ok(found)
+    }
+
+    /// Reads `compare.json`.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn read(&self) -> Result<Comparison, String> {
+        let path = self.root.join(FILE);
+        let text = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+        Comparison::from_json(&text).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// `name/id`, as below the folder of all runs.
+    pub fn path_below(&self, out: &Path) -> PathBuf {
+        self.root.strip_prefix(out).unwrap_or(&self.root).to_owned()
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -55,7 +101,7 @@ impl CompareFolder {
     /// # Errors
     /// From the file system.
     pub fn write_comparison(&self, comparison: &Comparison) -> io::Result<()> {
-        atomic::replace(&self.root.join("compare.json"), comparison.to_json().as_bytes())
+        atomic::replace(&self.root.join(FILE), comparison.to_json().as_bytes())
     }
 
     /// Draws everything and writes it, `compare.json` last. The artifacts are filled in here.
@@ -74,4 +120,21 @@ impl CompareFolder {
         atomic::replace(&self.root.join("compare.html"), page::page(comparison, &pictures).as_bytes())?;
         self.write_comparison(comparison)
     }
+}
+
+/// Folders in a folder, links left out.
+fn folders_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(atomic::at(folder, e)),
+    };
+    let mut found = vec![];
+    for entry in entries {
+        let entry = entry.map_err(|e| atomic::at(folder, e))?;
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }

@@ -61,6 +61,16 @@ pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
         "Who succeeded when",
         "Starved clients are pale rows, outages are pale columns. The pair is the one with the median effect.",
     );
+    // Only where arms differ in what they do against state.
+    if comparison.state.is_some() {
+        out += &picture(
+            pictures,
+            "state_size",
+            "state",
+            "Paxos state",
+            "What replicas keep beside keys and values, under the same load. A curve that rises for ever is a node that fills; a band as thin as its curve says that all pairs agree.",
+        );
+    }
     out += &runs(comparison);
     out += &how(comparison);
     out + "</body>\n</html>\n"
@@ -107,7 +117,7 @@ fn head(comparison: &Comparison) -> String {
     let rate = design.rate_per_s.map_or_else(String::new, |r| format!(" of {} a second", digits(r)));
     let mut out = format!(
         "<h1>{}</h1>\n<p class=\"dim\">{} · seed {} · {} pairs · {}{rate} · took {} · {}</p>\n\
-         <nav><a href=\"#validity\">validity</a><a href=\"#effects\">effects</a><a href=\"#pairs\">pairs</a><a href=\"#waits\">waits</a><a href=\"#successes\">successes</a><a href=\"#runs\">runs</a><a href=\"#how\">how</a></nav>\n",
+         <nav><a href=\"#validity\">validity</a><a href=\"#effects\">effects</a><a href=\"#pairs\">pairs</a><a href=\"#waits\">waits</a><a href=\"#successes\">successes</a>{}<a href=\"#runs\">runs</a><a href=\"#how\">how</a></nav>\n",
         escape(&comparison.name),
         escape(&comparison.comparison_id),
         escape(&comparison.seed),
@@ -115,6 +125,7 @@ fn head(comparison: &Comparison) -> String {
         design.load.words(),
         duration(comparison.wall_s * 1e3),
         escape(&comparison.started_utc),
+        if comparison.state.is_some() { "<a href=\"#state\">state</a>" } else { "" },
     );
     let state = if comparison.status == Status::Interrupted { ", interrupted" } else { "" };
     out += &format!("<div class=\"verdict {}\"><span class=\"dim\">exit code {}{state}</span>\n", class(look), comparison.exit_code);

@@ -8,6 +8,7 @@ use super::intents::Waits;
 use super::paired::Reading;
 use super::phases::{Phase, RECOVERY};
 use super::runs::NOISE_LIMIT;
+use super::state::StateOverTime;
 use crate::measure::LATE_RATIO_LIMIT;
 use crate::results_json::{BuildInfo, EnvInfo, RunVerdict};
 use heckle_checker::fairness::survival::Sample;
@@ -35,6 +36,13 @@ pub const LEASES: [SampleArm; 3] = [
     SampleArm { name: "read", setting: ("lease", "read"), ratio: 1.03, starved: 0.0 },
 ];
 
+/// Three arms that hold less and less state.
+pub const REMEDIES: [SampleArm; 3] = [
+    SampleArm { name: "without", setting: ("prune", "off"), ratio: 1.0, starved: 0.0 },
+    SampleArm { name: "prune", setting: ("prune", "on"), ratio: 1.02, starved: 0.0 },
+    SampleArm { name: "ttl", setting: ("paxos_ttl", "4s"), ratio: 1.01, starved: 0.0 },
+];
+
 /// The comparison before its first run.
 pub fn planned(arms: &[SampleArm], pairs: u32) -> Comparison {
     Comparison {
@@ -52,6 +60,7 @@ pub fn planned(arms: &[SampleArm], pairs: u32) -> Comparison {
             pairs_needed: PAIRS_NEEDED as u32,
             aa: false,
             load: LoadMode::EqualOfferedLoad,
+            state_differs: arms.iter().any(|a| REMEDIES[0].setting.0 == a.setting.0),
             rate_per_s: Some(400.0),
             primary: FIGURES.iter().filter(|f| f.primary).map(|f| f.name.to_owned()).collect(),
             alpha: ALPHA,
@@ -133,7 +142,29 @@ fn taken(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> Taken {
         }
     }
     taken.waits = waits;
+    taken.state = state(arm, luck);
+    if let Some(state) = &taken.state {
+        let whole = taken.readings.entry(Phase::Whole).or_default();
+        whole.insert("paxos_bytes_max".into(), Reading::Exact(state.peak));
+        whole.insert("paxos_bytes_end".into(), Reading::Exact(state.bytes[99]));
+    }
     taken
+}
+
+/// Of an arm with a remedy, or without.
+fn state(arm: &SampleArm, luck: f64) -> Option<StateOverTime> {
+    // Bytes a new key adds for good, and bytes that it adds for a while.
+    let (stays, passes, lives_s) = match arm.setting {
+        ("prune", "off") => (228.0, 0.0, 0.0),
+        ("prune", _) => (64.0, 0.0, 0.0),
+        ("paxos_ttl", _) => (32.0, 32.0, 4.0),
+        _ => return None,
+    };
+    let step_s = 22.0 / 99.0;
+    let keys = 100.0 * (1.0 + 0.1 * luck);
+    let at = |i: usize| keys * (stays * step_s * i as f64 + passes * (step_s * i as f64).min(lives_s));
+    let bytes: Vec<f64> = (0..100).map(at).collect();
+    Some(StateOverTime { load_from_s: 2.0, step_s, peak: bytes[99], struck: vec![false; 100], bytes })
 }
 
 fn successes(arm: &SampleArm, rng: &mut Pcg64) -> Successes {

@@ -6,8 +6,9 @@ use super::decide::{Decision, p_words};
 use super::figures;
 use super::phases::Phase;
 use crate::charts::axis::{digits, duration};
+use crate::results_json::Status;
 use crate::summary::{View, field};
-use crate::terminal::{Cell, Lean, Look, clean, table, wrap};
+use crate::terminal::{Cell, Colour, Lean, Look, clean, shorten, table, wrap};
 
 /// What is said before the first run. `about` tells how long it will take.
 pub fn announcement(comparison: &Comparison, about: &str) -> String {
@@ -31,6 +32,44 @@ pub fn announcement(comparison: &Comparison, about: &str) -> String {
         digits(design.late_limit * 100.0),
         digits(design.noise_limit * 100.0),
     )
+}
+
+/// Comparisons in lines, the newest last: each by its path, with what was read of it or why it could not be.
+pub fn list(comparisons: &[(String, Result<Comparison, String>)], width: usize, colour: Colour) -> String {
+    if comparisons.is_empty() {
+        return "no comparisons yet; `heckle compare` makes one\n".into();
+    }
+    let heading =
+        [("comparison", Lean::Left), ("arms", Lean::Left), ("pairs", Lean::Right), ("", Lean::Left), ("what it says", Lean::Left)];
+    let row = |(path, read): &(String, Result<Comparison, String>)| -> Vec<Cell> {
+        let path = (Look::Plain, clean(path));
+        let comparison = match read {
+            Ok(comparison) => comparison,
+            Err(why) => {
+                let empty = || (Look::Plain, String::new());
+                return vec![path, empty(), empty(), (Look::Bad, "damaged".into()), (Look::Dim, clean(why))];
+            }
+        };
+        let arms: Vec<&str> = comparison.arms.iter().map(|a| a.name.as_str()).collect();
+        let counted = comparison.contrasts.iter().map(|c| c.pairs.len()).min().unwrap_or(0);
+        let state = match (comparison.status, comparison.exit_code) {
+            // The harness is at it, or was killed.
+            (Status::Running, _) => (Look::Dim, "unfinished"),
+            (Status::Interrupted, _) => (Look::Doubt, "interrupted"),
+            (Status::Done, 0) => (Look::Good, "done"),
+            (Status::Done, 1) => (Look::Bad, "violation"),
+            (Status::Done, 2) => (Look::Doubt, "too few pairs"),
+            (Status::Done, _) => (Look::Bad, "broken"),
+        };
+        vec![
+            path,
+            (Look::Plain, shorten(&clean(&arms.join(", ")), 40)),
+            (Look::Plain, format!("{counted} of {}", comparison.design.pairs)),
+            (state.0, state.1.to_owned()),
+            (Look::Dim, clean(comparison.verdict.first().map_or("", String::as_str))),
+        ]
+    };
+    table(&heading, &comparisons.iter().map(row).collect::<Vec<_>>(), width, colour)
 }
 
 fn settings(name: &str, settings: &std::collections::BTreeMap<String, String>) -> String {

@@ -49,6 +49,8 @@ pub(super) struct Experiment {
     pub(super) noise_limit: f64,
     /// How fast, in all arms.
     pub(super) rate: Rate,
+    /// Arms differ in their remedies against state: prune, time to live.
+    pub(super) state_differs: bool,
     /// How long a run takes by plan.
     pub(super) run_for: std::time::Duration,
 }
@@ -73,11 +75,21 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
     }
     let arms = arms.into_iter().map(|(name, stated)| arm(&base, name, stated)).collect::<Result<Vec<ArmPlan>, String>>()?;
     let arms = line_up(arms, args.aa)?;
-    let mut experiment =
-        Experiment { name, seed, arms, pairs, aa: args.aa, noise_limit, rate: Rate::Max, run_for: std::time::Duration::ZERO };
+    let mut experiment = Experiment {
+        name,
+        seed,
+        arms,
+        pairs,
+        aa: args.aa,
+        noise_limit,
+        rate: Rate::Max,
+        state_differs: false,
+        run_for: std::time::Duration::ZERO,
+    };
     let plans = (0..experiment.arms.len()).map(|i| experiment.plan(i, 1)).collect::<Result<Vec<Plan>, String>>()?;
     agree(&experiment.arms, &plans)?;
     experiment.rate = plans[0].rate;
+    experiment.state_differs = plans.iter().any(|p| (&p.prune, p.paxos_ttl) != (&plans[0].prune, plans[0].paxos_ttl));
     experiment.run_for = plans.iter().map(|p| p.warmup.0 + p.duration.0 + p.quiet_tail.0).max().unwrap_or_default();
     Ok(experiment)
 }

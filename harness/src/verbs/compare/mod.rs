@@ -92,6 +92,7 @@ fn planned(experiment: &Experiment) -> Comparison {
             pairs_needed: PAIRS_NEEDED as u32,
             aa: experiment.aa,
             load,
+            state_differs: experiment.state_differs,
             rate_per_s,
             primary: FIGURES.iter().filter(|f| f.primary).map(|f| f.name.to_owned()).collect(),
             alpha: ALPHA,

@@ -24,6 +24,10 @@ const HOLDER_STRUCK: &str = "[load]\nworkload = \"hot-key\"\nclients = 12\nrate 
 /// Many keys, a few of them wanted by everybody: what expires is what rests, and a single hot key never does.
 const MANY_KEYS: &str = "[load]\nworkload = \"hot-key\"\nkeys = 1000\nzipf = 1.0\nclients = 12\nrate = 100\nduration = \"20s\"\nwarmup = \"2s\"\nop_timeout = \"2s\"\n[faults]\nkinds = [\"kill\", \"pause\"]\nquiet_tail = \"2s\"\n";
 
+/// New keys all the time, for as long as the run lasts, beside a few that everybody wants: what nodes keep beside keys and
+/// values grows as long as nothing is done against it. While a node is down nothing can be pruned, which the picture shows.
+const NEW_KEYS: &str = "[load]\nworkload = \"hot-key\"\nkeys = 1000\nzipf = 1.0\nvalue_bytes = 100\nclients = 12\nrate = 100\nduration = \"20s\"\nwarmup = \"2s\"\nop_timeout = \"2s\"\n[faults]\nkinds = [\"kill\"]\nquiet_tail = \"2s\"\n";
+
 /// All of them.
 pub(super) const PRESETS: &[Preset] = &[
     Preset {
@@ -39,6 +43,8 @@ pub(super) const PRESETS: &[Preset] = &[
     Preset { name: "backoff", plan: CONTENDED, arms: &["uniform:backoff=uniform", "none:backoff=none", "adaptive:backoff=adaptive"] },
     // What expiry saves in bytes shows in the state, what it costs in the waits.
     Preset { name: "ttl", plan: MANY_KEYS, arms: &["off:paxos_ttl=off", "2s:paxos_ttl=2s"] },
+    // Time to live comes on top of prune, which is on unless somebody turns it off.
+    Preset { name: "state", plan: NEW_KEYS, arms: &["without:prune=off", "prune:prune=on", "ttl:prune=on,paxos_ttl=4s"] },
 ];
 
 /// The experiment called `name`.

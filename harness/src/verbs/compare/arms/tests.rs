@@ -53,6 +53,14 @@ fn one_arm_is_held_against_the_plan_and_aa_runs_one_twice() {
 }
 
 #[test]
+fn state_is_drawn_where_a_remedy_differs() {
+    let differs = |arms: &[&str]| experiment(&args(arms)).expect("makes sense").state_differs;
+    assert!(differs(&["a:prune=off", "b:prune=on"]) && differs(&["a", "b:paxos_ttl=4s"]));
+    assert!(!differs(&["a:backoff=none", "b"]));
+    assert!(!differs(&["a:prune=on,backoff=none", "b"]), "what one states is what the other has");
+}
+
+#[test]
 fn a_list_in_an_arm_keeps_its_commas() {
     let (name, stated) = stated("x:mix=cas=50,backoff=none").expect("well-formed");
     assert_eq!((name.as_str(), stated["mix"].as_str(), stated["backoff"].as_str()), ("x", "cas=50", "none"));
