@@ -90,7 +90,7 @@ mod tests {
         let filled = ten_minutes(|t| 12e6 + 8e6 * (t / 100.0).min(1.0) + wobble(t));
         assert!(filled.is_flat() && filled.slope_per_s.abs() * 600.0 < 300e3, "{filled:?}");
         // A compaction each half minute that holds a second copy for a second.
-        let spikes = ten_minutes(|t| 12e6 + wobble(t) + if t as u64 % 30 == 0 { 20e6 } else { 0.0 });
+        let spikes = ten_minutes(|t| 12e6 + wobble(t) + if (t % 30.0) < 0.5 { 20e6 } else { 0.0 });
         assert!(spikes.is_flat() && spikes.slope_per_s.abs() * 600.0 < 300e3, "{spikes:?}");
         let shrinks = ten_minutes(|t| 30e6 - 10e3 * t);
         assert!(shrinks.is_flat() && (shrinks.slope_per_s + 10e3).abs() < 1.0, "{shrinks:?}");
