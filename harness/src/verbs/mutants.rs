@@ -92,6 +92,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_out_of_reach_is_a_mutant_and_has_no_plan() {
+        for (name, _) in OUT_OF_REACH {
+            find(name).expect("in the registry");
+            assert!(EXPOSED.iter().all(|exposed| exposed.name != *name), "{name} has a plan");
+        }
+    }
+
+    #[test]
     fn an_unknown_mutant_names_the_nearest() {
         assert!(find("quorum-to-small").unwrap_err().contains("did you mean `quorum-too-small`"));
     }
