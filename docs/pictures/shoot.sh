@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# The pictures of pages in this folder, anew: bash docs/pictures/shoot.sh RUN_FOLDER SUITE_FOLDER
+# The pictures of pages in this folder, anew: bash docs/pictures/shoot.sh RUN_FOLDER SUITE_FOLDER COMPARE_FOLDER
 # RUN_FOLDER: a run of a workload with intents (heckle run --workload counter). SUITE_FOLDER: a suite after some nights.
+# COMPARE_FOLDER: heckle compare --preset state --pairs 8. A folder given as - leaves out its pictures.
 # Needs chromium, and python3 with Pillow (pip install pillow), which makes them small.
 set -euo pipefail
-[ $# -eq 2 ] || { sed -n '2,4s/^# //p' "$0"; exit 64; }
-run=$(realpath "$1") suite=$(realpath "$2")
+[ $# -eq 3 ] || { sed -n '2,5s/^# //p' "$0"; exit 64; }
+at() { [ "$1" = - ] || realpath -e "$1"; }
+run=$(at "$1")
+suite=$(at "$2")
+compare=$(at "$3")
 cd "$(dirname "$0")"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -23,9 +27,17 @@ section() {
     -e "s|</body>|<style>body > :not(#$2):not(#$2 ~ *) {display: none !important}</style></body>|" "$1" > "$tmp/section.html"
 }
 
-shoot report-light "$run/report.html" 1180,1500
-shoot report-dark "$run/report.html" 1180,1500 --blink-settings=preferredColorScheme=0
-section "$run/report.html" fairness
-shoot report-fairness "$tmp/section.html" 1180,980
-shoot trend "$suite/trend.html" 1000,940
+if [ -n "$run" ]; then
+  shoot report-light "$run/report.html" 1180,1500
+  shoot report-dark "$run/report.html" 1180,1500 --blink-settings=preferredColorScheme=0
+  section "$run/report.html" fairness
+  shoot report-fairness "$tmp/section.html" 1180,980
+fi
+if [ -n "$suite" ]; then
+  shoot trend "$suite/trend.html" 1000,940
+fi
+if [ -n "$compare" ]; then
+  shoot compare-page "$compare/compare.html" 1180,930
+  cp "$compare/plots/state-size.png" compare-state-size.png
+fi
 ls -l ./*.png

@@ -39,6 +39,16 @@ pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
         "Effects",
         "Left of “same” is less than the reference, right of it more. A line that crosses “same” shows no difference; a line inside the grey band shows that there is none that matters.",
     );
+    // Only where arms differ in what they do against state; then it is what was asked about, so it stands high.
+    if comparison.state.is_some() {
+        out += &picture(
+            pictures,
+            "state_size",
+            "state",
+            "Paxos state",
+            "What replicas keep beside keys and values, under the same load. A curve that rises for ever is a node that fills. A thin band says that all pairs agree.",
+        );
+    }
     out += &comparison.contrasts.iter().map(contrast).collect::<String>();
     out += &picture(
         pictures,
@@ -61,16 +71,6 @@ pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
         "Who succeeded when",
         "Starved clients are pale rows, outages are pale columns. The pair is the one with the median effect.",
     );
-    // Only where arms differ in what they do against state.
-    if comparison.state.is_some() {
-        out += &picture(
-            pictures,
-            "state_size",
-            "state",
-            "Paxos state",
-            "What replicas keep beside keys and values, under the same load. A curve that rises for ever is a node that fills; a band as thin as its curve says that all pairs agree.",
-        );
-    }
     out += &runs(comparison);
     out += &how(comparison);
     out + "</body>\n</html>\n"
@@ -117,7 +117,7 @@ fn head(comparison: &Comparison) -> String {
     let rate = design.rate_per_s.map_or_else(String::new, |r| format!(" of {} a second", digits(r)));
     let mut out = format!(
         "<h1>{}</h1>\n<p class=\"dim\">{} · seed {} · {} pairs · {}{rate} · took {} · {}</p>\n\
-         <nav><a href=\"#validity\">validity</a><a href=\"#effects\">effects</a><a href=\"#pairs\">pairs</a><a href=\"#waits\">waits</a><a href=\"#successes\">successes</a>{}<a href=\"#runs\">runs</a><a href=\"#how\">how</a></nav>\n",
+         <nav><a href=\"#validity\">validity</a><a href=\"#effects\">effects</a>{}<a href=\"#pairs\">pairs</a><a href=\"#waits\">waits</a><a href=\"#successes\">successes</a><a href=\"#runs\">runs</a><a href=\"#how\">how</a></nav>\n",
         escape(&comparison.name),
         escape(&comparison.comparison_id),
         escape(&comparison.seed),
