@@ -5,7 +5,7 @@
 //! records of a real replica, in batches, the next one when the one before is durable. So they differ in nothing but the
 //! store:
 //! - the **log** appends the records of a batch, and replaces segments by a snapshot as a node does;
-//! - an **index** ([`Candidate::Fjall`], [`Candidate::Redb`]) holds for each key the record that a snapshot would hold,
+//! - an **index** (`Candidate::Fjall`, `Candidate::Redb`) holds for each key the record that a snapshot would hold,
 //!   and replaces those of a batch's keys in one durable transaction.
 //!
 //! What is recovered after the process was killed is compared with a replica that was shown every record.
@@ -44,7 +44,7 @@ use open::open;
 /// After how many bytes the candidates put their state in order: segments before a snapshot, and their length.
 ///
 /// A node's segments are sixteen times as long. These let a short measurement see several compactions, and an index that
-/// gathers writes in memory ([`Candidate::Fjall`]) is given the same number of bytes for it.
+/// gathers writes in memory (`Candidate::Fjall`) is given the same number of bytes for it.
 pub const SEGMENT_BYTES: u64 = 1 << 20;
 /// As in a node.
 pub const SEGMENTS_BEFORE_SNAPSHOT: usize = 4;
