@@ -62,7 +62,8 @@ pub fn size(folder: &Path) -> u64 {
     entries.filter(|e| !is_kept(&e.file_name().to_string_lossy())).map(|e| size_of(&e.path())).sum()
 }
 
-fn size_of(path: &Path) -> u64 {
+/// Bytes of the files at a path and below it; what goes meanwhile has none.
+pub fn size_of(path: &Path) -> u64 {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::read_dir(path).into_iter().flatten().flatten().map(|e| size_of(&e.path())).sum(),
         Ok(meta) => meta.len(),

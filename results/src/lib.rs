@@ -14,6 +14,7 @@ pub mod run_folder; // where a run is kept, and how one is found again (IO)
 pub mod index; // `runs.jsonl`: one line a run (IO)
 
 pub mod faults; // the disturbances of a history, and how long each took to get over
+pub mod median; // the middle of figures
 pub mod measure; // figures from a history: latency, rate, outcomes, Paxos
 pub mod series; // a run in slices of time
 pub mod judged; // the checker's words in the file's types
@@ -41,5 +42,6 @@ pub mod sample; // a made-up history with faults, for tests and pictures
 pub mod sample_results; // and results for it
 
 pub use measure::{Measured, analyze};
+pub use median::median;
 pub use results_json::Results;
 pub use run_folder::RunFolder;

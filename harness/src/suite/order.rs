@@ -24,7 +24,7 @@ pub fn past(runs: &[RunLine], is_of: impl Fn(&RunLine) -> bool) -> Past {
 pub fn usual_wall_s(runs: &[RunLine], is_of: impl Fn(&RunLine) -> bool) -> Option<f64> {
     const LAST: usize = 5;
     let walls: Vec<f64> = runs.iter().rev().filter(|r| is_of(r) && r.wall_s > 0.0).take(LAST).map(|r| r.wall_s).collect();
-    (!walls.is_empty()).then(|| heckle_results::suite::trend::median(&walls))
+    heckle_results::median(&walls)
 }
 
 /// Indices of `pasts` in the order of their turns: ties by index, so that the order is the same everywhere.

@@ -114,9 +114,8 @@ fn core(args: &BenchArgs) -> Result<u8, String> {
         println!("{}", serde_json::to_string_pretty(&compared).expect("plain data has a JSON form"));
     } else {
         let median = |all: &[core_bench::CoreCost]| {
-            let mut ns: Vec<f64> = all.iter().map(|c| c.ns_per_op).collect();
-            ns.sort_by(f64::total_cmp);
-            ns[ns.len() / 2]
+            let ns: Vec<f64> = all.iter().map(|c| c.ns_per_op).collect();
+            heckle_results::median(&ns).unwrap_or(0.0)
         };
         println!("one write in three replicas, medians of {}, measured in turn", core_bench::PAIRS);
         for (name, all) in [("this build", &compared.this), ("the other", &compared.other)] {

@@ -5,6 +5,8 @@
 //! Theil and Sen's, the median of the slopes between all pairs of samples, which such moments do not tilt either (Sen,
 //! *Estimates of the regression coefficient based on Kendall's tau*, 1968).
 
+use heckle_results::median;
+
 /// Growth that is no growth, whatever it is a share of: what an allocator may do by itself. Over the ten minutes of the usual
 /// load it is less than a byte an operation, and nothing that is kept for an operation is so small.
 pub(super) const NOISE_BYTES: f64 = 1e6;
@@ -34,7 +36,7 @@ impl Growth {
         let fifth = |n: f64| {
             let (from, to) = ((n - 1.0) * lasts_s / 5.0, n * lasts_s / 5.0);
             let bytes: Vec<f64> = samples.iter().filter(|(t, _)| from <= *t && *t <= to).map(|s| s.1).collect();
-            (bytes.len() >= SAMPLES_A_FIFTH).then(|| median(bytes)).flatten()
+            (bytes.len() >= SAMPLES_A_FIFTH).then(|| median(&bytes)).flatten()
         };
         let warm: Vec<(f64, f64)> = samples.iter().copied().filter(|(t, _)| (lasts_s / 5.0..=lasts_s).contains(t)).collect();
         Some(Growth { early: fifth(2.0)?, late: fifth(5.0)?, slope_per_s: slope(&warm)? })
@@ -60,14 +62,7 @@ fn slope(samples: &[(f64, f64)]) -> Option<f64> {
     for (i, a) in chosen.iter().enumerate() {
         slopes.extend(chosen[i + 1..].iter().filter(|b| b.0 > a.0).map(|b| (b.1 - a.1) / (b.0 - a.0)));
     }
-    median(slopes)
-}
-
-/// The middle value.
-pub(super) fn median(mut of: Vec<f64>) -> Option<f64> {
-    of.sort_by(f64::total_cmp);
-    let n = of.len();
-    (n > 0).then(|| 0.5 * (of[(n - 1) / 2] + of[n / 2]))
+    median(&slopes)
 }
 
 #[cfg(test)]

@@ -36,9 +36,8 @@ impl Limit {
 }
 
 /// The middle one; zero of none.
-pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(0.0)
+pub(crate) fn median(figures: Vec<f64>) -> f64 {
+    heckle_results::median(&figures).unwrap_or(0.0)
 }
 
 fn syncs(folder: &Path) -> std::io::Result<Vec<f64>> {

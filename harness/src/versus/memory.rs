@@ -8,6 +8,7 @@ use super::{FASTEST, MANY_CLIENTS, plan};
 use crate::cluster::Cluster;
 use crate::system::System;
 use heckle_results::charts::axis::{bytes, count, duration};
+use heckle_results::gc::size_of;
 use heckle_workloads::fault::Node;
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
@@ -99,7 +100,7 @@ fn look(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<
         rss: resident(&std::fs::read_to_string(format!("/proc/{}/status", status.pid)).ok()?)?,
         t_s: began.elapsed().as_secs_f64(),
         state: status.state_bytes.total(),
-        disk: folder_bytes(&folder.join("nodes").join(node.to_string())),
+        disk: size_of(&folder.join("nodes").join(node.to_string())),
         segments: status.segments,
         snapshots: status.snapshots,
     })
@@ -109,18 +110,6 @@ fn look(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<
 fn resident(status: &str) -> Option<f64> {
     let kib: f64 = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
-}
-
-/// What a folder's files hold; files that go meanwhile hold nothing.
-fn folder_bytes(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .map(|e| match e.metadata() {
-            Ok(data) if data.is_dir() => folder_bytes(&e.path()),
-            Ok(data) => data.len(),
-            Err(_) => 0,
-        })
-        .sum()
 }
 
 impl MemoryMeasured {

@@ -17,6 +17,7 @@ use super::state::{self, StateSizes};
 use super::validity;
 use crate::charts::axis::count;
 use crate::measure::round;
+use crate::median;
 use crate::results_json::Status;
 
 /// A run with what is kept of its history.
@@ -153,19 +154,16 @@ fn result(figure: &Figure, phase: Phase, found: Option<(Vec<Pair>, Estimate)>, d
     }
     .into();
     result.n = e.n as u32;
-    result.reference = median(pairs.iter().map(|p| p.reference.number())).map(|x| round(x, 6));
-    result.arm = median(pairs.iter().map(|p| p.arm.number())).map(|x| round(x, 6));
+    result.reference = middle(pairs.iter().map(|p| p.reference.number()));
+    result.arm = middle(pairs.iter().map(|p| p.arm.number()));
     (result.effect, result.bound) = (e.effect.map(value), e.bound);
     (result.low, result.high) = (e.interval.0.map(value), e.interval.1.map(value));
     result.p = round(e.p, 6);
     result
 }
 
-fn median(of: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut sorted: Vec<f64> = of.collect();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    if n == 0 { None } else { Some(0.5 * (sorted[(n - 1) / 2] + sorted[n / 2])) }
+fn middle(of: impl Iterator<Item = f64>) -> Option<f64> {
+    median(&of.collect::<Vec<f64>>()).map(|x| round(x, 6))
 }
 
 /// An arm with what it sets: `priority (lease priority)`, or its name alone where that says it.

@@ -3,6 +3,7 @@
 //! as in `nodes/<n>/metrics.jsonl`, there by the clock of the run.
 
 use crate::measure::{Measured, round};
+use crate::median;
 use heckle_history::event::{NodeEvent, STATE};
 use heckle_history::{History, Nanos, NodeIx};
 use schemars::JsonSchema;
@@ -139,10 +140,9 @@ pub fn pool(arms: &[&str], runs: &[(u32, &str, &StateOverTime)]) -> Option<State
             at
         };
         let at: Vec<Vec<f64>> = (0..one.bytes.len()).map(sorted).collect();
-        let middle = |v: &Vec<f64>| 0.5 * (v[(v.len() - 1) / 2] + v[v.len() / 2]);
         StateCurve {
             arm: (*arm).to_owned(),
-            median: at.iter().map(|v| middle(v).round()).collect(),
+            median: at.iter().map(|v| median(v).unwrap_or(0.0).round()).collect(),
             least: at.iter().map(|v| v[0].round()).collect(),
             most: at.iter().map(|v| v[v.len() - 1].round()).collect(),
         }

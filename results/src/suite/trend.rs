@@ -8,6 +8,7 @@
 
 use super::suite_json::{SuiteResults, Trip};
 use crate::index::RunLine;
+use crate::median;
 use crate::results_json::Status;
 
 /// Nights that speak for today.
@@ -93,7 +94,7 @@ pub fn series(suites: &[SuiteResults], cell: &str, metric: Metric) -> Vec<Night>
             started_utc: suite.started_utc.clone(),
             env: suite.env.fingerprint.clone(),
             git: suite.build.git.clone(),
-            value: (!values.is_empty()).then(|| median(&values)),
+            value: median(&values),
         }
     })
     .collect()
@@ -122,16 +123,16 @@ pub fn band(values: &[f64]) -> Option<Band> {
     if before.len() < MIN_BASELINE {
         return None;
     }
-    let middle = median(before);
+    let middle = median(before)?;
     let distances: Vec<f64> = before.iter().map(|v| (v - middle).abs()).collect();
-    Some(Band { median: middle, deviation: median(&distances) })
+    Some(Band { median: middle, deviation: median(&distances)? })
 }
 
 /// Whether the last nights are worse than those before; `None` if they are not, or there are too few.
 pub fn trip(cell: &str, metric: Metric, nights: &[Night]) -> Option<Trip> {
     let values = newest_series(nights);
     let band = band(&values)?;
-    let recent = median(&values[values.len() - RECENT..]);
+    let recent = median(&values[values.len() - RECENT..])?;
     let worse_by = metric.worse_by(recent, band.median);
     let trips = worse_by > FACTOR && (recent - band.median).abs() > DEVIATIONS * band.deviation;
     trips.then(|| Trip {
@@ -149,17 +150,6 @@ pub fn trips(suites: &[SuiteResults]) -> Vec<Trip> {
     let Some(newest) = suites.last() else { return vec![] };
     let of_cell = |cell: &str| Metric::ALL.into_iter().filter_map(|m| trip(cell, m, &series(suites, cell, m))).collect::<Vec<_>>();
     newest.cells.iter().filter(|c| c.counted().count() > 0).flat_map(|c| of_cell(&c.name)).collect()
-}
-
-/// The median; the mean of the middle two for an even count.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
-    }
 }
 
 #[cfg(test)]
@@ -207,8 +197,6 @@ mod tests {
 
     #[test]
     fn known_medians() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(band(&[1.0, 2.0, 3.0, 4.0, 9.0, 9.0, 9.0]), Some(Band { median: 2.5, deviation: 1.0 }));
     }
 }

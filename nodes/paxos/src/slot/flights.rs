@@ -65,7 +65,8 @@ impl Slot {
         if let Some(op) = self.again.pop_front() {
             return Some(op);
         }
-        while let Some(waiting) = self.pop_next(env) {
+        self.line_up(env);
+        while let Some(waiting) = self.queue.pop_front() {
             if let Some(op) = self.begin(waiting, env) {
                 return Some(op);
             }

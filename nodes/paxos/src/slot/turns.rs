@@ -67,11 +67,6 @@ impl Turns {
         self.taken.push_back(client);
     }
 
-    /// The place of the one whose turn it is. The first of equals is the one that came first.
-    fn next(&self, queue: &VecDeque<Waiting>) -> Option<usize> {
-        (0..queue.len()).min_by_key(|at| self.rank(queue[*at].request.op.client))
-    }
-
     pub(super) fn awaits_nobody(&self) -> bool {
         !self.waits || self.awaited.is_empty()
     }
@@ -121,15 +116,6 @@ impl Turns {
 }
 
 impl Slot {
-    /// Takes out the operation whose turn it is.
-    pub(super) fn pop_next<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) -> Option<Waiting> {
-        match env.shared.config.queue {
-            Queue::Fifo => self.queue.pop_front(),
-            Queue::Fair if self.queue.len() < 2 => self.queue.pop_front(),
-            Queue::Fair => self.turns.next(&self.queue).and_then(|at| self.queue.remove(at)),
-        }
-    }
-
     /// Puts all that waits in the order of turns. Of those that had none, the first to come stays first.
     pub(super) fn line_up<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
         let turns = &self.turns;
