@@ -2,6 +2,9 @@
 //!
 //! The binary `heckle` is a thin shell around this crate. Modules in reading order:
 
+#[macro_use] // its macros print, for all modules below
+pub mod output; // what is printed
+
 pub mod cli; // verbs and flags
 pub mod clock; // the one monotonic clock of a run
 pub mod cluster; // node processes

@@ -1,5 +1,5 @@
 //! The command `heckle`.
 
 fn main() -> std::process::ExitCode {
-    heckle::verbs::main()
+    heckle::output::finish(heckle::verbs::main())
 }

@@ -69,3 +69,46 @@ fn a_forbidden_arrow_is_seen_however_it_is_written() {
         assert!(used(manifest).contains("heckle-checker"), "{manifest}");
     }
 }
+
+/// Every line of the harness's sources that is not in a test, with its place.
+fn lines_outside_tests() -> Vec<(String, String)> {
+    fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("readable").map(|e| e.expect("readable").path()) {
+            match entry {
+                dir if dir.is_dir() && !dir.ends_with("tests") => files(&dir, found),
+                file if file.extension().is_some_and(|e| e == "rs") && !file.ends_with("tests.rs") => found.push(file),
+                _ => {}
+            }
+        }
+    }
+    let mut found = vec![];
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    assert!(found.len() > 50, "the sources are found");
+    let of_file = |file: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+        let name = file.display().to_string();
+        code.lines().enumerate().map(|(i, line)| (format!("{name}:{}", i + 1), line.to_owned())).collect::<Vec<_>>()
+    };
+    found.into_iter().flat_map(of_file).collect()
+}
+
+/// Whether a line of code calls one of these, and is no comment.
+fn calls<'a>(line: &str, banned: &[&'a str]) -> Option<&'a str> {
+    let code = line.trim_start();
+    let starts_word = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    let called = |name: &&&str| code.match_indices(**name).any(|(at, _)| starts_word(at));
+    if code.starts_with("//") { None } else { banned.iter().find(called).copied() }
+}
+
+/// These panic where the reader went away or the disk is full.
+const PRINTS: [&str; 4] = ["println!(", "print!(", "eprintln!(", "eprint!("];
+
+#[test]
+fn only_the_output_module_prints() {
+    for (place, line) in lines_outside_tests() {
+        assert_eq!(calls(&line, &PRINTS), None, "{place}: use `outln!`, `out!`, `errln!` or `err!` (harness/src/output.rs)");
+    }
+    assert_eq!(calls("    println!(\"x\");", &PRINTS), Some("println!("));
+    assert_eq!(calls("    /// as `println!(` does", &PRINTS), None);
+}

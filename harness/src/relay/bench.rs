@@ -346,6 +346,6 @@ mod tests {
     #[test]
     #[ignore = "takes ten seconds of an idle machine; `heckle bench faults` shows the same"]
     fn the_whole_table() {
-        println!("{}", table(&measure().unwrap()));
+        outln!("{}", table(&measure().unwrap()));
     }
 }

@@ -6,7 +6,7 @@ use crate::load::live::{Live, Reading};
 use crate::plan::Plan;
 use crate::plan::units::Rate;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -79,8 +79,7 @@ impl Progress {
                     Manner::Lines | Manner::Quiet => frame.line(),
                 };
                 drawn = true;
-                // A closed stderr must not end a run.
-                let _ = std::io::stderr().write_all(text.as_bytes());
+                err!("{text}");
                 if ended {
                     break;
                 }

@@ -147,7 +147,7 @@ pub fn suites(out: &Path, name: &str) -> Vec<(PathBuf, SuiteResults)> {
         match text.and_then(|t| SuiteResults::from_json(&t)) {
             Ok(suite) => Some((folder, suite)),
             Err(e) => {
-                eprintln!("{} is left out: {e}", path.display());
+                errln!("{} is left out: {e}", path.display());
                 None
             }
         }

@@ -64,7 +64,7 @@ fn pairs(book: &Book, matrix: &Matrix, cell: &str, [exe, baseline]: [&Path; 2], 
             let seed = seed.part(&format!("confirm/{cell}/{pair}"));
             let errand = Errand { exe: if arm == 0 { exe } else { baseline }, settings: &settings, seed, out: &book.root, all: out };
             let line = child::run(&errand);
-            eprintln!(
+            errln!(
                 "[confirm {}/{PAIRS_NEEDED}] {}: {} in {:.1} s",
                 pair + 1,
                 settings.name.as_deref().unwrap_or_default(),

@@ -175,7 +175,7 @@ impl Driver<'_> {
             kept = kept.and_then(|()| atomic::point(&out.join("latest-failed"), Path::new(&line.path)));
         }
         if let Err(e) = kept {
-            eprintln!("the index of runs is not up to date: {e}");
+            errln!("the index of runs is not up to date: {e}");
         }
     }
 
@@ -186,7 +186,7 @@ impl Driver<'_> {
         let again = if attempt > 1 { " (again)" } else { "" };
         let why = if line.exit_code == 0 { String::new() } else { format!(": {}", line.reason) };
         let p99 = if line.p99_ms > 0.0 { format!(", p99 {:.1} ms", line.p99_ms) } else { String::new() };
-        eprintln!(
+        errln!(
             "[{:>5.0}s {}/{}] {name}{again}: {} in {:.1} s{p99}{why}",
             self.began.elapsed().as_secs_f64(),
             self.done + 1,

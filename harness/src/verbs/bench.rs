@@ -36,25 +36,25 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
 /// Asked delay and loss against measured.
 fn faults() -> Result<(), String> {
     let rows = relay::bench::measure().map_err(|e| format!("the relay could not be measured: {e}"))?;
-    print!("{}", relay::bench::table(&rows));
+    out!("{}", relay::bench::table(&rows));
     Ok(())
 }
 
 /// The bundled server beside etcd.
 fn etcd(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "etcd")) {
-        eprintln!("without etcd: {}", crate::system::NO_ETCD);
+        errln!("without etcd: {}", crate::system::NO_ETCD);
     }
     let setup = versus::Setup {
         repetitions: args.repetitions.max(1),
         load_for: args.load_for.map_or(ETCD_LOAD, |span| span.0),
         folder: args.out.out.clone(),
     };
-    let measured = versus::measure(&setup, &|what| eprintln!("{what}"))?;
+    let measured = versus::measure(&setup, &|what| errln!("{what}"))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
     } else {
-        print!("{}", measured.text());
+        out!("{}", measured.text());
     }
     Ok(())
 }
@@ -62,17 +62,17 @@ fn etcd(args: &BenchArgs) -> Result<(), String> {
 /// The node's log beside stores of others.
 fn store(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "stores")) {
-        eprintln!("the write-ahead log alone: {}", store_bench::NO_OTHERS);
+        errln!("the write-ahead log alone: {}", store_bench::NO_OTHERS);
     }
     if cfg!(debug_assertions) {
-        eprintln!("this is not a release build: figures of CPU-bound parts mean little");
+        errln!("this is not a release build: figures of CPU-bound parts mean little");
     }
     let setup = store_bench::Setup { repetitions: args.repetitions.max(1), batches: args.batches, folder: args.out.out.clone() };
-    let measured = store_bench::measure(&setup, &|what| eprintln!("{what}"))?;
+    let measured = store_bench::measure(&setup, &|what| errln!("{what}"))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
     } else {
-        print!("{}", measured.text());
+        out!("{}", measured.text());
     }
     Ok(())
 }
@@ -81,19 +81,19 @@ fn store(args: &BenchArgs) -> Result<(), String> {
 fn memory(args: &BenchArgs) -> Result<u8, String> {
     let load_for = args.load_for.map_or(MEMORY_LOAD, |span| span.0);
     if load_for < SHORTEST || args.keys == 0 {
-        eprintln!("heckle bench: memory needs a key or more, and a load of {} s or more: --keys 100 --load-for 10m", SHORTEST.as_secs());
+        errln!("heckle bench: memory needs a key or more, and a load of {} s or more: --keys 100 --load-for 10m", SHORTEST.as_secs());
         return Ok(exit::USAGE);
     }
     let measured = versus::memory::measure(&MemorySetup { load_for, keys: args.keys, folder: args.out.out.clone() })?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
     } else {
-        print!("{}", measured.text());
+        out!("{}", measured.text());
     }
     if measured.is_flat() {
         return Ok(exit::OK);
     }
-    eprintln!("memory is not seen to be flat");
+    errln!("memory is not seen to be flat");
     Ok(exit::GATE)
 }
 
@@ -102,41 +102,47 @@ fn core(args: &BenchArgs) -> Result<u8, String> {
     let Some(other) = &args.against else {
         let cost = core_bench::measure()?;
         if args.json {
-            println!("{}", serde_json::to_string(&cost).expect("plain data has a JSON form"));
+            outln!("{}", serde_json::to_string(&cost).expect("plain data has a JSON form"));
         } else {
             let with = if cost.mutants_compiled_in { "compiled in, off" } else { "not compiled in" };
-            println!("one write in three replicas: {:.0} ns, {:.1} steps; planted bugs {with}", cost.ns_per_op, cost.steps_per_op);
+            outln!("one write in three replicas: {:.0} ns, {:.1} steps; planted bugs {with}", cost.ns_per_op, cost.steps_per_op);
         }
         return Ok(exit::OK);
     };
     let compared = core_bench::compare(other)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&compared).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&compared).expect("plain data has a JSON form"));
     } else {
         let median = |all: &[core_bench::CoreCost]| {
             let ns: Vec<f64> = all.iter().map(|c| c.ns_per_op).collect();
             heckle_results::median(&ns).unwrap_or(0.0)
         };
-        println!("one write in three replicas, medians of {}, measured in turn", core_bench::PAIRS);
+        outln!("one write in three replicas, medians of {}, measured in turn", core_bench::PAIRS);
         for (name, all) in [("this build", &compared.this), ("the other", &compared.other)] {
             let with = if all[0].mutants_compiled_in { "planted bugs compiled in, off" } else { "planted bugs not compiled in" };
-            println!("  {name:<12} {:>8.0} ns  {with}", median(all));
+            outln!("  {name:<12} {:>8.0} ns  {with}", median(all));
         }
         let (low, high) = compared.middle_half;
-        println!("  ratio {:.3}, middle half of the pairs {low:.3} to {high:.3}", compared.ratio);
+        outln!("  ratio {:.3}, middle half of the pairs {low:.3} to {high:.3}", compared.ratio);
     }
     if compared.costs_nothing() {
         return Ok(exit::OK);
     }
-    eprintln!("this build costs {:.1} % more than the other", (compared.ratio - 1.0) * 100.0);
+    errln!("this build costs {:.1} % more than the other", (compared.ratio - 1.0) * 100.0);
     Ok(exit::GATE)
 }
 
 /// The judge: batch and online at growing lengths, and porcupine-rs beside it.
 fn check(args: &BenchArgs) -> Result<(), String> {
-    println!(
+    outln!(
         "{:>10} {:>10} {:>9} {:>12} {:>14} {:>10} {:>22}",
-        "ops", "batch ms", "ns/op", "online ms", "events/s", "live most", "unseen unknown writes"
+        "ops",
+        "batch ms",
+        "ns/op",
+        "online ms",
+        "events/s",
+        "live most",
+        "unseen unknown writes"
     );
     for ops in [10_000, 100_000, 1_000_000, 10_000_000] {
         if ops > args.max_ops {
@@ -150,7 +156,7 @@ fn check(args: &BenchArgs) -> Result<(), String> {
             return Err(format!("a valid history of {ops} ops was judged {}", judged.linearizability.verdict));
         }
         let (online, events, live, unseen) = online(&history)?;
-        println!(
+        outln!(
             "{ops:>10} {:>10.1} {:>9.0} {:>12.1} {:>14.0} {live:>10} {unseen:>22}",
             batch.as_secs_f64() * 1e3,
             batch.as_secs_f64() * 1e9 / ops as f64,
@@ -158,7 +164,7 @@ fn check(args: &BenchArgs) -> Result<(), String> {
             events as f64 / online.as_secs_f64(),
         );
     }
-    println!();
+    outln!();
     versus_search(args.search_for.0)
 }
 
@@ -178,14 +184,14 @@ fn online(history: &History) -> Result<(Duration, u64, u64, u64), String> {
 fn versus_search(limit: Duration) -> Result<(), String> {
     let shape = Shape { stale_read: true, ..Shape::contended(1_000, 10, 0.05) };
     let history = history(shape);
-    println!("1,000 ops, 10 processes, 5 % unknown, one stale read:");
+    outln!("1,000 ops, 10 processes, 5 % unknown, one stale read:");
     let began = Instant::now();
     let judged = judge(&history, &Options { checker: Checker::Chain, ..Options::new(&NoSearch) });
-    println!("  chain         {:>10.3} ms  {}", began.elapsed().as_secs_f64() * 1e3, judged.linearizability.verdict);
+    outln!("  chain         {:>10.3} ms  {}", began.elapsed().as_secs_f64() * 1e3, judged.linearizability.verdict);
     let search = crate::search::ChildProcess { time: limit, ..crate::search::ChildProcess::default() };
     let began = Instant::now();
     let judged = judge(&history, &Options { checker: Checker::Porcupine, ..Options::new(&search) });
     let note = judged.linearizability.keys.iter().find_map(|k| k.note.clone()).unwrap_or_default();
-    println!("  porcupine-rs  {:>10.3} ms  {} {note}", began.elapsed().as_secs_f64() * 1e3, judged.linearizability.verdict);
+    outln!("  porcupine-rs  {:>10.3} ms  {} {note}", began.elapsed().as_secs_f64() * 1e3, judged.linearizability.verdict);
     Ok(())
 }

@@ -22,9 +22,9 @@ pub(super) fn main(args: &CapacityArgs) -> ExitCode {
     };
     let capacity = demand.capacity();
     if args.json {
-        println!("{:#}", json(&demand, &capacity));
+        outln!("{:#}", json(&demand, &capacity));
     } else {
-        print!("{}", table(&demand, &capacity));
+        out!("{}", table(&demand, &capacity));
     }
     ExitCode::from(exit::OK)
 }

@@ -33,7 +33,7 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
     let judged = judge_history(history, &rules, How { checker: engine(args.checker), strict: args.strict });
     let verdict = verdict(&judged, !rules.is_empty(), args.strict);
     if args.voice.json {
-        println!("{}", json(&judged, verdict, &path));
+        outln!("{}", json(&judged, verdict, &path));
     } else {
         tell(&judged, verdict, &path);
     }
@@ -57,13 +57,13 @@ fn foreign_file(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
         Ok(judged) => judged,
         Err(e) => return super::usage("check", &e),
     };
-    warnings.iter().for_each(|w| eprintln!("warning: {w}"));
+    warnings.iter().for_each(|w| errln!("warning: {w}"));
     if args.voice.json {
-        println!("{}", serde_json::to_string_pretty(&lin).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&lin).expect("plain data has a JSON form"));
     } else {
-        println!("history      {}: {} keys", path.display(), lin.keys.len());
+        outln!("history      {}: {} keys", path.display(), lin.keys.len());
         tell_linearizability(&lin);
-        println!("\nverdict: {}", lin.verdict);
+        outln!("\nverdict: {}", lin.verdict);
     }
     exit_code(lin.verdict)
 }
@@ -125,36 +125,36 @@ fn json(judged: &Judged, verdict: Verdict, path: &Path) -> String {
 
 fn tell(judged: &Judged, verdict: Verdict, path: &Path) {
     for warning in &judged.history.warnings {
-        eprintln!("warning: {warning}");
+        errln!("warning: {warning}");
     }
     let lin = &judged.judgement.linearizability;
-    println!("history      {}: {} ops on {} keys", path.display(), judged.history.ops.len(), lin.keys.len());
+    outln!("history      {}: {} ops on {} keys", path.display(), judged.history.ops.len(), lin.keys.len());
     tell_linearizability(lin);
     for check in &judged.checks {
-        println!("{:<12} {}: {}", check.name, check.verdict, check.words);
+        outln!("{:<12} {}: {}", check.name, check.verdict, check.words);
     }
     for missed in judged.coverage.missed() {
-        println!("{missed}");
+        outln!("{missed}");
     }
-    println!("\nverdict: {verdict}");
+    outln!("\nverdict: {verdict}");
 }
 
 fn tell_linearizability(lin: &Linearizability) {
-    println!("linearizable {} (checked in {} ms)", lin.verdict, lin.check_ms.unwrap_or(0));
+    outln!("linearizable {} (checked in {} ms)", lin.verdict, lin.check_ms.unwrap_or(0));
     for key in &lin.keys {
         if key.verdict != Verdict::Valid || key.outside.is_some() {
             let why = key.note.as_ref().or(key.outside.as_ref()).map_or(String::new(), |n| format!(": {n}"));
-            println!("  key {}: {} of {} ops{why}", key.key, key.verdict, key.ops);
+            outln!("  key {}: {} of {} ops{why}", key.key, key.verdict, key.ops);
         }
     }
     for violation in &lin.violations {
-        println!("\nviolation {} on key {}: {}", violation.id, violation.key, violation.kind);
-        println!("  {}", violation.explanation.summary);
+        outln!("\nviolation {} on key {}: {}", violation.id, violation.key, violation.kind);
+        outln!("  {}", violation.explanation.summary);
         for step in &violation.explanation.steps {
-            println!("  - {step}");
+            outln!("  - {step}");
         }
         for near in &violation.explanation.nearby {
-            println!("  near: {near}");
+            outln!("  near: {near}");
         }
     }
 }

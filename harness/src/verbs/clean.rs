@@ -13,18 +13,18 @@ pub(super) fn main(args: &CleanArgs) -> ExitCode {
     let mut ended = 0;
     for folder in folders(&args.out.out) {
         if owner_lives(&folder) {
-            eprintln!("{}: its run is still going on; left alone", folder.display());
+            errln!("{}: its run is still going on; left alone", folder.display());
             continue;
         }
         for started in pids::alive(&folder) {
             pids::kill(&started);
             ended += 1;
-            println!("ended {} (pid {}) of {}", started.node, started.pid, folder.display());
+            outln!("ended {} (pid {}) of {}", started.node, started.pid, folder.display());
         }
     }
     std::thread::sleep(Duration::from_millis(if ended > 0 { 200 } else { 0 }));
     let left: usize = folders(&args.out.out).iter().filter(|f| !owner_lives(f)).map(|f| pids::alive(f).len()).sum();
-    println!("{ended} ended, {left} left");
+    outln!("{ended} ended, {left} left");
     ExitCode::from(if left == 0 { exit::OK } else { exit::BROKEN })
 }
 

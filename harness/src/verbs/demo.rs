@@ -29,21 +29,21 @@ pub(super) fn main(args: &DemoArgs) -> ExitCode {
 }
 
 fn tell(args: &DemoArgs) -> Result<u8, String> {
-    println!("heckle demo: two stories, under a minute.\n");
-    println!("1. A healthy cluster: three real processes run Paxos, sixteen clients contend for four keys,");
-    println!("   while a node is killed, a node is paused and the network is cut.\n");
+    outln!("heckle demo: two stories, under a minute.\n");
+    outln!("1. A healthy cluster: three real processes run Paxos, sixteen clients contend for four keys,");
+    outln!("   while a node is killed, a node is paused and the network is cut.\n");
     let (folder, results) = one(args, HEALTHY, None)?;
     if results.verdict != RunVerdict::Valid {
-        println!("   This was expected to be valid, and is {}: {}", results.verdict.word(), results.reasons.join("; "));
-        println!("   Look at it: heckle show {}", folder.root().display());
+        outln!("   This was expected to be valid, and is {}: {}", results.verdict.word(), results.reasons.join("; "));
+        outln!("   Look at it: heckle show {}", folder.root().display());
         return Ok(super::run::code(&results).max(exit::INCONCLUSIVE));
     }
-    println!("   valid: {} ops, {}.", results.ops.invoked, faults(&results));
-    println!("   One order explains every answer of every client, real time respected.");
-    println!("   picture: {}\n", folder.path("plots/latency-raw.png").display());
+    outln!("   valid: {} ops, {}.", results.ops.invoked, faults(&results));
+    outln!("   One order explains every answer of every client, real time respected.");
+    outln!("   picture: {}\n", folder.path("plots/latency-raw.png").display());
 
-    println!("2. The same cluster with a planted bug, `{PLANTED}`: nodes answer before their records are on");
-    println!("   disk. All nodes are killed at once now and then, and started again on their data.\n");
+    outln!("2. The same cluster with a planted bug, `{PLANTED}`: nodes answer before their records are on");
+    outln!("   disk. All nodes are killed at once now and then, and started again on their data.\n");
     for attempt in 1..=RUNS_TO_FIND {
         let (folder, results) = one(args, &format!("[cluster]\nmutant = \"{PLANTED}\"\n"), Some(attempt))?;
         if stop::interrupts() > 0 {
@@ -53,9 +53,9 @@ fn tell(args: &DemoArgs) -> Result<u8, String> {
             caught(&folder, &results);
             return Ok(exit::OK);
         }
-        println!("   attempt {attempt} of {RUNS_TO_FIND}: not found ({})", results.reasons.join("; "));
+        outln!("   attempt {attempt} of {RUNS_TO_FIND}: not found ({})", results.reasons.join("; "));
     }
-    println!("   The planted bug was not found: the judge or the faults do not do their work here.");
+    outln!("   The planted bug was not found: the judge or the faults do not do their work here.");
     Ok(exit::INCONCLUSIVE)
 }
 
@@ -66,21 +66,21 @@ fn faults(results: &Results) -> String {
 
 fn caught(folder: &RunFolder, results: &Results) {
     if let Some(violation) = results.linearizability.violations.first() {
-        println!("   caught: {} on key {}.", violation.kind.replace('_', " "), violation.key);
-        println!("   {}", violation.words);
+        outln!("   caught: {} on key {}.", violation.kind.replace('_', " "), violation.key);
+        outln!("   {}", violation.words);
         for step in &violation.steps {
-            println!("   - {step}");
+            outln!("   - {step}");
         }
-        println!("   picture:  {}", folder.path("plots/latency-raw.png").display());
-        println!("   timeline: {}", folder.path(&violation.path).join("timeline.html").display());
+        outln!("   picture:  {}", folder.path("plots/latency-raw.png").display());
+        outln!("   timeline: {}", folder.path(&violation.path).join("timeline.html").display());
     } else {
-        println!("   caught: {}", results.reasons.join("; "));
+        outln!("   caught: {}", results.reasons.join("; "));
     }
-    println!("\nBoth stories hold. Type next:");
-    println!("   heckle explain latest-failed      the contradiction, step by step");
-    println!("   heckle run --duration 30s         a run of your own");
-    println!("   heckle doctor                     what this machine can do");
-    println!("(`heckle` is target/release/heckle, or `cargo run --release --`.)");
+    outln!("\nBoth stories hold. Type next:");
+    outln!("   heckle explain latest-failed      the contradiction, step by step");
+    outln!("   heckle run --duration 30s         a run of your own");
+    outln!("   heckle doctor                     what this machine can do");
+    outln!("(`heckle` is target/release/heckle, or `cargo run --release --`.)");
 }
 
 fn one(args: &DemoArgs, toml: &str, attempt: Option<u32>) -> Result<(RunFolder, Results), String> {

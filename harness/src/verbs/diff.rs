@@ -13,9 +13,9 @@ pub(super) fn main(args: &DiffArgs) -> ExitCode {
         Err(e) => return super::usage("diff", &e),
     };
     if args.voice.json {
-        println!("{}", serde_json::to_string_pretty(&diff).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&diff).expect("plain data has a JSON form"));
     } else {
-        print!("{}", diff.text(super::width(), super::colour()));
+        out!("{}", diff.text(super::width(), super::colour()));
     }
     ExitCode::SUCCESS
 }

@@ -27,10 +27,10 @@ const LATE_SLEEP_US: f64 = 5_000.0;
 pub(super) fn main(args: &DoctorArgs) -> ExitCode {
     let findings = examine(args);
     if args.voice.json {
-        println!("{}", serde_json::to_string_pretty(&findings).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&findings).expect("plain data has a JSON form"));
     } else {
         for f in &findings {
-            println!("{} {:<22} {}", if f.ok { "ok  " } else { "no  " }, f.name, f.says);
+            outln!("{} {:<22} {}", if f.ok { "ok  " } else { "no  " }, f.name, f.says);
         }
     }
     // What cannot run here is skipped loudly by the runs themselves; only what every run needs counts here.

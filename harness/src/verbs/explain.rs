@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub(super) fn main(args: &ExplainArgs) -> ExitCode {
     match explain(args) {
         Ok(text) => {
-            println!("{text}");
+            outln!("{text}");
             ExitCode::SUCCESS
         }
         Err(e) => super::usage("explain", &e),

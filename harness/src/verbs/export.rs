@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub(super) fn main(args: &ExportArgs) -> ExitCode {
     match export(args) {
         Ok(files) => {
-            files.iter().for_each(|f| println!("{f}"));
+            files.iter().for_each(|f| outln!("{f}"));
             ExitCode::SUCCESS
         }
         Err(e) => super::usage("export", &e),

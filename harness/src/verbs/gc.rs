@@ -30,10 +30,10 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
         let list: Vec<_> =
             chosen.iter().map(|h| serde_json::json!({"run_id": h.run.run_id, "path": h.run.path, "bytes": h.bytes})).collect();
         let told = serde_json::json!({"deleted": args.delete, "bytes": room, "of_bytes": all, "runs": list});
-        println!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
     } else if !args.voice.quiet {
         for held in &chosen {
-            println!("{:>12}  {:<12} {}", held.bytes, held.run.verdict.word(), held.run.path);
+            outln!("{:>12}  {:<12} {}", held.bytes, held.run.verdict.word(), held.run.path);
         }
     }
     if args.delete {
@@ -45,7 +45,7 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
     }
     if !args.voice.json {
         let did = if args.delete { "freed" } else { "would be freed; add --delete to do it:" };
-        println!("{} of {} runs, {room} of {all} bytes {did} results, plans and summaries stay", chosen.len(), runs.len());
+        outln!("{} of {} runs, {room} of {all} bytes {did} results, plans and summaries stay", chosen.len(), runs.len());
     }
     ExitCode::from(exit::OK)
 }

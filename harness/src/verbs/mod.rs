@@ -40,9 +40,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(e) => {
             // Help and version are answers; anything else is a usage error, which clap would exit with 2.
-            let code = if e.use_stderr() { exit::USAGE } else { exit::OK };
-            let _ = e.print();
-            return ExitCode::from(code);
+            if e.use_stderr() {
+                err!("{}", e.render());
+                return ExitCode::from(exit::USAGE);
+            }
+            out!("{}", e.render());
+            return ExitCode::from(exit::OK);
         }
     };
     match cli.verb {
@@ -87,22 +90,22 @@ pub fn main() -> ExitCode {
 
 /// What the user supplied is wrong.
 fn usage(verb: &str, what: &str) -> ExitCode {
-    eprintln!("heckle {verb}: {what}");
+    errln!("heckle {verb}: {what}");
     ExitCode::from(exit::USAGE)
 }
 
 /// The harness or the machine failed.
 fn broken(verb: &str, what: &str) -> ExitCode {
-    eprintln!("heckle {verb}: {what}");
+    errln!("heckle {verb}: {what}");
     ExitCode::from(exit::BROKEN)
 }
 
 /// Tells what a run came to, and exits accordingly.
 fn tell_results(folder: &RunFolder, results: &Results, voice: &VoiceArgs) -> ExitCode {
     if voice.json {
-        println!("{}", results.to_json());
+        outln!("{}", results.to_json());
     } else {
-        print!("{}", summary_of(folder, results));
+        out!("{}", summary_of(folder, results));
     }
     ExitCode::from(run::code(results))
 }

@@ -21,17 +21,17 @@ pub fn main(args: &MutantsArgs) -> ExitCode {
                 })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&all).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&all).expect("plain data has a JSON form"));
         return ExitCode::SUCCESS;
     }
     for m in mutants::REGISTRY {
-        println!("{:<28} {:<9} {}", m.name, class(m), m.breaks);
+        outln!("{:<28} {:<9} {}", m.name, class(m), m.breaks);
     }
-    println!("\nWith a plan of their own: {}", EXPOSED.iter().map(|e| e.name).collect::<Vec<_>>().join(", "));
+    outln!("\nWith a plan of their own: {}", EXPOSED.iter().map(|e| e.name).collect::<Vec<_>>().join(", "));
     for (name, why) in OUT_OF_REACH {
-        println!("Not on real processes: {name}, {why}");
+        outln!("Not on real processes: {name}, {why}");
     }
-    println!("Try one: heckle run --mutant {}", EXPOSED[0].name);
+    outln!("Try one: heckle run --mutant {}", EXPOSED[0].name);
     ExitCode::SUCCESS
 }
 
@@ -59,8 +59,8 @@ pub fn over_exposing_plan(settings: Settings, tell: bool) -> Result<Settings, St
     let Some(exposed) = EXPOSED.iter().find(|e| e.name == name) else { return Ok(settings) };
     let plan: Settings = toml::from_str(exposed.plan).expect("the exposing plans are tested");
     if tell {
-        eprintln!("mutant {name}: {}", info.breaks);
-        eprintln!("the plan that exposes it, unless flags override:\n  {}", exposed.plan.trim_end().replace('\n', "\n  "));
+        errln!("mutant {name}: {}", info.breaks);
+        errln!("the plan that exposes it, unless flags override:\n  {}", exposed.plan.trim_end().replace('\n', "\n  "));
     }
     let mut laid = plan.overlaid(&settings);
     // Strikes and kinds exclude each other: a plan's own strikes win.

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub(super) fn main(args: &ReportArgs) -> ExitCode {
     match report(args) {
         Ok(text) => {
-            println!("{text}");
+            outln!("{text}");
             ExitCode::SUCCESS
         }
         Err(e) => super::usage("report", &e),

@@ -40,7 +40,7 @@ pub(super) fn main(args: &RerunArgs) -> ExitCode {
         return told;
     }
     let failed = codes.iter().filter(|c| **c != exit::OK).count();
-    eprintln!("{failed} of {} runs of this plan and seed did not end with 0", codes.len());
+    errln!("{failed} of {} runs of this plan and seed did not end with 0", codes.len());
     ExitCode::from(exit::gravest(&codes))
 }
 

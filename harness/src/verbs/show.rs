@@ -17,7 +17,7 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     if args.slowest.is_some() || args.during || args.clients {
         return match from_history(args) {
             Ok(text) => {
-                print!("{text}");
+                out!("{text}");
                 ExitCode::SUCCESS
             }
             Err(e) => super::usage("show", &e),
@@ -26,12 +26,12 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     match CompareFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string()).and_then(|f| f.map(|f| Ok((f.read()?, f))).transpose()) {
         Ok(None) => {}
         Ok(Some((comparison, _))) if args.voice.json => {
-            println!("{}", comparison.to_json().trim_end());
+            outln!("{}", comparison.to_json().trim_end());
             return ExitCode::SUCCESS;
         }
         Ok(Some((comparison, folder))) => {
             let shown = folder.root().display().to_string();
-            print!("{}", text::text(&comparison, View { folder: &shown, width: super::width(), colour: super::colour() }));
+            out!("{}", text::text(&comparison, View { folder: &shown, width: super::width(), colour: super::colour() }));
             return ExitCode::SUCCESS;
         }
         Err(e) => return super::usage("show", &e),
@@ -39,11 +39,11 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     let found = RunFolder::find(&args.out.out, &args.run).and_then(|folder| folder.read_results().map(|r| (folder, r)));
     match found {
         Ok((_, results)) if args.voice.json => {
-            println!("{}", results.to_json());
+            outln!("{}", results.to_json());
             ExitCode::SUCCESS
         }
         Ok((folder, results)) => {
-            print!("{}", super::summary_of(&folder, &results));
+            out!("{}", super::summary_of(&folder, &results));
             ExitCode::SUCCESS
         }
         Err(e) => super::usage("show", &e.to_string()),
@@ -66,7 +66,7 @@ fn from_history(args: &ShowArgs) -> Result<String, String> {
 pub(super) fn list(args: &ListArgs) -> ExitCode {
     match listed(args) {
         Ok(words) => {
-            print!("{words}");
+            out!("{words}");
             ExitCode::SUCCESS
         }
         Err(e) => super::usage("list", &format!("cannot read the index below {}: {e}", args.out.out.display())),

@@ -34,9 +34,9 @@ pub(super) fn main(args: &SuiteArgs) -> ExitCode {
     match perform(args, &asked) {
         Ok((root, suite)) => {
             if args.voice.json {
-                print!("{}", suite.to_json());
+                out!("{}", suite.to_json());
             } else {
-                print!("{}", summary::text(&suite, &root.display().to_string(), super::width(), super::colour()));
+                out!("{}", summary::text(&suite, &root.display().to_string(), super::width(), super::colour()));
             }
             ExitCode::from(u8::try_from(suite.exit_code).unwrap_or(crate::exit::BROKEN))
         }
@@ -96,7 +96,7 @@ fn tell_start(book: &Book, matrix: &matrix::Matrix, budget: Option<Span>) {
     let done = book.suite.cells.iter().map(|c| c.counted().count()).sum::<usize>();
     let taken_up = if book.suite.sittings > 1 { format!(", taken up again with {done} runs done") } else { String::new() };
     let within = budget.map(|b| format!(" within {b}")).unwrap_or_default();
-    eprintln!(
+    errln!(
         "{}: {} cells x {} and {} canaries{within}, seed {}{taken_up}\n{}",
         matrix.name,
         matrix.cells.len(),

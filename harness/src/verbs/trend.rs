@@ -34,20 +34,20 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
     }
     if args.voice.json {
         let told = serde_json::json!({"suite": name, "nights": nights.len(), "trips": tripped, "page": path.display().to_string()});
-        println!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
         return ExitCode::SUCCESS;
     }
     for night in &nights {
         let (look, words) = summary::verdict(night);
-        println!("{}  {}  {}", night.started_utc, super::colour().paint(look, words), night.reasons.first().map_or("", String::as_str));
+        outln!("{}  {}  {}", night.started_utc, super::colour().paint(look, words), night.reasons.first().map_or("", String::as_str));
     }
     for trip in &tripped {
-        println!("{}", summary::trip_words(trip));
+        outln!("{}", summary::trip_words(trip));
     }
     if tripped.is_empty() {
-        println!("no figure tripped");
+        outln!("no figure tripped");
     }
-    println!("page      {}", path.display());
+    outln!("page      {}", path.display());
     ExitCode::SUCCESS
 }
 

@@ -8,6 +8,7 @@ mod ctl;
 mod etcd;
 mod machines;
 mod nightly;
+mod output;
 mod runs;
 mod starvation;
 mod stores;

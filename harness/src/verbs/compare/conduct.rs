@@ -54,7 +54,7 @@ pub(super) fn conduct(experiment: &Experiment, comparison: &mut Comparison, fold
                 return Err(format!("the first run of arm `{name}` broke, in {}: {why}", folder.join(&run.run.path).display()));
             }
             if !quiet {
-                eprintln!("{}", line(experiment.pairs, &run, violated.is_some()));
+                errln!("{}", line(experiment.pairs, &run, violated.is_some()));
             }
             comparison.arms[arm].disqualified = comparison.arms[arm].disqualified.take().or(violated);
             made.push(run);

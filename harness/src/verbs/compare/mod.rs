@@ -37,10 +37,10 @@ pub(super) fn main(args: &CompareArgs) -> ExitCode {
     match compare(&experiment, args) {
         Ok((folder, comparison)) => {
             if args.voice.json {
-                println!("{}", comparison.to_json().trim_end());
+                outln!("{}", comparison.to_json().trim_end());
             } else {
                 let shown = folder.root().display().to_string();
-                print!("{}", text::text(&comparison, View { folder: &shown, width: super::width(), colour: super::colour() }));
+                out!("{}", text::text(&comparison, View { folder: &shown, width: super::width(), colour: super::colour() }));
             }
             ExitCode::from(u8::try_from(comparison.exit_code).unwrap_or(exit::BROKEN))
         }
@@ -59,7 +59,7 @@ fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder
     let write = |what: std::io::Result<()>| what.map_err(|e| format!("cannot write the comparison's folder: {e}"));
     write(folder.write_comparison(&comparison))?;
     if !args.voice.quiet {
-        eprint!("{}", text::announcement(&comparison, &conduct::about(experiment)));
+        err!("{}", text::announcement(&comparison, &conduct::about(experiment)));
     }
     let conducted = match conduct::conduct(experiment, &mut comparison, folder.root(), args.voice.quiet) {
         Ok(conducted) => conducted,

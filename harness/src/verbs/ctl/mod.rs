@@ -56,12 +56,12 @@ fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
     match client.call(op, key, call) {
         Ok(response) => {
             if to.json {
-                println!("{}", words::json(&node, key, &response, to.form));
+                outln!("{}", words::json(&node, key, &response, to.form));
             } else {
                 if let Some(data) = words::data(&response.outcome, to.form) {
-                    println!("{data}");
+                    outln!("{data}");
                 }
-                eprintln!("{}\n{}", words::sentence(key, &response, to.form), words::way(&node, op, &response.diagnostics));
+                errln!("{}\n{}", words::sentence(key, &response, to.form), words::way(&node, op, &response.diagnostics));
             }
             ExitCode::from(words::code(&response.outcome))
         }
@@ -70,12 +70,12 @@ fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
             if to.json {
                 let reason = format!("connection: {why}");
                 let exit_code = exit::INCONCLUSIVE;
-                println!(
+                outln!(
                     "{}",
                     serde_json::json!({"node": node, "op": op.to_string(), "key": key, "outcome": "unknown", "reason": reason, "exit_code": exit_code})
                 );
             }
-            eprintln!("heckle ctl: {why}; unknown: operation {op} on {key} may have been applied, and may yet be at any later time");
+            errln!("heckle ctl: {why}; unknown: operation {op} on {key} may have been applied, and may yet be at any later time");
             ExitCode::from(exit::INCONCLUSIVE)
         }
     }
@@ -108,9 +108,9 @@ fn status(addr: SocketAddr, timeout: Duration, json: bool) -> ExitCode {
         Err(e @ (ControlError::Io { .. } | ControlError::Refused { .. })) => return super::broken("ctl", &e.to_string()),
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&status).expect("plain data has a JSON form"));
+        outln!("{}", serde_json::to_string_pretty(&status).expect("plain data has a JSON form"));
     } else {
-        print!("{}", words_of_status(&status));
+        out!("{}", words_of_status(&status));
     }
     ExitCode::SUCCESS
 }
