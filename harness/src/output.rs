@@ -9,6 +9,8 @@
 //! `println!` and its siblings panic in all three cases. `harness/tests/arrows.rs` keeps them out of this crate.
 
 use crate::exit;
+use heckle_history::printable;
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -49,13 +51,13 @@ macro_rules! err {
 
 /// Writes text to stdout. A failure is kept for [`finish`]; nothing more is written after one.
 pub fn to_stdout(text: Arguments<'_>) {
-    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_fmt(text));
+    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(safe(&text.to_string()).as_bytes()));
 }
 
 /// Writes a line to stdout, as [`to_stdout`].
 pub fn line_to_stdout(text: Arguments<'_>) {
     write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| {
-        out.write_fmt(text)?;
+        out.write_all(safe(&text.to_string()).as_bytes())?;
         out.write_all(b"\n")
     });
 }
@@ -67,12 +69,50 @@ pub fn bytes_to_stdout(bytes: &[u8]) {
 
 /// Writes text to stderr in one piece, and drops it where that fails.
 pub fn to_stderr(text: Arguments<'_>) {
-    let _ = io::stderr().lock().write_all(text.to_string().as_bytes());
+    let _ = io::stderr().lock().write_all(safe(&text.to_string()).as_bytes());
+}
+
+/// Writes text that moves the cursor to stderr: only for what holds no word from elsewhere.
+pub fn drawing_to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Writes a line to stderr, as [`to_stderr`].
 pub fn line_to_stderr(text: Arguments<'_>) {
     to_stderr(format_args!("{text}\n"));
+}
+
+/// What may reach a terminal: words of a history, a node, a plan or a file must not steer it, whatever a verb forgot. Colours
+/// are our own, so fields are made [`printable`](heckle_history::printable::printable) where they are put into a line; what is
+/// left is caught here. A JSON text keeps its meaning.
+fn safe(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        return printable::json(text);
+    }
+    if !text.contains('\x1b') {
+        return printable::visible(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\x1b') {
+        out.push_str(&printable::visible(&rest[..at]));
+        rest = &rest[at..];
+        let colour = colour_at(rest).unwrap_or_default();
+        out.push_str(colour);
+        if colour.is_empty() {
+            out.push_str(&printable::escape('\x1b'));
+        }
+        rest = &rest[colour.len().max(1)..];
+    }
+    out.push_str(&printable::visible(rest));
+    Cow::Owned(out)
+}
+
+/// The colour sequence with which a text begins: `ESC [ digits and ; m`.
+fn colour_at(text: &str) -> Option<&str> {
+    let body = text.strip_prefix("\x1b[")?;
+    let end = body.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    body[end..].starts_with('m').then(|| &text[..2 + end + 1])
 }
 
 /// The exit code of the process: the verb's own, unless it is success and stdout could not be written.
@@ -100,6 +140,22 @@ fn write_unless_closed<W: Write>(stream: &mut W, closed: &Mutex<Option<Closed>>,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_colours_pass() {
+        for (text, want) in [
+            ("plain\n\ttext ✓", "plain\n\ttext ✓"),
+            ("\x1b[1;31mred\x1b[0m", "\x1b[1;31mred\x1b[0m"),
+            ("a\x1b[2Jb", "a\\u{1b}[2Jb"),
+            ("\x1b]0;title\x07", "\\u{1b}]0;title\\u{7}"),
+            ("\x1b", "\\u{1b}"),
+            ("\x1b[31", "\\u{1b}[31"),
+            ("\u{9b}2J\u{202e}\r", "\\u{9b}2J\\u{202e}\\r"),
+            ("{\"a\": \"\u{202e}\u{9b}\"}", "{\"a\": \"\\u202e\\u009b\"}"),
+        ] {
+            assert_eq!(safe(text), want);
+        }
+    }
 
     /// A stream that takes so many writes and then fails.
     struct Failing {

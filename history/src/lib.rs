@@ -12,6 +12,7 @@ pub mod reader; // and back, refusing what is ill-formed by line number
 pub mod operation; // invokes paired with completions: what the checkers read
 pub mod foreign; // histories of Jepsen, Knossos, Porcupine and spreadsheets, in and out
 pub mod drawn; // histories drawn as text, for tests
+pub mod printable; // text from elsewhere on its way to a person
 pub mod prng; // named sub-seeds: the one place where randomness starts
 
 pub use event::{

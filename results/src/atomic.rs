@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temp = beside(path);
     let write = || -> io::Result<()> {
-        let mut file = File::create(&temp)?;
+        // Never through a link that stands in its place; a file of a killed process with this number may.
+        let _ = fs::remove_file(&temp);
+        let mut file = File::create_new(&temp)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temp, path)?;

@@ -10,7 +10,8 @@ use std::io;
 use std::path::Path;
 
 /// Files of a run that stay: what it came to, and what is needed to run it again.
-pub const KEPT: [&str; 7] = ["results.json", "plan.resolved.toml", "schedule.jsonl", "env.json", "rerun.sh", "summary.md", "junit.xml"];
+pub const KEPT: [&str; 8] =
+    ["results.json", "plan.resolved.toml", crate::seal::FILE, "schedule.jsonl", "env.json", "rerun.sh", "summary.md", "junit.xml"];
 
 /// A run and the room it takes.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +81,9 @@ fn is_kept(name: &str) -> bool {
 /// # Errors
 /// From the file system, naming the path; also for a folder that is no run's.
 pub fn strip(folder: &Path) -> io::Result<()> {
+    if !fs::symlink_metadata(folder).is_ok_and(|m| m.is_dir()) {
+        return Err(atomic::at(folder, io::Error::new(io::ErrorKind::InvalidInput, "it is a link or no folder, and is left alone")));
+    }
     if !folder.join("results.json").is_file() {
         return Err(atomic::at(folder, io::Error::new(io::ErrorKind::NotFound, "it holds no results.json, so it is no run")));
     }
@@ -169,6 +173,32 @@ mod tests {
         fs::remove_file(folder.join("results.json")).unwrap();
         assert!(strip(&folder).unwrap_err().to_string().contains("no run"));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn nothing_outside_the_results_folder_is_touched() {
+        let root = std::env::temp_dir().join(format!("heckle-gc-links-{}", std::process::id()));
+        let (out, other) = (root.join("out"), root.join("other"));
+        for folder in [out.join("p/run"), other.join("run")] {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("results.json"), "{}").unwrap();
+            fs::write(folder.join("history.jsonl.zst"), "x").unwrap();
+        }
+        let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, out.join(name)).unwrap();
+        link(&other.join("run"), "latest");
+        link(&other.join("run"), "p/linked");
+        link(&other, "linked-plan");
+        link(&other, "p/run/plots");
+        // A forged index names a folder outside, and one through a link.
+        let line = |path: &str| serde_json::to_string(&RunLine { path: path.into(), ..RunLine::default() }).unwrap() + "\n";
+        fs::write(out.join("runs.jsonl"), line("../other/run") + &line("linked-plan/run")).unwrap();
+        let runs = crate::index::read(&out).unwrap();
+        assert_eq!(runs.iter().map(|r| r.path.as_str()).collect::<Vec<_>>(), ["p/run"]);
+        strip(&out.join("p/run")).unwrap();
+        assert!(!out.join("p/run/plots").exists() && !out.join("p/run/history.jsonl.zst").exists());
+        assert!(strip(&out.join("p/linked")).unwrap_err().to_string().contains("link"));
+        assert!(other.join("run/history.jsonl.zst").is_file(), "what links point at stays");
+        fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! rebuilt from the folders at any time, so a torn or missing line costs nothing: the folders are the truth.
 
 use crate::atomic;
+use crate::input;
 use crate::results_json::{Results, RunVerdict, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -114,9 +115,9 @@ pub fn append(out: &Path, line: &RunLine) -> io::Result<()> {
 /// # Errors
 /// If `out` is there and cannot be read.
 pub fn read(out: &Path) -> io::Result<Vec<RunLine>> {
-    let text = match fs::read_to_string(out.join(FILE)) {
+    let text = match input::text(&out.join(FILE), input::INDEX) {
         Ok(text) => text,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => String::new(),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge) => String::new(),
         Err(e) => return Err(atomic::at(&out.join(FILE), e)),
     };
     let mut by_path: BTreeMap<String, RunLine> = BTreeMap::new();
@@ -181,7 +182,7 @@ fn relative(out: &Path, folder: &Path) -> String {
 }
 
 fn line_of_folder(folder: &Path, path: &str) -> RunLine {
-    let read = fs::read_to_string(folder.join("results.json")).map_err(|e| e.to_string());
+    let read = input::text(&folder.join("results.json"), input::RESULTS).map_err(|e| e.to_string());
     match read.and_then(|text| Results::from_json(&text).map_err(|e| e.to_string())) {
         Ok(results) => RunLine::of(&results, path),
         Err(what) => RunLine {

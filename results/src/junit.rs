@@ -5,6 +5,7 @@
 
 use crate::results_json::{Expect, Results, RunVerdict, Verdict};
 use crate::summary::{effect, gate_words};
+use heckle_history::printable::{self, steers};
 
 enum Outcome {
     Passed,
@@ -88,7 +89,7 @@ fn cases(results: &Results) -> Vec<(String, f64, Outcome)> {
     cases
 }
 
-/// Text in XML; letters that XML 1.0 cannot hold become a sign.
+/// Text in XML; letters that XML 1.0 cannot hold, or that steer a terminal, stand as escapes.
 pub(crate) fn escape(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in words.chars() {
@@ -99,7 +100,8 @@ pub(crate) fn escape(words: &str) -> String {
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
             '\n' => out += "&#10;",
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c if steers(c) => out += &printable::escape(c),
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

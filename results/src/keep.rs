@@ -4,10 +4,9 @@ use crate::charts::{self, Caption, Scene};
 use crate::report::{self, NodeFiles, Subject};
 use crate::results_json::Results;
 use crate::run_folder::{self, RunFolder};
-use crate::{hlog, junit, measure, series, summary};
+use crate::{hlog, input, junit, measure, series, summary};
 use heckle_history::History;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
 /// Files that are there when the history was recorded, by their names among the artifacts.
 const RECORDED: [(&str, &str); 6] = [
@@ -72,11 +71,8 @@ fn node_files(folder: &RunFolder, name: &str) -> NodeFiles {
         return NodeFiles { name: name.into(), ..NodeFiles::default() };
     }
     let read = |file: &str| {
-        let mut bytes = vec![];
-        let opened = File::open(folder.node(name).join(file));
         // What cannot be read is left out: the page tells of the run, and the folder has the file.
-        let _ = opened.and_then(|f| f.take(MAX_NODE_FILE_BYTES).read_to_end(&mut bytes));
-        String::from_utf8_lossy(&bytes).into_owned()
+        input::beginning(&folder.node(name).join(file), MAX_NODE_FILE_BYTES)
     };
     NodeFiles { name: name.into(), log: read("node.log"), metrics: read("metrics.jsonl") }
 }

@@ -6,6 +6,7 @@
 
 use crate::atomic;
 use crate::index::{self, RunLine};
+use crate::input;
 use crate::results_json::Results;
 use crate::results_text::ParseError;
 use crate::utc::UnixSeconds;
@@ -177,7 +178,7 @@ impl RunFolder {
     /// See [`FindError`]; a damaged file is named with line and column.
     pub fn read_results(&self) -> Result<Results, FindError> {
         let path = self.results();
-        let text = fs::read_to_string(&path).map_err(|e| atomic::at(&path, e))?;
+        let text = input::text(&path, input::RESULTS).map_err(|e| atomic::at(&path, e))?;
         Results::from_json(&text).map_err(|source| FindError::Damaged { path: path.display().to_string(), source })
     }
 
@@ -275,6 +276,20 @@ impl RunFolder {
     /// `violations/<id>`.
     pub fn violation(&self, id: u32) -> PathBuf {
         self.path("violations").join(id.to_string())
+    }
+}
+
+/// Any name as the name of a file, no two alike: bytes other than letters, digits, `-`, `_` and `.` become `%` and two digits,
+/// as does a `.` in front. A name too long for a file is cut, and ends with a hash of all of it.
+pub fn file_name(name: &str) -> String {
+    const LONGEST: usize = 180;
+    let plain = |i: usize, b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || (b == b'.' && i > 0);
+    let text: String =
+        name.bytes().enumerate().map(|(i, b)| if plain(i, b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    match text.len() {
+        0 => "%".into(),
+        1..=LONGEST => text,
+        _ => format!("{}%-{}", &text[..LONGEST], crate::env_json::fingerprint(name)),
     }
 }
 

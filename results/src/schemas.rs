@@ -2,6 +2,7 @@
 //! files in `results/schemas/` show a change of the contract in review.
 
 use crate::compare::compare_json;
+use crate::input;
 use crate::suite::suite_json;
 use crate::{env_json, results_json, series};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -57,7 +58,7 @@ pub fn compare(path: &std::path::Path, want: &str, bless: bool) -> Result<(), St
     if bless {
         return std::fs::write(path, want).map_err(|e| format!("{}: {e}", path.display()));
     }
-    let got = std::fs::read_to_string(path).unwrap_or_default();
+    let got = input::text(path, input::SUITE).unwrap_or_default();
     if got == want {
         return Ok(());
     }

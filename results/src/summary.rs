@@ -43,8 +43,10 @@ fn head(results: &Results, view: View<'_>) -> String {
         words.push(format!("{} of load", duration(results.load.window_s * 1e3)));
     }
     words.extend(results.plan.labels.iter().map(|(k, v)| clean(&format!("{k} {v}"))));
-    let lines = wrap(&words.join(" · "), view.width).into_iter().map(|line| view.colour.paint(Look::Strong, &line) + "\n");
-    lines.collect::<String>() + "\n"
+    // Later lines are indented: what stands at the margin are our own words.
+    let lines = wrap(&words.join(" · "), view.width.saturating_sub(2)).into_iter().enumerate();
+    let line = |(i, line): (usize, String)| view.colour.paint(Look::Strong, &format!("{}{line}", if i == 0 { "" } else { "  " })) + "\n";
+    lines.map(line).collect::<String>() + "\n"
 }
 
 /// A line with its name in the margin; more lines hang below the first.
@@ -262,7 +264,7 @@ fn last_lines(results: &Results, view: View<'_>) -> String {
     // A path and a command are never broken: they are there to be copied.
     let whole = View { width: usize::MAX, ..view };
     out += &field("folder", Look::Plain, &clean(view.folder), whole);
-    out + &field("next", Look::Strong, &next(results), whole)
+    out + &field("next", Look::Strong, &clean(&next(results)), whole)
 }
 
 /// Runs in lines, the newest last, where a terminal's eye is.
@@ -346,18 +348,31 @@ pub fn markdown(results: &Results, folder: &str) -> String {
     for gate in &results.gates {
         out += &format!("| gate {} | {} {} |\n", mark(&gate.expr), if gate.passed { "✅" } else { "❌" }, gate_words(gate).1);
     }
-    out + &format!("\nRun `{}` in `{}`; next: `{}`\n", mark(&results.run_id), folder.replace('`', "'"), next(results))
+    out + &format!("\nRun {} in {}; next: {}\n", code(&results.run_id), code(folder), code(&next(results)))
 }
 
-/// Text inside Markdown: no tables, tags or code of its own.
+/// Text as code in a line of Markdown. Nothing in it is read as markup but its end and, in a table, a pipe.
+pub(crate) fn code(words: &str) -> String {
+    format!("`{}`", clean(words).replace('`', "'").replace('|', "\\|"))
+}
+
+/// Text inside Markdown: no tables, tags, code, links or mentions of its own.
 pub(crate) fn mark(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
-    for c in clean(words).chars() {
+    let cleaned = clean(words);
+    let mut rest = cleaned.chars();
+    while let Some(c) = rest.next() {
         match c {
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '&' => out += "&amp;",
-            '|' | '`' | '*' | '_' | '[' | ']' | '\\' => out.extend(['\\', c]),
+            // A mention pings people, and a number links an issue.
+            '@' => out += "&#64;",
+            '#' => out += "&#35;",
+            // What makes a link of a bare address.
+            ':' if rest.as_str().starts_with("//") => out += "&#58;",
+            '.' if out.ends_with("www") => out += "&#46;",
+            '|' | '`' | '*' | '_' | '~' | '$' | '[' | ']' | '\\' => out.extend(['\\', c]),
             _ => out.push(c),
         }
     }

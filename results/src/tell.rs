@@ -123,9 +123,9 @@ pub fn explanation(text: &str, width: Width) -> String {
     for (i, line) in text.lines().enumerate() {
         context |= line.starts_with("What was near it");
         let body = line.trim_start();
-        // A later line hangs below the first letter of its step.
+        // A later line hangs below the first letter of its step, and never begins at the margin: that is for our own words.
         let indent = " ".repeat(line.len() - body.len());
-        let hang = format!("{indent}{}", if body.starts_with(|c: char| c.is_ascii_digit()) { "   " } else { "" });
+        let hang = format!("{indent}{}", if body.starts_with(|c: char| c.is_ascii_digit()) { "   " } else { "  " });
         let look = match line {
             _ if i == 0 => Look::Bad,
             _ if line.ends_with(':') && indent.is_empty() => Look::Strong,

@@ -2,6 +2,7 @@
 //! could steer the terminal.
 
 use crate::results_json::{RunVerdict, Verdict};
+use heckle_history::printable::printable;
 
 /// Whether to colour. The caller knows of terminals and `NO_COLOR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +63,9 @@ pub fn look_of(verdict: Verdict) -> Look {
     }
 }
 
-/// What came from outside, without control characters: a name must not move the cursor.
+/// What came from outside, on one line and with nothing that steers: see [`heckle_history::printable`].
 pub fn clean(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    printable(words).into_owned()
 }
 
 /// At most `letters` letters of `words`.
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn names_cannot_steer_the_terminal() {
-        assert_eq!(clean("a\x1b[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(clean("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
     }
 
     #[test]

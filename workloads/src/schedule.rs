@@ -78,10 +78,11 @@ pub fn draw(settings: &ScheduleSettings, rng: &mut impl Rng) -> Vec<Strike> {
     }
     let mut round: Vec<FaultKind> = vec![];
     let mut last_node = None;
+    let mut ends = vec![];
     let mut at = settings.window.0;
     while strikes.len() < MAX_STRIKES {
         at = Nanos(at.0 + gap(settings, rng));
-        at = earliest_free(at, &strikes, settings.max_at_once.max(1));
+        at = earliest_free(at, &mut ends, settings.max_at_once.max(1));
         if at.0 + settings.lasts.0 > settings.window.1.0 {
             break;
         }
@@ -94,7 +95,9 @@ pub fn draw(settings: &ScheduleSettings, rng: &mut impl Rng) -> Vec<Strike> {
         }
         let kind = round.pop().expect("just filled");
         let fault = draw_fault(kind, settings, &mut last_node, rng);
-        strikes.push(Strike { at, lasts: settings.lasts, fault });
+        let strike = Strike { at, lasts: settings.lasts, fault };
+        ends.push(strike.end());
+        strikes.push(strike);
     }
     strikes
 }
@@ -106,9 +109,10 @@ fn gap(settings: &ScheduleSettings, rng: &mut impl Rng) -> u64 {
     }
 }
 
-/// The first time from `at` on at which fewer than `bound` strikes are under way.
-fn earliest_free(at: Nanos, strikes: &[Strike], bound: u32) -> Nanos {
-    let mut ends: Vec<Nanos> = strikes.iter().map(Strike::end).filter(|e| *e > at).collect();
+/// The first time from `at` on at which fewer than `bound` strikes are under way. Times only grow, so ends that are past are
+/// dropped from `ends`: no more than `bound` are left, however long the schedule is.
+fn earliest_free(at: Nanos, ends: &mut Vec<Nanos>, bound: u32) -> Nanos {
+    ends.retain(|e| *e > at);
     ends.sort_unstable();
     let over = (ends.len() + 1).saturating_sub(bound as usize);
     if over == 0 { at } else { ends[over - 1] }

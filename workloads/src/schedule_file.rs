@@ -6,6 +6,9 @@ use crate::schedule::{MAX_STRIKES, Strike};
 use heckle_history::Nanos;
 use serde::{Deserialize, Serialize};
 
+/// Faults under way at a time, at most, as in a plan.
+const MAX_OPEN: usize = 1_000;
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -90,6 +93,7 @@ pub fn parse(text: &str, nodes: u16) -> Result<Vec<Strike>, String> {
         let line: Line = serde_json::from_str(text).map_err(|e| format!("line {number}: {e}"))?;
         let fault = fault(&line, nodes).map_err(|e| format!("line {number}: {e}"))?;
         match line.state {
+            State::Begin if open.len() == MAX_OPEN => return Err(format!("line {number}: over {MAX_OPEN} faults at a time")),
             State::Begin => open.push((number, line, fault)),
             State::End => {
                 let same = |(_, l, _): &(usize, Line, Fault)| {
@@ -219,6 +223,7 @@ mod tests {
             (begin.replace("[\"n1\"]", "[\"n1\",\"n2\"]"), "one node"),
             (begin.replace("}", ",\"colour\":1}"), "colour"),
             (format!("{begin}\n{}", begin.replace("begin", "end").replace("5", "4")), "before it begins"),
+            (format!("{begin}\n").repeat(MAX_OPEN + 1), "line 1001: over 1000 faults at a time"),
         ] {
             let error = parse(&text, 3).unwrap_err();
             assert!(error.contains(what), "{error}");

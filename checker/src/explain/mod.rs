@@ -7,6 +7,7 @@ use crate::linearizable::core;
 use crate::linearizable::facts::{Fates, KeyOps};
 use crate::verdict::Violation;
 use heckle_history::event::{Completion, Invoke};
+use heckle_history::printable::printable;
 use heckle_history::{Call, Event, Header, History, Nanos, Operation, Outcome, Seen};
 use std::fmt::Write;
 
@@ -14,27 +15,27 @@ use std::fmt::Write;
 pub fn text(history: &History, violation: &Violation) -> String {
     let mut out = String::new();
     let explanation = &violation.explanation;
-    let _ = writeln!(out, "Violation {}: {} on key {}\n", violation.id, violation.kind, violation.key);
-    let _ = writeln!(out, "{}\n", explanation.summary);
+    let _ = writeln!(out, "Violation {}: {} on key {}\n", violation.id, violation.kind, printable(&violation.key));
+    let _ = writeln!(out, "{}\n", printable(&explanation.summary));
     if !explanation.steps.is_empty() {
         out.push_str("Step by step:\n");
         for (i, step) in explanation.steps.iter().enumerate() {
-            let _ = writeln!(out, "  {}. {step}", i + 1);
+            let _ = writeln!(out, "  {}. {}", i + 1, printable(step));
         }
         out.push('\n');
     }
     out.push_str("The ops:\n");
     for op in &chosen(history, violation) {
-        let _ = writeln!(out, "  {}", line(history, &history.ops[*op as usize]));
+        let _ = writeln!(out, "  {}", printable(&line(history, &history.ops[*op as usize])));
     }
     if !explanation.nearby.is_empty() {
         out.push_str("\nWhat was near it (context, not proof):\n");
         for line in &explanation.nearby {
-            let _ = writeln!(out, "  {line}");
+            let _ = writeln!(out, "  {}", printable(line));
         }
     }
     if let Some(cause) = &explanation.cause {
-        let _ = writeln!(out, "\nCause: {cause}");
+        let _ = writeln!(out, "\nCause: {}", printable(cause));
     }
     let proof = if violation.certified {
         "A second engine refuted these ops again on their own."

@@ -7,6 +7,7 @@
 use crate::coverage;
 use crate::linearizable::reason::value;
 use crate::verdict::Violation;
+use heckle_history::printable::{self, steers};
 use heckle_history::{Call, Current, Fate, History, Nanos, Operation, Outcome, ProcessId, Seen};
 use std::fmt::Write;
 
@@ -77,6 +78,7 @@ fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
+            c if steers(c) => out.push_str(&printable::escape(c)),
             c => out.push(c),
         }
     }

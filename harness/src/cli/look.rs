@@ -131,6 +131,9 @@ pub struct ExportArgs {
     /// The folder for the files, one a key
     #[arg(long, default_value = ".")]
     pub to: PathBuf,
+    /// Replace files that are there already
+    #[arg(long)]
+    pub force: bool,
     /// Where runs are kept
     #[command(flatten)]
     pub out: OutArg,

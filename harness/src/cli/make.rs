@@ -66,6 +66,9 @@ pub struct RerunArgs {
     /// How often
     #[arg(long, default_value_t = 1)]
     pub times: u32,
+    /// Run the program that the plan names, though another machine wrote the run
+    #[arg(long)]
+    pub allow_programs: bool,
     /// Where runs are kept
     #[command(flatten)]
     pub out: OutArg,

@@ -15,6 +15,7 @@ use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use heckle_history::{Event, Names, NodeEvent};
+use heckle_results::input;
 use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
 use launch::{Launcher, NodeSpec, launcher};
@@ -393,9 +394,12 @@ impl Shared {
     }
 }
 
+/// Lines at the end of a log lie within this; a log itself may be large.
+const MAX_TAIL_BYTES: u64 = 64 << 10;
+
 /// The last lines of a node's log, for a message.
 fn log_tail(log: &Path) -> String {
-    let text = std::fs::read(log).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    let text = input::end(log, MAX_TAIL_BYTES);
     let lines: Vec<&str> = text.lines().collect();
     let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
     format!("the end of {}:\n  {}", log.display(), tail.join("\n  "))

@@ -4,6 +4,7 @@
 //! the child. Each has its own process group, so that a pause or a kill strikes whatever the node started, and a
 //! Ctrl-C in the terminal does not reach it.
 
+use heckle_results::input;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -182,7 +183,7 @@ impl Drop for NodeProcess {
 
 /// State and start time (in clock ticks since boot) of a process.
 pub fn proc_state(pid: u32) -> Option<(char, u64)> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = input::kernel(format!("/proc/{pid}/stat"))?;
     // The command's name stands in brackets and may hold anything, so fields are counted from the last bracket.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;

@@ -3,7 +3,7 @@
 
 use super::settings::{self, Expect};
 use super::units::{Expiry, Span};
-use super::{DEFAULT_FAULTS, MAX_KEYS, Net, PATIENCE, Route, file};
+use super::{DEFAULT_FAULTS, MAX_KEYS, MAX_VALUE_BYTES, Net, PATIENCE, Route, file};
 use crate::system::System;
 use crate::system::value::Beside;
 use heckle_checker::fairness::starvation;
@@ -43,7 +43,7 @@ pub(super) fn route(l: &settings::LoadSettings, lease: &LeaseSettings) -> Result
 
 pub(super) fn value_bytes(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<u32, String> {
     let least = beside(workload).least_bytes();
-    within("value_bytes", l.value_bytes.unwrap_or(least), least, 1 << 20)
+    within("value_bytes", l.value_bytes.unwrap_or(least), least, MAX_VALUE_BYTES)
 }
 
 pub(super) fn keys(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<KeyChoice, String> {
@@ -167,7 +167,8 @@ pub(super) fn kinds(system: System, given: Option<&[String]>, strikes: &[setting
         if given.is_some() {
             return Err("a plan has either [faults] kinds or [[strike]] entries, not both".into());
         }
-        return strikes.iter().map(|s| kind(&s.kind)).collect();
+        let kinds = strikes.iter().map(|s| kind(&s.kind)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
+        return Ok(kinds.into_iter().collect());
     }
     let fits = |name: &&str| kind(name).is_ok_and(|kind| system.suffers(kind));
     let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
@@ -190,6 +191,7 @@ pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result
     }
 }
 
-pub(super) fn within<T: PartialOrd + std::fmt::Display>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
-    if value < least || value > most { Err(format!("{what} = {value} is not between {least} and {most}")) } else { Ok(value) }
+pub(super) fn within<T: PartialOrd + std::fmt::Display + Copy>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
+    // So that what is no number at all is refused too.
+    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{what} = {value} is not between {least} and {most}")) }
 }

@@ -1,5 +1,6 @@
 //! A plan file to settings, with every mistake named by line and column, and the nearest right word.
 
+use super::ranges;
 use super::settings::Settings;
 
 /// The version of plan files this version reads.
@@ -24,8 +25,13 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, String> {
 /// What is wrong, where, and what would be right.
 pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|e| {
-        let (line, column) = position(text, e.span().map_or(0, |s| s.start));
-        format!("{name}, line {line}, column {column}: {}", explain(e.message()))
+        let at = e.span().map_or(0, |s| s.start);
+        let (line, column) = position(text, at);
+        let key = ranges::key_at(text, at);
+        let what = ranges::out_of_range(key, e.message()).unwrap_or_else(|| explain(e.message()));
+        // The message of a value need not say whose it is.
+        let key = key.filter(|key| !what.contains(*key)).map_or(String::new(), |key| format!("{key}: "));
+        format!("{name}, line {line}, column {column}: {key}{what}")
     })
 }
 

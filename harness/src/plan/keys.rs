@@ -2,6 +2,7 @@
 //! table of a plan that knows it, so `lease = "off"` needs no `[cluster]` in front.
 
 use super::file::{did_you_mean, explain};
+use super::ranges::out_of_range;
 use super::settings::Settings;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -23,7 +24,9 @@ pub fn one(key: &str, value: &Value) -> Result<Settings, String> {
             Err(e) if e.message().starts_with("unknown field") => {
                 known.extend(e.message().split('`').skip(3).step_by(2).map(str::to_owned));
             }
-            Err(e) => return Err(format!("{key} = {value}: {}", explain(e.message()))),
+            Err(e) => {
+                return Err(out_of_range(Some(key), e.message()).unwrap_or_else(|| format!("{key} = {value}: {}", explain(e.message()))));
+            }
         }
     }
     let known: Vec<&str> = known.iter().map(String::as_str).collect();

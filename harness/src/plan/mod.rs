@@ -5,6 +5,7 @@ mod environs; // what a workload needs around it
 pub mod file;
 pub mod keys;
 pub mod lease;
+mod ranges; // of whole numbers, by key
 pub mod settings;
 pub mod units;
 
@@ -134,6 +135,16 @@ const MAX_NODES: u16 = 15;
 const MAX_CLIENTS: u32 = 4_096;
 /// Keys, at most.
 const MAX_KEYS: u32 = 1_000_000;
+/// Bytes of a value, at most: what a node takes.
+const MAX_VALUE_BYTES: u32 = 1 << 20;
+/// Ops open at a time, at most.
+const MAX_IN_FLIGHT: u32 = 65_536;
+/// Faults at a time, at most.
+const MAX_AT_ONCE: u32 = 1_000;
+/// `[[strike]]` entries, at most: one a second for some hours.
+const MAX_STRIKES: usize = 10_000;
+/// All values together, at most, in a node and on their way.
+const MAX_DATA_BYTES: u64 = 4 << 30;
 /// How long a client keeps an intent, unless the plan says otherwise.
 const PATIENCE: Span = Span::ms(30_000);
 /// Ways through the rounds, the default first.
@@ -157,6 +168,9 @@ impl Plan {
         only_of_the_bundled(system, c)?;
         if !settings.arm.is_empty() {
             return Err("this plan has [[arm]] entries, and a run has one arm: `heckle compare` runs them all".into());
+        }
+        if settings.strike.len() > MAX_STRIKES {
+            return Err(format!("this plan has {} [[strike]] entries; {MAX_STRIKES} are the most", settings.strike.len()));
         }
         let seed = match settings.seed.as_deref() {
             None | Some("random") => Seed(rand::random()),
@@ -219,7 +233,7 @@ impl Plan {
             far: environs::far(l.far, workload, net)?,
             patience: patience(l, workload)?,
             value_bytes: value_bytes(l, workload)?,
-            max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, 65_536)?,
+            max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, MAX_IN_FLIGHT)?,
             faults,
             strikes: vec![],
             quiet_tail: f.quiet_tail.unwrap_or(Span::ms(6_000)),
@@ -228,6 +242,7 @@ impl Plan {
             coverage: settings.coverage.clone(),
             resolved: settings.clone(),
         };
+        plan.check_room()?;
         plan.check_faults()?;
         plan.strikes = plan.schedule(settings)?;
         plan.resolved = plan.as_settings(settings);
@@ -279,6 +294,20 @@ impl Plan {
         Ok(self)
     }
 
+    /// Values must fit into memory: of all keys in each node, and of all ops that are open in the harness.
+    fn check_room(&self) -> Result<(), String> {
+        let each = u64::from(self.value_bytes);
+        for (what, count) in [("keys", u64::from(self.keys.count())), ("max_in_flight", u64::from(self.max_in_flight))] {
+            if count.saturating_mul(each) > MAX_DATA_BYTES {
+                return Err(format!(
+                    "{what} = {count} with value_bytes = {each}: all values together are more than {} GiB; lower one of them",
+                    MAX_DATA_BYTES >> 30
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn check_faults(&self) -> Result<(), String> {
         if self.mix.is_cheap() && !self.system.has_cheap_path() {
             return Err(format!(
@@ -325,6 +354,13 @@ impl Plan {
         if !self.faults.is_empty() && every < Span::ms(10) {
             return Err(format!("fault_every {every} is below 10ms"));
         }
+        let most = heckle_workloads::schedule::MAX_STRIKES;
+        if !self.faults.is_empty() && settings.strike.is_empty() && self.duration.0.as_nanos() / every.0.as_nanos() > most as u128 / 2 {
+            return Err(format!(
+                "fault_every {every} in {} asks for more than the {most} faults of a schedule, at random distances; lengthen it",
+                self.duration
+            ));
+        }
         let order = match one_of("fault_order", f.order.as_deref(), &["listed", "shuffled"])? {
             "shuffled" => Order::Shuffled,
             _ => Order::Listed,
@@ -333,9 +369,9 @@ impl Plan {
             "random" => Spacing::Random,
             _ => Spacing::Even,
         };
-        let max_at_once = within("max_at_once", f.max_at_once.unwrap_or(1), 1, 1_000)?;
+        let max_at_once = within("max_at_once", f.max_at_once.unwrap_or(1), 1, MAX_AT_ONCE)?;
         let whole = ScheduleSettings {
-            kinds: self.faults.clone(),
+            kinds: if settings.strike.is_empty() { self.faults.clone() } else { vec![] },
             every: every.nanos(),
             lasts: lasts.nanos(),
             window,
@@ -415,7 +451,7 @@ impl Plan {
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
         s.load.consistency = self.workload.goes_past_paxos().then(|| self.consistency.name().to_owned());
         s.load.patience = self.workload.has_intents().then_some(self.patience);
-        s.load.keys = Some(self.keys.names().len() as u32);
+        s.load.keys = Some(self.keys.count());
         if s.load.zipf.is_none() {
             s.load.hot.get_or_insert(0.0);
         }

@@ -160,12 +160,15 @@ impl FromStr for Rate {
         if s == "max" {
             return Ok(Rate::Max);
         }
-        let rate: f64 = s.parse().map_err(|_| format!("`{s}` is not a rate; write ops a second, or max"))?;
-        if rate > 0.0 && rate <= MAX_RATE_PER_S {
-            Ok(Rate::PerSecond(rate))
-        } else {
-            Err(format!("rate {s} is not above 0 and at most {MAX_RATE_PER_S} ops a second"))
-        }
+        per_second(s.parse().map_err(|_| format!("`{s}` is not a rate; write ops a second, or max"))?)
+    }
+}
+
+fn per_second(rate: f64) -> Result<Rate, String> {
+    if rate > 0.0 && rate <= MAX_RATE_PER_S {
+        Ok(Rate::PerSecond(rate))
+    } else {
+        Err(format!("rate {rate:?} is not above 0 and at most {MAX_RATE_PER_S} ops a second"))
     }
 }
 
@@ -183,7 +186,7 @@ impl TryFrom<RateText> for Rate {
     fn try_from(t: RateText) -> Result<Self, String> {
         match t {
             RateText::Whole(n) => n.to_string().parse(),
-            RateText::Number(n) => n.to_string().parse(),
+            RateText::Number(n) => per_second(n),
             RateText::Word(w) => w.parse(),
         }
     }

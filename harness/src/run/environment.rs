@@ -1,6 +1,7 @@
 //! What machine a run is made on: gathered once per run, and by `heckle doctor`.
 
 use heckle_results::env_json::Env;
+use heckle_results::input;
 use heckle_results::results_json::BuildInfo;
 use std::fs;
 use std::io::Write;
@@ -22,7 +23,7 @@ pub fn gather(data: &Path) -> Env {
         cpu_model: field("/proc/cpuinfo", "model name").unwrap_or_default(),
         memory_bytes: field("/proc/meminfo", "MemTotal").and_then(|m| m.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024,
         os: std::env::consts::OS.into(),
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().into(),
+        kernel: input::kernel("/proc/sys/kernel/osrelease").unwrap_or_default().trim().into(),
         arch: std::env::consts::ARCH.into(),
         data_filesystem: filesystem(data),
         fsync_p50_us: quantile(&syncs, 0.5),
@@ -43,7 +44,7 @@ pub fn build() -> BuildInfo {
 }
 
 fn field(file: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
+    let text = input::kernel(file)?;
     let line = text.lines().find(|l| l.starts_with(name))?;
     Some(line.split_once(':')?.1.trim().to_owned())
 }
@@ -91,7 +92,7 @@ pub fn sleep_lateness_us() -> Vec<f64> {
 /// The type of the file system under `path`: the longest mount point that is its beginning.
 pub fn filesystem(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mounts = input::kernel("/proc/self/mounts").unwrap_or_default();
     let entries = mounts.lines().filter_map(|l| {
         let mut words = l.split(' ');
         let (_, at, kind) = (words.next()?, words.next()?, words.next()?);

@@ -5,6 +5,7 @@ use crate::clock::RunClock;
 use crate::load::live::{Live, Reading};
 use crate::plan::Plan;
 use crate::plan::units::Rate;
+use heckle_history::printable::printable;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl Progress {
                     Manner::Lines | Manner::Quiet => frame.line(),
                 };
                 drawn = true;
-                err!("{text}");
+                crate::output::drawing_to_stderr(&text);
                 if ended {
                     break;
                 }
@@ -109,7 +110,7 @@ struct Frame<'a> {
 
 impl Frame<'_> {
     fn faults(&self) -> String {
-        if self.reading.faults.is_empty() { "none".into() } else { self.reading.faults.join(", ") }
+        if self.reading.faults.is_empty() { "none".into() } else { printable(&self.reading.faults.join(", ")).into_owned() }
     }
 
     fn line(&self) -> String {

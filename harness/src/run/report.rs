@@ -9,6 +9,7 @@ use heckle_checker::judge::{Checker, Judgement, Options, judge};
 use heckle_checker::{Coverage, explain};
 use heckle_history::Nanos;
 use heckle_history::operation::{History, Keep};
+use heckle_history::printable::printable;
 use heckle_history::writer::write_plain;
 use heckle_results::measure::{Measured, analyze};
 use heckle_results::{Results, RunFolder};
@@ -29,7 +30,7 @@ pub fn log(history: &History) -> String {
         lines.push((n.t, format!("node {} {} {detail}", history.names.node_name(n.node), n.what)));
     }
     lines.sort_by_key(|(t, _)| *t);
-    lines.into_iter().map(|(t, line)| format!("{t} {line}\n")).collect()
+    lines.into_iter().map(|(t, line)| format!("{t} {}\n", printable(&line))).collect()
 }
 
 /// How a history is judged.

@@ -3,6 +3,7 @@
 //! makes nothing durable.
 
 use super::{Scratch, child};
+use heckle_results::input;
 use heckle_server::store_bench::{Candidate, Workload};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -36,7 +37,7 @@ fn count(store: Candidate, workload: &Workload, scratch: &Scratch) -> Result<Res
     if serde_json::from_slice::<serde_json::Value>(&out.stdout).is_err() {
         return Ok(Err(format!("strace cannot watch a process here: {}", String::from_utf8_lossy(&out.stderr).trim())));
     }
-    let log = std::fs::read_to_string(&log).map_err(|e| format!("cannot read {}: {e}", log.display()))?;
+    let log = input::text(&log, input::TRACE).map_err(|e| format!("cannot read {}: {e}", log.display()))?;
     Ok(Ok(log.lines().filter(|line| is_sync(line)).count() as u64))
 }
 

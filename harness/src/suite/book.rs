@@ -3,8 +3,10 @@
 use super::matrix::{Matrix, Shard};
 use crate::cluster::process::proc_state;
 use crate::run::environment;
+use heckle_history::printable::printable;
 use heckle_history::prng::Seed;
 use heckle_results::atomic;
+use heckle_results::input;
 use heckle_results::results_json::Status;
 use heckle_results::run_folder::slug;
 use heckle_results::suite::suite_json::{self, Canary, Cell, Owner, SuiteResults};
@@ -143,11 +145,11 @@ pub fn suites(out: &Path, name: &str) -> Vec<(PathBuf, SuiteResults)> {
     folders.sort();
     let read = |folder: PathBuf| {
         let path = folder.join(suite_json::FILE);
-        let text = fs::read_to_string(&path).map_err(|e| e.to_string());
+        let text = input::text(&path, input::SUITE).map_err(|e| e.to_string());
         match text.and_then(|t| SuiteResults::from_json(&t)) {
             Ok(suite) => Some((folder, suite)),
             Err(e) => {
-                errln!("{} is left out: {e}", path.display());
+                errln!("{} is left out: {}", printable(&path.display().to_string()), printable(&e));
                 None
             }
         }

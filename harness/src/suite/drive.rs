@@ -8,6 +8,7 @@ use super::order::{self, Past};
 use crate::plan::settings::Settings;
 use crate::plan::units::Span;
 use crate::{exit, stop};
+use heckle_history::printable::printable;
 use heckle_history::prng::Seed;
 use heckle_results::atomic;
 use heckle_results::index::{self, RunLine};
@@ -184,7 +185,7 @@ impl Driver<'_> {
             return;
         }
         let again = if attempt > 1 { " (again)" } else { "" };
-        let why = if line.exit_code == 0 { String::new() } else { format!(": {}", line.reason) };
+        let why = if line.exit_code == 0 { String::new() } else { format!(": {}", printable(&line.reason)) };
         let p99 = if line.p99_ms > 0.0 { format!(", p99 {:.1} ms", line.p99_ms) } else { String::new() };
         errln!(
             "[{:>5.0}s {}/{}] {name}{again}: {} in {:.1} s{p99}{why}",

@@ -95,9 +95,19 @@ impl Matrix {
         let name = Plan::resolve(&base)?.name;
         let mut cells = cells(&base, &suite)?;
         cells.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut folders = BTreeMap::new();
+        for cell in &cells {
+            let folder = super::drive::run_name(&cell.name);
+            if let Some(other) = folders.insert(folder.clone(), &cell.name) {
+                return Err(format!("cells {other} and {} would share the folder `{folder}`: leave one out", cell.name));
+            }
+        }
         if let Some(Shard { index, of }) = shard {
             // By place in the sorted list: every machine comes to the same split, and the parts are even.
             cells = cells.into_iter().enumerate().filter(|(i, _)| *i as u32 % of == index - 1).map(|(_, c)| c).collect();
+        }
+        if plan.canary.len() > MAX_CELLS || suite.exclude.len() > MAX_CELLS {
+            return Err(format!("a suite has at most {MAX_CELLS} [[canary]] and {MAX_CELLS} [[suite.exclude]] entries"));
         }
         let canaries =
             plan.canary.iter().map(|c| canary(&base, &c.mutant, c.within_runs.unwrap_or(1), &c.set)).collect::<Result<_, _>>()?;
@@ -137,10 +147,10 @@ fn cells(base: &Settings, suite: &SuiteSettings) -> Result<Vec<CellPlan>, String
         if values.is_empty() {
             return Err(format!("suite.axes.{key} is empty: an axis has one value or more"));
         }
-        points = points.iter().flat_map(|p| values.iter().map(move |v| p.iter().copied().chain([(key.as_str(), v)]).collect())).collect();
-        if points.len() > MAX_CELLS {
+        if points.len().saturating_mul(values.len()) > MAX_CELLS {
             return Err(format!("the matrix has over {MAX_CELLS} cells: shorten an axis"));
         }
+        points = points.iter().flat_map(|p| values.iter().map(move |v| p.iter().copied().chain([(key.as_str(), v)]).collect())).collect();
     }
     for exclude in &suite.exclude {
         if let Some(key) = exclude.keys().find(|k| !suite.axes.contains_key(*k)) {

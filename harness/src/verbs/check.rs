@@ -11,6 +11,7 @@ use heckle_checker::judge::Options;
 use heckle_checker::search::{ModelKind, judge_foreign};
 use heckle_checker::{Linearizability, Verdict};
 use heckle_history::foreign::{self, Format};
+use heckle_history::printable::{block, printable};
 use heckle_results::conclude::PROVES_A_VIOLATION;
 use heckle_results::results_json::Results;
 use heckle_results::{RunFolder, run_folder::FindError};
@@ -57,11 +58,11 @@ fn foreign_file(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
         Ok(judged) => judged,
         Err(e) => return super::usage("check", &e),
     };
-    warnings.iter().for_each(|w| errln!("warning: {w}"));
+    warnings.iter().for_each(|w| errln!("warning: {}", block(w)));
     if args.voice.json {
         outln!("{}", serde_json::to_string_pretty(&lin).expect("plain data has a JSON form"));
     } else {
-        outln!("history      {}: {} keys", path.display(), lin.keys.len());
+        outln!("history      {}: {} keys", printable(&path.display().to_string()), lin.keys.len());
         tell_linearizability(&lin);
         outln!("\nverdict: {}", lin.verdict);
     }
@@ -125,16 +126,16 @@ fn json(judged: &Judged, verdict: Verdict, path: &Path) -> String {
 
 fn tell(judged: &Judged, verdict: Verdict, path: &Path) {
     for warning in &judged.history.warnings {
-        errln!("warning: {warning}");
+        errln!("warning: {}", block(warning));
     }
     let lin = &judged.judgement.linearizability;
-    outln!("history      {}: {} ops on {} keys", path.display(), judged.history.ops.len(), lin.keys.len());
+    outln!("history      {}: {} ops on {} keys", printable(&path.display().to_string()), judged.history.ops.len(), lin.keys.len());
     tell_linearizability(lin);
     for check in &judged.checks {
-        outln!("{:<12} {}: {}", check.name, check.verdict, check.words);
+        outln!("{:<12} {}: {}", check.name, check.verdict, block(&check.words));
     }
     for missed in judged.coverage.missed() {
-        outln!("{missed}");
+        outln!("{}", printable(&missed.to_string()));
     }
     outln!("\nverdict: {verdict}");
 }
@@ -144,17 +145,17 @@ fn tell_linearizability(lin: &Linearizability) {
     for key in &lin.keys {
         if key.verdict != Verdict::Valid || key.outside.is_some() {
             let why = key.note.as_ref().or(key.outside.as_ref()).map_or(String::new(), |n| format!(": {n}"));
-            outln!("  key {}: {} of {} ops{why}", key.key, key.verdict, key.ops);
+            outln!("  key {}: {} of {} ops{}", printable(&key.key), key.verdict, key.ops, printable(&why));
         }
     }
     for violation in &lin.violations {
-        outln!("\nviolation {} on key {}: {}", violation.id, violation.key, violation.kind);
-        outln!("  {}", violation.explanation.summary);
+        outln!("\nviolation {} on key {}: {}", violation.id, printable(&violation.key), violation.kind);
+        outln!("  {}", printable(&violation.explanation.summary));
         for step in &violation.explanation.steps {
-            outln!("  - {step}");
+            outln!("  - {}", printable(step));
         }
         for near in &violation.explanation.nearby {
-            outln!("  near: {near}");
+            outln!("  near: {}", printable(near));
         }
     }
 }

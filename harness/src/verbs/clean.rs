@@ -1,9 +1,10 @@
-//! `heckle clean`: ends node processes that a killed harness may have left. Only what a run folder lists, and only if
-//! pid and start time both match: never by name.
+//! `heckle clean`: ends node processes that a killed harness may have left. Only what a run folder lists, and only if pid, start
+//! time, program and run folder all match: never by name.
 
 use crate::cli::CleanArgs;
 use crate::cluster::pids;
 use crate::exit;
+use heckle_history::printable::printable;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub(super) fn main(args: &CleanArgs) -> ExitCode {
         for started in pids::alive(&folder) {
             pids::kill(&started);
             ended += 1;
-            outln!("ended {} (pid {}) of {}", started.node, started.pid, folder.display());
+            outln!("ended {} (pid {}) of {}", printable(&started.node), started.pid, folder.display());
         }
     }
     std::thread::sleep(Duration::from_millis(if ended > 0 { 200 } else { 0 }));
@@ -33,14 +34,21 @@ fn owner_lives(folder: &Path) -> bool {
 }
 
 fn folders(out: &Path) -> Vec<PathBuf> {
-    let subfolders = |of: &Path| {
-        std::fs::read_dir(of)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.path())
-            .filter(|p| p.is_dir() && !p.is_symlink())
-            .collect::<Vec<_>>()
-    };
-    subfolders(out).iter().flat_map(|plan| subfolders(plan)).filter(|f| f.join(pids::FILE).is_file()).collect()
+    let mut found = vec![];
+    collect(out, 0, &mut found);
+    found
+}
+
+/// Run folders with a list of processes: a plan's, and those below a suite and an arm of a comparison. Links are not followed.
+fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    const MAX_DEPTH: usize = 5;
+    if folder.join(pids::FILE).is_file() {
+        found.push(folder.to_owned());
+        return;
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if depth < MAX_DEPTH && entry.file_type().is_ok_and(|t| t.is_dir()) {
+            collect(&entry.path(), depth + 1, found);
+        }
+    }
 }

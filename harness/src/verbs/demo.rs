@@ -9,6 +9,7 @@ use crate::plan::settings::Settings;
 use crate::run::{Manner, progress};
 use crate::stop;
 use heckle_checker::judge::Checker;
+use heckle_history::printable::printable;
 use heckle_results::RunFolder;
 use heckle_results::results_json::{Results, RunVerdict};
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ fn tell(args: &DemoArgs) -> Result<u8, String> {
     outln!("   while a node is killed, a node is paused and the network is cut.\n");
     let (folder, results) = one(args, HEALTHY, None)?;
     if results.verdict != RunVerdict::Valid {
-        outln!("   This was expected to be valid, and is {}: {}", results.verdict.word(), results.reasons.join("; "));
+        outln!("   This was expected to be valid, and is {}: {}", results.verdict.word(), printable(&results.reasons.join("; ")));
         outln!("   Look at it: heckle show {}", folder.root().display());
         return Ok(super::run::code(&results).max(exit::INCONCLUSIVE));
     }
@@ -53,7 +54,7 @@ fn tell(args: &DemoArgs) -> Result<u8, String> {
             caught(&folder, &results);
             return Ok(exit::OK);
         }
-        outln!("   attempt {attempt} of {RUNS_TO_FIND}: not found ({})", results.reasons.join("; "));
+        outln!("   attempt {attempt} of {RUNS_TO_FIND}: not found ({})", printable(&results.reasons.join("; ")));
     }
     outln!("   The planted bug was not found: the judge or the faults do not do their work here.");
     Ok(exit::INCONCLUSIVE)
@@ -66,15 +67,15 @@ fn faults(results: &Results) -> String {
 
 fn caught(folder: &RunFolder, results: &Results) {
     if let Some(violation) = results.linearizability.violations.first() {
-        outln!("   caught: {} on key {}.", violation.kind.replace('_', " "), violation.key);
-        outln!("   {}", violation.words);
+        outln!("   caught: {} on key {}.", printable(&violation.kind.replace('_', " ")), printable(&violation.key));
+        outln!("   {}", printable(&violation.words));
         for step in &violation.steps {
-            outln!("   - {step}");
+            outln!("   - {}", printable(step));
         }
         outln!("   picture:  {}", folder.path("plots/latency-raw.png").display());
         outln!("   timeline: {}", folder.path(&violation.path).join("timeline.html").display());
     } else {
-        outln!("   caught: {}", results.reasons.join("; "));
+        outln!("   caught: {}", printable(&results.reasons.join("; ")));
     }
     outln!("\nBoth stories hold. Type next:");
     outln!("   heckle explain latest-failed      the contradiction, step by step");

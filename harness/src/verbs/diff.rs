@@ -1,6 +1,7 @@
 //! `heckle diff`: two runs side by side.
 
 use crate::cli::DiffArgs;
+use heckle_results::input;
 use heckle_results::results_json::Results;
 use heckle_results::{RunFolder, diff};
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ fn read(args: &DiffArgs, run: &str) -> Result<(Results, BTreeMap<String, String>
     let results = folder.read_results().map_err(|e| e.to_string())?;
     let path = folder.plan();
     let text =
-        std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}; the run has no plan to compare", path.display()))?;
+        input::text(&path, input::PLAN).map_err(|e| format!("cannot read {}: {e}; the run has no plan to compare", path.display()))?;
     let plan: toml::Table = toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     let mut settings = BTreeMap::new();
     flatten("", &toml::Value::Table(plan), &mut settings);

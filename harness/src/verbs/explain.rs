@@ -1,6 +1,7 @@
 //! `heckle explain`: a counterexample in words.
 
 use crate::cli::ExplainArgs;
+use heckle_results::input;
 use heckle_results::results_json::{Results, Verdict};
 use heckle_results::{RunFolder, tell};
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ fn explain(args: &ExplainArgs) -> Result<String, String> {
         ));
     }
     let path = folder.violation(args.violation).join("explain.txt");
-    let text = std::fs::read_to_string(&path)
+    let text = input::text(&path, input::WORDS)
         .map_err(|e| format!("cannot read {}: {e}; `heckle check` judges the history again", path.display()))?;
     let timeline = folder.violation(args.violation).join("timeline.html");
     // A path is never broken: it is there to be copied.

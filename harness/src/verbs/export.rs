@@ -3,6 +3,10 @@
 use crate::cli::ExportArgs;
 use crate::run::report::read_history;
 use heckle_history::foreign::{self, Format};
+use heckle_history::printable::printable;
+use heckle_results::run_folder::file_name;
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Runs the verb.
@@ -21,11 +25,22 @@ fn export(args: &ExportArgs) -> Result<Vec<String>, String> {
     let (path, _) = super::check::target(&args.target, &args.out.out)?;
     let history = read_history(&path)?;
     std::fs::create_dir_all(&args.to).map_err(|e| format!("cannot make {}: {e}", args.to.display()))?;
-    let mut written = vec![];
-    for (key, name) in history.names.keys() {
-        let file = args.to.join(format!("{}.{}", heckle_results::run_folder::slug(name), args.format));
-        std::fs::write(&file, foreign::write(format, &history, key)).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
-        written.push(file.display().to_string());
+    let file_of = |name: &str| args.to.join(format!("{}.{}", file_name(name), args.format));
+    // Before the first is written, so that nothing is left half done.
+    let there = history.names.keys().map(|(_, name)| file_of(name)).find(|file| file.symlink_metadata().is_ok());
+    if let (Some(file), false) = (there, args.force) {
+        return Err(format!("{} is there already: name another folder with --to, or add --force to replace it", file.display()));
     }
-    Ok(written)
+    let mut written = BTreeSet::new();
+    for (key, name) in history.names.keys() {
+        let file = file_of(name);
+        if args.force && !written.contains(&file) {
+            let _ = std::fs::remove_file(&file);
+        }
+        // Whatever stands there now, above all a link, is not written through.
+        let new = std::fs::File::create_new(&file).and_then(|mut new| new.write_all(foreign::write(format, &history, key).as_ref()));
+        new.map_err(|e| format!("cannot write {}: {e}", file.display()))?;
+        written.insert(file);
+    }
+    Ok(written.into_iter().map(|file| printable(&file.display().to_string()).into_owned()).collect())
 }

@@ -3,6 +3,7 @@
 
 use crate::cli::GcArgs;
 use crate::exit;
+use heckle_history::printable::printable;
 use heckle_results::gc::{self, Held, Limits};
 use heckle_results::index;
 use heckle_results::utc::UnixSeconds;
@@ -33,7 +34,7 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
         outln!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
     } else if !args.voice.quiet {
         for held in &chosen {
-            outln!("{:>12}  {:<12} {}", held.bytes, held.run.verdict.word(), held.run.path);
+            outln!("{:>12}  {:<12} {}", held.bytes, held.run.verdict.word(), printable(&held.run.path));
         }
     }
     if args.delete {

@@ -26,6 +26,7 @@ mod trend;
 use crate::cli::{Cli, Verb, VoiceArgs};
 use crate::exit;
 use clap::Parser;
+use heckle_history::printable::{block, printable};
 use heckle_results::RunFolder;
 use heckle_results::results_json::Results;
 use heckle_results::summary::{self, View};
@@ -41,7 +42,8 @@ pub fn main() -> ExitCode {
         Err(e) => {
             // Help and version are answers; anything else is a usage error, which clap would exit with 2.
             if e.use_stderr() {
-                err!("{}", e.render());
+                // It repeats words of the command line, such as the name of a file.
+                e.render().to_string().lines().for_each(|line| errln!("{}", printable(line)));
                 return ExitCode::from(exit::USAGE);
             }
             out!("{}", e.render());
@@ -90,13 +92,13 @@ pub fn main() -> ExitCode {
 
 /// What the user supplied is wrong.
 fn usage(verb: &str, what: &str) -> ExitCode {
-    errln!("heckle {verb}: {what}");
+    errln!("heckle {verb}: {}", block(what));
     ExitCode::from(exit::USAGE)
 }
 
 /// The harness or the machine failed.
 fn broken(verb: &str, what: &str) -> ExitCode {
-    errln!("heckle {verb}: {what}");
+    errln!("heckle {verb}: {}", block(what));
     ExitCode::from(exit::BROKEN)
 }
 

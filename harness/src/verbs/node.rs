@@ -4,6 +4,7 @@ use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
 use crate::plan::{BACKOFFS, PRUNES, QUEUES, ROUNDS, contention_timeout, lease, one_of, paxos_ttl};
 use heckle_history::prng::Seed;
+use heckle_results::input;
 use heckle_server::options::{NodeId, Prune, Queue};
 use heckle_server::{NodeOptions, run_node};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +22,7 @@ pub(super) fn main(args: &NodeArgs) -> ExitCode {
 fn with_file(flags: &NodeArgs) -> Result<NodeArgs, String> {
     let Some(path) = &flags.config else { return Ok(flags.clone()) };
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read the configuration {name}: {e}"))?;
+    let text = input::text(path, input::PLAN).map_err(|e| format!("cannot read the configuration {name}: {e}"))?;
     // Read for itself first, so that a mistake is named where it stands.
     let file: NodeArgs = read_toml(&text, &name)?;
     let table = |args: &NodeArgs| toml::Table::try_from(args).expect("flags and keys are plain data");

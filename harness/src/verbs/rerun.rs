@@ -4,10 +4,12 @@
 use super::run::{Job, code, engine, perform, read_plan};
 use crate::cli::{CheckerArg, RerunArgs};
 use crate::exit;
+use crate::machine;
 use crate::plan::Plan;
 use crate::run::{Manner, progress};
 use crate::stop;
 use heckle_results::RunFolder;
+use heckle_results::input;
 use heckle_workloads::schedule_file;
 use std::process::ExitCode;
 
@@ -49,9 +51,20 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
         return Err(format!("--times {} is not between 1 and {MAX_TIMES}", args.times));
     }
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
-    let mut plan = Plan::resolve(&read_plan(&folder.plan())?)?;
+    let settings = read_plan(&folder.plan())?;
+    if let (Some(bin), false) = (&settings.cluster.bin, args.allow_programs) {
+        let text = input::text(&folder.plan(), input::PLAN).map_err(|e| format!("cannot read {}: {e}", folder.plan().display()))?;
+        if !machine::sealed_here(folder.root(), &text) {
+            return Err(format!(
+                "the plan of this run names a program, bin = `{}`, and this machine did not write the run: read {}, then add --allow-programs",
+                bin.display(),
+                folder.plan().display()
+            ));
+        }
+    }
+    let mut plan = Plan::resolve(&settings)?;
     // The schedule is what really defines the faults: it may have come from a file of its own.
-    let text = std::fs::read_to_string(folder.schedule()).map_err(|e| format!("cannot read {}: {e}", folder.schedule().display()))?;
+    let text = input::text(&folder.schedule(), input::SCHEDULE).map_err(|e| format!("cannot read {}: {e}", folder.schedule().display()))?;
     let strikes = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", folder.schedule().display()))?;
     plan = plan.with_schedule(strikes)?;
     let gates =

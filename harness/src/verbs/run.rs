@@ -2,6 +2,7 @@
 
 use crate::cli::{CheckerArg, RunArgs};
 use crate::exit;
+use crate::machine;
 use crate::plan::settings::{Expect, Settings};
 use crate::plan::units::Rate;
 use crate::plan::{Plan, file};
@@ -12,6 +13,7 @@ use crate::system::System;
 use heckle_checker::judge::Checker;
 use heckle_results::conclude::Ending;
 use heckle_results::gates::Expression;
+use heckle_results::input;
 use heckle_results::results_json::{self, Results};
 use heckle_results::utc::UnixSeconds;
 use heckle_results::{RunFolder, keep, rerun};
@@ -59,7 +61,7 @@ fn job(args: &RunArgs) -> Result<Job, String> {
     let settings = super::mutants::over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
     let mut plan = Plan::resolve(&settings)?;
     if let Some(path) = &args.schedule {
-        let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read the schedule {}: {e}", path.display()))?;
+        let text = input::text(path, input::SCHEDULE).map_err(|e| format!("cannot read the schedule {}: {e}", path.display()))?;
         let strikes = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
         plan = plan.with_schedule(strikes)?;
     }
@@ -74,7 +76,7 @@ fn job(args: &RunArgs) -> Result<Job, String> {
 /// # Errors
 /// What is wrong with it, and where.
 pub(super) fn read_plan(path: &Path) -> Result<Settings, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read the plan {}: {e}", path.display()))?;
+    let text = input::text(path, input::PLAN).map_err(|e| format!("cannot read the plan {}: {e}", path.display()))?;
     file::parse(&text, &path.display().to_string())
 }
 
@@ -158,6 +160,9 @@ fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Res
     folder.write("env.json", env.to_json().as_bytes())?;
     let resolved = toml::to_string(&job.plan.resolved).map_err(std::io::Error::other)?;
     folder.write("plan.resolved.toml", resolved.as_bytes())?;
+    if job.plan.bin.is_some() {
+        machine::seal_plan(folder, &resolved)?;
+    }
     folder.write("schedule.jsonl", schedule_file::format(&job.plan.strikes, job.plan.nodes).as_bytes())?;
     let args: Vec<String> = job.gates.iter().skip(job.plan.gates.len()).flat_map(|g| ["--gate".to_owned(), g.text().to_owned()]).collect();
     folder.write("rerun.sh", rerun::script(&results.seed, &args).as_bytes())?;

@@ -2,6 +2,7 @@
 
 use crate::cli::TrendArgs;
 use crate::suite::book;
+use heckle_history::printable::printable;
 use heckle_results::atomic;
 use heckle_results::run_folder::slug;
 use heckle_results::suite::suite_json::SuiteResults;
@@ -39,7 +40,12 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
     }
     for night in &nights {
         let (look, words) = summary::verdict(night);
-        outln!("{}  {}  {}", night.started_utc, super::colour().paint(look, words), night.reasons.first().map_or("", String::as_str));
+        outln!(
+            "{}  {}  {}",
+            night.started_utc,
+            super::colour().paint(look, words),
+            printable(night.reasons.first().map_or("", String::as_str))
+        );
     }
     for trip in &tripped {
         outln!("{}", summary::trip_words(trip));

@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::system::System;
 use heckle_results::charts::axis::{bytes, count, duration};
 use heckle_results::gc::size_of;
+use heckle_results::input;
 use heckle_workloads::fault::Node;
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
@@ -97,7 +98,7 @@ fn look_until(cluster: &Cluster, folder: &Path, lasts: Duration, over: Receiver<
 fn look(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<Look> {
     let status = cluster.status_if_free(node)?;
     Some(Look {
-        rss: resident(&std::fs::read_to_string(format!("/proc/{}/status", status.pid)).ok()?)?,
+        rss: resident(&input::kernel(format!("/proc/{}/status", status.pid))?)?,
         t_s: began.elapsed().as_secs_f64(),
         state: status.state_bytes.total(),
         disk: size_of(&folder.join("nodes").join(node.to_string())),

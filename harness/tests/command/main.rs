@@ -10,6 +10,7 @@ mod machines;
 mod nightly;
 mod output;
 mod runs;
+mod safety;
 mod starvation;
 mod stores;
 mod suites;

@@ -4,6 +4,7 @@
 use super::compare_json::Comparison;
 use super::{charts, page};
 use crate::atomic;
+use crate::input;
 use crate::run_folder::slug;
 use crate::utc::UnixSeconds;
 use std::fs;
@@ -82,7 +83,7 @@ impl CompareFolder {
     /// What is wrong with which file.
     pub fn read(&self) -> Result<Comparison, String> {
         let path = self.root.join(FILE);
-        let text = fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+        let text = input::text(&path, input::SUITE).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
         Comparison::from_json(&text).map_err(|e| format!("{}: {e}", path.display()))
     }
 

@@ -165,7 +165,7 @@ fn last_lines(comparison: &Comparison, view: View<'_>) -> String {
         let look = if sentence.starts_with("DISQUALIFIED") { Look::Bad } else { Look::Plain };
         out += &field("verdict", look, &clean(sentence), view);
     }
-    out += &field("folder", Look::Plain, view.folder, View { width: usize::MAX, ..view });
+    out += &field("folder", Look::Plain, &clean(view.folder), View { width: usize::MAX, ..view });
     let first = comparison.arms.iter().find_map(|a| a.disqualified.as_ref());
     let next = match first {
         Some(d) => format!("heckle explain {}/{}", view.folder, d.path),

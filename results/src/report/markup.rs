@@ -4,6 +4,8 @@
 //! third way, so no name, key or reason of a history can become an element. That is what a template engine would be
 //! for, and all this page would need of one.
 
+use heckle_history::printable::{escape, steers};
+
 /// Markup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Html(String);
@@ -24,8 +26,8 @@ impl Html {
                 '&' => out += "&amp;",
                 '"' => out += "&quot;",
                 '\'' => out += "&#39;",
-                // A page has no use for a control character, and a reader may do strange things with one.
-                c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
+                // A page has no use for what steers, and a reader may do strange things with it.
+                c if steers(c) && c != '\n' && c != '\t' => out += &escape(c),
                 c => out.push(c),
             }
         }
@@ -60,7 +62,16 @@ impl Html {
 
     /// Data as JSON for a `<script type="application/json">`: no `<` in it can end that element.
     pub fn json(data: &impl serde::Serialize) -> Self {
-        Html(serde_json::to_string(data).expect("numbers and strings serialize").replace('<', "\\u003c"))
+        let text = serde_json::to_string(data).expect("numbers and strings serialize").replace('<', "\\u003c");
+        // In a string, where alone such a letter can stand: shown as its escape rather than obeyed.
+        Html(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+            if steers(c) {
+                out.extend(["\\", &escape(c)])
+            } else {
+                out.push(c)
+            }
+            out
+        }))
     }
 
     /// An asset of the program; see `assets`.

@@ -2,7 +2,7 @@
 
 use super::suite_json::{Canary, Cell, SuiteResults, Trip};
 use crate::charts::axis::{count, duration};
-use crate::summary::mark;
+use crate::summary::{code, mark};
 use crate::terminal::{Cell as Word, Colour, Lean, Look, clean, shorten, table, wrap};
 
 /// Rows of a step summary, at most: GitHub shows a mebibyte, and nobody reads more than this.
@@ -30,7 +30,7 @@ pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) ->
         }
     }
     out += &format!("{} {}\n", colour.paint(Look::Dim, "folder   "), clean(folder));
-    out + &format!("{} {}\n", colour.paint(Look::Dim, "next     "), colour.paint(Look::Strong, &next(suite)))
+    out + &format!("{} {}\n", colour.paint(Look::Dim, "next     "), colour.paint(Look::Strong, &clean(&next(suite))))
 }
 
 /// What a suite came to in a word.
@@ -175,7 +175,7 @@ pub fn markdown(suite: &SuiteResults) -> String {
     if rows.len() > MAX_ROWS {
         out += &format!("\n{} more rows are in `suite.json`.\n", rows.len() - MAX_ROWS);
     }
-    out + &format!("\nNext: `{}`\n", next(suite))
+    out + &format!("\nNext: {}\n", code(&next(suite)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What other processes take of the machine while a run goes on: the difference between what the kernel says the cores did
 //! and what this process and its children did.
 
+use heckle_results::input;
 use std::time::Instant;
 
 /// A measurement that was begun.
@@ -30,7 +31,7 @@ impl Meter {
 fn busy() -> Option<f64> {
     // SAFETY: `sysconf` takes a number and returns one.
     let ticks_per_s = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let text = input::kernel("/proc/stat")?;
     let ticks = busy_ticks(&text)?;
     (ticks_per_s > 0).then(|| ticks as f64 / ticks_per_s as f64)
 }
@@ -44,7 +45,7 @@ fn busy_ticks(stat: &str) -> Option<u64> {
 }
 
 fn cores() -> Option<usize> {
-    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let text = input::kernel("/proc/stat")?;
     let count = text.lines().filter(|l| l.starts_with("cpu") && !l.starts_with("cpu ")).count();
     (count > 0).then_some(count)
 }

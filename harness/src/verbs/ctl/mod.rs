@@ -7,6 +7,7 @@ mod words;
 use crate::cli::{Consistency, CtlArgs, CtlAsk, CtlTo};
 use crate::exit;
 use client::{NoAnswer, NodeClient};
+use heckle_history::printable::printable;
 use heckle_server::client_protocol::{Call, Level, MAX_KEY, MAX_VALUE, OpId, parse_printed_id};
 use heckle_server::control::{self, ControlError};
 use std::net::SocketAddr;
@@ -61,7 +62,11 @@ fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
                 if let Some(data) = words::data(&response.outcome, to.form) {
                     outln!("{data}");
                 }
-                errln!("{}\n{}", words::sentence(key, &response, to.form), words::way(&node, op, &response.diagnostics));
+                errln!(
+                    "{}\n{}",
+                    printable(&words::sentence(key, &response, to.form)),
+                    printable(&words::way(&node, op, &response.diagnostics))
+                );
             }
             ExitCode::from(words::code(&response.outcome))
         }
@@ -75,7 +80,11 @@ fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
                     serde_json::json!({"node": node, "op": op.to_string(), "key": key, "outcome": "unknown", "reason": reason, "exit_code": exit_code})
                 );
             }
-            errln!("heckle ctl: {why}; unknown: operation {op} on {key} may have been applied, and may yet be at any later time");
+            errln!(
+                "heckle ctl: {}; unknown: operation {op} on {} may have been applied, and may yet be at any later time",
+                printable(&why),
+                printable(key)
+            );
             ExitCode::from(exit::INCONCLUSIVE)
         }
     }
@@ -124,8 +133,8 @@ fn words_of_status(s: &control::Status) -> String {
          disk     {} syncs, p50 {} us, p99 {} us, max {} us; {} records, {} bytes in {} segments\n\
          state    {} keys, {} bytes ({} data, {} promises, {} accepted, {} ids)\n\
          clients  {} connected, {} closed for what they sent, {} for not reading\n",
-        s.node,
-        s.cluster,
+        printable(&s.node),
+        printable(&s.cluster),
         if s.ready { "ready" } else { "stopping" },
         s.pid,
         s.incarnation,
@@ -164,7 +173,7 @@ fn words_of_status(s: &control::Status) -> String {
         let link = |up: bool| if up { "up" } else { "down" };
         text += &format!(
             "{:<8} link to it {}, from it {}, {} messages dropped\n",
-            peer.node,
+            printable(&peer.node),
             link(peer.outbound),
             link(peer.inbound),
             peer.dropped
@@ -172,7 +181,7 @@ fn words_of_status(s: &control::Status) -> String {
     }
     for (what, names) in [("mutants", &s.mutants), ("failpoints", &s.failpoints)] {
         if !names.is_empty() {
-            text += &format!("{what:<8} {}\n", names.join(", "));
+            text += &format!("{what:<8} {}\n", printable(&names.join(", ")));
         }
     }
     text

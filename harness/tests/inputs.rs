@@ -1,0 +1,57 @@
+//! Files from elsewhere are read within limits: nothing in the command or in `results` calls what reads without end.
+
+use std::path::{Path, PathBuf};
+
+/// What reads a whole file, a whole pipe or a line of any length, and the one module that may.
+const UNBOUNDED: [&str; 5] = ["fs::read_to_string(", "fs::read(", "File::open(", ".read_to_end(", ".read_to_string("];
+const READER: &str = "results/src/input.rs";
+
+/// Files with such a call, how many, and why it is no danger.
+const ALLOWED: [(&str, usize, &str); 7] = [
+    ("results/src/atomic.rs", 1, "opens a folder to sync it"),
+    ("harness/src/verbs/check.rs", 1, "a history is streamed; `heckle-history` holds the limits"),
+    ("harness/src/run/report.rs", 1, "a history is streamed; `heckle-history` holds the limits"),
+    ("harness/src/search.rs", 2, "pipes between this program and itself, the child under a limit of memory and time"),
+    ("harness/src/suite/child.rs", 1, "what a run of this program prints"),
+    ("harness/src/cluster/etcd.rs", 1, "after `take`"),
+    (READER, 4, "the reader"),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") && !path.to_string_lossy().contains("/tests/")
+        {
+            found.push(path);
+        }
+    }
+}
+
+/// Calls in `text` that read without a limit, unit tests left out.
+fn calls(text: &str) -> usize {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+    lines.map(|l| UNBOUNDED.iter().filter(|call| l.contains(*call)).count()).sum()
+}
+
+#[test]
+fn only_one_module_reads_files_from_elsewhere() {
+    assert_eq!(calls("let a = std::fs::read_to_string(p);\nlet b = File::open(p)?.read_to_end(&mut v);\n// fs::read(p)\n"), 3);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    let mut all = vec![];
+    for part in ["harness/src", "results/src"] {
+        sources(&root.join(part), &mut all);
+    }
+    assert!(all.len() > 100, "{} files", all.len());
+    for path in all {
+        let name = path.strip_prefix(root).expect("below").to_string_lossy().into_owned();
+        let got = calls(&std::fs::read_to_string(&path).expect("readable"));
+        let allowed = ALLOWED.iter().find(|(file, ..)| *file == name).map_or(0, |(_, n, _)| *n);
+        assert!(
+            got <= allowed,
+            "{name} reads without a limit {got} times, {allowed} are known: use `heckle_results::input`, which refuses pipes, devices and files that are too large"
+        );
+    }
+}

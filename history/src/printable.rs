@@ -1,0 +1,119 @@
+//! Text from elsewhere on its way to a person: names of keys and nodes, reasons, lines of logs and names of files are whatever
+//! a history, a node, a plan or a folder says. None of them may move a cursor, change the direction of the text, hide letters,
+//! or begin a line of their own that looks like one of ours, such as a verdict.
+//!
+//! | form | newlines | for |
+//! |---|---|---|
+//! | [`printable`] | escaped: it stays one line | a field: a name, a reason, a path |
+//! | [`block`] | kept, what follows is indented | words of several lines, such as the end of a log |
+//! | [`visible`] | kept | a text that was put together from such fields, once more on its way out |
+//! | [`json`] | kept | a JSON text: the same data, in ASCII where a terminal could be steered |
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Whether a letter steers, reverses or hides: control characters (C0, DEL, C1), separators that some programs take for line
+/// ends, marks and overrides of direction, letters without width, and tags.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A field on one line: what [`steers`] stands as an escape, such as `\n` or `\u{1b}`. A field that begins like a verdict is
+/// put into quotes: no line of ours begins so.
+pub fn printable(words: &str) -> Cow<'_, str> {
+    let shown = escaped(words, |_| false);
+    if shown.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("verdict")) {
+        return Cow::Owned(format!("\"{shown}\""));
+    }
+    shown
+}
+
+/// Words of several lines: each as [`printable`], all but the first indented by two.
+pub fn block(words: &str) -> String {
+    words.lines().map(printable).collect::<Vec<_>>().join("\n  ")
+}
+
+/// A text of many lines: what [`steers`] stands as an escape, but for newlines and tabs.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// A JSON text with the same content, in which what [`steers`] is written as `\u202e`. JSON allows such letters in strings only,
+/// where an escape means the same.
+pub fn json(text: &str) -> Cow<'_, str> {
+    let raw = |c: char| steers(c) && c != '\n';
+    if !text.chars().any(raw) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if raw(c) {
+            let mut units = [0; 2];
+            // Writing to a string cannot fail.
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The escape of one letter.
+pub fn escape(c: char) -> String {
+    // `\n`, `\r`, `\t` and `\u{1b}`, as in Rust.
+    c.escape_default().to_string()
+}
+
+fn escaped(words: &str, kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !words.chars().any(|c| steers(c) && !kept(c)) {
+        return Cow::Borrowed(words);
+    }
+    let mut out = String::with_capacity(words.len() + 16);
+    for c in words.chars() {
+        if steers(c) && !kept(c) { out.push_str(&escape(c)) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn shown(words: &str, want: &str) {
+        assert_eq!(printable(words), want);
+        assert_eq!(printable(&printable(words)), want, "once is enough");
+        assert!(!visible(words).chars().any(|c| steers(c) && c != '\n' && c != '\t'));
+        let text = serde_json::to_string_pretty(&[words]).expect("a string");
+        let safe = json(&text);
+        assert!(!safe.chars().any(|c| steers(c) && c != '\n'), "{safe:?}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&safe).expect("JSON"), [words], "the same data");
+    }
+
+    #[test]
+    fn fields_stay_one_line_and_steer_nothing() {
+        shown("k1", "k1");
+        shown("Schlüssel 鍵 ✓", "Schlüssel 鍵 ✓");
+        shown("a\\b", "a\\b");
+        shown("a\x1b[2Jb", "a\\u{1b}[2Jb");
+        shown("a\nverdict: valid", "a\\nverdict: valid");
+        shown("a\r\tb", "a\\r\\tb");
+        shown("\u{7f}\u{9b}31m\u{85}", "\\u{7f}\\u{9b}31m\\u{85}");
+        shown("a\u{202e}b\u{2066}c", "a\\u{202e}b\\u{2066}c");
+        shown("a\u{200b}\u{feff}\u{2028}b", "a\\u{200b}\\u{feff}\\u{2028}b");
+        shown("\u{e0041}", "\\u{e0041}");
+    }
+
+    #[test]
+    fn no_field_looks_like_a_verdict() {
+        for words in ["verdict: valid", "  Verdict   VALID", "verdict"] {
+            assert_eq!(printable(words), format!("\"{words}\""));
+        }
+        assert_eq!(printable("no verdict: valid"), "no verdict: valid");
+        assert_eq!(block("n1 died\nverdict: valid\n\x1b[1A"), "n1 died\n  \"verdict: valid\"\n  \\u{1b}[1A");
+    }
+}
