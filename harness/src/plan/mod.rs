@@ -463,7 +463,8 @@ impl Plan {
         s.load.op_timeout = Some(self.op_timeout);
         s.load.value_bytes = Some(self.value_bytes);
         s.load.max_in_flight = Some(self.max_in_flight);
-        s.faults.kinds = Some(self.faults.iter().map(ToString::to_string).collect());
+        // A plan has either kinds or [[strike]] entries.
+        s.faults.kinds = s.strike.is_empty().then(|| self.faults.iter().map(ToString::to_string).collect());
         s.faults.quiet_tail = Some(self.quiet_tail);
         s
     }

@@ -81,6 +81,14 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_with_strikes_runs_again_as_it_was_resolved() {
+        let text = "schema = \"heckle.plan/1\"\n[[strike]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n";
+        let plan = file::parse(text, "p").and_then(|s| Plan::resolve(&s)).expect("sound");
+        let again = Plan::resolve(&plan.resolved).expect("what a run wrote down");
+        assert_eq!((&again.strikes, again.hash()), (&plan.strikes, plan.hash()));
+    }
+
+    #[test]
     fn as_many_strikes_as_are_allowed_are_drawn_at_once() {
         let strikes = "[[strike]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(super::super::MAX_STRIKES);
         let text = format!("schema = \"heckle.plan/1\"\n{strikes}");
