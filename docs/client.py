@@ -7,6 +7,7 @@
     python3 docs/client.py 127.0.0.1:7201 cas k1 - one       # sets one if k1 was never written
     python3 docs/client.py 127.0.0.1:7201 put k2 one         # without Paxos, last write wins; so is get
     python3 docs/client.py 127.0.0.1:7201 get k2
+    python3 docs/client.py --expect mine/n1 127.0.0.1:7201 read k1      # of n1 of the cluster mine, or of nobody
 """
 
 import random
@@ -15,6 +16,7 @@ import struct
 import sys
 import zlib
 
+PROTOCOL = 3
 HELLO, WELCOME, REFUSED, REQUEST, RESPONSE = 1, 2, 3, 4, 5
 ONE, QUORUM = 0, 1
 REASONS = [
@@ -67,15 +69,19 @@ class Reader:
 
 
 class Client:
-    def __init__(self, host, port, timeout=5.0):
+    def __init__(self, host, port, timeout=5.0, cluster=None, node=None):
         self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # No other client of the cluster may ever use this number; the operations under it are counted from 1.
         self.number, self.sequence = random.getrandbits(64), 0
-        self.send(HELLO, varint(2) + text(b"client.py"))
+        # A node other than the one that is named here refuses; the address alone proves nothing.
+        self.send(HELLO, varint(PROTOCOL) + text(b"client.py") + option(cluster) + option(node))
         welcome = self.receive(WELCOME)
-        assert welcome.varint() == 2, "another protocol"
-        self.node = welcome.text().decode()
+        # The version comes first in every version: what follows may have another layout.
+        version = welcome.varint()
+        if version != PROTOCOL:
+            raise ConnectionError(f"the node speaks client protocol {version}, this client {PROTOCOL}")
+        self.cluster, self.node, self.folder = welcome.text().decode(), welcome.text().decode(), welcome.varint()
 
     def send(self, kind, payload):
         head = b"hk" + struct.pack("<BBI", 1, kind, len(payload))
@@ -133,9 +139,9 @@ class Client:
         return self.call(key, varint(5) + varint(QUORUM))
 
 
-def main(address, verb, key, *values):
+def main(address, verb, key, *values, cluster=None, node=None):
     host, port = address.rsplit(":", 1)
-    client = Client(host, int(port))
+    client = Client(host, int(port), cluster=cluster, node=node)
     key, values = key.encode(), [value.encode() for value in values]
     if verb == "read":
         outcome, detail = client.read(key)
@@ -153,4 +159,8 @@ def main(address, verb, key, *values):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:]) if len(sys.argv) > 3 else sys.exit(__doc__)
+    arguments, expected = sys.argv[1:], {}
+    if arguments[:1] == ["--expect"] and "/" in "".join(arguments[1:2]):
+        cluster, node = arguments[1].rsplit("/", 1)
+        arguments, expected = arguments[2:], {"cluster": cluster.encode(), "node": node.encode()}
+    main(*arguments, **expected) if len(arguments) > 2 else sys.exit(__doc__)

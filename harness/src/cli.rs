@@ -9,7 +9,7 @@ mod tool; // the tool and its room: doctor, bench, capacity, mutants, gc, clean,
 pub use compare::CompareArgs;
 pub use look::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, ReportArgs, ShowArgs, TrendArgs};
 pub use make::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
-pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, NodeArgs, ValueForm};
+pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, CtlWho, NodeArgs, ValueForm};
 pub use tool::{BenchArgs, BenchWhat, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
 
 use clap::{Args, Parser, Subcommand};

@@ -182,6 +182,9 @@ pub enum CtlAsk {
         /// The control address of a node, which its ready line names
         #[arg(long, value_name = "ADDR")]
         node: std::net::SocketAddr,
+        /// Which node must answer there
+        #[command(flatten)]
+        who: CtlWho,
         /// When to give up
         #[arg(long, default_value = "2s")]
         timeout: Span,
@@ -209,12 +212,26 @@ pub enum ValueForm {
     Number,
 }
 
+/// Which node must answer. An address may be another's by now, and then nothing is sent to it.
+#[derive(Debug, Clone, Args)]
+pub struct CtlWho {
+    /// The node must be of this cluster [default: any]
+    #[arg(long, value_name = "NAME")]
+    pub cluster_id: Option<String>,
+    /// The node must be this one, such as n1 [default: any]
+    #[arg(long, value_name = "NODE")]
+    pub id: Option<String>,
+}
+
 /// Which node, and how it is asked.
 #[derive(Debug, Clone, Args)]
 pub struct CtlTo {
     /// The client address of a node, which its ready line names
     #[arg(long, value_name = "ADDR")]
     pub node: std::net::SocketAddr,
+    /// Which node must answer there
+    #[command(flatten)]
+    pub who: CtlWho,
     /// When to give up
     #[arg(long, default_value = "2s")]
     pub timeout: Span,

@@ -1,18 +1,18 @@
 //! Launches nodes of the bundled server: this very program, as `heckle node`, which prints a line when it is ready and
 //! answers on a control channel.
 
-use super::launch::{Launcher, NodeSpec};
-use super::ports;
+use super::launch::{Launcher, NodeSpec, Site};
 use super::process::NodeProcess;
 use crate::plan::{ClockOffset, Plan, lease};
-use crate::relay::{Relay, Route};
-use heckle_server::control;
+use crate::relay::Route;
+use crate::system::target::NodeIdentity;
+use heckle_server::client_protocol::Identity;
 use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The bundled server.
@@ -36,20 +36,24 @@ impl Launcher for Bundled {
         std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))
     }
 
-    fn specs(&self, plan: &Plan, folder: &Path, relay: Option<&Relay>) -> Result<Vec<NodeSpec>, String> {
+    fn specs(&self, plan: &Plan, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         let n = usize::from(plan.nodes);
-        let ports = ports::pick(3 * n)?;
+        let ports = site.addresses(3 * n)?;
         let addresses = Addresses { peer: ports[..n].to_vec(), client: ports[n..2 * n].to_vec(), control: ports[2 * n..].to_vec() };
-        (0..n).map(|i| spec(plan, folder, relay, &addresses, i)).collect()
+        (0..n).map(|i| spec(plan, site, &addresses, i)).collect()
     }
 
     fn await_ready(&self, spec: &NodeSpec, process: &mut NodeProcess, within: Duration) -> Result<BTreeMap<String, Json>, String> {
         let line = process.await_ready(within)?;
         let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
+        let who: Identity = serde_json::from_str(&line)
+            .map_err(|e| format!("its ready line does not say who it is ({e}): --bin must be a build of this release"))?;
+        spec.node.learn(&who)?;
         let mut detail: BTreeMap<String, Json> = told.into_iter().filter(|(k, _)| k == "incarnation").collect();
         if let Some(clock) = self.slow_clock.filter(|clock| clock.node.to_string() == spec.name) {
             // A process begins with the right time, after a restart too.
-            let set = control::Client::connect(spec.ask, ANSWERS_WITHIN).and_then(|mut c| c.set_clock(clock.offset_us, 0));
+            let connected = spec.node.control(spec.ask, ANSWERS_WITHIN);
+            let set = connected.and_then(|mut c| c.set_clock(clock.offset_us, 0).map_err(|e| e.to_string()));
             set.map_err(|e| format!("its clock cannot be set: {e}"))?;
             detail.insert("clock_offset_us".into(), clock.offset_us.into());
         }
@@ -65,20 +69,20 @@ impl Launcher for Bundled {
     }
 
     fn status(&self, spec: &NodeSpec) -> Result<Status, String> {
-        let ask = || control::Client::connect(spec.ask, ANSWERS_WITHIN)?.status();
-        ask().map_err(|e: control::ControlError| e.to_string())
+        spec.node.control(spec.ask, ANSWERS_WITHIN)?.status().map_err(|e| e.to_string())
     }
 }
 
-fn spec(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usize) -> Result<NodeSpec, String> {
+fn spec(plan: &Plan, site: &Site<'_>, a: &Addresses, i: usize) -> Result<NodeSpec, String> {
     let me = Node(i as u16 + 1);
-    let through = |route: Route, target: SocketAddr| match relay {
+    let through = |route: Route, target: SocketAddr| match site.relay {
         None => Ok(target),
         Some(relay) => relay.open(route, target).map_err(|e| format!("the relay cannot open {route:?}: {e}")),
     };
     let mut args: Vec<String> = vec!["node".into(), "--id".into(), me.to_string()];
     let mut flag = |name: &str, value: String| args.extend([format!("--{name}"), value]);
-    flag("cluster-id", folder.file_name().map_or("heckle".into(), |f| f.to_string_lossy().into_owned()));
+    let node = NodeIdentity::new(&site.cluster_id(), &me.to_string(), site.stop.clone());
+    flag("cluster-id", node.cluster().to_owned());
     flag("peer-listen", a.peer[i].to_string());
     flag("client-listen", a.client[i].to_string());
     flag("control-listen", a.control[i].to_string());
@@ -86,7 +90,7 @@ fn spec(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usi
         let peer = Node(j as u16 + 1);
         flag("peer", format!("{peer}={}", through(Route::Nodes { from: me, to: peer }, *target)?));
     }
-    flag("data", super::folder_of(folder, me).join("data").to_string_lossy().into_owned());
+    flag("data", super::folder_of(site.folder, me).join("data").to_string_lossy().into_owned());
     flag("seed", plan.seed.part(&format!("node/{me}")).to_string());
     flag("rounds", plan.rounds.clone());
     flag("backoff", plan.backoff.clone());
@@ -107,5 +111,6 @@ fn spec(plan: &Plan, folder: &Path, relay: Option<&Relay>, a: &Addresses, i: usi
     }
     args.push("--exit-on-stdin-eof".into());
     let client = through(Route::Clients { to: me }, a.client[i])?;
-    Ok(NodeSpec { name: me.to_string(), args, client, ask: a.control[i] })
+    let listens = vec![a.client[i], a.control[i], a.peer[i]];
+    Ok(NodeSpec { name: me.to_string(), args, client, ask: a.control[i], listens, node })
 }

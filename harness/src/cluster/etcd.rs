@@ -3,18 +3,17 @@
 //! No link of etcd passes the relay: its members know each other by one address each, the same for all, so a relay could
 //! not tell who speaks to whom; and it works on whole frames of the bundled server's protocol. Faults of processes apply.
 
-use super::launch::{Launcher, NodeSpec};
-use super::ports;
+use super::launch::{Launcher, NodeSpec, Site};
 use super::process::{NodeProcess, how};
 use crate::plan::Plan;
-use crate::relay::Relay;
+use crate::system::target::NodeIdentity;
 use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Members of an etcd cluster.
@@ -46,16 +45,16 @@ impl Launcher for Etcd {
         find_program()
     }
 
-    fn specs(&self, plan: &Plan, folder: &Path, _: Option<&Relay>) -> Result<Vec<NodeSpec>, String> {
+    fn specs(&self, plan: &Plan, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         let n = usize::from(plan.nodes);
-        let ports = ports::pick(2 * n)?;
+        let ports = site.addresses(2 * n)?;
         let (peers, clients) = ports.split_at(n);
         let name = |i: usize| Node(i as u16 + 1).to_string();
         let members: Vec<String> = peers.iter().enumerate().map(|(i, peer)| format!("{}=http://{peer}", name(i))).collect();
-        let token = folder.file_name().map_or("heckle".into(), |f| f.to_string_lossy().into_owned());
+        let token = site.cluster_id();
         let spec = |i: usize| {
             let (peer, client) = (format!("http://{}", peers[i]), format!("http://{}", clients[i]));
-            let data = super::folder_of(folder, Node(i as u16 + 1)).join("data").to_string_lossy().into_owned();
+            let data = super::folder_of(site.folder, Node(i as u16 + 1)).join("data").to_string_lossy().into_owned();
             let flags = [
                 ("name", name(i)),
                 ("data-dir", data),
@@ -70,7 +69,8 @@ impl Launcher for Etcd {
                 ("log-outputs", "stderr".into()),
             ];
             let args = flags.into_iter().flat_map(|(flag, value)| [format!("--{flag}"), value]).collect();
-            NodeSpec { name: name(i), args, client: clients[i], ask: clients[i] }
+            let node = NodeIdentity::new(&token, &name(i), site.stop.clone());
+            NodeSpec { name: name(i), args, client: clients[i], ask: clients[i], listens: vec![clients[i], peers[i]], node }
         };
         Ok((0..n).map(spec).collect())
     }

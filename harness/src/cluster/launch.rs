@@ -4,12 +4,16 @@
 use super::process::NodeProcess;
 use crate::plan::Plan;
 use crate::relay::Relay;
+use crate::stop::Stop;
 use crate::system::System;
+use crate::system::target::{NodeIdentity, Target};
+use heckle_server::loopback::LoopbackClaim;
 use heckle_server::status::Status;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One node, as its launcher wants it started and reached.
@@ -23,6 +27,45 @@ pub struct NodeSpec {
     pub client: SocketAddr,
     /// Where the harness asks it how it is, past any relay.
     pub ask: SocketAddr,
+    /// Where its process listens, for clients first: all of it is free while the process is down.
+    pub listens: Vec<SocketAddr>,
+    /// Who must answer there.
+    pub node: Arc<NodeIdentity>,
+}
+
+impl NodeSpec {
+    /// The node, as clients know it.
+    pub fn target(&self) -> Target {
+        let listens = self.listens.first().copied().unwrap_or(self.client);
+        Target { addr: self.client, listens, node: self.node.clone() }
+    }
+}
+
+/// What a cluster is built on.
+pub struct Site<'a> {
+    /// The run's folder.
+    pub folder: &'a Path,
+    /// The links, where there is a relay.
+    pub relay: Option<&'a Relay>,
+    /// The address that is this cluster's as long as it stands.
+    pub claim: &'a LoopbackClaim,
+    /// Asked when another than a node answers in its place.
+    pub stop: &'a Stop,
+}
+
+impl Site<'_> {
+    /// Name of the cluster: the run's.
+    pub fn cluster_id(&self) -> String {
+        self.folder.file_name().map_or("heckle".into(), |f| f.to_string_lossy().into_owned())
+    }
+
+    /// Addresses for listeners of the cluster's processes.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn addresses(&self, count: usize) -> Result<Vec<SocketAddr>, String> {
+        self.claim.addresses(count).map_err(|e| format!("the cluster needs {count} ports: {e}"))
+    }
 }
 
 /// What differs between systems in the life of a cluster.
@@ -37,7 +80,7 @@ pub trait Launcher: Send + Sync {
     ///
     /// # Errors
     /// What the machine could not give.
-    fn specs(&self, plan: &Plan, folder: &Path, relay: Option<&Relay>) -> Result<Vec<NodeSpec>, String>;
+    fn specs(&self, plan: &Plan, site: &Site<'_>) -> Result<Vec<NodeSpec>, String>;
 
     /// Waits until a process that was just started has recovered and serves, and tells what it said of itself.
     ///

@@ -4,6 +4,7 @@
 use super::Cluster;
 use crate::clock::RunClock;
 use crate::recorder::Recorder;
+use crate::system::target::NodeIdentity;
 use heckle_history::{Event, Names, Nanos, NodeEvent};
 use heckle_server::control::{Client, LeaseChanged};
 use heckle_workloads::fault::Node;
@@ -62,6 +63,7 @@ pub struct LeaseWatch {
 struct Listener {
     node: Node,
     addr: SocketAddr,
+    who: Arc<NodeIdentity>,
     clock: RunClock,
     recorder: Recorder,
     names: Arc<Names>,
@@ -85,7 +87,8 @@ impl LeaseWatch {
         let mut threads = vec![];
         for node in (1..=cluster.size()).map(Node) {
             let (recorder, names, holders, over) = (recorder.clone(), names.clone(), holders.clone(), over.clone());
-            let listener = Listener { node, addr: cluster.control_address(node), clock, recorder, names, holders, over };
+            let (addr, who) = cluster.control_channel(node);
+            let listener = Listener { node, addr, who, clock, recorder, names, holders, over };
             threads.push(std::thread::Builder::new().name("leases".into()).spawn(move || listener.run())?);
         }
         Ok(LeaseWatch { over, threads })
@@ -103,8 +106,9 @@ impl LeaseWatch {
 impl Listener {
     fn run(&self) {
         while !self.over.load(Ordering::SeqCst) {
-            let connected = Client::connect(self.addr, CONNECT_WITHIN).and_then(|mut client| client.watch_leases().map(|()| client));
-            if let Ok(client) = connected {
+            let connected = self.who.control(self.addr, CONNECT_WITHIN);
+            let watching = connected.and_then(|mut client| client.watch_leases().map(|()| client).map_err(|e| e.to_string()));
+            if let Ok(client) = watching {
                 self.listen(client);
                 // What it believed has ended with its process.
                 self.holders.gone(self.node);

@@ -7,18 +7,21 @@ pub mod etcd;
 pub mod launch;
 pub mod leases;
 pub mod pids;
-pub mod ports;
 pub mod process;
+mod strangers; // who answers in the place of a dead node
 
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
+use crate::system::target::{NodeIdentity, Target};
 use heckle_history::{Event, Names, NodeEvent};
 use heckle_results::input;
+use heckle_server::control::Client;
+use heckle_server::loopback::LoopbackClaim;
 use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
-use launch::{Launcher, NodeSpec, launcher};
+use launch::{Launcher, NodeSpec, Site, launcher};
 use process::{NodeProcess, Spawner, how};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -59,6 +62,8 @@ struct Shared {
     names: Arc<Names>,
     stop: Stop,
     over: AtomicBool,
+    /// Keeps the address of all nodes, and is given back after they are gone.
+    _claim: LoopbackClaim,
 }
 
 struct NodeSlot {
@@ -67,6 +72,8 @@ struct NodeSlot {
     /// Whether the end of the process is of our making.
     struck: bool,
     restarts: u64,
+    /// Something listened in its place when the watch last looked.
+    suspicious: bool,
 }
 
 impl Cluster {
@@ -84,7 +91,9 @@ impl Cluster {
     ) -> Result<Cluster, String> {
         let launcher = launcher(plan);
         let program = plan.bin.clone().map_or_else(|| launcher.program(), Ok)?;
-        let slots = launcher.specs(plan, folder, relay)?.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
+        let claim = LoopbackClaim::new().map_err(|e| e.to_string())?;
+        let site = Site { folder, relay, claim: &claim, stop: &stop };
+        let slots = launcher.specs(plan, &site)?.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
         let nodes = slots.collect::<Result<Vec<_>, String>>()?;
         pids::append(folder, pids::HARNESS, std::process::id()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
         let spawner = Spawner::start().map_err(|e| format!("cannot start a thread: {e}"))?;
@@ -98,6 +107,7 @@ impl Cluster {
             names,
             stop,
             over: AtomicBool::new(false),
+            _claim: claim,
         });
         let mut cluster = Cluster { shared: shared.clone(), watch: None };
         for slot in &shared.nodes {
@@ -112,9 +122,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Where clients reach each node, relay included.
-    pub fn client_addresses(&self) -> Vec<SocketAddr> {
-        self.shared.nodes.iter().map(|s| lock(s).spec.client).collect()
+    /// Where clients reach each node, relay included, and who must answer there.
+    pub fn targets(&self) -> Vec<Target> {
+        self.shared.nodes.iter().map(|s| lock(s).spec.target()).collect()
     }
 
     /// SIGKILL, and the process is seen to be gone.
@@ -146,7 +156,9 @@ impl Cluster {
         let mut slot = self.slot(node);
         let began = Instant::now();
         self.shared.launch(&mut slot)?;
-        self.shared.await_ready(&mut slot)?;
+        if let Err(why) = self.shared.await_ready(&mut slot) {
+            return Err(self.shared.taken_by_a_stranger(&mut slot, why));
+        }
         slot.struck = false;
         slot.restarts += 1;
         let ready_ms = began.elapsed().as_secs_f64() * 1e3;
@@ -247,9 +259,19 @@ impl Cluster {
         self.shared.launcher.is_ready(&spec)
     }
 
-    /// Where the harness asks the node how it is: the control channel of the bundled server.
-    pub fn control_address(&self, node: Node) -> SocketAddr {
-        self.slot(node).spec.ask
+    /// Where the harness asks the node how it is, and who must answer: the control channel of the bundled server.
+    pub fn control_channel(&self, node: Node) -> (SocketAddr, Arc<NodeIdentity>) {
+        let slot = self.slot(node);
+        (slot.spec.ask, slot.spec.node.clone())
+    }
+
+    /// A control connection to the node, and to no other.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn control(&self, node: Node, within: Duration) -> Result<Client, String> {
+        let (addr, who) = self.control_channel(node);
+        who.control(addr, within)
     }
 
     /// How many nodes.
@@ -333,7 +355,7 @@ fn folder_of(folder: &Path, node: Node) -> PathBuf {
 fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
     let dir = folder.join("nodes").join(&spec.name);
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
-    Ok(NodeSlot { spec, process: None, struck: false, restarts: 0 })
+    Ok(NodeSlot { spec, process: None, struck: false, restarts: 0, suspicious: false })
 }
 
 impl Shared {
@@ -369,6 +391,32 @@ impl Shared {
         self.recorder.record(|t| Event::Node(NodeEvent { t, node, what: what.into(), detail }));
     }
 
+    /// While a node's process is gone nothing may listen in its place. Seen twice, so that the last moment of a process that was
+    /// just killed is not taken for a program.
+    fn look_for_a_stranger(&self, slot: &mut NodeSlot) {
+        if slot.process.is_some() {
+            slot.suspicious = false;
+            return;
+        }
+        let found = strangers::find(&slot.spec);
+        if let Some((addr, who)) = found.as_ref().filter(|_| slot.suspicious) {
+            slot.spec.node.stranger(*addr, who);
+        }
+        slot.suspicious = found.is_some();
+    }
+
+    /// Why a node did not start again: the program that has its port, if one has, and then the run's reason is that.
+    fn taken_by_a_stranger(&self, slot: &mut NodeSlot, why: String) -> String {
+        if slot.process.as_mut().is_some_and(|process| process.ended().is_none()) {
+            return why;
+        }
+        slot.process = None;
+        match strangers::find(&slot.spec) {
+            Some((addr, who)) => format!("{}; {why}", slot.spec.node.stranger(addr, &who)),
+            None => why,
+        }
+    }
+
     /// Looks for nodes that end without having been struck: the run is then broken, whatever the judge says.
     fn watch(&self) {
         while !self.over.load(Ordering::SeqCst) {
@@ -376,6 +424,7 @@ impl Shared {
                 // A slot that is held is being struck or restarted right now.
                 let Ok(mut slot) = slot.try_lock() else { continue };
                 if slot.struck {
+                    self.look_for_a_stranger(&mut slot);
                     continue;
                 }
                 let Some(status) = slot.process.as_mut().and_then(NodeProcess::ended) else { continue };

@@ -8,6 +8,7 @@
 
 use super::Outside;
 use crate::plan::Plan;
+use crate::system::target::Target;
 use crate::system::{Connection, Question};
 use heckle_history::prng::Seed;
 use heckle_history::{Event, Fate, OpId};
@@ -134,7 +135,7 @@ struct Asking {
 
 impl Asking {
     fn new(plan: &Plan, outside: &Outside, first: u64) -> Asking {
-        let connect = |(i, addr): (usize, &std::net::SocketAddr)| plan.system.connect(*addr, format!("fates-{i}"), plan.codec());
+        let connect = |(i, target): (usize, &Target)| plan.system.connect(target, format!("fates-{i}"), plan.codec());
         let connections = outside.nodes.iter().enumerate().map(connect).collect();
         Asking { outside: outside.clone(), seed: plan.seed.part("fates"), timeout: plan.op_timeout.0, connections, next: Cell::new(first) }
     }

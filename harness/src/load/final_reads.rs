@@ -21,8 +21,8 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (mut op, mut process, mut unread) = (used.ops, used.processes, 0);
-        for (i, addr) in outside.nodes.iter().enumerate() {
-            let connection = plan.system.connect(*addr, format!("final-{i}"), plan.codec());
+        for (i, target) in outside.nodes.iter().enumerate() {
+            let connection = plan.system.connect(target, format!("final-{i}"), plan.codec());
             for key in plan.keys.names().iter().take(MAX_KEYS_READ) {
                 if outside.stop.asked() {
                     return Ok(unread);

@@ -15,6 +15,7 @@ use crate::plan::units::Rate;
 use crate::plan::{Plan, Route};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
+use crate::system::target::Target;
 use crate::system::{Answer, Ask, Connection, Known};
 use fates::{Fates, Open};
 use heckle_history::prng::Pcg64;
@@ -27,7 +28,6 @@ use live::Live;
 use rand::RngExt;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,12 +52,12 @@ pub struct Outside {
     pub stop: Stop,
     /// Figures for the terminal.
     pub live: Arc<Live>,
-    /// Where clients reach each node.
-    pub nodes: Arc<[SocketAddr]>,
+    /// Where clients reach each node, and who must answer there.
+    pub nodes: Arc<[Target]>,
     /// Who holds which range.
     pub holders: Arc<Holders>,
     /// Where the first client does, if it is far away.
-    pub far: Option<Arc<[SocketAddr]>>,
+    pub far: Option<Arc<[Target]>>,
 }
 
 /// Ids that no later op or process may use again.
@@ -195,7 +195,7 @@ impl Dispatch {
                 Route::Random | Route::Holder => (0..n).collect(),
             };
             let reached = outside.far.as_ref().filter(|_| client == 0).unwrap_or(&outside.nodes);
-            nodes.into_iter().map(|i| plan.system.connect(reached[i], format!("c{client}"), plan.codec())).collect()
+            nodes.into_iter().map(|i| plan.system.connect(&reached[i], format!("c{client}"), plan.codec())).collect()
         };
         let settings = Settings { keys: plan.keys, clients: plan.clients, patience: plan.patience.nanos(), consistency: plan.consistency };
         Dispatch {

@@ -1,7 +1,6 @@
 //! Faults of clocks, through the nodes' own clock seam. The evidence is what the nodes read back.
 
 use crate::cluster::{Cluster, Evidence};
-use heckle_server::control::Client;
 use heckle_workloads::fault::ClockFault;
 use std::time::Duration;
 
@@ -38,8 +37,8 @@ pub(super) fn see_right(cluster: &Cluster, clocks: &[ClockFault]) -> Option<Evid
 fn set(cluster: &Cluster, clocks: &[ClockFault]) -> Result<u64, String> {
     let mut seen = 0;
     for clock in clocks {
-        let told = Client::connect(cluster.control_address(clock.node), WITHIN)
-            .and_then(|mut client| client.set_clock(clock.offset_us, clock.drift_ppm).and_then(|()| client.status()));
+        let mut client = cluster.control(clock.node, WITHIN)?;
+        let told = client.set_clock(clock.offset_us, clock.drift_ppm).and_then(|()| client.status());
         let status = told.map_err(|e| e.to_string())?;
         let jumped = (status.clock_offset_us - clock.offset_us).abs() < NEAR_US;
         seen += u64::from(jumped && status.clock_drift_ppm == clock.drift_ppm);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Receiver;
 
 use heckle_history::prng::Seed;
@@ -108,7 +108,8 @@ impl Engine {
         if self.doors.iter().any(|d| d.route == route) {
             return Err(io::Error::new(ErrorKind::AlreadyExists, format!("the relay already has a port for {}", route.forward())));
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        // On the target's own address, which is the cluster's alone. The door is held as long as the relay lives.
+        let listener = TcpListener::bind((target.ip(), 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let forward = self.ctx.rules.link(route.forward());

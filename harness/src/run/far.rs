@@ -3,15 +3,15 @@
 
 use crate::plan::{Net, Plan};
 use crate::relay::{Effect, Relay, Route};
+use crate::system::target::Target;
 use heckle_workloads::fault::Node;
-use std::net::SocketAddr;
 
 /// The one effect of this relay, under an id of its own.
 const DISTANCE: u64 = 0;
 
 /// The far client's way to the nodes. It stands until it is dropped.
 pub(super) struct Far {
-    nodes: Vec<SocketAddr>,
+    nodes: Vec<Target>,
     _relay: Relay,
 }
 
@@ -20,13 +20,14 @@ impl Far {
     ///
     /// # Errors
     /// If the machine has no port or thread left.
-    pub(super) fn of(plan: &Plan, nodes: &[SocketAddr]) -> Result<Option<Self>, String> {
+    pub(super) fn of(plan: &Plan, nodes: &[Target]) -> Result<Option<Self>, String> {
         let Some(distance) = plan.far.filter(|_| plan.net == Net::Relay) else { return Ok(None) };
         let relay = Relay::start(plan.seed.part("far")).map_err(|e| format!("the relay of the far client cannot start: {e}"))?;
         let mut through = vec![];
         for (i, target) in nodes.iter().enumerate() {
             let route = Route::Clients { to: Node(i as u16 + 1) };
-            through.push(relay.open(route, *target).map_err(|e| format!("the relay of the far client cannot open {route:?}: {e}"))?);
+            let addr = relay.open(route, target.addr).map_err(|e| format!("the relay of the far client cannot open {route:?}: {e}"))?;
+            through.push(Target { addr, ..target.clone() });
             let links: Vec<_> = [Some(route.forward()), route.backward()].into_iter().flatten().collect();
             relay.apply(DISTANCE, &links, Effect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
         }
@@ -34,7 +35,7 @@ impl Far {
     }
 
     /// Where the far client reaches each node.
-    pub(super) fn nodes(&self) -> &[SocketAddr] {
+    pub(super) fn nodes(&self) -> &[Target] {
         &self.nodes
     }
 }

@@ -18,6 +18,7 @@ use crate::plan::{Net, Plan};
 use crate::recorder::{Recorded, Recorder};
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
+use crate::system::target::Target;
 use heckle_checker::checks::projection;
 use heckle_checker::fairness::starvation;
 use heckle_checker::online::OnlineJudge;
@@ -27,7 +28,6 @@ use heckle_results::RunFolder;
 use heckle_workloads::fault::Node;
 use heckle_workloads::schedule_file;
 use sampler::{Sampler, Totals};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn with_cluster(
     };
     let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
     let cluster = Arc::new(cluster);
-    let nodes: Arc<[SocketAddr]> = cluster.client_addresses().into();
+    let nodes: Arc<[Target]> = cluster.targets().into();
     let holders = Arc::new(Holders::default());
     let leases = match plan.lease.mode {
         LeaseMode::Off => None,

@@ -3,7 +3,11 @@
 //! What is proved and what is not: an op whose request was never written did not happen; one whose connection broke
 //! after that, or whose answer is late, is unknown. The node is given less time than the client waits, so that it
 //! can say how far the op came instead of being cut off.
+//!
+//! Nothing is sent to a node before its welcome has shown that it is the one that is meant. Whatever else answers ends the run; an op
+//! that waited for that connection was not sent.
 
+use super::target::Target;
 use super::value::ValueCodec;
 use super::{Answer, Ask, Connection, Known, Question};
 use bytes::BytesMut;
@@ -13,7 +17,6 @@ use heckle_server::frame::FrameReader;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -36,7 +39,7 @@ pub struct BundledConnection {
 }
 
 struct Shared {
-    addr: SocketAddr,
+    target: Target,
     name: String,
     state: RefCell<State>,
     wrote: Notify,
@@ -66,8 +69,8 @@ enum Told {
 }
 
 impl BundledConnection {
-    /// A connection to `addr`, opened when it is first needed.
-    pub fn new(addr: SocketAddr, name: String, codec: ValueCodec) -> Self {
+    /// A connection to a node, opened when it is first needed.
+    pub fn new(target: Target, name: String, codec: ValueCodec) -> Self {
         let state = State {
             link: Link::Down,
             outbox: BytesMut::new(),
@@ -76,7 +79,7 @@ impl BundledConnection {
             next_attempt: Instant::now(),
             connecting: vec![],
         };
-        BundledConnection { shared: Rc::new(Shared { addr, name, state: RefCell::new(state), wrote: Notify::new() }), codec }
+        BundledConnection { shared: Rc::new(Shared { target, name, state: RefCell::new(state), wrote: Notify::new() }), codec }
     }
 
     async fn run(&self, ask: Ask) -> Answer {
@@ -227,6 +230,41 @@ fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
     }
 }
 
+/// Why a handshake came to nothing.
+#[derive(Debug, PartialEq, Eq)]
+enum NoWelcome {
+    /// The connection failed or the node refused: what faults do.
+    Fault(String),
+    /// Another than the node that is meant answered, and this is what it is. No fault does that: the relay loses and cuts whole
+    /// frames, and handshakes not even that.
+    Stranger(String),
+}
+
+impl From<std::io::Error> for NoWelcome {
+    fn from(error: std::io::Error) -> Self {
+        NoWelcome::Fault(error.to_string())
+    }
+}
+
+impl NoWelcome {
+    fn garbage(error: impl std::fmt::Display) -> Self {
+        NoWelcome::Stranger(format!("something that does not speak client protocol {} ({error})", wire::PROTOCOL))
+    }
+}
+
+/// Whether the first answer is the welcome of the expected node.
+fn answered(answer: &ToClient, expected: &wire::ExpectedNode) -> Result<(), NoWelcome> {
+    match answer {
+        ToClient::Welcome(welcome) if expected.is(&welcome.identity) => Ok(()),
+        ToClient::Welcome(wire::Welcome { identity, .. }) => Err(NoWelcome::Stranger(identity.to_string())),
+        ToClient::Refused(wire::Refused { identity: Some(found), .. }) if !expected.is(found) => {
+            Err(NoWelcome::Stranger(found.to_string()))
+        }
+        ToClient::Refused(refused) => Err(NoWelcome::Fault(refused.why.clone())),
+        ToClient::Response(_) => Err(NoWelcome::garbage("an answer before the handshake")),
+    }
+}
+
 impl Shared {
     /// Waits until the connection stands.
     async fn connected(self: Rc<Self>) -> Result<(), String> {
@@ -252,7 +290,12 @@ impl Shared {
         tokio::time::sleep_until(not_before.into()).await;
         let began = Instant::now();
         let attempt = tokio::time::timeout(CONNECT_WITHIN, self.handshake()).await;
-        let outcome = attempt.unwrap_or_else(|_| Err("no answer to the handshake".into()));
+        let outcome = match attempt {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(NoWelcome::Fault(why))) => Err(why),
+            Ok(Err(NoWelcome::Stranger(who))) => Err(self.target.stranger(&who)),
+            Err(_) => Err("no answer to the handshake".into()),
+        };
         let waiters = {
             let mut state = self.state.borrow_mut();
             state.next_attempt = began + CONNECT_EVERY;
@@ -268,26 +311,23 @@ impl Shared {
         }
     }
 
-    async fn handshake(&self) -> Result<(TcpStream, FrameReader), String> {
-        let mut stream = TcpStream::connect(self.addr).await.map_err(|e| e.to_string())?;
-        stream.set_nodelay(true).map_err(|e| e.to_string())?;
+    async fn handshake(&self) -> Result<(TcpStream, FrameReader), NoWelcome> {
+        let mut stream = TcpStream::connect(self.target.addr).await?;
+        stream.set_nodelay(true)?;
+        let expected = self.target.node.expected();
         let mut hello = BytesMut::new();
-        ToNode::Hello(wire::Hello { protocol: wire::PROTOCOL, client: self.name.clone() }).encode(&mut hello);
-        stream.write_all(&hello).await.map_err(|e| e.to_string())?;
+        ToNode::Hello(wire::Hello::new(&*self.name, &expected)).encode(&mut hello);
+        stream.write_all(&hello).await?;
         let mut frames = FrameReader::new();
         let mut buffer = vec![0; READ_BYTES];
         loop {
-            if let Some(frame) = frames.next_frame().map_err(|e| e.to_string())? {
-                return match ToClient::decode(&frame).map_err(|e| e.to_string())? {
-                    ToClient::Welcome(_) => Ok((stream, frames)),
-                    ToClient::Refused(r) => Err(r.why),
-                    ToClient::Response(_) => Err("an answer before the handshake".into()),
-                };
+            if let Some(frame) = frames.next_frame().map_err(NoWelcome::garbage)? {
+                let answer = ToClient::decode(&frame).map_err(NoWelcome::garbage)?;
+                return answered(&answer, &expected).map(|()| (stream, frames));
             }
-            match stream.read(&mut buffer).await {
-                Ok(0) => return Err("closed during the handshake".into()),
-                Ok(n) => frames.push(&buffer[..n]),
-                Err(e) => return Err(e.to_string()),
+            match stream.read(&mut buffer).await? {
+                0 => return Err(NoWelcome::Fault("closed during the handshake".into())),
+                n => frames.push(&buffer[..n]),
             }
         }
     }
@@ -367,3 +407,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,15 +5,16 @@
 pub mod bundled;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+pub mod target; // where a node is reached, and who must answer there
 pub mod value; // a value's bytes
 
 use heckle_history::{Call, Diagnostics, Fate, OpId, Path, ProcessId, Seen};
 use heckle_workloads::fault::FaultKind;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
+use target::Target;
 use value::ValueCodec;
 
 /// A system that can be tested.
@@ -58,11 +59,11 @@ impl System {
     }
 
     /// A connection to one of its nodes, opened when it is first needed.
-    pub fn connect(self, addr: SocketAddr, name: String, codec: ValueCodec) -> Rc<dyn Connection> {
+    pub fn connect(self, target: &Target, name: String, codec: ValueCodec) -> Rc<dyn Connection> {
         match self {
-            System::Bundled => Rc::new(bundled::BundledConnection::new(addr, name, codec)),
+            System::Bundled => Rc::new(bundled::BundledConnection::new(target.clone(), name, codec)),
             #[cfg(feature = "etcd")]
-            System::Etcd => Rc::new(etcd::EtcdConnection::new(addr, codec)),
+            System::Etcd => Rc::new(etcd::EtcdConnection::new(target.addr, codec)),
         }
     }
 

@@ -2,9 +2,9 @@
 //! something tried a moment ago.
 
 use crate::cli::DoctorArgs;
-use crate::cluster::ports;
 use crate::exit;
 use crate::run::environment;
+use heckle_server::loopback::LoopbackClaim;
 use heckle_workloads::fault::FaultKind;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -69,8 +69,9 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
             format!("1 ms sleeps end late by p99 {}", figure(env.timer_late_p99_us, "us")),
         ),
     ];
-    let found = ports::pick(30);
-    all.push(finding("loopback ports", found.is_ok(), found.map_or_else(|e| e, |p| format!("{} free ones found", p.len()))));
+    let claimed = LoopbackClaim::new().and_then(|claim| claim.addresses(30).map(|ports| (claim.ip(), ports.len())));
+    let says = claimed.as_ref().map_or_else(ToString::to_string, |(ip, ports)| format!("{ip} can be claimed, with {ports} free ports"));
+    all.push(finding("loopback ports", claimed.is_ok(), says));
     let child = std::process::Command::new(std::env::current_exe().unwrap_or_default()).arg("--version").output();
     let says = child.as_ref().map_or_else(ToString::to_string, |o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
     all.push(finding("child processes", child.is_ok_and(|o| o.status.success()), says));

@@ -107,10 +107,11 @@ pub(super) fn run(standing: &Standing, load: &Load) -> Result<Done, String> {
         timeout: standing.plan.op_timeout.0,
         load,
     });
+    let leader = standing.leader()?;
     let first_process: u32 = rand::random::<u32>() >> 2;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let clients = (0..shared.load.clients).map(|client| {
-            let connection = standing.plan.system.connect(standing.leader, format!("bench-{client}"), standing.plan.codec());
+            let connection = standing.plan.system.connect(leader, format!("bench-{client}"), standing.plan.codec());
             let rng = standing.plan.seed.stream(&format!("bench/{client}"));
             tokio::task::spawn_local(client_loop(shared.clone(), connection, ProcessId(first_process + client), rng))
         });
@@ -120,6 +121,7 @@ pub(super) fn run(standing: &Standing, load: &Load) -> Result<Done, String> {
         Ok::<_, String>(())
     })?;
     drop(runtime);
+    standing.sound()?;
     let done = Rc::into_inner(shared).ok_or("a client is still running")?.done.into_inner();
     if done.answered() == 0 {
         return Err(format!(

@@ -5,11 +5,11 @@ use crate::clock::RunClock;
 use crate::cluster::Cluster;
 use crate::plan::Plan;
 use crate::recorder::{Recorder, RecorderThread};
-use crate::stop::Stop;
+use crate::stop::{Stop, StopReason};
 use crate::system::System;
+use crate::system::target::Target;
 use heckle_history::{Header, Names};
 use heckle_workloads::fault::Node;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,8 @@ pub(super) struct Standing {
     recording: Option<RecorderThread>,
     folder: PathBuf,
     /// Where every client connects: the node that leads, so that neither system pays for forwarding.
-    pub(super) leader: SocketAddr,
+    leader: Option<Target>,
+    stop: Stop,
 }
 
 impl Standing {
@@ -34,21 +35,22 @@ impl Standing {
         let folder = below.join(unique);
         std::fs::create_dir_all(&folder)
             .map_err(|e| format!("cannot make {}: {e}; name a writable folder with --out", folder.display()))?;
-        let mut standing = Standing { plan, cluster: None, recording: None, folder, leader: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let stop = Stop::default();
+        let mut standing = Standing { plan, cluster: None, recording: None, folder, leader: None, stop: stop.clone() };
         let nodes: Vec<String> = (1..=standing.plan.nodes).map(|n| Node(n).to_string()).collect();
         let header = Header { nodes: nodes.clone(), ..Header::default() };
         let mut names = Names::default();
         for node in &nodes {
             names.node(node);
         }
-        let (names, stop) = (Arc::new(names), Stop::default());
+        let names = Arc::new(names);
         let history = standing.folder.join("history.jsonl.zst");
         let recording = Recorder::start(&history, &header, names.clone(), RunClock::start(), None, stop.clone())
             .map_err(|e| format!("cannot write {}: {e}", history.display()))?;
         let recorder = recording.handle();
         standing.recording = Some(recording);
         let cluster = Cluster::start(&standing.plan, &standing.folder, None, recorder, names, stop)?;
-        standing.leader = leader(standing.plan.system, &cluster)?;
+        standing.leader = Some(leader(standing.plan.system, &cluster)?);
         standing.cluster = Some(cluster);
         Ok(standing)
     }
@@ -56,6 +58,25 @@ impl Standing {
     /// Its processes.
     pub(super) fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
+    }
+
+    /// Where every client connects.
+    ///
+    /// # Errors
+    /// If it has not started.
+    pub(super) fn leader(&self) -> Result<&Target, String> {
+        self.leader.as_ref().ok_or_else(|| "no node leads".to_owned())
+    }
+
+    /// What went wrong with the nodes meanwhile: one that died, another program in its place.
+    ///
+    /// # Errors
+    /// If something did.
+    pub(super) fn sound(&self) -> Result<(), String> {
+        match self.stop.reason() {
+            Some(StopReason::Broken(why)) => Err(why),
+            Some(StopReason::Violation | StopReason::Interrupted) | None => Ok(()),
+        }
     }
 
     /// Where it keeps its data.
@@ -81,18 +102,18 @@ impl Drop for Standing {
 }
 
 /// The client address of the node that leads.
-fn leader(system: System, cluster: &Cluster) -> Result<SocketAddr, String> {
+fn leader(system: System, cluster: &Cluster) -> Result<Target, String> {
     let deadline = Instant::now() + LEADS_WITHIN;
-    let all = cluster.client_addresses();
+    let all = cluster.targets();
     loop {
         let found = match system {
             // Whoever is asked first leads.
-            System::Bundled => all.first().copied(),
+            System::Bundled => all.first().cloned(),
             #[cfg(feature = "etcd")]
-            System::Etcd => all.iter().copied().find(|addr| crate::cluster::etcd::leads(*addr)),
+            System::Etcd => all.iter().find(|target| crate::cluster::etcd::leads(target.addr)).cloned(),
         };
         match found {
-            Some(addr) => return Ok(addr),
+            Some(target) => return Ok(target),
             None if Instant::now() > deadline => {
                 return Err(format!("no node of {} leads after {} s", system.name(), LEADS_WITHIN.as_secs()));
             }

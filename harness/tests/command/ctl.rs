@@ -1,8 +1,9 @@
 //! `heckle node --config` and `heckle ctl` against it: one real process, real sockets, exit codes.
 
 use crate::common::*;
-use heckle_server::client_protocol::{Hello, Limits, PROTOCOL, ToClient, ToNode, Welcome};
+use heckle_server::client_protocol::{ExpectedNode, FolderId, Hello, Identity, Limits, PROTOCOL, ToClient, ToNode, Welcome};
 use heckle_server::frame::{FrameKind, frame_kind};
+use heckle_server::loopback::LoopbackClaim;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -31,8 +32,12 @@ impl Standing {
 }
 
 const ALONE: &str = "id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\nmetrics_listen = \"0\"\nmax_clients = 1\n";
+
 /// Two peers that are not there: it can finish nothing.
-const LONELY: &str = "id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\npeer = [\"n2=127.0.0.1:1\", \"n3=127.0.0.1:1\"]\n";
+fn lonely(claim: &LoopbackClaim) -> String {
+    let absent = claim.address().expect("a port");
+    format!("id = \"n1\"\ncluster_id = \"ctl\"\ndata = \"data\"\npeer = [\"n2={absent}\", \"n3={absent}\"]\n")
+}
 
 fn stdout(out: &std::process::Output) -> String {
     String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
@@ -98,6 +103,8 @@ fn a_node_answers_what_it_is_asked() {
 #[test]
 fn what_cannot_be_asked_says_why() {
     let f = Folder::new();
+    let claim = LoopbackClaim::new().expect("an address");
+    let nowhere = claim.address().expect("a port").to_string();
     let node = Standing::start(&f, ALONE, &[]);
     let (client, control, peer) = (node.addr("client"), node.addr("control"), node.addr("peer"));
     let ctl = |args: &[&str], code: i32, parts: &[&str]| {
@@ -113,15 +120,24 @@ fn what_cannot_be_asked_says_why() {
     ctl(&["cas", "k", "x", "--node", client], 64, &["--expect"]);
     ctl(&["read", "k", "--node", "localhost"], 64, &["localhost"]);
     ctl(&["red", "k", "--node", client], 64, &["read"]);
-    ctl(&["read", "k", "--node", "127.0.0.1:1"], 4, &["no node answers at 127.0.0.1:1"]);
+    ctl(&["read", "k", "--node", &nowhere], 4, &[&format!("no node answers at {nowhere}")]);
     ctl(&["read", "k", "--timeout", "300ms", "--node", control], 4, &["must be the client address"]);
     ctl(&["read", "k", "--node", peer], 4, &[peer]);
     ctl(&["status", "--node", client], 64, &["must be the control address"]);
-    ctl(&["status", "--node", "127.0.0.1:1"], 4, &["127.0.0.1:1"]);
+    ctl(&["status", "--node", &nowhere], 4, &[&nowhere]);
+    // Whom one expects is who must answer; nothing is done by another.
+    for (expected, wanted) in
+        [(["--cluster-id", "ctl", "--id", "n2"], "n2 of cluster ctl"), (["--cluster-id", "mine", "--id", "n1"], "n1 of cluster mine")]
+    {
+        ctl(&[&["write", "k", "stray", "--node", client][..], &expected].concat(), 4, &["this is n1 of cluster ctl", wanted]);
+        ctl(&[&["status", "--node", control][..], &expected].concat(), 4, &["this is n1 of cluster ctl", wanted]);
+    }
+    ctl(&["read", "k", "--node", client, "--cluster-id", "ctl", "--id", "n1"], 0, &["never written"]);
+    ctl(&["status", "--node", control, "--cluster-id", "ctl"], 0, &["n1 of ctl: ready"]);
     // The file allows one client at a time.
     let mut held = TcpStream::connect(client).expect("it listens");
     let mut hello = bytes::BytesMut::new();
-    ToNode::Hello(Hello { protocol: PROTOCOL, client: "me".into() }).encode(&mut hello);
+    ToNode::Hello(Hello::new("me", &ExpectedNode::default())).encode(&mut hello);
     held.write_all(&hello).expect("taken");
     let mut answer = [0; 16];
     held.read_exact(&mut answer).expect("an answer");
@@ -132,18 +148,20 @@ fn what_cannot_be_asked_says_why() {
 #[test]
 fn what_is_not_known_is_not_claimed() {
     let f = Folder::new();
-    let node = Standing::start(&f, LONELY, &[]);
+    let claim = LoopbackClaim::new().expect("an address");
+    let node = Standing::start(&f, &lonely(&claim), &[]);
     let out = expect_code(&f, &["ctl", "write", "k", "v", "--timeout", "400ms", "--json", "--node", node.addr("client")], 4);
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!((&json["outcome"], &json["reason"]), (&"not_applied".into(), &"no_quorum_before_propose".into()), "{json:#}");
     // A node that takes the request and is then silent: nobody may say that nothing happened.
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let addr = silent.local_addr().expect("bound").to_string();
+    let addr = claim.address().expect("a port").to_string();
+    let silent = std::net::TcpListener::bind(&addr).expect("it is this test's");
     let welcomed = std::thread::spawn(move || {
         let (mut stream, _) = silent.accept().expect("a client");
         let limits = Limits { max_key: 1, max_value: 1, max_frame: 1, max_in_flight: 1 };
         let mut out = bytes::BytesMut::new();
-        ToClient::Welcome(Welcome { protocol: PROTOCOL, node: "n1".into(), incarnation: 1, limits }).encode(&mut out);
+        let identity = Identity { cluster: "ctl".into(), node: "n1".into(), folder: FolderId(1) };
+        ToClient::Welcome(Welcome { protocol: PROTOCOL, identity, incarnation: 1, limits }).encode(&mut out);
         stream.write_all(&out).expect("taken");
         // Until the client gives up.
         let _ = stream.read_to_end(&mut vec![]);

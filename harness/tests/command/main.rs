@@ -13,5 +13,6 @@ mod runs;
 mod safety;
 mod starvation;
 mod stores;
+mod strangers;
 mod suites;
 mod tasks;

@@ -9,11 +9,12 @@ use rustc_hash::FxHashSet;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client_protocol::{
-    Call, Diagnostics, Hello, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason, Refused, Request, Response,
-    ToClient, ToNode, Welcome,
+    Call, Diagnostics, ExpectedNode, Hello, Identity, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason,
+    Refused, Request, Response, ToClient, ToNode, Welcome,
 };
 use crate::frame::{FrameError, MAX_PAYLOAD};
 use crate::net::{Ended, Incoming, Outbox, tune};
+use crate::options::MAX_CLUSTER_ID;
 use crate::shell::{OpenOp, Shell, bump};
 
 /// A client must introduce itself within this time.
@@ -40,6 +41,9 @@ enum Why {
     Ended(#[from] Ended),
     #[error("{0}")]
     Refused(String),
+    /// The client looks for another node.
+    #[error("this is {found}, and the client expects {expected}: check the address")]
+    Mistaken { found: Identity, expected: ExpectedNode },
     #[error("it did not read its answers: {queued} bytes wait")]
     SlowReader { queued: usize },
 }
@@ -140,7 +144,10 @@ async fn last_words(shell: &Shell, stream: &TcpStream, outbox: &Outbox, why: &Wh
             let _ = outbox.push(|out| out.extend_from_slice(line.as_bytes()));
         }
         Why::Ended(Ended::Frame(_)) | Why::Refused(_) => {
-            let _ = outbox.push(|out| ToClient::Refused(Refused { why: text }).encode(out));
+            let _ = outbox.push(|out| Refused::new(text).encode(out));
+        }
+        Why::Mistaken { found, expected: _ } => {
+            let _ = outbox.push(|out| Refused { why: text, identity: Some(found.clone()) }.encode(out));
         }
         Why::Ended(Ended::Closed | Ended::CutShort { .. } | Ended::Io(_)) | Why::SlowReader { .. } => return,
     }
@@ -162,11 +169,15 @@ async fn last_words(shell: &Shell, stream: &TcpStream, outbox: &Outbox, why: &Wh
 async fn converse(shell: &Rc<Shell>, incoming: &mut Incoming, outbox: &Rc<Outbox>, addr: SocketAddr, number: u64) -> Result<(), Why> {
     let hello = tokio::time::timeout(HELLO_TIMEOUT, read_hello(incoming)).await;
     let hello = hello.unwrap_or_else(|_| Err(Why::Refused(format!("no hello within {HELLO_TIMEOUT:?}"))))?;
+    let (found, expected) = (shell.identity(), hello.expected());
+    if !expected.is(&found) {
+        return Err(Why::Mistaken { found, expected });
+    }
     let connection = Rc::new(ClientConnection { number, name: hello.client, outbox: Rc::clone(outbox), open: RefCell::default() });
     let limits = &shell.options.limits;
     let welcome = Welcome {
         protocol: PROTOCOL,
-        node: shell.options.id.to_string(),
+        identity: found,
         incarnation: u64::from(shell.incarnation),
         limits: Limits {
             max_key: MAX_KEY as u32,
@@ -192,17 +203,22 @@ async fn converse(shell: &Rc<Shell>, incoming: &mut Incoming, outbox: &Rc<Outbox
 async fn read_hello(incoming: &mut Incoming) -> Result<Hello, Why> {
     let frame = incoming.next_frame().await?;
     match ToNode::decode(&frame) {
-        Ok(ToNode::Hello(hello)) if hello.protocol != PROTOCOL => Err(Why::Refused(format!(
-            "client protocol {} is not spoken here, only {PROTOCOL}: use programs of the same release",
-            hello.protocol
-        ))),
         Ok(ToNode::Hello(hello)) if hello.client.len() > MAX_CLIENT_NAME => {
             Err(Why::Refused(format!("a client name of {} bytes is over the limit of {MAX_CLIENT_NAME}", hello.client.len())))
         }
+        Ok(ToNode::Hello(hello)) if expected_len(&hello) > MAX_CLUSTER_ID => Err(Why::Refused(format!(
+            "names of the expected node of {} bytes are over the limit of {MAX_CLUSTER_ID}",
+            expected_len(&hello)
+        ))),
         Ok(ToNode::Hello(hello)) => Ok(hello),
         Ok(ToNode::Request(_)) => Err(Why::Refused("a request before the hello".to_owned())),
         Err(error) => Err(Why::Refused(error.to_string())),
     }
+}
+
+/// Bytes of the longer of the two names that a client expects. No node has one above the limit, and none is put into a log.
+fn expected_len(hello: &Hello) -> usize {
+    [&hello.cluster, &hello.node].into_iter().flatten().map(String::len).max().unwrap_or(0)
 }
 
 async fn read_requests(shell: &Rc<Shell>, connection: &ClientConnection, incoming: &mut Incoming) -> Result<(), Why> {

@@ -300,8 +300,10 @@ async fn greet(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<Link>, Incomi
     let hello = match greeting {
         Ok(hello) => hello,
         Err(error) => {
-            let why = error.to_string();
-            let _ = outbox.push(|out| encode_message(FrameKind::Refused, &Refused { why }, out));
+            // Nodes of every release read the reason; one that is no peer at all learns whom it has found.
+            let identity = matches!(error, LinkError::Protocol(ProtocolError::WrongKind { .. })).then(|| shell.identity());
+            let refused = Refused { why: error.to_string(), identity };
+            let _ = outbox.push(|out| refused.encode(out));
             outbox.drained().await;
             return Err(error);
         }
@@ -363,7 +365,7 @@ async fn read_messages(shell: &Rc<Shell>, link: &Link, incoming: &mut Incoming) 
 fn expect_hello(frame: &Frame, expected: FrameKind) -> Result<PeerHello, ProtocolError> {
     match frame.kind {
         FrameKind::Refused => {
-            let refused: Refused = decode_message("refusal", &frame.payload)?;
+            let refused = Refused::decode(&frame.payload)?;
             Err(ProtocolError::Refused { why: refused.why })
         }
         found if found == expected => decode_message("peer handshake", &frame.payload),
@@ -378,7 +380,7 @@ impl Shell {
             cluster: self.options.cluster_id.clone(),
             from: self.options.id.number(),
             to: to.number(),
-            folder: self.identity.borrow().folder,
+            folder: self.folder_identity.borrow().folder,
             incarnation: self.incarnation,
             lease: LeaseTerms::from(&self.options.lease),
         }

@@ -12,7 +12,7 @@ use rand_pcg::Pcg64;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use crate::client_protocol::{OpId, Request};
+use crate::client_protocol::{self, FolderId, OpId, Request};
 use crate::clients::ClientConnection;
 use crate::clock::ClockSeam;
 use crate::lease_watch::LeaseWatch;
@@ -48,7 +48,7 @@ pub(crate) struct Shell {
     pub(crate) disk_metrics: Arc<DiskMetrics>,
     pub(crate) failpoints: Arc<Failpoints>,
     pub(crate) folder: Arc<Folder>,
-    pub(crate) identity: RefCell<Identity>,
+    pub(crate) folder_identity: RefCell<Identity>,
     pub(crate) peers: Peers,
     /// Client connections, those without a handshake included.
     pub(crate) client_connections: Cell<usize>,
@@ -96,6 +96,12 @@ pub(crate) fn bump(cell: &Cell<u64>) {
 }
 
 impl Shell {
+    /// Who this node is.
+    pub(crate) fn identity(&self) -> client_protocol::Identity {
+        let folder = FolderId(self.folder_identity.borrow().folder);
+        client_protocol::Identity { cluster: self.options.cluster_id.clone(), node: self.name.clone(), folder }
+    }
+
     /// Marks bytes as to be sent at the end of this turn.
     pub(crate) fn will_flush(&self, outbox: &Rc<Outbox>) {
         if outbox.mark_dirty() {

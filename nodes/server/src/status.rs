@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client_protocol::Outcome;
+use crate::client_protocol::{FolderId, Outcome};
 use crate::clock;
 use crate::shell::Shell;
 
@@ -16,6 +16,9 @@ pub struct Status {
     pub node: String,
     /// Name of the cluster.
     pub cluster: String,
+    /// Its data folder.
+    #[serde(default)]
+    pub folder: FolderId,
     /// How many times this node was started on its data folder.
     pub incarnation: u64,
     /// Process id.
@@ -262,6 +265,7 @@ impl Shell {
         Status {
             node: self.name.clone(),
             cluster: self.options.cluster_id.clone(),
+            folder: self.identity().folder,
             incarnation: u64::from(self.incarnation),
             pid: std::process::id(),
             ready: !self.stopper.is_stopping(),

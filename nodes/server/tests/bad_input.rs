@@ -6,8 +6,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use bytes::BytesMut;
-use common::{PATIENCE, TempDir, TestClient, eventually, free_addrs, n, options_of_cluster, receive, request, start, start_all, status};
-use heckle_server::client_protocol::{Call, Hello, MAX_KEY, MAX_TIMEOUT_US, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason, ToClient, ToNode};
+use common::{PATIENCE, TempDir, TestClient, claim, eventually, n, options_of_cluster, receive, request, start, start_all, status};
+use heckle_server::client_protocol::{
+    Call, ExpectedNode, Hello, MAX_KEY, MAX_TIMEOUT_US, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason, ToClient, ToNode,
+};
 use heckle_server::frame::{FrameKind, FrameReader, MAX_PAYLOAD, encode_frame};
 use heckle_server::{Node, NodeError, NodeHandle, NodeOptions};
 use rand::{Rng, RngExt, SeedableRng};
@@ -45,7 +47,7 @@ fn client_frame(message: &ToNode) -> Vec<u8> {
 }
 
 fn hello(protocol: u32, client: &str) -> Vec<u8> {
-    client_frame(&ToNode::Hello(Hello { protocol, client: client.to_owned() }))
+    client_frame(&ToNode::Hello(Hello { protocol, ..Hello::new(client, &ExpectedNode::default()) }))
 }
 
 /// Sends bytes to the client port; the node must close, answer with `says`, and log one line with `logs`.
@@ -76,7 +78,7 @@ fn clients_that_speak_nonsense_get_one_answer_and_one_log_line() {
     let mut garbled = good.clone();
     *garbled.last_mut().unwrap() ^= 1;
     check_client(&node, &garbled, "bad checksum", "bad checksum");
-    check_client(&node, &hello(99, "me"), "client protocol 99 is not spoken here", "client protocol 99");
+    check_client(&node, &hello(99, "me"), "the node speaks client protocol 3, the client 99", "client 99");
     check_client(&node, &hello(PROTOCOL, &"x".repeat(200)), "client name of 200 bytes", "client name");
     check_client(&node, &frame(FrameKind::PeerHello, b""), "a client's hello or request was expected", "PeerHello");
     check_client(&node, &frame(FrameKind::ClientHello, &[0xff; 30]), "malformed hello", "malformed hello");
@@ -420,7 +422,7 @@ fn what_cannot_be_started_says_why() {
     check(&with(&|o| o.data_dir = "/proc/heckle".into()), 64, "data folder /proc/heckle");
     std::fs::write(options.data_dir.join("identity.json"), r#"{"format":"heckle.data/0"}"#).unwrap();
     check(&options, 64, "has format heckle.data/0");
-    let peers = free_addrs(2);
+    let peers = claim().addresses(2).unwrap();
     check(&with(&|o| o.peers = vec![(n(2), peers[0]), (n(2), peers[1])]), 64, "n2 is listed twice");
 }
 

@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{
-    BallotTag, Call, Diagnostics, Hello, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Phase, Provenance, Request, Response, ToClient,
-    ToNode,
+    BallotTag, Call, Diagnostics, ExpectedNode, FolderId, Hello, Identity, Limits as ConnectionLimits, MAX_KEY, MAX_VALUE, OpId, Outcome,
+    PROTOCOL, Phase, Provenance, Refused, Request, Response, ToClient, ToNode, Welcome,
 };
 use heckle_server::frame::{FRAME_VERSION, HEADER_LEN, MAX_PAYLOAD};
 use heckle_server::options::Limits;
@@ -28,8 +28,21 @@ fn check_example(name: &str, encode: impl FnOnce(&mut BytesMut)) {
 #[test]
 fn the_examples_are_what_is_sent() {
     let op = OpId { client: 7, seq: 1 };
-    let hello = Hello { protocol: PROTOCOL, client: "me".to_owned() };
-    check_example("hello", |out| ToNode::Hello(hello).encode(out));
+    let (cluster, node) = ("mine".to_owned(), "n1".to_owned());
+    let expected = ExpectedNode { cluster: Some(cluster.clone()), node: Some(node.clone()), folder: None };
+    check_example("hello", |out| ToNode::Hello(Hello::new("me", &expected)).encode(out));
+    check_example("hello-any", |out| ToNode::Hello(Hello::new("me", &ExpectedNode::default())).encode(out));
+    let identity = Identity { cluster, node, folder: FolderId(0x00c0_ffee_00c0_ffee) };
+    let limits = ConnectionLimits {
+        max_key: MAX_KEY as u32,
+        max_value: MAX_VALUE as u32,
+        max_frame: MAX_PAYLOAD as u32,
+        max_in_flight: Limits::default().in_flight_per_connection as u32,
+    };
+    let welcome = Welcome { protocol: PROTOCOL, identity: identity.clone(), incarnation: 2, limits };
+    check_example("welcome", |out| ToClient::Welcome(welcome).encode(out));
+    let refused = Refused { why: "no".to_owned(), identity: Some(identity) };
+    check_example("refused", |out| ToClient::Refused(refused).encode(out));
     let call = Call::Cas { expected: None, new: 42_u64.to_be_bytes().to_vec() };
     let request = Request { op, key: b"k1".to_vec(), timeout_us: 1_000_000, provenance: Provenance::First, call };
     check_example("request", |out| ToNode::Request(request).encode(out));

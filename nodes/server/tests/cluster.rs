@@ -44,7 +44,7 @@ fn values_are_seen_through_every_node_and_survive_restarts() {
         let mut client = TestClient::to(node);
         assert_eq!(client.read("k").as_deref(), Some("2"));
         assert_eq!(client.read("other").as_deref(), Some("x"));
-        assert_eq!(client.welcome.node, node.ready().node);
+        assert_eq!(client.welcome.identity.node, node.ready().node);
     }
     for node in nodes {
         node.stop().unwrap();

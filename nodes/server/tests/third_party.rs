@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use common::{TempDir, TestClient, options_of_cluster, start_all};
 use heckle_server::NodeHandle;
@@ -12,10 +12,14 @@ const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/client.py"
 /// Runs the client; the line it prints.
 #[track_caller]
 fn python(node: &NodeHandle, args: &[&str]) -> String {
-    let out = Command::new("python3").arg(CLIENT).arg(node.ready().client.to_string()).args(args).output().unwrap();
+    let out = run(&node.ready().client.to_string(), &[], args);
     let text = String::from_utf8_lossy(&out.stdout).trim_end().to_owned();
     assert!(out.status.success(), "client.py {args:?}: {text}\n{}", String::from_utf8_lossy(&out.stderr));
     text
+}
+
+fn run(addr: &str, options: &[&str], args: &[&str]) -> Output {
+    Command::new("python3").arg(CLIENT).args(options).arg(addr).args(args).output().unwrap()
 }
 
 #[test]
@@ -38,4 +42,15 @@ fn a_client_written_from_the_page_is_understood() {
     assert_eq!(python(&nodes[0], &["write", "k", &long]), "applied");
     assert_eq!(TestClient::to(&nodes[2]).read("k"), Some(long));
     assert_eq!(python(&nodes[0], &["read", &"k".repeat(2_000)]), "invalid a key of 2000 bytes is over the limit of 1024");
+
+    // Whom it expects is who must answer.
+    let addr = nodes[0].ready().client.to_string();
+    let right = run(&addr, &["--expect", "test/n1"], &["get", "plain"]);
+    assert!(right.status.success() && right.stdout == b"value one\n", "{right:?}");
+    for (expected, wanted) in [("test/n2", "n2 of cluster test"), ("other/n1", "n1 of cluster other")] {
+        let wrong = run(&addr, &["--expect", expected], &["write", "k", "stray"]);
+        let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert!(!wrong.status.success() && said.contains("this is n1 of cluster test") && said.contains(wanted), "{said}");
+    }
+    assert_eq!(python(&nodes[0], &["get", "plain"]), "value one");
 }

@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{
-    Call, Hello, MAX_TIMEOUT_US, OpId, PROTOCOL, Provenance, Request, Response, ToClient, ToNode, Welcome,
+    Call, ExpectedNode, Hello, MAX_TIMEOUT_US, OpId, Provenance, Request, Response, ToClient, ToNode, Welcome,
 };
 use heckle_server::frame::FrameReader;
 use std::io::{Read, Write};
@@ -38,14 +38,17 @@ impl NodeClient {
     ///
     /// # Errors
     /// Why there is no node to talk to.
-    pub(super) fn connect(addr: SocketAddr, timeout: Duration) -> Result<NodeClient, String> {
+    pub(super) fn connect(addr: SocketAddr, expected: &ExpectedNode, timeout: Duration) -> Result<NodeClient, String> {
         let deadline = Instant::now() + timeout;
         let stream = TcpStream::connect_timeout(&addr, timeout).and_then(|stream| stream.set_nodelay(true).map(|()| stream));
         let mut stream = stream.map_err(|e| format!("no node answers at {addr}: {e}"))?;
         let mut frames = FrameReader::new();
-        let hello = Hello { protocol: PROTOCOL, client: format!("heckle ctl {}", std::process::id()) };
+        let hello = Hello::new(format!("heckle ctl {}", std::process::id()), expected);
         send(&mut stream, &ToNode::Hello(hello), deadline).map_err(|e| format!("{addr}: {e}"))?;
         match receive(&mut stream, &mut frames, deadline) {
+            Ok(ToClient::Welcome(welcome)) if !expected.is(&welcome.identity) => {
+                Err(format!("{addr} is {}, and {expected} was expected: nothing was sent", welcome.identity))
+            }
             Ok(ToClient::Welcome(welcome)) => Ok(NodeClient { addr, stream, frames, deadline, welcome }),
             Ok(ToClient::Refused(refused)) => Err(format!("{addr} refused: {}", refused.why)),
             Ok(ToClient::Response(_)) => Err(format!("{addr} answered before it was asked")),

@@ -4,11 +4,11 @@
 mod client;
 mod words;
 
-use crate::cli::{Consistency, CtlArgs, CtlAsk, CtlTo};
+use crate::cli::{Consistency, CtlArgs, CtlAsk, CtlTo, CtlWho};
 use crate::exit;
 use client::{NoAnswer, NodeClient};
 use heckle_history::printable::printable;
-use heckle_server::client_protocol::{Call, Level, MAX_KEY, MAX_VALUE, OpId, parse_printed_id};
+use heckle_server::client_protocol::{Call, ExpectedNode, Level, MAX_KEY, MAX_VALUE, OpId, parse_printed_id};
 use heckle_server::control::{self, ControlError};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -30,8 +30,12 @@ pub(super) fn main(args: &CtlArgs) -> ExitCode {
             ask(key, words::parse_value(value, to.form).map(put), to)
         }
         CtlAsk::Fate { op_id, key, to } => ask(key, parse_printed_id(op_id).map(|(of, born)| Call::Fate { of, born }), to),
-        CtlAsk::Status { node, timeout, json } => status(*node, timeout.0, *json),
+        CtlAsk::Status { node, who, timeout, json } => status(*node, &expected(who), timeout.0, *json),
     }
+}
+
+fn expected(who: &CtlWho) -> ExpectedNode {
+    ExpectedNode { cluster: who.cluster_id.clone(), node: who.id.clone(), folder: None }
 }
 
 fn level(consistency: Consistency) -> Level {
@@ -47,13 +51,13 @@ fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
         Ok(call) => call,
         Err(e) => return super::usage("ctl", &e),
     };
-    let mut client = match NodeClient::connect(to.node, to.timeout.0) {
+    let mut client = match NodeClient::connect(to.node, &expected(&to.who), to.timeout.0) {
         Ok(client) => client,
         Err(e) => return super::broken("ctl", &e),
     };
     // Drawn from all of 64 bits, so that no other client of the cluster has it.
     let op = OpId { client: rand::random(), seq: 1 };
-    let node = client.welcome.node.clone();
+    let node = client.welcome.identity.node.clone();
     match client.call(op, key, call) {
         Ok(response) => {
             if to.json {
@@ -107,14 +111,16 @@ fn sendable(key: &str, call: &Call) -> Result<(), String> {
 }
 
 /// Tells a node's figures.
-fn status(addr: SocketAddr, timeout: Duration, json: bool) -> ExitCode {
-    let asked = control::Client::connect(addr, timeout).and_then(|mut client| client.status());
+fn status(addr: SocketAddr, expected: &ExpectedNode, timeout: Duration, json: bool) -> ExitCode {
+    let asked = control::Client::connect_to(addr, timeout, expected).and_then(|mut client| client.status());
     let status = match asked {
         Ok(status) => status,
         Err(e @ ControlError::Malformed { .. }) => {
             return super::usage("ctl", &format!("{e}\n--node must be the control address of a node here, `control` in its ready line"));
         }
-        Err(e @ (ControlError::Io { .. } | ControlError::Refused { .. })) => return super::broken("ctl", &e.to_string()),
+        Err(e @ (ControlError::Io { .. } | ControlError::Refused { .. } | ControlError::Mistaken { .. })) => {
+            return super::broken("ctl", &e.to_string());
+        }
     };
     if json {
         outln!("{}", serde_json::to_string_pretty(&status).expect("plain data has a JSON form"));

@@ -6,13 +6,16 @@
 //!
 //! ```text
 //! client                                  node
-//!   | ClientHello {protocol, client}  ---> |
-//!   | <--- ClientWelcome {node, limits}    |      or Refused {why} and a close
+//!   | ClientHello {protocol, client,  ---> |      the node refuses a client that expects another
+//!   |              cluster, node}          |
+//!   | <--- ClientWelcome {cluster, node,   |      or Refused {why} and a close
+//!   |                     folder, limits}  |
 //!   | Request {op, key, timeout, call} --> |      many at once, at most one open per op.client
 //!   | <--- Response {op, outcome, ...}     |      in any order
 //! ```
 
 mod answer;
+mod handshake;
 
 use std::fmt;
 
@@ -23,9 +26,10 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{Frame, FrameKind, encode_frame_with};
 
 pub use answer::{BallotTag, Diagnostics, Fate, Outcome, Phase, Reason, Response};
+pub use handshake::{ExpectedNode, FolderId, Hello, Identity, Limits, Refused, Welcome};
 
 /// Version of the messages in this module. A node refuses clients of any other.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// Longest key in bytes. A key is at least one byte.
 pub const MAX_KEY: usize = 1 << 10;
 /// Longest value in bytes.
@@ -34,50 +38,6 @@ pub const MAX_VALUE: usize = 1 << 20;
 pub const MAX_CLIENT_NAME: usize = 128;
 /// Longest timeout of an operation: an hour.
 pub const MAX_TIMEOUT_US: u64 = 3_600_000_000;
-
-/// First frame of a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
-    /// The client's [`PROTOCOL`]. First field of every version, so that any node can read it.
-    pub protocol: u32,
-    /// A name for the node's log.
-    pub client: String,
-}
-
-/// The node's answer to a [`Hello`] it accepts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Welcome {
-    /// The node's [`PROTOCOL`].
-    pub protocol: u32,
-    /// Name of the node, such as `n1`.
-    pub node: String,
-    /// How many times this node has been started on its data folder.
-    pub incarnation: u64,
-    /// What this node accepts on one connection.
-    pub limits: Limits,
-}
-
-/// Limits of one connection. What is over a limit is answered with [`Outcome::Invalid`] (key, value, second open
-/// operation of one client), [`Outcome::NotApplied`] with [`Reason::TooManyInFlight`], or
-/// a [`Refused`] and a close (frame, connections).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Longest key in bytes.
-    pub max_key: u32,
-    /// Longest value in bytes.
-    pub max_value: u32,
-    /// Longest frame payload in bytes.
-    pub max_frame: u32,
-    /// Most open operations on this connection.
-    pub max_in_flight: u32,
-}
-
-/// The node does not want to talk; it closes the connection after this.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// What was wrong and what to do, in words.
-    pub why: String,
-}
 
 /// Names one operation for ever. A client counts `seq` up from 1; sending the same id twice asks for the same operation,
 /// which takes effect at most once.
@@ -232,6 +192,14 @@ pub enum ProtocolError {
         /// What the decoder said.
         cause: String,
     },
+    /// A hello or welcome of another version of this protocol.
+    #[error("the node speaks client protocol {node}, the client {client}: use programs of the same release")]
+    OtherVersion {
+        /// The node's version.
+        node: u32,
+        /// The client's.
+        client: u32,
+    },
     /// Whole message, then more bytes.
     #[error("{extra} bytes after the end of a {what}")]
     Trailing {
@@ -283,7 +251,7 @@ impl ToNode {
     /// If a client does not send frames of this kind, or the payload is malformed.
     pub fn decode(frame: &Frame) -> Result<ToNode, ProtocolError> {
         match frame.kind {
-            FrameKind::ClientHello => decode_message("hello", &frame.payload).map(ToNode::Hello),
+            FrameKind::ClientHello => Hello::decode(&frame.payload).map(ToNode::Hello),
             FrameKind::Request => decode_message("request", &frame.payload).map(ToNode::Request),
             found @ (FrameKind::ClientWelcome
             | FrameKind::Refused
@@ -302,7 +270,7 @@ impl ToClient {
     pub fn encode(&self, out: &mut BytesMut) {
         match self {
             ToClient::Welcome(welcome) => encode_message(FrameKind::ClientWelcome, welcome, out),
-            ToClient::Refused(refused) => encode_message(FrameKind::Refused, refused, out),
+            ToClient::Refused(refused) => refused.encode(out),
             ToClient::Response(response) => encode_message(FrameKind::Response, response, out),
         }
     }
@@ -313,8 +281,8 @@ impl ToClient {
     /// If a node does not send clients frames of this kind, or the payload is malformed.
     pub fn decode(frame: &Frame) -> Result<ToClient, ProtocolError> {
         match frame.kind {
-            FrameKind::ClientWelcome => decode_message("welcome", &frame.payload).map(ToClient::Welcome),
-            FrameKind::Refused => decode_message("refusal", &frame.payload).map(ToClient::Refused),
+            FrameKind::ClientWelcome => Welcome::decode(&frame.payload).map(ToClient::Welcome),
+            FrameKind::Refused => Refused::decode(&frame.payload).map(ToClient::Refused),
             FrameKind::Response => decode_message("response", &frame.payload).map(ToClient::Response),
             found @ (FrameKind::ClientHello
             | FrameKind::Request

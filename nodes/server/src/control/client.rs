@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::client_protocol::{ExpectedNode, Identity};
+
 use super::{Answer, Failpoint, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request, Status};
 
 /// A connection to the control port of one node.
@@ -38,6 +40,16 @@ pub enum ControlError {
         /// The start of the line.
         line: String,
     },
+    /// Another node answers there.
+    #[error("control channel at {addr}: this is {found}, and {expected} was expected: check the address")]
+    Mistaken {
+        /// Where the node was expected.
+        addr: SocketAddr,
+        /// Who answers.
+        found: Identity,
+        /// Who was expected.
+        expected: ExpectedNode,
+    },
     /// The node refused and said why.
     #[error("the node at {addr} refused: {message}")]
     Refused {
@@ -64,6 +76,31 @@ impl Client {
         Ok(Client { addr, stream, line: Vec::new(), points: Vec::new(), leases: Vec::new(), timeout })
     }
 
+    /// Connects and makes sure of the node before anything else is asked: an address may be another's by now, and what is
+    /// meant for one node must not strike another.
+    ///
+    /// # Errors
+    /// As [`connect`](Client::connect), and [`ControlError::Mistaken`] if another node answers.
+    pub fn connect_to(addr: SocketAddr, timeout: Duration, expected: &ExpectedNode) -> Result<Client, ControlError> {
+        let mut client = Client::connect(addr, timeout)?;
+        if *expected == ExpectedNode::default() {
+            return Ok(client);
+        }
+        let found = client.identity()?;
+        if expected.is(&found) { Ok(client) } else { Err(ControlError::Mistaken { addr, found, expected: expected.clone() }) }
+    }
+
+    /// Who answers.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn identity(&mut self) -> Result<Identity, ControlError> {
+        match self.call(&Request::Identify {})? {
+            Answer::Identity { identity } => Ok(identity),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// Asks one thing and waits for its answer. Points that arrive meanwhile are kept for
     /// [`next_point`](Client::next_point).
     ///
@@ -80,7 +117,7 @@ impl Client {
                 Answer::Point { point } => self.points.push(point),
                 Answer::Lease { lease } => self.leases.push(lease),
                 Answer::Error { message } => return Err(ControlError::Refused { addr: self.addr, message }),
-                answer @ (Answer::Ok | Answer::Status { .. } | Answer::Metrics { .. }) => return Ok(answer),
+                answer @ (Answer::Ok | Answer::Identity { .. } | Answer::Status { .. } | Answer::Metrics { .. }) => return Ok(answer),
             }
         }
     }

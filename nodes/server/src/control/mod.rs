@@ -16,6 +16,8 @@ pub(crate) mod server;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client_protocol::Identity;
+
 pub use crate::status::{OpCounts, PeerStatus, StateBytes, Status, SyncLatency};
 pub use client::{Client, ControlError};
 
@@ -28,6 +30,8 @@ pub const MAX_HOLD_MS: u64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
+    /// Who the node is. The first question of whoever has only an address.
+    Identify {},
     /// Everything the node knows about itself.
     Status {},
     /// The same figures as Prometheus text.
@@ -141,6 +145,11 @@ pub enum FailpointAction {
 pub enum Answer {
     /// Done.
     Ok,
+    /// Answer to [`Request::Identify`].
+    Identity {
+        /// Who answers.
+        identity: Identity,
+    },
     /// Answer to [`Request::Status`].
     Status {
         /// The figures.

@@ -110,6 +110,7 @@ fn handle(
     subscription: &mut Subscription<'_>,
 ) -> Result<Answer, String> {
     match request {
+        Request::Identify {} => return Ok(Answer::Identity { identity: shell.identity() }),
         Request::Status {} => return Ok(Answer::Status { status: Box::new(shell.status()) }),
         Request::Metrics {} => return Ok(Answer::Metrics { text: shell.status().to_prometheus() }),
         Request::SetClock { offset_us, drift_ppm, freeze } => {

@@ -198,7 +198,7 @@ fn prepare(options: NodeOptions, log: Logger, stopper: Stopper, hosting: Hosting
         failpoints,
         peers: Peers::new(&options.peers, &identity.peers),
         folder: Arc::new(folder),
-        identity: RefCell::new(identity),
+        folder_identity: RefCell::new(identity),
         client_connections: Cell::new(0),
         clients: RefCell::new(FxHashMap::default()),
         open_ops: RefCell::new(FxHashMap::default()),
@@ -267,9 +267,12 @@ async fn serve(
     let io = |what| move |cause| NodeError::Io { what, cause };
     let mut event_loop = EventLoop::new(Rc::clone(shell), started).map_err(io("timer"))?;
     event_loop.settle().await?;
+    let identity = shell.identity();
     let ready = Ready {
         ready: true,
         node: shell.name.clone(),
+        cluster: identity.cluster,
+        folder: identity.folder,
         incarnation: shell.incarnation,
         pid: std::process::id(),
         client: listeners.client.local_addr().map_err(io("client address"))?,
@@ -339,7 +342,7 @@ async fn keep_identity(shell: Rc<Shell>) -> Result<(), NodeError> {
     loop {
         shell.peers.learned.notified().await;
         let identity = {
-            let mut identity = shell.identity.borrow_mut();
+            let mut identity = shell.folder_identity.borrow_mut();
             identity.peers = shell.peers.known();
             identity.clone()
         };

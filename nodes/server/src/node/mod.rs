@@ -11,6 +11,7 @@ use heckle_paxos::ConfigError;
 use serde::Serialize;
 
 use crate::StorageError;
+use crate::client_protocol::FolderId;
 use crate::log::Logger;
 use crate::options::{NodeOptions, OptionsError};
 
@@ -94,6 +95,10 @@ pub struct Ready {
     pub ready: bool,
     /// Name of the node.
     pub node: String,
+    /// Name of its cluster.
+    pub cluster: String,
+    /// Its data folder.
+    pub folder: FolderId,
     /// Number of this process among those of the node.
     pub incarnation: u32,
     /// Process id.

@@ -322,14 +322,16 @@ fn garbled_bytes_never_panic() {
 #[test]
 fn client_messages_round_trip_and_kinds_are_checked() {
     use client_protocol::{
-        BallotTag, Call, Diagnostics, Fate, Hello, Level, OpId, Outcome, Provenance, Reason, Refused, Request, Response,
+        BallotTag, Call, Diagnostics, ExpectedNode, Fate, FolderId, Hello, Identity, Level, Limits, OpId, Outcome, Provenance, Reason,
+        Refused, Request, Response, Welcome,
     };
     let op = OpId { client: 1 << 40, seq: 3 };
     let asked = |call| Request { op, key: b"key".to_vec(), timeout_us: 1_000_000, provenance: Provenance::First, call };
     let request = |call| ToNode::Request(asked(call));
     let born = BallotTag { us: 300, node: 2, nonce: 5 };
     let to_node = [
-        ToNode::Hello(Hello { protocol: 2, client: "me".to_owned() }),
+        ToNode::Hello(Hello::new("me", &ExpectedNode::default())),
+        ToNode::Hello(Hello::new("me", &ExpectedNode { cluster: Some("c".to_owned()), node: Some("n1".to_owned()), folder: None })),
         request(Call::Read),
         request(Call::Write { new: vec![] }),
         request(Call::Cas { expected: None, new: vec![0; 300] }),
@@ -346,8 +348,12 @@ fn client_messages_round_trip_and_kinds_are_checked() {
         assert!(ToClient::decode(&frame).is_err(), "a node's ear on a client's word");
     }
     let response = |outcome| ToClient::Response(Response { op, outcome, diagnostics: Diagnostics::default() });
+    let identity = Identity { cluster: "c".to_owned(), node: "n1".to_owned(), folder: FolderId(u64::MAX) };
+    let limits = Limits { max_key: 1, max_value: 2, max_frame: 3, max_in_flight: 4 };
     let to_client = [
-        ToClient::Refused(Refused { why: "no".to_owned() }),
+        ToClient::Welcome(Welcome { protocol: client_protocol::PROTOCOL, identity: identity.clone(), incarnation: 1, limits }),
+        ToClient::Refused(Refused::new("no")),
+        ToClient::Refused(Refused { why: "no".to_owned(), identity: Some(identity) }),
         response(Outcome::Applied),
         response(Outcome::ConditionNotMet { current: None }),
         response(Outcome::Value { value: Some(vec![1, 2]) }),

@@ -2,14 +2,15 @@
 #![allow(dead_code, missing_docs, unreachable_pub)] // Each test program includes it and uses a part of it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use heckle_server::client_protocol::{Call, Hello, OpId, Outcome, PROTOCOL, Provenance, Request, Response, ToClient, ToNode, Welcome};
+use heckle_server::client_protocol::{Call, ExpectedNode, Hello, OpId, Outcome, Provenance, Request, Response, ToClient, ToNode, Welcome};
 use heckle_server::frame::FrameReader;
+use heckle_server::loopback::LoopbackClaim;
 use heckle_server::options::StorageOptions;
 use heckle_server::status::Status;
 use heckle_server::{Node, NodeHandle, NodeId, NodeOptions, control};
@@ -43,19 +44,20 @@ pub fn n(number: u16) -> NodeId {
     NodeId::new(number).unwrap()
 }
 
-/// Ports that were free a moment ago.
-pub fn free_addrs(count: usize) -> Vec<SocketAddr> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap()).collect()
+/// A loopback address that is this test's until the test program ends.
+pub fn claim() -> &'static LoopbackClaim {
+    Box::leak(Box::new(LoopbackClaim::new().unwrap()))
 }
 
 /// Options of `count` nodes that know each other. Small segments, so that rotation and snapshots are used as well.
 pub fn options_of_cluster(dir: &Path, count: u16) -> Vec<NodeOptions> {
-    let addrs = free_addrs(usize::from(count));
+    let claim = claim();
+    let addrs = claim.addresses(usize::from(count)).unwrap();
     let options = |number: u16| {
         let id = n(number);
         let mut options = NodeOptions::new(id, "test", dir.join(id.to_string()));
         options.peer_listen = addrs[usize::from(number) - 1];
+        (options.client_listen, options.control_listen) = ((claim.ip(), 0).into(), (claim.ip(), 0).into());
         let others = (1..=count).filter(|&other| other != number);
         options.peers = others.map(|other| (n(other), addrs[usize::from(other) - 1])).collect();
         options.seed = u64::from(number);
@@ -108,15 +110,22 @@ pub struct TestClient {
 
 impl TestClient {
     pub fn connect(addr: SocketAddr) -> TestClient {
+        TestClient::expecting(addr, &ExpectedNode::default()).unwrap()
+    }
+
+    pub fn expecting(addr: SocketAddr, expected: &ExpectedNode) -> Result<TestClient, String> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let mut stream = TcpStream::connect(addr).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        send(&mut stream, &ToNode::Hello(Hello { protocol: PROTOCOL, client: "test".to_owned() }));
+        send(&mut stream, &ToNode::Hello(Hello::new("test", expected)));
         let mut reader = FrameReader::new();
-        let Ok(ToClient::Welcome(welcome)) = receive(&mut stream, &mut reader) else { panic!("no welcome") };
+        let welcome = match receive(&mut stream, &mut reader)? {
+            ToClient::Welcome(welcome) => welcome,
+            other => return Err(format!("{other:?}")),
+        };
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed) | u64::from(std::process::id()) << 32;
-        TestClient { stream, reader, welcome, id, seq: 0 }
+        Ok(TestClient { stream, reader, welcome, id, seq: 0 })
     }
 
     pub fn to(node: &NodeHandle) -> TestClient {

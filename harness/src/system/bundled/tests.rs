@@ -1,0 +1,108 @@
+//! Who may answer an op, and what becomes of the run if another does.
+
+use super::*;
+use crate::stop::{Stop, StopReason};
+use crate::system::target::NodeIdentity;
+use crate::system::value::Beside;
+use heckle_history::{OpId, ProcessId};
+use heckle_server::loopback::LoopbackClaim;
+use heckle_server::{Node, NodeHandle, NodeOptions};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+
+/// A node of another cluster in the place of n2.
+fn thief(name: &str, listens: SocketAddr) -> (std::path::PathBuf, NodeHandle) {
+    let folder = std::env::temp_dir().join(format!("heckle-thief-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut options = NodeOptions::new("n2".parse().expect("a name"), "thieves", &folder);
+    options.client_listen = listens;
+    (folder, Node::start(options).expect("it starts"))
+}
+
+/// Sends one write to n2 of the cluster `ours` at this address; the answer, and why the run stops.
+fn write(addr: SocketAddr, through: SocketAddr) -> (Answer, Option<StopReason>) {
+    let stop = Stop::default();
+    let target = Target { addr: through, listens: addr, node: NodeIdentity::new("ours", "n2", stop.clone()) };
+    let ask = Ask {
+        op: OpId(0),
+        process: ProcessId(0),
+        key: "k".into(),
+        call: Call::Write { new: heckle_history::Value(1) },
+        path: Path::Paxos,
+        payload: None,
+        expected_payload: None,
+        timeout: Duration::from_secs(5),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let answer = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let connection = BundledConnection::new(target, "c0".into(), ValueCodec::new(8, Beside::Nothing));
+        connection.call(ask).await
+    });
+    (answer, stop.reason())
+}
+
+/// The op was not sent, and the run ends with the name of what answered.
+#[track_caller]
+fn check_stranger((answer, reason): (Answer, Option<StopReason>), addr: SocketAddr, who: &str) {
+    let why = answer.reason.unwrap_or_default();
+    assert!(answer.known == Known::NotApplied && why.starts_with("not_sent: "), "{:?} {why}", answer.known);
+    let sentence = format!("{addr}, where n2 should be, is answered by {who}");
+    assert!(why.contains(&sentence), "{why}");
+    assert!(matches!(&reason, Some(StopReason::Broken(why)) if why.contains(&sentence)), "{reason:?}");
+}
+
+#[test]
+fn another_node_in_a_nodes_place_ends_the_run_and_is_sent_nothing() {
+    let claim = LoopbackClaim::new().expect("an address");
+    let exact = claim.address().expect("a port");
+    let everywhere = claim.address().expect("a port");
+    for (name, addr, listens) in [("exact", exact, exact), ("everywhere", everywhere, ([0, 0, 0, 0], everywhere.port()).into())] {
+        let (folder, node) = thief(name, listens);
+        check_stranger(write(addr, addr), addr, "n2 of cluster thieves");
+        let status = heckle_server::control::Client::connect(node.ready().control, Duration::from_secs(5)).and_then(|mut c| c.status());
+        assert_eq!(status.expect("it runs").ops.started, 0);
+        drop(node);
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+#[test]
+fn what_is_no_node_ends_the_run_and_a_fault_does_not() {
+    let claim = LoopbackClaim::new().expect("an address");
+    let welcome_of_version_2 = {
+        let mut out = BytesMut::new();
+        heckle_server::frame::encode_frame(heckle_server::frame::FrameKind::ClientWelcome, &[2, 2, b'n', b'2', 1, 1, 1, 1, 1], &mut out);
+        out.to_vec()
+    };
+    let cases: [(&[u8], Option<&str>); 5] = [
+        (
+            b"220 mail.example.org ESMTP, what can I do for you?\r\n",
+            Some("something that does not speak client protocol 3 (not a heckle frame"),
+        ),
+        (&welcome_of_version_2, Some("something that does not speak client protocol 3 (the node speaks client protocol 2")),
+        // What faults look like: closed at once, and in the middle of a frame.
+        (b"", None),
+        (b"hk", None),
+        (&welcome_of_version_2[..20], None),
+    ];
+    for (says, stranger) in cases {
+        let addr = claim.address().expect("a port");
+        let listener = TcpListener::bind(addr).expect("it is this test's");
+        let says = says.to_owned();
+        let program = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let _ = stream.write_all(&says);
+            // The hello is read, or the close would be a reset that takes the words with it.
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4 << 10]);
+        });
+        let (answer, reason) = write(addr, addr);
+        program.join().expect("it ends");
+        match stranger {
+            Some(who) => check_stranger((answer, reason), addr, who),
+            None => assert_eq!((answer.known, reason), (Known::NotApplied, None)),
+        }
+    }
+    let nobody = claim.address().expect("a port");
+    let (answer, reason) = write(nobody, nobody);
+    assert_eq!((answer.known, reason), (Known::NotApplied, None), "a dead node refuses");
+}
