@@ -45,8 +45,21 @@ fn nodes(f: &Folder) -> Vec<String> {
 fn check(extra: &[&str], who: &str, steal: impl FnOnce(&Folder, &dyn Fn(&str) -> SocketAddr) -> Thief) {
     let f = Folder::new();
     std::fs::write(f.path().join("schedule.jsonl"), SCHEDULE).expect("a writable folder");
-    let fixed =
-        ["run", "--schedule", "schedule.jsonl", "--duration", "20s", "--warmup", "100ms", "--quiet-tail", "500ms", "--quiet", "--json"];
+    let fixed = [
+        "run",
+        "--faults",
+        "kill",
+        "--schedule",
+        "schedule.jsonl",
+        "--duration",
+        "20s",
+        "--warmup",
+        "100ms",
+        "--quiet-tail",
+        "500ms",
+        "--quiet",
+        "--json",
+    ];
     let mut command = heckle(&f, &[&fixed, extra].concat());
     let run = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"));
     let place = dead_node(&f);
