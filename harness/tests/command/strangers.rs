@@ -14,7 +14,7 @@ const SCHEDULE: &str = "{\"t\":500000000,\"kind\":\"kill\",\"targets\":[\"n2\"],
 /// What takes a dead node's place, and is gone when it is dropped.
 #[expect(dead_code, reason = "they are held, not read")]
 enum Thief {
-    Node(NodeHandle),
+    Node(Box<NodeHandle>),
     Program(TcpListener),
 }
 
@@ -84,7 +84,14 @@ fn finish(mut run: Running) -> std::process::Output {
 fn node(f: &Folder, change: impl FnOnce(&mut NodeOptions)) -> Thief {
     let mut options = NodeOptions::new("n2".parse().expect("a name"), "thieves", f.path().join("thief"));
     change(&mut options);
-    Thief::Node(Node::start(options).expect("the place is free"))
+    // A claimed port is free once its node is dead. On all addresses, another cluster's port of the same number may be in the way.
+    let mut started = None;
+    let free = || {
+        started = Node::start(options.clone()).ok();
+        started.is_some()
+    };
+    assert!(wait_for(Duration::from_secs(10), free), "the place is never free");
+    Thief::Node(Box::new(started.expect("it was just started")))
 }
 
 #[test]

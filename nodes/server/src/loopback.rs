@@ -29,8 +29,12 @@ const ROOM: u16 = 1_000;
 pub struct LoopbackClaim {
     ip: Ipv4Addr,
     _guard: TcpListener,
-    next: AtomicU32,
-    last: u16,
+    /// The ports it gives away.
+    ports: RangeInclusive<u16>,
+    /// Where it begins in them, below 2^24: at a place of its own, so that one program that listens on all addresses hinders few claims.
+    start: u32,
+    /// How many it has looked at.
+    given: AtomicU32,
 }
 
 impl LoopbackClaim {
@@ -60,8 +64,8 @@ impl LoopbackClaim {
 
     fn at(ip: Ipv4Addr, guard: u16, ports: &RangeInclusive<u16>) -> io::Result<LoopbackClaim> {
         let listener = TcpListener::bind((ip, guard))?;
-        let first = u32::from(*ports.start()) + u32::from(GUARDS);
-        Ok(LoopbackClaim { ip, _guard: listener, next: AtomicU32::new(first), last: *ports.end() })
+        let ports = ports.start().saturating_add(GUARDS)..=*ports.end();
+        Ok(LoopbackClaim { ip, _guard: listener, ports, start: random() as u32 >> 8, given: AtomicU32::new(0) })
     }
 
     /// The address.
@@ -75,11 +79,14 @@ impl LoopbackClaim {
     /// If the ports have run out.
     pub fn address(&self) -> io::Result<SocketAddr> {
         loop {
-            let port = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(port) = u16::try_from(port).ok().filter(|port| *port <= self.last) else {
-                return Err(io::Error::other(format!("all ports of {} up to {} were given away", self.ip, self.last)));
-            };
-            let addr = SocketAddr::from((self.ip, port));
+            let given = self.given.fetch_add(1, Ordering::Relaxed);
+            let count = self.ports.len() as u32;
+            if given >= count {
+                let (first, last) = (self.ports.start(), self.ports.end());
+                return Err(io::Error::other(format!("all ports of {} from {first} to {last} were given away", self.ip)));
+            }
+            let nth = (self.start.wrapping_add(given) % count) as u16;
+            let addr = SocketAddr::from((self.ip, self.ports.start() + nth));
             // The claim is what keeps it free. A program that listens on all addresses at this port is passed over, as is a
             // node that an earlier owner of the address left behind.
             if TcpListener::bind(addr).is_ok() {
@@ -99,9 +106,13 @@ impl LoopbackClaim {
 
 /// An address of 127.0.0.0/8, but for 127.0.0.0/16, where everybody else is.
 fn draw() -> Ipv4Addr {
-    // The keys of a new hasher are random.
-    let [a, b, c, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
+    let [a, b, c, ..] = random().to_le_bytes();
     Ipv4Addr::new(127, 1 + a % 254, b, 1 + c % 254)
+}
+
+/// The keys of a new hasher are random.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// The ports that servers may have.
@@ -174,15 +185,15 @@ mod tests {
             }
         }
         assert!(held.is_some());
-        claim.next.store(u32::from(port), Ordering::Relaxed);
-        let given = claim.address().ok();
-        assert_ne!(given, Some(SocketAddr::from((claim.ip(), port))));
+        // Whatever the order, all others are given before the claim is at its end.
+        let all: Vec<SocketAddr> = std::iter::from_fn(|| claim.address().ok()).collect();
+        assert!(all.len() > 100 && !all.contains(&SocketAddr::from((claim.ip(), port))), "{}", all.len());
     }
 
     #[test]
     fn ports_run_out_with_an_error() {
         let claim = LoopbackClaim::new().unwrap();
-        claim.next.store(u32::from(claim.last), Ordering::Relaxed);
+        claim.given.store(claim.ports.len() as u32 - 1, Ordering::Relaxed);
         let _ = claim.address();
         let error = claim.address().unwrap_err().to_string();
         assert!(error.contains("were given away"), "{error}");

@@ -46,9 +46,9 @@ pub enum ControlError {
         /// Where the node was expected.
         addr: SocketAddr,
         /// Who answers.
-        found: Identity,
+        found: Box<Identity>,
         /// Who was expected.
-        expected: ExpectedNode,
+        expected: Box<ExpectedNode>,
     },
     /// The node refused and said why.
     #[error("the node at {addr} refused: {message}")]
@@ -87,7 +87,10 @@ impl Client {
             return Ok(client);
         }
         let found = client.identity()?;
-        if expected.is(&found) { Ok(client) } else { Err(ControlError::Mistaken { addr, found, expected: expected.clone() }) }
+        if expected.is(&found) {
+            return Ok(client);
+        }
+        Err(ControlError::Mistaken { addr, found: Box::new(found), expected: Box::new(expected.clone()) })
     }
 
     /// Who answers.
