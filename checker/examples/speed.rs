@@ -74,7 +74,7 @@ fn file(ops: usize) {
     for event in bench::events(&history) {
         writer.write(&event, &history.names).expect("a Vec takes every write");
     }
-    let file = writer.finish().expect("a Vec takes every write");
+    let file = writer.finish([].into()).expect("a Vec takes every write").0;
     drop(history);
     let start = Instant::now();
     let history = History::read(&file[..], Keep::OpsOnly).expect("just written");

@@ -4,6 +4,7 @@
 //! has accepted. On small keys the search gives a second opinion on `valid`; an `invalid` is refuted again by brute
 //! force on the few ops of its contradiction. Engines that disagree make the key `unknown`: one of them is broken.
 
+use crate::explain::story;
 use crate::linearizable::certificate::Certificate;
 use crate::linearizable::facts::{Fates, KeyOps};
 use crate::linearizable::paths;
@@ -23,6 +24,18 @@ pub enum Checker {
     Porcupine,
     /// Chain and search on every key, whatever its size.
     Both,
+}
+
+impl Checker {
+    /// The word for it, as flags and files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Checker::Auto => "auto",
+            Checker::Chain => "chain",
+            Checker::Porcupine => "porcupine",
+            Checker::Both => "both",
+        }
+    }
 }
 
 impl std::str::FromStr for Checker {
@@ -102,6 +115,7 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
         if let Some(mut violation) = key.violation {
             violation.id = violations.len() as u32 + 1;
             violation.explanation.cause = paths::cause(&ops);
+            violation.explanation.story = story::of(history, ops.key, &violation.ops);
             violations.push(violation);
         }
         certificates.extend(key.certificate.map(|c| (ops.key, c)));
@@ -109,7 +123,8 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
     }
     let searched = keys.iter().any(|k| k.engine == Engine::Search);
     let linearizability = Linearizability {
-        verdict: Verdict::merge_all(keys.iter().map(|k| k.verdict)),
+        // Where no op was judged, nothing was shown.
+        verdict: if keys.is_empty() { Verdict::Unknown } else { Verdict::merge_all(keys.iter().map(|k| k.verdict)) },
         checker: if searched { Engine::Search } else { Engine::Chain },
         check_ms: None,
         detected_ms: None,

@@ -145,6 +145,10 @@ pub struct Violation {
 pub struct Explanation {
     /// One sentence.
     pub summary: String,
+    /// What a user of the system lost: which acknowledged update, what came in between, who saw it. `None` where no
+    /// acknowledged update is proved to be missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub story: Option<String>,
     /// The steps of the argument, each about one or two ops.
     pub steps: Vec<String>,
     /// What was going on around it: faults, nodes, ballots. Context, not proof.

@@ -69,13 +69,17 @@ fn liveness_is_demanded_once_the_last_fault_is_over() {
 
 #[test]
 fn a_lost_acknowledged_update_is_no_durable_one() {
-    check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->  r 2-->|")), Verdict::Valid, "none lost");
+    check(
+        &checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->  r 2-->|")),
+        Verdict::Valid,
+        "no final read (1) saw a value older",
+    );
     check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->  r 1-->|")), Verdict::Invalid, "op 1 was acknowledged");
     check(&checks::durability::check(&drawn::history("c1 |w 1-->  r null-->|")), Verdict::Invalid, "afterwards read null");
     check(&checks::durability::check(&drawn::history("c1 |w 1-->  w 2-->|")), Verdict::Unknown, "not read after");
     check(&checks::durability::check(&drawn::history("c1 |r null-->|")), Verdict::Unknown, "no update");
     // An unknown update may come last.
-    check(&checks::durability::check(&drawn::history("c1 |w 1--?  w 2-->  r 1-->|")), Verdict::Valid, "none lost");
+    check(&checks::durability::check(&drawn::history("c1 |w 1--?  w 2-->  r 1-->|")), Verdict::Valid, "no final read");
 }
 
 #[test]
@@ -181,7 +185,10 @@ fn every_check_has_a_name_and_words() {
     let mut history = bench::history(bench::Shape::contended(300, 5, 0.05));
     history.names.node("n1");
     let names: Vec<&str> = checks::all(&history, &Limits::default()).iter().map(|c| c.name).collect();
-    assert_eq!(names, ["availability", "recovery", "liveness", "durability", "panics", "lease_overlap", "state", "vacuity"]);
+    assert_eq!(
+        names,
+        ["availability", "recovery", "liveness", "durability", "acknowledged", "panics", "lease_overlap", "state", "vacuity"]
+    );
     assert!(checks::all(&history, &Limits::default()).iter().all(|c| !c.words.is_empty()));
 }
 

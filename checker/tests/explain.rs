@@ -26,6 +26,53 @@ fn the_text_reads_like_an_explanation() {
     }
 }
 
+/// The story of the only violation of a drawing, with one fault in it.
+#[track_caller]
+fn check_story(drawing: &str, fault: Option<(&str, &[&str], u64, u64)>, story: &str) {
+    use heckle_history::event::{FaultEvent, FaultState};
+    let mut history = drawn::history(drawing);
+    if let Some((kind, targets, from_ms, to_ms)) = fault {
+        for (ms, state) in [(from_ms, FaultState::Began), (to_ms, FaultState::Ended)] {
+            let evidence = [("count".to_owned(), 1.into())].into();
+            let targets = targets.iter().map(|&t| t.to_owned()).collect();
+            history.faults.push(FaultEvent { id: 2, t: heckle_history::Nanos::from_ms(ms), kind: kind.into(), targets, state, evidence });
+        }
+    }
+    assert_eq!(only_violation(&history).explanation.story.as_deref().unwrap_or("none"), story);
+}
+
+#[test]
+fn a_violation_tells_what_was_lost_to_which_fault_and_who_saw_it() {
+    check_story(
+        "c1 |w 16-->n1                                              |
+         c2 |           cas 16 17-->n2                              |
+         c3 |                                          r 16-->n3    |",
+        Some(("kill-all", &["n1", "n2", "n3"], 30, 38)),
+        "Client c2 changed key k1 from 16 to 17 (op 1), and n2 acknowledged it at 0.023000 s. Then all nodes were killed (n1, n2, n3) at \
+         0.030000 s (fault 2, lifted at 0.038000 s). At 0.042000 s client c3 read key k1 through n3 (op 2) and still got 16, the older value \
+         that op 0 wrote: the acknowledged update was lost.",
+    );
+    check_story(
+        "c1 |w 1-->n1  w 2-->n1  w 3-->n1                    |
+         c2 |                                  r 1-->n2      |
+         c2 |                                          r 3-->|",
+        None,
+        "Client c1 wrote 3 to key k1 (op 2), and n1 acknowledged it at 0.025000 s. No fault came in between. At 0.034000 s client c2 read key \
+         k1 through n2 (op 3) and still got 1, the older value that op 0 wrote: the acknowledged update was not seen there, and came back \
+         later. In all, 2 acknowledged updates of key k1 were missing, acknowledged from 0.015000 s to 0.025000 s.",
+    );
+    check_story(
+        "c1 |w 1-->n1                          |
+         c2 |                cas null 2-->n3   |",
+        Some(("partition", &["n1", "n2|n3"], 2, 30)),
+        "Client c1 wrote 1 to key k1 (op 0), and n1 acknowledged it at 0.005000 s. Fault 2 (partition on n1, n2|n3) was active from 0.002000 s to \
+         0.030000 s. At 0.016000 s client c2 changed key k1 through n3 (op 1) and the CAS succeeded because it still held null, as if \
+         it had never been written: the acknowledged update was lost.",
+    );
+    // What nobody wrote is no update that was lost.
+    check_story("c1 |w 1-->  r 7-->|", None, "none");
+}
+
 #[test]
 fn the_picture_stands_alone_and_escapes_what_it_shows() {
     let nasty = "</script><img/src=x'\"&>";

@@ -133,7 +133,7 @@ fn files() -> Vec<Vec<u8>> {
     for event in &events {
         writer.write(event, &history.names).expect("a Vec takes every write");
     }
-    vec![plain, writer.finish().expect("a Vec takes every write")]
+    vec![plain, writer.finish([].into()).expect("a Vec takes every write").0]
 }
 
 #[test]

@@ -7,9 +7,10 @@
 use crate::clock::RunClock;
 use crate::stop::{Stop, StopReason};
 use heckle_checker::online::OnlineJudge;
-use heckle_checker::verdict::Violation;
 use heckle_history::writer::Writer;
-use heckle_history::{Event, Header, Names, Nanos};
+use heckle_history::{EndRecord, Event, Header, Names, Nanos};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -33,15 +34,14 @@ pub struct Recorder {
 /// The thread behind a [`Recorder`].
 pub struct RecorderThread {
     recorder: Recorder,
-    thread: JoinHandle<Result<Recorded, std::io::Error>>,
+    thread: JoinHandle<Result<Drained, std::io::Error>>,
 }
 
-/// What the recorder's thread knows in the end.
-pub struct Recorded {
-    /// Events written.
-    pub events: u64,
-    /// The first violation seen online, and when.
-    pub violation: Option<(Nanos, Violation)>,
+/// A history with all its events, which still lacks its end record.
+struct Drained {
+    writer: Writer<BufWriter<File>>,
+    /// When the live judge saw the first violation.
+    detected: Option<Nanos>,
 }
 
 impl Recorder {
@@ -87,16 +87,20 @@ impl RecorderThread {
         self.recorder.clone()
     }
 
-    /// Ends the history.
+    /// Ends the history with a record of its end, into which `more` goes; it is given the time at which the live judge saw a
+    /// violation, if it did.
     ///
     /// # Errors
     /// If it could not be written to its end.
     ///
     /// # Panics
     /// If the judge panicked.
-    pub fn finish(self) -> std::io::Result<Recorded> {
+    pub fn finish(self, more: impl FnOnce(Option<Nanos>) -> BTreeMap<String, Json>) -> std::io::Result<EndRecord> {
         *self.recorder.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.thread.join().expect("the recorder's thread does not panic")
+        let Drained { writer, detected } = self.thread.join().expect("the recorder's thread does not panic")?;
+        let (file, end) = writer.finish(more(detected))?;
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
+        Ok(end)
     }
 }
 
@@ -107,17 +111,17 @@ fn drain(
     mut judge: Option<OnlineJudge>,
     clock: RunClock,
     stop: &Stop,
-) -> std::io::Result<Recorded> {
-    let mut violation = None;
+) -> std::io::Result<Drained> {
+    let mut detected = None;
     let mut flushed = Instant::now();
     loop {
         match events.recv_timeout(FLUSH_EVERY) {
             Ok(event) => {
                 writer.write(&event, names)?;
-                if let Some(found) = judge.as_mut().and_then(|j| j.feed(&event, names)) {
+                if judge.as_mut().and_then(|j| j.feed(&event, names)).is_some() {
                     // One is enough to stop for; the judgement of the whole history names them all.
                     judge = None;
-                    violation = Some((clock.now(), found));
+                    detected = Some(clock.now());
                     stop.ask(StopReason::Violation);
                 }
             }
@@ -129,8 +133,5 @@ fn drain(
             flushed = Instant::now();
         }
     }
-    let events = writer.events();
-    let file = writer.finish()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-    file.sync_data()?;
-    Ok(Recorded { events, violation })
+    Ok(Drained { writer, detected })
 }

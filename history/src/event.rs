@@ -37,6 +37,9 @@ pub struct Header {
     /// Op timeout in nanoseconds: where unknown outcomes are censored in charts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op_timeout_ns: Option<u64>,
+    /// Whether the last line is an [end record](crate::end::EndRecord). Histories recorded before there were any do not say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end: bool,
     /// Whatever a later version adds; kept, not understood.
     #[serde(flatten)]
     pub more: BTreeMap<String, Json>,
@@ -44,6 +47,9 @@ pub struct Header {
 
 /// The version of the format this crate writes and reads.
 pub const SCHEMA: &str = "heckle.history/1";
+
+/// Where a header carries what its run is held to: coverage rules, gates, the expected verdict. Only whole runs have it.
+pub const TERMS: &str = "terms";
 
 fn clock_ns() -> String {
     "ns".into()
@@ -65,6 +71,7 @@ impl Default for Header {
             mono_origin_ns: None,
             load_window: None,
             op_timeout_ns: None,
+            end: false,
             more: BTreeMap::new(),
         }
     }

@@ -7,6 +7,7 @@ pub mod ids; // the numbers everything else is made of
 pub mod names; // keys and nodes as small numbers
 pub mod event; // one line of a history, typed
 pub mod line; // its JSON twin, the file format
+pub mod end; // the last line, which tells a whole history from a cut one
 pub mod writer; // events to JSON Lines in zstd, readable up to the last flush
 pub mod reader; // and back, refusing what is ill-formed by line number
 pub mod operation; // invokes paired with completions: what the checkers read
@@ -15,6 +16,7 @@ pub mod drawn; // histories drawn as text, for tests
 pub mod printable; // text from elsewhere on its way to a person
 pub mod prng; // named sub-seeds: the one place where randomness starts
 
+pub use end::{Completeness, EndRecord};
 pub use event::{
     Call, Completion, Consistency, Current, Diagnostics, Event, Fate, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen,
 };

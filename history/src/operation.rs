@@ -5,6 +5,7 @@
 //! ends at an unknown outcome; a completion speaks of the same kind of call; a fate is asked only of an
 //! unknown outcome.
 
+use crate::end::{Completeness, EndRecord};
 use crate::event::{Call, Completion, Diagnostics, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Path, Seen};
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId};
 use crate::names::Names;
@@ -105,6 +106,10 @@ pub struct History {
     pub end: Nanos,
     /// What was cut or passed over in reading.
     pub warnings: Vec<String>,
+    /// Whether it is all that was recorded.
+    pub completeness: Completeness,
+    /// Its last line, if it has one.
+    pub end_record: Option<EndRecord>,
 }
 
 /// Whether to keep what only reports need.
@@ -138,8 +143,8 @@ impl History {
         while let Some(event) = reader.next_event()? {
             builder.add(event).map_err(|what| ReadError::at(reader.line(), what))?;
         }
-        let (header, names, warnings) = reader.into_parts();
-        Ok(builder.finish(header, names, warnings))
+        let (header, names, warnings, (completeness, end_record)) = reader.into_parts();
+        Ok(History { completeness, end_record, ..builder.finish(header, names, warnings) })
     }
 
     /// Pairs events that are already in memory.

@@ -3,6 +3,7 @@
 //! A torn tail (the harness was killed, the file was cut) is not an error: what stands before it is a history
 //! in its own right, so it is cut with a warning. Anything ill-formed before the tail is refused.
 
+use crate::end::{self, Completeness, EndRecord, Tally};
 use crate::event::{Event, Header, SCHEMA};
 use crate::ids::Nanos;
 use crate::line;
@@ -46,6 +47,9 @@ pub struct Reader<'r> {
     line: u64,
     last_t: Nanos,
     warnings: Vec<String>,
+    tally: Tally,
+    end: Option<EndRecord>,
+    completeness: Completeness,
 }
 
 /// What one attempt at a line gave.
@@ -78,11 +82,18 @@ impl<'r> Reader<'r> {
             line: 0,
             last_t: Nanos(0),
             warnings: vec![],
+            tally: Tally::default(),
+            end: None,
+            completeness: Completeness::NotPromised,
         };
         if matches!(reader.next_line()?, Next::End) {
             return Err(ReadError::at(1, "the file ends before its header line is complete"));
         }
         reader.header = parse_header(&reader.buffer)?;
+        reader.tally.bytes(&reader.buffer);
+        if reader.header.end {
+            reader.completeness = Completeness::Cut;
+        }
         for key in &reader.header.keys {
             reader.names.key(key);
         }
@@ -124,8 +135,16 @@ impl<'r> Reader<'r> {
             if matches!(self.next_line()?, Next::End) {
                 return Ok(None);
             }
+            // The end record itself is not hashed, so it is looked for first.
+            if end::looks_like_one(&self.buffer) && self.take_end_record()? {
+                continue;
+            }
+            self.tally.bytes(&self.buffer);
             if self.buffer.iter().all(u8::is_ascii_whitespace) {
                 continue;
+            }
+            if self.end.is_some() {
+                self.altered_after_end();
             }
             let complete = self.buffer.ends_with(b"\n");
             let event = match line::parse(&self.buffer, &mut self.names) {
@@ -142,13 +161,36 @@ impl<'r> Reader<'r> {
                 return Err(ReadError::at(self.line, what));
             }
             self.last_t = event.t();
+            self.tally.events += 1;
             return Ok(Some(event));
         }
     }
 
-    /// Hands out header, names and warnings once the events are read.
-    pub fn into_parts(self) -> (Header, Names, Vec<String>) {
-        (self.header, self.names, self.warnings)
+    /// Hands out header, names, warnings, and what the end record says, once the events are read.
+    pub fn into_parts(self) -> (Header, Names, Vec<String>, (Completeness, Option<EndRecord>)) {
+        (self.header, self.names, self.warnings, (self.completeness, self.end))
+    }
+
+    /// Holds the end record in `buffer` against what was read; `false` if the line was torn within it.
+    fn take_end_record(&mut self) -> Result<bool, ReadError> {
+        let record: EndRecord = match serde_json::from_slice(&self.buffer) {
+            Ok(record) => record,
+            Err(_) if !self.buffer.ends_with(b"\n") => return Ok(false),
+            Err(e) => return Err(ReadError::at(self.line, format!("not an end record: {e}"))),
+        };
+        if self.end.is_some() {
+            self.altered_after_end();
+        } else {
+            self.completeness = self.tally.compare(&record);
+            self.end = Some(record);
+        }
+        Ok(true)
+    }
+
+    fn altered_after_end(&mut self) {
+        if !matches!(self.completeness, Completeness::Altered(_)) {
+            self.completeness = Completeness::Altered(format!("line {} stands after its end record", self.line));
+        }
     }
 
     fn warn_torn(&mut self, what: &str) {

@@ -3,19 +3,22 @@
 //! A harness that dies by SIGKILL leaves what was flushed: zstd blocks end at each flush, and the reader cuts
 //! a torn tail with a warning. Flushing costs compression, so the recorder flushes by time, not by event.
 
+use crate::end::{EndRecord, Tally};
 use crate::event::{Event, Header};
 use crate::line;
 use crate::names::Names;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// zstd's own default; 1.5 s of CPU per million events.
 const LEVEL: i32 = 3;
 
-/// Writes a history into `W`.
+/// Writes a history into `W`. Its header promises an end record, so what is not [finished](Self::finish) is known as cut.
 pub struct Writer<W: Write> {
     out: zstd::Encoder<'static, W>,
     buffer: Vec<u8>,
-    events: u64,
+    tally: Tally,
 }
 
 impl<W: Write> Writer<W> {
@@ -26,9 +29,9 @@ impl<W: Write> Writer<W> {
     pub fn new(out: W, header: &Header) -> io::Result<Self> {
         let mut out = zstd::Encoder::new(out, LEVEL)?;
         out.include_checksum(true)?;
-        serde_json::to_writer(&mut out, header)?;
-        out.write_all(b"\n")?;
-        let mut writer = Writer { out, buffer: Vec::with_capacity(512), events: 0 };
+        let mut writer = Writer { out, buffer: Vec::with_capacity(512), tally: Tally::default() };
+        format_header(header, &mut writer.buffer)?;
+        writer.write_buffer()?;
         writer.flush()?;
         Ok(writer)
     }
@@ -40,7 +43,12 @@ impl<W: Write> Writer<W> {
     pub fn write(&mut self, event: &Event, names: &Names) -> io::Result<()> {
         self.buffer.clear();
         line::format(event, names, &mut self.buffer);
-        self.events += 1;
+        self.tally.events += 1;
+        self.write_buffer()
+    }
+
+    fn write_buffer(&mut self) -> io::Result<()> {
+        self.tally.bytes(&self.buffer);
         self.out.write_all(&self.buffer)
     }
 
@@ -54,18 +62,27 @@ impl<W: Write> Writer<W> {
 
     /// How many events were written.
     pub fn events(&self) -> u64 {
-        self.events
+        self.tally.events
     }
 
-    /// Ends the stream and hands `out` back.
+    /// Writes the end record with `more` in it, ends the stream and hands `out` back.
     ///
     /// # Errors
     /// From `out`.
-    pub fn finish(self) -> io::Result<W> {
+    pub fn finish(mut self, more: BTreeMap<String, Json>) -> io::Result<(W, EndRecord)> {
+        let end = self.tally.record(more);
+        self.out.write_all(&end.line())?;
         let mut out = self.out.finish()?;
         out.flush()?;
-        Ok(out)
+        Ok((out, end))
     }
+}
+
+/// The header's line. Whoever writes one writes an end record too.
+fn format_header(header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Header { end: true, ..header.clone() })?;
+    out.push(b'\n');
+    Ok(())
 }
 
 /// Writes a history as plain JSON Lines: what `heckle export` and counterexamples use.
@@ -73,13 +90,17 @@ impl<W: Write> Writer<W> {
 /// # Errors
 /// From `out`.
 pub fn write_plain<'a>(mut out: impl Write, header: &Header, names: &Names, events: impl IntoIterator<Item = &'a Event>) -> io::Result<()> {
-    serde_json::to_writer(&mut out, header)?;
-    out.write_all(b"\n")?;
-    let mut buffer = Vec::with_capacity(512);
+    let (mut buffer, mut tally) = (Vec::with_capacity(512), Tally::default());
+    format_header(header, &mut buffer)?;
+    tally.bytes(&buffer);
+    out.write_all(&buffer)?;
     for event in events {
         buffer.clear();
         line::format(event, names, &mut buffer);
+        tally.events += 1;
+        tally.bytes(&buffer);
         out.write_all(&buffer)?;
     }
+    out.write_all(&tally.record(BTreeMap::new()).line())?;
     out.flush()
 }

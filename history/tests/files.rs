@@ -4,7 +4,7 @@ use heckle_history::drawn;
 use heckle_history::operation::{History, Keep};
 use heckle_history::reader::{MAX_LINE_BYTES, ReadError};
 use heckle_history::writer::{Writer, write_plain};
-use heckle_history::{Event, FaultEvent, FaultState, Header, Nanos, NodeEvent};
+use heckle_history::{Completeness, Event, FaultEvent, FaultState, Header, Nanos, NodeEvent};
 use rand::{Rng, SeedableRng};
 use std::io::Write;
 
@@ -32,7 +32,7 @@ fn compressed() -> Vec<u8> {
     for event in &events {
         writer.write(event, &names).expect("a Vec takes everything");
     }
-    writer.finish().expect("a Vec takes everything")
+    writer.finish([].into()).expect("a Vec takes everything").0
 }
 
 fn plain() -> Vec<u8> {
@@ -110,6 +110,70 @@ fn mutated_bytes_never_panic() {
             let _ = History::read(&bad[..], Keep::Details);
         }
     }
+}
+
+/// Cuts the plain file after each of its lines, compresses it again or not, and changes it in place.
+#[test]
+fn what_is_cut_at_a_lines_end_or_changed_is_not_whole() {
+    let file = plain();
+    let read = |file: &[u8]| History::read(file, Keep::OpsOnly).expect("readable");
+    let text = String::from_utf8(file.clone()).expect("JSON is UTF-8");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let packed = |text: &str| zstd::encode_all(text.as_bytes(), 3).expect("memory");
+    assert_eq!(read(&file).completeness, Completeness::Whole);
+    assert_eq!(read(&compressed()).completeness, Completeness::Whole);
+    assert_eq!(read(&packed(&text)).completeness, Completeness::Whole, "the hash is of what is written, however it is packed");
+    for kept in 1..lines.len() {
+        let cut = lines[..kept].concat();
+        for history in [read(cut.as_bytes()), read(&packed(&cut))] {
+            assert_eq!((history.completeness.clone(), history.warnings), (Completeness::Cut, vec![]), "{kept} of {} lines", lines.len());
+            assert!(history.completeness.problem().expect("said").contains("no end record"));
+        }
+    }
+    let events = lines.len() - 2;
+    let end = read(&file).end_record.expect("written last");
+    assert_eq!((end.events, end.xxh3.len()), (events as u64, 16));
+    let without_one = lines.iter().enumerate().filter(|(i, _)| *i != events).map(|(_, l)| *l).collect::<String>();
+    let last_first = lines[..events - 1].concat() + lines[events] + lines[events - 1] + lines[events + 1];
+    for (changed, how) in [
+        (without_one, "counts"),
+        (last_first, "hash"),
+        (text.replacen("\"new\":1", "\"new\":3", 1), "hash"),
+        (text.replacen("cas-register", "cas-registes", 1), "hash"),
+        (text.replacen(",\"end\":true", "", 1), "hash"),
+        (text.replacen("\"xxh3\":\"", "\"xxh3\":\"f", 1), "hash"),
+        (text.clone() + lines[events], "after its end record"),
+        (text.clone() + lines[events + 1], "after its end record"),
+    ] {
+        assert_ne!(changed, text);
+        let problem = read(changed.as_bytes()).completeness.problem().unwrap_or_else(|| panic!("taken as whole ({how}):\n{changed}"));
+        assert!(problem.contains("was changed") && problem.contains(how), "{problem}");
+    }
+}
+
+#[test]
+fn an_end_record_is_known_in_whatever_spacing_and_carries_what_is_added() {
+    let (header, names, events) = rich();
+    let mut writer = Writer::new(vec![], &header).expect("a Vec takes everything");
+    events.iter().for_each(|event| writer.write(event, &names).expect("a Vec takes everything"));
+    let (file, end) = writer.finish([("ending".to_owned(), "done".into())].into()).expect("a Vec takes everything");
+    let read = History::read(&file[..], Keep::OpsOnly).expect("well-formed");
+    assert_eq!((read.end_record.as_ref(), &end.more["ending"]), (Some(&end), &"done".into()));
+    let text = String::from_utf8(zstd::decode_all(&file[..]).expect("ours")).expect("JSON is UTF-8");
+    let spaced = text.replacen("{\"e\":\"end\",\"events\":", "{ \"e\" : \"end\", \"events\": ", 1);
+    assert_ne!(spaced, text);
+    assert_eq!(History::read(spaced.as_bytes(), Keep::OpsOnly).expect("well-formed").completeness, Completeness::Whole);
+    refused("{\"e\":\"end\",\"events\":-1,\"xxh3\":\"0\"}", 2, "not an end record");
+}
+
+/// Histories recorded before there were end records promise none, and are judged as ever.
+#[test]
+fn a_history_that_promises_no_end_record_lacks_none() {
+    let text = String::from_utf8(plain()).expect("JSON is UTF-8").replacen(",\"end\":true", "", 1);
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let old = lines[..lines.len() - 1].concat();
+    let read = History::read(old.as_bytes(), Keep::OpsOnly).expect("well-formed");
+    assert_eq!((read.completeness.clone(), read.completeness.problem()), (Completeness::NotPromised, None));
 }
 
 #[track_caller]

@@ -14,7 +14,7 @@ use crate::results_json::{Check, Expect, Results, RunVerdict, Status, Verdict};
 
 /// Checks whose `invalid` proves that the system broke its word. The others (a node that died, a key that stayed
 /// silent) say that something is wrong, not that an answer was.
-pub const PROVES_A_VIOLATION: [&str; 2] = ["durability", "lease_overlap"];
+pub const PROVES_A_VIOLATION: [&str; 3] = ["durability", "acknowledged", "lease_overlap"];
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Results {
 
     /// What keeps the run from being conclusive.
     fn open_questions(&self) -> Vec<String> {
-        let mut open = vec![];
+        let mut open: Vec<String> = self.history.problem.iter().cloned().collect();
         if self.linearizability.verdict == Verdict::Unknown {
             let notes: Vec<String> = self
                 .linearizability

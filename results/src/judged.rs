@@ -49,6 +49,7 @@ fn violation(from: &heckle_checker::Violation) -> Violation {
         kind: from.kind.word().to_owned(),
         ops: from.ops.iter().map(|op| op.0).collect(),
         words: from.explanation.summary.clone(),
+        story: from.explanation.story.clone(),
         steps: from.explanation.steps.clone(),
         nearby: from.explanation.nearby.clone(),
         cause: from.explanation.cause.clone(),

@@ -21,12 +21,14 @@ pub mod measure; // figures from a history: latency, rate, outcomes, Paxos
 pub mod series; // a run in slices of time
 pub mod judged; // the checker's words in the file's types
 pub mod gates; // limits on the figures of a run
+pub mod terms; // what a run was held to and how it ended, as its history carries it
 pub mod conclude; // one verdict, one exit code, and why
 
 pub mod charts; // PNG pictures of a run
 pub mod hlog; // latency as HdrHistogram's interval log
 pub mod terminal; // colour, tables and lines that fit
 pub mod summary; // a run in words
+pub mod explain; // every verdict in words: why, what it means, what to change
 pub mod junit; // a run for machines that read test reports
 pub mod compare; // arms of an experiment, run in pairs, and what they say
 pub mod slowest; // the slowest ops, and why

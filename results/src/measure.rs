@@ -6,7 +6,7 @@
 //! Counts are of the whole history; latency and rate are of the load window, without warm-up and final reads.
 
 use crate::faults::{self, Disturbance};
-use crate::results_json::{Fairness, FateCounts, LateEffects, Latency, Load, OpCounts, Paxos, Percentiles, Results};
+use crate::results_json::{Fairness, FateCounts, HistoryInfo, LateEffects, Latency, Load, OpCounts, Paxos, Percentiles, Results};
 use hdrhistogram::Histogram;
 use heckle_checker::fairness;
 use heckle_history::event::Diagnostics;
@@ -118,6 +118,7 @@ impl Results {
     /// (syncs and state bytes) stay as they are. `history` is what was measured, for its names.
     pub fn take(&mut self, measured: &Measured, history: &History) {
         self.fairness = measured.fairness.as_ref().map(|f| Fairness::of(f, history));
+        self.history = HistoryInfo::of(history);
         self.ops = measured.ops;
         self.fates = measured.fates;
         let (target_per_s, max_rate) = (self.load.target_per_s, self.load.max_rate);

@@ -47,6 +47,8 @@ pub struct Results {
     pub ops: OpCounts,
     /// What unknown outcomes turned out to be.
     pub fates: FateCounts,
+    /// The recorded history that all of this is derived from, and whether it is whole.
+    pub history: HistoryInfo,
     /// The verdict on linearizability.
     pub linearizability: Linearizability,
     /// The other checks.
@@ -178,6 +180,21 @@ pub struct OpCounts {
     pub unknown: u64,
 }
 
+/// Which history the results are of: its end record, as it was read when it was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct HistoryInfo {
+    /// Events, as its end record counts them; 0 where there is none.
+    pub events: u64,
+    /// XXH3 of its decompressed bytes before the end record; empty where there is none.
+    pub xxh3: String,
+    /// Its end record is there and agrees with what stands before it.
+    pub whole: bool,
+    /// What is missing or differs; such a run is never valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
 /// What unknown outcomes turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -262,6 +279,10 @@ pub struct Violation {
     pub ops: Vec<u64>,
     /// The argument in one sentence.
     pub words: String,
+    /// What a user of the system lost: which acknowledged update, when it was acknowledged, which fault came in between,
+    /// who saw the old value. Absent where no acknowledged update is proved to be missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub story: Option<String>,
     /// The argument step by step.
     pub steps: Vec<String>,
     /// What was going on around it: context, not proof.
@@ -444,6 +465,7 @@ impl Default for Results {
             env: EnvInfo::default(),
             ops: OpCounts::default(),
             fates: FateCounts::default(),
+            history: HistoryInfo::default(),
             linearizability: Linearizability::default(),
             checks: vec![],
             coverage: Coverage::default(),

@@ -68,6 +68,7 @@ pub fn violated(history: &History) -> Results {
         words: format!(
             "op 812 set 17 and was acknowledged at 21.402000 s; op 901 was invoked at 22.113000 s, after that, and still read 16 {MARKUP}"
         ),
+        story: Some(format!("client c1 wrote 17 to key k1 (op 812) {MARKUP}")),
         steps: vec!["op 812 wrote 17 on 16".into(), MARKUP.into()],
         nearby: vec!["fault 2 (pause n2) was on".into(), MARKUP.into()],
         cause: Some(MARKUP.into()),

@@ -102,7 +102,9 @@ fn history() -> Json {
             {"title": "header", "type": "object", "required": ["schema"], "properties": {
                 "schema": {"const": heckle_history::event::SCHEMA}, "run_id": text(), "seed": text(), "clock": {"const": "ns"},
                 "keys": {"type": "array", "items": text()}, "nodes": {"type": "array", "items": text()}, "model": text(), "mono_origin_ns": natural(),
-                "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural()
+                "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural(),
+                "end": {"type": "boolean", "description": "the last line is an end record"},
+                "terms": {"type": "object", "description": "what the run is held to: plan, coverage rules, gates"}
             }},
             event("invoke", "An op was handed to its client.", &["op", "process", "key", "f"], json!({
                 "op": natural(), "process": natural(), "client": text(), "intended": natural(), "key": text(), "f": calls(), "expected": value(), "new": integer(),
@@ -116,6 +118,10 @@ fn history() -> Json {
                 "id": natural(), "kind": text(), "targets": {"type": "array", "items": text()}, "state": {"enum": ["began", "ended", "healed"]}, "evidence": {"type": "object"}
             })),
             event("fate", "What an unknown outcome turned out to be.", &["op", "fate"], json!({"op": natural(), "fate": {"enum": ["applied", "not_applied", "evicted", "unresolved"]}})),
+            {"title": "end", "description": "The last line: a history without it was cut.", "type": "object", "required": ["e", "events", "xxh3"], "properties": {
+                "e": {"const": "end"}, "events": natural(), "xxh3": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "of all bytes before it, decompressed"},
+                "run": {"type": "object", "description": "how the run ended, and what its nodes counted"}
+            }},
             event("node", "Something a node did or suffered.", &["node", "what"], json!({"node": text(), "what": text()})),
         ]
     })

@@ -127,6 +127,8 @@ pub fn explanation(text: &str, width: Width) -> String {
         let indent = " ".repeat(line.len() - body.len());
         let hang = format!("{indent}{}", if body.starts_with(|c: char| c.is_ascii_digit()) { "   " } else { "  " });
         let look = match line {
+            _ if i == 0 && line.starts_with("Valid") => Look::Good,
+            _ if i == 0 && ["Unknown", "Gate", "No verdict"].iter().any(|w| line.starts_with(w)) => Look::Doubt,
             _ if i == 0 => Look::Bad,
             _ if line.ends_with(':') && indent.is_empty() => Look::Strong,
             _ if context => Look::Dim,

@@ -1,8 +1,9 @@
-//! Acknowledged updates are still there at the end.
+//! Nothing older than the newest acknowledged update is left at the end.
 //!
 //! Reads after the last acknowledgement on a key show what is left. What they see must not have been overwritten, in
 //! real time, by an update that was acknowledged: then that one is lost. Linearizability implies this; it is checked
-//! on its own because it needs no argument, and because it is what people ask first.
+//! on its own because it needs no argument, and because it is what people ask first. It compares with the newest update
+//! only: what was undone before that is for [`acknowledged`](super::acknowledged).
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -48,7 +49,7 @@ pub fn check(history: &History) -> CheckResult {
         (true, false) => Verdict::Unknown,
     };
     let words = match verdict {
-        Verdict::Valid => format!("{acknowledged} acknowledged updates, none lost in {read} final reads"),
+        Verdict::Valid => format!("no final read ({read}) saw a value older than the newest acknowledged update of its key"),
         Verdict::Unknown if acknowledged == 0 => "no update was acknowledged".to_owned(),
         Verdict::Unknown => format!("not read after the last acknowledged update: {}", unread.join(", ")),
         Verdict::Invalid => format!("lost after acknowledgement: {}", lost[0]),

@@ -1,5 +1,6 @@
 //! Checks beside linearizability, on the same history: each is a function of the history and its own limits.
 
+pub mod acknowledged; // acknowledged updates that were undone, wherever that shows
 pub mod availability; // the longest gap without an ok, per node and key, in calm and during faults
 pub mod durability; // acknowledged updates are still there at the end
 pub mod lease_overlap; // no two nodes held a lease on one range at one time
@@ -51,6 +52,7 @@ pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
         recovery::check(history),
         liveness::check(history, limits.liveness),
         durability::check(history),
+        acknowledged::check(history),
         panics::check(history),
         lease_overlap::check(history),
         state::check(history),

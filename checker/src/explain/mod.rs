@@ -1,6 +1,7 @@
 //! A violation in words, events and a picture: the files of `violations/1/`. All of them are texts and events; the
 //! caller writes them.
 
+pub mod story; // what a user of the system lost
 pub mod timeline; // timeline.html
 
 use crate::linearizable::core;
@@ -16,7 +17,13 @@ pub fn text(history: &History, violation: &Violation) -> String {
     let mut out = String::new();
     let explanation = &violation.explanation;
     let _ = writeln!(out, "Violation {}: {} on key {}\n", violation.id, violation.kind, printable(&violation.key));
-    let _ = writeln!(out, "{}\n", printable(&explanation.summary));
+    if let Some(story) = &explanation.story {
+        let _ = writeln!(out, "{}\n", printable(story));
+        out.push_str("Why it cannot be:\n");
+        let _ = writeln!(out, "  {}\n", printable(&explanation.summary));
+    } else {
+        let _ = writeln!(out, "{}\n", printable(&explanation.summary));
+    }
     if !explanation.steps.is_empty() {
         out.push_str("Step by step:\n");
         for (i, step) in explanation.steps.iter().enumerate() {
@@ -60,6 +67,8 @@ pub fn minimal_events(history: &History, violation: &Violation) -> (Header, Vec<
     let places = chosen(history, violation);
     let mut timed: Vec<(Nanos, u8, Event)> = places.iter().flat_map(|&p| events_of(history, p, &history.ops[p as usize])).collect();
     let mut header = Header { keys: vec![violation.key.clone()], nodes: vec![], ..history.header.clone() };
+    // It is no whole run's any more: a few ops are not held to how many there should have been.
+    header.more.remove(heckle_history::event::TERMS);
     if let Some(key) = history.names.find_key(&violation.key) {
         let all: Vec<u32> = (0u32..).zip(&history.ops).filter(|(_, o)| o.key == key).map(|(p, _)| p).collect();
         let context = core::context(&KeyOps { history, key, places: all, fates: Fates::Used }, &places);

@@ -27,7 +27,7 @@ pub fn explain(history: &History, contradiction: &Contradiction) -> Reason {
     let story = Story::of(history, &contradiction.support);
     let (summary, mut steps) = story.argue(&contradiction.rule);
     steps.extend(story.witnesses(&contradiction.rule, &contradiction.support));
-    let explanation = Explanation { summary, steps, nearby: story.nearby(&contradiction.support), cause: None };
+    let explanation = Explanation { summary, steps, nearby: story.nearby(&contradiction.support), ..Explanation::default() };
     Reason { kind: story.kind(&contradiction.rule), shown_at: story.shown_at(), explanation }
 }
 

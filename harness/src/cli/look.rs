@@ -9,9 +9,9 @@ use std::path::PathBuf;
 pub struct CheckArgs {
     /// A run (folder, id, prefix, latest, latest-failed) or a history file, plain or zstd
     pub target: String,
-    /// Which engine judges
-    #[arg(long, value_enum, default_value = "auto")]
-    pub checker: CheckerArg,
+    /// Which engine judges [default: the run's own, and auto for a file that is no run's]
+    #[arg(long, value_enum)]
+    pub checker: Option<CheckerArg>,
     /// The file's format: jepsen-edn, knossos-json, porcupine-log, csv [default: heckle's own]
     #[arg(long)]
     pub format: Option<String>,

@@ -5,6 +5,7 @@ pub mod coverage;
 pub mod environment;
 mod far; // a client that is far away
 pub mod progress;
+pub mod recheck; // a stored run, judged again
 pub mod report;
 pub mod sampler;
 
@@ -15,7 +16,7 @@ use crate::load::live::Live;
 use crate::load::{self, Outside, fates, final_reads};
 use crate::nemesis::Nemesis;
 use crate::plan::{Net, Plan};
-use crate::recorder::{Recorded, Recorder};
+use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use crate::system::target::Target;
@@ -25,25 +26,14 @@ use heckle_checker::online::OnlineJudge;
 use heckle_history::{Header, Names, Nanos, RunId};
 use heckle_paxos::lease::LeaseMode;
 use heckle_results::RunFolder;
+use heckle_results::conclude::Ending;
+use heckle_results::results_json::Paxos;
+use heckle_results::terms::{Close, Terms};
 use heckle_workloads::fault::Node;
 use heckle_workloads::schedule_file;
 use sampler::{Sampler, Totals};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What a run leaves beside its history.
-pub struct Ran {
-    /// Why it stopped early, if it did.
-    pub stopped: Option<StopReason>,
-    /// What the recorder saw.
-    pub recorded: Recorded,
-    /// What the nodes counted.
-    pub totals: Totals,
-    /// Nodes that had to be killed at the end.
-    pub forced: Vec<String>,
-    /// (key, node) pairs that could not be read at the end.
-    pub unread: u64,
-}
 
 /// Prune queues are empty this long after the last op and the last fault: a few of their longest waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(3);
@@ -57,14 +47,16 @@ pub struct Manner {
     pub progress: progress::Manner,
 }
 
-/// Runs `plan`, leaving the history in `folder`.
-///
-/// # Errors
-/// What in the harness or on the machine failed before there was a history.
-pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner) -> Result<Ran, String> {
+/// Runs `plan`, leaving the history in `folder`; `terms` go into its header, and how the run ended into its end record.
+pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms) -> Ending {
+    recorded(plan, folder, manner, terms).unwrap_or_else(Ending::Failed)
+}
+
+fn recorded(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms) -> Result<Ending, String> {
     let stop = Stop::default();
     let clock = RunClock::start();
-    let (header, names) = header(plan, folder, clock);
+    let (mut header, names) = header(plan, folder, clock);
+    terms.write(&mut header);
     let names = Arc::new(names);
     // A load that mixes the paths is run to its end: its violation is expected, and so are the figures of both paths.
     let judge = (!manner.keep_going && !plan.mixes_paths()).then(OnlineJudge::new);
@@ -73,10 +65,45 @@ pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner) -> Result<Ran, Strin
         .map_err(|e| format!("cannot write {}: {e}; name another folder with --out", history.display()))?;
     let live = Arc::new(Live::default());
     let ran = with_cluster(plan, folder, clock, &recording.handle(), &names, &stop, &live, manner);
-    let recorded = recording.finish();
-    let (totals, forced, unread) = ran?;
-    let recorded = recorded.map_err(|e| format!("the history could not be written to its end: {e}"))?;
-    Ok(Ran { stopped: stop.reason(), recorded, totals, forced, unread })
+    let stopped = stop.reason();
+    let finished = recording.finish(|detected| close(plan, &ran, stopped.as_ref(), detected).in_end_record());
+    ran?;
+    finished.map_err(|e| format!("the history could not be written to its end: {e}"))?;
+    Ok(ending(stopped.as_ref()))
+}
+
+/// How a run ended, given why it stopped early, if it did.
+fn ending(stopped: Option<&StopReason>) -> Ending {
+    match stopped {
+        None | Some(StopReason::Violation) => Ending::Done,
+        Some(StopReason::Interrupted) => Ending::Interrupted,
+        Some(StopReason::Broken(why)) => Ending::Failed(why.clone()),
+    }
+}
+
+/// What only the run itself knows at its end.
+fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
+    let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), ..Close::default() };
+    let (totals, forced, unread) = match ran {
+        Ok(leftovers) => leftovers,
+        Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
+    };
+    close.paxos = Paxos {
+        fsyncs_per_op: totals.fsyncs_per_op(plan.nodes),
+        state_bytes_max: Some(totals.state_bytes_max),
+        state_bytes_end: Some(totals.state_bytes_end),
+        pruned: Some(totals.pruned),
+        prune_dropped: Some(totals.prune_dropped),
+        expired: Some(totals.expired),
+        ..Paxos::default()
+    };
+    if !forced.is_empty() {
+        close.warnings.push(format!("{} ignored SIGTERM and had to be killed", forced.join(", ")));
+    }
+    if *unread > 0 && stopped.is_none() {
+        close.warnings.push(format!("{unread} of the final reads were never answered"));
+    }
+    close.with_ending(&ending(stopped))
 }
 
 type Leftovers = (Totals, Vec<String>, u64);

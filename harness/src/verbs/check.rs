@@ -3,42 +3,76 @@
 use super::run::engine;
 use crate::cli::CheckArgs;
 use crate::exit;
+use crate::run::recheck;
 use crate::run::report::{How, Judged, judge_history, read_history};
 use crate::search::{ChildProcess, SecondOpinions};
 use heckle_checker::checks::CheckResult;
-use heckle_checker::coverage::Rule;
-use heckle_checker::judge::Options;
+use heckle_checker::judge::{Checker, Options};
 use heckle_checker::search::{ModelKind, judge_foreign};
 use heckle_checker::{Linearizability, Verdict};
 use heckle_history::foreign::{self, Format};
 use heckle_history::printable::{block, printable};
 use heckle_results::conclude::PROVES_A_VIOLATION;
-use heckle_results::results_json::Results;
+use heckle_results::results_json::{Results, RunVerdict, Status};
 use heckle_results::{RunFolder, run_folder::FindError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs the verb.
 pub(super) fn main(args: &CheckArgs) -> ExitCode {
-    let (path, rules) = match target(&args.target, &args.out.out) {
-        Ok(found) => found,
+    let target = match target(&args.target, &args.out.out) {
+        Ok(target) => target,
         Err(e) => return super::usage("check", &e),
     };
+    let path = target.history();
     if let Some(format) = &args.format {
         return foreign_file(args, format, &path);
     }
-    let history = match read_history(&path) {
-        Ok(history) => history,
+    let checked = match check(args, &target, &path) {
+        Ok(checked) => checked,
         Err(e) => return super::usage("check", &e),
     };
-    let judged = judge_history(history, &rules, How { checker: engine(args.checker), strict: args.strict });
-    let verdict = verdict(&judged, !rules.is_empty(), args.strict);
     if args.voice.json {
-        outln!("{}", json(&judged, verdict, &path));
+        outln!("{}", json(&checked, &path));
     } else {
-        tell(&judged, verdict, &path);
+        tell(&checked, &path);
     }
-    exit_code(verdict)
+    ExitCode::from(super::run::code(&checked.results))
+}
+
+/// A history judged again, and what it comes to.
+struct Checked {
+    judged: Judged,
+    results: Results,
+}
+
+/// A whole run comes to what the run itself came to; a file that is no run's, to what it shows on its own.
+fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, String> {
+    let checker = args.checker.map(engine);
+    let history = match target {
+        Target::Run(folder) => {
+            let again = recheck::of_folder(folder, checker)?;
+            return Ok(Checked { judged: again.judged, results: again.results });
+        }
+        Target::File(path) => read_history(path)?,
+    };
+    let history = match recheck::of_history(history, path, checker)? {
+        Ok((judged, results)) => return Ok(Checked { judged, results }),
+        Err(history) => history,
+    };
+    let judged = judge_history(history, &[], How { checker: checker.unwrap_or(Checker::Auto), strict: args.strict });
+    let mut results = Results::default();
+    judged.tell(&mut results);
+    let (verdict, reasons) = of_bare_file(&judged, &results, args.strict);
+    results.status = Status::Done;
+    results.verdict = verdict;
+    results.exit_code = i32::from(match verdict {
+        RunVerdict::Valid => exit::OK,
+        RunVerdict::Invalid => exit::VIOLATION,
+        RunVerdict::Unknown | RunVerdict::GateMissed | RunVerdict::Error => exit::INCONCLUSIVE,
+    });
+    results.reasons = reasons;
+    Ok(Checked { judged, results })
 }
 
 /// A history of another tool: judged for linearizability by the model it is said to have.
@@ -50,7 +84,7 @@ fn foreign_file(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
         let history = foreign::read(format, file).map_err(|e| format!("{}, {e}", path.display()))?;
         let warnings = history.warnings.clone();
         let (search, second) = (ChildProcess::default(), SecondOpinions::default());
-        let options = Options { checker: engine(args.checker), second: &second, ..Options::new(&search) };
+        let options = Options { checker: args.checker.map_or(Checker::Auto, engine), second: &second, ..Options::new(&search) };
         let (lin, _) = judge_foreign(history, model, &options).map_err(|e| format!("{}, {e}", path.display()))?;
         Ok((lin, warnings))
     };
@@ -77,55 +111,80 @@ fn exit_code(verdict: Verdict) -> ExitCode {
     })
 }
 
-/// The history's file, and the coverage rules its run was held to.
-pub(super) fn target(asked: &str, out: &Path) -> Result<(PathBuf, Vec<Rule>), String> {
-    if Path::new(asked).is_file() {
-        return Ok((asked.into(), vec![]));
+/// What is to be checked.
+pub(super) enum Target {
+    /// A history of its own.
+    File(PathBuf),
+    /// A whole run.
+    Run(RunFolder),
+}
+
+impl Target {
+    /// The history's file.
+    pub(super) fn history(&self) -> PathBuf {
+        match self {
+            Target::File(path) => path.clone(),
+            Target::Run(folder) => folder.history(),
+        }
     }
-    let folder = RunFolder::find(out, asked).map_err(|e| match e {
+}
+
+/// What `asked` names: a file, else a run.
+pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
+    if Path::new(asked).is_file() {
+        return Ok(Target::File(asked.into()));
+    }
+    let found = RunFolder::find(out, asked).map_err(|e| match e {
         FindError::NotFound { .. } => format!("{e}; nor is there a file of that name"),
         other => other.to_string(),
-    })?;
-    // A run that was killed has no results, only a history: it is judged without coverage.
-    let results = folder.read_results().unwrap_or_default();
-    let rules = results.coverage.rules.iter().map(|r| Rule::new(r.id.clone(), r.need)).collect();
-    Ok((folder.history(), rules))
+    });
+    Ok(Target::Run(found?))
 }
 
-/// Invalid only where an answer is proved wrong. What else is amiss or cannot be told (a silent key, no final reads)
-/// leaves a whole run inconclusive; of a bare file, which may have been cut anywhere, it is only told.
-fn verdict(judged: &Judged, whole_run: bool, strict: bool) -> Verdict {
-    let of = |check: &CheckResult| {
-        let proof = check.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&check.name);
-        let counts = whole_run || (strict && check.name == "vacuity");
-        match check.verdict {
-            Verdict::Invalid if proof => Verdict::Invalid,
-            Verdict::Invalid | Verdict::Unknown if counts => Verdict::Unknown,
-            Verdict::Invalid | Verdict::Unknown | Verdict::Valid => Verdict::Valid,
-        }
-    };
-    let checks = judged.checks.iter().map(of);
-    Verdict::merge_all(checks.chain([judged.judgement.linearizability.verdict, judged.coverage.verdict()]))
+/// Invalid only where an answer is proved wrong. What else is amiss or cannot be told (a silent key, no final reads) leaves
+/// a whole run inconclusive; of a file that is no run's, it is only told.
+fn of_bare_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict, Vec<String>) {
+    let proof = |c: &&CheckResult| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name);
+    let lin = &judged.judgement.linearizability;
+    let broken: Vec<String> = judged.checks.iter().filter(proof).map(|c| format!("{}: {}", c.name, c.words)).collect();
+    if lin.verdict == Verdict::Invalid || !broken.is_empty() {
+        let violations = lin.violations.iter().map(|v| format!("{} on key {}: {}", v.kind, v.key, v.explanation.summary));
+        return (RunVerdict::Invalid, violations.chain(broken).collect());
+    }
+    let mut open: Vec<String> = results.history.problem.iter().cloned().collect();
+    if lin.keys.is_empty() {
+        open.push("the history holds no operation, so nothing was checked".to_owned());
+    } else if lin.verdict == Verdict::Unknown {
+        open.push("linearizability is unknown".to_owned());
+    }
+    let thin = judged.checks.iter().filter(|c| strict && c.name == "vacuity" && c.verdict != Verdict::Valid);
+    open.extend(thin.map(|c| format!("{}: {}", c.name, c.words)));
+    (if open.is_empty() { RunVerdict::Valid } else { RunVerdict::Unknown }, open)
 }
 
-fn json(judged: &Judged, verdict: Verdict, path: &Path) -> String {
-    let mut results = Results::default();
-    judged.tell(&mut results);
+fn json(checked: &Checked, path: &Path) -> String {
+    let results = &checked.results;
     let value = serde_json::json!({
         "schema": "heckle.check/1",
         "history": path.display().to_string(),
-        "verdict": verdict,
+        "verdict": results.verdict,
+        "exit_code": results.exit_code,
+        "reasons": results.reasons,
+        "end": results.history,
         "linearizability": results.linearizability,
         "checks": results.checks,
         "coverage": results.coverage,
+        "faults": results.faults,
+        "gates": results.gates,
         "ops": results.ops,
         "warnings": results.warnings,
     });
     serde_json::to_string_pretty(&value).expect("plain data has a JSON form")
 }
 
-fn tell(judged: &Judged, verdict: Verdict, path: &Path) {
-    for warning in &judged.history.warnings {
+fn tell(checked: &Checked, path: &Path) {
+    let Checked { judged, results } = checked;
+    for warning in &results.warnings {
         errln!("warning: {}", block(warning));
     }
     let lin = &judged.judgement.linearizability;
@@ -135,9 +194,12 @@ fn tell(judged: &Judged, verdict: Verdict, path: &Path) {
         outln!("{:<12} {}: {}", check.name, check.verdict, block(&check.words));
     }
     for missed in judged.coverage.missed() {
-        outln!("{}", printable(&missed.to_string()));
+        outln!("{}", printable(&missed));
     }
-    outln!("\nverdict: {verdict}");
+    outln!("\nverdict: {}", results.verdict.word().replace('_', " "));
+    for (i, reason) in results.reasons.iter().enumerate() {
+        outln!("{:<8} {}", if i == 0 { "why:" } else { "" }, block(reason));
+    }
 }
 
 fn tell_linearizability(lin: &Linearizability) {
@@ -150,6 +212,9 @@ fn tell_linearizability(lin: &Linearizability) {
     }
     for violation in &lin.violations {
         outln!("\nviolation {} on key {}: {}", violation.id, printable(&violation.key), violation.kind);
+        if let Some(story) = &violation.explanation.story {
+            outln!("  {}", printable(story));
+        }
         outln!("  {}", printable(&violation.explanation.summary));
         for step in &violation.explanation.steps {
             outln!("  - {}", printable(step));

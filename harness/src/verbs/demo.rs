@@ -12,10 +12,13 @@ use heckle_checker::judge::Checker;
 use heckle_history::printable::printable;
 use heckle_results::RunFolder;
 use heckle_results::results_json::{Results, RunVerdict};
+use heckle_results::terminal::wrap;
 use std::process::ExitCode;
 
 /// The bug that is planted: answers leave before their records are written.
 const PLANTED: &str = "answer-before-write";
+/// Letters in a line of its story.
+const STORY_WIDTH: usize = 96;
 /// Runs in which it must be found, at most.
 const RUNS_TO_FIND: u32 = 3;
 const HEALTHY: &str = "name = \"demo-healthy\"\n[load]\nduration = \"20s\"\nwarmup = \"2s\"\n[faults]\nkinds = [\"kill\", \"pause\", \"partition\"]\nquiet_tail = \"3s\"\n";
@@ -68,6 +71,10 @@ fn faults(results: &Results) -> String {
 fn caught(folder: &RunFolder, results: &Results) {
     if let Some(violation) = results.linearizability.violations.first() {
         outln!("   caught: {} on key {}.", printable(&violation.kind.replace('_', " ")), printable(&violation.key));
+        if let Some(story) = &violation.story {
+            wrap(&printable(story), STORY_WIDTH).iter().for_each(|line| outln!("   {line}"));
+            outln!();
+        }
         outln!("   {}", printable(&violation.words));
         for step in &violation.steps {
             outln!("   - {}", printable(step));

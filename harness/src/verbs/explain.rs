@@ -1,14 +1,14 @@
-//! `heckle explain`: a counterexample in words.
+//! `heckle explain`: what a run came to, in words.
 
 use crate::cli::ExplainArgs;
-use heckle_results::input;
-use heckle_results::results_json::{Results, Verdict};
-use heckle_results::{RunFolder, tell};
+use crate::run::recheck;
+use heckle_results::results_json::Results;
+use heckle_results::{RunFolder, explain, input, tell};
 use std::process::ExitCode;
 
 /// Runs the verb.
 pub(super) fn main(args: &ExplainArgs) -> ExitCode {
-    match explain(args) {
+    match words(args) {
         Ok(text) => {
             outln!("{text}");
             ExitCode::SUCCESS
@@ -17,11 +17,16 @@ pub(super) fn main(args: &ExplainArgs) -> ExitCode {
     }
 }
 
-fn explain(args: &ExplainArgs) -> Result<String, String> {
+fn words(args: &ExplainArgs) -> Result<String, String> {
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
-    let results = folder.read_results().map_err(|e| e.to_string())?;
+    // Where there are no results, the history says what the run came to.
+    let results = match folder.read_results() {
+        Ok(results) => results,
+        Err(_) => recheck::of_folder(&folder, None)?.results,
+    };
     if results.linearizability.violations.is_empty() {
-        return Ok(nothing_to_explain(&results));
+        let told = tell::explanation(explain::text(&results).trim_end(), super::fitting());
+        return Ok(format!("{told}\n{}", last_lines(&folder, &results)));
     }
     let known: Vec<String> = results.linearizability.violations.iter().map(|v| v.id.to_string()).collect();
     if !known.contains(&args.violation.to_string()) {
@@ -35,16 +40,14 @@ fn explain(args: &ExplainArgs) -> Result<String, String> {
     }
     let path = folder.violation(args.violation).join("explain.txt");
     let text = input::text(&path, input::WORDS)
-        .map_err(|e| format!("cannot read {}: {e}; `heckle check` judges the history again", path.display()))?;
+        .map_err(|e| format!("cannot read {}: {e}; `heckle report` writes it anew from the history", path.display()))?;
+    let text = format!("{}\n\n{}", text.trim_end(), explain::proofs(&results));
     let timeline = folder.violation(args.violation).join("timeline.html");
     // A path is never broken: it is there to be copied.
     let told = tell::explanation(text.trim_end(), super::fitting());
-    Ok(format!("{told}\ntimeline: {}\nnext: open {} in a browser", timeline.display(), folder.report().display()))
+    Ok(format!("{told}\ntimeline: {}\n{}", timeline.display(), last_lines(&folder, &results)))
 }
 
-fn nothing_to_explain(results: &Results) -> String {
-    match results.linearizability.verdict {
-        Verdict::Valid => "there is nothing to explain: one order explains every answer".into(),
-        Verdict::Unknown | Verdict::Invalid => format!("there is no counterexample: {}", results.reasons.join("; ")),
-    }
+fn last_lines(folder: &RunFolder, results: &Results) -> String {
+    format!("verdict: {}\nnext: open {} in a browser", results.verdict.word().replace('_', " "), folder.report().display())
 }

@@ -22,7 +22,7 @@ pub(super) fn main(args: &ExportArgs) -> ExitCode {
 
 fn export(args: &ExportArgs) -> Result<Vec<String>, String> {
     let format: Format = args.format.parse()?;
-    let (path, _) = super::check::target(&args.target, &args.out.out)?;
+    let path = super::check::target(&args.target, &args.out.out)?.history();
     let history = read_history(&path)?;
     std::fs::create_dir_all(&args.to).map_err(|e| format!("cannot make {}: {e}", args.to.display()))?;
     let file_of = |name: &str| args.to.join(format!("{}.{}", file_name(name), args.format));

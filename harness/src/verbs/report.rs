@@ -2,13 +2,11 @@
 //! pictures and its page from `compare.json`.
 
 use crate::cli::ReportArgs;
-use crate::run::report::{How, judge_history, read_history};
-use heckle_checker::coverage::Rule;
-use heckle_checker::judge::Checker;
+use crate::run::recheck::{self, Recheck};
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::results_json::Status;
 use heckle_results::utc::UnixSeconds;
-use heckle_results::{RunFolder, keep};
+use heckle_results::{RunFolder, keep, rerun};
 use std::process::ExitCode;
 
 /// Runs the verb.
@@ -27,16 +25,43 @@ fn report(args: &ReportArgs) -> Result<String, String> {
         return of_comparison(&folder);
     }
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
-    let mut results = folder.read_results().unwrap_or_default();
-    let rules: Vec<Rule> = results.coverage.rules.iter().map(|r| Rule::new(r.id.clone(), r.need)).collect();
-    let judged = judge_history(read_history(&folder.history())?, &rules, How { checker: Checker::Auto, strict: true });
-    results.warnings.clear();
-    // Verdict, exit code and reasons stay the run's own: they also rest on what no history tells.
-    judged.tell(&mut results);
+    let Recheck { judged, from_history, stored, self_contained, .. } = recheck::of_folder(&folder, None)?;
+    let (mut results, note) = match stored {
+        Ok(mut results) => {
+            // What the run came to stays: it is what scripts and indexes were told. `heckle check` says if it is not so any more.
+            judged.tell(&mut results);
+            results.warnings.clone_from(&from_history.warnings);
+            (results, None)
+        }
+        Err(why) if !self_contained => {
+            return Err(format!(
+                "{why}, and the history was recorded before histories carried what their run was held to, so it cannot be written anew; \
+                 `heckle check {}` judges the history",
+                rerun::quote(&folder.root().display().to_string())
+            ));
+        }
+        Err(why) => (set_aside(&folder).map(|()| from_history)?, Some(why)),
+    };
     let started = UnixSeconds::from_compact(&results.run_id).map_or(0, |s| s.0);
     let written = judged.write_violations(&folder).and_then(|()| keep::derive(&folder, &judged.history, &mut results, started));
     written.map_err(|e| format!("cannot write the run's folder: {e}"))?;
-    Ok(folder.report().display().to_string())
+    let page = folder.report().display().to_string();
+    Ok(match note {
+        None => page,
+        Some(why) => format!(
+            "{why}: it was written anew from the history, and comes to {} (exit code {}); how long the run took is known only from its last event\n{page}",
+            results.verdict, results.exit_code
+        ),
+    })
+}
+
+/// A `results.json` that cannot be read makes room for the new one, and is not lost.
+fn set_aside(folder: &RunFolder) -> Result<(), String> {
+    let (old, aside) = (folder.results(), folder.path("results.damaged.json"));
+    if !old.exists() {
+        return Ok(());
+    }
+    std::fs::rename(&old, &aside).map_err(|e| format!("cannot set {} aside: {e}", old.display()))
 }
 
 /// What it came to stays as it was decided; only how it looks is made anew.

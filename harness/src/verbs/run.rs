@@ -6,15 +6,16 @@ use crate::machine;
 use crate::plan::settings::{Expect, Settings};
 use crate::plan::units::Rate;
 use crate::plan::{Plan, file};
-use crate::run::report::{How, judge_history, log, read_history};
-use crate::run::{self, Manner, Ran, coverage, environment, progress};
-use crate::stop::{self, StopReason};
+use crate::run::report::{log, read_history};
+use crate::run::{self, Manner, coverage, environment, progress, recheck};
+use crate::stop;
 use crate::system::System;
 use heckle_checker::judge::Checker;
 use heckle_results::conclude::Ending;
 use heckle_results::gates::Expression;
 use heckle_results::input;
-use heckle_results::results_json::{self, Results};
+use heckle_results::results_json::{self, EnvInfo, PlanInfo, Results};
+use heckle_results::terms::{Need, Terms};
 use heckle_results::utc::UnixSeconds;
 use heckle_results::{RunFolder, keep, rerun};
 use heckle_workloads::schedule_file;
@@ -96,19 +97,18 @@ pub(super) fn engine(arg: CheckerArg) -> Checker {
 /// If there could be no folder, or it could not be written to its end.
 pub(super) fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let plan = &job.plan;
-    let mut results = initial_results(job);
+    let mut terms = terms(job);
+    let mut results = Results { seed: plan.seed.to_string(), ..Results::held_to(&terms) };
     let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
     let folder = RunFolder::create(&job.out, &plan.name, started, rand::random(), &mut results)
         .map_err(|e| format!("cannot keep a run: {e}; name a writable folder with --out"))?;
     let began = Instant::now();
     prepare(job, &folder, &mut results).map_err(|e| format!("cannot write the run's folder: {e}"))?;
-    let ran = run::run(plan, &folder, job.manner);
-    results.wall_s = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-    let ending = ending(&ran);
-    if let Ok(ran) = &ran {
-        note(ran, plan, &mut results);
-    }
-    judge_and_write(job, &folder, &mut results, &ending, started).map_err(|e| format!("cannot write the run's folder: {e}"))?;
+    terms.env = results.env.clone();
+    let ending = run::run(plan, &folder, job.manner, &terms);
+    let wall_s = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+    let results = judge_and_write(&folder, &terms, Results { wall_s, ..results }, &ending, started)
+        .map_err(|e| format!("cannot write the run's folder: {e}"))?;
     if results.exit_code == 0 {
         // A data folder helps to understand a failure and fills the disk otherwise.
         for node in 1..=plan.nodes {
@@ -118,12 +118,10 @@ pub(super) fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     Ok((folder, results))
 }
 
-fn initial_results(job: &Job) -> Results {
+/// What the run is held to, all of it known before it begins.
+fn terms(job: &Job) -> Terms {
     let plan = &job.plan;
-    let mut results = Results::default();
-    results.plan.name.clone_from(&plan.name);
-    results.plan.hash = plan.hash();
-    results.plan.expect = match plan.expect {
+    let expect = match plan.expect {
         Expect::Valid => results_json::Expect::Valid,
         Expect::Invalid => results_json::Expect::Invalid,
     };
@@ -139,18 +137,21 @@ fn initial_results(job: &Job) -> Results {
             ("paxos_ttl", plan.paxos_ttl.to_string()),
         ]);
     }
-    results.plan.labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    if let Some(mutant) = &plan.mutant {
-        results.plan.labels.insert("mutant".into(), mutant.clone());
+    labels.extend(plan.mutant.iter().map(|mutant| ("mutant", mutant.clone())));
+    let labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    Terms {
+        plan: PlanInfo { name: plan.name.clone(), hash: plan.hash(), labels, expect },
+        build: environment::build(),
+        env: EnvInfo::default(),
+        target_per_s: match plan.rate {
+            Rate::PerSecond(r) => Some(r),
+            Rate::Max => None,
+        },
+        max_rate: plan.rate == Rate::Max,
+        coverage: coverage::rules(plan).into_iter().map(|r| Need { id: r.id, need: r.need }).collect(),
+        gates: job.gates.iter().map(|g| g.text().to_owned()).collect(),
+        checker: job.checker.name().to_owned(),
     }
-    results.seed = plan.seed.to_string();
-    results.build = environment::build();
-    results.load.max_rate = plan.rate == Rate::Max;
-    results.load.target_per_s = match plan.rate {
-        Rate::PerSecond(r) => Some(r),
-        Rate::Max => None,
-    };
-    results
 }
 
 /// What stands in the folder before the run begins: enough to run it again.
@@ -169,53 +170,29 @@ fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Res
     folder.write_results(results)
 }
 
-fn ending(ran: &Result<Ran, String>) -> Ending {
-    match ran {
-        Err(why) => Ending::Failed(why.clone()),
-        Ok(ran) => match &ran.stopped {
-            None | Some(StopReason::Violation) => Ending::Done,
-            Some(StopReason::Interrupted) => Ending::Interrupted,
-            Some(StopReason::Broken(why)) => Ending::Failed(why.clone()),
-        },
-    }
-}
-
-fn note(ran: &Ran, plan: &Plan, results: &mut Results) {
-    results.linearizability.detected_ms = ran.recorded.violation.as_ref().map(|(t, _)| t.as_ms_f64());
-    results.paxos.fsyncs_per_op = ran.totals.fsyncs_per_op(plan.nodes);
-    results.paxos.state_bytes_max = Some(ran.totals.state_bytes_max);
-    results.paxos.state_bytes_end = Some(ran.totals.state_bytes_end);
-    results.paxos.pruned = Some(ran.totals.pruned);
-    results.paxos.prune_dropped = Some(ran.totals.prune_dropped);
-    results.paxos.expired = Some(ran.totals.expired);
-    if !ran.forced.is_empty() {
-        results.warnings.push(format!("{} ignored SIGTERM and had to be killed", ran.forced.join(", ")));
-    }
-    if ran.unread > 0 && ran.stopped.is_none() {
-        results.warnings.push(format!("{} of the final reads were never answered", ran.unread));
-    }
-}
-
-fn judge_and_write(job: &Job, folder: &RunFolder, results: &mut Results, ending: &Ending, started: UnixSeconds) -> std::io::Result<()> {
-    let history = match read_history(&folder.history()) {
-        Ok(history) => history,
+/// Judges what was recorded and writes everything; `before` is what stood in the folder while the run went on.
+fn judge_and_write(folder: &RunFolder, terms: &Terms, before: Results, ending: &Ending, started: UnixSeconds) -> std::io::Result<Results> {
+    let judged = read_history(&folder.history()).and_then(|history| recheck::judge_run(history, terms, None));
+    let (judged, mut results) = match judged {
+        Ok(judged) => judged,
         Err(e) => {
             let why = match ending {
                 Ending::Failed(why) => why.clone(),
                 Ending::Done | Ending::Interrupted => e,
             };
+            let mut results = before;
             results.conclude(&Ending::Failed(why));
-            return folder.finish(results);
+            folder.finish(&results)?;
+            return Ok(results);
         }
     };
-    let how = How { checker: job.checker, strict: true };
-    let judged = judge_history(history, &coverage::rules(&job.plan), how);
-    judged.tell(results);
-    results.gates = job.gates.iter().map(|g| g.evaluate(results)).collect();
+    results.wall_s = before.wall_s;
+    // The end record says the same, unless it could not be written.
     results.conclude(ending);
     folder.write("heckle.log", log(&judged.history).as_bytes())?;
     judged.write_violations(folder)?;
-    keep::keep(folder, &judged.history, results, started.0)
+    keep::keep(folder, &judged.history, &mut results, started.0)?;
+    Ok(results)
 }
 
 /// The exit code of a finished run.

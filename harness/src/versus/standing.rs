@@ -95,7 +95,7 @@ impl Drop for Standing {
     fn drop(&mut self) {
         drop(self.cluster.take());
         if let Some(recording) = self.recording.take() {
-            let _ = recording.finish();
+            let _ = recording.finish(|_| [].into());
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -9,6 +9,7 @@ mod etcd;
 mod machines;
 mod nightly;
 mod output;
+mod recheck;
 mod runs;
 mod safety;
 mod starvation;

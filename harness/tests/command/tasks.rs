@@ -35,6 +35,8 @@ fn tasks_are_answered_by_their_commands() {
     let args = ["run", "--duration", "6s", "--warmup", "500ms", "--quiet-tail", "1s", "--rate", "150", "--seed", "7", "--faults"];
     let out = output(&f, &[&args[..], &["partition:isolate", "--fault-for", "2s", "--quiet"]].concat());
     assert!(matches!(out.status.code(), Some(0 | 2)), "{}", said(&out));
+    let again = answer(&f, "A stored run, judged again", &[], out.status.code().expect("not killed"));
+    assert!(again.contains("verdict: "), "{again}");
     let history = history(&f);
     let (start, end) = history.header.load_window.expect("known");
     let under_load = || history.ops.iter().filter(|op| (start..end).contains(&op.intended.0));
@@ -113,6 +115,12 @@ fn a_counterexample_is_read() {
     assert!(text.contains(violation["kind"].as_str().expect("a kind")), "{text}");
     for op in violation["ops"].as_array().expect("ops") {
         assert!(text.contains(&format!("op {op}")), "op {op}: {text}");
+    }
+    // Where an acknowledged update is proved to be missing, its story comes first.
+    if let Some(story) = violation["story"].as_str() {
+        let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        let told = words(&text);
+        assert!(told.find(&words(story)).is_some_and(|at| at < told.find("Why it cannot be:").expect("the argument follows")), "{text}");
     }
     assert!(!text.contains('\x1b'), "no colour where it is not a terminal");
     // The whole page says the same.

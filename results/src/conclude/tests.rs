@@ -47,6 +47,8 @@ fn one_verdict_of_many_parts() {
         1,
         "durability: op 5 is gone",
     );
+    let cut = |r: &mut Results| r.history.problem = Some("the history has no end record".into());
+    check(Ending::Done, cut, Unknown, 2, "no end record");
     check(Ending::Done, |r| r.coverage.passed = false, Unknown, 2, "coverage was not evaluated");
     check(Ending::Done, |r| r.faults[0].effective = false, Unknown, 2, "fault 3 (pause n2) left no evidence");
     check(Ending::Done, |r| r.linearizability.verdict = Verdict::Unknown, Unknown, 2, "linearizability is unknown");

@@ -16,6 +16,9 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
 fn one(subject: Subject<'_>, violation: &Violation) -> Html {
     let title = format!("{}. {} on key {}", violation.id, violation.kind.replace('_', " "), violation.key);
     let mut out = Html::element("h3", &[("id", &format!("violation-{}", violation.id))], title);
+    if let Some(story) = &violation.story {
+        out.push(Html::element("p", &[], Html::element("b", &[], story.as_str())));
+    }
     out.push(Html::element("p", &[], violation.words.as_str()));
     if !violation.steps.is_empty() {
         out.push(Html::element("ol", &[], items(&violation.steps)));

@@ -1,0 +1,124 @@
+//! A violation as a story: which acknowledged update is missing, when it was acknowledged, which fault came in between,
+//! and who saw the old value.
+//!
+//! The argument of a violation says why no order exists. This says what a user of the system lost, where that is proved:
+//! see [`acknowledged`].
+
+use crate::checks::acknowledged;
+use crate::coverage::{self, Fault};
+use crate::linearizable::reason::value;
+use heckle_history::{Call, Current, History, KeyId, Nanos, OpId, Operation, Outcome, Seen, Value};
+
+/// The story of a violation of `key` that is about `ops`; `None` where no acknowledged update is proved to be missing.
+pub fn of(history: &History, key: KeyId, ops: &[OpId]) -> Option<String> {
+    let (place, seen) = observer(history, ops)?;
+    let observer = &history.ops[place as usize];
+    let missing = acknowledged::missed_by(history, key, seen, observer.invoked);
+    let first = &history.ops[*missing.first()? as usize];
+    let faults = coverage::faults(history);
+    let between = faults.iter().filter(|f| f.effective && first.completed <= f.began && f.began <= observer.completed);
+    let between = between.max_by_key(|f| (f.began, f.id));
+    // Of several, the last one that was safe before the fault came.
+    let before = between.map_or(observer.invoked, |f| f.began);
+    let lost = *missing.iter().rev().find(|&&p| history.ops[p as usize].completed <= before)?;
+    let around = faults.iter().find(|f| f.effective && f.began <= observer.invoked && observer.invoked <= f.ended);
+    let mut sentences = vec![update(history, lost)];
+    sentences.push(match (between, around) {
+        (Some(fault), _) => struck(fault),
+        (None, Some(fault)) => active(fault),
+        (None, None) => "No fault came in between.".to_owned(),
+    });
+    sentences.push(observation(history, place, seen, lost));
+    if missing.len() > 1 {
+        let last = &history.ops[*missing.last()? as usize];
+        sentences.push(format!(
+            "In all, {} acknowledged updates of key {} were missing, acknowledged from {} to {}.",
+            missing.len(),
+            history.names.key_name(key),
+            first.completed,
+            last.completed
+        ));
+    }
+    Some(sentences.join(" "))
+}
+
+/// The op of the violation that completed last among those that found a value, and what it found.
+fn observer(history: &History, ops: &[OpId]) -> Option<(u32, Option<Value>)> {
+    let found = |op: &Operation| match (op.call, op.outcome) {
+        (_, Outcome::Ok(Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v)))) => Some(v),
+        (Call::Cas { expected, .. }, Outcome::Ok(Seen::Applied)) => Some(expected),
+        _ => None,
+    };
+    let all = (0u32..).zip(&history.ops).filter(|(_, o)| ops.contains(&o.op));
+    all.filter_map(|(p, o)| Some((p, found(o)?))).max_by_key(|(p, _)| (history.ops[*p as usize].completed, *p))
+}
+
+/// "Client c3 changed key k1 from 16 to 17 (op 812), and n2 acknowledged it at 3.801587 s."
+fn update(history: &History, place: u32) -> String {
+    let op = &history.ops[place as usize];
+    let key = history.names.key_name(op.key);
+    let did = match op.call {
+        Call::Cas { expected, new } => format!("changed key {key} from {} to {new}", value(expected)),
+        Call::Write { new } => format!("wrote {new} to key {key}"),
+        Call::Read => format!("read key {key}"),
+    };
+    let by = op.node.map_or_else(|| "it was acknowledged".to_owned(), |n| format!("{} acknowledged it", history.names.node_name(n)));
+    format!("{} {did} (op {}), and {by} at {}.", capital(&who(history, place)), op.op, op.completed)
+}
+
+/// "At 4.410000 s client c7 read key k1 through n1 (op 2268) and still got 12, which op 701 had written: the update was lost."
+fn observation(history: &History, place: u32, seen: Option<Value>, lost: u32) -> String {
+    let op = &history.ops[place as usize];
+    let key = history.names.key_name(op.key);
+    let through = op.node.map_or(String::new(), |n| format!(" through {}", history.names.node_name(n)));
+    let (did, got) = match op.outcome {
+        Outcome::Ok(Seen::Value(_)) => ("read", "still got"),
+        Outcome::Ok(Seen::ConditionNotMet(_)) => ("tried a CAS on", "was refused because it still held"),
+        Outcome::Ok(Seen::Applied | Seen::Written) | Outcome::Failed | Outcome::Unknown | Outcome::Open => {
+            ("changed", "the CAS succeeded because it still held")
+        }
+    };
+    let writer = history.ops.iter().find(|o| seen.is_some() && o.call.writes() == seen);
+    let origin = match (writer, seen) {
+        (Some(w), _) => format!("{}, the older value that op {} wrote", value(seen), w.op),
+        (None, None) => "null, as if it had never been written".to_owned(),
+        (None, Some(_)) => value(seen),
+    };
+    let undone = acknowledged::missed(history).iter().any(|m| m.undone.iter().any(|u| u.place == lost));
+    let end = if undone { "the acknowledged update was lost" } else { "the acknowledged update was not seen there, and came back later" };
+    format!("At {} {} {did} key {key}{through} (op {}) and {got} {origin}: {end}.", op.invoked, who(history, place), op.op)
+}
+
+/// "client c3", else "process 12".
+fn who(history: &History, place: u32) -> String {
+    match history.details.get(place as usize).and_then(|d| d.client) {
+        Some(client) => format!("client {client}"),
+        None => format!("process {}", history.ops[place as usize].process),
+    }
+}
+
+/// "Then n1 was killed at 3.900000 s (fault 2), until 4.300000 s."
+fn struck(fault: &Fault) -> String {
+    let targets = fault.targets.join(", ");
+    let kind = fault.kind.split(':').next().unwrap_or_default();
+    let be = if fault.targets.len() == 1 { "was" } else { "were" };
+    let what = match kind {
+        "kill-all" => format!("all nodes were killed ({targets})"),
+        "kill" => format!("{targets} {be} killed"),
+        "pause" => format!("{targets} {be} paused"),
+        "partition" => format!("the network was partitioned ({targets})"),
+        other => format!("a {other} fault struck {targets}"),
+    };
+    let until = if fault.ended == Nanos::NEVER { String::new() } else { format!(", lifted at {}", fault.ended) };
+    format!("Then {what} at {} (fault {}{until}).", fault.began, fault.id)
+}
+
+/// "Fault 2 (partition on n1, n2|n3) was active from 0.002000 s to 0.030000 s."
+fn active(fault: &Fault) -> String {
+    format!("Fault {} ({} on {}) was active from {} to {}.", fault.id, fault.kind, fault.targets.join(", "), fault.began, fault.ended)
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,133 @@
+//! A stored run judged again: from its history alone, to what the run itself came to.
+//!
+//! What the run was held to and how it ended stand in the history ([`heckle_results::terms`]), so `results.json` decides
+//! nothing. It is held against the history all the same: a file that is missing, damaged or says something else is a
+//! question that is open, and a run with an open question is never valid.
+
+use super::report::{How, Judged, judge_history, read_history};
+use heckle_checker::judge::Checker;
+use heckle_history::History;
+use heckle_results::RunFolder;
+use heckle_results::conclude::Ending;
+use heckle_results::results_json::{Results, RunVerdict, Status};
+use heckle_results::run_folder::FindError;
+use heckle_results::terms::{Close, Need, Terms};
+use std::path::Path;
+
+/// A whole run, judged again.
+pub struct Recheck {
+    /// Everything found in its history.
+    pub judged: Judged,
+    /// What its history comes to.
+    pub from_history: Results,
+    /// The same, with what `results.json` lacks or says otherwise.
+    pub results: Results,
+    /// What `results.json` says; in words, why it does not.
+    pub stored: Result<Results, String>,
+    /// Whether the history itself says what its run was held to.
+    pub self_contained: bool,
+}
+
+/// Reads and judges the run in `folder`. `checker` is the one that was asked for, else the run's own judges.
+///
+/// # Errors
+/// What is wrong with the history, and where.
+pub fn of_folder(folder: &RunFolder, checker: Option<Checker>) -> Result<Recheck, String> {
+    let history = read_history(&folder.history())?;
+    let stored = folder.read_results().map_err(|e| unreadable(&e));
+    let (terms, self_contained) = match (Terms::of(&history.header)?, &stored) {
+        (Some(terms), _) => (terms, true),
+        (None, Ok(stored)) => (terms_of_results(stored), false),
+        (None, Err(_)) => (Terms::default(), false),
+    };
+    let (judged, mut from_history) = judge_run(history, &terms, checker)?;
+    let mut open = disagreements(&stored, &from_history, self_contained, checker.is_some());
+    if !self_contained {
+        from_history.warnings.push(
+            "the history was recorded before histories carried their coverage rules and gates; those of results.json were used".into(),
+        );
+    }
+    let mut results = from_history.clone();
+    if results.exit_code == 0 && !open.is_empty() {
+        (results.verdict, results.exit_code, results.reasons) = (RunVerdict::Unknown, 2, open);
+    } else {
+        results.warnings.append(&mut open);
+    }
+    Ok(Recheck { judged, from_history, results, stored, self_contained })
+}
+
+/// Judges the history of a whole run by its own terms, if it has any; else gives the history back.
+///
+/// # Errors
+/// If its terms or its end record cannot be read.
+pub fn of_history(history: History, path: &Path, checker: Option<Checker>) -> Result<Result<(Judged, Results), History>, String> {
+    let at = |e: String| format!("{}, {e}", path.display());
+    match Terms::of(&history.header).map_err(at)? {
+        None => Ok(Err(history)),
+        Some(terms) => judge_run(history, &terms, checker).map(Ok).map_err(at),
+    }
+}
+
+/// What a run with this history, held to these terms, comes to: the one way there, for `run`, `check` and `report`.
+///
+/// # Errors
+/// If the end record cannot be read.
+pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>) -> Result<(Judged, Results), String> {
+    let close = Close::of(&history)?;
+    let mut results = Results::held_to(terms);
+    results.named_by(&history);
+    results.wall_s = (history.end.as_secs_f64() * 1e3).round() / 1e3;
+    let of_run = terms.checker.parse().unwrap_or(Checker::Auto);
+    let judged = judge_history(history, &terms.rules(), How { checker: checker.unwrap_or(of_run), strict: true });
+    results.closed(&close.clone().unwrap_or_default());
+    judged.tell(&mut results);
+    let gates = terms.gates.iter().map(|g| g.parse::<heckle_results::gates::Expression>().map_err(|e| e.to_string()));
+    results.gates = gates.collect::<Result<Vec<_>, _>>()?.iter().map(|g| g.evaluate(&results)).collect();
+    results.conclude(&close.map_or(Ending::Done, |c| c.ending()));
+    Ok((judged, results))
+}
+
+/// What a run was held to, from the results of one whose history does not say.
+fn terms_of_results(stored: &Results) -> Terms {
+    let need = |r: &heckle_results::results_json::CoverageRule| Need { id: r.id.clone(), need: r.need };
+    Terms {
+        plan: stored.plan.clone(),
+        build: stored.build.clone(),
+        env: stored.env.clone(),
+        target_per_s: stored.load.target_per_s,
+        max_rate: stored.load.max_rate,
+        coverage: stored.coverage.rules.iter().map(need).collect(),
+        gates: stored.gates.iter().map(|g| g.expr.clone()).collect(),
+        checker: "auto".into(),
+    }
+}
+
+fn unreadable(e: &FindError) -> String {
+    match e {
+        FindError::Io(io) if io.kind() == std::io::ErrorKind::NotFound => "results.json is missing".into(),
+        other => format!("results.json cannot be read: {other}"),
+    }
+}
+
+/// What `results.json` lacks, or says otherwise than its history.
+fn disagreements(stored: &Result<Results, String>, now: &Results, self_contained: bool, other_checker: bool) -> Vec<String> {
+    let mut open = vec![];
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err(why) if self_contained => return vec![format!("{why}; `heckle report` on the run writes it anew from the history")],
+        Err(why) => return vec![format!("{why}, and the history does not say what its run was held to either")],
+    };
+    if stored.status == Status::Running {
+        open.push("results.json says that the run is still going on: its harness was killed, or has not ended yet".to_owned());
+        return open;
+    }
+    if self_contained && (stored.history.events, &stored.history.xxh3) != (now.history.events, &now.history.xxh3) {
+        let told = |r: &Results| format!("{} events with hash `{}`", r.history.events, r.history.xxh3);
+        open.push(format!("results.json is of another history: of {}, and here are {}", told(stored), told(now)));
+    }
+    if (stored.verdict, stored.exit_code) != (now.verdict, now.exit_code) && !other_checker {
+        let told = |r: &Results| format!("{} (exit code {})", r.verdict, r.exit_code);
+        open.push(format!("results.json says {}, and its history comes to {}", told(stored), told(now)));
+    }
+    open
+}

@@ -1,0 +1,153 @@
+//! A stored run comes to what the run itself came to, from its history alone; and what of it is lost or changed is never
+//! a pass.
+
+use crate::common::*;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+const SHORT: &[&str] = &["run", "--warmup", "500ms", "--quiet-tail", "1s", "--faults", "none", "--seed", "2", "--json", "--quiet"];
+
+/// A run that ends with `code`: its folder and results.
+fn run(folder: &Folder, extra: &[&str], code: i32) -> (PathBuf, Value) {
+    let out = expect_code(folder, &[SHORT, extra].concat(), code);
+    let results: Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    let root = std::fs::canonicalize(folder.path().join("results/runs/latest")).expect("a link to the run");
+    (root, results)
+}
+
+/// `heckle check` on `target` ends with `code` and says `words`.
+#[track_caller]
+fn checked(folder: &Folder, target: &Path, code: i32, words: &[&str]) {
+    let told = said(&expect_code(folder, &["check", target.to_str().expect("UTF-8")], code));
+    for part in words {
+        assert!(told.contains(part), "no `{part}` in {told}");
+    }
+}
+
+/// The history's text.
+fn text(run: &Path) -> String {
+    let packed = std::fs::read(run.join("history.jsonl.zst")).expect("recorded");
+    String::from_utf8(zstd::decode_all(&packed[..]).expect("whole")).expect("UTF-8")
+}
+
+fn store(run: &Path, text: &str) {
+    std::fs::write(run.join("history.jsonl.zst"), zstd::encode_all(text.as_bytes(), 3).expect("memory")).expect("writable");
+}
+
+#[test]
+fn recheck_of_a_run_too_thin_to_tell_is_inconclusive_whatever_became_of_its_results() {
+    let folder = Folder::new();
+    let (root, results) = run(&folder, &["--duration", "2s", "--rate", "8"], 2);
+    assert_eq!(results["verdict"], "unknown");
+    checked(&folder, Path::new("latest"), 2, &["verdict: unknown", results["reasons"][0].as_str().expect("a reason")]);
+    let told = said(&expect_code(&folder, &["explain", "latest"], 0));
+    for part in ["Unknown: no violation was found", "Why:", "What to change:", "`--rate`", "verdict: unknown"] {
+        assert!(told.contains(part), "no `{part}` in {told}");
+    }
+    // A copy of the history elsewhere is the same run's.
+    let copy = folder.path().join("elsewhere.zst");
+    std::fs::copy(root.join("history.jsonl.zst"), &copy).expect("writable");
+    checked(&folder, &copy, 2, &["verdict: unknown"]);
+    for damage in [Some(""), Some("{}"), Some("{\"schema\":\"heckle.results/1\",\"verdict\":\"valid\"}"), None] {
+        match damage {
+            Some(bytes) => std::fs::write(root.join("results.json"), bytes).expect("writable"),
+            None => std::fs::remove_file(root.join("results.json")).expect("there"),
+        }
+        checked(&folder, &root, 2, &["results.json", "verdict: unknown"]);
+    }
+}
+
+#[test]
+fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
+    let folder = Folder::new();
+    let (root, results) = run(&folder, &["--duration", "2s", "--rate", "300"], 0);
+    let (stored, whole) = (std::fs::read_to_string(root.join("results.json")).expect("written"), text(&root));
+    checked(&folder, &root, 0, &["verdict: valid"]);
+    checked(&folder, &root.join("history.jsonl.zst"), 0, &["verdict: valid"]);
+    let told = said(&expect_code(&folder, &["explain", "latest"], 0));
+    for part in ["Valid: one order explains", "What happened:", "What would have been caught:", "What it does not show:"] {
+        assert!(told.contains(part), "no `{part}` in {told}");
+    }
+    assert_eq!(results["history"]["events"], whole.lines().count() - 2);
+    assert_eq!(results["history"]["whole"], true);
+
+    // The history: cut at a line's end, without its last line, with nothing but a header, with a line changed.
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    for kept in [lines.len() - 1, lines.len() / 2, 1] {
+        store(&root, &lines[..kept].concat());
+        checked(&folder, &root, 2, &["no end record", "verdict: unknown"]);
+        checked(&folder, &root.join("history.jsonl.zst"), 2, &["no end record", "verdict: unknown"]);
+    }
+    store(&root, &whole.replacen("\"need\":10", "\"need\":11", 1));
+    checked(&folder, &root, 2, &["was changed after it was recorded", "hash"]);
+    // Promise and record both taken away: an old history in form, and not what results.json is of.
+    store(&root, &lines[..lines.len() - 1].concat().replacen("\"end\":true,", "", 1));
+    checked(&folder, &root, 2, &["results.json is of another history"]);
+    store(&root, &whole);
+
+    // The results: damaged, missing, of another run, going on, better than the truth.
+    let said_otherwise = stored.replacen("\"verdict\": \"valid\"", "\"verdict\": \"gate_missed\"", 1);
+    let going_on = stored.replacen("\"status\": \"done\"", "\"status\": \"running\"", 1);
+    let of_another = stored.replacen("\"xxh3\": \"", "\"xxh3\": \"f", 1);
+    for (bytes, words) in [
+        ("", "results.json cannot be read"),
+        (&stored[..stored.len() / 2], "results.json cannot be read"),
+        (&said_otherwise, "results.json says gate_missed"),
+        (&going_on, "still going on"),
+        (&of_another, "of another history"),
+    ] {
+        std::fs::write(root.join("results.json"), bytes).expect("writable");
+        checked(&folder, &root, 2, &[words, "verdict: unknown"]);
+    }
+    report_writes_results_anew(&folder, &root, &results);
+}
+
+/// `heckle report` never puts defaults in the place of results.
+fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
+    let shown = root.to_str().expect("UTF-8");
+    for damage in [Some("{\"schema\": \"heckle.resu"), None] {
+        match damage {
+            Some(bytes) => std::fs::write(root.join("results.json"), bytes).expect("writable"),
+            None => std::fs::remove_file(root.join("results.json")).expect("there"),
+        }
+        let told = said(&expect_code(folder, &["report", shown], 0));
+        assert!(told.contains("written anew from the history") && told.contains("valid (exit code 0)"), "{told}");
+        let read = std::fs::read_to_string(root.join("results.json")).expect("written");
+        let mut anew: Value = serde_json::from_str(&read).expect("JSON");
+        // All but what the history does not say: how long the run and the judging took, and which files were made when.
+        for (pointer, _) in [("/wall_s", ()), ("/linearizability/check_ms", ()), ("/artifacts", ())] {
+            *anew.pointer_mut(pointer).expect("a field") = results.pointer(pointer).expect("a field").clone();
+        }
+        assert_eq!(&anew, results);
+        checked(folder, root, 0, &["verdict: valid"]);
+    }
+    let aside = std::fs::read_to_string(root.join("results.damaged.json")).expect("set aside");
+    assert_eq!(aside, "{\"schema\": \"heckle.resu");
+
+    // Recorded before histories said what their runs were held to: nothing to make results from.
+    let whole = text(root);
+    let (header, rest) = whole.split_once('\n').expect("a header");
+    let mut header: Value = serde_json::from_str(header).expect("JSON");
+    let fields = header.as_object_mut().expect("an object");
+    fields.remove("terms");
+    fields.remove("end");
+    let events = rest.trim_end().rsplit_once('\n').expect("an end record").0;
+    store(root, &format!("{header}\n{events}\n"));
+    let kept = std::fs::read_to_string(root.join("results.json")).expect("written");
+    let earlier = kept.replacen("\"whole\": true", "\"whole\": false", 1);
+    std::fs::write(root.join("results.json"), &earlier).expect("writable");
+    checked(folder, root, 0, &["recorded before", "verdict: valid"]);
+    std::fs::write(root.join("results.json"), "").expect("writable");
+    checked(folder, root, 2, &["does not say what its run was held to"]);
+    let told = said(&expect_code(folder, &["report", shown], 64));
+    assert!(told.contains("cannot be written anew") && told.contains("heckle check"), "{told}");
+    assert_eq!(std::fs::read_to_string(root.join("results.json")).expect("left alone"), "", "defaults must not be written");
+}
+
+#[test]
+fn recheck_of_a_missed_gate_misses_it_again() {
+    let folder = Folder::new();
+    let (root, _) = run(&folder, &["--duration", "2s", "--rate", "300", "--gate", "unknown_ratio<0"], 3);
+    checked(&folder, &root, 3, &["verdict: gate missed", "gate unknown_ratio<0 missed"]);
+    checked(&folder, &root.join("history.jsonl.zst"), 3, &["gate unknown_ratio<0 missed"]);
+}

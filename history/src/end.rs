@@ -1,0 +1,103 @@
+//! The last line of a history: what tells a whole one from one that was cut or changed.
+//!
+//! Every prefix of a history that ends at a line's end is a history too, and often a valid one: what would have refuted
+//! it stood in the part that is gone. So a writer promises an end record in the header and writes it last: how many
+//! events there are, and a hash of every byte before it. It guards against loss and accident, not against forgery.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// Whether a line looks like an end record, also with spaces that another tool put in. No event has `"end"` so early.
+pub(crate) fn looks_like_one(line: &[u8]) -> bool {
+    const WITHIN: usize = 16;
+    line[..line.len().min(WITHIN)].windows(5).any(|w| w == b"\"end\"")
+}
+
+/// The end record: `{"e":"end","events":3,"xxh3":"…"}` and whatever the writer adds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndRecord {
+    e: EndTag,
+    /// The number of events before it.
+    pub events: u64,
+    /// XXH3 (64 bits, hexadecimal) of all bytes before it, header included, as they are when decompressed.
+    pub xxh3: String,
+    /// What else is known only at the end: how the run ended, what its nodes counted.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Json>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+enum EndTag {
+    #[default]
+    #[serde(rename = "end")]
+    End,
+}
+
+impl EndRecord {
+    /// The line, newline included.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        // Numbers, texts and maps with text keys always have a JSON form.
+        let mut line = serde_json::to_vec(self).expect("an end record is always writable as JSON");
+        line.push(b'\n');
+        line
+    }
+}
+
+/// Whether a history is all that was recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Completeness {
+    /// Its end record stands last, and count and hash agree with what stands before it.
+    Whole,
+    /// Its header promises an end record, and there is none.
+    Cut,
+    /// Its end record does not agree with what stands before it; how, in words.
+    Altered(String),
+    /// Its header promises no end record: it was recorded before there were any, or by something else.
+    #[default]
+    NotPromised,
+}
+
+impl Completeness {
+    /// What is missing or differs, in words; `None` where nothing is known to be.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Completeness::Whole | Completeness::NotPromised => None,
+            Completeness::Cut => Some(
+                "the history has no end record: it was cut, its harness was killed, or its run is still going on; only what is there was judged"
+                    .to_owned(),
+            ),
+            Completeness::Altered(how) => Some(format!("the history was changed after it was recorded: {how}")),
+        }
+    }
+}
+
+/// Counts and hashes what is written or read, so that both sides come to the same end record.
+#[derive(Default)]
+pub(crate) struct Tally {
+    hash: Xxh3Default,
+    pub(crate) events: u64,
+}
+
+impl Tally {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+    }
+
+    pub(crate) fn record(&self, more: BTreeMap<String, Json>) -> EndRecord {
+        EndRecord { e: EndTag::End, events: self.events, xxh3: format!("{:016x}", self.hash.digest()), more }
+    }
+
+    /// What `record` says otherwise than what was counted.
+    pub(crate) fn compare(&self, record: &EndRecord) -> Completeness {
+        let counted = self.record(BTreeMap::new());
+        if record.events != counted.events {
+            return Completeness::Altered(format!("its end record counts {} events, and there are {}", record.events, counted.events));
+        }
+        if record.xxh3 != counted.xxh3 {
+            return Completeness::Altered(format!("its end record has the hash {}, and its bytes have {}", record.xxh3, counted.xxh3));
+        }
+        Completeness::Whole
+    }
+}
