@@ -155,5 +155,5 @@ fn written_histories_are_of_the_schema() {
         }
         lines += 1;
     }
-    assert_eq!(lines, 12, "header, five invokes, five completions, a fate");
+    assert_eq!(lines, 13, "header, five invokes, five completions, a fate, an end record");
 }
