@@ -376,9 +376,6 @@ impl Leases {
             Some(held) => (LeaseChange::Extended, held.from),
             None => (LeaseChange::Acquired, now),
         };
-        if what == LeaseChange::Acquired {
-            (holder.yield_at, holder.wanted) = (None, None);
-        }
         holder.held = Some(Held { ballot, from, until });
         out.push(LeaseAction::Event(LeaseEvent { what, range, ballot, from, until }));
         out.push(LeaseAction::Timer { range, at: until });

@@ -1,0 +1,156 @@
+//! Giving way: a holder keeps a range for a turn, and then gives it back if others wait.
+
+use crate::rig::{LEASE_MS, MS, Node, RANGE, TURN_MS, at, ballot, before, settings};
+use heckle_paxos::lease::{EndWhy, Forward, LeaseBallot, LeaseBody, LeaseChange};
+use heckle_paxos::{MonoTime, NodeId};
+
+fn wanted(node: &mut Node, now: MonoTime) {
+    node.receive(2, ballot(1, 1), LeaseBody::Wanted, now);
+}
+
+/// What a node says that gives back a lease at `now`: it is over for itself first, then all others hear of it.
+#[track_caller]
+fn check_given_back(node: &mut Node, held: LeaseBallot, why: EndWhy, now: MonoTime) {
+    let (sent, changes) = node.told();
+    assert_eq!(changes, [(LeaseChange::Ended(why), now)]);
+    assert_eq!(sent, [(2, held, LeaseBody::Release), (3, held, LeaseBody::Release)]);
+    assert!(!node.holds(now));
+    assert_eq!(node.leases.other(RANGE, now), None, "its own grantor took it back as well");
+}
+
+#[test]
+fn a_holder_gives_way_when_its_turn_is_over() {
+    let mut node = Node::new(3, settings(Forward::Off));
+    let held = node.acquire(at(0));
+    wanted(&mut node, at(10));
+    assert_eq!(node.timers(), [at(TURN_MS)], "it is woken at the end of its turn");
+    assert_eq!(node.told().0, [], "and keeps the range until then");
+    node.timer(before(TURN_MS));
+    assert!(node.holds(before(TURN_MS)) && node.told().1.is_empty());
+    node.timer(at(TURN_MS));
+    check_given_back(&mut node, held, EndWhy::Yielded, at(TURN_MS));
+    // Its grant at this node is gone too: n2 can have the range at once.
+    let mut out = vec![];
+    assert_eq!(node.leases.refuses(RANGE, NodeId(2), true, at(TURN_MS), &mut out), None);
+    // Others have waited and come first.
+    node.touch(before(3 * TURN_MS));
+    assert_eq!(node.asked(), None);
+    node.touch(at(3 * TURN_MS));
+    assert!(node.asked().is_some());
+}
+
+#[test]
+fn a_holder_whose_turn_is_over_gives_way_at_once() {
+    for (now, at_once) in [(before(TURN_MS), false), (at(TURN_MS), true), (at(300), true)] {
+        let mut node = Node::new(3, settings(Forward::Off));
+        let held = node.acquire(at(0));
+        wanted(&mut node, now);
+        assert_eq!(node.holds(now), !at_once, "{now:?}");
+        if at_once {
+            check_given_back(&mut node, held, EndWhy::Yielded, now);
+        }
+    }
+}
+
+/// A turn counts from when the range was got, not from its last extension: otherwise a busy holder would never give way.
+#[test]
+fn an_extension_is_no_new_turn() {
+    let mut node = Node::new(3, settings(Forward::Off));
+    node.acquire(at(0));
+    node.touch(at(300));
+    let extended = node.asked().expect("extended");
+    node.receive(2, extended, LeaseBody::Promise { granted: None }, at(300));
+    node.receive(2, extended, LeaseBody::Granted, at(300));
+    node.out.clear();
+    wanted(&mut node, at(301));
+    check_given_back(&mut node, extended, EndWhy::Yielded, at(301));
+}
+
+#[test]
+fn a_lease_that_is_about_to_be_given_back_is_not_extended() {
+    let mut node = Node::new(3, settings(Forward::Off));
+    node.acquire(at(0));
+    wanted(&mut node, at(10));
+    node.out.clear();
+    // Its timer is late.
+    node.touch(at(300));
+    assert_eq!(node.asked(), None);
+    // The next lease knows nothing of it.
+    node.timer(at(LEASE_MS));
+    node.acquire(at(LEASE_MS + 1));
+    node.touch(at(LEASE_MS + 301));
+    assert!(node.asked().is_some());
+}
+
+#[test]
+fn who_holds_nothing_has_nothing_to_give_back() {
+    let mut node = Node::new(3, settings(Forward::Off));
+    wanted(&mut node, at(1));
+    assert_eq!((node.told(), node.timers()), ((vec![], vec![]), vec![]));
+    node.acquire(at(1));
+    wanted(&mut node, at(1 + LEASE_MS));
+    assert_eq!(node.told().0, [], "it has run out");
+}
+
+/// With forwarding, others are turned away only until they know the holder. Who goes on being turned away for four turns,
+/// without a pause of over three, cannot reach it.
+#[test]
+#[rustfmt::skip] // A table.
+fn with_forwarding_a_holder_gives_way_to_who_cannot_reach_it() {
+    // A turn is 25 ms: four are 100, three are 75.
+    for (times, gives_way) in [
+        (&[at(100)][..], false),
+        (&[at(100), before(200)], false),
+        (&[at(100), at(150), before(200)], false),
+        (&[at(100), at(150), at(200)], true),
+        (&[at(100), at(175), at(200)], true),
+        (&[at(100), MonoTime(175 * MS + 1), at(200)], false),
+        (&[at(100), at(190), at(240), before(290)], false),
+        (&[at(100), at(190), at(240), at(290)], true),
+    ] {
+        let mut node = Node::new(3, settings(Forward::On));
+        let held = node.acquire(at(0));
+        for now in times {
+            assert!(node.holds(*now));
+            wanted(&mut node, *now);
+        }
+        let last = *times.last().expect("a time");
+        assert_eq!(node.holds(last), !gives_way, "{times:?}");
+        if gives_way {
+            check_given_back(&mut node, held, EndWhy::Yielded, last);
+        }
+    }
+}
+
+/// A grantor that is the holder itself need not send itself a message.
+#[test]
+fn a_holder_that_turns_others_away_itself_gives_way_too() {
+    let mut node = Node::new(3, settings(Forward::Off));
+    let held = node.acquire(at(0));
+    let refusal = node.leases.refuses(RANGE, NodeId(3), false, at(100), &mut node.out).expect("refused once more");
+    assert_eq!((refusal.holder, refusal.remaining_ns), (Some(held), (LEASE_MS - 100) * MS));
+    check_given_back(&mut node, held, EndWhy::Yielded, at(100));
+}
+
+/// A node that stops gives back what it holds and what it has asked for: a grant may be on its way.
+#[test]
+fn a_stop_gives_back_what_is_asked_for_as_well() {
+    let mut node = Node::new(3, settings(Forward::Off));
+    let held = node.acquire(at(0));
+    node.touch(at(300));
+    let asked = node.asked().expect("extended");
+    node.leases.stop(at(310), &mut node.out);
+    let (sent, changes) = node.told();
+    assert_eq!(changes, [(LeaseChange::Ended(EndWhy::Stopped), at(310))]);
+    let release = |to, ballot| (to, ballot, LeaseBody::Release);
+    assert_eq!(sent, [release(2, held), release(3, held), release(2, asked), release(3, asked)]);
+    for now in [311, 1_000, 10_000] {
+        node.touch(at(now));
+        assert_eq!(node.asked(), None, "it asks for nothing any more");
+    }
+    // One that had run out by then had expired.
+    let mut node = Node::new(3, settings(Forward::Off));
+    node.acquire(at(0));
+    node.leases.stop(at(LEASE_MS + 5), &mut node.out);
+    assert_eq!(node.told(), (vec![], vec![(LeaseChange::Ended(EndWhy::Expired), at(LEASE_MS))]));
+}
