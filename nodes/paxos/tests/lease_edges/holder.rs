@@ -3,6 +3,8 @@
 use crate::rig::{LEASE_MS, MS, Node, RANGE, TURN_MS, at, ballot, before, settings};
 use heckle_paxos::lease::{EndWhy, Forward, LeaseBallot, LeaseBody, LeaseChange, LeaseMode, LeaseSettings};
 use heckle_paxos::{MonoTime, NodeId};
+use rand::SeedableRng;
+use rand_pcg::Pcg64;
 
 /// When a lease is asked for again, with clocks that are exact and with clocks that drift.
 #[test]
@@ -117,8 +119,9 @@ fn a_quorum_grants_and_nobody_counts_twice() {
 /// Too many refusals: the next attempt comes after a wait, above every ballot that was heard of.
 #[test]
 fn a_refused_node_waits_and_then_outbids() {
-    for refusals in [1, 2] {
+    for (refusals, seed) in [1, 2].into_iter().flat_map(|refusals| (0..50).map(move |seed| (refusals, seed))) {
         let mut node = Node::new(3, settings(Forward::Off));
+        node.rng = Pcg64::seed_from_u64(seed);
         node.touch(at(0));
         let first = node.asked().expect("asked");
         for from in (2..).take(refusals) {
