@@ -7,14 +7,14 @@
 //! to another thread, several nodes usually share the cores of one machine, and without locks the order of events
 //! is plain to see. A node that must use many cores would run several of these, each with its share of the keys.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use heckle_paxos::lease::LeaseMessage;
-use heckle_paxos::{Action, Actions, ClientToken, Diagnostics, Event, IoId, Message, MonoTime, NodeId, Outcome};
+use heckle_paxos::{Action, Actions, Event, IoId, MonoTime};
 
 use crate::client_protocol::{Outcome as WireOutcome, Reason, Response};
+use crate::gate::{Gate, Leaving};
 use crate::node::NodeError;
 use crate::shell::Shell;
 use crate::storage::snapshot::SnapshotBuilder;
@@ -24,21 +24,15 @@ use crate::wire;
 /// Events taken in one turn before what they caused is sent.
 const EVENTS_PER_TURN: usize = 512;
 
-/// What waits for the disk: it relies on records that are not durable yet.
-enum Gated {
-    Send { to: NodeId, message: Message },
-    SendLease { to: NodeId, message: LeaseMessage },
-    Reply { token: ClientToken, outcome: Outcome, diagnostics: Box<Diagnostics> },
-}
-
 /// The event loop's own state.
 pub(crate) struct EventLoop {
     shell: Rc<Shell>,
     actions: Actions,
     /// Actions of steps already taken, to be carried out in order.
     queue: VecDeque<Action>,
-    gated: BTreeMap<u64, Vec<Gated>>,
-    durable: IoId,
+    gate: Gate<Leaving>,
+    /// Takes what has passed the gate.
+    exit: Box<dyn FnMut(Leaving)>,
     alarm: Alarm,
     alarm_at: Option<MonoTime>,
 }
@@ -46,15 +40,13 @@ pub(crate) struct EventLoop {
 impl EventLoop {
     /// `started` are the actions of the core's start.
     pub(crate) fn new(shell: Rc<Shell>, started: Actions) -> std::io::Result<EventLoop> {
-        Ok(EventLoop {
-            shell,
-            actions: started,
-            queue: VecDeque::new(),
-            gated: BTreeMap::new(),
-            durable: IoId(0),
-            alarm: Alarm::new()?,
-            alarm_at: None,
-        })
+        let sender = Rc::clone(&shell);
+        EventLoop::with_exit(shell, started, Box::new(move |leaving| sender.let_go(leaving)))
+    }
+
+    /// One whose messages and replies go to `exit` instead of to the network.
+    fn with_exit(shell: Rc<Shell>, started: Actions, exit: Box<dyn FnMut(Leaving)>) -> std::io::Result<EventLoop> {
+        Ok(EventLoop { shell, actions: started, queue: VecDeque::new(), gate: Gate::new(), exit, alarm: Alarm::new()?, alarm_at: None })
     }
 
     /// Runs until the node is asked to stop.
@@ -87,7 +79,7 @@ impl EventLoop {
     pub(crate) async fn settle(&mut self) -> Result<(), NodeError> {
         loop {
             self.turn().await?;
-            if self.actions.is_empty() && self.queue.is_empty() && self.durable >= self.submitted() {
+            if self.actions.is_empty() && self.queue.is_empty() && self.gate.durable() >= self.submitted() {
                 return Ok(());
             }
             self.shell.inbox.bell.notified().await;
@@ -163,12 +155,10 @@ impl EventLoop {
             return Err(NodeError::Storage(failure));
         }
         let durable = self.shell.disk.durable();
-        if durable > self.durable {
-            self.durable = durable;
+        if durable > self.gate.durable() {
             self.step(Event::Persisted { io_id: durable });
-            let later = self.gated.split_off(&(durable.0 + 1));
-            for gated in std::mem::replace(&mut self.gated, later).into_values().flatten() {
-                self.let_go(gated);
+            for leaving in self.gate.synced(durable) {
+                (self.exit)(leaving);
             }
         }
         Ok(())
@@ -196,11 +186,11 @@ impl EventLoop {
                         batch.add(|out| wire::record::encode_record(record, out));
                     }
                 }),
-                Action::Send { to, message, after } => self.gate(after, Gated::Send { to, message }),
+                Action::Send { to, message, after } => self.leave(after, Leaving::Send { to, message }),
                 Action::Reply { token, outcome, diagnostics, after } => {
-                    self.gate(after, Gated::Reply { token, outcome, diagnostics });
+                    self.leave(after, Leaving::Reply { token, outcome, diagnostics });
                 }
-                Action::SendLease { to, message, after } => self.gate(after, Gated::SendLease { to, message }),
+                Action::SendLease { to, message, after } => self.leave(after, Leaving::SendLease { to, message }),
                 Action::Lease(event) => self.shell.lease_changed(&event),
                 Action::Timer { id, at } => {
                     let now = self.shell.clock.borrow().mono();
@@ -217,27 +207,10 @@ impl EventLoop {
         }
     }
 
-    /// Safety: nothing that relies on a record leaves before that record is durable. Were a promise sent first,
-    ///   promise(b=5) leaves, crash, restart without it, accept(b=4)
-    /// and two updates could be chosen.
-    fn gate(&mut self, after: Option<IoId>, gated: Gated) {
-        match after {
-            Some(io) if io > self.durable => self.gated.entry(io.0).or_default().push(gated),
-            Some(_) | None => self.let_go(gated),
-        }
-    }
-
-    fn let_go(&self, gated: Gated) {
-        match gated {
-            Gated::Send { to, message } => self.shell.send(to, &message),
-            Gated::SendLease { to, message } => self.shell.send_lease(to, &message),
-            Gated::Reply { token, outcome, diagnostics } => {
-                let open = self.shell.open_ops.borrow_mut().remove(&token.0);
-                // A token is gone when the node stops and has answered for the core already.
-                if let Some(open) = open {
-                    self.shell.answer(open, wire::client::response(open.op, outcome, &diagnostics));
-                }
-            }
+    /// Sends it, now or when what it relies on is durable.
+    fn leave(&mut self, after: Option<IoId>, leaving: Leaving) {
+        if let Some(leaving) = self.gate.pass(after, leaving) {
+            (self.exit)(leaving);
         }
     }
 
@@ -270,3 +243,6 @@ impl EventLoop {
         }
     }
 }
+
+#[cfg(test)]
+mod gate_tests;

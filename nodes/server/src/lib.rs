@@ -13,6 +13,7 @@
 //! - `wire`: twins of the core's types for wire and disk;
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
 //! - `event_loop`: the one thread that owns the core;
+//! - `gate`: what leaves waits for the disk;
 //! - `peers`, `clients`: connections to other nodes and from clients;
 //! - `metrics_http`: the figures for Prometheus, on request;
 //! - `clock`, `timers`, `log`, `metrics`: small parts.
@@ -24,6 +25,7 @@ mod clock;
 pub mod control;
 mod event_loop;
 pub mod frame;
+mod gate;
 mod lease_watch;
 mod log;
 pub mod loopback;

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::client_protocol::{self, FolderId, OpId, Request};
 use crate::clients::ClientConnection;
 use crate::clock::ClockSeam;
+use crate::gate::Leaving;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
 use crate::net::Outbox;
@@ -123,6 +124,21 @@ impl Shell {
         self.open_ops.borrow_mut().insert(token, open);
         self.counts.ops(|ops| ops.started += 1);
         self.inbox.push(wire::client::event(ClientToken(token), request));
+    }
+
+    /// Sends what has passed the gate, at the end of this turn.
+    pub(crate) fn let_go(&self, leaving: Leaving) {
+        match leaving {
+            Leaving::Send { to, message } => self.send(to, &message),
+            Leaving::SendLease { to, message } => self.send_lease(to, &message),
+            Leaving::Reply { token, outcome, diagnostics } => {
+                let open = self.open_ops.borrow_mut().remove(&token.0);
+                // A token is gone when the node stops and has answered for the core already.
+                if let Some(open) = open {
+                    self.answer(open, wire::client::response(open.op, outcome, &diagnostics));
+                }
+            }
+        }
     }
 
     /// Hands a message of another node to the core.

@@ -23,6 +23,7 @@ use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune
 use crate::peers::Peers;
 use crate::points::Points;
 use crate::shell::{Counts, Inbox, Shell};
+use crate::storage::Store;
 use crate::storage::failpoints::Failpoints;
 use crate::storage::folder::Folder;
 use crate::storage::recovery::{Recovered, recover};
@@ -45,7 +46,7 @@ pub(super) fn live(
     let local = LocalSet::new();
     let (result, folder) = runtime.block_on(local.run_until(async {
         let listeners = Listeners::bind(&options).await?;
-        let (shell, started) = prepare(options, log, stopper, hosting)?;
+        let (shell, started) = prepare(options, log, stopper, hosting, |wal| Box::new(wal))?;
         let shell = Rc::new(shell);
         let result = serve(&shell, started, listeners, hosting, on_ready).await;
         Ok::<_, NodeError>((finish(&shell, result), Arc::clone(&shell.folder)))
@@ -145,8 +146,15 @@ fn durability(mutants: Mutants) -> Durability {
     Durability::AfterSync
 }
 
-/// Opens the folder, recovers, and builds everything that does not need the network.
-fn prepare(options: NodeOptions, log: Logger, stopper: Stopper, hosting: Hosting) -> Result<(Shell, Actions), NodeError> {
+/// Opens the folder, recovers, and builds everything that does not need the network. `store` may put something in front of
+/// the log.
+pub(crate) fn prepare(
+    options: NodeOptions,
+    log: Logger,
+    stopper: Stopper,
+    hosting: Hosting,
+    store: impl FnOnce(Wal) -> Box<dyn Store>,
+) -> Result<(Shell, Actions), NodeError> {
     let mutants = mutants(&options.mutants)?;
     let mut replica = Replica::new(core_config(&options, mutants))?;
     let mut entropy = Pcg64::seed_from_u64(entropy()?);
@@ -172,7 +180,7 @@ fn prepare(options: NodeOptions, log: Logger, stopper: Stopper, hosting: Hosting
         recovered,
     );
     let disk = Disk::start(
-        Box::new(wal),
+        store(wal),
         folder.path().to_owned(),
         owner,
         durability(mutants),

@@ -15,6 +15,8 @@ use crate::client_protocol::FolderId;
 use crate::log::Logger;
 use crate::options::{NodeOptions, OptionsError};
 
+#[cfg(test)]
+pub(crate) use life::prepare;
 pub use process::run_node;
 pub(crate) use stop::Stopper;
 
@@ -81,7 +83,7 @@ impl NodeError {
 
 /// Whether the node has the process for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hosting {
+pub(crate) enum Hosting {
     /// A failed disk ends the process at once, and a crash failpoint kills it.
     Process,
     /// Both end the node's threads only.

@@ -1,0 +1,77 @@
+//! What leaves the node waits here until the records it relies on are durable.
+//!
+//! Safety: nothing that relies on a record leaves before that record is durable. Were a promise sent first,
+//!   promise(b=5) leaves, crash, restart without it, accept(b=4)
+//! and two updates could be chosen.
+
+use std::collections::BTreeMap;
+
+use heckle_paxos::lease::LeaseMessage;
+use heckle_paxos::{ClientToken, Diagnostics, IoId, Message, NodeId, Outcome};
+
+/// Something that leaves the node.
+#[derive(Debug)]
+pub(crate) enum Leaving {
+    Send { to: NodeId, message: Message },
+    SendLease { to: NodeId, message: LeaseMessage },
+    Reply { token: ClientToken, outcome: Outcome, diagnostics: Box<Diagnostics> },
+}
+
+/// Holds back what relies on batches that are not durable yet.
+#[derive(Debug)]
+pub(crate) struct Gate<T> {
+    /// By the batch that each waits for.
+    waiting: BTreeMap<u64, Vec<T>>,
+    durable: IoId,
+}
+
+impl<T> Gate<T> {
+    pub(crate) fn new() -> Gate<T> {
+        Gate { waiting: BTreeMap::new(), durable: IoId(0) }
+    }
+
+    /// This batch and all before it are known to be durable.
+    pub(crate) fn durable(&self) -> IoId {
+        self.durable
+    }
+
+    /// Gives `item` back if it may leave now, and keeps it otherwise.
+    #[must_use]
+    pub(crate) fn pass(&mut self, after: Option<IoId>, item: T) -> Option<T> {
+        match after {
+            Some(io) if io > self.durable => {
+                self.waiting.entry(io.0).or_default().push(item);
+                None
+            }
+            Some(_) | None => Some(item),
+        }
+    }
+
+    /// All batches up to `durable` are synced. Gives what may leave now, in the order of its batches.
+    #[must_use]
+    pub(crate) fn synced(&mut self, durable: IoId) -> Vec<T> {
+        assert!(durable >= self.durable, "what is durable stays so");
+        self.durable = durable;
+        let later = self.waiting.split_off(&(durable.0 + 1));
+        std::mem::replace(&mut self.waiting, later).into_values().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_passes_before_its_batch_is_synced() {
+        let mut gate = Gate::new();
+        assert_eq!(gate.pass(None, "relies on nothing"), Some("relies on nothing"));
+        for (io, item) in [(2, "b"), (1, "a"), (3, "d"), (2, "c")] {
+            assert_eq!(gate.pass(Some(IoId(io)), item), None, "{item} relies on batch {io}");
+        }
+        for (durable, leaves) in [(0, &[][..]), (1, &["a"]), (1, &[]), (2, &["b", "c"]), (7, &["d"])] {
+            assert_eq!(gate.synced(IoId(durable)), leaves, "once batch {durable} is synced");
+        }
+        assert_eq!(gate.pass(Some(IoId(7)), "synced"), Some("synced"));
+        assert_eq!(gate.pass(Some(IoId(8)), "one batch early"), None);
+    }
+}
