@@ -18,7 +18,7 @@ use heckle_history::{History, KeyId, OpId};
 pub enum Checker {
     /// The chain checker where it applies, cross-checked by search on small keys; search elsewhere.
     Auto,
-    /// The chain checker alone; what is outside its fragment stays unknown.
+    /// The chain checker alone, which starts no search process; what is outside its fragment stays unknown.
     Chain,
     /// The search alone.
     Porcupine,
@@ -53,6 +53,9 @@ impl std::str::FromStr for Checker {
 
 /// Keys of at most this many ops get a second opinion by default.
 pub const CROSS_CHECK_UP_TO: usize = 2_000;
+
+/// Why a key is unknown that the chain checker cannot judge, when it is the only engine allowed.
+pub(crate) const NO_OTHER_ENGINE: &str = "the chain checker does not apply, and no other was asked for";
 
 /// How many steps brute force may take to refute the few ops of a contradiction again.
 pub(crate) const CERTIFY_STEPS: u64 = 1_000_000;
@@ -185,14 +188,15 @@ impl Judge<'_> {
 
     fn outside(&self, why: String) -> KeyJudgement {
         match self.options.checker {
-            Checker::Chain => {
-                let note = "the chain checker does not apply, and no other was asked for".to_owned();
-                KeyJudgement {
-                    report: KeyReport { outside: Some(why), note: Some(note), ..self.report(Verdict::Unknown, Engine::Chain) },
-                    violation: None,
-                    certificate: None,
-                }
-            }
+            Checker::Chain => KeyJudgement {
+                report: KeyReport {
+                    outside: Some(why),
+                    note: Some(NO_OTHER_ENGINE.to_owned()),
+                    ..self.report(Verdict::Unknown, Engine::Chain)
+                },
+                violation: None,
+                certificate: None,
+            },
             Checker::Auto | Checker::Porcupine | Checker::Both => self.by_search(Some(why)),
         }
     }
@@ -226,7 +230,12 @@ impl Judge<'_> {
             }
         };
         let small = self.ops.places.len() <= self.options.cross_check_up_to && verdict == Verdict::Valid;
-        if self.options.checker == Checker::Both || small {
+        let second_opinion = match self.options.checker {
+            Checker::Auto => small,
+            Checker::Both => true,
+            Checker::Chain | Checker::Porcupine => false,
+        };
+        if second_opinion {
             self.second_opinion(&mut report);
         }
         KeyJudgement { report, violation, certificate: Some(certificate) }

@@ -3,6 +3,7 @@
 //! Nothing in here reads a clock, a file or a socket: a verdict is a function of the history and of the budgets
 //! handed in. Three things are kept apart: what the history proves ([`judge`](judge::judge)), what makes it good
 //! evidence ([`checks::vacuity`], [`coverage`]), and what was near it ([`explain`]). Modules in reading order:
+#![forbid(unsafe_code)]
 #![warn(clippy::iter_over_hash_type)]
 
 pub mod bench;

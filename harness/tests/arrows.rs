@@ -112,3 +112,33 @@ fn only_the_output_module_prints() {
     assert_eq!(calls("    println!(\"x\");", &PRINTS), Some("println!("));
     assert_eq!(calls("    /// as `println!(` does", &PRINTS), None);
 }
+
+/// Crates that may hold `unsafe` code: those that make system calls. All others forbid it, so that a fault in memory can only
+/// come from these.
+const SYSTEM_CALLS: &[&str] = &["nodes/server", "harness"];
+
+fn forbids_unsafe_code(lib: &str) -> bool {
+    lib.lines().any(|line| line.trim() == "#![forbid(unsafe_code)]")
+}
+
+#[test]
+fn crates_without_system_calls_forbid_unsafe_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    for (member, _) in ARROWS.iter().filter(|(member, _)| !SYSTEM_CALLS.contains(member)) {
+        let lib = std::fs::read_to_string(root.join(member).join("src/lib.rs")).expect("readable");
+        assert!(forbids_unsafe_code(&lib), "{member}/src/lib.rs lacks #![forbid(unsafe_code)]");
+    }
+    assert!(!forbids_unsafe_code("// #![forbid(unsafe_code)]\n#![deny(unsafe_code)]"), "a comment or a weaker lint forbids nothing");
+}
+
+/// porcupine-rs depends on criterion without using it, and an empty crate stands in for it. Were the patch lost, or no longer
+/// taken for a newer porcupine-rs, every build would build criterion again without a word.
+#[test]
+fn criterion_is_never_built() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let lock: toml::Table = std::fs::read_to_string(root.join("Cargo.lock")).expect("readable").parse().expect("TOML");
+    let packages = lock["package"].as_array().expect("a list");
+    let criterion: Vec<_> = packages.iter().filter(|p| p["name"].as_str().is_some_and(|name| name.starts_with("criterion"))).collect();
+    assert_eq!(criterion.len(), 1, "{criterion:?}");
+    assert!(criterion[0].get("source").is_none(), "criterion comes from a registry: {criterion:?}");
+}

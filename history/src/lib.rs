@@ -2,6 +2,7 @@
 //!
 //! A history is the only thing a verdict may rest on, so this crate keeps it small and strict. It does no
 //! IO of its own: readers and writers are arguments. Modules in reading order:
+#![forbid(unsafe_code)]
 
 pub mod ids; // the numbers everything else is made of
 pub mod names; // keys and nodes as small numbers

@@ -1,6 +1,7 @@
 //! Keeps: the run folder, its schema, charts and reports. Everything here is a function of a history and a verdict;
 //! files are touched in `run_folder`, `index`, `atomic`, `input` and `keep` only, and always below a path given as argument.
 //! Modules in reading order:
+#![forbid(unsafe_code)]
 
 pub mod results_json; // what a run came to: `heckle.results/1`
 pub mod fairness; // its part on who got how much

@@ -1,6 +1,7 @@
 //! Decides: what is asked, when, and what goes wrong meanwhile. Pure and seeded: no clock, no IO.
 //!
 //! The same seed and settings give the same choices. Modules in reading order:
+#![forbid(unsafe_code)]
 
 pub mod pacing; // when each op is due
 pub mod keys; // on which key

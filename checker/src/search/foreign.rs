@@ -12,8 +12,8 @@
 //! chain checker first.
 
 use super::{ModelCall, ModelKind, SearchOp, SearchRequest, SearchRunner};
-use crate::judge::{Options, judge, judge_model};
-use crate::verdict::{Engine, Linearizability, Verdict};
+use crate::judge::{Checker, NO_OTHER_ENGINE, Options, judge, judge_model};
+use crate::verdict::{Engine, KeyReport, Linearizability, Verdict};
 use heckle_history::History;
 use heckle_history::foreign::{Foreign, ForeignOp, ForeignOutcome};
 use heckle_history::reader::ReadError;
@@ -29,7 +29,34 @@ pub fn judge_foreign(foreign: Foreign, model: ModelKind, options: &Options<'_>) 
         let history = foreign.into_history()?;
         return Ok((judge(&history, options).linearizability, Some(history)));
     }
-    Ok((by_search(&questions(&foreign, model)?, options.search), None))
+    let questions = questions(&foreign, model)?;
+    let linearizability = match options.checker {
+        Checker::Chain => left_unknown(&questions),
+        Checker::Auto | Checker::Porcupine | Checker::Both => by_search(&questions, options.search),
+    };
+    Ok((linearizability, None))
+}
+
+/// The chain checker judges registers only. Where it alone may judge, no search is started.
+fn left_unknown(questions: &BTreeMap<String, SearchRequest>) -> Linearizability {
+    let key = |(key, question): (&String, &SearchRequest)| KeyReport {
+        key: key.clone(),
+        ops: question.ops.len() as u64,
+        verdict: Verdict::Unknown,
+        engine: Engine::Chain,
+        verdict_without_fates: None,
+        outside: Some(format!("a {} is no register", question.model.word())),
+        note: Some(NO_OTHER_ENGINE.to_owned()),
+    };
+    Linearizability {
+        verdict: Verdict::Unknown,
+        checker: Engine::Chain,
+        check_ms: None,
+        detected_ms: None,
+        verdict_without_fates: None,
+        keys: questions.iter().map(key).collect(),
+        violations: vec![],
+    }
 }
 
 fn by_search(questions: &BTreeMap<String, SearchRequest>, search: &dyn SearchRunner) -> Linearizability {

@@ -27,6 +27,7 @@
 //! - `slot`: one key at one node: its acceptor, its running operation, its queue;
 //! - [`replica`]: the whole node, and the way an event takes through it;
 //! - [`counters`]: what a node counts.
+#![forbid(unsafe_code)]
 
 pub mod acceptor;
 pub mod action;

@@ -17,6 +17,7 @@
 //! - [`fault`]: which faults strike when;
 //! - [`judge`]: the invariants;
 //! - [`report`]: what a run leaves.
+#![forbid(unsafe_code)]
 
 pub mod client;
 pub mod clock;

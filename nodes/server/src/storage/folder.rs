@@ -1,7 +1,7 @@
 //! The data folder: its lock, and the identity that keeps a node from voting with another node's memory.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::options::NodeId;
-use crate::storage::{StorageError, sync_folder};
+use crate::storage::{StorageError, private, sync_folder};
 
 /// Format of the folder and of the files in it. Any change of a file's layout or of a record's changes this.
 pub(crate) const FORMAT: &str = "heckle.data/3";
@@ -54,9 +54,8 @@ impl Folder {
     /// Makes the folder if needed and locks it.
     pub(crate) fn open(path: &Path) -> Result<Folder, StorageError> {
         let unusable = |cause| StorageError::Unusable { path: path.to_owned(), cause };
-        std::fs::create_dir_all(path).map_err(unusable)?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK));
-        let lock = lock.map_err(unusable)?;
+        private::create_folder(path).map_err(unusable)?;
+        let lock = private::open_or_create_file(&path.join(LOCK)).map_err(unusable)?;
         // SAFETY: flock is given a descriptor that this function owns, and no memory.
         let status = unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
         if status != 0 {
@@ -136,7 +135,7 @@ pub(crate) fn write_identity(folder: &Path, identity: &Identity) -> Result<(), S
     let temporary = folder.join("identity.tmp");
     let text = serde_json::to_vec_pretty(identity).expect("an identity is plain data");
     let write = || {
-        let mut file = File::create(&temporary)?;
+        let mut file = private::create_file(&temporary)?;
         file.write_all(&text)?;
         file.sync_all()?;
         std::fs::rename(&temporary, &path)

@@ -14,6 +14,7 @@
 //! snapshot-<last batch>.snap  the whole state as records; replaces all segments up to that batch
 //! *.tmp                       not yet valid: removed at the start
 //! ```
+//! All of them are readable by the node's own user alone ([`private`]).
 //!
 //! # Torn tail or corruption?
 //! The unit of writing, of checksums and of syncing is the *batch*, and batch n+1 is written only after the sync of
@@ -28,6 +29,7 @@
 pub(crate) mod batch;
 pub(crate) mod failpoints;
 pub(crate) mod folder;
+pub(crate) mod private;
 pub(crate) mod recovery;
 pub(crate) mod segment;
 pub(crate) mod snapshot;

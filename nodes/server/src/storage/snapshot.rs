@@ -3,14 +3,13 @@
 //! Written to a temporary file, synced, renamed, and the folder synced: under its real name a snapshot is complete,
 //! so any damage in one is corruption and never a torn write.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::storage::batch::BatchBuilder;
 use crate::storage::segment::{self, FileHeader, FileKind, Owner, Position};
 use crate::storage::steps::step;
-use crate::storage::{StorageError, sync_folder};
+use crate::storage::{StorageError, private, sync_folder};
 
 /// Payload of one chunk (a batch) of a snapshot.
 pub(crate) const CHUNK: usize = 256 << 10;
@@ -72,7 +71,7 @@ pub(crate) fn write(folder: &Path, owner: &Owner, up_to: u64, mut content: Snaps
     content.chunks.push(BatchBuilder::new());
     let io = |cause| StorageError::io("write of", &path, cause);
     step("snapshot begun")?;
-    let mut file = File::create(&temporary).map_err(io)?;
+    let mut file = private::create_file(&temporary).map_err(io)?;
     step("snapshot made")?;
     file.write_all(&header.encode()).map_err(io)?;
     for (seq, chunk) in (1..).zip(&mut content.chunks) {
