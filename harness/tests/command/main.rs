@@ -7,6 +7,7 @@ mod compare;
 mod ctl;
 mod etcd;
 mod machines;
+mod night_mix;
 mod nightly;
 mod output;
 mod recheck;

@@ -19,7 +19,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-fn plan(name: &str, profile: Option<&str>, shard: Option<Shard>) -> Matrix {
+pub(crate) fn plan(name: &str, profile: Option<&str>, shard: Option<Shard>) -> Matrix {
     let settings = file::parse(&read(name), name).expect("well-formed");
     Matrix::of(&settings, profile, shard).expect("makes sense")
 }
