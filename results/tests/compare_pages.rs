@@ -63,6 +63,19 @@ fn the_terminal_shows() {
     golden("tests/golden/compare-announced.txt", &text::announcement(&sample::planned(&LEASES, 7), "21 runs of about 24 s: about 8.4 min"));
 }
 
+/// How many pairs may be dropped is known before the first run.
+#[test]
+fn the_announcement_says_how_many_pairs_may_be_dropped() {
+    for (pairs, words) in [
+        (7, "8 pairs are needed for one, so none will be made"),
+        (8, "8 pairs are needed for one: none may be dropped"),
+        (10, "8 of the 10 pairs are needed for one: 2 may be dropped"),
+    ] {
+        let announced = text::announcement(&sample::planned(&LEASES, pairs), "soon");
+        assert!(announced.contains(&format!("claims    {words}\n")), "{announced}");
+    }
+}
+
 #[test]
 fn the_last_lines_are_verdict_folder_and_next() {
     let text = text::text(&sample::comparison(&LEASES, 10), view(100));

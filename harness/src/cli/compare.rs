@@ -26,6 +26,9 @@ pub struct CompareArgs {
     /// Runs during which other processes use more of the machine than this share are dropped, 1 for none [default: 0.25]
     #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
     pub noise_limit: Option<f64>,
+    /// Go on to the last pair even when too many were dropped for any claim
+    #[arg(long, help_heading = "Comparison")]
+    pub finish: bool,
     /// What fixes the seeds and the order of all runs: a number, or random [default: random]
     #[arg(long, help_heading = "Comparison")]
     pub seed: Option<String>,

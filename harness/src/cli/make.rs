@@ -102,6 +102,9 @@ pub struct SuiteArgs {
     /// How long this sitting may take, such as 90m; a run that would go over it is not begun
     #[arg(long)]
     pub budget: Option<Span>,
+    /// How many cells must be run for the suite to be green; all canaries must be [default: half of the cells]
+    #[arg(long, value_name = "N")]
+    pub min_cells: Option<u32>,
     /// What the seeds of all runs are made from: a number, or random [default: random]
     #[arg(long)]
     pub seed: Option<String>,

@@ -14,11 +14,15 @@ use heckle_results::atomic;
 use heckle_results::index::{self, RunLine};
 use heckle_results::run_folder::slug;
 use heckle_results::suite::suite_json::SuiteRun;
+use heckle_results::suite::summary::EXPECTED;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often a run that broke (not: failed) is tried again.
 const RETRIES: u32 = 1;
+
+/// Runs of planted bugs have names that begin so.
+const CANARY: &str = "canary-";
 
 /// How a suite is driven.
 pub struct Manner<'a> {
@@ -96,7 +100,7 @@ enum Ran {
 impl Driver<'_> {
     /// Runs a planted bug until it is caught. `false` if interrupted.
     fn canary(&mut self, book: &mut Book, at: usize, plan: &CanaryPlan) -> Result<bool, String> {
-        let name = format!("canary-{}", plan.mutant);
+        let name = format!("{CANARY}{}", plan.mutant);
         while !book.suite.canaries[at].complete() {
             let repeat = book.suite.canaries[at].runs.iter().filter(|r| r.counted).count() as u32 + 1;
             let usual = order::usual_wall_s(&self.runs, |r| r.plan == name);
@@ -184,18 +188,22 @@ impl Driver<'_> {
         if !self.manner.tell {
             return;
         }
-        let again = if attempt > 1 { " (again)" } else { "" };
-        let why = if line.exit_code == 0 { String::new() } else { format!(": {}", printable(&line.reason)) };
-        let p99 = if line.p99_ms > 0.0 { format!(", p99 {:.1} ms", line.p99_ms) } else { String::new() };
-        errln!(
-            "[{:>5.0}s {}/{}] {name}{again}: {} in {:.1} s{p99}{why}",
-            self.began.elapsed().as_secs_f64(),
-            self.done + 1,
-            self.wanted,
-            line.verdict.word(),
-            line.wall_s
-        );
+        let (seconds, at) = (self.began.elapsed().as_secs_f64(), self.done + 1);
+        errln!("[{seconds:>5.0}s {at}/{}] {}", self.wanted, words(name, line, attempt));
     }
+}
+
+/// A run in a line. A planted bug is to be found, so its violation is the good news.
+fn words(name: &str, line: &RunLine, attempt: u32) -> String {
+    let again = if attempt > 1 { " (again)" } else { "" };
+    let p99 = if line.p99_ms > 0.0 { format!(", p99 {:.1} ms", line.p99_ms) } else { String::new() };
+    let (came_to, why) = match (name.starts_with(CANARY), line.exit_code) {
+        (true, 1) => ("caught".to_owned(), format!(": {EXPECTED}")),
+        (true, 0) => ("not caught".to_owned(), format!(": {}", line.verdict.word())),
+        (false, 0) => (line.verdict.word().to_owned(), String::new()),
+        (_, _) => (line.verdict.word().to_owned(), format!(": {}", printable(&line.reason))),
+    };
+    format!("{name}{again}: {came_to} in {:.1} s{p99}{why}", line.wall_s)
 }
 
 fn estimate(usual_s: Option<f64>, planned: Span) -> Duration {

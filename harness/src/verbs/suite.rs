@@ -53,6 +53,10 @@ fn asked(args: &SuiteArgs) -> Result<Asked, String> {
         Some(text) => Some(text.parse()?),
     };
     let exe = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
+    let cells = matrix.cells.len();
+    if let Some(asked) = args.min_cells.filter(|n| *n as usize > cells) {
+        return Err(format!("--min-cells {asked}: the matrix has {cells} cells{}", if shard.is_some() { " in this shard" } else { "" }));
+    }
     if let Some(baseline) = args.baseline_bin.as_deref().filter(|b| !b.is_file()) {
         return Err(format!("--baseline-bin {}: there is no such file; name the heckle binary of an earlier build", baseline.display()));
     }
@@ -72,6 +76,7 @@ fn perform(args: &SuiteArgs, asked: &Asked) -> Result<(PathBuf, SuiteResults), S
         now,
     };
     let mut book = Book::open(&begin)?;
+    book.suite.min_cells = args.min_cells;
     book.suite.budget_s = asked.budget.map(|b| b.0.as_secs_f64());
     if !args.voice.quiet {
         tell_start(&book, &asked.matrix, asked.budget);

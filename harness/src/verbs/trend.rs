@@ -43,7 +43,7 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
         outln!(
             "{}  {}  {}",
             night.started_utc,
-            super::colour().paint(look, words),
+            super::colour().paint(look, &words),
             printable(night.reasons.first().map_or("", String::as_str))
         );
     }

@@ -101,5 +101,7 @@ fn a_matrix_that_makes_no_sense_is_refused_before_anything_runs() {
     expect_code(&folder, &["suite", "night.toml", "--shard", "3/2"], 64);
     expect_code(&folder, &["suite", "night.toml", "--profile", "x"], 64);
     expect_code(&folder, &["suite", "night.toml", "--baseline-bin", "nowhere"], 64);
+    let out = expect_code(&folder, &["suite", "night.toml", "--min-cells", "3"], 64);
+    assert!(said(&out).contains("the matrix has 2 cells"), "{}", said(&out));
     assert!(suites(&folder).is_empty());
 }

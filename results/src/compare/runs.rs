@@ -1,7 +1,7 @@
 //! Which runs count. The rules are fixed: a run is left out for what makes its figures meaningless, never for what they
 //! are, and its whole pair goes with it.
 
-use super::compare_json::{DropKind, Dropped, LoadMode};
+use super::compare_json::{Comparison, DropKind, Dropped, LoadMode, Run};
 use crate::charts::axis::digits;
 use crate::measure::LATE_RATIO_LIMIT;
 use crate::results_json::{Results, RunVerdict, Status, Verdict};
@@ -51,6 +51,17 @@ pub fn standing(results: &Results, load: LoadMode, others_cpu: Option<f64>, nois
     Standing::Counts
 }
 
+/// How many pairs can still count once `done` of the planned ones are made: of the arm for which it is most. Below
+/// `pairs_needed` no claim is possible any more.
+pub fn pairs_possible<'a>(comparison: &Comparison, runs: impl Iterator<Item = &'a Run> + Clone, done: u32) -> u32 {
+    let arms: Vec<&str> = comparison.arms.iter().map(|a| if a.disqualified.is_none() { a.name.as_str() } else { "" }).collect();
+    let Some((reference, others)) = arms.split_first().filter(|(reference, _)| !reference.is_empty()) else { return 0 };
+    let counts = |pair: u32, arm: &str| runs.clone().any(|r| r.pair == pair && r.arm == arm && r.dropped.is_none());
+    let counted = |arm: &str| (1..=done).filter(|pair| counts(*pair, reference) && counts(*pair, arm)).count() as u32;
+    let left = comparison.design.pairs.saturating_sub(done);
+    others.iter().filter(|arm| !arm.is_empty()).map(|arm| counted(arm) + left).max().unwrap_or(0)
+}
+
 fn inconclusive(results: &Results) -> Option<String> {
     if results.linearizability.verdict != Verdict::Valid {
         return Some("linearizability is unknown".into());
@@ -68,9 +79,48 @@ fn inconclusive(results: &Results) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::compare_json::{Arm, Design, Disqualified};
     use crate::results_json::{Check, Gate};
     use crate::sample::{self, Sample};
     use crate::sample_results;
+
+    /// Ten pairs of a reference and two arms; each letter is a pair of one arm: counted or dropped.
+    #[track_caller]
+    fn check_possible(reference: &str, b: &str, c: &str, possible: u32) {
+        let arms = [("a", reference), ("b", b), ("c", c)];
+        let run = |(i, letter): (usize, char), arm: &str| Run {
+            pair: i as u32 + 1,
+            arm: arm.into(),
+            dropped: (letter == 'x').then(Dropped::default),
+            ..Run::default()
+        };
+        let runs: Vec<Run> = arms.iter().flat_map(|(arm, row)| row.chars().enumerate().map(move |at| run(at, arm))).collect();
+        let comparison = Comparison {
+            design: Design { pairs: 10, ..Design::default() },
+            arms: arms
+                .iter()
+                .map(|(name, row)| Arm { name: (*name).into(), disqualified: row.is_empty().then(Disqualified::default), ..Arm::default() })
+                .collect(),
+            ..Comparison::default()
+        };
+        let done = arms.iter().map(|(_, row)| row.len()).max().unwrap_or(0) as u32;
+        assert_eq!(pairs_possible(&comparison, runs.iter(), done), possible, "{arms:?}");
+    }
+
+    #[test]
+    #[rustfmt::skip] // A table.
+    fn what_is_dropped_is_not_made_up_for() {
+        //             a       b       c       possible of 10
+        check_possible("...",  "...",  "...",  10);
+        check_possible("x..",  "...",  "...",  9);   // The reference is part of each pair.
+        check_possible("...",  "x..",  "..x",  9);
+        check_possible("...",  "x..",  "...",  10);  // The other arm can still tell.
+        check_possible("x..",  "xx.",  ".xx",  8);
+        check_possible("x..",  ".xx",  "xxx",  7);
+        check_possible("",     "...",  "...",  0);   // Without the reference there is nothing to compare with.
+        check_possible("...",  "",     "xxx",  7);
+        check_possible("...",  "",     "",     0);
+    }
 
     #[test]
     fn runs_are_left_out_for_what_makes_them_meaningless_only() {

@@ -15,15 +15,15 @@ pub fn announcement(comparison: &Comparison, about: &str) -> String {
     let design = &comparison.design;
     let primary: Vec<&str> = design.primary.iter().filter_map(|name| figures::find(name)).map(|f| f.what).collect();
     let arms: Vec<String> = comparison.arms.iter().map(|a| settings(&a.name, &a.settings)).collect();
-    let few = if design.pairs < design.pairs_needed {
-        format!("; {} are needed for a claim, so none will be made", design.pairs_needed)
-    } else {
-        String::new()
+    let claims = match design.pairs.checked_sub(design.pairs_needed) {
+        None => format!("{} pairs are needed for one, so none will be made", design.pairs_needed),
+        Some(0) => format!("{} pairs are needed for one: none may be dropped", design.pairs_needed),
+        Some(spare) => format!("{} of the {} pairs are needed for one: {spare} may be dropped", design.pairs_needed, design.pairs),
     };
     let load =
         design.rate_per_s.map_or_else(|| design.load.words().to_owned(), |r| format!("{}, {} a second", design.load.words(), digits(r)));
     format!(
-        "{} · seed {}\narms      {}\nload      {load}\nprimary   {}: named now, the rest is exploratory\nstops     {}{few}\ndrops     pairs with a run that is inconclusive, sent over {} % of its ops late, or shared over {} % of the machine\ntakes     {about}\n\n",
+        "{} · seed {}\narms      {}\nload      {load}\nprimary   {}: named now, the rest is exploratory\nstops     {}\nclaims    {claims}\ndrops     pairs with a run that is inconclusive, sent over {} % of its ops late, or shared over {} % of the machine\ntakes     {about}\n\n",
         clean(&comparison.name),
         clean(&comparison.seed),
         clean(&arms.join("   ")),

@@ -10,7 +10,7 @@ impl SuiteResults {
     /// Fills in exit code and reasons. `interrupted`: the suite stopped before its work was done, by a signal.
     ///
     /// The first that applies of 1 (a violation), 130 (interrupted), 4 (harness or machine), 2 (inconclusive: also a canary
-    /// that was missed or not run, and a suite in which nothing ran), 3 (gates, and regressions that were confirmed).
+    /// that was missed or not run, and a suite in which fewer cells ran than `min_cells`), 3 (gates, and regressions that were confirmed).
     pub fn conclude(&mut self, interrupted: bool) {
         self.status = if interrupted { Status::Interrupted } else { Status::Done };
         let mut found: Vec<(u8, String)> = vec![];
@@ -31,8 +31,11 @@ impl SuiteResults {
                 .push((3, format!("regression, confirmed by pairs: {} of {} is {:.2} times worse", trip.metric, trip.cell, trip.worse_by)));
         }
         let missing: Vec<&Cell> = self.cells.iter().filter(|c| c.counted().count() == 0).collect();
-        if missing.len() == self.cells.len() {
+        let (run, needed, all) = (self.cells_run(), self.cells_needed(), self.cells.len());
+        if run == 0 {
             found.push((2, "no cell was run".into()));
+        } else if run < needed {
+            found.push((2, format!("too few cells were run: {run} of {all}, and {needed} are needed (--min-cells)")));
         }
         if interrupted {
             found.push((130, "interrupted; the same command goes on from here".into()));
@@ -48,6 +51,9 @@ impl SuiteResults {
         if !missing.is_empty() && missing.len() < self.cells.len() {
             let why = missing.iter().find_map(|c| c.not_run.clone()).unwrap_or_else(|| "not reached".into());
             self.reasons.push(format!("{} of {} cells were not run: {why}", missing.len(), self.cells.len()));
+        }
+        if self.runs_missing() > 0 {
+            self.reasons.push(format!("{} runs of cells that were begun are missing", self.runs_missing()));
         }
     }
 }
@@ -112,9 +118,39 @@ mod tests {
         check(suite(&[&[3], &[2]], &[1]), false, 2, "inconclusive: cell 1");
         check(suite(&[&[3], &[0]], &[1]), false, 3, "missed a gate");
         check(suite(&[&[0], &[]], &[1]), false, 0, "as expected");
+        check(suite(&[&[0], &[], &[]], &[1]), false, 2, "too few cells were run: 1 of 3, and 2 are needed");
         check(suite(&[&[], &[]], &[1]), false, 2, "no cell was run");
         check(suite(&[&[0]], &[1]), true, 130, "interrupted");
         check(suite(&[&[1]], &[1]), true, 1, "violated");
+    }
+
+    /// What was not run is no failure, and it is no pass either.
+    #[test]
+    fn a_night_that_left_cells_out_says_so() {
+        use crate::suite::summary::verdict;
+        for (min_cells, code, words) in [
+            (None, 2, "INCONCLUSIVE"),
+            (Some(2), 2, "INCONCLUSIVE"),
+            (Some(1), 0, "GREEN, 3 of 4 cells not run"),
+            (Some(0), 0, "GREEN, 3 of 4 cells not run"),
+        ] {
+            let mut night = suite(&[&[0], &[], &[], &[]], &[1]);
+            night.min_cells = min_cells;
+            night.conclude(false);
+            assert_eq!((night.exit_code, verdict(&night).1.as_str()), (code, words), "--min-cells {min_cells:?}");
+            assert!(night.reasons.iter().any(|r| r.starts_with("3 of 4 cells were not run")), "{:?}", night.reasons);
+        }
+        let mut half = suite(&[&[0], &[0], &[], &[]], &[1]);
+        half.conclude(false);
+        assert_eq!((half.exit_code, verdict(&half).1.as_str()), (0, "GREEN, 2 of 4 cells not run"));
+        let mut whole = suite(&[&[0], &[0]], &[1]);
+        whole.conclude(false);
+        assert_eq!(verdict(&whole).1, "GREEN");
+        whole.cells[0].wanted = 3;
+        whole.conclude(false);
+        assert_eq!(verdict(&whole).1, "GREEN, 2 runs not made");
+        // A failure among the cells that were run is not softened by those that were not.
+        check(suite(&[&[1], &[], &[], &[]], &[1]), false, 1, "violated");
     }
 
     #[test]

@@ -12,7 +12,8 @@ enum Outcome {
 
 /// The text of the file.
 pub fn xml(suite: &SuiteResults) -> String {
-    let cases: Vec<(String, f64, Outcome)> = suite.cells.iter().map(of_cell).chain(suite.canaries.iter().map(of_canary)).collect();
+    let cases: Vec<(String, f64, Outcome)> =
+        suite.cells.iter().map(of_cell).chain(suite.canaries.iter().map(of_canary)).chain(too_few_cells(suite)).collect();
     let of = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|(_, _, outcome)| wanted(outcome)).count();
     let (failed, errors) = (of(|o| matches!(o, Outcome::Failed(_))), of(|o| matches!(o, Outcome::Inconclusive(_))));
     let skipped = of(|o| matches!(o, Outcome::Skipped(_)));
@@ -33,6 +34,13 @@ pub fn xml(suite: &SuiteResults) -> String {
         };
     }
     out + "  </testsuite>\n</testsuites>\n"
+}
+
+/// Skipped cases are green to most readers. That too many were skipped is a case of its own.
+fn too_few_cells(suite: &SuiteResults) -> Option<(String, f64, Outcome)> {
+    let (run, needed) = (suite.cells_run(), suite.cells_needed().max(1));
+    let words = || format!("{run} of {} cells were run, and {needed} are needed", suite.cells.len());
+    (run < needed).then(|| ("enough cells".to_owned(), 0.0, Outcome::Inconclusive(words())))
 }
 
 fn seconds(runs: &[SuiteRun]) -> f64 {
@@ -97,5 +105,20 @@ mod tests {
         assert!(text.contains("skipped=\"1\""), "{text}");
         assert!(text.contains("a &lt; b &amp; &quot;c&quot;") && text.contains("n&lt;"), "{text}");
         assert_eq!(text.matches("<testcase").count(), 5);
+    }
+
+    #[test]
+    fn too_many_skipped_cells_are_a_case_of_their_own() {
+        let cell = |runs: Vec<SuiteRun>| Cell { wanted: 1, runs, ..Cell::default() };
+        let mut suite = SuiteResults { cells: vec![cell(vec![run(0)]), cell(vec![]), cell(vec![])], ..SuiteResults::default() };
+        for (min_cells, errors) in [(None, 1), (Some(1), 0), (Some(0), 0), (Some(3), 1)] {
+            suite.min_cells = min_cells;
+            let text = xml(&suite);
+            assert!(text.contains(&format!("errors=\"{errors}\"")), "{min_cells:?}: {text}");
+            assert_eq!(text.contains("enough cells"), errors == 1, "{min_cells:?}: {text}");
+        }
+        suite.cells.remove(0);
+        suite.min_cells = Some(0);
+        assert!(xml(&suite).contains("0 of 2 cells were run, and 1 are needed"), "a suite in which nothing ran is never green");
     }
 }

@@ -46,6 +46,9 @@ pub struct SuiteResults {
     /// Time it may take, where it is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_s: Option<f64>,
+    /// How many cells must have been run; half of them, where absent. Below it the suite is inconclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_cells: Option<u32>,
     /// How often it was started: 1, and one for each time it was taken up again.
     pub sittings: u32,
     /// The process that works on it, or did last.
@@ -168,6 +171,7 @@ impl Default for SuiteResults {
             shard: None,
             plan_hash: String::new(),
             budget_s: None,
+            min_cells: None,
             sittings: 0,
             owner: Owner::default(),
             build: BuildInfo::default(),
@@ -196,6 +200,22 @@ impl SuiteResults {
         } else {
             Err(format!("schema `{}` is not `{SCHEMA}`, the one this version reads", suite.schema))
         }
+    }
+
+    /// How many cells have a run that counts.
+    pub fn cells_run(&self) -> usize {
+        self.cells.iter().filter(|c| c.counted().count() > 0).count()
+    }
+
+    /// How many cells must have one.
+    pub fn cells_needed(&self) -> usize {
+        self.min_cells.map_or(self.cells.len().div_ceil(2), |asked| asked as usize)
+    }
+
+    /// How many runs of the matrix are missing, in cells that have some.
+    pub fn runs_missing(&self) -> usize {
+        let started = self.cells.iter().filter(|c| c.counted().count() > 0);
+        started.map(|c| (c.wanted as usize).saturating_sub(c.counted().count())).sum()
     }
 
     /// Every run that was made.

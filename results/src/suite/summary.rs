@@ -1,10 +1,12 @@
 //! A suite in words: for the terminal, and for a step summary in Markdown, which is bounded whatever the matrix.
 
-use super::suite_json::{Canary, Cell, SuiteResults, Trip};
+use super::suite_json::{Canary, Cell, SuiteResults, SuiteRun, Trip};
 use crate::charts::axis::{count, duration};
 use crate::summary::{code, mark};
 use crate::terminal::{Cell as Word, Colour, Lean, Look, clean, shorten, table, wrap};
 
+/// What a canary's run came to when its bug was caught.
+pub const EXPECTED: &str = "violation, as expected";
 /// Rows of a step summary, at most: GitHub shows a mebibyte, and nobody reads more than this.
 const MAX_ROWS: usize = 200;
 /// Reasons and trips above them, at most, of each.
@@ -22,7 +24,7 @@ pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) ->
         out += &format!("{}\n", colour.paint(Look::Doubt, &trip_words(trip)));
     }
     let (look, verdict) = verdict(suite);
-    out += &format!("\n{} {}\n", colour.paint(Look::Dim, "verdict  "), colour.paint(look, verdict));
+    out += &format!("\n{} {}\n", colour.paint(Look::Dim, "verdict  "), colour.paint(look, &verdict));
     for (i, reason) in suite.reasons.iter().enumerate() {
         for (j, line) in wrap(&clean(reason), width.saturating_sub(10)).into_iter().enumerate() {
             let name = if i + j == 0 { "why" } else { "" };
@@ -33,21 +35,31 @@ pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) ->
     out + &format!("{} {}\n", colour.paint(Look::Dim, "next     "), colour.paint(Look::Strong, &clean(&next(suite))))
 }
 
-/// What a suite came to in a word.
-pub fn verdict(suite: &SuiteResults) -> (Look, &'static str) {
-    match suite.exit_code {
+/// What a suite came to in a word. A suite whose budget left something out is not plainly green.
+pub fn verdict(suite: &SuiteResults) -> (Look, String) {
+    let (look, word) = match suite.exit_code {
         0 => (Look::Good, "GREEN"),
         1 => (Look::Bad, "VIOLATION"),
         3 => (Look::Doubt, "GATE MISSED OR REGRESSION"),
         4 | 64 => (Look::Bad, "BROKEN"),
         130 => (Look::Doubt, "INTERRUPTED"),
         _ => (Look::Doubt, "INCONCLUSIVE"),
+    };
+    let (all, missing) = (suite.cells.len(), suite.cells.len() - suite.cells_run());
+    match (suite.exit_code, missing, suite.runs_missing()) {
+        (0, 1.., _) => (Look::Doubt, format!("{word}, {missing} of {all} cells not run")),
+        (0, 0, 1) => (Look::Doubt, format!("{word}, 1 run not made")),
+        (0, 0, runs @ 2..) => (Look::Doubt, format!("{word}, {runs} runs not made")),
+        _ => (look, word.to_owned()),
     }
 }
 
 /// The next command worth typing: about the first run that is to blame.
 pub fn next(suite: &SuiteResults) -> String {
-    let blamed = suite.runs().filter(|r| r.counted && !r.run.run_id.is_empty() && i32::from(r.code()) == suite.exit_code).last();
+    // The run that caught a canary ended with 1 as well, and is not to blame.
+    let caught = suite.canaries.iter().flat_map(|c| &c.runs).filter(|r| r.code() == 1).map(|r| &r.run.run_id).collect::<Vec<_>>();
+    let blames = |r: &&SuiteRun| r.counted && !r.run.run_id.is_empty() && i32::from(r.code()) == suite.exit_code;
+    let blamed = suite.runs().filter(blames).filter(|r| !caught.contains(&&r.run.run_id)).last();
     match (suite.exit_code, blamed) {
         (1, Some(run)) => format!("heckle explain {}", run.run.run_id),
         (2..=4, Some(run)) => format!("heckle show {}", run.run.run_id),
@@ -109,7 +121,11 @@ fn row(cell: &Cell) -> Vec<Word> {
 
 fn canary_row(canary: &Canary) -> Vec<Word> {
     let plain = |words: String| (Look::Plain, words);
-    let (look, result) = if canary.caught_after().is_some() { (Look::Good, "caught") } else { (Look::Bad, "missed") };
+    let (look, result, why) = match (canary.caught_after(), canary.runs.last()) {
+        (Some(_), _) => (Look::Good, "caught", EXPECTED),
+        (None, Some(run)) => (Look::Bad, "missed", run.run.reason.as_str()),
+        (None, None) => (Look::Bad, "not run", canary.not_run.as_deref().unwrap_or_default()),
+    };
     let ops = canary.runs.iter().map(|r| r.run.ops).sum::<u64>();
     vec![
         plain(shorten(&clean(&format!("canary {}", canary.mutant)), 60)),
@@ -118,7 +134,7 @@ fn canary_row(canary: &Canary) -> Vec<Word> {
         plain(count(ops)),
         plain("-".into()),
         plain(count(canary.runs.iter().map(|r| r.run.faults_effective).sum())),
-        (Look::Dim, clean(canary.runs.last().map_or("", |r| &r.run.reason))),
+        (Look::Dim, clean(why)),
     ]
 }
 
@@ -180,7 +196,6 @@ pub fn markdown(suite: &SuiteResults) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::suite_json::SuiteRun;
     use super::*;
     use crate::index::RunLine;
 
@@ -207,6 +222,27 @@ mod tests {
         assert!(text.len() < 128 << 10, "{}", text.len());
         suite.trips.clear();
         assert_eq!(next(&suite), "heckle explain id-rotten");
+    }
+
+    #[test]
+    fn a_canary_that_was_caught_is_no_bad_news() {
+        let caught = cell("canary run", 1).runs;
+        let canary = |runs, not_run| Canary { mutant: "m".into(), within_runs: 1, runs, not_run };
+        let suite = |canary, code| {
+            let mut suite = SuiteResults { cells: vec![cell("a", code)], canaries: vec![canary], ..SuiteResults::default() };
+            suite.conclude(false);
+            suite
+        };
+        let green = suite(canary(caught.clone(), None), 0);
+        for text in [text(&green, "here", 120, Colour::Never), markdown(&green)] {
+            let line = text.lines().find(|l| l.contains("canary m")).expect("a line");
+            assert!(line.contains("caught") && line.contains("violation, as expected"), "{text}");
+        }
+        // What is to be explained is the cell's violation.
+        assert_eq!(next(&suite(canary(caught, None), 1)), "heckle explain id-a");
+        let silent = text(&suite(canary(vec![], Some("over the budget".into())), 0), "here", 120, Colour::Never);
+        let line = silent.lines().find(|l| l.contains("canary m")).expect("a line");
+        assert!(line.contains("not run") && line.contains("over the budget"), "{silent}");
     }
 
     #[test]

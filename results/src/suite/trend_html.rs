@@ -52,8 +52,10 @@ fn figures(over: &[&SuiteResults]) -> String {
         over.iter().flat_map(|s| &s.canaries).filter(|c| !c.runs.is_empty()).map(|c| c.caught_after().is_some()).collect();
     let caught = canaries.iter().filter(|c| **c).count();
     let green = over.iter().filter(|s| s.exit_code == 0).count();
+    let (run, all) = (over.iter().map(|s| s.cells_run()).sum::<usize>(), over.iter().map(|s| s.cells.len()).sum::<usize>());
     let cells = [
         (format!("{} of {}", count(green as u64), count(over.len() as u64)), "nights green"),
+        (format!("{} of {}", count(run as u64), count(all as u64)), "cells run"),
         (count(runs().map(|r| r.run.ops).sum()), "ops checked so far"),
         (duration(runs().map(|r| r.run.fault_s).sum::<f64>() * 1e3), "under a fault so far"),
         (format!("{caught} of {}", canaries.len()), "planted bugs caught"),

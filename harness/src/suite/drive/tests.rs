@@ -16,6 +16,20 @@ fn cells_with_long_names_are_told_apart() {
     assert_eq!(slug(&a), a, "a folder's name as it stands");
 }
 
+#[test]
+fn a_canary_that_is_caught_reads_as_good_news() {
+    let line = |exit_code, verdict| RunLine { exit_code, verdict, reason: "stale read".into(), wall_s: 2.0, ..RunLine::default() };
+    for (name, line, expected) in [
+        ("canary-m", line(1, RunVerdict::Invalid), "canary-m: caught in 2.0 s: violation, as expected"),
+        ("canary-m", line(0, RunVerdict::Valid), "canary-m: not caught in 2.0 s: valid"),
+        ("canary-m", line(2, RunVerdict::Unknown), "canary-m: unknown in 2.0 s: stale read"),
+        ("cell", line(1, RunVerdict::Invalid), "cell: invalid in 2.0 s: stale read"),
+        ("cell", line(0, RunVerdict::Valid), "cell: valid in 2.0 s"),
+    ] {
+        assert_eq!(words(name, &line, 1), expected);
+    }
+}
+
 struct Folder(PathBuf);
 
 impl Drop for Folder {

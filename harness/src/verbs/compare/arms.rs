@@ -43,6 +43,8 @@ pub(super) struct Experiment {
     pub(super) arms: Vec<ArmPlan>,
     /// Pairs of runs.
     pub(super) pairs: u32,
+    /// Make all pairs, even those that no claim can come from any more.
+    pub(super) finish: bool,
     /// All arms are one.
     pub(super) aa: bool,
     /// Share of the machine that others may use.
@@ -80,6 +82,7 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
         seed,
         arms,
         pairs,
+        finish: args.finish,
         aa: args.aa,
         noise_limit,
         rate: Rate::Max,

@@ -15,7 +15,7 @@ use heckle_results::compare::conclude::Made;
 use heckle_results::compare::decide::Ending;
 use heckle_results::compare::figures::{FIGURES, Taken, take};
 use heckle_results::compare::phases::Phase;
-use heckle_results::compare::runs::{Standing, standing};
+use heckle_results::compare::runs::{Standing, pairs_possible, standing};
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{Results, RunVerdict};
 use heckle_results::{RunFolder, measure};
@@ -36,6 +36,7 @@ pub(super) struct Conducted {
 /// If the harness or the machine fails: an arm whose first run breaks will not do better later.
 pub(super) fn conduct(experiment: &Experiment, comparison: &mut Comparison, folder: &Path, quiet: bool) -> Result<Conducted, String> {
     let mut made: Vec<Made> = vec![];
+    let mut told = false;
     for pair in 1..=experiment.pairs {
         let order = experiment.order(pair);
         let stay: Vec<usize> = order.into_iter().filter(|i| comparison.arms[*i].disqualified.is_none()).collect();
@@ -59,9 +60,31 @@ pub(super) fn conduct(experiment: &Experiment, comparison: &mut Comparison, fold
             comparison.arms[arm].disqualified = comparison.arms[arm].disqualified.take().or(violated);
             made.push(run);
         }
+        if let Some(words) = out_of_reach(experiment, comparison, &made, pair) {
+            if !quiet && !told {
+                errln!("{words}");
+            }
+            told = true;
+            if !experiment.finish {
+                break;
+            }
+        }
     }
     let ending = if stop::interrupts() > 0 { Ending::Interrupted } else { Ending::AsPlanned };
     Ok(Conducted { made, ending })
+}
+
+/// Says so when too many pairs were dropped for any claim. A comparison that was planned with too few pairs for one is made
+/// all the same.
+fn out_of_reach(experiment: &Experiment, comparison: &Comparison, made: &[Made], done: u32) -> Option<String> {
+    let needed = comparison.design.pairs_needed;
+    let possible = pairs_possible(comparison, made.iter().map(|m| &m.run), done);
+    if experiment.pairs < needed || possible >= needed || done == experiment.pairs {
+        return None;
+    }
+    let goes_on = if experiment.finish { "the rest is run because of --finish" } else { "it stops here; --finish runs the rest" };
+    let dropped = experiment.pairs - possible;
+    Some(format!("no claim is possible any more: {dropped} of {} pairs are lost and {needed} are needed; {goes_on}", experiment.pairs))
 }
 
 fn one(

@@ -101,11 +101,22 @@ fn planned(experiment: &Experiment) -> Comparison {
             recovery_s: RECOVERY.as_secs_f64(),
             noise_limit: experiment.noise_limit,
             late_limit: LATE_RATIO_LIMIT,
-            stop_rule: format!("after {} pairs, whatever they show; a violation ends its arm", experiment.pairs),
+            stop_rule: stop_rule(experiment),
         },
         arms: experiment.arms.iter().map(|a| Arm { name: a.name.clone(), settings: a.stated.clone(), ..Arm::default() }).collect(),
         ..Comparison::default()
     }
+}
+
+/// When it stops. None of it depends on what the figures show.
+fn stop_rule(experiment: &Experiment) -> String {
+    let pairs = experiment.pairs;
+    let dropped = if experiment.finish || (pairs as usize) < PAIRS_NEEDED {
+        String::new()
+    } else {
+        format!("; or when fewer than {PAIRS_NEEDED} can count, since so many were dropped")
+    };
+    format!("after {pairs} pairs, whatever they show; a violation ends its arm{dropped}")
 }
 
 /// The command line once more, with the seed that was drawn.
