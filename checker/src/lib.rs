@@ -7,7 +7,7 @@
 #![warn(clippy::iter_over_hash_type)]
 
 pub mod bench;
-pub mod checks; // availability, recovery, liveness, durability, acknowledged, panics, vacuity
+pub mod checks; // availability, recovery, liveness, durability, acknowledged, crash, vacuity
 pub mod coverage; // did enough happen for a valid verdict to mean something
 pub mod fairness; // who got how much, who waited how long, whether somebody starved
 pub mod explain; // a violation in words, events and a picture

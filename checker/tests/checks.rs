@@ -83,21 +83,64 @@ fn a_lost_acknowledged_update_is_no_durable_one() {
 }
 
 #[test]
-fn panics_and_exits_without_a_fault_are_found() {
+fn crashes_and_exits_without_a_fault_are_found() {
     let quiet = "c1 |w 1-->                                      r 1-->|";
+    let crash = |history: &History, verdict, words| check(&checks::crash::check(history), verdict, words);
     let mut history = drawn::history(quiet);
-    check(&checks::panics::check(&history), Verdict::Valid, "no panic");
+    crash(&history, Verdict::Valid, "no node crashed");
     fault(&mut history, 1, "kill", "n2", 10, 20, 1);
     node_event(&mut history, "n2", 11, "exit");
-    check(&checks::panics::check(&history), Verdict::Valid, "no panic");
+    crash(&history, Verdict::Valid, "no node crashed");
     node_event(&mut history, "n1", 11, "exit");
-    check(&checks::panics::check(&history), Verdict::Invalid, "ended without a fault: n1");
+    crash(&history, Verdict::Unknown, "n1 ended at");
     let mut history = drawn::history(quiet);
     fault(&mut history, 1, "partition", "n2", 10, 20, 1);
     node_event(&mut history, "n2", 11, "exit");
-    check(&checks::panics::check(&history), Verdict::Invalid, "ended without a fault: n2");
+    crash(&history, Verdict::Unknown, "how it ended is not known");
     node_event(&mut history, "n3", 12, "panic");
-    check(&checks::panics::check(&history), Verdict::Invalid, "panicked: n3");
+    crash(&history, Verdict::Invalid, "n3 crashed at");
+}
+
+/// Adds the end of a process as the harness records it.
+fn ended(history: &mut History, node: &str, t: u64, phase: &str, facts: &[(&str, serde_json::Value)]) {
+    node_event(history, node, t, "exit");
+    let detail = &mut history.node_events.last_mut().expect("just added").detail;
+    detail.insert("phase".into(), phase.into());
+    detail.insert("expected".into(), (phase == "asked").into());
+    detail.extend(facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+}
+
+#[test]
+fn the_recorded_end_of_a_process_decides_whether_it_crashed() {
+    let of = |phase: &str, facts: &[(&str, serde_json::Value)]| {
+        let mut history = drawn::history("c1 |w 1-->                                      r 1-->|");
+        fault(&mut history, 7, "loss", "n1", 10, 12, 1);
+        ended(&mut history, "n2", 11, phase, facts);
+        history
+    };
+    let said = "panicked at acceptor.rs:419: accepted 5 is above the promise 4";
+    let history = of("serving", &[("signal", 6.into()), ("said", said.into()), ("log", serde_json::json!(["ready", "event=panic"]))]);
+    check(&checks::crash::check(&history), Verdict::Invalid, said);
+    let crash = &checks::crash::crashes(&history)[0];
+    let text = checks::crash::text(1, crash);
+    for part in ["Violation 1: crash of n2", "signal 6 (SIGABRT)", said, "event=panic", "loss n1"] {
+        assert!(text.contains(part), "`{part}` is missing:\n{text}");
+    }
+    check(&checks::crash::check(&of("asked", &[("signal", 9.into())])), Verdict::Valid, "no node crashed");
+    check(&checks::crash::check(&of("asked", &[("signal", 6.into())])), Verdict::Invalid, "crashed while it stopped");
+    check(&checks::crash::check(&of("restart", &[("code", 65.into())])), Verdict::Invalid, "refused its own data");
+    check(&checks::crash::check(&of("restart", &[("code", 64.into())])), Verdict::Unknown, "n2 could not start");
+    check(&checks::crash::check(&of("serving", &[("signal", 9.into())])), Verdict::Unknown, "a signal from outside");
+    // What an older harness wrote.
+    check(&checks::crash::check(&of("", &[("how", "signal 6".into())])), Verdict::Invalid, "n2 crashed");
+    check(&checks::crash::check(&of("", &[("how", "exit code 101".into())])), Verdict::Invalid, "n2 crashed");
+    let mut disk = of("serving", &[("code", 74.into())]);
+    check(&checks::crash::check(&disk), Verdict::Unknown, "its disk failed");
+    fault(&mut disk, 8, "disk:error", "n2", 10, 12, 1);
+    check(&checks::crash::check(&disk), Verdict::Valid, "no node crashed");
+    let mut away = drawn::history("c1 |w 1-->  r 1-->|");
+    node_event(&mut away, "n1", 3, "start_failed");
+    check(&checks::crash::check(&away), Verdict::Unknown, "n1 could not come back");
 }
 
 #[test]
@@ -185,10 +228,7 @@ fn every_check_has_a_name_and_words() {
     let mut history = bench::history(bench::Shape::contended(300, 5, 0.05));
     history.names.node("n1");
     let names: Vec<&str> = checks::all(&history, &Limits::default()).iter().map(|c| c.name).collect();
-    assert_eq!(
-        names,
-        ["availability", "recovery", "liveness", "durability", "acknowledged", "panics", "lease_overlap", "state", "vacuity"]
-    );
+    assert_eq!(names, ["availability", "recovery", "liveness", "durability", "acknowledged", "crash", "lease_overlap", "state", "vacuity"]);
     assert!(checks::all(&history, &Limits::default()).iter().all(|c| !c.words.is_empty()));
 }
 

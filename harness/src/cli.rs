@@ -103,7 +103,7 @@ pub enum Verb {
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutArg {
     /// The folder of all runs
-    #[arg(long, default_value = "results/runs")]
+    #[arg(long, default_value = heckle_results::run_folder::DEFAULT_OUT)]
     pub out: PathBuf,
 }
 

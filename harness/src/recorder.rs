@@ -62,7 +62,7 @@ impl Recorder {
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
             let written = drain(&receive, writer, &names, judge, clock, &stop);
             if let Err(e) = &written {
-                stop.ask(StopReason::Broken(format!("the history cannot be written: {e}")));
+                stop.ask(StopReason::Broken(format!("the history cannot be written: {}", crate::limits::named(e))));
             }
             written
         })?;

@@ -1,6 +1,7 @@
 //! The search engine in a process of its own, so that its appetite cannot hurt the harness: an address-space limit
 //! set before it starts, a clock that kills it. Whatever stops it, the answer is "gave up", never a verdict.
 
+use crate::limits;
 use heckle_checker::search::{SearchReply, SearchRequest, SearchRunner, child_main};
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -82,11 +83,16 @@ impl ChildProcess {
         let mut stdout = child.stdout.take().expect("stdout was piped");
         let question = question.to_vec();
         // Both pipes are served by threads of their own, so that neither side can block the other or the clock.
-        let writing = std::thread::spawn(move || stdin.write_all(&question));
-        let reading = std::thread::spawn(move || {
+        let writing = limits::thread("question", move || stdin.write_all(&question));
+        let reading = limits::thread("answer", move || {
             let mut answer = vec![];
             stdout.read_to_end(&mut answer).map(|_| answer)
         });
+        let (Ok(writing), Ok(reading)) = (writing, reading) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err("the harness has no thread for the search: raise `ulimit -u` or `ulimit -v`".to_owned());
+        };
         let deadline = Instant::now() + self.time;
         let status = loop {
             match child.try_wait() {

@@ -1,15 +1,16 @@
 //! Asking everything to stop, and waiting for a time or for that, whichever comes first.
 
 use crate::clock::RunClock;
+use crate::limits;
 use heckle_history::Nanos;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Why a run stops before its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
-    /// The judge found a violation while the run went on.
+    /// The judge found a violation while the run went on, or a node crashed.
     Violation,
     /// Ctrl-C or SIGTERM.
     Interrupted,
@@ -17,44 +18,81 @@ pub enum StopReason {
     Broken(String),
 }
 
-/// A flag that everything in a run looks at. The first reason stays, unless a graver one follows.
+/// A flag that everything in a run looks at. The gravest reason counts: a failure of the run, a violation, an interruption.
+/// None hides another: see [`Stop::broken`].
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    reason: Mutex<Option<StopReason>>,
+    reasons: Mutex<Reasons>,
     changed: Condvar,
+}
+
+/// What was asked so far.
+#[derive(Debug, Default)]
+struct Reasons {
+    interrupted: bool,
+    violation: bool,
+    /// The first failure.
+    broken: Option<String>,
+}
+
+impl Reasons {
+    fn asked(&self) -> bool {
+        self.interrupted || self.violation || self.broken.is_some()
+    }
+
+    fn gravest(&self) -> Option<StopReason> {
+        let broken = self.broken.clone().map(StopReason::Broken);
+        broken.or(self.violation.then_some(StopReason::Violation)).or(self.interrupted.then_some(StopReason::Interrupted))
+    }
 }
 
 impl Stop {
     /// Asks everything to stop.
     pub fn ask(&self, reason: StopReason) {
-        let mut held = self.0.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        let graver =
-            matches!((&*held, &reason), (None, _) | (Some(StopReason::Interrupted), StopReason::Violation | StopReason::Broken(_)));
-        if graver {
-            *held = Some(reason);
+        let mut held = self.lock();
+        match reason {
+            StopReason::Interrupted => held.interrupted = true,
+            StopReason::Violation => held.violation = true,
+            StopReason::Broken(why) => drop(held.broken.get_or_insert(why)),
         }
         self.0.changed.notify_all();
     }
 
     /// Why, if it was asked.
     pub fn reason(&self) -> Option<StopReason> {
-        self.0.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.look().gravest()
+    }
+
+    /// What in the harness or on the machine failed first, whatever else was asked.
+    pub fn broken(&self) -> Option<String> {
+        self.look().broken.clone()
     }
 
     /// Whether it was asked.
     pub fn asked(&self) -> bool {
-        self.0.reason.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.look().asked()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reasons> {
+        self.0.reasons.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was asked, with what signal handlers and the harness's own limits have to say: neither can notify.
+    fn look(&self) -> MutexGuard<'_, Reasons> {
+        let mut held = self.lock();
+        take_notice(&mut held);
+        held
     }
 
     /// Waits until `at`. Returns early, with `false`, if a stop is asked.
     pub fn wait_until(&self, clock: RunClock, at: Nanos) -> bool {
-        let mut held = self.0.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.look();
         loop {
             let left = at.since(clock.now());
-            if held.is_some() {
+            if held.asked() {
                 return false;
             }
             if left.0 == 0 {
@@ -63,12 +101,21 @@ impl Stop {
             // A signal handler cannot notify, so the wait is cut into pieces in which its count is looked at.
             let piece = Duration::from_nanos(left.0).min(Duration::from_millis(50));
             held = self.0.changed.wait_timeout(held, piece).unwrap_or_else(PoisonError::into_inner).0;
-            if held.is_none() && interrupts() > 0 {
-                *held = Some(StopReason::Interrupted);
+            if take_notice(&mut held) {
                 self.0.changed.notify_all();
             }
         }
     }
+}
+
+/// Takes over what came by ways that cannot notify; whether anything new did.
+fn take_notice(held: &mut Reasons) -> bool {
+    let before = held.asked();
+    held.interrupted |= interrupts() > 0;
+    if held.broken.is_none() {
+        held.broken = limits::met();
+    }
+    held.asked() != before
 }
 
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
@@ -114,6 +161,9 @@ mod tests {
         assert!(!stop.wait_until(clock, Nanos::from_ms(60_000)), "ended long before its time");
         stop.ask(StopReason::Violation);
         stop.ask(StopReason::Interrupted);
-        assert_eq!(stop.reason(), Some(StopReason::Violation));
+        assert_eq!((stop.reason(), stop.broken()), (Some(StopReason::Violation), None));
+        stop.ask(StopReason::Broken("n2 could not be restarted".into()));
+        stop.ask(StopReason::Broken("a later one".into()));
+        assert_eq!(stop.reason(), Some(StopReason::Broken("n2 could not be restarted".into())), "a violation hides no failure");
     }
 }

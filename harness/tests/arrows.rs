@@ -104,6 +104,17 @@ fn calls<'a>(line: &str, banned: &[&'a str]) -> Option<&'a str> {
 /// These panic where the reader went away or the disk is full.
 const PRINTS: [&str; 4] = ["println!(", "print!(", "eprintln!(", "eprint!("];
 
+/// These panic where the machine has no thread left.
+const THREADS: [&str; 2] = ["thread::spawn(", "scope.spawn("];
+
+#[test]
+fn no_thread_is_started_in_a_way_that_panics() {
+    for (place, line) in lines_outside_tests() {
+        let found = THREADS.iter().find(|name| line.contains(**name) && !line.trim_start().starts_with("//"));
+        assert_eq!(found, None, "{place}: use `limits::thread` or `Builder::spawn_scoped`");
+    }
+}
+
 #[test]
 fn only_the_output_module_prints() {
     for (place, line) in lines_outside_tests() {

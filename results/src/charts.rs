@@ -36,7 +36,7 @@ pub struct Caption {
 impl Caption {
     /// The caption of a run.
     pub fn of(results: &Results) -> Self {
-        let verdict = (results.status != Status::Running).then_some(results.verdict);
+        let verdict = (!matches!(results.status, Status::Running | Status::Killed)).then_some(results.verdict);
         Caption { plan: results.plan.name.clone(), seed: results.seed.clone(), verdict }
     }
 }

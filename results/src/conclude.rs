@@ -2,7 +2,7 @@
 //!
 //! | code | when, the first that applies |
 //! |---|---|
-//! | 1 | a violation, whatever else happened (0 where the plan expects one) |
+//! | 1 | a violation, a crash of the system included, whatever else happened (0 where the plan expects one) |
 //! | 130 | interrupted |
 //! | 4 | the harness or the machine failed |
 //! | 2 | a limit of the checker, coverage not met, a fault without effect, gates void, or an expected violation missed |
@@ -11,10 +11,11 @@
 
 use crate::charts::axis::{count, digits};
 use crate::results_json::{Check, Expect, Results, RunVerdict, Status, Verdict};
+use heckle_checker::checks::crash;
 
-/// Checks whose `invalid` proves that the system broke its word. The others (a node that died, a key that stayed
-/// silent) say that something is wrong, not that an answer was.
-pub const PROVES_A_VIOLATION: [&str; 3] = ["durability", "acknowledged", "lease_overlap"];
+/// Checks whose `invalid` proves a violation: the system broke its word, or fell over by itself. The others (a key that
+/// stayed silent) say that something is wrong, not that an answer was.
+pub const PROVES_A_VIOLATION: [&str; 4] = ["durability", "acknowledged", "lease_overlap", crash::KIND];
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,9 @@ impl Results {
         if !violations.is_empty() {
             let expected = self.plan.expect == Expect::Invalid;
             (self.verdict, self.exit_code) = (RunVerdict::Invalid, i32::from(!expected));
-            self.reasons = violations;
+            // What went wrong with the run itself comes first: it may be why the rest looks as it does.
+            let failed = if let Ending::Failed(why) = ending { vec![format!("error of the run: {why}")] } else { vec![] };
+            self.reasons = [failed, violations].concat();
             // Once: it is the same for all keys but for its figures.
             self.reasons.extend(self.linearizability.violations.iter().find_map(|v| v.cause.as_ref()).map(|c| format!("cause: {c}")));
             if expected {
@@ -67,7 +70,10 @@ impl Results {
         if lin.verdict == Verdict::Invalid && found.is_empty() {
             found.push("the history is not linearizable".into());
         }
-        let proofs = self.checks.iter().filter(|c| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name.as_str()));
+        found.extend(self.crashes.iter().map(|c| format!("crash: {}", c.words)));
+        let named = |c: &Check| c.name == crash::KIND && !self.crashes.is_empty();
+        let proofs =
+            self.checks.iter().filter(|c| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name.as_str()) && !named(c));
         found.extend(proofs.map(|c| format!("{}: {}", c.name, c.words)));
         found
     }

@@ -151,11 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_is_left_alone_and_one_without_weight_is_not_listed() {
-        let mut runs = [held(1, 0), held(2, 0)];
+    fn a_run_that_goes_on_is_left_alone_a_killed_one_goes_and_one_without_weight_is_not_listed() {
+        let mut runs = [held(1, 0), held(2, 0), held(3, 2)];
         runs[0].run.status = Status::Running;
         runs[1].bytes = 0;
-        assert!(choose(&runs, ALL).is_empty());
+        runs[2].run.status = Status::Killed;
+        let chosen: Vec<&str> = choose(&runs, ALL).iter().map(|h| h.run.run_id.as_str()).collect();
+        assert_eq!(chosen, [runs[2].run.run_id.as_str()]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `runs.jsonl`: one line a run, appended when it ends, so that a list or a trend need not open every folder. It can be
 //! rebuilt from the folders at any time, so a torn or missing line costs nothing: the folders are the truth.
 
+use crate::alive;
 use crate::atomic;
 use crate::input;
 use crate::results_json::{Results, RunVerdict, Status};
@@ -184,7 +185,10 @@ fn relative(out: &Path, folder: &Path) -> String {
 fn line_of_folder(folder: &Path, path: &str) -> RunLine {
     let read = input::text(&folder.join("results.json"), input::RESULTS).map_err(|e| e.to_string());
     match read.and_then(|text| Results::from_json(&text).map_err(|e| e.to_string())) {
-        Ok(results) => RunLine::of(&results, path),
+        Ok(mut results) => {
+            alive::settle(&mut results, folder);
+            RunLine::of(&results, path)
+        }
         Err(what) => RunLine {
             run_id: folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             path: path.to_owned(),

@@ -1,7 +1,7 @@
 //! The checker's words in the file's types.
 
-use crate::results_json::{Check, Coverage, CoverageRule, KeyVerdict, Linearizability, Results, Verdict, Violation};
-use heckle_checker::checks::CheckResult;
+use crate::results_json::{Check, Coverage, CoverageRule, Crash, KeyVerdict, Linearizability, Results, Verdict, Violation};
+use heckle_checker::checks::{CheckResult, crash};
 
 impl From<heckle_checker::Verdict> for Verdict {
     fn from(verdict: heckle_checker::Verdict) -> Self {
@@ -59,6 +59,23 @@ fn violation(from: &heckle_checker::Violation) -> Violation {
 }
 
 impl Results {
+    /// Takes over which nodes crashed. Their violations are counted on from those of linearizability.
+    pub fn crashed(&mut self, crashes: &[crash::Crash]) {
+        let first = self.linearizability.violations.iter().map(|v| v.id).max().unwrap_or(0) + 1;
+        let of = |(id, from): (u32, &crash::Crash)| Crash {
+            id,
+            kind: crash::KIND.to_owned(),
+            node: from.node.clone(),
+            t_s: from.t.as_secs_f64(),
+            how: from.how.clone(),
+            said: from.said.clone(),
+            log: from.log.clone(),
+            words: crash::summary(from),
+            path: format!("violations/{id}"),
+        };
+        self.crashes = (first..).zip(crashes).map(of).collect();
+    }
+
     /// Takes over what the checkers say. [`conclude`](Results::conclude) makes a verdict on the run of it.
     pub fn judged(
         &mut self,

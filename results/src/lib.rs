@@ -1,5 +1,5 @@
 //! Keeps: the run folder, its schema, charts and reports. Everything here is a function of a history and a verdict;
-//! files are touched in `run_folder`, `index`, `atomic`, `input` and `keep` only, and always below a path given as argument.
+//! files are touched in `run_folder`, `index`, `alive`, `atomic`, `input` and `keep` only, and always below a path given as argument.
 //! Modules in reading order:
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ pub mod utc; // times of day, from numbers that are arguments
 pub mod rerun; // the script that runs the same plan and seed again
 pub mod seal; // proof that a plan was written here
 
+pub mod alive; // whether the process behind a run is still there (IO)
 pub mod atomic; // files that are whole or not there (IO)
 pub mod input; // files from elsewhere, read within limits (IO)
 pub mod run_folder; // where a run is kept, and how one is found again (IO)

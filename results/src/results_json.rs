@@ -33,6 +33,9 @@ pub struct Results {
     pub warnings: Vec<String>,
     /// When it began, `2026-01-31T12:00:00Z`.
     pub started_utc: String,
+    /// The process that does or did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub harness: Option<Harness>,
     /// How long it took from start to end of load, faults, tail and check.
     pub wall_s: f64,
     /// The plan.
@@ -51,6 +54,9 @@ pub struct Results {
     pub history: HistoryInfo,
     /// The verdict on linearizability.
     pub linearizability: Linearizability,
+    /// Nodes that ended by their own fault: each is a violation of the kind `crash`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crashes: Vec<Crash>,
     /// The other checks.
     pub checks: Vec<Check>,
     /// Whether enough happened for the verdict to mean something.
@@ -83,6 +89,20 @@ pub enum Status {
     Done,
     /// Ctrl-C or SIGTERM; what was recorded is judged.
     Interrupted,
+    /// Its harness is gone without having ended it. Never written by a run: readers see it.
+    Killed,
+}
+
+/// The process that a run belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Harness {
+    /// Its id.
+    pub pid: u32,
+    /// When it was started, in clock ticks since boot: an id alone may be another's by now.
+    pub start_time: u64,
+    /// The boot and the container in which that id counts.
+    pub host: String,
 }
 
 /// What a run came to.
@@ -296,6 +316,31 @@ pub struct Violation {
     pub path: String,
 }
 
+/// A node that ended by its own fault: an assertion, a panic, an abort, a memory fault, an exit that was not asked for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Crash {
+    /// Counted on from the violations of linearizability; the folder below `violations/`.
+    pub id: u32,
+    /// Always `crash`.
+    pub kind: String,
+    /// Which node.
+    pub node: String,
+    /// When its end was seen, since the start of the run.
+    pub t_s: f64,
+    /// How it ended: `signal 6 (SIGABRT)`.
+    pub how: String,
+    /// The assertion or panic that it logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+    /// What happened in one sentence.
+    pub words: String,
+    /// Its folder, relative to the run's.
+    pub path: String,
+}
+
 /// One check beside linearizability.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -458,6 +503,7 @@ impl Default for Results {
             reasons: vec![],
             warnings: vec![],
             started_utc: String::new(),
+            harness: None,
             wall_s: 0.0,
             plan: PlanInfo::default(),
             seed: String::new(),
@@ -467,6 +513,7 @@ impl Default for Results {
             fates: FateCounts::default(),
             history: HistoryInfo::default(),
             linearizability: Linearizability::default(),
+            crashes: vec![],
             checks: vec![],
             coverage: Coverage::default(),
             load: Load::default(),
@@ -496,7 +543,7 @@ macro_rules! words {
     };
 }
 
-words!(Status { Status::Running => "running", Status::Done => "done", Status::Interrupted => "interrupted" });
+words!(Status { Status::Running => "running", Status::Done => "done", Status::Interrupted => "interrupted", Status::Killed => "killed" });
 words!(Verdict { Verdict::Valid => "valid", Verdict::Invalid => "invalid", Verdict::Unknown => "unknown" });
 words!(RunVerdict {
     RunVerdict::Valid => "valid",

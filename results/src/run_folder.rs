@@ -4,6 +4,7 @@
 //! `latest-failed`. `results.json` stands first, as "running", so that even a harness that is killed leaves a folder
 //! that says what it is.
 
+use crate::alive;
 use crate::atomic;
 use crate::index::{self, RunLine};
 use crate::input;
@@ -14,6 +15,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Where runs are kept unless `--out` says otherwise.
+pub const DEFAULT_OUT: &str = "results/runs";
 /// How many names are tried when several runs of a plan begin in one second with one nonce.
 const MAX_NAME_TRIES: u16 = 64;
 /// How many runs an error names.
@@ -94,6 +97,7 @@ impl RunFolder {
                 Ok(()) => {
                     results.run_id.clone_from(&run_id);
                     results.started_utc = started.iso();
+                    results.harness = alive::this_process();
                     let folder = RunFolder { root, out: Some(out.to_owned()), run_id };
                     folder.write_results(results)?;
                     return Ok(folder);
@@ -179,7 +183,9 @@ impl RunFolder {
     pub fn read_results(&self) -> Result<Results, FindError> {
         let path = self.results();
         let text = input::text(&path, input::RESULTS).map_err(|e| atomic::at(&path, e))?;
-        Results::from_json(&text).map_err(|source| FindError::Damaged { path: path.display().to_string(), source })
+        let mut results = Results::from_json(&text).map_err(|source| FindError::Damaged { path: path.display().to_string(), source })?;
+        alive::settle(&mut results, &self.root);
+        Ok(results)
     }
 
     /// The last step of a run: final results, index line, and the links.

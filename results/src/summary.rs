@@ -5,8 +5,10 @@
 use crate::charts::axis::{count, digits, duration};
 use crate::index::RunLine;
 use crate::measure::{self, ALL};
-use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Verdict};
+use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Status, Verdict};
+use crate::run_folder::{DEFAULT_OUT, slug};
 use crate::terminal::{Cell, Colour, Lean, Look, clean, look_of, look_of_run, shorten, table, wrap};
+use std::path::Path;
 
 /// How the text is to come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,13 +244,36 @@ pub fn verdict_words(results: &Results) -> String {
 }
 
 /// The next command worth typing.
-pub fn next(results: &Results) -> String {
+pub fn next(results: &Results, folder: &str) -> String {
+    if results.run_id.is_empty() {
+        return "heckle list".into();
+    }
     let id = crate::rerun::quote(&results.run_id);
-    match results.verdict {
-        RunVerdict::Invalid if !results.linearizability.violations.is_empty() => format!("heckle explain {id}"),
-        RunVerdict::Valid | RunVerdict::Invalid => format!("heckle report {id}"),
-        RunVerdict::Unknown | RunVerdict::GateMissed => format!("heckle rerun {id}"),
-        RunVerdict::Error => format!("heckle show {id}"),
+    let command = match results.verdict {
+        RunVerdict::Invalid if !results.linearizability.violations.is_empty() || !results.crashes.is_empty() => "explain",
+        RunVerdict::Valid | RunVerdict::Invalid => "report",
+        RunVerdict::Unknown | RunVerdict::GateMissed => "rerun",
+        RunVerdict::Error => "show",
+    };
+    // What was taken away by `heckle gc` cannot be drawn or explained again.
+    let stripped =
+        Path::new(folder).is_dir() && !["history.jsonl.zst", "history.jsonl"].iter().any(|f| Path::new(folder).join(f).is_file());
+    // A run that never ended has a history and nothing drawn from it.
+    let command = match results.status {
+        Status::Running => "show",
+        Status::Killed => "check",
+        Status::Done | Status::Interrupted => command,
+    };
+    let command = if stripped && matches!(command, "explain" | "report") { "rerun" } else { command };
+    format!("heckle {command} {id}{}", out_flag(results, folder))
+}
+
+/// ` --out DIR` where the run does not lie below the default folder: without it no verb finds the run by its name.
+fn out_flag(results: &Results, folder: &str) -> String {
+    let below = format!("/{}/{}", slug(&results.plan.name), results.run_id);
+    match folder.strip_suffix(&below) {
+        None | Some(DEFAULT_OUT) => String::new(),
+        Some(out) => format!(" --out {}", crate::rerun::quote(out)),
     }
 }
 
@@ -264,7 +289,7 @@ fn last_lines(results: &Results, view: View<'_>) -> String {
     // A path and a command are never broken: they are there to be copied.
     let whole = View { width: usize::MAX, ..view };
     out += &field("folder", Look::Plain, &clean(view.folder), whole);
-    out + &field("next", Look::Strong, &clean(&next(results)), whole)
+    out + &field("next", Look::Strong, &clean(&next(results, view.folder)), whole)
 }
 
 /// Runs in lines, the newest last, where a terminal's eye is.
@@ -277,8 +302,11 @@ pub fn list(runs: &[RunLine], width: usize, colour: Colour) -> String {
     let row = |r: &RunLine| -> Vec<Cell> {
         let plain = |words: String| (Look::Plain, words);
         let running = r.status == crate::results_json::Status::Running && r.verdict != RunVerdict::Error;
-        let verdict =
-            if running { (Look::Dim, "running".to_owned()) } else { (look_of_run(r.verdict), r.verdict.word().replace('_', " ")) };
+        let verdict = match r.status {
+            Status::Running if running => (Look::Dim, "running".to_owned()),
+            Status::Killed => (Look::Doubt, "killed".to_owned()),
+            Status::Running | Status::Done | Status::Interrupted => (look_of_run(r.verdict), r.verdict.word().replace('_', " ")),
+        };
         let p99 = if r.p99_ms > 0.0 { duration(r.p99_ms) } else { "-".into() };
         let faults = count(r.faults_effective);
         vec![
@@ -348,7 +376,7 @@ pub fn markdown(results: &Results, folder: &str) -> String {
     for gate in &results.gates {
         out += &format!("| gate {} | {} {} |\n", mark(&gate.expr), if gate.passed { "✅" } else { "❌" }, gate_words(gate).1);
     }
-    out + &format!("\nRun {} in {}; next: {}\n", code(&results.run_id), code(folder), code(&next(results)))
+    out + &format!("\nRun {} in {}; next: {}\n", code(&results.run_id), code(folder), code(&next(results, folder)))
 }
 
 /// Text as code in a line of Markdown. Nothing in it is read as markup but its end and, in a table, a pipe.

@@ -38,6 +38,8 @@ pub struct Terms {
     pub gates: Vec<String>,
     /// Which engines judge: a value of `--checker`.
     pub checker: String,
+    /// What is worth saying beside the verdict and was known before the run began.
+    pub notes: Vec<String>,
 }
 
 /// A coverage rule.
@@ -142,6 +144,7 @@ impl Results {
         let mut results = Results { plan: terms.plan.clone(), build: terms.build.clone(), env: terms.env.clone(), ..Results::default() };
         results.load.target_per_s = terms.target_per_s;
         results.load.max_rate = terms.max_rate;
+        results.warnings.clone_from(&terms.notes);
         results
     }
 

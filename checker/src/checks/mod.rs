@@ -2,10 +2,10 @@
 
 pub mod acknowledged; // acknowledged updates that were undone, wherever that shows
 pub mod availability; // the longest gap without an ok, per node and key, in calm and during faults
+pub mod crash; // no node ended by its own fault, none stayed away
 pub mod durability; // acknowledged updates are still there at the end
 pub mod lease_overlap; // no two nodes held a lease on one range at one time
 pub mod liveness; // ops succeed again within a bound after the last fault
-pub mod panics; // no node panicked or ended unexpectedly
 pub mod projection; // what rides beside the values is right
 pub mod recovery; // how long each fault was felt
 pub mod state; // what nodes keep once nothing is asked of them any more
@@ -53,7 +53,7 @@ pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
         liveness::check(history, limits.liveness),
         durability::check(history),
         acknowledged::check(history),
-        panics::check(history),
+        crash::check(history),
         lease_overlap::check(history),
         state::check(history),
         vacuity::check(history, limits.strict_vacuity),

@@ -11,6 +11,7 @@ use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,8 +80,8 @@ fn spec(plan: &Plan, site: &Site<'_>, a: &Addresses, i: usize) -> Result<NodeSpe
         None => Ok(target),
         Some(relay) => relay.open(route, target).map_err(|e| format!("the relay cannot open {route:?}: {e}")),
     };
-    let mut args: Vec<String> = vec!["node".into(), "--id".into(), me.to_string()];
-    let mut flag = |name: &str, value: String| args.extend([format!("--{name}"), value]);
+    let mut args: Vec<OsString> = vec!["node".into(), "--id".into(), me.to_string().into()];
+    let mut flag = |name: &str, value: String| args.extend([format!("--{name}").into(), value.into()]);
     let node = NodeIdentity::new(&site.cluster_id(), &me.to_string(), site.stop.clone());
     flag("cluster-id", node.cluster().to_owned());
     flag("peer-listen", a.peer[i].to_string());
@@ -90,7 +91,6 @@ fn spec(plan: &Plan, site: &Site<'_>, a: &Addresses, i: usize) -> Result<NodeSpe
         let peer = Node(j as u16 + 1);
         flag("peer", format!("{peer}={}", through(Route::Nodes { from: me, to: peer }, *target)?));
     }
-    flag("data", super::folder_of(site.folder, me).join("data").to_string_lossy().into_owned());
     flag("seed", plan.seed.part(&format!("node/{me}")).to_string());
     flag("rounds", plan.rounds.clone());
     flag("backoff", plan.backoff.clone());
@@ -109,6 +109,8 @@ fn spec(plan: &Plan, site: &Site<'_>, a: &Addresses, i: usize) -> Result<NodeSpe
     if let Some(mutant) = &plan.mutant {
         flag("mutant", mutant.clone());
     }
+    // A path need not be text.
+    args.extend(["--data".into(), super::folder_of(site.folder, me).join("data").into_os_string()]);
     args.push("--exit-on-stdin-eof".into());
     let client = through(Route::Clients { to: me }, a.client[i])?;
     let listens = vec![a.client[i], a.control[i], a.peer[i]];

@@ -11,6 +11,7 @@ use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -54,10 +55,9 @@ impl Launcher for Etcd {
         let token = site.cluster_id();
         let spec = |i: usize| {
             let (peer, client) = (format!("http://{}", peers[i]), format!("http://{}", clients[i]));
-            let data = super::folder_of(site.folder, Node(i as u16 + 1)).join("data").to_string_lossy().into_owned();
+            let data = super::folder_of(site.folder, Node(i as u16 + 1)).join("data").into_os_string();
             let flags = [
                 ("name", name(i)),
-                ("data-dir", data),
                 ("listen-peer-urls", peer.clone()),
                 ("initial-advertise-peer-urls", peer),
                 ("listen-client-urls", client.clone()),
@@ -68,7 +68,10 @@ impl Launcher for Etcd {
                 ("logger", "zap".into()),
                 ("log-outputs", "stderr".into()),
             ];
-            let args = flags.into_iter().flat_map(|(flag, value)| [format!("--{flag}"), value]).collect();
+            // A path need not be text.
+            let data = ["--data-dir".into(), data];
+            let args =
+                flags.into_iter().flat_map(|(flag, value)| [OsString::from(format!("--{flag}")), value.into()]).chain(data).collect();
             let node = NodeIdentity::new(&token, &name(i), site.stop.clone());
             NodeSpec { name: name(i), args, client: clients[i], ask: clients[i], listens: vec![clients[i], peers[i]], node }
         };

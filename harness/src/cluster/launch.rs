@@ -11,6 +11,7 @@ use heckle_server::loopback::LoopbackClaim;
 use heckle_server::status::Status;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub struct NodeSpec {
     /// Its name, `n1`, `n2` …
     pub name: String,
     /// What its program is told.
-    pub args: Vec<String>,
+    pub args: Vec<OsString>,
     /// Where clients reach it, relay included.
     pub client: SocketAddr,
     /// Where the harness asks it how it is, past any relay.

@@ -4,28 +4,31 @@
 mod bundled;
 #[cfg(feature = "etcd")]
 pub mod etcd;
+mod last_words; // what a process said before it ended
 pub mod launch;
 pub mod leases;
 pub mod pids;
 pub mod process;
 mod strangers; // who answers in the place of a dead node
 
+use crate::limits;
 use crate::plan::Plan;
 use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use crate::system::target::{NodeIdentity, Target};
+use heckle_checker::checks::crash::{self, End, Phase};
 use heckle_history::{Event, Names, NodeEvent};
-use heckle_results::input;
 use heckle_server::control::Client;
 use heckle_server::loopback::LoopbackClaim;
 use heckle_server::status::Status;
 use heckle_workloads::fault::Node;
 use launch::{Launcher, NodeSpec, Site, launcher};
-use process::{NodeProcess, Spawner, how};
+use process::{NodeProcess, Spawner};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,8 +43,6 @@ const SIGNAL_WITHIN: Duration = Duration::from_secs(2);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often processes are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
-/// Lines of a dead node's log that are shown.
-const LOG_TAIL_LINES: usize = 12;
 
 /// What a fault did or undid, for the history.
 pub type Evidence = BTreeMap<String, Json>;
@@ -69,11 +70,23 @@ struct Shared {
 struct NodeSlot {
     spec: NodeSpec,
     process: Option<NodeProcess>,
-    /// Whether the end of the process is of our making.
+    /// Whether the end of the process is of our making, or was seen already.
     struck: bool,
-    restarts: u64,
     /// Something listened in its place when the watch last looked.
     suspicious: bool,
+    /// Whether any process of the node was ready once.
+    served: bool,
+    /// Where in the log the present process begins.
+    log_from: u64,
+}
+
+/// Whether a node was there to be killed.
+#[derive(Debug)]
+pub enum Kill {
+    /// It was, and is gone.
+    Done(Evidence),
+    /// It had ended before.
+    WasDown,
 }
 
 impl Cluster {
@@ -96,7 +109,7 @@ impl Cluster {
         let slots = launcher.specs(plan, &site)?.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
         let nodes = slots.collect::<Result<Vec<_>, String>>()?;
         pids::append(folder, pids::HARNESS, std::process::id()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
-        let spawner = Spawner::start().map_err(|e| format!("cannot start a thread: {e}"))?;
+        let spawner = Spawner::start().map_err(|e| limits::no_thread(&e))?;
         let shared = Arc::new(Shared {
             spawner,
             launcher,
@@ -118,7 +131,7 @@ impl Cluster {
         }
         cluster.await_peers()?;
         let watcher = std::thread::Builder::new().name("watch".into()).spawn(move || shared.watch());
-        cluster.watch = Some(watcher.map_err(|e| format!("cannot start a thread: {e}"))?);
+        cluster.watch = Some(watcher.map_err(|e| limits::no_thread(&e))?);
         Ok(cluster)
     }
 
@@ -131,24 +144,29 @@ impl Cluster {
     ///
     /// # Errors
     /// If it could not be killed.
-    pub fn kill(&self, node: Node) -> Result<Evidence, String> {
+    pub fn kill(&self, node: Node) -> Result<Kill, String> {
         let mut slot = self.slot(node);
-        slot.struck = true;
-        let process = slot.process.as_mut().ok_or_else(|| format!("{node} is not running"))?;
+        // It may have ended by itself a moment ago: that is a finding, not our kill.
+        self.shared.look_after(&mut slot);
+        let Some(process) = slot.process.as_mut() else { return Ok(Kill::WasDown) };
         let pid = process.pid();
         process.signal(libc::SIGKILL).map_err(|e| format!("cannot kill {node}: {e}"))?;
         let status =
             process.wait_ended(SIGNAL_WITHIN).ok_or_else(|| format!("{node} survived SIGKILL for {} s", SIGNAL_WITHIN.as_secs()))?;
+        if status.signal() != Some(libc::SIGKILL) {
+            // It was faster than the signal.
+            self.shared.look_after(&mut slot);
+            return Ok(Kill::WasDown);
+        }
+        slot.struck = true;
         slot.process = None;
-        self.shared.note(
-            node_index(node),
-            "exit",
-            [("how".into(), how(status).into()), ("by".into(), "kill".into()), ("expected".into(), true.into())].into(),
-        );
-        Ok([("killed".into(), 1.into()), (format!("pid_{node}"), pid.into())].into())
+        let end = last_words::end(Some(status), &self.shared.log_of(&slot), slot.log_from);
+        self.shared.note(node_index(node), crash::EXIT, last_words::detail(&End { said: None, ..end }, Phase::Asked, "kill"));
+        Ok(Kill::Done([("killed".into(), 1.into()), (format!("pid_{node}"), pid.into())].into()))
     }
 
-    /// Starts a killed node on its data and waits until it has recovered.
+    /// Starts a killed node on its data and waits until it has recovered. Why it does not is in the history, too: a node
+    /// that refuses its own data has crashed.
     ///
     /// # Errors
     /// If it does not come up.
@@ -160,18 +178,18 @@ impl Cluster {
             return Err(self.shared.taken_by_a_stranger(&mut slot, why));
         }
         slot.struck = false;
-        slot.restarts += 1;
         let ready_ms = began.elapsed().as_secs_f64() * 1e3;
         Ok([("restarted".into(), 1.into()), (format!("ready_ms_{node}"), Json::from((ready_ms * 10.0).round() / 10.0))].into())
     }
 
-    /// SIGSTOP, and the kernel shows the process stopped.
+    /// SIGSTOP, and the kernel shows the process stopped. Does nothing to a node that ended by itself.
     ///
     /// # Errors
     /// If it could not be stopped.
     pub fn pause(&self, node: Node) -> Result<Evidence, String> {
         let mut slot = self.slot(node);
-        let process = slot.process.as_mut().ok_or_else(|| format!("{node} is not running"))?;
+        self.shared.look_after(&mut slot);
+        let Some(process) = slot.process.as_mut() else { return Ok([("was_down".into(), node.to_string().into())].into()) };
         process.signal(libc::SIGSTOP).map_err(|e| format!("cannot pause {node}: {e}"))?;
         let stopped = process.await_stopped(true, SIGNAL_WITHIN);
         drop(slot);
@@ -285,6 +303,8 @@ impl Cluster {
         let mut forced = vec![];
         for slot in &self.shared.nodes {
             let mut slot = lock(slot);
+            // What ended by itself until now was not asked to.
+            self.shared.look_after(&mut slot);
             slot.struck = true;
             if let Some(process) = slot.process.as_mut() {
                 let _ = process.signal(libc::SIGTERM);
@@ -295,16 +315,15 @@ impl Cluster {
             let mut slot = lock(slot);
             let Some(mut process) = slot.process.take() else { continue };
             let status = process.wait_ended(STOP_WITHIN);
-            let how = status.map_or("SIGKILL after it ignored SIGTERM".into(), how);
+            let end = last_words::end(status, &self.shared.log_of(&slot), slot.log_from);
+            let mut detail = last_words::detail(&end, Phase::Asked, "teardown");
             if status.is_none() {
                 forced.push(slot.spec.name.clone());
+                detail.insert("how".into(), "SIGKILL after it ignored SIGTERM".into());
+                detail.insert("signal".into(), libc::SIGKILL.into());
             }
             drop(process);
-            self.shared.note(
-                i,
-                "exit",
-                [("how".into(), how.into()), ("by".into(), "teardown".into()), ("expected".into(), true.into())].into(),
-            );
+            self.shared.note(i, crash::EXIT, detail);
         }
         if let Some(watch) = self.watch.take() {
             let _ = watch.join();
@@ -355,15 +374,17 @@ fn folder_of(folder: &Path, node: Node) -> PathBuf {
 fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
     let dir = folder.join("nodes").join(&spec.name);
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
-    Ok(NodeSlot { spec, process: None, struck: false, restarts: 0, suspicious: false })
+    Ok(NodeSlot { spec, process: None, struck: false, suspicious: false, served: false, log_from: 0 })
 }
 
 impl Shared {
     fn launch(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let log = self.log_of(slot);
+        slot.log_from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
         let process = NodeProcess::start(&self.spawner, &self.program, &slot.spec.args, &log)
-            .map_err(|e| format!("cannot start {}: {e}", slot.spec.name))?;
-        pids::append(&self.folder, &slot.spec.name, process.pid()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
+            .map_err(|e| format!("cannot start {}: {}", slot.spec.name, limits::named(&e)))?;
+        pids::append(&self.folder, &slot.spec.name, process.pid())
+            .map_err(|e| format!("cannot write {}: {}", pids::FILE, limits::named(&e)))?;
         slot.process = Some(process);
         Ok(())
     }
@@ -372,10 +393,29 @@ impl Shared {
         let process = slot.process.as_mut().expect("it was just launched");
         let ready = self.launcher.await_ready(&slot.spec, process, READY_WITHIN);
         let pid = process.pid();
-        let mut detail = ready.map_err(|e| format!("{} did not start: {e}\n{}", slot.spec.name, log_tail(&self.log_of(slot))))?;
+        let mut detail = match ready {
+            Ok(detail) => detail,
+            Err(why) => return Err(self.did_not_start(slot, &why)),
+        };
+        slot.served = true;
         detail.insert("pid".into(), pid.into());
         self.note_by_name(&slot.spec.name, "start", detail);
         Ok(())
+    }
+
+    /// Puts into the history that a node did not become ready, and gives the reason in words.
+    fn did_not_start(&self, slot: &mut NodeSlot, why: &str) -> String {
+        let end = last_words::end(slot.process.as_mut().and_then(NodeProcess::ended), &self.log_of(slot), slot.log_from);
+        if end.signal.is_some() || end.code.is_some() {
+            let phase = if slot.served { Phase::Restart } else { Phase::FirstStart };
+            self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, phase, "itself"));
+            slot.process = None;
+        } else {
+            self.note_by_name(&slot.spec.name, crash::START_FAILED, [("why".to_owned(), why.into())].into());
+        }
+        slot.struck = true;
+        let again = if slot.served { " again" } else { "" };
+        format!("{} did not start{again}: {why}\nthe end of {}:\n  {}", slot.spec.name, self.log_of(slot).display(), end.log.join("\n  "))
     }
 
     fn log_of(&self, slot: &NodeSlot) -> PathBuf {
@@ -417,39 +457,41 @@ impl Shared {
         }
     }
 
-    /// Looks for nodes that end without having been struck: the run is then broken, whatever the judge says.
+    /// Looks for nodes that end without having been struck.
     fn watch(&self) {
         while !self.over.load(Ordering::SeqCst) {
-            for (i, slot) in self.nodes.iter().enumerate() {
+            for slot in &self.nodes {
                 // A slot that is held is being struck or restarted right now.
-                let Ok(mut slot) = slot.try_lock() else { continue };
-                if slot.struck {
-                    self.look_for_a_stranger(&mut slot);
-                    continue;
+                if let Ok(mut slot) = slot.try_lock() {
+                    self.look_after(&mut slot);
+                    if slot.struck {
+                        self.look_for_a_stranger(&mut slot);
+                    }
                 }
-                let Some(status) = slot.process.as_mut().and_then(NodeProcess::ended) else { continue };
-                slot.struck = true;
-                slot.process = None;
-                self.note(
-                    i,
-                    "exit",
-                    [("how".into(), how(status).into()), ("by".into(), "itself".into()), ("expected".into(), false.into())].into(),
-                );
-                let tail = log_tail(&self.log_of(&slot));
-                self.stop.ask(StopReason::Broken(format!("{} died without a fault: {}\n{tail}", slot.spec.name, how(status))));
             }
             std::thread::sleep(WATCH_EVERY);
         }
     }
-}
 
-/// Lines at the end of a log lie within this; a log itself may be large.
-const MAX_TAIL_BYTES: u64 = 64 << 10;
-
-/// The last lines of a node's log, for a message.
-fn log_tail(log: &Path) -> String {
-    let text = input::end(log, MAX_TAIL_BYTES);
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
-    format!("the end of {}:\n  {}", log.display(), tail.join("\n  "))
+    /// Notes the end of a node that was not asked to end, and stops the run: by a crash of the system as by any other
+    /// violation, else as an error of the machine.
+    fn look_after(&self, slot: &mut NodeSlot) {
+        if slot.struck {
+            return;
+        }
+        let Some(status) = slot.process.as_mut().and_then(NodeProcess::ended) else { return };
+        slot.struck = true;
+        slot.process = None;
+        let end = last_words::end(Some(status), &self.log_of(slot), slot.log_from);
+        self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, Phase::Serving, "itself"));
+        match crash::cause(&end, Phase::Serving) {
+            crash::Cause::Crash | crash::Cause::Asked => self.stop.ask(StopReason::Violation),
+            crash::Cause::Outside(why) => {
+                let (name, how, log) = (&slot.spec.name, crash::how(&end), self.log_of(slot));
+                let why =
+                    format!("{name} ended without a fault, with {how}: {why}\nthe end of {}:\n  {}", log.display(), end.log.join("\n  "));
+                self.stop.ask(StopReason::Broken(why));
+            }
+        }
+    }
 }

@@ -4,7 +4,9 @@
 //! the child. Each has its own process group, so that a pause or a kill strikes whatever the node started, and a
 //! Ctrl-C in the terminal does not reach it.
 
+use heckle_checker::checks::crash::{self, End};
 use heckle_results::input;
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -54,12 +56,7 @@ pub struct NodeProcess {
 
 /// How a process ended, in words.
 pub fn how(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(74), _) => "exit code 74: its disk failed".into(),
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "an unknown end".into(),
-    }
+    crash::how(&End { signal: status.signal(), code: status.code(), ..End::default() })
 }
 
 impl NodeProcess {
@@ -67,7 +64,7 @@ impl NodeProcess {
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(spawner: &Spawner, program: &Path, args: &[String], log: &Path) -> std::io::Result<Self> {
+    pub fn start(spawner: &Spawner, program: &Path, args: &[OsString], log: &Path) -> std::io::Result<Self> {
         let log: File = OpenOptions::new().create(true).append(true).open(log)?;
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).process_group(0);

@@ -1,6 +1,7 @@
 //! Faults of whole nodes that are more than one signal, and how a node is seen to be back.
 
-use crate::cluster::{Cluster, Evidence};
+use crate::cluster::{Cluster, Evidence, Kill};
+use crate::limits;
 use heckle_workloads::fault::Node;
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
@@ -13,9 +14,18 @@ pub(super) fn all(cluster: &Cluster) -> Vec<Node> {
     (1..=cluster.size()).map(Node).collect()
 }
 
+/// SIGKILL to one node. One that had ended by itself is no fault of ours: what it was stands in the history, and the run is
+/// being stopped.
+pub(super) fn kill(cluster: &Cluster, node: Node) -> Result<Evidence, String> {
+    Ok(match cluster.kill(node)? {
+        Kill::Done(evidence) => evidence,
+        Kill::WasDown => [("was_down".to_owned(), node.to_string().into())].into(),
+    })
+}
+
 /// SIGKILL to every node, as close together as the machine allows.
 pub(super) fn kill_all(cluster: &Cluster) -> Result<Evidence, String> {
-    for_all(cluster, |node| cluster.kill(node))
+    for_all(cluster, |node| kill(cluster, node))
 }
 
 /// Starts every node again, all at once.
@@ -26,8 +36,13 @@ pub(super) fn restart_all(cluster: &Cluster) -> Result<Evidence, String> {
 fn for_all(cluster: &Cluster, act: impl Fn(Node) -> Result<Evidence, String> + Sync) -> Result<Evidence, String> {
     let results: Vec<Result<Evidence, String>> = std::thread::scope(|scope| {
         let act = &act;
-        let threads: Vec<_> = all(cluster).into_iter().map(|node| scope.spawn(move || act(node))).collect();
-        threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("the injector panicked".into()))).collect()
+        let start = |node| std::thread::Builder::new().name("fault".into()).spawn_scoped(scope, move || act(node));
+        let threads: Vec<_> = all(cluster).into_iter().map(start).collect();
+        let end = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| {
+            let thread = thread.map_err(|e| limits::no_thread(&e))?;
+            thread.join().unwrap_or_else(|_| Err("the injector panicked".into()))
+        };
+        threads.into_iter().map(end).collect()
     });
     let mut sum = Evidence::new();
     for result in results {

@@ -16,6 +16,7 @@ use heckle_server::frame::{FrameKind, FrameReader, encode_frame};
 use heckle_workloads::fault::{Link, Node};
 
 use super::{Effect, Relay, Route};
+use crate::limits;
 
 /// Asked delays, microseconds.
 pub const DELAYS_US: [u64; 8] = [0, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000];
@@ -221,14 +222,14 @@ fn measure_delay(asked_us: u64) -> io::Result<Row> {
     let rig = Rig::with(Effect::Delay { delay_us: asked_us, jitter_us: 0 })?;
     let (mut sender, receiver) = rig.connect()?;
     let origin = Instant::now();
-    let reading = thread::spawn(move || {
+    let reading = limits::thread("bench", move || {
         let mut delays = vec![];
         read_frames(receiver, |payload, now| {
             let sent = payload.first_chunk().map_or(0, |ns| u64::from_le_bytes(*ns));
             delays.push(now.duration_since(origin).as_nanos() as f64 / 1e3 - sent as f64 / 1e3);
         })?;
         Ok(delays)
-    });
+    })?;
     for _ in 0..DELAY_FRAMES {
         let sent = origin.elapsed().as_nanos() as u64;
         sender.write_all(&frame(FrameKind::PeerMessage, &sent.to_le_bytes()))?;
@@ -243,11 +244,11 @@ fn measure_delay(asked_us: u64) -> io::Result<Row> {
 fn measure_loss(asked_percent: f64, frames: u64) -> io::Result<Row> {
     let rig = Rig::with(Effect::Loss { percent: asked_percent })?;
     let (mut sender, receiver) = rig.connect()?;
-    let reading = thread::spawn(move || {
+    let reading = limits::thread("bench", move || {
         let mut got = 0u64;
         read_frames(receiver, |_, _| got += 1)?;
         Ok(got)
-    });
+    })?;
     let message = frame(FrameKind::PeerMessage, &[7; 100]);
     for _ in 0..frames {
         sender.write_all(&message)?;
@@ -261,14 +262,14 @@ fn round_trips(rig: &Rig, pause: Duration) -> io::Result<Spread> {
     let (mut near, mut far) = rig.connect()?;
     let message = frame(FrameKind::PeerMessage, &[7; 100]);
     let len = message.len();
-    let echo = thread::spawn(move || {
+    let echo = limits::thread("bench", move || {
         let mut buffer = vec![0; len];
         for _ in 0..ROUND_TRIPS {
             far.read_exact(&mut buffer)?;
             far.write_all(&buffer)?;
         }
         Ok(())
-    });
+    })?;
     let mut buffer = vec![0; len];
     let mut took = vec![];
     for _ in 0..ROUND_TRIPS {
@@ -288,7 +289,7 @@ fn throughput(rig: &Rig) -> io::Result<f64> {
     let (mut near, mut far) = rig.connect()?;
     let message = frame(FrameKind::PeerMessage, &vec![7; STREAM_FRAME]);
     let start = Instant::now();
-    let sink = thread::spawn(move || {
+    let sink = limits::thread("bench", move || {
         let (mut buffer, mut got) = (vec![0; 256 << 10], 0usize);
         loop {
             match far.read(&mut buffer)? {
@@ -296,7 +297,7 @@ fn throughput(rig: &Rig) -> io::Result<f64> {
                 n => got += n,
             }
         }
-    });
+    })?;
     for _ in 0..STREAM_BYTES / STREAM_FRAME {
         near.write_all(&message)?;
     }

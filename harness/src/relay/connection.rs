@@ -187,7 +187,11 @@ impl Connection {
 
     fn dial(&mut self, ctx: &mut Context) -> Life {
         match dial(self.target) {
-            Err(_) => refused(ctx),
+            Err(e) => {
+                // A dial that the relay's own limits prevent must not pass for a node that refuses.
+                crate::limits::note(&e);
+                refused(ctx)
+            }
             Ok(stream) => {
                 self.sockets[1] = Socket::Dialling(stream);
                 // On loopback the answer is usually there already.

@@ -131,7 +131,8 @@ impl Engine {
                 Ok((stream, _)) => self.admit(index, stream),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock) => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                Err(_) => {
+                Err(e) => {
+                    crate::limits::note(&e);
                     // Out of descriptors or memory: the listener stays readable, so look away for a while.
                     self.ctx.stats.turned_away += 1;
                     self.watch_door(index, Interest::NONE);

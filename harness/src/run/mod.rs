@@ -12,6 +12,7 @@ pub mod sampler;
 use crate::clock::RunClock;
 use crate::cluster::Cluster;
 use crate::cluster::leases::{Holders, LeaseWatch};
+use crate::limits;
 use crate::load::live::Live;
 use crate::load::{self, Outside, fates, final_reads};
 use crate::nemesis::Nemesis;
@@ -84,7 +85,7 @@ fn ending(stopped: Option<&StopReason>) -> Ending {
 /// What only the run itself knows at its end.
 fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
     let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), ..Close::default() };
-    let (totals, forced, unread) = match ran {
+    let (totals, forced, unread, left_out) = match ran {
         Ok(leftovers) => leftovers,
         Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
     };
@@ -97,6 +98,7 @@ fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReas
         expired: Some(totals.expired),
         ..Paxos::default()
     };
+    close.warnings.extend(left_out.iter().cloned());
     if !forced.is_empty() {
         close.warnings.push(format!("{} ignored SIGTERM and had to be killed", forced.join(", ")));
     }
@@ -106,7 +108,7 @@ fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReas
     close.with_ending(&ending(stopped))
 }
 
-type Leftovers = (Totals, Vec<String>, u64);
+type Leftovers = (Totals, Vec<String>, u64, Vec<String>);
 
 #[expect(clippy::too_many_arguments, reason = "all parts of a run meet here, once")]
 fn with_cluster(
@@ -130,7 +132,7 @@ fn with_cluster(
     let leases = match plan.lease.mode {
         LeaseMode::Off => None,
         LeaseMode::Priority | LeaseMode::Read => {
-            Some(LeaseWatch::start(&cluster, clock, recorder, names, &holders).map_err(|e| format!("cannot start a thread: {e}"))?)
+            Some(LeaseWatch::start(&cluster, clock, recorder, names, &holders).map_err(|e| limits::no_thread(&e))?)
         }
     };
     let far = far::Far::of(plan, &nodes)?;
@@ -146,6 +148,8 @@ fn with_cluster(
         far: far_clients,
     };
     let nemesis = Nemesis {
+        until: plan.window().1,
+        claims: Arc::default(),
         clock,
         cluster: cluster.clone(),
         relay: relay.clone(),
@@ -153,17 +157,18 @@ fn with_cluster(
         stop: stop.clone(),
         live: live.clone(),
     };
-    let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| format!("cannot start a thread: {e}"))?;
+    let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| limits::no_thread(&e))?;
     let shown = progress::Progress::start(plan, clock, live.clone(), manner.progress);
-    let (used, open) = std::thread::scope(|scope| {
-        let striking = scope.spawn(|| nemesis.run(&plan.strikes));
+    let (used, open, left_out) = std::thread::scope(|scope| {
+        let striking = std::thread::Builder::new().name("nemesis".into()).spawn_scoped(scope, || nemesis.run(&plan.strikes));
+        let striking = striking.map_err(|e| limits::no_thread(&e))?;
         let used = load::run(plan, &outside);
         if used.is_err() {
             // The schedule must not outlive a load that broke.
             stop.ask(StopReason::Broken("the load could not be sent".into()));
         }
-        striking.join().map_err(|_| "the nemesis panicked".to_owned())?;
-        used
+        let left_out = striking.join().map_err(|_| "the nemesis panicked".to_owned())?;
+        used.map(|(used, open)| (used, open, left_out))
     })?;
     stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
     // Final reads come last: they also see what the questions brought about.
@@ -178,7 +183,7 @@ fn with_cluster(
     if let Some(leases) = leases {
         leases.finish();
     }
-    Ok((totals, forced, unread))
+    Ok((totals, forced, unread, left_out))
 }
 
 fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {

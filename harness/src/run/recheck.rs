@@ -99,6 +99,7 @@ fn terms_of_results(stored: &Results) -> Terms {
         coverage: stored.coverage.rules.iter().map(need).collect(),
         gates: stored.gates.iter().map(|g| g.expr.clone()).collect(),
         checker: "auto".into(),
+        notes: vec![],
     }
 }
 
@@ -117,7 +118,7 @@ fn disagreements(stored: &Result<Results, String>, now: &Results, self_contained
         Err(why) if self_contained => return vec![format!("{why}; `heckle report` on the run writes it anew from the history")],
         Err(why) => return vec![format!("{why}, and the history does not say what its run was held to either")],
     };
-    if stored.status == Status::Running {
+    if matches!(stored.status, Status::Running | Status::Killed) {
         open.push("results.json says that the run is still going on: its harness was killed, or has not ended yet".to_owned());
         return open;
     }

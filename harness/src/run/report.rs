@@ -3,7 +3,7 @@
 //! Works from the file alone, so that `heckle check` and `heckle report` come to what `heckle run` came to.
 
 use crate::search::{ChildProcess, SecondOpinions};
-use heckle_checker::checks::{self, CheckResult};
+use heckle_checker::checks::{self, CheckResult, crash};
 use heckle_checker::coverage::{self, Rule};
 use heckle_checker::judge::{Checker, Judgement, Options, judge};
 use heckle_checker::{Coverage, explain};
@@ -50,6 +50,8 @@ pub struct Judged {
     pub judgement: Judgement,
     /// The other checks.
     pub checks: Vec<CheckResult>,
+    /// Which nodes ended by their own fault.
+    pub crashes: Vec<crash::Crash>,
     /// Whether enough happened.
     pub coverage: Coverage,
     /// Its figures.
@@ -73,8 +75,8 @@ pub fn judge_history(history: History, rules: &[Rule], how: How) -> Judged {
     judgement.linearizability.check_ms = Some(began.elapsed().as_millis() as u64);
     let limits = checks::Limits { strict_vacuity: how.strict, ..checks::Limits::default() };
     let (checks, coverage) = (checks::all(&history, &limits), coverage::evaluate(&history, rules));
-    let measured = analyze(&history);
-    Judged { history, judgement, checks, coverage, measured }
+    let (measured, crashes) = (analyze(&history), crash::crashes(&history));
+    Judged { history, judgement, checks, crashes, coverage, measured }
 }
 
 impl Judged {
@@ -84,6 +86,7 @@ impl Judged {
         results.take(&self.measured, &self.history);
         results.judged(&self.judgement.linearizability, &self.checks, &self.coverage);
         results.linearizability.detected_ms = detected_ms;
+        results.crashed(&self.crashes);
         results.warnings.extend(self.history.warnings.iter().cloned());
     }
 
@@ -101,6 +104,10 @@ impl Judged {
             let (header, events) = explain::minimal_events(&self.history, violation);
             write_plain(&mut minimal, &header, &self.history.names, &events)?;
             folder.write(&at("minimal.jsonl"), &minimal)?;
+        }
+        let first = self.judgement.linearizability.violations.len() as u32 + 1;
+        for (id, crash) in (first..).zip(&self.crashes) {
+            folder.write(&format!("violations/{id}/explain.txt"), crash::text(id, crash).as_bytes())?;
         }
         Ok(())
     }

@@ -84,14 +84,22 @@ fn spawn(errand: &Errand<'_>) -> Result<Child, String> {
 fn wait(mut child: Child) -> std::io::Result<(ExitStatus, String, String)> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let read = |pipe: Option<Box<dyn Read + Send>>| {
-        std::thread::spawn(move || {
+        crate::limits::thread("pipe", move || {
             let mut bytes = vec![];
             let _ = pipe.map(|mut p| p.read_to_end(&mut bytes));
             String::from_utf8_lossy(&bytes).into_owned()
         })
     };
-    let out = read(stdout.map(|p| Box::new(p) as Box<dyn Read + Send>));
-    let err = read(stderr.map(|p| Box::new(p) as Box<dyn Read + Send>));
+    let threads = read(stdout.map(|p| Box::new(p) as Box<dyn Read + Send>))
+        .and_then(|out| read(stderr.map(|p| Box::new(p) as Box<dyn Read + Send>)).map(|err| (out, err)));
+    let (out, err) = match threads {
+        Ok(both) => both,
+        Err(e) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(e);
+        }
+    };
     let mut handed_on = false;
     let status = loop {
         if let Some(status) = child.try_wait()? {

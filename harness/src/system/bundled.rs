@@ -312,7 +312,8 @@ impl Shared {
     }
 
     async fn handshake(&self) -> Result<(TcpStream, FrameReader), NoWelcome> {
-        let mut stream = TcpStream::connect(self.target.addr).await?;
+        // The harness's own limit is no failure of the node.
+        let mut stream = TcpStream::connect(self.target.addr).await.inspect_err(crate::limits::note)?;
         stream.set_nodelay(true)?;
         let expected = self.target.node.expected();
         let mut hello = BytesMut::new();

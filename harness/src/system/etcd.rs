@@ -37,7 +37,10 @@ impl EtcdConnection {
         match tokio::time::timeout(ask.timeout, self.attempt(&ask)).await {
             Ok(Ok((seen, payload))) => Answer { known: Known::Ok(seen), payload, reason: None, diagnostics: None },
             Ok(Err(e)) if never_sent(&e) => not(Known::NotApplied, format!("not_sent: {e}")),
-            Ok(Err(e)) => not(Known::Unknown, e.to_string()),
+            Ok(Err(e)) => {
+                note_limits(&e);
+                not(Known::Unknown, e.to_string())
+            }
             Err(_) => not(Known::Unknown, "timeout".into()),
         }
     }
@@ -92,6 +95,15 @@ impl EtcdConnection {
 impl Connection for EtcdConnection {
     fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>> {
         Box::pin(self.run(ask))
+    }
+}
+
+/// The harness's own limits are no failure of the member.
+fn note_limits(e: &Error) {
+    let mut cause: Option<&dyn std::error::Error> = Some(e);
+    while let Some(e) = cause {
+        e.downcast_ref::<std::io::Error>().into_iter().for_each(crate::limits::note);
+        cause = e.source();
     }
 }
 

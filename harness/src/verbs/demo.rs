@@ -99,7 +99,7 @@ fn one(args: &DemoArgs, toml: &str, attempt: Option<u32>) -> Result<(RunFolder, 
         plan.name = "demo-planted-bug".into();
     }
     let manner = Manner { keep_going: false, progress: progress::Manner::fitting(args.quiet) };
-    perform(&Job { plan, gates: vec![], out: args.out.out.clone(), checker: Checker::Auto, manner })
+    perform(&Job { plan, gates: vec![], out: args.out.out.clone(), checker: Checker::Auto, manner, warning: None })
 }
 
 #[cfg(test)]

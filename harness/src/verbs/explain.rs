@@ -2,6 +2,7 @@
 
 use crate::cli::ExplainArgs;
 use crate::run::recheck;
+use heckle_history::printable::visible;
 use heckle_results::results_json::Results;
 use heckle_results::{RunFolder, explain, input, tell};
 use std::process::ExitCode;
@@ -24,11 +25,12 @@ fn words(args: &ExplainArgs) -> Result<String, String> {
         Ok(results) => results,
         Err(_) => recheck::of_folder(&folder, None)?.results,
     };
-    if results.linearizability.violations.is_empty() {
+    if results.linearizability.violations.is_empty() && results.crashes.is_empty() {
         let told = tell::explanation(explain::text(&results).trim_end(), super::fitting());
         return Ok(format!("{told}\n{}", last_lines(&folder, &results)));
     }
-    let known: Vec<String> = results.linearizability.violations.iter().map(|v| v.id.to_string()).collect();
+    let ids = results.linearizability.violations.iter().map(|v| v.id).chain(results.crashes.iter().map(|c| c.id));
+    let known: Vec<String> = ids.map(|id| id.to_string()).collect();
     if !known.contains(&args.violation.to_string()) {
         let run = heckle_results::rerun::quote(&args.run);
         return Err(format!(
@@ -41,6 +43,10 @@ fn words(args: &ExplainArgs) -> Result<String, String> {
     let path = folder.violation(args.violation).join("explain.txt");
     let text = input::text(&path, input::WORDS)
         .map_err(|e| format!("cannot read {}: {e}; `heckle report` writes it anew from the history", path.display()))?;
+    if results.crashes.iter().any(|c| c.id == args.violation) {
+        // Lines of a log are not broken: they are there to be searched for.
+        return Ok(format!("{}\n\n{}", visible(&text).trim_end(), last_lines(&folder, &results)));
+    }
     let text = format!("{}\n\n{}", text.trim_end(), explain::proofs(&results));
     let timeline = folder.violation(args.violation).join("timeline.html");
     // A path is never broken: it is there to be copied.

@@ -39,6 +39,7 @@ pub(super) const EXPOSED: &[Exposed] = &[
     Exposed { name: "lease-ignores-drift", plan: plan!("slow-holder") },
     Exposed { name: "fast-proposes-empty", plan: plan!("fast-duels") },
     Exposed { name: "fast-keeps-cache-after-failure", plan: plan!("fast-duels") },
+    Exposed { name: "learn-keeps-promised-low", plan: plan!("torn-links") },
     Exposed { name: "no-ballot-bump", plan: plan!("behind") },
     Exposed { name: "no-backoff", plan: plan!("no-rest") },
 ];

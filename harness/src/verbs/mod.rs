@@ -33,6 +33,7 @@ use heckle_results::summary::{self, View};
 use heckle_results::tell::Width;
 use heckle_results::terminal::Colour;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the command line of this process.
@@ -114,8 +115,14 @@ fn tell_results(folder: &RunFolder, results: &Results, voice: &VoiceArgs) -> Exi
 
 /// A run in words, fit for this stdout.
 fn summary_of(folder: &RunFolder, results: &Results) -> String {
-    let shown = folder.root().display().to_string();
+    let shown = relative_to_here(folder.root()).display().to_string();
     summary::text(results, View { folder: &shown, width: width(), colour: colour() })
+}
+
+/// A path as a person types it: without the folder that the command was started in.
+fn relative_to_here(path: &Path) -> &Path {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    path.strip_prefix(&here).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path)
 }
 
 /// Columns of the terminal.

@@ -70,5 +70,5 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
     let gates =
         plan.gates.iter().map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string())).collect::<Result<_, String>>()?;
     let manner = Manner { keep_going: false, progress: progress::Manner::fitting(args.voice.quiet) };
-    Ok(Job { plan, gates, out: args.out.out.clone(), checker: engine(CheckerArg::Auto), manner })
+    Ok(Job { plan, gates, out: args.out.out.clone(), checker: engine(CheckerArg::Auto), manner, warning: None })
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::{CheckerArg, RunArgs};
 use crate::exit;
+use crate::limits;
 use crate::machine;
 use crate::plan::settings::{Expect, Settings};
 use crate::plan::units::Rate;
@@ -35,6 +36,8 @@ pub(super) struct Job {
     pub(super) checker: Checker,
     /// How it is watched.
     pub(super) manner: Manner,
+    /// What is to stand beside the verdict from the start.
+    pub(super) warning: Option<String>,
 }
 
 /// Runs the verb.
@@ -59,6 +62,10 @@ fn job(args: &RunArgs) -> Result<Job, String> {
         ..Settings::default()
     };
     let file = args.plan.as_deref().map(read_plan).transpose()?.unwrap_or_default();
+    let of_suite = args.plan.as_deref().filter(|_| file.suite.is_some() || !file.canary.is_empty()).map(of_suite);
+    if let Some(words) = &of_suite {
+        errln!("{words}");
+    }
     let settings = super::mutants::over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
     let mut plan = Plan::resolve(&settings)?;
     if let Some(path) = &args.schedule {
@@ -69,7 +76,14 @@ fn job(args: &RunArgs) -> Result<Job, String> {
     let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
     let gates = gates.collect::<Result<Vec<Expression>, String>>()?;
     let manner = Manner { keep_going: args.keep_going, progress: progress::Manner::fitting(args.voice.quiet) };
-    Ok(Job { plan, gates, out: args.out.out.clone(), checker: engine(args.checker), manner })
+    Ok(Job { warning: of_suite, plan, gates, out: args.out.out.clone(), checker: engine(args.checker), manner })
+}
+
+/// What is said of a suite's plan that is run alone.
+fn of_suite(path: &Path) -> String {
+    let file = path.display();
+    let quoted = heckle_results::rerun::quote(&file.to_string());
+    format!("{file} is the plan of a suite: this is one run of its base, without matrix and canaries; all of it: heckle suite {quoted}")
 }
 
 /// Reads a plan file.
@@ -97,6 +111,8 @@ pub(super) fn engine(arg: CheckerArg) -> Checker {
 /// If there could be no folder, or it could not be written to its end.
 pub(super) fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let plan = &job.plan;
+    limits::forget();
+    limits::check(plan)?;
     let mut terms = terms(job);
     let mut results = Results { seed: plan.seed.to_string(), ..Results::held_to(&terms) };
     let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
@@ -109,6 +125,7 @@ pub(super) fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let wall_s = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
     let results = judge_and_write(&folder, &terms, Results { wall_s, ..results }, &ending, started)
         .map_err(|e| format!("cannot write the run's folder: {e}"))?;
+    remove_spares(&folder);
     if results.exit_code == 0 {
         // A data folder helps to understand a failure and fills the disk otherwise.
         for node in 1..=plan.nodes {
@@ -116,6 +133,15 @@ pub(super) fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
         }
     }
     Ok((folder, results))
+}
+
+/// What nodes had prepared for later is of no use to anybody once they are gone, and takes most of the room.
+fn remove_spares(folder: &RunFolder) {
+    let entries = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
+    for node in entries(folder.path("nodes")) {
+        let unfinished = entries(node.path().join("data")).filter(|e| e.path().extension().is_some_and(|x| x == "tmp"));
+        unfinished.for_each(|e| drop(std::fs::remove_file(e.path())));
+    }
 }
 
 /// What the run is held to, all of it known before it begins.
@@ -151,6 +177,7 @@ fn terms(job: &Job) -> Terms {
         coverage: coverage::rules(plan).into_iter().map(|r| Need { id: r.id, need: r.need }).collect(),
         gates: job.gates.iter().map(|g| g.text().to_owned()).collect(),
         checker: job.checker.name().to_owned(),
+        notes: job.warning.iter().cloned().collect(),
     }
 }
 

@@ -89,7 +89,7 @@ fn append_and_sync(path: &Path) -> std::io::Result<Vec<f64>> {
 fn round_trips() -> std::io::Result<Vec<f64>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let addr = listener.local_addr()?;
-    let echo = std::thread::spawn(move || -> std::io::Result<()> {
+    let echo = crate::limits::thread("echo", move || -> std::io::Result<()> {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         let mut message = [0; MESSAGE_BYTES];
@@ -97,7 +97,7 @@ fn round_trips() -> std::io::Result<Vec<f64>> {
             stream.write_all(&message)?;
         }
         Ok(())
-    });
+    })?;
     let mut stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
     let mut took_us = vec![];

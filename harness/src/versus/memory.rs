@@ -71,11 +71,13 @@ pub fn measure(setup: &MemorySetup) -> Result<MemoryMeasured, String> {
     let cluster = standing.cluster().ok_or("the cluster did not start")?;
     let (over, told) = channel();
     let (done, nodes) = std::thread::scope(|scope| {
-        let looking = scope.spawn(|| look_until(cluster, standing.folder(), setup.load_for, told));
+        let look = || look_until(cluster, standing.folder(), setup.load_for, told);
+        let looking =
+            std::thread::Builder::new().name("look".into()).spawn_scoped(scope, look).map_err(|e| crate::limits::no_thread(&e))?;
         let done = load::run(&standing, &Load::wide(MANY_CLIENTS, setup.keys, setup.load_for));
         drop(over);
-        (done, looking.join())
-    });
+        Ok::<_, String>((done, looking.join()))
+    })?;
     let done = done?;
     let nodes = nodes.map_err(|_| "the thread that looks at the nodes panicked".to_owned())?;
     Ok(MemoryMeasured { setup: setup.clone(), ops: done.all_ops, unanswered: done.unanswered, nodes })

@@ -1,4 +1,4 @@
-//! Whole runs on real processes: healthy ones, interrupted ones, killed ones, and nodes that die by themselves.
+//! Whole runs on real processes: healthy ones, interrupted ones and killed ones.
 
 use crate::common::*;
 use std::process::Stdio;
@@ -124,7 +124,16 @@ fn a_harness_killed_in_the_middle_leaves_no_node_and_a_history_that_can_be_judge
     assert!(checked["reasons"][0].as_str().expect("a reason").contains("no end record"), "{checked:#}");
     assert!(!checked["warnings"].as_array().expect("a list").is_empty(), "the torn tail is named");
     expect_code(&folder, &["check", "cas-register"], 2);
+    // The folder still says `running`; whoever reads it sees that nobody runs.
+    assert!(said(&expect_code(&folder, &["list"], 0)).contains("killed"));
+    assert!(said(&expect_code(&folder, &["show", "--json", &run_of(&history[0])], 0)).contains("\"status\": \"killed\""));
+    let gone = said(&expect_code(&folder, &["gc", "--keep", "0", "--keep-failed", "0", "--delete"], 0));
+    assert!(gone.contains("1 of 1 runs") && !history[0].exists(), "{gone}");
     expect_code(&folder, &["clean"], 0);
+}
+
+fn run_of(history: &std::path::Path) -> String {
+    history.parent().and_then(|run| run.file_name()).expect("a run folder").to_string_lossy().into_owned()
 }
 
 #[test]
@@ -143,23 +152,6 @@ fn an_interrupt_stops_heals_judges_and_reports() {
     let results = std::fs::read_to_string(&find(&folder, "results.json")[0]).expect("written");
     assert!(results.contains("\"interrupted\""), "{results}");
     assert!(said(&expect_code(&folder, &["check", "latest"], 130)).contains("interrupted before its end"));
-}
-
-#[test]
-fn a_node_that_dies_by_itself_breaks_the_run_and_its_log_is_shown() {
-    let folder = Folder::new();
-    let args = run(&["--faults", "none", "--duration", "20s"]);
-    let child = heckle(&folder, &strs(&args)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-    let operating = || find(&folder, "nodes/n1/metrics.jsonl").len() == 1;
-    assert!(wait_for(Duration::from_secs(30), operating), "the run gets going");
-    let victim = nodes_alive(&folder)[0];
-    // SAFETY: the pid was just compared with its start time.
-    unsafe { libc::kill(victim as libc::pid_t, libc::SIGKILL) };
-    let out = child.wait_with_output().expect("ends");
-    assert_eq!(out.status.code(), Some(4), "{}", said(&out));
-    assert!(said(&out).contains("died without a fault") && said(&out).contains("node.log"), "{}", said(&out));
-    assert!(said(&expect_code(&folder, &["check", "latest"], 4)).contains("died without a fault"));
-    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
 #[test]

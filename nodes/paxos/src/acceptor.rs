@@ -391,7 +391,7 @@ impl Acceptor {
     fn take_row(&mut self, row: Row, mutants: Mutants) {
         // Learning a ballot promises it as well. Otherwise a coordinator below the learned ballot
         // could still collect promises and accepts for an update that no longer counts.
-        if !mutants.has(Mutant::AcceptKeepsPromisedLow) {
+        if !mutants.has(Mutant::AcceptKeepsPromisedLow) && !mutants.has(Mutant::LearnKeepsPromisedLow) {
             self.promised = self.promised.max(row.learned);
         }
         // What is accepted at the learned ballot is the row, and stays as its copy. What is below

@@ -108,6 +108,8 @@ mutants! {
         "a release does not name what it gives back: a late one ends a lease that somebody believes in";
     LeaseIgnoresDrift, "lease-ignores-drift", Safety, "PaxosLease",
         "the holder believes for the whole lease time: with clocks that drift within the bound, longer than was granted";
+    LearnKeepsPromisedLow, "learn-keeps-promised-low", Crash, "derived",
+        "a learned row above the promise does not raise it: the replica's own assertion ends the node";
     NoBallotBump, "no-ballot-bump", Liveness, "Scylla HEAD, CASSANDRA-5667",
         "the ballot floor is not raised by rejects: a node with a slow clock starves";
     NoBackoff, "no-backoff", Liveness, "classic",
@@ -131,6 +133,8 @@ pub enum MutantClass {
     Liveness,
     /// The state checks or counters must name it.
     Leak,
+    /// An assertion of the core must end the node: a run must name the crash.
+    Crash,
     /// No black-box history can show it: runs must stay clean.
     Control,
 }
@@ -143,6 +147,7 @@ impl MutantClass {
             MutantClass::Safety => "safety",
             MutantClass::Liveness => "liveness",
             MutantClass::Leak => "leak",
+            MutantClass::Crash => "crash",
             MutantClass::Control => "control",
         }
     }

@@ -164,6 +164,18 @@ fn a_skipped_fence_is_seen_by_the_judge_and_by_no_client() {
     }
 }
 
+/// The assertion ends the node, so the world ends with it. What it says is what a real node would log.
+#[test]
+fn a_crash_mutant_is_stopped_by_its_assertion() {
+    let crash = REGISTRY.iter().filter(|info| info.class == MutantClass::Crash);
+    for (info, says) in crash.zip(["is above the promise"]) {
+        let fired = (0..50).find_map(|seed| std::panic::catch_unwind(|| run(Profile::Lossy, seed, Some(info.mutant))).err());
+        let fired = fired.unwrap_or_else(|| panic!("{} fired no assertion in 50 worlds", info.name));
+        let text = fired.downcast_ref::<String>().cloned().unwrap_or_default();
+        assert!(text.contains(says), "{}: {text}", info.name);
+    }
+}
+
 /// A node whose clock is behind gets nothing done while it never learns how far.
 #[test]
 fn without_the_ballot_bump_a_slow_clock_starves() {

@@ -11,7 +11,7 @@ pub const NOISE_LIMIT: f64 = 0.25;
 
 /// Checks that tell whether a run means anything. The others, such as an outage that lasted long, are what arms are
 /// compared for: leaving out the runs in which an arm did badly would flatter it.
-const TELL_OF_MEANING: [&str; 3] = ["vacuity", "panics", "durability"];
+const TELL_OF_MEANING: [&str; 4] = ["vacuity", "crash", "panics", "durability"];
 
 /// What a run is to the comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,7 @@ pub fn standing(results: &Results, load: LoadMode, others_cpu: Option<f64>, nois
     if results.status == Status::Interrupted {
         return dropped(DropKind::Interrupted, "interrupted before its end".into());
     }
-    if results.verdict == RunVerdict::Error || results.status == Status::Running {
+    if results.verdict == RunVerdict::Error || matches!(results.status, Status::Running | Status::Killed) {
         return dropped(DropKind::Broken, first());
     }
     if let Some(why) = inconclusive(results) {

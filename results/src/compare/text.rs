@@ -55,6 +55,7 @@ pub fn list(comparisons: &[(String, Result<Comparison, String>)], width: usize, 
         let state = match (comparison.status, comparison.exit_code) {
             // The harness is at it, or was killed.
             (Status::Running, _) => (Look::Dim, "unfinished"),
+            (Status::Killed, _) => (Look::Doubt, "killed"),
             (Status::Interrupted, _) => (Look::Doubt, "interrupted"),
             (Status::Done, 0) => (Look::Good, "done"),
             (Status::Done, 1) => (Look::Bad, "violation"),

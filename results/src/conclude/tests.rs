@@ -1,5 +1,5 @@
 use super::*;
-use crate::results_json::{Check, Fault, Gate, KeyVerdict, Violation};
+use crate::results_json::{Check, Crash, Fault, Gate, KeyVerdict, Violation};
 
 fn held() -> Results {
     let mut r = Results::default();
@@ -70,6 +70,42 @@ fn a_violation_beats_everything_else() {
         };
         check(ending, change, RunVerdict::Invalid, 1, "stale read");
     }
+}
+
+fn crash(r: &mut Results) {
+    r.checks = vec![Check { name: "crash".into(), verdict: Verdict::Invalid, words: "n2 crashed".into(), ..Default::default() }];
+    r.crashes = vec![Crash { id: 1, words: "n2 crashed at 3 s (signal 6 (SIGABRT)): held > promised".into(), ..Default::default() }];
+}
+
+#[test]
+fn a_crash_is_a_violation_and_is_told_once() {
+    check(Ending::Done, crash, RunVerdict::Invalid, 1, "crash: n2 crashed at 3 s (signal 6");
+    let mut results = held();
+    crash(&mut results);
+    results.conclude(&Ending::Done);
+    assert_eq!(results.reasons.len(), 1, "{:?}", results.reasons);
+    let of_check_alone = |r: &mut Results| {
+        crash(r);
+        r.crashes.clear();
+    };
+    check(Ending::Done, of_check_alone, RunVerdict::Invalid, 1, "crash: n2 crashed");
+}
+
+#[test]
+fn a_failed_restart_is_told_before_the_violation_that_it_must_not_hide() {
+    let why = "n3 could not be restarted";
+    for change in [violate, crash] {
+        let mut results = held();
+        change(&mut results);
+        results.conclude(&Ending::Failed(why.into()));
+        assert_eq!((results.verdict, results.exit_code), (RunVerdict::Invalid, 1));
+        assert_eq!(results.reasons[0], format!("error of the run: {why}"));
+        assert!(results.reasons.len() > 1, "{:?}", results.reasons);
+    }
+    let mut alone = held();
+    alone.checks = vec![Check { name: "crash".into(), verdict: Verdict::Unknown, words: why.into(), ..Default::default() }];
+    alone.conclude(&Ending::Done);
+    assert_eq!((alone.verdict, alone.exit_code), (RunVerdict::Unknown, 2), "a node that stayed away is never passed over");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const MAX_NAMED: usize = 12;
 
 /// The whole text for a run. A violation of linearizability has a text of its own, which this one points to.
 pub fn text(results: &Results) -> String {
-    if results.status == Status::Running {
+    if matches!(results.status, Status::Running | Status::Killed) {
         return "No verdict yet: the run is still going on, or its harness was killed.\n\nWhat to do:\n  \
                 `heckle check` judges what has been recorded so far.\n"
             .into();
@@ -141,7 +141,9 @@ fn invalid(results: &Results) -> String {
 fn unknown(results: &Results) -> String {
     let head = match results.status {
         Status::Interrupted => "Unknown: the run was interrupted before its end.\n",
-        Status::Running | Status::Done => "Unknown: no violation was found, and not enough was shown to call the run valid.\n",
+        Status::Running | Status::Killed | Status::Done => {
+            "Unknown: no violation was found, and not enough was shown to call the run valid.\n"
+        }
     };
     let mut out = head.to_owned();
     section(&mut out, "Why", results.reasons.iter().cloned());

@@ -3,14 +3,25 @@
 use super::Subject;
 use super::markup::{Html, heading, note};
 use super::scene::Scene;
-use crate::results_json::Violation;
+use crate::results_json::{Crash, Violation};
 
 pub(super) fn of(subject: Subject<'_>) -> Html {
-    let violations = &subject.results.linearizability.violations;
-    if violations.is_empty() {
+    let (violations, crashes) = (&subject.results.linearizability.violations, &subject.results.crashes);
+    if violations.is_empty() && crashes.is_empty() {
         return Html::default();
     }
-    heading("h2", "violations", "Violations").and(violations.iter().map(|v| one(subject, v)).collect::<Html>())
+    let all = violations.iter().map(|v| one(subject, v)).chain(crashes.iter().map(crash));
+    heading("h2", "violations", "Violations").and(all.collect::<Html>())
+}
+
+fn crash(crash: &Crash) -> Html {
+    let mut out = Html::element("h3", &[("id", &format!("violation-{}", crash.id))], format!("{}. crash of {}", crash.id, crash.node));
+    out.push(Html::element("p", &[], crash.words.as_str()));
+    if !crash.log.is_empty() {
+        out.push(note("The end of its log:"));
+        out.push(Html::element("pre", &[], crash.log.join("\n")));
+    }
+    out.and(Html::element("p", &[], Html::element("a", &[("href", &format!("./{}/explain.txt", crash.path))], "in words")))
 }
 
 fn one(subject: Subject<'_>, violation: &Violation) -> Html {

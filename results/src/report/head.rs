@@ -39,7 +39,7 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
 
 fn contents(subject: Subject<'_>) -> Html {
     let mut places = vec![];
-    if !subject.results.linearizability.violations.is_empty() {
+    if !subject.results.linearizability.violations.is_empty() || !subject.results.crashes.is_empty() {
         places.push(("#violations", "violations"));
     }
     places.extend([("#charts", "charts"), ("#percentiles", "percentiles"), ("#slowest", "slowest ops"), ("#faults", "faults")]);

@@ -99,7 +99,7 @@ fn one(
     let gates = plan.gates.iter().map(|g| g.parse::<Expression>().map_err(|e| e.to_string())).collect::<Result<Vec<_>, String>>()?;
     let manner = Manner { keep_going: false, progress: progress::Manner::Quiet };
     let meter = Meter::start();
-    let job = Job { plan, gates, out: folder.to_owned(), checker: Checker::Auto, manner };
+    let job = Job { plan, gates, out: folder.to_owned(), checker: Checker::Auto, manner, warning: None };
     let (run_folder, results) = perform(&job)?;
     let others_cpu = meter.others().map(|o| (o * 1e4).round() / 1e4);
     let path = run_folder.root().strip_prefix(folder).unwrap_or(run_folder.root()).display().to_string();

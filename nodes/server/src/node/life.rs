@@ -334,10 +334,12 @@ async fn stop_on_signals(shell: Rc<Shell>) {
     let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
     match signals {
         Ok((mut term, mut int)) => {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
-            }
+            let signal = tokio::select! {
+                _ = term.recv() => "TERM",
+                _ = int.recv() => "INT",
+            };
+            // Whoever finds the process gone is to see that it did not end by itself.
+            shell.log.info("stop_signal", &[("signal", &signal)]);
             shell.stopper.stop();
         }
         Err(cause) => shell.log.error("no_signals", &[("why", &cause)]),

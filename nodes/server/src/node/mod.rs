@@ -24,6 +24,8 @@ pub(crate) use stop::Stopper;
 pub const EXIT_DISK: u8 = 74;
 /// Exit code of a node that was told something that cannot work (`EX_USAGE`).
 pub const EXIT_USAGE: u8 = 64;
+/// Exit code of a node that refused its own data: it was damaged or is missing (`EX_DATAERR`).
+pub const EXIT_DATA: u8 = 65;
 /// Exit code of a node that failed otherwise.
 pub const EXIT_FAILED: u8 = 70;
 
@@ -75,6 +77,7 @@ impl NodeError {
         match self {
             NodeError::Options(_) | NodeError::Config(_) | NodeError::Bind { .. } => EXIT_USAGE,
             NodeError::Storage(error) if error.is_usage() => EXIT_USAGE,
+            NodeError::Storage(StorageError::Corrupt { .. }) => EXIT_DATA,
             NodeError::Storage(_) => EXIT_DISK,
             NodeError::Io { .. } | NodeError::Panicked => EXIT_FAILED,
         }

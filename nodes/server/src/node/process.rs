@@ -17,8 +17,8 @@ const PARENT_CHECK: Duration = Duration::from_millis(200);
 /// Runs a node as this process, until SIGTERM, SIGINT, the end of its parent, or a failure.
 ///
 /// Prints one JSON line ([`Ready`]) to standard output when it has recovered and listens, and logs to standard error.
-/// Ends with 0 after a clean stop, 64 if the options or the data folder are not usable, 74 if the disk failed, 70
-/// otherwise. A panic in any thread is logged and aborts the process.
+/// Ends with 0 after a clean stop, 64 if the options or the data folder are not usable, 65 if it refuses
+/// its own damaged data, 74 if the disk failed, 70 otherwise. A panic in any thread is logged and aborts the process.
 pub fn run_node(options: NodeOptions) -> ExitCode {
     let log = Logger::to_stderr(options.id);
     abort_on_panic(log.clone());
@@ -26,11 +26,11 @@ pub fn run_node(options: NodeOptions) -> ExitCode {
     // SAFETY: sets the disposition of one signal, before any thread of this process exists.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let stopper = Stopper::default();
-    if options.exit_on_stdin_eof {
-        end_with_stdin(stopper.clone(), log.clone());
-    }
-    if let Some(parent) = options.parent_pid {
-        end_with_parent(parent, stopper.clone(), log.clone());
+    let stdin = options.exit_on_stdin_eof.then(|| end_with_stdin(stopper.clone(), log.clone()));
+    let parent = options.parent_pid.map(|parent| end_with_parent(parent, stopper.clone(), log.clone()));
+    if let Some(Err(why)) = stdin.into_iter().chain(parent).find(Result::is_err) {
+        log.error("failed", &[("why", &format!("cannot start a thread: {why}")), ("exit_code", &EXIT_FAILED)]);
+        return ExitCode::from(EXIT_FAILED);
     }
     let on_ready = |ready: &Ready| {
         let line = serde_json::to_string(ready).expect("plain data");
@@ -59,23 +59,25 @@ fn abort_on_panic(log: Logger) {
     }));
 }
 
-fn end_with_stdin(stopper: Stopper, log: Logger) {
-    std::thread::spawn(move || {
+fn end_with_stdin(stopper: Stopper, log: Logger) -> std::io::Result<()> {
+    let watch = move || {
         let mut sink = [0; 256];
         while std::io::stdin().read(&mut sink).is_ok_and(|count| count > 0) {}
         log.warn("stdin_ended", &[]);
         end_soon(&stopper);
-    });
+    };
+    std::thread::Builder::new().name("stdin".into()).spawn(watch).map(drop)
 }
 
-fn end_with_parent(parent: u32, stopper: Stopper, log: Logger) {
-    std::thread::spawn(move || {
+fn end_with_parent(parent: u32, stopper: Stopper, log: Logger) -> std::io::Result<()> {
+    let watch = move || {
         while std::os::unix::process::parent_id() == parent {
             std::thread::sleep(PARENT_CHECK);
         }
         log.warn("parent_ended", &[("parent", &parent)]);
         end_soon(&stopper);
-    });
+    };
+    std::thread::Builder::new().name("parent".into()).spawn(watch).map(drop)
 }
 
 /// Nobody waits for an orphan: it gets a moment for a clean end.

@@ -1,0 +1,203 @@
+//! No node ended by its own fault, and none stayed away: a crash of the system under test is a violation of its own kind.
+//!
+//! One table decides what the end of a process means, [`cause()`]. The harness records the facts (signal or exit code, what the
+//! process said last, at which point of its life), and everything else follows from the history alone.
+
+mod cause; // the table
+
+pub use cause::{Cause, End, Phase, cause, how};
+
+use super::{CheckResult, result, window};
+use crate::coverage::{self, Fault};
+use crate::verdict::Verdict;
+use heckle_history::event::NodeEvent;
+use heckle_history::printable::printable;
+use heckle_history::{History, Nanos};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The kind of violation.
+pub const KIND: &str = "crash";
+/// What a node event is called when a process has ended.
+pub const EXIT: &str = "exit";
+/// What it is called when a node was started and did not become ready.
+pub const START_FAILED: &str = "start_failed";
+/// What older histories call a panic that was seen in a log.
+const PANIC: &str = "panic";
+
+/// An exit this long after a fault was lifted still is its doing: a killed node is reaped a little later.
+const SLACK: Nanos = Nanos(2_000_000_000);
+
+/// The exit code of a node whose disk failed.
+const DISK_FAILED: i32 = 74;
+
+/// Fault kinds that end a node: an exit under any other kind is not explained by it.
+const ENDS_NODES: [&str; 8] = ["kill", "kill-all", "terminate", "restart", "crash", "oom", "disk", "wipe"];
+
+/// One node that ended by its own fault.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Crash {
+    /// Its name.
+    pub node: String,
+    /// When its end was seen.
+    pub t: Nanos,
+    /// How it ended, in words.
+    pub how: String,
+    /// The assertion or panic that it logged.
+    pub said: Option<String>,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+    /// At which point of its life.
+    pub phase: Phase,
+    /// The faults that were on, or had just ended, when it happened.
+    pub faults: Vec<String>,
+}
+
+/// Every crash in the history, in its order.
+pub fn crashes(history: &History) -> Vec<Crash> {
+    let faults = coverage::faults(history);
+    let crash = |event: &NodeEvent, end: End, phase: Phase| Crash {
+        node: history.names.node_name(event.node).to_owned(),
+        t: event.t,
+        how: if &*event.what == PANIC { "a panic".to_owned() } else { how(&end) },
+        said: end.said,
+        log: end.log,
+        phase,
+        faults: around(&faults, event.t),
+    };
+    let found = history.node_events.iter().filter_map(|event| match judge(history, &faults, event)? {
+        (end, phase, Cause::Crash) => Some(crash(event, end, phase)),
+        (_, _, Cause::Asked | Cause::Outside(_)) => None,
+    });
+    found.collect()
+}
+
+/// Checks the node events: invalid for a crash, unknown for a node that ended or stayed away for reasons outside the system.
+pub fn check(history: &History) -> CheckResult {
+    let faults = coverage::faults(history);
+    let crashed = crashes(history);
+    let mut away: Vec<String> = vec![];
+    for event in &history.node_events {
+        if &*event.what == START_FAILED {
+            let why = event.detail.get("why").and_then(Value::as_str).unwrap_or("no reason was recorded");
+            away.push(format!("{} could not come back at {}: {why}", history.names.node_name(event.node), event.t));
+        } else if let Some((end, phase, Cause::Outside(why))) = judge(history, &faults, event) {
+            let did = if phase == Phase::Serving { "ended" } else { "could not start" };
+            away.push(format!("{} {did} at {} with {}: {why}", history.names.node_name(event.node), event.t, how(&end)));
+        }
+    }
+    let verdict = match (crashed.is_empty(), away.is_empty()) {
+        (false, _) => Verdict::Invalid,
+        (true, false) => Verdict::Unknown,
+        (true, true) => Verdict::Valid,
+    };
+    let words = match (crashed.first(), away.first()) {
+        (Some(crash), _) => summary(crash),
+        (None, Some(away)) => away.clone(),
+        (None, None) => "no node crashed, none ended without a fault".to_owned(),
+    };
+    result(KIND, verdict, words, [("crashes", json!(crashed.len())), ("ended_from_outside", json!(away.len()))])
+}
+
+/// One crash in a sentence.
+pub fn summary(crash: &Crash) -> String {
+    let Crash { node, t, how, said, phase, .. } = crash;
+    let did = match phase {
+        Phase::FirstStart | Phase::Restart => "crashed while it started",
+        Phase::Serving => "crashed",
+        Phase::Asked => "crashed while it stopped",
+    };
+    let said = said
+        .as_ref()
+        .map_or_else(|| crash.log.last().map_or(String::new(), |line| format!("; the last line of its log: {line}")), |s| format!(": {s}"));
+    format!("{node} {did} at {t} ({how}){said}")
+}
+
+/// A crash as `heckle explain` tells it.
+pub fn text(id: u32, crash: &Crash) -> String {
+    let words = summary(crash);
+    let mut out = format!("Violation {id}: {KIND} of {}\n\n{}.\n", printable(&crash.node), printable(words.trim_end_matches('.')));
+    out += match crash.phase {
+        Phase::FirstStart => "It had not served yet.\n",
+        Phase::Restart => "It had been started again on the data that it had written itself, and did not come up.\n",
+        Phase::Serving => "No fault and no request of the harness asked it to end.\n",
+        Phase::Asked => "It had been asked to end, and failed on the way.\n",
+    };
+    if !crash.faults.is_empty() {
+        out += "\nFaults around it (context, not proof):\n";
+        for fault in &crash.faults {
+            let _ = writeln!(out, "  {}", printable(fault));
+        }
+    }
+    if !crash.log.is_empty() {
+        out += "\nThe end of its log:\n";
+        for line in &crash.log {
+            let _ = writeln!(out, "  {}", printable(line));
+        }
+    }
+    out
+}
+
+/// What an event says of an end that no fault explains; none if it says nothing of an end, or a fault does.
+fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End, Phase, Cause)> {
+    if &*event.what == PANIC {
+        return Some((of_detail(event), Phase::Serving, Cause::Crash));
+    }
+    if &*event.what != EXIT {
+        return None;
+    }
+    let end = of_detail(event);
+    let recorded = event.detail.get("phase").and_then(Value::as_str).and_then(Phase::of);
+    let asked = expected(history, faults, event);
+    let phase = recorded.unwrap_or(if asked { Phase::Asked } else { Phase::Serving });
+    // A fault that ends nodes also explains how: only the harness, which knows who sent what, may say otherwise.
+    if asked && recorded.is_none() {
+        return Some((end, phase, Cause::Asked));
+    }
+    let disk = |f: &Fault| f.kind.starts_with("disk") && strikes(f, history.names.node_name(event.node)) && covers(f, event.t);
+    let cause = if end.code == Some(DISK_FAILED) && faults.iter().any(disk) { Cause::Asked } else { cause(&end, phase) };
+    Some((end, phase, cause))
+}
+
+fn of_detail(event: &NodeEvent) -> End {
+    let text = |name: &str| event.detail.get(name).and_then(Value::as_str);
+    let number = |name: &str| event.detail.get(name).and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
+    // Older histories have the words alone.
+    let worded = |prefix: &str| {
+        let rest = text("how")?.strip_prefix(prefix)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    let log = event.detail.get("log").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    End {
+        signal: number("signal").or_else(|| worded("signal ")),
+        code: number("code").or_else(|| worded("exit code ")),
+        said: text("said").map(str::to_owned),
+        log: log.map(str::to_owned).collect(),
+    }
+}
+
+fn around(faults: &[Fault], t: Nanos) -> Vec<String> {
+    let near = faults.iter().filter(|f| f.began <= t && t.0 <= f.ended.0.saturating_add(SLACK.0));
+    near.map(|f| format!("{} {} from {} to {}", f.kind, f.targets.join(" "), f.began, f.ended)).collect()
+}
+
+fn expected(history: &History, faults: &[Fault], event: &NodeEvent) -> bool {
+    // Who recorded the exit may know; else it is told from the faults and from when the load was to end.
+    if let Some(expected) = event.detail.get("expected").and_then(Value::as_bool) {
+        return expected;
+    }
+    if event.t >= history.header.load_window.map_or(window(history).1, |(_, end)| Nanos(end)) {
+        return true;
+    }
+    let node = history.names.node_name(event.node);
+    let ends = |f: &Fault| ENDS_NODES.iter().any(|kind| f.kind.starts_with(kind));
+    faults.iter().any(|f| ends(f) && strikes(f, node) && covers(f, event.t))
+}
+
+fn strikes(fault: &Fault, node: &str) -> bool {
+    fault.targets.iter().any(|t| t == "all" || t.split(|c: char| !c.is_alphanumeric()).any(|n| n == node))
+}
+
+fn covers(fault: &Fault, t: Nanos) -> bool {
+    fault.began <= t && t.0 <= fault.healed.unwrap_or(fault.ended).0.saturating_add(SLACK.0)
+}

@@ -1,0 +1,245 @@
+//! What the end of a process means: one table, and the words for its facts.
+
+/// Where in its life a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before it was ready for the first time in the run: nothing was asked of it yet.
+    FirstStart,
+    /// It was started again on its data and was not ready yet.
+    Restart,
+    /// It was serving.
+    Serving,
+    /// It had been asked to end.
+    Asked,
+}
+
+impl Phase {
+    /// The word for it in histories.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::FirstStart => "first_start",
+            Phase::Restart => "restart",
+            Phase::Serving => "serving",
+            Phase::Asked => "asked",
+        }
+    }
+
+    pub(super) fn of(word: &str) -> Option<Phase> {
+        [Phase::FirstStart, Phase::Restart, Phase::Serving, Phase::Asked].into_iter().find(|p| p.word() == word)
+    }
+}
+
+/// The facts about the end of a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct End {
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Its exit code, where no signal did.
+    pub code: Option<i32>,
+    /// The assertion or panic that it logged.
+    pub said: Option<String>,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+}
+
+/// What the end of a process means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It was asked to end and did.
+    Asked,
+    /// The system under test failed by itself: a violation.
+    Crash,
+    /// Something outside the system ended it; in words.
+    Outside(&'static str),
+}
+
+const ABRT: i32 = 6;
+/// ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS: a process brings them upon itself. Who sent one cannot be told afterwards, so all count.
+const OWN_FAULT: [i32; 8] = [4, 5, ABRT, 7, 8, 11, 13, 31];
+
+/// Lines at the end of a log that count as last words.
+const LAST_WORDS: usize = 3;
+
+/// What a process logs when the machine refuses it something, and what that is. Only the words of its own last error count: a
+/// shortage in passing does not excuse an assertion that has nothing to do with it.
+const SHORTAGES: [(&str, &str); 14] = [
+    ("too many open files", "the machine or a limit (`ulimit -n`) left it without file descriptors"),
+    ("cannot allocate memory", "the machine or a limit left it without memory"),
+    ("memory allocation of", "the machine or a limit left it without memory"),
+    ("out of memory", "the machine or a limit left it without memory"),
+    ("no space left on device", "its disk is full"),
+    ("disk quota exceeded", "its disk quota is used up"),
+    ("file too large", "a limit of file sizes (`ulimit -f`) was reached"),
+    ("address already in use", "another process has its port"),
+    ("address in use", "another process has its port"),
+    ("cannot assign requested address", "the machine left it without a port"),
+    ("no buffer space available", "the machine left it without socket buffers"),
+    ("resource temporarily unavailable", "the machine or a limit (`ulimit -u`) left it without threads"),
+    ("received signal; shutting down", "it received a signal from outside the run"),
+    ("event=stop_signal", "it received a signal from outside the run"),
+];
+
+/// The table: what an end means that no fault explains. Its rows stand in the order in which they are tried.
+///
+/// | phase | ended by | means |
+/// |---|---|---|
+/// | any | memory, descriptors, disk, ports or threads refused, by its own last words | outside |
+/// | any | ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS, or a shell's 128 + one of them (but not 141, which tools exit with when a pipe closes) | crash |
+/// | any | a logged panic or assertion; exit 101, which is Rust's | crash |
+/// | asked | anything else | asked |
+/// | any | any other signal: KILL, TERM, HUP, INT, QUIT, XCPU, XFSZ … | outside |
+/// | any | exit 64: what it was started with cannot work | outside |
+/// | any | exit 74: its disk failed, and no fault of the disk was injected | outside |
+/// | first start | any other exit code: nothing was asked of it yet | outside |
+/// | restart, serving | any other exit code, 0 too; also refusal of its own data | crash |
+pub fn cause(end: &End, phase: Phase) -> Cause {
+    // An assertion's own words decide where there is one; else the last lines of the log do.
+    let last = &end.log[end.log.len().saturating_sub(LAST_WORDS)..];
+    let last_words = end.said.clone().unwrap_or_else(|| last.join("\n")).to_lowercase();
+    if let Some((_, what)) = SHORTAGES.iter().find(|(words, _)| last_words.contains(words))
+        && phase != Phase::Asked
+    {
+        return Cause::Outside(what);
+    }
+    let own_fault = |signal: i32| OWN_FAULT.contains(&signal);
+    match (end.signal, end.code) {
+        (Some(signal), _) if own_fault(signal) => Cause::Crash,
+        (_, Some(code)) if code == 101 || (code != 141 && own_fault(code - 128)) => Cause::Crash,
+        _ if end.said.is_some() => Cause::Crash,
+        _ if phase == Phase::Asked => Cause::Asked,
+        (Some(_), _) => Cause::Outside("a signal from outside the run"),
+        (None, Some(64)) => Cause::Outside("what it was started with cannot work"),
+        (None, Some(74)) => Cause::Outside("its disk failed, and no fault of the disk was injected"),
+        (None, Some(_)) if phase == Phase::FirstStart => Cause::Outside("it did not start, and nothing had been asked of it yet"),
+        (None, Some(_)) => Cause::Crash,
+        (None, None) => Cause::Outside("how it ended is not known"),
+    }
+}
+
+/// How a process ended, in words.
+pub fn how(end: &End) -> String {
+    match (end.signal, end.code) {
+        (Some(signal), _) => format!("signal {signal}{}", signal_name(signal).map_or(String::new(), |name| format!(" ({name})"))),
+        (None, Some(65)) => "exit code 65: it refused its own data".into(),
+        (None, Some(74)) => "exit code 74: its disk failed".into(),
+        (None, Some(101)) => "exit code 101: a Rust panic".into(),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "an unknown end".into(),
+    }
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    const NAMES: [(i32, &str); 16] = [
+        (1, "SIGHUP"),
+        (2, "SIGINT"),
+        (3, "SIGQUIT"),
+        (4, "SIGILL"),
+        (5, "SIGTRAP"),
+        (6, "SIGABRT"),
+        (7, "SIGBUS"),
+        (8, "SIGFPE"),
+        (9, "SIGKILL"),
+        (11, "SIGSEGV"),
+        (13, "SIGPIPE"),
+        (14, "SIGALRM"),
+        (15, "SIGTERM"),
+        (24, "SIGXCPU"),
+        (25, "SIGXFSZ"),
+        (31, "SIGSYS"),
+    ];
+    NAMES.iter().find(|(number, _)| *number == signal).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signal(signal: i32) -> End {
+        End { signal: Some(signal), ..End::default() }
+    }
+
+    fn exit(code: i32) -> End {
+        End { code: Some(code), ..End::default() }
+    }
+
+    fn saying(end: End, said: &str) -> End {
+        End { said: Some(said.into()), ..end }
+    }
+
+    fn logging(end: End, lines: &[&str]) -> End {
+        End { log: lines.iter().map(|l| (*l).to_owned()).collect(), ..end }
+    }
+
+    const ALIVE: [Phase; 3] = [Phase::FirstStart, Phase::Restart, Phase::Serving];
+    const ALL: [Phase; 4] = [Phase::FirstStart, Phase::Restart, Phase::Serving, Phase::Asked];
+
+    #[track_caller]
+    fn check(end: &End, phases: &[Phase], want: &str) {
+        for phase in phases {
+            let got = match cause(end, *phase) {
+                Cause::Asked => "asked",
+                Cause::Crash => "crash",
+                Cause::Outside(why) if want.is_empty() => panic!("{end:?} in {phase:?} is outside: {why}"),
+                Cause::Outside(why) => why,
+            };
+            assert!(got.contains(want), "{end:?} in {phase:?} is `{got}`, not `{want}`");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_its_own_is_a_crash_whoever_sent_the_signal() {
+        for number in [4, 5, 6, 7, 8, 11, 13, 31] {
+            check(&signal(number), &ALL, "crash");
+        }
+        for code in [101, 134, 139] {
+            check(&exit(code), &ALL, "crash");
+        }
+        check(&saying(exit(1), "panicked at src/a.rs:1:1: accepted is above the promise"), &ALL, "crash");
+        check(&saying(signal(9), "panic: runtime error: index out of range"), &ALL, "crash");
+        check(&exit(65), &[Phase::Restart, Phase::Serving], "crash");
+        check(&exit(0), &[Phase::Restart, Phase::Serving], "crash");
+        check(&exit(70), &[Phase::Restart, Phase::Serving], "crash");
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_no_crash() {
+        for number in [1, 2, 3, 9, 14, 15, 24, 25, 40] {
+            check(&signal(number), &ALIVE, "a signal from outside");
+        }
+        check(&exit(64), &ALIVE, "cannot work");
+        check(&exit(74), &ALIVE, "its disk failed");
+        check(&exit(1), &[Phase::FirstStart], "nothing had been asked");
+        check(&logging(exit(0), &["event=stop_signal signal=TERM", "event=stopping", "event=stopped"]), &ALIVE, "from outside the run");
+        check(&End::default(), &ALIVE, "not known");
+    }
+
+    #[test]
+    fn a_shortage_of_the_machine_excuses_an_end_that_says_so_and_no_other() {
+        check(
+            &saying(signal(6), "failed to spawn thread: Os { code: 11, message: \"Resource temporarily unavailable\" }"),
+            &ALIVE,
+            "threads",
+        );
+        check(&logging(signal(6), &["memory allocation of 4096 bytes failed"]), &ALIVE, "memory");
+        for (words, want) in [
+            ("cannot listen: Address already in use (os error 98)", "port"),
+            ("Too many open files (os error 24)", "descriptors"),
+            ("write of log: No space left on device (os error 28)", "disk is full"),
+            ("write of log: File too large (os error 27)", "ulimit -f"),
+            ("mmap: Cannot allocate memory", "memory"),
+        ] {
+            check(&logging(exit(70), &[words]), &ALIVE, want);
+        }
+        // A shortage in passing explains no assertion, and none that lies far back.
+        let passing = ["accept: Too many open files (os error 24)", "a", "b", "c"];
+        check(&saying(logging(signal(6), &passing[..1]), "assertion failed: held <= promised"), &ALL, "crash");
+        check(&logging(signal(6), &passing), &ALL, "crash");
+    }
+
+    #[test]
+    fn an_end_that_was_asked_for_is_one() {
+        for end in [signal(9), signal(15), exit(0), exit(1), exit(70), exit(74)] {
+            check(&end, &[Phase::Asked], "asked");
+        }
+    }
+}

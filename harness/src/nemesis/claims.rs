@@ -1,0 +1,105 @@
+//! Which nodes a fault holds down, stopped or otherwise in its hand. A fault whose nodes are in another's hand waits for them:
+//! it is late, not impossible.
+//!
+//! | fault | nodes in another fault's hand |
+//! |---|---|
+//! | `kill`, `kill-all`, `pause` | waits until all of its nodes are free, then holds them until they are back |
+//! | `clock-jump`, `clock-drift` | waits until its nodes are free, holds none: a node may be killed while its clock is wrong, and its next process has the right time |
+//! | faults of links | do not wait: a link can be cut whatever its ends do |
+//!
+//! The wait ends with the load. A fault that has not begun by then is left out, and the run says so.
+
+use crate::clock::RunClock;
+use crate::stop::Stop;
+use heckle_history::Nanos;
+use heckle_workloads::fault::Node;
+use std::collections::BTreeSet;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How often a wait looks for a stop.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Nodes in the hand of a fault.
+#[derive(Debug, Default)]
+pub struct Claims {
+    held: Mutex<BTreeSet<Node>>,
+    freed: Condvar,
+}
+
+/// Nodes that are held until this is dropped.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    claims: &'a Claims,
+    nodes: Vec<Node>,
+}
+
+/// How long a wait may take.
+#[derive(Clone, Copy)]
+pub(super) struct Patience<'a> {
+    pub(super) clock: RunClock,
+    pub(super) until: Nanos,
+    pub(super) stop: &'a Stop,
+}
+
+impl Claims {
+    /// Waits until all of `nodes` are free and holds them; none if the time or the run ends first.
+    pub(super) fn claim(&self, nodes: &[Node], patience: Patience<'_>) -> Option<Claim<'_>> {
+        let mut held = self.free(nodes, patience)?;
+        held.extend(nodes);
+        Some(Claim { claims: self, nodes: nodes.to_vec() })
+    }
+
+    /// Waits until all of `nodes` are free; whether they are.
+    pub(super) fn wait_free(&self, nodes: &[Node], patience: Patience<'_>) -> bool {
+        self.free(nodes, patience).is_some()
+    }
+
+    fn free(&self, nodes: &[Node], Patience { clock, until, stop }: Patience<'_>) -> Option<MutexGuard<'_, BTreeSet<Node>>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        while nodes.iter().any(|node| held.contains(node)) {
+            if stop.asked() || clock.now() >= until {
+                return None;
+            }
+            held = self.freed.wait_timeout(held, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Some(held)
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut held = self.claims.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|node| !self.nodes.contains(node));
+        self.claims.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stop::StopReason;
+
+    fn nodes(numbers: &[u16]) -> Vec<Node> {
+        numbers.iter().map(|n| Node(*n)).collect()
+    }
+
+    #[test]
+    fn a_fault_waits_for_nodes_in_anothers_hand_until_they_are_free_or_the_load_ends() {
+        let (claims, stop, clock) = (Claims::default(), Stop::default(), RunClock::start());
+        let within = |ms| Patience { clock, until: Nanos(clock.now().0 + Nanos::from_ms(ms).0), stop: &stop };
+        let first = claims.claim(&nodes(&[1]), within(10_000)).expect("free");
+        assert!(claims.claim(&nodes(&[2, 3]), within(10_000)).is_some(), "others are free");
+        assert!(claims.claim(&nodes(&[1, 2, 3]), within(30)).is_none() && !claims.wait_free(&nodes(&[1]), within(30)));
+        std::thread::scope(|scope| {
+            let all = scope.spawn(|| claims.claim(&nodes(&[1, 2, 3]), within(60_000)).is_some());
+            std::thread::sleep(Duration::from_millis(30));
+            drop(first);
+            assert!(all.join().expect("no panic"), "it gets its turn");
+        });
+        assert!(claims.wait_free(&nodes(&[1, 2, 3]), within(10_000)), "and gives them back");
+        let _held = claims.claim(&nodes(&[1]), within(10_000)).expect("free");
+        stop.ask(StopReason::Interrupted);
+        assert!(claims.claim(&nodes(&[1]), within(60_000)).is_none(), "a stop ends the wait");
+    }
+}
