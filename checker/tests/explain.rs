@@ -31,6 +31,9 @@ fn the_text_reads_like_an_explanation() {
 fn check_story(drawing: &str, fault: Option<(&str, &[&str], u64, u64)>, story: &str) {
     use heckle_history::event::{FaultEvent, FaultState};
     let mut history = drawn::history(drawing);
+    for (op, detail) in history.ops.iter().zip(&mut history.details) {
+        detail.client = Some(heckle_history::ClientId(op.process.0 + 1));
+    }
     if let Some((kind, targets, from_ms, to_ms)) = fault {
         for (ms, state) in [(from_ms, FaultState::Began), (to_ms, FaultState::Ended)] {
             let evidence = [("count".to_owned(), 1.into())].into();
@@ -48,7 +51,7 @@ fn a_violation_tells_what_was_lost_to_which_fault_and_who_saw_it() {
          c2 |           cas 16 17-->n2                              |
          c3 |                                          r 16-->n3    |",
         Some(("kill-all", &["n1", "n2", "n3"], 30, 38)),
-        "Client c2 changed key k1 from 16 to 17 (op 1), and n2 acknowledged it at 0.023000 s. Then all nodes were killed (n1, n2, n3) at \
+        "Client c2 changed key k1 from 16 to 17 (op 1), and n2 acknowledged it at 0.022000 s. Then all nodes were killed (n1, n2, n3) at \
          0.030000 s (fault 2, lifted at 0.038000 s). At 0.042000 s client c3 read key k1 through n3 (op 2) and still got 16, the older value \
          that op 0 wrote: the acknowledged update was lost.",
     );
