@@ -21,14 +21,24 @@ fn file(path: &Path) -> String {
 
 /// Where cargo keeps the sources of porcupine-rs, whose test data come with recorded verdicts.
 fn porcupine_rs() -> PathBuf {
+    // Without the filter, cargo wants the sources for every platform, and a fresh machine holds those of its own alone.
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
+        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &host()])
+        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
         .output()
         .expect("cargo runs, since it runs this test");
+    assert!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     let ours = packages.iter().find(|p| p["name"] == "porcupine-rs").expect("porcupine-rs is a dependency");
     Path::new(ours["manifest_path"].as_str().expect("a path")).parent().expect("a folder").to_owned()
+}
+
+/// The platform this test was built for, as cargo names it.
+fn host() -> String {
+    let output = Command::new(env!("CARGO")).arg("-vV").output().expect("cargo runs, since it runs this test");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().find_map(|l| l.strip_prefix("host: ")).expect("cargo names its host").to_owned()
 }
 
 /// `name(first, verdict)` for each such line of a test file, comments left out.

@@ -87,8 +87,9 @@ fn a_failed_disk_ends_the_node_and_loses_nothing_acknowledged() {
         let mut nodes = start_all(&options);
         assert_eq!(TestClient::to(&nodes[0]).write("k", "before"), Outcome::Applied);
         let failing = nodes.remove(1);
+        // Armed only once the first write is stored here: its late learn would fire the point and end the node too soon.
+        eventually("it stores the first write", || status(&failing).rows == 1);
         control(&failing).failpoint(point, FailpointAction::Arm { delay_us: 0 }).unwrap();
-        assert_eq!(status(&failing).failpoints, [point.as_str()]);
         // The other two are a quorum, and this write makes the third use its disk.
         assert_eq!(TestClient::to(&nodes[0]).write("k", "after"), Outcome::Applied);
         eventually("it ends", || !failing.is_running());
@@ -110,6 +111,7 @@ fn a_slow_sync_delays_answers_but_never_lets_one_out_early() {
     let arm = FailpointAction::Arm { delay_us: 60_000 };
     for node in &nodes {
         control(node).failpoint(Failpoint::SlowSync, arm).unwrap();
+        assert_eq!(status(node).failpoints, [Failpoint::SlowSync.as_str()]);
     }
     let begin = Instant::now();
     assert_eq!(client.write("k", "1"), Outcome::Applied);
