@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `ok_cas` | CAS ops that were answered ok, applied or refused |
 //! | `applied_cas` | CAS ops that took effect |
-//! | `ok_reads`, `ok_writes` | reads and writes through Paxos that were answered ok |
+//! | `ok_reads`, `ok_writes` | reads and writes through Paxos that were answered ok; final reads, sent after the load, are none |
 //! | `ok_gets`, `ok_puts` | the same without Paxos |
 //! | `ok_cas_during:KIND` | the same as `ok_cas`, completed while a fault of KIND was on; the least over its occurrences |
 //! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
@@ -140,7 +140,7 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
     let of_kind = || faults.iter().filter(|f| f.kind.as_ref() == kind);
     let got = match name {
         "ok_cas" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "cas"),
-        "ok_reads" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "read"),
+        "ok_reads" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "read" && under_load(history, o)),
         "ok_writes" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "write"),
         "ok_puts" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "put"),
         "ok_gets" => ok_between(history, Nanos(0), Nanos::NEVER, |o| o.name() == "get"),
@@ -158,6 +158,11 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
         _ => 0,
     };
     (got, rule.need)
+}
+
+/// Whether the load sent `op`: what comes after it are the final reads, which happen in an idle run too.
+fn under_load(history: &History, op: &Operation) -> bool {
+    history.header.load_window.is_none_or(|(_, end)| op.intended < Nanos(end))
 }
 
 fn ok_between(history: &History, from: Nanos, to: Nanos, wanted: impl Fn(&Operation) -> bool) -> u64 {

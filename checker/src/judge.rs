@@ -10,7 +10,7 @@ use crate::linearizable::facts::{Fates, KeyOps};
 use crate::linearizable::paths;
 use crate::linearizable::{chain, core, reason, verify};
 use crate::search::{SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute};
-use crate::verdict::{Engine, Explanation, KeyReport, Linearizability, Verdict, Violation, ViolationKind};
+use crate::verdict::{Engine, Explanation, KeyReport, Linearizability, SecondOpinion, Verdict, Violation, ViolationKind};
 use heckle_history::{History, KeyId, OpId};
 
 /// Which engines judge: `--checker`.
@@ -71,7 +71,7 @@ pub struct Options<'a> {
     pub cross_check_up_to: usize,
     /// Runs a search within limits.
     pub search: &'a dyn SearchRunner,
-    /// Runs the search for a second opinion under [`Checker::Auto`]: a luxury, so within tighter limits.
+    /// Runs the search for a second opinion: under [`Checker::Auto`] a luxury, so within tighter limits.
     pub second: &'a dyn SearchRunner,
 }
 
@@ -130,6 +130,7 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
         verdict: if keys.is_empty() { Verdict::Unknown } else { Verdict::merge_all(keys.iter().map(|k| k.verdict)) },
         checker: if searched { Engine::Search } else { Engine::Chain },
         check_ms: None,
+        second_opinion_ms: None,
         detected_ms: None,
         verdict_without_fates: without_fates,
         keys,
@@ -229,25 +230,33 @@ impl Judge<'_> {
                 })
             }
         };
-        let small = self.ops.places.len() <= self.options.cross_check_up_to && verdict == Verdict::Valid;
-        let second_opinion = match self.options.checker {
-            Checker::Auto => small,
-            Checker::Both => true,
-            Checker::Chain | Checker::Porcupine => false,
-        };
-        if second_opinion {
-            self.second_opinion(&mut report);
+        let (ops, up_to) = (self.ops.places.len(), self.options.cross_check_up_to);
+        match (self.options.checker, verdict) {
+            (Checker::Both, _) => self.second_opinion(&mut report),
+            (_, Verdict::Invalid) => {
+                let certified = violation.as_ref().is_some_and(|v| v.certified);
+                report.second_opinion = if certified { SecondOpinion::Refuted } else { SecondOpinion::NotRefuted };
+            }
+            (Checker::Auto, _) if ops <= up_to => self.second_opinion(&mut report),
+            (Checker::Auto, _) => report.second_opinion = SecondOpinion::TooLarge { up_to: up_to as u64 },
+            (Checker::Chain | Checker::Porcupine, _) => {}
         }
         KeyJudgement { report, violation, certificate: Some(certificate) }
     }
 
     fn second_opinion(&self, report: &mut KeyReport) {
-        let runner = if self.options.checker == Checker::Both { self.options.search } else { self.options.second };
-        let reply = runner.run(&core::whole(self.ops));
+        let reply = self.options.second.run(&core::whole(self.ops));
         match (verdict_of(&reply), report.verdict) {
-            (Verdict::Unknown, _) => report.note = Some(format!("no second opinion: {}", limit(&reply))),
-            (theirs, ours) if theirs == ours => report.engine = Engine::Both,
+            (Verdict::Unknown, _) => {
+                report.note = Some(format!("no second opinion: {}", limit(&reply)));
+                report.second_opinion = SecondOpinion::GaveUp(limit(&reply));
+            }
+            (theirs, ours) if theirs == ours => {
+                report.engine = Engine::Both;
+                report.second_opinion = SecondOpinion::Agreed;
+            }
             (theirs, ours) => {
+                report.second_opinion = SecondOpinion::Disagreed;
                 report.note = Some(format!("a bug in one of the checkers: the chain checker says {ours}, the search says {theirs}"));
                 report.verdict = Verdict::Unknown;
             }
@@ -291,7 +300,16 @@ impl Judge<'_> {
 
     fn report(&self, verdict: Verdict, engine: Engine) -> KeyReport {
         let key = self.ops.history.names.key_name(self.ops.key).to_owned();
-        KeyReport { key, ops: self.ops.places.len() as u64, verdict, engine, verdict_without_fates: None, outside: None, note: None }
+        KeyReport {
+            key,
+            ops: self.ops.places.len() as u64,
+            verdict,
+            engine,
+            verdict_without_fates: None,
+            outside: None,
+            note: None,
+            second_opinion: SecondOpinion::NotAsked,
+        }
     }
 }
 
@@ -313,7 +331,16 @@ pub fn judge_model(key: &str, request: &SearchRequest, search: &dyn SearchRunner
     let verdict = verdict_of(&reply);
     let note = (verdict == Verdict::Unknown).then(|| limit(&reply));
     let ops = request.ops.len() as u64;
-    let report = KeyReport { key: key.to_owned(), ops, verdict, engine: Engine::Search, verdict_without_fates: None, outside: None, note };
+    let report = KeyReport {
+        key: key.to_owned(),
+        ops,
+        verdict,
+        engine: Engine::Search,
+        verdict_without_fates: None,
+        outside: None,
+        note,
+        second_opinion: SecondOpinion::NotAsked,
+    };
     let violation = (verdict == Verdict::Invalid).then(|| {
         let small = search.run(&SearchRequest { shrink: true, ..request.clone() });
         let ops: Vec<OpId> = small.core.iter().map(|&id| OpId(id)).collect();

@@ -170,6 +170,49 @@ pub enum Engine {
     Both,
 }
 
+/// What a second, independent engine said of a key's verdict, or why it was not asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondOpinion {
+    /// The search came to the same verdict.
+    Agreed,
+    /// Brute force refuted the ops of the contradiction again.
+    Refuted,
+    /// Brute force could not refute the ops of the contradiction within its steps.
+    NotRefuted,
+    /// The search came to the other verdict: one of the engines is broken.
+    Disagreed,
+    /// The search met a limit, this one.
+    GaveUp(String),
+    /// The key has too many ops for a search to be worth its time.
+    TooLarge {
+        /// Keys of at most this many ops are asked about.
+        up_to: u64,
+    },
+    /// Only one engine was asked for, or only one applies.
+    NotAsked,
+}
+
+impl SecondOpinion {
+    /// In words: what was said, or `none`, with the reason.
+    pub fn words(&self) -> String {
+        match self {
+            SecondOpinion::Agreed => "the search agrees".into(),
+            SecondOpinion::Refuted => "brute force refutes the contradiction too".into(),
+            SecondOpinion::NotRefuted => "none: the contradiction is too large for brute force".into(),
+            SecondOpinion::Disagreed => "the search disagrees".into(),
+            SecondOpinion::GaveUp(limit) => format!("none: {limit}"),
+            SecondOpinion::TooLarge { up_to } => format!("none: more than {up_to} ops"),
+            SecondOpinion::NotAsked => "none: only one engine was asked, or applies".into(),
+        }
+    }
+
+    /// Whether a second engine confirmed the verdict.
+    pub fn confirms(&self) -> bool {
+        matches!(self, SecondOpinion::Agreed | SecondOpinion::Refuted)
+    }
+}
+
 /// The verdict on one key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KeyReport {
@@ -190,6 +233,8 @@ pub struct KeyReport {
     /// Which limit left the verdict unknown, or whose second opinion is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What a second engine said of it.
+    pub second_opinion: SecondOpinion,
 }
 
 /// The verdict on all keys.
@@ -199,8 +244,11 @@ pub struct Linearizability {
     pub verdict: Verdict,
     /// Chain if it judged every key, both if each was cross-checked, else search.
     pub checker: Engine,
-    /// How long judging took; the caller has the clock.
+    /// How long judging took, second opinions not counted; the caller has the clock.
     pub check_ms: Option<u64>,
+    /// How long second opinions took, if any was asked for; the caller has the clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_opinion_ms: Option<u64>,
     /// When the online judge spoke, in milliseconds of the run; the caller knows.
     pub detected_ms: Option<u64>,
     /// Merged verdict if no fate were known; absent if none was asked for.

@@ -2,6 +2,8 @@
 //! set before it starts, a clock that kills it. Whatever stops it, the answer is "gave up", never a verdict.
 
 use crate::limits;
+use crate::load::live::Live;
+use crate::load::phase::Phase;
 use heckle_checker::search::{SearchReply, SearchRequest, SearchRunner, child_main};
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -47,6 +49,46 @@ impl SearchRunner for SecondOpinions {
         let began = Instant::now();
         let reply = ChildProcess { time, ..self.each }.run(request);
         self.left.set(self.left.get().saturating_sub(began.elapsed()));
+        reply
+    }
+}
+
+/// Searches for second opinions, timed, so that their time is not taken for the judge's.
+pub struct Watched<'a> {
+    runner: &'a dyn SearchRunner,
+    live: Option<&'a Live>,
+    took: Cell<Option<Duration>>,
+}
+
+impl<'a> Watched<'a> {
+    /// Nothing was asked yet. `live` shows when something is.
+    pub fn new(runner: &'a dyn SearchRunner, live: Option<&'a Live>) -> Self {
+        Watched { runner, live, took: Cell::new(None) }
+    }
+
+    /// Whether any opinion was asked for.
+    pub fn asked(&self) -> bool {
+        self.took.get().is_some()
+    }
+
+    /// How long all of them took.
+    pub fn took(&self) -> Duration {
+        self.took.get().unwrap_or_default()
+    }
+}
+
+impl SearchRunner for Watched<'_> {
+    fn run(&self, request: &SearchRequest) -> SearchReply {
+        let enter = |phase| {
+            if let Some(live) = self.live {
+                live.enter(phase);
+            }
+        };
+        enter(Phase::SecondOpinion);
+        let began = Instant::now();
+        let reply = self.runner.run(request);
+        self.took.set(Some(self.took() + began.elapsed()));
+        enter(Phase::Judging);
         reply
     }
 }
@@ -143,6 +185,25 @@ mod tests {
             let error = limits(300).ask(Command::new("sh").args(["-c", script]), b"{}").expect_err(script);
             assert!(error.contains(why), "{script}: {error}");
         }
+    }
+
+    #[test]
+    fn the_time_of_second_opinions_is_measured_apart() {
+        struct Slow;
+        impl SearchRunner for Slow {
+            fn run(&self, _: &SearchRequest) -> SearchReply {
+                std::thread::sleep(Duration::from_millis(5));
+                SearchReply::gave_up("slow")
+            }
+        }
+        let (live, slow) = (Live::default(), Slow);
+        let watched = Watched::new(&slow, Some(&live));
+        assert!(!watched.asked() && watched.took().is_zero());
+        let request = SearchRequest { model: heckle_checker::search::ModelKind::CasRegister, ops: vec![], shrink: false };
+        watched.run(&request);
+        watched.run(&request);
+        assert!(watched.asked() && watched.took() >= Duration::from_millis(10));
+        assert_eq!(live.read().phase, Phase::Judging, "the judge goes on");
     }
 
     #[test]

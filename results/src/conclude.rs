@@ -111,12 +111,13 @@ impl Results {
             open.push(format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" ")));
         }
         for gate in self.gates.iter().filter(|g| g.actual.is_none()) {
-            open.push(format!("gate {}: this run has no such figure", gate.expr));
+            open.push(format!("gate {}: this run has no such figure, or no op of the load window gives it a sample", gate.expr));
         }
         if self.gates.iter().any(|g| g.void) {
             open.push(format!(
-                "gates on speed are void: {} % of the ops were sent late by the harness itself",
-                digits(self.load.late_ratio * 100.0)
+                "gates on speed are void: {} % of the {} were sent late by the harness itself",
+                digits(self.load.late_ratio * 100.0),
+                self.load.unit.word()
             ));
         }
         open

@@ -28,8 +28,10 @@ pub struct Fairness {
     pub max_consecutive_losses: u64,
     /// Intents that never succeeded: given up, or waiting when the load ended.
     pub still_waiting: u64,
-    /// Intents that succeeded.
+    /// Intents that succeeded, in the load window or after it: `intents = won + unknown + still_waiting`.
     pub won: u64,
+    /// Of these: after the load window had ended. Shares and goodput do not count them.
+    pub won_late: u64,
     /// Intents that ended because an attempt has an unknown outcome.
     pub unknown: u64,
     /// Waiting time until success by Kaplan and Meier, what never succeeded censored; absent where it is not reached.
@@ -96,10 +98,12 @@ pub struct Group {
     pub name: String,
     /// The coordinator of a client or a key's first intent.
     pub node: String,
-    /// Intents.
+    /// Intents: `won + won_late + unknown + waiting`.
     pub intents: u64,
     /// Won in the load window.
     pub won: u64,
+    /// Won after the load window had ended.
+    pub won_late: u64,
     /// Ended by an unknown outcome.
     pub unknown: u64,
     /// Never won.
@@ -146,6 +150,7 @@ impl Fairness {
             max_consecutive_losses: from.losses.map_or(0, |(_, n)| u64::from(n)),
             still_waiting: from.ended(End::Waiting),
             won: from.ended(End::Won),
+            won_late: from.clients.iter().map(|c| c.won_late).sum(),
             unknown: from.ended(End::Unknown),
             wait_p50_ms: wait(0.5),
             wait_p90_ms: wait(0.9),
@@ -212,6 +217,7 @@ fn group(from: &checker::Group) -> Group {
         node: from.node.clone(),
         intents: from.intents,
         won: from.won,
+        won_late: from.won_late,
         unknown: from.unknown,
         waiting: from.waiting,
         lost: from.lost,

@@ -1,13 +1,15 @@
 //! The disturbances of a history: when each began and was lifted, whether it took effect, and how long the cluster
 //! took to get over it.
 //!
-//! **Recovery** is what a client sees: the time from the lift of the fault until *every struck node has answered ok* an
-//! op that was *sent after the lift*. An op sent before may have been decided before and says nothing; the slowest
-//! node counts, since its clients are the ones who wait. A node that got no op afterwards is left out; if one got ops
-//! and answered none, there is no recovery time.
+//! **Recovery** is what a client sees: how long a struck node was *asked* from the lift of the fault until it has
+//! *answered ok* an op that was *sent after the lift*. An op sent before may have been decided before and says nothing,
+//! but its client waits. Time in which no op waited for the node is silence, not outage (see
+//! [`asked`](heckle_checker::checks::asked)). The slowest node counts. A node that got no op afterwards is left out; if
+//! one got ops and answered none, there is no recovery time.
 
 use crate::measure::round;
 use crate::results_json::Fault;
+use heckle_checker::checks::asked::Asked;
 use heckle_history::event::{FaultEvent, FaultState};
 use heckle_history::{History, Nanos, NodeIx, Outcome};
 use serde_json::{Map, Value as Json};
@@ -31,14 +33,16 @@ pub struct Disturbance {
     pub evidence: Map<String, Json>,
     /// Any of its events had evidence: a count above zero, or a `true`.
     pub effective: bool,
-    /// From the lift until the last struck node answered again.
+    /// How long the slowest of the struck nodes was asked from the lift until it answered again.
     pub recovery: Recovery,
+    /// The moment at which the last of them had answered.
+    pub answered: Option<Nanos>,
 }
 
 /// How a cluster got over a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// After so long.
+    /// After having been asked for so long.
     After(Nanos),
     /// A struck node got ops and answered none.
     Never,
@@ -98,14 +102,16 @@ pub fn disturbances(history: &History) -> Vec<Disturbance> {
                     evidence: Map::new(),
                     effective: false,
                     recovery: Recovery::NotSeen,
+                    answered: None,
                 };
                 join(&mut new, event);
                 found.push(new);
             }
         }
     }
+    let asked_at = asked_at_nodes(history);
     for disturbance in &mut found {
-        disturbance.recovery = recovery(history, disturbance);
+        (disturbance.recovery, disturbance.answered) = recovery(history, disturbance, &asked_at);
     }
     found
 }
@@ -122,8 +128,9 @@ fn join(known: &mut Disturbance, event: &FaultEvent) {
     }
 }
 
-fn recovery(history: &History, disturbance: &Disturbance) -> Recovery {
-    let Some(lifted) = disturbance.lifted.or(disturbance.healed) else { return Recovery::NotSeen };
+/// The recovery, and the moment at which the last struck node had answered.
+fn recovery(history: &History, disturbance: &Disturbance, asked_at: &[Asked]) -> (Recovery, Option<Nanos>) {
+    let Some(lifted) = disturbance.lifted.or(disturbance.healed) else { return (Recovery::NotSeen, None) };
     let struck = struck_nodes(history, disturbance);
     let mut answered: Vec<Option<Nanos>> = vec![None; history.names.node_count()];
     let mut asked = vec![false; history.names.node_count()];
@@ -146,12 +153,22 @@ fn recovery(history: &History, disturbance: &Disturbance) -> Recovery {
     }
     let struck_asked = || struck.iter().filter(|n| asked[n.0 as usize]);
     if struck_asked().any(|n| answered[n.0 as usize].is_none()) {
-        return Recovery::Never;
+        return (Recovery::Never, None);
     }
-    match struck_asked().filter_map(|n| answered[n.0 as usize]).max() {
-        Some(last) => Recovery::After(last.since(lifted)),
-        None => Recovery::NotSeen,
+    let last = struck_asked().filter_map(|n| answered[n.0 as usize]).max();
+    let waited = |node: &NodeIx| answered[node.0 as usize].map(|t| asked_at[node.0 as usize].between(lifted, t));
+    (struck_asked().filter_map(waited).max().map_or(Recovery::NotSeen, Recovery::After), last)
+}
+
+/// By node: when ops waited for it.
+fn asked_at_nodes(history: &History) -> Vec<Asked> {
+    let mut by_node = vec![vec![]; history.names.node_count()];
+    for op in &history.ops {
+        if let Some(ops) = op.node.and_then(|node| by_node.get_mut(node.0 as usize)) {
+            ops.push(op);
+        }
     }
+    by_node.into_iter().map(|ops| Asked::of(history, ops)).collect()
 }
 
 /// The nodes whose names stand in the targets, whatever the notation between them (`n1`, `n2|n3`, `n1>n2`); all nodes

@@ -1,7 +1,10 @@
 //! Limits on the figures of a run: `p99_ms<50`, from `--gate` or a plan's `[gates]`.
+//!
+//! Figures of ops are of those due in the load window. A figure without a sample is absent, and so within no limit: an
+//! empty window is not fast.
 
 use crate::measure::{ALL, LATE_RATIO_LIMIT, round};
-use crate::results_json::{Gate, Percentiles, Results};
+use crate::results_json::{Fairness, Gate, OpCounts, Paxos, Percentiles, Results};
 
 /// A limit, parsed.
 #[derive(Debug, Clone)]
@@ -54,8 +57,34 @@ fn sent(r: &Results) -> Option<Percentiles> {
     r.latency_ms.get(ALL).filter(|l| l.ok > 0).map(|l| l.from_invoked)
 }
 
-fn share(part: u64, r: &Results) -> Option<f64> {
-    (r.ops.invoked > 0).then(|| part as f64 / r.ops.invoked as f64)
+/// The ops due in the load window, if there were any: final reads and warm-up meet no gate.
+fn ops(r: &Results) -> Option<OpCounts> {
+    r.window.as_ref().map(|w| w.ops).filter(|ops| ops.invoked > 0)
+}
+
+fn share(part: fn(OpCounts) -> u64, r: &Results) -> Option<f64> {
+    ops(r).map(|ops| part(ops) as f64 / ops.invoked as f64)
+}
+
+/// The longest recovery, if every fault has one: what was never seen to recover is within no limit.
+fn slowest_recovery(r: &Results) -> Option<f64> {
+    let all: Option<Vec<f64>> = r.faults.iter().map(|f| f.recovery_ms).collect();
+    all?.into_iter().max_by(f64::total_cmp)
+}
+
+/// The figures of intents, if there were any in the load window.
+fn intents(r: &Results) -> Option<&Fairness> {
+    r.fairness.as_ref().filter(|f| f.intents > 0)
+}
+
+/// How the wins are shared, if there were any.
+fn wins(r: &Results) -> Option<&Fairness> {
+    r.fairness.as_ref().filter(|f| f.won > 0)
+}
+
+/// Paxos figures, if a coordinator told any of an op of the load window.
+fn told(r: &Results) -> Option<&Paxos> {
+    ops(r).and(Some(&r.paxos)).filter(|p| p.rounds_p50.is_some() || p.round_trips_per_op.is_some())
 }
 
 metrics! {
@@ -72,29 +101,29 @@ metrics! {
     "write_p99_ms" Yes "99th percentile of ok writes" |r| due(r, "write").map(|p| p.p99);
     "service_p50_ms" Yes "median latency of ok ops, from when they were sent" |r| sent(r).map(|p| p.p50);
     "service_p99_ms" Yes "99th percentile of the same" |r| sent(r).map(|p| p.p99);
-    "achieved_per_s" Yes "ops sent in the load window by its length" |r| Some(r.load.achieved_per_s);
-    "achieved_ratio" Yes "the same by the rate that was asked" |r| r.load.target_per_s.filter(|t| *t > 0.0).map(|t| r.load.achieved_per_s / t);
-    "late_ratio" No "share of ops sent over 5 ms after they were due" |r| Some(r.load.late_ratio);
-    "ok_ratio" No "share of ops answered ok" |r| share(r.ops.ok, r);
-    "unknown_ratio" No "share of ops with an unknown outcome" |r| share(r.ops.unknown, r);
-    "failed_ratio" No "share of ops that failed" |r| share(r.ops.failed, r);
-    "condition_not_met_ratio" No "share of ops that are refused CAS" |r| share(r.ops.condition_not_met, r);
-    "recovery_max_ms" Yes "the longest recovery from a fault" |r| r.faults.iter().filter_map(|f| f.recovery_ms).max_by(f64::total_cmp);
-    "rounds_p50" No "median of ballots an op" |r| r.paxos.rounds_p50;
-    "rounds_p99" No "99th percentile of ballots an op" |r| r.paxos.rounds_p99;
-    "preempted" No "how often ops were outbid" |r| Some(r.paxos.preempted as f64);
-    "repairs" No "unfinished updates of others that were finished" |r| Some(r.paxos.repairs as f64);
-    "round_trips_per_op" No "round trips between coordinator and replicas an op" |r| r.paxos.round_trips_per_op;
-    "fsyncs_per_op" No "syncs of all nodes by ops by nodes" |r| r.paxos.fsyncs_per_op;
+    "achieved_per_s" Yes "ops sent in the load window by its length" |r| (r.load.sent > 0).then_some(r.load.achieved_per_s);
+    "achieved_ratio" Yes "what was begun a second (ops, or intents) by the rate that was asked" |r| r.load.achieved_ratio;
+    "late_ratio" No "share of ops (or intents) sent over 5 ms after they were due" |r| (r.load.begun > 0).then_some(r.load.late_ratio);
+    "ok_ratio" No "share of ops answered ok" |r| share(|ops| ops.ok, r);
+    "unknown_ratio" No "share of ops with an unknown outcome" |r| share(|ops| ops.unknown, r);
+    "failed_ratio" No "share of ops that failed" |r| share(|ops| ops.failed, r);
+    "condition_not_met_ratio" No "share of ops that are refused CAS" |r| share(|ops| ops.condition_not_met, r);
+    "recovery_max_ms" Yes "the longest recovery from a fault" |r| slowest_recovery(r);
+    "rounds_p50" No "median of ballots an op" |r| told(r)?.rounds_p50;
+    "rounds_p99" No "99th percentile of ballots an op" |r| told(r)?.rounds_p99;
+    "preempted" No "how often ops were outbid" |r| told(r).map(|p| p.preempted as f64);
+    "repairs" No "unfinished updates of others that were finished" |r| told(r).map(|p| p.repairs as f64);
+    "round_trips_per_op" No "round trips between coordinator and replicas an op" |r| told(r)?.round_trips_per_op;
+    "fsyncs_per_op" No "syncs of all nodes by ops by nodes" |r| ops(r).and(r.paxos.fsyncs_per_op);
     "state_bytes_max" No "Paxos state on the fullest node" |r| r.paxos.state_bytes_max.map(|b| b as f64);
     "state_bytes_end" No "the same at the end" |r| r.paxos.state_bytes_end.map(|b| b as f64);
-    "jain" No "Jain's index of successes per client" |r| r.fairness.as_ref().map(|f| f.jain);
-    "gini" No "Gini coefficient of successes per client" |r| r.fairness.as_ref().map(|f| f.gini);
-    "longest_wait_ms" Yes "the longest wait for a success" |r| r.fairness.as_ref().map(|f| f.longest_wait_ms);
+    "jain" No "Jain's index of successes per client" |r| wins(r).map(|f| f.jain);
+    "gini" No "Gini coefficient of successes per client" |r| wins(r).map(|f| f.gini);
+    "longest_wait_ms" Yes "the longest wait for a success" |r| intents(r).map(|f| f.longest_wait_ms);
     "wait_p50_ms" Yes "median wait until success, what never succeeded censored" |r| r.fairness.as_ref().and_then(|f| f.wait_p50_ms);
     "wait_p99_ms" Yes "99th percentile of the same" |r| r.fairness.as_ref().and_then(|f| f.wait_p99_ms);
-    "won_per_s" Yes "intents won in the load window by its length" |r| r.fairness.as_ref().map(|f| f.won_per_s);
-    "still_waiting" No "intents that never succeeded" |r| r.fairness.as_ref().map(|f| f.still_waiting as f64);
+    "won_per_s" Yes "intents won in the load window by its length" |r| intents(r).map(|f| f.won_per_s);
+    "still_waiting" No "intents that never succeeded" |r| intents(r).map(|f| f.still_waiting as f64);
 }
 
 /// Why a limit is none.

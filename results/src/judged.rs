@@ -24,6 +24,7 @@ impl From<&heckle_checker::Linearizability> for Linearizability {
             verdict: from.verdict.into(),
             checker: checker.into(),
             check_ms: from.check_ms.unwrap_or_default() as f64,
+            second_opinion_ms: from.second_opinion_ms.map(|ms| ms as f64),
             detected_ms: from.detected_ms.map(|ms| ms as f64),
             verdict_without_fates: from.verdict_without_fates.map(Into::into),
             keys: from.keys.iter().map(key).collect(),
@@ -39,6 +40,8 @@ fn key(from: &heckle_checker::KeyReport) -> KeyVerdict {
         verdict: from.verdict.into(),
         verdict_without_fates: from.verdict_without_fates.map(Into::into),
         note: from.note.clone().or_else(|| from.outside.clone()),
+        second_opinion: Some(from.second_opinion.words()),
+        confirmed: from.second_opinion.confirms(),
     }
 }
 

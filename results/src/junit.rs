@@ -27,6 +27,14 @@ pub fn xml(results: &Results) -> String {
     out += &property("run_id", &results.run_id);
     out += &property("seed", &results.seed);
     out += &property("verdict", results.verdict.word());
+    let whole = Some(("whole_run", results.ops));
+    for (which, ops) in whole.into_iter().chain(results.window.as_ref().map(|w| ("load_window", w.ops))) {
+        let counts = [("ops", ops.invoked), ("ok", ops.ok), ("failed", ops.failed), ("unknown", ops.unknown)];
+        out.extend(counts.map(|(name, n)| property(&format!("{which}_{name}"), &n.to_string())));
+    }
+    for bottleneck in &results.bottlenecks {
+        out += &property(&format!("slowed_by_{}", bottleneck.what), &bottleneck.sentence());
+    }
     out += "    </properties>\n";
     for (name, seconds, outcome) in cases {
         let open = format!("    <testcase classname=\"{suite}\" name=\"{}\" time=\"{seconds:.3}\"", escape(&name));

@@ -19,9 +19,11 @@ pub mod index; // `runs.jsonl`: one line a run (IO)
 
 pub mod faults; // the disturbances of a history, and how long each took to get over
 pub mod median; // the middle of figures
+pub mod totals; // counts of ops, over the whole run and in the load window
 pub mod measure; // figures from a history: latency, rate, outcomes, Paxos
 pub mod series; // a run in slices of time
 pub mod judged; // the checker's words in the file's types
+pub mod bottleneck; // what held a run back besides the system under test, and what that makes worthless
 pub mod gates; // limits on the figures of a run
 pub mod terms; // what a run was held to and how it ended, as its history carries it
 pub mod conclude; // one verdict, one exit code, and why

@@ -3,10 +3,14 @@
 //! Latency counts from when an op was *due* (`intended`), so that a stalled cluster cannot hide behind the ops that
 //! were never sent ("coordinated omission", Gil Tene, *How NOT to measure latency*), and beside it from when it was
 //! sent. Only ok ops are in the percentiles: an unknown outcome's latency is censored, so it is counted apart.
-//! Counts are of the whole history; latency and rate are of the load window, without warm-up and final reads.
+//! Counts are given of the whole history and of the load window; latency, rate and Paxos figures are of the load window,
+//! without warm-up and final reads.
 
 use crate::faults::{self, Disturbance};
-use crate::results_json::{Fairness, FateCounts, HistoryInfo, LateEffects, Latency, Load, OpCounts, Paxos, Percentiles, Results};
+use crate::results_json::{
+    Fairness, FateCounts, HistoryInfo, LateEffects, Latency, Load, LoadUnit, Paxos, Percentiles, Results, WindowCounts,
+};
+use crate::{bottleneck, totals};
 use hdrhistogram::Histogram;
 use heckle_checker::fairness;
 use heckle_history::event::Diagnostics;
@@ -48,14 +52,16 @@ pub fn title(kind: &str) -> &str {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// Over the whole history.
-    pub ops: OpCounts,
+    pub whole: WindowCounts,
+    /// Of the ops due in the load window.
+    pub in_window: WindowCounts,
     /// Over the whole history.
     pub fates: FateCounts,
     /// In the load window. What was asked for is the plan's to say.
     pub load: Load,
     /// In the load window, by kind of op and for [`ALL`]; where both paths were used, for each of [`PATHS`] too.
     pub latency_ms: BTreeMap<String, Latency>,
-    /// Over the whole history.
+    /// Of the ops due in the load window.
     pub paxos: Paxos,
     /// In the load window, where the workload has intents.
     pub fairness: Option<fairness::Fairness>,
@@ -101,11 +107,12 @@ impl Window {
 pub fn analyze(history: &History) -> Measured {
     let window = Window::of(history);
     Measured {
-        ops: count(&history.ops),
+        whole: totals::count(history.ops.iter()),
+        in_window: totals::count(history.ops.iter().filter(|op| window.holds(op.intended))),
         fates: count_fates(history),
         load: load(history, window),
         latency_ms: latency(history, window),
-        paxos: paxos(history),
+        paxos: paxos(history, window),
         fairness: fairness::measure(history),
         faults: faults::disturbances(history),
         window,
@@ -114,15 +121,20 @@ pub fn analyze(history: &History) -> Measured {
 }
 
 impl Results {
-    /// Takes over what the history says. What was asked for (`target_per_s`, `max_rate`) and what the nodes report
+    /// Takes over what the history says. What was asked for (`target_per_s`, `max_rate`, `unsent`), what was sampled beside it, and what the nodes report
     /// (syncs and state bytes) stay as they are. `history` is what was measured, for its names.
     pub fn take(&mut self, measured: &Measured, history: &History) {
         self.fairness = measured.fairness.as_ref().map(|f| Fairness::of(f, history));
         self.history = HistoryInfo::of(history);
-        self.ops = measured.ops;
+        (self.ops, self.ops_by_kind) = (measured.whole.ops, measured.whole.by_kind.clone());
+        self.window = Some(measured.in_window.clone());
         self.fates = measured.fates;
-        let (target_per_s, max_rate) = (self.load.target_per_s, self.load.max_rate);
-        self.load = Load { target_per_s, max_rate, ..measured.load.clone() };
+        let (target_per_s, max_rate, unsent) = (self.load.target_per_s, self.load.max_rate, self.load.unsent);
+        // A load that was stopped early stopped sending before its history ended: it was not at the asked rate, nor below it.
+        let cut = history.header.load_window.is_some_and(|(_, end)| measured.window.end.0 < end);
+        let asked = target_per_s.filter(|t| *t > 0.0 && measured.load.begun > 0 && !cut);
+        let achieved_ratio = asked.map(|t| round(measured.load.begun_per_s / t, 6));
+        self.load = Load { target_per_s, max_rate, unsent, achieved_ratio, ..measured.load.clone() };
         self.latency_ms = measured.latency_ms.clone();
         let told = std::mem::take(&mut self.paxos);
         self.paxos = Paxos {
@@ -135,21 +147,8 @@ impl Results {
             ..measured.paxos.clone()
         };
         self.faults = measured.faults.iter().map(|f| f.record(measured.end)).collect();
+        self.bottlenecks = bottleneck::find(self);
     }
-}
-
-fn count(ops: &[Operation]) -> OpCounts {
-    let mut counts = OpCounts { invoked: ops.len() as u64, ..OpCounts::default() };
-    for op in ops {
-        match op.outcome {
-            Outcome::Ok(Seen::ConditionNotMet(_)) => counts.condition_not_met += 1,
-            Outcome::Ok(Seen::Applied | Seen::Written | Seen::Value(_)) => counts.applied += 1,
-            Outcome::Failed => counts.failed += 1,
-            Outcome::Unknown | Outcome::Open => counts.unknown += 1,
-        }
-    }
-    counts.ok = counts.applied + counts.condition_not_met;
-    counts
 }
 
 fn count_fates(history: &History) -> FateCounts {
@@ -193,17 +192,25 @@ fn late_effects(history: &History) -> LateEffects {
 }
 
 fn load(history: &History, window: Window) -> Load {
-    let invoked = history.ops.iter().filter(|op| window.holds(op.invoked)).count() as f64;
+    let intents = || history.details.iter().map(|d| d.intent).chain(std::iter::repeat(None)).take(history.ops.len());
+    let begins = totals::begins(intents());
+    let sent = history.ops.iter().zip(&begins).filter(|(op, _)| window.holds(op.invoked));
+    let (sent, begun) = sent.fold((0u64, 0u64), |(sent, begun), (_, first)| (sent + 1, begun + u64::from(*first)));
     let seconds = window.seconds();
+    let per_s = |n: u64| if seconds > 0.0 { round(n as f64 / seconds, 1) } else { 0.0 };
     Load {
-        achieved_per_s: if seconds > 0.0 { round(invoked / seconds, 1) } else { 0.0 },
-        late_ratio: if invoked > 0.0 { round(late(history, window) as f64 / invoked, 6) } else { 0.0 },
+        achieved_per_s: per_s(sent),
+        unit: if intents().any(|i| i.is_some()) { LoadUnit::Intent } else { LoadUnit::Op },
+        sent,
+        begun,
+        begun_per_s: per_s(begun),
+        late_ratio: if begun > 0 { round(late(history, window) as f64 / begun as f64, 6) } else { 0.0 },
         window_s: round(seconds, 3),
         ..Load::default()
     }
 }
 
-/// Ops of the window that were late although there was room. While the in-flight limit holds ops back, their delay is
+/// What the load asked for in the window and was sent late although there was room: ops, or first attempts of intents. While the in-flight limit holds ops back, their delay is
 /// the cluster's doing and shows in their latency; only the rest is the harness's.
 fn late(history: &History, window: Window) -> u64 {
     let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map_or(usize::MAX, |n| n as usize);
@@ -220,7 +227,9 @@ fn late(history: &History, window: Window) -> u64 {
             free_again.pop();
         }
         let held_back = free_again.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
-        late += u64::from(window.holds(op.invoked) && op.invoked.since(op.intended) > LATE_AFTER && !held_back);
+        // Only what takes a place was due by the clock: a further attempt is due when the answer to the last one came.
+        let asked = place.is_some() && window.holds(op.invoked);
+        late += u64::from(asked && op.invoked.since(op.intended) > LATE_AFTER && !held_back);
         free_again.extend(place.map(Reverse));
     }
     late
@@ -321,9 +330,10 @@ fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
     latency
 }
 
-fn paxos(history: &History) -> Paxos {
+fn paxos(history: &History, window: Window) -> Paxos {
     // An op that goes past Paxos has no rounds: it would only make those of the others look few.
-    let through = || history.details.iter().zip(&history.ops).filter(|(_, op)| !op.path.is_cheap()).map(|(d, _)| d);
+    let counts = |op: &Operation| !op.path.is_cheap() && window.holds(op.intended);
+    let through = || history.details.iter().zip(&history.ops).filter(|(_, op)| counts(op)).map(|(d, _)| d);
     let told = || through().filter_map(|d| d.diagnostics.as_deref());
     let sum = |of: fn(&Diagnostics) -> Option<u32>| told().filter_map(of).map(u64::from).sum();
     let mut rounds = Histogram::<u64>::new(3).expect("three digits are allowed");

@@ -4,7 +4,9 @@
 //! for good. Reading denies nothing: what a later version adds is passed over, what an earlier one lacks is empty.
 //! These are twins of the checker's types, not the types themselves: a file outlives the code that wrote it.
 
+pub use crate::bottleneck::{Bottleneck, Strain};
 pub use crate::fairness::Fairness;
+pub use crate::totals::{LoadUnit, WindowCounts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -46,8 +48,13 @@ pub struct Results {
     pub build: BuildInfo,
     /// The machine.
     pub env: EnvInfo,
-    /// Counts of ops over the whole history.
+    /// Counts of ops over the whole history: warm-up, load window, quiet tail and final reads.
     pub ops: OpCounts,
+    /// The same by kind of op; they add up to `ops`.
+    pub ops_by_kind: BTreeMap<String, OpCounts>,
+    /// Counts of the ops that were due in the load window, which latency and gates are about; absent in older files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowCounts>,
     /// What unknown outcomes turned out to be.
     pub fates: FateCounts,
     /// The recorded history that all of this is derived from, and whether it is whole.
@@ -63,6 +70,11 @@ pub struct Results {
     pub coverage: Coverage,
     /// What was asked of the cluster.
     pub load: Load,
+    /// What machine and harness went through under load; absent where it was not sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strain: Option<Strain>,
+    /// What held the run back besides the system under test, and what that makes worthless.
+    pub bottlenecks: Vec<Bottleneck>,
     /// Latency of ok ops in the load window by kind of op, and of `all`.
     pub latency_ms: BTreeMap<String, Latency>,
     /// Who got how much, where the workload has intents.
@@ -182,7 +194,7 @@ pub struct EnvInfo {
     pub fsync_p99_us: Option<f64>,
 }
 
-/// Counts of ops over the whole history: `invoked = ok + failed + unknown`, `ok = applied + condition_not_met`.
+/// Counts of ops: `invoked = ok + failed + unknown`, `ok = applied + condition_not_met`, `open` is a part of `unknown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OpCounts {
@@ -198,6 +210,8 @@ pub struct OpCounts {
     pub failed: u64,
     /// May have happened; also ops without a completion.
     pub unknown: u64,
+    /// Of the unknown: those without a completion, still open when the history ends.
+    pub open: u64,
 }
 
 /// Which history the results are of: its end record, as it was read when it was judged.
@@ -254,8 +268,11 @@ pub struct Linearizability {
     pub verdict: Verdict,
     /// Which engine: `chain`, `search`, or both with a comma.
     pub checker: String,
-    /// How long the check took.
+    /// How long the check took, second opinions not counted.
     pub check_ms: f64,
+    /// How long second opinions of another engine took; absent if none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_opinion_ms: Option<f64>,
     /// When the live judge saw the first violation, counted from the start of the run.
     pub detected_ms: Option<f64>,
     /// The verdict if no fate were known, where one was asked for.
@@ -283,6 +300,11 @@ pub struct KeyVerdict {
     /// Which limit left it unknown, or why another engine had to judge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What a second engine said, or `none: ` and why not; absent in older files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_opinion: Option<String>,
+    /// A second engine came to the same verdict.
+    pub confirmed: bool,
 }
 
 /// A contradiction in the history.
@@ -385,9 +407,21 @@ pub struct CoverageRule {
 pub struct Load {
     /// Asked; absent in a closed loop.
     pub target_per_s: Option<f64>,
-    /// Invoked in the load window by its length.
+    /// Ops sent in the load window by its length; with intents, all their attempts.
     pub achieved_per_s: f64,
-    /// Share of ops that were sent over 5 ms after they were due although the in-flight limit was not reached.
+    /// What `target_per_s`, `begun` and `late_ratio` count: ops, or intents where the workload has them.
+    pub unit: LoadUnit,
+    /// Ops sent in the load window; with intents, all their attempts.
+    pub sent: u64,
+    /// Of `unit`: sent for the first time in the load window.
+    pub begun: u64,
+    /// `begun` by the length of the load window: what `target_per_s` is to be compared with.
+    pub begun_per_s: f64,
+    /// `begun_per_s` by `target_per_s`; absent in a closed loop, where nothing was sent, and where the load was stopped early.
+    pub achieved_ratio: Option<f64>,
+    /// Of `unit`: due before the load ended and never sent, since the in-flight limit left no room; not in any other figure.
+    pub unsent: u64,
+    /// Share of `begun` that was sent over 5 ms after it was due although the in-flight limit was not reached.
     pub late_ratio: f64,
     /// Closed loop, as fast as it goes.
     pub max_rate: bool,
@@ -425,7 +459,8 @@ pub struct Percentiles {
     pub max: f64,
 }
 
-/// What the coordinators told; absent where the system does not tell.
+/// What the coordinators told of the ops due in the load window, and the nodes of the whole run; absent where the system
+/// does not tell.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Paxos {
@@ -471,7 +506,8 @@ pub struct Fault {
     pub effective: bool,
     /// It was seen to be over.
     pub healed: bool,
-    /// From the lift until every struck node answered an op that was sent after it; absent if one never did.
+    /// How long the slowest struck node was asked from the lift until it answered ok an op that was sent after it; absent if
+    /// one never did, or none was asked. Time in which no op waited for it is not counted.
     pub recovery_ms: Option<f64>,
     /// What showed that it took effect.
     pub evidence: Map<String, Json>,
@@ -510,6 +546,8 @@ impl Default for Results {
             build: BuildInfo::default(),
             env: EnvInfo::default(),
             ops: OpCounts::default(),
+            ops_by_kind: BTreeMap::new(),
+            window: None,
             fates: FateCounts::default(),
             history: HistoryInfo::default(),
             linearizability: Linearizability::default(),
@@ -517,6 +555,8 @@ impl Default for Results {
             checks: vec![],
             coverage: Coverage::default(),
             load: Load::default(),
+            strain: None,
+            bottlenecks: vec![],
             latency_ms: BTreeMap::new(),
             fairness: None,
             paxos: Paxos::default(),

@@ -2,12 +2,14 @@
 //!
 //! The last lines are always verdict, why, the run folder, and the next command worth typing.
 
+use crate::bottleneck;
 use crate::charts::axis::{count, digits, duration};
 use crate::index::RunLine;
 use crate::measure::{self, ALL};
-use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Status, Verdict};
+use crate::results_json::{Fault, Gate, Latency, Linearizability, LoadUnit, OpCounts, Results, RunVerdict, Status, Verdict};
 use crate::run_folder::{DEFAULT_OUT, slug};
 use crate::terminal::{Cell, Colour, Lean, Look, clean, look_of, look_of_run, shorten, table, wrap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// How the text is to come out.
@@ -64,7 +66,10 @@ pub(crate) fn field(name: &str, look: Look, words: &str, view: View<'_>) -> Stri
 
 fn figures(results: &Results, view: View<'_>) -> String {
     let ops = results.ops;
-    let mut out = field("ops", Look::Plain, &ops_words(results), view);
+    let mut out = field("ops", Look::Plain, &ops_words(&ops), view);
+    if let Some(window) = &results.window {
+        out += &field("load", Look::Plain, &window_words(&window.ops), view);
+    }
     let fates = results.fates;
     if fates.applied + fates.not_applied + fates.unresolved > 0 {
         let unasked = ops.unknown.saturating_sub(fates.applied + fates.not_applied + fates.unresolved);
@@ -93,26 +98,48 @@ fn figures(results: &Results, view: View<'_>) -> String {
     out
 }
 
-fn ops_words(results: &Results) -> String {
-    let ops = results.ops;
-    let mut parts = vec![format!("{} sent", count(ops.invoked)), format!("{} ok", count(ops.ok))];
+/// `7 sent in the whole run: 4 ok, …`.
+pub(crate) fn ops_words(ops: &OpCounts) -> String {
+    format!("{} sent in the whole run: {}", count(ops.invoked), outcome_words(ops))
+}
+
+/// `5 due in the load window: 3 ok, …`.
+pub(crate) fn window_words(ops: &OpCounts) -> String {
+    format!("{} due in the load window: {}", count(ops.invoked), outcome_words(ops))
+}
+
+fn outcome_words(ops: &OpCounts) -> String {
+    let mut parts = vec![format!("{} ok", count(ops.ok))];
     if ops.condition_not_met > 0 {
         parts.push(format!("{} of them condition not met", count(ops.condition_not_met)));
     }
     parts.push(format!("{} failed", count(ops.failed)));
     parts.push(format!("{} unknown", count(ops.unknown)));
+    if ops.open > 0 {
+        parts.push(format!("{} of them still open at the end", count(ops.open)));
+    }
     parts.join(", ")
 }
 
-fn rate_words(results: &Results) -> String {
+pub(crate) fn rate_words(results: &Results) -> String {
     let load = &results.load;
-    let asked = match load.target_per_s {
-        Some(target) => format!("{} op/s asked, ", digits(target)),
-        None if load.max_rate => "as fast as it goes, ".into(),
-        None => String::new(),
+    let (asked, achieved) = (load.target_per_s, digits(load.achieved_per_s));
+    let rate = match (load.unit, asked) {
+        (LoadUnit::Op, Some(target)) => format!("{} op/s asked, {achieved} op/s achieved", digits(target)),
+        (LoadUnit::Op, None) if load.max_rate => format!("as fast as it goes, {achieved} op/s achieved"),
+        (LoadUnit::Op, None) => format!("{achieved} op/s achieved"),
+        // An intent is asked for once and sends as many ops as it takes.
+        (LoadUnit::Intent, _) => {
+            let asked = asked.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} intents/s asked", digits(t)));
+            format!("{asked}, {} intents/s begun, {achieved} op/s sent for them", digits(load.begun_per_s))
+        }
     };
-    let late = if load.late_ratio > 0.0 { format!(", {} % sent late", digits(load.late_ratio * 100.0)) } else { String::new() };
-    format!("{asked}{} op/s achieved{late}", digits(load.achieved_per_s))
+    let late = match load.late_ratio {
+        share if share > 0.0 => format!(", {} % of {} sent late", digits(share * 100.0), load.unit.word()),
+        _ => String::new(),
+    };
+    let unsent = if load.unsent > 0 { format!(", {} {} due and never sent", count(load.unsent), load.unit.word()) } else { String::new() };
+    rate + &late + &unsent
 }
 
 fn paxos_words(results: &Results) -> Option<String> {
@@ -140,7 +167,7 @@ fn kinds(results: &Results) -> Vec<(&str, &Latency)> {
 fn latency_table(results: &Results, view: View<'_>) -> String {
     use Lean::{Left, Right};
     let heading = [
-        ("latency", Left),
+        ("load window", Left),
         ("ok", Right),
         ("p50", Right),
         ("p90", Right),
@@ -202,7 +229,7 @@ fn judgement(results: &Results, view: View<'_>) -> String {
     let lin = &results.linearizability;
     let words = match lin.keys.len() {
         0 => "linearizable: nothing was judged".to_owned(),
-        keys => format!("linearizable {} ({} on {keys} keys in {})", lin.verdict, clean(&lin.checker), duration(lin.check_ms.max(0.001))),
+        _ => format!("linearizable {} ({})", lin.verdict, clean(&judged_words(lin))),
     };
     let mut out = field("checks", look_of(lin.verdict), &words, view);
     for check in &results.checks {
@@ -225,10 +252,40 @@ fn judgement(results: &Results, view: View<'_>) -> String {
     out
 }
 
+/// Who judged, how long it took, and what a second engine said of it: two times that are never mixed.
+pub(crate) fn judged_words(lin: &Linearizability) -> String {
+    let keys = lin.keys.len();
+    let judged = format!("{} on {} in {}", lin.checker, plural(keys, "key"), took(lin.check_ms));
+    let confirmed = lin.keys.iter().filter(|k| k.confirmed).count();
+    let time = lin.second_opinion_ms.map_or_else(String::new, |ms| format!(" in {}", took(ms)));
+    let mut without: BTreeMap<&str, usize> = BTreeMap::new();
+    for key in lin.keys.iter().filter(|k| !k.confirmed) {
+        *without.entry(key.second_opinion.as_deref().unwrap_or("none: not recorded")).or_default() += 1;
+    }
+    let why = without.iter().map(|(why, n)| format!("{} ({})", why.trim_start_matches("none: "), plural(*n, "key")));
+    let why: Vec<String> = why.collect();
+    match (confirmed, why.join("; ")) {
+        (0, why) => format!("{judged}; no second opinion{time}: {why}"),
+        (n, why) if why.is_empty() => format!("{judged}; second opinion on {}{time}: agrees", plural(n, "key")),
+        (n, why) => {
+            format!("{judged}; second opinion on {n} of {}{time}: agrees; no second opinion on the others: {why}", plural(keys, "key"))
+        }
+    }
+}
+
+/// Times of checks are kept in whole milliseconds.
+fn took(ms: f64) -> String {
+    if ms < 1.0 { "under 1 ms".into() } else { duration(ms) }
+}
+
+fn plural(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{} {what}s", count(n as u64)) }
+}
+
 /// A gate's state in words.
 pub(crate) fn gate_words(gate: &Gate) -> (Look, String) {
     match (gate.actual, gate.void, gate.passed) {
-        (None, _, _) => (Look::Doubt, "has no figure in this run".into()),
+        (None, _, _) => (Look::Doubt, "unknown: no sample in the load window".into()),
         (Some(x), true, _) => (Look::Doubt, format!("is void, the load ran late ({})", digits(x))),
         (Some(x), false, true) => (Look::Good, format!("met: {}", digits(x))),
         (Some(x), false, false) => (Look::Bad, format!("missed: {}", digits(x))),
@@ -286,6 +343,12 @@ fn last_lines(results: &Results, view: View<'_>) -> String {
     if results.reasons.is_empty() {
         out += &field("why", Look::Plain, "no reason was recorded: the run is not over, or its harness was killed", view);
     }
+    for (i, bottleneck) in results.bottlenecks.iter().enumerate() {
+        out += &field(if i == 0 { "slowed by" } else { "" }, Look::Doubt, &clean(&bottleneck.sentence()), view);
+    }
+    if !results.bottlenecks.is_empty() {
+        out += &field("", Look::Plain, bottleneck::STANDS, view);
+    }
     // A path and a command are never broken: they are there to be copied.
     let whole = View { width: usize::MAX, ..view };
     out += &field("folder", Look::Plain, &clean(view.folder), whole);
@@ -338,14 +401,24 @@ pub fn markdown(results: &Results, folder: &str) -> String {
     for reason in &results.reasons {
         out += &format!("- {}\n", mark(reason));
     }
-    out += &format!("\n{}; {}.\n\n", ops_words(results), rate_words(results));
+    for bottleneck in &results.bottlenecks {
+        out += &format!("- ⚠️ slowed by {}: {}\n", bottleneck.what.replace('_', " "), mark(&bottleneck.sentence()));
+    }
+    if !results.bottlenecks.is_empty() {
+        out += &format!("- {}\n", bottleneck::STANDS);
+    }
+    out += &format!("\n{}.", ops_words(&results.ops));
+    if let Some(window) = &results.window {
+        out += &format!(" {}.", window_words(&window.ops));
+    }
+    out += &format!(" Rate: {}.\n\n", rate_words(results));
     if let Some(fairness) = &results.fairness {
         out += &format!("Fairness: {}.\n\n", mark(&fairness.words()));
     }
-    out += "| latency | ok | p50 | p90 | p99 | p99.9 | max | unknown |\n|---|--:|--:|--:|--:|--:|--:|--:|\n";
+    out += "| load window | ok | p50 | p90 | p99 | p99.9 | max | unknown |\n|---|--:|--:|--:|--:|--:|--:|--:|\n";
     for (kind, l) in kinds(results) {
         let p = l.from_intended;
-        let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(duration).join(" | ");
+        let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(|x| if l.ok == 0 { "–".to_owned() } else { duration(x) }).join(" | ");
         out += &format!("| {} | {} | {figures} | {} |\n", mark(measure::title(kind)), count(l.ok), count(l.censored));
     }
     if !results.faults.is_empty() {
@@ -357,9 +430,10 @@ pub fn markdown(results: &Results, folder: &str) -> String {
         }
     }
     out += &format!(
-        "\n| check | |\n|---|---|\n| linearizable | {} {} |\n",
+        "\n| check | |\n|---|---|\n| linearizable | {} {} ({}) |\n",
         sign(results.linearizability.verdict),
-        results.linearizability.verdict
+        results.linearizability.verdict,
+        mark(&judged_words(&results.linearizability))
     );
     for check in &results.checks {
         out += &format!("| {} | {} {} |\n", mark(&check.name), sign(check.verdict), mark(&check.words));
@@ -374,7 +448,12 @@ pub fn markdown(results: &Results, folder: &str) -> String {
         );
     }
     for gate in &results.gates {
-        out += &format!("| gate {} | {} {} |\n", mark(&gate.expr), if gate.passed { "✅" } else { "❌" }, gate_words(gate).1);
+        let sign = match (gate.passed, gate.void || gate.actual.is_none()) {
+            (true, _) => "✅",
+            (false, true) => "❔",
+            (false, false) => "❌",
+        };
+        out += &format!("| gate {} | {sign} {} |\n", mark(&gate.expr), gate_words(gate).1);
     }
     out + &format!("\nRun {} in {}; next: {}\n", code(&results.run_id), code(folder), code(&next(results, folder)))
 }

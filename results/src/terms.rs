@@ -5,7 +5,7 @@
 //! record.
 
 use crate::conclude::Ending;
-use crate::results_json::{BuildInfo, EnvInfo, HistoryInfo, Paxos, PlanInfo, Results};
+use crate::results_json::{BuildInfo, EnvInfo, HistoryInfo, Paxos, PlanInfo, Results, Strain};
 use crate::utc::UnixSeconds;
 use heckle_checker::coverage::Rule;
 use heckle_history::event::TERMS as IN_HEADER;
@@ -64,6 +64,10 @@ pub struct Close {
     pub detected_ms: Option<f64>,
     /// What the nodes counted.
     pub paxos: Paxos,
+    /// Arrivals that were due before the load ended and were never sent.
+    pub unsent: u64,
+    /// What machine and harness went through under load.
+    pub strain: Option<Strain>,
     /// What is worth saying beside the verdict.
     pub warnings: Vec<String>,
 }
@@ -152,6 +156,8 @@ impl Results {
     pub fn closed(&mut self, close: &Close) {
         self.linearizability.detected_ms = close.detected_ms;
         self.paxos = close.paxos.clone();
+        self.load.unsent = close.unsent;
+        self.strain.clone_from(&close.strain);
         self.warnings.extend(close.warnings.iter().cloned());
     }
 
@@ -199,7 +205,8 @@ mod tests {
             ..Terms::default()
         };
         let why = "n2 died; see nodes/n2/node.log";
-        let close = Close { warnings: vec!["n1 ignored SIGTERM".into()], detected_ms: Some(1.5), ..Close::default() };
+        let close = Close { warnings: vec!["n1 ignored SIGTERM".into()], detected_ms: Some(1.5), unsent: 7, ..Close::default() };
+        let close = Close { strain: Some(Strain { steal_ratio: Some(0.25), ..Strain::default() }), ..close };
         let close = close.with_ending(&Ending::Failed(why.into()));
         let mut header = Header::default();
         terms.write(&mut header);

@@ -149,7 +149,7 @@ fn slices_lose_no_op() {
     let history = sample::history(Sample::default());
     let series = series::of(&history);
     let sum = |of: fn(&series::Slice) -> u64| series.slices.iter().map(of).sum::<u64>();
-    let ops = analyze(&history).ops;
+    let ops = analyze(&history).whole.ops;
     assert_eq!((sum(|s| s.due), sum(|s| s.invoked), sum(|s| s.answered)), (ops.invoked, ops.invoked, ops.ok));
     assert_eq!(
         (sum(|s| s.applied), sum(|s| s.condition_not_met), sum(|s| s.failed), sum(|s| s.unknown)),

@@ -1,12 +1,14 @@
-//! The longest gap without an ok, per key and per node, in calm and during faults.
+//! The longest time without an ok while something was asked, per key and per node, in calm and during faults.
 //!
-//! A figure, not a proof: what gap is too long is for a gate to say. A gap counts as one during faults if any fault
-//! was on in it, so that what a fault costs never spoils the figure for calm.
+//! A figure, not a proof: what gap is too long is for a gate to say. Of the time between two oks, only that part counts
+//! in which an op waited (see [`asked`](super::asked)): silence in which nobody asked is no outage. A gap counts as one
+//! during faults if any fault was on in it, so that what a fault costs never spoils the figure for calm.
 
+use super::asked::Asked;
 use super::{CheckResult, result, window};
 use crate::coverage::{self, Fault};
 use crate::verdict::Verdict;
-use heckle_history::{History, Nanos, Outcome};
+use heckle_history::{History, Nanos, Operation, Outcome};
 use serde_json::{Map, Value, json};
 
 /// The longest gaps of one group of ops.
@@ -23,21 +25,21 @@ pub fn check(history: &History) -> CheckResult {
     let faults = coverage::faults(history);
     let mut by_key = vec![vec![]; history.names.key_count()];
     let mut by_node = vec![vec![]; history.names.node_count()];
-    for op in history.ops.iter().filter(|o| matches!(o.outcome, Outcome::Ok(_))) {
-        by_key[op.key.0 as usize].push(op.completed);
+    for op in &history.ops {
+        by_key[op.key.0 as usize].push(op);
         if let Some(node) = op.node {
-            by_node[node.0 as usize].push(op.completed);
+            by_node[node.0 as usize].push(op);
         }
     }
-    if by_key.iter().all(Vec::is_empty) {
+    if !history.ops.iter().any(ok) {
         return result("availability", Verdict::Unknown, "no op was answered ok".to_owned(), []);
     }
     let window = window(history);
     let mut longest = Gaps::default();
-    let mut figures = |names: Vec<&str>, groups: Vec<Vec<Nanos>>, total: bool| -> Map<String, Value> {
+    let mut figures = |names: Vec<&str>, groups: Vec<Vec<&Operation>>, total: bool| -> Map<String, Value> {
         let mut all = Map::new();
-        for (name, times) in names.into_iter().zip(groups) {
-            let gaps = gaps(times, window, &faults);
+        for (name, ops) in names.into_iter().zip(groups) {
+            let gaps = gaps(history, &ops, window, &faults);
             if total {
                 longest = Gaps { calm: longest.calm.max(gaps.calm), faults: longest.faults.max(gaps.faults) };
             }
@@ -48,7 +50,7 @@ pub fn check(history: &History) -> CheckResult {
     let keys = figures(history.names.keys().map(|(_, n)| n).collect(), by_key, true);
     let nodes = figures(history.names.nodes().map(|(_, n)| n).collect(), by_node, false);
     let words = format!(
-        "the longest time a key saw no ok: {:.1} ms in calm, {:.1} ms during faults",
+        "the longest time a key was asked and gave no ok: {:.1} ms in calm, {:.1} ms during faults",
         longest.calm.as_ms_f64(),
         longest.faults.as_ms_f64()
     );
@@ -61,8 +63,15 @@ pub fn check(history: &History) -> CheckResult {
     result("availability", Verdict::Valid, words, figure)
 }
 
-/// The longest gaps between the times of oks, the ends of the window included.
-pub fn gaps(mut times: Vec<Nanos>, window: (Nanos, Nanos), faults: &[Fault]) -> Gaps {
+fn ok(op: &Operation) -> bool {
+    matches!(op.outcome, Outcome::Ok(_))
+}
+
+/// The longest asked time between oks of `ops`, the ends of the window included. `ops` stand in the order of their
+/// invokes.
+pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), faults: &[Fault]) -> Gaps {
+    let asked = Asked::of(history, ops.iter().copied());
+    let mut times: Vec<Nanos> = ops.iter().filter(|o| ok(o)).map(|o| o.completed).collect();
     times.retain(|t| window.0 <= *t && *t <= window.1);
     times.push(window.1);
     times.sort_unstable();
@@ -71,7 +80,7 @@ pub fn gaps(mut times: Vec<Nanos>, window: (Nanos, Nanos), faults: &[Fault]) -> 
     for to in times {
         let disturbed = faults.iter().any(|f| f.began <= to && from <= f.healed.unwrap_or(f.ended));
         let slot = if disturbed { &mut longest.faults } else { &mut longest.calm };
-        *slot = (*slot).max(to.since(from));
+        *slot = (*slot).max(asked.between(from, to));
         from = to;
     }
     longest

@@ -1,7 +1,8 @@
 //! Checks beside linearizability, on the same history: each is a function of the history and its own limits.
 
 pub mod acknowledged; // acknowledged updates that were undone, wherever that shows
-pub mod availability; // the longest gap without an ok, per node and key, in calm and during faults
+pub mod asked; // when ops waited for an answer: silence in which nothing was asked is no outage
+pub mod availability; // the longest time without an ok while asked, per node and key, in calm and during faults
 pub mod crash; // no node ended by its own fault, none stayed away
 pub mod durability; // acknowledged updates are still there at the end
 pub mod lease_overlap; // no two nodes held a lease on one range at one time

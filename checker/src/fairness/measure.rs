@@ -63,10 +63,12 @@ pub struct Group {
     pub name: String,
     /// The coordinator of a client's first intent; empty for other groups.
     pub node: String,
-    /// Intents.
+    /// Intents: won in the load window or after it, ended by an unknown outcome, or waiting.
     pub intents: u64,
-    /// Won.
+    /// Won in the load window.
     pub won: u64,
+    /// Won after the load window had ended.
+    pub won_late: u64,
     /// Won in calm.
     pub won_in_calm: u64,
     /// Ended by an unknown outcome.
@@ -178,6 +180,7 @@ impl Groups<'_> {
                 node: node(),
                 intents: 0,
                 won: 0,
+                won_late: 0,
                 won_in_calm: 0,
                 unknown: 0,
                 waiting: 0,
@@ -211,6 +214,7 @@ impl Group {
         match intent.end {
             End::Won => {
                 self.won += u64::from(in_load);
+                self.won_late += u64::from(!in_load);
                 self.won_in_calm += u64::from(in_load && !faults.disturb(intent.ended, intent.ended));
             }
             End::Unknown => self.unknown += 1,

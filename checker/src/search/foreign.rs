@@ -13,7 +13,7 @@
 
 use super::{ModelCall, ModelKind, SearchOp, SearchRequest, SearchRunner};
 use crate::judge::{Checker, NO_OTHER_ENGINE, Options, judge, judge_model};
-use crate::verdict::{Engine, KeyReport, Linearizability, Verdict};
+use crate::verdict::{Engine, KeyReport, Linearizability, SecondOpinion, Verdict};
 use heckle_history::History;
 use heckle_history::foreign::{Foreign, ForeignOp, ForeignOutcome};
 use heckle_history::reader::ReadError;
@@ -47,11 +47,13 @@ fn left_unknown(questions: &BTreeMap<String, SearchRequest>) -> Linearizability 
         verdict_without_fates: None,
         outside: Some(format!("a {} is no register", question.model.word())),
         note: Some(NO_OTHER_ENGINE.to_owned()),
+        second_opinion: SecondOpinion::NotAsked,
     };
     Linearizability {
         verdict: Verdict::Unknown,
         checker: Engine::Chain,
         check_ms: None,
+        second_opinion_ms: None,
         detected_ms: None,
         verdict_without_fates: None,
         keys: questions.iter().map(key).collect(),
@@ -70,7 +72,16 @@ fn by_search(questions: &BTreeMap<String, SearchRequest>, search: &dyn SearchRun
         }
     }
     let verdict = Verdict::merge_all(keys.iter().map(|k| k.verdict));
-    Linearizability { verdict, checker: Engine::Search, check_ms: None, detected_ms: None, verdict_without_fates: None, keys, violations }
+    Linearizability {
+        verdict,
+        checker: Engine::Search,
+        check_ms: None,
+        second_opinion_ms: None,
+        detected_ms: None,
+        verdict_without_fates: None,
+        keys,
+        violations,
+    }
 }
 
 /// One question for each key.

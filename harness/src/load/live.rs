@@ -1,10 +1,12 @@
 //! Figures of the run so far, for the terminal only. Reports take theirs from the history.
 
+use super::phase::Phase;
+use crate::clock::RunClock;
 use crate::system::Known;
 use hdrhistogram::Histogram;
 use heckle_history::{Nanos, Seen};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Latencies above this are shown as this: ten minutes, the longest op timeout.
 const MAX_LATENCY_US: u64 = 600_000_000;
@@ -19,6 +21,8 @@ pub struct Live {
     unknown: AtomicU64,
     recent: Mutex<Histogram<u64>>,
     fault: Mutex<Vec<String>>,
+    phase: Mutex<Phase>,
+    clock: OnceLock<RunClock>,
 }
 
 /// One reading.
@@ -34,10 +38,12 @@ pub struct Reading {
     pub failed: u64,
     /// Unknown outcomes.
     pub unknown: u64,
-    /// Median latency since the last reading, ms.
-    pub p50_ms: f64,
-    /// 99th percentile since the last reading, ms.
-    pub p99_ms: f64,
+    /// Median and 99th percentile of latency since the last reading, ms; `None` if nothing was answered ok.
+    pub latency_ms: Option<(f64, f64)>,
+    /// What the run is doing.
+    pub phase: Phase,
+    /// Since the run's clock started, if it has.
+    pub now: Option<Nanos>,
     /// Faults under way.
     pub faults: Vec<String>,
 }
@@ -54,11 +60,23 @@ impl Default for Live {
             unknown: zero(),
             recent: Mutex::new(recent),
             fault: Mutex::default(),
+            phase: Mutex::default(),
+            clock: OnceLock::new(),
         }
     }
 }
 
 impl Live {
+    /// The run's clock has started.
+    pub fn starts(&self, clock: RunClock) {
+        let _ = self.clock.set(clock);
+    }
+
+    /// A phase of the run begins.
+    pub fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
     /// An op was sent.
     pub fn invoked(&self) {
         self.invoked.fetch_add(1, Relaxed);
@@ -97,7 +115,7 @@ impl Live {
     pub fn read(&self) -> Reading {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let ms = |q: f64| recent.value_at_quantile(q) as f64 / 1e3;
-        let (p50_ms, p99_ms) = (ms(0.5), ms(0.99));
+        let latency_ms = (!recent.is_empty()).then(|| (ms(0.5), ms(0.99)));
         recent.reset();
         drop(recent);
         Reading {
@@ -106,8 +124,9 @@ impl Live {
             condition_not_met: self.condition_not_met.load(Relaxed),
             failed: self.failed.load(Relaxed),
             unknown: self.unknown.load(Relaxed),
-            p50_ms,
-            p99_ms,
+            latency_ms,
+            phase: *self.phase.lock().unwrap_or_else(PoisonError::into_inner),
+            now: self.clock.get().map(|clock| clock.now()),
             faults: self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

@@ -8,6 +8,7 @@
 pub mod fates;
 pub mod final_reads;
 pub mod live;
+pub mod phase;
 
 use crate::clock::RunClock;
 use crate::cluster::leases::Holders;
@@ -67,6 +68,8 @@ pub struct Used {
     pub ops: u64,
     /// Processes opened.
     pub processes: u32,
+    /// Arrivals that were due before the load ended and were never sent, since there was no room.
+    pub unsent: u64,
 }
 
 /// Sends the plan's load from now to the end of its window. Gives what was used, and the ops of unknown outcome whose
@@ -84,9 +87,9 @@ pub fn run(plan: &Plan, outside: &Outside) -> Result<(Used, Vec<Open>), String> 
             Rate::PerSecond(rate) => open_loop(plan, rate, &dispatch, outside).await?,
             Rate::Max => closed_loop(plan, &dispatch, outside).await,
         }
-        drain(plan, &dispatch).await;
+        let unsent = drain(plan, &dispatch).await;
         let d = dispatch.borrow();
-        Ok::<_, String>((Used { ops: d.next_op, processes: d.next_process }, d.fates.rest()))
+        Ok::<_, String>((Used { ops: d.next_op, processes: d.next_process, unsent }, d.fates.rest()))
     });
     // Connection tasks hold the sockets: dropping the set closes them before the final reads begin.
     drop(local);
@@ -129,12 +132,14 @@ async fn closed_loop(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>, outside: &Ou
     dispatch.borrow_mut().looping = Looping::Open;
 }
 
-async fn drain(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>) {
-    dispatch.borrow_mut().backlog.clear();
+/// Waits for what is under way. Gives the number of arrivals that were still waiting for room, which are dropped.
+async fn drain(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>) -> u64 {
+    let unsent = std::mem::take(&mut dispatch.borrow_mut().backlog).len() as u64;
     let deadline = tokio::time::Instant::now() + plan.op_timeout.0 + DRAIN_GRACE;
     while dispatch.borrow().in_flight > 0 && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+    unsent
 }
 
 struct Dispatch {

@@ -8,12 +8,14 @@ pub mod progress;
 pub mod recheck; // a stored run, judged again
 pub mod report;
 pub mod sampler;
+pub mod strain;
 
 use crate::clock::RunClock;
 use crate::cluster::Cluster;
 use crate::cluster::leases::{Holders, LeaseWatch};
 use crate::limits;
 use crate::load::live::Live;
+use crate::load::phase::Phase;
 use crate::load::{self, Outside, fates, final_reads};
 use crate::nemesis::Nemesis;
 use crate::plan::{Net, Plan};
@@ -27,6 +29,7 @@ use heckle_checker::online::OnlineJudge;
 use heckle_history::{Header, Names, Nanos, RunId};
 use heckle_paxos::lease::LeaseMode;
 use heckle_results::RunFolder;
+use heckle_results::bottleneck::Strain;
 use heckle_results::conclude::Ending;
 use heckle_results::results_json::Paxos;
 use heckle_results::terms::{Close, Terms};
@@ -35,6 +38,7 @@ use heckle_workloads::schedule_file;
 use sampler::{Sampler, Totals};
 use std::sync::Arc;
 use std::time::Duration;
+use strain::StrainWatch;
 
 /// Prune queues are empty this long after the last op and the last fault: a few of their longest waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(3);
@@ -49,11 +53,11 @@ pub struct Manner {
 }
 
 /// Runs `plan`, leaving the history in `folder`; `terms` go into its header, and how the run ended into its end record.
-pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms) -> Ending {
-    recorded(plan, folder, manner, terms).unwrap_or_else(Ending::Failed)
+pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms, live: &Arc<Live>) -> Ending {
+    recorded(plan, folder, manner, terms, live).unwrap_or_else(Ending::Failed)
 }
 
-fn recorded(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms) -> Result<Ending, String> {
+fn recorded(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
     let stop = Stop::default();
     let clock = RunClock::start();
     let (mut header, names) = header(plan, folder, clock);
@@ -64,8 +68,9 @@ fn recorded(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms) -> R
     let history = folder.history();
     let recording = Recorder::start(&history, &header, names.clone(), clock, judge, stop.clone())
         .map_err(|e| format!("cannot write {}: {e}; name another folder with --out", history.display()))?;
-    let live = Arc::new(Live::default());
-    let ran = with_cluster(plan, folder, clock, &recording.handle(), &names, &stop, &live, manner);
+    live.starts(clock);
+    live.enter(Phase::StartingNodes);
+    let ran = with_cluster(plan, folder, clock, &recording.handle(), &names, &stop, live);
     let stopped = stop.reason();
     let finished = recording.finish(|detected| close(plan, &ran, stopped.as_ref(), detected).in_end_record());
     ran?;
@@ -85,7 +90,7 @@ fn ending(stopped: Option<&StopReason>) -> Ending {
 /// What only the run itself knows at its end.
 fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
     let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), ..Close::default() };
-    let (totals, forced, unread, left_out) = match ran {
+    let Leftovers { totals, forced, unread, unsent, strain, left_out } = match ran {
         Ok(leftovers) => leftovers,
         Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
     };
@@ -99,6 +104,8 @@ fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReas
         ..Paxos::default()
     };
     close.warnings.extend(left_out.iter().cloned());
+    close.unsent = *unsent;
+    close.strain.clone_from(strain);
     if !forced.is_empty() {
         close.warnings.push(format!("{} ignored SIGTERM and had to be killed", forced.join(", ")));
     }
@@ -108,7 +115,16 @@ fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReas
     close.with_ending(&ending(stopped))
 }
 
-type Leftovers = (Totals, Vec<String>, u64, Vec<String>);
+/// What is known of a run once its cluster is down.
+struct Leftovers {
+    totals: Totals,
+    forced: Vec<String>,
+    unread: u64,
+    unsent: u64,
+    strain: Option<Strain>,
+    /// Faults that the nemesis left out, in words.
+    left_out: Vec<String>,
+}
 
 #[expect(clippy::too_many_arguments, reason = "all parts of a run meet here, once")]
 fn with_cluster(
@@ -119,7 +135,6 @@ fn with_cluster(
     names: &Arc<Names>,
     stop: &Stop,
     live: &Arc<Live>,
-    manner: Manner,
 ) -> Result<Leftovers, String> {
     let relay = match plan.net {
         Net::Relay => Some(Arc::new(Relay::start(plan.seed.part("relay")).map_err(|e| format!("the relay cannot start: {e}"))?)),
@@ -158,11 +173,13 @@ fn with_cluster(
         live: live.clone(),
     };
     let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| limits::no_thread(&e))?;
-    let shown = progress::Progress::start(plan, clock, live.clone(), manner.progress);
+    live.enter(Phase::Load);
+    let strain = StrainWatch::start(clock, plan.window(), stop.clone()).map_err(|e| limits::no_thread(&e))?;
     let (used, open, left_out) = std::thread::scope(|scope| {
         let striking = std::thread::Builder::new().name("nemesis".into()).spawn_scoped(scope, || nemesis.run(&plan.strikes));
         let striking = striking.map_err(|e| limits::no_thread(&e))?;
         let used = load::run(plan, &outside);
+        live.enter(Phase::Healing);
         if used.is_err() {
             // The schedule must not outlive a load that broke.
             stop.ask(StopReason::Broken("the load could not be sent".into()));
@@ -170,12 +187,17 @@ fn with_cluster(
         let left_out = striking.join().map_err(|_| "the nemesis panicked".to_owned())?;
         used.map(|(used, open)| (used, open, left_out))
     })?;
+    let strain = strain.finish();
+    live.enter(Phase::QuietTail);
     stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
     // Final reads come last: they also see what the questions brought about.
+    live.enter(Phase::AskingFates);
     fates::ask_rest(plan, &outside, open)?;
+    live.enter(Phase::Settling);
     cluster.settle(stop, SETTLE_WITHIN);
+    live.enter(Phase::FinalReads);
     let unread = final_reads::run(plan, &outside, used)?;
-    drop(shown);
+    live.enter(Phase::StoppingNodes);
     let totals = sampler.finish();
     drop(nemesis);
     let mut cluster = Arc::into_inner(cluster).ok_or("the cluster is still in use")?;
@@ -183,7 +205,7 @@ fn with_cluster(
     if let Some(leases) = leases {
         leases.finish();
     }
-    Ok((totals, forced, unread, left_out))
+    Ok(Leftovers { totals, forced, unread, unsent: used.unsent, strain, left_out })
 }
 
 fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {

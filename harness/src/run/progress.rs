@@ -1,10 +1,10 @@
 //! What the terminal shows while a run goes on: a block that is redrawn on a terminal, a line every five seconds
 //! elsewhere, nothing with `--quiet`. It goes to stderr; stdout is for data.
 
-use crate::clock::RunClock;
 use crate::load::live::{Live, Reading};
 use crate::plan::Plan;
 use crate::plan::units::Rate;
+use heckle_history::Nanos;
 use heckle_history::printable::printable;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -54,26 +54,27 @@ pub struct Progress {
 
 impl Progress {
     /// Starts to draw.
-    pub fn start(plan: &Plan, clock: RunClock, live: Arc<Live>, manner: Manner) -> Self {
+    pub fn start(plan: &Plan, live: Arc<Live>, manner: Manner) -> Self {
         if manner == Manner::Quiet {
             return Progress { over: None, thread: None };
         }
         let (over, told) = channel();
         let target = match plan.rate {
+            Rate::PerSecond(r) if plan.workload.has_intents() => format!("{r:.0} intents/s asked"),
             Rate::PerSecond(r) => format!("{r:.0}/s asked"),
             Rate::Max => "closed loop".to_owned(),
         };
         let (window, tail) = (plan.window(), plan.quiet_tail);
-        let phases = [(window.0.as_secs_f64(), "warm-up"), (window.1.as_secs_f64(), "load"), (f64::INFINITY, "quiet tail and final reads")];
         let total_s = window.1.as_secs_f64() + tail.0.as_secs_f64();
         let thread = std::thread::Builder::new().name("progress".into()).spawn(move || {
             let (mut before, mut drawn) = ((0, 0.0), false);
             loop {
                 let ended = !matches!(told.recv_timeout(manner.every()), Err(RecvTimeoutError::Timeout));
-                let (reading, now_s) = (live.read(), clock.now().as_secs_f64());
+                let reading = live.read();
+                let now_s = reading.now.map_or(0.0, Nanos::as_secs_f64);
                 let rate = (reading.invoked - before.0) as f64 / (now_s - before.1).max(1e-3);
                 before = (reading.invoked, now_s);
-                let phase = phases.iter().find(|(end, _)| now_s < *end).expect("the last has no end").1;
+                let phase = if reading.phase.has_load() && now_s < window.0.as_secs_f64() { "warm-up" } else { reading.phase.words() };
                 let frame = Frame { now_s, total_s, phase, target: &target, rate, reading: &reading };
                 let text = match manner {
                     Manner::Block => frame.block(drawn),
@@ -113,27 +114,35 @@ impl Frame<'_> {
         if self.reading.faults.is_empty() { "none".into() } else { printable(&self.reading.faults.join(", ")).into_owned() }
     }
 
-    fn line(&self) -> String {
+    /// Ops and their outcomes so far. Rate and latency are only there while the load sends ops: `0/s, p50 0.0 ms` while
+    /// fates are asked would say that the cluster stalls.
+    fn ops(&self) -> String {
+        let sent = self.reading.invoked;
+        if !self.reading.phase.has_load() {
+            return format!("{sent} ops, no load now");
+        }
+        format!("{sent} ops ({:.0}/s, {})", self.rate, self.target)
+    }
+
+    fn answers(&self) -> String {
         let r = self.reading;
-        format!(
-            "{:5.1}s {}: {} ops ({:.0}/s, {}), ok {}, refused {}, failed {}, unknown {}, p50 {:.1} ms, p99 {:.1} ms, fault: {}\n",
-            self.now_s,
-            self.phase,
-            r.invoked,
-            self.rate,
-            self.target,
-            r.ok - r.condition_not_met,
-            r.condition_not_met,
-            r.failed,
-            r.unknown,
-            r.p50_ms,
-            r.p99_ms,
-            self.faults()
-        )
+        format!("ok {}, refused {}, failed {}, unknown {}", r.ok - r.condition_not_met, r.condition_not_met, r.failed, r.unknown)
+    }
+
+    /// Latency since the last frame; nothing where there is no load.
+    fn latency(&self) -> String {
+        match (self.reading.phase.has_load(), self.reading.latency_ms) {
+            (false, _) => String::new(),
+            (true, Some((p50, p99))) => format!(", p50 {p50:.1} ms, p99 {p99:.1} ms"),
+            (true, None) => ", nothing answered ok since the last line".into(),
+        }
+    }
+
+    fn line(&self) -> String {
+        format!("{:5.1}s {}: {}, {}{}, fault: {}\n", self.now_s, self.phase, self.ops(), self.answers(), self.latency(), self.faults())
     }
 
     fn block(&self, again: bool) -> String {
-        let r = self.reading;
         let mut text = String::new();
         if again {
             let _ = write!(text, "\x1b[{BLOCK_LINES}A");
@@ -142,18 +151,56 @@ impl Frame<'_> {
         let filled = ((self.now_s / self.total_s).clamp(0.0, 1.0) * 30.0) as usize;
         let bar = format!("{}{}", "=".repeat(filled), " ".repeat(30 - filled));
         let _ = write!(text, "[{bar}] {:.1} / {:.0} s  {}{clear}", self.now_s, self.total_s, self.phase);
-        let _ = write!(text, "  ops     {} sent, {:.0}/s ({}){clear}", r.invoked, self.rate, self.target);
-        let _ = write!(
-            text,
-            "  answers ok {}, refused {}, failed {}, unknown {}; latency p50 {:.1} ms, p99 {:.1} ms{clear}",
-            r.ok - r.condition_not_met,
-            r.condition_not_met,
-            r.failed,
-            r.unknown,
-            r.p50_ms,
-            r.p99_ms
-        );
+        let _ = write!(text, "  ops     {}{clear}", self.ops());
+        let _ = write!(text, "  answers {}{}{clear}", self.answers(), self.latency());
         let _ = write!(text, "  fault   {}{clear}", self.faults());
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::phase::Phase;
+
+    const PHASES: [Phase; 12] = [
+        Phase::Preparing,
+        Phase::StartingNodes,
+        Phase::Load,
+        Phase::Healing,
+        Phase::QuietTail,
+        Phase::AskingFates,
+        Phase::Settling,
+        Phase::FinalReads,
+        Phase::StoppingNodes,
+        Phase::Judging,
+        Phase::SecondOpinion,
+        Phase::Drawing,
+    ];
+
+    fn texts(phase: Phase) -> [String; 2] {
+        let live = Live::default();
+        live.enter(phase);
+        let reading = live.read();
+        let frame = Frame { now_s: 12.0, total_s: 20.0, phase: phase.words(), target: "400/s asked", rate: 0.0, reading: &reading };
+        [frame.line(), frame.block(false)]
+    }
+
+    #[test]
+    fn rate_and_latency_are_shown_under_load_only_and_what_is_done_instead_otherwise() {
+        for phase in PHASES {
+            for text in texts(phase) {
+                assert!(text.contains(phase.words()), "{text}");
+                assert!(!text.contains("p50 0.0"), "no latency without an answer: {text}");
+                assert_eq!(text.contains("/s"), phase == Phase::Load, "{text}");
+                assert_eq!(text.contains("no load now"), phase != Phase::Load, "{text}");
+            }
+            assert_eq!(texts(phase)[1].lines().count(), BLOCK_LINES);
+        }
+    }
+
+    #[test]
+    fn a_stall_under_load_is_said() {
+        assert!(texts(Phase::Load)[0].contains("nothing answered ok"), "{}", texts(Phase::Load)[0]);
     }
 }

@@ -5,6 +5,7 @@
 //! question that is open, and a run with an open question is never valid.
 
 use super::report::{How, Judged, judge_history, read_history};
+use crate::load::live::Live;
 use heckle_checker::judge::Checker;
 use heckle_history::History;
 use heckle_results::RunFolder;
@@ -40,7 +41,7 @@ pub fn of_folder(folder: &RunFolder, checker: Option<Checker>) -> Result<Recheck
         (None, Ok(stored)) => (terms_of_results(stored), false),
         (None, Err(_)) => (Terms::default(), false),
     };
-    let (judged, mut from_history) = judge_run(history, &terms, checker)?;
+    let (judged, mut from_history) = judge_run(history, &terms, checker, None)?;
     let mut open = disagreements(&stored, &from_history, self_contained, checker.is_some());
     if !self_contained {
         from_history.warnings.push(
@@ -64,21 +65,22 @@ pub fn of_history(history: History, path: &Path, checker: Option<Checker>) -> Re
     let at = |e: String| format!("{}, {e}", path.display());
     match Terms::of(&history.header).map_err(at)? {
         None => Ok(Err(history)),
-        Some(terms) => judge_run(history, &terms, checker).map(Ok).map_err(at),
+        Some(terms) => judge_run(history, &terms, checker, None).map(Ok).map_err(at),
     }
 }
 
-/// What a run with this history, held to these terms, comes to: the one way there, for `run`, `check` and `report`.
+/// What a run with this history, held to these terms, comes to: the one way there, for `run`, `check` and `report`. `live`
+/// shows which engine is at work.
 ///
 /// # Errors
 /// If the end record cannot be read.
-pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>) -> Result<(Judged, Results), String> {
+pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>, live: Option<&Live>) -> Result<(Judged, Results), String> {
     let close = Close::of(&history)?;
     let mut results = Results::held_to(terms);
     results.named_by(&history);
     results.wall_s = (history.end.as_secs_f64() * 1e3).round() / 1e3;
     let of_run = terms.checker.parse().unwrap_or(Checker::Auto);
-    let judged = judge_history(history, &terms.rules(), How { checker: checker.unwrap_or(of_run), strict: true });
+    let judged = judge_history(history, &terms.rules(), How { checker: checker.unwrap_or(of_run), strict: true }, live);
     results.closed(&close.clone().unwrap_or_default());
     judged.tell(&mut results);
     let gates = terms.gates.iter().map(|g| g.parse::<heckle_results::gates::Expression>().map_err(|e| e.to_string()));

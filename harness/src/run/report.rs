@@ -2,10 +2,12 @@
 //!
 //! Works from the file alone, so that `heckle check` and `heckle report` come to what `heckle run` came to.
 
-use crate::search::{ChildProcess, SecondOpinions};
+use crate::load::live::Live;
+use crate::search::{ChildProcess, SecondOpinions, Watched};
 use heckle_checker::checks::{self, CheckResult, crash};
 use heckle_checker::coverage::{self, Rule};
 use heckle_checker::judge::{Checker, Judgement, Options, judge};
+use heckle_checker::search::SearchRunner;
 use heckle_checker::{Coverage, explain};
 use heckle_history::Nanos;
 use heckle_history::operation::{History, Keep};
@@ -67,12 +69,16 @@ pub fn read_history(path: &Path) -> Result<History, String> {
     History::read(file, Keep::Details).map_err(|e| format!("{}, {e}", path.display()))
 }
 
-/// Judges `history` by `rules`.
-pub fn judge_history(history: History, rules: &[Rule], how: How) -> Judged {
-    let (search, second) = (ChildProcess::default(), SecondOpinions::default());
+/// Judges `history` by `rules`. `live` shows which engine is at work.
+pub fn judge_history(history: History, rules: &[Rule], how: How, live: Option<&Live>) -> Judged {
+    let (search, within_limits) = (ChildProcess::default(), SecondOpinions::default());
+    let second: &dyn SearchRunner = if how.checker == Checker::Both { &search } else { &within_limits };
+    let second = Watched::new(second, live);
     let began = Instant::now();
     let mut judgement = judge(&history, &Options { checker: how.checker, second: &second, ..Options::new(&search) });
-    judgement.linearizability.check_ms = Some(began.elapsed().as_millis() as u64);
+    let took = began.elapsed();
+    judgement.linearizability.check_ms = Some(took.saturating_sub(second.took()).as_millis() as u64);
+    judgement.linearizability.second_opinion_ms = second.asked().then(|| second.took().as_millis() as u64);
     let limits = checks::Limits { strict_vacuity: how.strict, ..checks::Limits::default() };
     let (checks, coverage) = (checks::all(&history, &limits), coverage::evaluate(&history, rules));
     let (measured, crashes) = (analyze(&history), crash::crashes(&history));

@@ -15,6 +15,7 @@ use heckle_history::printable::{block, printable};
 use heckle_results::conclude::PROVES_A_VIOLATION;
 use heckle_results::results_json::{Results, RunVerdict, Status};
 use heckle_results::{RunFolder, run_folder::FindError};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -60,7 +61,7 @@ fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, Stri
         Ok((judged, results)) => return Ok(Checked { judged, results }),
         Err(history) => history,
     };
-    let judged = judge_history(history, &[], How { checker: checker.unwrap_or(Checker::Auto), strict: args.strict });
+    let judged = judge_history(history, &[], How { checker: checker.unwrap_or(Checker::Auto), strict: args.strict }, None);
     let mut results = Results::default();
     judged.tell(&mut results);
     let (verdict, reasons) = of_bare_file(&judged, &results, args.strict);
@@ -177,6 +178,9 @@ fn json(checked: &Checked, path: &Path) -> String {
         "faults": results.faults,
         "gates": results.gates,
         "ops": results.ops,
+        "ops_by_kind": results.ops_by_kind,
+        "window": results.window,
+        "bottlenecks": results.bottlenecks,
         "warnings": results.warnings,
     });
     serde_json::to_string_pretty(&value).expect("plain data has a JSON form")
@@ -200,10 +204,29 @@ fn tell(checked: &Checked, path: &Path) {
     for (i, reason) in results.reasons.iter().enumerate() {
         outln!("{:<8} {}", if i == 0 { "why:" } else { "" }, block(reason));
     }
+    for bottleneck in &results.bottlenecks {
+        outln!("slowed by {}: {}", bottleneck.what.replace('_', " "), block(&bottleneck.sentence()));
+    }
+}
+
+/// Why keys have no second opinion, and how many of them.
+fn without_second_opinion(lin: &Linearizability) -> BTreeMap<String, usize> {
+    let mut without = BTreeMap::new();
+    for key in lin.keys.iter().filter(|k| !k.second_opinion.confirms()) {
+        *without.entry(key.second_opinion.words().trim_start_matches("none: ").to_owned()).or_default() += 1;
+    }
+    without
 }
 
 fn tell_linearizability(lin: &Linearizability) {
-    outln!("linearizable {} (checked in {} ms)", lin.verdict, lin.check_ms.unwrap_or(0));
+    let second = match (lin.keys.iter().filter(|k| k.second_opinion.confirms()).count(), lin.second_opinion_ms) {
+        (0, None) => "; no second opinion".to_owned(),
+        (n, ms) => format!("; second opinion on {n} of {} keys{}", lin.keys.len(), ms.map_or(String::new(), |ms| format!(" in {ms} ms"))),
+    };
+    outln!("linearizable {} (checked in {} ms{second})", lin.verdict, lin.check_ms.unwrap_or(0));
+    for (why, keys) in &without_second_opinion(lin) {
+        outln!("  no second opinion on {keys} of {} keys: {why}", lin.keys.len());
+    }
     for key in &lin.keys {
         if key.verdict != Verdict::Valid || key.outside.is_some() {
             let why = key.note.as_ref().or(key.outside.as_ref()).map_or(String::new(), |n| format!(": {n}"));

@@ -3,6 +3,8 @@
 use crate::cli::{CheckerArg, RunArgs};
 use crate::exit;
 use crate::limits;
+use crate::load::live::Live;
+use crate::load::phase::Phase;
 use crate::machine;
 use crate::plan::settings::{Expect, Settings};
 use crate::plan::units::Rate;
@@ -22,6 +24,7 @@ use heckle_results::{RunFolder, keep, rerun};
 use heckle_workloads::schedule_file;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A run to be done.
@@ -118,13 +121,17 @@ pub(super) fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
     let folder = RunFolder::create(&job.out, &plan.name, started, rand::random(), &mut results)
         .map_err(|e| format!("cannot keep a run: {e}; name a writable folder with --out"))?;
+    let live = Arc::new(Live::default());
+    // It also shows what is done once nothing is asked any more: judging and drawing may take longer than the load.
+    let shown = progress::Progress::start(plan, live.clone(), job.manner.progress);
     let began = Instant::now();
     prepare(job, &folder, &mut results).map_err(|e| format!("cannot write the run's folder: {e}"))?;
     terms.env = results.env.clone();
-    let ending = run::run(plan, &folder, job.manner, &terms);
+    let ending = run::run(plan, &folder, job.manner, &terms, &live);
     let wall_s = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-    let results = judge_and_write(&folder, &terms, Results { wall_s, ..results }, &ending, started)
-        .map_err(|e| format!("cannot write the run's folder: {e}"))?;
+    let written = judge_and_write(&folder, &terms, Results { wall_s, ..results }, &ending, started, &live);
+    drop(shown);
+    let results = written.map_err(|e| format!("cannot write the run's folder: {e}"))?;
     remove_spares(&folder);
     if results.exit_code == 0 {
         // A data folder helps to understand a failure and fills the disk otherwise.
@@ -198,8 +205,16 @@ fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Res
 }
 
 /// Judges what was recorded and writes everything; `before` is what stood in the folder while the run went on.
-fn judge_and_write(folder: &RunFolder, terms: &Terms, before: Results, ending: &Ending, started: UnixSeconds) -> std::io::Result<Results> {
-    let judged = read_history(&folder.history()).and_then(|history| recheck::judge_run(history, terms, None));
+fn judge_and_write(
+    folder: &RunFolder,
+    terms: &Terms,
+    before: Results,
+    ending: &Ending,
+    started: UnixSeconds,
+    live: &Live,
+) -> std::io::Result<Results> {
+    live.enter(Phase::Judging);
+    let judged = read_history(&folder.history()).and_then(|history| recheck::judge_run(history, terms, None, Some(live)));
     let (judged, mut results) = match judged {
         Ok(judged) => judged,
         Err(e) => {
@@ -213,6 +228,7 @@ fn judge_and_write(folder: &RunFolder, terms: &Terms, before: Results, ending: &
             return Ok(results);
         }
     };
+    live.enter(Phase::Drawing);
     results.wall_s = before.wall_s;
     // The end record says the same, unless it could not be written.
     results.conclude(ending);

@@ -179,6 +179,34 @@ fn the_closed_loop_and_a_missed_gate() {
     assert!(results["paxos"]["fsyncs_per_op"].as_f64().expect("a figure") > 0.0);
 }
 
+/// A rate that no machine reaches: the run says what held it back and what that spoils, wherever its verdict is shown, and
+/// what was sent is judged all the same.
+#[test]
+fn a_rate_beyond_the_machine_is_said_beside_the_verdict() {
+    let folder = Folder::new();
+    let args = ["--rate", "200000", "--clients", "8", "--faults", "none", "--duration", "1s", "--json", "--checker", "chain"];
+    let out = output(&folder, &strs(&run(&args)));
+    assert!([Some(0), Some(2)].contains(&out.status.code()), "{}", said(&out));
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    let bottlenecks = results["bottlenecks"].as_array().expect("a list");
+    let found = bottlenecks.iter().find(|b| b["what"] == "saturation").unwrap_or_else(|| panic!("no saturation: {results:#}"));
+    assert!(!found["makes_worthless"].as_array().expect("a list").is_empty() && found["change"].as_str().is_some_and(|c| !c.is_empty()));
+    assert_eq!(results["linearizability"]["verdict"], "valid", "late and missing ops do not touch the verdict");
+    let (load, ops) = (&results["load"], &results["ops"]);
+    let number = |v: &serde_json::Value| v.as_u64().unwrap_or_else(|| panic!("no number: {results:#}"));
+    assert!(number(&load["unsent"]) > number(&ops["invoked"]), "{load:#}");
+    assert_eq!(number(&ops["invoked"]), number(&ops["ok"]) + number(&ops["failed"]) + number(&ops["unknown"]));
+    let strain = &results["strain"];
+    assert!(strain["window_s"].as_f64().is_some_and(|s| s < 1.5), "sampled in the load window only: {strain:#}");
+    assert!(strain["load_thread_ratio"].is_number() && strain["relay_thread_ratio"].is_number(), "{strain:#}");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = words(&said(&expect_code(&folder, &["show", "latest"], 0)));
+    let read = |file: &str| std::fs::read_to_string(&find(&folder, file)[0]).expect("written");
+    for text in [shown, words(&read("summary.md")), words(&read("report.html")), words(&read("junit.xml"))] {
+        assert!(text.contains("were never sent") && text.contains("--max-in-flight"), "{text:.3000}");
+    }
+}
+
 /// Requests that lay at stopped nodes run after their fate was told; with the fence they are refused, without it they
 /// are applied, and the report names the contradiction.
 #[test]

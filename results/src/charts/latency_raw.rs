@@ -30,7 +30,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     points(&mut canvas, &plot, scene);
     let area = canvas.area();
     marks(&area, &plot, scene);
-    let ops = scene.measured.ops;
+    let ops = scene.measured.whole.ops;
     let entry = |mark, colour, words: &str, n: u64| (mark, colour, format!("{words} {}", count(n)));
     let legend = [
         entry(Mark::Dot, BLUE, "ok, applied", ops.applied),

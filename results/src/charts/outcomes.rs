@@ -44,7 +44,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
         }
     }
     frame::fault_edges(&area, &plot, scene);
-    let (ops, fates) = (scene.measured.ops, scene.measured.fates);
+    let (ops, fates) = (scene.measured.whole.ops, scene.measured.fates);
     let entry = |mark, colour, words: &str, n: u64| (mark, colour, format!("{words} {}", count(n)));
     let untold = ops.unknown.saturating_sub(fates.applied + fates.not_applied);
     let mut legend = vec![

@@ -76,7 +76,7 @@ fn axis(area: &Area<'_>, plot: &Plot) {
     }
     frame::line(area, vec![(plot.left, plot.top), (plot.left, plot.bottom), (plot.right, plot.bottom)], GREY);
     let style = frame::text_style(super::style::SMALL, GREY, HPos::Right, VPos::Top);
-    frame::text(area, (plot.right, plot.bottom + 34), "time to recover", &style);
+    frame::text(area, (plot.right, plot.bottom + 34), "time asked until it answered again", &style);
 }
 
 fn rows(area: &Area<'_>, plot: &Plot, faults: &[&Disturbance]) {

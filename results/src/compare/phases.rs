@@ -105,6 +105,7 @@ mod tests {
             evidence: serde_json::Map::new(),
             effective: true,
             recovery: Recovery::NotSeen,
+            answered: None,
         };
         // Warm-up to 2 s, load to 30 s; the second fault begins while the first is still felt; the last one ends the load.
         let window = Window { start: s(2), end: s(30) };

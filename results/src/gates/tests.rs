@@ -1,12 +1,14 @@
 use super::*;
-use crate::results_json::Latency;
+use crate::results_json::{Fault, Latency, WindowCounts};
 
 fn results() -> Results {
     let mut r = Results::default();
     let from_intended = Percentiles { p50: 2.0, p90: 10.0, p99: 50.0, p999: 90.0, max: 100.0 };
     r.latency_ms.insert(ALL.into(), Latency { ok: 10, from_intended, ..Latency::default() });
-    r.ops.invoked = 1_000;
-    r.ops.unknown = 20;
+    // The whole run has final reads in it, which are no part of a gate.
+    r.ops = OpCounts { invoked: 9_000, ok: 8_980, unknown: 20, ..OpCounts::default() };
+    let ops = OpCounts { invoked: 1_000, ok: 980, unknown: 20, ..OpCounts::default() };
+    r.window = Some(WindowCounts { ops, ..WindowCounts::default() });
     r
 }
 
@@ -27,6 +29,33 @@ fn limits_hold_or_do_not() {
     // No figure is never within a limit.
     check("jain>0.9", None, false);
     check("cas_p99_ms<50", None, false);
+}
+
+#[test]
+fn a_figure_without_a_sample_in_the_load_window_meets_no_limit() {
+    // All that was answered were final reads: the window was empty.
+    let mut idle = results();
+    idle.window = Some(WindowCounts::default());
+    idle.latency_ms.clear();
+    idle.fairness = Some(Fairness::default());
+    idle.paxos.fsyncs_per_op = Some(0.0);
+    for metric in METRICS.iter().filter(|m| !m.name.starts_with("state_bytes")) {
+        for relation in ["<", ">="] {
+            let gate = Expression::of_plan(metric.name, &format!("{relation}0")).unwrap().evaluate(&idle);
+            assert_eq!((gate.actual, gate.passed), (None, false), "{gate:?}");
+        }
+        let gate = Expression::of_plan(metric.name, "<1e9").unwrap().evaluate(&idle);
+        assert_eq!((gate.actual, gate.passed), (None, false), "{gate:?}");
+    }
+}
+
+#[test]
+fn a_fault_that_was_never_seen_to_recover_is_within_no_limit() {
+    let fault = |recovery_ms| Fault { recovery_ms, ..Fault::default() };
+    let of = |faults: Vec<Fault>| "recovery_max_ms<500".parse::<Expression>().unwrap().evaluate(&Results { faults, ..results() });
+    assert!(of(vec![fault(Some(20.0)), fault(Some(400.0))]).passed);
+    let never = of(vec![fault(Some(20.0)), fault(None)]);
+    assert_eq!((never.actual, never.passed), (None, false));
 }
 
 #[test]

@@ -11,7 +11,6 @@ mod samples; // what nodes said of themselves once a second
 pub(super) use samples::state_bytes as samples_state_bytes;
 
 use super::Subject;
-use crate::faults::Recovery;
 use crate::measure::Window;
 use heckle_history::{History, Nanos, Operation, Outcome, Seen};
 use serde::Serialize;
@@ -94,10 +93,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Data {
 fn bands(subject: &Subject<'_>) -> Vec<Band> {
     let band = |f: &crate::faults::Disturbance| {
         let ended = f.end(subject.history.end);
-        let recovered = match f.recovery {
-            Recovery::After(t) => Some(seconds(Nanos(ended.0 + t.0))),
-            Recovery::Never | Recovery::NotSeen => None,
-        };
+        let recovered = f.answered.map(seconds);
         let (began, healed, targets) = (seconds(f.began), f.healed.map(seconds), f.targets.join(" "));
         Band { id: f.id, kind: f.kind.clone(), targets, began, ended: seconds(ended), healed, recovered, effective: f.effective }
     };

@@ -34,7 +34,8 @@ fn figures(f: &Fairness) -> Vec<Vec<Html>> {
     let number = |n: u64| Html::from(count(n));
     let mut rows = vec![
         ("intents", number(f.intents)),
-        ("won", number(f.won)),
+        ("won in the load window", number(f.won.saturating_sub(f.won_late))),
+        ("won after it", number(f.won_late)),
         ("never won: given up, or waiting at the end", number(f.still_waiting)),
         ("ended by an unknown outcome", number(f.unknown)),
         ("offered and won a second", format!("{} and {}", digits(f.offered_per_s), digits(f.won_per_s)).into()),
@@ -70,14 +71,32 @@ fn groups(id: &'static str, title: &str, what: &str, groups: &[Group], placed: b
         let won = if g.won * 4 < most { words(Look::Bad, &won) } else { won.into() };
         let mut row: Vec<Html> = vec![g.name.as_str().into()];
         row.extend(placed.then(|| g.node.as_str().into()));
-        row.extend([count(g.intents).into(), won, count(g.waiting).into(), count(g.unknown).into(), count(g.lost).into()]);
+        row.extend([
+            count(g.intents).into(),
+            won,
+            count(g.won_late).into(),
+            count(g.waiting).into(),
+            count(g.unknown).into(),
+            count(g.lost).into(),
+        ]);
         row.extend([duration(g.longest_wait_ms).into(), count(g.max_bypasses).into(), count(g.rounds).into()]);
         row.extend([count(g.preempted).into(), count(g.repairs).into(), duration(g.backoff_ms).into()]);
         row
     });
     let mut columns = vec![what];
     columns.extend(placed.then_some("at"));
-    columns.extend(["intents", "won", "never won", "unknown", "attempts lost", "longest wait", "overtaken", "ballots", "outbid"]);
+    columns.extend([
+        "intents",
+        "won",
+        "won after the load",
+        "never won",
+        "unknown",
+        "attempts lost",
+        "longest wait",
+        "overtaken",
+        "ballots",
+        "outbid",
+    ]);
     columns.extend(["repairs", "backed off"]);
     let numbers: Vec<usize> = (1 + usize::from(placed)..columns.len()).collect();
     let mut out = heading("h3", id, title).and(table(&columns, &numbers, rows));

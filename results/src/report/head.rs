@@ -2,9 +2,10 @@
 
 use super::Subject;
 use super::markup::{Html, note};
+use crate::bottleneck;
 use crate::charts::axis::{count, digits, duration};
 use crate::measure::ALL;
-use crate::results_json::Results;
+use crate::results_json::{LoadUnit, Results};
 use crate::summary::verdict_words;
 use crate::terminal::{Look, look_of_run};
 
@@ -54,6 +55,11 @@ fn verdict(results: &Results) -> Html {
     let reasons = results.reasons.iter().map(|r| Html::element("li", &[], r.as_str()));
     let warnings = results.warnings.iter().map(|w| Html::element("li", &[("class", "dim")], w.as_str()));
     inner.push(Html::element("ul", &[], reasons.chain(warnings).collect::<Html>()));
+    if !results.bottlenecks.is_empty() {
+        let slowed = results.bottlenecks.iter().map(|b| Html::element("li", &[("class", "doubt")], format!("Slowed by: {}", b.sentence())));
+        let stands = Html::element("li", &[("class", "dim")], bottleneck::STANDS);
+        inner.push(Html::element("ul", &[], slowed.collect::<Html>().and(stands)));
+    }
     let class = format!("verdict {}", class(look_of_run(results.verdict)));
     Html::element("div", &[("class", &class), ("id", "verdict")], inner)
 }
@@ -61,15 +67,20 @@ fn verdict(results: &Results) -> Html {
 fn figures(results: &Results) -> Html {
     let ops = results.ops;
     let all = results.latency_ms.get(ALL).cloned().unwrap_or_default();
+    let unit = results.load.unit.word();
     let asked = results.load.target_per_s.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} asked", digits(t)));
+    let begun_per_s = match results.load.unit {
+        LoadUnit::Op => results.load.achieved_per_s,
+        LoadUnit::Intent => results.load.begun_per_s,
+    };
     let longest = results.faults.iter().filter_map(|f| f.recovery_ms).max_by(f64::total_cmp);
     let effective = results.faults.iter().filter(|f| f.effective).count();
     let ms = |x: f64| if all.ok == 0 { "–".to_owned() } else { duration(x) };
     let mut cells = vec![
-        (count(ops.invoked), "ops sent".to_owned()),
+        (count(ops.invoked), "ops sent in the whole run".to_owned()),
         (count(ops.ok), format!("ok, {} condition not met", count(ops.condition_not_met))),
         (count(ops.unknown), format!("unknown, {} failed", count(ops.failed))),
-        (digits(results.load.achieved_per_s), format!("ops a second, {asked}")),
+        (digits(begun_per_s), format!("{unit} a second, {asked}")),
         (ms(all.from_intended.p50), "median latency from when due".to_owned()),
         (ms(all.from_intended.p99), "99th percentile".to_owned()),
         (format!("{effective} of {}", results.faults.len()), "faults took effect".to_owned()),

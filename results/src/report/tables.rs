@@ -5,8 +5,8 @@ use super::markup::{Html, heading, note, table};
 use super::{Subject, fairness};
 use crate::charts::axis::{count, digits, duration};
 use crate::during::{self, Met};
-use crate::results_json::{Latency, Percentiles};
-use crate::summary::{effect, gate_words};
+use crate::results_json::{Latency, OpCounts, Percentiles, Strain};
+use crate::summary::{effect, gate_words, judged_words, rate_words};
 use crate::terminal::{Look, look_of};
 use crate::{measure, slowest};
 use heckle_checker::explain::timeline::label;
@@ -15,7 +15,7 @@ use heckle_checker::explain::timeline::label;
 const SLOWEST: usize = 20;
 
 pub(super) fn of(subject: Subject<'_>) -> Html {
-    latency(subject).and(faults(subject)).and(fairness::of(subject)).and(checks(subject))
+    ops(subject).and(latency(subject)).and(faults(subject)).and(fairness::of(subject)).and(checks(subject))
 }
 
 fn ms(x: f64) -> Html {
@@ -24,6 +24,31 @@ fn ms(x: f64) -> Html {
 
 fn number(n: u64) -> Html {
     count(n).into()
+}
+
+/// Counts by kind of op, over the whole run and in the load window: every row and every column adds up.
+fn ops(subject: Subject<'_>) -> Html {
+    let results = subject.results;
+    let row = |name: String, c: &OpCounts| -> Vec<Html> {
+        let counts = [c.invoked, c.ok, c.applied, c.condition_not_met, c.failed, c.unknown, c.open].map(number);
+        [vec![name.into()], counts.to_vec()].concat()
+    };
+    let mut rows = vec![];
+    for (kind, counts) in &results.ops_by_kind {
+        rows.push(row(format!("{kind}, whole run"), counts));
+    }
+    rows.push(row("all, whole run".into(), &results.ops));
+    if let Some(window) = &results.window {
+        for (kind, counts) in &window.by_kind {
+            rows.push(row(format!("{kind}, load window"), counts));
+        }
+        rows.push(row("all, load window".into(), &window.ops));
+    }
+    let why = "Ops = ok + failed + unknown. The whole run has warm-up, quiet tail and final reads in it; the load window has the ops that \
+               were due in it. “Still open” are unknown outcomes without a completion.";
+    let columns = ["", "ops", "ok", "did what they asked", "condition not met", "failed", "unknown", "still open"];
+    let rate = note(&format!("Rate: {}.", rate_words(results)));
+    heading("h2", "ops", "Ops").and(note(why)).and(table(&columns, &[1, 2, 3, 4, 5, 6, 7], rows)).and(rate)
 }
 
 fn latency(subject: Subject<'_>) -> Html {
@@ -85,7 +110,7 @@ fn faults(subject: Subject<'_>) -> Html {
             evidence.join(", ").into(),
         ]
     });
-    out.push(note("Answered again: from the lift of the fault until every struck node answered ok an op that was sent after it."));
+    out.push(note("Answered again: how long the slowest struck node was asked, from the lift of the fault until it answered ok an op that was sent after it."));
     out.push(table(&["", "kind", "targets", "at", "for", "effect", "answered again", "evidence"], &[3, 4, 6], rows));
     out.and(what_they_did(subject))
 }
@@ -122,7 +147,7 @@ fn checks(subject: Subject<'_>) -> Html {
     let results = subject.results;
     let lin = &results.linearizability;
     let mut out = heading("h2", "checks", "Checks");
-    let judged = format!("{} keys judged by {} in {}", lin.keys.len(), lin.checker, duration(lin.check_ms.max(0.001)));
+    let judged = judged_words(lin);
     let mut rows = vec![vec!["linearizable".into(), words(look_of(lin.verdict), lin.verdict.word()), judged.into()]];
     if let Some(without) = lin.verdict_without_fates {
         rows.push(vec!["linearizable, if no fate were known".into(), words(look_of(without), without.word()), Html::default()]);
@@ -151,9 +176,30 @@ fn checks(subject: Subject<'_>) -> Html {
             number(k.ops),
             words(look_of(k.verdict), k.verdict.word()),
             k.note.as_deref().unwrap_or_default().into(),
+            k.second_opinion.as_deref().unwrap_or_default().into(),
         ]
     });
-    out.and(heading("h3", "keys", "Keys")).and(table(&["key", "ops", "verdict", ""], &[1], keys))
+    out.and(heading("h3", "keys", "Keys")).and(table(&["key", "ops", "verdict", "", "second opinion"], &[1], keys))
+}
+
+/// What machine and harness went through under load.
+fn strain_rows(strain: Option<&Strain>) -> Vec<(&'static str, String)> {
+    let Some(strain) = strain else { return vec![] };
+    let (p50, p99, max) = (strain.wakeup_late_p50_ms, strain.wakeup_late_p99_ms, strain.wakeup_late_max_ms);
+    let percent = |x: f64| format!("{} %", digits(x * 100.0));
+    let mut rows = vec![("wake-ups late under load", format!("p50 {}, p99 {}, max {}", duration(p50), duration(p99), duration(max)))];
+    rows.extend(strain.harness_cores.map(|n| ("cores taken by the harness", digits(n))));
+    for (name, share) in [
+        ("load generator's thread busy", strain.load_thread_ratio),
+        ("relay's thread busy", strain.relay_thread_ratio),
+        ("processors busy", strain.machine_busy_ratio),
+        ("stolen by a hypervisor", strain.steal_ratio),
+        ("stopped by a quota", strain.throttled_ratio),
+        ("some thread waited for a core", strain.pressure_ratio),
+    ] {
+        rows.extend(share.map(|x| (name, percent(x))));
+    }
+    rows
 }
 
 /// The run itself: what it was, where, and its files.
@@ -162,10 +208,12 @@ pub(super) fn run(subject: Subject<'_>) -> Html {
     let mut rows = vec![
         ("load window", duration(results.load.window_s * 1e3)),
         ("sent late by the harness", format!("{} %", digits(results.load.late_ratio * 100.0))),
+        ("due and never sent", count(results.load.unsent)),
         ("plan hash", results.plan.hash.clone()),
         ("build", format!("{}{}", results.build.git, if results.build.dirty { " with changes" } else { "" })),
         ("machine", format!("{} cores, fingerprint {}", results.env.cores, results.env.fingerprint)),
     ];
+    rows.extend(strain_rows(results.strain.as_ref()));
     let paxos = &results.paxos;
     let rounds = paxos.rounds_p50.zip(paxos.rounds_p99);
     rows.extend(rounds.map(|(p50, p99)| ("rounds an op", format!("p50 {}, p99 {}", digits(p50), digits(p99)))));

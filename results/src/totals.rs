@@ -1,0 +1,81 @@
+//! Counts of ops, and of what a load was asked for: every table and gate takes its totals from here, so that they add up.
+//!
+//! Two totals are never mixed. The *whole run* counts every op of the history: warm-up, load window, quiet tail, final
+//! reads. The *load window* counts the ops that were due in it; latency, rates and gates are about those alone.
+
+use crate::results_json::OpCounts;
+use heckle_history::{IntentId, Operation, Outcome, Seen};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Counts of the ops that were due in the load window.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct WindowCounts {
+    /// Of every kind together.
+    pub ops: OpCounts,
+    /// By kind of op; they add up to `ops`.
+    pub by_kind: BTreeMap<String, OpCounts>,
+}
+
+/// What a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadUnit {
+    /// Every op is due by itself.
+    #[default]
+    Op,
+    /// An intent is due; its attempts follow from its answers.
+    Intent,
+}
+
+impl LoadUnit {
+    /// The plural, as in a rate.
+    pub fn word(self) -> &'static str {
+        match self {
+            LoadUnit::Op => "ops",
+            LoadUnit::Intent => "intents",
+        }
+    }
+}
+
+impl OpCounts {
+    /// Counts one op.
+    pub fn add(&mut self, op: &Operation) {
+        self.invoked += 1;
+        match op.outcome {
+            Outcome::Ok(Seen::ConditionNotMet(_)) => {
+                self.ok += 1;
+                self.condition_not_met += 1;
+            }
+            Outcome::Ok(Seen::Applied | Seen::Written | Seen::Value(_)) => {
+                self.ok += 1;
+                self.applied += 1;
+            }
+            Outcome::Failed => self.failed += 1,
+            Outcome::Unknown => self.unknown += 1,
+            Outcome::Open => {
+                self.unknown += 1;
+                self.open += 1;
+            }
+        }
+    }
+}
+
+/// Counts of `ops`, together and by kind.
+pub(crate) fn count<'o>(ops: impl Iterator<Item = &'o Operation>) -> WindowCounts {
+    let mut counts = WindowCounts::default();
+    for op in ops {
+        counts.ops.add(op);
+        counts.by_kind.entry(op.name().to_owned()).or_default().add(op);
+    }
+    counts
+}
+
+/// By op: whether the load asked for it (an op of its own, or the first attempt of an intent), rather than an answer to an
+/// earlier attempt.
+pub(crate) fn begins(intents: impl Iterator<Item = Option<IntentId>>) -> Vec<bool> {
+    let mut known = std::collections::BTreeSet::new();
+    intents.map(|intent| intent.is_none_or(|id| known.insert(id))).collect()
+}
