@@ -1,6 +1,6 @@
 //! Which engines judge: what `--checker` asks for is used, and nothing else is started.
 
-use heckle_checker::search::{InProcess, ModelKind, SearchReply, SearchRequest, SearchRunner, judge_foreign};
+use heckle_checker::search::{InProcess, JudgeForeign, ModelKind, SearchReply, SearchRequest, SearchRunner, judge_foreign};
 use heckle_checker::{Checker, Engine, Options, Verdict, judge};
 use heckle_history::drawn;
 use heckle_history::foreign::{Format, read};
@@ -57,7 +57,8 @@ fn a_model_that_the_chain_checker_does_not_know_is_unknown_to_it() {
             let foreign = read(Format::JepsenEdn, edn.as_bytes()).expect("it is EDN");
             let search = Counted::default();
             let options = Options { checker, ..Options::new(&search) };
-            let (report, _) = judge_foreign(foreign, model, &options).expect("its ops are the model's");
+            let how = JudgeForeign { model, initial: None, lenient: false, strict: false, options };
+            let report = judge_foreign(foreign, &how).expect("its ops are the model's").linearizability;
             assert_eq!((report.verdict, search.0.get()), (verdict, searches), "{model:?} by {checker:?}: {report:#?}");
         }
     }

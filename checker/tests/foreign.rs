@@ -4,7 +4,8 @@ mod common;
 
 use common::{Spice, cases, random, stream};
 use heckle_checker::search::{
-    InProcess, ModelKind, NoSearch, SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute, judge_foreign,
+    ForeignJudgement, InProcess, JudgeForeign, ModelKind, NoSearch, SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute,
+    judge_foreign,
 };
 use heckle_checker::{Options, Verdict, judge};
 use heckle_history::foreign::{Foreign, Format, read, write};
@@ -12,6 +13,10 @@ use heckle_history::{Call, Current, History, Outcome, Seen};
 use rand::RngExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+fn by<'a>(model: ModelKind, search: &'a dyn SearchRunner) -> JudgeForeign<'a> {
+    JudgeForeign { model, initial: None, lenient: false, strict: false, options: Options::new(search) }
+}
 
 /// A test reads files; the crate does not.
 #[allow(clippy::disallowed_methods)]
@@ -58,8 +63,8 @@ fn verdicts_on_jepsens_etcd_logs_match_the_recorded_ones() {
     for (number, linearizable) in recorded(&tests, "etcd_test!") {
         let log = file(&folder.join(format!("test_data/jepsen/etcd_{:03}.log", number.parse::<u32>().expect("a number"))));
         let foreign = read(Format::PorcupineLog, log.as_bytes()).unwrap_or_else(|e| panic!("log {number}: {e}"));
-        let (report, _) =
-            judge_foreign(foreign, ModelKind::CasRegister, &Options::new(&InProcess)).unwrap_or_else(|e| panic!("log {number}: {e}"));
+        let answer = judge_foreign(foreign, &by(ModelKind::CasRegister, &InProcess)).unwrap_or_else(|e| panic!("log {number}: {e}"));
+        let report = answer.linearizability;
         assert_eq!(report.verdict == Verdict::Valid, linearizable, "log {number}: {report:#?}");
         assert_ne!(report.verdict, Verdict::Unknown, "log {number}");
         judged += 1;
@@ -94,7 +99,8 @@ fn verdicts_on_key_value_logs_match_the_recorded_ones() {
     for (name, linearizable) in recorded(&tests, "check_kv") {
         let log = file(&folder.join(format!("test_data/kv/{name}.txt")));
         let foreign = read(Format::PorcupineLog, log.as_bytes()).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let (report, _) = judge_foreign(foreign, ModelKind::Text, &Options::new(&Budgeted)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let answer = judge_foreign(foreign, &by(ModelKind::Text, &Budgeted)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let report = answer.linearizability;
         let verdict = if linearizable { Verdict::Valid } else { Verdict::Invalid };
         assert_eq!(report.verdict, verdict, "{name}: {:#?}", report.keys);
         judged += 1;
@@ -118,11 +124,21 @@ fn kept(history: &History, answers: Format, times: Format) -> Vec<String> {
             }
             (_, call, outcome) => (call, outcome),
         };
-        // The log format has no times, only an order.
-        let times = if times == Format::PorcupineLog { String::new() } else { format!("{}..{}", op.invoked.0, op.completed.0) };
+        // Formats of lines keep the order; where times touch, the lines say that the ops overlap.
+        let times = if times == Format::Csv { format!("{}..{}", op.invoked.0, op.completed.0) } else { String::new() };
         ops.push(format!("{times} {call:?} {outcome:?}"));
     }
     ops
+}
+
+/// Which ops were over before which began, the ops in any fixed order.
+fn precedence(history: &History) -> Vec<(String, String)> {
+    let name = |o: &heckle_history::Operation| o.process.to_string();
+    let over = |o: &heckle_history::Operation| o.completed;
+    let pairs = history.ops.iter().flat_map(|a| history.ops.iter().filter(move |b| over(a) < b.invoked).map(move |b| (name(a), name(b))));
+    let mut pairs: Vec<(String, String)> = pairs.collect();
+    pairs.sort();
+    pairs
 }
 
 /// Every op by a process of its own: random liars have several open at once.
@@ -145,6 +161,7 @@ fn histories_survive_the_round_trip() {
             let back =
                 read(format, text.as_bytes()).and_then(Foreign::into_history).unwrap_or_else(|e| panic!("{word}, case {n}: {e}\n{text}"));
             assert_eq!(kept(&back, Format::Csv, format), kept(&history, format, format), "{word}, case {n}\n{text}");
+            assert_eq!(precedence(&back), precedence(&history), "{word}, case {n}\n{text}");
         }
     }
 }
@@ -164,7 +181,8 @@ fn the_verdict_survives_a_format_that_keeps_everything() {
 #[track_caller]
 fn model(model: ModelKind, edn: &str, verdict: Verdict) {
     let foreign = read(Format::JepsenEdn, edn.as_bytes()).expect("it is EDN");
-    let (report, history) = judge_foreign(foreign, model, &Options::new(&InProcess)).expect("its ops are the model's");
+    let ForeignJudgement { linearizability: report, history, .. } =
+        judge_foreign(foreign, &by(model, &InProcess)).expect("its ops are the model's");
     assert_eq!((report.verdict, history.is_none()), (verdict, true), "{report:#?}");
     assert!(report.violations.iter().all(|v| v.certified && !v.ops.is_empty()), "{report:#?}");
 }
@@ -236,12 +254,37 @@ fn bad_input_is_named_by_its_line() {
     );
     refused(
         edn,
-        "{:process 0 :type :invoke :f :read :time 9}\n{:process 1 :type :invoke :f :read :time 8}",
-        "line 2: time goes back from 9 to 8",
+        "{:process 0 :type :invoke :f :read :index 9}\n{:process 1 :type :invoke :f :read :index 8}",
+        "line 2: index 8 after index 9 on line 1",
     );
+    refused(edn, "{:process 0 :type :oK :f :read}", "line 1: an event's :type is one of :invoke, :ok, :fail, :info, not \"oK\"");
+    refused(edn, "{:process nil :type :ok :f :read}", "line 1: an event whose :process is null");
+    refused(edn, "{:process [1] :type :ok :f :read}", "line 1: an event whose :process is a collection");
+    refused(edn, "{:process 0 :type :invoke :f :read}\n{:process 0 :type :ok :f :read}", "line 2: an ok of `read` without :value");
+    refused(
+        edn,
+        "{:process 0 :type :invoke :f :write :value 1}\n{:process 0 :type :ok :f :write :value 2}",
+        "line 1: `write` was asked 1 and its ok answers 2",
+    );
+    refused(
+        edn,
+        "{:process 0 :type :invoke :f :cas :value [1 2]}\n{:process 0 :type :ok :f :cas :value false}",
+        "what did not happen is :fail",
+    );
+    refused(edn, "{:process 0 :type :invoke :f :write :value ##NaN}", "equals nothing");
+    refused(edn, "{:process 0 :type :invoke :f :write :value \"\\ud83d\"}", "half a pair");
+    refused(edn, "{:process 0 :process 1 :type :invoke :f :read}", "key `process` stands twice");
+    refused(edn, "[{:process 0 :type :invoke :f :read}", "line 1: a vector without its closing");
+    refused(json, "[{\"process\":0,\"type\":\"invoke\",\"f\":\"read\"}\n{}]", "line 2: not JSON: expected `,` or `]`");
+    refused(json, &"[".repeat(100_000), "line 1: not JSON");
+    refused(
+        json,
+        "{\"process\":0,\"type\":\"invoke\",\"f\":\"read\",\"key\":7}\n{\"process\":1,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"7\"}",
+        "key \"7\" stands",
+    );
+    refused(log, "INFO  jepsen.util - 0\t:oK\t:read\t1", "line 1: `0\t:oK\t:read\t1` is no event");
     refused(edn, "{:process 0 :type :invoke :f :read", "line 1: the text ends in the middle of a form");
     refused(edn, "{:process 0 :type :invoke :f :write :value 99999999999999999999}", "is no number of 64 bits");
-    refused(edn, "{:process 0 :type :invoke :f :write :value \"a\"}", "line 1: a register holds whole numbers");
     refused(edn, "{:process 0 :type :invoke :f :enqueue :value 1}", "line 1: `enqueue` is no op of a register");
     refused(edn, "{:process 0 :type :invoke :f :cas :value 1}", "line 1: a cas takes [expected new], not 1");
     refused(edn, &"[".repeat(100_000), "nested deeper than");
@@ -253,6 +296,8 @@ fn bad_input_is_named_by_its_line() {
     refused(Format::Csv, "a,b\n", "line 1: the first line is not `process,key");
     let csv = |row: &str| format!("{}\n{row}\n", heckle_history::foreign::csv::HEADER);
     refused(Format::Csv, &csv("0,k,read,,ok,1,5,4"), "line 2: it completes before it is invoked");
+    refused(Format::Csv, &csv("0,k,read,,ok,1,5,9\n0,k,read,,ok,1,7,8"), "line 3: process 0 invokes while its op of line 2 is open");
+    refused(Format::Csv, &csv("0,k,read,,ok,1,5.5,9"), "line 2: `invoked` is a whole number of nanoseconds, not `5.5`");
     refused(Format::Csv, &csv("0,k,read,,ok,1,5"), "line 2: 7 fields instead of 8");
     refused(Format::Csv, &csv("0,k,read,,maybe,1,5,6"), "line 2: outcome `maybe` is none of");
     refused(Format::Csv, &csv("0,k,write,1,refused,2,5,6"), "only a cas can be refused");

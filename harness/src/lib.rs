@@ -10,6 +10,7 @@ pub mod clock; // the one monotonic clock of a run
 pub mod cluster; // node processes
 pub mod core_bench; // what an operation costs in the core alone
 pub mod exit; // the exit codes
+pub mod history_file; // history files, pipes and devices, within bounds
 pub mod limits; // of this process and machine: compared, raised, named
 pub mod machine; // what is known to be written here
 pub mod load; // ops at their times

@@ -121,6 +121,36 @@ pub enum Keep {
     Details,
 }
 
+/// Fault and node events may take this share of the bytes a history may have: hours of a large cluster by default.
+const AROUND_SHARE: u64 = 8;
+
+/// What an event that is kept as it is takes on the heap, roughly: a tree of fields has room for eleven from the first on.
+fn memory_of(event: &Event) -> u64 {
+    const TREE: usize = 640;
+    let fields = |map: &std::collections::BTreeMap<String, serde_json::Value>| {
+        map.iter().map(|(k, v)| k.len() + memory_of_json(v)).sum::<usize>() + map.len().div_ceil(6) * TREE
+    };
+    let bytes = match event {
+        Event::Fault(f) => {
+            size_of::<FaultEvent>() + f.kind.len() + f.targets.iter().map(|t| t.len() + 24).sum::<usize>() + fields(&f.evidence)
+        }
+        Event::Node(n) => size_of::<NodeEvent>() + n.what.len() + fields(&n.detail),
+        Event::Invoke(_) | Event::Ok(_) | Event::Fail(_) | Event::Unknown(_) | Event::Fate { .. } => 0,
+    };
+    bytes as u64
+}
+
+/// The heap of one field. Nested ones are rare, so their text stands for them.
+fn memory_of_json(value: &serde_json::Value) -> usize {
+    use serde_json::Value as Json;
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        Json::String(text) => text.len(),
+        Json::Array(items) => items.iter().map(|i| size_of::<Json>() + memory_of_json(i)).sum(),
+        Json::Object(map) => map.iter().map(|(k, v)| k.len() + 120 + memory_of_json(v)).sum(),
+    }
+}
+
 impl History {
     /// Reads a whole history.
     ///
@@ -137,10 +167,27 @@ impl History {
     /// assert_eq!(history.ops.len(), 1);
     /// ```
     pub fn read(input: impl Read, keep: Keep) -> Result<Self, ReadError> {
-        let mut reader = Reader::new(input)?;
+        History::read_within(input, keep, crate::reader::MAX_BYTES)
+    }
+
+    /// The same for at most so many bytes after decompression. Fault and node events are kept as they are, so a share of
+    /// the bound limits the memory they take.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); [`ReadError::TooLarge`] where a bound is met.
+    pub fn read_within(input: impl Read, keep: Keep, max_bytes: u64) -> Result<Self, ReadError> {
+        let mut reader = Reader::within(input, max_bytes)?;
+        let (mut around, most_around) = (0u64, max_bytes / AROUND_SHARE);
         let mut builder = Builder::new(keep);
         builder.values = Some(Written::default());
         while let Some(event) = reader.next_event()? {
+            around += memory_of(&event);
+            if around > most_around {
+                let what = format!(
+                    "fault and node events take over {most_around} bytes of memory, 1/{AROUND_SHARE} of --max-bytes, which raises the bound"
+                );
+                return Err(ReadError::TooLarge { line: reader.line(), what });
+            }
             builder.add(event).map_err(|what| ReadError::at(reader.line(), what))?;
         }
         let (header, names, warnings, (completeness, end_record)) = reader.into_parts();

@@ -13,6 +13,12 @@ use std::io::{self, BufRead, BufReader, Read};
 /// A line may be this long. Ours have some 300 bytes; the bound keeps a file without newlines from filling memory.
 pub const MAX_LINE_BYTES: u64 = 1 << 20;
 
+/// A history may have this many bytes after decompression, unless it is said otherwise.
+pub const MAX_BYTES: u64 = 4 << 30;
+
+/// So many blank lines may follow each other. No writer of ours leaves any, and billions of them fit into a small file.
+const MAX_BLANK_LINES: u64 = 1_000;
+
 pub(crate) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const READ_BUFFER_BYTES: usize = 1 << 18;
 
@@ -27,6 +33,14 @@ pub enum ReadError {
         /// What, and what to do.
         what: String,
     },
+    /// The file is longer, or its history larger, than was allowed.
+    #[error("line {line}: {what}")]
+    TooLarge {
+        /// Where the bound was met.
+        line: u64,
+        /// Which bound, and the flag that raises it.
+        what: String,
+    },
     /// The file could not be read.
     #[error("cannot read the history: {0}")]
     Io(#[from] io::Error),
@@ -35,6 +49,11 @@ pub enum ReadError {
 impl ReadError {
     pub(crate) fn at(line: u64, what: impl Into<String>) -> Self {
         ReadError::IllFormed { line, what: what.into() }
+    }
+
+    pub(crate) fn too_long(line: u64, max_bytes: u64) -> Self {
+        let what = format!("the history is longer than {max_bytes} bytes after decompression; --max-bytes raises the bound");
+        ReadError::TooLarge { line, what }
     }
 }
 
@@ -50,6 +69,9 @@ pub struct Reader<'r> {
     tally: Tally,
     end: Option<EndRecord>,
     completeness: Completeness,
+    max_bytes: u64,
+    bytes: u64,
+    blank: u64,
 }
 
 /// What one attempt at a line gave.
@@ -64,6 +86,14 @@ impl<'r> Reader<'r> {
     /// # Errors
     /// An unreadable input, an empty one, a first line that is no header, or another schema.
     pub fn new(input: impl Read + 'r) -> Result<Self, ReadError> {
+        Reader::within(input, MAX_BYTES)
+    }
+
+    /// The same for at most so many bytes after decompression.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); a longer file is [`ReadError::TooLarge`], here or at a later line.
+    pub fn within(input: impl Read + 'r, max_bytes: u64) -> Result<Self, ReadError> {
         let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
         let start = input.fill_buf()?;
         if start.is_empty() {
@@ -85,6 +115,9 @@ impl<'r> Reader<'r> {
             tally: Tally::default(),
             end: None,
             completeness: Completeness::NotPromised,
+            max_bytes,
+            bytes: 0,
+            blank: 0,
         };
         if matches!(reader.next_line()?, Next::End) {
             return Err(ReadError::at(1, "the file ends before its header line is complete"));
@@ -141,11 +174,16 @@ impl<'r> Reader<'r> {
             }
             self.tally.bytes(&self.buffer);
             if self.buffer.iter().all(u8::is_ascii_whitespace) {
+                self.blank += 1;
+                if self.blank > MAX_BLANK_LINES {
+                    return Err(ReadError::at(self.line, format!("over {MAX_BLANK_LINES} blank lines in a row; this is no history")));
+                }
                 continue;
             }
             if self.end.is_some() {
                 self.altered_after_end();
             }
+            self.blank = 0;
             let complete = self.buffer.ends_with(b"\n");
             let event = match line::parse(&self.buffer, &mut self.names) {
                 Ok(event) => event,
@@ -201,7 +239,12 @@ impl<'r> Reader<'r> {
     fn next_line(&mut self) -> Result<Next, ReadError> {
         self.buffer.clear();
         self.line += 1;
-        match self.input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut self.buffer) {
+        let read = self.input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut self.buffer);
+        self.bytes += self.buffer.len() as u64;
+        if self.bytes > self.max_bytes {
+            return Err(ReadError::too_long(self.line, self.max_bytes));
+        }
+        match read {
             Ok(0) => Ok(Next::End),
             Ok(_) if self.buffer.len() as u64 > MAX_LINE_BYTES => {
                 Err(ReadError::at(self.line, format!("longer than {MAX_LINE_BYTES} bytes; an event takes a few hundred")))

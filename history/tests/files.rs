@@ -259,3 +259,39 @@ fn a_line_of_a_hundred_megabytes_is_refused_without_being_held() {
     let error = History::read(file, Keep::OpsOnly).expect_err("refused").to_string();
     assert!(error.contains("line 2") && error.contains("longer than"), "{error}");
 }
+
+/// What a bound makes of a file: the words of the refusal, or nothing.
+#[track_caller]
+fn bounded(file: impl std::io::Read, max_bytes: u64, what: &str) {
+    match History::read_within(file, Keep::Details, max_bytes) {
+        Err(e) => assert!(e.to_string().contains(what) && !what.is_empty(), "{e}"),
+        Ok(history) => assert!(what.is_empty(), "read, {} ops, where `{what}` was expected", history.ops.len()),
+    }
+}
+
+#[test]
+fn no_small_file_takes_much_memory_or_time() {
+    const HEAD: &[u8] = b"{\"schema\":\"heckle.history/1\"}\n";
+    let squeezed = |line: &[u8], times: usize| {
+        let mut out = zstd::Encoder::new(vec![], 3).expect("memory");
+        out.write_all(HEAD).expect("memory");
+        line.repeat(times).chunks(1 << 20).for_each(|chunk| out.write_all(chunk).expect("memory"));
+        out.finish().expect("memory")
+    };
+    let node = b"{\"e\":\"node\",\"t\":1,\"node\":\"n1\",\"what\":\"start\",\"detail\":{\"x\":1}}\n";
+    bounded(&squeezed(node, 10_000)[..], 1 << 20, "fault and node events take over 131072 bytes");
+    bounded(&squeezed(node, 10_000)[..], 1 << 30, "");
+    let spaces = [b" ".repeat(1_023), b"\n".to_vec()].concat();
+    bounded(&squeezed(&spaces, 900)[..], 100_000, "longer than 100000 bytes after decompression; --max-bytes");
+    bounded(&squeezed(b"\n", 2_000)[..], 1 << 20, "blank lines in a row");
+    bounded(std::io::Read::chain(HEAD, std::io::repeat(b'\n')), u64::MAX, "blank lines in a row");
+    bounded(std::io::repeat(0), u64::MAX, "longer than");
+    use heckle_history::foreign::{Format, ReadOptions, read_with};
+    let options = ReadOptions { max_bytes: 3 << 20, ..ReadOptions::default() };
+    for (format, word) in Format::ALL {
+        for (byte, what) in [(0, "not UTF-8 text"), (0xff, "not UTF-8 text"), (b'\n', "--max-bytes")] {
+            let error = read_with(format, std::io::repeat(byte), options).expect_err("refused").to_string();
+            assert!(error.contains(what), "{word}, {byte}: {error}");
+        }
+    }
+}

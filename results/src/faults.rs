@@ -13,6 +13,7 @@ use heckle_checker::checks::asked::Asked;
 use heckle_history::event::{FaultEvent, FaultState};
 use heckle_history::{History, Nanos, NodeIx, Outcome};
 use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
 
 /// One disturbance, with times as in the history.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,10 +89,13 @@ fn tells(value: &Json) -> bool {
 /// The disturbances of `history`, in the order they began.
 pub fn disturbances(history: &History) -> Vec<Disturbance> {
     let mut found: Vec<Disturbance> = vec![];
+    // By id: a history may hold as many faults as it likes.
+    let mut places: HashMap<u64, usize> = HashMap::new();
     for event in &history.faults {
-        match found.iter_mut().find(|d| d.id == event.id) {
-            Some(known) => join(known, event),
+        match places.get(&event.id) {
+            Some(&place) => join(&mut found[place], event),
             None => {
+                places.insert(event.id, found.len());
                 let mut new = Disturbance {
                     id: event.id,
                     kind: event.kind.to_string(),

@@ -22,7 +22,7 @@ pub struct Gaps {
 
 /// Measures the gaps.
 pub fn check(history: &History) -> CheckResult {
-    let faults = coverage::faults(history);
+    let faults = FaultTimes::of(&coverage::faults(history));
     let mut by_key = vec![vec![]; history.names.key_count()];
     let mut by_node = vec![vec![]; history.names.node_count()];
     for op in &history.ops {
@@ -63,13 +63,37 @@ pub fn check(history: &History) -> CheckResult {
     result("availability", Verdict::Valid, words, figure)
 }
 
+/// When faults were on: for each beginning, in order, how far the faults that had begun by then reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FaultTimes(Vec<(Nanos, Nanos)>);
+
+impl FaultTimes {
+    /// Of these faults.
+    pub fn of(faults: &[Fault]) -> FaultTimes {
+        let mut times: Vec<(Nanos, Nanos)> = faults.iter().map(|f| (f.began, f.healed.unwrap_or(f.ended))).collect();
+        times.sort_unstable();
+        let mut reach = Nanos(0);
+        for (_, end) in &mut times {
+            reach = reach.max(*end);
+            *end = reach;
+        }
+        FaultTimes(times)
+    }
+
+    /// Whether one was on at any time of the closed interval.
+    pub fn touch(&self, from: Nanos, to: Nanos) -> bool {
+        let begun = self.0.partition_point(|(began, _)| *began <= to);
+        begun.checked_sub(1).is_some_and(|last| from <= self.0[last].1)
+    }
+}
+
 fn ok(op: &Operation) -> bool {
     matches!(op.outcome, Outcome::Ok(_))
 }
 
 /// The longest asked time between oks of `ops`, the ends of the window included. `ops` stand in the order of their
 /// invokes.
-pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), faults: &[Fault]) -> Gaps {
+pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), faults: &FaultTimes) -> Gaps {
     let asked = Asked::of(history, ops.iter().copied());
     let mut times: Vec<Nanos> = ops.iter().filter(|o| ok(o)).map(|o| o.completed).collect();
     times.retain(|t| window.0 <= *t && *t <= window.1);
@@ -78,8 +102,7 @@ pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), fault
     let mut longest = Gaps::default();
     let mut from = window.0;
     for to in times {
-        let disturbed = faults.iter().any(|f| f.began <= to && from <= f.healed.unwrap_or(f.ended));
-        let slot = if disturbed { &mut longest.faults } else { &mut longest.calm };
+        let slot = if faults.touch(from, to) { &mut longest.faults } else { &mut longest.calm };
         *slot = (*slot).max(asked.between(from, to));
         from = to;
     }

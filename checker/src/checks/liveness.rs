@@ -14,14 +14,22 @@ pub fn check(history: &History, bound: Nanos) -> CheckResult {
     let faults = coverage::faults(history);
     let over = faults.iter().map(|f| f.healed.unwrap_or(f.ended)).max().unwrap_or(Nanos(0));
     let (mut verdict, mut worst, mut silent, mut unasked) = (Verdict::Valid, Nanos(0), vec![], vec![]);
-    for (key, name) in history.names.keys() {
-        let ops = || history.ops.iter().filter(|o| o.key == key && o.invoked >= over);
-        let Some(asked) = ops().map(|o| o.invoked).min() else {
+    // By key: when it was first asked, and when it first answered ok. One pass, however many keys there are.
+    let mut times: Vec<(Option<Nanos>, Option<Nanos>)> = vec![(None, None); history.names.key_count()];
+    let least = |known: Option<Nanos>, t: Nanos| Some(known.map_or(t, |known| known.min(t)));
+    for op in history.ops.iter().filter(|o| o.invoked >= over) {
+        let (asked, first) = &mut times[op.key.0 as usize];
+        *asked = least(*asked, op.invoked);
+        if matches!(op.outcome, Outcome::Ok(_)) {
+            *first = least(*first, op.completed);
+        }
+    }
+    for ((_, name), (asked, first)) in history.names.keys().zip(times) {
+        let Some(asked) = asked else {
             unasked.push(name);
             continue;
         };
         let deadline = Nanos(asked.0.saturating_add(bound.0));
-        let first = ops().filter(|o| matches!(o.outcome, Outcome::Ok(_))).map(|o| o.completed).min();
         match first {
             Some(t) if t <= deadline => worst = worst.max(t.since(asked)),
             // Silence only counts once the whole bound has passed.

@@ -74,7 +74,7 @@ fn prefix(ops: &[SearchOp], end: u64) -> Vec<SearchOp> {
     kept
 }
 
-fn observes_only(call: &ModelCall) -> bool {
+pub(crate) fn observes_only(call: &ModelCall) -> bool {
     match call {
         ModelCall::Read { .. }
         | ModelCall::Refused { .. }
@@ -89,8 +89,8 @@ fn observes_only(call: &ModelCall) -> bool {
         | ModelCall::Enqueue { .. }
         | ModelCall::Dequeue { .. }
         | ModelCall::Increment { .. }
-        | ModelCall::Acquire { .. }
-        | ModelCall::Release { .. }
+        | ModelCall::Acquire(_)
+        | ModelCall::Release(_)
         | ModelCall::Put { .. }
         | ModelCall::Append { .. } => false,
     }

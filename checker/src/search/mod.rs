@@ -13,8 +13,8 @@ pub mod model; // the sequential models: register, set, queue, counter, mutex, t
 pub mod porcupine; // porcupine-rs behind our types, its traps fenced off
 
 pub use child::child_main;
-pub use foreign::judge_foreign;
-pub use model::{ModelCall, ModelKind, State};
+pub use foreign::{ForeignJudgement, JudgeForeign, judge_foreign};
+pub use model::{Claim, ModelCall, ModelKind, State};
 
 use serde::{Deserialize, Serialize};
 

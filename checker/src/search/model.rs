@@ -15,21 +15,27 @@ pub enum ModelKind {
     Queue,
     /// Add and read.
     Counter,
-    /// Acquire and release.
+    /// Acquire and release. Who releases has to be who holds, where values name them; fencing tokens in maps have to rise.
     Mutex,
     /// Get, put and append of text.
     Text,
+    /// A mutex held by a process, where no value names the holder.
+    OwnerMutex,
+    /// A mutex whose ok of an acquire is a fencing token, which has to rise.
+    FencedMutex,
 }
 
 impl ModelKind {
     /// Every model with the word for it.
-    pub const ALL: [(ModelKind, &'static str); 6] = [
+    pub const ALL: [(ModelKind, &'static str); 8] = [
         (ModelKind::CasRegister, "cas-register"),
         (ModelKind::Set, "set"),
         (ModelKind::Queue, "queue"),
         (ModelKind::Counter, "counter"),
         (ModelKind::Mutex, "mutex"),
         (ModelKind::Text, "text"),
+        (ModelKind::OwnerMutex, "owner-mutex"),
+        (ModelKind::FencedMutex, "fenced-mutex"),
     ];
 
     /// The word for it.
@@ -44,8 +50,8 @@ impl ModelKind {
             ModelKind::Set => State::Set(BTreeSet::new()),
             ModelKind::Queue => State::Queue(VecDeque::new()),
             ModelKind::Counter => State::Counter(0),
-            ModelKind::Mutex => State::Mutex(None),
-            ModelKind::Text => State::Text(String::new()),
+            ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => State::Mutex(Lock::default()),
+            ModelKind::Text => State::Text(None),
         }
     }
 }
@@ -73,10 +79,38 @@ pub enum State {
     Queue(VecDeque<i64>),
     /// A counter.
     Counter(i64),
-    /// Who holds a mutex.
-    Mutex(Option<i64>),
-    /// A text.
-    Text(String),
+    /// A mutex.
+    Mutex(Lock),
+    /// A text; `None` is "never put".
+    Text(Option<String>),
+}
+
+/// The state of a mutex.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Lock {
+    /// Who holds it.
+    pub held: Option<Claim>,
+    /// The highest fencing token so far.
+    pub highest_fence: Option<i64>,
+}
+
+/// Who takes or gives back a mutex, as far as the op says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Claim {
+    /// The owner; `None` if the op names none.
+    #[serde(default)]
+    pub owner: Option<i64>,
+    /// The fencing token; `None` if the op names none.
+    #[serde(default)]
+    pub fence: Option<i64>,
+}
+
+impl Claim {
+    /// Whether two ops may speak of the same hold: what both name has to be the same.
+    fn fits(self, other: Claim) -> bool {
+        let same = |a: Option<i64>, b: Option<i64>| a.is_none() || b.is_none() || a == b;
+        same(self.owner, other.owner) && same(self.fence, other.fence)
+    }
 }
 
 /// An op with its answer. Where the answer is unknown the field is `None` and any answer fits.
@@ -132,6 +166,9 @@ pub enum ModelCall {
     Members {
         /// What was seen.
         members: Option<BTreeSet<i64>>,
+        /// Whether the answer had a member twice, which no set has.
+        #[serde(default)]
+        twice: bool,
     },
     /// Queue: append at the back.
     Enqueue {
@@ -155,19 +192,14 @@ pub enum ModelCall {
         count: Option<i64>,
     },
     /// Mutex: take it.
-    Acquire {
-        /// Who.
-        holder: i64,
-    },
+    Acquire(Claim),
     /// Mutex: give it back.
-    Release {
-        /// Who.
-        holder: i64,
-    },
+    Release(Claim),
     /// Text: read it.
     Get {
-        /// What was seen; a text never put is empty.
-        text: Option<String>,
+        /// What was seen; an inner `None` is "never put", the outer one "not told". A text never put may read as empty too.
+        #[serde(default, with = "told")]
+        text: Option<Option<String>>,
     },
     /// Text: replace it.
     Put {
@@ -185,12 +217,12 @@ pub enum ModelCall {
 mod told {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(value: &Option<Option<i64>>, s: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<Option<T>>, s: S) -> Result<S::Ok, S::Error> {
         value.iter().collect::<Vec<_>>().serialize(s)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<i64>>, D::Error> {
-        Ok(Vec::<Option<i64>>::deserialize(d)?.into_iter().next())
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+        Ok(Vec::<Option<T>>::deserialize(d)?.into_iter().next())
     }
 }
 
@@ -211,13 +243,27 @@ pub fn step(state: &State, call: &ModelCall) -> Option<State> {
         }
         (State::Counter(now), ModelCall::Increment { by }) => Some(State::Counter(now.wrapping_add(*by))),
         (State::Counter(now), ModelCall::Count { count }) => count.is_none_or(|told| told == *now).then_some(State::Counter(*now)),
-        (State::Mutex(None), ModelCall::Acquire { holder }) => Some(State::Mutex(Some(*holder))),
-        (State::Mutex(Some(now)), ModelCall::Release { holder }) => (now == holder).then_some(State::Mutex(None)),
-        (State::Text(now), ModelCall::Get { text }) => text.as_ref().is_none_or(|told| told == now).then(|| State::Text(now.clone())),
-        (State::Text(_), ModelCall::Put { text }) => Some(State::Text(text.clone())),
-        (State::Text(now), ModelCall::Append { text }) => Some(State::Text(format!("{now}{text}"))),
+        (State::Mutex(now), _) => mutex(*now, call).map(State::Mutex),
+        (State::Text(now), ModelCall::Get { text }) => {
+            let fits = text.as_ref().is_none_or(|seen| seen == now || (now.is_none() && seen.as_deref() == Some("")));
+            fits.then(|| State::Text(now.clone()))
+        }
+        (State::Text(_), ModelCall::Put { text }) => Some(State::Text(Some(text.clone()))),
+        (State::Text(now), ModelCall::Append { text }) => Some(State::Text(Some(format!("{}{text}", now.as_deref().unwrap_or(""))))),
         // A call of another model fits nowhere. A request that mixes models has no order.
-        (State::Queue(_) | State::Counter(_) | State::Mutex(_) | State::Text(_), _) => None,
+        (State::Queue(_) | State::Counter(_) | State::Text(_), _) => None,
+    }
+}
+
+fn mutex(now: Lock, call: &ModelCall) -> Option<Lock> {
+    match (now.held, call) {
+        (None, ModelCall::Acquire(claim)) => {
+            // A token that does not rise would let a client act after its lock was given to another one.
+            let rises = claim.fence.is_none_or(|fence| now.highest_fence.is_none_or(|highest| fence > highest));
+            rises.then_some(Lock { held: Some(*claim), highest_fence: claim.fence.or(now.highest_fence) })
+        }
+        (Some(held), ModelCall::Release(claim)) => held.fits(*claim).then_some(Lock { held: None, ..now }),
+        _ => None,
     }
 }
 
@@ -245,7 +291,7 @@ fn set(now: &BTreeSet<i64>, call: &ModelCall) -> Option<State> {
             found.is_none_or(|told| told == was).then_some(State::Set(next))
         }
         ModelCall::Contains { member, found } => found.is_none_or(|told| told == now.contains(member)).then(same),
-        ModelCall::Members { members } => members.as_ref().is_none_or(|told| told == now).then(same),
+        ModelCall::Members { members, twice } => (!twice && members.as_ref().is_none_or(|seen| seen == now)).then(same),
         _ => None,
     }
 }
@@ -281,11 +327,11 @@ mod tests {
                 Add { member: 1 },
                 Contains { member: 1, found: Some(true) },
                 Remove { member: 1, found: Some(true) },
-                Members { members: Some([].into()) },
+                Members { members: Some([].into()), twice: false },
             ],
             true,
         );
-        check(M::Set, &[Add { member: 1 }, Members { members: Some([].into()) }], false);
+        check(M::Set, &[Add { member: 1 }, Members { members: Some([].into()), twice: false }], false);
         check(
             M::Queue,
             &[
@@ -300,11 +346,21 @@ mod tests {
         check(M::Queue, &[Enqueue { item: 1 }, Enqueue { item: 2 }, Dequeue { item: Some(Some(2)) }], false);
         check(M::Counter, &[Increment { by: 2 }, Increment { by: -3 }, Count { count: Some(-1) }], true);
         check(M::Counter, &[Increment { by: 2 }, Count { count: Some(0) }], false);
-        check(M::Mutex, &[Acquire { holder: 1 }, Release { holder: 1 }, Acquire { holder: 2 }], true);
-        check(M::Mutex, &[Acquire { holder: 1 }, Acquire { holder: 2 }], false);
-        check(M::Mutex, &[Acquire { holder: 1 }, Release { holder: 2 }], false);
-        check(M::Text, &[Put { text: "a".into() }, Append { text: "b".into() }, Get { text: Some("ab".into()) }], true);
-        check(M::Text, &[Get { text: Some("a".into()) }], false);
+        let of = |owner: i64| Claim { owner: Some(owner), fence: None };
+        let fenced = |fence: i64| Claim { owner: None, fence: Some(fence) };
+        let anyone = Claim::default();
+        check(M::Set, &[Add { member: 1 }, Members { members: Some([1].into()), twice: true }], false);
+        check(M::Mutex, &[Acquire(of(1)), Release(anyone), Acquire(fenced(4)), Release(of(2)), Acquire(fenced(5))], true);
+        check(M::Mutex, &[Release(anyone)], false);
+        check(M::Mutex, &[Acquire(fenced(4)), Release(fenced(5))], false);
+        check(M::FencedMutex, &[Acquire(fenced(4)), Release(anyone), Acquire(anyone), Release(anyone), Acquire(fenced(4))], false);
+        check(M::Text, &[Get { text: Some(None) }, Get { text: Some(Some("".into())) }, Put { text: "".into() }], true);
+        check(M::Text, &[Put { text: "".into() }, Get { text: Some(None) }], false);
+        check(M::Mutex, &[Acquire(of(1)), Release(of(1)), Acquire(of(2))], true);
+        check(M::Mutex, &[Acquire(of(1)), Acquire(of(2))], false);
+        check(M::Mutex, &[Acquire(of(1)), Release(of(2))], false);
+        check(M::Text, &[Put { text: "a".into() }, Append { text: "b".into() }, Get { text: Some(Some("ab".into())) }], true);
+        check(M::Text, &[Get { text: Some(Some("a".into())) }], false);
         check(M::Text, &[Add { member: 1 }], false);
     }
 

@@ -47,6 +47,8 @@ pub fn search(request: &SearchRequest) -> SearchReply {
         ModelKind::Counter => run::<3>(&request.ops),
         ModelKind::Mutex => run::<4>(&request.ops),
         ModelKind::Text => run::<5>(&request.ops),
+        ModelKind::OwnerMutex => run::<6>(&request.ops),
+        ModelKind::FencedMutex => run::<7>(&request.ops),
     }
 }
 

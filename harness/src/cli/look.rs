@@ -15,9 +15,21 @@ pub struct CheckArgs {
     /// The file's format: jepsen-edn, knossos-json, porcupine-log, csv [default: heckle's own]
     #[arg(long)]
     pub format: Option<String>,
-    /// What a foreign history's keys are: cas-register, set, queue, counter, mutex, text [default: cas-register]
+    /// What a foreign history's keys are: cas-register, set, queue, counter, mutex, owner-mutex, fenced-mutex, text [default: cas-register]
     #[arg(long, requires = "format")]
     pub model: Option<String>,
+    /// Where a foreign history's keys come from: field (`:key`), pair (`[key value]`), auto (either) [default: auto]
+    #[arg(long, requires = "format", value_name = "FROM")]
+    pub key_from: Option<String>,
+    /// The value of a foreign register, counter or text before its first update, such as 0
+    #[arg(long, requires = "format", value_name = "VALUE")]
+    pub initial: Option<String>,
+    /// Pass over lines and ops of a foreign history that are not understood, and count them, instead of refusing the file
+    #[arg(long, requires = "format")]
+    pub lenient: bool,
+    /// Longest history that is read, after decompression: 500M, 20G [default: 4G, or half of the available memory if that is less; of foreign formats 1G, or a sixth]
+    #[arg(long, value_name = "BYTES")]
+    pub max_bytes: Option<String>,
     /// Unknown instead of a warning where the history is too thin to tell anything
     #[arg(long)]
     pub strict: bool,

@@ -15,7 +15,6 @@ use heckle_history::printable::printable;
 use heckle_history::writer::write_plain;
 use heckle_results::measure::{Measured, analyze};
 use heckle_results::{Results, RunFolder};
-use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -65,9 +64,35 @@ pub struct Judged {
 /// # Errors
 /// What is wrong with the file, and in which line.
 pub fn read_history(path: &Path) -> Result<History, String> {
-    let file = File::open(path).map_err(|e| format!("cannot open {}: {e}", path.display()))?;
-    History::read(file, Keep::Details).map_err(|e| format!("{}, {e}", path.display()))
+    read_history_within(path, crate::history_file::own_bytes(None)?)
 }
+
+/// The same, of at most so many bytes after decompression.
+///
+/// # Errors
+/// What is wrong with the file, and in which line.
+pub fn read_history_within(path: &Path, max_bytes: u64) -> Result<History, String> {
+    let size = std::fs::metadata(path).map_or(0, |m| m.len());
+    if size > LARGE_BYTES {
+        let mib = |bytes: u64| bytes >> 20;
+        eprintln!(
+            "{} has {} MiB; plain it takes some {} times as much memory, compressed up to {}; read up to {} MiB (--max-bytes)",
+            path.display(),
+            mib(size),
+            MEMORY_PER_BYTE,
+            10 * MEMORY_PER_BYTE,
+            mib(max_bytes)
+        );
+    }
+    let file = crate::history_file::open(path)?;
+    History::read_within(file, Keep::Details, max_bytes).map_err(|e| format!("{}, {e}", path.display()))
+}
+
+/// From this size on the memory that a history takes is said before it is read.
+const LARGE_BYTES: u64 = 256 << 20;
+
+/// Memory of a history and its judge in bytes for each byte of text, rounded up.
+const MEMORY_PER_BYTE: u64 = 4;
 
 /// Judges `history` by `rules`. `live` shows which engine is at work.
 pub fn judge_history(history: History, rules: &[Rule], how: How, live: Option<&Live>) -> Judged {

@@ -2,15 +2,13 @@
 
 use super::run::engine;
 use crate::cli::CheckArgs;
-use crate::exit;
 use crate::run::recheck;
-use crate::run::report::{How, Judged, judge_history, read_history};
-use crate::search::{ChildProcess, SecondOpinions};
+use crate::run::report::{How, Judged, judge_history, read_history_within};
+use crate::{exit, history_file};
 use heckle_checker::checks::CheckResult;
-use heckle_checker::judge::{Checker, Options};
-use heckle_checker::search::{ModelKind, judge_foreign};
+use heckle_checker::judge::Checker;
 use heckle_checker::{Linearizability, Verdict};
-use heckle_history::foreign::{self, Format};
+use heckle_history::Outcome;
 use heckle_history::printable::{block, printable};
 use heckle_results::conclude::PROVES_A_VIOLATION;
 use heckle_results::results_json::{Results, RunVerdict, Status};
@@ -27,7 +25,7 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
     };
     let path = target.history();
     if let Some(format) = &args.format {
-        return foreign_file(args, format, &path);
+        return super::check_foreign::main(args, format, &path);
     }
     let checked = match check(args, &target, &path) {
         Ok(checked) => checked,
@@ -55,7 +53,7 @@ fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, Stri
             let again = recheck::of_folder(folder, checker)?;
             return Ok(Checked { judged: again.judged, results: again.results });
         }
-        Target::File(path) => read_history(path)?,
+        Target::File(path) => read_history_within(path, history_file::own_bytes(args.max_bytes.as_deref())?)?,
     };
     let history = match recheck::of_history(history, path, checker)? {
         Ok((judged, results)) => return Ok(Checked { judged, results }),
@@ -76,35 +74,7 @@ fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, Stri
     Ok(Checked { judged, results })
 }
 
-/// A history of another tool: judged for linearizability by the model it is said to have.
-fn foreign_file(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
-    let judged = || -> Result<(Linearizability, Vec<String>), String> {
-        let format: Format = format.parse()?;
-        let model: ModelKind = args.model.as_deref().unwrap_or("cas-register").parse()?;
-        let file = std::fs::File::open(path).map_err(|e| format!("cannot open {}: {e}", path.display()))?;
-        let history = foreign::read(format, file).map_err(|e| format!("{}, {e}", path.display()))?;
-        let warnings = history.warnings.clone();
-        let (search, second) = (ChildProcess::default(), SecondOpinions::default());
-        let options = Options { checker: args.checker.map_or(Checker::Auto, engine), second: &second, ..Options::new(&search) };
-        let (lin, _) = judge_foreign(history, model, &options).map_err(|e| format!("{}, {e}", path.display()))?;
-        Ok((lin, warnings))
-    };
-    let (lin, warnings) = match judged() {
-        Ok(judged) => judged,
-        Err(e) => return super::usage("check", &e),
-    };
-    warnings.iter().for_each(|w| errln!("warning: {}", block(w)));
-    if args.voice.json {
-        outln!("{}", serde_json::to_string_pretty(&lin).expect("plain data has a JSON form"));
-    } else {
-        outln!("history      {}: {} keys", printable(&path.display().to_string()), lin.keys.len());
-        tell_linearizability(&lin);
-        outln!("\nverdict: {}", lin.verdict);
-    }
-    exit_code(lin.verdict)
-}
-
-fn exit_code(verdict: Verdict) -> ExitCode {
+pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
     ExitCode::from(match verdict {
         Verdict::Valid => exit::OK,
         Verdict::Invalid => exit::VIOLATION,
@@ -132,7 +102,7 @@ impl Target {
 
 /// What `asked` names: a file, else a run.
 pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
-    if Path::new(asked).is_file() {
+    if history_file::exists(Path::new(asked)) {
         return Ok(Target::File(asked.into()));
     }
     let found = RunFolder::find(out, asked).map_err(|e| match e {
@@ -155,6 +125,8 @@ fn of_bare_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict
     let mut open: Vec<String> = results.history.problem.iter().cloned().collect();
     if lin.keys.is_empty() {
         open.push("the history holds no operation, so nothing was checked".to_owned());
+    } else if !judged.history.ops.iter().any(|op| matches!(op.outcome, Outcome::Ok(_))) {
+        open.push("no operation was answered, so nothing was checked".to_owned());
     } else if lin.verdict == Verdict::Unknown {
         open.push("linearizability is unknown".to_owned());
     }
@@ -218,7 +190,7 @@ fn without_second_opinion(lin: &Linearizability) -> BTreeMap<String, usize> {
     without
 }
 
-fn tell_linearizability(lin: &Linearizability) {
+pub(super) fn tell_linearizability(lin: &Linearizability) {
     let second = match (lin.keys.iter().filter(|k| k.second_opinion.confirms()).count(), lin.second_opinion_ms) {
         (0, None) => "; no second opinion".to_owned(),
         (n, ms) => format!("; second opinion on {n} of {} keys{}", lin.keys.len(), ms.map_or(String::new(), |ms| format!(" in {ms} ms"))),

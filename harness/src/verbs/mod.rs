@@ -3,6 +3,7 @@
 mod bench;
 mod capacity;
 mod check;
+mod check_foreign;
 mod clean;
 mod compare;
 mod completions;

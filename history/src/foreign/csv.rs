@@ -7,11 +7,16 @@
 //! 5,k1,read,,unknown,,1200,
 //! ```
 //! Times are nanoseconds. `argument` and `result` are JSON; nothing is null. Outcomes are `ok`, `refused` (a CAS that
-//! found `result`; empty if that is not known), `fail` and `unknown`; an op without `completed` never ended.
+//! found `result`; empty if that is not known), `fail` and `unknown`; an op without `completed` never ended. Rows may stand
+//! in any order. A process has one op at a time. Numbers may be written as `1.0`.
 
-use super::{Foreign, ForeignOp, ForeignOutcome};
+use super::process::{Caller, whole};
+use super::summary::{OrderSource, Summary};
+use super::values::normalize;
+use super::{Foreign, ForeignOp, ForeignOutcome, KeyFrom, KeySource, Process, ReadOptions};
 use crate::ids::Nanos;
 use crate::reader::ReadError;
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use std::fmt::Write;
 
@@ -22,33 +27,72 @@ pub const HEADER: &str = "process,key,f,argument,outcome,result,invoked,complete
 ///
 /// # Errors
 /// What is wrong, with its line.
-pub fn read(text: &str) -> Result<Foreign, ReadError> {
+pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut rows = Rows { text, at: 0, line: 1 };
     match rows.next_row()? {
         Some((_, header)) if header.join(",") == HEADER => {}
         _ => return Err(ReadError::at(1, format!("the first line is not `{HEADER}`"))),
     }
+    if options.key_from == KeyFrom::Pair {
+        return Err(ReadError::at(1, "csv has a column `key`; --key-from pair does not apply"));
+    }
+    let mut summary = Summary { keys: KeySource::Field, order: OrderSource::Columns, ..Summary::default() };
     let mut ops = vec![];
     while let Some((line, row)) = rows.next_row()? {
         if row.len() == 1 && row[0].trim().is_empty() {
             continue;
         }
-        ops.push(op(line, &row).map_err(|what| ReadError::at(line, what))?);
+        if row.first().is_some_and(|process| process.trim() == "nemesis") {
+            summary.nemesis += 1;
+            continue;
+        }
+        match op(line, &row) {
+            Ok(op) => ops.push(op),
+            Err(what) if options.lenient => summary.pass(line, what),
+            Err(what) => return Err(ReadError::at(line, what)),
+        }
     }
     ops.sort_by_key(|o: &ForeignOp| o.invoked);
-    Ok(Foreign { ops, warnings: vec![] })
+    one_at_a_time(&ops)?;
+    summary.events = ops.len() as u64;
+    Ok(Foreign { ops, warnings: summary.warnings(), summary })
+}
+
+/// A process has one op open at a time, and none after one whose outcome is unknown.
+fn one_at_a_time(ops: &[ForeignOp]) -> Result<(), ReadError> {
+    let mut last: FxHashMap<&Process, &ForeignOp> = FxHashMap::default();
+    let mut sorted: Vec<&ForeignOp> = ops.iter().collect();
+    sorted.sort_by_key(|op| (op.invoked, op.completed.unwrap_or(Nanos::NEVER)));
+    for op in sorted {
+        if let Some(before) = last.insert(&op.process, op) {
+            if before.completed.is_none_or(|t| t > op.invoked) {
+                let what = format!("process {} invokes while its op of line {} is open", op.process, before.line);
+                return Err(ReadError::at(op.line, what));
+            }
+            if before.outcome == ForeignOutcome::Unknown {
+                let what = format!(
+                    "process {} goes on after its unknown outcome on line {}; another process takes over there",
+                    op.process, before.line
+                );
+                return Err(ReadError::at(op.line, what));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn op(line: u64, row: &[String]) -> Result<ForeignOp, String> {
     let [process, key, f, argument, outcome, result, invoked, completed] = row else {
         return Err(format!("{} fields instead of 8", row.len()));
     };
-    let whole = |name: &str, text: &str| text.trim().parse::<u64>().map_err(|_| format!("`{name}` is no time in nanoseconds"));
     let json = |name: &str, text: &str| {
-        if text.is_empty() { Ok(Json::Null) } else { serde_json::from_str(text).map_err(|e| format!("`{name}` is not JSON: {e}")) }
+        let mut value =
+            if text.is_empty() { Json::Null } else { serde_json::from_str(text).map_err(|e| format!("`{name}` is not JSON: {e}"))? };
+        normalize(&mut value);
+        Ok::<Json, String>(value)
     };
-    let invoked = whole("invoked", invoked)?;
-    let completed = if completed.trim().is_empty() { None } else { Some(whole("completed", completed)?) };
+    let invoked = time("invoked", invoked)?;
+    let completed = if completed.trim().is_empty() { None } else { Some(time("completed", completed)?) };
     if completed.is_some_and(|c| c < invoked) {
         return Err("it completes before it is invoked".to_owned());
     }
@@ -62,7 +106,7 @@ fn op(line: u64, row: &[String]) -> Result<ForeignOp, String> {
     };
     Ok(ForeignOp {
         line,
-        process: process.trim().parse().map_err(|_| "`process` is no whole number".to_owned())?,
+        process: caller(process.trim())?,
         key: if key.is_empty() { "k1".to_owned() } else { key.clone() },
         f: f.clone(),
         argument: json("argument", argument)?,
@@ -70,6 +114,26 @@ fn op(line: u64, row: &[String]) -> Result<ForeignOp, String> {
         completed: completed.map(Nanos),
         outcome,
     })
+}
+
+/// A time, written as a whole number or as a float that is one.
+fn time(name: &str, text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let float = || text.parse::<f64>().ok().and_then(serde_json::Number::from_f64).and_then(|n| whole(&n));
+    let time = text.parse::<i64>().ok().or_else(float).and_then(|t| u64::try_from(t).ok());
+    time.ok_or_else(|| format!("`{name}` is a whole number of nanoseconds, not `{text}`"))
+}
+
+/// A number, or a name with or without quotes.
+fn caller(text: &str) -> Result<Process, String> {
+    if text.is_empty() {
+        return Err("a row without `process`".to_owned());
+    }
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.to_owned()));
+    match Caller::parse(Some(&value))? {
+        Caller::Process(process) => Ok(process),
+        Caller::Nemesis => Err("the nemesis has no ops".to_owned()),
+    }
 }
 
 /// Rows by the rules of RFC 4180: a quoted field may hold commas, quotes in pairs, and newlines.
@@ -129,7 +193,7 @@ pub fn write(foreign: &Foreign) -> String {
         let _ = writeln!(
             out,
             "{},{},{},{argument},{outcome},{},{},{completed}",
-            op.process,
+            quote(&op.process.to_string()),
             quote(&op.key),
             quote(&op.f),
             result.map_or(String::new(), json),

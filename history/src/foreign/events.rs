@@ -1,12 +1,16 @@
 //! Events to ops: the rules of Jepsen's histories.
 //!
-//! A process has one op open at a time. `ok` happened, `fail` did not, `info` may have; a process ends at `info` and
-//! another takes its place. An op that is still open at the end may have happened too.
+//! The order of the lines is the order of what happened; times only say how far apart. A process has one op open at a
+//! time. `ok` happened, `fail` did not, `info` may have; a process ends at `info` and another takes its place. An op that
+//! is still open at the end may have happened too.
 
-use super::{Foreign, ForeignOp, ForeignOutcome};
+use super::keys::{self, KeySource};
+use super::process::Process;
+use super::summary::{OrderSource, Summary};
+use super::{Foreign, ForeignOp, ForeignOutcome, ReadOptions};
 use crate::ids::Nanos;
 use crate::reader::ReadError;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value as Json;
 
 /// What an event says of its op.
@@ -41,16 +45,16 @@ pub struct ForeignEvent {
     /// Where it stands.
     pub line: u64,
     /// Whose it is.
-    pub process: i64,
+    pub process: Process,
     /// What it says.
     pub kind: Kind,
     /// Of which call.
     pub f: String,
     /// On which key.
-    pub key: Option<String>,
-    /// With what argument or answer.
-    pub value: Json,
-    /// When, if the file tells.
+    pub key: Option<Json>,
+    /// With what argument or answer; `None` where the line has no such field.
+    pub value: Option<Json>,
+    /// When, if the file says.
     pub time: Option<u64>,
 }
 
@@ -63,110 +67,207 @@ pub enum FailedCas {
     WasRefused,
 }
 
-/// Pairs events.
-///
-/// # Errors
-/// The line that breaks a rule, and which.
-pub fn pair(events: Vec<ForeignEvent>, failed_cas: FailedCas, mut warnings: Vec<String>) -> Result<Foreign, ReadError> {
-    let timed = !events.is_empty() && events.iter().all(|e| e.time.is_some());
-    if !timed && events.iter().any(|e| e.time.is_some()) {
-        warnings.push("not every event has a time, so the order of the file is used".to_owned());
+/// What a line came to.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// An event of a client.
+    Event(ForeignEvent),
+    /// Passed over because of `--lenient`, and whose it is, if that can be read.
+    Passed(Option<Process>),
+}
+
+/// Lines as they are read.
+pub(super) struct Intake {
+    pub(super) options: ReadOptions,
+    pub(super) summary: Summary,
+    lines: Vec<Line>,
+    last_index: Option<(i64, u64)>,
+}
+
+impl Intake {
+    pub(super) fn new(options: ReadOptions) -> Self {
+        Intake { options, summary: Summary::default(), lines: vec![], last_index: None }
     }
-    let mut ops: Vec<ForeignOp> = vec![];
-    let mut open: FxHashMap<i64, usize> = FxHashMap::default();
-    let mut ended: FxHashMap<i64, u64> = FxHashMap::default();
-    let mut last = 0;
-    for (place, event) in (0u64..).zip(events) {
-        let t = event.time.filter(|_| timed).unwrap_or(place);
-        if t < last {
-            return Err(ReadError::at(event.line, format!("time goes back from {last} to {t}; events stand in the order of their times")));
+
+    pub(super) fn event(&mut self, event: ForeignEvent) {
+        self.lines.push(Line::Event(event));
+    }
+
+    /// A line that cannot be understood: an error, or passed over where that was asked for.
+    pub(super) fn pass(&mut self, line: u64, process: Option<Process>, why: impl Into<String>) -> Result<(), ReadError> {
+        if !self.options.lenient {
+            return Err(ReadError::at(line, why));
         }
-        last = t;
-        if event.kind == Kind::Invoke {
-            if let Some(line) = ended.get(&event.process) {
-                let what =
-                    format!("process {} goes on after its unknown outcome on line {line}; another process takes over there", event.process);
-                return Err(ReadError::at(event.line, what));
-            }
-            if let Some(&other) = open.get(&event.process) {
-                let what = format!("process {} invokes while its op of line {} is open", event.process, ops[other].line);
-                return Err(ReadError::at(event.line, what));
-            }
-            open.insert(event.process, ops.len());
-            ops.push(ForeignOp {
-                line: event.line,
-                process: event.process,
-                key: event.key.unwrap_or_else(|| "k1".to_owned()),
-                f: event.f,
-                argument: event.value,
-                invoked: Nanos(t),
-                completed: None,
-                outcome: ForeignOutcome::Unknown,
-            });
-            continue;
+        self.summary.pass(line, why);
+        self.lines.push(Line::Passed(process));
+        Ok(())
+    }
+
+    /// `:index` numbers the lines, so it has to rise with them.
+    pub(super) fn index(&mut self, line: u64, index: i64) -> Result<(), ReadError> {
+        if let Some((last, before)) = self.last_index
+            && index <= last
+        {
+            let what = format!(
+                "index {index} after index {last} on line {before}; the order of the lines is the order of the events, so sort the file by index"
+            );
+            return Err(ReadError::at(line, what));
         }
-        let Some(place) = open.remove(&event.process) else {
+        self.last_index = Some((index, line));
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Gives events their keys and times, and pairs them.
+    pub(super) fn finish(mut self, failed_cas: FailedCas) -> Result<Foreign, ReadError> {
+        let mut events: Vec<&mut ForeignEvent> = self.lines.iter_mut().filter_map(Line::event).collect();
+        self.summary.events = events.len() as u64;
+        self.summary.order = times(&mut events);
+        self.summary.keys = keys::assign(events.into_iter(), self.options.key_from)?;
+        Pairing { lenient: self.options.lenient, failed_cas, summary: self.summary, ..Pairing::default() }.run(self.lines)
+    }
+}
+
+impl Line {
+    fn event(&mut self) -> Option<&mut ForeignEvent> {
+        match self {
+            Line::Event(event) => Some(event),
+            Line::Passed(_) => None,
+        }
+    }
+}
+
+/// Makes times rise strictly with the lines, and otherwise leaves them as they are. Checkers take ops whose times touch as
+/// overlapping, so equal times would lose the order.
+fn times(events: &mut [&mut ForeignEvent]) -> OrderSource {
+    let timed = events.iter().filter(|e| e.time.is_some()).count();
+    if timed < events.len() || timed == 0 {
+        for (place, event) in (0u64..).zip(events) {
+            event.time = Some(place);
+        }
+        return if timed == 0 { OrderSource::Lines } else { OrderSource::SomeTimes };
+    }
+    let (mut back, mut last, mut highest) = (None, None, 0);
+    let mut lines = 0u64;
+    for event in events {
+        let t = event.time.unwrap_or_default();
+        if t < highest {
+            lines += 1;
+            back = back.or(Some(event.line));
+        }
+        highest = highest.max(t);
+        let placed = last.map_or(t, |last: u64| t.max(last + 1));
+        event.time = Some(placed);
+        last = Some(placed);
+    }
+    back.map_or(OrderSource::Times, |line| OrderSource::TimesGoBack { line, lines })
+}
+
+struct Pairing {
+    lenient: bool,
+    failed_cas: FailedCas,
+    summary: Summary,
+    ops: Vec<ForeignOp>,
+    open: FxHashMap<Process, usize>,
+    ended: FxHashMap<Process, u64>,
+    /// Processes of which a line was passed over, so that the rules on their other lines may not hold.
+    torn: FxHashSet<Process>,
+}
+
+impl Default for Pairing {
+    fn default() -> Self {
+        Pairing {
+            lenient: false,
+            failed_cas: FailedCas::DidNotHappen,
+            summary: Summary::default(),
+            ops: vec![],
+            open: FxHashMap::default(),
+            ended: FxHashMap::default(),
+            torn: FxHashSet::default(),
+        }
+    }
+}
+
+impl Pairing {
+    fn run(mut self, lines: Vec<Line>) -> Result<Foreign, ReadError> {
+        for line in lines {
+            match line {
+                Line::Event(event) if event.kind == Kind::Invoke => self.invoke(event)?,
+                Line::Event(event) => self.complete(event)?,
+                Line::Passed(Some(process)) => {
+                    // The line may have been the completion of its open op, whose outcome is then unknown.
+                    self.open.remove(&process);
+                    self.torn.insert(process);
+                }
+                Line::Passed(None) => {}
+            }
+        }
+        let warnings = self.summary.warnings();
+        Ok(Foreign { ops: self.ops, warnings, summary: self.summary })
+    }
+
+    fn invoke(&mut self, event: ForeignEvent) -> Result<(), ReadError> {
+        if let Some(line) = self.ended.get(&event.process) {
+            let what =
+                format!("process {} goes on after its unknown outcome on line {line}; another process takes over there", event.process);
+            return Err(ReadError::at(event.line, what));
+        }
+        if let Some(&other) = self.open.get(&event.process) {
+            let what = format!("process {} invokes while its op of line {} is open", event.process, self.ops[other].line);
+            return Err(ReadError::at(event.line, what));
+        }
+        self.open.insert(event.process.clone(), self.ops.len());
+        self.ops.push(ForeignOp {
+            line: event.line,
+            process: event.process,
+            key: event.key.as_ref().map_or_else(|| "k1".to_owned(), keys::name),
+            f: event.f,
+            argument: event.value.unwrap_or(Json::Null),
+            invoked: Nanos(event.time.unwrap_or_default()),
+            completed: None,
+            outcome: ForeignOutcome::Unknown,
+        });
+        Ok(())
+    }
+
+    fn complete(&mut self, event: ForeignEvent) -> Result<(), ReadError> {
+        let Some(place) = self.open.remove(&event.process) else {
+            if self.lenient && self.torn.contains(&event.process) {
+                self.summary.pass(event.line, "the invoke of this completion was passed over");
+                return Ok(());
+            }
             return Err(ReadError::at(event.line, format!("process {} completes without an open op", event.process)));
         };
-        let op = &mut ops[place];
+        let op = &mut self.ops[place];
         if op.f != event.f {
             return Err(ReadError::at(
                 event.line,
                 format!("process {} invoked `{}` on line {} and completes `{}`", event.process, op.f, op.line, event.f),
             ));
         }
-        op.completed = Some(Nanos(t));
+        if let Some(key) = event.key.as_ref().map(keys::name)
+            && (key != op.key || self.summary.keys == KeySource::Single)
+        {
+            let what = format!("process {} invoked on key `{}` on line {} and completes on key `{key}`", event.process, op.key, op.line);
+            return Err(ReadError::at(event.line, what));
+        }
+        if event.kind == Kind::Ok && event.value.is_none() && matches!(op.f.as_str(), "read" | "get" | "dequeue" | "contains") {
+            let what = format!("an ok of `{}` without :value; write nil for nothing", op.f);
+            return Err(ReadError::at(event.line, what));
+        }
+        op.completed = event.time.map(Nanos);
         op.outcome = match event.kind {
-            Kind::Ok => ForeignOutcome::Ok(event.value),
-            Kind::Fail if op.f == "cas" && failed_cas == FailedCas::WasRefused => ForeignOutcome::Refused(None),
+            Kind::Ok => ForeignOutcome::Ok(event.value.unwrap_or(Json::Null)),
+            Kind::Fail if op.f == "cas" && self.failed_cas == FailedCas::WasRefused => ForeignOutcome::Refused(None),
             Kind::Fail => ForeignOutcome::Failed,
             Kind::Info | Kind::Invoke => {
-                ended.insert(event.process, event.line);
+                self.ended.insert(event.process, event.line);
                 ForeignOutcome::Unknown
             }
         };
+        Ok(())
     }
-    Ok(Foreign { ops, warnings })
-}
-
-/// Where a completion stands among events of one instant, invokes being at 1: after its own invoke, but before the
-/// next of its process. For a verdict it makes no difference, since intervals are closed.
-pub(super) fn rank(op: &ForeignOp) -> u8 {
-    if op.completed == Some(op.invoked) { 2 } else { 0 }
-}
-
-/// A history's events in order, as the formats of events write them; a refused CAS becomes a read of what it found.
-pub(super) fn unpair(foreign: &Foreign) -> Vec<(ForeignEvent, usize)> {
-    let mut timed: Vec<(u64, u8, ForeignEvent)> = vec![];
-    for (place, op) in foreign.ops.iter().enumerate() {
-        let (f, argument, end) = match &op.outcome {
-            ForeignOutcome::Ok(answer) => {
-                let echo = if matches!(op.f.as_str(), "read" | "get") { answer } else { &op.argument };
-                (op.f.clone(), op.argument.clone(), Some((Kind::Ok, echo.clone())))
-            }
-            ForeignOutcome::Refused(Some(found)) => ("read".to_owned(), Json::Null, Some((Kind::Ok, found.clone()))),
-            ForeignOutcome::Refused(None) | ForeignOutcome::Failed => {
-                (op.f.clone(), op.argument.clone(), Some((Kind::Fail, op.argument.clone())))
-            }
-            ForeignOutcome::Unknown if op.completed.is_some() => {
-                (op.f.clone(), op.argument.clone(), Some((Kind::Info, op.argument.clone())))
-            }
-            ForeignOutcome::Unknown => (op.f.clone(), op.argument.clone(), None),
-        };
-        let event = |kind, value, t: Nanos| ForeignEvent {
-            line: place as u64,
-            process: op.process,
-            kind,
-            f: f.clone(),
-            key: None,
-            value,
-            time: Some(t.0),
-        };
-        timed.push((op.invoked.0, 1, event(Kind::Invoke, argument, op.invoked)));
-        if let (Some((kind, value)), Some(t)) = (end, op.completed) {
-            timed.push((t.0, rank(op), event(kind, value, t)));
-        }
-    }
-    timed.sort_by_key(|(t, rank, _)| (*t, *rank));
-    timed.into_iter().enumerate().map(|(i, (_, _, e))| (e, i)).collect()
 }

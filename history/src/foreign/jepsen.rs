@@ -1,8 +1,11 @@
 //! `jepsen-edn`: Jepsen's `history.edn`, a map an event, one after the other or in one vector.
 
-use super::Foreign;
 use super::edn;
-use super::events::{FailedCas, ForeignEvent, Kind, pair, unpair};
+use super::events::{FailedCas, ForeignEvent, Intake, Kind};
+use super::process::Caller;
+use super::unpair::unpair;
+use super::values::normalize;
+use super::{Foreign, ReadOptions};
 use crate::reader::ReadError;
 use serde_json::{Map, Value as Json};
 use std::fmt::Write;
@@ -11,44 +14,57 @@ use std::fmt::Write;
 ///
 /// # Errors
 /// What is wrong, with its line.
-pub fn read(text: &str) -> Result<Foreign, ReadError> {
+pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut reader = edn::Reader::new(text, 1);
-    let (mut events, mut skipped) = (vec![], 0u64);
+    let mut intake = Intake::new(options);
     while let Some((line, form)) = reader.next_form().map_err(|(line, what)| ReadError::at(line, what))? {
-        let maps = match form {
-            Json::Array(maps) => maps,
-            one => vec![one],
-        };
-        for map in maps {
-            match event(line, &map)? {
-                Some(event) => events.push(event),
-                None => skipped += 1,
-            }
-        }
+        event(&mut intake, line, form)?;
     }
-    let warnings = if skipped > 0 { vec![format!("{skipped} events of the nemesis were passed over")] } else { vec![] };
-    pair(events, FailedCas::DidNotHappen, warnings)
+    intake.finish(FailedCas::DidNotHappen)
 }
 
-/// An event from a map; `None` for one of the nemesis, whose process is no number.
-pub(super) fn event(line: u64, form: &Json) -> Result<Option<ForeignEvent>, ReadError> {
-    let at = |what: String| ReadError::at(line, what);
-    let Json::Object(map) = form else { return Err(at("an event is a map with :process, :type and :f".to_owned())) };
-    let Some(process) = map.get("process") else { return Err(at("an event without :process".to_owned())) };
-    let Some(process) = process.as_i64() else { return Ok(None) };
-    let kind =
-        text(map, "type").and_then(Kind::parse).ok_or_else(|| at("an event's :type is one of :invoke, :ok, :fail, :info".to_owned()))?;
-    let f = text(map, "f").ok_or_else(|| at("an event without :f".to_owned()))?.to_owned();
-    let key = match map.get("key") {
-        None | Some(Json::Null) => None,
-        Some(Json::String(key)) => Some(key.clone()),
-        Some(other) => Some(other.to_string()),
+/// Takes in an event that is written as a map.
+pub(super) fn event(intake: &mut Intake, line: u64, form: Json) -> Result<(), ReadError> {
+    let Json::Object(mut map) = form else { return intake.pass(line, None, "an event is a map with :process, :type and :f") };
+    let process = match Caller::parse(map.get("process")) {
+        Ok(Caller::Process(process)) => process,
+        Ok(Caller::Nemesis) => {
+            intake.summary.nemesis += 1;
+            return index(intake, line, &map);
+        }
+        Err(what) => return intake.pass(line, None, what),
     };
+    index(intake, line, &map)?;
+    let Some(kind) = text(&map, "type").and_then(Kind::parse) else {
+        let found = map.get("type").map_or("nothing".to_owned(), Json::to_string);
+        return intake.pass(line, Some(process), format!("an event's :type is one of :invoke, :ok, :fail, :info, not {found}"));
+    };
+    let Some(f) = text(&map, "f").map(str::to_owned) else { return intake.pass(line, Some(process), "an event without :f") };
     let time = match map.get("time") {
         None | Some(Json::Null) => None,
-        Some(time) => Some(time.as_u64().ok_or_else(|| at(":time is not a whole number of nanoseconds".to_owned()))?),
+        Some(time) => {
+            let whole = time.as_u64().filter(|t| i64::try_from(*t).is_ok());
+            Some(whole.ok_or_else(|| ReadError::at(line, format!(":time is a whole number of nanoseconds, not {time}")))?)
+        }
     };
-    Ok(Some(ForeignEvent { line, process, kind, f, key, value: map.get("value").cloned().unwrap_or(Json::Null), time }))
+    let mut field = |name: &str| {
+        let mut value = map.remove(name)?;
+        normalize(&mut value);
+        Some(value)
+    };
+    let (key, value) = (field("key").filter(|key| !key.is_null()), field("value"));
+    intake.event(ForeignEvent { line, process, kind, f, key, value, time });
+    Ok(())
+}
+
+fn index(intake: &mut Intake, line: u64, map: &Map<String, Json>) -> Result<(), ReadError> {
+    match map.get("index") {
+        None | Some(Json::Null) => Ok(()),
+        Some(index) => match index.as_i64() {
+            Some(index) => intake.index(line, index),
+            None => Err(ReadError::at(line, format!(":index is a whole number, not {index}"))),
+        },
+    }
 }
 
 fn text<'m>(map: &'m Map<String, Json>, name: &str) -> Option<&'m str> {
@@ -69,7 +85,7 @@ pub fn write(foreign: &Foreign) -> String {
     let mut out = String::new();
     for (event, index) in unpair(foreign) {
         let _ = write!(out, "{{:type :{}, :f :{}, :value ", word(event.kind), event.f);
-        edn::write(&event.value, &mut out);
+        edn::write(event.value.as_ref().unwrap_or(&Json::Null), &mut out);
         let _ = writeln!(out, ", :time {}, :process {}, :index {index}}}", event.time.unwrap_or(0), event.process);
     }
     out

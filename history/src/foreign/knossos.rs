@@ -1,8 +1,9 @@
 //! `knossos-json`: the same events as JSON objects, one after the other or in one array.
 
-use super::Foreign;
-use super::events::{FailedCas, pair, unpair};
+use super::events::{FailedCas, Intake};
 use super::jepsen::{event, word};
+use super::unpair::unpair;
+use super::{Foreign, Process, ReadOptions};
 use crate::reader::ReadError;
 use serde_json::{Value as Json, json};
 
@@ -10,31 +11,73 @@ use serde_json::{Value as Json, json};
 ///
 /// # Errors
 /// What is wrong, with its line.
-pub fn read(text: &str) -> Result<Foreign, ReadError> {
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Json>();
-    let (mut events, mut skipped) = (vec![], 0u64);
-    let (mut line, mut counted) = (1u64, 0);
-    loop {
-        let start = stream.byte_offset();
-        // The line of a value is where it begins, behind the blanks before it.
-        let begins = start + text[start..].len() - text[start..].trim_start().len();
-        line += text[counted..begins].bytes().filter(|&b| b == b'\n').count() as u64;
-        counted = begins;
-        let Some(next) = stream.next() else { break };
-        let value = next.map_err(|e| ReadError::at(line + (e.line() as u64).saturating_sub(line), format!("not JSON: {e}")))?;
-        let maps = match value {
-            Json::Array(maps) => maps,
-            one => vec![one],
-        };
-        for map in maps {
-            match event(line, &map)? {
-                Some(event) => events.push(event),
-                None => skipped += 1,
+pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
+    let mut stream = Stream { text, at: 0, line: 1, counted: 0 };
+    let mut intake = Intake::new(options);
+    while stream.peek().is_some() {
+        if stream.peek() != Some('[') {
+            let (line, value) = stream.value()?;
+            event(&mut intake, line, value)?;
+            continue;
+        }
+        // An array around events is looked through, so that each event has a line of its own.
+        stream.skip();
+        let mut first = true;
+        loop {
+            match (stream.peek(), first) {
+                (Some(']'), _) => break,
+                (Some(','), false) => stream.skip(),
+                (Some(_), true) => {}
+                _ => return Err(ReadError::at(stream.line(), "not JSON: expected `,` or `]` after an event of the array")),
             }
+            let (line, value) = stream.value()?;
+            event(&mut intake, line, value)?;
+            first = false;
+        }
+        stream.skip();
+    }
+    intake.finish(FailedCas::DidNotHappen)
+}
+
+/// Values one after the other, with their lines.
+struct Stream<'t> {
+    text: &'t str,
+    at: usize,
+    line: u64,
+    counted: usize,
+}
+
+impl Stream<'_> {
+    /// The next character that is no blank.
+    fn peek(&mut self) -> Option<char> {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start().len();
+        self.text[self.at..].chars().next()
+    }
+
+    fn skip(&mut self) {
+        self.at += 1;
+    }
+
+    fn line(&mut self) -> u64 {
+        self.line += self.text[self.counted..self.at].bytes().filter(|&b| b == b'\n').count() as u64;
+        self.counted = self.at;
+        self.line
+    }
+
+    fn value(&mut self) -> Result<(u64, Json), ReadError> {
+        self.peek();
+        let line = self.line();
+        let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter::<Json>();
+        match values.next() {
+            Some(Ok(value)) => {
+                self.at += values.byte_offset();
+                Ok((line, value))
+            }
+            Some(Err(e)) => Err(ReadError::at(line + (e.line() as u64).saturating_sub(1), format!("not JSON: {e}"))),
+            None => Err(ReadError::at(line, "not JSON: the text ends where a value should stand")),
         }
     }
-    let warnings = if skipped > 0 { vec![format!("{skipped} events of the nemesis were passed over")] } else { vec![] };
-    pair(events, FailedCas::DidNotHappen, warnings)
 }
 
 /// Writes a history of one key, as [`jepsen`](super::jepsen) does.
@@ -42,10 +85,17 @@ pub fn write(foreign: &Foreign) -> String {
     let mut out = String::new();
     for (event, index) in unpair(foreign) {
         let line = json!({
-            "process": event.process, "type": word(event.kind), "f": event.f, "value": event.value, "index": index, "time": event.time,
+            "process": process(&event.process), "type": word(event.kind), "f": event.f, "value": event.value, "index": index, "time": event.time,
         });
         out.push_str(&line.to_string());
         out.push('\n');
     }
     out
+}
+
+fn process(process: &Process) -> Json {
+    match process {
+        Process::Number(number) => (*number).into(),
+        Process::Name(name) => serde_json::from_str(name).unwrap_or_else(|_| Json::String(name.to_string())),
+    }
 }

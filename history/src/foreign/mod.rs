@@ -12,12 +12,24 @@
 //! like our own. Fates have no place in other formats and are left out when writing.
 
 pub mod csv; // a row an op
-mod edn; // the notation of Clojure, as far as histories use it
+mod edn; // the notation of Clojure
 pub mod events; // events to ops: the rules of Jepsen's histories
 pub mod jepsen; // jepsen-edn
+pub mod keys; // on which key an op works
 pub mod knossos; // knossos-json
 pub mod porcupine; // porcupine-log
+pub mod process; // who calls
 mod register; // ops of a register to a history and back
+pub mod summary; // what a reader made of a file
+mod text; // bytes to text, within bounds
+mod unpair; // ops to events
+pub mod values; // values of any shape as numbers
+
+pub use keys::{KeyFrom, KeySource};
+pub use process::Process;
+pub use register::RegisterHistory;
+pub use summary::{OrderSource, Summary};
+pub use values::Values;
 
 use crate::ids::{KeyId, Nanos};
 use crate::operation::History;
@@ -25,8 +37,8 @@ use crate::reader::ReadError;
 use serde_json::Value as Json;
 use std::io::Read;
 
-/// A foreign file may be this long: it is held in memory whole.
-pub const MAX_BYTES: u64 = 4 << 30;
+/// A foreign file may be this long after decompression, unless it is said otherwise: it is held in memory whole.
+pub const MAX_BYTES: u64 = 1 << 30;
 
 /// A line of a format of lines may be this long.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
@@ -71,8 +83,27 @@ impl std::str::FromStr for Format {
 pub struct Foreign {
     /// Its ops, by invocation.
     pub ops: Vec<ForeignOp>,
-    /// What was passed over.
+    /// What a user should know before trusting a verdict.
     pub warnings: Vec<String>,
+    /// What the reader made of the file.
+    pub summary: Summary,
+}
+
+/// How to read a foreign history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Bytes after decompression; a longer file is refused.
+    pub max_bytes: u64,
+    /// Whether lines that cannot be understood are passed over, and counted, rather than refused.
+    pub lenient: bool,
+    /// Where keys come from.
+    pub key_from: KeyFrom,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        ReadOptions { max_bytes: MAX_BYTES, lenient: false, key_from: KeyFrom::Auto }
+    }
 }
 
 /// One op of a foreign history.
@@ -81,7 +112,7 @@ pub struct ForeignOp {
     /// The line of its invoke.
     pub line: u64,
     /// Who called.
-    pub process: i64,
+    pub process: Process,
     /// On which key; formats of one key call it `k1`.
     pub key: String,
     /// What: `read`, `write`, `cas`, `add`, `enqueue`, …
@@ -114,12 +145,20 @@ pub enum ForeignOutcome {
 /// # Errors
 /// What is wrong, with its line.
 pub fn read(format: Format, input: impl Read) -> Result<Foreign, ReadError> {
-    let text = text(input)?;
+    read_with(format, input, ReadOptions::default())
+}
+
+/// The same with options.
+///
+/// # Errors
+/// What is wrong, with its line.
+pub fn read_with(format: Format, input: impl Read, options: ReadOptions) -> Result<Foreign, ReadError> {
+    let text = text::read(input, options.max_bytes)?;
     match format {
-        Format::JepsenEdn => jepsen::read(&text),
-        Format::KnossosJson => knossos::read(&text),
-        Format::PorcupineLog => porcupine::read(&text),
-        Format::Csv => csv::read(&text),
+        Format::JepsenEdn => jepsen::read(&text, options),
+        Format::KnossosJson => knossos::read(&text, options),
+        Format::PorcupineLog => porcupine::read(&text, options),
+        Format::Csv => csv::read(&text, options),
     }
 }
 
@@ -132,36 +171,4 @@ pub fn write(format: Format, history: &History, key: KeyId) -> String {
         Format::PorcupineLog => porcupine::write(&foreign),
         Format::Csv => csv::write(&foreign),
     }
-}
-
-fn text(input: impl Read) -> Result<String, ReadError> {
-    let mut bytes = vec![];
-    read_bounded(input, &mut bytes)?;
-    if bytes.starts_with(&crate::reader::ZSTD_MAGIC) {
-        let compressed = std::mem::take(&mut bytes);
-        read_bounded(zstd::Decoder::with_buffer(&compressed[..])?, &mut bytes)?;
-    }
-    String::from_utf8(bytes).map_err(|e| {
-        let valid = e.utf8_error().valid_up_to();
-        let line = 1 + e.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count() as u64;
-        ReadError::at(line, "not UTF-8 text; is this the right format?")
-    })
-}
-
-fn read_bounded(input: impl Read, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
-    input.take(MAX_BYTES + 1).read_to_end(bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(ReadError::at(1, format!("the file is longer than {MAX_BYTES} bytes; foreign formats are held in memory whole")));
-    }
-    Ok(())
-}
-
-/// The lines of a text with their numbers, none of them endless.
-fn lines(text: &str) -> impl Iterator<Item = Result<(u64, &str), ReadError>> {
-    (1u64..).zip(text.lines()).map(|(number, line)| {
-        if line.len() > MAX_LINE_BYTES {
-            return Err(ReadError::at(number, format!("longer than {MAX_LINE_BYTES} bytes")));
-        }
-        Ok((number, line))
-    })
 }

@@ -7,10 +7,15 @@
 //! The first is an etcd register, where a failed CAS found another value than it expected. Lines of other loggers
 //! are passed over, as Porcupine does, and counted.
 
-use super::events::{FailedCas, ForeignEvent, Kind, pair, unpair};
+use super::events::{FailedCas, ForeignEvent, Intake, Kind};
 use super::jepsen::{event, word};
-use super::{Foreign, edn, lines};
+use super::process::Caller;
+use super::text::lines;
+use super::unpair::unpair;
+use super::values::normalize;
+use super::{Foreign, ReadOptions, edn};
 use crate::reader::ReadError;
+use serde_json::Value as Json;
 use std::fmt::Write;
 
 const LOGGER: &str = "jepsen.util - ";
@@ -19,51 +24,65 @@ const LOGGER: &str = "jepsen.util - ";
 ///
 /// # Errors
 /// What is wrong, with its line.
-pub fn read(text: &str) -> Result<Foreign, ReadError> {
-    let (mut events, mut skipped) = (vec![], 0u64);
+pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
+    let mut intake = Intake::new(options);
     for line in lines(text) {
         let (number, line) = line?;
-        let event = match line.split_once(LOGGER) {
-            Some((_, rest)) => logged(number, rest)?,
-            None if line.trim_start().starts_with('{') => {
-                let form = edn::Reader::new(line, number).next_form().map_err(|(line, what)| ReadError::at(line, what))?;
-                form.map(|(number, form)| event(number, &form)).transpose()?.flatten()
-            }
-            None => None,
-        };
-        match event {
-            Some(event) => events.push(event),
-            None => skipped += u64::from(!line.trim().is_empty()),
+        if let Some((_, rest)) = line.split_once(LOGGER) {
+            logged(&mut intake, number, rest)?;
+        } else if line.trim_start().starts_with('{') {
+            let form = edn::Reader::new(line, number).one_form().map_err(|(line, what)| ReadError::at(line, what))?;
+            event(&mut intake, number, form.unwrap_or(Json::Null))?;
+        } else {
+            intake.summary.other_lines += u64::from(!line.trim().is_empty());
         }
     }
-    if events.is_empty() && skipped > 0 {
+    if intake.is_empty() && intake.summary.nemesis == 0 && intake.summary.other_lines > 0 {
         return Err(ReadError::at(1, "no line of this file is an event of a porcupine log; is it another format?"));
     }
-    let warnings = if skipped > 0 { vec![format!("{skipped} lines that are no events of clients were passed over")] } else { vec![] };
-    pair(events, FailedCas::WasRefused, warnings)
+    intake.finish(FailedCas::WasRefused)
 }
 
-/// `3 :invoke :cas [1 2]`; `None` for the nemesis and for other messages of the logger.
-fn logged(line: u64, rest: &str) -> Result<Option<ForeignEvent>, ReadError> {
+/// `3 :invoke :cas [1 2]`. Other messages of the same logger have no keyword in second or third place.
+fn logged(intake: &mut Intake, line: u64, rest: &str) -> Result<(), ReadError> {
     // Between fields stand one tab or several blanks, as the version of Jepsen has it.
     let field = |text: &'_ str| -> Option<(usize, usize)> {
         let start = text.len() - text.trim_start().len();
         let end = text[start..].find(char::is_whitespace).map_or(text.len(), |i| start + i);
         (start < end).then_some((start, end))
     };
-    let mut rest = rest;
+    let (whole, mut rest) = (rest, rest);
     let mut words = [""; 3];
     for word in &mut words {
-        let Some((start, end)) = field(rest) else { return Ok(None) };
+        let Some((start, end)) = field(rest) else { break };
         (*word, rest) = (&rest[start..end], &rest[end..]);
     }
     let [process, kind, f] = words;
-    let Ok(process) = process.parse::<i64>() else { return Ok(None) };
-    let Some(kind) = kind.strip_prefix(':').and_then(Kind::parse) else { return Ok(None) };
+    if !kind.starts_with(':') && !f.starts_with(':') {
+        intake.summary.other_lines += 1;
+        return Ok(());
+    }
+    let form = |text| edn::Reader::new(text, line).one_form().map_err(|(line, what)| ReadError::at(line, what));
+    let process = match Caller::parse(Some(&form(process)?.unwrap_or(Json::Null))) {
+        Ok(Caller::Process(process)) => process,
+        Ok(Caller::Nemesis) => {
+            intake.summary.nemesis += 1;
+            return Ok(());
+        }
+        Err(what) => return intake.pass(line, None, what),
+    };
+    let Some(kind) = kind.strip_prefix(':').and_then(Kind::parse) else {
+        let what = format!("`{}` is no event: it takes a process, one of :invoke :ok :fail :info, and a call", whole.trim());
+        return intake.pass(line, Some(process), what);
+    };
     let f = f.strip_prefix(':').unwrap_or(f).to_owned();
-    let form = edn::Reader::new(rest, line).next_form().map_err(|(line, what)| ReadError::at(line, what))?;
-    let value = form.map_or(serde_json::Value::Null, |(_, value)| value);
-    Ok(Some(ForeignEvent { line, process, kind, f, key: None, value, time: None }))
+    if f.is_empty() {
+        return intake.pass(line, Some(process), "an event without a call");
+    }
+    let mut value = form(rest)?;
+    value.iter_mut().for_each(normalize);
+    intake.event(ForeignEvent { line, process, kind, f, key: None, value, time: None });
+    Ok(())
 }
 
 /// Writes a register's history in the etcd notation. It has no times: the order of the lines is all it keeps.
@@ -71,7 +90,7 @@ pub fn write(foreign: &Foreign) -> String {
     let mut out = String::new();
     for (event, _) in unpair(foreign) {
         let _ = write!(out, "INFO  {LOGGER}{}\t:{}\t:{}\t", event.process, word(event.kind), event.f);
-        edn::write(&event.value, &mut out);
+        edn::write(event.value.as_ref().unwrap_or(&Json::Null), &mut out);
         out.push('\n');
     }
     out

@@ -1,7 +1,7 @@
 //! Ops of a register to a history and back.
 
-use super::events::rank;
-use super::{Foreign, ForeignOp, ForeignOutcome};
+use super::unpair::rank;
+use super::{Foreign, ForeignOp, ForeignOutcome, Process, Summary, Values};
 use crate::event::{Call, Completion, Current, Event, Header, Invoke, Path, Seen};
 use crate::ids::{KeyId, Nanos, OpId, ProcessId, Value};
 use crate::names::Names;
@@ -13,45 +13,66 @@ use serde_json::Value as Json;
 /// How often an op's value appears in the words for it; longer ones are cut.
 const MAX_SHOWN: usize = 60;
 
+/// A foreign history as one of registers.
+#[derive(Debug, Clone)]
+pub struct RegisterHistory {
+    /// The ops, and for each key a write of the initial value before everything, if there is one.
+    pub history: History,
+    /// What the numbers of the history stand for.
+    pub values: Values,
+    /// Ids from here on are writes of the initial value.
+    pub initial_from: OpId,
+}
+
+/// So much later everything happens where an initial value was written before it.
+const SHIFT_NS: u64 = 1;
+
 impl Foreign {
-    /// The ops as a history of registers: `read`, `write` and `cas` of whole numbers.
+    /// The ops as a history of registers that begin unwritten.
+    ///
+    /// # Errors
+    /// See [`into_register`](Self::into_register).
+    pub fn into_history(self) -> Result<History, ReadError> {
+        self.into_register(None).map(|register| register.history)
+    }
+
+    /// The ops as a history of registers: `read`, `write` and `cas`. With an initial value every key begins with a write of
+    /// it that is over before anything else begins.
     ///
     /// # Errors
     /// The line of an op that is none of these.
-    pub fn into_history(self) -> Result<History, ReadError> {
-        let mut names = Names::default();
-        let mut processes: FxHashMap<i64, ProcessId> = FxHashMap::default();
+    pub fn into_register(self, initial: Option<&Json>) -> Result<RegisterHistory, ReadError> {
+        let (mut names, mut values) = (Names::default(), Values::default());
+        let mut processes: FxHashMap<&Process, ProcessId> = FxHashMap::default();
         let mut timed: Vec<(Nanos, u8, u64, Event)> = vec![];
+        let shift = if initial.is_some_and(|v| !v.is_null()) { SHIFT_NS } else { 0 };
         for (id, op) in (0u64..).zip(&self.ops) {
             let at = |what: String| ReadError::at(op.line, what);
-            let call = call(op).map_err(at)?;
+            let call = call(op, &mut values).map_err(at)?;
             let next = ProcessId(u32::try_from(processes.len()).map_err(|_| at("over 2^32 processes".to_owned()))?);
-            let process = *processes.entry(op.process).or_insert(next);
-            let (t, key, id) = (op.invoked, names.key(&op.key), OpId(id));
-            let invoke = Invoke {
-                op: id,
-                process,
-                client: None,
-                t,
-                intended: None,
-                key,
-                call,
-                node: None,
-                intent: None,
-                attempt: None,
-                payload: None,
-                path: Path::Paxos,
-            };
-            timed.push((t, 1, op.line, Event::Invoke(invoke)));
-            let Some(t) = op.completed else { continue };
-            timed.push((t, rank(op), op.line, completion(op, call, id, t).map_err(at)?));
+            let process = *processes.entry(&op.process).or_insert(next);
+            let (t, key, id) = (Nanos(op.invoked.0 + shift), names.key(&op.key), OpId(id));
+            timed.push((t, 1, op.line, Event::Invoke(invoke(id, process, t, key, call))));
+            let Some(t) = op.completed.map(|t| Nanos(t.0 + shift)) else { continue };
+            timed.push((t, rank(op), op.line, completion(op, call, id, t, &mut values).map_err(at)?));
+        }
+        let initial_from = OpId(self.ops.len() as u64);
+        if let Some(value) = initial.filter(|v| !v.is_null()) {
+            let call = Call::Write { new: Value(values.id(value).map_err(|what| ReadError::at(1, what))?) };
+            let process = |key: KeyId| ProcessId(u32::MAX - key.0);
+            for key in names.keys().map(|(key, _)| key) {
+                let id = OpId(initial_from.0 + u64::from(key.0));
+                timed.push((Nanos(0), 1, 0, Event::Invoke(invoke(id, process(key), Nanos(0), key, call))));
+                timed.push((Nanos(0), 2, 0, Event::Ok(done(id, Nanos(0), Seen::Written))));
+            }
         }
         timed.sort_by_key(|(t, rank, _, _)| (*t, *rank));
         let mut builder = Builder::new(Keep::OpsOnly);
         for (_, _, line, event) in timed {
             builder.add(event).map_err(|what| ReadError::at(line, what))?;
         }
-        Ok(builder.finish(Header::default(), names, self.warnings))
+        let history = builder.finish(Header::default(), names, self.warnings);
+        Ok(RegisterHistory { history, values, initial_from })
     }
 
     /// One key of a history.
@@ -75,7 +96,7 @@ impl Foreign {
             };
             ForeignOp {
                 line: place + 1,
-                process: i64::from(op.process.0),
+                process: Process::Number(i64::from(op.process.0)),
                 key: name.to_owned(),
                 f: op.call.name().to_owned(),
                 argument,
@@ -84,49 +105,84 @@ impl Foreign {
                 outcome,
             }
         });
-        Foreign { ops: ops.collect(), warnings: vec![] }
+        Foreign { ops: ops.collect(), warnings: vec![], summary: Summary::default() }
     }
 }
 
-fn call(op: &ForeignOp) -> Result<Call, String> {
+fn invoke(op: OpId, process: ProcessId, t: Nanos, key: KeyId, call: Call) -> Invoke {
+    Invoke {
+        op,
+        process,
+        client: None,
+        t,
+        intended: None,
+        key,
+        call,
+        node: None,
+        intent: None,
+        attempt: None,
+        payload: None,
+        path: Path::Paxos,
+    }
+}
+
+fn done<S>(op: OpId, t: Nanos, seen: S) -> Completion<S> {
+    Completion { op, t, seen, node: None, reason: None, diagnostics: None }
+}
+
+fn call(op: &ForeignOp, values: &mut Values) -> Result<Call, String> {
     match op.f.as_str() {
-        "read" => Ok(Call::Read),
-        "write" => Ok(Call::Write { new: number(&op.argument)?.ok_or("a write of nothing")? }),
+        "read" => match &op.outcome {
+            ForeignOutcome::Ok(answer) if !op.argument.is_null() && *answer != op.argument => {
+                Err(format!("a read takes no argument, but is asked {} and answers {}", shown(&op.argument), shown(answer)))
+            }
+            _ => Ok(Call::Read),
+        },
+        "write" => Ok(Call::Write { new: value(&op.argument, values)?.ok_or("a write of nothing")? }),
         "cas" => match op.argument.as_array().map(Vec::as_slice) {
-            Some([expected, new]) => Ok(Call::Cas { expected: number(expected)?, new: number(new)?.ok_or("a cas to nothing")? }),
+            Some([expected, new]) => {
+                Ok(Call::Cas { expected: value(expected, values)?, new: value(new, values)?.ok_or("a cas to nothing")? })
+            }
             _ => Err(format!("a cas takes [expected new], not {}", shown(&op.argument))),
         },
         other => Err(format!("`{other}` is no op of a register, which has read, write and cas; is the model another one?")),
     }
 }
 
-fn completion(op: &ForeignOp, call: Call, id: OpId, t: Nanos) -> Result<Event, String> {
-    fn done<S>(op: OpId, t: Nanos, seen: S) -> Completion<S> {
-        Completion { op, t, seen, node: None, reason: None, diagnostics: None }
-    }
+fn completion(op: &ForeignOp, call: Call, id: OpId, t: Nanos, values: &mut Values) -> Result<Event, String> {
     let seen = match (&op.outcome, call) {
         (ForeignOutcome::Failed, _) => return Ok(Event::Fail(done(id, t, ()))),
         (ForeignOutcome::Unknown, _) => return Ok(Event::Unknown(done(id, t, ()))),
-        (ForeignOutcome::Ok(answer), Call::Read) => Seen::Value(number(answer)?),
-        (ForeignOutcome::Ok(_), Call::Write { .. }) => Seen::Written,
-        (ForeignOutcome::Ok(_), Call::Cas { .. }) => Seen::Applied,
-        (ForeignOutcome::Refused(Some(found)), Call::Cas { .. }) => Seen::ConditionNotMet(Current::Known(number(found)?)),
+        (ForeignOutcome::Ok(answer), Call::Read) => Seen::Value(value(answer, values)?),
+        (ForeignOutcome::Ok(answer), Call::Write { .. }) => op.echoed(answer).map(|()| Seen::Written)?,
+        (ForeignOutcome::Ok(answer), Call::Cas { .. }) => op.echoed(answer).map(|()| Seen::Applied)?,
+        (ForeignOutcome::Refused(Some(found)), Call::Cas { .. }) => Seen::ConditionNotMet(Current::Known(value(found, values)?)),
         (ForeignOutcome::Refused(None), Call::Cas { .. }) => Seen::ConditionNotMet(Current::NotReported),
         (ForeignOutcome::Refused(_), Call::Read | Call::Write { .. }) => return Err("only a cas can be refused".to_owned()),
     };
     Ok(Event::Ok(done(id, t, seen)))
 }
 
-fn number(value: &Json) -> Result<Option<Value>, String> {
-    match value {
-        Json::Null => Ok(None),
-        value => match value.as_i64() {
-            Some(n) => Ok(Some(Value(n))),
-            None => Err(format!("a register holds whole numbers of 64 bits, not {}", shown(value))),
-        },
+fn value(value: &Json, values: &mut Values) -> Result<Option<Value>, String> {
+    if value.is_null() { Ok(None) } else { values.id(value).map(|id| Some(Value(id))) }
+}
+
+impl ForeignOp {
+    /// Holds the ok of an update to saying nothing, `true`, or its argument once more: anything else may mean that it did
+    /// something else, or nothing.
+    ///
+    /// # Errors
+    /// What it says instead.
+    pub fn echoed(&self, answer: &Json) -> Result<(), String> {
+        if answer.is_null() || *answer == Json::Bool(true) || *answer == self.argument {
+            return Ok(());
+        }
+        let hint = if *answer == Json::Bool(false) { "; what did not happen is :fail" } else { "" };
+        Err(format!("`{}` was asked {} and its ok answers {}{hint}", self.f, shown(&self.argument), shown(answer)))
     }
 }
 
+/// A value, cut where it is long.
 fn shown(value: &Json) -> String {
     let mut text = value.to_string();
     if let Some((cut, _)) = text.char_indices().nth(MAX_SHOWN) {

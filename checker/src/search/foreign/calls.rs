@@ -1,0 +1,185 @@
+//! One op of a foreign history as a call of a model. A value of another shape than the model's is refused.
+
+use super::super::{Claim, ModelCall, ModelKind};
+use heckle_history::foreign::{ForeignOp, ForeignOutcome, Process, Values};
+use serde_json::{Map, Value as Json};
+
+/// What an op asks and was answered.
+///
+/// # Errors
+/// Why it is no op of the model.
+pub(super) fn call(op: &ForeignOp, model: ModelKind, values: &mut Values) -> Result<ModelCall, String> {
+    let answer = match &op.outcome {
+        ForeignOutcome::Ok(answer) => Some(answer),
+        ForeignOutcome::Refused(_) => return Err(format!("`{}` of a {} cannot be refused", op.f, model.word())),
+        ForeignOutcome::Failed | ForeignOutcome::Unknown => None,
+    };
+    match model {
+        ModelKind::Set => set(op, answer, values),
+        ModelKind::Queue => queue(op, answer, values),
+        ModelKind::Counter => counter(op, answer),
+        ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => mutex(op, answer, model, values),
+        ModelKind::Text => text_op(op, answer),
+        ModelKind::CasRegister => Err("a register's ops are a history of their own".to_owned()),
+    }
+}
+
+/// Whether a model has an op of this name.
+pub(super) fn knows(model: ModelKind, f: &str) -> bool {
+    let all: &[&str] = match model {
+        ModelKind::CasRegister => &["read", "write", "cas"],
+        ModelKind::Set => &["add", "remove", "contains", "read"],
+        ModelKind::Queue => &["enqueue", "dequeue"],
+        ModelKind::Counter => &["add", "inc", "increment", "read"],
+        ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => &["acquire", "release"],
+        ModelKind::Text => &["get", "read", "put", "write", "append"],
+    };
+    all.contains(&f)
+}
+
+fn none_of(op: &ForeignOp, model: &str) -> String {
+    format!("`{}` is no op of a {model}", op.f)
+}
+
+fn echoed(op: &ForeignOp, answer: Option<&Json>) -> Result<(), String> {
+    answer.map_or(Ok(()), |answer| op.echoed(answer))
+}
+
+fn member(op: &ForeignOp, values: &mut Values) -> Result<i64, String> {
+    if op.argument.is_null() { Err(format!("`{}` of nothing", op.f)) } else { values.id(&op.argument) }
+}
+
+fn set(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<ModelCall, String> {
+    let truth = |answer: &Json| answer.as_bool().ok_or_else(|| format!("`{}` answers true or false, not {answer}", op.f));
+    Ok(match op.f.as_str() {
+        "add" => {
+            echoed(op, answer)?;
+            ModelCall::Add { member: member(op, values)? }
+        }
+        // Most clients only repeat what they removed.
+        "remove" => {
+            let silent = |answer: &&Json| answer.is_null() || **answer == op.argument;
+            let found = answer.filter(|a| !silent(a)).map(truth).transpose()?;
+            ModelCall::Remove { member: member(op, values)?, found }
+        }
+        "contains" => ModelCall::Contains { member: member(op, values)?, found: answer.map(truth).transpose()? },
+        "read" => {
+            let Some(answer) = answer else { return Ok(ModelCall::Members { members: None, twice: false }) };
+            let items = answer.as_array().ok_or_else(|| format!("a read of a set answers its members, not {answer}"))?;
+            let members: std::collections::BTreeSet<i64> = items.iter().map(|item| values.id(item)).collect::<Result<_, _>>()?;
+            let twice = members.len() < items.len();
+            ModelCall::Members { members: Some(members), twice }
+        }
+        _ => return Err(none_of(op, "set")),
+    })
+}
+
+fn queue(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<ModelCall, String> {
+    let mut item = |answer: &Json| if answer.is_null() { Ok(None) } else { values.id(answer).map(Some) };
+    Ok(match op.f.as_str() {
+        "enqueue" => {
+            echoed(op, answer)?;
+            ModelCall::Enqueue { item: member(op, values)? }
+        }
+        "dequeue" => ModelCall::Dequeue { item: answer.map(&mut item).transpose()? },
+        _ => return Err(none_of(op, "queue")),
+    })
+}
+
+fn counter(op: &ForeignOp, answer: Option<&Json>) -> Result<ModelCall, String> {
+    let number = |value: &Json| value.as_i64().ok_or_else(|| format!("a whole number of 64 bits is needed, not {value}"));
+    Ok(match op.f.as_str() {
+        "add" | "inc" | "increment" => {
+            echoed(op, answer)?;
+            let one = op.argument.is_null() && op.f != "add";
+            ModelCall::Increment { by: if one { 1 } else { number(&op.argument)? } }
+        }
+        "read" => ModelCall::Count { count: answer.map(number).transpose()? },
+        _ => return Err(none_of(op, "counter")),
+    })
+}
+
+/// A text is put as it is; a number is no text, since `5` and `"5"` would become the same.
+fn text_op(op: &ForeignOp, answer: Option<&Json>) -> Result<ModelCall, String> {
+    let text = |value: &Json| value.as_str().map(str::to_owned).ok_or_else(|| format!("a text is needed, not {value}"));
+    let seen = |answer: &Json| if answer.is_null() { Ok(None) } else { text(answer).map(Some) };
+    Ok(match op.f.as_str() {
+        "get" | "read" => ModelCall::Get { text: answer.map(seen).transpose()? },
+        "put" | "write" => {
+            echoed(op, answer)?;
+            ModelCall::Put { text: text(&op.argument)? }
+        }
+        "append" => {
+            echoed(op, answer)?;
+            ModelCall::Append { text: text(&op.argument)? }
+        }
+        _ => return Err(none_of(op, "text")),
+    })
+}
+
+/// What one value says about a mutex: an owner, or a map of owner and token.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Said {
+    owner: Option<i64>,
+    fence: Option<i64>,
+}
+
+fn mutex(op: &ForeignOp, answer: Option<&Json>, model: ModelKind, values: &mut Values) -> Result<ModelCall, String> {
+    let acquires = match op.f.as_str() {
+        "acquire" => true,
+        "release" => false,
+        _ => return Err(none_of(op, "mutex")),
+    };
+    let asked = said(&op.argument, model, values)?;
+    let answer = answer.filter(|a| !a.is_null() && **a != Json::Bool(true));
+    let answered = answer.map(|answer| said(answer, model, values)).transpose()?.unwrap_or_default();
+    let both = |name: &str, asked: Option<i64>, answered: Option<i64>| match (asked, answered) {
+        (Some(a), Some(b)) if a != b => {
+            let hint = "write {:owner …, :fence …} where one is an owner and the other a token";
+            Err(format!("`{}` names one {name} when it is invoked and another in its ok; {hint}", op.f))
+        }
+        (a, b) => Ok(a.or(b)),
+    };
+    let mut owner = both("holder", asked.owner, answered.owner)?;
+    let fence = both("token", asked.fence, answered.fence)?;
+    if model == ModelKind::OwnerMutex && owner.is_none() {
+        owner = Some(holder(&op.process, values)?);
+    }
+    let claim = Claim { owner, fence };
+    Ok(if acquires { ModelCall::Acquire(claim) } else { ModelCall::Release(claim) })
+}
+
+/// A process as a holder, apart from every value that may name one.
+fn holder(process: &Process, values: &mut Values) -> Result<i64, String> {
+    values.id(&serde_json::json!({ "process": process.to_string() }))
+}
+
+fn said(value: &Json, model: ModelKind, values: &mut Values) -> Result<Said, String> {
+    let token = |value: &Json| value.as_i64().ok_or_else(|| format!("a fencing token is a whole number, not {value}"));
+    match value {
+        Json::Null => Ok(Said::default()),
+        Json::Object(map) => from_map(map, values),
+        Json::Array(_) => Err(format!("a mutex is held by an owner, not by {value}; with [key value], is --key-from right?")),
+        scalar if model == ModelKind::FencedMutex => Ok(Said { owner: None, fence: Some(token(scalar)?) }),
+        scalar => Ok(Said { owner: Some(values.id(scalar)?), fence: None }),
+    }
+}
+
+fn from_map(map: &Map<String, Json>, values: &mut Values) -> Result<Said, String> {
+    let mut said = Said::default();
+    for (name, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+        let slot = match name.as_str() {
+            "owner" | "client" => &mut said.owner,
+            "fence" | "token" => &mut said.fence,
+            other => return Err(format!("a mutex value has :owner or :client, and :fence or :token, not :{other}")),
+        };
+        let number = match name.as_str() {
+            "fence" | "token" => value.as_i64().ok_or_else(|| format!("a fencing token is a whole number, not {value}"))?,
+            _ => values.id(value)?,
+        };
+        if slot.replace(number).is_some() {
+            return Err("a mutex value names its owner or its token twice".to_owned());
+        }
+    }
+    Ok(said)
+}

@@ -1,0 +1,223 @@
+//! Foreign histories: ops whose values are still JSON, as questions to a search.
+//!
+//! | model | ops |
+//! |---|---|
+//! | `set` | `add` v, `remove` v, `contains` v, `read` -> members |
+//! | `queue` | `enqueue` v, `dequeue` -> v or nothing |
+//! | `counter` | `add` v (`inc`, `increment`), `read` -> count |
+//! | `mutex` | `acquire`, `release`; a value names the owner, or is `{:owner … :fence …}` |
+//! | `owner-mutex` | the same; where no value names the owner, it is the process |
+//! | `fenced-mutex` | the same; a bare number is a fencing token, which has to rise |
+//! | `text` | `get` -> text, `put` text, `append` text |
+//!
+//! The ops of a `cas-register` become a [`History`] and go to the chain checker first.
+
+mod calls; // an op as a call of a model
+mod thin; // whether enough happened
+
+use super::{ModelKind, SearchOp, SearchRequest, SearchRunner};
+use crate::checks::vacuity;
+use crate::judge::{Checker, NO_OTHER_ENGINE, Options, judge, judge_model};
+use crate::verdict::{Engine, Explanation, KeyReport, Linearizability, SecondOpinion, Verdict, Violation};
+use heckle_history::foreign::{Foreign, ForeignOp, ForeignOutcome, Values};
+use heckle_history::reader::ReadError;
+use heckle_history::{History, OpId};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// How to judge a foreign history.
+#[derive(Clone, Copy)]
+pub struct JudgeForeign<'a> {
+    /// What a key is.
+    pub model: ModelKind,
+    /// The value of a key before its first update: a register, a counter or a text may have one.
+    pub initial: Option<&'a Json>,
+    /// Whether ops that are none of the model's are passed over, and counted.
+    pub lenient: bool,
+    /// Whether a history too thin to tell anything is unknown rather than valid with a warning.
+    pub strict: bool,
+    /// Which engines, within which limits.
+    pub options: Options<'a>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct ForeignJudgement {
+    /// The verdict on the answers, key by key.
+    pub linearizability: Linearizability,
+    /// The verdict as a whole: unknown where nothing, or by `strict` too little, was checked.
+    pub verdict: Verdict,
+    /// How many ops were answered, and so checked.
+    pub checked: u64,
+    /// What the values were taken for.
+    pub values: String,
+    /// What a user should know before trusting the verdict.
+    pub warnings: Vec<String>,
+    /// A register's ops, for checks and explanations.
+    pub history: Option<History>,
+}
+
+/// Judges a foreign history by a model.
+///
+/// # Errors
+/// An op that is none of the model's, by its line.
+pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<ForeignJudgement, ReadError> {
+    let model = how.model;
+    if how.initial.is_some() && !matches!(model, ModelKind::CasRegister | ModelKind::Counter | ModelKind::Text) {
+        return Err(ReadError::IllFormed { line: 1, what: format!("a {} has no initial value", model.word()) });
+    }
+    if how.lenient {
+        let Foreign { ops, summary, .. } = &mut foreign;
+        ops.retain(|op| {
+            let known = calls::knows(model, &op.f);
+            if !known {
+                summary.pass(op.line, format!("`{}` is no op of a {}", op.f, model.word()));
+            }
+            known
+        });
+        foreign.warnings = foreign.summary.warnings();
+    }
+    let checked = foreign.ops.iter().filter(|op| matches!(op.outcome, ForeignOutcome::Ok(_) | ForeignOutcome::Refused(_))).count() as u64;
+    let mut warnings = foreign.warnings.clone();
+    let thin = thin::figures(&foreign.ops);
+    let (mut linearizability, values, initial_from, history) = if model == ModelKind::CasRegister {
+        let register = foreign.clone().into_register(how.initial)?;
+        let mut judged = judge(&register.history, &how.options).linearizability;
+        if how.initial.is_some_and(|v| !v.is_null()) {
+            judged.keys.iter_mut().for_each(|key| key.ops = key.ops.saturating_sub(1));
+        }
+        (judged, register.values, register.initial_from, Some(register.history))
+    } else {
+        let (questions, values) = questions(&foreign, model, how.initial)?;
+        // The chain checker judges registers only. Where it alone may judge, no search is started.
+        let judged = match how.options.checker {
+            Checker::Chain => left_unknown(&questions),
+            Checker::Auto | Checker::Porcupine | Checker::Both => by_search(&questions, how.options.search),
+        };
+        (judged, values, OpId(foreign.ops.len() as u64), None)
+    };
+    for violation in &mut linearizability.violations {
+        explain(violation, &foreign.ops, &values, initial_from);
+    }
+    let mut verdict = linearizability.verdict;
+    if checked == 0 {
+        verdict = verdict.merge(Verdict::Unknown);
+        warnings.push("no op was answered, so nothing was checked".to_owned());
+    } else if let Some(why) = vacuity::thin(thin.contended, thin.updates) {
+        warnings.push(format!("a valid verdict means little here: {why}"));
+        if how.strict {
+            verdict = verdict.merge(Verdict::Unknown);
+        }
+    }
+    Ok(ForeignJudgement { linearizability, verdict, checked, values: values.words().to_owned(), warnings, history })
+}
+
+/// Gives values their names back, and ops their lines.
+fn explain(violation: &mut Violation, ops: &[ForeignOp], values: &Values, initial_from: OpId) {
+    let Explanation { summary, steps, nearby, .. } = &mut violation.explanation;
+    for text in std::iter::once(&mut *summary).chain(steps.iter_mut()).chain(nearby.iter_mut()) {
+        *text = values.restore(text);
+    }
+    for op in &violation.ops {
+        if *op >= initial_from {
+            steps.push(format!("op {op} stands for the initial value"));
+        } else if let Some(foreign) = ops.get(op.0 as usize) {
+            let answer = match &foreign.outcome {
+                ForeignOutcome::Ok(answer) => format!("ok {answer}"),
+                ForeignOutcome::Refused(found) => found.as_ref().map_or("refused".to_owned(), |found| format!("refused by {found}")),
+                ForeignOutcome::Failed => "failed".to_owned(),
+                ForeignOutcome::Unknown => "outcome unknown".to_owned(),
+            };
+            let (f, argument, process, line) = (&foreign.f, &foreign.argument, &foreign.process, foreign.line);
+            steps.push(format!("op {op} is `{f}` {argument} of process {process}, invoked on line {line}: {answer}"));
+        }
+    }
+}
+
+/// Keys that the chain checker does not judge, none of which is searched.
+fn left_unknown(questions: &BTreeMap<String, SearchRequest>) -> Linearizability {
+    let key = |(key, question): (&String, &SearchRequest)| KeyReport {
+        key: key.clone(),
+        ops: question.ops.len() as u64,
+        verdict: Verdict::Unknown,
+        engine: Engine::Chain,
+        verdict_without_fates: None,
+        outside: Some(format!("a {} is no register", question.model.word())),
+        note: Some(NO_OTHER_ENGINE.to_owned()),
+        second_opinion: SecondOpinion::NotAsked,
+    };
+    Linearizability {
+        verdict: Verdict::Unknown,
+        checker: Engine::Chain,
+        check_ms: None,
+        second_opinion_ms: None,
+        detected_ms: None,
+        verdict_without_fates: None,
+        keys: questions.iter().map(key).collect(),
+        violations: vec![],
+    }
+}
+
+fn by_search(questions: &BTreeMap<String, SearchRequest>, search: &dyn SearchRunner) -> Linearizability {
+    let (mut keys, mut violations) = (vec![], vec![]);
+    for (key, question) in questions {
+        let (report, violation) = judge_model(key, question, search);
+        keys.push(report);
+        if let Some(mut violation) = violation {
+            violation.id = violations.len() as u32 + 1;
+            violations.push(violation);
+        }
+    }
+    let verdict = Verdict::merge_all(keys.iter().map(|k| k.verdict));
+    Linearizability {
+        verdict,
+        checker: Engine::Search,
+        check_ms: None,
+        second_opinion_ms: None,
+        detected_ms: None,
+        verdict_without_fates: None,
+        keys,
+        violations,
+    }
+}
+
+/// One question for each key, and what the numbers in it stand for.
+///
+/// # Errors
+/// An op that is none of the model's, by its line.
+pub fn questions(
+    foreign: &Foreign,
+    model: ModelKind,
+    initial: Option<&Json>,
+) -> Result<(BTreeMap<String, SearchRequest>, Values), ReadError> {
+    let mut keys: BTreeMap<String, SearchRequest> = BTreeMap::new();
+    let mut values = Values::default();
+    for (id, op) in (0u64..).zip(&foreign.ops) {
+        let call = calls::call(op, model, &mut values).map_err(|what| ReadError::IllFormed { line: op.line, what })?;
+        let request = keys.entry(op.key.clone()).or_insert_with(|| SearchRequest { model, ops: vec![], shrink: false });
+        let happened = matches!(op.outcome, ForeignOutcome::Ok(_) | ForeignOutcome::Refused(_));
+        if op.outcome != ForeignOutcome::Failed {
+            // One later, so that what sets the initial value is over before everything.
+            let completed = op.completed.filter(|_| happened).map(|t| t.0 + 1);
+            request.ops.push(SearchOp { id, invoked: op.invoked.0 + 1, completed, call });
+        }
+    }
+    if let Some(initial) = initial.filter(|v| !v.is_null()) {
+        let op = ForeignOp {
+            line: 1,
+            process: heckle_history::foreign::Process::Name("initial".into()),
+            key: String::new(),
+            f: if model == ModelKind::Counter { "add" } else { "put" }.to_owned(),
+            argument: initial.clone(),
+            invoked: heckle_history::Nanos(0),
+            completed: Some(heckle_history::Nanos(0)),
+            outcome: ForeignOutcome::Ok(Json::Null),
+        };
+        let call = calls::call(&op, model, &mut values)
+            .map_err(|what| ReadError::IllFormed { line: 1, what: format!("the initial value does not fit: {what}") })?;
+        for (id, request) in (foreign.ops.len() as u64..).zip(keys.values_mut()) {
+            request.ops.push(SearchOp { id, invoked: 0, completed: Some(0), call: call.clone() });
+        }
+    }
+    Ok((keys, values))
+}

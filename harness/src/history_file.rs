@@ -1,0 +1,104 @@
+//! History files of any kind: plain files, pipes, devices. A reader never waits for ever, and never reads without end.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+/// A pipe that says nothing for so long is given up.
+const PIPE_SILENCE: Duration = Duration::from_secs(30);
+
+/// Whether `path` can be read as a file: a pipe or a device can, a folder cannot.
+pub fn exists(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| !m.is_dir())
+}
+
+/// Opens a history. A pipe is waited for, but not for ever.
+///
+/// # Errors
+/// From the file system, with the path.
+pub fn open(path: &Path) -> Result<Box<dyn Read>, String> {
+    let at = |e: io::Error| format!("cannot open {}: {e}", path.display());
+    let kind = std::fs::metadata(path).map_err(at)?.file_type();
+    if !kind.is_fifo() && !kind.is_char_device() {
+        return File::open(path).map(|file| Box::new(file) as Box<dyn Read>).map_err(at);
+    }
+    // Opened without waiting: a pipe that has no writer would hold up the open itself.
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(at)?;
+    Ok(Box::new(Patient { file }))
+}
+
+/// Reads that give up after [`PIPE_SILENCE`].
+struct Patient {
+    file: File,
+}
+
+impl Read for Patient {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let ms = i32::try_from(PIPE_SILENCE.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: `poll` is one valid pollfd, whose descriptor is open as long as `self.file` lives.
+        match unsafe { libc::poll(&raw mut poll, 1, ms) } {
+            0 => {
+                let what = format!("nothing came through this pipe for {} s; is anything writing to it?", PIPE_SILENCE.as_secs());
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            }
+            n if n < 0 => Err(io::Error::last_os_error()),
+            _ => self.file.read(buffer),
+        }
+    }
+}
+
+/// The bound for a foreign format, which is held in memory whole: what the flag says, else the least of its default and a
+/// sixth of the memory that is available, since events take some five times their text.
+///
+/// # Errors
+/// A flag that is no number of bytes.
+pub fn foreign_bytes(flag: Option<&str>) -> Result<u64, String> {
+    if let Some(flag) = flag {
+        return bytes(flag);
+    }
+    let room = available_memory().map_or(u64::MAX, |available| available / 6);
+    Ok(heckle_history::foreign::MAX_BYTES.min(room))
+}
+
+/// The bound for our own format: what the flag says, else the least of its default and half of the memory that is available.
+///
+/// # Errors
+/// A flag that is no number of bytes.
+pub fn own_bytes(flag: Option<&str>) -> Result<u64, String> {
+    if let Some(flag) = flag {
+        return bytes(flag);
+    }
+    let room = available_memory().map_or(u64::MAX, |available| available / 2);
+    Ok(heckle_history::reader::MAX_BYTES.min(room))
+}
+
+/// A number of bytes such as `500M`.
+///
+/// # Errors
+/// A text that is none.
+pub fn bytes(flag: &str) -> Result<u64, String> {
+    let (digits, unit) = match flag.strip_suffix(['K', 'M', 'G', 'T']) {
+        Some(digits) => (digits, flag.chars().last()),
+        None => (flag, None),
+    };
+    let factor = match unit {
+        Some('K') => 1 << 10,
+        Some('M') => 1 << 20,
+        Some('G') => 1 << 30,
+        Some('T') => 1 << 40,
+        _ => 1u64,
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|n| *n > 0);
+    bytes.ok_or_else(|| format!("--max-bytes `{flag}` is no number of bytes such as 500M or 20G"))
+}
+
+/// What the kernel says can be used without swapping.
+pub fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}

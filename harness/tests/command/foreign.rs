@@ -1,0 +1,74 @@
+//! Histories of other tools: each file of `tests/cases` gets its right answer.
+
+use crate::common::*;
+use std::path::{Path, PathBuf};
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+#[test]
+fn every_case_gets_its_answer() {
+    let table = std::fs::read_to_string(cases().join("cases.tsv")).expect("the table");
+    let (folder, mut wrong, mut count) = (Folder::new(), vec![], 0);
+    for line in table.lines().filter(|l| !l.starts_with('#') && !l.is_empty()) {
+        let [file, format, model, extra, right, what] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("six columns: {line}") };
+        let path = cases().join(file).display().to_string();
+        let extra = extra.split(' ').filter(|flag| *flag != "-");
+        let args: Vec<&str> = ["check", &path, "--format", format, "--model", model].into_iter().chain(extra).collect();
+        let code = output(&folder, &args).status.code().expect("it exits by itself");
+        if !right.split(' ').any(|r| r == code.to_string()) {
+            wrong.push(format!("{file}: exit {code}, right is {right}: {what}"));
+        }
+        count += 1;
+    }
+    assert!(count >= 34 && wrong.is_empty(), "{} of {count} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Runs the command, holds it to exit code 64 and to all of `parts`.
+#[track_caller]
+fn refused(folder: &Folder, args: &[&str], parts: &[&str]) {
+    let text = said(&expect_code(folder, args, 64));
+    for part in parts {
+        assert!(text.contains(part), "heckle {} does not say `{part}`:\n{text}", args.join(" "));
+    }
+}
+
+#[test]
+fn devices_and_pipes_are_read_within_bounds() {
+    let f = Folder::new();
+    refused(&f, &["check", "/dev/zero"], &["line 1", "longer than"]);
+    for format in ["jepsen-edn", "knossos-json", "porcupine-log", "csv"] {
+        refused(&f, &["check", "/dev/zero", "--format", format], &["not UTF-8 text"]);
+    }
+    let pipe = f.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    let text = std::fs::read(cases().join("hex.edn")).expect("a case");
+    // The writer begins late, and is waited for.
+    let writing = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::fs::write(pipe, text)
+    });
+    expect_code(&f, &["check", "pipe", "--format", "jepsen-edn"], 0);
+    writing.join().expect("the writer ends").expect("it was read");
+    let long = cases().join("independent-cas.edn").display().to_string();
+    refused(&f, &["check", &long, "--format", "jepsen-edn", "--max-bytes", "100"], &["longer than 100 bytes", "--max-bytes"]);
+    refused(&f, &["check", &long, "--format", "jepsen-edn", "--max-bytes", "0"], &["--max-bytes `0`"]);
+}
+
+#[test]
+fn what_is_not_understood_is_said() {
+    let f = Folder::new();
+    let text = "{:process 0, :type :invoke, :f :write, :value 1, :time 5}\n{:process 0, :type :oK, :f :write, :value 1, :time 4}\n";
+    std::fs::write(f.path().join("typo.edn"), text).expect("a writable folder");
+    let check = ["check", "typo.edn", "--format", "jepsen-edn"];
+    refused(&f, &check, &["line 2", "oK", ":info"]);
+    let json = said(&expect_code(&f, &[&check[..], &["--lenient", "--json"]].concat(), 2));
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON alone");
+    assert_eq!((&value["schema"], &value["verdict"]), (&"heckle.check/1".into(), &"unknown".into()), "{json}");
+    assert_eq!((&value["understood"]["lines_passed_over"], &value["understood"]["ops"]["write"]["unknown"]), (&1.into(), &1.into()));
+    let warnings = value["warnings"].to_string();
+    assert!(warnings.contains("1 lines were passed over (--lenient), first line 2") && warnings.contains("nothing was checked"), "{json}");
+    refused(&f, &["check", "typo.edn", "--format", "jepsen-edn", "--key-from", "value"], &["--key-from `value` is none of"]);
+}

@@ -1,0 +1,130 @@
+//! On which key an op works: a field `:key`, or the first of `[key value]`, as `jepsen.independent` writes it.
+
+use super::events::{ForeignEvent, Kind};
+use crate::reader::ReadError;
+use rustc_hash::FxHashMap;
+use serde_json::Value as Json;
+
+/// Where keys come from: `--key-from`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyFrom {
+    /// From `:key` where events have it. Else from `[key value]` if every value is such a pair. Else there is one key.
+    #[default]
+    Auto,
+    /// From `:key`; a value that is a pair stays a value.
+    Field,
+    /// From `[key value]`, which every value has to be.
+    Pair,
+}
+
+impl std::str::FromStr for KeyFrom {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "auto" => Ok(KeyFrom::Auto),
+            "field" => Ok(KeyFrom::Field),
+            "pair" => Ok(KeyFrom::Pair),
+            other => Err(format!("`{other}` is none of auto, field, pair")),
+        }
+    }
+}
+
+/// Where the keys of a file came from in the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeySource {
+    /// Nowhere: the file knows one key.
+    #[default]
+    Single,
+    /// A field or column of its own.
+    Field,
+    /// The first of `[key value]`.
+    Pair,
+}
+
+impl KeySource {
+    /// For a person.
+    pub fn words(self) -> &'static str {
+        match self {
+            KeySource::Single => "one key, since no event names one",
+            KeySource::Field => "keys as the field `key` names them",
+            KeySource::Pair => "keys as the first of `[key value]` (--key-from field to take such pairs as values)",
+        }
+    }
+}
+
+/// Gives every event its key, and refuses events whose keys cannot be told.
+pub(super) fn assign<'e>(events: impl Iterator<Item = &'e mut ForeignEvent>, from: KeyFrom) -> Result<KeySource, ReadError> {
+    let mut events: Vec<&mut ForeignEvent> = events.collect();
+    let named = events.iter().any(|e| e.key.is_some());
+    let pairs = match from {
+        KeyFrom::Auto => !named && events.iter().any(|e| e.kind == Kind::Invoke) && events.iter().all(|e| may_be_pair(e)),
+        KeyFrom::Field => false,
+        KeyFrom::Pair => true,
+    };
+    if pairs {
+        events.iter_mut().try_for_each(|e| split(e))?;
+    } else if let Some(event) = events.iter().find(|e| named && e.kind == Kind::Invoke && e.key.is_none()) {
+        return Err(ReadError::at(event.line, "an op without a key, though others have one"));
+    }
+    same_names(&events)?;
+    Ok(if pairs {
+        KeySource::Pair
+    } else if named {
+        KeySource::Field
+    } else {
+        KeySource::Single
+    })
+}
+
+fn pair(value: Option<&Json>) -> Option<(&Json, &Json)> {
+    match value.and_then(Json::as_array).map(Vec::as_slice) {
+        Some([key, value]) => Some((key, value)),
+        _ => None,
+    }
+}
+
+/// Whether an event does not speak against pairs. A completion may leave its value out.
+fn may_be_pair(event: &ForeignEvent) -> bool {
+    match (event.kind, pair(event.value.as_ref())) {
+        // Without a key, `[expected new]` is a pair too.
+        (_, Some((_, value))) if event.f == "cas" => value.is_array() || (event.kind != Kind::Invoke && value.is_null()),
+        (_, Some((key, _))) => !key.is_null(),
+        (Kind::Invoke, None) => false,
+        (Kind::Ok, None) => event.value.as_ref().is_none_or(Json::is_null),
+        (Kind::Fail | Kind::Info, None) => true,
+    }
+}
+
+fn split(event: &mut ForeignEvent) -> Result<(), ReadError> {
+    let Some((key, value)) = pair(event.value.as_ref()) else {
+        let told = event.value.as_ref().is_some_and(|v| !v.is_null());
+        // What an op that failed or is unknown repeats is not used.
+        return match event.kind {
+            Kind::Invoke => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
+            Kind::Ok if told => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
+            Kind::Ok | Kind::Fail | Kind::Info => Ok(()),
+        };
+    };
+    if event.key.is_some() {
+        return Err(ReadError::at(event.line, "it has a :key and a [key value]; is --key-from right?"));
+    }
+    (event.key, event.value) = (Some(key.clone()), Some(value.clone()));
+    Ok(())
+}
+
+/// The name of a key in reports.
+pub(super) fn name(key: &Json) -> String {
+    key.as_str().map_or_else(|| key.to_string(), str::to_owned)
+}
+
+/// Reports name keys, so `7` and `"7"` in one file would be one key there, and its ops would be judged together.
+fn same_names(events: &[&mut ForeignEvent]) -> Result<(), ReadError> {
+    let mut kinds: FxHashMap<String, bool> = FxHashMap::default();
+    for event in events {
+        let Some(key) = &event.key else { continue };
+        if *kinds.entry(name(key)).or_insert(key.is_string()) != key.is_string() {
+            return Err(ReadError::at(event.line, format!("key {key} stands in this file as a text and as something else")));
+        }
+    }
+    Ok(())
+}

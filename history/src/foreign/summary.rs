@@ -1,0 +1,79 @@
+//! What a reader made of a file, so that a user sees where it was misread.
+
+use super::keys::KeySource;
+
+/// Where the order of events came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OrderSource {
+    /// From the lines, which have no times.
+    #[default]
+    Lines,
+    /// From the lines, since only some of them have times.
+    SomeTimes,
+    /// From the lines, and their times agree.
+    Times,
+    /// From the lines, though times go back.
+    TimesGoBack {
+        /// Where they first do.
+        line: u64,
+        /// On how many lines.
+        lines: u64,
+    },
+    /// From the times of each op's beginning and end, in whatever order the rows stand.
+    Columns,
+}
+
+impl OrderSource {
+    /// For a person.
+    pub fn words(self) -> &'static str {
+        match self {
+            OrderSource::Lines => "in the order of the lines, which have no times",
+            OrderSource::SomeTimes | OrderSource::TimesGoBack { .. } => "in the order of the lines, not of their times",
+            OrderSource::Times => "in the order of the lines",
+            OrderSource::Columns => "in the order of the columns `invoked` and `completed`",
+        }
+    }
+}
+
+/// What a reader made of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Lines, or rows, of clients.
+    pub events: u64,
+    /// Lines of the nemesis, which say nothing about answers.
+    pub nemesis: u64,
+    /// Lines of a log that come from other loggers.
+    pub other_lines: u64,
+    /// Lines and ops passed over because of `--lenient`.
+    pub passed: u64,
+    /// The first of them, with the reason.
+    pub first_passed: Option<(u64, String)>,
+    /// Where keys came from.
+    pub keys: KeySource,
+    /// Where the order came from.
+    pub order: OrderSource,
+}
+
+impl Summary {
+    /// Counts something that is passed over.
+    pub fn pass(&mut self, line: u64, why: impl Into<String>) {
+        self.passed += 1;
+        self.first_passed.get_or_insert_with(|| (line, why.into()));
+    }
+
+    /// What a user should know before trusting a verdict.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut all = vec![];
+        match self.order {
+            OrderSource::SomeTimes => all.push("not every event has a time; the order of the lines counts".to_owned()),
+            OrderSource::TimesGoBack { line, lines } => {
+                all.push(format!("times go back on {lines} lines, first on line {line}; the order of the lines counts"));
+            }
+            OrderSource::Lines | OrderSource::Times | OrderSource::Columns => {}
+        }
+        if let Some((line, why)) = &self.first_passed {
+            all.push(format!("{} lines were passed over (--lenient), first line {line}: {why}", self.passed));
+        }
+        all
+    }
+}
