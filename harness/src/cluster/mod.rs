@@ -483,8 +483,10 @@ impl Shared {
         slot.struck = true;
         slot.process = None;
         let end = last_words::end(Some(status), &self.log_of(slot), slot.log_from);
-        self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, Phase::Serving, "itself"));
-        match crash::cause(&end, Phase::Serving) {
+        // A node that was never ready has promised nothing yet, so an end of it is no crash unless it says so itself.
+        let phase = if slot.served { Phase::Serving } else { Phase::FirstStart };
+        self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, phase, "itself"));
+        match crash::cause(&end, phase) {
             crash::Cause::Crash | crash::Cause::Asked => self.stop.ask(StopReason::Violation),
             crash::Cause::Outside(why) => {
                 let (name, how, log) = (&slot.spec.name, crash::how(&end), self.log_of(slot));

@@ -101,7 +101,7 @@ fn nothing_from_elsewhere_steers_a_terminal_or_forges_a_verdict() {
         assert!(!text.contains("panicked") && !text.is_empty(), "{args:?}: {text}");
         (args.join(" "), text)
     };
-    // Of text, `check` and `show` say the verdict; of JSON no line begins so.
+    // Of text, `check`, `show` and `explain` say the verdict; of JSON no line begins so.
     for (args, verdicts) in [
         (&["check", &history][..], 1),
         (&["check", &folder], 1),
@@ -112,7 +112,7 @@ fn nothing_from_elsewhere_steers_a_terminal_or_forges_a_verdict() {
         (&["show", &folder, "--slowest", "5"], 0),
         (&["show", &folder, "--during"], 0),
         (&["show", &folder, "--clients"], 0),
-        (&["explain", &folder], 0),
+        (&["explain", &folder], 1),
         (&["list"], 0),
         (&["list", "--json"], 0),
         (&["gc"], 0),

@@ -446,7 +446,7 @@ fn a_damaged_log_is_refused_and_a_torn_tail_is_cut() {
     std::fs::write(&log, &damaged).unwrap();
     let error = Node::start(options.clone()).unwrap_err();
     assert!(matches!(&error, NodeError::Storage(e) if e.to_string().contains("is damaged at byte")), "{error}");
-    assert_eq!(error.exit_code(), 74);
+    assert_eq!(error.exit_code(), heckle_server::node::EXIT_DATA);
 
     let mut torn = good;
     torn[end + 9..end + 200].fill(0x5a);

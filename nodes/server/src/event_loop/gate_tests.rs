@@ -98,7 +98,7 @@ impl Rig {
     async fn start(dir: &Path, peers: &[u16], rounds: Rounds, mutants: &[&str]) -> Rig {
         let mut options = NodeOptions::new(NodeId::new(1).unwrap(), "test", dir);
         // Nothing connects in here, so the addresses are never used.
-        options.peers = peers.iter().map(|&id| (NodeId::new(id).unwrap(), "127.0.0.1:1".parse().unwrap())).collect();
+        options.peers = peers.iter().map(|&id| (NodeId::new(id).unwrap(), "127.0.0.1:0".parse().unwrap())).collect();
         options.rounds = rounds;
         options.mutants = mutants.iter().map(|&name| name.to_owned()).collect();
         let hold = Arc::new(Hold::default());
