@@ -75,7 +75,7 @@ pub fn read_history_within(path: &Path, max_bytes: u64) -> Result<History, Strin
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
     if size > LARGE_BYTES {
         let mib = |bytes: u64| bytes >> 20;
-        eprintln!(
+        errln!(
             "{} has {} MiB; plain it takes some {} times as much memory, compressed up to {}; read up to {} MiB (--max-bytes)",
             path.display(),
             mib(size),

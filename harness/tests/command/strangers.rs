@@ -118,7 +118,14 @@ fn another_clusters_node_at_a_dead_nodes_peer_address_ends_the_run_by_name() {
 #[test]
 fn a_program_that_says_nothing_at_a_dead_nodes_address_ends_the_run() {
     check(&["--net", "direct"], "a program that says nothing", |_, place| {
-        Thief::Program(TcpListener::bind(place("client")).expect("the place is free"))
+        // The node's last connections may hold the place for a moment.
+        let mut listener = None;
+        let free = || {
+            listener = TcpListener::bind(place("client")).ok();
+            listener.is_some()
+        };
+        assert!(wait_for(Duration::from_secs(10), free), "the place is never free");
+        Thief::Program(listener.expect("it was just bound"))
     });
 }
 
