@@ -44,7 +44,7 @@ fn drawn(rng: &mut Pcg64) -> History {
             key: keys[rng.random_range(0..2)],
             call,
             node: Some(node),
-            intent: with_intents.then(|| IntentId(i / 3)),
+            intent: with_intents.then_some(IntentId(i / 3)),
             attempt: with_intents.then_some((i % 3) as u32 + 1),
             payload: None,
             path: Path::Paxos,

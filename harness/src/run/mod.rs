@@ -126,7 +126,6 @@ struct Leftovers {
     left_out: Vec<String>,
 }
 
-#[expect(clippy::too_many_arguments, reason = "all parts of a run meet here, once")]
 fn with_cluster(
     plan: &Plan,
     folder: &RunFolder,
