@@ -107,8 +107,9 @@ pub struct Judgement {
 pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
     let (mut keys, mut violations, mut certificates) = (vec![], vec![], vec![]);
     let mut without_fates = None;
+    let places = history.by_key();
     for ops in KeyOps::split(history, if options.use_fates { Fates::Used } else { Fates::Ignored }) {
-        let key = Judge { ops: &ops, options }.judge();
+        let key = Judge { ops: &ops, places: &places[ops.key.0 as usize], options }.judge();
         // A key without fates has the same verdict without them; it still counts in the merged one.
         let without = key.report.verdict_without_fates.unwrap_or(key.report.verdict);
         if without_fates.is_some() || key.report.verdict_without_fates.is_some() {
@@ -148,6 +149,8 @@ struct KeyJudgement {
 
 struct Judge<'a> {
     ops: &'a KeyOps<'a>,
+    /// Where the key's ops stand, for the verifier: from the history, not from the checker.
+    places: &'a [u32],
     options: &'a Options<'a>,
 }
 
@@ -173,7 +176,7 @@ impl Judge<'_> {
         let ops = self.ops.with(Fates::Ignored);
         // Only the verdict is wanted, so a second opinion on it is not.
         let options = Options { use_fates: false, cross_check_up_to: 0, ..*self.options };
-        Judge { ops: &ops, options: &options }.judge().report.verdict
+        Judge { ops: &ops, places: self.places, options: &options }.judge().report.verdict
     }
 
     fn by_chain(&self) -> KeyJudgement {
@@ -204,7 +207,7 @@ impl Judge<'_> {
 
     fn certified(&self, verdict: Verdict, certificate: Certificate) -> KeyJudgement {
         let history = self.ops.history;
-        if let Err(refusal) = verify(history, self.ops.key, self.ops.fates == Fates::Used, &certificate) {
+        if let Err(refusal) = verify(history, self.ops.key, self.places, self.ops.fates == Fates::Used, &certificate) {
             let note = format!("a bug in this checker: it said {verdict}, and the verifier refused its certificate: {refusal}");
             return KeyJudgement {
                 report: KeyReport { note: Some(note), ..self.report(Verdict::Unknown, Engine::Chain) },

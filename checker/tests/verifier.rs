@@ -73,7 +73,7 @@ fn no_contradiction_is_accepted_of_a_linearizable_history() {
                 contradiction = twist(&mut rng, &contradiction, history.ops.len() as u64);
             }
             tried += 1;
-            let verdict = verify(&history, KEY, true, &Certificate::Invalid(contradiction.clone()));
+            let verdict = verify(&history, KEY, &history.by_key()[KEY.0 as usize], true, &Certificate::Invalid(contradiction.clone()));
             assert!(verdict.is_err(), "case {n}: accepted {contradiction:#?}\nof\n{}", show(&history));
         }
     }
@@ -91,7 +91,7 @@ fn a_twisted_contradiction_is_only_accepted_of_a_history_that_has_one() {
         assert!(!linearizable(&history));
         for _ in 0..10 {
             let twisted = twist(&mut rng, &contradiction, history.ops.len() as u64);
-            match verify(&history, KEY, true, &Certificate::Invalid(twisted)) {
+            match verify(&history, KEY, &history.by_key()[KEY.0 as usize], true, &Certificate::Invalid(twisted)) {
                 Ok(()) => accepted += 1,
                 Err(_) => refused += 1,
             }
@@ -118,7 +118,7 @@ fn no_order_is_accepted_of_a_history_that_has_none() {
             for order in [&order, &some] {
                 tried += 1;
                 assert!(
-                    verify(&history, KEY, true, &Certificate::Valid(order.clone())).is_err(),
+                    verify(&history, KEY, &history.by_key()[KEY.0 as usize], true, &Certificate::Valid(order.clone())).is_err(),
                     "case {n}: {order:?}\n{}",
                     show(&history)
                 );
@@ -134,7 +134,10 @@ fn an_order_with_something_left_out_or_twice_is_refused() {
     let (_, Certificate::Valid(order)) = certificate(&history) else { panic!("it is valid") };
     assert_eq!(order, [0, 1, 2]);
     for bad in [vec![], vec![0, 1], vec![0, 2], vec![1, 0, 2], vec![0, 1, 2, 2], vec![0, 1, 1, 2], vec![0, 1, 2, 3]] {
-        assert!(verify(&history, KEY, true, &Certificate::Valid(bad.clone())).is_err(), "{bad:?} was accepted");
+        assert!(
+            verify(&history, KEY, &history.by_key()[KEY.0 as usize], true, &Certificate::Valid(bad.clone())).is_err(),
+            "{bad:?} was accepted"
+        );
     }
-    assert!(verify(&history, KEY, true, &Certificate::Valid(order)).is_ok());
+    assert!(verify(&history, KEY, &history.by_key()[KEY.0 as usize], true, &Certificate::Valid(order)).is_ok());
 }
