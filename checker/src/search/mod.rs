@@ -11,6 +11,7 @@ pub mod child; // what the child process does
 pub mod foreign; // foreign histories as questions
 pub mod model; // the sequential models: register, set, queue, counter, mutex, text
 pub mod porcupine; // porcupine-rs behind our types, its traps fenced off
+mod small; // small keys in this process
 
 pub use child::child_main;
 pub use foreign::{ForeignJudgement, JudgeForeign, judge_foreign};

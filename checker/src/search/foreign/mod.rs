@@ -15,6 +15,7 @@
 mod calls; // an op as a call of a model
 mod thin; // whether enough happened
 
+use super::small::SmallFirst;
 use super::{ModelKind, SearchOp, SearchRequest, SearchRunner};
 use crate::checks::vacuity;
 use crate::judge::{Checker, NO_OTHER_ENGINE, Options, judge, judge_model};
@@ -24,6 +25,9 @@ use heckle_history::reader::ReadError;
 use heckle_history::{History, OpId};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+
+/// With more keys than this, small ones are searched in this process first.
+const MANY_KEYS: usize = 500;
 
 /// How to judge a foreign history.
 #[derive(Clone, Copy)]
@@ -92,6 +96,8 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
         // The chain checker judges registers only. Where it alone may judge, no search is started.
         let judged = match how.options.checker {
             Checker::Chain => left_unknown(&questions),
+            // A process for each of very many keys would take hours.
+            Checker::Auto if questions.len() > MANY_KEYS => by_search(&questions, &SmallFirst(how.options.search)),
             Checker::Auto | Checker::Porcupine | Checker::Both => by_search(&questions, how.options.search),
         };
         (judged, values, OpId(foreign.ops.len() as u64), None)
