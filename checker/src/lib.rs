@@ -11,6 +11,7 @@ pub mod checks; // availability, recovery, liveness, durability, acknowledged, c
 pub mod coverage; // did enough happen for a valid verdict to mean something
 pub mod fairness; // who got how much, who waited how long, whether somebody starved
 pub mod explain; // a violation in words, events and a picture
+pub mod differential; // the engines compared on random histories
 pub mod judge; // a whole history to a judgement: which engine judges which key
 pub mod linearizable; // one key of unique values: chain checker, certificates, their verifier, reasons
 pub mod online; // the same judgement event by event, in bounded memory

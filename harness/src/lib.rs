@@ -20,6 +20,7 @@ pub mod recorder; // events to disk and to the online judge
 pub mod relay; // every link of the cluster, where frames can be cut, delayed, dropped, doubled and swapped
 pub mod run; // all of it, from plan to report
 pub mod search; // the search engine in a child process with limits
+pub mod soak; // the judge's engines compared on random histories
 pub mod store_bench; // the node's log measured beside stores of others
 pub mod suite; // a matrix of runs, night after night
 pub mod stop; // asking everything to stop

@@ -28,6 +28,22 @@ pub struct BenchArgs {
     /// When `bench check` stops porcupine-rs
     #[arg(long, default_value = "60s")]
     pub search_for: Span,
+    /// `bench check` compares the engines instead, on random histories: chain checker with certificates, brute force,
+    /// porcupine-rs. It exits 1 where they differ, and keeps the history
+    #[arg(long)]
+    pub differential: bool,
+    /// How long --differential goes on
+    #[arg(long = "for", requires = "differential", value_name = "TIME", default_value = "10m")]
+    pub soak_for: Span,
+    /// Where the histories of --differential come from
+    #[arg(long, requires = "differential", default_value_t = 1)]
+    pub seed: u64,
+    /// The number of the first history of --differential: each is drawn from seed and number alone
+    #[arg(long, requires = "differential", value_name = "N", default_value_t = 0)]
+    pub from_case: u64,
+    /// Histories of --differential at most [default: as many as fit into the time]
+    #[arg(long, requires = "differential", value_name = "N")]
+    pub cases: Option<u64>,
     /// Repetitions of `bench etcd` and `bench store`; medians are told
     #[arg(long, default_value_t = 5)]
     pub repetitions: u32,
@@ -43,10 +59,10 @@ pub struct BenchArgs {
     /// Another build of heckle, measured in turn with this one by `bench core`
     #[arg(long, value_name = "PROGRAM")]
     pub against: Option<PathBuf>,
-    /// Where `bench etcd`, `bench store` and `bench memory` keep data meanwhile
+    /// Where `bench etcd`, `bench store` and `bench memory` keep data meanwhile, and --differential what it finds
     #[command(flatten)]
     pub out: OutArg,
-    /// Data as JSON on stdout, of `bench etcd`, `bench core`, `bench store` and `bench memory`
+    /// Data as JSON on stdout, of `bench etcd`, `bench core`, `bench store` and `bench memory`, and of --differential
     #[arg(long)]
     pub json: bool,
 }

@@ -3,7 +3,7 @@
 use crate::cli::{BenchArgs, BenchWhat};
 use crate::exit;
 use crate::versus::memory::{MemorySetup, SHORTEST};
-use crate::{core_bench, relay, store_bench, versus};
+use crate::{core_bench, relay, soak, store_bench, versus};
 use heckle_checker::bench::{Shape, events, history};
 use heckle_checker::judge::{Checker, Options, judge};
 use heckle_checker::online::OnlineJudge;
@@ -17,10 +17,28 @@ const ETCD_LOAD: Duration = Duration::from_secs(3);
 /// How long that of `bench memory` does.
 const MEMORY_LOAD: Duration = Duration::from_secs(600);
 
+/// The judge's engines on random histories, until the time is up.
+fn differential(args: &BenchArgs) -> Result<u8, String> {
+    let (seed, from) = (args.seed, args.from_case);
+    let setup = soak::Setup { seed, from, cases: args.cases.unwrap_or(u64::MAX), time: args.soak_for.0, folder: args.out.out.clone() };
+    let soaked = soak::run(&setup, &heckle_checker::differential::Engines::default())?;
+    if args.json {
+        outln!("{}", serde_json::to_string_pretty(&soaked).expect("plain data has a JSON form"));
+    } else {
+        out!("{}", soaked.text());
+    }
+    if soaked.cases == 0 {
+        errln!("no history was compared");
+        return Ok(exit::INCONCLUSIVE);
+    }
+    Ok(if soaked.mismatches.is_empty() { exit::OK } else { exit::VIOLATION })
+}
+
 /// Runs the verb.
 pub(super) fn main(args: &BenchArgs) -> ExitCode {
     let done = match args.what {
         BenchWhat::Faults => faults().map(|()| exit::OK),
+        BenchWhat::Check if args.differential => differential(args),
         BenchWhat::Check => check(args).map(|()| exit::OK),
         BenchWhat::Etcd => etcd(args).map(|()| exit::OK),
         BenchWhat::Core => core(args),

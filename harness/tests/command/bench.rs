@@ -31,3 +31,15 @@ fn a_load_too_short_to_tell_is_refused() {
         assert!(said(&out).contains("--load-for 10m"), "{}", said(&out));
     }
 }
+
+#[test]
+fn the_engines_agree_on_random_histories() {
+    let folder = Folder::new();
+    let soak = ["bench", "check", "--differential", "--seed", "3", "--cases", "300", "--for", "5m"];
+    let out = expect_code(&folder, &[&soak[..], &["--json"]].concat(), 0);
+    let found: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert_eq!((&found["cases"], &found["seed"], found["mismatches"].as_array().map(Vec::len)), (&300.into(), &3.into(), Some(0)));
+    assert!(said(&expect_code(&folder, &soak, 0)).contains("0 mismatches"));
+    expect_code(&folder, &["bench", "check", "--differential", "--cases", "0"], 2);
+    expect_code(&folder, &["bench", "check", "--seed", "3"], 64);
+}

@@ -1,0 +1,195 @@
+//! A differential soak of the judge: three engines on random histories for as long as is asked, each case by its number.
+
+use heckle_checker::Verdict;
+use heckle_checker::differential::{Case, Engines, case, compare, file_events, show};
+use heckle_history::Header;
+use heckle_history::prng::Seed;
+use heckle_history::writer::write_plain;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// How long, and on which cases.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Where the cases come from.
+    pub seed: u64,
+    /// The number of the first one.
+    pub from: u64,
+    /// At most so many.
+    pub cases: u64,
+    /// At most so long.
+    pub time: Duration,
+    /// Where a history on which the engines differ is written.
+    pub folder: PathBuf,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Soaked {
+    /// Where the cases came from.
+    pub seed: u64,
+    /// The number of the first case.
+    pub from: u64,
+    /// Cases compared.
+    pub cases: u64,
+    /// Cases all engines call valid.
+    pub valid: u64,
+    /// Cases all engines call invalid.
+    pub invalid: u64,
+    /// Cases the chain checker leaves to a search, on which both searches agree.
+    pub left_open: u64,
+    /// Cases on which engines differ.
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// A case on which engines differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mismatch {
+    /// Its number.
+    pub case: u64,
+    /// Who says what.
+    pub what: String,
+    /// Its history, readable by `heckle check`.
+    pub file: PathBuf,
+    /// The same as text.
+    pub history: String,
+}
+
+/// After so many mismatches there is no need to look for more.
+const MAX_MISMATCHES: usize = 10;
+
+/// Runs the soak on all processors.
+///
+/// # Errors
+/// A history that cannot be written.
+pub fn run(setup: &Setup, engines: &Engines) -> Result<Soaked, String> {
+    let (next, stop, began) = (AtomicU64::new(0), AtomicBool::new(false), Instant::now());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = || {
+        let mut part = Soaked::default();
+        while !stop.load(Relaxed) && began.elapsed() < setup.time {
+            let place = next.fetch_add(1, Relaxed);
+            if place >= setup.cases {
+                break;
+            }
+            if let Err(e) = part.add(&case(Seed(setup.seed), setup.from.wrapping_add(place)), engines, setup) {
+                stop.store(true, Relaxed);
+                return Err(e);
+            }
+            if part.mismatches.len() >= MAX_MISMATCHES {
+                stop.store(true, Relaxed);
+            }
+        }
+        Ok(part)
+    };
+    let parts: Vec<Result<Soaked, String>> = std::thread::scope(|scope| {
+        let start = |_| std::thread::Builder::new().name("soak".to_owned()).spawn_scoped(scope, work);
+        let workers: Vec<_> = (0..threads).map(start).collect();
+        let join = |worker: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| match worker {
+            Ok(worker) => worker.join().unwrap_or_else(|_| Err("a comparing thread panicked".to_owned())),
+            Err(e) => Err(crate::limits::no_thread(&e)),
+        };
+        workers.into_iter().map(join).collect()
+    });
+    let mut all = Soaked { seed: setup.seed, from: setup.from, ..Soaked::default() };
+    for part in parts {
+        let part = part?;
+        all.cases += part.cases;
+        all.valid += part.valid;
+        all.invalid += part.invalid;
+        all.left_open += part.left_open;
+        all.mismatches.extend(part.mismatches);
+    }
+    all.mismatches.sort_by_key(|m| m.case);
+    Ok(all)
+}
+
+impl Soaked {
+    fn add(&mut self, case: &Case, engines: &Engines, setup: &Setup) -> Result<(), String> {
+        self.cases += 1;
+        match compare(case, engines) {
+            Ok(Verdict::Valid) => self.valid += 1,
+            Ok(Verdict::Invalid) => self.invalid += 1,
+            Ok(Verdict::Unknown) => self.left_open += 1,
+            Err(what) => {
+                let file = setup.folder.join(format!("differential-{}-{}.jsonl", setup.seed, case.number));
+                write(&file, case).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
+                self.mismatches.push(Mismatch { case: case.number, what, file, history: show(&case.history) });
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a person.
+    pub fn text(&self) -> String {
+        use std::fmt::Write;
+        let mut out = format!(
+            "{} histories of seed {}, from case {} on: {} valid, {} invalid, {} left to a search\n{} mismatches\n",
+            self.cases,
+            self.seed,
+            self.from,
+            self.valid,
+            self.invalid,
+            self.left_open,
+            self.mismatches.len()
+        );
+        for m in &self.mismatches {
+            let _ = writeln!(out, "\ncase {}: {}\n{}", m.case, m.what, m.history);
+            let _ = writeln!(out, "again:  heckle check {} --checker both", m.file.display());
+            let _ = writeln!(out, "   or:  heckle bench check --differential --seed {} --from-case {} --cases 1", self.seed, m.case);
+        }
+        out
+    }
+}
+
+fn write(file: &Path, case: &Case) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    write_plain(std::fs::File::create(file)?, &Header::default(), &case.history.names, &file_events(case))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heckle_history::History;
+    use heckle_history::operation::Keep;
+
+    fn always_valid(_: &History, _: bool) -> Result<Verdict, String> {
+        Ok(Verdict::Valid)
+    }
+
+    fn setup(cases: u64) -> Setup {
+        let folder = std::env::temp_dir().join(format!("heckle-soak-{}-{cases}", std::process::id()));
+        Setup { seed: 5, from: 100, cases, time: Duration::from_secs(600), folder }
+    }
+
+    #[test]
+    fn a_planted_error_is_found_and_its_history_kept() {
+        let setup = setup(60);
+        let engines = Engines { chain: always_valid, ..Engines::default() };
+        let found = run(&setup, &engines).expect("a writable folder");
+        assert!(!found.mismatches.is_empty(), "{found:?}");
+        for mismatch in &found.mismatches {
+            let file = std::fs::read(&mismatch.file).expect("the history is kept");
+            let history = History::read(&file[..], Keep::OpsOnly).expect("it can be read");
+            let case = case(Seed(setup.seed), mismatch.case);
+            assert_eq!(history.ops.len(), case.history.ops.len());
+            assert!(compare(&case, &engines).is_err() && compare(&case, &Engines::default()).is_ok());
+            assert!(found.text().contains(&format!("--seed 5 --from-case {} --cases 1", mismatch.case)), "{}", found.text());
+        }
+        let _ = std::fs::remove_dir_all(&setup.folder);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_counts() {
+        let setup = setup(2_000);
+        let first = run(&setup, &Engines::default()).expect("nothing is written");
+        assert_eq!(first, run(&setup, &Engines::default()).expect("nothing is written"));
+        assert_eq!((first.cases, first.mismatches.len()), (2_000, 0));
+        assert!(first.valid > 20 && first.invalid > 20 && first.left_open > 0, "{first:?}");
+        assert!(!setup.folder.exists());
+    }
+}
