@@ -7,7 +7,7 @@ use heckle_checker::{InProcess, Options, bench, judge};
 use heckle_history::{History, drawn};
 use std::cell::Cell;
 
-/// Counts what it is asked.
+/// Counts the searches it runs.
 struct Counted<'a>(&'a dyn SearchRunner, Cell<u32>);
 
 impl SearchRunner for Counted<'_> {
@@ -43,7 +43,7 @@ fn check(history: &History, checker: Checker, second: &dyn SearchRunner, want: &
     let judgement = judge(history, &Options { checker, second: &second, cross_check_up_to: 50, ..Options::new(&search) });
     let key = &judgement.linearizability.keys[0];
     assert_eq!(&key.second_opinion, want, "{key:#?}");
-    // The judge's own search is another matter, with a time of its own.
+    // The judge's own search is counted apart from second opinions.
     assert_eq!((second.1.get(), search.1.get()), (asked, 0));
     assert_eq!(want.words().starts_with("none: "), !want.confirms() && *want != SecondOpinion::Disagreed, "{}", want.words());
 }

@@ -161,77 +161,65 @@ fn saturation(load: &Load) -> Option<Bottleneck> {
     (short && achieved < ACHIEVED_LIMIT).then(|| bottleneck("saturation", achieved, ACHIEVED_LIMIT, words, &worthless, change))
 }
 
+/// A bottleneck, if there is a figure and it is beyond its limit.
+fn beyond(
+    what: &str,
+    figure: Option<f64>,
+    limit: f64,
+    words: impl FnOnce(f64) -> String,
+    worthless: &[&str],
+    change: &str,
+) -> Option<Bottleneck> {
+    figure.filter(|x| *x > limit).map(|x| bottleneck(what, x, limit, words(x), worthless, change))
+}
+
 fn strained(strain: &Strain, load: &Load) -> Vec<Bottleneck> {
-    let mut found = vec![];
-    let mut rule = |what: &str, figure: Option<f64>, limit: f64, words: &dyn Fn(f64) -> String, worthless: &[&str], change: &str| {
-        found.extend(figure.filter(|x| *x > limit).map(|x| bottleneck(what, x, limit, words(x), worthless, change)));
-    };
-    let threads = if load.max_rate { &[THROUGHPUT, LATENCY][..] } else { &[LATENCY][..] };
-    rule(
-        "load_generator",
-        strain.load_thread_ratio,
-        THREAD_LIMIT,
-        &|x| format!("the load generator's thread was busy for {} of a core (limit {})", percent(x), percent(THREAD_LIMIT)),
-        threads,
-        "a lower --rate, or fewer --clients",
-    );
-    rule(
-        "relay",
-        strain.relay_thread_ratio,
-        THREAD_LIMIT,
-        &|x| format!("the relay's thread was busy for {} of a core (limit {})", percent(x), percent(THREAD_LIMIT)),
-        threads,
-        "`--net direct`, which has no relay and no faults on links, or a lower --rate",
-    );
+    // In a closed loop the rate is what comes out, and it is the bottleneck's.
+    let worthless = if load.max_rate { &[THROUGHPUT, LATENCY][..] } else { &[LATENCY][..] };
+    let machine = [machine_busy(strain, worthless), pressure(strain)];
+    threads(strain, worthless).into_iter().chain(taken_away(strain)).chain(machine).flatten().collect()
+}
+
+/// A thread of the harness that had no time left.
+fn threads(strain: &Strain, worthless: &[&str]) -> [Option<Bottleneck>; 2] {
+    let busy = |whose: &str, x| format!("the {whose}'s thread was busy for {} of a core (limit {})", percent(x), percent(THREAD_LIMIT));
+    let (load, relay) = (|x| busy("load generator", x), |x| busy("relay", x));
+    let direct = "`--net direct`, which has no relay and no faults on links, or a lower --rate";
+    [
+        beyond("load_generator", strain.load_thread_ratio, THREAD_LIMIT, load, worthless, "a lower --rate, or fewer --clients"),
+        beyond("relay", strain.relay_thread_ratio, THREAD_LIMIT, relay, worthless, direct),
+    ]
+}
+
+/// Time that threads did not get although they were ready.
+fn taken_away(strain: &Strain) -> [Option<Bottleneck>; 3] {
     let lag = (strain.wakeups > 0).then_some(strain.wakeup_late_p99_ms);
-    rule(
-        "scheduler_lag",
-        lag,
-        WAKEUP_LATE_LIMIT_MS,
-        &|x| {
-            let (late, limit) = (duration(x), duration(WAKEUP_LATE_LIMIT_MS));
-            let longest = duration(strain.wakeup_late_max_ms);
-            format!("a thread that slept woke up {late} late at the 99th percentile (limit {limit}), {longest} at most")
-        },
-        &[LATENCY],
-        QUIETER,
-    );
-    rule(
-        "cpu_steal",
-        strain.steal_ratio,
-        STEAL_LIMIT,
-        &|x| format!("a hypervisor gave {} of the processor time to others (limit {})", percent(x), percent(STEAL_LIMIT)),
-        &[LATENCY],
-        "a machine of its own, or another hour",
-    );
-    rule(
-        "cpu_throttled",
-        strain.throttled_ratio,
-        THROTTLED_LIMIT,
-        &|x| format!("the control group's quota stopped threads for {} of the time (limit {})", percent(x), percent(THROTTLED_LIMIT)),
-        &[LATENCY],
-        "a larger processor quota for the container, or a lower --rate",
-    );
-    rule(
-        "machine_busy",
-        strain.machine_busy_ratio,
-        BUSY_LIMIT,
-        &|x| {
-            let harness = strain.harness_cores.map_or(String::new(), |n| format!("; the harness took {} cores of it", digits(n)));
-            format!("the machine's processors were busy for {} of the time (limit {}){harness}", percent(x), percent(BUSY_LIMIT))
-        },
-        threads,
-        QUIETER,
-    );
-    rule(
-        "cpu_pressure",
-        strain.pressure_ratio,
-        PRESSURE_LIMIT,
-        &|x| format!("for {} of the time some thread waited for a core (limit {})", percent(x), percent(PRESSURE_LIMIT)),
-        &[LATENCY],
-        QUIETER,
-    );
-    found
+    let lag_words = |x| {
+        let (late, limit, longest) = (duration(x), duration(WAKEUP_LATE_LIMIT_MS), duration(strain.wakeup_late_max_ms));
+        format!("a thread that slept woke up {late} late at the 99th percentile (limit {limit}), {longest} at most")
+    };
+    let stolen = |x| format!("a hypervisor gave {} of the processor time to others (limit {})", percent(x), percent(STEAL_LIMIT));
+    let stopped =
+        |x| format!("the control group's quota stopped threads for {} of the time (limit {})", percent(x), percent(THROTTLED_LIMIT));
+    let quota = "a larger processor quota for the container, or a lower --rate";
+    [
+        beyond("scheduler_lag", lag, WAKEUP_LATE_LIMIT_MS, lag_words, &[LATENCY], QUIETER),
+        beyond("cpu_steal", strain.steal_ratio, STEAL_LIMIT, stolen, &[LATENCY], "a machine of its own, or another hour"),
+        beyond("cpu_throttled", strain.throttled_ratio, THROTTLED_LIMIT, stopped, &[LATENCY], quota),
+    ]
+}
+
+fn machine_busy(strain: &Strain, worthless: &[&str]) -> Option<Bottleneck> {
+    let words = |x| {
+        let harness = strain.harness_cores.map_or(String::new(), |n| format!("; the harness took {} cores of it", digits(n)));
+        format!("the machine's processors were busy for {} of the time (limit {}){harness}", percent(x), percent(BUSY_LIMIT))
+    };
+    beyond("machine_busy", strain.machine_busy_ratio, BUSY_LIMIT, words, worthless, QUIETER)
+}
+
+fn pressure(strain: &Strain) -> Option<Bottleneck> {
+    let words = |x| format!("for {} of the time some thread waited for a core (limit {})", percent(x), percent(PRESSURE_LIMIT));
+    beyond("cpu_pressure", strain.pressure_ratio, PRESSURE_LIMIT, words, &[LATENCY], QUIETER)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! | 0 | none of these |
 
 use crate::charts::axis::{count, digits};
-use crate::results_json::{Check, Expect, Results, RunVerdict, Status, Verdict};
+use crate::results_json::{Check, CoverageRule, Expect, Results, RunVerdict, Status, Verdict};
 use heckle_checker::checks::crash;
 
 /// Checks whose `invalid` proves a violation: the system broke its word, or fell over by itself. The others (a key that
@@ -95,13 +95,8 @@ impl Results {
         let unsettled = |c: &&Check| c.verdict == Verdict::Unknown || (c.verdict == Verdict::Invalid && !proof(&c.name));
         open.extend(self.checks.iter().filter(unsettled).map(|c| format!("{}: {}", c.name, c.words)));
         if !self.coverage.passed {
-            let rules: Vec<String> = self
-                .coverage
-                .rules
-                .iter()
-                .filter(|r| !r.passed && !self.told_by_a_fault(&r.id))
-                .map(|r| format!("too little happened: {} is {}, and {} are needed", r.id, r.got, r.need))
-                .collect();
+            let rules: Vec<String> =
+                self.coverage.rules.iter().filter(|r| !r.passed && !self.told_by_a_fault(&r.id)).map(CoverageRule::missed).collect();
             open.extend(rules);
             if self.coverage.rules.is_empty() {
                 open.push("coverage was not evaluated".into());

@@ -2,15 +2,22 @@
 //!
 //! The last lines are always verdict, why, the run folder, and the next command worth typing.
 
+mod markdown; // for a step summary
+mod words; // its figures in words
+
 use crate::bottleneck;
 use crate::charts::axis::{count, digits, duration};
 use crate::index::RunLine;
 use crate::measure::{self, ALL};
-use crate::results_json::{Fault, Gate, Latency, Linearizability, LoadUnit, OpCounts, Results, RunVerdict, Status, Verdict};
+use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Status};
 use crate::run_folder::{DEFAULT_OUT, slug};
 use crate::terminal::{Cell, Colour, Lean, Look, clean, look_of, look_of_run, shorten, table, wrap};
-use std::collections::BTreeMap;
 use std::path::Path;
+
+pub use markdown::markdown;
+pub(crate) use markdown::{code, mark};
+use words::paxos_words;
+pub(crate) use words::{judged_words, ops_words, rate_words, window_words};
 
 /// How the text is to come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,65 +103,6 @@ fn figures(results: &Results, view: View<'_>) -> String {
         out += &field("fairness", Look::Plain, &fairness.words(), view);
     }
     out
-}
-
-/// `7 sent in the whole run: 4 ok, …`.
-pub(crate) fn ops_words(ops: &OpCounts) -> String {
-    format!("{} sent in the whole run: {}", count(ops.invoked), outcome_words(ops))
-}
-
-/// `5 due in the load window: 3 ok, …`.
-pub(crate) fn window_words(ops: &OpCounts) -> String {
-    format!("{} due in the load window: {}", count(ops.invoked), outcome_words(ops))
-}
-
-fn outcome_words(ops: &OpCounts) -> String {
-    let mut parts = vec![format!("{} ok", count(ops.ok))];
-    if ops.condition_not_met > 0 {
-        parts.push(format!("{} of them condition not met", count(ops.condition_not_met)));
-    }
-    parts.push(format!("{} failed", count(ops.failed)));
-    parts.push(format!("{} unknown", count(ops.unknown)));
-    if ops.open > 0 {
-        parts.push(format!("{} of them still open at the end", count(ops.open)));
-    }
-    parts.join(", ")
-}
-
-pub(crate) fn rate_words(results: &Results) -> String {
-    let load = &results.load;
-    let (asked, achieved) = (load.target_per_s, digits(load.achieved_per_s));
-    let rate = match (load.unit, asked) {
-        (LoadUnit::Op, Some(target)) => format!("{} op/s asked, {achieved} op/s achieved", digits(target)),
-        (LoadUnit::Op, None) if load.max_rate => format!("as fast as it goes, {achieved} op/s achieved"),
-        (LoadUnit::Op, None) => format!("{achieved} op/s achieved"),
-        // An intent is asked for once and sends as many ops as it takes.
-        (LoadUnit::Intent, _) => {
-            let asked = asked.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} intents/s asked", digits(t)));
-            format!("{asked}, {} intents/s begun, {achieved} op/s sent for them", digits(load.begun_per_s))
-        }
-    };
-    let late = match load.late_ratio {
-        share if share > 0.0 => format!(", {} % of {} sent late", digits(share * 100.0), load.unit.word()),
-        _ => String::new(),
-    };
-    let unsent = if load.unsent > 0 { format!(", {} {} due and never sent", count(load.unsent), load.unit.word()) } else { String::new() };
-    rate + &late + &unsent
-}
-
-fn paxos_words(results: &Results) -> Option<String> {
-    let paxos = &results.paxos;
-    let mut parts = vec![];
-    if let (Some(p50), Some(p99)) = (paxos.rounds_p50, paxos.rounds_p99) {
-        parts.push(format!("rounds p50 {} p99 {}", digits(p50), digits(p99)));
-    }
-    parts.extend(paxos.round_trips_per_op.map(|n| format!("{} round trips an op", digits(n))));
-    parts.extend(paxos.fsyncs_per_op.map(|n| format!("{} syncs an op and node", digits(n))));
-    if !parts.is_empty() {
-        parts.push(format!("{} preempted, {} repairs", count(paxos.preempted), count(paxos.repairs)));
-    }
-    parts.extend(paxos.state_bytes_end.map(|n| format!("{} bytes of state at the end", count(n))));
-    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// Kinds of op in the order of a table: path by path, `all` last.
@@ -250,36 +198,6 @@ fn judgement(results: &Results, view: View<'_>) -> String {
         out += &field("note", Look::Doubt, &clean(warning), view);
     }
     out
-}
-
-/// Who judged, how long it took, and what a second engine said of it: two times that are never mixed.
-pub(crate) fn judged_words(lin: &Linearizability) -> String {
-    let keys = lin.keys.len();
-    let judged = format!("{} on {} in {}", lin.checker, plural(keys, "key"), took(lin.check_ms));
-    let confirmed = lin.keys.iter().filter(|k| k.confirmed).count();
-    let time = lin.second_opinion_ms.map_or_else(String::new, |ms| format!(" in {}", took(ms)));
-    let mut without: BTreeMap<&str, usize> = BTreeMap::new();
-    for key in lin.keys.iter().filter(|k| !k.confirmed) {
-        *without.entry(key.second_opinion.as_deref().unwrap_or("none: not recorded")).or_default() += 1;
-    }
-    let why = without.iter().map(|(why, n)| format!("{} ({})", why.trim_start_matches("none: "), plural(*n, "key")));
-    let why: Vec<String> = why.collect();
-    match (confirmed, why.join("; ")) {
-        (0, why) => format!("{judged}; no second opinion{time}: {why}"),
-        (n, why) if why.is_empty() => format!("{judged}; second opinion on {}{time}: agrees", plural(n, "key")),
-        (n, why) => {
-            format!("{judged}; second opinion on {n} of {}{time}: agrees; no second opinion on the others: {why}", plural(keys, "key"))
-        }
-    }
-}
-
-/// Times of checks are kept in whole milliseconds.
-fn took(ms: f64) -> String {
-    if ms < 1.0 { "under 1 ms".into() } else { duration(ms) }
-}
-
-fn plural(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{} {what}s", count(n as u64)) }
 }
 
 /// A gate's state in words.
@@ -383,105 +301,4 @@ pub fn list(runs: &[RunLine], width: usize, colour: Colour) -> String {
         ]
     };
     table(&heading, &runs.iter().map(row).collect::<Vec<_>>(), width, colour)
-}
-
-/// A run for a step summary: GitHub's Markdown.
-pub fn markdown(results: &Results, folder: &str) -> String {
-    let sign = |verdict: Verdict| match verdict {
-        Verdict::Valid => "✅",
-        Verdict::Invalid => "❌",
-        Verdict::Unknown => "❔",
-    };
-    let run_sign = match results.verdict {
-        RunVerdict::Valid => "✅",
-        RunVerdict::Invalid | RunVerdict::Error => "❌",
-        RunVerdict::Unknown | RunVerdict::GateMissed => "❔",
-    };
-    let mut out = format!("## {run_sign} {} · {} · seed {}\n\n", verdict_words(results), mark(&results.plan.name), mark(&results.seed));
-    for reason in &results.reasons {
-        out += &format!("- {}\n", mark(reason));
-    }
-    for bottleneck in &results.bottlenecks {
-        out += &format!("- ⚠️ slowed by {}: {}\n", bottleneck.what.replace('_', " "), mark(&bottleneck.sentence()));
-    }
-    if !results.bottlenecks.is_empty() {
-        out += &format!("- {}\n", bottleneck::STANDS);
-    }
-    out += &format!("\n{}.", ops_words(&results.ops));
-    if let Some(window) = &results.window {
-        out += &format!(" {}.", window_words(&window.ops));
-    }
-    out += &format!(" Rate: {}.\n\n", rate_words(results));
-    if let Some(fairness) = &results.fairness {
-        out += &format!("Fairness: {}.\n\n", mark(&fairness.words()));
-    }
-    out += "| load window | ok | p50 | p90 | p99 | p99.9 | max | unknown |\n|---|--:|--:|--:|--:|--:|--:|--:|\n";
-    for (kind, l) in kinds(results) {
-        let p = l.from_intended;
-        let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(|x| if l.ok == 0 { "–".to_owned() } else { duration(x) }).join(" | ");
-        out += &format!("| {} | {} | {figures} | {} |\n", mark(measure::title(kind)), count(l.ok), count(l.censored));
-    }
-    if !results.faults.is_empty() {
-        out += "\n| fault | targets | at | for | effect | answered again |\n|---|---|--:|--:|---|--:|\n";
-        for f in &results.faults {
-            let recovery = f.recovery_ms.map_or_else(|| "not seen".into(), |ms| format!("after {}", duration(ms)));
-            let (at, lasted) = (duration(f.start_s * 1e3), duration((f.end_s - f.start_s) * 1e3));
-            out += &format!("| {} | {} | {at} | {lasted} | {} | {recovery} |\n", mark(&f.kind), mark(&f.targets.join(" ")), effect(f).1);
-        }
-    }
-    out += &format!(
-        "\n| check | |\n|---|---|\n| linearizable | {} {} ({}) |\n",
-        sign(results.linearizability.verdict),
-        results.linearizability.verdict,
-        mark(&judged_words(&results.linearizability))
-    );
-    for check in &results.checks {
-        out += &format!("| {} | {} {} |\n", mark(&check.name), sign(check.verdict), mark(&check.words));
-    }
-    for rule in &results.coverage.rules {
-        out += &format!(
-            "| coverage {} | {} {}, needed {} |\n",
-            mark(&rule.id),
-            if rule.passed { "✅" } else { "❔" },
-            count(rule.got),
-            count(rule.need)
-        );
-    }
-    for gate in &results.gates {
-        let sign = match (gate.passed, gate.void || gate.actual.is_none()) {
-            (true, _) => "✅",
-            (false, true) => "❔",
-            (false, false) => "❌",
-        };
-        out += &format!("| gate {} | {sign} {} |\n", mark(&gate.expr), gate_words(gate).1);
-    }
-    out + &format!("\nRun {} in {}; next: {}\n", code(&results.run_id), code(folder), code(&next(results, folder)))
-}
-
-/// Text as code in a line of Markdown. Nothing in it is read as markup but its end and, in a table, a pipe.
-pub(crate) fn code(words: &str) -> String {
-    format!("`{}`", clean(words).replace('`', "'").replace('|', "\\|"))
-}
-
-/// Text inside Markdown: no tables, tags, code, links or mentions of its own.
-pub(crate) fn mark(words: &str) -> String {
-    let mut out = String::with_capacity(words.len());
-    let cleaned = clean(words);
-    let mut rest = cleaned.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '&' => out += "&amp;",
-            // A mention pings people, and a number links an issue.
-            '@' => out += "&#64;",
-            '#' => out += "&#35;",
-            // What makes a link of a bare address.
-            ':' if rest.as_str().starts_with("//") => out += "&#58;",
-            '.' if out.ends_with("www") => out += "&#46;",
-            '|' | '`' | '*' | '_' | '~' | '$' | '[' | ']' | '\\' => out.extend(['\\', c]),
-            _ => out.push(c),
-        }
-    }
-    out
 }

@@ -268,7 +268,7 @@ impl<'k, 'h> States<'k, 'h> {
             };
             let Some(&at) = index.get(&seen) else { continue };
             let state = &mut self.states[at];
-            // A value that nobody writes has no time of its own.
+            // A value without a writer gets no deadline.
             if state.writer.is_some() {
                 state.by = state.by.min(timed.by);
             }
@@ -290,7 +290,7 @@ impl<'k, 'h> States<'k, 'h> {
             if self.states[at].by < self.states[at].from {
                 self.states[at].by = NEVER;
             }
-            // A value that nobody writes has no time of its own, here neither.
+            // The same holds here: a value without a writer gets no deadline.
             if let Some(parent) = self.states[at].parent.filter(|&p| self.states[p].writer.is_some()) {
                 self.states[parent].by = self.states[parent].by.min(self.states[at].by);
             }
@@ -334,7 +334,7 @@ impl<'k, 'h> States<'k, 'h> {
         places
     }
 
-    /// For each state, the op that was invoked last among those that saw a state before it: when, which, and what it saw.
+    /// For each state, the latest-invoked op that saw an earlier state: its invocation, its place and the value it saw.
     fn witnesses(&self) -> Vec<Option<(Time, u32, Option<Value>)>> {
         let later = |a: Option<(Time, u32, Option<Value>)>, b: Option<(Time, u32, Option<Value>)>| match (a, b) {
             (Some(a), Some(b)) => Some(if b.0 > a.0 { b } else { a }),

@@ -29,7 +29,7 @@ impl Asked {
             let ok = matches!(op.outcome, Outcome::Ok(_));
             match stretches.last_mut() {
                 Some((_, end)) if from <= *end || (unmet && from.since(*end) <= PAUSE) => {
-                    // At one instant an ok wins: somebody was answered then.
+                    // If two ops end at the same instant, an ok wins: the system did answer.
                     unmet = match to.cmp(end) {
                         std::cmp::Ordering::Greater => !ok,
                         std::cmp::Ordering::Equal => unmet && !ok,

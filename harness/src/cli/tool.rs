@@ -59,10 +59,10 @@ pub struct BenchArgs {
     /// Another build of heckle, measured in turn with this one by `bench core`
     #[arg(long, value_name = "PROGRAM")]
     pub against: Option<PathBuf>,
-    /// Where `bench etcd`, `bench store` and `bench memory` keep data meanwhile, and --differential what it finds
+    /// Folder for the temporary data of `bench etcd`, `bench store` and `bench memory`, and for mismatches found by --differential
     #[command(flatten)]
     pub out: OutArg,
-    /// Data as JSON on stdout, of `bench etcd`, `bench core`, `bench store` and `bench memory`, and of --differential
+    /// JSON on stdout (`bench etcd`, `core`, `store`, `memory` and --differential)
     #[arg(long)]
     pub json: bool,
 }

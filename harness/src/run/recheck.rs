@@ -4,7 +4,7 @@
 //! nothing. It is held against the history all the same: a file that is missing, damaged or says something else is a
 //! question that is open, and a run with an open question is never valid.
 
-use super::report::{How, Judged, judge_history, read_history};
+use super::report::{How, Judged, judge_history, read_history_within};
 use crate::load::live::Live;
 use heckle_checker::judge::Checker;
 use heckle_history::History;
@@ -29,12 +29,13 @@ pub struct Recheck {
     pub self_contained: bool,
 }
 
-/// Reads and judges the run in `folder`. `checker` is the one that was asked for, else the run's own judges.
+/// Reads and judges the run in `folder`, whose history may have `max_bytes` after decompression. `checker` is the one that was asked
+/// for, else the run's own judges.
 ///
 /// # Errors
 /// What is wrong with the history, and where.
-pub fn of_folder(folder: &RunFolder, checker: Option<Checker>) -> Result<Recheck, String> {
-    let history = read_history(&folder.history())?;
+pub fn of_folder(folder: &RunFolder, checker: Option<Checker>, max_bytes: u64) -> Result<Recheck, String> {
+    let history = read_history_within(&folder.history(), max_bytes)?;
     let stored = folder.read_results().map_err(|e| unreadable(&e));
     let (terms, self_contained) = match (Terms::of(&history.header)?, &stored) {
         (Some(terms), _) => (terms, true),

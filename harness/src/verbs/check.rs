@@ -48,12 +48,13 @@ struct Checked {
 /// A whole run comes to what the run itself came to; a file that is no run's, to what it shows on its own.
 fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, String> {
     let checker = args.checker.map(engine);
+    let max_bytes = history_file::own_bytes(args.max_bytes.as_deref())?;
     let history = match target {
         Target::Run(folder) => {
-            let again = recheck::of_folder(folder, checker)?;
+            let again = recheck::of_folder(folder, checker, max_bytes)?;
             return Ok(Checked { judged: again.judged, results: again.results });
         }
-        Target::File(path) => read_history_within(path, history_file::own_bytes(args.max_bytes.as_deref())?)?,
+        Target::File(path) => read_history_within(path, max_bytes)?,
     };
     let history = match recheck::of_history(history, path, checker)? {
         Ok((judged, results)) => return Ok(Checked { judged, results }),

@@ -1,6 +1,7 @@
 //! `heckle explain`: what a run came to, in words.
 
 use crate::cli::ExplainArgs;
+use crate::history_file;
 use crate::run::recheck;
 use heckle_history::printable::visible;
 use heckle_results::results_json::Results;
@@ -23,7 +24,7 @@ fn words(args: &ExplainArgs) -> Result<String, String> {
     // Where there are no results, the history says what the run came to.
     let results = match folder.read_results() {
         Ok(results) => results,
-        Err(_) => recheck::of_folder(&folder, None)?.results,
+        Err(_) => recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?.results,
     };
     if results.linearizability.violations.is_empty() && results.crashes.is_empty() {
         let told = tell::explanation(explain::text(&results).trim_end(), super::fitting());

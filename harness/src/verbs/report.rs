@@ -2,6 +2,7 @@
 //! pictures and its page from `compare.json`.
 
 use crate::cli::ReportArgs;
+use crate::history_file;
 use crate::run::recheck::{self, Recheck};
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::results_json::Status;
@@ -25,7 +26,7 @@ fn report(args: &ReportArgs) -> Result<String, String> {
         return of_comparison(&folder);
     }
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
-    let Recheck { judged, from_history, stored, self_contained, .. } = recheck::of_folder(&folder, None)?;
+    let Recheck { judged, from_history, stored, self_contained, .. } = recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?;
     let (mut results, note) = match stored {
         Ok(mut results) => {
             // What the run came to stays: it is what scripts and indexes were told. `heckle check` says if it is not so any more.

@@ -64,6 +64,8 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     let (stored, whole) = (std::fs::read_to_string(root.join("results.json")).expect("written"), text(&root));
     checked(&folder, &root, 0, &["verdict: valid"]);
     checked(&folder, &root.join("history.jsonl.zst"), 0, &["verdict: valid"]);
+    let too_long = said(&expect_code(&folder, &["check", "latest", "--max-bytes", "100"], 64));
+    assert!(too_long.contains("longer than 100 bytes"), "the bound holds for a stored run too: {too_long}");
     let told = said(&expect_code(&folder, &["explain", "latest"], 0));
     for part in ["Valid: one order explains", "What happened:", "What would have been caught:", "What it does not show:"] {
         assert!(told.contains(part), "no `{part}` in {told}");

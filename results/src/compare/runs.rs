@@ -70,7 +70,7 @@ fn inconclusive(results: &Results) -> Option<String> {
         return Some(format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" ")));
     }
     if let Some(rule) = results.coverage.rules.iter().find(|r| !r.passed) {
-        return Some(format!("too little happened: {} is {}, and {} are needed", rule.id, rule.got, rule.need));
+        return Some(rule.missed());
     }
     let check = results.checks.iter().find(|c| TELL_OF_MEANING.contains(&c.name.as_str()) && c.verdict != Verdict::Valid);
     check.map(|c| format!("{}: {}", c.name, c.words))

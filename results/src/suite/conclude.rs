@@ -35,7 +35,7 @@ impl SuiteResults {
         if run == 0 {
             found.push((2, "no cell was run".into()));
         } else if run < needed {
-            found.push((2, format!("too few cells were run: {run} of {all}, and {needed} are needed (--min-cells)")));
+            found.push((2, format!("too few cells were run: {run} of {all}, at least {needed} needed (--min-cells)")));
         }
         if interrupted {
             found.push((130, "interrupted; the same command goes on from here".into()));
@@ -118,7 +118,7 @@ mod tests {
         check(suite(&[&[3], &[2]], &[1]), false, 2, "inconclusive: cell 1");
         check(suite(&[&[3], &[0]], &[1]), false, 3, "missed a gate");
         check(suite(&[&[0], &[]], &[1]), false, 0, "as expected");
-        check(suite(&[&[0], &[], &[]], &[1]), false, 2, "too few cells were run: 1 of 3, and 2 are needed");
+        check(suite(&[&[0], &[], &[]], &[1]), false, 2, "too few cells were run: 1 of 3, at least 2 needed");
         check(suite(&[&[], &[]], &[1]), false, 2, "no cell was run");
         check(suite(&[&[0]], &[1]), true, 130, "interrupted");
         check(suite(&[&[1]], &[1]), true, 1, "violated");

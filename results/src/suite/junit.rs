@@ -39,7 +39,7 @@ pub fn xml(suite: &SuiteResults) -> String {
 /// Skipped cases are green to most readers. That too many were skipped is a case of its own.
 fn too_few_cells(suite: &SuiteResults) -> Option<(String, f64, Outcome)> {
     let (run, needed) = (suite.cells_run(), suite.cells_needed().max(1));
-    let words = || format!("{run} of {} cells were run, and {needed} are needed", suite.cells.len());
+    let words = || format!("{run} of {} cells were run, at least {needed} needed", suite.cells.len());
     (run < needed).then(|| ("enough cells".to_owned(), 0.0, Outcome::Inconclusive(words())))
 }
 
@@ -119,6 +119,6 @@ mod tests {
         }
         suite.cells.remove(0);
         suite.min_cells = Some(0);
-        assert!(xml(&suite).contains("0 of 2 cells were run, and 1 are needed"), "a suite in which nothing ran is never green");
+        assert!(xml(&suite).contains("0 of 2 cells were run, at least 1 needed"), "a suite in which nothing ran is never green");
     }
 }

@@ -267,7 +267,7 @@ fn no_reply_to_a_client_leaves_before_its_sync() {
     }
 }
 
-/// The test above sees what it is there to see.
+/// The test above fails for servers that answer too early.
 #[cfg(feature = "mutants")]
 #[test]
 fn planted_bugs_let_answers_leave_too_early() {

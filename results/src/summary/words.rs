@@ -1,0 +1,94 @@
+//! The figures of a run in words: the same ones for terminal, step summary and page.
+
+use crate::charts::axis::{count, digits, duration};
+use crate::results_json::{Linearizability, LoadUnit, OpCounts, Results};
+use std::collections::BTreeMap;
+
+/// `7 sent in the whole run: 4 ok, …`.
+pub(crate) fn ops_words(ops: &OpCounts) -> String {
+    format!("{} sent in the whole run: {}", count(ops.invoked), outcome_words(ops))
+}
+
+/// `5 due in the load window: 3 ok, …`.
+pub(crate) fn window_words(ops: &OpCounts) -> String {
+    format!("{} due in the load window: {}", count(ops.invoked), outcome_words(ops))
+}
+
+fn outcome_words(ops: &OpCounts) -> String {
+    let mut parts = vec![format!("{} ok", count(ops.ok))];
+    if ops.condition_not_met > 0 {
+        parts.push(format!("{} of them condition not met", count(ops.condition_not_met)));
+    }
+    parts.push(format!("{} failed", count(ops.failed)));
+    parts.push(format!("{} unknown", count(ops.unknown)));
+    if ops.open > 0 {
+        parts.push(format!("{} of them still open at the end", count(ops.open)));
+    }
+    parts.join(", ")
+}
+
+pub(crate) fn rate_words(results: &Results) -> String {
+    let load = &results.load;
+    let (asked, achieved) = (load.target_per_s, digits(load.achieved_per_s));
+    let rate = match (load.unit, asked) {
+        (LoadUnit::Op, Some(target)) => format!("{} op/s asked, {achieved} op/s achieved", digits(target)),
+        (LoadUnit::Op, None) if load.max_rate => format!("as fast as it goes, {achieved} op/s achieved"),
+        (LoadUnit::Op, None) => format!("{achieved} op/s achieved"),
+        // An intent is asked for once and sends as many ops as it takes.
+        (LoadUnit::Intent, _) => {
+            let asked = asked.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} intents/s asked", digits(t)));
+            format!("{asked}, {} intents/s begun, {achieved} op/s sent for them", digits(load.begun_per_s))
+        }
+    };
+    let late = match load.late_ratio {
+        share if share > 0.0 => format!(", {} % of {} sent late", digits(share * 100.0), load.unit.word()),
+        _ => String::new(),
+    };
+    let unsent = if load.unsent > 0 { format!(", {} {} due and never sent", count(load.unsent), load.unit.word()) } else { String::new() };
+    rate + &late + &unsent
+}
+
+pub(super) fn paxos_words(results: &Results) -> Option<String> {
+    let paxos = &results.paxos;
+    let mut parts = vec![];
+    if let (Some(p50), Some(p99)) = (paxos.rounds_p50, paxos.rounds_p99) {
+        parts.push(format!("rounds p50 {} p99 {}", digits(p50), digits(p99)));
+    }
+    parts.extend(paxos.round_trips_per_op.map(|n| format!("{} round trips an op", digits(n))));
+    parts.extend(paxos.fsyncs_per_op.map(|n| format!("{} syncs an op and node", digits(n))));
+    if !parts.is_empty() {
+        parts.push(format!("{} preempted, {} repairs", count(paxos.preempted), count(paxos.repairs)));
+    }
+    parts.extend(paxos.state_bytes_end.map(|n| format!("{} bytes of state at the end", count(n))));
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// Who judged, how long it took, and what a second engine said of it: two times that are never mixed.
+pub(crate) fn judged_words(lin: &Linearizability) -> String {
+    let keys = lin.keys.len();
+    let judged = format!("{} on {} in {}", lin.checker, plural(keys, "key"), took(lin.check_ms));
+    let confirmed = lin.keys.iter().filter(|k| k.confirmed).count();
+    let time = lin.second_opinion_ms.map_or_else(String::new, |ms| format!(" in {}", took(ms)));
+    let mut without: BTreeMap<&str, usize> = BTreeMap::new();
+    for key in lin.keys.iter().filter(|k| !k.confirmed) {
+        *without.entry(key.second_opinion.as_deref().unwrap_or("none: not recorded")).or_default() += 1;
+    }
+    let why = without.iter().map(|(why, n)| format!("{} ({})", why.trim_start_matches("none: "), plural(*n, "key")));
+    let why: Vec<String> = why.collect();
+    match (confirmed, why.join("; ")) {
+        (0, why) => format!("{judged}; no second opinion{time}: {why}"),
+        (n, why) if why.is_empty() => format!("{judged}; second opinion on {}{time}: agrees", plural(n, "key")),
+        (n, why) => {
+            format!("{judged}; second opinion on {n} of {}{time}: agrees; no second opinion on the others: {why}", plural(keys, "key"))
+        }
+    }
+}
+
+/// Times of checks are kept in whole milliseconds.
+fn took(ms: f64) -> String {
+    if ms < 1.0 { "under 1 ms".into() } else { duration(ms) }
+}
+
+fn plural(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{} {what}s", count(n as u64)) }
+}
