@@ -153,3 +153,23 @@ fn criterion_is_never_built() {
     assert_eq!(criterion.len(), 1, "{criterion:?}");
     assert!(criterion[0].get("source").is_none(), "criterion comes from a registry: {criterion:?}");
 }
+
+/// Whether release builds of a workspace with this manifest check arithmetic for overflow, in every package.
+fn checks_overflow(manifest: &str) -> bool {
+    let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
+    let on = |profile: &toml::Value| profile.get("overflow-checks").and_then(toml::Value::as_bool);
+    let Some(release) = manifest.get("profile").and_then(|p| p.get("release")) else { return false };
+    let packages = release.get("package").and_then(toml::Value::as_table);
+    on(release) == Some(true) && packages.into_iter().flat_map(|p| p.values()).all(|p| on(p) != Some(false))
+}
+
+#[test]
+fn release_builds_check_arithmetic() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    assert!(checks_overflow(&std::fs::read_to_string(root.join("Cargo.toml")).expect("a manifest")));
+    for off in
+        ["", "[profile.release]\n", "[profile.release]\noverflow-checks = true\n[profile.release.package.x]\noverflow-checks = false\n"]
+    {
+        assert!(!checks_overflow(off), "{off}");
+    }
+}
