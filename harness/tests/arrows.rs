@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nodes/paxos", &[]),
     ("nodes/sim", &["heckle-paxos"]),
     ("nodes/server", &["heckle-paxos"]),
+    ("faults", &["heckle-history"]),
     ("workloads", &["heckle-history"]),
     ("checker", &["heckle-history"]),
     ("results", &["heckle-history", "heckle-checker"]),

@@ -1,4 +1,4 @@
-//! Decides: what is asked, when, and what goes wrong meanwhile. Pure and seeded: no clock, no IO.
+//! Decides what is asked and when. Pure and seeded: no clock, no IO.
 //!
 //! The same seed and settings give the same choices. Modules in reading order:
 #![forbid(unsafe_code)]
@@ -12,6 +12,3 @@ pub mod cas_register; // every op for itself
 pub mod retry; // read and CAS until it succeeds
 pub mod mutex; // take a lock, hold it, release it
 pub mod registry; // workloads by name
-pub mod fault; // what can go wrong, and whom it strikes
-pub mod schedule; // when it does
-pub mod schedule_file; // a schedule as JSON Lines

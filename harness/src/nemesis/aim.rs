@@ -1,7 +1,7 @@
 //! Faults that are aimed: whom they strike is found out from the nodes' own figures when they strike.
 
 use crate::cluster::{Cluster, Evidence};
-use heckle_workloads::fault::{Aim, Node};
+use heckle_faults::{Aim, Node};
 use std::time::Duration;
 
 /// How long the nodes are watched to see who is busy.

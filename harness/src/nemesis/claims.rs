@@ -11,8 +11,8 @@
 
 use crate::clock::RunClock;
 use crate::stop::Stop;
+use heckle_faults::Node;
 use heckle_history::Nanos;
-use heckle_workloads::fault::Node;
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

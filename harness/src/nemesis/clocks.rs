@@ -1,7 +1,7 @@
 //! Faults of clocks, through the nodes' own clock seam. The evidence is what the nodes read back.
 
 use crate::cluster::{Cluster, Evidence};
-use heckle_workloads::fault::ClockFault;
+use heckle_faults::ClockFault;
 use std::time::Duration;
 
 /// A node answers on its control channel within this.

@@ -3,7 +3,7 @@
 use crate::cluster::Evidence;
 use crate::relay::{Effect, Relay};
 use crate::stop::Stop;
-use heckle_workloads::fault::{End, Fault, Link};
+use heckle_faults::{End, Fault, Link};
 use std::time::{Duration, Instant};
 
 /// After a heal, every struck link carries a frame within this, or counts as not healed.

@@ -18,9 +18,9 @@ use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use claims::{Claim, Claims, Patience};
+use heckle_faults::schedule::Strike;
+use heckle_faults::{Fault, Node};
 use heckle_history::{Event, FaultEvent, FaultState, Nanos};
-use heckle_workloads::fault::{Fault, Node};
-use heckle_workloads::schedule::Strike;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A fault that begins later than this after its time had to wait for another.

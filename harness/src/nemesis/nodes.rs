@@ -2,7 +2,7 @@
 
 use crate::cluster::{Cluster, Evidence, Kill};
 use crate::limits;
-use heckle_workloads::fault::Node;
+use heckle_faults::Node;
 use serde_json::Value as Json;
 use std::time::{Duration, Instant};
 

@@ -7,9 +7,9 @@ use super::{DEFAULT_FAULTS, MAX_KEYS, MAX_VALUE_BYTES, Net, PATIENCE, Route, fil
 use crate::system::System;
 use crate::system::value::Beside;
 use heckle_checker::fairness::starvation;
+use heckle_faults::FaultKind;
 use heckle_history::Consistency;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
-use heckle_workloads::fault::FaultKind;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::WorkloadInfo;

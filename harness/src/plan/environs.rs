@@ -3,7 +3,7 @@
 
 use super::Net;
 use super::units::Span;
-use heckle_workloads::fault::Node;
+use heckle_faults::Node;
 use heckle_workloads::registry::{Around, WorkloadInfo};
 use std::fmt;
 

@@ -18,14 +18,14 @@ use checks::{
 pub use checks::{contention_timeout, one_of, paxos_ttl};
 pub use environs::ClockOffset;
 use heckle_checker::fairness::starvation;
+use heckle_faults::FaultKind;
+use heckle_faults::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
 use heckle_history::prng::Seed;
 use heckle_history::{Consistency, Nanos};
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
-use heckle_workloads::fault::FaultKind;
 use heckle_workloads::keys::KeyChoice;
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
-use heckle_workloads::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
 use settings::{Expect, Settings};
 use std::path::PathBuf;
 use units::{Expiry, Rate, Span};
@@ -354,7 +354,7 @@ impl Plan {
         if !self.faults.is_empty() && every < Span::ms(10) {
             return Err(format!("fault_every {every} is below 10ms"));
         }
-        let most = heckle_workloads::schedule::MAX_STRIKES;
+        let most = heckle_faults::schedule::MAX_STRIKES;
         if !self.faults.is_empty() && settings.strike.is_empty() && self.duration.0.as_nanos() / every.0.as_nanos() > most as u128 / 2 {
             return Err(format!(
                 "fault_every {every} in {} asks for more than the {most} faults of a schedule, at random distances; lengthen it",

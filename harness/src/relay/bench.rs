@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use heckle_faults::{Link, Node};
 use heckle_history::prng::Seed;
 use heckle_server::frame::{FrameKind, FrameReader, encode_frame};
-use heckle_workloads::fault::{Link, Node};
 
 use super::{Effect, Relay, Route};
 use crate::limits;

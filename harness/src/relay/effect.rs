@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use heckle_workloads::fault::Link;
+use heckle_faults::Link;
 use serde_json::{Value, json};
 
 /// What happens to the frames of a link. The rules in detail: [`super`].

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Receiver;
 
+use heckle_faults::Link;
 use heckle_history::prng::Seed;
-use heckle_workloads::fault::Link;
 
 use super::connection::{Connection, Life, reset_on_close};
 use super::context::{Context, Sleeper};

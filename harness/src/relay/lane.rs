@@ -239,8 +239,8 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heckle_faults::{Link, Node};
     use heckle_history::prng::Seed;
-    use heckle_workloads::fault::{Link, Node};
 
     const MS: u64 = 1_000_000;
 

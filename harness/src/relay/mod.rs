@@ -49,8 +49,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use heckle_faults::{End, Link, Node};
 use heckle_history::prng::Seed;
-use heckle_workloads::fault::{End, Link, Node};
 
 pub use effect::{Effect, Evidence, MeasuredDelay};
 use poll::Waker;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use heckle_faults::Link;
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_workloads::fault::Link;
 use rand::RngExt;
 
 use super::effect::{Effect, Evidence, MeasuredDelay};
@@ -327,7 +327,7 @@ fn draw_hold(dice: &mut Pcg64, rule: RuleKey) -> Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heckle_workloads::fault::Node;
+    use heckle_faults::Node;
 
     fn decisions(seed: u64, link: Link) -> Vec<Fate> {
         let mut rules = Rules::new(Seed(seed));

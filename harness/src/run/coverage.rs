@@ -5,10 +5,10 @@
 
 use crate::plan::Plan;
 use heckle_checker::coverage::Rule;
+use heckle_faults::schedule::Strike;
+use heckle_faults::{End, Fault, Link, Node, node_links};
 use heckle_paxos::lease::LeaseMode;
-use heckle_workloads::fault::{End, Fault, Link, Node, node_links};
 use heckle_workloads::mix::Kind;
-use heckle_workloads::schedule::Strike;
 use std::collections::BTreeSet;
 
 /// Ok CAS in the whole run, at least.
@@ -78,7 +78,7 @@ fn spares_a_quorum(fault: &Fault, nodes: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heckle_workloads::fault::{Cut, Links};
+    use heckle_faults::{Cut, Links};
 
     #[test]
     fn each_path_that_is_used_must_have_been_and_what_a_plan_asks_for_is_asked() {

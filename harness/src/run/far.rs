@@ -4,7 +4,7 @@
 use crate::plan::{Net, Plan};
 use crate::relay::{Effect, Relay, Route};
 use crate::system::target::Target;
-use heckle_workloads::fault::Node;
+use heckle_faults::Node;
 
 /// The one effect of this relay, under an id of its own.
 const DISTANCE: u64 = 0;

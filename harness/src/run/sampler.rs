@@ -3,8 +3,8 @@
 //! that was killed counts from zero again.
 
 use crate::cluster::Cluster;
+use heckle_faults::Node;
 use heckle_server::status::Status;
-use heckle_workloads::fault::Node;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;

@@ -8,8 +8,8 @@ pub mod etcd;
 pub mod target; // where a node is reached, and who must answer there
 pub mod value; // a value's bytes
 
+use heckle_faults::FaultKind;
 use heckle_history::{Call, Diagnostics, Fate, OpId, Path, ProcessId, Seen};
-use heckle_workloads::fault::FaultKind;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;

@@ -4,8 +4,8 @@
 use crate::cli::DoctorArgs;
 use crate::exit;
 use crate::run::environment;
+use heckle_faults::FaultKind;
 use heckle_server::loopback::LoopbackClaim;
-use heckle_workloads::fault::FaultKind;
 use serde::Serialize;
 use std::process::ExitCode;
 

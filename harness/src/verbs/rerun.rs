@@ -8,9 +8,9 @@ use crate::machine;
 use crate::plan::Plan;
 use crate::run::{Manner, progress};
 use crate::stop;
+use heckle_faults::schedule_file;
 use heckle_results::RunFolder;
 use heckle_results::input;
-use heckle_workloads::schedule_file;
 use std::process::ExitCode;
 
 /// Runs, at most: more is a suite's work.

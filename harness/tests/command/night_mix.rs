@@ -5,8 +5,8 @@ use crate::nightly::plan;
 use heckle::plan::Plan;
 use heckle::plan::settings::Settings;
 use heckle::suite::matrix::Shard;
+use heckle_faults::Fault;
 use heckle_paxos::lease::{Forward, LeaseMode};
-use heckle_workloads::fault::Fault;
 
 /// What a cell of a night is like, from the schedule of faults that its runs will have.
 struct CellIs {

@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use heckle_faults::{Link, Node};
 use heckle_history::prng::Seed;
 use heckle_server::frame::{FrameKind, FrameReader, HEADER_LEN, encode_frame};
-use heckle_workloads::fault::{Link, Node};
 
 use super::{Effect, Evidence, Relay, Route};
 

@@ -8,6 +8,7 @@ use crate::run::{Manner, progress};
 use crate::stop;
 use crate::verbs::run::{Job, perform};
 use heckle_checker::judge::Checker;
+use heckle_faults::schedule_file;
 use heckle_history::prng::Seed;
 use heckle_results::charts::axis::{digits, duration};
 use heckle_results::compare::compare_json::{Comparison, Disqualified, Run};
@@ -19,7 +20,6 @@ use heckle_results::compare::runs::{Standing, pairs_possible, standing};
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{Results, RunVerdict};
 use heckle_results::{RunFolder, measure};
-use heckle_workloads::schedule_file;
 use std::path::Path;
 
 /// Everything that was made, and how it ended.

@@ -1,8 +1,8 @@
 //! A schedule as JSON Lines, the second half of a scenario: `{"t":…,"kind":…,"targets":[…],"state":"begin|end"}`.
 //! Times are nanoseconds from the start of the run; amounts stand beside the targets.
 
-use crate::fault::{Aim, Blow, ClockFault, Cut, Fault, Link, Links, Node};
 use crate::schedule::{MAX_STRIKES, Strike};
+use crate::{Aim, Blow, ClockFault, Cut, Fault, Link, Links, Node};
 use heckle_history::Nanos;
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_drawn_schedule_reads_as_it_was_written() {
-        let kinds = crate::fault::FaultKind::ALL.iter().map(|(k, ..)| *k).collect();
+        let kinds = crate::FaultKind::ALL.iter().map(|(k, ..)| *k).collect();
         let (every, lasts) = (Nanos::from_ms(1_000), Nanos::from_ms(400));
         let window = (Nanos(0), Nanos::from_ms(60_000));
         let settings = ScheduleSettings {

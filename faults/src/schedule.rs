@@ -3,7 +3,7 @@
 //! Each listed kind comes once before any comes twice. Between strikes there is calm, in which recovery shows;
 //! the last strike ends before the load does.
 
-use crate::fault::{Aim, Blow, ClockFault, Cut, End, Fault, FaultKind, Link, Links, Node, links_from, links_to, node_links};
+use crate::{Aim, Blow, ClockFault, Cut, End, Fault, FaultKind, Link, Links, Node, links_from, links_to, node_links};
 use heckle_history::Nanos;
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
