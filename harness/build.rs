@@ -1,21 +1,70 @@
-//! Tells the program which commit it was built from, so that every result names it. Without git it says so.
+//! Names the commit that the program is built from, so that every result names it; without git it says so.
+//!
+//! Git's index is not watched: `git status`, and every shell prompt that calls it, may rewrite that file, and each time the harness
+//! would be built again. The script runs again after a commit or a checkout, and after a change of a source file. The latter is what
+//! keeps `HECKLE_GIT_DIRTY` true: it says whether the sources of this very build differ from the commit. Pages and tests do not count.
 
+use std::path::Path;
 use std::process::Command;
 
+/// What the program is built from, as git's pathspecs. A change of any of these builds the harness again in any case, so watching
+/// them costs nothing. Only the simulator is no part of the program (held by `harness/tests/arrows.rs`).
+const SOURCES: &[&str] = &[
+    ":(top)Cargo.toml",
+    ":(top)Cargo.lock",
+    ":(top,glob)**/Cargo.toml",
+    ":(top,glob)**/build.rs",
+    ":(top,glob)**/src/**",
+    ":(top,glob)**/assets/**",
+    ":(top,exclude)nodes/sim",
+    ":(top,exclude,glob)**/tests.rs",
+    ":(top,exclude,glob)**/tests/**",
+];
+
+/// What git answers, if there is a git and it succeeds.
 fn git(args: &[&str]) -> Option<String> {
-    let out = Command::new("git").args(args).output().ok()?;
-    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    // Without this, `git status` writes the index when it finds a file touched.
+    let out = Command::new("git").env("GIT_OPTIONAL_LOCKS", "0").args(args).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim_end().to_owned())
+}
+
+/// Runs this script again when that file changes. A file that is not there is left out: for cargo it would always have changed.
+fn watch(path: &str) {
+    if Path::new(path).exists() {
+        println!("cargo:rerun-if-changed={path}");
+    }
+}
+
+/// Watches what a new commit or a checkout changes: `HEAD`, and the ref that it points to, wherever git keeps that.
+fn watch_commit() {
+    let path = |name: &str| git(&["rev-parse", "--git-path", name]);
+    path("HEAD").iter().for_each(|head| watch(head));
+    // The table of all refs, where the repository has one.
+    path("reftable/tables.list").iter().for_each(|table| watch(table));
+    let Some(branch) = git(&["symbolic-ref", "--quiet", "HEAD"]).and_then(|branch| path(&branch)) else { return };
+    if Path::new(&branch).exists() {
+        return watch(&branch);
+    }
+    // A packed ref has no file of its own until the next commit creates it, in the nearest folder that is there.
+    path("packed-refs").iter().for_each(|packed| watch(packed));
+    let folder = Path::new(&branch).ancestors().skip(1).find(|folder| folder.is_dir());
+    folder.iter().for_each(|folder| watch(&folder.to_string_lossy()));
 }
 
 fn main() {
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into());
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|s| !s.is_empty());
-    println!("cargo:rustc-env=HECKLE_GIT={commit}");
-    println!("cargo:rustc-env=HECKLE_GIT_DIRTY={dirty}");
-    // A commit or a checkout moves these; a plain rebuild does not run this again.
-    for file in ["HEAD", "index"] {
-        if let Some(path) = git(&["rev-parse", "--git-path", file]) {
-            println!("cargo:rerun-if-changed={path}");
-        }
+    println!("cargo:rerun-if-changed=build.rs");
+    // A copy of the sources below somebody else's repository is not built from a commit of that one.
+    let ours = git(&["ls-files", "build.rs"]).is_some_and(|listed| !listed.is_empty());
+    let mut commit = None;
+    let mut dirty = false;
+    if ours {
+        watch_commit();
+        // `-z`: names as they are, not quoted.
+        let listed = git(&[&["ls-files", "-z", "--"], SOURCES].concat()).unwrap_or_default();
+        listed.split('\0').filter(|file| !file.is_empty()).for_each(watch);
+        commit = git(&["rev-parse", "--short=12", "HEAD"]);
+        dirty = git(&[&["status", "--porcelain", "--"], SOURCES].concat()).is_none_or(|changes| !changes.is_empty());
     }
+    println!("cargo:rustc-env=HECKLE_GIT={}", commit.as_deref().unwrap_or("unknown"));
+    println!("cargo:rustc-env=HECKLE_GIT_DIRTY={dirty}");
 }

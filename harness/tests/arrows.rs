@@ -60,6 +60,20 @@ fn no_crate_uses_what_it_must_not_know() {
     }
 }
 
+/// `harness/build.rs` does not look at the simulator's sources when it says whether a build has changes on top of its commit.
+#[test]
+fn the_simulator_is_no_part_of_the_program() {
+    let manifest = |folder: &str| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+        std::fs::read_to_string(root.join(folder).join("Cargo.toml")).expect("readable")
+    };
+    let script = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs")).expect("readable");
+    assert!(script.contains(":(top,exclude)nodes/sim"), "this test has lost its object");
+    for user in ARROWS.iter().map(|(folder, _)| *folder).filter(|folder| *folder != "nodes/sim").chain(["harness"]) {
+        assert!(!used(&manifest(user)).contains("heckle-sim"), "{user} uses heckle-sim: let harness/build.rs look at nodes/sim too");
+    }
+}
+
 #[test]
 fn a_forbidden_arrow_is_seen_however_it_is_written() {
     for manifest in [

@@ -181,7 +181,7 @@ pub enum Expect {
 pub struct BuildInfo {
     /// The commit, empty where it is not known.
     pub git: String,
-    /// Whether the tree had changes on top of it.
+    /// Whether the program's sources differed from that commit when it was built.
     pub dirty: bool,
 }
 
