@@ -1,10 +1,12 @@
-//! Names the commit that the program is built from, so that every result names it; without git it says so.
+//! Two things that the program carries: the plans under `plans/`, and the commit that it is built from, so that every result names it;
+//! without git it says so.
 //!
 //! Git's index is not watched: `git status`, and every shell prompt that calls it, may rewrite that file, and each time the harness
 //! would be built again. The script runs again after a commit or a checkout, and after a change of a source file. The latter is what
 //! keeps `HECKLE_GIT_DIRTY` true: it says whether the sources of this very build differ from the commit. Pages and tests do not count.
 
-use std::path::Path;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the program is built from, as git's pathspecs. A change of any of these builds the harness again in any case, so watching
@@ -16,6 +18,7 @@ const SOURCES: &[&str] = &[
     ":(top,glob)**/build.rs",
     ":(top,glob)**/src/**",
     ":(top,glob)**/assets/**",
+    ":(top)plans",
     ":(top,exclude)nodes/sim",
     ":(top,exclude,glob)**/tests.rs",
     ":(top,exclude,glob)**/tests/**",
@@ -51,8 +54,40 @@ fn watch_commit() {
     folder.iter().for_each(|folder| watch(&folder.to_string_lossy()));
 }
 
+/// A link to the workspace's `plans/`, so that a packaged crate has them too.
+const PLANS: &str = "plans";
+
+/// All plans below `folder`.
+fn plans(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            plans(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "toml") {
+            found.push(path);
+        }
+    }
+}
+
+/// Writes the list that `src/plans.rs` includes.
+fn embed_plans() {
+    watch(PLANS);
+    let mut found = vec![];
+    plans(Path::new(PLANS), &mut found);
+    found.sort();
+    let mut list = String::from("&[\n");
+    for path in found {
+        let name = path.strip_prefix(PLANS).expect("below").with_extension("");
+        let file = std::path::absolute(&path).expect("a current folder");
+        writeln!(list, "Embedded {{ name: {:?}, text: include_str!({file:?}) }},", name.display().to_string()).expect("text grows");
+    }
+    list.push(']');
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    std::fs::write(out.join("plans.rs"), list).expect("OUT_DIR is writable");
+}
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    embed_plans();
     // A copy of the sources below somebody else's repository is not built from a commit of that one.
     let ours = git(&["ls-files", "build.rs"]).is_some_and(|listed| !listed.is_empty());
     let mut commit = None;

@@ -16,6 +16,7 @@ pub mod machine; // what is known to be written here
 pub mod load; // ops at their times
 pub mod nemesis; // faults at theirs
 pub mod plan; // what defines a run, validated once
+pub mod plans; // the plans that the program carries
 pub mod recorder; // events to disk and to the online judge
 pub mod relay; // every link of the cluster, where frames can be cut, delayed, dropped, doubled and swapped
 pub mod run; // all of it, from plan to report

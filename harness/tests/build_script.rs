@@ -46,7 +46,8 @@ impl Repository {
     }
 
     fn git(&self, args: &[&str]) -> String {
-        let who = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"];
+        let who =
+            ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"];
         let out = Command::new("git").args(who).args(args).current_dir(&self.0).output().expect("git runs");
         assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8_lossy(&out.stdout).trim().to_owned()

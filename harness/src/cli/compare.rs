@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, Args)]
 #[command(args_override_self = true)]
 pub struct CompareArgs {
-    /// A plan file, with its arms as `[[arm]]` entries; flags override it
+    /// A plan file with its arms as `[[arm]]` entries, or an embedded plan such as presets/lease; flags override it
     pub plan: Option<PathBuf>,
     /// An experiment that needs no plan: lease, rounds, backoff, ttl, state
     #[arg(long, help_heading = "Comparison", conflicts_with = "plan")]

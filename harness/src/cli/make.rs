@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(args_override_self = true)]
 pub struct RunArgs {
-    /// A plan file; flags override it
+    /// A plan file, or an embedded plan such as mutants/no-backoff (a wrong name lists them); flags override it
     pub plan: Option<PathBuf>,
     /// The system under test
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub struct DemoArgs {
 /// `heckle suite`.
 #[derive(Debug, Args)]
 pub struct SuiteArgs {
-    /// A plan file with `[suite.axes]` and `[[canary]]`
+    /// A plan file with `[suite.axes]` and `[[canary]]`, or an embedded plan: quick, nightly
     pub plan: PathBuf,
     /// A variant that the plan names under [suite.profile.NAME]
     #[arg(long)]

@@ -14,7 +14,6 @@ mod doctor;
 mod explain;
 mod export;
 mod gc;
-mod exposing; // plans that expose planted bugs on real processes
 pub mod mutants;
 mod node;
 mod report;

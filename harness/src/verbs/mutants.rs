@@ -1,10 +1,10 @@
 //! Planted bugs on the command line: names, what each breaks, and the plan that exposes it.
 
-use super::exposing::{EXPOSED, OUT_OF_REACH};
 use crate::cli::MutantsArgs;
 use crate::plan::file::did_you_mean;
 use crate::plan::settings::Settings;
 use crate::plan::units::Span;
+use crate::plans;
 use heckle_paxos::mutants::{self, MutantInfo};
 use std::process::ExitCode;
 
@@ -15,9 +15,9 @@ pub fn main(args: &MutantsArgs) -> ExitCode {
         let all: Vec<serde_json::Value> = mutants::REGISTRY
             .iter()
             .map(|m| {
-                let (plan, why_not) = (EXPOSED.iter().any(|e| e.name == m.name), out_of_reach(m.name));
+                let (plan, why_not) = (plans::of_mutant(m.name).is_some(), without_plan(m.name));
                 serde_json::json!({
-                    "name": m.name, "class": class(m), "source": m.source, "breaks": m.breaks, "plan": plan, "out_of_reach": why_not,
+                    "name": m.name, "class": class(m), "source": m.source, "breaks": m.breaks, "plan": plan, "without_plan": why_not,
                 })
             })
             .collect();
@@ -27,17 +27,42 @@ pub fn main(args: &MutantsArgs) -> ExitCode {
     for m in mutants::REGISTRY {
         outln!("{:<28} {:<9} {}", m.name, class(m), m.breaks);
     }
-    outln!("\nWith a plan of their own: {}", EXPOSED.iter().map(|e| e.name).collect::<Vec<_>>().join(", "));
-    for (name, why) in OUT_OF_REACH {
-        outln!("Not on real processes: {name}, {why}");
+    outln!("\nWith a plan that exposes it: {}", plans::mutants().map(|(name, _)| name).collect::<Vec<_>>().join(", "));
+    for (name, why) in WITHOUT_PLAN {
+        outln!("Without a plan: {name}, {why}");
     }
-    outln!("Try one: heckle run --mutant {}", EXPOSED[0].name);
+    outln!("Try one: heckle run --mutant {}", mutants::REGISTRY[0].name);
     ExitCode::SUCCESS
 }
 
-/// Why a planted bug does not show on real processes, if it is known not to.
-fn out_of_reach(name: &str) -> Option<&'static str> {
-    OUT_OF_REACH.iter().find(|(out, _)| *out == name).map(|(_, why)| *why)
+/// Planted bugs that no plan exposes on real processes, and why. They run under the default plan.
+const WITHOUT_PLAN: &[(&str, &str)] = &[
+    ("promise-not-synced", UNSYNCED),
+    ("accept-not-synced", UNSYNCED),
+    ("skip-empty-fence-cas", UNFENCED),
+    ("skip-empty-fence-read", UNFENCED),
+    ("accept-keeps-promised-low", UNWRITTEN),
+    ("no-reprepare-after-refresh", UNWRITTEN),
+    ("no-refresh", UNWRITTEN),
+    ("nack-all-is-fail", UNWRITTEN),
+    ("promise-on-equal", UNWRITTEN),
+    ("count-duplicate-answers", UNWRITTEN),
+    ("key-lock-leak", UNWRITTEN),
+    ("non-unique-nonce", HARMLESS),
+    ("keep-accepted-at-learn", HARMLESS),
+];
+
+const UNSYNCED: &str = "since it takes the loss of power between an answer and its sync, and what a process has written outlives its death; \
+                        the simulator finds it: cargo test -p heckle-sim --test mutants";
+const UNFENCED: &str = "since no history can show it: the update that gets in late is one of unknown outcome, which may take effect at any time; \
+                        the simulator's judge sees it: cargo test -p heckle-sim --test mutants";
+const UNWRITTEN: &str = "since none has been written yet that shows it on real processes; \
+                         the simulator finds it: cargo test -p heckle-sim --test mutants";
+const HARMLESS: &str = "since it is harmless: a control, under which every run must stay valid";
+
+/// Why a planted bug has no plan that exposes it, if it has none.
+pub fn without_plan(name: &str) -> Option<&'static str> {
+    WITHOUT_PLAN.iter().find(|(without, _)| *without == name).map(|(_, why)| *why)
 }
 
 /// Finds a planted bug.
@@ -56,13 +81,12 @@ pub fn find(name: &str) -> Result<&'static MutantInfo, String> {
 pub fn over_exposing_plan(settings: Settings, tell: bool) -> Result<Settings, String> {
     let Some(name) = settings.cluster.mutant.clone() else { return Ok(settings) };
     let info = find(&name)?;
-    let Some(exposed) = EXPOSED.iter().find(|e| e.name == name) else { return Ok(settings) };
-    let plan: Settings = toml::from_str(exposed.plan).expect("the exposing plans are tested");
+    let Some(exposing) = plans::of_mutant(&name) else { return Ok(settings) };
     if tell {
         errln!("mutant {name}: {}", info.breaks);
-        errln!("the plan that exposes it, unless flags override:\n  {}", exposed.plan.trim_end().replace('\n', "\n  "));
+        errln!("the plan that exposes it, {}, unless flags override:\n  {}", exposing.name, exposing.for_people().replace('\n', "\n  "));
     }
-    let mut laid = plan.overlaid(&settings);
+    let mut laid = exposing.settings().overlaid(&settings);
     // Strikes and kinds exclude each other: a plan's own strikes win.
     if !settings.strike.is_empty() {
         laid.faults.kinds = settings.faults.kinds;
@@ -79,23 +103,31 @@ mod tests {
     use crate::plan::Plan;
 
     #[test]
-    fn every_exposing_plan_resolves_and_names_a_mutant() {
-        for exposed in EXPOSED {
-            find(exposed.name).expect("in the registry");
-            let mut settings = Settings::default();
-            settings.cluster.mutant = Some(exposed.name.into());
-            let laid = over_exposing_plan(settings, false).expect("found");
-            let plan = Plan::resolve(&laid).expect("makes sense");
-            assert_eq!(plan.name, format!("mutant-{}", exposed.name));
-            assert!(plan.duration >= SHORTEST);
+    fn every_mutant_has_a_plan_or_a_reason_why_not() {
+        for info in mutants::REGISTRY {
+            match (plans::of_mutant(info.name), without_plan(info.name)) {
+                (Some(_), None) | (None, Some(_)) => {}
+                (None, None) => panic!("{} has no plans/mutants/{}.toml: write one, or say in WITHOUT_PLAN why not", info.name, info.name),
+                (Some(_), Some(why)) => panic!("{} has a plan, so it is wrong to say that it has none, {why}", info.name),
+            }
+        }
+        for name in plans::mutants().map(|(name, _)| name).chain(WITHOUT_PLAN.iter().map(|(name, _)| *name)) {
+            find(name).expect("in the registry");
         }
     }
 
     #[test]
-    fn what_is_out_of_reach_is_a_mutant_and_has_no_plan() {
-        for (name, _) in OUT_OF_REACH {
-            find(name).expect("in the registry");
-            assert!(EXPOSED.iter().all(|exposed| exposed.name != *name), "{name} has a plan");
+    fn every_exposing_plan_names_its_mutant_and_is_what_the_flag_loads() {
+        for (name, plan) in plans::mutants() {
+            assert_eq!(plan.settings().cluster.mutant.as_deref(), Some(name));
+            let mut settings = Settings::default();
+            settings.cluster.mutant = Some(name.into());
+            let laid = over_exposing_plan(settings, false).expect("found");
+            assert_eq!(laid, plan.settings());
+            assert_eq!(over_exposing_plan(laid.clone(), false), Ok(laid.clone()), "laid over itself it stays the same");
+            let plan = Plan::resolve(&laid).expect("makes sense");
+            assert_eq!(plan.name, format!("mutant-{name}"));
+            assert!(plan.duration >= SHORTEST);
         }
     }
 

@@ -1,11 +1,12 @@
 //! `heckle rerun`: the same plan and seed again, k of N. Choices are the same, timing is not, so it is never called
 //! a replay.
 
-use super::run::{Job, code, engine, perform, read_plan};
+use super::run::{Job, code, engine, perform};
 use crate::cli::{CheckerArg, RerunArgs};
 use crate::exit;
 use crate::machine;
 use crate::plan::Plan;
+use crate::plans;
 use crate::run::{Manner, progress};
 use crate::stop;
 use heckle_faults::schedule_file;
@@ -51,7 +52,7 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
         return Err(format!("--times {} is not between 1 and {MAX_TIMES}", args.times));
     }
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
-    let settings = read_plan(&folder.plan())?;
+    let settings = plans::read(&folder.plan())?;
     if let (Some(bin), false) = (&settings.cluster.bin, args.allow_programs) {
         let text = input::text(&folder.plan(), input::PLAN).map_err(|e| format!("cannot read {}: {e}", folder.plan().display()))?;
         if !machine::sealed_here(folder.root(), &text) {

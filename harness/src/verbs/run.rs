@@ -6,9 +6,10 @@ use crate::limits;
 use crate::load::live::Live;
 use crate::load::phase::Phase;
 use crate::machine;
+use crate::plan::Plan;
 use crate::plan::settings::{Expect, Settings};
 use crate::plan::units::Rate;
-use crate::plan::{Plan, file};
+use crate::plans;
 use crate::run::report::{log, read_history};
 use crate::run::{self, Manner, coverage, environment, progress, recheck};
 use crate::stop;
@@ -64,7 +65,7 @@ fn job(args: &RunArgs) -> Result<Job, String> {
         faults: args.faults.clone(),
         ..Settings::default()
     };
-    let file = args.plan.as_deref().map(read_plan).transpose()?.unwrap_or_default();
+    let file = args.plan.as_deref().map(plans::read).transpose()?.unwrap_or_default();
     let of_suite = args.plan.as_deref().filter(|_| file.suite.is_some() || !file.canary.is_empty()).map(of_suite);
     if let Some(words) = &of_suite {
         errln!("{words}");
@@ -87,15 +88,6 @@ fn of_suite(path: &Path) -> String {
     let file = path.display();
     let quoted = heckle_results::rerun::quote(&file.to_string());
     format!("{file} is the plan of a suite: this is one run of its base, without matrix and canaries; all of it: heckle suite {quoted}")
-}
-
-/// Reads a plan file.
-///
-/// # Errors
-/// What is wrong with it, and where.
-pub(super) fn read_plan(path: &Path) -> Result<Settings, String> {
-    let text = input::text(path, input::PLAN).map_err(|e| format!("cannot read the plan {}: {e}", path.display()))?;
-    file::parse(&text, &path.display().to_string())
 }
 
 /// The engines a flag asks for.

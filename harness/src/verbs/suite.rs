@@ -2,6 +2,7 @@
 
 use crate::cli::SuiteArgs;
 use crate::plan::units::Span;
+use crate::plans;
 use crate::stop;
 use crate::suite::book::{self, Begin, Book};
 use crate::suite::drive::{self, Manner};
@@ -45,7 +46,7 @@ pub(super) fn main(args: &SuiteArgs) -> ExitCode {
 }
 
 fn asked(args: &SuiteArgs) -> Result<Asked, String> {
-    let settings = super::run::read_plan(&args.plan)?;
+    let settings = plans::read(&args.plan)?;
     let shard = args.shard.as_deref().map(str::parse).transpose()?;
     let matrix = Matrix::of(&settings, args.profile.as_deref(), shard).map_err(|e| format!("{}: {e}", args.plan.display()))?;
     let seed = match args.seed.as_deref().or(settings.seed.as_deref()) {

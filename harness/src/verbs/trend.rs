@@ -18,7 +18,7 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
         (Some(name), _) => name.clone(),
         (None, [one]) => one.clone(),
         (None, []) => {
-            return super::usage("trend", &format!("there is no suite in {}; `heckle suite plans/quick.toml` makes one", out.display()));
+            return super::usage("trend", &format!("there is no suite in {}; `heckle suite quick` makes one", out.display()));
         }
         (None, many) => return super::usage("trend", &format!("name the suite: there are {}", many.join(", "))),
     };

@@ -105,3 +105,28 @@ fn a_matrix_that_makes_no_sense_is_refused_before_anything_runs() {
     assert!(said(&out).contains("the matrix has 2 cells"), "{}", said(&out));
     assert!(suites(&folder).is_empty());
 }
+
+#[test]
+fn embedded_plans_work_in_any_folder() {
+    let folder = Folder::new();
+    // A file of that name is no path, and does not get in the way.
+    std::fs::write(folder.path().join("quick"), "not a plan").expect("writable");
+    // The matrix is laid out before its size is refused, so nothing has to run.
+    let out = expect_code(&folder, &["suite", "quick", "--min-cells", "99"], 64);
+    assert!(said(&out).contains("the matrix has 4 cells"), "{}", said(&out));
+    let out = expect_code(&folder, &["suite", "./quick"], 64);
+    assert!(said(&out).contains("./quick, line 1"), "{}", said(&out));
+    let out = expect_code(&folder, &["run", "nightyl"], 64);
+    for part in ["did you mean `nightly`?", "embedded plans: mixed, nightly, quick", "mutants/ accept-ignores-promise"] {
+        assert!(said(&out).contains(part), "no `{part}` in {}", said(&out));
+    }
+    let out = expect_code(&folder, &["suite", "plans/quick.toml"], 64);
+    assert!(said(&out).contains("heckle carries a plan called `quick`"), "{}", said(&out));
+    let out = expect_code(&folder, &["compare", "presets/lease", "--pairs", "0"], 64);
+    assert!(said(&out).contains("--pairs 0"), "{}", said(&out));
+    // One that runs, and does what it is for.
+    let out = expect_code(&folder, &["run", "mutants/answer-before-write", "--quiet"], 1);
+    assert!(said(&out).contains("invalid"), "{}", said(&out));
+    let resolved = std::fs::read_to_string(&find(&folder, "plan.resolved.toml")[0]).expect("kept");
+    assert!(resolved.contains("name = \"mutant-answer-before-write\""), "{resolved}");
+}

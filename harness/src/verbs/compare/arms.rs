@@ -1,13 +1,12 @@
 //! What is compared: arms from flags, plan or preset, laid over what they share, and checked against each other before the
 //! first run. Arms differ in what they state and in nothing else.
 
-use super::presets;
 use crate::cli::CompareArgs;
 use crate::plan::settings::{ArmSettings, ArmValue, Expect, Settings};
 use crate::plan::units::Rate;
-use crate::plan::{Plan, keys};
+use crate::plan::{Plan, file, keys};
+use crate::plans;
 use crate::verbs::mutants::over_exposing_plan;
-use crate::verbs::run::read_plan;
 use heckle_history::prng::Seed;
 use rand::RngExt;
 use std::collections::BTreeMap;
@@ -105,22 +104,14 @@ type Named = (String, Stated);
 /// What all arms share, the name of it all, and what each arm states.
 fn shared(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> {
     let flags = Settings { cluster: args.cluster.clone(), load: args.load.clone(), faults: args.faults.clone(), ..Settings::default() };
-    let preset = args.preset.as_deref().map(presets::find).transpose()?;
-    let (file, default_name) = match (&args.plan, preset) {
-        (Some(path), _) => (read_plan(path)?, "compare".to_owned()),
-        (None, Some(preset)) => (toml::from_str(preset.plan).expect("the presets are tested"), format!("compare-{}", preset.name)),
-        (None, None) => (Settings::default(), "compare".to_owned()),
+    let file = match (&args.plan, &args.preset) {
+        (Some(plan), _) => plans::read(plan)?,
+        (None, Some(preset)) => self::preset(preset)?.settings(),
+        (None, None) => Settings::default(),
     };
-    let all = |arms: &mut dyn Iterator<Item = &str>| arms.map(stated).collect::<Result<Vec<_>, String>>();
-    let from_flags = all(&mut args.arms.iter().map(String::as_str))?;
-    let mut arms = if !from_flags.is_empty() {
-        from_flags
-    } else if !file.arm.is_empty() {
-        file.arm.iter().map(in_file).collect()
-    } else {
-        all(&mut preset.iter().flat_map(|p| p.arms).copied())?
-    };
-    let name = file.name.clone().unwrap_or(default_name);
+    let from_flags = args.arms.iter().map(|arm| stated(arm)).collect::<Result<Vec<_>, String>>()?;
+    let mut arms = if from_flags.is_empty() { file.arm.iter().map(in_file).collect() } else { from_flags };
+    let name = file.name.clone().unwrap_or_else(|| "compare".to_owned());
     let mut base = over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
     base.arm.clear();
     match (arms.len(), args.aa) {
@@ -136,6 +127,13 @@ fn shared(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> 
         _ => {}
     }
     Ok((base, name, arms))
+}
+
+/// The comparison that `--preset` names.
+fn preset(name: &str) -> Result<&'static plans::Embedded, String> {
+    let all: Vec<&str> = plans::presets().map(|(name, _)| name).collect();
+    let found = plans::presets().find(|(preset, _)| *preset == name);
+    found.map(|(_, plan)| plan).ok_or_else(|| format!("there is no preset `{name}`; {}", file::did_you_mean(name, &all)))
 }
 
 /// `name:key=value,key=value`; a comma in a value belongs to it where no key follows.

@@ -4,7 +4,6 @@
 mod arms;
 mod conduct;
 mod noise;
-mod presets;
 
 use crate::cli::CompareArgs;
 use crate::exit;

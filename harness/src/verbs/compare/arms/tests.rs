@@ -1,4 +1,3 @@
-use super::super::presets::PRESETS;
 use super::*;
 
 fn args(arms: &[&str]) -> CompareArgs {
@@ -13,18 +12,18 @@ fn refused(args: &CompareArgs, parts: &[&str]) {
 
 #[test]
 fn every_preset_makes_sense() {
-    for preset in PRESETS {
-        let args = CompareArgs { preset: Some(preset.name.into()), ..args(&[]) };
-        let experiment = experiment(&args).unwrap_or_else(|e| panic!("{}: {e}", preset.name));
-        assert_eq!((experiment.arms.len(), experiment.pairs), (preset.arms.len(), PAIRS));
-        assert_eq!(experiment.name, format!("compare-{}", preset.name));
+    for (preset, plan) in plans::presets() {
+        let args = CompareArgs { preset: Some(preset.into()), ..args(&[]) };
+        let experiment = experiment(&args).unwrap_or_else(|e| panic!("{preset}: {e}"));
+        assert_eq!((experiment.arms.len(), experiment.pairs), (plan.settings().arm.len(), PAIRS));
+        assert_eq!(experiment.name, format!("compare-{preset}"));
         let help = <crate::cli::Cli as clap::CommandFactory>::command()
             .find_subcommand("compare")
             .expect("a verb")
             .clone()
             .render_help()
             .to_string();
-        assert!(help.contains(preset.name), "--help does not name {}", preset.name);
+        assert!(help.contains(preset), "--help does not name {preset}");
     }
 }
 
