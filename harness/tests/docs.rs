@@ -1,4 +1,4 @@
-//! The pages under `docs/`: all of them are in the book, and every link of theirs leads somewhere.
+//! The pages under `docs/` are all in the book, and every link of theirs, and of the pages at the root, leads somewhere.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,11 +28,12 @@ fn every_page_is_in_the_book() {
 
 #[test]
 fn every_link_leads_somewhere() {
-    for page in pages() {
+    let at_the_root = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE.md"];
+    for page in pages().into_iter().chain(at_the_root.map(|page| docs().join("..").join(page))) {
         let text = std::fs::read_to_string(&page).expect("readable");
         for link in links(&text).into_iter().filter(|l| !l.contains("://") && !l.starts_with('#')) {
             let file = link.split('#').next().unwrap_or(link);
-            assert!(docs().join(file).exists(), "{} links to {link}, which is not there", page.display());
+            assert!(page.with_file_name(file).exists(), "{} links to {link}, which is not there", page.display());
         }
     }
 }
