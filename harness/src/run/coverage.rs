@@ -94,6 +94,33 @@ mod tests {
         assert_eq!(ids("[coverage]\nok_reads = 7\n"), "ok_cas=10 fates_asked=0 ok_reads=7");
     }
 
+    /// As the build before faults were data demanded it; under a lease that is longer than the fault, never during one.
+    #[test]
+    fn each_kind_demands_what_it_always_did() {
+        let kinds = "kill kill-all pause partition partition:majority partition:isolate partition:one-way partition:bridge \
+            partition:ring partition:clients delay delay:link delay:one-way loss duplicate reorder reset kill:holder pause:holder \
+            partition:holder delay:holder kill:coordinator pause:coordinator partition:coordinator delay:coordinator clock-jump clock-drift";
+        let after_heal = |nodes: u16, seed: u64, lease: &str| {
+            let demands = |kind: &&str| {
+                let text = format!(
+                    "schema = \"heckle.plan/1\"\nseed = \"{seed}\"\n[cluster]\nnodes = {nodes}\nlease = \"{lease}\"\n\
+                     [load]\nduration = \"9s\"\n[faults]\nkinds = [\"{kind}\"]\nevery = \"6s\"\nfor = \"1s\"\n"
+                );
+                let plan = crate::plan::file::parse(&text, "p").and_then(|s| Plan::resolve(&s)).expect(kind);
+                let ids: Vec<String> = rules(&plan).into_iter().map(|r| r.id).collect();
+                assert!(ids.iter().any(|id| id.starts_with("fault_effective:")), "{ids:?}");
+                ids.iter().any(|id| id.starts_with("ok_after_heal:"))
+            };
+            kinds.split_whitespace().filter(|k| *k != "partition:ring" || nodes > 3).filter(demands).collect::<Vec<_>>().join(" ")
+        };
+        for nodes in [3, 5] {
+            // Of this seed, one node's links suffer; of that one, all nodes' do.
+            assert_eq!(after_heal(nodes, 1, "off"), "kill-all");
+            assert_eq!(after_heal(nodes, 2, "off"), "kill-all delay loss duplicate reorder reset");
+        }
+        assert_eq!(after_heal(5, 1, "priority").split(' ').count(), 27);
+    }
+
     #[test]
     fn liveness_is_demanded_where_a_quorum_is_unhurt() {
         let n = |i| Node(i);
