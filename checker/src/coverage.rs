@@ -18,7 +18,12 @@ use crate::verdict::Verdict;
 use heckle_history::event::{FaultEvent, FaultState};
 use heckle_history::{History, Nanos, Operation, Outcome};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// In the evidence of a fault's end: whether the figures show its effect. Without it any count above zero does; the harness knows
+/// which counts are of the effect, and says `false` where only others are there.
+pub const EFFECTIVE: &str = "effective";
 
 /// How soon after the end of a fault something must succeed again.
 pub const AFTER_HEAL: Nanos = Nanos(10_000_000_000);
@@ -88,7 +93,7 @@ pub struct Fault {
     pub ended: Nanos,
     /// When it was seen to be over, if it was.
     pub healed: Option<Nanos>,
-    /// Whether any event of it carries a count above zero, or a `true`.
+    /// Whether any event of it carries a count above zero, or a `true`, and none says that this is no effect of it.
     pub effective: bool,
 }
 
@@ -106,6 +111,9 @@ pub fn faults(history: &History) -> Vec<Fault> {
             effective: false,
         });
         fault.effective |= shows_effect(event);
+        if event.evidence.get(EFFECTIVE).and_then(Value::as_bool) == Some(false) {
+            fault.effective = false;
+        }
         match event.state {
             FaultState::Began => {}
             FaultState::Ended => fault.ended = event.t,

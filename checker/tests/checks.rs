@@ -261,6 +261,12 @@ fn coverage_counts_what_the_rules_ask_for() {
     let coverage = coverage::evaluate(&history, &[Rule::new("ok_cas", 1), Rule::new("ok_cas", 9)]);
     assert_eq!((coverage.verdict(), coverage.missed()), (Verdict::Unknown, vec!["coverage `ok_cas`: 3 of 9 needed".to_owned()]));
     assert_eq!(coverage::evaluate(&history, &[]).verdict(), Verdict::Valid);
+    // The harness knows which counts are of the effect.
+    for event in history.faults.iter_mut().filter(|event| event.id == 1 && event.state == FaultState::Ended) {
+        event.evidence.insert(coverage::EFFECTIVE.into(), json!(false));
+    }
+    let other_counts = coverage::evaluate(&history, &[Rule::new("fault_effective:partition", 1)]);
+    assert_eq!((other_counts.rules[0].got, other_counts.verdict()), (0, Verdict::Unknown));
     // The only read comes after the load: an idle run has final reads too.
     history.header.load_window = Some((0, 30_000_000));
     assert_eq!(coverage::evaluate(&history, &[Rule::new("ok_reads", 1)]).rules[0].got, 0);

@@ -1,8 +1,10 @@
 //! A schedule as JSON Lines, the second half of a scenario: `{"t":…,"kind":…,"targets":[…],"state":"begin|end"}`.
 //! Times are nanoseconds from the start of the run; amounts stand beside the targets.
 
-use crate::schedule::{MAX_STRIKES, Strike};
-use crate::{Aim, Blow, ClockFault, Cut, Fault, Link, Links, Node};
+use crate::fault::{Amounts, Fault};
+use crate::registry;
+use crate::schedule::{Injection, MAX_INJECTIONS};
+use crate::target::Target;
 use heckle_history::Nanos;
 use serde::{Deserialize, Serialize};
 
@@ -38,43 +40,11 @@ enum State {
 }
 
 /// Writes a schedule down.
-pub fn format(strikes: &[Strike], nodes: u16) -> String {
+pub fn format(injections: &[Injection]) -> String {
     let mut lines: Vec<(Nanos, String)> = vec![];
-    for (id, strike) in (1..).zip(strikes) {
-        for (t, state) in [(strike.at, State::Begin), (strike.end(), State::End)] {
-            let (delay_us, jitter_us, percent) = match &strike.fault {
-                Fault::Delay { delay_us, jitter_us, .. } => (Some(*delay_us), Some(*jitter_us), None),
-                Fault::Aimed(Blow::Late(delay_us), _) => (Some(*delay_us), None, None),
-                Fault::Loss { percent, .. } | Fault::Duplicate { percent, .. } | Fault::Reorder { percent, .. } => {
-                    (None, None, Some(*percent))
-                }
-                Fault::Kill(_)
-                | Fault::KillAll
-                | Fault::Pause(_)
-                | Fault::Partition(_)
-                | Fault::Reset(_)
-                | Fault::Aimed(..)
-                | Fault::Clocks(_) => (None, None, None),
-            };
-            let (offset_us, drift_ppm) = match &strike.fault {
-                Fault::Clocks(clocks) => {
-                    (Some(clocks.iter().map(|c| c.offset_us).collect()), Some(clocks.iter().map(|c| c.drift_ppm).collect()))
-                }
-                _ => (None, None),
-            };
-            let kind = strike.fault.kind().to_owned();
-            let line = Line {
-                t: t.0,
-                id: Some(id),
-                kind,
-                targets: strike.fault.targets(nodes),
-                state,
-                delay_us,
-                jitter_us,
-                percent,
-                offset_us,
-                drift_ppm,
-            };
+    for (id, injection) in (1..).zip(injections) {
+        for (t, state) in [(injection.at, State::Begin), (injection.end(), State::End)] {
+            let line = line(id, t, state, &injection.fault);
             lines.push((t, serde_json::to_string(&line).expect("plain fields have a JSON form")));
         }
     }
@@ -82,13 +52,29 @@ pub fn format(strikes: &[Strike], nodes: u16) -> String {
     lines.into_iter().map(|(_, l)| l + "\n").collect()
 }
 
+fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
+    let Amounts { delay_us, jitter_us, percent, offset_us, drift_ppm } = fault.amounts.clone();
+    Line {
+        t: t.0,
+        id: Some(id),
+        kind: fault.name(),
+        targets: fault.target.words(),
+        state,
+        delay_us,
+        jitter_us,
+        percent,
+        offset_us,
+        drift_ppm,
+    }
+}
+
 /// Reads a schedule for `nodes` nodes.
 ///
 /// # Errors
 /// The line, what is wrong with it and what would be right.
-pub fn parse(text: &str, nodes: u16) -> Result<Vec<Strike>, String> {
+pub fn parse(text: &str, nodes: u16) -> Result<Vec<Injection>, String> {
     let mut open: Vec<(usize, Line, Fault)> = vec![];
-    let mut strikes = vec![];
+    let mut injections = vec![];
     for (number, text) in (1..).zip(text.lines()).filter(|(_, l)| !l.trim().is_empty()) {
         let line: Line = serde_json::from_str(text).map_err(|e| format!("line {number}: {e}"))?;
         let fault = fault(&line, nodes).map_err(|e| format!("line {number}: {e}"))?;
@@ -103,93 +89,44 @@ pub fn parse(text: &str, nodes: u16) -> Result<Vec<Strike>, String> {
                     open.iter().position(same).ok_or_else(|| format!("line {number}: `{}` ends without having begun", line.kind))?;
                 let (_, begin, fault) = open.remove(place);
                 let lasts = line.t.checked_sub(begin.t).ok_or_else(|| format!("line {number}: `{}` ends before it begins", line.kind))?;
-                strikes.push(Strike { at: Nanos(begin.t), lasts: Nanos(lasts), fault });
+                injections.push(Injection { at: Nanos(begin.t), lasts: Nanos(lasts), fault });
             }
         }
-        if strikes.len() > MAX_STRIKES {
-            return Err(format!("line {number}: over {MAX_STRIKES} strikes"));
+        if injections.len() > MAX_INJECTIONS {
+            return Err(format!("line {number}: over {MAX_INJECTIONS} injections"));
         }
     }
     if let Some((number, line, _)) = open.first() {
         return Err(format!("line {number}: `{}` begins and never ends; every fault needs its `\"state\":\"end\"` line", line.kind));
     }
-    strikes.sort_by_key(|s| s.at);
-    Ok(strikes)
+    injections.sort_by_key(|s| s.at);
+    Ok(injections)
 }
 
 fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
-    let node = |s: &str| -> Result<Node, String> {
-        let n: Node = s.parse()?;
-        if n.0 > nodes { Err(format!("there is no {n} among {nodes} nodes")) } else { Ok(n) }
+    let listed = registry::find(&line.kind)?;
+    let kind = listed.kind();
+    let target = match listed.role() {
+        Some(role) => Target::Role(role.into()),
+        None => kind.hits.read(kind.name, &line.targets, nodes)?,
     };
-    let one = || match &line.targets[..] {
-        [n] => node(n),
-        other => Err(format!("`{}` strikes one node, not {}", line.kind, other.len())),
-    };
-    let on = || -> Result<Links, String> {
-        if line.targets.iter().any(|t| t.contains('>')) {
-            Ok(Links::Exactly(line.targets.iter().map(|t| t.parse()).collect::<Result<_, _>>()?))
-        } else {
-            Ok(Links::Touching(line.targets.iter().map(|t| node(t)).collect::<Result<_, _>>()?))
-        }
-    };
-    let percent = || match line.percent {
-        Some(p) if (0.0..=100.0).contains(&p) => Ok(p),
-        Some(p) => Err(format!("percent {p} is not between 0 and 100")),
-        None => Err(format!("`{}` needs `percent`", line.kind)),
-    };
-    let delay_us = || line.delay_us.ok_or_else(|| format!("`{}` needs `delay_us`", line.kind));
-    let late = || delay_us().map(Blow::Late);
-    match line.kind.as_str() {
-        "kill" => one().map(Fault::Kill),
-        "kill-all" => Ok(Fault::KillAll),
-        "pause" => one().map(Fault::Pause),
-        "partition" if line.targets.iter().any(|t| t.contains('>')) => {
-            Ok(Fault::Partition(Cut::Links(line.targets.iter().map(|t| t.parse::<Link>()).collect::<Result<_, _>>()?)))
-        }
-        "partition" => {
-            let groups: Result<Vec<Vec<Node>>, String> = line.targets.iter().map(|g| g.split('|').map(node).collect()).collect();
-            Ok(Fault::Partition(Cut::Groups(groups?)))
-        }
-        "delay" => Ok(Fault::Delay { on: on()?, delay_us: delay_us()?, jitter_us: line.jitter_us.unwrap_or(0) }),
-        "loss" => Ok(Fault::Loss { on: on()?, percent: percent()? }),
-        "duplicate" => Ok(Fault::Duplicate { on: on()?, percent: percent()? }),
-        "reorder" => Ok(Fault::Reorder { on: on()?, percent: percent()? }),
-        "reset" => on().map(Fault::Reset),
-        "kill:holder" => Ok(Fault::Aimed(Blow::Kill, Aim::Holder)),
-        "pause:holder" => Ok(Fault::Aimed(Blow::Pause, Aim::Holder)),
-        "partition:holder" => Ok(Fault::Aimed(Blow::Isolate, Aim::Holder)),
-        "delay:holder" => late().map(|blow| Fault::Aimed(blow, Aim::Holder)),
-        "delay:coordinator" => late().map(|blow| Fault::Aimed(blow, Aim::Coordinator)),
-        "kill:coordinator" => Ok(Fault::Aimed(Blow::Kill, Aim::Coordinator)),
-        "pause:coordinator" => Ok(Fault::Aimed(Blow::Pause, Aim::Coordinator)),
-        "partition:coordinator" => Ok(Fault::Aimed(Blow::Isolate, Aim::Coordinator)),
-        "clock-jump" | "clock-drift" => clocks(line, node).map(Fault::Clocks),
-        other => Err(format!("there is no fault `{other}`")),
-    }
-}
-
-/// One offset and one drift for each node struck.
-fn clocks(line: &Line, node: impl Fn(&str) -> Result<Node, String>) -> Result<Vec<ClockFault>, String> {
-    let figures = |name: &str, given: &Option<Vec<i64>>| match given {
-        Some(all) if all.len() == line.targets.len() => Ok(all.clone()),
-        Some(all) => Err(format!("`{}` has {} targets and {} of `{name}`", line.kind, line.targets.len(), all.len())),
-        None => Err(format!("`{}` needs `{name}`, a number for each target", line.kind)),
-    };
-    let (offsets, drifts) = (figures("offset_us", &line.offset_us)?, figures("drift_ppm", &line.drift_ppm)?);
-    let all = line.targets.iter().zip(offsets).zip(drifts);
-    all.map(|((target, offset_us), drift_ppm)| Ok(ClockFault { node: node(target)?, offset_us, drift_ppm })).collect()
+    let (offset_us, drift_ppm) = (line.offset_us.clone(), line.drift_ppm.clone());
+    let amounts = Amounts { delay_us: line.delay_us, jitter_us: line.jitter_us, percent: line.percent, offset_us, drift_ppm };
+    let fault = Fault { kind, target, amounts };
+    // A fault whose steps can be told makes sense.
+    fault.some_steps(Nanos(0), nodes).map(|_| fault)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::schedule::{Order, ScheduleSettings, Spacing, draw};
+    use crate::target::Role;
     use heckle_history::prng::Seed;
 
     #[test]
     fn a_drawn_schedule_reads_as_it_was_written() {
-        let kinds = crate::FaultKind::ALL.iter().map(|(k, ..)| *k).collect();
+        let kinds = registry::all(&[Role { name: "coordinator", about: "the busiest coordinator" }]);
         let (every, lasts) = (Nanos::from_ms(1_000), Nanos::from_ms(400));
         let window = (Nanos(0), Nanos::from_ms(60_000));
         let settings = ScheduleSettings {
@@ -204,8 +141,8 @@ mod tests {
             drift_ppm: 1_000,
         };
         for seed in 0..50 {
-            let strikes = draw(&settings, &mut Seed(seed).stream("s"));
-            assert_eq!(parse(&format(&strikes, 5), 5), Ok(strikes), "seed {seed}");
+            let injections = draw(&settings, &mut Seed(seed).stream("s"));
+            assert_eq!(parse(&format(&injections), 5), Ok(injections), "seed {seed}");
         }
     }
 

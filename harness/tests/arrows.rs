@@ -85,6 +85,65 @@ fn a_forbidden_arrow_is_seen_however_it_is_written() {
     }
 }
 
+/// Words of one system under test. A crate that is to fit every system knows none of them, in its tests either: roles such as
+/// *holder* are strings that the system supplies.
+const WORDS_OF_A_SYSTEM: [&str; 3] = ["paxos", "lease", "ballot"];
+
+/// Crates in which they do not occur.
+const KNOW_NO_SYSTEM: [&str; 1] = ["faults"];
+
+/// The first of these words that stands in a line as a whole word, or as a part of a name that is written with `_` or `-`.
+fn word_of_a_system(line: &str) -> Option<&'static str> {
+    // A plural is no other word, and `releases` is one.
+    let is = |part: &str, word: &str| part.eq_ignore_ascii_case(word) || part.eq_ignore_ascii_case(&format!("{word}s"));
+    let parts: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).flat_map(camel_parts).collect();
+    WORDS_OF_A_SYSTEM.into_iter().find(|word| parts.iter().any(|part| is(part, word)))
+}
+
+/// `LeaseMode` as `Lease` and `Mode`.
+fn camel_parts(name: &str) -> Vec<&str> {
+    let begins = name.char_indices().zip(name.chars().skip(1)).filter(|((_, a), b)| a.is_lowercase() && b.is_uppercase());
+    let ends = begins.map(|((at, a), _)| at + a.len_utf8()).chain([name.len()]);
+    let mut from = 0;
+    ends.map(|to| &name[std::mem::replace(&mut from, to)..to]).collect()
+}
+
+#[test]
+fn crates_for_every_system_do_not_speak_of_one() {
+    fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("readable").map(|e| e.expect("readable").path()) {
+            if entry.is_dir() { files(&entry, found) } else { found.push(entry) }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    for member in KNOW_NO_SYSTEM {
+        let mut found = vec![];
+        files(&root.join(member), &mut found);
+        assert!(found.len() > 10, "the sources of {member} are found");
+        for file in found {
+            let text = std::fs::read_to_string(&file).expect("readable");
+            for (number, line) in (1..).zip(text.lines()) {
+                assert_eq!(word_of_a_system(line), None, "{}:{number}: `{member}` knows no system", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_word_of_a_system_is_seen_however_it_is_written() {
+    for (line, found) in [
+        ("// as in Paxos.", Some("paxos")),
+        ("fn holder_of_lease() {}", Some("lease")),
+        ("use x::LeaseMode;", Some("lease")),
+        ("let leases = 3;", Some("lease")),
+        ("a ballot-box", Some("ballot")),
+        ("at least one earlier release was released", None),
+        ("roles such as holder and coordinator", None),
+    ] {
+        assert_eq!(word_of_a_system(line), found, "{line}");
+    }
+}
+
 /// Every line of the harness's sources that is not in a test, with its place.
 fn lines_outside_tests() -> Vec<(String, String)> {
     fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {

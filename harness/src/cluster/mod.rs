@@ -9,6 +9,7 @@ pub mod launch;
 pub mod leases;
 pub mod pids;
 pub mod process;
+mod signals; // what a fault does to a process, and what undoes it
 mod strangers; // who answers in the place of a dead node
 
 use crate::limits;
@@ -17,7 +18,7 @@ use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use crate::system::target::{NodeIdentity, Target};
-use heckle_checker::checks::crash::{self, End, Phase};
+use heckle_checker::checks::crash::{self, Phase};
 use heckle_faults::Node;
 use heckle_history::{Event, Names, NodeEvent};
 use heckle_server::control::Client;
@@ -28,7 +29,6 @@ use process::{NodeProcess, Spawner};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +43,8 @@ const SIGNAL_WITHIN: Duration = Duration::from_secs(2);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often processes are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
+
+pub use signals::Ended;
 
 /// What a fault did or undid, for the history.
 pub type Evidence = BTreeMap<String, Json>;
@@ -78,15 +80,6 @@ struct NodeSlot {
     served: bool,
     /// Where in the log the present process begins.
     log_from: u64,
-}
-
-/// Whether a node was there to be killed.
-#[derive(Debug)]
-pub enum Kill {
-    /// It was, and is gone.
-    Done(Evidence),
-    /// It had ended before.
-    WasDown,
 }
 
 impl Cluster {
@@ -138,81 +131,6 @@ impl Cluster {
     /// Where clients reach each node, relay included, and who must answer there.
     pub fn targets(&self) -> Vec<Target> {
         self.shared.nodes.iter().map(|s| lock(s).spec.target()).collect()
-    }
-
-    /// SIGKILL, and the process is seen to be gone.
-    ///
-    /// # Errors
-    /// If it could not be killed.
-    pub fn kill(&self, node: Node) -> Result<Kill, String> {
-        let mut slot = self.slot(node);
-        // It may have ended by itself a moment ago: that is a finding, not our kill.
-        self.shared.look_after(&mut slot);
-        let Some(process) = slot.process.as_mut() else { return Ok(Kill::WasDown) };
-        let pid = process.pid();
-        process.signal(libc::SIGKILL).map_err(|e| format!("cannot kill {node}: {e}"))?;
-        let status =
-            process.wait_ended(SIGNAL_WITHIN).ok_or_else(|| format!("{node} survived SIGKILL for {} s", SIGNAL_WITHIN.as_secs()))?;
-        if status.signal() != Some(libc::SIGKILL) {
-            // It was faster than the signal.
-            self.shared.look_after(&mut slot);
-            return Ok(Kill::WasDown);
-        }
-        slot.struck = true;
-        slot.process = None;
-        let end = last_words::end(Some(status), &self.shared.log_of(&slot), slot.log_from);
-        self.shared.note(node_index(node), crash::EXIT, last_words::detail(&End { said: None, ..end }, Phase::Asked, "kill"));
-        Ok(Kill::Done([("killed".into(), 1.into()), (format!("pid_{node}"), pid.into())].into()))
-    }
-
-    /// Starts a killed node on its data and waits until it has recovered. Why it does not is in the history, too: a node
-    /// that refuses its own data has crashed.
-    ///
-    /// # Errors
-    /// If it does not come up.
-    pub fn restart(&self, node: Node) -> Result<Evidence, String> {
-        let mut slot = self.slot(node);
-        let began = Instant::now();
-        self.shared.launch(&mut slot)?;
-        if let Err(why) = self.shared.await_ready(&mut slot) {
-            return Err(self.shared.taken_by_a_stranger(&mut slot, why));
-        }
-        slot.struck = false;
-        let ready_ms = began.elapsed().as_secs_f64() * 1e3;
-        Ok([("restarted".into(), 1.into()), (format!("ready_ms_{node}"), Json::from((ready_ms * 10.0).round() / 10.0))].into())
-    }
-
-    /// SIGSTOP, and the kernel shows the process stopped. Does nothing to a node that ended by itself.
-    ///
-    /// # Errors
-    /// If it could not be stopped.
-    pub fn pause(&self, node: Node) -> Result<Evidence, String> {
-        let mut slot = self.slot(node);
-        self.shared.look_after(&mut slot);
-        let Some(process) = slot.process.as_mut() else { return Ok([("was_down".into(), node.to_string().into())].into()) };
-        process.signal(libc::SIGSTOP).map_err(|e| format!("cannot pause {node}: {e}"))?;
-        let stopped = process.await_stopped(true, SIGNAL_WITHIN);
-        drop(slot);
-        self.shared.note(node_index(node), "paused", BTreeMap::new());
-        Ok([("seen_stopped".into(), u64::from(stopped).into())].into())
-    }
-
-    /// SIGCONT, and the kernel shows the process running. Does nothing to a node that is not there.
-    ///
-    /// # Errors
-    /// If it could not be resumed.
-    pub fn resume(&self, node: Node) -> Result<Evidence, String> {
-        let mut slot = self.slot(node);
-        let Some(process) = slot.process.as_mut() else { return Ok(Evidence::new()) };
-        let still = process.state() == Some('T');
-        process.signal(libc::SIGCONT).map_err(|e| format!("cannot resume {node}: {e}"))?;
-        let running = process.await_stopped(false, SIGNAL_WITHIN);
-        drop(slot);
-        self.shared.note(node_index(node), "resumed", BTreeMap::new());
-        if !running {
-            return Err(format!("{node} stayed stopped for {} s after SIGCONT", SIGNAL_WITHIN.as_secs()));
-        }
-        Ok([("stopped_until_the_end".into(), u64::from(still).into())].into())
     }
 
     /// What a node says of itself.

@@ -1,11 +1,11 @@
 //! Which nodes a fault holds down, stopped or otherwise in its hand. A fault whose nodes are in another's hand waits for them:
 //! it is late, not impossible.
 //!
-//! | fault | nodes in another fault's hand |
+//! | a fault with a step that … | nodes in another fault's hand |
 //! |---|---|
-//! | `kill`, `kill-all`, `pause` | waits until all of its nodes are free, then holds them until they are back |
-//! | `clock-jump`, `clock-drift` | waits until its nodes are free, holds none: a node may be killed while its clock is wrong, and its next process has the right time |
-//! | faults of links | do not wait: a link can be cut whatever its ends do |
+//! | sends a signal | waits until all of its nodes are free, then holds them until they are back |
+//! | only sets clocks | waits until its nodes are free, holds none: a node may be killed while its clock is wrong, and its next process has the right time |
+//! | only disturbs links | does not wait: a link can be cut whatever its ends do |
 //!
 //! The wait ends with the load. A fault that has not begun by then is left out, and the run says so.
 

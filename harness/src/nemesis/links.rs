@@ -1,43 +1,23 @@
-//! Faults of links, done by the relay. A heal is seen in frames that really pass again.
+//! Links that are disturbed, by the relay. A heal is seen in frames that really pass again.
 
 use crate::cluster::Evidence;
-use crate::relay::{Effect, Relay};
+use crate::relay::Relay;
 use crate::stop::Stop;
-use heckle_faults::{End, Fault, Link};
+use heckle_faults::{End, Link};
 use std::time::{Duration, Instant};
 
-/// After a heal, every struck link carries a frame within this, or counts as not healed.
+/// After a heal, every link that was hit carries a frame within this, or counts as not healed.
 const FLOW_WITHIN: Duration = Duration::from_secs(5);
 
-fn plan_of(fault: &Fault, nodes: u16) -> Option<(Vec<Link>, Effect)> {
-    match fault {
-        Fault::Kill(_) | Fault::KillAll | Fault::Pause(_) | Fault::Aimed(..) | Fault::Clocks(_) => None,
-        Fault::Partition(cut) => Some((cut.links(), Effect::Cut)),
-        Fault::Delay { on, delay_us, jitter_us } => Some((on.links(nodes), Effect::Delay { delay_us: *delay_us, jitter_us: *jitter_us })),
-        Fault::Loss { on, percent } => Some((on.links(nodes), Effect::Loss { percent: *percent })),
-        Fault::Duplicate { on, percent } => Some((on.links(nodes), Effect::Duplicate { percent: *percent })),
-        Fault::Reorder { on, percent } => Some((on.links(nodes), Effect::Reorder { percent: *percent })),
-        Fault::Reset(on) => Some((on.links(nodes), Effect::Reset)),
-    }
-}
-
-/// Puts the fault on its links.
-pub(super) fn apply(relay: &Relay, id: u64, fault: &Fault, nodes: u16) {
-    if let Some((links, effect)) = plan_of(fault, nodes) {
-        relay.apply(id, &links, effect);
-    }
-}
-
-/// Takes the fault off its links and tells what it did. Evidence is what was changed: a fault that changed nothing
-/// has none, however many frames passed it by.
-pub(super) fn lift(relay: &Relay, id: u64) -> Evidence {
-    let evidence = relay.lift(id);
+/// Takes the effects of a rule off its links and says what they did. Evidence is what was changed: an effect that changed
+/// nothing has none, however many frames passed it by.
+pub(super) fn lift(relay: &Relay, rule: u64) -> Evidence {
+    let evidence = relay.lift(rule);
     if evidence.shows_effect() { evidence.to_json() } else { Evidence::new() }
 }
 
-/// Waits until each struck link has carried a frame.
-pub(super) fn see_flow(relay: &Relay, fault: &Fault, nodes: u16, stop: &Stop) -> Option<Evidence> {
-    let (links, _) = plan_of(fault, nodes)?;
+/// Waits until each of these links has carried a frame.
+pub(super) fn see_flow(relay: &Relay, links: &[Link], stop: &Stop) -> Option<Evidence> {
     let healed = Instant::now();
     let flowed = |link: &Link| {
         let flow = relay.flow(*link);

@@ -1,14 +1,20 @@
-//! Strikes on time, gathers the evidence that a strike took effect, heals for certain, and sees the heal.
+//! Injects faults on time, gathers the evidence that they took effect, undoes them for certain, and sees the heal.
 //!
-//! Each strike has a thread of its own, so that a slow restart does not delay the next one on another node; the plan bounds how
-//! many are under way. A strike whose nodes are still in the hand of another waits for them: see [`claims`]. A heal runs at its time, or at once when the run stops early: no node stays paused and no
-//! link stays cut.
+//! What a fault does is a list of steps made of a few primitive actions ([`heckle_faults::Action`]). The nemesis carries out
+//! actions and knows no kind of fault.
+//!
+//! Each fault has a thread of its own, so that a slow restart does not delay the next one on another node; the plan bounds how
+//! many are under way. A fault whose nodes another one holds waits for them: see [`claims`]. A step is undone at its time, or at
+//! once when the run stops early: no node stays paused and no link stays cut.
 
-mod aim;
+mod target_role; // which node has a role now
 pub mod claims; // which nodes are in the hand of a fault
-mod clocks;
-mod links;
+mod take_up; // a fault with its target known and its nodes free
+mod timeline; // the steps of a fault in the order of time
+mod actions; // the primitives: done, undone, seen to be undone
 mod nodes;
+mod links;
+mod clocks;
 
 use crate::clock::RunClock;
 use crate::cluster::{Cluster, Evidence};
@@ -17,16 +23,19 @@ use crate::load::live::Live;
 use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
-use claims::{Claim, Claims, Patience};
-use heckle_faults::schedule::Strike;
-use heckle_faults::{Fault, Node};
+use claims::Claims;
+use heckle_checker::coverage::EFFECTIVE;
+use heckle_faults::schedule::Injection;
+use heckle_faults::{Step, nodes_hit};
 use heckle_history::{Event, FaultEvent, FaultState, Nanos};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use take_up::TakenUp;
+use timeline::{Due, Moment, moments};
 
 /// A fault that begins later than this after its time had to wait for another.
 const LATE: Nanos = Nanos::from_ms(250);
-/// A node that another fault holds is back within this.
-const BACK_WITHIN: Nanos = Nanos::from_ms(60_000);
 
 /// What the nemesis needs of the run.
 #[derive(Clone)]
@@ -51,16 +60,16 @@ pub struct Nemesis {
 
 impl Nemesis {
     /// Runs the whole schedule and returns when the last heal is over, with the faults that were left out.
-    pub fn run(&self, strikes: &[Strike]) -> Vec<String> {
+    pub fn run(&self, injections: &[Injection]) -> Vec<String> {
         let left_out = Mutex::new(vec![]);
         let left_out_ref = &left_out;
         std::thread::scope(|scope| {
-            for (id, strike) in (1..).zip(strikes) {
-                if !self.stop.wait_until(self.clock, strike.at) {
+            for (id, injection) in (1..).zip(injections) {
+                if !self.stop.wait_until(self.clock, injection.at) {
                     break;
                 }
                 let work = move || {
-                    if let Some(what) = self.strike(id, strike) {
+                    if let Some(what) = self.inject(id, injection) {
                         left_out_ref.lock().unwrap_or_else(PoisonError::into_inner).push(what);
                     }
                 };
@@ -73,181 +82,124 @@ impl Nemesis {
         left_out.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One fault, from its time to its heal. What is said of it if it was left out.
-    fn strike(&self, id: u64, strike: &Strike) -> Option<String> {
-        let kind = strike.fault.kind();
-        let (fault, aimed, claim) = match self.take_up(strike) {
-            Ok(Some(taken)) => taken,
-            Ok(None) if self.stop.asked() => return None,
+    /// One fault, from its time to its heal. If it was left out, a sentence that says so.
+    fn inject(&self, id: u64, injection: &Injection) -> Option<String> {
+        let kind = injection.fault.name();
+        match self.take_up(injection) {
+            Ok(Some(taken)) => self.carry_out(id, &kind, injection, taken),
+            Ok(None) if self.stop.asked() => {}
             Ok(None) => {
-                let targets = strike.fault.targets(self.cluster.size()).join(" ");
+                let targets = injection.fault.target.words().join(" ");
                 return Some(format!(
                     "fault {id} ({kind} {targets}), planned at {}, was left out: other faults held its nodes until the load ended",
-                    strike.at
+                    injection.at
                 ));
             }
-            Err(why) => {
-                self.stop.ask(StopReason::Broken(format!("fault `{kind}` could not be injected: {why}")));
-                return None;
-            }
-        };
-        let targets = fault.targets(self.cluster.size());
+            Err(why) => self.stop.ask(StopReason::Broken(format!("fault `{kind}` could not be injected: {why}"))),
+        }
+        None
+    }
+
+    fn carry_out(&self, id: u64, kind: &str, injection: &Injection, taken: TakenUp<'_>) {
+        let TakenUp { fault, steps, aimed, claim } = taken;
+        let targets = fault.target.words();
         let label = format!("{kind} {}", targets.join(" "));
         let record = |state: FaultState, evidence: Evidence| {
             let (kind, targets) = (kind.into(), targets.clone());
             self.recorder.record(|t| Event::Fault(FaultEvent { id, t, kind, targets, state, evidence }));
         };
-        // A fault that had to wait keeps its length, but for what would last beyond the load.
-        let late = self.clock.now().since(strike.at);
-        let end = if late > LATE { Nanos(strike.end().0 + late.0).min(self.until.max(strike.end())) } else { strike.end() };
+        let late = self.clock.now().since(injection.at);
         let waited = (late > LATE).then(|| ("waited_ms".to_owned(), (late.0 / 1_000_000).into()));
         self.live.fault_began(&label);
-        let injected = self.inject(id, &fault);
-        let began = injected.as_ref().cloned().unwrap_or_default();
-        record(FaultState::Began, began.into_iter().chain(aimed).collect());
-        if let Err(why) = &injected {
-            self.stop.ask(StopReason::Broken(format!("fault `{label}` could not be injected: {why}")));
+        let mut progress = Progress { id, label: &label, begun: vec![false; steps.len()], evidence: aimed, healed: true };
+        let (first, rest) = split_first(moments(&steps));
+        for moment in first {
+            self.do_step(&mut progress, &steps, moment);
         }
-        self.stop.wait_until(self.clock, end);
-        let lifted = self.heal(id, &fault);
-        record(FaultState::Ended, lifted.as_ref().cloned().unwrap_or_default());
-        match lifted {
-            Ok(_) => {
-                if let Some(evidence) = self.see_heal(&fault) {
-                    // Of the heal, since a number in the evidence of a fault would pass for its effect.
-                    record(FaultState::Healed, evidence.into_iter().chain(waited).collect());
-                }
+        let mut shown = figures(&progress.evidence);
+        record(FaultState::Began, std::mem::take(&mut progress.evidence));
+        for moment in rest {
+            let on_time = self.stop.wait_until(self.clock, self.due(injection, late, moment.at));
+            match moment.due {
+                // What has not begun when the run stops does not begin any more.
+                Due::Do if on_time => self.do_step(&mut progress, &steps, moment),
+                Due::Do => {}
+                Due::Undo => self.undo_step(&mut progress, &steps, moment),
             }
-            Err(why) => self.stop.ask(StopReason::Broken(format!("fault `{label}` could not be healed: {why}"))),
+        }
+        for (name, figure) in figures(&progress.evidence) {
+            *shown.entry(name).or_default() += figure;
+        }
+        // Some figure above zero would pass for an effect.
+        if !fault.kind.evidence.is_shown(&shown, nodes_hit(&steps).len()) && shown.values().any(|figure| *figure > 0.0) {
+            progress.evidence.insert(EFFECTIVE.to_owned(), false.into());
+        }
+        record(FaultState::Ended, progress.evidence);
+        if progress.healed
+            && let Some(evidence) = self.see_healed(&steps)
+        {
+            // Of the heal, since a number in the evidence of a fault would pass for its effect.
+            record(FaultState::Healed, evidence.into_iter().chain(waited).collect());
         }
         drop(claim);
         self.live.fault_ended(&label);
-        None
     }
 
-    /// The fault with its target known and its nodes free; none if the load or the run ended before they were.
-    fn take_up(&self, strike: &Strike) -> Result<Option<(Fault, Evidence, Option<Claim<'_>>)>, String> {
-        let patience = Patience { clock: self.clock, until: self.until, stop: &self.stop };
-        loop {
-            let (fault, aimed) = match self.take_aim(&strike.fault) {
-                Ok(taken) => taken,
-                // While all nodes are down, none can be aimed at.
-                Err(_) if !self.claims.wait_free(&nodes::all(&self.cluster), Patience { until: self.clock.now(), ..patience }) => {
-                    if !self.claims.wait_free(&nodes::all(&self.cluster), patience) {
-                        return Ok(None);
-                    }
-                    continue;
-                }
-                Err(why) => return Err(why),
-            };
-            let (needed, holds) = self.needs(&fault);
-            if !holds {
-                return Ok(self.claims.wait_free(&needed, patience).then_some((fault, aimed, None)));
-            }
-            // What was aimed at may be another node by the time that this one is free.
-            let at_once = matches!(strike.fault, Fault::Aimed(..)) && self.clock.now() < self.until && !self.stop.asked();
-            let patience = if at_once { Patience { until: self.clock.now(), ..patience } } else { patience };
-            match self.claims.claim(&needed, patience) {
-                Some(claim) => return Ok(Some((fault, aimed, Some(claim)))),
-                None if at_once => {}
-                None => return Ok(None),
+    /// When a moment of a fault is due. A fault that had to wait keeps its length, but for what would last beyond the load.
+    fn due(&self, injection: &Injection, late: Nanos, after: Nanos) -> Nanos {
+        let planned = Nanos(injection.at.0 + after.0);
+        if late > LATE { Nanos(planned.0 + late.0).min(self.until.max(injection.end())) } else { planned }
+    }
+
+    fn do_step(&self, progress: &mut Progress<'_>, steps: &[Step], moment: Moment) {
+        progress.begun[moment.step] = true;
+        match self.act(relay_rule(progress.id, moment.step), &steps[moment.step].action) {
+            Ok(evidence) => nodes::add(&mut progress.evidence, evidence),
+            Err(why) => self.stop.ask(StopReason::Broken(format!("fault `{}` could not be injected: {why}", progress.label))),
+        }
+    }
+
+    fn undo_step(&self, progress: &mut Progress<'_>, steps: &[Step], moment: Moment) {
+        if !progress.begun[moment.step] {
+            return;
+        }
+        match self.undo(relay_rule(progress.id, moment.step), &steps[moment.step].action) {
+            Ok(evidence) => nodes::add(&mut progress.evidence, evidence),
+            Err(why) => {
+                progress.healed = false;
+                self.stop.ask(StopReason::Broken(format!("fault `{}` could not be healed: {why}", progress.label)));
             }
         }
     }
+}
 
-    /// Which nodes must be free for a fault to begin, and whether it holds them until it is healed.
-    fn needs(&self, fault: &Fault) -> (Vec<Node>, bool) {
-        match fault {
-            Fault::Kill(node) | Fault::Pause(node) => (vec![*node], true),
-            Fault::KillAll => (nodes::all(&self.cluster), true),
-            Fault::Clocks(clocks) => (clocks.iter().map(|clock| clock.node).collect(), false),
-            Fault::Aimed(..)
-            | Fault::Partition(_)
-            | Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::Reset(_) => (vec![], false),
-        }
-    }
+/// How far a fault has come.
+struct Progress<'a> {
+    id: u64,
+    label: &'a str,
+    /// Which steps were done, with success or without: these are undone.
+    begun: Vec<bool>,
+    /// What was seen since the last event of the fault.
+    evidence: Evidence,
+    /// Whether all that was done could be undone.
+    healed: bool,
+}
 
-    /// The fault with its target known.
-    fn take_aim(&self, fault: &Fault) -> Result<(Fault, Evidence), String> {
-        match fault {
-            Fault::Aimed(blow, whom) => {
-                let (node, how) = aim::find(&self.cluster, *whom)?;
-                Ok((blow.at(node, self.cluster.size()), how))
-            }
-            Fault::Kill(_)
-            | Fault::KillAll
-            | Fault::Pause(_)
-            | Fault::Partition(_)
-            | Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::Reset(_)
-            | Fault::Clocks(_) => Ok((fault.clone(), Evidence::new())),
-        }
-    }
+/// What is done at the very beginning, and all that follows.
+fn split_first(moments: Vec<Moment>) -> (Vec<Moment>, Vec<Moment>) {
+    let begins = moments.first().map(|first| first.at);
+    let first = moments.iter().take_while(|m| m.due == Due::Do && Some(m.at) == begins).count();
+    let mut moments = moments;
+    let rest = moments.split_off(first);
+    (moments, rest)
+}
 
-    fn inject(&self, id: u64, fault: &Fault) -> Result<Evidence, String> {
-        match fault {
-            Fault::Kill(node) => nodes::kill(&self.cluster, *node),
-            Fault::KillAll => nodes::kill_all(&self.cluster),
-            Fault::Pause(node) => self.cluster.pause(*node),
-            Fault::Clocks(clocks) => clocks::falsify(&self.cluster, clocks),
-            Fault::Aimed(..) => Err("it was not aimed".to_owned()),
-            Fault::Partition(_)
-            | Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::Reset(_) => {
-                links::apply(self.relay()?, id, fault, self.cluster.size());
-                Ok(Evidence::new())
-            }
-        }
-    }
+/// The relay's name for a step of a fault: the fault's own, for its first.
+fn relay_rule(fault: u64, step: usize) -> u64 {
+    fault + ((step as u64) << 32)
+}
 
-    fn heal(&self, id: u64, fault: &Fault) -> Result<Evidence, String> {
-        match fault {
-            Fault::Kill(node) => self.cluster.restart(*node),
-            Fault::KillAll => nodes::restart_all(&self.cluster),
-            Fault::Pause(node) => self.cluster.resume(*node),
-            Fault::Clocks(clocks) => {
-                // A node that is down or stopped now is asked when it is back: the wait is bounded by that fault's own heal.
-                let patience = Patience { clock: self.clock, until: Nanos(self.clock.now().0 + BACK_WITHIN.0), stop: &self.stop };
-                self.claims.wait_free(&self.needs(fault).0, patience);
-                clocks::right(&self.cluster, clocks)
-            }
-            Fault::Aimed(..) => Err("it was not aimed".to_owned()),
-            Fault::Partition(_)
-            | Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::Reset(_) => Ok(links::lift(self.relay()?, id)),
-        }
-    }
-
-    /// Waits until the heal shows; `None` if it does not in time, which leaves the fault unhealed in the history.
-    fn see_heal(&self, fault: &Fault) -> Option<Evidence> {
-        match fault {
-            Fault::Kill(node) | Fault::Pause(node) => nodes::see_up(&self.cluster, &[*node]),
-            Fault::KillAll => nodes::see_up(&self.cluster, &nodes::all(&self.cluster)),
-            Fault::Clocks(clocks) => clocks::see_right(&self.cluster, clocks),
-            Fault::Aimed(..) => None,
-            Fault::Partition(_)
-            | Fault::Delay { .. }
-            | Fault::Loss { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Reorder { .. }
-            | Fault::Reset(_) => links::see_flow(self.relay().ok()?, fault, self.cluster.size(), &self.stop),
-        }
-    }
-
-    fn relay(&self) -> Result<&Relay, String> {
-        self.relay.as_deref().ok_or_else(|| "there is no relay in this run".to_owned())
-    }
+fn figures(evidence: &Evidence) -> BTreeMap<String, f64> {
+    let figure = |value: &Json| value.as_f64().or_else(|| value.as_bool().map(f64::from));
+    evidence.iter().filter_map(|(name, value)| Some((name.clone(), figure(value)?))).collect()
 }

@@ -7,7 +7,7 @@ use super::{DEFAULT_FAULTS, MAX_KEYS, MAX_VALUE_BYTES, Net, PATIENCE, Route, fil
 use crate::system::System;
 use crate::system::value::Beside;
 use heckle_checker::fairness::starvation;
-use heckle_faults::FaultKind;
+use heckle_faults::{FaultKind, registry};
 use heckle_history::Consistency;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
@@ -136,9 +136,14 @@ pub(super) fn program(path: &Path) -> Result<PathBuf, String> {
     if whole.is_file() { Ok(whole) } else { Err(format!("bin = `{}` is no program; name a build of heckle", path.display())) }
 }
 
-pub(super) fn kind(text: &str) -> Result<FaultKind, String> {
-    let names: Vec<&str> = FaultKind::ALL.iter().map(|(_, n, _)| *n).collect();
-    text.parse().map_err(|e| format!("{e}; {}", file::did_you_mean(text, &names)))
+/// The kind of fault of that name. A role that the system does not know is a misspelt name.
+pub(super) fn kind(system: System, text: &str) -> Result<FaultKind, String> {
+    let roles = system.roles();
+    let knows = |role: &str| roles.is_empty() || roles.iter().any(|known| known.name == role);
+    let names: Vec<String> = registry::all(roles).iter().map(ToString::to_string).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let unknown = || format!("there is no fault `{text}`; {}", file::did_you_mean(text, &names));
+    registry::find(text).ok().filter(|kind| kind.role().is_none_or(knows)).ok_or_else(unknown)
 }
 
 /// Settings that only the bundled server has are refused for others, rather than passed over.
@@ -162,15 +167,16 @@ pub(super) fn net(system: System, given: Option<&str>) -> Result<Net, String> {
     }
 }
 
-pub(super) fn kinds(system: System, given: Option<&[String]>, strikes: &[settings::StrikeSettings]) -> Result<Vec<FaultKind>, String> {
-    if !strikes.is_empty() {
+pub(super) fn kinds(system: System, given: Option<&[String]>, listed: &[settings::InjectionSettings]) -> Result<Vec<FaultKind>, String> {
+    let kind = |text: &str| kind(system, text);
+    if !listed.is_empty() {
         if given.is_some() {
-            return Err("a plan has either [faults] kinds or [[strike]] entries, not both".into());
+            return Err("a plan has either [faults] kinds or [[fault]] entries, not both".into());
         }
-        let kinds = strikes.iter().map(|s| kind(&s.kind)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
+        let kinds = listed.iter().map(|i| kind(&i.kind)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
         return Ok(kinds.into_iter().collect());
     }
-    let fits = |name: &&str| kind(name).is_ok_and(|kind| system.suffers(kind));
+    let fits = |name: &&str| kind(name).is_ok_and(|kind| system.suffers(&kind));
     let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
     let given = given.unwrap_or(&default);
     if given == ["none"] {

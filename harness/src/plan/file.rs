@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let text = "schema = \"heckle.plan/1\"\nname = \"x\"\n[load]\nrate = \"max\"\n[faults]\nkinds = [\"kill\"]\nfor = \"2s\"\n[[strike]]\nat = \"1s\"\ndo = \"kill\"\nfor = \"2s\"\n";
+        let text = "schema = \"heckle.plan/1\"\nname = \"x\"\n[load]\nrate = \"max\"\n[faults]\nkinds = [\"kill\"]\nfor = \"2s\"\n[[fault]]\nat = \"1s\"\ndo = \"kill\"\nfor = \"2s\"\n";
         let settings = parse(text, "p").expect("well-formed");
         let again = toml::to_string(&settings).expect("TOML");
         assert_eq!(parse(&again, "p"), Ok(settings));

@@ -6,20 +6,21 @@ pub mod file;
 pub mod keys;
 pub mod lease;
 mod ranges; // of whole numbers, by key
+mod schedule; // the faults and their times
 pub mod settings;
 pub mod units;
 
 use crate::system::System;
 use crate::system::value::ValueCodec;
 use checks::{
-    beside, consistency, expectation, fairness, keys, kind, kinds, mix, name, net, only_of_the_bundled, patience, program, route,
-    value_bytes, within,
+    beside, consistency, expectation, fairness, keys, kinds, mix, name, net, only_of_the_bundled, patience, program, route, value_bytes,
+    within,
 };
 pub use checks::{contention_timeout, one_of, paxos_ttl};
 pub use environs::ClockOffset;
 use heckle_checker::fairness::starvation;
-use heckle_faults::FaultKind;
-use heckle_faults::schedule::{Order, ScheduleSettings, Spacing, Strike, draw};
+use heckle_faults::schedule::Injection;
+use heckle_faults::{Control, FaultKind};
 use heckle_history::prng::Seed;
 use heckle_history::{Consistency, Nanos};
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
@@ -27,6 +28,7 @@ use heckle_workloads::keys::KeyChoice;
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
 use settings::{Expect, Settings};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use units::{Expiry, Rate, Span};
 
@@ -96,7 +98,7 @@ pub struct Plan {
     /// Kinds of faults.
     pub faults: Vec<FaultKind>,
     /// Every fault with its time.
-    pub strikes: Vec<Strike>,
+    pub injections: Vec<Injection>,
     /// Calm after the load.
     pub quiet_tail: Span,
     /// Bounds on figures, as `p99_ms<50`.
@@ -141,8 +143,8 @@ const MAX_VALUE_BYTES: u32 = 1 << 20;
 const MAX_IN_FLIGHT: u32 = 65_536;
 /// Faults at a time, at most.
 const MAX_AT_ONCE: u32 = 1_000;
-/// `[[strike]]` entries, at most: one a second for some hours.
-const MAX_STRIKES: usize = 10_000;
+/// `[[fault]]` entries, at most: one a second for some hours.
+const MAX_INJECTIONS: usize = 10_000;
 /// All values together, at most, in a node and on their way.
 const MAX_DATA_BYTES: u64 = 4 << 30;
 /// How long a client keeps an intent, unless the plan says otherwise.
@@ -169,8 +171,8 @@ impl Plan {
         if !settings.arm.is_empty() {
             return Err("this plan has [[arm]] entries, and a run has one arm: `heckle compare` runs them all".into());
         }
-        if settings.strike.len() > MAX_STRIKES {
-            return Err(format!("this plan has {} [[strike]] entries; {MAX_STRIKES} are the most", settings.strike.len()));
+        if settings.injections.len() > MAX_INJECTIONS {
+            return Err(format!("this plan has {} [[fault]] entries; {MAX_INJECTIONS} are the most", settings.injections.len()));
         }
         let seed = match settings.seed.as_deref() {
             None | Some("random") => Seed(rand::random()),
@@ -198,7 +200,7 @@ impl Plan {
         if op_timeout < Span::ms(1) || op_timeout > Span::ms(600_000) {
             return Err(format!("op_timeout {op_timeout} is not between 1ms and 600s"));
         }
-        let faults = kinds(system, f.kinds.as_deref(), &settings.strike)?;
+        let faults = kinds(system, f.kinds.as_deref(), &settings.injections)?;
         let mutant = c.mutant.clone();
         let mut plan = Plan {
             name: name(settings.name.as_deref(), mutant.as_deref(), workload_name)?,
@@ -235,7 +237,7 @@ impl Plan {
             value_bytes: value_bytes(l, workload)?,
             max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, MAX_IN_FLIGHT)?,
             faults,
-            strikes: vec![],
+            injections: vec![],
             quiet_tail: f.quiet_tail.unwrap_or(Span::ms(6_000)),
             gates: settings.gates.iter().map(|(metric, bound)| format!("{metric}{bound}")).collect(),
             fairness: fairness(&settings.fairness, workload)?,
@@ -244,7 +246,7 @@ impl Plan {
         };
         plan.check_room()?;
         plan.check_faults()?;
-        plan.strikes = plan.schedule(settings)?;
+        plan.injections = plan.schedule(settings)?;
         plan.resolved = plan.as_settings(settings);
         Ok(plan)
     }
@@ -277,19 +279,18 @@ impl Plan {
     ///
     /// # Errors
     /// If it needs what this plan does not have.
-    pub fn with_schedule(mut self, strikes: Vec<Strike>) -> Result<Plan, String> {
+    pub fn with_schedule(mut self, injections: Vec<Injection>) -> Result<Plan, String> {
         let end = self.window().1;
-        if let Some(late) = strikes.iter().find(|s| s.end() > end) {
+        if let Some(late) = injections.iter().find(|i| i.end() > end) {
             return Err(format!(
                 "the schedule's `{}` ends at {}, after the load ends at {end}; lengthen --duration or --warmup",
-                late.fault.kind(),
+                late.fault.name(),
                 late.end()
             ));
         }
-        self.faults = strikes.iter().filter_map(|s| s.fault.kind().parse().ok()).collect();
-        self.faults.sort_unstable();
-        self.faults.dedup();
-        self.strikes = strikes;
+        let kinds: BTreeSet<FaultKind> = injections.iter().map(|i| i.fault.listed_as()).collect();
+        self.faults = kinds.into_iter().collect();
+        self.injections = injections;
         self.check_faults()?;
         Ok(self)
     }
@@ -323,93 +324,25 @@ impl Plan {
             ));
         }
         for kind in &self.faults {
-            if !self.system.suffers(*kind) {
-                let all = FaultKind::ALL.iter().filter(|(kind, _, _)| self.system.suffers(*kind)).map(|(_, name, _)| *name);
-                let (system, all) = (self.system.name(), all.collect::<Vec<_>>().join(", "));
-                return Err(format!("fault `{kind}` cannot strike {system}; there are: {all}"));
+            if !self.system.suffers(kind) {
+                let all: Vec<String> = self.system.fault_kinds().iter().map(ToString::to_string).collect();
+                return Err(format!("fault `{kind}` cannot be injected into {}; there are: {}", self.system.name(), all.join(", ")));
             }
-            if let (Some(clock), FaultKind::ClockJump | FaultKind::ClockDrift) = (self.slow_clock, kind) {
+            if let (Some(clock), true) = (self.slow_clock, kind.needs_control(Control::Clocks)) {
                 return Err(format!(
                     "the heal of fault `{kind}` would set right the clock of {} (slow_clock); use one of them",
                     clock.node
                 ));
             }
-            if kind.needs_relay() && self.net == Net::Direct {
+            if kind.needs_control(Control::Links) && self.net == Net::Direct {
                 return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose kill, pause or kill-all"));
             }
-            if kind.needs_nodes() > self.nodes {
-                return Err(format!("fault `{kind}` needs {} nodes or more, this plan has {}", kind.needs_nodes(), self.nodes));
+            let least = kind.needs().nodes;
+            if least > self.nodes {
+                return Err(format!("fault `{kind}` needs {least} nodes or more, this plan has {}", self.nodes));
             }
         }
         Ok(())
-    }
-
-    fn schedule(&self, settings: &Settings) -> Result<Vec<Strike>, String> {
-        let f = &settings.faults;
-        let mut rng = self.seed.stream("schedule");
-        let window = self.window();
-        let default_every = Span(self.duration.0 / (self.faults.len() as u32 + 1));
-        let every = f.every.unwrap_or(default_every);
-        let lasts = f.lasts.unwrap_or(Span(every.0 * 2 / 5));
-        if !self.faults.is_empty() && every < Span::ms(10) {
-            return Err(format!("fault_every {every} is below 10ms"));
-        }
-        let most = heckle_faults::schedule::MAX_STRIKES;
-        if !self.faults.is_empty() && settings.strike.is_empty() && self.duration.0.as_nanos() / every.0.as_nanos() > most as u128 / 2 {
-            return Err(format!(
-                "fault_every {every} in {} asks for more than the {most} faults of a schedule, at random distances; lengthen it",
-                self.duration
-            ));
-        }
-        let order = match one_of("fault_order", f.order.as_deref(), &["listed", "shuffled"])? {
-            "shuffled" => Order::Shuffled,
-            _ => Order::Listed,
-        };
-        let spacing = match one_of("fault_spacing", f.spacing.as_deref(), &["even", "random"])? {
-            "random" => Spacing::Random,
-            _ => Spacing::Even,
-        };
-        let max_at_once = within("max_at_once", f.max_at_once.unwrap_or(1), 1, MAX_AT_ONCE)?;
-        let whole = ScheduleSettings {
-            kinds: if settings.strike.is_empty() { self.faults.clone() } else { vec![] },
-            every: every.nanos(),
-            lasts: lasts.nanos(),
-            window,
-            max_at_once,
-            order,
-            spacing,
-            nodes: self.nodes,
-            drift_ppm: self.drift_bound_ppm(),
-        };
-        if settings.strike.is_empty() {
-            let strikes = draw(&whole, &mut rng);
-            if strikes.is_empty() && !self.faults.is_empty() {
-                return Err(format!(
-                    "a fault of {lasts} every {every} does not fit into a load of {}; lengthen --duration or shorten --fault-for",
-                    self.duration
-                ));
-            }
-            return Ok(strikes);
-        }
-        let mut strikes = vec![];
-        for s in &settings.strike {
-            // The drawn strike of one kind, moved to its fixed time.
-            let one = ScheduleSettings {
-                kinds: vec![kind(&s.kind)?],
-                every: Nanos(1),
-                lasts: Nanos(0),
-                window: (Nanos(0), Nanos(1)),
-                ..whole.clone()
-            };
-            let fault = draw(&one, &mut rng).remove(0).fault;
-            let at = Nanos(window.0.0 + s.at.nanos().0);
-            if at.0 + s.lasts.nanos().0 > window.1.0 {
-                return Err(format!("the strike `{}` at {} for {} ends after the load of {}", s.kind, s.at, s.lasts, self.duration));
-            }
-            strikes.push(Strike { at, lasts: s.lasts.nanos(), fault });
-        }
-        strikes.sort_by_key(|s| s.at);
-        Ok(strikes)
     }
 
     /// This plan as a file would say it, nothing left to defaults.
@@ -463,8 +396,8 @@ impl Plan {
         s.load.op_timeout = Some(self.op_timeout);
         s.load.value_bytes = Some(self.value_bytes);
         s.load.max_in_flight = Some(self.max_in_flight);
-        // A plan has either kinds or [[strike]] entries.
-        s.faults.kinds = s.strike.is_empty().then(|| self.faults.iter().map(ToString::to_string).collect());
+        // A plan has either kinds or [[fault]] entries.
+        s.faults.kinds = s.injections.is_empty().then(|| self.faults.iter().map(ToString::to_string).collect());
         s.faults.quiet_tail = Some(self.quiet_tail);
         s
     }

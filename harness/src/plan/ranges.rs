@@ -75,24 +75,24 @@ mod tests {
     }
 
     #[test]
-    fn too_many_strikes_are_refused_before_any_is_drawn() {
-        let strikes = "[[strike]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(100_000);
-        refused(&strikes, &["[[strike]]", "100000", "10000 are"]);
+    fn too_many_faults_are_refused_before_any_is_drawn() {
+        let faults = "[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(100_000);
+        refused(&faults, &["[[fault]]", "100000", "10000 are"]);
     }
 
     #[test]
-    fn a_plan_with_strikes_runs_again_as_it_was_resolved() {
-        let text = "schema = \"heckle.plan/1\"\n[[strike]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n";
+    fn a_plan_with_listed_faults_runs_again_as_it_was_resolved() {
+        let text = "schema = \"heckle.plan/1\"\n[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n";
         let plan = file::parse(text, "p").and_then(|s| Plan::resolve(&s)).expect("sound");
         let again = Plan::resolve(&plan.resolved).expect("what a run wrote down");
-        assert_eq!((&again.strikes, again.hash()), (&plan.strikes, plan.hash()));
+        assert_eq!((&again.injections, again.hash()), (&plan.injections, plan.hash()));
     }
 
     #[test]
-    fn as_many_strikes_as_are_allowed_are_drawn_at_once() {
-        let strikes = "[[strike]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(super::super::MAX_STRIKES);
-        let text = format!("schema = \"heckle.plan/1\"\n{strikes}");
+    fn as_many_faults_as_are_allowed_are_drawn_at_once() {
+        let faults = "[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(super::super::MAX_INJECTIONS);
+        let text = format!("schema = \"heckle.plan/1\"\n{faults}");
         let plan = file::parse(&text, "p").and_then(|s| Plan::resolve(&s)).expect("allowed");
-        assert_eq!(plan.strikes.len(), super::super::MAX_STRIKES);
+        assert_eq!(plan.injections.len(), super::super::MAX_INJECTIONS);
     }
 }

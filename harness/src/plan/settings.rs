@@ -39,9 +39,9 @@ pub struct Settings {
     /// When somebody starves, where the workload has intents.
     #[serde(skip_serializing_if = "FairnessSettings::is_empty")]
     pub fairness: FairnessSettings,
-    /// Faults at fixed times, instead of a drawn schedule.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub strike: Vec<StrikeSettings>,
+    /// Faults at fixed times, instead of a drawn schedule. Plans of earlier releases call it `strike`.
+    #[serde(rename = "fault", alias = "strike", skip_serializing_if = "Vec::is_empty")]
+    pub injections: Vec<InjectionSettings>,
     /// What `heckle suite` makes of this plan; `heckle run` runs the plan alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suite: Option<SuiteSettings>,
@@ -266,18 +266,25 @@ impl FairnessSettings {
     }
 }
 
-/// `[[strike]]`: one fault at a fixed time of the load window.
+/// `[[fault]]`: one fault at a fixed time of the load window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct StrikeSettings {
+pub struct InjectionSettings {
     /// When, counted from the beginning of the load window.
-    pub at: Span,
-    /// Which kind of fault; targets are drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Span>,
+    /// At which point of the system's protocol, instead of a time. Not built yet: a plan that uses it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_point: Option<String>,
+    /// Which kind of fault.
     #[serde(rename = "do")]
     pub kind: String,
     /// For how long.
     #[serde(rename = "for")]
     pub lasts: Span,
+    /// What it hits, such as `["n2"]`, `["n1>n2"]` or, for a partition, `["n1", "n2|n3"]`; drawn by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target: Vec<String>,
 }
 
 /// `[suite]`: a matrix of runs.
@@ -378,8 +385,8 @@ impl Settings {
         overlay!(o, f; max_wait, min_jain, max_livelock);
         self.gates.extend(over.gates.clone());
         self.coverage.extend(over.coverage.clone());
-        if !over.strike.is_empty() {
-            self.strike.clone_from(&over.strike);
+        if !over.injections.is_empty() {
+            self.injections.clone_from(&over.injections);
         }
         if over.suite.is_some() {
             self.suite.clone_from(&over.suite);

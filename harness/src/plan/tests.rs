@@ -14,10 +14,10 @@ fn an_empty_plan_is_the_documented_default() {
     assert_eq!(plan.rate, Rate::PerSecond(400.0));
     assert_eq!(plan.mix.to_string(), "cas=60,read=30,write=10");
     assert_eq!(plan.window(), (Nanos::from_ms(3_000), Nanos::from_ms(33_000)));
-    let kinds: Vec<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
+    let kinds: Vec<String> = plan.injections.iter().map(|i| i.fault.name()).collect();
     assert_eq!(kinds, ["kill", "pause", "partition"]);
-    assert_eq!(plan.strikes[0].at, Nanos::from_ms(10_500));
-    assert_eq!(plan.strikes[0].lasts, Nanos::from_ms(3_000));
+    assert_eq!(plan.injections[0].at, Nanos::from_ms(10_500));
+    assert_eq!(plan.injections[0].lasts, Nanos::from_ms(3_000));
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn the_resolved_plan_is_the_same_plan() {
     let plan = Plan::resolve(&settings("[load]\nrate = \"max\"\n[faults]\nkinds = [\"pause\"]\n")).expect("makes sense");
     let text = toml::to_string(&plan.resolved).expect("TOML");
     let again = Plan::resolve(&file::parse(&text, "resolved").expect("well-formed")).expect("makes sense");
-    assert_eq!((again.strikes, again.seed), (plan.strikes.clone(), plan.seed));
+    assert_eq!((again.injections, again.seed), (plan.injections.clone(), plan.seed));
     assert_eq!(again.resolved, plan.resolved);
 }
 
@@ -65,10 +65,41 @@ fn flags_lie_over_the_file() {
 }
 
 #[test]
-fn strikes_come_at_their_times() {
-    let plan = Plan::resolve(&settings("[[strike]]\nat = \"2s\"\ndo = \"kill\"\nfor = \"1s\"\n")).expect("makes sense");
-    assert_eq!(plan.strikes.len(), 1);
-    assert_eq!((plan.strikes[0].at, plan.strikes[0].lasts), (Nanos::from_ms(5_000), Nanos::from_ms(1_000)));
+fn listed_faults_come_at_their_times_by_either_name() {
+    let listed = |name: &str| {
+        let text = format!("seed = \"7\"\n[[{name}]]\nat = \"2s\"\ndo = \"kill\"\nfor = \"1s\"\n");
+        Plan::resolve(&settings(&text)).expect("makes sense").injections
+    };
+    let injections = listed("fault");
+    assert_eq!(injections.len(), 1);
+    assert_eq!((injections[0].at, injections[0].lasts), (Nanos::from_ms(5_000), Nanos::from_ms(1_000)));
+    assert_eq!(listed("strike"), injections, "as plans of earlier releases call it");
+}
+
+#[test]
+fn a_listed_fault_can_name_its_target() {
+    let target = |kind: &str, target: &str| {
+        let text = format!("[[fault]]\nat = \"2s\"\ndo = \"{kind}\"\nfor = \"1s\"\ntarget = {target}\n");
+        Plan::resolve(&settings(&text)).map(|plan| plan.injections[0].fault.target.words().join(" "))
+    };
+    for (kind, words, want) in [
+        ("kill", "[\"n3\"]", "n3"),
+        ("delay", "[\"n1>n2\", \"clients>n1\"]", "n1>n2 clients>n1"),
+        ("partition", "[\"n2\", \"n1|n3\"]", "n2 n1|n3"),
+        ("clock-jump", "[\"n1\", \"n3\"]", "n1 n3"),
+    ] {
+        assert_eq!(target(kind, words), Ok(want.to_owned()));
+    }
+    for (kind, words, what) in [
+        ("kill", "[\"n4\"]", "no n4 among 3"),
+        ("kill", "[\"n1\", \"n2\"]", "one node"),
+        ("loss", "[\"n1>n9\"]", "no n9 among 3"),
+        ("kill-all", "[\"n1\"]", "leave out target"),
+        ("kill:coordinator", "[\"n1\"]", "leave out target"),
+    ] {
+        let error = target(kind, words).expect_err(kind);
+        assert!(error.contains(what) && error.contains(kind), "{error}");
+    }
 }
 
 #[track_caller]
@@ -110,7 +141,11 @@ fn what_makes_no_sense_is_refused() {
     refused("name = \"../up\"", "names a folder");
     refused("name = \"latest\"", "taken");
     refused("seed = \"twelve\"", "twelve");
-    refused("[[strike]]\nat = \"29s\"\ndo = \"kill\"\nfor = \"9s\"\n", "after the load");
+    refused("[faults]\nkinds = [\"partition:majorty\"]", "did you mean `partition:majority`");
+    refused("[faults]\nkinds = [\"kill:coordinater\"]", "did you mean `kill:coordinator`");
+    refused("[[fault]]\nat_point = \"after-propose\"\ndo = \"kill\"\nfor = \"1s\"\n", "cannot inject a fault at a protocol point");
+    refused("[[fault]]\ndo = \"kill\"\nfor = \"1s\"\n", "says no time");
+    refused("[[fault]]\nat = \"29s\"\ndo = \"kill\"\nfor = \"9s\"\n", "after the load");
 }
 
 /// The schema for editors, kept beside those of the other files. HECKLE_BLESS=1 writes it anew.
@@ -134,7 +169,7 @@ fn etcd_is_refused_where_it_is_not_built_in() {
 fn etcd_takes_the_settings_and_faults_that_it_has() {
     let plan = Plan::resolve(&settings("[cluster]\nsystem = \"etcd\"")).expect("makes sense");
     assert_eq!((plan.system, plan.net), (System::Etcd, Net::Direct));
-    let kinds: Vec<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
+    let kinds: Vec<String> = plan.injections.iter().map(|i| i.fault.name()).collect();
     assert_eq!(kinds, ["kill", "pause"], "of the default kinds, those that can strike it");
     // Run again from its own words.
     assert_eq!(Plan::resolve(&plan.resolved).expect("makes sense").resolved, plan.resolved);

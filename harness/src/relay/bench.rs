@@ -11,11 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use heckle_faults::{Link, Node};
+use heckle_faults::{Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
 use heckle_server::frame::{FrameKind, FrameReader, encode_frame};
 
-use super::{Effect, Relay, Route};
+use super::{Relay, Route};
 use crate::limits;
 
 /// Asked delays, microseconds.
@@ -174,7 +174,7 @@ impl Rig {
         Ok(Rig { relay: Some(relay), listener, address })
     }
 
-    fn with(effect: Effect) -> io::Result<Rig> {
+    fn with(effect: LinkEffect) -> io::Result<Rig> {
         // Each row throws its own dice: with the same ones all losses would be off to the same side.
         let rig = Rig::seeded(Seed(1).part(&format!("{effect:?}")))?;
         if let Some(relay) = &rig.relay {
@@ -219,7 +219,7 @@ fn read_frames(mut from: TcpStream, mut each: impl FnMut(&[u8], Instant)) -> io:
 }
 
 fn measure_delay(asked_us: u64) -> io::Result<Row> {
-    let rig = Rig::with(Effect::Delay { delay_us: asked_us, jitter_us: 0 })?;
+    let rig = Rig::with(LinkEffect::Delay { delay_us: asked_us, jitter_us: 0 })?;
     let (mut sender, receiver) = rig.connect()?;
     let origin = Instant::now();
     let reading = limits::thread("bench", move || {
@@ -242,7 +242,7 @@ fn measure_delay(asked_us: u64) -> io::Result<Row> {
 
 /// Sends `frames` frames over a link that loses `asked_percent` of them.
 fn measure_loss(asked_percent: f64, frames: u64) -> io::Result<Row> {
-    let rig = Rig::with(Effect::Loss { percent: asked_percent })?;
+    let rig = Rig::with(LinkEffect::Loss { percent: asked_percent })?;
     let (mut sender, receiver) = rig.connect()?;
     let reading = limits::thread("bench", move || {
         let mut got = 0u64;

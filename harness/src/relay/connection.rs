@@ -8,10 +8,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use heckle_faults::LinkEffect;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::context::{Context, LARGE_BYTES, READ_BYTES, Sleeper};
-use super::effect::Effect;
 use super::lane::{Close, Departure, Lane};
 use super::poll::{Interest, Ready};
 use super::rules::{LinkId, RuleKey, Rules, Traffic};
@@ -139,7 +139,7 @@ impl Connection {
     }
 
     /// A rule was taken off these links.
-    pub(super) fn lifted(&mut self, rule: RuleKey, effect: Effect, links: &[LinkId], ctx: &mut Context) {
+    pub(super) fn lifted(&mut self, rule: RuleKey, effect: LinkEffect, links: &[LinkId], ctx: &mut Context) {
         let now = ctx.now();
         for way in self.ways.iter_mut().filter(|w| links.contains(&w.lane.gate())) {
             way.lane.lifted(rule, effect, now, &mut ctx.rules);

@@ -5,39 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use heckle_faults::Link;
+use heckle_faults::{Link, LinkEffect};
 use serde_json::{Value, json};
-
-/// What happens to the frames of a link. The rules in detail: [`super`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Effect {
-    /// Nothing passes.
-    Cut,
-    /// Frames wait, and keep their order.
-    Delay {
-        /// At least this long, microseconds.
-        delay_us: u64,
-        /// Up to this much longer, uniformly.
-        jitter_us: u64,
-    },
-    /// Frames are dropped.
-    Loss {
-        /// With this chance, 0 to 100.
-        percent: f64,
-    },
-    /// Frames of node links arrive twice: half of the copies at once, half after later frames.
-    Duplicate {
-        /// With this chance, 0 to 100.
-        percent: f64,
-    },
-    /// Frames of node links are held back until later ones have overtaken them, or for 20 ms at most.
-    Reorder {
-        /// With this chance, 0 to 100.
-        percent: f64,
-    },
-    /// Connections are reset at once and whenever they come back.
-    Reset,
-}
 
 /// How long the delayed frames really waited inside the relay, from read to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +23,7 @@ pub struct MeasuredDelay {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
     /// The effects it had.
-    pub effects: Vec<Effect>,
+    pub effects: Vec<LinkEffect>,
     /// Frames that a cut stopped.
     pub blocked_frames: u64,
     /// Of these, the ones held for delivery at heal (client links, handshakes); the rest is gone.
@@ -112,12 +81,12 @@ impl Evidence {
         let mut put = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
         for effect in &self.effects {
             match effect {
-                Effect::Cut => {
+                LinkEffect::Cut => {
                     put("blocked_frames", json!(self.blocked_frames));
                     put("held_frames", json!(self.held_frames));
                     put("blocked_connections", json!(self.blocked_connections));
                 }
-                Effect::Delay { .. } => {
+                LinkEffect::Delay { .. } => {
                     put("delayed_frames", json!(self.delayed_frames));
                     put("released_early", json!(self.released_early));
                     if let Some(measured) = self.measured_delay {
@@ -126,10 +95,10 @@ impl Evidence {
                         put("delay_max_us", json!(measured.max_us));
                     }
                 }
-                Effect::Loss { .. } => put("dropped_frames", json!(self.dropped_frames)),
-                Effect::Duplicate { .. } => put("duplicated_frames", json!(self.duplicated_frames)),
-                Effect::Reorder { .. } => put("reordered_frames", json!(self.reordered_frames)),
-                Effect::Reset => put("resets", json!(self.resets)),
+                LinkEffect::Loss { .. } => put("dropped_frames", json!(self.dropped_frames)),
+                LinkEffect::Duplicate { .. } => put("duplicated_frames", json!(self.duplicated_frames)),
+                LinkEffect::Reorder { .. } => put("reordered_frames", json!(self.reordered_frames)),
+                LinkEffect::Reset => put("resets", json!(self.resets)),
             }
         }
         let strikes: serde_json::Map<String, Value> = self.strikes.iter().map(|(link, n)| (link.to_string(), json!(n))).collect();

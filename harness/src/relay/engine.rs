@@ -5,12 +5,12 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Receiver;
 
-use heckle_faults::Link;
+use heckle_faults::{Link, LinkEffect};
 use heckle_history::prng::Seed;
 
 use super::connection::{Connection, Life, reset_on_close};
 use super::context::{Context, Sleeper};
-use super::effect::{Effect, Evidence};
+use super::effect::Evidence;
 use super::lane::Close;
 use super::poll::{Interest, Poller, Ready};
 use super::rules::{LinkId, RuleKey, Rules};
@@ -147,7 +147,7 @@ impl Engine {
     fn admit(&mut self, index: usize, stream: TcpStream) {
         let door = &self.doors[index];
         self.ctx.stats.accepted += 1;
-        let reset = door.links().any(|l| self.ctx.rules.has(l, |e| e == Effect::Reset));
+        let reset = door.links().any(|l| self.ctx.rules.has(l, |e| e == LinkEffect::Reset));
         if reset {
             let links: Vec<LinkId> = door.links().collect();
             self.ctx.rules.reset(&links, None);
@@ -204,18 +204,18 @@ impl Engine {
         touched.map(|(id, _)| *id).collect()
     }
 
-    fn apply(&mut self, fault: u64, links: &[Link], effect: Effect) {
+    fn apply(&mut self, fault: u64, links: &[Link], effect: LinkEffect) {
         let now = self.ctx.now();
         let rule = self.ctx.rules.apply(fault, links, effect, now);
         let links: Vec<LinkId> = links.iter().map(|l| self.ctx.rules.link(*l)).collect();
         for id in self.on_links(&links) {
             match effect {
-                Effect::Reset => self.reset(id, rule),
-                Effect::Cut => self.go_on(id, |connection, ctx| {
+                LinkEffect::Reset => self.reset(id, rule),
+                LinkEffect::Cut => self.go_on(id, |connection, ctx| {
                     connection.cut(rule, &links, &mut ctx.rules);
                     connection.resume(ctx)
                 }),
-                Effect::Delay { .. } | Effect::Loss { .. } | Effect::Duplicate { .. } | Effect::Reorder { .. } => {}
+                LinkEffect::Delay { .. } | LinkEffect::Loss { .. } | LinkEffect::Duplicate { .. } | LinkEffect::Reorder { .. } => {}
             }
         }
     }

@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::effect::Effect;
+use heckle_faults::LinkEffect;
+
 use super::rules::{Copy, Fate, Hold, LinkId, RuleKey, Rules, Traffic};
 use super::splitter::Unit;
 
@@ -214,10 +215,10 @@ impl Lane {
     }
 
     /// A rule is off this link (and already out of `rules`' view): what only it held back may go.
-    pub(super) fn lifted(&mut self, rule: RuleKey, effect: Effect, now: u64, rules: &mut Rules) {
+    pub(super) fn lifted(&mut self, rule: RuleKey, effect: LinkEffect, now: u64, rules: &mut Rules) {
         match effect {
-            Effect::Delay { .. } => {
-                if !rules.has(self.gate, |e| matches!(e, Effect::Delay { .. })) {
+            LinkEffect::Delay { .. } => {
+                if !rules.has(self.gate, |e| matches!(e, LinkEffect::Delay { .. })) {
                     let late = |w: &Waiting| w.due > now;
                     let waiting = self.queue.iter().chain(self.aside.iter().map(|a| &a.waiting));
                     let frames = waiting.filter(|w| late(w) && matches!(w.what, What::Unit(_))).count();
@@ -226,12 +227,12 @@ impl Lane {
                     self.last_due = self.last_due.min(now);
                 }
             }
-            Effect::Duplicate { .. } | Effect::Reorder { .. } => {
+            LinkEffect::Duplicate { .. } | LinkEffect::Reorder { .. } => {
                 for aside in self.aside.iter_mut().filter(|a| a.hold.rule == rule) {
                     aside.hold.at_most_ns = 0;
                 }
             }
-            Effect::Cut | Effect::Loss { .. } | Effect::Reset => {}
+            LinkEffect::Cut | LinkEffect::Loss { .. } | LinkEffect::Reset => {}
         }
     }
 }
@@ -258,9 +259,9 @@ mod tests {
     }
 
     impl World {
-        fn apply(&mut self, fault: u64, effect: Effect, now: u64) {
+        fn apply(&mut self, fault: u64, effect: LinkEffect, now: u64) {
             let key = self.rules.apply(fault, &[self.link], effect, now);
-            if effect == Effect::Cut {
+            if effect == LinkEffect::Cut {
                 self.lane.cut(key, &mut self.rules);
             }
         }
@@ -291,7 +292,7 @@ mod tests {
     #[test]
     fn a_delay_keeps_the_order_and_its_end_lets_all_go() {
         let mut w = world(Traffic::Messages);
-        w.apply(1, Effect::Delay { delay_us: 5_000, jitter_us: 0 }, 0);
+        w.apply(1, LinkEffect::Delay { delay_us: 5_000, jitter_us: 0 }, 0);
         w.push(Unit::Frame, "a", 0);
         w.push(Unit::Frame, "b", MS);
         assert_eq!((w.out(5 * MS - 1), w.lane.next_due(&w.rules)), (String::new(), Some(5 * MS)));
@@ -307,9 +308,9 @@ mod tests {
     #[test]
     fn a_shorter_delay_never_overtakes_a_longer_one() {
         let mut w = world(Traffic::Conversation);
-        w.apply(1, Effect::Delay { delay_us: 9_000, jitter_us: 0 }, 0);
+        w.apply(1, LinkEffect::Delay { delay_us: 9_000, jitter_us: 0 }, 0);
         w.push(Unit::Frame, "a", 0);
-        w.apply(2, Effect::Delay { delay_us: 1_000, jitter_us: 0 }, 0);
+        w.apply(2, LinkEffect::Delay { delay_us: 1_000, jitter_us: 0 }, 0);
         w.lift(1, 0);
         w.push(Unit::Frame, "b", MS);
         assert_eq!((w.out(8 * MS), w.out(9 * MS)), (String::new(), "ab".into()));
@@ -318,10 +319,10 @@ mod tests {
     #[test]
     fn a_cut_wire_loses_what_is_under_way_but_no_handshake_and_no_end() {
         let mut w = world(Traffic::Messages);
-        w.apply(1, Effect::Delay { delay_us: 1_000, jitter_us: 0 }, 0);
+        w.apply(1, LinkEffect::Delay { delay_us: 1_000, jitter_us: 0 }, 0);
         w.push(Unit::Frame, "a", 0);
         w.push(Unit::Handshake, "H", 0);
-        w.apply(2, Effect::Cut, 0);
+        w.apply(2, LinkEffect::Cut, 0);
         w.push(Unit::Frame, "b", 0);
         w.lane.push_end(Close::Fin, 0);
         assert_eq!((w.out(9 * MS), w.lane.next_due(&w.rules)), (String::new(), None));
@@ -337,7 +338,7 @@ mod tests {
     fn a_cut_conversation_is_held_and_goes_on_in_order() {
         let mut w = world(Traffic::Conversation);
         w.push(Unit::Frame, "a", 0);
-        w.apply(1, Effect::Cut, 0);
+        w.apply(1, LinkEffect::Cut, 0);
         w.push(Unit::Frame, "b", 0);
         assert_eq!(w.out(0), "");
         w.lift(1, MS);
@@ -349,7 +350,7 @@ mod tests {
     #[test]
     fn a_full_lane_says_so() {
         let mut w = world(Traffic::Conversation);
-        w.apply(1, Effect::Cut, 0);
+        w.apply(1, LinkEffect::Cut, 0);
         let frame = "x".repeat(1 << 16);
         let taken = (0..1_000).take_while(|_| !w.lane.is_full() && (w.push(Unit::Frame, &frame, 0), true).1).count();
         assert_eq!(taken, LANE_BYTES / (frame.len() + PIECE_COST) + 1);
@@ -358,13 +359,13 @@ mod tests {
     #[test]
     fn held_frames_leave_behind_younger_ones_or_when_patience_ends() {
         let mut w = world(Traffic::Messages);
-        w.apply(1, Effect::Reorder { percent: 100.0 }, 0);
+        w.apply(1, LinkEffect::Reorder { percent: 100.0 }, 0);
         w.push(Unit::Frame, "a", 0);
         w.lift(1, 0);
         // Nobody overtook it: nothing was reordered, and nothing is claimed.
         assert_eq!((w.out(0), w.rules.settle(1).shows_effect()), ("a".into(), false));
 
-        w.apply(2, Effect::Reorder { percent: 100.0 }, 0);
+        w.apply(2, LinkEffect::Reorder { percent: 100.0 }, 0);
         w.push(Unit::Frame, "b", 0);
         w.push(Unit::Handshake, "H", 0);
         assert_eq!(w.out(1), if w.lane.aside.is_empty() { "Hb" } else { "H" });
@@ -376,7 +377,7 @@ mod tests {
     #[test]
     fn the_end_waits_for_frames_held_aside() {
         let mut w = world(Traffic::Messages);
-        w.apply(1, Effect::Reorder { percent: 100.0 }, 0);
+        w.apply(1, LinkEffect::Reorder { percent: 100.0 }, 0);
         w.push(Unit::Frame, "a", 0);
         w.lane.push_end(Close::Fin, 0);
         assert_eq!(w.out(0), "a|");
@@ -385,7 +386,7 @@ mod tests {
     #[test]
     fn copies_leave_once_each_and_are_counted_when_they_do() {
         let mut w = world(Traffic::Messages);
-        w.apply(1, Effect::Duplicate { percent: 100.0 }, 0);
+        w.apply(1, LinkEffect::Duplicate { percent: 100.0 }, 0);
         (0..50).for_each(|_| w.push(Unit::Frame, "a", 0));
         assert_eq!(w.out(20 * MS).len(), 100);
         let did = w.rules.settle(1);

@@ -49,10 +49,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use heckle_faults::{End, Link, Node};
+use heckle_faults::{End, Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
 
-pub use effect::{Effect, Evidence, MeasuredDelay};
+pub use effect::{Evidence, MeasuredDelay};
 use poll::Waker;
 
 /// Commands waiting for the relay's thread. Each caller waits for its answer, so this bounds callers, not work.
@@ -122,7 +122,7 @@ pub struct Stats {
 /// What the handle asks of the thread.
 enum Command {
     Open { route: Route, target: SocketAddr, answer: SyncSender<io::Result<SocketAddr>> },
-    Apply { id: u64, links: Vec<Link>, effect: Effect, answer: SyncSender<()> },
+    Apply { id: u64, links: Vec<Link>, effect: LinkEffect, answer: SyncSender<()> },
     Evidence { id: u64, answer: SyncSender<Evidence> },
     Lift { id: u64, answer: SyncSender<Evidence> },
     Flow { link: Link, answer: SyncSender<Flow> },
@@ -161,7 +161,7 @@ impl Relay {
 
     /// Puts `effect` on `links` as part of fault `id`; it holds when this returns. One fault may put several
     /// effects. Links that carry nothing yet are struck as soon as they do.
-    pub fn apply(&self, id: u64, links: &[Link], effect: Effect) {
+    pub fn apply(&self, id: u64, links: &[Link], effect: LinkEffect) {
         self.ask(|answer| Command::Apply { id, links: links.to_vec(), effect, answer });
     }
 

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use heckle_faults::Link;
+use heckle_faults::{Link, LinkEffect};
 use heckle_history::prng::{Pcg64, Seed};
 use rand::RngExt;
 
-use super::effect::{Effect, Evidence, MeasuredDelay};
+use super::effect::{Evidence, MeasuredDelay};
 
 /// Lifted faults whose evidence can still be asked for; a run has a few hundred at most.
 const LIFTED_KEPT: usize = 4096;
@@ -68,7 +68,7 @@ pub(super) enum Fate {
 #[derive(Debug)]
 struct Rule {
     fault: u64,
-    effect: Effect,
+    effect: LinkEffect,
     links: Vec<LinkId>,
     since_ns: u64,
     did: Evidence,
@@ -108,7 +108,7 @@ impl Rules {
         })
     }
 
-    pub(super) fn apply(&mut self, fault: u64, links: &[Link], effect: Effect, now: u64) -> RuleKey {
+    pub(super) fn apply(&mut self, fault: u64, links: &[Link], effect: LinkEffect, now: u64) -> RuleKey {
         let key = RuleKey(self.next_key);
         self.next_key += 1;
         let mut ids: Vec<LinkId> = links.iter().map(|l| self.link(*l)).collect();
@@ -116,9 +116,9 @@ impl Rules {
         ids.dedup();
         for id in &ids {
             self.links[id.0].rules.push(key);
-            self.links[id.0].cut |= effect == Effect::Cut;
+            self.links[id.0].cut |= effect == LinkEffect::Cut;
         }
-        let waits = matches!(effect, Effect::Delay { .. })
+        let waits = matches!(effect, LinkEffect::Delay { .. })
             .then(|| Box::new(Histogram::new_with_bounds(1, LONGEST_WAIT_NS, 3).expect("these bounds and three digits are valid")));
         let did = Evidence { effects: vec![effect], ..Evidence::default() };
         self.rules.insert(key, Rule { fault, effect, links: ids, since_ns: now, did, waits });
@@ -127,13 +127,13 @@ impl Rules {
 
     /// Takes the rules of a fault off their links, which act as if they were gone from now on; [`Rules::settle`]
     /// closes their books. Returns each with its effect and links.
-    pub(super) fn take_off(&mut self, fault: u64) -> Vec<(RuleKey, Effect, Vec<LinkId>)> {
+    pub(super) fn take_off(&mut self, fault: u64) -> Vec<(RuleKey, LinkEffect, Vec<LinkId>)> {
         let taken: Vec<_> = self.rules.iter().filter(|(_, r)| r.fault == fault).map(|(k, r)| (*k, r.effect, r.links.clone())).collect();
         for (key, _, links) in &taken {
             for id in links {
                 let state = &mut self.links[id.0];
                 state.rules.retain(|k| k != key);
-                state.cut = state.rules.iter().any(|k| self.rules[k].effect == Effect::Cut);
+                state.cut = state.rules.iter().any(|k| self.rules[k].effect == LinkEffect::Cut);
             }
         }
         taken
@@ -178,7 +178,7 @@ impl Rules {
     }
 
     /// Whether a rule on this link has this effect.
-    pub(super) fn has(&self, link: LinkId, wanted: impl Fn(Effect) -> bool) -> bool {
+    pub(super) fn has(&self, link: LinkId, wanted: impl Fn(LinkEffect) -> bool) -> bool {
         self.links[link.0].rules.iter().any(|k| wanted(self.rules[k].effect))
     }
 
@@ -190,24 +190,24 @@ impl Rules {
         for key in rules.iter() {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
             match rule.effect {
-                Effect::Cut | Effect::Reset => {}
-                Effect::Delay { delay_us, jitter_us } => {
+                LinkEffect::Cut | LinkEffect::Reset => {}
+                LinkEffect::Delay { delay_us, jitter_us } => {
                     wait_ns = wait_ns.saturating_add(draw_wait(dice, delay_us, jitter_us));
                 }
-                Effect::Loss { percent } => {
+                LinkEffect::Loss { percent } => {
                     if hits(dice, percent) {
                         rule.did.dropped_frames += 1;
                         rule.strike(*link);
                         return Fate::Gone;
                     }
                 }
-                Effect::Duplicate { percent } => {
+                LinkEffect::Duplicate { percent } => {
                     if messages && hits(dice, percent) {
                         let later = dice.random::<bool>() && !held_full;
                         copies.push(if later { Copy::Later(draw_hold(dice, *key)) } else { Copy::AtOnce(*key) });
                     }
                 }
-                Effect::Reorder { percent } => {
+                LinkEffect::Reorder { percent } => {
                     if messages && hits(dice, percent) && !held_full {
                         hold = Some(draw_hold(dice, *key));
                     }
@@ -221,8 +221,10 @@ impl Rules {
     pub(super) fn wait_only(&mut self, link: LinkId) -> u64 {
         let LinkState { dice, rules, .. } = &mut self.links[link.0];
         rules.iter().fold(0, |wait, key| match self.rules[key].effect {
-            Effect::Delay { delay_us, jitter_us } => wait.saturating_add(draw_wait(dice, delay_us, jitter_us)),
-            Effect::Cut | Effect::Loss { .. } | Effect::Duplicate { .. } | Effect::Reorder { .. } | Effect::Reset => wait,
+            LinkEffect::Delay { delay_us, jitter_us } => wait.saturating_add(draw_wait(dice, delay_us, jitter_us)),
+            LinkEffect::Cut | LinkEffect::Loss { .. } | LinkEffect::Duplicate { .. } | LinkEffect::Reorder { .. } | LinkEffect::Reset => {
+                wait
+            }
         })
     }
 
@@ -257,7 +259,7 @@ impl Rules {
         let LinkState { link, rules, .. } = &self.links[on.0];
         for key in rules.iter().filter(|k| strikes > 0 && only.is_none_or(|o| o == **k)) {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
-            if rule.effect == Effect::Cut {
+            if rule.effect == LinkEffect::Cut {
                 count(&mut rule.did);
                 *rule.did.strikes.entry(*link).or_default() += strikes;
             }
@@ -286,7 +288,7 @@ impl Rules {
         let mut struck: Vec<(RuleKey, LinkId)> = vec![];
         for id in on {
             for key in &self.links[id.0].rules {
-                let counts = self.rules[key].effect == Effect::Reset && only.is_none_or(|o| o == *key);
+                let counts = self.rules[key].effect == LinkEffect::Reset && only.is_none_or(|o| o == *key);
                 if counts && struck.iter().all(|(k, _)| k != key) {
                     struck.push((*key, *id));
                 }
@@ -332,9 +334,9 @@ mod tests {
     fn decisions(seed: u64, link: Link) -> Vec<Fate> {
         let mut rules = Rules::new(Seed(seed));
         let id = rules.link(link);
-        rules.apply(1, &[link], Effect::Delay { delay_us: 10, jitter_us: 1_000 }, 0);
-        rules.apply(1, &[link], Effect::Duplicate { percent: 30.0 }, 0);
-        rules.apply(2, &[link], Effect::Reorder { percent: 30.0 }, 0);
+        rules.apply(1, &[link], LinkEffect::Delay { delay_us: 10, jitter_us: 1_000 }, 0);
+        rules.apply(1, &[link], LinkEffect::Duplicate { percent: 30.0 }, 0);
+        rules.apply(2, &[link], LinkEffect::Reorder { percent: 30.0 }, 0);
         (0..100).map(|_| rules.decide(id, Traffic::Messages, false)).collect()
     }
 
@@ -354,7 +356,7 @@ mod tests {
             for percent in [0.0, 1.0, 5.0, 20.0, 50.0, 100.0] {
                 let mut rules = Rules::new(Seed(seed));
                 let id = rules.link(link);
-                rules.apply(1, &[link], Effect::Loss { percent }, 0);
+                rules.apply(1, &[link], LinkEffect::Loss { percent }, 0);
                 let lost = (0..FRAMES).filter(|_| rules.decide(id, Traffic::Messages, false) == Fate::Gone).count();
                 let (p, n) = (percent / 100.0, f64::from(FRAMES));
                 // Five standard deviations of the binomial: one false alarm in two million.
@@ -370,8 +372,8 @@ mod tests {
         let link = Link::between(Node(1), Node(2));
         let mut rules = Rules::new(Seed(1));
         let id = rules.link(link);
-        rules.apply(1, &[link, link], Effect::Cut, 0);
-        rules.apply(2, &[link], Effect::Cut, 0);
+        rules.apply(1, &[link, link], LinkEffect::Cut, 0);
+        rules.apply(2, &[link], LinkEffect::Cut, 0);
         rules.blocked(id, None, 3, 0);
         for (fault, still_cut) in [(1, true), (2, false)] {
             rules.take_off(fault);
@@ -386,8 +388,8 @@ mod tests {
         let link: Link = "clients>n1".parse().unwrap();
         let mut rules = Rules::new(Seed(1));
         let id = rules.link(link);
-        rules.apply(1, &[link], Effect::Duplicate { percent: 100.0 }, 0);
-        rules.apply(1, &[link], Effect::Reorder { percent: 100.0 }, 0);
+        rules.apply(1, &[link], LinkEffect::Duplicate { percent: 100.0 }, 0);
+        rules.apply(1, &[link], LinkEffect::Reorder { percent: 100.0 }, 0);
         assert_eq!(rules.decide(id, Traffic::Conversation, false), Fate::Goes { wait_ns: 0, hold: None, copies: vec![] });
     }
 }

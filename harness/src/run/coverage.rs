@@ -5,11 +5,10 @@
 
 use crate::plan::Plan;
 use heckle_checker::coverage::Rule;
-use heckle_faults::schedule::Strike;
-use heckle_faults::{End, Fault, Link, Node, node_links};
+use heckle_faults::schedule::Injection;
 use heckle_paxos::lease::LeaseMode;
 use heckle_workloads::mix::Kind;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Ok CAS in the whole run, at least.
 const OK_CAS: u64 = 10;
@@ -25,12 +24,14 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     let mut rules: Vec<Rule> = used.map(|id| Rule::new(id, asked(id, OK_CAS))).collect();
     // Shown in any case; a plan may demand some.
     rules.push(Rule::new("fates_asked", asked("fates_asked", 0)));
-    let kinds: BTreeSet<&str> = plan.strikes.iter().map(|s| s.fault.kind()).collect();
-    for kind in kinds {
+    let mut by_kind: BTreeMap<String, Vec<&Injection>> = BTreeMap::new();
+    for injection in &plan.injections {
+        by_kind.entry(injection.fault.name()).or_default().push(injection);
+    }
+    for (kind, injections) in by_kind {
         rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
-        let strikes = || plan.strikes.iter().filter(|s| s.fault.kind() == kind);
-        let all_spare = strikes().all(|s| spares_a_quorum(&s.fault, plan.nodes) && outlasts_a_lease(s, plan));
-        if all_spare && plan.mix.has(Kind::Cas) {
+        let leave_a_quorum = injections.iter().all(|i| i.fault.leaves_a_quorum(i.lasts, plan.nodes) && outlasts_a_lease(i, plan));
+        if leave_a_quorum && plan.mix.has(Kind::Cas) {
             rules.push(Rule::new(format!("ok_cas_during:{kind}"), asked("ok_cas_during_fault", 1)));
         } else {
             rules.push(Rule::new(format!("ok_after_heal:{kind}"), asked("ok_after_heal", 1)));
@@ -47,38 +48,16 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
 
 /// A node that is down may hold leases, and a restarted one waits for those it may have granted: until they have run
 /// out nobody need get anywhere.
-fn outlasts_a_lease(strike: &Strike, plan: &Plan) -> bool {
+fn outlasts_a_lease(injection: &Injection, plan: &Plan) -> bool {
     match plan.lease.mode {
         LeaseMode::Off => true,
-        LeaseMode::Priority | LeaseMode::Read => strike.lasts.0 > 2 * plan.lease.time_ns,
+        LeaseMode::Priority | LeaseMode::Read => injection.shortest_step(plan.nodes).0 > 2 * plan.lease.time_ns,
     }
-}
-
-/// Whether some node stays up and has unhurt links, both ways, to enough others that are up.
-fn spares_a_quorum(fault: &Fault, nodes: u16) -> bool {
-    let (down, hurt): (Vec<Node>, Vec<Link>) = match fault {
-        Fault::Kill(n) | Fault::Pause(n) => (vec![*n], vec![]),
-        Fault::KillAll => return false,
-        // Whoever it is, it is one node.
-        Fault::Aimed(blow, _) => return spares_a_quorum(&blow.at(Node(1), nodes), nodes),
-        Fault::Clocks(_) => (vec![], vec![]),
-        Fault::Partition(cut) => (vec![], cut.links()),
-        Fault::Delay { on, .. } | Fault::Loss { on, .. } | Fault::Duplicate { on, .. } | Fault::Reorder { on, .. } | Fault::Reset(on) => {
-            (vec![], on.links(nodes))
-        }
-    };
-    let quorum = usize::from(nodes / 2 + 1);
-    let links = node_links(nodes);
-    let sound = |a: Node, b: Node| [Link::between(a, b), Link::between(b, a)].iter().all(|l| links.contains(l) && !hurt.contains(l));
-    let cut_off = |n: Node| hurt.contains(&Link { from: End::Clients, to: End::Node(n) });
-    let up: Vec<Node> = (1..=nodes).map(Node).filter(|n| !down.contains(n)).collect();
-    up.iter().any(|c| !cut_off(*c) && 1 + up.iter().filter(|n| **n != *c && sound(*c, **n)).count() >= quorum)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heckle_faults::{Cut, Links};
 
     #[test]
     fn each_path_that_is_used_must_have_been_and_what_a_plan_asks_for_is_asked() {
@@ -119,27 +98,5 @@ mod tests {
             assert_eq!(after_heal(nodes, 2, "off"), "kill-all delay loss duplicate reorder reset");
         }
         assert_eq!(after_heal(5, 1, "priority").split(' ').count(), 27);
-    }
-
-    #[test]
-    fn liveness_is_demanded_where_a_quorum_is_unhurt() {
-        let n = |i| Node(i);
-        let isolate = Fault::Partition(Cut::Groups(vec![vec![n(1)], vec![n(2), n(3)]]));
-        let halves = Fault::Partition(Cut::Groups(vec![vec![n(1), n(2)], vec![n(3), n(4)]]));
-        let bridge = Fault::Partition(Cut::Links(vec![Link::between(n(2), n(3)), Link::between(n(3), n(2))]));
-        let slow = |of: Vec<Node>| Fault::Delay { on: Links::Touching(of), delay_us: 1, jitter_us: 0 };
-        for (fault, nodes, spared) in [
-            (Fault::Kill(n(1)), 3, true),
-            (Fault::Kill(n(1)), 2, false),
-            (Fault::Pause(n(1)), 1, false),
-            (Fault::KillAll, 5, false),
-            (isolate, 3, true),
-            (halves, 4, false),
-            (bridge, 3, true),
-            (slow(vec![n(1)]), 3, true),
-            (slow(vec![n(1), n(2), n(3)]), 3, false),
-        ] {
-            assert_eq!(spares_a_quorum(&fault, nodes), spared, "{fault:?} of {nodes}");
-        }
     }
 }

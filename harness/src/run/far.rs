@@ -2,9 +2,9 @@
 //! the whole run. Faults strike behind it, where all clients pass.
 
 use crate::plan::{Net, Plan};
-use crate::relay::{Effect, Relay, Route};
+use crate::relay::{Relay, Route};
 use crate::system::target::Target;
-use heckle_faults::Node;
+use heckle_faults::{LinkEffect, Node};
 
 /// The one effect of this relay, under an id of its own.
 const DISTANCE: u64 = 0;
@@ -29,7 +29,7 @@ impl Far {
             let addr = relay.open(route, target.addr).map_err(|e| format!("the relay of the far client cannot open {route:?}: {e}"))?;
             through.push(Target { addr, ..target.clone() });
             let links: Vec<_> = [Some(route.forward()), route.backward()].into_iter().flatten().collect();
-            relay.apply(DISTANCE, &links, Effect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
+            relay.apply(DISTANCE, &links, LinkEffect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
         }
         Ok(Some(Far { nodes: through, _relay: relay }))
     }

@@ -175,15 +175,15 @@ fn with_cluster(
     live.enter(Phase::Load);
     let strain = StrainWatch::start(clock, plan.window(), stop.clone()).map_err(|e| limits::no_thread(&e))?;
     let (used, open, left_out) = std::thread::scope(|scope| {
-        let striking = std::thread::Builder::new().name("nemesis".into()).spawn_scoped(scope, || nemesis.run(&plan.strikes));
-        let striking = striking.map_err(|e| limits::no_thread(&e))?;
+        let injecting = std::thread::Builder::new().name("nemesis".into()).spawn_scoped(scope, || nemesis.run(&plan.injections));
+        let injecting = injecting.map_err(|e| limits::no_thread(&e))?;
         let used = load::run(plan, &outside);
         live.enter(Phase::Healing);
         if used.is_err() {
             // The schedule must not outlive a load that broke.
             stop.ask(StopReason::Broken("the load could not be sent".into()));
         }
-        let left_out = striking.join().map_err(|_| "the nemesis panicked".to_owned())?;
+        let left_out = injecting.join().map_err(|_| "the nemesis panicked".to_owned())?;
         used.map(|(used, open)| (used, open, left_out))
     })?;
     let strain = strain.finish();
@@ -243,6 +243,6 @@ fn of_workload(plan: &Plan) -> impl Iterator<Item = (String, serde_json::Value)>
 }
 
 fn schedule(plan: &Plan) -> serde_json::Value {
-    let lines = schedule_file::format(&plan.strikes, plan.nodes);
+    let lines = schedule_file::format(&plan.injections);
     lines.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).collect()
 }

@@ -11,6 +11,7 @@ use super::target::Target;
 use super::value::ValueCodec;
 use super::{Answer, Ask, Connection, Known, Question};
 use bytes::BytesMut;
+use heckle_faults::Role;
 use heckle_history::{Call, Consistency, Current, Diagnostics, Fate, Path, Seen};
 use heckle_server::client_protocol::{self as wire, ToClient, ToNode};
 use heckle_server::frame::FrameReader;
@@ -23,6 +24,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
+
+/// The role of the node that was granted a lease.
+pub const HOLDER: Role = Role { name: "holder", about: "the holder of a lease" };
+/// The role of the node that coordinates the most operations.
+pub const COORDINATOR: Role = Role { name: "coordinator", about: "the busiest coordinator" };
 
 /// From one attempt to connect to the next: a dead node is asked fifty times a second, not a million.
 const CONNECT_EVERY: Duration = Duration::from_millis(20);

@@ -8,7 +8,7 @@ pub mod etcd;
 pub mod target; // where a node is reached, and who must answer there
 pub mod value; // a value's bytes
 
-use heckle_faults::FaultKind;
+use heckle_faults::{Control, FaultKind, Role, registry};
 use heckle_history::{Call, Diagnostics, Fate, OpId, Path, ProcessId, Seen};
 use std::future::Future;
 use std::pin::Pin;
@@ -85,15 +85,29 @@ impl System {
         }
     }
 
-    /// Whether a kind of fault can strike it.
-    pub fn suffers(self, kind: FaultKind) -> bool {
-        match (self, kind) {
-            (System::Bundled, _) => true,
-            // What strikes the processes. The rest needs links through the relay, a clock that can be falsified, or a node
-            // that says what it holds and coordinates.
+    /// The roles of nodes at which faults can be aimed.
+    pub fn roles(self) -> &'static [Role] {
+        match self {
+            System::Bundled => &[bundled::HOLDER, bundled::COORDINATOR],
             #[cfg(feature = "etcd")]
-            (System::Etcd, kind) => matches!(kind, FaultKind::Kill | FaultKind::KillAll | FaultKind::Pause),
+            System::Etcd => &[],
         }
+    }
+
+    /// Whether faults of a kind can be injected: what the kind needs is in the harness's hand, and its role is one of the system's.
+    pub fn suffers(self, kind: &FaultKind) -> bool {
+        let controls = |control: &Control| match control {
+            Control::Processes => true,
+            Control::Links => self.can_be_relayed(),
+            Control::Clocks => self == System::Bundled,
+        };
+        let has = |role| self.roles().iter().any(|known| known.name == role);
+        kind.needs().control.iter().all(controls) && kind.role().is_none_or(has)
+    }
+
+    /// Every kind of fault that can be injected.
+    pub fn fault_kinds(self) -> Vec<FaultKind> {
+        registry::all(self.roles()).into_iter().filter(|kind| self.suffers(kind)).collect()
     }
 }
 

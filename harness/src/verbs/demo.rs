@@ -111,7 +111,7 @@ mod tests {
         for toml in [HEALTHY.to_owned(), format!("[cluster]\nmutant = \"{PLANTED}\"\n")] {
             let settings = over_exposing_plan(toml::from_str(&toml).expect("TOML"), false).expect("a known mutant");
             let plan = Plan::resolve(&settings).expect("makes sense");
-            assert!(plan.strikes.len() >= 3);
+            assert!(plan.injections.len() >= 3);
         }
     }
 }

@@ -4,7 +4,8 @@
 use crate::cli::DoctorArgs;
 use crate::exit;
 use crate::run::environment;
-use heckle_faults::FaultKind;
+use crate::system::System;
+use heckle_faults::Control;
 use heckle_server::loopback::LoopbackClaim;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -80,12 +81,12 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
     all.push(finding("rights", true, if root { "root" } else { "a user; every fault below needs no more" }.into()));
     let relay = crate::relay::Relay::start(heckle_history::prng::Seed(0));
     all.push(etcd(finding));
-    for (kind, name, about) in FaultKind::ALL {
-        let (ok, says) = match (&relay, kind.needs_relay()) {
+    for kind in System::Bundled.fault_kinds() {
+        let (ok, says) = match (&relay, kind.needs_control(Control::Links)) {
             (Err(e), true) => (false, format!("the relay cannot start: {e}")),
-            _ => (true, (*about).to_owned()),
+            _ => (true, kind.about(System::Bundled.roles())),
         };
-        all.push(finding(&format!("fault {name}"), ok, says));
+        all.push(finding(&format!("fault {kind}"), ok, says));
     }
     all
 }

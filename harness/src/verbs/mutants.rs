@@ -87,8 +87,8 @@ pub fn over_exposing_plan(settings: Settings, tell: bool) -> Result<Settings, St
         errln!("the plan that exposes it, {}, unless flags override:\n  {}", exposing.name, exposing.for_people().replace('\n', "\n  "));
     }
     let mut laid = exposing.settings().overlaid(&settings);
-    // Strikes and kinds exclude each other: a plan's own strikes win.
-    if !settings.strike.is_empty() {
+    // [[fault]] entries and kinds exclude each other: a plan's own entries win.
+    if !settings.injections.is_empty() {
         laid.faults.kinds = settings.faults.kinds;
     }
     Ok(laid)

@@ -66,8 +66,8 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
     let mut plan = Plan::resolve(&settings)?;
     // The schedule is what really defines the faults: it may have come from a file of its own.
     let text = input::text(&folder.schedule(), input::SCHEDULE).map_err(|e| format!("cannot read {}: {e}", folder.schedule().display()))?;
-    let strikes = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", folder.schedule().display()))?;
-    plan = plan.with_schedule(strikes)?;
+    let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", folder.schedule().display()))?;
+    plan = plan.with_schedule(injections)?;
     let gates =
         plan.gates.iter().map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string())).collect::<Result<_, String>>()?;
     let manner = Manner { keep_going: false, progress: progress::Manner::fitting(args.voice.quiet) };

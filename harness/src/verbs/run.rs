@@ -74,8 +74,8 @@ fn job(args: &RunArgs) -> Result<Job, String> {
     let mut plan = Plan::resolve(&settings)?;
     if let Some(path) = &args.schedule {
         let text = input::text(path, input::SCHEDULE).map_err(|e| format!("cannot read the schedule {}: {e}", path.display()))?;
-        let strikes = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
-        plan = plan.with_schedule(strikes)?;
+        let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
+        plan = plan.with_schedule(injections)?;
     }
     let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
     let gates = gates.collect::<Result<Vec<Expression>, String>>()?;
@@ -190,7 +190,7 @@ fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Res
     if job.plan.bin.is_some() {
         machine::seal_plan(folder, &resolved)?;
     }
-    folder.write("schedule.jsonl", schedule_file::format(&job.plan.strikes, job.plan.nodes).as_bytes())?;
+    folder.write("schedule.jsonl", schedule_file::format(&job.plan.injections).as_bytes())?;
     let args: Vec<String> = job.gates.iter().skip(job.plan.gates.len()).flat_map(|g| ["--gate".to_owned(), g.text().to_owned()]).collect();
     folder.write("rerun.sh", rerun::script(&results.seed, &args).as_bytes())?;
     folder.write_results(results)

@@ -7,6 +7,7 @@ mod compare;
 mod crashes;
 mod ctl;
 mod etcd;
+mod faults;
 mod foreign;
 mod limits;
 mod machines;

@@ -5,7 +5,6 @@ use crate::nightly::plan;
 use heckle::plan::Plan;
 use heckle::plan::settings::Settings;
 use heckle::suite::matrix::Shard;
-use heckle_faults::Fault;
 use heckle_paxos::lease::{Forward, LeaseMode};
 
 /// What a cell of a night is like, from the schedule of faults that its runs will have.
@@ -19,12 +18,12 @@ struct CellIs {
 
 fn like(settings: &Settings) -> CellIs {
     let plan = Plan::resolve(settings).expect("resolved before");
-    let strikes = &plan.strikes;
-    let overlaps = |i: usize| strikes[..i].iter().any(|earlier| earlier.end() > strikes[i].at);
+    let injections = &plan.injections;
+    let overlaps = |i: usize| injections[..i].iter().any(|earlier| earlier.end() > injections[i].at);
     CellIs {
         without_lease: plan.lease.mode == LeaseMode::Off && plan.lease.forward == Forward::Off,
-        overlapping: (0..strikes.len()).any(overlaps),
-        kill_all_again: strikes.iter().filter(|s| s.fault == Fault::KillAll).count() >= 3,
+        overlapping: (0..injections.len()).any(overlaps),
+        kill_all_again: injections.iter().filter(|i| i.fault.name() == "kill-all").count() >= 3,
     }
 }
 

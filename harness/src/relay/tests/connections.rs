@@ -37,7 +37,7 @@ fn large_frames_pass_under_a_rule_too() {
     let rig = Rig::new(&[clients(1)]);
     let (mut client, mut node) = rig.connect(clients(1));
     let payload = vec![9; 5 << 20];
-    let did = rig.during(&["clients>n1"], Effect::Delay { delay_us: 1_000, jitter_us: 0 }, || {
+    let did = rig.during(&["clients>n1"], LinkEffect::Delay { delay_us: 1_000, jitter_us: 0 }, || {
         let mut writer = client.socket.try_clone().unwrap();
         let wire = frame(FrameKind::Request, &payload);
         let writing = std::thread::spawn(move || (0..3).for_each(|_| writer.write_all(&wire).unwrap()));
@@ -51,7 +51,8 @@ fn large_frames_pass_under_a_rule_too() {
 
 #[test]
 fn a_reader_that_does_not_read_stops_its_own_writer_and_nobody_else() {
-    for effect in [None, Some(Effect::Delay { delay_us: 100, jitter_us: 0 }), Some(Effect::Delay { delay_us: 3_600_000_000, jitter_us: 0 })]
+    for effect in
+        [None, Some(LinkEffect::Delay { delay_us: 100, jitter_us: 0 }), Some(LinkEffect::Delay { delay_us: 3_600_000_000, jitter_us: 0 })]
     {
         let rig = Rig::new(&[nodes(1, 2), nodes(1, 3)]);
         let (n1, n2) = rig.connect(nodes(1, 2));
@@ -92,7 +93,7 @@ fn a_cut_drops_what_comes_even_if_the_reader_is_stuck() {
     while let Ok(n) = n1.socket.write(&message[written % message.len()..]) {
         written += n;
     }
-    rig.relay.apply(1, &[link("n1>n2")], Effect::Cut);
+    rig.relay.apply(1, &[link("n1>n2")], LinkEffect::Cut);
     n1.socket.set_write_timeout(Some(PATIENCE)).unwrap();
     // Frames that were begun must be ended, or the stream would lose its place.
     n1.socket.write_all(&message[written % message.len()..]).unwrap();
@@ -114,12 +115,12 @@ fn nonsense_passes_as_it_is_and_is_counted() {
 
     // No piece of it is ever lost, not even to a cut.
     let links = ["clients>n1", "n1>clients"];
-    let did = rig.during(&links, Effect::Loss { percent: 100.0 }, || {
+    let did = rig.during(&links, LinkEffect::Loss { percent: 100.0 }, || {
         browser.write_all(b"more").unwrap();
         node.read_exact(&mut heard[..4]).unwrap();
     });
     assert_eq!((&heard[..4], did.dropped_frames), (&b"more"[..], 0));
-    let did = rig.during(&links, Effect::Cut, || {
+    let did = rig.during(&links, LinkEffect::Cut, || {
         browser.write_all(b"held").unwrap();
         node.set_read_timeout(Some(SILENCE)).unwrap();
         assert!(node.read(&mut heard).is_err(), "a cut stops raw bytes too");
@@ -162,7 +163,7 @@ fn ends_pass_in_order_behind_what_was_said() {
 
     // Under a delay the end waits its turn.
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
-    rig.during(&["n1>n2"], Effect::Delay { delay_us: 20_000, jitter_us: 0 }, || {
+    rig.during(&["n1>n2"], LinkEffect::Delay { delay_us: 20_000, jitter_us: 0 }, || {
         n1.say_numbers([1]);
         drop(n1);
         assert_eq!(n2.hear_numbers(1), [1]);
@@ -212,7 +213,7 @@ fn nothing_is_left_when_the_relay_is_dropped() {
     let rig = Rig::new(&[nodes(1, 2), clients(1)]);
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
     let (mut client, mut node) = rig.connect(clients(1));
-    rig.relay.apply(1, &[link("n1>n2"), link("clients>n1")], Effect::Cut);
+    rig.relay.apply(1, &[link("n1>n2"), link("clients>n1")], LinkEffect::Cut);
     n1.say_numbers([1]);
     client.say(FrameKind::Request, b"held");
     let Rig { relay, doors, .. } = rig;

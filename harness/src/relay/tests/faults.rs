@@ -2,16 +2,16 @@
 
 use super::*;
 
-const CUT: Effect = Effect::Cut;
+const CUT: LinkEffect = LinkEffect::Cut;
 const LINK: &str = "n1>n2";
 
-fn delay(delay_us: u64) -> Effect {
-    Effect::Delay { delay_us, jitter_us: 0 }
+fn delay(delay_us: u64) -> LinkEffect {
+    LinkEffect::Delay { delay_us, jitter_us: 0 }
 }
 
-fn all_effects() -> [Effect; 6] {
+fn all_effects() -> [LinkEffect; 6] {
     let percent = 100.0;
-    [CUT, delay(1_000), Effect::Loss { percent }, Effect::Duplicate { percent }, Effect::Reorder { percent }, Effect::Reset]
+    [CUT, delay(1_000), LinkEffect::Loss { percent }, LinkEffect::Duplicate { percent }, LinkEffect::Reorder { percent }, LinkEffect::Reset]
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_delay_is_as_long_as_asked() {
     for (route, on, kind) in [(nodes(1, 2), LINK, FrameKind::PeerMessage), (clients(1), "clients>n1", FrameKind::Request)] {
         let (mut near, mut far) = rig.connect(route);
         let mut took = vec![];
-        let did = rig.during(&[on], Effect::Delay { delay_us: 3_000, jitter_us: 1_000 }, || {
+        let did = rig.during(&[on], LinkEffect::Delay { delay_us: 3_000, jitter_us: 1_000 }, || {
             for n in 0..60u64 {
                 let start = Instant::now();
                 near.say(kind, &n.to_le_bytes());
@@ -152,7 +152,7 @@ fn losses_are_as_many_as_asked_and_all_counted() {
     const SENT: u64 = 4_000;
     let rig = Rig::new(&[nodes(1, 2)]);
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
-    let did = rig.during(&[LINK], Effect::Loss { percent: 30.0 }, || {
+    let did = rig.during(&[LINK], LinkEffect::Loss { percent: 30.0 }, || {
         n1.say_numbers(0..SENT);
         until("all frames are decided", || {
             let did = rig.so_far();
@@ -171,7 +171,7 @@ fn losses_are_as_many_as_asked_and_all_counted() {
 #[test]
 fn no_handshake_is_ever_lost() {
     let rig = Rig::new(&[nodes(1, 2), clients(1)]);
-    let did = rig.during(&[LINK, "clients>n1", "n1>clients"], Effect::Loss { percent: 100.0 }, || {
+    let did = rig.during(&[LINK, "clients>n1", "n1>clients"], LinkEffect::Loss { percent: 100.0 }, || {
         let (mut n1, mut n2) = rig.connect(nodes(1, 2));
         let (mut client, mut node) = rig.connect(clients(1));
         n1.say_numbers([1]);
@@ -189,7 +189,7 @@ fn copies_are_whole_frames_and_all_counted() {
     const SENT: u64 = 1_000;
     let rig = Rig::new(&[nodes(1, 2)]);
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
-    let did = rig.during(&[LINK], Effect::Duplicate { percent: 40.0 }, || {
+    let did = rig.during(&[LINK], LinkEffect::Duplicate { percent: 40.0 }, || {
         n1.say_numbers(0..SENT);
         until("all frames passed", || rig.so_far().passed_frames == SENT);
         // Copies that were held aside leave within 20 ms.
@@ -211,7 +211,7 @@ fn reordering_loses_nothing_and_counts_what_was_overtaken() {
     const SENT: u64 = 1_000;
     let rig = Rig::new(&[nodes(1, 2)]);
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
-    let did = rig.during(&[LINK], Effect::Reorder { percent: 20.0 }, || {
+    let did = rig.during(&[LINK], LinkEffect::Reorder { percent: 20.0 }, || {
         n1.say_numbers(0..SENT);
         until("all frames passed", || rig.so_far().passed_frames == SENT);
     });
@@ -229,7 +229,7 @@ fn a_reset_strikes_both_ends_and_every_return() {
     let rig = Rig::new(&[nodes(1, 2), clients(1)]);
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
     let (mut client, mut node) = rig.connect(clients(1));
-    let did = rig.during(&[LINK], Effect::Reset, || {
+    let did = rig.during(&[LINK], LinkEffect::Reset, || {
         assert_eq!((n1.hear_end(), n2.hear_end()), (Quiet::Reset, Quiet::Reset));
         rig.dial(nodes(1, 2)).hear_end();
         rig.nobody_dials(nodes(1, 2));
@@ -239,7 +239,7 @@ fn a_reset_strikes_both_ends_and_every_return() {
     node.hear(FrameKind::Request, b"untouched");
     rig.connect(nodes(1, 2));
 
-    let both_ways = rig.during(&["clients>n1", "n1>clients"], Effect::Reset, || {
+    let both_ways = rig.during(&["clients>n1", "n1>clients"], LinkEffect::Reset, || {
         client.hear_end();
     });
     assert_eq!(both_ways.resets, 1, "a connection is reset once, however many of its links are struck");
@@ -252,7 +252,7 @@ fn rules_stack() {
     let on = [link(LINK)];
     rig.relay.apply(1, &on, delay(4_000));
     rig.relay.apply(2, &on, delay(5_000));
-    rig.relay.apply(2, &on, Effect::Duplicate { percent: 100.0 });
+    rig.relay.apply(2, &on, LinkEffect::Duplicate { percent: 100.0 });
     let start = Instant::now();
     n1.say_numbers([1]);
     assert_eq!(n2.hear_numbers(1), [1]);
@@ -316,7 +316,7 @@ fn every_effect_shows_when_it_did_something() {
             // A reset may come between the two.
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"1"));
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"2"));
-            if matches!(effect, Effect::Reorder { .. }) {
+            if matches!(effect, LinkEffect::Reorder { .. }) {
                 // Two frames held aside overtake nobody; a handshake is never held aside.
                 n1.say(FrameKind::PeerHello, b"");
             }
@@ -330,7 +330,7 @@ fn every_effect_shows_when_it_did_something() {
 fn clients_are_never_doubled_or_shuffled() {
     let rig = Rig::new(&[clients(1)]);
     let (mut client, mut node) = rig.connect(clients(1));
-    for effect in [Effect::Duplicate { percent: 100.0 }, Effect::Reorder { percent: 100.0 }] {
+    for effect in [LinkEffect::Duplicate { percent: 100.0 }, LinkEffect::Reorder { percent: 100.0 }] {
         let did = rig.during(&["clients>n1"], effect, || {
             for text in [b"a", b"b", b"c"] {
                 client.say(FrameKind::Request, text);

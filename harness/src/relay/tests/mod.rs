@@ -9,11 +9,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use heckle_faults::{Link, Node};
+use heckle_faults::{Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
 use heckle_server::frame::{FrameKind, FrameReader, HEADER_LEN, encode_frame};
 
-use super::{Effect, Evidence, Relay, Route};
+use super::{Evidence, Relay, Route};
 
 /// What must come comes within this, on however busy a machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -216,7 +216,7 @@ impl Rig {
     }
 
     /// Applies, runs, lifts.
-    fn during(&self, links: &[&str], effect: Effect, act: impl FnOnce()) -> Evidence {
+    fn during(&self, links: &[&str], effect: LinkEffect, act: impl FnOnce()) -> Evidence {
         let links: Vec<Link> = links.iter().map(|l| link(l)).collect();
         self.faults.set(self.faults.get() + 1);
         self.relay.apply(self.faults.get(), &links, effect);

@@ -213,7 +213,7 @@ fn agree(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
         if plan.expect == Expect::Invalid {
             return Err("the plan expects a violation, and an arm with a violation is disqualified: compare plans that expect none".into());
         }
-        if plan.strikes != first.1.strikes {
+        if plan.injections != first.1.injections {
             return Err(format!(
                 "arms `{}` and `{}` would meet different faults: let them differ in what does not change the schedule",
                 first.0, arm.name

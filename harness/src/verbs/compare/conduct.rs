@@ -95,7 +95,7 @@ fn one(
 ) -> Result<(Made, Option<Disqualified>), String> {
     let (pair, place, arm) = which;
     let plan = experiment.plan(arm, pair)?;
-    let schedule = format!("{:016x}", Seed(0).part(&schedule_file::format(&plan.strikes, plan.nodes)).0);
+    let schedule = format!("{:016x}", Seed(0).part(&schedule_file::format(&plan.injections)).0);
     let gates = plan.gates.iter().map(|g| g.parse::<Expression>().map_err(|e| e.to_string())).collect::<Result<Vec<_>, String>>()?;
     let manner = Manner { keep_going: false, progress: progress::Manner::Quiet };
     let meter = Meter::start();

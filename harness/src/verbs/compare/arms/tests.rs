@@ -35,7 +35,7 @@ fn arms_differ_in_what_they_state_and_share_seed_and_faults() {
     args.arms[1] = "b:backoff=none".into();
     let experiment = experiment(&args).expect("makes sense");
     let plans: Vec<Plan> = (0..2).map(|i| experiment.plan(i, 3).expect("a plan")).collect();
-    assert_eq!((plans[0].seed, &plans[0].strikes), (plans[1].seed, &plans[1].strikes));
+    assert_eq!((plans[0].seed, &plans[0].injections), (plans[1].seed, &plans[1].injections));
     assert_eq!((plans[0].backoff.as_str(), plans[1].backoff.as_str()), ("uniform", "none"));
     assert_ne!(experiment.pair_seed(1), experiment.pair_seed(2));
     let first: Vec<usize> = (1..=40).map(|pair| experiment.order(pair)[0]).collect();

@@ -1,7 +1,8 @@
-//! Faults that are aimed: whom they strike is found out from the nodes' own figures when they strike.
+//! Which node has a role now: found out from the nodes' own figures when a fault begins that is aimed at the role.
 
 use crate::cluster::{Cluster, Evidence};
-use heckle_faults::{Aim, Node};
+use crate::system::bundled::{COORDINATOR, HOLDER};
+use heckle_faults::Node;
 use std::time::Duration;
 
 /// How long the nodes are watched to see who is busy.
@@ -17,11 +18,11 @@ struct Seen {
     held: usize,
 }
 
-/// The node that is meant, and how it was chosen.
+/// The node that has this role, and how it was chosen.
 ///
 /// # Errors
-/// If no node answers.
-pub(super) fn find(cluster: &Cluster, aim: Aim) -> Result<(Node, Evidence), String> {
+/// If no node answers, or there is no such role.
+pub(super) fn find(cluster: &Cluster, role: &str) -> Result<(Node, Evidence), String> {
     let before = look(cluster);
     std::thread::sleep(WATCH);
     let seen: Vec<Seen> = look(cluster)
@@ -31,7 +32,7 @@ pub(super) fn find(cluster: &Cluster, aim: Aim) -> Result<(Node, Evidence), Stri
             Seen { coordinated: after.coordinated.saturating_sub(known), ..after }
         })
         .collect();
-    let (node, how) = choose(aim, &seen).ok_or("no node answers, so none can be aimed at")?;
+    let (node, how) = choose(role, &seen)?.ok_or("no node answers, so none can be aimed at")?;
     Ok((node, [("aimed_at".to_owned(), how.into())].into()))
 }
 
@@ -45,15 +46,17 @@ fn look(cluster: &Cluster) -> Vec<Seen> {
     seen.collect()
 }
 
-fn choose(aim: Aim, seen: &[Seen]) -> Option<(Node, String)> {
+fn choose(role: &str, seen: &[Seen]) -> Result<Option<(Node, String)>, String> {
     let busiest = |all: &mut dyn Iterator<Item = &Seen>| all.max_by_key(|seen| (seen.coordinated, seen.held)).copied();
-    let coordinator = busiest(&mut seen.iter())?;
-    match aim {
-        Aim::Coordinator => Some((coordinator.node, "the busiest coordinator".to_owned())),
-        Aim::Holder => Some(match busiest(&mut seen.iter().filter(|seen| seen.held > 0)) {
-            Some(holder) => (holder.node, format!("the holder of {} ranges", holder.held)),
-            None => (coordinator.node, "NO HOLDER EXISTED: the busiest coordinator instead".to_owned()),
-        }),
+    let coordinator = busiest(&mut seen.iter());
+    let holder = || match busiest(&mut seen.iter().filter(|seen| seen.held > 0)) {
+        Some(holder) => Some((holder.node, format!("the holder of {} ranges", holder.held))),
+        None => Some((coordinator?.node, "NO HOLDER EXISTED: the busiest coordinator instead".to_owned())),
+    };
+    match role {
+        _ if role == COORDINATOR.name => Ok(coordinator.map(|seen| (seen.node, COORDINATOR.about.to_owned()))),
+        _ if role == HOLDER.name => Ok(holder()),
+        other => Err(format!("no node can be in the role `{other}`")),
     }
 }
 
@@ -64,12 +67,13 @@ mod tests {
     #[test]
     fn the_busiest_holder_is_meant_and_a_fallback_says_so() {
         let seen = |n, coordinated, held| Seen { node: Node(n), coordinated, held };
-        let chosen = |aim, all: &[Seen]| choose(aim, all).map(|(node, how)| (node.0, how));
+        let chosen = |role, all: &[Seen]| choose(role, all).expect("a role").map(|(node, how)| (node.0, how));
         let all = [seen(1, 50, 0), seen(2, 10, 2), seen(3, 20, 1)];
-        assert_eq!(chosen(Aim::Coordinator, &all), Some((1, "the busiest coordinator".to_owned())));
-        assert_eq!(chosen(Aim::Holder, &all), Some((3, "the holder of 1 ranges".to_owned())));
-        let (node, how) = chosen(Aim::Holder, &all[..1]).expect("somebody answers");
+        assert_eq!(chosen("coordinator", &all), Some((1, "the busiest coordinator".to_owned())));
+        assert_eq!(chosen("holder", &all), Some((3, "the holder of 1 ranges".to_owned())));
+        let (node, how) = chosen("holder", &all[..1]).expect("somebody answers");
         assert!(node == 1 && how.starts_with("NO HOLDER"), "{how}");
-        assert_eq!(chosen(Aim::Holder, &[]), None);
+        assert_eq!(chosen("holder", &[]), None);
+        assert!(choose("conductor", &all).is_err());
     }
 }

@@ -1,0 +1,210 @@
+//! What is known of a kind of fault: its names, its draw, what it needs, what shows that it took effect, and what must succeed
+//! meanwhile. Each kind is a constant in a file of `kinds/`.
+
+use crate::action::Step;
+use crate::draw::Draw;
+use crate::fault::{Amounts, Fault};
+use crate::target::{Node, Role, Target, TargetShape};
+use heckle_history::Nanos;
+use rand::Rng;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A kind of fault.
+pub struct Kind {
+    /// Its name in plans, schedules and histories.
+    pub name: &'static str,
+    /// What it does, for the reader of a plan.
+    pub about: &'static str,
+    /// What it can hit.
+    pub hits: TargetShape,
+    /// What it needs.
+    pub needs: Needs,
+    /// What shows that it took effect.
+    pub evidence: Evidence,
+    /// What must succeed for a run with it to count.
+    pub coverage: Coverage,
+    /// How it hits the node that has a role, where it can.
+    pub aim: Option<Aim>,
+    /// Draws one. A kind may draw another: `partition` draws a shape, and all shapes are called `partition` in histories.
+    pub draw: fn(&mut Draw<'_>) -> Fault,
+    /// What is done, and when, in a fault that lasts so long among so many nodes; in words if target or amounts make no sense.
+    pub steps: fn(&Fault, Nanos, u16) -> Result<Vec<Step>, String>,
+}
+
+/// What a kind needs of cluster and engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// The fewest nodes with which it does what its name says.
+    pub nodes: u16,
+    /// What an engine must have in its hand.
+    pub control: &'static [Control],
+}
+
+/// What an engine may have in its hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// The nodes' processes: signals and restarts.
+    Processes,
+    /// The frames on links.
+    Links,
+    /// The nodes' clocks.
+    Clocks,
+}
+
+/// The figures that show that a fault took effect. A fault without them tested nothing, and its run is inconclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// One of these is above zero.
+    Any(&'static [&'static str]),
+    /// Each of these counts every node that is hit.
+    EachNode(&'static [&'static str]),
+}
+
+/// What must succeed for a run with such a fault to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// An update during the fault, if some quorum of nodes stays up and connected throughout; else as below.
+    DuringIfQuorum,
+    /// Any operation soon after the fault.
+    AfterHeal,
+}
+
+/// How a kind is aimed at the node that has a role.
+#[derive(Clone, Copy)]
+pub struct Aim {
+    /// What it does; `{role}` stands for the node.
+    pub about: &'static str,
+    /// Draws its amounts.
+    pub amounts: fn(&mut dyn Rng) -> Amounts,
+    /// What it hits, now that the node is known.
+    pub target: fn(Node, u16) -> Target,
+}
+
+/// A kind as a plan lists it: `kill`, or `kill:coordinator`, aimed at a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultKind {
+    kind: &'static Kind,
+    role: Option<Box<str>>,
+}
+
+impl FaultKind {
+    /// This kind, aimed at nobody or at a role.
+    pub(crate) fn new(kind: &'static Kind, role: Option<Box<str>>) -> Self {
+        FaultKind { kind, role }
+    }
+
+    /// What is known of it.
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// The role that it is aimed at.
+    pub fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
+
+    /// What it needs; a role, if it is aimed at one, besides.
+    pub fn needs(&self) -> Needs {
+        self.kind.needs
+    }
+
+    /// Whether an engine must have this in its hand.
+    pub fn needs_control(&self, of: Control) -> bool {
+        self.kind.needs.control.contains(&of)
+    }
+
+    /// What it does, in the words of a system with these roles.
+    pub fn about(&self, roles: &[Role]) -> String {
+        match (&self.role, &self.kind.aim) {
+            (Some(role), Some(aim)) => {
+                let known = roles.iter().find(|known| *known.name == **role);
+                aim.about.replace("{role}", known.map_or(role, |known| known.about))
+            }
+            _ => self.kind.about.to_owned(),
+        }
+    }
+
+    /// Draws one.
+    pub fn draw(&self, draw: &mut Draw<'_>) -> Fault {
+        match (&self.role, &self.kind.aim) {
+            (Some(role), Some(aim)) => Fault { kind: self.kind, target: Target::Role(role.clone()), amounts: (aim.amounts)(draw.rng) },
+            _ => (self.kind.draw)(draw),
+        }
+    }
+}
+
+impl Evidence {
+    /// Whether these figures show the effect of a fault that hits so many nodes.
+    pub fn is_shown(self, figures: &BTreeMap<String, f64>, nodes_hit: usize) -> bool {
+        let figure = |name: &&str| figures.get(*name).copied().unwrap_or(0.0);
+        match self {
+            Evidence::Any(names) => names.iter().any(|name| figure(name) > 0.0),
+            Evidence::EachNode(names) => names.iter().all(|name| figure(name) >= nodes_hit as f64),
+        }
+    }
+
+    /// The figures, in words.
+    pub fn words(self) -> String {
+        match self {
+            Evidence::Any(names) => names.join(" or "),
+            Evidence::EachNode(names) => format!("{}, of every node hit", names.join(" and ")),
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.role {
+            Some(role) => write!(f, "{}:{role}", self.kind.name),
+            None => f.write_str(self.kind.name),
+        }
+    }
+}
+
+impl Ord for FaultKind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.kind.name, &self.role).cmp(&(other.kind.name, &other.role))
+    }
+}
+
+impl PartialOrd for FaultKind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+// Names are unique, which a test of the registry holds.
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Kind {}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_a_figure_above_zero_or_one_for_each_node() {
+        let figures: BTreeMap<String, f64> = [("a".to_owned(), 2.0), ("b".to_owned(), 0.0), ("c".to_owned(), 1.0)].into();
+        for (evidence, nodes, shown) in [
+            (Evidence::Any(&["b", "a"]), 1, true),
+            (Evidence::Any(&["b", "unknown"]), 1, false),
+            (Evidence::EachNode(&["a"]), 2, true),
+            (Evidence::EachNode(&["a"]), 3, false),
+            (Evidence::EachNode(&["a", "c"]), 2, false),
+        ] {
+            assert_eq!(evidence.is_shown(&figures, nodes), shown, "{evidence:?} of {nodes}");
+        }
+    }
+}

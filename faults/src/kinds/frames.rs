@@ -1,0 +1,80 @@
+//! Frames that are lost, doubled or swapped, and connections that are reset.
+
+use crate::action::{Action, LinkEffect, Step};
+use crate::draw::Draw;
+use crate::fault::{Amounts, Fault};
+use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
+use crate::target::TargetShape;
+use heckle_history::Nanos;
+use rand::RngExt;
+use std::ops::RangeInclusive;
+
+/// Frames are lost.
+pub(crate) static LOSS: Kind = Kind {
+    name: "loss",
+    about: "frames are lost",
+    evidence: Evidence::Any(&["dropped_frames"]),
+    draw: |draw| some(&LOSS, 5..=30, draw),
+    steps: |fault, lasts, nodes| {
+        let percent = percent(fault)?;
+        disturb(fault, LinkEffect::Loss { percent }, lasts, nodes)
+    },
+    ..RESET
+};
+
+/// Frames arrive twice. Node links only: a client link is a TCP connection and cannot duplicate.
+pub(crate) static DUPLICATE: Kind = Kind {
+    name: "duplicate",
+    about: "node frames arrive twice",
+    evidence: Evidence::Any(&["duplicated_frames"]),
+    draw: |draw| some(&DUPLICATE, 10..=50, draw),
+    steps: |fault, lasts, nodes| {
+        let percent = percent(fault)?;
+        disturb(fault, LinkEffect::Duplicate { percent }, lasts, nodes)
+    },
+    ..RESET
+};
+
+/// Frames overtake each other. Node links only, as above.
+pub(crate) static REORDER: Kind = Kind {
+    name: "reorder",
+    about: "node frames overtake each other",
+    evidence: Evidence::Any(&["reordered_frames"]),
+    draw: |draw| some(&REORDER, 10..=50, draw),
+    steps: |fault, lasts, nodes| {
+        let percent = percent(fault)?;
+        disturb(fault, LinkEffect::Reorder { percent }, lasts, nodes)
+    },
+    ..RESET
+};
+
+/// Connections are reset, and again whenever they come back.
+pub(crate) static RESET: Kind = Kind {
+    name: "reset",
+    about: "connections are reset",
+    hits: TargetShape::Links,
+    needs: Needs { nodes: 2, control: &[Control::Links] },
+    evidence: Evidence::Any(&["resets"]),
+    coverage: Coverage::DuringIfQuorum,
+    aim: None,
+    draw: |draw| Fault { kind: &RESET, target: draw.one_or_all(), amounts: Amounts::default() },
+    steps: |fault, lasts, nodes| disturb(fault, LinkEffect::Reset, lasts, nodes),
+};
+
+fn some(kind: &'static Kind, percent: RangeInclusive<u32>, draw: &mut Draw<'_>) -> Fault {
+    let target = draw.one_or_all();
+    let percent = Some(f64::from(draw.rng.random_range(percent)));
+    Fault { kind, target, amounts: Amounts { percent, ..Amounts::default() } }
+}
+
+fn percent(fault: &Fault) -> Result<f64, String> {
+    match fault.amounts.percent {
+        Some(p) if (0.0..=100.0).contains(&p) => Ok(p),
+        Some(p) => Err(format!("percent {p} is not between 0 and 100")),
+        None => Err(format!("`{}` needs `percent`", fault.kind.name)),
+    }
+}
+
+fn disturb(fault: &Fault, effect: LinkEffect, lasts: Nanos, nodes: u16) -> Result<Vec<Step>, String> {
+    Ok(vec![Step::whole(lasts, Action::Disturb(fault.target.links(nodes), effect))])
+}

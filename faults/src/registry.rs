@@ -1,0 +1,101 @@
+//! The kinds of faults, a line for each file that holds some.
+
+use crate::kind::{FaultKind, Kind};
+use crate::target::Role;
+
+/// Declares the files and lists their kinds, so that a new kind is one file and one line here.
+macro_rules! kinds {
+    ($($file:ident: $($kind:ident)+;)+) => {
+        #[path = "kinds"]
+        mod kinds {
+            $(pub(super) mod $file;)+
+        }
+
+        /// Every kind, in the order in which help and `heckle doctor` list them.
+        pub static KINDS: &[&Kind] = &[$($(&kinds::$file::$kind,)+)+];
+    };
+}
+
+kinds! {
+    kill: KILL;
+    kill_all: KILL_ALL;
+    pause: PAUSE;
+    partition: PARTITION MAJORITY ISOLATE ONE_WAY BRIDGE RING CLIENTS;
+    delay: DELAY DELAY_LINK DELAY_ONE_WAY;
+    frames: LOSS DUPLICATE REORDER RESET;
+    clocks: JUMP DRIFT;
+}
+
+/// Every kind that a plan can list where the system has these roles: each as it is, then those that can be aimed at each role.
+pub fn all(roles: &[Role]) -> Vec<FaultKind> {
+    let plain = KINDS.iter().map(|kind| FaultKind::new(kind, None));
+    let can_be_aimed = || KINDS.iter().filter(|kind| kind.aim.is_some());
+    let aimed = roles.iter().flat_map(|role| can_be_aimed().map(|kind| FaultKind::new(kind, Some(role.name.into()))));
+    plain.chain(aimed).collect()
+}
+
+/// The kind of this name, aimed at a role if it says so. Whether there is such a role only a system knows.
+///
+/// # Errors
+/// That there is none.
+pub fn find(name: &str) -> Result<FaultKind, String> {
+    let known = |name: &str| KINDS.iter().copied().find(|kind| kind.name == name);
+    if let Some(kind) = known(name) {
+        return Ok(FaultKind::new(kind, None));
+    }
+    let aimed = name.split_once(':').and_then(|(kind, role)| Some((known(kind).filter(|kind| kind.aim.is_some())?, role)));
+    match aimed.filter(|(_, role)| !role.is_empty()) {
+        Some((kind, role)) => Ok(FaultKind::new(kind, Some(role.into()))),
+        None => Err(format!("there is no fault `{name}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::tests::drawn;
+    use crate::target::{End, Node, all_nodes};
+    use heckle_history::Nanos;
+
+    const ROLES: [Role; 1] = [Role { name: "coordinator", about: "the busiest coordinator" }];
+
+    #[test]
+    fn names_are_unique_and_found() {
+        let all = all(&ROLES);
+        for kind in &all {
+            assert_eq!(all.iter().filter(|other| other.to_string() == kind.to_string()).count(), 1, "{kind}");
+            assert_eq!(find(&kind.to_string()), Ok(kind.clone()));
+            assert!(!kind.about(&ROLES).is_empty() && !kind.about(&ROLES).contains('{'), "{kind}");
+        }
+        for unknown in ["explode", "", "kill:", "reset:coordinator", ":coordinator"] {
+            assert!(find(unknown).is_err(), "{unknown}");
+        }
+    }
+
+    /// What a new kind must bring along. That it brings something is held by the compiler; that it makes sense, here.
+    #[test]
+    fn every_kind_has_needs_evidence_coverage_and_a_draw_that_names_real_nodes() {
+        for kind in all(&ROLES) {
+            let needs = kind.needs();
+            assert!(needs.nodes >= 1 && !needs.control.is_empty(), "{kind}");
+            assert!(!kind.kind().evidence.words().is_empty(), "{kind}");
+            for nodes in needs.nodes..=7 {
+                for seed in 0..20 {
+                    let fault = drawn(&kind.to_string(), nodes, seed);
+                    let lasts = Nanos::from_ms(900);
+                    let steps = fault.some_steps(lasts, nodes).unwrap_or_else(|e| panic!("{kind}: {e}"));
+                    assert!(!steps.is_empty(), "{kind} does nothing");
+                    for step in &steps {
+                        assert!(step.from <= step.to && step.to <= lasts, "{kind}: {step:?}");
+                        let real = |node: &Node| all_nodes(nodes).contains(node);
+                        assert!(step.action.needs_up().iter().all(real), "{kind} of {nodes}: {step:?}");
+                        let ends = step.action.links().iter().flat_map(|link| [link.from, link.to]);
+                        assert!(ends.into_iter().all(|end| end == End::Clients || matches!(end, End::Node(n) if real(&n))), "{step:?}");
+                    }
+                    // A cluster of one is down with its node: whatever the rule, it can be evaluated.
+                    let _ = fault.leaves_a_quorum(lasts, nodes);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What a fault hits: nodes, links, or whichever node has a role when the fault begins.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A node by its number, from 1: `n1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node(pub u16);
+
+/// One end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// A node.
+    Node(Node),
+    /// All clients together.
+    Clients,
+}
+
+/// A directed link: frames that travel this way. Written `n1>n2`, `clients>n1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link {
+    /// Who sends.
+    pub from: End,
+    /// Who receives.
+    pub to: End,
+}
+
+/// A role that one node has at a time, such as *coordinator*. The system under test says which roles it has, and which node
+/// has one when a fault begins; this crate knows none by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    /// Its name in plans, after the colon of `kill:coordinator`.
+    pub name: &'static str,
+    /// The node that has it, in a few words: "the busiest coordinator".
+    pub about: &'static str,
+}
+
+/// What one fault hits.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// These nodes. A fault of links hits every node link that begins or ends at one of them.
+    Nodes(Vec<Node>),
+    /// The links between different groups. Written `n1`, `n2|n3`.
+    Groups(Vec<Vec<Node>>),
+    /// Exactly these links.
+    Links(Vec<Link>),
+    /// The node that has this role when the fault begins.
+    Role(Box<str>),
+}
+
+/// What a kind of fault can hit. It decides how the targets of a schedule file are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetShape {
+    /// One node.
+    OneNode,
+    /// One node or several.
+    SomeNodes,
+    /// Every node of the cluster, whatever a file lists.
+    EveryNode,
+    /// Links, or all links of some nodes.
+    Links,
+    /// Links, or groups of nodes that are cut off from each other.
+    Cut,
+}
+
+/// All nodes of a cluster of `nodes`.
+pub fn all_nodes(nodes: u16) -> Vec<Node> {
+    (1..=nodes).map(Node).collect()
+}
+
+/// All directed links between `nodes` nodes.
+pub fn node_links(nodes: u16) -> Vec<Link> {
+    let pairs = (1..=nodes).flat_map(|a| (1..=nodes).map(move |b| (a, b)));
+    pairs.filter(|(a, b)| a != b).map(|(a, b)| Link::between(Node(a), Node(b))).collect()
+}
+
+/// The links on which the other nodes send to `node`.
+pub fn links_to(node: Node, nodes: u16) -> Vec<Link> {
+    node_links(nodes).into_iter().filter(|link| link.to == End::Node(node)).collect()
+}
+
+/// The links on which `node` sends to the other nodes.
+pub fn links_from(node: Node, nodes: u16) -> Vec<Link> {
+    node_links(nodes).into_iter().filter(|link| link.from == End::Node(node)).collect()
+}
+
+impl Link {
+    /// The link between two nodes.
+    pub fn between(from: Node, to: Node) -> Self {
+        Link { from: End::Node(from), to: End::Node(to) }
+    }
+}
+
+impl Target {
+    /// One node on one side, all others on the other.
+    pub fn isolated(node: Node, nodes: u16) -> Self {
+        Target::Groups(vec![vec![node], all_nodes(nodes).into_iter().filter(|other| *other != node).collect()])
+    }
+
+    /// The directed links that a fault of links hits among `nodes` nodes.
+    pub fn links(&self, nodes: u16) -> Vec<Link> {
+        match self {
+            Target::Links(links) => links.clone(),
+            Target::Groups(groups) => between_groups(groups),
+            Target::Nodes(hit) => {
+                let touches = |end: End| matches!(end, End::Node(n) if hit.contains(&n));
+                node_links(nodes).into_iter().filter(|l| touches(l.from) || touches(l.to)).collect()
+            }
+            Target::Role(_) => vec![],
+        }
+    }
+
+    /// As history and schedule files write it.
+    pub fn words(&self) -> Vec<String> {
+        match self {
+            Target::Nodes(nodes) => nodes.iter().map(Node::to_string).collect(),
+            Target::Groups(groups) => groups.iter().map(|g| g.iter().map(Node::to_string).collect::<Vec<_>>().join("|")).collect(),
+            Target::Links(links) => links.iter().map(Link::to_string).collect(),
+            Target::Role(role) => vec![role.to_string()],
+        }
+    }
+}
+
+fn between_groups(groups: &[Vec<Node>]) -> Vec<Link> {
+    let mut links = vec![];
+    for (i, a) in groups.iter().enumerate() {
+        for b in groups.iter().skip(i + 1) {
+            for (&x, &y) in a.iter().flat_map(|x| b.iter().map(move |y| (x, y))) {
+                links.extend([Link::between(x, y), Link::between(y, x)]);
+            }
+        }
+    }
+    links
+}
+
+impl TargetShape {
+    /// Reads the targets of a fault of `kind` among `nodes` nodes.
+    ///
+    /// # Errors
+    /// What is wrong, and what would be right.
+    pub fn read(self, kind: &str, words: &[String], nodes: u16) -> Result<Target, String> {
+        let node = |s: &str| -> Result<Node, String> {
+            let n: Node = s.parse()?;
+            if n.0 > nodes { Err(format!("there is no {n} among {nodes} nodes")) } else { Ok(n) }
+        };
+        let link = |s: &str| -> Result<Link, String> {
+            let link: Link = s.parse()?;
+            let ends = [link.from, link.to].into_iter().filter(|end| *end != End::Clients);
+            ends.map(|end| node(&end.to_string())).collect::<Result<Vec<_>, _>>().map(|_| link)
+        };
+        let some_nodes = || words.iter().map(|w| node(w)).collect::<Result<_, _>>().map(Target::Nodes);
+        let links = words.iter().any(|w| w.contains('>'));
+        match (self, words) {
+            (TargetShape::OneNode, [one]) => Ok(Target::Nodes(vec![node(one)?])),
+            (TargetShape::OneNode, other) => Err(format!("`{kind}` hits one node, not {}", other.len())),
+            (TargetShape::EveryNode, _) => Ok(Target::Nodes(all_nodes(nodes))),
+            (TargetShape::Links | TargetShape::Cut, _) if links => {
+                words.iter().map(|w| link(w)).collect::<Result<_, _>>().map(Target::Links)
+            }
+            (TargetShape::SomeNodes | TargetShape::Links, _) => some_nodes(),
+            (TargetShape::Cut, _) => {
+                let groups = words.iter().map(|group| group.split('|').map(node).collect()).collect::<Result<_, String>>();
+                Ok(Target::Groups(groups?))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", self.0)
+    }
+}
+
+impl FromStr for Node {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        s.strip_prefix('n')
+            .and_then(|n| n.parse().ok())
+            .filter(|n| *n > 0)
+            .map(Node)
+            .ok_or_else(|| format!("`{s}` is no node; nodes are called n1, n2 …"))
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Node(n) => n.fmt(f),
+            End::Clients => f.write_str("clients"),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}>{}", self.from, self.to)
+    }
+}
+
+impl FromStr for Link {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let end = |s: &str| if s == "clients" { Ok(End::Clients) } else { s.parse().map(End::Node) };
+        let (from, to) = s.split_once('>').ok_or_else(|| format!("`{s}` is no link; links are written n1>n2"))?;
+        let link = Link { from: end(from)?, to: end(to)? };
+        if link.from == link.to {
+            return Err(format!("link `{s}` leads nowhere"));
+        }
+        Ok(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_cut_both_ways_and_only_between_groups() {
+        let n = |i| Node(i);
+        let cut = Target::Groups(vec![vec![n(1)], vec![n(2), n(3)]]).links(3);
+        let text: Vec<String> = cut.iter().map(Link::to_string).collect();
+        assert_eq!(text, ["n1>n2", "n2>n1", "n1>n3", "n3>n1"]);
+        assert_eq!(Target::Nodes(vec![n(3)]).links(3).len(), 4);
+        assert_eq!(node_links(5).len(), 20);
+    }
+
+    #[test]
+    fn links_are_checked() {
+        assert_eq!("clients>n2".parse(), Ok(Link { from: End::Clients, to: End::Node(Node(2)) }));
+        for bad in ["n1", "n1>n1", "n0>n2", "x>n1", ""] {
+            assert!(bad.parse::<Link>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_target_reads_as_it_is_written() {
+        let n = |i| Node(i);
+        for (shape, target) in [
+            (TargetShape::OneNode, Target::Nodes(vec![n(2)])),
+            (TargetShape::EveryNode, Target::Nodes(vec![n(1), n(2), n(3)])),
+            (TargetShape::SomeNodes, Target::Nodes(vec![n(1), n(3)])),
+            (TargetShape::Links, Target::Nodes(vec![n(1), n(3)])),
+            (TargetShape::Links, Target::Links(links_to(n(1), 3))),
+            (TargetShape::Cut, Target::isolated(n(3), 3)),
+            (TargetShape::Cut, Target::Links(links_from(n(1), 3))),
+        ] {
+            assert_eq!(shape.read("x", &target.words(), 3), Ok(target));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The faults of a plan with their times: drawn from its kinds, or listed one by one as `[[fault]]`.
+
+use super::checks::{kind, one_of, within};
+use super::settings::{FaultSettings, InjectionSettings, Settings};
+use super::units::Span;
+use super::{MAX_AT_ONCE, Plan};
+use heckle_faults::Trigger;
+use heckle_faults::schedule::{Injection, MAX_INJECTIONS, Order, ScheduleSettings, Spacing, draw};
+use heckle_history::Nanos;
+use heckle_history::prng::Pcg64;
+
+impl Plan {
+    /// Every fault with its time.
+    ///
+    /// # Errors
+    /// The setting that makes no sense, and what would.
+    pub(super) fn schedule(&self, settings: &Settings) -> Result<Vec<Injection>, String> {
+        let mut rng = self.seed.stream("schedule");
+        let drawn = self.schedule_settings(&settings.faults, settings.injections.is_empty())?;
+        if !settings.injections.is_empty() {
+            let listed = settings.injections.iter().map(|listed| self.injection(listed, &drawn, &mut rng));
+            let mut injections = listed.collect::<Result<Vec<_>, String>>()?;
+            injections.sort_by_key(|i| i.at);
+            return Ok(injections);
+        }
+        let injections = draw(&drawn, &mut rng);
+        if injections.is_empty() && !self.faults.is_empty() {
+            return Err(format!(
+                "a fault of {} every {} does not fit into a load of {}; lengthen --duration or shorten --fault-for",
+                span(drawn.lasts),
+                span(drawn.every),
+                self.duration
+            ));
+        }
+        Ok(injections)
+    }
+
+    fn schedule_settings(&self, f: &FaultSettings, drawn: bool) -> Result<ScheduleSettings, String> {
+        let default_every = Span(self.duration.0 / (self.faults.len() as u32 + 1));
+        let every = f.every.unwrap_or(default_every);
+        let lasts = f.lasts.unwrap_or(Span(every.0 * 2 / 5));
+        if !self.faults.is_empty() && every < Span::ms(10) {
+            return Err(format!("fault_every {every} is below 10ms"));
+        }
+        let too_many = || self.duration.0.as_nanos() / every.0.as_nanos() > MAX_INJECTIONS as u128 / 2;
+        if !self.faults.is_empty() && drawn && too_many() {
+            return Err(format!(
+                "fault_every {every} in {} asks for more than the {MAX_INJECTIONS} faults of a schedule, at random distances; lengthen it",
+                self.duration
+            ));
+        }
+        let order = match one_of("fault_order", f.order.as_deref(), &["listed", "shuffled"])? {
+            "shuffled" => Order::Shuffled,
+            _ => Order::Listed,
+        };
+        let spacing = match one_of("fault_spacing", f.spacing.as_deref(), &["even", "random"])? {
+            "random" => Spacing::Random,
+            _ => Spacing::Even,
+        };
+        Ok(ScheduleSettings {
+            kinds: self.faults.clone(),
+            every: every.nanos(),
+            lasts: lasts.nanos(),
+            window: self.window(),
+            max_at_once: within("max_at_once", f.max_at_once.unwrap_or(1), 1, MAX_AT_ONCE)?,
+            order,
+            spacing,
+            nodes: self.nodes,
+            drift_ppm: self.drift_bound_ppm(),
+        })
+    }
+
+    /// One `[[fault]]`: drawn as any of its kind, then moved to its time, and to its target if it names one.
+    fn injection(&self, listed: &InjectionSettings, drawn: &ScheduleSettings, rng: &mut Pcg64) -> Result<Injection, String> {
+        let kind = kind(self.system, &listed.kind)?;
+        let after = trigger(listed)?.time()?;
+        let one = ScheduleSettings { kinds: vec![kind], every: Nanos(1), lasts: Nanos(0), window: (Nanos(0), Nanos(1)), ..drawn.clone() };
+        let mut fault = draw(&one, rng).remove(0).fault;
+        if !listed.target.is_empty() {
+            fault = fault.with_target(&listed.target, self.nodes).map_err(|e| format!("[[fault]] `{}`: {e}", listed.kind))?;
+        }
+        let (start, end) = self.window();
+        let (at, lasts) = (Nanos(start.0 + after.0), listed.lasts.nanos());
+        if at.0 + lasts.0 > end.0 {
+            return Err(format!(
+                "the fault `{}` at {} for {} ends after the load of {}",
+                listed.kind,
+                span(after),
+                listed.lasts,
+                self.duration
+            ));
+        }
+        Ok(Injection { at, lasts, fault })
+    }
+}
+
+fn span(time: Nanos) -> Span {
+    Span(std::time::Duration::from_nanos(time.0))
+}
+
+/// What sets a listed fault off.
+fn trigger(listed: &InjectionSettings) -> Result<Trigger, String> {
+    match (listed.at, &listed.at_point) {
+        (Some(at), None) => Ok(Trigger::At(at.nanos())),
+        (None, Some(point)) => Ok(Trigger::AtPoint(point.as_str().into())),
+        (Some(_), Some(_)) => Err(format!("[[fault]] `{}` has both at and at_point; leave out one", listed.kind)),
+        (None, None) => Err(format!("[[fault]] `{}` says no time: give it one, such as at = \"5s\"", listed.kind)),
+    }
+}

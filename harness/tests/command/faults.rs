@@ -1,0 +1,51 @@
+//! Faults on real processes: that what a kind announces is what happens, and is seen.
+
+use crate::common::*;
+use serde_json::Value;
+
+/// Runs a plan of these listed faults, 3 nodes, and gives its results.
+fn run(folder: &Folder, faults: &str, code: i32) -> Value {
+    let plan = folder.path().join("plan.toml");
+    let head =
+        "schema = \"heckle.plan/1\"\nseed = \"7\"\n[load]\nduration = \"6s\"\nwarmup = \"500ms\"\n[faults]\nquiet_tail = \"500ms\"\n";
+    std::fs::write(&plan, format!("{head}{faults}")).expect("a writable folder");
+    let out = expect_code(folder, &["run", plan.to_str().expect("text"), "--quiet", "--json"], code);
+    serde_json::from_slice(&out.stdout).expect("--json prints JSON")
+}
+
+/// The events of one kind in the only history.
+fn events(folder: &Folder, is: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let file = find(folder, "history.jsonl.zst").remove(0);
+    let text = zstd::decode_all(std::fs::File::open(file).expect("a history")).expect("zstd");
+    let lines = String::from_utf8(text).expect("text").lines().map(|l| serde_json::from_str(l).expect("JSON")).collect::<Vec<Value>>();
+    lines.into_iter().filter(is).collect()
+}
+
+#[test]
+fn listed_faults_hit_their_targets() {
+    let folder = Folder::new();
+    let one =
+        |name: &str, at: &str, kind: &str, target: &str| format!("[[{name}]]\nat = \"{at}\"\ndo = \"{kind}\"\nfor = \"1s\"\n{target}\n");
+    let faults = [
+        one("fault", "0s", "pause", "target = [\"n2\"]"),
+        one("fault", "1500ms", "partition", "target = [\"n3\", \"n1|n2\"]"),
+        one("fault", "3s", "clock-jump", "target = [\"n1\", \"n3\"]"),
+        one("fault", "4500ms", "kill:coordinator", ""),
+    ];
+    let results = run(&folder, &faults.concat(), 0);
+    let listed = results["faults"].as_array().expect("a list");
+    assert!(listed.iter().all(|f| f["effective"] == true && f["healed"] == true), "{listed:#?}");
+    let targets: Vec<String> = listed.iter().map(|f| format!("{} {}", f["kind"], f["targets"])).collect();
+    assert_eq!(targets[..3], ["\"pause\" [\"n2\"]", "\"partition\" [\"n3\",\"n1|n2\"]", "\"clock-jump\" [\"n1\",\"n3\"]"]);
+    assert!(targets[3].starts_with("\"kill:coordinator\" [\"n"), "{targets:?}");
+}
+
+/// A client link is a TCP connection, whose frames cannot overtake each other: such a fault tests nothing.
+#[test]
+fn a_fault_without_evidence_makes_a_run_inconclusive() {
+    let folder = Folder::new();
+    let results = run(&folder, "[[fault]]\nat = \"1s\"\ndo = \"reorder\"\nfor = \"1s\"\ntarget = [\"clients>n1\"]\n", 2);
+    assert_eq!(results["faults"][0]["effective"], false, "{results:#}");
+    let ended = events(&folder, |e| e["e"] == "fault" && e["state"] == "ended");
+    assert_eq!(ended.len(), 1, "{ended:#?}");
+}
