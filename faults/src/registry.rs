@@ -20,6 +20,7 @@ kinds! {
     kill: KILL;
     kill_all: KILL_ALL;
     pause: PAUSE;
+    terminate: TERMINATE;
     partition: PARTITION MAJORITY ISOLATE ONE_WAY BRIDGE RING CLIENTS;
     delay: DELAY DELAY_LINK DELAY_ONE_WAY;
     frames: LOSS DUPLICATE REORDER RESET;
