@@ -21,6 +21,7 @@ kinds! {
     kill_all: KILL_ALL;
     pause: PAUSE;
     terminate: TERMINATE;
+    rolling_restart: ROLLING_RESTART;
     partition: PARTITION MAJORITY ISOLATE ONE_WAY BRIDGE RING CLIENTS;
     delay: DELAY DELAY_LINK DELAY_ONE_WAY;
     frames: LOSS DUPLICATE REORDER RESET;
