@@ -335,7 +335,9 @@ impl Plan {
                 ));
             }
             if kind.needs_control(Control::Links) && self.net == Net::Direct {
-                return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose kill, pause or kill-all"));
+                let others = self.system.fault_kinds().into_iter().filter(|kind| !kind.needs_control(Control::Links));
+                let others = others.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ");
+                return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose from {others}"));
             }
             let least = kind.needs().nodes;
             if least > self.nodes {

@@ -95,7 +95,8 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
 #[cfg(feature = "etcd")]
 fn etcd(finding: impl Fn(&str, bool, String) -> Finding) -> Finding {
     let found = crate::cluster::etcd::find_program();
-    finding("system etcd", found.is_ok(), found.map_or_else(|e| e, |p| format!("{}, with faults kill, kill-all, pause", p.display())))
+    let kinds = System::Etcd.fault_kinds().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    finding("system etcd", found.is_ok(), found.map_or_else(|e| e, |p| format!("{}, with faults {kinds}", p.display())))
 }
 
 #[cfg(not(feature = "etcd"))]

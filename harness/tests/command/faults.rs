@@ -40,6 +40,30 @@ fn listed_faults_hit_their_targets() {
     assert!(targets[3].starts_with("\"kill:coordinator\" [\"n"), "{targets:?}");
 }
 
+/// A node that exits with 0 after our SIGTERM has not crashed, and a rolling restart takes the next node only when the last is back.
+#[test]
+fn nodes_that_are_terminated_end_by_themselves_and_come_back_one_at_a_time() {
+    let folder = Folder::new();
+    let faults = "[[fault]]\nat = \"500ms\"\ndo = \"terminate\"\nfor = \"800ms\"\ntarget = [\"n2\"]\n\
+        [[fault]]\nat = \"2s\"\ndo = \"rolling-restart\"\nfor = \"3s\"\n";
+    let results = run(&folder, faults, 0);
+    assert_eq!(results["verdict"], "valid", "{results:#}");
+    let listed = results["faults"].as_array().expect("a list");
+    assert!(listed.len() == 2 && listed.iter().all(|f| f["effective"] == true && f["healed"] == true), "{listed:#?}");
+    let (mut down, mut ends) = (vec![], 0);
+    for event in events(&folder, |e| e["e"] == "node" && (e["what"] == "exit" || e["what"] == "start")) {
+        if event["what"] == "start" {
+            down.retain(|node| *node != event["node"]);
+        } else if event["detail"]["by"] == "terminate" {
+            assert_eq!((&event["detail"]["code"], &event["detail"]["expected"]), (&0.into(), &true.into()), "{event}");
+            down.push(event["node"].clone());
+            ends += 1;
+        }
+        assert!(down.len() <= 1, "down at once: {down:?}");
+    }
+    assert_eq!((ends, down.len()), (4, 0), "n2, then every node");
+}
+
 /// A client link is a TCP connection, whose frames cannot overtake each other: such a fault tests nothing.
 #[test]
 fn a_fault_without_evidence_makes_a_run_inconclusive() {
