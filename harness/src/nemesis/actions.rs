@@ -1,6 +1,7 @@
 //! The primitives: each action done, undone, and seen to be undone.
 
 use super::claims::Patience;
+use super::evidence::add;
 use super::{Nemesis, clocks, links, nodes};
 use crate::cluster::Evidence;
 use crate::relay::Relay;
@@ -46,7 +47,7 @@ impl Nemesis {
                 Action::SetClocks(clocks) => clocks::see_right(&self.cluster, clocks)?,
                 Action::Disturb(links, _) => links::see_flow(self.relay().ok()?, links, &self.stop)?,
             };
-            nodes::add(&mut sum, seen);
+            add(&mut sum, seen);
         }
         Some(sum)
     }

@@ -11,6 +11,7 @@ mod target_role; // which node has a role now
 pub mod claims; // which nodes are in the hand of a fault
 mod take_up; // a fault with its target known and its nodes free
 mod timeline; // the steps of a fault in the order of time
+mod evidence; // figures added up, and whether they show an effect
 mod actions; // the primitives: done, undone, seen to be undone
 mod nodes;
 mod links;
@@ -24,12 +25,11 @@ use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use claims::Claims;
+use evidence::{add, would_pass_for_an_effect};
 use heckle_checker::coverage::EFFECTIVE;
 use heckle_faults::schedule::Injection;
 use heckle_faults::{Step, nodes_hit};
 use heckle_history::{Event, FaultEvent, FaultState, Nanos};
-use serde_json::Value as Json;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use take_up::TakenUp;
 use timeline::{Due, Moment, moments};
@@ -116,7 +116,7 @@ impl Nemesis {
         for moment in first {
             self.do_step(&mut progress, &steps, moment);
         }
-        let mut shown = figures(&progress.evidence);
+        let mut all = progress.evidence.clone();
         record(FaultState::Began, std::mem::take(&mut progress.evidence));
         for moment in rest {
             let on_time = self.stop.wait_until(self.clock, self.due(injection, late, moment.at));
@@ -127,11 +127,8 @@ impl Nemesis {
                 Due::Undo => self.undo_step(&mut progress, &steps, moment),
             }
         }
-        for (name, figure) in figures(&progress.evidence) {
-            *shown.entry(name).or_default() += figure;
-        }
-        // Some figure above zero would pass for an effect.
-        if !fault.kind.evidence.is_shown(&shown, nodes_hit(&steps).len()) && shown.values().any(|figure| *figure > 0.0) {
+        add(&mut all, progress.evidence.clone());
+        if would_pass_for_an_effect(&all, fault.kind.evidence, nodes_hit(&steps).len()) {
             progress.evidence.insert(EFFECTIVE.to_owned(), false.into());
         }
         record(FaultState::Ended, progress.evidence);
@@ -154,7 +151,7 @@ impl Nemesis {
     fn do_step(&self, progress: &mut Progress<'_>, steps: &[Step], moment: Moment) {
         progress.begun[moment.step] = true;
         match self.act(relay_rule(progress.id, moment.step), &steps[moment.step].action) {
-            Ok(evidence) => nodes::add(&mut progress.evidence, evidence),
+            Ok(evidence) => add(&mut progress.evidence, evidence),
             Err(why) => self.stop.ask(StopReason::Broken(format!("fault `{}` could not be injected: {why}", progress.label))),
         }
     }
@@ -164,7 +161,7 @@ impl Nemesis {
             return;
         }
         match self.undo(relay_rule(progress.id, moment.step), &steps[moment.step].action) {
-            Ok(evidence) => nodes::add(&mut progress.evidence, evidence),
+            Ok(evidence) => add(&mut progress.evidence, evidence),
             Err(why) => {
                 progress.healed = false;
                 self.stop.ask(StopReason::Broken(format!("fault `{}` could not be healed: {why}", progress.label)));
@@ -197,9 +194,4 @@ fn split_first(moments: Vec<Moment>) -> (Vec<Moment>, Vec<Moment>) {
 /// The relay's name for a step of a fault: the fault's own, for its first.
 fn relay_rule(fault: u64, step: usize) -> u64 {
     fault + ((step as u64) << 32)
-}
-
-fn figures(evidence: &Evidence) -> BTreeMap<String, f64> {
-    let figure = |value: &Json| value.as_f64().or_else(|| value.as_bool().map(f64::from));
-    evidence.iter().filter_map(|(name, value)| Some((name.clone(), figure(value)?))).collect()
 }

@@ -1,9 +1,9 @@
 //! Signals to nodes, what undoes them, and how a node is seen to be back.
 
+use super::evidence::add;
 use crate::cluster::{Cluster, Ended, Evidence};
 use crate::limits;
 use heckle_faults::{Node, Signal};
-use serde_json::Value as Json;
 use std::time::{Duration, Instant};
 
 /// A node that was restarted or resumed answers within this, or counts as not healed.
@@ -56,16 +56,6 @@ fn for_all(nodes: &[Node], act: impl Fn(Node) -> Result<Evidence, String> + Sync
         add(&mut sum, result?);
     }
     Ok(sum)
-}
-
-/// Counts of several nodes or steps add up; other figures carry the node in their names.
-pub(super) fn add(sum: &mut Evidence, more: Evidence) {
-    for (name, value) in more {
-        match (sum.get(&name).and_then(Json::as_u64), value.as_u64()) {
-            (Some(a), Some(b)) => sum.insert(name, (a + b).into()),
-            _ => sum.insert(name, value),
-        };
-    }
 }
 
 /// Waits until these nodes answer that they are ready.
