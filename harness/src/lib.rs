@@ -25,6 +25,6 @@ pub mod soak; // the judge's engines compared on random histories
 pub mod store_bench; // the node's log measured beside stores of others
 pub mod suite; // a matrix of runs, night after night
 pub mod stop; // asking everything to stop
-pub mod system; // adapters: how a system under test is talked to
+pub mod systems; // the list of systems under test
 pub mod verbs; // what each verb does
 pub mod versus; // the bundled server measured beside etcd

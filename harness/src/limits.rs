@@ -2,10 +2,7 @@
 //! runs out meanwhile is named. A limit of the harness is never a failure of the system under test.
 
 use crate::plan::{Net, Plan, Route};
-use heckle_paxos::lease::LeaseMode;
-use std::io;
-use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
+pub use heckle_system_api::limits::{forget, met, named, no_thread, note, thread};
 
 /// Descriptors that are open for a moment: files of results, pipes of children, sockets that are being closed.
 const SPARE_DESCRIPTORS: u64 = 32;
@@ -18,60 +15,6 @@ const NODE_DESCRIPTORS: u64 = 24;
 const LONGEST_FILE_BYTES: u64 = 16 << 20;
 /// Address space without which threads, their stacks and the relay's buffers do not fit.
 const LEAST_ADDRESS_SPACE: u64 = 512 << 20;
-
-static MET: Mutex<Option<String>> = Mutex::new(None);
-
-/// Which limit an error of the system speaks of, if it speaks of one.
-fn limit_of(e: &io::Error) -> Option<&'static str> {
-    Some(match e.raw_os_error()? {
-        libc::EMFILE => "this process has no file descriptor left: raise `ulimit -n`, or use fewer clients",
-        libc::ENFILE => "the machine has no file descriptor left: raise /proc/sys/fs/file-max, or end other programs",
-        libc::ENOBUFS => "the machine has no socket buffers left: end other programs",
-        libc::EADDRNOTAVAIL => "the machine has no free port left: wait for others to be freed, or widen net.ipv4.ip_local_port_range",
-        libc::ENOMEM => "there is no memory left: raise `ulimit -v`, or end other programs",
-        libc::EFBIG => "a limit of file sizes was reached: raise `ulimit -f`",
-        libc::ENOSPC => "the disk is full: make room, or name another folder with --out",
-        libc::EDQUOT => "the disk quota is used up: make room, or name another folder with --out",
-        _ => return None,
-    })
-}
-
-/// An error in words, with the limit that it speaks of and what to do.
-pub fn named(e: &io::Error) -> String {
-    limit_of(e).map_or_else(|| e.to_string(), |limit| format!("{e}: {limit}"))
-}
-
-/// Why there is no thread, with what to do.
-pub fn no_thread(e: &io::Error) -> String {
-    let advice = "raise `ulimit -u` (processes and threads) or `ulimit -v` (memory), or end other programs";
-    format!("the harness cannot start a thread: {e}: {advice}")
-}
-
-/// Starts a thread; none that can be had is an error, never a panic.
-///
-/// # Errors
-/// If there can be no more threads.
-pub fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work)
-}
-
-/// Notes that the harness itself met a limit: the run then ends as an error of the machine, whatever became of the op.
-pub fn note(e: &io::Error) {
-    if let Some(limit) = limit_of(e) {
-        let mut met = MET.lock().unwrap_or_else(PoisonError::into_inner);
-        met.get_or_insert_with(|| format!("the harness met a limit: {e}: {limit}"));
-    }
-}
-
-/// The first limit that was met since [`forget`].
-pub fn met() -> Option<String> {
-    MET.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Begins anew: each run has limits of its own.
-pub fn forget() {
-    *MET.lock().unwrap_or_else(PoisonError::into_inner) = None;
-}
 
 /// Makes a write beyond `ulimit -f` an error, as on a full disk, instead of a death by SIGXFSZ. Children inherit it.
 pub fn survive_long_files() {
@@ -104,7 +47,7 @@ impl Needs {
             // Doors, two descriptors a connection, and epoll, timer and waker.
             Net::Relay => links + nodes + 2 * (clients + links) + 3 + if plan.far.is_some() { 3 * nodes + 3 } else { 0 },
         };
-        let watching = if plan.lease.mode == LeaseMode::Off { nodes } else { 2 * nodes };
+        let watching = nodes * u64::from(plan.system.connections_per_node());
         let pipes = 2 * nodes;
         Needs {
             harness_descriptors: OWN_DESCRIPTORS + SPARE_DESCRIPTORS + clients + relay + watching + pipes,
@@ -163,7 +106,7 @@ mod tests {
     use crate::plan::settings::Settings;
 
     fn needs(toml: &str) -> Needs {
-        Needs::of(&Plan::resolve(&toml::from_str::<Settings>(toml).expect("TOML")).expect("makes sense"))
+        Needs::of(&Plan::resolve(&toml::from_str::<Settings>(toml).expect("TOML"), crate::systems::all()).expect("makes sense"))
     }
 
     #[test]
@@ -182,24 +125,5 @@ mod tests {
         let said = enough(40, 131, &|| "it needs 131".into(), "ulimit -n", 131).expect_err("too low");
         assert!(said.contains("the limit is 40") && said.contains("`ulimit -n 131`"), "{said}");
         assert_eq!(enough(131, 131, &String::new, "ulimit -n", 131), Ok(()));
-    }
-
-    #[test]
-    fn what_ran_out_is_named() {
-        for (errno, name) in [
-            (libc::EMFILE, "ulimit -n"),
-            (libc::ENFILE, "file-max"),
-            (libc::ENOBUFS, "socket buffers"),
-            (libc::EADDRNOTAVAIL, "port"),
-            (libc::ENOMEM, "ulimit -v"),
-            (libc::EFBIG, "ulimit -f"),
-            (libc::ENOSPC, "disk is full"),
-        ] {
-            let said = named(&io::Error::from_raw_os_error(errno));
-            assert!(said.contains(name), "{said}");
-        }
-        for errno in [libc::ECONNREFUSED, libc::ECONNRESET, libc::EPIPE] {
-            assert_eq!(limit_of(&io::Error::from_raw_os_error(errno)), None, "what a dead node looks like is no limit");
-        }
     }
 }

@@ -160,7 +160,7 @@ mod tests {
             let command = format!("\n#   heckle {verb} {}", embedded.name);
             assert!(embedded.text.contains(&command), "{} does not say `{}`", embedded.name, command.trim_start());
             settings.arm.clear();
-            let plan = Plan::resolve(&settings).unwrap_or_else(|e| panic!("{}: {e}", embedded.name));
+            let plan = Plan::resolve(&settings, crate::systems::all()).unwrap_or_else(|e| panic!("{}: {e}", embedded.name));
             let expected = match embedded.name.split_once('/') {
                 None => embedded.name.to_owned(),
                 Some(("mutants", mutant)) => format!("mutant-{mutant}"),

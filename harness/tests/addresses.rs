@@ -1,5 +1,5 @@
 //! No program and no test of this workspace picks a port and binds it later: what was free a moment ago may be another's by
-//! then, and what is talked to is not what was meant. Addresses that come and go are claimed (`nodes/server/src/loopback.rs`);
+//! then, and what is talked to is not what was meant. Addresses that come and go are claimed (`systems/loopback`);
 //! every other listener is held from the moment it gets its port.
 
 use std::collections::BTreeMap;
@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 /// Where listeners are made, how often, and why that is safe.
 const LISTENERS: &[(&str, usize, &str)] = &[
-    ("harness/src/cluster/strangers.rs", 1, "a test's program on a claimed port"),
     ("harness/src/relay/bench.rs", 1, "held for the whole measurement"),
     ("harness/src/relay/engine.rs", 1, "a door of the relay, held as long as the relay"),
     ("harness/src/relay/tests/connections.rs", 1, "a claimed port, on which nothing listens before"),
     ("harness/src/relay/tests/mod.rs", 1, "held by the rig"),
-    ("harness/src/system/bundled/tests.rs", 1, "a claimed port"),
     ("harness/src/versus/limit.rs", 1, "held for the whole measurement"),
     ("harness/tests/command/ctl.rs", 1, "a claimed port"),
     ("harness/tests/command/strangers.rs", 1, "a killed node's port, taken on purpose"),
-    ("nodes/server/src/loopback.rs", 4, "the claim itself"),
     ("nodes/server/src/node/life.rs", 1, "a node's own, held until it ends"),
     ("nodes/server/tests/links.rs", 1, "held as long as the test program"),
+    ("systems/loopback/src/lib.rs", 4, "the claim itself"),
+    ("systems/paxos/src/connection/tests.rs", 1, "a claimed port"),
+    ("systems/paxos/src/strangers.rs", 1, "a test's program on a claimed port"),
+    ("harness/tests/toy/system.rs", 1, "a node's own, on a claimed port, held until it ends"),
 ];
 
 fn root() -> PathBuf {

@@ -9,7 +9,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("history", &[]),
     ("nodes/paxos", &[]),
     ("nodes/sim", &["heckle-paxos"]),
-    ("nodes/server", &["heckle-paxos"]),
+    ("nodes/server", &["heckle-paxos", "heckle-loopback"]),
+    ("systems/loopback", &[]),
+    ("systems/api", &["heckle-faults", "heckle-history"]),
+    ("systems/paxos", &["heckle-faults", "heckle-history", "heckle-loopback", "heckle-paxos", "heckle-server", "heckle-system-api"]),
+    ("systems/etcd", &["heckle-faults", "heckle-history", "heckle-system-api"]),
     ("faults", &["heckle-history"]),
     ("workloads", &["heckle-history"]),
     ("checker", &["heckle-history"]),
@@ -246,4 +250,49 @@ fn release_builds_check_arithmetic() {
     {
         assert!(!checks_overflow(off), "{off}");
     }
+}
+
+/// What of the command is the engine: it runs any system, and knows none.
+const ENGINE: &[&str] = &[
+    "clock.rs",
+    "cluster/",
+    "history_file.rs",
+    "limits.rs",
+    "load/",
+    "nemesis/",
+    "plan/",
+    "recorder.rs",
+    "relay/",
+    "run/",
+    "stop.rs",
+    "suite/",
+];
+
+/// Crates of one system, by the beginning of their names.
+const OF_A_SYSTEM: &[&str] = &["heckle_paxos", "heckle_server", "heckle_sim", "heckle_system_paxos", "heckle_system_etcd"];
+
+/// The crate of a system that a line of code names, if it does.
+fn names_a_system<'a>(place: &str, line: &str, crates: &[&'a str]) -> Option<&'a str> {
+    let of_engine = ENGINE.iter().any(|part| place.contains(&format!("/src/{part}")));
+    // The relay's benchmark sends frames of the bundled server, and measures nothing of it.
+    let measures = place.contains("/src/relay/bench.rs");
+    let code = line.trim_start();
+    if !of_engine || measures || code.starts_with("//") { None } else { crates.iter().find(|name| code.contains(**name)).copied() }
+}
+
+#[test]
+fn the_engine_names_no_system() {
+    let lines = lines_outside_tests();
+    for part in ENGINE {
+        assert!(lines.iter().any(|(place, _)| place.contains(&format!("/src/{part}"))), "{part} is no part of the engine any more");
+    }
+    for (place, line) in lines {
+        let found = names_a_system(&place, &line, OF_A_SYSTEM);
+        assert_eq!(found, None, "{place}: ask the system through the traits of systems/api");
+    }
+    let planted = |place: &str, line: &str| names_a_system(place, line, OF_A_SYSTEM);
+    assert_eq!(planted("harness/src/load/mod.rs:7", "    use heckle_paxos::lease::RangeId;"), Some("heckle_paxos"));
+    assert_eq!(planted("harness/src/cluster/mod.rs:7", "    let c = heckle_server::control::Client::new();"), Some("heckle_server"));
+    assert_eq!(planted("harness/src/verbs/node.rs:7", "use heckle_server::run_node;"), None, "the command may");
+    assert_eq!(planted("harness/src/load/mod.rs:7", "// as heckle_server does"), None);
 }

@@ -72,6 +72,17 @@ pub struct Close {
     pub warnings: Vec<String>,
 }
 
+impl Close {
+    /// Takes the figures that a system tells of the whole run, by their names in the results. Those that do not fit are left out with a
+    /// warning.
+    pub fn of_system(&mut self, figures: serde_json::Map<String, serde_json::Value>) {
+        match serde_json::from_value(serde_json::Value::Object(figures)) {
+            Ok(figures) => self.paxos = figures,
+            Err(e) => self.warnings.push(format!("the figures that the nodes counted cannot be read: {e}")),
+        }
+    }
+}
+
 /// The kinds of ending.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

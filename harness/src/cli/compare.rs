@@ -26,6 +26,10 @@ pub struct CompareArgs {
     /// Runs during which other processes use more of the machine than this share are dropped, 1 for none [default: 0.25]
     #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
     pub noise_limit: Option<f64>,
+    /// Runs of which the harness sent more than this share of the ops late are dropped, 1 for none: latency is wrong then, counts and
+    /// bytes are not [default: 0.01]
+    #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
+    pub late_limit: Option<f64>,
     /// Go on to the last pair even when too many were dropped for any claim
     #[arg(long, help_heading = "Comparison")]
     pub finish: bool,

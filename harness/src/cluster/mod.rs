@@ -1,30 +1,26 @@
 //! The processes of one cluster: started together, watched, struck, restarted on their data, and gone when the run
-//! is. What differs between systems under test stands in their launchers.
+//! is. What differs between systems under test is asked of the system.
 
-mod bundled;
-#[cfg(feature = "etcd")]
-pub mod etcd;
+mod events; // what a system's watcher hears, into the history
 mod last_words; // what a process said before it ended
-pub mod launch;
-pub mod leases;
 pub mod pids;
 pub mod process;
 mod signals; // what a fault does to a process, and what undoes it
-mod strangers; // who answers in the place of a dead node
 
+use crate::clock::RunClock;
 use crate::limits;
-use crate::plan::Plan;
+use crate::plan::{ClockOffset, Plan};
 use crate::recorder::Recorder;
-use crate::relay::Relay;
+use crate::relay::{Relay, Route};
 use crate::stop::{Stop, StopReason};
-use crate::system::target::{NodeIdentity, Target};
 use heckle_checker::checks::crash::{self, Phase};
 use heckle_faults::Node;
-use heckle_history::{Event, Names, NodeEvent};
-use heckle_server::control::Client;
-use heckle_server::loopback::LoopbackClaim;
-use heckle_server::status::Status;
-use launch::{Launcher, NodeSpec, Site, launcher};
+use heckle_history::{Event, Names, NodeEvent, NodeIx};
+use heckle_loopback::LoopbackClaim;
+use heckle_system_api::System;
+use heckle_system_api::capability::{ClockState, NodeEvents, Sample, Watch};
+use heckle_system_api::identity::{Mistaken, Target};
+use heckle_system_api::launch::{Addresses, Dialler, Links, NodeSpec, Site};
 use process::{NodeProcess, Spawner};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -57,7 +53,9 @@ pub struct Cluster {
 
 struct Shared {
     spawner: Spawner,
-    launcher: Box<dyn Launcher>,
+    system: Arc<dyn System>,
+    /// The node whose wall clock is wrong all the time.
+    clock_offset: Option<ClockOffset>,
     program: PathBuf,
     folder: PathBuf,
     nodes: Vec<Mutex<NodeSlot>>,
@@ -95,17 +93,26 @@ impl Cluster {
         names: Arc<Names>,
         stop: Stop,
     ) -> Result<Cluster, String> {
-        let launcher = launcher(plan);
-        let program = plan.bin.clone().map_or_else(|| launcher.program(), Ok)?;
+        let system = plan.system.clone();
+        let program = plan.bin.clone().map_or_else(|| system.program(), Ok)?;
         let claim = LoopbackClaim::new().map_err(|e| e.to_string())?;
-        let site = Site { folder, relay, claim: &claim, stop: &stop };
-        let slots = launcher.specs(plan, &site)?.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
+        let specs = system.nodes(&Site {
+            folder,
+            cluster: &folder.file_name().map_or("heckle".into(), |name| name.to_string_lossy().into_owned()),
+            nodes: plan.nodes,
+            seed: plan.seed,
+            links: relay.map(|relay| relay as &dyn Links),
+            addresses: &Claimed(&claim),
+            mistaken: mistaken(&stop),
+        })?;
+        let slots = specs.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
         let nodes = slots.collect::<Result<Vec<_>, String>>()?;
         pids::append(folder, pids::HARNESS, std::process::id()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
         let spawner = Spawner::start().map_err(|e| limits::no_thread(&e))?;
         let shared = Arc::new(Shared {
             spawner,
-            launcher,
+            system,
+            clock_offset: plan.slow_clock,
             program,
             folder: folder.to_owned(),
             nodes,
@@ -133,55 +140,60 @@ impl Cluster {
         self.shared.nodes.iter().map(|s| lock(s).spec.target()).collect()
     }
 
-    /// What a node says of itself.
-    ///
-    /// # Errors
-    /// If it does not answer in time.
-    pub fn status(&self, node: Node) -> Result<Status, String> {
-        let spec = self.slot(node).spec.clone();
-        self.shared.launcher.status(&spec)
+    /// The system under test.
+    pub fn system(&self) -> &dyn System {
+        &*self.shared.system
+    }
+
+    /// How a node is started and reached.
+    pub fn spec(&self, node: Node) -> NodeSpec {
+        self.slot(node).spec.clone()
     }
 
     /// The same, but `None` at once for a node that is down, paused or being struck: nobody waits for it.
-    pub fn status_if_free(&self, node: Node) -> Option<Status> {
-        let spec = {
-            let slot = self.shared.nodes[node_index(node)].try_lock().ok()?;
-            let running = slot.process.as_ref()?.state().is_some_and(|s| s != 'T' && s != 'Z');
-            running.then(|| slot.spec.clone())?
-        };
-        self.shared.launcher.status(&spec).ok()
+    pub fn spec_if_free(&self, node: Node) -> Option<NodeSpec> {
+        let slot = self.shared.nodes[node_index(node)].try_lock().ok()?;
+        let running = slot.process.as_ref()?.state().is_some_and(|s| s != 'T' && s != 'Z');
+        running.then(|| slot.spec.clone())
     }
 
-    /// Puts into the history what a node says of its state. `calm`: nothing is asked of it any more.
-    pub fn note_state(&self, node: Node, status: &Status, calm: bool) {
-        let bytes = &status.state_bytes;
-        let figures = [
-            ("keys", status.keys),
-            ("data", bytes.data),
-            ("promise", bytes.promise),
-            ("accepted", bytes.accepted),
-            ("dedupe", bytes.dedupe),
-            ("queue", bytes.queue),
-            ("prune_queue", status.prune_queue),
-            ("pruned", status.pruned),
-            ("prune_dropped", status.prune_dropped),
-            ("expired", status.expired),
-        ];
-        let mut detail: BTreeMap<String, Json> = figures.into_iter().map(|(name, figure)| (name.to_owned(), figure.into())).collect();
+    /// The figures of a node that is free to answer, where the system tells any.
+    pub fn sample_if_free(&self, node: Node) -> Option<Sample> {
+        let metrics = self.shared.system.metrics()?;
+        metrics.sample(&self.spec_if_free(node)?).ok()
+    }
+
+    /// Listens to the nodes while the run lasts, where the system has something to tell.
+    ///
+    /// # Errors
+    /// If there can be no more threads.
+    pub fn watch(&self, clock: RunClock) -> Result<Option<Arc<dyn Watch>>, String> {
+        let specs: Vec<NodeSpec> = self.shared.nodes.iter().map(|slot| lock(slot).spec.clone()).collect();
+        let events: Arc<dyn NodeEvents> = Arc::new(events::Events::new(clock, self.shared.recorder.clone(), self.shared.names.clone()));
+        let watch = self.shared.system.watch(&specs, &events).map_err(|e| limits::no_thread(&e))?;
+        Ok(watch.map(Arc::from))
+    }
+
+    /// Puts into the history what a node stores. `calm`: nothing is asked of it any more.
+    pub fn note_state(&self, node: Node, sample: &Sample, calm: bool) {
+        if sample.state.is_empty() {
+            return;
+        }
+        let mut detail: BTreeMap<String, Json> = sample.state.iter().map(|(name, figure)| ((*name).to_owned(), (*figure).into())).collect();
         if calm {
             detail.insert("calm".into(), true.into());
         }
         self.shared.note(node_index(node), heckle_history::event::STATE, detail);
     }
 
-    /// Waits until no node has decisions left to prune, at most `patience`, and puts the state of all into the
-    /// history. What is left then leaks.
+    /// Waits until no node has work left to drain, at most `patience`, and puts the state of all into the history. What is left
+    /// then leaks.
     pub fn settle(&self, stop: &Stop, patience: Duration) {
         let deadline = Instant::now() + patience;
         for node in (1..=self.size()).map(Node) {
-            while let Some(status) = self.status_if_free(node) {
-                if status.prune_queue == 0 || Instant::now() >= deadline || stop.reason().is_some() {
-                    self.note_state(node, &status, stop.reason().is_none());
+            while let Some(sample) = self.sample_if_free(node) {
+                if sample.pending == 0 || Instant::now() >= deadline || stop.reason().is_some() {
+                    self.note_state(node, &sample, stop.reason().is_none());
                     break;
                 }
                 std::thread::sleep(WATCH_EVERY);
@@ -191,23 +203,7 @@ impl Cluster {
 
     /// Whether a node answers now, and says that it is ready.
     pub fn is_ready(&self, node: Node) -> bool {
-        let spec = self.slot(node).spec.clone();
-        self.shared.launcher.is_ready(&spec)
-    }
-
-    /// Where the harness asks the node how it is, and who must answer: the control channel of the bundled server.
-    pub fn control_channel(&self, node: Node) -> (SocketAddr, Arc<NodeIdentity>) {
-        let slot = self.slot(node);
-        (slot.spec.ask, slot.spec.node.clone())
-    }
-
-    /// A control connection to the node, and to no other.
-    ///
-    /// # Errors
-    /// Why there is none.
-    pub fn control(&self, node: Node, within: Duration) -> Result<Client, String> {
-        let (addr, who) = self.control_channel(node);
-        who.control(addr, within)
+        self.shared.system.is_ready(&self.spec(node))
     }
 
     /// How many nodes.
@@ -258,7 +254,7 @@ impl Cluster {
         for slot in &self.shared.nodes {
             let spec = lock(slot).spec.clone();
             loop {
-                match self.shared.launcher.sees_peers(&spec) {
+                match self.shared.system.sees_peers(&spec) {
                     Ok(true) => break,
                     Ok(false) | Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
                     Ok(false) => return Err(format!("{} did not reach its peers within {} s", spec.name, READY_WITHIN.as_secs())),
@@ -284,9 +280,30 @@ fn node_index(node: Node) -> usize {
     usize::from(node.0) - 1
 }
 
-/// A node's own folder in the run's.
-fn folder_of(folder: &Path, node: Node) -> PathBuf {
-    folder.join("nodes").join(node.to_string())
+/// Addresses for the processes of one cluster, from its claim.
+struct Claimed<'a>(&'a LoopbackClaim);
+
+impl Addresses for Claimed<'_> {
+    fn take(&self, count: usize) -> Result<Vec<SocketAddr>, String> {
+        self.0.addresses(count).map_err(|e| format!("the cluster needs {count} ports: {e}"))
+    }
+}
+
+impl Links for Relay {
+    fn open(&self, from: Dialler, to: NodeIx, listens: SocketAddr) -> std::io::Result<SocketAddr> {
+        let to = Node(to.0 + 1);
+        let route = match from {
+            Dialler::Node(from) => Route::Nodes { from: Node(from.0 + 1), to },
+            Dialler::Clients => Route::Clients { to },
+        };
+        Relay::open(self, route, listens)
+    }
+}
+
+/// Whatever answers in a node's place ends the run.
+fn mistaken(stop: &Stop) -> Mistaken {
+    let stop = stop.clone();
+    Mistaken::new(move |why| stop.ask(StopReason::Broken(why)))
 }
 
 fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
@@ -309,7 +326,7 @@ impl Shared {
 
     fn await_ready(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let process = slot.process.as_mut().expect("it was just launched");
-        let ready = self.launcher.await_ready(&slot.spec, process, READY_WITHIN);
+        let ready = self.system.await_ready(&slot.spec, process, READY_WITHIN).and_then(|detail| self.set_clock(&slot.spec, detail));
         let pid = process.pid();
         let mut detail = match ready {
             Ok(detail) => detail,
@@ -319,6 +336,16 @@ impl Shared {
         detail.insert("pid".into(), pid.into());
         self.note_by_name(&slot.spec.name, "start", detail);
         Ok(())
+    }
+
+    /// Sets the clock that is wrong for the whole run: a process begins with the right time, after a restart too.
+    fn set_clock(&self, spec: &NodeSpec, mut detail: Evidence) -> Result<Evidence, String> {
+        let Some(offset) = self.clock_offset.filter(|offset| offset.node.to_string() == spec.name) else { return Ok(detail) };
+        let clocks = self.system.clocks().ok_or_else(|| format!("the clocks of {} cannot be set", self.system.name()))?;
+        let setting = ClockState { offset_us: offset.offset_us, drift_ppm: 0 };
+        clocks.set(spec, setting).map_err(|e| format!("its clock cannot be set: {e}"))?;
+        detail.insert("clock_offset_us".into(), offset.offset_us.into());
+        Ok(detail)
     }
 
     /// Puts into the history that a node did not become ready, and gives the reason in words.
@@ -356,7 +383,7 @@ impl Shared {
             slot.suspicious = false;
             return;
         }
-        let found = strangers::find(&slot.spec);
+        let found = self.system.who_answers(&slot.spec);
         if let Some((addr, who)) = found.as_ref().filter(|_| slot.suspicious) {
             slot.spec.node.stranger(*addr, who);
         }
@@ -369,7 +396,7 @@ impl Shared {
             return why;
         }
         slot.process = None;
-        match strangers::find(&slot.spec) {
+        match self.system.who_answers(&slot.spec) {
             Some((addr, who)) => format!("{}; {why}", slot.spec.node.stranger(addr, &who)),
             None => why,
         }

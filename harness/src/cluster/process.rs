@@ -6,6 +6,7 @@
 
 use heckle_checker::checks::crash::{self, End};
 use heckle_results::input;
+use heckle_system_api::launch::Process;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -50,7 +51,8 @@ impl Spawner {
 /// A running node.
 pub struct NodeProcess {
     child: Child,
-    ready: Receiver<String>,
+    /// Of its standard output.
+    lines: Receiver<String>,
     status: Option<ExitStatus>,
 }
 
@@ -79,39 +81,19 @@ impl NodeProcess {
         }
         let mut child = spawner.spawn(command)?;
         let stdout = child.stdout.take().expect("stdout was piped");
-        let (send, ready) = channel();
+        let (send, lines) = channel();
         std::thread::Builder::new().name("node-stdout".into()).spawn(move || {
             // Read to its end, so that a node never waits for us.
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let _ = send.send(line);
             }
         })?;
-        Ok(NodeProcess { child, ready, status: None })
+        Ok(NodeProcess { child, lines, status: None })
     }
 
     /// Its process id, also the id of its group.
     pub fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Waits for the line with which it says that it has recovered and listens.
-    ///
-    /// # Errors
-    /// If it ends first, or the time does.
-    pub fn await_ready(&mut self, within: Duration) -> Result<String, String> {
-        let deadline = Instant::now() + within;
-        loop {
-            match self.ready.recv_timeout(Duration::from_millis(20)) {
-                Ok(line) if line.contains("\"ready\":true") => return Ok(line),
-                Ok(_) | Err(_) => {}
-            }
-            if let Some(status) = self.ended() {
-                return Err(format!("it ended with {} before it was ready", how(status)));
-            }
-            if Instant::now() > deadline {
-                return Err(format!("it was not ready within {} s", within.as_secs()));
-            }
-        }
     }
 
     /// How it ended, if it did. Reaps it.
@@ -166,6 +148,16 @@ impl NodeProcess {
             std::thread::sleep(Duration::from_micros(500));
         }
         false
+    }
+}
+
+impl Process for NodeProcess {
+    fn line(&mut self, wait: Duration) -> Option<String> {
+        self.lines.recv_timeout(wait).ok()
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        NodeProcess::ended(self).map(how)
     }
 }
 

@@ -8,10 +8,10 @@
 
 use super::Outside;
 use crate::plan::Plan;
-use crate::system::target::Target;
-use crate::system::{Connection, Question};
 use heckle_history::prng::Seed;
 use heckle_history::{Event, Fate, OpId};
+use heckle_system_api::connection::{Connection, FateQuery};
+use heckle_system_api::identity::Target;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -156,8 +156,8 @@ impl Asking {
             let node = (self.drawn(open.op, attempt) % self.connections.len() as u64) as usize;
             let number = self.next.get();
             self.next.set(number + 1);
-            let question = Question { id: open.id.clone(), key: open.key.clone(), number, timeout: self.timeout };
-            told = self.connections[node].fate(question).await;
+            let query = FateQuery { id: open.id.clone(), key: open.key.clone(), number, timeout: self.timeout };
+            told = self.connections[node].fate(query).await;
             if told.is_some() {
                 break;
             }

@@ -3,8 +3,8 @@
 
 use super::{Outside, Used, record_completion};
 use crate::plan::Plan;
-use crate::system::{Ask, Connection, Known};
 use heckle_history::{Call, Event, Invoke, NodeIx, OpId, Path, ProcessId};
+use heckle_system_api::connection::{Connection, Op, Outcome};
 use std::sync::Arc;
 
 /// Keys read at the end, at most: with more, the first ones, which are the busiest where any are.
@@ -29,8 +29,8 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
                 }
                 let mut read = false;
                 for _ in 0..ATTEMPTS {
-                    let ask = Ask {
-                        op: OpId(op),
+                    let read_op = Op {
+                        id: OpId(op),
                         process: ProcessId(process),
                         key: Arc::from(key.as_str()),
                         call: Call::Read,
@@ -40,10 +40,10 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
                         timeout: plan.op_timeout.0,
                     };
                     op += 1;
-                    match read_once(outside, &*connection, NodeIx(i as u16), ask).await {
-                        Known::Ok(_) => read = true,
-                        Known::NotApplied => {}
-                        Known::Unknown => process += 1,
+                    match read_once(outside, &*connection, NodeIx(i as u16), read_op).await {
+                        Outcome::Ok(_) => read = true,
+                        Outcome::NotApplied => {}
+                        Outcome::Unknown => process += 1,
                     }
                     if read {
                         break;
@@ -58,9 +58,9 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
     })
 }
 
-async fn read_once(outside: &Outside, connection: &dyn Connection, node: NodeIx, ask: Ask) -> Known {
-    let key = outside.names.find_key(&ask.key).expect("all keys are in the header");
-    let (op, process, call) = (ask.op, ask.process, ask.call);
+async fn read_once(outside: &Outside, connection: &dyn Connection, node: NodeIx, asked: Op) -> Outcome {
+    let key = outside.names.find_key(&asked.key).expect("all keys are in the header");
+    let (op, process, call) = (asked.id, asked.process, asked.call);
     outside.recorder.record(|t| {
         let node = Some(node);
         Event::Invoke(Invoke {
@@ -78,8 +78,8 @@ async fn read_once(outside: &Outside, connection: &dyn Connection, node: NodeIx,
             path: Path::Paxos,
         })
     });
-    let answer = connection.call(ask).await;
-    let known = answer.known;
-    record_completion(&outside.recorder, op, node, answer);
-    known
+    let reply = connection.call(asked).await;
+    let outcome = reply.outcome;
+    record_completion(&outside.recorder, op, node, reply);
+    outcome
 }

@@ -2,9 +2,9 @@
 
 use super::phase::Phase;
 use crate::clock::RunClock;
-use crate::system::Known;
 use hdrhistogram::Histogram;
 use heckle_history::{Nanos, Seen};
+use heckle_system_api::connection::Outcome;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -83,17 +83,17 @@ impl Live {
     }
 
     /// An op ended.
-    pub fn completed(&self, known: Known, latency: Nanos) {
-        let counter = match known {
-            Known::Ok(seen) => {
+    pub fn completed(&self, outcome: Outcome, latency: Nanos) {
+        let counter = match outcome {
+            Outcome::Ok(seen) => {
                 if matches!(seen, Seen::ConditionNotMet(_)) {
                     self.condition_not_met.fetch_add(1, Relaxed);
                 }
                 self.recent.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency.0 / 1_000);
                 &self.ok
             }
-            Known::NotApplied => &self.failed,
-            Known::Unknown => &self.unknown,
+            Outcome::NotApplied => &self.failed,
+            Outcome::Unknown => &self.unknown,
         };
         counter.fetch_add(1, Relaxed);
     }

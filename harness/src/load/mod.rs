@@ -11,17 +11,16 @@ pub mod live;
 pub mod phase;
 
 use crate::clock::RunClock;
-use crate::cluster::leases::Holders;
 use crate::plan::units::Rate;
 use crate::plan::{Plan, Route};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
-use crate::system::target::Target;
-use crate::system::{Answer, Ask, Connection, Known};
 use fates::{Fates, Open};
 use heckle_history::prng::Pcg64;
 use heckle_history::{ClientId, Completion, Event, Invoke, Names, Nanos, NodeIx, OpId, ProcessId};
-use heckle_paxos::lease::RangeId;
+use heckle_system_api::capability::Watch;
+use heckle_system_api::connection::{Connection, Op, Outcome, Reply};
+use heckle_system_api::identity::Target;
 use heckle_workloads::pacing::{Arrivals, Pace};
 use heckle_workloads::retry::Settings;
 use heckle_workloads::workload::{self, Next, Told, Workload};
@@ -55,8 +54,8 @@ pub struct Outside {
     pub live: Arc<Live>,
     /// Where clients reach each node, and who must answer there.
     pub nodes: Arc<[Target]>,
-    /// Who holds which range.
-    pub holders: Arc<Holders>,
+    /// Which node serves which keys, where the system tells.
+    pub watch: Option<Arc<dyn Watch>>,
     /// Where the first client does, if it is far away.
     pub far: Option<Arc<[Target]>>,
 }
@@ -149,8 +148,8 @@ struct Dispatch {
     routing: Pcg64,
     route: Route,
     keys: Vec<Arc<str>>,
-    /// By key: its range of leases.
-    ranges: Vec<u16>,
+    /// By key: the group that it is served in.
+    groups: Vec<u16>,
     connections: Vec<Vec<Rc<dyn Connection>>>,
     idle: Vec<Vec<ProcessId>>,
     backlog: VecDeque<Nanos>,
@@ -185,7 +184,7 @@ struct Turn {
 
 /// One op on its way.
 struct Sent {
-    ask: Ask,
+    op: Op,
     node: NodeIx,
     from: Nanos,
 }
@@ -209,7 +208,7 @@ impl Dispatch {
             routing: plan.seed.stream("route"),
             route: plan.route,
             keys: plan.keys.names().iter().map(|k| Arc::from(k.as_str())).collect(),
-            ranges: plan.keys.names().iter().map(|k| RangeId::of(&k.as_str().into(), plan.lease.ranges).0).collect(),
+            groups: plan.keys.names().iter().map(|key| outside.watch.as_ref().map_or(0, |watch| watch.group_of(key))).collect(),
             connections: (0..plan.clients).map(connect).collect(),
             idle: vec![vec![]; plan.clients as usize],
             backlog: VecDeque::new(),
@@ -273,8 +272,8 @@ impl Dispatch {
         tokio::task::spawn_local(async move {
             let (mut sent, mut connection) = first;
             let again = loop {
-                let answer = connection.call(sent.ask.clone()).await;
-                let (next, process) = this.borrow_mut().complete(&turn, &sent, answer);
+                let reply = connection.call(sent.op.clone()).await;
+                let (next, process) = this.borrow_mut().complete(&turn, &sent, reply);
                 let Next::Again { pause, ask } = next else { break this.borrow_mut().end(&turn, process) };
                 if pause > Nanos(0) {
                     tokio::time::sleep(Duration::from_nanos(pause.0)).await;
@@ -321,8 +320,9 @@ impl Dispatch {
                 (i, i)
             }
             Route::Holder => {
-                let holder = self.outside.holders.of(self.ranges[asked.key as usize], self.outside.clock.now());
-                let i = holder.map_or(client as usize % n, |node| usize::from(node.0) - 1);
+                let (group, now) = (self.groups[asked.key as usize], self.outside.clock.now());
+                let holder = self.outside.watch.as_ref().and_then(|watch| watch.holder_of(group, now));
+                let i = holder.map_or(client as usize % n, |node| usize::from(node.0));
                 (i, i)
             }
         };
@@ -350,25 +350,25 @@ impl Dispatch {
         self.outside.live.invoked();
         let (payload, expected_payload) = (asked.payload, asked.expected_payload);
         let path = asked.path;
-        let ask = Ask { op, process, key: name, call, path, payload, expected_payload, timeout: self.timeout };
-        (Sent { ask, node, from: intended.unwrap_or(t) }, self.connections[client as usize][slot].clone())
+        let op = Op { id: op, process, key: name, call, path, payload, expected_payload, timeout: self.timeout };
+        (Sent { op, node, from: intended.unwrap_or(t) }, self.connections[client as usize][slot].clone())
     }
 
     /// Records what became of an op, and asks the workload what its client does next. Gives the process back, unless it
     /// retires: what it asked may still happen while its successor goes on.
-    fn complete(&mut self, turn: &Turn, sent: &Sent, answer: Answer) -> (Next, Option<ProcessId>) {
-        let (known, payload) = (answer.known, answer.payload);
-        let id = answer.diagnostics.as_ref().and_then(|d| d.op_id.clone());
-        let t = record_completion(&self.outside.recorder, sent.ask.op, sent.node, answer);
+    fn complete(&mut self, turn: &Turn, sent: &Sent, reply: Reply) -> (Next, Option<ProcessId>) {
+        let (outcome, payload) = (reply.outcome, reply.payload);
+        let id = reply.diagnostics.as_ref().and_then(|d| d.op_id.clone());
+        let t = record_completion(&self.outside.recorder, sent.op.id, sent.node, reply);
         // A read has no effect that could be asked about.
-        if let (Known::Unknown, Some(_), Some(id)) = (known, sent.ask.call.writes(), id) {
-            self.fates.take(Open { op: sent.ask.op, id, key: sent.ask.key.clone() });
+        if let (Outcome::Unknown, Some(_), Some(id)) = (outcome, sent.op.call.writes(), id) {
+            self.fates.take(Open { op: sent.op.id, id, key: sent.op.key.clone() });
         }
-        self.outside.live.completed(known, t.since(sent.from));
-        let (told, process) = match known {
-            Known::Ok(seen) => (Told::of(seen, payload), Some(turn.process)),
-            Known::NotApplied => (Told::Failed, Some(turn.process)),
-            Known::Unknown => (Told::Unknown, None),
+        self.outside.live.completed(outcome, t.since(sent.from));
+        let (told, process) = match outcome {
+            Outcome::Ok(seen) => (Told::of(seen, payload), Some(turn.process)),
+            Outcome::NotApplied => (Told::Failed, Some(turn.process)),
+            Outcome::Unknown => (Told::Unknown, None),
         };
         (self.workload.told(turn.client, &turn.ask, told, t), process)
     }
@@ -388,12 +388,12 @@ enum Again {
     Open,
 }
 
-fn record_completion(recorder: &Recorder, op: OpId, node: NodeIx, answer: Answer) -> Nanos {
-    let Answer { known, payload: _, reason, diagnostics } = answer;
+fn record_completion(recorder: &Recorder, op: OpId, node: NodeIx, reply: Reply) -> Nanos {
+    let Reply { outcome, payload: _, reason, diagnostics } = reply;
     let node = Some(node);
-    recorder.record(|t| match known {
-        Known::Ok(seen) => Event::Ok(Completion { op, t, seen, node, reason, diagnostics }),
-        Known::NotApplied => Event::Fail(Completion { op, t, seen: (), node, reason, diagnostics }),
-        Known::Unknown => Event::Unknown(Completion { op, t, seen: (), node, reason, diagnostics }),
+    recorder.record(|t| match outcome {
+        Outcome::Ok(seen) => Event::Ok(Completion { op, t, seen, node, reason, diagnostics }),
+        Outcome::NotApplied => Event::Fail(Completion { op, t, seen: (), node, reason, diagnostics }),
+        Outcome::Unknown => Event::Unknown(Completion { op, t, seen: (), node, reason, diagnostics }),
     })
 }

@@ -1,11 +1,9 @@
-//! Clocks that are set, through the nodes' own clock seam. The evidence is what the nodes read back.
+//! Clocks that are set, where the system's can be. The evidence is what the nodes read back.
 
 use crate::cluster::{Cluster, Evidence};
 use heckle_faults::ClockSetting;
-use std::time::Duration;
+use heckle_system_api::capability::{ClockState, Clocks};
 
-/// A node answers on its control channel within this.
-const WITHIN: Duration = Duration::from_secs(2);
 /// A jump is seen if the node's wall clock is this near to where it was put: the rest is drift and the way there.
 const NEAR_US: i64 = 500_000;
 
@@ -28,21 +26,28 @@ pub(super) fn set_right(cluster: &Cluster, clocks: &[ClockSetting]) -> Result<Ev
 
 /// Whether all clocks are right, by what the nodes say.
 pub(super) fn see_right(cluster: &Cluster, clocks: &[ClockSetting]) -> Option<Evidence> {
-    let is_right =
-        |clock: &&ClockSetting| cluster.status(clock.node).is_ok_and(|s| s.clock_drift_ppm == 0 && s.clock_offset_us.abs() < NEAR_US);
+    let seam = seam(cluster).ok()?;
+    let is_right = |clock: &&ClockSetting| seam.read(&cluster.spec(clock.node)).is_ok_and(|read| is_near(read, ClockState::default()));
     let count = clocks.iter().filter(is_right).count();
     (count == clocks.len()).then(|| [("answering".to_owned(), (count as u64).into())].into())
 }
 
 /// How many nodes read back what they were set to.
 fn set(cluster: &Cluster, clocks: &[ClockSetting]) -> Result<u64, String> {
+    let seam = seam(cluster)?;
     let mut seen = 0;
     for clock in clocks {
-        let mut client = cluster.control(clock.node, WITHIN)?;
-        let answer = client.set_clock(clock.offset_us, clock.drift_ppm).and_then(|()| client.status());
-        let status = answer.map_err(|e| e.to_string())?;
-        let jumped = (status.clock_offset_us - clock.offset_us).abs() < NEAR_US;
-        seen += u64::from(jumped && status.clock_drift_ppm == clock.drift_ppm);
+        let state = ClockState { offset_us: clock.offset_us, drift_ppm: clock.drift_ppm };
+        seen += u64::from(is_near(seam.set(&cluster.spec(clock.node), state)?, state));
     }
     Ok(seen)
+}
+
+fn seam(cluster: &Cluster) -> Result<&dyn Clocks, String> {
+    let system = cluster.system();
+    system.clocks().ok_or_else(|| format!("the clocks of {} cannot be set", system.name()))
+}
+
+fn is_near(read: ClockState, asked: ClockState) -> bool {
+    (read.offset_us - asked.offset_us).abs() < NEAR_US && read.drift_ppm == asked.drift_ppm
 }

@@ -2,14 +2,14 @@
 //! mean together is held by [`super::Plan`].
 
 use super::settings::{self, Expect};
-use super::units::{Expiry, Span};
+use super::units::Span;
 use super::{DEFAULT_FAULTS, MAX_KEYS, MAX_VALUE_BYTES, Net, PATIENCE, Route, file};
-use crate::system::System;
-use crate::system::value::Beside;
 use heckle_checker::fairness::starvation;
-use heckle_faults::{FaultKind, registry};
+use heckle_faults::{Control, FaultKind, Role, registry};
 use heckle_history::Consistency;
-use heckle_paxos::lease::{LeaseMode, LeaseSettings};
+use heckle_system_api::System;
+use heckle_system_api::settings::{one_of, within};
+use heckle_system_api::value::Beside;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::WorkloadInfo;
@@ -32,11 +32,10 @@ pub(super) fn beside(workload: &WorkloadInfo) -> Beside {
     if workload.projection.is_some() { Beside::Payload } else { Beside::Nothing }
 }
 
-pub(super) fn route(l: &settings::LoadSettings, lease: &LeaseSettings) -> Result<Route, String> {
+pub(super) fn route(l: &settings::LoadSettings, system: &dyn System) -> Result<Route, String> {
     match one_of("route", l.route.as_deref(), &["pinned", "random", "holder"])? {
         "random" => Ok(Route::Random),
-        "holder" if lease.mode == LeaseMode::Off => Err("route = holder needs holders: choose lease = priority or lease = read".into()),
-        "holder" => Ok(Route::Holder),
+        "holder" => system.can_route_to_holders().map(|()| Route::Holder).map_err(|e| format!("route = holder needs holders: {e}")),
         _ => Ok(Route::Pinned),
     }
 }
@@ -93,31 +92,6 @@ pub(super) fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> R
     within("patience", l.patience.unwrap_or(PATIENCE), Span::ms(1), Span::ms(24 * 3_600_000))
 }
 
-/// Checks how long an op may go on losing ballots.
-///
-/// # Errors
-/// If it makes no sense.
-pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
-    match given {
-        Some(span) if span < Span::ms(1) || span > Span::ms(600_000) => {
-            Err(format!("contention_timeout {span} is not between 1ms and 600s; leave it out for as long as the op timeout"))
-        }
-        within => Ok(within),
-    }
-}
-
-/// Checks a time to live.
-///
-/// # Errors
-/// What would make sense.
-pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
-    let sensible = heckle_server::options::PAXOS_TTL;
-    match given.ttl() {
-        Some(ttl) if !sensible.contains(&ttl) => Err(format!("paxos_ttl {given} is not within 10ms..=366d; or write off")),
-        Some(_) | None => Ok(given),
-    }
-}
-
 pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) -> Result<starvation::Limits, String> {
     if *f != settings::FairnessSettings::default() && !workload.has_intents() {
         return Err(format!("each op of workload `{}` stands for itself, so nobody can starve; leave out [fairness]", workload.name));
@@ -137,8 +111,8 @@ pub(super) fn program(path: &Path) -> Result<PathBuf, String> {
 }
 
 /// The kind of fault of that name. A role that the system does not know is a misspelt name.
-pub(super) fn kind(system: System, text: &str) -> Result<FaultKind, String> {
-    let roles = system.roles();
+pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String> {
+    let roles = roles_of(system);
     let knows = |role: &str| roles.is_empty() || roles.iter().any(|known| known.name == role);
     let names: Vec<String> = registry::all(roles).iter().map(ToString::to_string).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -146,28 +120,38 @@ pub(super) fn kind(system: System, text: &str) -> Result<FaultKind, String> {
     registry::find(text).ok().filter(|kind| kind.role().is_none_or(knows)).ok_or_else(unknown)
 }
 
-/// Settings that only the bundled server has are refused for others, rather than passed over.
-pub(super) fn only_of_the_bundled(system: System, given: &settings::ClusterSettings) -> Result<(), String> {
-    let given = toml::Table::try_from(given).expect("settings are plain data");
-    match given.keys().find(|key| !["system", "nodes", "net", "bin"].contains(&key.as_str())) {
-        Some(key) if system != System::Bundled => {
-            Err(format!("`{key}` is a setting of the bundled server, {} does not have it: leave it out", system.name()))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// How processes reach each other: through the relay, where they can.
-pub(super) fn net(system: System, given: Option<&str>) -> Result<Net, String> {
+pub(super) fn net(system: &dyn System, given: Option<&str>) -> Result<Net, String> {
     let all = ["relay", "direct"];
     match one_of("net", given, &all)? {
-        "relay" if system.can_be_relayed() => Ok(Net::Relay),
+        "relay" if system.framing().is_some() => Ok(Net::Relay),
         "relay" if given.is_some() => Err(format!("net = `relay`: the links of {} do not pass the relay; use direct", system.name())),
         _ => Ok(Net::Direct),
     }
 }
 
-pub(super) fn kinds(system: System, given: Option<&[String]>, listed: &[settings::InjectionSettings]) -> Result<Vec<FaultKind>, String> {
+/// What a system lacks for a kind of fault to be injected into it, in words.
+pub(super) fn lack(system: &dyn System, kind: &FaultKind) -> Option<&'static str> {
+    let missing = |control: &Control| match control {
+        Control::Processes => None,
+        Control::Links => system.framing().is_none().then_some("whose links do not pass the relay"),
+        Control::Clocks => system.clocks().is_none().then_some("whose clocks cannot be set"),
+    };
+    let unknown = |role: &str| !roles_of(system).iter().any(|known| known.name == role);
+    let role = kind.role().filter(|role| unknown(role)).map(|_| "whose nodes do not tell who has that role");
+    kind.needs().control.iter().find_map(missing).or(role)
+}
+
+/// The roles of nodes at which faults can be aimed.
+pub(super) fn roles_of(system: &dyn System) -> &'static [Role] {
+    system.roles().map_or(&[], |roles| roles.all())
+}
+
+pub(super) fn kinds(
+    system: &dyn System,
+    given: Option<&[String]>,
+    listed: &[settings::InjectionSettings],
+) -> Result<Vec<FaultKind>, String> {
     let kind = |text: &str| kind(system, text);
     if !listed.is_empty() {
         if given.is_some() {
@@ -176,28 +160,11 @@ pub(super) fn kinds(system: System, given: Option<&[String]>, listed: &[settings
         let kinds = listed.iter().map(|i| kind(&i.kind)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
         return Ok(kinds.into_iter().collect());
     }
-    let fits = |name: &&str| kind(name).is_ok_and(|kind| system.suffers(&kind));
+    let fits = |name: &&str| kind(name).is_ok_and(|kind| lack(system, &kind).is_none());
     let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
     let given = given.unwrap_or(&default);
     if given == ["none"] {
         return Ok(vec![]);
     }
     given.iter().map(|k| kind(k.trim())).collect()
-}
-
-/// The word given, if it is one of `all`; the first of them where none is given.
-///
-/// # Errors
-/// Names the nearest one.
-pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
-    match given {
-        None => Ok(all[0]),
-        Some(word) if all.contains(&word) => Ok(word),
-        Some(word) => Err(format!("{what} = `{word}`: {}", file::did_you_mean(word, all))),
-    }
-}
-
-pub(super) fn within<T: PartialOrd + std::fmt::Display + Copy>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
-    // So that what is no number at all is refused too.
-    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{what} = {value} is not between {least} and {most}")) }
 }

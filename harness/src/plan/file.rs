@@ -2,6 +2,7 @@
 
 use super::ranges;
 use super::settings::Settings;
+pub use heckle_system_api::settings::did_you_mean;
 
 /// The version of plan files this version reads.
 pub const SCHEMA: &str = "heckle.plan/1";
@@ -52,16 +53,6 @@ pub(super) fn explain(message: &str) -> String {
     let all: Vec<&str> = quoted.collect();
     let thing = if message.starts_with("unknown field") { "key" } else { "value" };
     format!("unknown {thing} `{word}`; {}", did_you_mean(word, &all))
-}
-
-/// `did you mean …?`, or the whole list where nothing is near.
-pub fn did_you_mean<'a>(word: &str, all: impl IntoIterator<Item = &'a &'a str>) -> String {
-    let all: Vec<&str> = all.into_iter().copied().collect();
-    let near = all.iter().map(|w| (strsim::damerau_levenshtein(word, w), *w)).min();
-    match near {
-        Some((distance, w)) if distance <= 1 + word.len() / 3 => format!("did you mean `{w}`?"),
-        _ => format!("there are: {}", all.join(", ")),
-    }
 }
 
 #[cfg(test)]

@@ -4,33 +4,31 @@ mod checks; // settings one by one
 mod environs; // what a workload needs around it
 pub mod file;
 pub mod keys;
-pub mod lease;
 mod ranges; // of whole numbers, by key
 mod schedule; // the faults and their times
 pub mod settings;
-pub mod units;
 
-use crate::system::System;
-use crate::system::value::ValueCodec;
-use checks::{
-    beside, consistency, expectation, fairness, keys, kinds, mix, name, net, only_of_the_bundled, patience, program, route, value_bytes,
-    within,
-};
-pub use checks::{contention_timeout, one_of, paxos_ttl};
+use crate::systems::Systems;
+use checks::{beside, consistency, expectation, fairness, keys, kinds, mix, name, net, patience, program, route, value_bytes};
 pub use environs::ClockOffset;
 use heckle_checker::fairness::starvation;
 use heckle_faults::schedule::Injection;
 use heckle_faults::{Control, FaultKind};
 use heckle_history::prng::Seed;
 use heckle_history::{Consistency, Nanos};
-use heckle_paxos::lease::{LeaseMode, LeaseSettings};
+use heckle_system_api::System;
+pub use heckle_system_api::settings::one_of;
+use heckle_system_api::settings::within;
+pub use heckle_system_api::units;
+use heckle_system_api::value::ValueCodec;
 use heckle_workloads::keys::KeyChoice;
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
 use settings::{Expect, Settings};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use units::{Expiry, Rate, Span};
+use std::sync::Arc;
+use units::{Rate, Span};
 
 /// A validated plan. Times count in nanoseconds from the start of the run.
 #[derive(Debug, Clone)]
@@ -41,32 +39,16 @@ pub struct Plan {
     pub expect: Expect,
     /// What fixes every choice.
     pub seed: Seed,
-    /// What is tested.
-    pub system: System,
+    /// What is tested, with its own settings.
+    pub system: Arc<dyn System>,
     /// How many nodes.
     pub nodes: u16,
-    /// How many rounds an op takes, as `heckle node` says it.
-    pub rounds: String,
-    /// What a coordinator does after it was outbid, as `heckle node` says it.
-    pub backoff: String,
-    /// How long an op may go on losing ballots; none: as long as its own time limit.
-    pub contention_timeout: Option<Span>,
-    /// Leases and forwarding.
-    pub lease: LeaseSettings,
-    /// Who comes next where several wait for one key, as `heckle node` says it.
-    pub queue: String,
-    /// Whether accepted copies are dropped, as `heckle node` says it.
-    pub prune: String,
-    /// When Paxos state expires.
-    pub paxos_ttl: Expiry,
     /// How processes reach each other.
     pub net: Net,
     /// The node whose wall clock is wrong all the time.
     pub slow_clock: Option<ClockOffset>,
     /// The program that the nodes run, where it is not this one.
     pub bin: Option<PathBuf>,
-    /// The planted bug of all nodes.
-    pub mutant: Option<String>,
     /// What clients do.
     pub workload: &'static WorkloadInfo,
     /// Shares of ops.
@@ -127,7 +109,7 @@ pub enum Route {
     Pinned,
     /// A node drawn for each op.
     Random,
-    /// The node that holds the lease on the key's range; the pinned one while nobody is known to.
+    /// The node that serves the key's group, as the system tells; the pinned one while nobody is known to.
     Holder,
 }
 
@@ -149,25 +131,20 @@ const MAX_INJECTIONS: usize = 10_000;
 const MAX_DATA_BYTES: u64 = 4 << 30;
 /// How long a client keeps an intent, unless the plan says otherwise.
 const PATIENCE: Span = Span::ms(30_000);
-/// Ways through the rounds, the default first.
-pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
-/// What a coordinator does after it was outbid, the default first.
-pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
-/// Who comes next where several wait for one key, the default first.
-pub const QUEUES: &[&str] = &["fair", "fifo"];
-/// Whether accepted copies are dropped once every replica has learned, the default first.
-pub const PRUNES: &[&str] = &["on", "off"];
 const DEFAULT_FAULTS: &str = "kill,pause,partition";
+
+/// The kinds of faults that can strike a system.
+pub fn faults_of(system: &dyn System) -> Vec<FaultKind> {
+    heckle_faults::registry::all(checks::roles_of(system)).into_iter().filter(|kind| checks::lack(system, kind).is_none()).collect()
+}
 
 impl Plan {
     /// Lays settings over the defaults and checks everything.
     ///
     /// # Errors
     /// The setting that makes no sense, and what would.
-    pub fn resolve(settings: &Settings) -> Result<Plan, String> {
+    pub fn resolve(settings: &Settings, systems: Systems) -> Result<Plan, String> {
         let (c, l, f) = (&settings.cluster, &settings.load, &settings.faults);
-        let system = System::named(one_of("system", c.system.as_deref(), System::NAMES)?)?;
-        only_of_the_bundled(system, c)?;
         if !settings.arm.is_empty() {
             return Err("this plan has [[arm]] entries, and a run has one arm: `heckle compare` runs them all".into());
         }
@@ -179,14 +156,12 @@ impl Plan {
             Some(text) => text.parse()?,
         };
         let nodes = within("nodes", c.nodes.unwrap_or(3), 1, MAX_NODES)?;
-        let net = net(system, c.net.as_deref())?;
-        let lease = lease::settings(lease::Words {
-            lease: c.lease.as_deref(),
-            time: c.lease_time,
-            drift: c.lease_drift.as_deref(),
-            ranges: c.lease_ranges,
-            forward: c.forward.as_deref(),
-        })?;
+        for name in settings.system.keys() {
+            systems.find(Some(name)).map_err(|e| format!("[system.{name}]: {e}"))?;
+        }
+        let kind = systems.find(c.system.as_deref())?;
+        let system = systems.build(kind, &settings.of_system(kind.name()), nodes)?;
+        let net = net(&*system, c.net.as_deref())?;
         let workload_name = l.workload.as_deref().unwrap_or("cas-register");
         let names: Vec<&str> = registry::WORKLOADS.iter().map(|w| w.name).collect();
         let workload = registry::find(workload_name)
@@ -200,25 +175,15 @@ impl Plan {
         if op_timeout < Span::ms(1) || op_timeout > Span::ms(600_000) {
             return Err(format!("op_timeout {op_timeout} is not between 1ms and 600s"));
         }
-        let faults = kinds(system, f.kinds.as_deref(), &settings.injections)?;
-        let mutant = c.mutant.clone();
+        let faults = kinds(&*system, f.kinds.as_deref(), &settings.injections)?;
         let mut plan = Plan {
-            name: name(settings.name.as_deref(), mutant.as_deref(), workload_name)?,
+            name: name(settings.name.as_deref(), c.mutant.as_deref(), workload_name)?,
             expect: settings.expect.unwrap_or_else(|| expectation(mix)),
             seed,
-            system,
             nodes,
-            rounds: one_of("rounds", c.rounds.as_deref(), ROUNDS)?.to_owned(),
-            backoff: one_of("backoff", c.backoff.as_deref(), BACKOFFS)?.to_owned(),
-            contention_timeout: contention_timeout(c.contention_timeout)?,
-            lease,
-            queue: one_of("queue", c.queue.as_deref(), QUEUES)?.to_owned(),
-            prune: one_of("prune", c.prune.as_deref(), PRUNES)?.to_owned(),
-            paxos_ttl: paxos_ttl(c.paxos_ttl.unwrap_or_default())?,
             net,
             slow_clock: environs::slow_clock(c.slow_clock.as_deref(), workload, nodes)?,
             bin: c.bin.as_deref().map(program).transpose()?,
-            mutant,
             workload,
             mix,
             consistency: consistency(l, workload)?,
@@ -228,7 +193,8 @@ impl Plan {
                 DefaultRate::PerSecond(n) => Rate::PerSecond(f64::from(n)),
                 DefaultRate::Max => Rate::Max,
             }),
-            route: route(l, &lease)?,
+            route: route(l, &*system)?,
+            system,
             warmup,
             duration,
             op_timeout,
@@ -262,12 +228,9 @@ impl Plan {
         self.mix.is_mixed()
     }
 
-    /// How far clocks may drift. Only a read lease rests on a bound; without one, a tenth is more than any clock does.
+    /// How far clocks may drift, which only matters where they can be set.
     fn drift_bound_ppm(&self) -> i64 {
-        match self.lease.mode {
-            LeaseMode::Read => i64::from(self.lease.drift_ppm),
-            LeaseMode::Off | LeaseMode::Priority => 100_000,
-        }
+        self.system.clocks().map_or(0, |clocks| clocks.drift_bound_ppm())
     }
 
     /// How values are written.
@@ -310,23 +273,24 @@ impl Plan {
     }
 
     fn check_faults(&self) -> Result<(), String> {
-        if self.mix.is_cheap() && !self.system.has_cheap_path() {
+        if self.mix.is_cheap() && !self.system.has_last_write_wins() {
             return Err(format!(
-                "get and put are calls of the bundled server, not of {}: choose another workload or mix",
+                "get and put need a last-write-wins path, which {} does not have: choose another workload or mix",
                 self.system.name()
             ));
         }
-        if let (Some(clock), true) = (self.slow_clock, self.system != System::Bundled) {
+        if let (Some(clock), None) = (self.slow_clock, self.system.clocks()) {
             let (system, workload) = (self.system.name(), self.workload.name);
             return Err(format!(
-                "workload `{workload}` sets the clock of {}, and only the bundled server's can be set, not {system}'s: choose another workload",
+                "workload `{workload}` sets the clock of {}, and the clocks of {system} cannot be set: choose another workload",
                 clock.node
             ));
         }
         for kind in &self.faults {
-            if !self.system.suffers(kind) {
-                let all: Vec<String> = self.system.fault_kinds().iter().map(ToString::to_string).collect();
-                return Err(format!("fault `{kind}` cannot be injected into {}; there are: {}", self.system.name(), all.join(", ")));
+            if let Some(lack) = checks::lack(&*self.system, kind) {
+                let all: Vec<String> = faults_of(&*self.system).iter().map(ToString::to_string).collect();
+                let system = self.system.name();
+                return Err(format!("fault `{kind}` cannot be injected into {system}, {lack}; there are: {}", all.join(", ")));
             }
             if let (Some(clock), true) = (self.slow_clock, kind.needs_control(Control::Clocks)) {
                 return Err(format!(
@@ -335,7 +299,7 @@ impl Plan {
                 ));
             }
             if kind.needs_control(Control::Links) && self.net == Net::Direct {
-                let others = self.system.fault_kinds().into_iter().filter(|kind| !kind.needs_control(Control::Links));
+                let others = faults_of(&*self.system).into_iter().filter(|kind| !kind.needs_control(Control::Links));
                 let others = others.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ");
                 return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose from {others}"));
             }
@@ -358,21 +322,8 @@ impl Plan {
         s.seed = Some(self.seed.to_string());
         s.cluster.system = Some(self.system.name().into());
         s.cluster.nodes = Some(self.nodes);
-        if self.system == System::Bundled {
-            s.cluster.rounds = Some(self.rounds.clone());
-            s.cluster.backoff = Some(self.backoff.clone());
-            s.cluster.lease = Some(self.lease.mode.name().into());
-            s.cluster.forward = Some(self.lease.forward.name().into());
-            if self.lease.mode != LeaseMode::Off {
-                s.cluster.lease_time = Some(Span(std::time::Duration::from_nanos(self.lease.time_ns)));
-                s.cluster.lease_drift = Some(lease::drift_text(self.lease.drift_ppm));
-                s.cluster.lease_ranges = Some(self.lease.ranges);
-            }
-        }
-        if self.system == System::Bundled {
-            s.cluster.queue = Some(self.queue.clone());
-            s.cluster.prune = Some(self.prune.clone());
-            s.cluster.paxos_ttl = Some(self.paxos_ttl);
+        s.set_of_system(&self.system.settings(), self.system.name());
+        if self.system.clocks().is_some() {
             s.cluster.slow_clock = Some(self.slow_clock.map_or("none".into(), |c| c.to_string()));
         }
         let net = match self.net {

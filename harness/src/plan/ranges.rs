@@ -9,7 +9,7 @@ const WHOLE: [(&str, u64, u64); 9] = [
     ("value_bytes", 1, super::MAX_VALUE_BYTES as u64),
     ("max_in_flight", 1, super::MAX_IN_FLIGHT as u64),
     ("max_at_once", 1, super::MAX_AT_ONCE as u64),
-    ("lease_ranges", 1, heckle_paxos::lease::settings::MAX_RANGES as u64),
+    ("lease_ranges", 1, 4_096),
     ("repeat", 1, 1_000),
     ("within_runs", 1, 1_000),
 ];
@@ -44,7 +44,8 @@ mod tests {
     #[track_caller]
     fn refused(text: &str, parts: &[&str]) {
         let text = format!("schema = \"heckle.plan/1\"\n{text}\n");
-        let error = file::parse(&text, "p.toml").and_then(|s| Plan::resolve(&s)).expect_err(&text[..text.len().min(200)]);
+        let error =
+            file::parse(&text, "p.toml").and_then(|s| Plan::resolve(&s, crate::systems::all())).expect_err(&text[..text.len().min(200)]);
         for part in parts {
             assert!(error.contains(part), "`{error}` does not say `{part}`");
         }
@@ -83,8 +84,8 @@ mod tests {
     #[test]
     fn a_plan_with_listed_faults_runs_again_as_it_was_resolved() {
         let text = "schema = \"heckle.plan/1\"\n[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n";
-        let plan = file::parse(text, "p").and_then(|s| Plan::resolve(&s)).expect("sound");
-        let again = Plan::resolve(&plan.resolved).expect("what a run wrote down");
+        let plan = file::parse(text, "p").and_then(|s| Plan::resolve(&s, crate::systems::all())).expect("sound");
+        let again = Plan::resolve(&plan.resolved, crate::systems::all()).expect("what a run wrote down");
         assert_eq!((&again.injections, again.hash()), (&plan.injections, plan.hash()));
     }
 
@@ -92,7 +93,7 @@ mod tests {
     fn as_many_faults_as_are_allowed_are_drawn_at_once() {
         let faults = "[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(super::super::MAX_INJECTIONS);
         let text = format!("schema = \"heckle.plan/1\"\n{faults}");
-        let plan = file::parse(&text, "p").and_then(|s| Plan::resolve(&s)).expect("allowed");
+        let plan = file::parse(&text, "p").and_then(|s| Plan::resolve(&s, crate::systems::all())).expect("allowed");
         assert_eq!(plan.injections.len(), super::super::MAX_INJECTIONS);
     }
 }

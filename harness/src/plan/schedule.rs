@@ -1,6 +1,6 @@
 //! The faults of a plan with their times: drawn from its kinds, or listed one by one as `[[fault]]`.
 
-use super::checks::{kind, one_of, within};
+use super::checks::kind;
 use super::settings::{FaultSettings, InjectionSettings, Settings};
 use super::units::Span;
 use super::{MAX_AT_ONCE, Plan};
@@ -8,6 +8,7 @@ use heckle_faults::Trigger;
 use heckle_faults::schedule::{Injection, MAX_INJECTIONS, Order, ScheduleSettings, Spacing, draw};
 use heckle_history::Nanos;
 use heckle_history::prng::Pcg64;
+use heckle_system_api::settings::{one_of, within};
 
 impl Plan {
     /// Every fault with its time.
@@ -72,7 +73,7 @@ impl Plan {
 
     /// One `[[fault]]`: drawn as any of its kind, then moved to its time, and to its target if it names one.
     fn injection(&self, listed: &InjectionSettings, drawn: &ScheduleSettings, rng: &mut Pcg64) -> Result<Injection, String> {
-        let kind = kind(self.system, &listed.kind)?;
+        let kind = kind(&*self.system, &listed.kind)?;
         let after = trigger(listed)?.time()?;
         let one = ScheduleSettings { kinds: vec![kind], every: Nanos(1), lasts: Nanos(0), window: (Nanos(0), Nanos(1)), ..drawn.clone() };
         let mut fault = draw(&one, rng).remove(0).fault;

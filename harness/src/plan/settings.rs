@@ -26,6 +26,10 @@ pub struct Settings {
     pub seed: Option<String>,
     /// The system under test.
     pub cluster: ClusterSettings,
+    /// `[system.NAME]`: settings of the system under test that `[cluster]` does not know.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
+    pub system: BTreeMap<String, toml::Table>,
     /// What is asked of it.
     pub load: LoadSettings,
     /// What goes wrong meanwhile.
@@ -370,7 +374,34 @@ macro_rules! overlay {
     };
 }
 
+/// Keys of `[cluster]` that are the engine's own; all others there are the system's.
+const OF_ENGINE: [&str; 5] = ["system", "nodes", "net", "slow_clock", "bin"];
+
 impl Settings {
+    /// The settings of the system of that name, whichever table they stand in.
+    pub(super) fn of_system(&self, name: &str) -> toml::Table {
+        let cluster = toml::Table::try_from(&self.cluster).expect("settings are plain data");
+        let mut of_system: toml::Table = cluster.into_iter().filter(|(key, _)| !OF_ENGINE.contains(&key.as_str())).collect();
+        of_system.extend(self.system.get(name).cloned().unwrap_or_default());
+        of_system
+    }
+
+    /// Writes a system's settings down, each in the table that knows it.
+    pub(super) fn set_of_system(&mut self, settings: &toml::Table, name: &str) {
+        let mut cluster = toml::Table::try_from(&self.cluster).expect("settings are plain data");
+        let mut own = toml::Table::new();
+        for (key, value) in settings {
+            let mut one = cluster.clone();
+            one.insert(key.clone(), value.clone());
+            match ClusterSettings::deserialize(toml::Value::Table(one.clone())) {
+                Ok(_) => cluster = one,
+                Err(_) => drop(own.insert(key.clone(), value.clone())),
+            }
+        }
+        self.cluster = ClusterSettings::deserialize(toml::Value::Table(cluster)).expect("each key was tried");
+        self.system = if own.is_empty() { BTreeMap::new() } else { [(name.to_owned(), own)].into() };
+    }
+
     /// Lays `over` on top of these settings.
     #[must_use]
     pub fn overlaid(mut self, over: &Settings) -> Settings {
@@ -383,6 +414,9 @@ impl Settings {
         overlay!(o, f; kinds, every, lasts, order, spacing, max_at_once, quiet_tail);
         let (f, o) = (&mut self.fairness, &over.fairness);
         overlay!(o, f; max_wait, min_jain, max_livelock);
+        for (name, over) in &over.system {
+            self.system.entry(name.clone()).or_default().extend(over.clone());
+        }
         self.gates.extend(over.gates.clone());
         self.coverage.extend(over.coverage.clone());
         if !over.injections.is_empty() {

@@ -9,7 +9,7 @@ fn settings(text: &str) -> Settings {
 
 #[test]
 fn an_empty_plan_is_the_documented_default() {
-    let plan = Plan::resolve(&Settings::default()).expect("defaults make sense");
+    let plan = Plan::resolve(&Settings::default(), crate::systems::all()).expect("defaults make sense");
     assert_eq!((plan.nodes, plan.clients, plan.max_in_flight), (3, 16, 2_048));
     assert_eq!(plan.rate, Rate::PerSecond(400.0));
     assert_eq!(plan.mix.to_string(), "cas=60,read=30,write=10");
@@ -22,9 +22,10 @@ fn an_empty_plan_is_the_documented_default() {
 
 #[test]
 fn the_resolved_plan_is_the_same_plan() {
-    let plan = Plan::resolve(&settings("[load]\nrate = \"max\"\n[faults]\nkinds = [\"pause\"]\n")).expect("makes sense");
+    let plan =
+        Plan::resolve(&settings("[load]\nrate = \"max\"\n[faults]\nkinds = [\"pause\"]\n"), crate::systems::all()).expect("makes sense");
     let text = toml::to_string(&plan.resolved).expect("TOML");
-    let again = Plan::resolve(&file::parse(&text, "resolved").expect("well-formed")).expect("makes sense");
+    let again = Plan::resolve(&file::parse(&text, "resolved").expect("well-formed"), crate::systems::all()).expect("makes sense");
     assert_eq!((again.injections, again.seed), (plan.injections.clone(), plan.seed));
     assert_eq!(again.resolved, plan.resolved);
 }
@@ -32,20 +33,23 @@ fn the_resolved_plan_is_the_same_plan() {
 #[test]
 fn a_workload_brings_defaults_of_its_own() {
     for w in registry::WORKLOADS {
-        let plan = Plan::resolve(&settings(&format!("[load]\nworkload = \"{}\"\n", w.name))).expect("makes sense");
+        let plan = Plan::resolve(&settings(&format!("[load]\nworkload = \"{}\"\n", w.name)), crate::systems::all()).expect("makes sense");
         assert_eq!(plan.keys.count(), w.keys, "{}", w.name);
         assert_eq!(plan.value_bytes, if w.projection.is_some() { 24 } else { 8 }, "{}", w.name);
         let text = toml::to_string(&plan.resolved).expect("TOML");
-        let again = Plan::resolve(&file::parse(&text, "resolved").expect("well-formed")).expect("what is resolved resolves again");
+        let again = Plan::resolve(&file::parse(&text, "resolved").expect("well-formed"), crate::systems::all())
+            .expect("what is resolved resolves again");
         assert_eq!(again.resolved, plan.resolved, "{}", w.name);
     }
-    let zipf = Plan::resolve(&settings("[load]\nkeys = 9\nzipf = 1.1\n")).expect("makes sense");
+    let zipf = Plan::resolve(&settings("[load]\nkeys = 9\nzipf = 1.1\n"), crate::systems::all()).expect("makes sense");
     assert_eq!((zipf.keys, zipf.resolved.load.hot), (KeyChoice::zipf(9, 1.1), None));
 }
 
 #[test]
 fn a_mix_of_both_paths_is_expected_to_be_invalid_and_one_path_is_not() {
-    let load = |text: &str| Plan::resolve(&settings(&format!("[load]\nworkload = \"mixed\"\n{text}"))).expect("makes sense");
+    let load = |text: &str| {
+        Plan::resolve(&settings(&format!("[load]\nworkload = \"mixed\"\n{text}")), crate::systems::all()).expect("makes sense")
+    };
     let plan = load("");
     assert_eq!((plan.expect, plan.consistency, plan.mixes_paths()), (Expect::Invalid, Consistency::Quorum, true));
     assert_eq!(plan.slow_clock.map(|c| c.to_string()), Some("n3:-20ms".into()));
@@ -54,13 +58,13 @@ fn a_mix_of_both_paths_is_expected_to_be_invalid_and_one_path_is_not() {
         assert_eq!((load(one_path).expect, load(one_path).mixes_paths()), (Expect::Valid, false), "{one_path}");
     }
     let said = settings("expect = \"valid\"\n[load]\nworkload = \"mixed\"\n");
-    assert_eq!(Plan::resolve(&said).expect("makes sense").expect, Expect::Valid, "the plan has the last word");
+    assert_eq!(Plan::resolve(&said, crate::systems::all()).expect("makes sense").expect, Expect::Valid, "the plan has the last word");
 }
 
 #[test]
 fn flags_lie_over_the_file() {
     let over = settings("[load]\nkeys = 9\n");
-    let plan = Plan::resolve(&settings("[load]\nkeys = 2\nclients = 3\n").overlaid(&over)).expect("makes sense");
+    let plan = Plan::resolve(&settings("[load]\nkeys = 2\nclients = 3\n").overlaid(&over), crate::systems::all()).expect("makes sense");
     assert_eq!((plan.keys.names().len(), plan.clients), (9, 3));
 }
 
@@ -68,7 +72,7 @@ fn flags_lie_over_the_file() {
 fn listed_faults_come_at_their_times_by_either_name() {
     let listed = |name: &str| {
         let text = format!("seed = \"7\"\n[[{name}]]\nat = \"2s\"\ndo = \"kill\"\nfor = \"1s\"\n");
-        Plan::resolve(&settings(&text)).expect("makes sense").injections
+        Plan::resolve(&settings(&text), crate::systems::all()).expect("makes sense").injections
     };
     let injections = listed("fault");
     assert_eq!(injections.len(), 1);
@@ -80,7 +84,7 @@ fn listed_faults_come_at_their_times_by_either_name() {
 fn a_listed_fault_can_name_its_target() {
     let target = |kind: &str, target: &str| {
         let text = format!("[[fault]]\nat = \"2s\"\ndo = \"{kind}\"\nfor = \"1s\"\ntarget = {target}\n");
-        Plan::resolve(&settings(&text)).map(|plan| plan.injections[0].fault.target.words().join(" "))
+        Plan::resolve(&settings(&text), crate::systems::all()).map(|plan| plan.injections[0].fault.target.words().join(" "))
     };
     for (kind, words, want) in [
         ("kill", "[\"n3\"]", "n3"),
@@ -104,7 +108,7 @@ fn a_listed_fault_can_name_its_target() {
 
 #[track_caller]
 fn refused(text: &str, what: &str) {
-    let error = Plan::resolve(&settings(text)).expect_err("refused");
+    let error = Plan::resolve(&settings(text), crate::systems::all()).expect_err("refused");
     assert!(error.contains(what), "`{error}` does not say `{what}`");
 }
 
@@ -158,23 +162,29 @@ fn the_schema_of_plans_is_the_kept_one() {
     heckle_results::schemas::compare(&path, &text, bless).unwrap_or_else(|e| panic!("{e}"));
 }
 
-#[cfg(not(feature = "etcd"))]
-#[test]
-fn etcd_is_refused_where_it_is_not_built_in() {
-    refused("[cluster]\nsystem = \"etcd\"", "--features etcd");
-}
-
-#[cfg(feature = "etcd")]
 #[test]
 fn etcd_takes_the_settings_and_faults_that_it_has() {
-    let plan = Plan::resolve(&settings("[cluster]\nsystem = \"etcd\"")).expect("makes sense");
-    assert_eq!((plan.system, plan.net), (System::Etcd, Net::Direct));
+    let plan = Plan::resolve(&settings("[cluster]\nsystem = \"etcd\""), crate::systems::all()).expect("makes sense");
+    assert_eq!((plan.system.name(), plan.net), ("etcd", Net::Direct));
     let kinds: Vec<String> = plan.injections.iter().map(|i| i.fault.name()).collect();
     assert_eq!(kinds, ["kill", "pause"], "of the default kinds, those that can strike it");
     // Run again from its own words.
-    assert_eq!(Plan::resolve(&plan.resolved).expect("makes sense").resolved, plan.resolved);
-    refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"partition\"]", "kill, kill-all, pause");
+    assert_eq!(Plan::resolve(&plan.resolved, crate::systems::all()).expect("makes sense").resolved, plan.resolved);
+    refused(
+        "[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"partition\"]",
+        "kill, kill-all, pause, terminate, rolling-restart, kill:leader",
+    );
     refused("[cluster]\nsystem = \"etcd\"\nnet = \"relay\"", "use direct");
     refused("[cluster]\nsystem = \"etcd\"\nrounds = \"classic\"", "`rounds` is a setting of the bundled server");
     refused("[cluster]\nsystem = \"etcd\"\nmutant = \"no-refresh\"", "`mutant` is a setting");
+    refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"kill:holder\"]", "did you mean `kill:leader`");
+    refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"clock-jump\"]", "whose clocks cannot be set");
+    refused("[cluster]\nsystem = \"etcd\"\n[load]\nroute = \"holder\"", "etcd has none");
+    // Settings of its own stand in a table of its own.
+    let stale = Plan::resolve(&settings("[cluster]\nsystem = \"etcd\"\n[system.etcd]\nserializable_reads = true"), crate::systems::all());
+    let stale = stale.expect("makes sense");
+    assert_eq!(stale.system.settings()["serializable_reads"].as_bool(), Some(true));
+    assert_eq!(stale.resolved.system["etcd"]["serializable_reads"].as_bool(), Some(true));
+    refused("[cluster]\nsystem = \"etcd\"\n[system.etcd]\nserializable = true", "has no setting `serializable`");
+    refused("[system.etc]\nserializable_reads = true", "[system.etc]: system = `etc`: did you mean `etcd`?");
 }

@@ -169,7 +169,7 @@ impl Rig {
 
     fn seeded(seed: Seed) -> io::Result<Rig> {
         let Rig { listener, address, .. } = Rig::direct()?;
-        let relay = Relay::start(seed)?;
+        let relay = Relay::start(seed, std::sync::Arc::new(heckle_system_paxos::PaxosFraming))?;
         let address = relay.open(Route::Nodes { from: Node(1), to: Node(2) }, address)?;
         Ok(Rig { relay: Some(relay), listener, address })
     }

@@ -279,7 +279,7 @@ impl Connection {
         let (mut at, mut pieces) = (0, 0);
         w.wanted = 0;
         while at < bytes.len() {
-            match w.splitter.split(&bytes[at..]) {
+            match w.splitter.split(&bytes[at..], &*ctx.framing) {
                 Split::Partial(len) => {
                     w.wanted = len;
                     break;

@@ -1,6 +1,8 @@
 //! What all connections of the relay share: poller, rules, counters, timers, clock and read buffer.
 
+use heckle_system_api::capability::Framing;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::poll::Poller;
@@ -26,6 +28,8 @@ pub(super) enum Sleeper {
 pub(super) struct Context {
     pub(super) poller: Poller,
     pub(super) rules: Rules,
+    /// Where a message ends.
+    pub(super) framing: Arc<dyn Framing>,
     flows: Vec<(LinkId, Flow)>,
     pub(super) timers: BTreeSet<(u64, Sleeper)>,
     pub(super) stats: Stats,
@@ -35,9 +39,10 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(poller: Poller, rules: Rules) -> Context {
+    pub(super) fn new(poller: Poller, rules: Rules, framing: Arc<dyn Framing>) -> Context {
         let scratch = vec![0; LARGE_BYTES + READ_BYTES];
-        Context { poller, rules, flows: vec![], timers: BTreeSet::new(), stats: Stats::default(), origin: Instant::now(), scratch }
+        let (timers, stats) = (BTreeSet::new(), Stats::default());
+        Context { poller, rules, framing, flows: vec![], timers, stats, origin: Instant::now(), scratch }
     }
 
     /// Nanoseconds since the relay began.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use heckle_faults::{Link, LinkEffect};
 use heckle_history::prng::Seed;
+use heckle_system_api::capability::Framing;
 
 use super::connection::{Connection, Life, reset_on_close};
 use super::context::{Context, Sleeper};
@@ -57,8 +59,8 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(seed: Seed, poller: Poller, inbox: Receiver<Command>) -> Engine {
-        let ctx = Context::new(poller, Rules::new(seed));
+    pub(super) fn new(seed: Seed, poller: Poller, inbox: Receiver<Command>, framing: Arc<dyn Framing>) -> Engine {
+        let ctx = Context::new(poller, Rules::new(seed), framing);
         Engine { inbox, ctx, doors: vec![], connections: BTreeMap::new(), next_id: 0 }
     }
 

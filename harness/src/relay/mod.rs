@@ -45,12 +45,14 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use heckle_faults::{End, Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
+use heckle_system_api::capability::Framing;
 
 pub use effect::{Evidence, MeasuredDelay};
 use poll::Waker;
@@ -139,14 +141,14 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Starts the relay's thread. Each link draws from its own stream of `seed`.
+    /// Starts the relay's thread. Each link draws from its own stream of `seed`; `framing` tells where a message ends.
     ///
     /// # Errors
     /// If the kernel refuses a thread or one of three descriptors.
-    pub fn start(seed: Seed) -> io::Result<Relay> {
+    pub fn start(seed: Seed, framing: Arc<dyn Framing>) -> io::Result<Relay> {
         let (commands, inbox) = sync_channel(COMMAND_QUEUE);
         let (poller, waker) = poll::Poller::new()?;
-        let engine = engine::Engine::new(seed, poller, inbox);
+        let engine = engine::Engine::new(seed, poller, inbox, framing);
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || engine.run())?;
         Ok(Relay { commands, waker, thread: Some(thread) })
     }

@@ -1,15 +1,15 @@
-//! Where a frame ends: cuts a byte stream into frames by their headers, without looking at a payload.
+//! Cuts a byte stream into whole messages, as the system's framing says, without looking at a payload.
 
-use heckle_server::frame::{FrameKind, HEADER_LEN, MAGIC, frame_kind, frame_len};
+use heckle_system_api::capability::{Framing, Piece};
 
 /// What one indivisible piece of a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// A frame of the handshake: never lost, doubled or reordered, or the connection would hang.
+    /// A message of the handshake: never lost, doubled or reordered, or the connection would hang.
     Handshake,
-    /// Any other frame.
+    /// Any other message.
     Frame,
-    /// Bytes of a stream that is not made of frames.
+    /// Bytes of a stream that is not made of messages.
     Raw,
 }
 
@@ -18,97 +18,84 @@ pub(super) enum Unit {
 pub(super) enum Split {
     /// A whole piece of this many bytes.
     Whole(Unit, usize),
-    /// The start of a frame of at least this many bytes.
+    /// The start of a message of at least this many bytes.
     Partial(usize),
 }
 
-/// Remembers of one direction whether it is made of frames.
+/// Remembers of one direction whether it is made of messages.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
     raw: bool,
 }
 
 impl Splitter {
-    /// Looks at the next bytes, which must not be none. Once a stream has lost its place it stays raw to its end:
-    /// a frame header found later could be part of a payload.
-    pub(super) fn split(&mut self, bytes: &[u8]) -> Split {
+    /// Looks at the next bytes, which must not be none. Once a stream has lost its place it stays raw to its end: a header found later
+    /// could be part of a payload.
+    pub(super) fn split(&mut self, bytes: &[u8], framing: &dyn Framing) -> Split {
         debug_assert!(!bytes.is_empty());
-        if self.raw {
-            return Split::Whole(Unit::Raw, bytes.len());
+        if !self.raw {
+            match framing.next(bytes) {
+                Piece::Handshake(len) if fits(len, bytes) => return Split::Whole(Unit::Handshake, len),
+                Piece::Message(len) if fits(len, bytes) => return Split::Whole(Unit::Frame, len),
+                Piece::Partial(len) if len > bytes.len() => return Split::Partial(len),
+                // A framing that contradicts itself must not make the relay wait for ever or read past the end.
+                Piece::Handshake(_) | Piece::Message(_) | Piece::Partial(_) | Piece::Foreign => self.raw = true,
+            }
         }
-        let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
-            // The magic is checked as soon as its bytes are there, so that a short line of another protocol
-            // does not leave both sides waiting for each other.
-            let known = bytes.len().min(MAGIC.len());
-            return if bytes[..known] == MAGIC[..known] { Split::Partial(HEADER_LEN) } else { self.give_up(bytes) };
-        };
-        match (frame_kind(header), frame_len(header)) {
-            (Ok(_), Ok(len)) if bytes.len() < len => Split::Partial(len),
-            (Ok(kind), Ok(len)) => Split::Whole(unit_of(kind), len),
-            (Err(_), _) | (_, Err(_)) => self.give_up(bytes),
-        }
+        Split::Whole(Unit::Raw, bytes.len())
     }
 
-    /// Whether this stream turned out not to be made of frames.
+    /// Whether this stream turned out not to be made of messages.
     pub(super) fn is_raw(&self) -> bool {
         self.raw
     }
-
-    fn give_up(&mut self, bytes: &[u8]) -> Split {
-        self.raw = true;
-        Split::Whole(Unit::Raw, bytes.len())
-    }
 }
 
-fn unit_of(kind: FrameKind) -> Unit {
-    match kind {
-        FrameKind::ClientHello | FrameKind::ClientWelcome | FrameKind::Refused | FrameKind::PeerHello | FrameKind::PeerWelcome => {
-            Unit::Handshake
-        }
-        FrameKind::Request | FrameKind::Response | FrameKind::PeerMessage | FrameKind::PeerLease | FrameKind::PeerBeat => Unit::Frame,
-    }
+fn fits(len: usize, bytes: &[u8]) -> bool {
+    (1..=bytes.len()).contains(&len)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::BytesMut;
-    use heckle_server::frame::encode_frame;
+
+    /// Lines; those that begin with `!` are handshakes, and `?` begins another protocol. `#` and a digit lies.
+    struct Lines;
+
+    impl Framing for Lines {
+        fn next(&self, bytes: &[u8]) -> Piece {
+            match (bytes[0], bytes.iter().position(|b| *b == b'\n').map(|at| at + 1)) {
+                (b'?', _) => Piece::Foreign,
+                (b'0', _) => Piece::Message(0),
+                (b'9', _) => Piece::Message(bytes.len() + 1),
+                (b'8', _) => Piece::Partial(bytes.len()),
+                (_, None) => Piece::Partial(bytes.len() + 1),
+                (b'!', Some(len)) => Piece::Handshake(len),
+                (_, Some(len)) => Piece::Message(len),
+            }
+        }
+    }
 
     #[track_caller]
     fn check(bytes: &[u8], want: Split) {
-        assert_eq!(Splitter::default().split(bytes), want, "{}", bytes.escape_ascii());
-    }
-
-    fn message() -> BytesMut {
-        let mut wire = BytesMut::new();
-        encode_frame(FrameKind::PeerMessage, b"12345", &mut wire);
-        wire
+        assert_eq!(Splitter::default().split(bytes, &Lines), want, "{}", bytes.escape_ascii());
     }
 
     #[test]
-    fn frames_end_where_their_header_says() {
-        let mut wire = BytesMut::new();
-        encode_frame(FrameKind::PeerHello, b"me", &mut wire);
-        wire.extend_from_slice(&message());
-        let (hello, message) = (HEADER_LEN + 2, HEADER_LEN + 5);
-        check(&wire, Split::Whole(Unit::Handshake, hello));
-        check(&wire[hello..], Split::Whole(Unit::Frame, message));
-        check(&wire[hello..hello + message - 1], Split::Partial(message));
-        check(&wire[hello..hello + 6], Split::Partial(HEADER_LEN));
-        check(&wire[hello..=hello], Split::Partial(HEADER_LEN));
+    fn messages_end_where_the_framing_says() {
+        check(b"!hello\nrest", Split::Whole(Unit::Handshake, 7));
+        check(b"rest\n", Split::Whole(Unit::Frame, 5));
+        check(b"res", Split::Partial(4));
     }
 
     #[test]
-    fn what_is_no_frame_is_raw_to_its_end() {
-        let (mut version, mut kind, mut len) = (message(), message(), message());
-        (version[2], kind[3], len[7]) = (9, 99, 255);
-        for nonsense in [&b"X"[..], b"hX", b"GET / HTTP/1.1 and more", &version, &kind, &len] {
+    fn what_is_no_message_is_raw_to_its_end_and_so_is_a_framing_that_contradicts_itself() {
+        for nonsense in [&b"?"[..], b"0", b"9abc", b"8abc"] {
             check(nonsense, Split::Whole(Unit::Raw, nonsense.len()));
         }
         let mut splitter = Splitter::default();
-        assert_eq!(splitter.split(b"?"), Split::Whole(Unit::Raw, 1));
+        assert_eq!(splitter.split(b"?", &Lines), Split::Whole(Unit::Raw, 1));
         assert!(splitter.is_raw());
-        assert_eq!(splitter.split(&message()), Split::Whole(Unit::Raw, HEADER_LEN + 5));
+        assert_eq!(splitter.split(b"a line\n", &Lines), Split::Whole(Unit::Raw, 7));
     }
 }

@@ -6,7 +6,7 @@
 use crate::plan::Plan;
 use heckle_checker::coverage::Rule;
 use heckle_faults::schedule::Injection;
-use heckle_paxos::lease::LeaseMode;
+use heckle_history::Nanos;
 use heckle_workloads::mix::Kind;
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     }
     for (kind, injections) in by_kind {
         rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
-        let leave_a_quorum = injections.iter().all(|i| i.fault.leaves_a_quorum(i.lasts, plan.nodes) && outlasts_a_lease(i, plan));
+        let leave_a_quorum = injections.iter().all(|i| i.fault.leaves_a_quorum(i.lasts, plan.nodes) && outlasts_a_takeover(i, plan));
         if leave_a_quorum && plan.mix.has(Kind::Cas) {
             rules.push(Rule::new(format!("ok_cas_during:{kind}"), asked("ok_cas_during_fault", 1)));
         } else {
@@ -46,13 +46,10 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     rules
 }
 
-/// A node that is down may hold leases, and a restarted one waits for those it may have granted: until they have run
-/// out nobody need get anywhere.
-fn outlasts_a_lease(injection: &Injection, plan: &Plan) -> bool {
-    match plan.lease.mode {
-        LeaseMode::Off => true,
-        LeaseMode::Priority | LeaseMode::Read => injection.shortest_step(plan.nodes).0 > 2 * plan.lease.time_ns,
-    }
+/// A node that is down may still have rights that the others respect: until those have run out nobody need get anywhere.
+fn outlasts_a_takeover(injection: &Injection, plan: &Plan) -> bool {
+    let takeover = plan.system.takeover();
+    takeover == Nanos(0) || injection.shortest_step(plan.nodes) > takeover
 }
 
 #[cfg(test)]
@@ -63,7 +60,8 @@ mod tests {
     fn each_path_that_is_used_must_have_been_and_what_a_plan_asks_for_is_asked() {
         let ids = |text: &str| {
             let text = format!("schema = \"heckle.plan/1\"\n{text}[faults]\nkinds = []\n");
-            let plan = Plan::resolve(&crate::plan::file::parse(&text, "p").expect("well-formed")).expect("makes sense");
+            let plan =
+                Plan::resolve(&crate::plan::file::parse(&text, "p").expect("well-formed"), crate::systems::all()).expect("makes sense");
             rules(&plan).into_iter().map(|r| format!("{}={}", r.id, r.need)).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(ids(""), "ok_cas=10 fates_asked=0");
@@ -85,7 +83,7 @@ mod tests {
                     "schema = \"heckle.plan/1\"\nseed = \"{seed}\"\n[cluster]\nnodes = {nodes}\nlease = \"{lease}\"\n\
                      [load]\nduration = \"9s\"\n[faults]\nkinds = [\"{kind}\"]\nevery = \"6s\"\nfor = \"1s\"\n"
                 );
-                let plan = crate::plan::file::parse(&text, "p").and_then(|s| Plan::resolve(&s)).expect(kind);
+                let plan = crate::plan::file::parse(&text, "p").and_then(|s| Plan::resolve(&s, crate::systems::all())).expect(kind);
                 let ids: Vec<String> = rules(&plan).into_iter().map(|r| r.id).collect();
                 assert!(ids.iter().any(|id| id.starts_with("fault_effective:")), "{ids:?}");
                 ids.iter().any(|id| id.starts_with("ok_after_heal:"))

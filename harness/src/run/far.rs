@@ -3,8 +3,8 @@
 
 use crate::plan::{Net, Plan};
 use crate::relay::{Relay, Route};
-use crate::system::target::Target;
 use heckle_faults::{LinkEffect, Node};
+use heckle_system_api::identity::Target;
 
 /// The one effect of this relay, under an id of its own.
 const DISTANCE: u64 = 0;
@@ -22,7 +22,8 @@ impl Far {
     /// If the machine has no port or thread left.
     pub(super) fn of(plan: &Plan, nodes: &[Target]) -> Result<Option<Self>, String> {
         let Some(distance) = plan.far.filter(|_| plan.net == Net::Relay) else { return Ok(None) };
-        let relay = Relay::start(plan.seed.part("far")).map_err(|e| format!("the relay of the far client cannot start: {e}"))?;
+        let framing = plan.system.framing().ok_or_else(|| format!("the links of {} do not pass the relay", plan.system.name()))?;
+        let relay = Relay::start(plan.seed.part("far"), framing).map_err(|e| format!("the relay of the far client cannot start: {e}"))?;
         let mut through = vec![];
         for (i, target) in nodes.iter().enumerate() {
             let route = Route::Clients { to: Node(i as u16 + 1) };

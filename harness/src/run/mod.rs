@@ -12,7 +12,6 @@ pub mod strain;
 
 use crate::clock::RunClock;
 use crate::cluster::Cluster;
-use crate::cluster::leases::{Holders, LeaseWatch};
 use crate::limits;
 use crate::load::live::Live;
 use crate::load::phase::Phase;
@@ -22,25 +21,24 @@ use crate::plan::{Net, Plan};
 use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
-use crate::system::target::Target;
 use heckle_checker::checks::projection;
 use heckle_checker::fairness::starvation;
 use heckle_checker::online::OnlineJudge;
 use heckle_faults::Node;
 use heckle_faults::schedule_file;
 use heckle_history::{Header, Names, Nanos, RunId};
-use heckle_paxos::lease::LeaseMode;
 use heckle_results::RunFolder;
 use heckle_results::bottleneck::Strain;
 use heckle_results::conclude::Ending;
-use heckle_results::results_json::Paxos;
 use heckle_results::terms::{Close, Terms};
-use sampler::{Sampler, Totals};
+use heckle_system_api::capability::Totals;
+use heckle_system_api::identity::Target;
+use sampler::Sampler;
 use std::sync::Arc;
 use std::time::Duration;
 use strain::StrainWatch;
 
-/// Prune queues are empty this long after the last op and the last fault: a few of their longest waits.
+/// Nodes have drained their work this long after the last op and the last fault: a few of their longest waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How a run is watched.
@@ -94,15 +92,9 @@ fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReas
         Ok(leftovers) => leftovers,
         Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
     };
-    close.paxos = Paxos {
-        fsyncs_per_op: totals.fsyncs_per_op(plan.nodes),
-        state_bytes_max: Some(totals.state_bytes_max),
-        state_bytes_end: Some(totals.state_bytes_end),
-        pruned: Some(totals.pruned),
-        prune_dropped: Some(totals.prune_dropped),
-        expired: Some(totals.expired),
-        ..Paxos::default()
-    };
+    if let Some(metrics) = plan.system.metrics() {
+        close.of_system(metrics.summary(totals, plan.nodes));
+    }
     close.warnings.extend(left_out.iter().cloned());
     close.unsent = *unsent;
     close.strain.clone_from(strain);
@@ -136,19 +128,13 @@ fn with_cluster(
     live: &Arc<Live>,
 ) -> Result<Leftovers, String> {
     let relay = match plan.net {
-        Net::Relay => Some(Arc::new(Relay::start(plan.seed.part("relay")).map_err(|e| format!("the relay cannot start: {e}"))?)),
+        Net::Relay => Some(Arc::new(start_relay(plan)?)),
         Net::Direct => None,
     };
     let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
     let cluster = Arc::new(cluster);
     let nodes: Arc<[Target]> = cluster.targets().into();
-    let holders = Arc::new(Holders::default());
-    let leases = match plan.lease.mode {
-        LeaseMode::Off => None,
-        LeaseMode::Priority | LeaseMode::Read => {
-            Some(LeaseWatch::start(&cluster, clock, recorder, names, &holders).map_err(|e| limits::no_thread(&e))?)
-        }
-    };
+    let watch = cluster.watch(clock)?;
     let far = far::Far::of(plan, &nodes)?;
     let far_clients = far.as_ref().map(|f| f.nodes().into());
     let outside = Outside {
@@ -158,7 +144,7 @@ fn with_cluster(
         stop: stop.clone(),
         live: live.clone(),
         nodes,
-        holders,
+        watch: watch.clone(),
         far: far_clients,
     };
     let nemesis = Nemesis {
@@ -201,10 +187,15 @@ fn with_cluster(
     drop(nemesis);
     let mut cluster = Arc::into_inner(cluster).ok_or("the cluster is still in use")?;
     let forced = cluster.stop();
-    if let Some(leases) = leases {
-        leases.finish();
+    if let Some(watch) = watch {
+        watch.finish();
     }
     Ok(Leftovers { totals, forced, unread, unsent: used.unsent, strain, left_out })
+}
+
+fn start_relay(plan: &Plan) -> Result<Relay, String> {
+    let framing = plan.system.framing().ok_or_else(|| format!("the links of {} do not pass the relay", plan.system.name()))?;
+    Relay::start(plan.seed.part("relay"), framing).map_err(|e| format!("the relay cannot start: {e}"))
 }
 
 fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {

@@ -4,7 +4,8 @@
 
 use crate::cluster::Cluster;
 use heckle_faults::Node;
-use heckle_server::status::Status;
+use heckle_system_api::capability::{Sample, Totals};
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,41 +16,11 @@ use std::time::Duration;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Sums over all nodes and their restarts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Syncs of the logs.
-    pub syncs: u64,
-    /// Ops that nodes coordinated.
-    pub ops: u64,
-    /// Most bytes of Paxos state in one node at one time.
-    pub state_bytes_max: u64,
-    /// Bytes of Paxos state in the fullest node at the end.
-    pub state_bytes_end: u64,
-    /// Accepted copies that were pruned.
-    pub pruned: u64,
-    /// Decisions that were not, since a queue was full.
-    pub prune_dropped: u64,
-    /// Keys of which something has expired, once for each time.
-    pub expired: u64,
-}
-
-impl Totals {
-    /// Syncs of all nodes by ops by nodes: what one op costs one disk.
-    pub fn fsyncs_per_op(&self, nodes: u16) -> Option<f64> {
-        (self.ops > 0).then(|| self.syncs as f64 / self.ops as f64 / f64::from(nodes))
-    }
-}
-
 /// The counters of one node, across its restarts.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Counters {
     incarnation: u64,
-    syncs: u64,
-    ops: u64,
-    pruned: u64,
-    prune_dropped: u64,
-    expired: u64,
+    by_name: BTreeMap<&'static str, u64>,
 }
 
 /// The thread that asks.
@@ -74,11 +45,11 @@ impl Sampler {
                 for (i, before) in before.iter_mut().enumerate() {
                     let node = Node(i as u16 + 1);
                     // A node that is down or paused has no figures now; its next ones tell.
-                    let Some(status) = cluster.status_if_free(node) else { continue };
-                    keep(&folder, node, &status);
-                    cluster.note_state(node, &status, false);
-                    add(&mut totals, before, &status);
-                    fullest = fullest.max(status.state_bytes.total());
+                    let Some(sample) = cluster.sample_if_free(node) else { continue };
+                    keep(&folder, node, &sample);
+                    cluster.note_state(node, &sample, false);
+                    add(&mut totals, before, &sample);
+                    fullest = fullest.max(sample.state_bytes);
                 }
                 totals.state_bytes_max = totals.state_bytes_max.max(fullest);
                 totals.state_bytes_end = fullest;
@@ -97,29 +68,19 @@ impl Sampler {
     }
 }
 
-fn add(totals: &mut Totals, before: &mut Counters, status: &Status) {
-    if status.incarnation != before.incarnation {
-        *before = Counters { incarnation: status.incarnation, ..Counters::default() };
+fn add(totals: &mut Totals, before: &mut Counters, sample: &Sample) {
+    if sample.incarnation != before.incarnation {
+        *before = Counters { incarnation: sample.incarnation, ..Counters::default() };
     }
-    let now = Counters {
-        incarnation: status.incarnation,
-        syncs: status.syncs,
-        ops: status.ops.started,
-        pruned: status.pruned,
-        prune_dropped: status.prune_dropped,
-        expired: status.expired,
-    };
-    totals.syncs += now.syncs.saturating_sub(before.syncs);
-    totals.ops += now.ops.saturating_sub(before.ops);
-    totals.pruned += now.pruned.saturating_sub(before.pruned);
-    totals.prune_dropped += now.prune_dropped.saturating_sub(before.prune_dropped);
-    totals.expired += now.expired.saturating_sub(before.expired);
-    *before = now;
+    for (name, now) in &sample.counters {
+        let was = before.by_name.insert(name, *now).unwrap_or(0);
+        *totals.counters.entry(name).or_default() += now.saturating_sub(was);
+    }
 }
 
-fn keep(folder: &std::path::Path, node: Node, status: &Status) {
+fn keep(folder: &std::path::Path, node: Node, sample: &Sample) {
     let path = folder.join("nodes").join(node.to_string()).join("metrics.jsonl");
-    let Ok(line) = serde_json::to_string(status) else { return };
+    let Ok(line) = serde_json::to_string(&sample.raw) else { return };
     // Samples are context, not evidence: a full disk shows in the recorder, which does not forgive.
     if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) {
         let _ = writeln!(file, "{line}");
@@ -132,17 +93,12 @@ mod tests {
 
     #[test]
     fn a_restart_does_not_lose_or_double_counts() {
-        let status = |incarnation, syncs, started| {
-            let mut s = Status { incarnation, syncs, ..Status::default() };
-            s.ops.started = started;
-            s
-        };
+        let sample =
+            |incarnation, syncs, ops| Sample { incarnation, counters: [("syncs", syncs), ("ops", ops)].into(), ..Sample::default() };
         let (mut totals, mut before) = (Totals::default(), Counters::default());
-        for s in [status(1, 10, 5), status(1, 30, 15), status(2, 4, 2), status(2, 8, 4)] {
+        for s in [sample(1, 10, 5), sample(1, 30, 15), sample(2, 4, 2), sample(2, 8, 4)] {
             add(&mut totals, &mut before, &s);
         }
-        assert_eq!((totals.syncs, totals.ops), (38, 19));
-        assert_eq!(totals.fsyncs_per_op(2), Some(1.0));
-        assert_eq!(Totals::default().fsyncs_per_op(3), None);
+        assert_eq!((totals.counter("syncs"), totals.counter("ops"), totals.counter("nonsense")), (38, 19, 0));
     }
 }

@@ -92,7 +92,7 @@ impl Matrix {
         if !(1..=MAX_REPEAT).contains(&repeat) {
             return Err(format!("suite.repeat = {repeat} is not between 1 and {MAX_REPEAT}"));
         }
-        let name = Plan::resolve(&base)?.name;
+        let name = Plan::resolve(&base, crate::systems::all())?.name;
         let mut cells = cells(&base, &suite)?;
         cells.sort_by(|a, b| a.name.cmp(&b.name));
         let mut folders = BTreeMap::new();
@@ -177,7 +177,7 @@ fn cell(base: &Settings, point: &[(&str, &Value)]) -> Result<CellPlan, String> {
         settings = settings.overlaid(&keys::one(key, value).map_err(|e| format!("suite.axes: {e}"))?);
     }
     let settings = mutants::over_exposing_plan(settings, false)?;
-    let plan = Plan::resolve(&settings).map_err(|e| format!("cell {name}: {e}"))?;
+    let plan = Plan::resolve(&settings, crate::systems::all()).map_err(|e| format!("cell {name}: {e}"))?;
     Ok(CellPlan { name, labels, estimate: estimate(&plan), settings })
 }
 
@@ -193,7 +193,7 @@ fn canary(base: &Settings, mutant: &str, within_runs: u32, set: &BTreeMap<String
         settings = settings.overlaid(&keys::one(key, value).map_err(of_canary)?);
     }
     let settings = mutants::over_exposing_plan(settings, false)?;
-    let plan = Plan::resolve(&settings).map_err(of_canary)?;
+    let plan = Plan::resolve(&settings, crate::systems::all()).map_err(of_canary)?;
     Ok(CanaryPlan { mutant: mutant.to_owned(), within_runs, estimate: estimate(&plan), settings })
 }
 

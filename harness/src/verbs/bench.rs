@@ -61,7 +61,7 @@ fn faults() -> Result<(), String> {
 /// The bundled server beside etcd.
 fn etcd(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "etcd")) {
-        errln!("without etcd: {}", crate::system::NO_ETCD);
+        errln!("without etcd: {}", versus::NO_GRPC);
     }
     let setup = versus::Setup {
         repetitions: args.repetitions.max(1),

@@ -3,10 +3,11 @@
 use super::usage;
 use crate::cli::CapacityArgs;
 use crate::exit;
-use crate::plan::{PRUNES, ROUNDS, one_of, paxos_ttl};
 use heckle_server::capacity::{CLIENTS_REMEMBERED, Capacity, Demand};
 use heckle_server::client_protocol::{MAX_KEY, MAX_VALUE};
 use heckle_server::options::{MAX_NODES, Prune, StorageOptions};
+use heckle_system_api::settings::one_of;
+use heckle_system_paxos::settings::{PRUNES, ROUNDS, paxos_ttl};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 

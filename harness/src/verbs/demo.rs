@@ -94,7 +94,7 @@ fn caught(folder: &RunFolder, results: &Results) {
 fn one(args: &DemoArgs, toml: &str, attempt: Option<u32>) -> Result<(RunFolder, Results), String> {
     let settings: Settings = toml::from_str(toml).expect("the demo's plans are tested");
     let settings = over_exposing_plan(settings, false)?;
-    let mut plan = Plan::resolve(&settings)?;
+    let mut plan = Plan::resolve(&settings, crate::systems::all())?;
     if attempt.is_some() {
         plan.name = "demo-planted-bug".into();
     }
@@ -110,7 +110,7 @@ mod tests {
     fn the_plans_of_the_demo_make_sense() {
         for toml in [HEALTHY.to_owned(), format!("[cluster]\nmutant = \"{PLANTED}\"\n")] {
             let settings = over_exposing_plan(toml::from_str(&toml).expect("TOML"), false).expect("a known mutant");
-            let plan = Plan::resolve(&settings).expect("makes sense");
+            let plan = Plan::resolve(&settings, crate::systems::all()).expect("makes sense");
             assert!(plan.injections.len() >= 3);
         }
     }

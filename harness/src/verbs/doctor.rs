@@ -3,10 +3,12 @@
 
 use crate::cli::DoctorArgs;
 use crate::exit;
+use crate::plan::faults_of;
 use crate::run::environment;
-use crate::system::System;
+use crate::systems;
 use heckle_faults::Control;
-use heckle_server::loopback::LoopbackClaim;
+use heckle_loopback::LoopbackClaim;
+use heckle_system_api::SystemKind;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -79,27 +81,31 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
     // SAFETY: `geteuid` has no preconditions.
     let root = unsafe { libc::geteuid() } == 0;
     all.push(finding("rights", true, if root { "root" } else { "a user; every fault below needs no more" }.into()));
-    let relay = crate::relay::Relay::start(heckle_history::prng::Seed(0));
-    all.push(etcd(finding));
-    for kind in System::Bundled.fault_kinds() {
+    let bundled = heckle_system_paxos::PaxosKind.build(&toml::Table::new(), 3).expect("its defaults make sense");
+    let relay = crate::relay::Relay::start(heckle_history::prng::Seed(0), std::sync::Arc::new(heckle_system_paxos::PaxosFraming));
+    all.extend(systems(&finding));
+    let roles = bundled.roles().map_or(&[][..], |roles| roles.all());
+    for kind in faults_of(&*bundled) {
         let (ok, says) = match (&relay, kind.needs_control(Control::Links)) {
             (Err(e), true) => (false, format!("the relay cannot start: {e}")),
-            _ => (true, kind.about(System::Bundled.roles())),
+            _ => (true, kind.about(roles)),
         };
         all.push(finding(&format!("fault {kind}"), ok, says));
     }
     all
 }
 
-/// Whether `--system etcd` can run here, or what it takes.
-#[cfg(feature = "etcd")]
-fn etcd(finding: impl Fn(&str, bool, String) -> Finding) -> Finding {
-    let found = crate::cluster::etcd::find_program();
-    let kinds = System::Etcd.fault_kinds().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    finding("system etcd", found.is_ok(), found.map_or_else(|e| e, |p| format!("{}, with faults {kinds}", p.display())))
-}
-
-#[cfg(not(feature = "etcd"))]
-fn etcd(finding: impl Fn(&str, bool, String) -> Finding) -> Finding {
-    finding("system etcd", false, crate::system::NO_ETCD.into())
+/// Whether each system can run here, or what it takes, and what its processes and links can suffer.
+fn systems(finding: &impl Fn(&str, bool, String) -> Finding) -> Vec<Finding> {
+    let of = |kind: &dyn SystemKind| {
+        let built = kind.build(&toml::Table::new(), 3);
+        let found = built.and_then(|system| system.program().map(|program| (system, program)));
+        let says = found.as_ref().map_or_else(Clone::clone, |(system, program)| {
+            let version = system.version().map_or_else(String::new, |version| format!(" {version}"));
+            let kinds: Vec<String> = faults_of(&**system).iter().map(ToString::to_string).collect();
+            format!("{}{version}, with faults {}", program.display(), kinds.join(", "))
+        });
+        finding(&format!("system {}", kind.name()), found.is_ok(), says)
+    };
+    systems::all().iter().map(of).collect()
 }

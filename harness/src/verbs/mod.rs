@@ -25,6 +25,7 @@ mod trend;
 
 use crate::cli::{Cli, Verb, VoiceArgs};
 use crate::exit;
+use crate::systems::{self, Systems};
 use clap::Parser;
 use heckle_history::printable::{block, printable};
 use heckle_results::RunFolder;
@@ -35,6 +36,15 @@ use heckle_results::terminal::Colour;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+
+/// Runs the command line of this process with systems under test of one's own: a program whose `main` calls this is heckle for them.
+///
+/// heckle starts itself for some of its work, so that program must hand every command line that is not its own to this.
+pub fn main_with(systems: Systems) -> ExitCode {
+    systems::install(systems);
+    crate::limits::survive_long_files();
+    crate::output::finish(main())
+}
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

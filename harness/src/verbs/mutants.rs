@@ -125,7 +125,7 @@ mod tests {
             let laid = over_exposing_plan(settings, false).expect("found");
             assert_eq!(laid, plan.settings());
             assert_eq!(over_exposing_plan(laid.clone(), false), Ok(laid.clone()), "laid over itself it stays the same");
-            let plan = Plan::resolve(&laid).expect("makes sense");
+            let plan = Plan::resolve(&laid, crate::systems::all()).expect("makes sense");
             assert_eq!(plan.name, format!("mutant-{name}"));
             assert!(plan.duration >= SHORTEST);
         }

@@ -2,11 +2,13 @@
 
 use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
-use crate::plan::{BACKOFFS, PRUNES, QUEUES, ROUNDS, contention_timeout, lease, one_of, paxos_ttl};
 use heckle_history::prng::Seed;
 use heckle_results::input;
 use heckle_server::options::{NodeId, Prune, Queue};
 use heckle_server::{NodeOptions, run_node};
+use heckle_system_api::settings::one_of;
+use heckle_system_paxos::lease_settings as lease;
+use heckle_system_paxos::settings::{BACKOFFS, PRUNES, QUEUES, ROUNDS, contention_timeout, paxos_ttl};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 

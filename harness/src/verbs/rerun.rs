@@ -63,7 +63,7 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
             ));
         }
     }
-    let mut plan = Plan::resolve(&settings)?;
+    let mut plan = Plan::resolve(&settings, crate::systems::all())?;
     // The schedule is what really defines the faults: it may have come from a file of its own.
     let text = input::text(&folder.schedule(), input::SCHEDULE).map_err(|e| format!("cannot read {}: {e}", folder.schedule().display()))?;
     let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", folder.schedule().display()))?;

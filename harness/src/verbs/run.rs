@@ -13,7 +13,6 @@ use crate::plans;
 use crate::run::report::{log, read_history};
 use crate::run::{self, Manner, coverage, environment, progress, recheck};
 use crate::stop;
-use crate::system::System;
 use heckle_checker::judge::Checker;
 use heckle_faults::schedule_file;
 use heckle_results::conclude::Ending;
@@ -71,7 +70,7 @@ fn job(args: &RunArgs) -> Result<Job, String> {
         errln!("{words}");
     }
     let settings = super::mutants::over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
-    let mut plan = Plan::resolve(&settings)?;
+    let mut plan = Plan::resolve(&settings, crate::systems::all())?;
     if let Some(path) = &args.schedule {
         let text = input::text(path, input::SCHEDULE).map_err(|e| format!("cannot read the schedule {}: {e}", path.display()))?;
         let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
@@ -151,18 +150,7 @@ fn terms(job: &Job) -> Terms {
         Expect::Invalid => results_json::Expect::Invalid,
     };
     let mut labels = vec![("system", plan.system.name().to_owned()), ("nodes", plan.nodes.to_string())];
-    if plan.system == System::Bundled {
-        labels.extend([
-            ("rounds", plan.rounds.clone()),
-            ("backoff", plan.backoff.clone()),
-            ("lease", plan.lease.mode.name().to_owned()),
-            ("forward", plan.lease.forward.name().to_owned()),
-            ("queue", plan.queue.clone()),
-            ("prune", plan.prune.clone()),
-            ("paxos_ttl", plan.paxos_ttl.to_string()),
-        ]);
-    }
-    labels.extend(plan.mutant.iter().map(|mutant| ("mutant", mutant.clone())));
+    labels.extend(plan.system.labels());
     let labels = labels.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     Terms {
         plan: PlanInfo { name: plan.name.clone(), hash: plan.hash(), labels, expect },

@@ -2,10 +2,10 @@
 
 use super::WARM_UP;
 use super::standing::Standing;
-use crate::system::{Ask, Connection, Known};
 use hdrhistogram::Histogram;
 use heckle_history::prng::Pcg64;
 use heckle_history::{Call, Current, OpId, Path, ProcessId, Seen, Value};
+use heckle_system_api::connection::{Connection, Op, Outcome};
 use rand::RngExt;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -111,7 +111,7 @@ pub(super) fn run(standing: &Standing, load: &Load) -> Result<Done, String> {
     let first_process: u32 = rand::random::<u32>() >> 2;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let clients = (0..shared.load.clients).map(|client| {
-            let connection = standing.plan.system.connect(leader, format!("bench-{client}"), standing.plan.codec());
+            let connection = standing.connect(leader, format!("bench-{client}"));
             let rng = standing.plan.seed.stream(&format!("bench/{client}"));
             tokio::task::spawn_local(client_loop(shared.clone(), connection, ProcessId(first_process + client), rng))
         });
@@ -139,7 +139,7 @@ async fn client_loop(shared: Rc<Shared>, connection: Rc<dyn Connection>, process
         let key = rng.random_range(0..shared.load.keys.len());
         if shared.load.intents == Intents::UntilApplied {
             let (_, answer) = shared.call(&*connection, process, key, Call::Read).await;
-            let Known::Ok(Seen::Value(mut seen)) = answer else { continue };
+            let Outcome::Ok(Seen::Value(mut seen)) = answer else { continue };
             while let Some(met) = shared.cas(&*connection, process, key, seen).await {
                 seen = met;
             }
@@ -153,7 +153,7 @@ async fn client_loop(shared: Rc<Shared>, connection: Rc<dyn Connection>, process
 }
 
 impl Shared {
-    async fn call(&self, connection: &dyn Connection, process: ProcessId, key: usize, call: Call) -> (Instant, Known) {
+    async fn call(&self, connection: &dyn Connection, process: ProcessId, key: usize, call: Call) -> (Instant, Outcome) {
         let op = {
             let mut next = self.next.borrow_mut();
             next.0 += 1;
@@ -161,8 +161,8 @@ impl Shared {
         };
         self.done.borrow_mut().all_ops += 1;
         let began = Instant::now();
-        let ask = Ask {
-            op,
+        let op = Op {
+            id: op,
             process,
             key: self.load.keys[key].clone(),
             call,
@@ -171,7 +171,7 @@ impl Shared {
             expected_payload: None,
             timeout: self.timeout,
         };
-        (began, connection.call(ask).await.known)
+        (began, connection.call(op).await.outcome)
     }
 
     /// One CAS. Gives the value that was met if it was refused and there is time to go on.
@@ -186,21 +186,21 @@ impl Shared {
         let mut done = self.done.borrow_mut();
         if now >= self.begin && now < self.end {
             match known {
-                Known::Ok(Seen::Applied) => done.applied += 1,
-                Known::Ok(_) => done.refused += 1,
-                Known::NotApplied | Known::Unknown => done.unanswered += 1,
+                Outcome::Ok(Seen::Applied) => done.applied += 1,
+                Outcome::Ok(_) => done.refused += 1,
+                Outcome::NotApplied | Outcome::Unknown => done.unanswered += 1,
             }
-            if matches!(known, Known::Ok(_)) {
+            if matches!(known, Outcome::Ok(_)) {
                 done.latencies_us.saturating_record(u64::try_from((now - began).as_micros()).unwrap_or(MAX_US));
             }
         }
         match known {
-            Known::Ok(Seen::Applied) => {
+            Outcome::Ok(Seen::Applied) => {
                 self.known.borrow_mut()[key] = Some(new);
                 None
             }
-            Known::Ok(Seen::ConditionNotMet(Current::Known(met))) if now < self.end => Some(met),
-            Known::Ok(_) | Known::NotApplied | Known::Unknown => None,
+            Outcome::Ok(Seen::ConditionNotMet(Current::Known(met))) if now < self.end => Some(met),
+            Outcome::Ok(_) | Outcome::NotApplied | Outcome::Unknown => None,
         }
     }
 }

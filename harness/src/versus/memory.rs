@@ -6,7 +6,6 @@ use super::load::{self, Load};
 use super::standing::Standing;
 use super::{FASTEST, MANY_CLIENTS, plan};
 use crate::cluster::Cluster;
-use crate::system::System;
 use heckle_faults::Node;
 use heckle_results::charts::axis::{bytes, count, duration};
 use heckle_results::gc::size_of;
@@ -67,7 +66,7 @@ pub struct MemoryMeasured {
 /// # Errors
 /// What could not be started or measured.
 pub fn measure(setup: &MemorySetup) -> Result<MemoryMeasured, String> {
-    let standing = Standing::start(&setup.folder, plan(System::Bundled, &format!("{FASTEST}prune = \"on\"\n"))?)?;
+    let standing = Standing::start(&setup.folder, plan(super::OURS, &format!("{FASTEST}prune = \"on\"\n"))?)?;
     let cluster = standing.cluster().ok_or("the cluster did not start")?;
     let (over, told) = channel();
     let (done, nodes) = std::thread::scope(|scope| {
@@ -98,7 +97,7 @@ fn look_until(cluster: &Cluster, folder: &Path, lasts: Duration, over: Receiver<
 }
 
 fn look(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<Look> {
-    let status = cluster.status_if_free(node)?;
+    let status = heckle_system_paxos::status(&cluster.spec_if_free(node)?).ok()?;
     Some(Look {
         rss: resident(&input::kernel(format!("/proc/{}/status", status.pid))?)?,
         t_s: began.elapsed().as_secs_f64(),

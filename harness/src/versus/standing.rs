@@ -6,14 +6,17 @@ use crate::cluster::Cluster;
 use crate::plan::Plan;
 use crate::recorder::{Recorder, RecorderThread};
 use crate::stop::{Stop, StopReason};
-use crate::system::System;
-use crate::system::target::Target;
 use heckle_faults::Node;
-use heckle_history::{Header, Names};
+use heckle_history::{Header, Names, NodeIx};
+use heckle_system_api::connection::Connection;
+use heckle_system_api::identity::Target;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The role that is measured, where a system has it.
+const LEADER: &str = "leader";
 /// A system settles on who leads within this.
 const LEADS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -50,7 +53,7 @@ impl Standing {
         let recorder = recording.handle();
         standing.recording = Some(recording);
         let cluster = Cluster::start(&standing.plan, &standing.folder, None, recorder, names, stop)?;
-        standing.leader = Some(leader(standing.plan.system, &cluster)?);
+        standing.leader = Some(leader(&cluster)?);
         standing.cluster = Some(cluster);
         Ok(standing)
     }
@@ -87,7 +90,17 @@ impl Standing {
     /// Syncs of all nodes since they started, where the system tells.
     pub(super) fn syncs(&self) -> Option<u64> {
         let cluster = self.cluster.as_ref()?;
-        (1..=cluster.size()).map(|n| cluster.status(Node(n)).ok().map(|s| s.syncs)).sum()
+        let samples = (1..=cluster.size()).map(|n| cluster.sample_if_free(Node(n)));
+        samples.map(|sample| sample?.counters.get("syncs").copied()).sum()
+    }
+
+    /// A client connection, by the fastest client that there is for the system.
+    pub(super) fn connect(&self, leader: &Target, name: String) -> Rc<dyn Connection> {
+        #[cfg(feature = "etcd")]
+        if self.plan.system.name() == heckle_system_etcd::NAME {
+            return Rc::new(super::grpc::GrpcConnection::new(leader.addr, self.plan.codec()));
+        }
+        self.plan.system.connect(leader, name, self.plan.codec())
     }
 }
 
@@ -101,23 +114,21 @@ impl Drop for Standing {
     }
 }
 
-/// The client address of the node that leads.
-fn leader(system: System, cluster: &Cluster) -> Result<Target, String> {
+/// The node that leads; the first where the system has no leader, since whoever is asked coordinates.
+fn leader(cluster: &Cluster) -> Result<Target, String> {
     let deadline = Instant::now() + LEADS_WITHIN;
     let all = cluster.targets();
+    let Some(roles) = cluster.system().roles().filter(|roles| roles.all().iter().any(|role| role.name == LEADER)) else {
+        return all.first().cloned().ok_or_else(|| "there is no node".to_owned());
+    };
+    let running: Vec<_> = (0..cluster.size()).map(|i| (NodeIx(i), cluster.spec(Node(i + 1)))).collect();
     loop {
-        let found = match system {
-            // Whoever is asked first leads.
-            System::Bundled => all.first().cloned(),
-            #[cfg(feature = "etcd")]
-            System::Etcd => all.iter().find(|target| crate::cluster::etcd::leads(target.addr)).cloned(),
-        };
-        match found {
-            Some(target) => return Ok(target),
-            None if Instant::now() > deadline => {
-                return Err(format!("no node of {} leads after {} s", system.name(), LEADS_WITHIN.as_secs()));
+        match roles.find(LEADER, &running) {
+            Ok((node, _)) => return Ok(all[usize::from(node.0)].clone()),
+            Err(why) if Instant::now() > deadline => {
+                return Err(format!("no node of {} leads after {} s: {why}", cluster.system().name(), LEADS_WITHIN.as_secs()));
             }
-            None => std::thread::sleep(Duration::from_millis(20)),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::limit::{Limit, median};
 use super::{Mode, Repetition, Setup};
-use crate::system::System;
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 
@@ -61,12 +60,8 @@ impl Measured {
         Measured { setup, ..Measured::default() }
     }
 
-    pub(super) fn of(&mut self, system: System) -> &mut Vec<Repetition> {
-        match system {
-            System::Bundled => &mut self.bundled,
-            #[cfg(feature = "etcd")]
-            System::Etcd => &mut self.etcd,
-        }
+    pub(super) fn of(&mut self, system: &str) -> &mut Vec<Repetition> {
+        if system == super::OURS { &mut self.bundled } else { &mut self.etcd }
     }
 
     pub(super) fn mode(&mut self, mode: &Mode, p50_us: f64) {

@@ -62,9 +62,9 @@ fn each_remedy_against_state_shows_in_the_picture() {
     let folder = Folder::new();
     // A shorter time to live than the preset's, so that a short run outlives it.
     let ttl = ["--arm", "without:prune=off", "--arm", "prune:prune=on", "--arm", "ttl:prune=on,paxos_ttl=1s"];
-    let load = ["--keys", "200", "--zipf", "1.2", "--rate", "200", "--duration", "5s", "--faults", "none"];
+    let load = ["--keys", "200", "--zipf", "1.2", "--rate", "200", "--duration", "5s", "--faults", "none", "--late-limit", "1"];
     let args = with(&[&["--preset", "state", "--pairs", "1", "--json"][..], &load, &ttl].concat());
-    // On a busy machine ops are sent late, and the pair is dropped by rule.
+    // What is compared are bytes, which late ops do not change. Whatever else drops the pair by rule may be gone the next time.
     let counted = (0..3).find_map(|_| {
         let out = expect_code(&folder, &args, 2);
         let told = Comparison::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a comparison");

@@ -1,9 +1,9 @@
 //! `heckle node --config` and `heckle ctl` against it: one real process, real sockets, exit codes.
 
 use crate::common::*;
+use heckle_loopback::LoopbackClaim;
 use heckle_server::client_protocol::{ExpectedNode, FolderId, Hello, Identity, Limits, PROTOCOL, ToClient, ToNode, Welcome};
 use heckle_server::frame::{FrameKind, frame_kind};
-use heckle_server::loopback::LoopbackClaim;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;

@@ -2,21 +2,10 @@
 
 use crate::common::*;
 
-#[cfg(not(feature = "etcd"))]
-#[test]
-fn without_the_feature_it_says_how_to_build_it() {
-    let folder = Folder::new();
-    let out = expect_code(&folder, &["run", "--system", "etcd"], 64);
-    assert!(said(&out).contains("cargo build --release --features etcd"), "{}", said(&out));
-    let out = output(&folder, &["doctor"]);
-    assert!(said(&out).contains("system etcd"), "{}", said(&out));
-}
-
-#[cfg(feature = "etcd")]
 #[test]
 fn etcd_under_a_kill_is_judged_valid() {
-    if heckle::cluster::etcd::find_program().is_err() {
-        eprintln!("SKIPPED: no etcd here; {}", heckle::cluster::etcd::INSTALL);
+    if heckle_system_etcd::find_program().is_err() {
+        eprintln!("SKIPPED: no etcd here; {}", heckle_system_etcd::INSTALL);
         let folder = Folder::new();
         let out = expect_code(&folder, &["run", "--system", "etcd", "--duration", "1s"], 4);
         assert!(said(&out).contains("etcd-server"), "{}", said(&out));
@@ -30,5 +19,17 @@ fn etcd_under_a_kill_is_judged_valid() {
     assert_eq!((&results["verdict"], &results["plan"]["labels"]["system"]), (&"valid".into(), &"etcd".into()), "{results:#}");
     assert!(results["faults"][0]["effective"] == true && results["faults"][0]["healed"] == true, "{results:#}");
     assert!(results["ops"]["condition_not_met"].as_u64() > Some(0), "refusals carry what they met: {results:#}");
+    // Figures that only the bundled server counts are absent, not zero.
+    assert!(results["paxos"]["fsyncs_per_op"].is_null() && results["paxos"]["state_bytes_max"].is_null(), "{results:#}");
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+}
+
+#[test]
+fn doctor_names_the_version_of_etcd_and_the_faults_that_can_strike_it() {
+    let out = output(&Folder::new(), &["doctor"]);
+    let line = said(&out).lines().find(|line| line.contains("system etcd")).expect("it is listed").to_owned();
+    match heckle_system_etcd::version() {
+        Some(version) => assert!(line.contains(&version) && line.contains("kill:leader"), "{line}"),
+        None => assert!(line.contains("etcd-server"), "{line}"),
+    }
 }

@@ -5,7 +5,6 @@ use crate::nightly::plan;
 use heckle::plan::Plan;
 use heckle::plan::settings::Settings;
 use heckle::suite::matrix::Shard;
-use heckle_paxos::lease::{Forward, LeaseMode};
 
 /// What a cell of a night is like, from the schedule of faults that its runs will have.
 struct CellIs {
@@ -17,11 +16,12 @@ struct CellIs {
 }
 
 fn like(settings: &Settings) -> CellIs {
-    let plan = Plan::resolve(settings).expect("resolved before");
+    let plan = Plan::resolve(settings, heckle::systems::all()).expect("resolved before");
+    let of_system = |key: &str| plan.system.settings()[key].as_str().map(str::to_owned).expect("a word");
     let injections = &plan.injections;
     let overlaps = |i: usize| injections[..i].iter().any(|earlier| earlier.end() > injections[i].at);
     CellIs {
-        without_lease: plan.lease.mode == LeaseMode::Off && plan.lease.forward == Forward::Off,
+        without_lease: of_system("lease") == "off" && of_system("forward") == "off",
         overlapping: (0..injections.len()).any(overlaps),
         kill_all_again: injections.iter().filter(|i| i.fault.name() == "kill-all").count() >= 3,
     }

@@ -5,7 +5,6 @@
 //! - [`node`]: starting and ending one, as a process or inside another program;
 //! - [`frame`]: the envelope of every message;
 //! - [`client_protocol`]: what clients and nodes say to each other;
-//! - [`loopback`]: an address of its own for a cluster on one machine;
 //! - [`control`]: how a harness watches and torments a node;
 //! - [`capacity`]: how many bytes a node needs, before there is one;
 //! - [`store_bench`]: the write-ahead log beside stores of others, under the same records;
@@ -28,7 +27,6 @@ pub mod frame;
 mod gate;
 mod lease_watch;
 mod log;
-pub mod loopback;
 mod metrics;
 mod metrics_http;
 mod net;

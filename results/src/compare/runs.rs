@@ -24,8 +24,23 @@ pub enum Standing {
     Violated(String),
 }
 
+/// Above which shares a run is dropped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Of the machine, used by other processes.
+    pub noise: f64,
+    /// Of the ops, sent late by the harness.
+    pub late: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { noise: NOISE_LIMIT, late: LATE_RATIO_LIMIT }
+    }
+}
+
 /// What `results` are to a comparison at this load, with what others used of the machine.
-pub fn standing(results: &Results, load: LoadMode, others_cpu: Option<f64>, noise_limit: f64) -> Standing {
+pub fn standing(results: &Results, load: LoadMode, others_cpu: Option<f64>, limits: Limits) -> Standing {
     let first = || results.reasons.first().cloned().unwrap_or_default();
     if results.verdict == RunVerdict::Invalid {
         return Standing::Violated(first());
@@ -40,12 +55,12 @@ pub fn standing(results: &Results, load: LoadMode, others_cpu: Option<f64>, nois
     if let Some(why) = inconclusive(results) {
         return dropped(DropKind::Inconclusive, why);
     }
-    if load == LoadMode::EqualOfferedLoad && results.load.late_ratio > LATE_RATIO_LIMIT {
-        let (late, limit) = (digits(results.load.late_ratio * 100.0), digits(LATE_RATIO_LIMIT * 100.0));
+    if load == LoadMode::EqualOfferedLoad && results.load.late_ratio > limits.late {
+        let (late, limit) = (digits(results.load.late_ratio * 100.0), digits(limits.late * 100.0));
         return dropped(DropKind::Late, format!("the harness sent {late} % of the ops late, over {limit} %"));
     }
-    if let Some(others) = others_cpu.filter(|o| *o > noise_limit) {
-        let (others, limit) = (digits(others * 100.0), digits(noise_limit * 100.0));
+    if let Some(others) = others_cpu.filter(|o| *o > limits.noise) {
+        let (others, limit) = (digits(others * 100.0), digits(limits.noise * 100.0));
         return dropped(DropKind::Noisy, format!("other processes used {others} % of the machine, over {limit} %"));
     }
     Standing::Counts
@@ -128,7 +143,7 @@ mod tests {
         let of = |change: fn(&mut Results)| {
             let mut results = good.clone();
             change(&mut results);
-            standing(&results, LoadMode::EqualOfferedLoad, Some(0.1), NOISE_LIMIT)
+            standing(&results, LoadMode::EqualOfferedLoad, Some(0.1), Limits::default())
         };
         let check = |name: &str| Check { name: name.into(), verdict: Verdict::Invalid, ..Check::default() };
         // What an arm is compared for does not drop it.
@@ -137,7 +152,7 @@ mod tests {
         assert_eq!(of(|r| r.gates = vec![Gate::default()]), Standing::Counts);
         let mut slow = good.clone();
         (slow.verdict, slow.checks) = (RunVerdict::Unknown, vec![check("availability"), check("liveness"), check("starvation")]);
-        assert_eq!(standing(&slow, LoadMode::EqualOfferedLoad, None, NOISE_LIMIT), Standing::Counts);
+        assert_eq!(standing(&slow, LoadMode::EqualOfferedLoad, None, Limits::default()), Standing::Counts);
         let kind = |s: Standing| match s {
             Standing::Dropped(d) => Some(d.kind),
             Standing::Counts | Standing::Violated(_) => None,
@@ -150,13 +165,13 @@ mod tests {
         assert_eq!(kind(of(|r| r.status = Status::Interrupted)), Some(DropKind::Interrupted));
         let mut vacuous = good.clone();
         vacuous.checks.push(check("vacuity"));
-        assert_eq!(kind(standing(&vacuous, LoadMode::Saturation, None, NOISE_LIMIT)), Some(DropKind::Inconclusive));
-        assert_eq!(kind(standing(&good, LoadMode::EqualOfferedLoad, Some(0.3), NOISE_LIMIT)), Some(DropKind::Noisy));
-        assert_eq!(standing(&good, LoadMode::EqualOfferedLoad, Some(0.3), 1.0), Standing::Counts);
+        assert_eq!(kind(standing(&vacuous, LoadMode::Saturation, None, Limits::default())), Some(DropKind::Inconclusive));
+        assert_eq!(kind(standing(&good, LoadMode::EqualOfferedLoad, Some(0.3), Limits::default())), Some(DropKind::Noisy));
+        assert_eq!(standing(&good, LoadMode::EqualOfferedLoad, Some(0.3), Limits { noise: 1.0, ..Limits::default() }), Standing::Counts);
         // Nothing is late where nothing is due.
         let mut closed = good.clone();
         closed.load.late_ratio = 0.5;
-        assert_eq!(standing(&closed, LoadMode::Saturation, None, NOISE_LIMIT), Standing::Counts);
+        assert_eq!(standing(&closed, LoadMode::Saturation, None, Limits::default()), Standing::Counts);
         assert!(matches!(of(|r| r.verdict = RunVerdict::Invalid), Standing::Violated(_)));
     }
 }

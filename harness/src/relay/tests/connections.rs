@@ -1,7 +1,7 @@
 //! What a relayed connection owes to both its ends, with and without faults.
 
 use super::*;
-use heckle_server::loopback::LoopbackClaim;
+use heckle_loopback::LoopbackClaim;
 
 #[test]
 fn everything_passes_however_it_is_cut() {
@@ -133,7 +133,7 @@ fn nonsense_passes_as_it_is_and_is_counted() {
 
 #[test]
 fn a_target_that_refuses_is_seen_at_once_and_found_when_it_is_back() {
-    let relay = Relay::start(Seed(1)).unwrap();
+    let relay = Relay::start(Seed(1), std::sync::Arc::new(heckle_system_paxos::PaxosFraming)).unwrap();
     let claim = LoopbackClaim::new().unwrap();
     let target = claim.address().unwrap();
     let address = relay.open(nodes(1, 2), target).unwrap();

@@ -346,7 +346,7 @@ fn clients_are_never_doubled_or_shuffled() {
 
 #[test]
 fn a_rule_strikes_links_that_open_later() {
-    let relay = Relay::start(Seed(1)).unwrap();
+    let relay = Relay::start(Seed(1), std::sync::Arc::new(heckle_system_paxos::PaxosFraming)).unwrap();
     relay.apply(1, &[link(LINK)], CUT);
     let (listener, target) = listener();
     let address = relay.open(nodes(1, 2), target).unwrap();

@@ -156,7 +156,7 @@ struct Rig {
 
 impl Rig {
     fn new(routes: &[Route]) -> Rig {
-        let relay = Relay::start(Seed(7)).unwrap();
+        let relay = Relay::start(Seed(7), std::sync::Arc::new(heckle_system_paxos::PaxosFraming)).unwrap();
         let open = |route: &Route| {
             let (listener, target) = listener();
             let address = relay.open(*route, target).unwrap();

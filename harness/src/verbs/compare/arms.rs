@@ -48,6 +48,7 @@ pub(super) struct Experiment {
     pub(super) aa: bool,
     /// Share of the machine that others may use.
     pub(super) noise_limit: f64,
+    pub(super) late_limit: f64,
     /// How fast, in all arms.
     pub(super) rate: Rate,
     /// Arms differ in their remedies against state: prune, time to live.
@@ -71,6 +72,10 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
         return Err(format!("--pairs {pairs} is not between 1 and {MAX_PAIRS}"));
     }
     let noise_limit = args.noise_limit.unwrap_or(heckle_results::compare::runs::NOISE_LIMIT);
+    let late_limit = args.late_limit.unwrap_or(heckle_results::measure::LATE_RATIO_LIMIT);
+    if !(0.0..=1.0).contains(&late_limit) {
+        return Err(format!("--late-limit {late_limit}: a share of the ops is between 0 and 1"));
+    }
     if !(0.0..=1.0).contains(&noise_limit) {
         return Err(format!("--noise-limit {noise_limit}: a share of the machine is between 0 and 1"));
     }
@@ -84,6 +89,7 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
         finish: args.finish,
         aa: args.aa,
         noise_limit,
+        late_limit,
         rate: Rate::Max,
         state_differs: false,
         run_for: std::time::Duration::ZERO,
@@ -91,7 +97,8 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
     let plans = (0..experiment.arms.len()).map(|i| experiment.plan(i, 1)).collect::<Result<Vec<Plan>, String>>()?;
     agree(&experiment.arms, &plans)?;
     experiment.rate = plans[0].rate;
-    experiment.state_differs = plans.iter().any(|p| (&p.prune, p.paxos_ttl) != (&plans[0].prune, plans[0].paxos_ttl));
+    let of_state = |plan: &Plan| ["prune", "paxos_ttl"].map(|key| plan.system.settings().get(key).cloned());
+    experiment.state_differs = plans.iter().any(|plan| of_state(plan) != of_state(&plans[0]));
     experiment.run_for = plans.iter().map(|p| p.warmup.0 + p.duration.0 + p.quiet_tail.0).max().unwrap_or_default();
     Ok(experiment)
 }
@@ -256,7 +263,7 @@ impl Experiment {
         let mut settings = arm.settings.clone();
         settings.name = Some(arm.name.clone());
         settings.seed = Some(self.pair_seed(pair).to_string());
-        Plan::resolve(&settings).map_err(|e| format!("arm `{}`: {e}", arm.name))
+        Plan::resolve(&settings, crate::systems::all()).map_err(|e| format!("arm `{}`: {e}", arm.name))
     }
 
     /// The seed of all runs of a pair.

@@ -16,7 +16,7 @@ use heckle_results::compare::conclude::Made;
 use heckle_results::compare::decide::Ending;
 use heckle_results::compare::figures::{FIGURES, Taken, take};
 use heckle_results::compare::phases::Phase;
-use heckle_results::compare::runs::{Standing, pairs_possible, standing};
+use heckle_results::compare::runs::{Limits, Standing, pairs_possible, standing};
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{Results, RunVerdict};
 use heckle_results::{RunFolder, measure};
@@ -104,11 +104,12 @@ fn one(
     let others_cpu = meter.others().map(|o| (o * 1e4).round() / 1e4);
     let path = run_folder.root().strip_prefix(folder).unwrap_or(run_folder.root()).display().to_string();
     let design = &comparison.design;
-    let (dropped, violated) = match standing(&results, design.load, others_cpu, design.noise_limit) {
-        Standing::Counts => (None, None),
-        Standing::Dropped(dropped) => (Some(dropped), None),
-        Standing::Violated(why) => (None, Some(Disqualified { path: path.clone(), why })),
-    };
+    let (dropped, violated) =
+        match standing(&results, design.load, others_cpu, Limits { noise: design.noise_limit, late: design.late_limit }) {
+            Standing::Counts => (None, None),
+            Standing::Dropped(dropped) => (Some(dropped), None),
+            Standing::Violated(why) => (None, Some(Disqualified { path: path.clone(), why })),
+        };
     let taken = if results.verdict == RunVerdict::Error { Taken::default() } else { figures(&run_folder, &results)? };
     let window_s = results.load.window_s;
     let run = Run {

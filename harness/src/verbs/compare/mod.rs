@@ -18,7 +18,6 @@ use heckle_results::compare::figures::FIGURES;
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::phases::RECOVERY;
 use heckle_results::compare::text;
-use heckle_results::measure::LATE_RATIO_LIMIT;
 use heckle_results::rerun;
 use heckle_results::results_json::Status;
 use heckle_results::summary::View;
@@ -99,7 +98,7 @@ fn planned(experiment: &Experiment) -> Comparison {
             same_share: SAME_SHARE,
             recovery_s: RECOVERY.as_secs_f64(),
             noise_limit: experiment.noise_limit,
-            late_limit: LATE_RATIO_LIMIT,
+            late_limit: experiment.late_limit,
             stop_rule: stop_rule(experiment),
         },
         arms: experiment.arms.iter().map(|a| Arm { name: a.name.clone(), settings: a.stated.clone(), ..Arm::default() }).collect(),

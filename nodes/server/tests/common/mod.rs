@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use heckle_loopback::LoopbackClaim;
 use heckle_server::client_protocol::{Call, ExpectedNode, Hello, OpId, Outcome, Provenance, Request, Response, ToClient, ToNode, Welcome};
 use heckle_server::frame::FrameReader;
-use heckle_server::loopback::LoopbackClaim;
 use heckle_server::options::StorageOptions;
 use heckle_server::status::Status;
 use heckle_server::{Node, NodeHandle, NodeId, NodeOptions, control};

@@ -36,7 +36,8 @@ fn arms_differ_in_what_they_state_and_share_seed_and_faults() {
     let experiment = experiment(&args).expect("makes sense");
     let plans: Vec<Plan> = (0..2).map(|i| experiment.plan(i, 3).expect("a plan")).collect();
     assert_eq!((plans[0].seed, &plans[0].injections), (plans[1].seed, &plans[1].injections));
-    assert_eq!((plans[0].backoff.as_str(), plans[1].backoff.as_str()), ("uniform", "none"));
+    let backoff = |i: usize| plans[i].system.settings()["backoff"].as_str().map(str::to_owned);
+    assert_eq!((backoff(0).as_deref(), backoff(1).as_deref()), (Some("uniform"), Some("none")));
     assert_ne!(experiment.pair_seed(1), experiment.pair_seed(2));
     let first: Vec<usize> = (1..=40).map(|pair| experiment.order(pair)[0]).collect();
     assert!((10..=30).contains(&first.iter().filter(|f| **f == 0).count()), "{first:?}");
@@ -85,5 +86,6 @@ fn what_makes_no_sense_is_refused() {
     refused(&args(&["a:kinds=kill", "b"]), &["different faults"]);
     refused(&CompareArgs { pairs: Some(0), ..args(&["a:keys=2"]) }, &["--pairs 0"]);
     refused(&CompareArgs { noise_limit: Some(2.0), ..args(&["a:keys=2"]) }, &["--noise-limit 2"]);
+    refused(&CompareArgs { late_limit: Some(f64::NAN), ..args(&["a:keys=2"]) }, &["--late-limit NaN"]);
     refused(&CompareArgs { preset: Some("backof".into()), ..args(&[]) }, &["did you mean `backoff`"]);
 }

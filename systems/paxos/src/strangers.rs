@@ -3,11 +3,11 @@
 //! While a node's process is gone its clients must be refused by the kernel. A program that listens on one of its ports instead, on
 //! that very address or on all of them, would be talked to as if it were the node; the harness asks it who it is, and ends the run.
 
-use super::launch::NodeSpec;
 use bytes::BytesMut;
 use heckle_server::client_protocol::{ExpectedNode, Hello, Identity, Refused, ToClient, ToNode, Welcome};
 use heckle_server::control::Client;
 use heckle_server::frame::FrameReader;
+use heckle_system_api::launch::NodeSpec;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -27,10 +27,10 @@ enum Found {
     Unknown(String),
 }
 
-/// Who answers at the addresses of a node whose process is gone, and where. None if, as it should be, nothing listens.
-pub(super) fn find(spec: &NodeSpec) -> Option<(SocketAddr, String)> {
+/// Who answers at the addresses of a node whose process is gone, and where. `None` if, as it should be, nothing listens.
+pub(crate) fn find(node: &NodeSpec) -> Option<(SocketAddr, String)> {
     let mut unknown = None;
-    for addr in &spec.listens {
+    for addr in &node.listens {
         match ask(*addr) {
             Some(Found::Known(who)) => return Some((*addr, who.to_string())),
             Some(Found::Unknown(what)) => unknown = unknown.or(Some((*addr, what))),
@@ -92,13 +92,12 @@ fn quoted(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stop::Stop;
-    use crate::system::target::NodeIdentity;
-    use heckle_server::loopback::LoopbackClaim;
+    use heckle_loopback::LoopbackClaim;
+    use heckle_system_api::identity::{Mistaken, NodeIdentity};
     use std::net::TcpListener;
 
     fn dead(listens: Vec<SocketAddr>) -> NodeSpec {
-        let node = NodeIdentity::new("ours", "n2", Stop::default());
+        let node = NodeIdentity::new("ours", "n2", Mistaken::new(drop));
         NodeSpec { name: "n2".into(), args: vec![], client: listens[0], ask: listens[0], listens, node }
     }
 

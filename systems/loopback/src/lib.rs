@@ -8,6 +8,7 @@
 //! The ports lie below the range from which the kernel draws (`ip_local_port_range`), so that no outgoing connection and no
 //! listener on port 0 is given one of them. What is left are programs that listen on all addresses at once (`0.0.0.0`) on
 //! just that port. They answer at any address: that is why clients ask for identities too.
+#![forbid(unsafe_code)]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;

@@ -1,16 +1,14 @@
-//! Listens to every node for changes of its leases: they enter the history as node events, and clients that are routed
-//! to holders are told where those are.
+//! Listens to every node for changes of its leases: they enter the history as node events, and clients that are routed to holders
+//! learn where those are.
 
-use super::Cluster;
-use crate::clock::RunClock;
-use crate::recorder::Recorder;
-use crate::system::target::NodeIdentity;
-use heckle_faults::Node;
-use heckle_history::{Event, Names, Nanos, NodeEvent};
+use crate::identity::control;
+use heckle_history::{Nanos, NodeIx};
+use heckle_paxos::lease::RangeId;
 use heckle_server::control::{Client, LeaseChanged};
+use heckle_system_api::capability::{NodeEvents, Watch};
+use heckle_system_api::launch::NodeSpec;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -23,19 +21,19 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 /// How long one look for news lasts.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Who holds which range, as far as it was told.
+/// Who holds which range, as far as was heard.
 #[derive(Debug, Default)]
-pub struct Holders {
-    by_range: Mutex<BTreeMap<u16, (Node, Nanos)>>,
+struct Holders {
+    by_range: Mutex<BTreeMap<u16, (NodeIx, Nanos)>>,
 }
 
 impl Holders {
     /// Who holds a range now.
-    pub fn of(&self, range: u16, now: Nanos) -> Option<Node> {
+    fn of(&self, range: u16, now: Nanos) -> Option<NodeIx> {
         self.lock().get(&range).filter(|(_, until)| now < *until).map(|(node, _)| *node)
     }
 
-    fn changed(&self, node: Node, lease: &LeaseChanged, until: Nanos) {
+    fn changed(&self, node: NodeIx, lease: &LeaseChanged, until: Nanos) {
         let mut all = self.lock();
         if lease.what != "lease_ended" {
             all.insert(lease.range, (node, until));
@@ -44,31 +42,21 @@ impl Holders {
         }
     }
 
-    fn gone(&self, node: Node) {
+    fn gone(&self, node: NodeIx) {
         self.lock().retain(|_, (holder, _)| *holder != node);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u16, (Node, Nanos)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u16, (NodeIx, Nanos)>> {
         self.by_range.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The threads that listen, one a node.
-pub struct LeaseWatch {
-    over: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-/// What a thread needs.
-struct Listener {
-    node: Node,
-    addr: SocketAddr,
-    who: Arc<NodeIdentity>,
-    clock: RunClock,
-    recorder: Recorder,
-    names: Arc<Names>,
+/// The threads that listen, one for each node.
+pub(crate) struct LeaseWatch {
+    ranges: u16,
     holders: Arc<Holders>,
     over: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl LeaseWatch {
@@ -76,37 +64,49 @@ impl LeaseWatch {
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn start(
-        cluster: &Cluster,
-        clock: RunClock,
-        recorder: &Recorder,
-        names: &Arc<Names>,
-        holders: &Arc<Holders>,
-    ) -> std::io::Result<Self> {
-        let over = Arc::new(AtomicBool::new(false));
+    pub(crate) fn start(nodes: &[NodeSpec], ranges: u16, events: &Arc<dyn NodeEvents>) -> std::io::Result<Self> {
+        let (holders, over) = (Arc::new(Holders::default()), Arc::new(AtomicBool::new(false)));
         let mut threads = vec![];
-        for node in (1..=cluster.size()).map(Node) {
-            let (recorder, names, holders, over) = (recorder.clone(), names.clone(), holders.clone(), over.clone());
-            let (addr, who) = cluster.control_channel(node);
-            let listener = Listener { node, addr, who, clock, recorder, names, holders, over };
+        for (i, spec) in nodes.iter().enumerate() {
+            let node = NodeIx(i as u16);
+            let listener = Listener { node, spec: spec.clone(), events: events.clone(), holders: holders.clone(), over: over.clone() };
             threads.push(std::thread::Builder::new().name("leases".into()).spawn(move || listener.run())?);
         }
-        Ok(LeaseWatch { over, threads })
+        Ok(LeaseWatch { ranges, holders, over, threads: Mutex::new(threads) })
+    }
+}
+
+impl Watch for LeaseWatch {
+    fn group_of(&self, key: &str) -> u16 {
+        RangeId::of(&key.into(), self.ranges).0
     }
 
-    /// Ends when the nodes have told their last words: they must be gone by now.
-    pub fn finish(self) {
+    fn holder_of(&self, group: u16, now: Nanos) -> Option<NodeIx> {
+        self.holders.of(group, now)
+    }
+
+    fn finish(&self) {
         self.over.store(true, Ordering::SeqCst);
-        for thread in self.threads {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
             let _ = thread.join();
         }
     }
 }
 
+/// What a thread needs.
+struct Listener {
+    node: NodeIx,
+    spec: NodeSpec,
+    events: Arc<dyn NodeEvents>,
+    holders: Arc<Holders>,
+    over: Arc<AtomicBool>,
+}
+
 impl Listener {
     fn run(&self) {
         while !self.over.load(Ordering::SeqCst) {
-            let connected = self.who.control(self.addr, CONNECT_WITHIN);
+            let connected = control(&self.spec.node, self.spec.ask, CONNECT_WITHIN);
             let watching = connected.and_then(|mut client| client.watch_leases().map(|()| client).map_err(|e| e.to_string()));
             if let Ok(client) = watching {
                 self.listen(client);
@@ -131,10 +131,8 @@ impl Listener {
 
     fn note(&self, lease: &LeaseChanged) {
         // The node's raw clock is the run's, but for where it counts from.
-        let since_start = |raw_ns: u64| Nanos(raw_ns.saturating_sub(self.clock.origin_ns()));
-        let (from, until) = (since_start(lease.from_ns), since_start(lease.until_ns));
+        let (from, until) = (self.events.on_run_clock(lease.from_ns), self.events.on_run_clock(lease.until_ns));
         self.holders.changed(self.node, lease, until);
-        let Some((node, _)) = self.names.nodes().find(|(_, name)| *name == lease.node) else { return };
         let mut detail: BTreeMap<String, Json> = [
             ("range".to_owned(), lease.range.into()),
             ("ballot".to_owned(), lease.ballot.clone().into()),
@@ -146,8 +144,7 @@ impl Listener {
         if let Some(why) = &lease.why {
             detail.insert("why".to_owned(), why.clone().into());
         }
-        let what = lease.what.as_str().into();
-        self.recorder.record(|t| Event::Node(NodeEvent { t, node, what, detail }));
+        self.events.record(&lease.node, &lease.what, detail);
     }
 }
 
@@ -168,14 +165,14 @@ mod tests {
             why: None,
             reads: false,
         };
-        holders.changed(Node(1), &lease("lease_acquired", 3), Nanos(100));
-        assert_eq!((holders.of(3, Nanos(99)), holders.of(3, Nanos(100)), holders.of(4, Nanos(0))), (Some(Node(1)), None, None));
-        holders.changed(Node(2), &lease("lease_ended", 3), Nanos(50));
-        assert_eq!(holders.of(3, Nanos(60)), Some(Node(1)), "another node's end says nothing of this one");
-        holders.changed(Node(1), &lease("lease_ended", 3), Nanos(50));
+        holders.changed(NodeIx(0), &lease("lease_acquired", 3), Nanos(100));
+        assert_eq!((holders.of(3, Nanos(99)), holders.of(3, Nanos(100)), holders.of(4, Nanos(0))), (Some(NodeIx(0)), None, None));
+        holders.changed(NodeIx(1), &lease("lease_ended", 3), Nanos(50));
+        assert_eq!(holders.of(3, Nanos(60)), Some(NodeIx(0)), "another node's end says nothing of this one");
+        holders.changed(NodeIx(0), &lease("lease_ended", 3), Nanos(50));
         assert_eq!(holders.of(3, Nanos(60)), None);
-        holders.changed(Node(1), &lease("lease_extended", 3), Nanos(100));
-        holders.gone(Node(1));
+        holders.changed(NodeIx(0), &lease("lease_extended", 3), Nanos(100));
+        holders.gone(NodeIx(0));
         assert_eq!(holders.of(3, Nanos(60)), None);
     }
 }

@@ -1,18 +1,16 @@
-//! The adapter of etcd: a compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
+//! etcd over gRPC, for the benchmark: a compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
 //! refusal tells what it met.
 //!
 //! What is proved and what is not: an op whose connection was refused was never sent. Everything else that is no answer is
 //! unknown: etcd may answer an error to a proposal that commits later. The library sends each call once; it would
 //! only repeat one whose credentials ran out, and there are none.
 
-use super::value::ValueCodec;
-use super::{Answer, Ask, Connection, Known};
 use etcd_client::{Client, Compare, CompareOp, ConnectOptions, Error, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
 use heckle_history::{Call, Current, Seen, Value};
+use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};
+use heckle_system_api::value::ValueCodec;
 use std::error::Error as _;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -20,56 +18,56 @@ use tokio::sync::OnceCell;
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 
 /// A client of one member.
-pub struct EtcdConnection {
+pub(super) struct GrpcConnection {
     addr: SocketAddr,
     codec: ValueCodec,
     client: OnceCell<KvClient>,
 }
 
-impl EtcdConnection {
+impl GrpcConnection {
     /// A connection to `addr`, opened when it is first needed.
-    pub fn new(addr: SocketAddr, codec: ValueCodec) -> Self {
-        EtcdConnection { addr, codec, client: OnceCell::new() }
+    pub(super) fn new(addr: SocketAddr, codec: ValueCodec) -> Self {
+        GrpcConnection { addr, codec, client: OnceCell::new() }
     }
 
-    async fn run(&self, ask: Ask) -> Answer {
-        let not = |known: Known, reason: String| Answer { known, payload: None, reason: Some(reason.into()), diagnostics: None };
-        match tokio::time::timeout(ask.timeout, self.attempt(&ask)).await {
-            Ok(Ok((seen, payload))) => Answer { known: Known::Ok(seen), payload, reason: None, diagnostics: None },
-            Ok(Err(e)) if never_sent(&e) => not(Known::NotApplied, format!("not_sent: {e}")),
+    async fn run(&self, op: Op) -> Reply {
+        let not = |known: Outcome, reason: String| Reply { outcome: known, payload: None, reason: Some(reason.into()), diagnostics: None };
+        match tokio::time::timeout(op.timeout, self.attempt(&op)).await {
+            Ok(Ok((seen, payload))) => Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
+            Ok(Err(e)) if never_sent(&e) => not(Outcome::NotApplied, format!("not_sent: {e}")),
             Ok(Err(e)) => {
                 note_limits(&e);
-                not(Known::Unknown, e.to_string())
+                not(Outcome::Unknown, e.to_string())
             }
-            Err(_) => not(Known::Unknown, "timeout".into()),
+            Err(_) => not(Outcome::Unknown, "timeout".into()),
         }
     }
 
-    async fn attempt(&self, ask: &Ask) -> Result<(Seen, Option<i64>), Error> {
+    async fn attempt(&self, op: &Op) -> Result<(Seen, Option<i64>), Error> {
         // The library connects when the first call needs it, and again after a break.
         let connect = async || {
             let options = ConnectOptions::new().with_connect_timeout(CONNECT_WITHIN);
             Client::connect([format!("http://{}", self.addr)], Some(options)).await.map(|client| client.kv_client())
         };
         let mut kv = self.client.get_or_try_init(connect).await?.clone();
-        let key = &*ask.key;
-        match ask.call {
+        let key = &*op.key;
+        match op.call {
             // Linearizable unless asked to be serializable.
             Call::Read => {
                 let (value, payload) = self.found(kv.get(key, None).await?.kvs());
                 Ok((Seen::Value(value), payload))
             }
             Call::Write { new } => {
-                kv.put(key, self.codec.encode(new, ask.payload), None).await?;
+                kv.put(key, self.codec.encode(new, op.payload), None).await?;
                 Ok((Seen::Written, None))
             }
             Call::Cas { expected, new } => {
                 let condition = match expected {
-                    Some(v) => Compare::value(key, CompareOp::Equal, self.codec.encode(v, ask.expected_payload)),
+                    Some(v) => Compare::value(key, CompareOp::Equal, self.codec.encode(v, op.expected_payload)),
                     // A key that was never written has no revision in which it was made.
                     None => Compare::create_revision(key, CompareOp::Equal, 0),
                 };
-                let put = TxnOp::put(key, self.codec.encode(new, ask.payload), None);
+                let put = TxnOp::put(key, self.codec.encode(new, op.payload), None);
                 let answer = kv.txn(Txn::new().when([condition]).and_then([put]).or_else([TxnOp::get(key, None)])).await?;
                 if answer.succeeded() {
                     return Ok((Seen::Applied, None));
@@ -92,9 +90,9 @@ impl EtcdConnection {
     }
 }
 
-impl Connection for EtcdConnection {
-    fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>> {
-        Box::pin(self.run(ask))
+impl Connection for GrpcConnection {
+    fn call(&self, op: Op) -> Pending<'_, Reply> {
+        Box::pin(self.run(op))
     }
 }
 

@@ -7,28 +7,22 @@
 //! Nothing is sent to a node before its welcome has shown that it is the one that is meant. Whatever else answers ends the run; an op
 //! that waited for that connection was not sent.
 
-use super::target::Target;
-use super::value::ValueCodec;
-use super::{Answer, Ask, Connection, Known, Question};
+use crate::identity::expected;
 use bytes::BytesMut;
-use heckle_faults::Role;
 use heckle_history::{Call, Consistency, Current, Diagnostics, Fate, Path, Seen};
 use heckle_server::client_protocol::{self as wire, ToClient, ToNode};
 use heckle_server::frame::FrameReader;
+use heckle_system_api::connection::{Connection, FateQuery, Op, Outcome, Pending, Reply};
+use heckle_system_api::identity::Target;
+use heckle_system_api::limits;
+use heckle_system_api::value::ValueCodec;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
-
-/// The role of the node that was granted a lease.
-pub const HOLDER: Role = Role { name: "holder", about: "the holder of a lease" };
-/// The role of the node that coordinates the most operations.
-pub const COORDINATOR: Role = Role { name: "coordinator", about: "the busiest coordinator" };
 
 /// From one attempt to connect to the next: a dead node is asked fifty times a second, not a million.
 const CONNECT_EVERY: Duration = Duration::from_millis(20);
@@ -39,7 +33,7 @@ const NODE_TIMEOUT_PERCENT: u32 = 90;
 const READ_BYTES: usize = 64 << 10;
 
 /// A client of one node.
-pub struct BundledConnection {
+pub struct PaxosConnection {
     shared: Rc<Shared>,
     codec: ValueCodec,
 }
@@ -74,7 +68,7 @@ enum Told {
     Broken(String),
 }
 
-impl BundledConnection {
+impl PaxosConnection {
     /// A connection to a node, opened when it is first needed.
     pub fn new(target: Target, name: String, codec: ValueCodec) -> Self {
         let state = State {
@@ -85,38 +79,38 @@ impl BundledConnection {
             next_attempt: Instant::now(),
             connecting: vec![],
         };
-        BundledConnection { shared: Rc::new(Shared { target, name, state: RefCell::new(state), wrote: Notify::new() }), codec }
+        PaxosConnection { shared: Rc::new(Shared { target, name, state: RefCell::new(state), wrote: Notify::new() }), codec }
     }
 
-    async fn run(&self, ask: Ask) -> Answer {
-        let deadline = tokio::time::Instant::now() + ask.timeout;
+    async fn run(&self, asked: Op) -> Reply {
+        let deadline = tokio::time::Instant::now() + asked.timeout;
         match tokio::time::timeout_at(deadline, self.shared.clone().connected()).await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => return not_applied(&format!("not_sent: {why}")),
             Err(_) => return not_applied("not_sent: no connection in time"),
         }
-        let op = wire::OpId { client: u64::from(ask.process.0) + 1, seq: ask.op.0 + 1 };
-        let call = match (ask.call, ask.path) {
+        let op = wire::OpId { client: u64::from(asked.process.0) + 1, seq: asked.id.0 + 1 };
+        let call = match (asked.call, asked.path) {
             (Call::Read, Path::Paxos) => wire::Call::Read,
             (Call::Read, Path::Cheap(consistency)) => wire::Call::Get { level: level(consistency) },
-            (Call::Write { new }, Path::Paxos) => wire::Call::Write { new: self.codec.encode(new, ask.payload) },
+            (Call::Write { new }, Path::Paxos) => wire::Call::Write { new: self.codec.encode(new, asked.payload) },
             (Call::Write { new }, Path::Cheap(consistency)) => {
-                wire::Call::Put { new: self.codec.encode(new, ask.payload), level: level(consistency) }
+                wire::Call::Put { new: self.codec.encode(new, asked.payload), level: level(consistency) }
             }
             (Call::Cas { expected, new }, Path::Paxos | Path::Cheap(_)) => wire::Call::Cas {
-                expected: expected.map(|v| self.codec.encode(v, ask.expected_payload)),
-                new: self.codec.encode(new, ask.payload),
+                expected: expected.map(|v| self.codec.encode(v, asked.expected_payload)),
+                new: self.codec.encode(new, asked.payload),
             },
         };
-        let timeout_us = (ask.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
+        let timeout_us = (asked.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
         // The newest ballot of this connection: should the key ever forget aborted ids, the op is not taken for one.
         // Nothing remembers the ids of the cheap path, so there is no birth to tell and no fate to ask for.
-        let born = self.shared.state.borrow().newest.filter(|_| !ask.path.is_cheap());
+        let born = self.shared.state.borrow().newest.filter(|_| !asked.path.is_cheap());
         let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });
-        let request = wire::Request { op, key: ask.key.as_bytes().to_vec(), timeout_us, provenance, call };
+        let request = wire::Request { op, key: asked.key.as_bytes().to_vec(), timeout_us, provenance, call };
         let told = self.shared.send(op, &ToNode::Request(request));
         let mut answer = match tokio::time::timeout_at(deadline, told).await {
-            Ok(Ok(Told::Response(response))) => self.answer(ask.call, *response),
+            Ok(Ok(Told::Response(response))) => self.answer(asked.call, *response),
             Ok(Ok(Told::Broken(why))) => unknown(&format!("connection: {why}")),
             Ok(Err(_)) => unknown("connection: dropped"),
             Err(_) => {
@@ -124,20 +118,20 @@ impl BundledConnection {
                 unknown("timeout")
             }
         };
-        if answer.known == Known::Unknown && !ask.path.is_cheap() {
+        if answer.outcome == Outcome::Unknown && !asked.path.is_cheap() {
             let id = born.map_or_else(|| op.to_string(), |born| format!("{op}@{born}"));
             answer.diagnostics.get_or_insert_default().op_id = Some(id.into());
         }
         answer
     }
 
-    async fn ask(&self, question: Question) -> Option<Fate> {
-        let deadline = tokio::time::Instant::now() + question.timeout;
-        let (of, born) = wire::parse_printed_id(&question.id).ok()?;
+    async fn ask(&self, query: FateQuery) -> Option<Fate> {
+        let deadline = tokio::time::Instant::now() + query.timeout;
+        let (of, born) = wire::parse_printed_id(&query.id).ok()?;
         tokio::time::timeout_at(deadline, self.shared.clone().connected()).await.ok()?.ok()?;
-        let op = wire::OpId { client: question.number, seq: 1 };
-        let timeout_us = (question.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
-        let (key, provenance) = (question.key.as_bytes().to_vec(), wire::Provenance::First);
+        let op = wire::OpId { client: query.number, seq: 1 };
+        let timeout_us = (query.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
+        let (key, provenance) = (query.key.as_bytes().to_vec(), wire::Provenance::First);
         let request = wire::Request { op, key, timeout_us, provenance, call: wire::Call::Fate { of, born } };
         let told = self.shared.send(op, &ToNode::Request(request));
         let Ok(Ok(Told::Response(response))) = tokio::time::timeout_at(deadline, told).await else {
@@ -161,7 +155,7 @@ impl BundledConnection {
         }
     }
 
-    fn answer(&self, call: Call, response: wire::Response) -> Answer {
+    fn answer(&self, call: Call, response: wire::Response) -> Reply {
         let mut payload = None;
         let mut value = |bytes: Option<Vec<u8>>| {
             let (value, beside) = self.codec.decode(&bytes?);
@@ -170,19 +164,19 @@ impl BundledConnection {
         };
         let (known, reason) = match response.outcome {
             wire::Outcome::Applied => match call {
-                Call::Cas { .. } => (Known::Ok(Seen::Applied), None),
-                Call::Write { .. } => (Known::Ok(Seen::Written), None),
-                Call::Read => (Known::Unknown, Some("a read was answered as a write".to_owned())),
+                Call::Cas { .. } => (Outcome::Ok(Seen::Applied), None),
+                Call::Write { .. } => (Outcome::Ok(Seen::Written), None),
+                Call::Read => (Outcome::Unknown, Some("a read was answered as a write".to_owned())),
             },
-            wire::Outcome::ConditionNotMet { current } => (Known::Ok(Seen::ConditionNotMet(Current::Known(value(current)))), None),
-            wire::Outcome::Value { value: v } => (Known::Ok(Seen::Value(value(v))), None),
-            wire::Outcome::NotApplied { why } => (Known::NotApplied, Some(why.to_string())),
-            wire::Outcome::Unknown { why } => (Known::Unknown, Some(why.to_string())),
-            wire::Outcome::Invalid { why } => (Known::NotApplied, Some(format!("invalid: {why}"))),
-            wire::Outcome::Fate { .. } => (Known::Unknown, Some("an op was answered as a question".to_owned())),
+            wire::Outcome::ConditionNotMet { current } => (Outcome::Ok(Seen::ConditionNotMet(Current::Known(value(current)))), None),
+            wire::Outcome::Value { value: v } => (Outcome::Ok(Seen::Value(value(v))), None),
+            wire::Outcome::NotApplied { why } => (Outcome::NotApplied, Some(why.to_string())),
+            wire::Outcome::Unknown { why } => (Outcome::Unknown, Some(why.to_string())),
+            wire::Outcome::Invalid { why } => (Outcome::NotApplied, Some(format!("invalid: {why}"))),
+            wire::Outcome::Fate { .. } => (Outcome::Unknown, Some("an op was answered as a question".to_owned())),
         };
-        Answer {
-            known,
+        Reply {
+            outcome: known,
             payload,
             reason: reason.map(String::into_boxed_str),
             diagnostics: Some(Box::new(diagnostics(&response.diagnostics))),
@@ -190,13 +184,13 @@ impl BundledConnection {
     }
 }
 
-impl Connection for BundledConnection {
-    fn call(&self, ask: Ask) -> Pin<Box<dyn Future<Output = Answer> + '_>> {
-        Box::pin(self.run(ask))
+impl Connection for PaxosConnection {
+    fn call(&self, op: Op) -> Pending<'_, Reply> {
+        Box::pin(self.run(op))
     }
 
-    fn fate(&self, question: Question) -> Pin<Box<dyn Future<Output = Option<Fate>> + '_>> {
-        Box::pin(self.ask(question))
+    fn fate(&self, query: FateQuery) -> Pending<'_, Option<Fate>> {
+        Box::pin(self.ask(query))
     }
 }
 
@@ -207,12 +201,12 @@ fn level(consistency: Consistency) -> wire::Level {
     }
 }
 
-fn not_applied(why: &str) -> Answer {
-    Answer { known: Known::NotApplied, payload: None, reason: Some(why.into()), diagnostics: None }
+fn not_applied(why: &str) -> Reply {
+    Reply::because(Outcome::NotApplied, why)
 }
 
-fn unknown(why: &str) -> Answer {
-    Answer { known: Known::Unknown, payload: None, reason: Some(why.into()), diagnostics: None }
+fn unknown(why: &str) -> Reply {
+    Reply::because(Outcome::Unknown, why)
 }
 
 fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
@@ -319,9 +313,9 @@ impl Shared {
 
     async fn handshake(&self) -> Result<(TcpStream, FrameReader), NoWelcome> {
         // The harness's own limit is no failure of the node.
-        let mut stream = TcpStream::connect(self.target.addr).await.inspect_err(crate::limits::note)?;
+        let mut stream = TcpStream::connect(self.target.addr).await.inspect_err(limits::note)?;
         stream.set_nodelay(true)?;
-        let expected = self.target.node.expected();
+        let expected = expected(&self.target.node);
         let mut hello = BytesMut::new();
         ToNode::Hello(wire::Hello::new(&*self.name, &expected)).encode(&mut hello);
         stream.write_all(&hello).await?;

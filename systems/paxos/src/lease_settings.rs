@@ -1,9 +1,9 @@
 //! Leases as plans and flags say them.
 
-use super::units::Span;
-use super::{one_of, within};
 use heckle_paxos::lease::settings::{MAX_DRIFT_PPM, MAX_LEASE_NS, MAX_RANGES, MIN_LEASE_NS};
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
+use heckle_system_api::settings::{one_of, within};
+use heckle_system_api::units::Span;
 
 /// What leases are for, the default first.
 pub const LEASES: &[&str] = &["off", "priority", "read"];

@@ -1,14 +1,14 @@
 //! Who may answer an op, and what becomes of the run if another does.
 
 use super::*;
-use crate::stop::{Stop, StopReason};
-use crate::system::target::NodeIdentity;
-use crate::system::value::Beside;
 use heckle_history::{OpId, ProcessId};
-use heckle_server::loopback::LoopbackClaim;
+use heckle_loopback::LoopbackClaim;
 use heckle_server::{Node, NodeHandle, NodeOptions};
+use heckle_system_api::identity::{Mistaken, NodeIdentity};
+use heckle_system_api::value::Beside;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
 
 /// A node of another cluster in the place of n2.
 fn thief(name: &str, listens: SocketAddr) -> (std::path::PathBuf, NodeHandle) {
@@ -19,12 +19,16 @@ fn thief(name: &str, listens: SocketAddr) -> (std::path::PathBuf, NodeHandle) {
     (folder, Node::start(options).expect("it starts"))
 }
 
-/// Sends one write to n2 of the cluster `ours` at this address; the answer, and why the run stops.
-fn write(addr: SocketAddr, through: SocketAddr) -> (Answer, Option<StopReason>) {
-    let stop = Stop::default();
-    let target = Target { addr: through, listens: addr, node: NodeIdentity::new("ours", "n2", stop.clone()) };
-    let ask = Ask {
-        op: OpId(0),
+/// Sends one write to n2 of the cluster `ours` at this address; the reply, and why the run ends, if it does.
+fn write(addr: SocketAddr, through: SocketAddr) -> (Reply, Option<String>) {
+    let ended = Arc::new(Mutex::new(None));
+    let mistaken = {
+        let ended = ended.clone();
+        Mistaken::new(move |why| *ended.lock().expect("no test panics here") = Some(why))
+    };
+    let target = Target { addr: through, listens: addr, node: NodeIdentity::new("ours", "n2", mistaken) };
+    let op = Op {
+        id: OpId(0),
         process: ProcessId(0),
         key: "k".into(),
         call: Call::Write { new: heckle_history::Value(1) },
@@ -35,20 +39,21 @@ fn write(addr: SocketAddr, through: SocketAddr) -> (Answer, Option<StopReason>) 
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let answer = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let connection = BundledConnection::new(target, "c0".into(), ValueCodec::new(8, Beside::Nothing));
-        connection.call(ask).await
+        let connection = PaxosConnection::new(target, "c0".into(), ValueCodec::new(8, Beside::Nothing));
+        connection.call(op).await
     });
-    (answer, stop.reason())
+    let ended = ended.lock().expect("no test panics here").clone();
+    (answer, ended)
 }
 
 /// The op was not sent, and the run ends with the name of what answered.
 #[track_caller]
-fn check_stranger((answer, reason): (Answer, Option<StopReason>), addr: SocketAddr, who: &str) {
+fn check_stranger((answer, reason): (Reply, Option<String>), addr: SocketAddr, who: &str) {
     let why = answer.reason.unwrap_or_default();
-    assert!(answer.known == Known::NotApplied && why.starts_with("not_sent: "), "{:?} {why}", answer.known);
+    assert!(answer.outcome == Outcome::NotApplied && why.starts_with("not_sent: "), "{:?} {why}", answer.outcome);
     let sentence = format!("{addr}, where n2 should be, is answered by {who}");
     assert!(why.contains(&sentence), "{why}");
-    assert!(matches!(&reason, Some(StopReason::Broken(why)) if why.contains(&sentence)), "{reason:?}");
+    assert!(reason.as_ref().is_some_and(|why| why.contains(&sentence)), "{reason:?}");
 }
 
 #[test]
@@ -99,10 +104,10 @@ fn what_is_no_node_ends_the_run_and_a_fault_does_not() {
         program.join().expect("it ends");
         match stranger {
             Some(who) => check_stranger((answer, reason), addr, who),
-            None => assert_eq!((answer.known, reason), (Known::NotApplied, None)),
+            None => assert_eq!((answer.outcome, reason), (Outcome::NotApplied, None)),
         }
     }
     let nobody = claim.address().expect("a port");
     let (answer, reason) = write(nobody, nobody);
-    assert_eq!((answer.known, reason), (Known::NotApplied, None), "a dead node refuses");
+    assert_eq!((answer.outcome, reason), (Outcome::NotApplied, None), "a dead node refuses");
 }

@@ -1,0 +1,66 @@
+//! The systems that this command can test: the only list of them. To add one: a crate under `systems/` and a line here.
+
+use heckle_system_api::settings::one_of;
+use heckle_system_api::{System, SystemKind};
+use std::sync::{Arc, OnceLock};
+
+/// The systems that a plan can name.
+#[derive(Clone, Copy)]
+pub struct Systems(&'static [&'static dyn SystemKind]);
+
+/// The systems of this package, the default first.
+pub const BUILT_IN: Systems = Systems(&[&heckle_system_paxos::PaxosKind, &heckle_system_etcd::EtcdKind]);
+
+static INSTALLED: OnceLock<Systems> = OnceLock::new();
+
+/// Makes the command test other systems than the built-in ones. Only the first call of a process counts, and it must come before the
+/// first plan is read: see [`crate::verbs::main_with`].
+pub fn install(systems: Systems) {
+    let _ = INSTALLED.set(systems);
+}
+
+/// The systems that this process can test.
+pub fn all() -> Systems {
+    *INSTALLED.get_or_init(|| BUILT_IN)
+}
+
+impl Systems {
+    /// A list of one's own, the default first.
+    pub const fn new(all: &'static [&'static dyn SystemKind]) -> Self {
+        Systems(all)
+    }
+
+    /// Every system.
+    pub fn iter(self) -> impl Iterator<Item = &'static dyn SystemKind> {
+        self.0.iter().copied()
+    }
+
+    /// The system of that name, or the default.
+    ///
+    /// # Errors
+    /// Names the nearest one.
+    pub fn find(self, name: Option<&str>) -> Result<&'static dyn SystemKind, String> {
+        let names: Vec<&str> = self.iter().map(SystemKind::name).collect();
+        let name = one_of("system", name, &names)?;
+        self.iter().find(|kind| kind.name() == name).ok_or_else(|| format!("there is no system `{name}`"))
+    }
+
+    /// Builds a system. A setting of another system is refused rather than passed over.
+    ///
+    /// # Errors
+    /// The setting that makes no sense, and what would.
+    pub fn build(self, kind: &dyn SystemKind, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String> {
+        let has = |kind: &dyn SystemKind, key: &str| kind.keys().iter().any(|k| k.name == key);
+        if let Some(key) = settings.keys().find(|key| !has(kind, key)) {
+            let name = kind.name();
+            return Err(match self.iter().find(|other| has(*other, key)) {
+                Some(other) => format!("`{key}` is a setting of the {} server, {name} does not have it: leave it out", other.name()),
+                None => format!(
+                    "system `{name}` has no setting `{key}`; there are: {}",
+                    kind.keys().iter().map(|k| k.name).collect::<Vec<_>>().join(", ")
+                ),
+            });
+        }
+        kind.build(settings, nodes)
+    }
+}

@@ -1,0 +1,148 @@
+//! Operations over etcd's JSON gateway: a compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
+//! refusal tells the value it met.
+//!
+//! What is proved and what is not: an operation whose connection was refused was never sent. Everything else that is no answer is
+//! unknown: etcd may answer an error to a proposal that commits later. Each operation is sent once.
+
+use crate::http::{self, Failure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use heckle_history::{Call, Current, Seen, Value};
+use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};
+use heckle_system_api::value::ValueCodec;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// Connections that are kept open for the next operation.
+const IDLE: usize = 64;
+
+/// How reads are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// By a quorum.
+    Linearizable,
+    /// By one member from what it has, which may be stale.
+    Serializable,
+}
+
+/// A client of one member. HTTP/1.1 takes one operation at a time, so each open one has a connection of its own.
+pub(crate) struct EtcdConnection {
+    addr: SocketAddr,
+    codec: ValueCodec,
+    reads: Reads,
+    idle: RefCell<Vec<TcpStream>>,
+}
+
+#[derive(Deserialize)]
+struct Range {
+    #[serde(default)]
+    kvs: Vec<KeyValue>,
+}
+
+#[derive(Deserialize)]
+struct KeyValue {
+    #[serde(default)]
+    value: String,
+}
+
+/// A default is left out in the gateway's JSON.
+#[derive(Deserialize)]
+struct Txn {
+    #[serde(default)]
+    succeeded: bool,
+    #[serde(default)]
+    responses: Vec<TxnResponse>,
+}
+
+#[derive(Deserialize)]
+struct TxnResponse {
+    response_range: Option<Range>,
+}
+
+impl EtcdConnection {
+    /// A connection to `addr`, opened when it is first needed.
+    pub(crate) fn new(addr: SocketAddr, codec: ValueCodec, reads: Reads) -> Self {
+        EtcdConnection { addr, codec, reads, idle: RefCell::default() }
+    }
+
+    async fn run(&self, op: Op) -> Reply {
+        match tokio::time::timeout(op.timeout, self.attempt(&op)).await {
+            Ok(Ok((seen, payload))) => Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
+            Ok(Err(Failure::NotSent(why))) => Reply::because(Outcome::NotApplied, format!("not_sent: {why}")),
+            Ok(Err(Failure::Unknown(why))) => Reply::because(Outcome::Unknown, why),
+            Err(_) => Reply::because(Outcome::Unknown, "timeout"),
+        }
+    }
+
+    async fn attempt(&self, op: &Op) -> Result<(Seen, Option<i64>), Failure> {
+        let key = BASE64.encode(op.key.as_bytes());
+        let value = |value: Value, payload: Option<i64>| BASE64.encode(self.codec.encode(value, payload));
+        match op.call {
+            Call::Read => {
+                let serializable = self.reads == Reads::Serializable;
+                let range: Range = self.post("/v3/kv/range", &json!({ "key": key, "serializable": serializable })).await?;
+                let (value, payload) = self.found(&range)?;
+                Ok((Seen::Value(value), payload))
+            }
+            Call::Write { new } => {
+                let _: Json = self.post("/v3/kv/put", &json!({ "key": key, "value": value(new, op.payload) })).await?;
+                Ok((Seen::Written, None))
+            }
+            Call::Cas { expected, new } => {
+                let condition = match expected {
+                    Some(v) => json!({ "key": key, "target": "VALUE", "result": "EQUAL", "value": value(v, op.expected_payload) }),
+                    // A key that was never written has no revision in which it was made.
+                    None => json!({ "key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0" }),
+                };
+                let txn = json!({
+                    "compare": [condition],
+                    "success": [{ "request_put": { "key": key, "value": value(new, op.payload) } }],
+                    "failure": [{ "request_range": { "key": key } }],
+                });
+                let txn: Txn = self.post("/v3/kv/txn", &txn).await?;
+                if txn.succeeded {
+                    return Ok((Seen::Applied, None));
+                }
+                let Some(met) = txn.responses.into_iter().find_map(|response| response.response_range) else {
+                    return Ok((Seen::ConditionNotMet(Current::NotReported), None));
+                };
+                let (value, payload) = self.found(&met)?;
+                Ok((Seen::ConditionNotMet(Current::Known(value)), payload))
+            }
+        }
+    }
+
+    /// The value of the one key that was asked for, and its payload.
+    fn found(&self, range: &Range) -> Result<(Option<Value>, Option<i64>), Failure> {
+        let Some(kv) = range.kvs.first() else { return Ok((None, None)) };
+        let bytes = BASE64.decode(&kv.value).map_err(|e| Failure::Unknown(format!("its value is not base64: {e}")))?;
+        let (value, payload) = self.codec.decode(&bytes);
+        Ok((Some(value), payload))
+    }
+
+    async fn post<T: serde::de::DeserializeOwned>(&self, path: &str, body: &Json) -> Result<T, Failure> {
+        let idle = self.idle.borrow_mut().pop();
+        let mut stream = match idle.filter(http::is_open) {
+            Some(stream) => stream,
+            None => http::connect(self.addr).await?,
+        };
+        let response = http::post(&mut stream, self.addr, path, body.to_string().as_bytes()).await?;
+        if response.keep_open && self.idle.borrow().len() < IDLE {
+            self.idle.borrow_mut().push(stream);
+        }
+        let text = String::from_utf8_lossy(&response.body);
+        if response.status != 200 {
+            return Err(Failure::Unknown(format!("HTTP {}: {}", response.status, text.trim())));
+        }
+        serde_json::from_slice(&response.body).map_err(|e| Failure::Unknown(format!("not the JSON that was expected ({e})")))
+    }
+}
+
+impl Connection for EtcdConnection {
+    fn call(&self, op: Op) -> Pending<'_, Reply> {
+        Box::pin(self.run(op))
+    }
+}

@@ -1,0 +1,128 @@
+//! etcd, version 3.4 or later, as a system under test: the program of the system's own package, members on loopback, and a small client
+//! of its JSON gateway.
+//!
+//! No link of etcd passes the relay: its members know each other by one address each, the same for all, so the relay could not tell
+//! who speaks to whom. Faults of processes apply.
+#![forbid(unsafe_code)]
+
+mod connection; // operations over the JSON gateway
+mod http; // requests and responses of HTTP/1.1
+mod members; // processes, health, leadership
+
+pub use members::{INSTALL, find_program, leads, version};
+
+use connection::{EtcdConnection, Reads};
+use heckle_faults::Role;
+use heckle_history::NodeIx;
+use heckle_system_api::capability::Roles;
+use heckle_system_api::connection::Connection;
+use heckle_system_api::identity::Target;
+use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::value::ValueCodec;
+use heckle_system_api::{SettingKey, System, SystemKind};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The role of the member that leads.
+const LEADER: Role = Role { name: "leader", about: "the leader" };
+
+/// Its name in plans.
+pub const NAME: &str = "etcd";
+
+/// etcd in the command's list of systems.
+#[derive(Debug, Clone, Copy)]
+pub struct EtcdKind;
+
+/// The settings of a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    serializable_reads: bool,
+}
+
+impl SystemKind for EtcdKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn keys(&self) -> &'static [SettingKey] {
+        &[SettingKey {
+            name: "serializable_reads",
+            help: "reads from one member without a quorum, which may be stale and must be caught: true, false [default: false]",
+        }]
+    }
+
+    fn build(&self, settings: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {
+        let settings = settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        Ok(Arc::new(Etcd { settings }))
+    }
+}
+
+/// An etcd cluster with its settings.
+#[derive(Debug, Clone, Copy)]
+struct Etcd {
+    settings: Settings,
+}
+
+impl System for Etcd {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn program(&self) -> Result<PathBuf, String> {
+        find_program()
+    }
+
+    fn version(&self) -> Option<String> {
+        version()
+    }
+
+    fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
+        members::nodes(site)
+    }
+
+    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+        members::await_ready(node, process, within)
+    }
+
+    /// A member is healthy only once a leader answers it, so it has reached its peers, too.
+    fn is_ready(&self, node: &NodeSpec) -> bool {
+        members::is_healthy(node.ask)
+    }
+
+    fn connect(&self, target: &Target, _name: String, codec: ValueCodec) -> Rc<dyn Connection> {
+        let reads = if self.settings.serializable_reads { Reads::Serializable } else { Reads::Linearizable };
+        Rc::new(EtcdConnection::new(target.addr, codec, reads))
+    }
+
+    fn settings(&self) -> toml::Table {
+        toml::Table::try_from(self.settings).expect("settings are plain data")
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        vec![("serializable_reads", self.settings.serializable_reads.to_string())]
+    }
+
+    fn roles(&self) -> Option<&dyn Roles> {
+        Some(self)
+    }
+}
+
+impl Roles for Etcd {
+    fn all(&self) -> &'static [Role] {
+        &[LEADER]
+    }
+
+    fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String> {
+        if role != LEADER.name {
+            return Err(format!("no member of etcd is a `{role}`; there is: leader"));
+        }
+        let leader = running.iter().find(|(_, spec)| leads(spec.ask));
+        leader.map(|(node, _)| (*node, LEADER.about.to_owned())).ok_or_else(|| "no member says that it leads".to_owned())
+    }
+}

@@ -1,0 +1,109 @@
+//! The members of an etcd cluster: their processes, and what they say of themselves over plain HTTP.
+
+use heckle_history::NodeIx;
+use heckle_system_api::launch::{NodeSpec, Process, Site};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Name of the program, looked for on PATH.
+const PROGRAM: &str = "etcd";
+/// What to do where it is absent.
+pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install etcd-server), or put `etcd` on PATH";
+/// A member that is up answers its health within this: the answer takes a round of Raft.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// How often a starting member is asked.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+/// Longest answer that is read.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// Where etcd's program is.
+///
+/// # Errors
+/// What to install.
+pub fn find_program() -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|file| file.is_file());
+    found.ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
+}
+
+/// The version of the program on PATH, such as `3.4.23`.
+pub fn version() -> Option<String> {
+    let out = Command::new(find_program().ok()?).arg("--version").output().ok()?;
+    String::from_utf8_lossy(&out.stdout).lines().find_map(|line| line.strip_prefix("etcd Version: ")).map(|v| v.trim().to_owned())
+}
+
+/// All members of a cluster.
+///
+/// # Errors
+/// What the machine could not give.
+pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
+    let n = usize::from(site.nodes);
+    let ports = site.addresses.take(2 * n)?;
+    let (peers, clients) = ports.split_at(n);
+    let members: Vec<String> = site.all().map(|node| format!("{}=http://{}", Site::name(node), peers[usize::from(node.0)])).collect();
+    let spec = |node: NodeIx| {
+        let i = usize::from(node.0);
+        let (peer, client) = (format!("http://{}", peers[i]), format!("http://{}", clients[i]));
+        let flags = [
+            ("name", Site::name(node)),
+            ("listen-peer-urls", peer.clone()),
+            ("initial-advertise-peer-urls", peer),
+            ("listen-client-urls", client.clone()),
+            ("advertise-client-urls", client),
+            ("initial-cluster", members.join(",")),
+            ("initial-cluster-state", "new".into()),
+            ("initial-cluster-token", site.cluster.to_owned()),
+            ("logger", "zap".into()),
+            ("log-outputs", "stderr".into()),
+        ];
+        // A path need not be text.
+        let data = ["--data-dir".into(), site.data_of(node).into_os_string()];
+        let args = flags.into_iter().flat_map(|(flag, value)| [OsString::from(format!("--{flag}")), value.into()]).chain(data).collect();
+        let listens = vec![clients[i], peers[i]];
+        NodeSpec { name: Site::name(node), args, client: clients[i], ask: clients[i], listens, node: site.identity(node) }
+    };
+    Ok(site.all().map(spec).collect())
+}
+
+/// Waits until a member is healthy.
+///
+/// # Errors
+/// If it ends first, or the time does.
+pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+    let deadline = Instant::now() + within;
+    while !is_healthy(node.ask) {
+        if let Some(how) = process.ended() {
+            return Err(format!("it ended with {how} before it was ready"));
+        }
+        if Instant::now() > deadline {
+            return Err(format!("it was not healthy within {} s", within.as_secs()));
+        }
+        std::thread::sleep(ASK_EVERY);
+    }
+    Ok(BTreeMap::new())
+}
+
+/// Whether a member is healthy, which takes a leader that answers it.
+pub(crate) fn is_healthy(addr: SocketAddr) -> bool {
+    get(addr, "/health").is_ok_and(|body| body.contains("\"health\":\"true\""))
+}
+
+/// Whether this member leads now.
+pub fn leads(addr: SocketAddr) -> bool {
+    get(addr, "/metrics").is_ok_and(|body| body.lines().any(|line| line == "etcd_server_is_leader 1"))
+}
+
+fn get(addr: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;
+    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.take(MAX_ANSWER).read_to_string(&mut answer)?;
+    Ok(answer)
+}

@@ -1,0 +1,32 @@
+//! Clocks of the nodes, set through their own clock seam over the control channel.
+
+use crate::identity::control;
+use crate::{ANSWERS_WITHIN, Paxos};
+use heckle_paxos::lease::LeaseMode;
+use heckle_server::status::Status;
+use heckle_system_api::capability::{ClockState, Clocks};
+use heckle_system_api::launch::NodeSpec;
+
+impl Clocks for Paxos {
+    fn set(&self, node: &NodeSpec, state: ClockState) -> Result<ClockState, String> {
+        let mut client = control(&node.node, node.ask, ANSWERS_WITHIN)?;
+        let told = client.set_clock(state.offset_us, state.drift_ppm).and_then(|()| client.status());
+        told.map(|status| of(&status)).map_err(|e| e.to_string())
+    }
+
+    fn read(&self, node: &NodeSpec) -> Result<ClockState, String> {
+        crate::figures::status(node).map(|status| of(&status))
+    }
+
+    /// Only a read lease rests on a bound; without one, a tenth is more than any clock drifts.
+    fn drift_bound_ppm(&self) -> i64 {
+        match self.settings.lease.mode {
+            LeaseMode::Read => i64::from(self.settings.lease.drift_ppm),
+            LeaseMode::Off | LeaseMode::Priority => 100_000,
+        }
+    }
+}
+
+fn of(status: &Status) -> ClockState {
+    ClockState { offset_us: status.clock_offset_us, drift_ppm: status.clock_drift_ppm }
+}

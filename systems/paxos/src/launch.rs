@@ -1,0 +1,87 @@
+//! The processes of a cluster: this very program, as `heckle node`, which prints a line when it is ready and answers on a control
+//! channel.
+
+use crate::identity;
+use crate::settings::PaxosSettings;
+use heckle_history::NodeIx;
+use heckle_server::client_protocol::Identity;
+use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How long one look at a node's standard output lasts.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where nodes listen.
+struct Addresses {
+    peer: Vec<SocketAddr>,
+    client: Vec<SocketAddr>,
+    control: Vec<SocketAddr>,
+}
+
+/// All nodes of a cluster.
+///
+/// # Errors
+/// What the machine could not give.
+pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
+    let n = usize::from(site.nodes);
+    let ports = site.addresses.take(3 * n)?;
+    let addresses = Addresses { peer: ports[..n].to_vec(), client: ports[n..2 * n].to_vec(), control: ports[2 * n..].to_vec() };
+    site.all().map(|node| spec(settings, site, &addresses, node)).collect()
+}
+
+/// Waits for the line with which a node says that it has recovered and listens, and makes sure that it is the node.
+///
+/// # Errors
+/// If it ends first, or the time does.
+pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+    let line = ready_line(process, within)?;
+    let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
+    let who: Identity = serde_json::from_str(&line)
+        .map_err(|e| format!("its ready line does not say who it is ({e}): --bin must be a build of this release"))?;
+    identity::learn(&node.node, &who)?;
+    Ok(told.into_iter().filter(|(k, _)| k == "incarnation").collect())
+}
+
+fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, String> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(line) = process.line(LOOK).filter(|line| line.contains("\"ready\":true")) {
+            return Ok(line);
+        }
+        if let Some(how) = process.ended() {
+            return Err(format!("it ended with {how} before it was ready"));
+        }
+        if Instant::now() > deadline {
+            return Err(format!("it was not ready within {} s", within.as_secs()));
+        }
+    }
+}
+
+fn spec(settings: &PaxosSettings, site: &Site<'_>, a: &Addresses, me: NodeIx) -> Result<NodeSpec, String> {
+    let (name, i) = (Site::name(me), usize::from(me.0));
+    let mut args: Vec<OsString> = vec!["node".into(), "--id".into(), name.clone().into()];
+    let mut flag = |name: &str, value: String| args.extend([format!("--{name}").into(), value.into()]);
+    flag("cluster-id", site.cluster.to_owned());
+    flag("peer-listen", a.peer[i].to_string());
+    flag("client-listen", a.client[i].to_string());
+    flag("control-listen", a.control[i].to_string());
+    for peer in site.all().filter(|peer| *peer != me) {
+        let addr = site.dial(Dialler::Node(me), peer, a.peer[usize::from(peer.0)])?;
+        flag("peer", format!("{}={addr}", Site::name(peer)));
+    }
+    flag("seed", site.seed.part(&format!("node/{name}")).to_string());
+    for (name, value) in settings.node_flags() {
+        flag(name, value);
+    }
+    flag("parent-pid", std::process::id().to_string());
+    // A path need not be text.
+    args.extend(["--data".into(), site.data_of(me).into_os_string()]);
+    args.push("--exit-on-stdin-eof".into());
+    let client = site.dial(Dialler::Clients, me, a.client[i])?;
+    let listens = vec![a.client[i], a.control[i], a.peer[i]];
+    Ok(NodeSpec { name, args, client, ask: a.control[i], listens, node: site.identity(me) })
+}

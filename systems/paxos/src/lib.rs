@@ -1,0 +1,175 @@
+//! The bundled Paxos server as a system under test. Everything that the engine asks of a system is answered here; the server itself is
+//! `nodes/server`, and knows nothing of this crate.
+//!
+//! Modules in reading order:
+#![forbid(unsafe_code)]
+
+pub mod settings; // as plans and flags say them
+pub mod lease_settings; // those of leases
+mod launch; // node processes: arguments, addresses, the ready line
+mod identity; // which node must answer
+mod strangers; // who answers in the place of a dead node
+mod connection; // the client protocol
+mod framing; // where a frame ends
+mod figures; // what nodes count
+mod roles; // who holds leases and who coordinates
+mod clocks; // clocks of nodes
+mod lease_watch; // changes of leases, for the history and for routing
+
+pub use connection::PaxosConnection;
+pub use figures::status;
+pub use framing::PaxosFraming;
+pub use identity::control;
+pub use settings::PaxosSettings;
+
+use heckle_faults::Role;
+use heckle_history::{Nanos, NodeIx};
+use heckle_paxos::lease::LeaseMode;
+use heckle_system_api::capability::{Clocks, Framing, Metrics, NodeEvents, Roles, Watch};
+use heckle_system_api::connection::Connection;
+use heckle_system_api::identity::Target;
+use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::value::ValueCodec;
+use heckle_system_api::{SettingKey, System, SystemKind};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A node that is up answers its control channel within this.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// The bundled server in the command's list of systems.
+#[derive(Debug, Clone, Copy)]
+pub struct PaxosKind;
+
+/// Its name in plans.
+pub const NAME: &str = "bundled";
+
+impl SystemKind for PaxosKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn keys(&self) -> &'static [SettingKey] {
+        settings::KEYS
+    }
+
+    fn build(&self, given: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {
+        let given = given.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        Ok(Arc::new(Paxos::new(PaxosSettings::check(&given)?)))
+    }
+}
+
+/// The bundled server with its settings.
+#[derive(Debug, Clone)]
+pub struct Paxos {
+    settings: PaxosSettings,
+}
+
+impl Paxos {
+    /// With these settings.
+    pub fn new(settings: PaxosSettings) -> Self {
+        Paxos { settings }
+    }
+
+    fn leases(&self) -> bool {
+        self.settings.lease.mode != LeaseMode::Off
+    }
+}
+
+impl System for Paxos {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn program(&self) -> Result<PathBuf, String> {
+        std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))
+    }
+
+    fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
+        launch::nodes(&self.settings, site)
+    }
+
+    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+        launch::await_ready(node, process, within)
+    }
+
+    fn is_ready(&self, node: &NodeSpec) -> bool {
+        status(node).is_ok_and(|status| status.ready)
+    }
+
+    fn sees_peers(&self, node: &NodeSpec) -> Result<bool, String> {
+        status(node).map(|status| status.peers.iter().all(|peer| peer.outbound))
+    }
+
+    fn connect(&self, target: &Target, name: String, codec: ValueCodec) -> Rc<dyn Connection> {
+        Rc::new(PaxosConnection::new(target.clone(), name, codec))
+    }
+
+    fn who_answers(&self, node: &NodeSpec) -> Option<(SocketAddr, String)> {
+        strangers::find(node)
+    }
+
+    fn settings(&self) -> toml::Table {
+        toml::Table::try_from(self.settings.as_given()).expect("settings are plain data")
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        self.settings.labels()
+    }
+
+    fn can_route_to_holders(&self) -> Result<(), String> {
+        if self.leases() { Ok(()) } else { Err("choose lease = priority or lease = read".into()) }
+    }
+
+    fn has_last_write_wins(&self) -> bool {
+        true
+    }
+
+    fn connections_per_node(&self) -> u32 {
+        if self.leases() { 2 } else { 1 }
+    }
+
+    /// A node that is down may hold leases, and a restarted one waits for those it may have granted.
+    fn takeover(&self) -> Nanos {
+        Nanos(if self.leases() { 2 * self.settings.lease.time_ns } else { 0 })
+    }
+
+    fn metrics(&self) -> Option<&dyn Metrics> {
+        Some(self)
+    }
+
+    fn clocks(&self) -> Option<&dyn Clocks> {
+        Some(self)
+    }
+
+    fn roles(&self) -> Option<&dyn Roles> {
+        Some(self)
+    }
+
+    fn framing(&self) -> Option<Arc<dyn Framing>> {
+        Some(Arc::new(PaxosFraming))
+    }
+
+    fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> std::io::Result<Option<Box<dyn Watch>>> {
+        if !self.leases() {
+            return Ok(None);
+        }
+        let watch = lease_watch::LeaseWatch::start(nodes, self.settings.lease.ranges, events)?;
+        Ok(Some(Box::new(watch)))
+    }
+}
+
+impl Roles for Paxos {
+    fn all(&self) -> &'static [Role] {
+        roles::ROLES
+    }
+
+    fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String> {
+        roles::find(role, running)
+    }
+}

@@ -1,0 +1,205 @@
+//! Settings of the bundled server, as plans and the flags of `heckle node` say them.
+
+use crate::lease_settings::{self, Words, drift_text};
+use heckle_paxos::lease::{LeaseMode, LeaseSettings};
+use heckle_system_api::SettingKey;
+use heckle_system_api::settings::one_of;
+use heckle_system_api::units::{Expiry, Span};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Ways through the rounds, the default first.
+pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
+/// What a coordinator does after it was outbid, the default first.
+pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
+/// Who comes next where several wait for one key, the default first.
+pub const QUEUES: &[&str] = &["fair", "fifo"];
+/// Whether accepted copies are dropped once every replica has learned, the default first.
+pub const PRUNES: &[&str] = &["on", "off"];
+
+/// The keys of [`Given`].
+pub(crate) const KEYS: &[SettingKey] = &[
+    SettingKey { name: "rounds", help: "rounds of Paxos: classic, merged, async-learn, fast [default: classic]" },
+    SettingKey { name: "backoff", help: "after losing a ballot: uniform, none, adaptive [default: uniform]" },
+    SettingKey { name: "contention_timeout", help: "how long an op may go on losing ballots [default: the op timeout]" },
+    SettingKey { name: "lease", help: "leases on ranges of keys: off, priority, read [default: off]" },
+    SettingKey { name: "lease_time", help: "how long a lease is granted for [default: 2s]" },
+    SettingKey { name: "lease_drift", help: "how far clocks may drift, under a read lease [default: 0.1%]" },
+    SettingKey { name: "lease_ranges", help: "into how many ranges keys fall [default: 16]" },
+    SettingKey { name: "forward", help: "hand operations to the holder of the lease: off, on [default: off]" },
+    SettingKey { name: "queue", help: "who comes next where several wait for one key: fair, fifo [default: fair]" },
+    SettingKey { name: "prune", help: "drop accepted copies once every replica has learned: on, off [default: on]" },
+    SettingKey { name: "paxos_ttl", help: "age at which the Paxos state of a key expires: off, or a time [default: off]" },
+    SettingKey { name: "mutant", help: "a planted bug for all nodes (`heckle mutants` lists them)" },
+];
+
+/// The settings as a plan says them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Given {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounds: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backoff: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contention_timeout: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_time: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_drift: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_ranges: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forward: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prune: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paxos_ttl: Option<Expiry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutant: Option<String>,
+}
+
+/// The settings, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaxosSettings {
+    /// How many rounds an operation takes.
+    pub rounds: String,
+    /// What a coordinator does after it was outbid.
+    pub backoff: String,
+    /// How long an operation may go on losing ballots; none: as long as its own time limit.
+    pub contention_timeout: Option<Span>,
+    /// Leases and forwarding.
+    pub lease: LeaseSettings,
+    /// Who comes next where several wait for one key.
+    pub queue: String,
+    /// Whether accepted copies are dropped.
+    pub prune: String,
+    /// When Paxos state expires.
+    pub paxos_ttl: Expiry,
+    /// The planted bug of all nodes.
+    pub mutant: Option<String>,
+}
+
+impl PaxosSettings {
+    /// Checks the settings of a plan.
+    ///
+    /// # Errors
+    /// The setting that makes no sense, and what would.
+    pub(crate) fn check(given: &Given) -> Result<Self, String> {
+        Ok(PaxosSettings {
+            rounds: one_of("rounds", given.rounds.as_deref(), ROUNDS)?.to_owned(),
+            backoff: one_of("backoff", given.backoff.as_deref(), BACKOFFS)?.to_owned(),
+            contention_timeout: contention_timeout(given.contention_timeout)?,
+            lease: lease_settings::settings(Words {
+                lease: given.lease.as_deref(),
+                time: given.lease_time,
+                drift: given.lease_drift.as_deref(),
+                ranges: given.lease_ranges,
+                forward: given.forward.as_deref(),
+            })?,
+            queue: one_of("queue", given.queue.as_deref(), QUEUES)?.to_owned(),
+            prune: one_of("prune", given.prune.as_deref(), PRUNES)?.to_owned(),
+            paxos_ttl: paxos_ttl(given.paxos_ttl.unwrap_or_default())?,
+            mutant: given.mutant.clone(),
+        })
+    }
+
+    /// The same as a plan would say it, nothing left to defaults.
+    pub(crate) fn as_given(&self) -> Given {
+        let leased = self.lease.mode != LeaseMode::Off;
+        Given {
+            rounds: Some(self.rounds.clone()),
+            backoff: Some(self.backoff.clone()),
+            contention_timeout: self.contention_timeout,
+            lease: Some(self.lease.mode.name().into()),
+            lease_time: leased.then_some(Span(Duration::from_nanos(self.lease.time_ns))),
+            lease_drift: leased.then(|| drift_text(self.lease.drift_ppm)),
+            lease_ranges: leased.then_some(self.lease.ranges),
+            forward: Some(self.lease.forward.name().into()),
+            queue: Some(self.queue.clone()),
+            prune: Some(self.prune.clone()),
+            paxos_ttl: Some(self.paxos_ttl),
+            mutant: self.mutant.clone(),
+        }
+    }
+
+    /// Flags of `heckle node`, without their dashes.
+    pub(crate) fn node_flags(&self) -> Vec<(&'static str, String)> {
+        let lease = &self.lease;
+        let mut flags = vec![("rounds", self.rounds.clone()), ("backoff", self.backoff.clone())];
+        flags.extend(self.contention_timeout.map(|span| ("contention-timeout", span.to_string())));
+        flags.extend([
+            ("lease", lease.mode.name().to_owned()),
+            ("lease-time", format!("{}us", lease.time_ns / 1_000)),
+            ("lease-drift", drift_text(lease.drift_ppm)),
+            ("lease-ranges", lease.ranges.to_string()),
+            ("forward", lease.forward.name().to_owned()),
+            ("queue", self.queue.clone()),
+            ("prune", self.prune.clone()),
+            ("paxos-ttl", self.paxos_ttl.to_string()),
+        ]);
+        flags.extend(self.mutant.iter().map(|mutant| ("mutant", mutant.clone())));
+        flags
+    }
+
+    /// What runs are compared by.
+    pub(crate) fn labels(&self) -> Vec<(&'static str, String)> {
+        let mut labels = vec![
+            ("rounds", self.rounds.clone()),
+            ("backoff", self.backoff.clone()),
+            ("lease", self.lease.mode.name().to_owned()),
+            ("forward", self.lease.forward.name().to_owned()),
+            ("queue", self.queue.clone()),
+            ("prune", self.prune.clone()),
+            ("paxos_ttl", self.paxos_ttl.to_string()),
+        ];
+        labels.extend(self.mutant.iter().map(|mutant| ("mutant", mutant.clone())));
+        labels
+    }
+}
+
+/// Checks how long an operation may go on losing ballots.
+///
+/// # Errors
+/// If it makes no sense.
+pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
+    match given {
+        Some(span) if span < Span::ms(1) || span > Span::ms(600_000) => {
+            Err(format!("contention_timeout {span} is not between 1ms and 600s; leave it out for as long as the op timeout"))
+        }
+        within => Ok(within),
+    }
+}
+
+/// Checks a time to live.
+///
+/// # Errors
+/// What would make sense.
+pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
+    let sensible = heckle_server::options::PAXOS_TTL;
+    match given.ttl() {
+        Some(ttl) if !sensible.contains(&ttl) => Err(format!("paxos_ttl {given} is not within 10ms..=366d; or write off")),
+        Some(_) | None => Ok(given),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn settings_read_as_they_are_written_and_every_key_is_listed() {
+        let text = "rounds = \"fast\"\nlease = \"read\"\nlease_time = \"500ms\"\nforward = \"on\"\npaxos_ttl = \"10s\"\n\
+            contention_timeout = \"2s\"\nmutant = \"no-backoff\"\n";
+        let settings = PaxosSettings::check(&toml::from_str(text).expect("keys")).expect("sound");
+        let all = settings.as_given();
+        assert_eq!(PaxosSettings::check(&all), Ok(settings));
+        let written: BTreeSet<String> = toml::Table::try_from(all).expect("plain data").keys().cloned().collect();
+        assert_eq!(written, KEYS.iter().map(|key| key.name.to_owned()).collect());
+    }
+}
