@@ -45,15 +45,3 @@ fn pictures_stay_small() {
         assert!(size < 150_000, "{} has {size} bytes", picture.path().display());
     }
 }
-
-#[test]
-fn the_readme_names_every_kind_of_fault() {
-    let readme = std::fs::read_to_string(docs().join("../README.md")).expect("readable");
-    let section = readme.split("## Faults").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section on faults");
-    for kind in heckle_faults::registry::KINDS {
-        // A shape of `partition` is named by what follows the colon.
-        let shape = kind.name.split_once(':').map(|(_, shape)| format!("`:{shape}`"));
-        let named = section.contains(&format!("`{}`", kind.name)) || shape.is_some_and(|shape| section.contains(&shape));
-        assert!(named, "README.md, section Faults, does not name `{}`", kind.name);
-    }
-}
