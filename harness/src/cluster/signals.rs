@@ -1,14 +1,18 @@
 //! What a fault does to a node's process, what undoes it, and the evidence of both.
 
 use super::process::NodeProcess;
-use super::{Cluster, Evidence, NodeSlot, SIGNAL_WITHIN, STOP_WITHIN, Shared, last_words, node_index};
+use super::{Cluster, Evidence, NodeSlot, SIGNAL_WITHIN, Shared, last_words, node_index};
 use heckle_checker::checks::crash::{self, End, Phase};
 use heckle_faults::Node;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// After the SIGTERM of a fault, a node has this long to end by itself. etcd first hands over its leadership, which took more than
+/// 3 s on a busy machine.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// When a process ended that a fault was to end.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ impl Cluster {
         let Some(process) = slot.process.as_mut() else { return Ok(Ended::Before) };
         let pid = process.pid();
         process.signal(libc::SIGTERM).map_err(|e| format!("cannot terminate {node}: {e}"))?;
-        let (status, effect) = match process.wait_ended(STOP_WITHIN) {
+        let (status, effect) = match process.wait_ended(ENDS_WITHIN) {
             Some(status) => (status, "terminated"),
             None => (kill_and_reap(node, process)?, "killed_after_sigterm"),
         };
