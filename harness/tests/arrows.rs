@@ -202,6 +202,22 @@ fn only_the_output_module_prints() {
     assert_eq!(calls("    /// as `println!(` does", &PRINTS), None);
 }
 
+/// Whether release builds of a workspace with this manifest leave out what debuggers read, and keep the names that backtraces show.
+fn strips_debug_info(manifest: &str) -> bool {
+    let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
+    let release = manifest.get("profile").and_then(|p| p.get("release"));
+    release.is_some_and(|r| r.get("strip").and_then(toml::Value::as_str) == Some("debuginfo") && r.get("debug").is_none())
+}
+
+#[test]
+fn release_binaries_are_small_and_their_backtraces_have_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    assert!(strips_debug_info(&std::fs::read_to_string(root.join("Cargo.toml")).expect("a manifest")));
+    for bad in ["", "[profile.release]\nstrip = true\n", "[profile.release]\nstrip = \"debuginfo\"\ndebug = \"line-tables-only\"\n"] {
+        assert!(!strips_debug_info(bad), "{bad}");
+    }
+}
+
 /// Crates that may hold `unsafe` code: those that make system calls. All others forbid it, so that a fault in memory can only
 /// come from these.
 const SYSTEM_CALLS: &[&str] = &["nodes/server", "harness"];
