@@ -1,5 +1,5 @@
-//! `harness/build.rs` in a repository of its own: it names the commit and says whether the sources had changes, and nothing but a
-//! commit or a changed source builds the program again. In particular not `git status`, which shell prompts run all the time.
+//! `harness/build.rs` in a repository of its own: it embeds the plans, names the commit and says whether the sources had changes, and
+//! nothing but a commit, a plan or a changed source builds the program again. In particular not `git status`, which prompts run all the time.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,15 @@ impl Drop for Repository {
 }
 
 const MANIFEST: &str = "[package]\nname = \"named\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
-const MAIN: &str = "#[cfg(test)]\nmod tests;\nfn main() { println!(\"{} {}\", env!(\"HECKLE_GIT\"), env!(\"HECKLE_GIT_DIRTY\")); }\n";
+const MAIN: &str = "#[cfg(test)]
+mod tests;
+struct Embedded { name: &'static str, text: &'static str }
+const PLANS: &[Embedded] = include!(concat!(env!(\"OUT_DIR\"), \"/plans.rs\"));
+fn main() {
+    println!(\"{} {}\", env!(\"HECKLE_GIT\"), env!(\"HECKLE_GIT_DIRTY\"));
+    PLANS.iter().for_each(|plan| println!(\"{}: {}\", plan.name, plan.text));
+}
+";
 
 fn script() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs")).expect("our build script")
@@ -29,11 +37,13 @@ impl Repository {
             ("harness/build.rs", &script()),
             ("harness/src/main.rs", MAIN),
             ("harness/src/tests.rs", ""),
+            ("plans/small.toml", "keys = 1"),
             ("README.md", "A page."),
             (".gitignore", "target\n"),
         ] {
             repository.write(file, text);
         }
+        std::os::unix::fs::symlink("../plans", repository.0.join("harness/plans")).expect("a link, as ours");
         repository.git(&["init", "-q", "-b", "main"]);
         repository.build();
         repository
@@ -72,11 +82,15 @@ impl Repository {
         assert_eq!(said.contains("Compiling"), expected, "after {after}: {said}");
     }
 
+    fn says(&self) -> String {
+        let out = Command::new(self.0.join("target/debug/named")).output().expect("the program runs");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+
     /// What the program says of its own build.
     #[track_caller]
     fn check_says(&self, commit: &str, dirty: bool) {
-        let out = Command::new(self.0.join("target/debug/named")).output().expect("the program runs");
-        assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), format!("{commit} {dirty}"));
+        assert_eq!(self.says().lines().next(), Some(format!("{commit} {dirty}").as_str()));
     }
 }
 
@@ -124,6 +138,14 @@ fn only_a_commit_or_a_changed_source_builds_again() {
     repository.check_says(&second, true);
     repository.git(&["checkout", "-q", "harness/src/main.rs"]);
     repository.check_rebuilds(true, "the change taken back");
+    repository.check_says(&second, false);
+
+    repository.write("plans/mutants/new.toml", "keys = 2");
+    repository.check_rebuilds(true, "a new plan");
+    repository.check_says(&second, true);
+    assert!(repository.says().ends_with("mutants/new: keys = 2\nsmall: keys = 1\n"), "{}", repository.says());
+    std::fs::remove_dir_all(repository.0.join("plans/mutants")).expect("removable");
+    repository.check_rebuilds(true, "a plan that is gone");
     repository.check_says(&second, false);
 
     // The branch loses its file, and gets it back with the next commit.
