@@ -92,3 +92,11 @@ fn long_commit_subjects_are_refused() {
     check(true, "");
     std::fs::remove_dir_all(&repository).expect("removable");
 }
+
+#[test]
+fn the_readme_names_the_oldest_rust() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).expect("readable");
+    let workspace: toml::Table = read("Cargo.toml").parse().expect("TOML");
+    let oldest = workspace["workspace"]["package"]["rust-version"].as_str().expect("a version");
+    assert!(read("README.md").contains(&format!("a Rust toolchain ({oldest} or later)")), "README.md does not name Rust {oldest}");
+}
