@@ -141,7 +141,7 @@ impl Run {
             process: ProcessId(process),
             key: KeyId(0),
             node: None,
-            path: Path::Paxos,
+            path: Path::Consensus,
         });
         self.answers.push(None);
         let (effect, done) = (t + self.pause(), self.pause());
@@ -229,7 +229,7 @@ fn event(op: &Operation, t: Nanos, ends: bool) -> Event {
             intent: None,
             attempt: None,
             payload: None,
-            path: Path::Paxos,
+            path: Path::Consensus,
         }),
     }
 }

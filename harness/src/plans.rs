@@ -3,6 +3,8 @@
 
 use crate::plan::file;
 use crate::plan::settings::Settings;
+use crate::systems;
+use heckle_history::printable::printable;
 use heckle_results::input;
 use std::path::Path;
 
@@ -75,9 +77,20 @@ pub fn read(asked: &Path) -> Result<Settings, String> {
         Some(_) | None => {
             let text =
                 input::text(asked, input::PLAN).map_err(|e| format!("cannot read the plan {}: {e}{}", asked.display(), hint(&word)))?;
-            file::parse(&text, &asked.display().to_string())
+            let settings = file::parse(&text, &asked.display().to_string())?;
+            if let Some(words) = moved(&settings) {
+                errln!("{}: {words}", printable(&asked.display().to_string()));
+            }
+            Ok(settings)
         }
     }
+}
+
+/// What is said of settings of a system that stand in `[cluster]`, as in plans of earlier releases.
+fn moved(settings: &Settings) -> Option<String> {
+    let keys: Vec<&str> = settings.cluster.of_system.keys().map(String::as_str).collect();
+    let table = keys.first().and_then(|key| systems::all().with_key(key))?.table();
+    Some(format!("{} in [cluster]: read, but since this release the place for that is [system.{table}]", keys.join(", ")))
 }
 
 /// The name of the embedded plan that a word most likely means: `plans/quick.toml` in a folder without it, or `no-backoff`.

@@ -1,6 +1,6 @@
 //! The systems that this command can test: the only list of them. To add one: a crate under `systems/` and a line here.
 
-use heckle_system_api::settings::one_of;
+use heckle_system_api::settings::{did_you_mean, one_of};
 use heckle_system_api::{System, SystemKind};
 use std::sync::{Arc, OnceLock};
 
@@ -43,6 +43,26 @@ impl Systems {
         let names: Vec<&str> = self.iter().map(SystemKind::name).collect();
         let name = one_of("system", name, &names)?;
         self.iter().find(|kind| kind.name() == name).ok_or_else(|| format!("there is no system `{name}`"))
+    }
+
+    /// The system whose settings stand in `[system.TABLE]`; its name will do, too.
+    ///
+    /// # Errors
+    /// Names the nearest one.
+    pub fn by_table(self, table: &str) -> Result<&'static dyn SystemKind, String> {
+        let found = self.iter().find(|kind| kind.table() == table || kind.name() == table);
+        let all: Vec<&str> = self.iter().map(SystemKind::table).collect();
+        found.ok_or_else(|| format!("there is no table [system.{table}]; {}", did_you_mean(table, &all)))
+    }
+
+    /// The first system that has a setting.
+    pub fn with_key(self, key: &str) -> Option<&'static dyn SystemKind> {
+        self.iter().find(|kind| kind.keys().iter().any(|k| k.name == key))
+    }
+
+    /// The keys of all systems.
+    pub fn keys(self) -> impl Iterator<Item = &'static str> {
+        self.iter().flat_map(|kind| kind.keys().iter().map(|key| key.name))
     }
 
     /// Builds a system. A setting of another system is refused rather than passed over.

@@ -8,7 +8,7 @@
 //! fate|                         2=applied  |   what became of the op that writes 2
 //! ```
 //! A column is a millisecond; an op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!` failed.
-//! `get V` and `put V` are a read and a write without Paxos, at a quorum.
+//! `get V` and `put V` are a read and a write of the last-write-wins path, at a quorum.
 //! Without a mark before the closing bar it stays open. `r null` reads a key never written; `saw ?` is a refusal
 //! that does not tell. `c1@k2` draws on key k2, other rows on k1. A client that meets an unknown outcome goes on
 //! as a new process. Node names may follow a mark: `>n2`.
@@ -193,9 +193,9 @@ fn parse_op(text: &str) -> (Call, Seen, Path) {
     let words: Vec<&str> = text.split_whitespace().collect();
     let written = |w: &str| value(w).unwrap_or_else(|| panic!("`{text}` writes null"));
     let (words, path) = match words[..] {
-        ["get", ref rest @ ..] => ([&["r"], rest].concat(), Path::Cheap(Consistency::Quorum)),
-        ["put", ref rest @ ..] => ([&["w"], rest].concat(), Path::Cheap(Consistency::Quorum)),
-        _ => (words, Path::Paxos),
+        ["get", ref rest @ ..] => ([&["r"], rest].concat(), Path::LastWriteWins(Consistency::Quorum)),
+        ["put", ref rest @ ..] => ([&["w"], rest].concat(), Path::LastWriteWins(Consistency::Quorum)),
+        _ => (words, Path::Consensus),
     };
     let (call, seen) = match words[..] {
         ["r" | "read"] => (Call::Read, Seen::Value(None)),

@@ -150,21 +150,21 @@ pub struct Invoke {
 /// a read, of the same register.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Path {
-    /// The serial one.
+    /// Through consensus: one order of all.
     #[default]
-    Paxos,
-    /// Last write wins, without Paxos; how many replicas took part before it was answered.
-    Cheap(Consistency),
+    Consensus,
+    /// Last write wins, without consensus; how many replicas took part before it was answered.
+    LastWriteWins(Consistency),
 }
 
 impl Path {
-    /// Whether it is the way without Paxos.
-    pub fn is_cheap(self) -> bool {
-        matches!(self, Path::Cheap(_))
+    /// Whether it is the way without consensus.
+    pub fn is_last_write_wins(self) -> bool {
+        matches!(self, Path::LastWriteWins(_))
     }
 }
 
-/// How many replicas take part in an op of the cheap path.
+/// How many replicas take part in an op of the last-write-wins path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
@@ -221,12 +221,12 @@ impl Call {
         }
     }
 
-    /// The word for it where the two paths are told apart: `put` and `get` for a write and a read of the cheap one.
+    /// The word for it where the two paths are told apart: `put` and `get` for a write and a read where the last write wins.
     pub fn name_on(self, path: Path) -> &'static str {
         match (self, path) {
-            (Call::Read, Path::Cheap(_)) => "get",
-            (Call::Write { .. }, Path::Cheap(_)) => "put",
-            (Call::Read | Call::Write { .. }, Path::Paxos) | (Call::Cas { .. }, _) => self.name(),
+            (Call::Read, Path::LastWriteWins(_)) => "get",
+            (Call::Write { .. }, Path::LastWriteWins(_)) => "put",
+            (Call::Read | Call::Write { .. }, Path::Consensus) | (Call::Cas { .. }, _) => self.name(),
         }
     }
 }

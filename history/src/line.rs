@@ -206,9 +206,9 @@ impl<'a> Line<'a> {
             other => return Err(format!("op `{other}` is none of read, write, cas")),
         };
         let path = match (self.path.as_ref().map(|p| p.0.as_ref()), self.consistency) {
-            (None | Some("paxos"), _) => Path::Paxos,
+            (None | Some("paxos"), _) => Path::Consensus,
             (Some("cheap"), _) if matches!(call, Call::Cas { .. }) => return Err("a cas has no cheap path".to_owned()),
-            (Some("cheap"), Some(consistency)) => Path::Cheap(consistency),
+            (Some("cheap"), Some(consistency)) => Path::LastWriteWins(consistency),
             (Some("cheap"), None) => return Err("invoke on path `cheap` without `consistency`".to_owned()),
             (Some(other), _) => return Err(format!("path `{other}` is none of paxos, cheap")),
         };
@@ -342,10 +342,10 @@ impl<'a> Line<'a> {
             intent: i.intent.map(|i| i.0),
             attempt: i.attempt,
             payload: i.payload,
-            path: i.path.is_cheap().then_some(Text(Cow::Borrowed("cheap"))),
+            path: i.path.is_last_write_wins().then_some(Text(Cow::Borrowed("cheap"))),
             consistency: match i.path {
-                Path::Paxos => None,
-                Path::Cheap(consistency) => Some(consistency),
+                Path::Consensus => None,
+                Path::LastWriteWins(consistency) => Some(consistency),
             },
             ..Line::default()
         }

@@ -38,6 +38,9 @@ pub struct Env {
     pub timer_late_p99_us: Option<f64>,
     /// Open files allowed.
     pub open_files_limit: Option<u64>,
+    /// Version of the system under test, where it is not this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_version: Option<String>,
     /// Version of the tool.
     pub heckle_version: String,
     /// Which commit.
@@ -62,6 +65,7 @@ impl Default for Env {
             fsync_p99_us: None,
             timer_late_p99_us: None,
             open_files_limit: None,
+            system_version: None,
             heckle_version: String::new(),
             build: BuildInfo::default(),
             build_profile: String::new(),
@@ -95,9 +99,14 @@ impl Env {
         fingerprint(&parts.join("\n"))
     }
 
-    /// The three figures that `results.json` repeats.
+    /// What `results.json` repeats.
     pub fn info(&self) -> EnvInfo {
-        EnvInfo { fingerprint: self.fingerprint.clone(), cores: self.cores, fsync_p99_us: self.fsync_p99_us }
+        EnvInfo {
+            fingerprint: self.fingerprint.clone(),
+            cores: self.cores,
+            fsync_p99_us: self.fsync_p99_us,
+            system_version: self.system_version.clone(),
+        }
     }
 
     /// The text of an `env.json`.

@@ -316,7 +316,7 @@ fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
     let mut used = [false; 2];
     for op in history.ops.iter().filter(|op| window.holds(op.intended)) {
         by_kind.entry(op.name()).or_insert_with(Pair::new).add(op);
-        let path = usize::from(op.path.is_cheap());
+        let path = usize::from(op.path.is_last_write_wins());
         used[path] = true;
         by_path[path].add(op);
         all.add(op);
@@ -332,7 +332,7 @@ fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
 
 fn paxos(history: &History, window: Window) -> Paxos {
     // An op that goes past Paxos has no rounds: it would only make those of the others look few.
-    let counts = |op: &Operation| !op.path.is_cheap() && window.holds(op.intended);
+    let counts = |op: &Operation| !op.path.is_last_write_wins() && window.holds(op.intended);
     let through = || history.details.iter().zip(&history.ops).filter(|(_, op)| counts(op)).map(|(d, _)| d);
     let told = || through().filter_map(|d| d.diagnostics.as_deref());
     let sum = |of: fn(&Diagnostics) -> Option<u32>| told().filter_map(of).map(u64::from).sum();

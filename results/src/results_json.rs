@@ -195,6 +195,9 @@ pub struct EnvInfo {
     pub cores: u32,
     /// The 99th percentile of a small synced append, where it was measured.
     pub fsync_p99_us: Option<f64>,
+    /// Version of the system under test, where it is not the program itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_version: Option<String>,
 }
 
 /// Counts of ops: `invoked = ok + failed + unknown`, `ok = applied + condition_not_met`, `open` is a part of `unknown`.

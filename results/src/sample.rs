@@ -144,7 +144,7 @@ fn one_op(op: OpId, due: u64, bands: &[Band], rng: &mut Pcg64, timed: &mut Vec<(
         intent: None,
         attempt: None,
         payload: None,
-        path: Path::Paxos,
+        path: Path::Consensus,
     };
     timed.push((sent, 0, Event::Invoke(invoke)));
     let slow = matches!(end, End::Answered(ns) if ns > 4_000_000);

@@ -15,7 +15,7 @@ pub fn valid(history: &History) -> Results {
     results.plan.labels = [("lease", "off"), ("rounds", "classic")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     results.seed = history.header.seed.clone().unwrap_or_default();
     results.build = BuildInfo { git: "0123abc".into(), dirty: false };
-    results.env = EnvInfo { fingerprint: fingerprint("machine"), cores: 2, fsync_p99_us: Some(410.0) };
+    results.env = EnvInfo { fingerprint: fingerprint("machine"), cores: 2, fsync_p99_us: Some(410.0), system_version: None };
     results.load.target_per_s = Some(400.0);
     results.wall_s = 36.4;
     results.take(&measure::analyze(history), history);

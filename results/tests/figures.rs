@@ -47,7 +47,7 @@ fn drawn(rng: &mut Pcg64) -> History {
             intent: with_intents.then_some(IntentId(i / 3)),
             attempt: with_intents.then_some((i % 3) as u32 + 1),
             payload: None,
-            path: Path::Paxos,
+            path: Path::Consensus,
         }));
         let (node, reason, diagnostics) = (Some(node), None, None);
         match rng.random_range(0..10) {

@@ -1,7 +1,7 @@
 //! The workloads `cas-register` and `mixed`: clients read, write and compare-and-set a few contended registers.
 //!
 //! Every value written in a run is unique, taken from one counter, so that a value tells its writer and the
-//! judge needs no search. In `mixed`, part of the reads and writes go past Paxos. A CAS expects what its client last saw of the key, which makes it apply or be
+//! judge needs no search. In `mixed`, part of the reads and writes skip consensus. A CAS expects what its client last saw of the key, which makes it apply or be
 //! refused by contention alone; a refusal tells the client the value it met.
 
 use crate::keys::KeyChoice;
@@ -17,7 +17,7 @@ pub struct Settings {
     pub mix: Mix,
     /// Which keys, how evenly.
     pub keys: KeyChoice,
-    /// How many replicas take part in the ops that go past Paxos, if there are any.
+    /// How many replicas take part in the ops that skip consensus, if there are any.
     pub consistency: Consistency,
 }
 
@@ -50,8 +50,8 @@ impl Workload for CasRegister {
             Kind::Cas => Call::Cas { expected: self.seen.of(client, key).map(|s| s.value), new: self.values.fresh() },
         };
         let path = match kind {
-            Kind::Cas | Kind::Read | Kind::Write => Path::Paxos,
-            Kind::Get | Kind::Put => Path::Cheap(self.settings.consistency),
+            Kind::Cas | Kind::Read | Kind::Write => Path::Consensus,
+            Kind::Get | Kind::Put => Path::LastWriteWins(self.settings.consistency),
         };
         Ask { intent: None, attempt: None, key, call, path, payload: None, expected_payload: None }
     }

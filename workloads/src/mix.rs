@@ -1,4 +1,4 @@
-//! The shares of cas, read and write in a load, written `cas=60,read=30,write=10`; for a load that goes past Paxos, of get
+//! The shares of cas, read and write in a load, written `cas=60,read=30,write=10`; for a load that skips consensus, of get
 //! and put as well.
 
 use rand::{Rng, RngExt};
@@ -24,9 +24,9 @@ pub enum Kind {
     Read,
     /// Unconditional write.
     Write,
-    /// Read without Paxos.
+    /// Read by the last-write-wins path.
     Get,
-    /// Write without Paxos.
+    /// Write by the last-write-wins path.
     Put,
 }
 
@@ -42,14 +42,14 @@ impl Mix {
         }
     }
 
-    /// Whether any of it goes past Paxos.
-    pub fn is_cheap(&self) -> bool {
+    /// Whether any of it skips consensus.
+    pub fn is_last_write_wins(&self) -> bool {
         self.has(Kind::Get) || self.has(Kind::Put)
     }
 
-    /// Whether its ops go both ways, through Paxos and past it.
+    /// Whether its ops go both ways, through consensus and past it.
     pub fn is_mixed(&self) -> bool {
-        self.is_cheap() && self.cas + self.read + self.write > 0
+        self.is_last_write_wins() && self.cas + self.read + self.write > 0
     }
 
     /// What workload `mixed` asks for by itself.
@@ -113,7 +113,7 @@ impl FromStr for Mix {
 impl fmt::Display for Mix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cas={},read={},write={}", self.cas, self.read, self.write)?;
-        if self.is_cheap() { write!(f, ",get={},put={}", self.get, self.put) } else { Ok(()) }
+        if self.is_last_write_wins() { write!(f, ",get={},put={}", self.get, self.put) } else { Ok(()) }
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
         }
         for (text, cheap, mixed) in [("put=1", true, false), ("cas=1", false, false), ("get=1,read=1", true, true)] {
             let mix: Mix = text.parse().expect("well-formed");
-            assert_eq!((mix.is_cheap(), mix.is_mixed()), (cheap, mixed), "{text}");
+            assert_eq!((mix.is_last_write_wins(), mix.is_mixed()), (cheap, mixed), "{text}");
         }
     }
 

@@ -72,7 +72,7 @@ impl Mutex {
             attempt: Some(attempt),
             key,
             call: Call::Read,
-            path: Path::Paxos,
+            path: Path::Consensus,
             payload: None,
             expected_payload: None,
         }
@@ -85,7 +85,7 @@ impl Mutex {
             attempt,
             key,
             call,
-            path: Path::Paxos,
+            path: Path::Consensus,
             payload: Some(to),
             expected_payload: from.map(|f| f.payload.unwrap_or(FREE)),
         }

@@ -150,7 +150,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
     },
     WorkloadInfo {
         name: "mixed",
-        about: "as cas-register, but part of the reads and writes go past Paxos, where the last write wins: must be found invalid",
+        about: "as cas-register, but part of the reads and writes skip consensus, where the last write wins: must be found invalid",
         model: "cas-register",
         projection: None,
         keys: 4,
@@ -178,14 +178,14 @@ impl WorkloadInfo {
         !matches!(self.engine, Engine::CasRegister | Engine::Mixed)
     }
 
-    /// Whether part of it may go past Paxos.
-    pub fn goes_past_paxos(&self) -> bool {
+    /// Whether part of it may skip consensus.
+    pub fn skips_consensus(&self) -> bool {
         self.engine == Engine::Mixed
     }
 
     /// The shares of its ops, unless the plan says otherwise.
     pub fn mix(&self) -> Mix {
-        if self.goes_past_paxos() { Mix::MIXED } else { Mix::default() }
+        if self.skips_consensus() { Mix::MIXED } else { Mix::default() }
     }
 
     /// Its generator, with its own streams of `seed`.

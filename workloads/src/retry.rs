@@ -49,7 +49,7 @@ pub struct Settings {
     pub clients: u32,
     /// A client gives up an intent after this.
     pub patience: Nanos,
-    /// How many replicas take part in the ops that go past Paxos, if there are any.
+    /// How many replicas take part in the ops that skip consensus, if there are any.
     pub consistency: Consistency,
 }
 
@@ -90,7 +90,7 @@ impl Retry {
 
     fn look(intent: IntentId, attempt: u32, key: u32) -> Ask {
         let (intent, attempt) = (Some(intent), Some(attempt));
-        Ask { intent, attempt, key, call: Call::Read, path: Path::Paxos, payload: None, expected_payload: None }
+        Ask { intent, attempt, key, call: Call::Read, path: Path::Consensus, payload: None, expected_payload: None }
     }
 
     fn leap(&mut self, client: u32, intent: IntentId, attempt: u32, key: u32) -> Ask {
@@ -103,7 +103,7 @@ impl Retry {
             }
         };
         let call = Call::Cas { expected: seen.map(|s| s.value), new: self.values.fresh() };
-        Ask { intent: Some(intent), attempt: Some(attempt), key, call, path: Path::Paxos, payload, expected_payload }
+        Ask { intent: Some(intent), attempt: Some(attempt), key, call, path: Path::Consensus, payload, expected_payload }
     }
 
     fn open(&mut self, intent: IntentId) -> &mut Open {

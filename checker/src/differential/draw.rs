@@ -158,7 +158,7 @@ fn finish(rng: &mut Pcg64, mut drafts: Vec<Draft>, spice: Spice) -> History {
             process: ProcessId(draft.process),
             key,
             node: None,
-            path: Path::Paxos,
+            path: Path::Consensus,
         });
         history.end = history.end.max(Nanos(draft.completed + 40));
         if spice.fates && draft.outcome == Outcome::Unknown && rng.random_bool(0.5) {

@@ -10,7 +10,7 @@ use heckle_history::Operation;
 /// The cause of a violation on this key, if its ops went past Paxos.
 pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
     let ops = || key.places.iter().map(|&place| key.op(place));
-    let (cheap, paxos): (Vec<&Operation>, Vec<&Operation>) = ops().partition(|op| op.path.is_cheap());
+    let (cheap, paxos): (Vec<&Operation>, Vec<&Operation>) = ops().partition(|op| op.path.is_last_write_wins());
     // The final reads of a run go through Paxos on every key; they change nothing.
     let through = paxos.iter().filter(|op| op.call.writes().is_some()).count();
     let name = key.history.names.key_name(key.key);

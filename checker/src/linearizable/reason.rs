@@ -119,7 +119,7 @@ impl<'h> Story<'h> {
     fn deed(&self, id: OpId) -> String {
         let op = self.op(id);
         match (op.call, op.outcome) {
-            (Call::Read, Outcome::Ok(Seen::Value(v))) if op.path.is_cheap() => format!("op {id}, a get, read {}", value(v)),
+            (Call::Read, Outcome::Ok(Seen::Value(v))) if op.path.is_last_write_wins() => format!("op {id}, a get, read {}", value(v)),
             (Call::Read, Outcome::Ok(Seen::Value(v))) => format!("op {id} read {}", value(v)),
             (Call::Cas { expected, .. }, Outcome::Ok(Seen::ConditionNotMet(Current::Known(v)))) => {
                 format!("op {id}, a cas from {}, was refused by {}", value(expected), value(v))
@@ -128,7 +128,7 @@ impl<'h> Story<'h> {
                 format!("op {id}, a cas from {}, was refused", value(expected))
             }
             (Call::Cas { expected, new }, _) => format!("op {id} set {} to {new}", value(expected)),
-            (Call::Write { new }, _) if op.path.is_cheap() => format!("op {id}, a put, wrote {new}"),
+            (Call::Write { new }, _) if op.path.is_last_write_wins() => format!("op {id}, a put, wrote {new}"),
             (Call::Write { new }, _) => format!("op {id} wrote {new}"),
             (Call::Read, _) => format!("op {id} read"),
         }

@@ -39,6 +39,9 @@ pub struct CompareArgs {
     /// The system under test
     #[command(flatten)]
     pub cluster: ClusterSettings,
+    /// Settings of the bundled server
+    #[command(flatten)]
+    pub paxos: heckle_system_paxos::Flags,
     /// The load
     #[command(flatten)]
     pub load: LoadSettings,

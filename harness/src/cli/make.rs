@@ -4,17 +4,34 @@ use super::{OutArg, VoiceArgs};
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
 use crate::plan::units::Span;
 use clap::{Args, ValueEnum};
+use heckle_workloads::registry;
 use std::path::PathBuf;
+
+/// Workloads and kinds of faults, as `heckle run --help` lists them.
+fn lists() -> String {
+    let workloads = registry::WORKLOADS.iter().map(|workload| (workload.name.to_owned(), workload.about.to_owned()));
+    let faults = heckle_faults::registry::all(&[]).into_iter().map(|kind| (kind.to_string(), kind.about(&[])));
+    let table =
+        |rows: &mut dyn Iterator<Item = (String, String)>| rows.map(|(name, about)| format!("  {name:<20} {about}\n")).collect::<String>();
+    format!(
+        "Workloads:\n{}\nFaults:\n{}  kill:ROLE and so on    the same, aimed at the node that has a role; `heckle doctor` lists what each system has\n",
+        table(&mut workloads.into_iter()),
+        table(&mut faults.into_iter())
+    )
+}
 
 /// `heckle run`.
 #[derive(Debug, Args)]
-#[command(args_override_self = true)]
+#[command(args_override_self = true, after_help = lists())]
 pub struct RunArgs {
     /// A plan file, or an embedded plan such as mutants/no-backoff (a wrong name lists them); flags override it
     pub plan: Option<PathBuf>,
     /// The system under test
     #[command(flatten)]
     pub cluster: ClusterSettings,
+    /// Settings of the bundled server
+    #[command(flatten)]
+    pub paxos: heckle_system_paxos::Flags,
     /// The load
     #[command(flatten)]
     pub load: LoadSettings,

@@ -34,7 +34,7 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
                         process: ProcessId(process),
                         key: Arc::from(key.as_str()),
                         call: Call::Read,
-                        path: Path::Paxos,
+                        path: Path::Consensus,
                         payload: None,
                         expected_payload: None,
                         timeout: plan.op_timeout.0,
@@ -75,7 +75,7 @@ async fn read_once(outside: &Outside, connection: &dyn Connection, node: NodeIx,
             intent: None,
             attempt: None,
             payload: None,
-            path: Path::Paxos,
+            path: Path::Consensus,
         })
     });
     let reply = connection.call(asked).await;

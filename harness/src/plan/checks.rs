@@ -61,8 +61,11 @@ pub(super) fn mix(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result
         Some(_) if !workload.takes_mix() => Err(format!("workload `{}` chooses its ops by itself; leave out mix", workload.name)),
         Some(text) => {
             let mix = Mix::from_str(text).map_err(|e| format!("mix: {e}"))?;
-            if mix.is_cheap() && !workload.goes_past_paxos() {
-                return Err(format!("mix: get and put go past Paxos, which workload `{}` does not; use workload `mixed`", workload.name));
+            if mix.is_last_write_wins() && !workload.skips_consensus() {
+                return Err(format!(
+                    "mix: get and put skip consensus, which workload `{}` never does; use workload `mixed`",
+                    workload.name
+                ));
             }
             Ok(mix)
         }
@@ -70,9 +73,9 @@ pub(super) fn mix(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result
     }
 }
 
-/// How many replicas take part in what goes past Paxos.
+/// How many replicas take part in reads and writes that skip consensus.
 pub(super) fn consistency(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Consistency, String> {
-    if l.consistency.is_some() && !workload.goes_past_paxos() {
+    if l.consistency.is_some() && !workload.skips_consensus() {
         return Err(format!("workload `{}` has neither get nor put; leave out consistency", workload.name));
     }
     let all = [Consistency::Quorum, Consistency::One];

@@ -2,6 +2,8 @@
 
 use super::ranges;
 use super::settings::Settings;
+use crate::systems::{self, Systems};
+use heckle_system_api::SystemKind;
 pub use heckle_system_api::settings::did_you_mean;
 
 /// The version of plan files this version reads.
@@ -12,12 +14,69 @@ pub const SCHEMA: &str = "heckle.plan/1";
 /// # Errors
 /// What is wrong, where, and what would be right.
 pub fn parse(text: &str, name: &str) -> Result<Settings, String> {
-    let settings: Settings = read_toml(text, name)?;
+    let mut settings: Settings = read_toml(text, name)?;
     match settings.schema.as_deref() {
-        Some(SCHEMA) => Ok(settings),
+        Some(SCHEMA) => {
+            of_systems(&mut settings, systems::all()).map_err(|(key, what)| match line_of(text, &key) {
+                Some(line) => format!("{name}, line {line}: {what}"),
+                None => format!("{name}: {what}"),
+            })?;
+            Ok(settings)
+        }
         Some(other) => Err(format!("{name}: schema `{other}` is not `{SCHEMA}`, the one this version reads")),
         None => Err(format!("{name}: a plan begins with schema = \"{SCHEMA}\"")),
     }
+}
+
+/// The keys of `[cluster]` that are no system's.
+pub(super) const OF_CLUSTER: [&str; 6] = ["system", "nodes", "net", "slow_clock", "bin", "mutant"];
+
+/// Checks the settings of systems, each by the system that it belongs to, and names their tables by the one name that each has.
+///
+/// # Errors
+/// The key, and what is wrong with it.
+fn of_systems(settings: &mut Settings, systems: Systems) -> Result<(), (String, String)> {
+    for (key, value) in &settings.cluster.of_system {
+        let known: Vec<&str> = OF_CLUSTER.iter().copied().chain(systems.keys()).collect();
+        let unknown = || (key.clone(), format!("unknown key `{key}`; {}", did_you_mean(key, &known)));
+        accepts(systems.with_key(key).ok_or_else(unknown)?, key, value)?;
+    }
+    for (table, given) in std::mem::take(&mut settings.system) {
+        let kind = systems.by_table(&table).map_err(|what| (format!("[system.{table}]"), what))?;
+        let keys: Vec<&str> = kind.keys().iter().map(|key| key.name).collect();
+        for (key, value) in &given {
+            if !keys.contains(&key.as_str()) {
+                return Err((key.clone(), format!("unknown key `{key}`; {}", did_you_mean(key, &keys))));
+            }
+            if settings.cluster.of_system.contains_key(key) {
+                return Err((key.clone(), format!("`{key}` stands in [cluster] and in [system.{table}]: leave out the first")));
+            }
+            accepts(kind, key, value)?;
+        }
+        settings.system.entry(kind.table().to_owned()).or_default().extend(given);
+    }
+    Ok(())
+}
+
+/// Whether a setting of a system takes a value, in the words of plans.
+///
+/// # Errors
+/// The key, and what is wrong with it.
+pub(super) fn accepts(kind: &dyn SystemKind, key: &str, value: &toml::Value) -> Result<(), (String, String)> {
+    kind.accepts(key, value).map_err(|message| {
+        let range = kind.keys().iter().find(|known| known.name == key).and_then(|known| known.whole);
+        let what = ranges::out_of(range, Some(key), &message).unwrap_or_else(|| explain(&message));
+        (key.to_owned(), if what.contains(key) { what } else { format!("{key}: {what}") })
+    })
+}
+
+/// The line of a text that gives a key its value, or names a table.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let gives = |line: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        rest.is_some_and(|rest| key.starts_with('[') || rest.trim_start().starts_with('='))
+    };
+    text.lines().position(gives).map(|at| at + 1)
 }
 
 /// Reads TOML text into any settings. `name` is the file's name, for messages.
@@ -71,6 +130,17 @@ mod tests {
     fn mistakes_are_named_by_place_and_nearest_word() {
         refused("[load]\nratee = 4", &["line 3, column 1", "`ratee`", "did you mean `rate`"]);
         refused("[lod]\nrate = 4", &["line 2", "did you mean `load`"]);
+        refused("[cluster]\nruonds = \"fast\"", &["line 3", "`ruonds`", "did you mean `rounds`"]);
+        refused("[cluster]\nnods = 4", &["line 3", "did you mean `nodes`"]);
+        refused("[system.paxos]\nleas = \"off\"", &["line 3", "did you mean `lease`"]);
+        refused("[system.paxis]\nlease = \"off\"", &["line 2", "there is no table [system.paxis]; did you mean `paxos`"]);
+        refused("[system.paxos]\nlease_time = \"20\"", &["line 3", "lease_time", "no unit"]);
+        refused("[system.paxos]\nlease_ranges = 100000", &["line 3", "lease_ranges", "1 and 4096"]);
+        refused("[system.etcd]\nserializable_reads = \"yes\"", &["line 3", "serializable_reads", "boolean"]);
+        refused(
+            "[cluster]\nlease = \"off\"\n[system.paxos]\nlease = \"read\"",
+            &["line 3", "`lease` stands in [cluster] and in [system.paxos]"],
+        );
         refused("[load]\nduration = \"20\"", &["line 3", "no unit"]);
         refused("[load]\nduration = 20", &["line 3", "string"]);
         refused("[load]\nrate = \"fast\"", &["line 3", "fast"]);

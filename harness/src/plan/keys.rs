@@ -1,9 +1,10 @@
 //! One setting by its name alone: what the axes of a suite and the arms of a comparison are made of. A key belongs to the one
-//! table of a plan that knows it, so `lease = "off"` needs no `[cluster]` in front.
+//! table of a plan that knows it, so `keys = 8` needs no `[load]` in front, and no setting of a system the system's table.
 
-use super::file::{did_you_mean, explain};
+use super::file::{self, did_you_mean, explain};
 use super::ranges::out_of_range;
 use super::settings::Settings;
+use crate::systems;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -15,11 +16,19 @@ const TABLES: [&str; 3] = ["cluster", "load", "faults"];
 /// # Errors
 /// If no table knows the key (names the nearest one), or the value does not fit it.
 pub fn one(key: &str, value: &Value) -> Result<Settings, String> {
-    let mut known = vec![];
+    let (mut known, systems) = (vec![], systems::all());
     for table in TABLES {
         let inner = Table::from_iter([(key.to_owned(), value.clone())]);
         let outer = Table::from_iter([(table.to_owned(), Value::Table(inner))]);
         match Settings::deserialize(Value::Table(outer)) {
+            // What `[cluster]` takes for a setting of a system may be a key of another table.
+            Ok(settings) if !settings.cluster.of_system.is_empty() => {
+                if let Some(kind) = systems.with_key(key) {
+                    file::accepts(kind, key, value).map_err(|(_, what)| what)?;
+                    return Ok(settings);
+                }
+                known.extend(file::OF_CLUSTER.into_iter().chain(systems.keys()).map(str::to_owned));
+            }
             Ok(settings) => return Ok(settings),
             Err(e) if e.message().starts_with("unknown field") => {
                 known.extend(e.message().split('`').skip(3).step_by(2).map(str::to_owned));
@@ -65,7 +74,8 @@ mod tests {
     #[test]
     fn a_key_finds_its_table() {
         let set = |text: &str| assignment(text).expect("known");
-        assert_eq!(set("rounds=classic").cluster.rounds.as_deref(), Some("classic"));
+        assert_eq!(set("rounds=classic").cluster.of_system["rounds"].as_str(), Some("classic"));
+        assert_eq!(set("lease-ranges=8").cluster.of_system["lease_ranges"].as_integer(), Some(8));
         assert_eq!(set("nodes=5").cluster.nodes, Some(5));
         assert_eq!(set("rate=max").load.rate, Some(Rate::Max));
         assert_eq!(set("rate=250").load.rate, Some(Rate::PerSecond(250.0)));

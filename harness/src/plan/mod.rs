@@ -41,6 +41,8 @@ pub struct Plan {
     pub seed: Seed,
     /// What is tested, with its own settings.
     pub system: Arc<dyn System>,
+    /// The table of those in plans.
+    system_table: &'static str,
     /// How many nodes.
     pub nodes: u16,
     /// How processes reach each other.
@@ -53,7 +55,7 @@ pub struct Plan {
     pub workload: &'static WorkloadInfo,
     /// Shares of ops.
     pub mix: Mix,
-    /// How many replicas take part in what goes past Paxos.
+    /// How many replicas take part in reads and writes that skip consensus.
     pub consistency: Consistency,
     /// Keys.
     pub keys: KeyChoice,
@@ -156,11 +158,11 @@ impl Plan {
             Some(text) => text.parse()?,
         };
         let nodes = within("nodes", c.nodes.unwrap_or(3), 1, MAX_NODES)?;
-        for name in settings.system.keys() {
-            systems.find(Some(name)).map_err(|e| format!("[system.{name}]: {e}"))?;
+        for table in settings.system.keys() {
+            systems.by_table(table)?;
         }
         let kind = systems.find(c.system.as_deref())?;
-        let system = systems.build(kind, &settings.of_system(kind.name()), nodes)?;
+        let system = systems.build(kind, &settings.of_system(kind.table()), nodes)?;
         let net = net(&*system, c.net.as_deref())?;
         let workload_name = l.workload.as_deref().unwrap_or("cas-register");
         let names: Vec<&str> = registry::WORKLOADS.iter().map(|w| w.name).collect();
@@ -194,6 +196,7 @@ impl Plan {
                 DefaultRate::Max => Rate::Max,
             }),
             route: route(l, &*system)?,
+            system_table: kind.table(),
             system,
             warmup,
             duration,
@@ -273,7 +276,7 @@ impl Plan {
     }
 
     fn check_faults(&self) -> Result<(), String> {
-        if self.mix.is_cheap() && !self.system.has_last_write_wins() {
+        if self.mix.is_last_write_wins() && !self.system.has_last_write_wins() {
             return Err(format!(
                 "get and put need a last-write-wins path, which {} does not have: choose another workload or mix",
                 self.system.name()
@@ -322,7 +325,7 @@ impl Plan {
         s.seed = Some(self.seed.to_string());
         s.cluster.system = Some(self.system.name().into());
         s.cluster.nodes = Some(self.nodes);
-        s.set_of_system(&self.system.settings(), self.system.name());
+        s.set_of_system(self.system.settings(), self.system_table);
         if self.system.clocks().is_some() {
             s.cluster.slow_clock = Some(self.slow_clock.map_or("none".into(), |c| c.to_string()));
         }
@@ -335,7 +338,7 @@ impl Plan {
         s.cluster.bin.clone_from(&self.bin);
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
-        s.load.consistency = self.workload.goes_past_paxos().then(|| self.consistency.name().to_owned());
+        s.load.consistency = self.workload.skips_consensus().then(|| self.consistency.name().to_owned());
         s.load.patience = self.workload.has_intents().then_some(self.patience);
         s.load.keys = Some(self.keys.count());
         if s.load.zipf.is_none() {

@@ -2,20 +2,25 @@
 //! type, such as `keys = 1000000000000`.
 
 /// Keys, least and most.
-const WHOLE: [(&str, u64, u64); 9] = [
+const WHOLE: [(&str, u64, u64); 8] = [
     ("nodes", 1, super::MAX_NODES as u64),
     ("clients", 1, super::MAX_CLIENTS as u64),
     ("keys", 1, super::MAX_KEYS as u64),
     ("value_bytes", 1, super::MAX_VALUE_BYTES as u64),
     ("max_in_flight", 1, super::MAX_IN_FLIGHT as u64),
     ("max_at_once", 1, super::MAX_AT_ONCE as u64),
-    ("lease_ranges", 1, 4_096),
     ("repeat", 1, 1_000),
     ("within_runs", 1, 1_000),
 ];
 
 /// The words for a whole number that is too large (or below zero) for its type, from serde's message; none for other messages.
 pub(super) fn out_of_range(key: Option<&str>, message: &str) -> Option<String> {
+    let range = key.and_then(|key| WHOLE.iter().find(|(name, ..)| *name == key).map(|(_, least, most)| (*least, *most)));
+    out_of(range, key, message)
+}
+
+/// The same for a key whose range is known.
+pub(super) fn out_of(range: Option<(u64, u64)>, key: Option<&str>, message: &str) -> Option<String> {
     let (number, kind) = message.strip_prefix("invalid value: integer `")?.split_once("`, expected ")?;
     let of_type = match kind.trim() {
         "u16" => u64::from(u16::MAX),
@@ -24,7 +29,7 @@ pub(super) fn out_of_range(key: Option<&str>, message: &str) -> Option<String> {
         _ => return None,
     };
     let key = key.unwrap_or("the number");
-    let (least, most) = WHOLE.iter().find(|(name, ..)| *name == key).map_or((0, of_type), |(_, least, most)| (*least, *most));
+    let (least, most) = range.unwrap_or((0, of_type));
     Some(format!("{key} = {number} is not between {least} and {most}"))
 }
 

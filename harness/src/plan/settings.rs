@@ -1,7 +1,7 @@
 //! Everything a plan can say, once: the same fields are TOML keys and flags, `_` for `-`. All are optional here;
 //! [`super::Plan`] is what is left when defaults, mutant, file and flags are laid over each other.
 
-use super::units::{Expiry, Rate, Span};
+use super::units::{Rate, Span};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Settings {
     pub seed: Option<String>,
     /// The system under test.
     pub cluster: ClusterSettings,
-    /// `[system.NAME]`: settings of the system under test that `[cluster]` does not know.
+    /// `[system.NAME]`: settings of a system, by its keys. Those of the system under test count.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
     pub system: BTreeMap<String, toml::Table>,
@@ -69,10 +69,10 @@ pub enum Expect {
 
 /// `[cluster]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, Args)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterSettings {
-    /// System under test: bundled, or etcd where it is built in [default: bundled]
+    /// System under test: bundled, etcd [default: bundled]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
@@ -80,50 +80,6 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<u16>,
-    /// Rounds of Paxos: classic, merged, async-learn, fast [default: classic]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rounds: Option<String>,
-    /// After losing a ballot: none, uniform, adaptive [default: uniform]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backoff: Option<String>,
-    /// How long an op may go on losing ballots before a node answers it [default: as long as the op timeout]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contention_timeout: Option<Span>,
-    /// Leases on ranges of keys: off, priority, read [default: off]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lease: Option<String>,
-    /// How long a lease is granted for [default: 2s]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lease_time: Option<Span>,
-    /// How far clocks may drift, under a read lease [default: 0.1%]
-    #[arg(long, value_name = "PERCENT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lease_drift: Option<String>,
-    /// Into how many ranges keys fall [default: 16]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lease_ranges: Option<u16>,
-    /// Hand operations to the holder of the lease: off, on [default: off]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub forward: Option<String>,
-    /// Who comes next where several wait for one key: fair (clients in turn), fifo (in order of arrival) [default: fair]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queue: Option<String>,
-    /// Drop accepted copies once every replica has learned: on, off [default: on]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prune: Option<String>,
-    /// Age at which the Paxos state of a key expires: off, or a time such as 10s [default: off]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub paxos_ttl: Option<Expiry>,
     /// Network between processes: relay, direct [default: relay]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,6 +96,11 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutant: Option<String>,
+    /// Settings of the system under test, as plans of earlier releases say them here, and flags. They belong in `[system.NAME]`.
+    #[arg(skip)]
+    #[serde(flatten)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub of_system: toml::Table,
 }
 
 /// `[load]`.
@@ -180,7 +141,7 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Which node a client talks to: pinned, random, holder (of the key's lease) [default: pinned]
+    /// Which node a client talks to: pinned, random, holder (the one that serves the key, where the system tells) [default: pinned]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
@@ -343,7 +304,7 @@ pub struct CanarySettings {
     pub set: BTreeMap<String, toml::Value>,
 }
 
-/// `[[arm]]`: one of the compared, with the settings in which it differs, such as `lease = "off"`.
+/// `[[arm]]`: one of the compared, with the settings in which it differs, such as `nodes = 5`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmSettings {
     /// Its name, and of the folder of its runs.
@@ -374,32 +335,23 @@ macro_rules! overlay {
     };
 }
 
-/// Keys of `[cluster]` that are the engine's own; all others there are the system's.
-const OF_ENGINE: [&str; 5] = ["system", "nodes", "net", "slow_clock", "bin"];
+/// The setting by which a system plants a bug in its nodes, where it has any.
+const MUTANT: &str = "mutant";
 
 impl Settings {
-    /// The settings of the system of that name, whichever table they stand in.
-    pub(super) fn of_system(&self, name: &str) -> toml::Table {
-        let cluster = toml::Table::try_from(&self.cluster).expect("settings are plain data");
-        let mut of_system: toml::Table = cluster.into_iter().filter(|(key, _)| !OF_ENGINE.contains(&key.as_str())).collect();
-        of_system.extend(self.system.get(name).cloned().unwrap_or_default());
-        of_system
+    /// The settings of the system with that table, wherever they stand.
+    pub(super) fn of_system(&self, table: &str) -> toml::Table {
+        let mut all = self.system.get(table).cloned().unwrap_or_default();
+        all.extend(self.cluster.of_system.clone());
+        all.extend(self.cluster.mutant.iter().map(|mutant| (MUTANT.to_owned(), mutant.clone().into())));
+        all
     }
 
-    /// Writes a system's settings down, each in the table that knows it.
-    pub(super) fn set_of_system(&mut self, settings: &toml::Table, name: &str) {
-        let mut cluster = toml::Table::try_from(&self.cluster).expect("settings are plain data");
-        let mut own = toml::Table::new();
-        for (key, value) in settings {
-            let mut one = cluster.clone();
-            one.insert(key.clone(), value.clone());
-            match ClusterSettings::deserialize(toml::Value::Table(one.clone())) {
-                Ok(_) => cluster = one,
-                Err(_) => drop(own.insert(key.clone(), value.clone())),
-            }
-        }
-        self.cluster = ClusterSettings::deserialize(toml::Value::Table(cluster)).expect("each key was tried");
-        self.system = if own.is_empty() { BTreeMap::new() } else { [(name.to_owned(), own)].into() };
+    /// Writes a system's settings down, nothing left to defaults.
+    pub(super) fn set_of_system(&mut self, mut settings: toml::Table, table: &str) {
+        self.cluster.mutant = settings.remove(MUTANT).and_then(|mutant| mutant.as_str().map(str::to_owned));
+        self.cluster.of_system.clear();
+        self.system = if settings.is_empty() { BTreeMap::new() } else { [(table.to_owned(), settings)].into() };
     }
 
     /// Lays `over` on top of these settings.
@@ -407,7 +359,7 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, rounds, backoff, contention_timeout, lease, lease_time, lease_drift, lease_ranges, forward, queue, prune, paxos_ttl, net, slow_clock, bin, mutant);
+        overlay!(o, c; system, nodes, net, slow_clock, bin, mutant);
         let (l, o) = (&mut self.load, &over.load);
         overlay!(o, l; workload, mix, consistency, keys, hot, zipf, far, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);
@@ -415,8 +367,11 @@ impl Settings {
         let (f, o) = (&mut self.fairness, &over.fairness);
         overlay!(o, f; max_wait, min_jain, max_livelock);
         for (name, over) in &over.system {
+            // What is laid over counts, whichever of the two tables the setting stood in.
+            over.keys().for_each(|key| drop(self.cluster.of_system.remove(key)));
             self.system.entry(name.clone()).or_default().extend(over.clone());
         }
+        self.cluster.of_system.extend(over.cluster.of_system.clone());
         self.gates.extend(over.gates.clone());
         self.coverage.extend(over.coverage.clone());
         if !over.injections.is_empty() {

@@ -185,6 +185,4 @@ fn etcd_takes_the_settings_and_faults_that_it_has() {
     let stale = stale.expect("makes sense");
     assert_eq!(stale.system.settings()["serializable_reads"].as_bool(), Some(true));
     assert_eq!(stale.resolved.system["etcd"]["serializable_reads"].as_bool(), Some(true));
-    refused("[cluster]\nsystem = \"etcd\"\n[system.etcd]\nserializable = true", "has no setting `serializable`");
-    refused("[system.etc]\nserializable_reads = true", "[system.etc]: system = `etc`: did you mean `etcd`?");
 }

@@ -17,10 +17,10 @@ const OK_CAS: u64 = 10;
 pub fn rules(plan: &Plan) -> Vec<Rule> {
     let asked = |id: &str, default: u64| plan.coverage.get(id).copied().unwrap_or(default);
     // Of each path that is used, what it is about: an update that is judged, or else what there is.
-    let of_paxos = [(Kind::Cas, "ok_cas"), (Kind::Read, "ok_reads"), (Kind::Write, "ok_writes")];
-    let past_paxos = [(Kind::Put, "ok_puts"), (Kind::Get, "ok_gets")];
+    let of_consensus = [(Kind::Cas, "ok_cas"), (Kind::Read, "ok_reads"), (Kind::Write, "ok_writes")];
+    let last_write_wins = [(Kind::Put, "ok_puts"), (Kind::Get, "ok_gets")];
     let used = |kinds: &[(Kind, &'static str)]| kinds.iter().find(|(kind, _)| plan.mix.has(*kind)).map(|(_, id)| *id);
-    let used = [used(&of_paxos), used(&past_paxos)].into_iter().flatten();
+    let used = [used(&of_consensus), used(&last_write_wins)].into_iter().flatten();
     let mut rules: Vec<Rule> = used.map(|id| Rule::new(id, asked(id, OK_CAS))).collect();
     // Shown in any case; a plan may demand some.
     rules.push(Rule::new("fates_asked", asked("fates_asked", 0)));

@@ -30,7 +30,7 @@ pub struct Matrix {
 /// One point of the matrix.
 #[derive(Debug, Clone)]
 pub struct CellPlan {
-    /// `lease=off,rounds=fast`, or `base` without axes.
+    /// `nodes=5,rounds=fast`, or `base` without axes.
     pub name: String,
     /// What sets it apart, by key.
     pub labels: BTreeMap<String, String>,
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(names(&some, None, None), ["backoff=none,nodes=3"]);
         assert_eq!(names("", None, None), ["base"]);
         let cells = matrix(AXES, None, None).expect("makes sense").cells;
-        assert_eq!((cells[1].settings.cluster.nodes, cells[1].settings.cluster.backoff.as_deref()), (Some(5), Some("none")));
+        assert_eq!((cells[1].settings.cluster.nodes, cells[1].settings.cluster.of_system["backoff"].as_str()), (Some(5), Some("none")));
     }
 
     #[test]

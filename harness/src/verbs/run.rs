@@ -59,7 +59,7 @@ pub(super) fn main(args: &RunArgs) -> ExitCode {
 fn job(args: &RunArgs) -> Result<Job, String> {
     let flags = Settings {
         seed: args.seed.clone(),
-        cluster: args.cluster.clone(),
+        cluster: super::with_system(&args.cluster, &args.paxos),
         load: args.load.clone(),
         faults: args.faults.clone(),
         ..Settings::default()
@@ -170,7 +170,8 @@ fn terms(job: &Job) -> Terms {
 
 /// What stands in the folder before the run begins: enough to run it again.
 fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Result<()> {
-    let env = environment::gather(folder.root());
+    let mut env = environment::gather(folder.root());
+    env.system_version = job.plan.system.version();
     results.env = env.info();
     folder.write("env.json", env.to_json().as_bytes())?;
     let resolved = toml::to_string(&job.plan.resolved).map_err(std::io::Error::other)?;

@@ -166,7 +166,7 @@ impl Shared {
             process,
             key: self.load.keys[key].clone(),
             call,
-            path: Path::Paxos,
+            path: Path::Consensus,
             payload: None,
             expected_payload: None,
             timeout: self.timeout,

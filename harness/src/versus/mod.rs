@@ -53,7 +53,7 @@ const NODES: u16 = 3;
 const OURS: &str = heckle_system_paxos::NAME;
 
 /// How the bundled server runs when it is measured against etcd: with every remedy for speed that it has.
-const FASTEST: &str = "[cluster]\nrounds = \"fast\"\nlease = \"priority\"\nforward = \"on\"\n";
+const FASTEST: &str = "[system.paxos]\nrounds = \"fast\"\nlease = \"priority\"\nforward = \"on\"\n";
 
 /// A way through the rounds that is measured at one client, and what it cannot be faster than.
 struct Mode {
@@ -108,7 +108,7 @@ pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measured, String> {
         }
         for mode in MODES {
             tell(&format!("repetition {round} of {}: one client, rounds {}", setup.repetitions, mode.name));
-            let settings = format!("[cluster]\nrounds = \"{}\"\n", mode.name);
+            let settings = format!("[system.paxos]\nrounds = \"{}\"\n", mode.name);
             let standing = Standing::start(&setup.folder, plan(OURS, &settings)?)?;
             let alone = load::run(&standing, &Load::wide(1, KEYS, setup.load_for))?;
             measured.mode(mode, alone.p50_us());
@@ -166,7 +166,7 @@ mod tests {
             assert_eq!((plan.nodes, plan.faults.len(), plan.net), (NODES, 0, crate::plan::Net::Direct));
         }
         for mode in MODES {
-            let plan = plan(OURS, &format!("[cluster]\nrounds = \"{}\"\n", mode.name)).expect("makes sense");
+            let plan = plan(OURS, &format!("[system.paxos]\nrounds = \"{}\"\n", mode.name)).expect("makes sense");
             assert_eq!(plan.system.settings()["rounds"].as_str(), Some(mode.name));
         }
         // A way through the rounds that is not measured would be missed in the table.

@@ -19,6 +19,11 @@ fn etcd_under_a_kill_is_judged_valid() {
     assert_eq!((&results["verdict"], &results["plan"]["labels"]["system"]), (&"valid".into(), &"etcd".into()), "{results:#}");
     assert!(results["faults"][0]["effective"] == true && results["faults"][0]["healed"] == true, "{results:#}");
     assert!(results["ops"]["condition_not_met"].as_u64() > Some(0), "refusals carry what they met: {results:#}");
+    assert_eq!(results["env"]["system_version"].as_str().map(str::to_owned), heckle_system_etcd::version());
+    let folder_of_run = folder.path().join("results/runs/latest");
+    let page = std::fs::read_to_string(folder_of_run.join("report.html")).expect("a page");
+    assert!(page.contains("version of the system") && !page.contains("preempted, repairs"), "what it does not tell has no row");
+    assert!(std::fs::read_to_string(folder_of_run.join("env.json")).expect("kept").contains("system_version"));
     // Figures that only the bundled server counts are absent, not zero.
     assert!(results["paxos"]["fsyncs_per_op"].is_null() && results["paxos"]["state_bytes_max"].is_null(), "{results:#}");
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());

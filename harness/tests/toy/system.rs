@@ -28,13 +28,19 @@ pub(crate) struct Toy {
     stale: bool,
 }
 
+const KEYS: &[SettingKey] = &[SettingKey::new("stale", "a planted bug: reads give the value before the last [default: false]")];
+
 impl SystemKind for ToyKind {
     fn name(&self) -> &'static str {
         "toy"
     }
 
     fn keys(&self) -> &'static [SettingKey] {
-        &[SettingKey { name: "stale", help: "a planted bug: reads give the value before the last [default: false]" }]
+        KEYS
+    }
+
+    fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
+        heckle_system_api::settings::accepts::<Toy>(key, value)
     }
 
     fn build(&self, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String> {

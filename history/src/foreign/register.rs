@@ -122,7 +122,7 @@ fn invoke(op: OpId, process: ProcessId, t: Nanos, key: KeyId, call: Call) -> Inv
         intent: None,
         attempt: None,
         payload: None,
-        path: Path::Paxos,
+        path: Path::Consensus,
     }
 }
 

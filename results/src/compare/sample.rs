@@ -54,7 +54,7 @@ pub fn planned(arms: &[SampleArm], pairs: u32) -> Comparison {
         again: "heckle compare --preset lease --pairs 10 --seed 0x7".into(),
         build: BuildInfo { git: "0123abc".into(), dirty: false },
         build_profile: "release".into(),
-        env: EnvInfo { fingerprint: "00112233".into(), cores: 2, fsync_p99_us: Some(410.0) },
+        env: EnvInfo { fingerprint: "00112233".into(), cores: 2, fsync_p99_us: Some(410.0), system_version: None },
         design: Design {
             pairs,
             pairs_needed: PAIRS_NEEDED as u32,

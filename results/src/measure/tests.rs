@@ -26,7 +26,7 @@ fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
             intent: None,
             attempt: None,
             payload: None,
-            path: Path::Paxos,
+            path: Path::Consensus,
         }));
         events.push(match answered {
             Some(ms) => {

@@ -79,7 +79,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Data {
         total: history.ops.len(),
         keys: history.names.keys().map(|(_, name)| name.to_owned()).collect(),
         nodes: history.names.nodes().map(|(_, name)| name.to_owned()).collect(),
-        kinds: if history.ops.iter().any(|op| op.path.is_cheap()) { KINDS.to_vec() } else { KINDS[..KINDS_OF_PAXOS].to_vec() },
+        kinds: if history.ops.iter().any(|op| op.path.is_last_write_wins()) { KINDS.to_vec() } else { KINDS[..KINDS_OF_PAXOS].to_vec() },
         faults: bands(subject),
         marks: marks(history),
         slices: slices::of(ends),

@@ -213,13 +213,16 @@ pub(super) fn run(subject: Subject<'_>) -> Html {
         ("build", format!("{}{}", results.build.git, if results.build.dirty { " with changes" } else { "" })),
         ("machine", format!("{} cores, fingerprint {}", results.env.cores, results.env.fingerprint)),
     ];
+    rows.extend(results.env.system_version.iter().map(|version| ("version of the system", version.clone())));
     rows.extend(strain_rows(results.strain.as_ref()));
     let paxos = &results.paxos;
     let rounds = paxos.rounds_p50.zip(paxos.rounds_p99);
     rows.extend(rounds.map(|(p50, p99)| ("rounds an op", format!("p50 {}, p99 {}", digits(p50), digits(p99)))));
     rows.extend(paxos.round_trips_per_op.map(|n| ("round trips an op", digits(n))));
     rows.extend(paxos.fsyncs_per_op.map(|n| ("syncs an op and node", digits(n))));
-    rows.push(("preempted, repairs", format!("{}, {}", count(paxos.preempted), count(paxos.repairs))));
+    // A system that tells nothing of its rounds has none of these figures, and 0 would be wrong.
+    let told = rounds.map(|_| ("preempted, repairs", format!("{}, {}", count(paxos.preempted), count(paxos.repairs))));
+    rows.extend(told);
     rows.extend(paxos.state_bytes_end.map(|n| ("state at the end", format!("{} bytes", count(n)))));
     rows.extend(results.env.fsync_p99_us.map(|us| ("synced append, p99", duration(us / 1e3))));
     let fates = results.fates;

@@ -29,3 +29,13 @@ pub fn did_you_mean<'a>(word: &str, all: impl IntoIterator<Item = &'a &'a str>) 
         _ => format!("there are: {}", all.join(", ")),
     }
 }
+
+/// Whether a type with the settings of a system takes a value under a key: an implementation of
+/// [`SystemKind::accepts`](crate::SystemKind::accepts) for settings that serde reads.
+///
+/// # Errors
+/// What serde says.
+pub fn accepts<T: serde::de::DeserializeOwned>(key: &str, value: &toml::Value) -> Result<(), String> {
+    let one = toml::Table::from_iter([(key.to_owned(), value.clone())]);
+    one.try_into::<T>().map(drop).map_err(|e| e.message().trim_end().to_owned())
+}

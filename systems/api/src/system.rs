@@ -20,6 +20,17 @@ pub trait SystemKind: Sync {
     /// The name in plans, such as `etcd`.
     fn name(&self) -> &'static str;
 
+    /// The name of its table in plans: `[system.NAME]`.
+    fn table(&self) -> &'static str {
+        self.name()
+    }
+
+    /// Whether a key of its settings takes such a value, whatever it means beside the others.
+    ///
+    /// # Errors
+    /// What it takes.
+    fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String>;
+
     /// The keys of its settings, each with what it means.
     fn keys(&self) -> &'static [SettingKey];
 
@@ -37,6 +48,20 @@ pub struct SettingKey {
     pub name: &'static str,
     /// Values, default and meaning, in one line.
     pub help: &'static str,
+    /// The least and the most that it may be, where it is a whole number.
+    pub whole: Option<(u64, u64)>,
+}
+
+impl SettingKey {
+    /// A setting that is no whole number.
+    pub const fn new(name: &'static str, help: &'static str) -> Self {
+        SettingKey { name, help, whole: None }
+    }
+
+    /// A whole number within bounds, both included.
+    pub const fn whole(name: &'static str, help: &'static str, least: u64, most: u64) -> Self {
+        SettingKey { name, help, whole: Some((least, most)) }
+    }
 }
 
 /// A system under test with its settings. One run has one.

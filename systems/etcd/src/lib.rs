@@ -18,6 +18,7 @@ use heckle_system_api::capability::Roles;
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::settings::accepts;
 use heckle_system_api::value::ValueCodec;
 use heckle_system_api::{SettingKey, System, SystemKind};
 use serde::{Deserialize, Serialize};
@@ -45,16 +46,22 @@ struct Settings {
     serializable_reads: bool,
 }
 
+const KEYS: &[SettingKey] = &[SettingKey::new(
+    "serializable_reads",
+    "reads from one member without a quorum, which may be stale and must be caught: true, false [default: false]",
+)];
+
 impl SystemKind for EtcdKind {
     fn name(&self) -> &'static str {
         NAME
     }
 
     fn keys(&self) -> &'static [SettingKey] {
-        &[SettingKey {
-            name: "serializable_reads",
-            help: "reads from one member without a quorum, which may be stale and must be caught: true, false [default: false]",
-        }]
+        KEYS
+    }
+
+    fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
+        accepts::<Settings>(key, value)
     }
 
     fn build(&self, settings: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {

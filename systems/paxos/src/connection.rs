@@ -91,13 +91,13 @@ impl PaxosConnection {
         }
         let op = wire::OpId { client: u64::from(asked.process.0) + 1, seq: asked.id.0 + 1 };
         let call = match (asked.call, asked.path) {
-            (Call::Read, Path::Paxos) => wire::Call::Read,
-            (Call::Read, Path::Cheap(consistency)) => wire::Call::Get { level: level(consistency) },
-            (Call::Write { new }, Path::Paxos) => wire::Call::Write { new: self.codec.encode(new, asked.payload) },
-            (Call::Write { new }, Path::Cheap(consistency)) => {
+            (Call::Read, Path::Consensus) => wire::Call::Read,
+            (Call::Read, Path::LastWriteWins(consistency)) => wire::Call::Get { level: level(consistency) },
+            (Call::Write { new }, Path::Consensus) => wire::Call::Write { new: self.codec.encode(new, asked.payload) },
+            (Call::Write { new }, Path::LastWriteWins(consistency)) => {
                 wire::Call::Put { new: self.codec.encode(new, asked.payload), level: level(consistency) }
             }
-            (Call::Cas { expected, new }, Path::Paxos | Path::Cheap(_)) => wire::Call::Cas {
+            (Call::Cas { expected, new }, Path::Consensus | Path::LastWriteWins(_)) => wire::Call::Cas {
                 expected: expected.map(|v| self.codec.encode(v, asked.expected_payload)),
                 new: self.codec.encode(new, asked.payload),
             },
@@ -105,7 +105,7 @@ impl PaxosConnection {
         let timeout_us = (asked.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
         // The newest ballot of this connection: should the key ever forget aborted ids, the op is not taken for one.
         // Nothing remembers the ids of the cheap path, so there is no birth to tell and no fate to ask for.
-        let born = self.shared.state.borrow().newest.filter(|_| !asked.path.is_cheap());
+        let born = self.shared.state.borrow().newest.filter(|_| !asked.path.is_last_write_wins());
         let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });
         let request = wire::Request { op, key: asked.key.as_bytes().to_vec(), timeout_us, provenance, call };
         let told = self.shared.send(op, &ToNode::Request(request));
@@ -118,7 +118,7 @@ impl PaxosConnection {
                 unknown("timeout")
             }
         };
-        if answer.outcome == Outcome::Unknown && !asked.path.is_cheap() {
+        if answer.outcome == Outcome::Unknown && !asked.path.is_last_write_wins() {
             let id = born.map_or_else(|| op.to_string(), |born| format!("{op}@{born}"));
             answer.diagnostics.get_or_insert_default().op_id = Some(id.into());
         }

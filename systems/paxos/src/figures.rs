@@ -71,11 +71,11 @@ fn sample(status: &Status) -> Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Given, PaxosSettings};
+    use crate::settings::{Flags, PaxosSettings};
 
     #[test]
     fn a_sync_counts_once_for_each_node_and_op() {
-        let paxos = Paxos::new(PaxosSettings::check(&Given::default()).expect("defaults"));
+        let paxos = Paxos::new(PaxosSettings::check(&Flags::default()).expect("defaults"));
         let totals = Totals { counters: [("syncs", 38), ("ops", 19)].into(), ..Totals::default() };
         assert_eq!(paxos.summary(&totals, 2)["fsyncs_per_op"], 1.0);
         assert_eq!(paxos.summary(&Totals::default(), 3)["fsyncs_per_op"], Json::Null);

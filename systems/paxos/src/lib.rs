@@ -20,7 +20,7 @@ pub use connection::PaxosConnection;
 pub use figures::status;
 pub use framing::PaxosFraming;
 pub use identity::control;
-pub use settings::PaxosSettings;
+pub use settings::{Flags, PaxosSettings};
 
 use heckle_faults::Role;
 use heckle_history::{Nanos, NodeIx};
@@ -29,6 +29,7 @@ use heckle_system_api::capability::{Clocks, Framing, Metrics, NodeEvents, Roles,
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::settings::accepts;
 use heckle_system_api::value::ValueCodec;
 use heckle_system_api::{SettingKey, System, SystemKind};
 use serde_json::Value as Json;
@@ -48,6 +49,8 @@ pub struct PaxosKind;
 
 /// Its name in plans.
 pub const NAME: &str = "bundled";
+/// Its table in plans: `[system.paxos]`.
+pub const TABLE: &str = "paxos";
 
 impl SystemKind for PaxosKind {
     fn name(&self) -> &'static str {
@@ -56,6 +59,14 @@ impl SystemKind for PaxosKind {
 
     fn keys(&self) -> &'static [SettingKey] {
         settings::KEYS
+    }
+
+    fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
+        accepts::<Flags>(key, value)
+    }
+
+    fn table(&self) -> &'static str {
+        TABLE
     }
 
     fn build(&self, given: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {

@@ -1,6 +1,8 @@
 //! Settings of the bundled server, as plans and the flags of `heckle node` say them.
 
 use crate::lease_settings::{self, Words, drift_text};
+use clap::Args;
+use heckle_paxos::lease::settings::MAX_RANGES;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use heckle_system_api::SettingKey;
 use heckle_system_api::settings::one_of;
@@ -17,50 +19,88 @@ pub const QUEUES: &[&str] = &["fair", "fifo"];
 /// Whether accepted copies are dropped once every replica has learned, the default first.
 pub const PRUNES: &[&str] = &["on", "off"];
 
-/// The keys of [`Given`].
+/// The keys of [`Flags`].
 pub(crate) const KEYS: &[SettingKey] = &[
-    SettingKey { name: "rounds", help: "rounds of Paxos: classic, merged, async-learn, fast [default: classic]" },
-    SettingKey { name: "backoff", help: "after losing a ballot: uniform, none, adaptive [default: uniform]" },
-    SettingKey { name: "contention_timeout", help: "how long an op may go on losing ballots [default: the op timeout]" },
-    SettingKey { name: "lease", help: "leases on ranges of keys: off, priority, read [default: off]" },
-    SettingKey { name: "lease_time", help: "how long a lease is granted for [default: 2s]" },
-    SettingKey { name: "lease_drift", help: "how far clocks may drift, under a read lease [default: 0.1%]" },
-    SettingKey { name: "lease_ranges", help: "into how many ranges keys fall [default: 16]" },
-    SettingKey { name: "forward", help: "hand operations to the holder of the lease: off, on [default: off]" },
-    SettingKey { name: "queue", help: "who comes next where several wait for one key: fair, fifo [default: fair]" },
-    SettingKey { name: "prune", help: "drop accepted copies once every replica has learned: on, off [default: on]" },
-    SettingKey { name: "paxos_ttl", help: "age at which the Paxos state of a key expires: off, or a time [default: off]" },
-    SettingKey { name: "mutant", help: "a planted bug for all nodes (`heckle mutants` lists them)" },
+    SettingKey::new("rounds", "Rounds of Paxos: classic, merged, async-learn, fast [default: classic]"),
+    SettingKey::new("backoff", "After losing a ballot: none, uniform, adaptive [default: uniform]"),
+    SettingKey::new(
+        "contention_timeout",
+        "How long an op may go on losing ballots before a node answers it [default: as long as the op timeout]",
+    ),
+    SettingKey::new("lease", "Leases on ranges of keys: off, priority, read [default: off]"),
+    SettingKey::new("lease_time", "How long a lease is granted for [default: 2s]"),
+    SettingKey::new("lease_drift", "How far clocks may drift, under a read lease [default: 0.1%]"),
+    SettingKey::whole("lease_ranges", "Into how many ranges keys fall [default: 16]", 1, MAX_RANGES as u64),
+    SettingKey::new("forward", "Hand operations to the holder of the lease: off, on [default: off]"),
+    SettingKey::new(
+        "queue",
+        "Who comes next where several wait for one key: fair (clients in turn), fifo (in order of arrival) [default: fair]",
+    ),
+    SettingKey::new("prune", "Drop accepted copies once every replica has learned: on, off [default: on]"),
+    SettingKey::new("paxos_ttl", "Age at which the Paxos state of a key expires: off, or a time such as 10s [default: off]"),
+    SettingKey::new("mutant", "A planted bug for all nodes (`heckle mutants` lists them)"),
 ];
 
-/// The settings as a plan says them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// The settings as flags, and as the keys of `[system.paxos]`, `_` for `-`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Given {
+#[command(next_help_heading = "System bundled")]
+pub struct Flags {
+    /// Rounds of Paxos: classic, merged, async-learn, fast [default: classic]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    rounds: Option<String>,
+    pub rounds: Option<String>,
+    /// After losing a ballot: none, uniform, adaptive [default: uniform]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    backoff: Option<String>,
+    pub backoff: Option<String>,
+    /// How long an op may go on losing ballots before a node answers it [default: as long as the op timeout]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    contention_timeout: Option<Span>,
+    pub contention_timeout: Option<Span>,
+    /// Leases on ranges of keys: off, priority, read [default: off]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    lease: Option<String>,
+    pub lease: Option<String>,
+    /// How long a lease is granted for [default: 2s]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    lease_time: Option<Span>,
+    pub lease_time: Option<Span>,
+    /// How far clocks may drift, under a read lease [default: 0.1%]
+    #[arg(long, value_name = "PERCENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    lease_drift: Option<String>,
+    pub lease_drift: Option<String>,
+    /// Into how many ranges keys fall [default: 16]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    lease_ranges: Option<u16>,
+    pub lease_ranges: Option<u16>,
+    /// Hand operations to the holder of the lease: off, on [default: off]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    forward: Option<String>,
+    pub forward: Option<String>,
+    /// Who comes next where several wait for one key: fair (clients in turn), fifo (in order of arrival) [default: fair]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    queue: Option<String>,
+    pub queue: Option<String>,
+    /// Drop accepted copies once every replica has learned: on, off [default: on]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    prune: Option<String>,
+    pub prune: Option<String>,
+    /// Age at which the Paxos state of a key expires: off, or a time such as 10s [default: off]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    paxos_ttl: Option<Expiry>,
+    pub paxos_ttl: Option<Expiry>,
+    /// A planted bug for all nodes; a flag of the cluster, since every system may have some
+    #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    mutant: Option<String>,
+    pub mutant: Option<String>,
+}
+
+impl Flags {
+    /// What was given, by key.
+    pub fn table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("flags are plain data")
+    }
 }
 
 /// The settings, checked.
@@ -89,7 +129,7 @@ impl PaxosSettings {
     ///
     /// # Errors
     /// The setting that makes no sense, and what would.
-    pub(crate) fn check(given: &Given) -> Result<Self, String> {
+    pub(crate) fn check(given: &Flags) -> Result<Self, String> {
         Ok(PaxosSettings {
             rounds: one_of("rounds", given.rounds.as_deref(), ROUNDS)?.to_owned(),
             backoff: one_of("backoff", given.backoff.as_deref(), BACKOFFS)?.to_owned(),
@@ -109,9 +149,9 @@ impl PaxosSettings {
     }
 
     /// The same as a plan would say it, nothing left to defaults.
-    pub(crate) fn as_given(&self) -> Given {
+    pub(crate) fn as_given(&self) -> Flags {
         let leased = self.lease.mode != LeaseMode::Off;
-        Given {
+        Flags {
             rounds: Some(self.rounds.clone()),
             backoff: Some(self.backoff.clone()),
             contention_timeout: self.contention_timeout,

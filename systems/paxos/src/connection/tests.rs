@@ -32,7 +32,7 @@ fn write(addr: SocketAddr, through: SocketAddr) -> (Reply, Option<String>) {
         process: ProcessId(0),
         key: "k".into(),
         call: Call::Write { new: heckle_history::Value(1) },
-        path: Path::Paxos,
+        path: Path::Consensus,
         payload: None,
         expected_payload: None,
         timeout: Duration::from_secs(5),
