@@ -15,6 +15,20 @@ pub const USAGE: u8 = 64;
 /// Interrupted by Ctrl-C or SIGTERM.
 pub const INTERRUPTED: u8 = 130;
 
+/// Every code with what it means.
+pub const MEANINGS: &[(u8, &str)] = &[
+    (OK, "valid, every gate met, and enough happened to tell"),
+    (VIOLATION, "a correctness violation, or a crash of the system under test; beats every other code"),
+    (INCONCLUSIVE, "inconclusive: a limit of the checker, coverage that was not met, a fault without effect, a canary that was missed"),
+    (GATE, "a gate was missed"),
+    (
+        BROKEN,
+        "the harness or the machine failed: a limit that is too low, a node that something outside ended, another program in a node's place",
+    ),
+    (USAGE, "what you supplied is wrong: flags, plan, history"),
+    (INTERRUPTED, "interrupted; what was recorded is judged and reported"),
+];
+
 /// What several runs together exit with: the first that applies of violation, broken, inconclusive, gate.
 pub fn gravest(codes: &[u8]) -> u8 {
     let order = [VIOLATION, INTERRUPTED, BROKEN, USAGE, INCONCLUSIVE, GATE];
