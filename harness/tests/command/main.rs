@@ -6,6 +6,7 @@ mod common;
 mod compare;
 mod crashes;
 mod ctl;
+mod earlier;
 mod etcd;
 mod faults;
 mod foreign;

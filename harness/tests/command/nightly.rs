@@ -51,7 +51,21 @@ fn nightly_covers_rounds_leases_workloads_and_faults() {
     assert_eq!(values("lease"), named(&["off", "priority", "read"]));
     assert_eq!(values("workload"), named(&["cas-register", "counter", "mutex"]));
     let kinds: BTreeSet<String> = values("kinds").iter().flat_map(|k| k.split('+').map(str::to_owned).collect::<Vec<_>>()).collect();
-    for kind in ["kill", "pause", "partition", "terminate", "rolling-restart", "kill-all", "reset", "delay", "loss", "duplicate", "reorder", "clock-jump", "clock-drift"] {
+    for kind in [
+        "kill",
+        "pause",
+        "partition",
+        "terminate",
+        "rolling-restart",
+        "kill-all",
+        "reset",
+        "delay",
+        "loss",
+        "duplicate",
+        "reorder",
+        "clock-jump",
+        "clock-drift",
+    ] {
         assert!(kinds.contains(kind), "{kind}");
     }
     // No fault is aimed at a holder that cannot be there.
