@@ -46,7 +46,18 @@ fn check(change: impl FnOnce(&mut Load, &mut Strain), what: &str, words: &str) {
         assert!(bottleneck.words.contains(words), "{bottleneck:#?}");
         assert!(!bottleneck.makes_worthless.is_empty() && !bottleneck.change.is_empty(), "{bottleneck:#?}");
         assert!(bottleneck.figure.is_finite() && bottleneck.limit > 0.0, "{bottleneck:#?}");
+        check_page(&bottleneck);
     }
+}
+
+/// The guide has a row for this rule, with its limit.
+#[track_caller]
+fn check_page(bottleneck: &Bottleneck) {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/noisy-machine.md");
+    let page = std::fs::read_to_string(page).expect("the guide is there");
+    let limit = if bottleneck.what == "scheduler_lag" { duration(bottleneck.limit) } else { percent(bottleneck.limit) };
+    let (begins, limit) = (format!("| `{}` |", bottleneck.what), format!("| {limit} |"));
+    assert!(page.lines().any(|l| l.starts_with(&begins) && l.contains(&limit)), "docs/noisy-machine.md has no row {begins} … {limit}");
 }
 
 #[test]
