@@ -1,16 +1,16 @@
 //! The command line: every verb and flag. Parsing only; what a verb does stands in `verbs`. Modules by what verbs are for:
 
-mod make; // runs: run, rerun, demo, suite
+mod run; // runs: run, rerun, demo, suite
 mod compare; // settings or builds against each other: compare
-mod look; // what runs left: check, explain, show, list, diff, trend, report, export
+mod inspect; // what runs left: check, explain, show, list, diff, trend, report, export
 mod node; // one node by hand: node, ctl
-mod tool; // the tool and its room: doctor, bench, capacity, mutants, gc, clean, completions
+mod maintenance; // the tool and its room: doctor, bench, capacity, mutants, gc, clean, completions
 
 pub use compare::CompareArgs;
-pub use look::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, ReportArgs, ShowArgs, TrendArgs};
-pub use make::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
+pub use inspect::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, ReportArgs, ShowArgs, TrendArgs};
+pub use maintenance::{BenchArgs, BenchWhat, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
 pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, CtlWho, NodeArgs, ValueForm};
-pub use tool::{BenchArgs, BenchWhat, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
+pub use run::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -64,7 +64,7 @@ pub enum Verb {
     Export(ExportArgs),
     /// Write a run's report and pictures anew
     Report(ReportArgs),
-    /// The tables of the README, measured now
+    /// The tables of the docs, measured now
     Bench(BenchArgs),
     /// Bytes of memory and disk that a node needs, with the formula
     Capacity(CapacityArgs),

@@ -8,7 +8,6 @@ pub mod output; // what is printed
 pub mod cli; // verbs and flags
 pub mod clock; // the one monotonic clock of a run
 pub mod cluster; // node processes
-pub mod core_bench; // what an operation costs in the core alone
 pub mod exit; // the exit codes
 pub mod history_file; // history files, pipes and devices, within bounds
 pub mod limits; // of this process and machine: compared, raised, named
@@ -21,10 +20,8 @@ pub mod recorder; // events to disk and to the online judge
 pub mod relay; // every link of the cluster, where frames can be cut, delayed, dropped, doubled and swapped
 pub mod run; // all of it, from plan to report
 pub mod search; // the search engine in a child process with limits
-pub mod soak; // the judge's engines compared on random histories
-pub mod store_bench; // the node's log measured beside stores of others
 pub mod suite; // a matrix of runs, night after night
 pub mod stop; // asking everything to stop
 pub mod systems; // the list of systems under test
+pub mod bench; // what `heckle bench` measures
 pub mod verbs; // what each verb does
-pub mod versus; // the bundled server measured beside etcd

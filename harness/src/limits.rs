@@ -45,7 +45,7 @@ impl Needs {
         let relay = match plan.net {
             Net::Direct => 0,
             // Doors, two descriptors a connection, and epoll, timer and waker.
-            Net::Relay => links + nodes + 2 * (clients + links) + 3 + if plan.far.is_some() { 3 * nodes + 3 } else { 0 },
+            Net::Relay => links + nodes + 2 * (clients + links) + 3 + if plan.client_delay.is_some() { 3 * nodes + 3 } else { 0 },
         };
         let watching = nodes * u64::from(plan.system.connections_per_node());
         let pipes = 2 * nodes;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// Where listeners are made, how often, and why that is safe.
 const LISTENERS: &[(&str, usize, &str)] = &[
-    ("harness/src/relay/bench.rs", 1, "held for the whole measurement"),
+    ("harness/src/bench/relay.rs", 1, "held for the whole measurement"),
     ("harness/src/relay/engine.rs", 1, "a door of the relay, held as long as the relay"),
     ("harness/src/relay/tests/connections.rs", 1, "a claimed port, on which nothing listens before"),
     ("harness/src/relay/tests/mod.rs", 1, "held by the rig"),
-    ("harness/src/versus/limit.rs", 1, "held for the whole measurement"),
+    ("harness/src/bench/etcd/limit.rs", 1, "held for the whole measurement"),
     ("harness/tests/command/ctl.rs", 1, "a claimed port"),
     ("harness/tests/command/strangers.rs", 1, "a killed node's port, taken on purpose"),
     ("nodes/server/src/node/life.rs", 1, "a node's own, held until it ends"),

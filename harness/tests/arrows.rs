@@ -288,8 +288,7 @@ const ENGINE: &[&str] = &[
 const OF_A_SYSTEM: &[&str] = &["heckle_paxos", "heckle_server", "heckle_sim", "heckle_system_paxos", "heckle_system_etcd"];
 
 fn is_of_engine(place: &str) -> bool {
-    // The relay's benchmark sends frames of the bundled server, and measures nothing of it.
-    ENGINE.iter().any(|part| place.contains(&format!("/src/{part}"))) && !place.contains("/src/relay/bench.rs")
+    ENGINE.iter().any(|part| place.contains(&format!("/src/{part}")))
 }
 
 /// The crate of a system that a line of code names, if it does.

@@ -167,8 +167,11 @@ fn results_fields() -> String {
     table(&["field", "meaning"], rows)
 }
 
+/// Title, what is said below it, and the rest.
+type Part = (&'static str, &'static str, fn() -> String);
+
 fn reference() -> String {
-    let parts: [(&str, &str, fn() -> String); 9] = [
+    let parts: [Part; 9] = [
         ("Exit codes", "", exit_codes),
         ("Systems under test", "Flags have the same names, `-` for `_`.", systems_and_settings),
         ("Workloads", "`--workload`; keys and rate are the defaults.", workloads),

@@ -9,7 +9,7 @@ use heckle_results::sample::{self, Sample};
 use heckle_results::summary::{self, View};
 use heckle_results::terminal::Colour;
 use heckle_results::utc::UnixSeconds;
-use heckle_results::{index, keep, sample_results};
+use heckle_results::{artifacts, index, sample_results};
 use std::path::Path;
 
 const STARTED: UnixSeconds = UnixSeconds(1_769_860_800);
@@ -25,7 +25,7 @@ fn main() -> std::io::Result<()> {
         let folder = RunFolder::create(Path::new(&out), "sample", STARTED, 0x5a3e, &mut results)?;
         #[allow(clippy::disallowed_methods, reason = "an example may time what it does")]
         let clock = std::time::Instant::now();
-        keep::keep(&folder, &history, &mut results, STARTED.0)?;
+        artifacts::keep(&folder, &history, &mut results, STARTED.0)?;
         let all = clock.elapsed();
         let page = std::fs::metadata(folder.report())?.len();
         eprintln!("{} ops: analysed, drawn and written in {all:?}; report.html has {page} bytes", history.ops.len());

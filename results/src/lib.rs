@@ -22,7 +22,7 @@ pub mod median; // the middle of figures
 pub mod totals; // counts of ops, over the whole run and in the load window
 pub mod measure; // figures from a history: latency, rate, outcomes, Paxos
 pub mod series; // a run in slices of time
-pub mod judged; // the checker's words in the file's types
+pub mod from_checker; // the checker's words in the file's types
 pub mod bottleneck; // what held a run back besides the system under test, and what that makes worthless
 pub mod gates; // limits on the figures of a run
 pub mod terms; // what a run was held to and how it ended, as its history carries it
@@ -36,14 +36,14 @@ pub mod explain; // every verdict in words: why, what it means, what to change
 pub mod junit; // a run for machines that read test reports
 pub mod compare; // arms of an experiment, run in pairs, and what they say
 pub mod slowest; // the slowest ops, and why
-pub mod during; // what each fault did to the ops
+pub mod fault_impact; // what each fault did to the ops
 pub mod clients; // who got how much
-pub mod tell; // the same for the terminal
+pub mod terminal_report; // the same for the terminal
 pub mod diff; // two runs side by side
 pub mod report; // a run as one page, with charts to move in
 pub mod suite; // a night of runs: one verdict, and a trend over nights
 pub mod schemas; // JSON Schemas of the files, with golden copies
-pub mod keep; // everything derived from a history, written into its folder (IO)
+pub mod artifacts; // everything derived from a history, written into its folder (IO)
 pub mod gc; // what of old runs may go (IO)
 
 pub mod sample; // a made-up history with faults, for tests and pictures

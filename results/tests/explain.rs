@@ -4,7 +4,7 @@ use heckle_results::conclude::Ending;
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{Check, Coverage, CoverageRule, Expect, Results, RunVerdict, Status, Verdict};
 use heckle_results::sample::{self, Sample};
-use heckle_results::{explain, sample_results, schemas, tell, terminal};
+use heckle_results::{explain, sample_results, schemas, terminal, terminal_report};
 use std::path::Path;
 
 /// The text for a valid run that `change` was made to, held against `golden/NAME.txt`.
@@ -24,7 +24,7 @@ fn check_text(name: &str, ending: &Ending, verdict: RunVerdict, change: impl FnO
         panic!("{e}\n{text}");
     }
     for width in [40, 100] {
-        let told = tell::explanation(&text, tell::Width { letters: width, colour: terminal::Colour::Never });
+        let told = terminal_report::explanation(&text, terminal_report::Width { letters: width, colour: terminal::Colour::Never });
         assert!(told.lines().all(|l| l.chars().count() <= width), "{told}");
     }
 }

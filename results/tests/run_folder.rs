@@ -4,7 +4,7 @@ use heckle_results::results_json::{Results, RunVerdict, Status};
 use heckle_results::run_folder::{FindError, RunFolder, slug};
 use heckle_results::sample::{self, Sample};
 use heckle_results::utc::UnixSeconds;
-use heckle_results::{atomic, index, keep, sample_results};
+use heckle_results::{artifacts, atomic, index, sample_results};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -229,7 +229,7 @@ fn everything_derived_is_kept() {
     let mut results = sample_results::valid(&history);
     let folder = RunFolder::create(&out.0, "cas-register", UnixSeconds(1_767_225_600), 1, &mut results).unwrap();
     fs::write(folder.rerun(), "#!/bin/sh\n").unwrap();
-    keep::keep(&folder, &history, &mut results, 1_767_225_600).unwrap();
+    artifacts::keep(&folder, &history, &mut results, 1_767_225_600).unwrap();
     let read = folder.read_results().unwrap();
     assert_eq!(read, results);
     assert!(read.artifacts.contains_key("report") && read.artifacts.contains_key("rerun") && !read.artifacts.contains_key("history"));

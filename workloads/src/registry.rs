@@ -27,7 +27,7 @@ pub struct WorkloadInfo {
     /// How arrivals lie in time.
     pub pace: Pace,
     /// What it needs around it, unless the plan says otherwise.
-    pub around: Around,
+    pub around: EnvironmentDefaults,
     engine: Engine,
 }
 
@@ -42,7 +42,7 @@ pub enum DefaultRate {
 
 /// What a workload needs around it to be what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Around {
+pub enum EnvironmentDefaults {
     /// Nothing.
     Nothing,
     /// One client far away, and one node whose clock is behind.
@@ -79,7 +79,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 4,
         rate: DefaultRate::PerSecond(400),
         pace: Pace::Even,
-        around: Around::Nothing,
+        around: EnvironmentDefaults::Nothing,
         engine: Engine::CasRegister,
     },
     WorkloadInfo {
@@ -90,7 +90,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: Around::Nothing,
+        around: EnvironmentDefaults::Nothing,
         engine: Engine::Retry(HOT_KEY),
     },
     WorkloadInfo {
@@ -101,7 +101,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: Around::Nothing,
+        around: EnvironmentDefaults::Nothing,
         engine: Engine::Retry(Policy { first: First::Leap, beside: Beside::Count, pause: Nanos::from_ms(2) }),
     },
     WorkloadInfo {
@@ -112,7 +112,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: Around::Nothing,
+        around: EnvironmentDefaults::Nothing,
         engine: Engine::Mutex,
     },
     WorkloadInfo {
@@ -123,7 +123,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: Around::Nothing,
+        around: EnvironmentDefaults::Nothing,
         engine: Engine::Retry(Policy { first: First::Leap, beside: Beside::Nothing, pause: Nanos(0) }),
     },
     WorkloadInfo {
@@ -134,7 +134,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::Max,
         pace: Pace::Even,
-        around: Around::FarClientAndSlowClock { far: Nanos::from_ms(10), behind: Nanos::from_ms(2_000) },
+        around: EnvironmentDefaults::FarClientAndSlowClock { far: Nanos::from_ms(10), behind: Nanos::from_ms(2_000) },
         engine: Engine::Retry(HOT_KEY),
     },
     WorkloadInfo {
@@ -145,7 +145,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 1,
         rate: DefaultRate::PerSecond(30),
         pace: Pace::Bursts { every: Nanos::from_ms(1_000) },
-        around: Around::Nothing,
+        around: EnvironmentDefaults::Nothing,
         engine: Engine::Retry(HOT_KEY),
     },
     WorkloadInfo {
@@ -157,7 +157,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         rate: DefaultRate::PerSecond(400),
         pace: Pace::Even,
         // No more than clocks differ that are well kept: puts are stamped by them.
-        around: Around::SlowClock { behind: Nanos::from_ms(20) },
+        around: EnvironmentDefaults::SlowClock { behind: Nanos::from_ms(20) },
         engine: Engine::Mixed,
     },
 ];

@@ -54,7 +54,7 @@ pub struct Cluster {
 struct Shared {
     spawner: Spawner,
     system: Arc<dyn System>,
-    /// The node whose wall clock is wrong all the time.
+    /// Fixed wall-clock offset of one node.
     clock_offset: Option<ClockOffset>,
     program: PathBuf,
     folder: PathBuf,
@@ -112,7 +112,7 @@ impl Cluster {
         let shared = Arc::new(Shared {
             spawner,
             system,
-            clock_offset: plan.slow_clock,
+            clock_offset: plan.clock_offset,
             program,
             folder: folder.to_owned(),
             nodes,

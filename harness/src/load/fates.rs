@@ -6,7 +6,7 @@
 //! travel on connections of their own, through a node drawn by the seed, and are bounded in number, so that they never
 //! delay an op on the harness's side.
 
-use super::Outside;
+use super::LoadContext;
 use crate::plan::Plan;
 use heckle_history::prng::Seed;
 use heckle_history::{Event, Fate, OpId};
@@ -54,7 +54,7 @@ pub(super) struct Fates {
 }
 
 impl Fates {
-    pub(super) fn new(plan: &Plan, outside: &Outside) -> Rc<Fates> {
+    pub(super) fn new(plan: &Plan, outside: &LoadContext) -> Rc<Fates> {
         Rc::new(Fates { asking: Asking::new(plan, outside, FIRST_AT_ONCE), under_way: RefCell::default(), later: RefCell::default() })
     }
 
@@ -93,7 +93,7 @@ impl Fates {
 ///
 /// # Errors
 /// If the machine cannot give what that takes.
-pub fn ask_rest(plan: &Plan, outside: &Outside, rest: Vec<Open>) -> Result<(), String> {
+pub fn ask_rest(plan: &Plan, outside: &LoadContext, rest: Vec<Open>) -> Result<(), String> {
     if rest.is_empty() {
         return Ok(());
     }
@@ -126,7 +126,7 @@ pub fn ask_rest(plan: &Plan, outside: &Outside, rest: Vec<Open>) -> Result<(), S
 }
 
 struct Asking {
-    outside: Outside,
+    outside: LoadContext,
     seed: Seed,
     timeout: Duration,
     connections: Vec<Rc<dyn Connection>>,
@@ -134,7 +134,7 @@ struct Asking {
 }
 
 impl Asking {
-    fn new(plan: &Plan, outside: &Outside, first: u64) -> Asking {
+    fn new(plan: &Plan, outside: &LoadContext, first: u64) -> Asking {
         let connect = |(i, target): (usize, &Target)| plan.system.connect(target, format!("fates-{i}"), plan.codec());
         let connections = outside.nodes.iter().enumerate().map(connect).collect();
         Asking { outside: outside.clone(), seed: plan.seed.part("fates"), timeout: plan.op_timeout.0, connections, next: Cell::new(first) }

@@ -1,7 +1,7 @@
 //! After the quiet tail, every key is read serially through every node: what was acknowledged must still be there,
 //! and a lost update that nobody looked at comes to light.
 
-use super::{Outside, Used, record_completion};
+use super::{LoadContext, Used, record_completion};
 use crate::plan::Plan;
 use heckle_history::{Call, Event, Invoke, NodeIx, OpId, Path, ProcessId};
 use heckle_system_api::connection::{Connection, Op, Outcome};
@@ -16,7 +16,7 @@ const ATTEMPTS: u32 = 3;
 ///
 /// # Errors
 /// If the machine cannot give what that takes.
-pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
+pub fn run(plan: &Plan, outside: &LoadContext, used: Used) -> Result<u64, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -58,7 +58,7 @@ pub fn run(plan: &Plan, outside: &Outside, used: Used) -> Result<u64, String> {
     })
 }
 
-async fn read_once(outside: &Outside, connection: &dyn Connection, node: NodeIx, asked: Op) -> Outcome {
+async fn read_once(outside: &LoadContext, connection: &dyn Connection, node: NodeIx, asked: Op) -> Outcome {
     let key = outside.names.find_key(&asked.key).expect("all keys are in the header");
     let (op, process, call) = (asked.id, asked.process, asked.call);
     outside.recorder.record(|t| {

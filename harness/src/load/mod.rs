@@ -41,7 +41,7 @@ const NAP: Nanos = Nanos::from_ms(50);
 
 /// What all who send ops need.
 #[derive(Clone)]
-pub struct Outside {
+pub struct LoadContext {
     /// The run's clock.
     pub clock: RunClock,
     /// Where events go.
@@ -76,7 +76,7 @@ pub struct Used {
 ///
 /// # Errors
 /// If the machine cannot give what that takes.
-pub fn run(plan: &Plan, outside: &Outside) -> Result<(Used, Vec<Open>), String> {
+pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(Used, Vec<Open>), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     let local = tokio::task::LocalSet::new();
@@ -95,7 +95,7 @@ pub fn run(plan: &Plan, outside: &Outside) -> Result<(Used, Vec<Open>), String> 
     used
 }
 
-async fn open_loop(plan: &Plan, rate: f64, dispatch: &Rc<RefCell<Dispatch>>, outside: &Outside) -> Result<(), String> {
+async fn open_loop(plan: &Plan, rate: f64, dispatch: &Rc<RefCell<Dispatch>>, outside: &LoadContext) -> Result<(), String> {
     let (send, mut due) = tokio::sync::mpsc::channel::<Nanos>(ARRIVAL_QUEUE);
     let (clock, stop, end) = (outside.clock, outside.stop.clone(), plan.window().1);
     let base = clock.now();
@@ -120,7 +120,7 @@ async fn open_loop(plan: &Plan, rate: f64, dispatch: &Rc<RefCell<Dispatch>>, out
     pacer.join().map_err(|_| "the pacing thread panicked".to_owned())
 }
 
-async fn closed_loop(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>, outside: &Outside) {
+async fn closed_loop(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>, outside: &LoadContext) {
     dispatch.borrow_mut().looping = Looping::Closed;
     for client in 0..plan.clients {
         Dispatch::start_when_free(dispatch, client);
@@ -142,7 +142,7 @@ async fn drain(plan: &Plan, dispatch: &Rc<RefCell<Dispatch>>) -> u64 {
 }
 
 struct Dispatch {
-    outside: Outside,
+    outside: LoadContext,
     workload: Box<dyn Workload>,
     pace: Pace,
     routing: Pcg64,
@@ -190,7 +190,7 @@ struct Sent {
 }
 
 impl Dispatch {
-    fn new(plan: &Plan, outside: Outside) -> Self {
+    fn new(plan: &Plan, outside: LoadContext) -> Self {
         let n = outside.nodes.len();
         let connect = |client: u32| -> Vec<Rc<dyn Connection>> {
             // Client i talks to node i mod n; only the other routes need a connection to each.
@@ -201,7 +201,8 @@ impl Dispatch {
             let reached = outside.far.as_ref().filter(|_| client == 0).unwrap_or(&outside.nodes);
             nodes.into_iter().map(|i| plan.system.connect(&reached[i], format!("c{client}"), plan.codec())).collect()
         };
-        let settings = Settings { keys: plan.keys, clients: plan.clients, patience: plan.patience.nanos(), consistency: plan.consistency };
+        let settings =
+            Settings { keys: plan.keys, clients: plan.clients, patience: plan.intent_timeout.nanos(), consistency: plan.consistency };
         Dispatch {
             workload: plan.workload.generator(plan.mix, settings, plan.seed),
             pace: plan.workload.pace,

@@ -3,13 +3,13 @@
 
 use super::settings::{self, Expect};
 use super::units::Span;
-use super::{DEFAULT_FAULTS, MAX_KEYS, MAX_VALUE_BYTES, Net, PATIENCE, Route, file};
+use super::{DEFAULT_FAULTS, INTENT_TIMEOUT, MAX_KEYS, MAX_VALUE_BYTES, Net, Route, file};
 use heckle_checker::fairness::starvation;
 use heckle_faults::{Control, FaultKind, Role, registry};
 use heckle_history::Consistency;
 use heckle_system_api::System;
 use heckle_system_api::settings::{one_of, within};
-use heckle_system_api::value::Beside;
+use heckle_system_api::value::Payload;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
 use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::WorkloadInfo;
@@ -28,8 +28,8 @@ pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) ->
     Ok(name)
 }
 
-pub(super) fn beside(workload: &WorkloadInfo) -> Beside {
-    if workload.projection.is_some() { Beside::Payload } else { Beside::Nothing }
+pub(super) fn beside(workload: &WorkloadInfo) -> Payload {
+    if workload.projection.is_some() { Payload::Present } else { Payload::Absent }
 }
 
 pub(super) fn route(l: &settings::LoadSettings, system: &dyn System) -> Result<Route, String> {
@@ -88,11 +88,11 @@ pub(super) fn expectation(mix: Mix) -> Expect {
     if mix.is_mixed() { Expect::Invalid } else { Expect::Valid }
 }
 
-pub(super) fn patience(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span, String> {
-    if l.patience.is_some() && !workload.has_intents() {
-        return Err(format!("each op of workload `{}` stands for itself; leave out patience", workload.name));
+pub(super) fn intent_timeout(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span, String> {
+    if l.intent_timeout.is_some() && !workload.has_intents() {
+        return Err(format!("each op of workload `{}` stands for itself; leave out intent_timeout", workload.name));
     }
-    within("patience", l.patience.unwrap_or(PATIENCE), Span::ms(1), Span::ms(24 * 3_600_000))
+    within("intent_timeout", l.intent_timeout.unwrap_or(INTENT_TIMEOUT), Span::ms(1), Span::ms(24 * 3_600_000))
 }
 
 pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) -> Result<starvation::Limits, String> {

@@ -4,7 +4,7 @@
 use super::Net;
 use super::units::Span;
 use heckle_faults::Node;
-use heckle_workloads::registry::{Around, WorkloadInfo};
+use heckle_workloads::registry::{EnvironmentDefaults, WorkloadInfo};
 use std::fmt;
 
 /// A node's wall clock, wrong by so much.
@@ -26,21 +26,21 @@ impl fmt::Display for ClockOffset {
 /// The longest offset.
 const MAX_OFFSET: Span = Span::ms(24 * 3_600_000);
 /// The longest way to a client.
-const MAX_FAR: Span = Span::ms(10_000);
+const MAX_CLIENT_DELAY: Span = Span::ms(10_000);
 
 /// `none`, or a node and its offset.
 ///
 /// # Errors
 /// If it is neither, or the plan has no such node.
-pub(super) fn slow_clock(given: Option<&str>, workload: &WorkloadInfo, nodes: u16) -> Result<Option<ClockOffset>, String> {
+pub(super) fn clock_offset(given: Option<&str>, workload: &WorkloadInfo, nodes: u16) -> Result<Option<ClockOffset>, String> {
     let text = match (given, workload.around) {
-        (Some("none"), _) | (None, Around::Nothing) => return Ok(None),
+        (Some("none"), _) | (None, EnvironmentDefaults::Nothing) => return Ok(None),
         (Some(text), _) => text,
-        (None, Around::FarClientAndSlowClock { behind, .. } | Around::SlowClock { behind }) => {
+        (None, EnvironmentDefaults::FarClientAndSlowClock { behind, .. } | EnvironmentDefaults::SlowClock { behind }) => {
             return Ok(Some(ClockOffset { node: Node(nodes), offset_us: -((behind.0 / 1_000) as i64) }));
         }
     };
-    let wrong = |why: String| format!("slow_clock = `{text}`: {why}; write for example n3:-2s, or none");
+    let wrong = |why: String| format!("clock_offset = `{text}`: {why}; write for example n3:-2s, or none");
     let (node, offset) = text.split_once(':').ok_or_else(|| wrong("no node and offset".into()))?;
     let number: Option<u16> = node.strip_prefix('n').and_then(|n| n.parse().ok());
     let node = number.filter(|n| (1..=nodes).contains(n)).map(Node).ok_or_else(|| wrong(format!("there is no node `{node}`")))?;
@@ -57,21 +57,21 @@ pub(super) fn slow_clock(given: Option<&str>, workload: &WorkloadInfo, nodes: u1
 ///
 /// # Errors
 /// If it is too long, or there is no relay to make it.
-pub(super) fn far(given: Option<Span>, workload: &WorkloadInfo, net: Net) -> Result<Option<Span>, String> {
+pub(super) fn client_delay(given: Option<Span>, workload: &WorkloadInfo, net: Net) -> Result<Option<Span>, String> {
     let distance = match (given, workload.around) {
         (Some(span), _) => span,
-        (None, Around::Nothing | Around::SlowClock { .. }) => Span::ms(0),
-        (None, Around::FarClientAndSlowClock { far, .. }) => Span(std::time::Duration::from_nanos(far.0)),
+        (None, EnvironmentDefaults::Nothing | EnvironmentDefaults::SlowClock { .. }) => Span::ms(0),
+        (None, EnvironmentDefaults::FarClientAndSlowClock { far, .. }) => Span(std::time::Duration::from_nanos(far.0)),
     };
-    if distance > MAX_FAR {
-        return Err(format!("far = {distance} is more than {MAX_FAR}"));
+    if distance > MAX_CLIENT_DELAY {
+        return Err(format!("client_delay = {distance} is more than {MAX_CLIENT_DELAY}"));
     }
     if distance == Span::ms(0) {
         return Ok(None);
     }
     match net {
         Net::Relay => Ok(Some(distance)),
-        Net::Direct => Err("a far client needs the relay: leave out --net direct, or set --far 0s".into()),
+        Net::Direct => Err("a far client needs the relay: leave out --net direct, or set --client-delay 0s".into()),
     }
 }
 
@@ -84,18 +84,18 @@ mod tests {
     fn clocks_read_as_they_print_and_nonsense_is_named() {
         let (plain, mixed) = (find("hot-key").expect("there"), find("mixed-speed").expect("there"));
         for (text, us) in [("n3:-2s", -2_000_000), ("n1:150ms", 150_000), ("n2:+1s", 1_000_000)] {
-            let clock = slow_clock(Some(text), plain, 3).expect(text).expect("an offset");
+            let clock = clock_offset(Some(text), plain, 3).expect(text).expect("an offset");
             assert_eq!(clock.offset_us, us);
-            assert_eq!(slow_clock(Some(&clock.to_string()), plain, 3), Ok(Some(clock)));
+            assert_eq!(clock_offset(Some(&clock.to_string()), plain, 3), Ok(Some(clock)));
         }
-        assert_eq!(slow_clock(None, mixed, 3).expect("fine").map(|c| c.to_string()), Some("n3:-2s".into()));
-        assert_eq!((slow_clock(None, plain, 3), slow_clock(Some("none"), mixed, 3)), (Ok(None), Ok(None)));
+        assert_eq!(clock_offset(None, mixed, 3).expect("fine").map(|c| c.to_string()), Some("n3:-2s".into()));
+        assert_eq!((clock_offset(None, plain, 3), clock_offset(Some("none"), mixed, 3)), (Ok(None), Ok(None)));
         for (text, what) in [("n4:-2s", "no node"), ("-2s", "no node"), ("n1:-2", "no unit"), ("n1:30h", "a day"), ("x:1s", "no node")] {
-            let error = slow_clock(Some(text), plain, 3).expect_err(text);
+            let error = clock_offset(Some(text), plain, 3).expect_err(text);
             assert!(error.contains(what) && error.contains("n3:-2s"), "{error}");
         }
-        assert!(far(Some(Span::ms(5)), plain, Net::Direct).expect_err("refused").contains("relay"));
-        assert_eq!(far(None, mixed, Net::Relay), Ok(Some(Span::ms(10))));
-        assert_eq!(far(Some(Span::ms(0)), mixed, Net::Direct), Ok(None));
+        assert!(client_delay(Some(Span::ms(5)), plain, Net::Direct).expect_err("refused").contains("relay"));
+        assert_eq!(client_delay(None, mixed, Net::Relay), Ok(Some(Span::ms(10))));
+        assert_eq!(client_delay(Some(Span::ms(0)), mixed, Net::Direct), Ok(None));
     }
 }

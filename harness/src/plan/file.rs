@@ -29,7 +29,7 @@ pub fn parse(text: &str, name: &str) -> Result<Settings, String> {
 }
 
 /// The keys of `[cluster]` that are no system's.
-pub(super) const OF_CLUSTER: [&str; 6] = ["system", "nodes", "net", "slow_clock", "bin", "mutant"];
+pub(super) const OF_CLUSTER: [&str; 6] = ["system", "nodes", "net", "clock_offset", "bin", "mutant"];
 
 /// Checks the settings of systems, each by the system that it belongs to, and names their tables by the one name that each has.
 ///

@@ -9,7 +9,7 @@ mod schedule; // the faults and their times
 pub mod settings;
 
 use crate::systems::Systems;
-use checks::{beside, consistency, expectation, fairness, keys, kinds, mix, name, net, patience, program, route, value_bytes};
+use checks::{beside, consistency, expectation, fairness, intent_timeout, keys, kinds, mix, name, net, program, route, value_bytes};
 pub use environs::ClockOffset;
 use heckle_checker::fairness::starvation;
 use heckle_faults::schedule::Injection;
@@ -47,8 +47,8 @@ pub struct Plan {
     pub nodes: u16,
     /// How processes reach each other.
     pub net: Net,
-    /// The node whose wall clock is wrong all the time.
-    pub slow_clock: Option<ClockOffset>,
+    /// Fixed wall-clock offset of one node.
+    pub clock_offset: Option<ClockOffset>,
     /// The program that the nodes run, where it is not this one.
     pub bin: Option<PathBuf>,
     /// What clients do.
@@ -71,10 +71,10 @@ pub struct Plan {
     pub duration: Span,
     /// When a client gives up.
     pub op_timeout: Span,
-    /// How far the first client is, each way.
-    pub far: Option<Span>,
+    /// Network delay of the first client, each way.
+    pub client_delay: Option<Span>,
     /// How long a client keeps an intent.
-    pub patience: Span,
+    pub intent_timeout: Span,
     /// Bytes of a value.
     pub value_bytes: u32,
     /// Ops open at a time.
@@ -132,7 +132,7 @@ const MAX_INJECTIONS: usize = 10_000;
 /// All values together, at most, in a node and on their way.
 const MAX_DATA_BYTES: u64 = 4 << 30;
 /// How long a client keeps an intent, unless the plan says otherwise.
-const PATIENCE: Span = Span::ms(30_000);
+const INTENT_TIMEOUT: Span = Span::ms(30_000);
 const DEFAULT_FAULTS: &str = "kill,pause,partition";
 
 /// The kinds of faults that can strike a system.
@@ -184,7 +184,7 @@ impl Plan {
             seed,
             nodes,
             net,
-            slow_clock: environs::slow_clock(c.slow_clock.as_deref(), workload, nodes)?,
+            clock_offset: environs::clock_offset(c.clock_offset.as_deref(), workload, nodes)?,
             bin: c.bin.as_deref().map(program).transpose()?,
             workload,
             mix,
@@ -201,8 +201,8 @@ impl Plan {
             warmup,
             duration,
             op_timeout,
-            far: environs::far(l.far, workload, net)?,
-            patience: patience(l, workload)?,
+            client_delay: environs::client_delay(l.client_delay, workload, net)?,
+            intent_timeout: intent_timeout(l, workload)?,
             value_bytes: value_bytes(l, workload)?,
             max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, MAX_IN_FLIGHT)?,
             faults,
@@ -282,7 +282,7 @@ impl Plan {
                 self.system.name()
             ));
         }
-        if let (Some(clock), None) = (self.slow_clock, self.system.clocks()) {
+        if let (Some(clock), None) = (self.clock_offset, self.system.clocks()) {
             let (system, workload) = (self.system.name(), self.workload.name);
             return Err(format!(
                 "workload `{workload}` sets the clock of {}, and the clocks of {system} cannot be set: choose another workload",
@@ -295,9 +295,9 @@ impl Plan {
                 let system = self.system.name();
                 return Err(format!("fault `{kind}` cannot be injected into {system}, {lack}; there are: {}", all.join(", ")));
             }
-            if let (Some(clock), true) = (self.slow_clock, kind.needs_control(Control::Clocks)) {
+            if let (Some(clock), true) = (self.clock_offset, kind.needs_control(Control::Clocks)) {
                 return Err(format!(
-                    "the heal of fault `{kind}` would set right the clock of {} (slow_clock); use one of them",
+                    "the heal of fault `{kind}` would set right the clock of {} (clock_offset); use one of them",
                     clock.node
                 ));
             }
@@ -327,19 +327,19 @@ impl Plan {
         s.cluster.nodes = Some(self.nodes);
         s.set_of_system(self.system.settings(), self.system_table);
         if self.system.clocks().is_some() {
-            s.cluster.slow_clock = Some(self.slow_clock.map_or("none".into(), |c| c.to_string()));
+            s.cluster.clock_offset = Some(self.clock_offset.map_or("none".into(), |c| c.to_string()));
         }
         let net = match self.net {
             Net::Relay => "relay",
             Net::Direct => "direct",
         };
         s.cluster.net = Some(net.into());
-        s.load.far = Some(self.far.unwrap_or(Span::ms(0)));
+        s.load.client_delay = Some(self.client_delay.unwrap_or(Span::ms(0)));
         s.cluster.bin.clone_from(&self.bin);
         s.load.workload = Some(self.workload.name.into());
         s.load.mix = self.workload.takes_mix().then(|| self.mix.to_string());
         s.load.consistency = self.workload.skips_consensus().then(|| self.consistency.name().to_owned());
-        s.load.patience = self.workload.has_intents().then_some(self.patience);
+        s.load.intent_timeout = self.workload.has_intents().then_some(self.intent_timeout);
         s.load.keys = Some(self.keys.count());
         if s.load.zipf.is_none() {
             s.load.hot.get_or_insert(0.0);

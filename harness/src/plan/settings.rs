@@ -84,10 +84,10 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub net: Option<String>,
-    /// A node whose wall clock is wrong all the time: n3:-2s is two seconds behind [default: none, or the workload's]
-    #[arg(long, value_name = "NODE:OFFSET", allow_hyphen_values = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slow_clock: Option<String>,
+    /// Fixed wall-clock offset of one node: n3:-2s is two seconds behind [default: none, or the workload's]
+    #[arg(long, alias = "slow-clock", value_name = "NODE:OFFSET", allow_hyphen_values = true)]
+    #[serde(alias = "slow_clock", skip_serializing_if = "Option::is_none")]
+    pub clock_offset: Option<String>,
     /// Program that the nodes run, such as another build of heckle [default: this one]
     #[arg(long, value_name = "PATH")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,14 +157,14 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op_timeout: Option<Span>,
-    /// How far the first client is from its node, each way: 0s for no distance [default: 0s, or the workload's]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub far: Option<Span>,
-    /// How long a client keeps trying for what it wants, where the workload has intents [default: 30s]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<Span>,
+    /// Network delay between the first client and the nodes, each way [default: 0s, or the workload's]
+    #[arg(long, alias = "far")]
+    #[serde(alias = "far", skip_serializing_if = "Option::is_none")]
+    pub client_delay: Option<Span>,
+    /// How long a client retries before it gives up an intent, where the workload has intents [default: 30s]
+    #[arg(long, alias = "patience")]
+    #[serde(alias = "patience", skip_serializing_if = "Option::is_none")]
+    pub intent_timeout: Option<Span>,
     /// Bytes of a value [default: 8; 24 where something rides beside it]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -359,9 +359,9 @@ impl Settings {
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
         let (c, o) = (&mut self.cluster, &over.cluster);
-        overlay!(o, c; system, nodes, net, slow_clock, bin, mutant);
+        overlay!(o, c; system, nodes, net, clock_offset, bin, mutant);
         let (l, o) = (&mut self.load, &over.load);
-        overlay!(o, l; workload, mix, consistency, keys, hot, zipf, far, patience, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
+        overlay!(o, l; workload, mix, consistency, keys, hot, zipf, client_delay, intent_timeout, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
         let (f, o) = (&mut self.faults, &over.faults);
         overlay!(o, f; kinds, every, lasts, order, spacing, max_at_once, quiet_tail);
         let (f, o) = (&mut self.fairness, &over.fairness);

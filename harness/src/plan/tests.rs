@@ -52,7 +52,7 @@ fn a_mix_of_both_paths_is_expected_to_be_invalid_and_one_path_is_not() {
     };
     let plan = load("");
     assert_eq!((plan.expect, plan.consistency, plan.mixes_paths()), (Expect::Invalid, Consistency::Quorum, true));
-    assert_eq!(plan.slow_clock.map(|c| c.to_string()), Some("n3:-20ms".into()));
+    assert_eq!(plan.clock_offset.map(|c| c.to_string()), Some("n3:-20ms".into()));
     assert_eq!(load("consistency = \"one\"").consistency, Consistency::One);
     for one_path in ["mix = \"put=1,get=1\"", "mix = \"cas=1,read=1\""] {
         assert_eq!((load(one_path).expect, load(one_path).mixes_paths()), (Expect::Valid, false), "{one_path}");
@@ -131,7 +131,7 @@ fn what_makes_no_sense_is_refused() {
     refused("[load]\nvalue_bytes = 4", "value_bytes");
     refused("[load]\nworkload = \"counter\"\nvalue_bytes = 16", "value_bytes");
     refused("[load]\nworkload = \"counter\"\nmix = \"cas=1\"", "by itself");
-    refused("[load]\npatience = \"1s\"", "stands for itself");
+    refused("[load]\nintent_timeout = \"1s\"", "stands for itself");
     refused("[cluster]\nslow_clock = \"n3:-1s\"\n[faults]\nkinds = [\"clock-jump\"]", "set right");
     refused("[fairness]\nmin_jain = 0.9", "nobody can starve");
     refused("[load]\nworkload = \"duel\"\n[fairness]\nmin_jain = 1.5", "min_jain");

@@ -38,8 +38,6 @@ mod poll; // epoll, timerfd and eventfd behind a safe face
 mod rules; // which rules strike which link; dice; evidence
 mod splitter; // where a frame ends
 
-pub mod bench; // asked delay and loss against measured
-
 #[cfg(test)]
 mod tests;
 

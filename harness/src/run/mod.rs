@@ -3,7 +3,7 @@
 
 pub mod coverage;
 pub mod environment;
-mod far; // a client that is far away
+mod remote_client; // a client that is far away
 pub mod progress;
 pub mod recheck; // a stored run, judged again
 pub mod report;
@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 use crate::limits;
 use crate::load::live::Live;
 use crate::load::phase::Phase;
-use crate::load::{self, Outside, fates, final_reads};
+use crate::load::{self, LoadContext, fates, final_reads};
 use crate::nemesis::Nemesis;
 use crate::plan::{Net, Plan};
 use crate::recorder::Recorder;
@@ -43,19 +43,19 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 /// How a run is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manner {
+pub struct RunOptions {
     /// Go on after a violation.
     pub keep_going: bool,
     /// What the terminal shows.
-    pub progress: progress::Manner,
+    pub progress: progress::ProgressStyle,
 }
 
 /// Runs `plan`, leaving the history in `folder`; `terms` go into its header, and how the run ended into its end record.
-pub fn run(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms, live: &Arc<Live>) -> Ending {
+pub fn run(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, live: &Arc<Live>) -> Ending {
     recorded(plan, folder, manner, terms, live).unwrap_or_else(Ending::Failed)
 }
 
-fn recorded(plan: &Plan, folder: &RunFolder, manner: Manner, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
+fn recorded(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
     let stop = Stop::default();
     let clock = RunClock::start();
     let (mut header, names) = header(plan, folder, clock);
@@ -135,9 +135,9 @@ fn with_cluster(
     let cluster = Arc::new(cluster);
     let nodes: Arc<[Target]> = cluster.targets().into();
     let watch = cluster.watch(clock)?;
-    let far = far::Far::of(plan, &nodes)?;
+    let far = remote_client::RemoteClient::of(plan, &nodes)?;
     let far_clients = far.as_ref().map(|f| f.nodes().into());
-    let outside = Outside {
+    let outside = LoadContext {
         clock,
         recorder: recorder.clone(),
         names: names.clone(),

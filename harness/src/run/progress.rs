@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum ProgressStyle {
     /// A block, redrawn in place.
     Block,
     /// Plain lines.
@@ -24,21 +24,21 @@ pub enum Manner {
     Quiet,
 }
 
-impl Manner {
+impl ProgressStyle {
     /// What fits the present stderr.
     pub fn fitting(quiet: bool) -> Self {
         match (quiet, std::io::stderr().is_terminal()) {
-            (true, _) => Manner::Quiet,
-            (false, true) => Manner::Block,
-            (false, false) => Manner::Lines,
+            (true, _) => ProgressStyle::Quiet,
+            (false, true) => ProgressStyle::Block,
+            (false, false) => ProgressStyle::Lines,
         }
     }
 
     fn every(self) -> Duration {
         match self {
-            Manner::Block => Duration::from_millis(500),
-            Manner::Lines => Duration::from_secs(5),
-            Manner::Quiet => Duration::MAX,
+            ProgressStyle::Block => Duration::from_millis(500),
+            ProgressStyle::Lines => Duration::from_secs(5),
+            ProgressStyle::Quiet => Duration::MAX,
         }
     }
 }
@@ -54,8 +54,8 @@ pub struct Progress {
 
 impl Progress {
     /// Starts to draw.
-    pub fn start(plan: &Plan, live: Arc<Live>, manner: Manner) -> Self {
-        if manner == Manner::Quiet {
+    pub fn start(plan: &Plan, live: Arc<Live>, manner: ProgressStyle) -> Self {
+        if manner == ProgressStyle::Quiet {
             return Progress { over: None, thread: None };
         }
         let (over, told) = channel();
@@ -77,8 +77,8 @@ impl Progress {
                 let phase = if reading.phase.has_load() && now_s < window.0.as_secs_f64() { "warm-up" } else { reading.phase.words() };
                 let frame = Frame { now_s, total_s, phase, target: &target, rate, reading: &reading };
                 let text = match manner {
-                    Manner::Block => frame.block(drawn),
-                    Manner::Lines | Manner::Quiet => frame.line(),
+                    ProgressStyle::Block => frame.block(drawn),
+                    ProgressStyle::Lines | ProgressStyle::Quiet => frame.line(),
                 };
                 drawn = true;
                 crate::output::drawing_to_stderr(&text);

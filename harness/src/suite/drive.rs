@@ -25,7 +25,7 @@ const RETRIES: u32 = 1;
 const CANARY: &str = "canary-";
 
 /// How a suite is driven.
-pub struct Manner<'a> {
+pub struct SuiteOptions<'a> {
     /// The binary that runs.
     pub exe: &'a Path,
     /// The folder of all runs.
@@ -40,7 +40,7 @@ pub struct Manner<'a> {
 ///
 /// # Errors
 /// If the suite's folder cannot be written.
-pub fn drive(book: &mut Book, matrix: &Matrix, manner: &Manner<'_>) -> Result<bool, String> {
+pub fn drive(book: &mut Book, matrix: &Matrix, manner: &SuiteOptions<'_>) -> Result<bool, String> {
     let runs = index::read(manner.out).map_err(|e| format!("cannot read the index of runs: {e}"))?;
     let mut driver = Driver { manner, runs, began: Instant::now(), done: 0, wanted: wanted(book, matrix) };
     for (at, plan) in matrix.canaries.iter().enumerate() {
@@ -83,7 +83,7 @@ pub fn run_name(cell: &str) -> String {
 }
 
 struct Driver<'a> {
-    manner: &'a Manner<'a>,
+    manner: &'a SuiteOptions<'a>,
     runs: Vec<RunLine>,
     began: Instant,
     done: usize,

@@ -1,9 +1,9 @@
 //! `heckle bench`: the tables of the README, measured when they are asked for. Figures are of this machine, now.
 
+use crate::bench::etcd::memory::{MemorySetup, SHORTEST};
+use crate::bench::{self, etcd as against_etcd, soak};
 use crate::cli::{BenchArgs, BenchWhat};
 use crate::exit;
-use crate::versus::memory::{MemorySetup, SHORTEST};
-use crate::{core_bench, relay, soak, store_bench, versus};
 use heckle_checker::bench::{Shape, events, history};
 use heckle_checker::judge::{Checker, Options, judge};
 use heckle_checker::online::OnlineJudge;
@@ -53,22 +53,22 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
 
 /// Asked delay and loss against measured.
 fn faults() -> Result<(), String> {
-    let rows = relay::bench::measure().map_err(|e| format!("the relay could not be measured: {e}"))?;
-    out!("{}", relay::bench::table(&rows));
+    let rows = bench::relay::measure().map_err(|e| format!("the relay could not be measured: {e}"))?;
+    out!("{}", bench::relay::table(&rows));
     Ok(())
 }
 
 /// The bundled server beside etcd.
 fn etcd(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "etcd")) {
-        errln!("without etcd: {}", versus::NO_GRPC);
+        errln!("without etcd: {}", against_etcd::NO_GRPC);
     }
-    let setup = versus::Setup {
+    let setup = against_etcd::Setup {
         repetitions: args.repetitions.max(1),
         load_for: args.load_for.map_or(ETCD_LOAD, |span| span.0),
         folder: args.out.out.clone(),
     };
-    let measured = versus::measure(&setup, &|what| errln!("{what}"))?;
+    let measured = against_etcd::measure(&setup, &|what| errln!("{what}"))?;
     if args.json {
         outln!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
     } else {
@@ -80,13 +80,13 @@ fn etcd(args: &BenchArgs) -> Result<(), String> {
 /// The node's log beside stores of others.
 fn store(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "stores")) {
-        errln!("the write-ahead log alone: {}", store_bench::NO_OTHERS);
+        errln!("the write-ahead log alone: {}", bench::store::NO_OTHERS);
     }
     if cfg!(debug_assertions) {
         errln!("this is not a release build: figures of CPU-bound parts mean little");
     }
-    let setup = store_bench::Setup { repetitions: args.repetitions.max(1), batches: args.batches, folder: args.out.out.clone() };
-    let measured = store_bench::measure(&setup, &|what| errln!("{what}"))?;
+    let setup = bench::store::Setup { repetitions: args.repetitions.max(1), batches: args.batches, folder: args.out.out.clone() };
+    let measured = bench::store::measure(&setup, &|what| errln!("{what}"))?;
     if args.json {
         outln!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
     } else {
@@ -102,7 +102,7 @@ fn memory(args: &BenchArgs) -> Result<u8, String> {
         errln!("heckle bench: memory needs a key or more, and a load of {} s or more: --keys 100 --load-for 10m", SHORTEST.as_secs());
         return Ok(exit::USAGE);
     }
-    let measured = versus::memory::measure(&MemorySetup { load_for, keys: args.keys, folder: args.out.out.clone() })?;
+    let measured = against_etcd::memory::measure(&MemorySetup { load_for, keys: args.keys, folder: args.out.out.clone() })?;
     if args.json {
         outln!("{}", serde_json::to_string_pretty(&measured.json()).expect("plain data has a JSON form"));
     } else {
@@ -118,7 +118,7 @@ fn memory(args: &BenchArgs) -> Result<u8, String> {
 /// The core alone, this build or two.
 fn core(args: &BenchArgs) -> Result<u8, String> {
     let Some(other) = &args.against else {
-        let cost = core_bench::measure()?;
+        let cost = bench::core::measure()?;
         if args.json {
             outln!("{}", serde_json::to_string(&cost).expect("plain data has a JSON form"));
         } else {
@@ -127,15 +127,15 @@ fn core(args: &BenchArgs) -> Result<u8, String> {
         }
         return Ok(exit::OK);
     };
-    let compared = core_bench::compare(other)?;
+    let compared = bench::core::compare(other)?;
     if args.json {
         outln!("{}", serde_json::to_string_pretty(&compared).expect("plain data has a JSON form"));
     } else {
-        let median = |all: &[core_bench::CoreCost]| {
+        let median = |all: &[bench::core::CoreCost]| {
             let ns: Vec<f64> = all.iter().map(|c| c.ns_per_op).collect();
             heckle_results::median(&ns).unwrap_or(0.0)
         };
-        outln!("one write in three replicas, medians of {}, measured in turn", core_bench::PAIRS);
+        outln!("one write in three replicas, medians of {}, measured in turn", bench::core::PAIRS);
         for (name, all) in [("this build", &compared.this), ("the other", &compared.other)] {
             let with = if all[0].mutants_compiled_in { "planted bugs compiled in, off" } else { "planted bugs not compiled in" };
             outln!("  {name:<12} {:>8.0} ns  {with}", median(all));

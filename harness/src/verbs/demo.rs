@@ -6,7 +6,7 @@ use crate::cli::DemoArgs;
 use crate::exit;
 use crate::plan::Plan;
 use crate::plan::settings::Settings;
-use crate::run::{Manner, progress};
+use crate::run::{RunOptions, progress};
 use crate::stop;
 use heckle_checker::judge::Checker;
 use heckle_history::printable::printable;
@@ -98,7 +98,7 @@ fn one(args: &DemoArgs, toml: &str, attempt: Option<u32>) -> Result<(RunFolder, 
     if attempt.is_some() {
         plan.name = "demo-planted-bug".into();
     }
-    let manner = Manner { keep_going: false, progress: progress::Manner::fitting(args.quiet) };
+    let manner = RunOptions { keep_going: false, progress: progress::ProgressStyle::fitting(args.quiet) };
     perform(&Job { plan, gates: vec![], out: args.out.out.clone(), checker: Checker::Auto, manner, warning: None })
 }
 

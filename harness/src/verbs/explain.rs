@@ -5,7 +5,7 @@ use crate::history_file;
 use crate::run::recheck;
 use heckle_history::printable::visible;
 use heckle_results::results_json::Results;
-use heckle_results::{RunFolder, explain, input, tell};
+use heckle_results::{RunFolder, explain, input, terminal_report};
 use std::process::ExitCode;
 
 /// Runs the verb.
@@ -27,7 +27,7 @@ fn words(args: &ExplainArgs) -> Result<String, String> {
         Err(_) => recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?.results,
     };
     if results.linearizability.violations.is_empty() && results.crashes.is_empty() {
-        let told = tell::explanation(explain::text(&results).trim_end(), super::fitting());
+        let told = terminal_report::explanation(explain::text(&results).trim_end(), super::fitting());
         return Ok(format!("{told}\n{}", last_lines(&folder, &results)));
     }
     let ids = results.linearizability.violations.iter().map(|v| v.id).chain(results.crashes.iter().map(|c| c.id));
@@ -51,7 +51,7 @@ fn words(args: &ExplainArgs) -> Result<String, String> {
     let text = format!("{}\n\n{}", text.trim_end(), explain::proofs(&results));
     let timeline = folder.violation(args.violation).join("timeline.html");
     // A path is never broken: it is there to be copied.
-    let told = tell::explanation(text.trim_end(), super::fitting());
+    let told = terminal_report::explanation(text.trim_end(), super::fitting());
     Ok(format!("{told}\ntimeline: {}\n{}", timeline.display(), last_lines(&folder, &results)))
 }
 

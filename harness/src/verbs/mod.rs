@@ -32,8 +32,8 @@ use heckle_history::printable::{block, printable};
 use heckle_results::RunFolder;
 use heckle_results::results_json::Results;
 use heckle_results::summary::{self, View};
-use heckle_results::tell::Width;
 use heckle_results::terminal::Colour;
+use heckle_results::terminal_report::Width;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -85,12 +85,12 @@ pub fn main() -> ExitCode {
         Verb::Clean(args) => clean::main(&args),
         Verb::Node(args) => node::main(&args),
         Verb::Ctl(args) => ctl::main(&args),
-        Verb::SyncChild { file } => match crate::versus::sync_child(&file) {
+        Verb::SyncChild { file } => match crate::bench::etcd::sync_child(&file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => broken("sync-child", &e.to_string()),
         },
         Verb::StoreChild { store, folder, per_batch, batches } => {
-            match crate::store_bench::store_child(&store, &folder, per_batch, batches) {
+            match crate::bench::store::store_child(&store, &folder, per_batch, batches) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(e) => broken("store-child", &e),
             }

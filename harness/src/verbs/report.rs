@@ -7,7 +7,7 @@ use crate::run::recheck::{self, Recheck};
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::results_json::Status;
 use heckle_results::utc::UnixSeconds;
-use heckle_results::{RunFolder, keep, rerun};
+use heckle_results::{RunFolder, artifacts, rerun};
 use std::process::ExitCode;
 
 /// Runs the verb.
@@ -44,7 +44,7 @@ fn report(args: &ReportArgs) -> Result<String, String> {
         Err(why) => (set_aside(&folder).map(|()| from_history)?, Some(why)),
     };
     let started = UnixSeconds::from_compact(&results.run_id).map_or(0, |s| s.0);
-    let written = judged.write_violations(&folder).and_then(|()| keep::derive(&folder, &judged.history, &mut results, started));
+    let written = judged.write_violations(&folder).and_then(|()| artifacts::derive(&folder, &judged.history, &mut results, started));
     written.map_err(|e| format!("cannot write the run's folder: {e}"))?;
     let page = folder.report().display().to_string();
     Ok(match note {

@@ -7,7 +7,7 @@ use crate::exit;
 use crate::machine;
 use crate::plan::Plan;
 use crate::plans;
-use crate::run::{Manner, progress};
+use crate::run::{RunOptions, progress};
 use crate::stop;
 use heckle_faults::schedule_file;
 use heckle_results::RunFolder;
@@ -70,6 +70,6 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
     plan = plan.with_schedule(injections)?;
     let gates =
         plan.gates.iter().map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string())).collect::<Result<_, String>>()?;
-    let manner = Manner { keep_going: false, progress: progress::Manner::fitting(args.voice.quiet) };
+    let manner = RunOptions { keep_going: false, progress: progress::ProgressStyle::fitting(args.voice.quiet) };
     Ok(Job { plan, gates, out: args.out.out.clone(), checker: engine(CheckerArg::Auto), manner, warning: None })
 }

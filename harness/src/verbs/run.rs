@@ -11,7 +11,7 @@ use crate::plan::settings::{Expect, Settings};
 use crate::plan::units::Rate;
 use crate::plans;
 use crate::run::report::{log, read_history};
-use crate::run::{self, Manner, coverage, environment, progress, recheck};
+use crate::run::{self, RunOptions, coverage, environment, progress, recheck};
 use crate::stop;
 use heckle_checker::judge::Checker;
 use heckle_faults::schedule_file;
@@ -21,7 +21,7 @@ use heckle_results::input;
 use heckle_results::results_json::{self, EnvInfo, PlanInfo, Results};
 use heckle_results::terms::{Need, Terms};
 use heckle_results::utc::UnixSeconds;
-use heckle_results::{RunFolder, keep, rerun};
+use heckle_results::{RunFolder, artifacts, rerun};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) struct Job {
     /// Which engines judge.
     pub(super) checker: Checker,
     /// How it is watched.
-    pub(super) manner: Manner,
+    pub(super) manner: RunOptions,
     /// What is to stand beside the verdict from the start.
     pub(super) warning: Option<String>,
 }
@@ -78,7 +78,7 @@ fn job(args: &RunArgs) -> Result<Job, String> {
     }
     let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
     let gates = gates.collect::<Result<Vec<Expression>, String>>()?;
-    let manner = Manner { keep_going: args.keep_going, progress: progress::Manner::fitting(args.voice.quiet) };
+    let manner = RunOptions { keep_going: args.keep_going, progress: progress::ProgressStyle::fitting(args.voice.quiet) };
     Ok(Job { warning: of_suite, plan, gates, out: args.out.out.clone(), checker: engine(args.checker), manner })
 }
 
@@ -215,7 +215,7 @@ fn judge_and_write(
     results.conclude(ending);
     folder.write("heckle.log", log(&judged.history).as_bytes())?;
     judged.write_violations(folder)?;
-    keep::keep(folder, &judged.history, &mut results, started.0)?;
+    artifacts::keep(folder, &judged.history, &mut results, started.0)?;
     Ok(results)
 }
 

@@ -6,7 +6,7 @@ use heckle_results::compare::Comparison;
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::text;
 use heckle_results::summary::View;
-use heckle_results::{RunFolder, index, measure, summary, tell};
+use heckle_results::{RunFolder, index, measure, summary, terminal_report};
 use std::process::ExitCode;
 
 /// Clients that are shown.
@@ -56,9 +56,9 @@ fn from_history(args: &ShowArgs) -> Result<String, String> {
     let history = read_history(&folder.history())?;
     let (measured, width) = (measure::analyze(&history), super::fitting());
     Ok(match args.slowest {
-        Some(wanted) => tell::slowest(&history, &measured, wanted, width),
-        None if args.during => tell::faults(&history, &measured, width),
-        None => tell::clients(&history, &measured, CLIENTS, width),
+        Some(wanted) => terminal_report::slowest(&history, &measured, wanted, width),
+        None if args.during => terminal_report::faults(&history, &measured, width),
+        None => terminal_report::clients(&history, &measured, CLIENTS, width),
     })
 }
 

@@ -5,7 +5,7 @@ use crate::plan::units::Span;
 use crate::plans;
 use crate::stop;
 use crate::suite::book::{self, Begin, Book};
-use crate::suite::drive::{self, Manner};
+use crate::suite::drive::{self, SuiteOptions};
 use crate::suite::matrix::{Matrix, Shard};
 use crate::suite::{confirm, matrix};
 use heckle_history::prng::Seed;
@@ -82,7 +82,7 @@ fn perform(args: &SuiteArgs, asked: &Asked) -> Result<(PathBuf, SuiteResults), S
     if !args.voice.quiet {
         tell_start(&book, &asked.matrix, asked.budget);
     }
-    let manner = Manner { exe: &asked.exe, out, budget: asked.budget, tell: !args.voice.quiet };
+    let manner = SuiteOptions { exe: &asked.exe, out, budget: asked.budget, tell: !args.voice.quiet };
     let interrupted = drive::drive(&mut book, &asked.matrix, &manner)?;
     book.suite.conclude(interrupted);
     let mut nights = nights(out, &asked.matrix.name, &book);

@@ -80,3 +80,11 @@ fn a_plan_with_settings_in_the_old_place_says_where_they_belong() {
     let told = said(&expect_code(&folder, &["run", "old.toml"], 64));
     assert!(told.contains("rounds in [cluster]") && told.contains("[system.paxos]") && told.contains("did you mean `fast`"), "{told}");
 }
+
+#[test]
+fn flags_by_their_earlier_names_are_still_taken() {
+    let folder = Folder::new();
+    // The last one makes no sense for this workload, and the error says so by its new name: all three were read.
+    let told = said(&expect_code(&folder, &["run", "--slow-clock", "none", "--far", "0s", "--patience", "1s"], 64));
+    assert!(told.contains("leave out intent_timeout"), "{told}");
+}

@@ -104,6 +104,21 @@ fn recheck_of_a_valid_run_is_valid_until_something_is_lost_or_changed() {
     report_writes_results_anew(&folder, &root, &results);
 }
 
+/// Results without what depends on how far a search comes within its time limit: on a busy machine one of two gives up. That a second
+/// opinion agrees, or was not had in time, is checked here.
+#[track_caller]
+fn without_second_opinions(mut results: Value) -> Value {
+    for key in results.pointer_mut("/linearizability/keys").and_then(Value::as_array_mut).expect("keys") {
+        let key = key.as_object_mut().expect("an object");
+        let opinion = key.remove("second_opinion").expect("each key has a word on it");
+        let opinion = opinion.as_str().expect("words");
+        assert!(opinion == "the search agrees" || opinion.starts_with("none: time limit"), "{opinion}");
+        key.remove("confirmed");
+        key.remove("note");
+    }
+    results
+}
+
 /// `heckle report` never puts defaults in the place of results.
 fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
     let shown = root.to_str().expect("UTF-8");
@@ -122,7 +137,7 @@ fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
         {
             *anew.pointer_mut(pointer).expect("a field") = results.pointer(pointer).expect("a field").clone();
         }
-        assert_eq!(&anew, results);
+        assert_eq!(without_second_opinions(anew), without_second_opinions(results.clone()));
         checked(folder, root, 0, &["verdict: valid"]);
     }
     let aside = std::fs::read_to_string(root.join("results.damaged.json")).expect("set aside");

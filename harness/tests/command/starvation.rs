@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 /// The verdict `starvation` of a run of the plan that exposes `no-ballot-bump`, a little shorter.
 fn starvation(mutant: &str, code: i32) -> Json {
     let folder = Folder::new();
-    let plan = "schema = \"heckle.plan/1\"\nname = \"behind\"\n[cluster]\nslow_clock = \"n3:-60s\"\n[load]\nworkload = \"hot-key\"\nclients = 6\n\
+    let plan = "schema = \"heckle.plan/1\"\nname = \"behind\"\n[cluster]\nclock_offset = \"n3:-60s\"\n[load]\nworkload = \"hot-key\"\nclients = 6\n\
                 duration = \"9s\"\nwarmup = \"500ms\"\n[faults]\nkinds = [\"none\"]\nquiet_tail = \"500ms\"\n";
     let path = folder.path().join("behind.toml");
     std::fs::write(&path, plan).expect("a plan is written");

@@ -4,7 +4,7 @@ use super::head::words;
 use super::markup::{Html, heading, note, table};
 use super::{Subject, fairness};
 use crate::charts::axis::{count, digits, duration};
-use crate::during::{self, Met};
+use crate::fault_impact::{self, Met};
 use crate::results_json::{Latency, OpCounts, Percentiles, Strain};
 use crate::summary::{effect, gate_words, judged_words, rate_words};
 use crate::terminal::{Look, look_of};
@@ -116,7 +116,7 @@ fn faults(subject: Subject<'_>) -> Html {
 }
 
 fn what_they_did(subject: Subject<'_>) -> Html {
-    let faulty = during::of(subject.history, subject.measured);
+    let faulty = fault_impact::of(subject.history, subject.measured);
     let row = |name: String, whose: &str, met: &Met| {
         let latency = |x: f64| if met.ok == 0 { "–".into() } else { ms(x) };
         vec![

@@ -1,4 +1,4 @@
-//! A value's bytes: its number first, then what rides beside it, then filler that follows from both, so that a torn
+//! A value's bytes: its number first, then its payload, then filler that follows from both, so that a torn
 //! or mixed-up value shows.
 //!
 //! | bytes | holds |
@@ -13,25 +13,25 @@ use heckle_history::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueCodec {
     bytes: usize,
-    beside: Beside,
+    form: Payload,
 }
 
-/// What stands beside the number.
+/// Whether a payload follows the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
+pub enum Payload {
     /// Filler only.
-    Nothing,
+    Absent,
     /// A payload, then filler.
-    Payload,
+    Present,
 }
 
-impl Beside {
+impl Payload {
     /// The fewest bytes in which a torn value still shows: a payload alone could be exchanged unseen, so filler that
     /// follows from number and payload stands behind it.
     pub const fn least_bytes(self) -> u32 {
         match self {
-            Beside::Nothing => 8,
-            Beside::Payload => 24,
+            Payload::Absent => 8,
+            Payload::Present => 24,
         }
     }
 }
@@ -41,18 +41,18 @@ const NEVER_WRITTEN: Value = Value(i64::MIN);
 
 impl ValueCodec {
     /// # Panics
-    /// Below [`Beside::least_bytes`]; plans are checked before.
-    pub fn new(bytes: u32, beside: Beside) -> Self {
-        assert!(bytes >= beside.least_bytes(), "a value needs {} bytes or more", beside.least_bytes());
-        ValueCodec { bytes: bytes as usize, beside }
+    /// Below [`Payload::least_bytes`]; plans are checked before.
+    pub fn new(bytes: u32, form: Payload) -> Self {
+        assert!(bytes >= form.least_bytes(), "a value needs {} bytes or more", form.least_bytes());
+        ValueCodec { bytes: bytes as usize, form }
     }
 
     /// The bytes of a value. A missing payload is written as 0.
     pub fn encode(&self, value: Value, payload: Option<i64>) -> Vec<u8> {
         let number = value.0.to_be_bytes();
-        match self.beside {
-            Beside::Nothing => (0..self.bytes).map(|i| number[i % 8].wrapping_add((i / 8) as u8)).collect(),
-            Beside::Payload => {
+        match self.form {
+            Payload::Absent => (0..self.bytes).map(|i| number[i % 8].wrapping_add((i / 8) as u8)).collect(),
+            Payload::Present => {
                 let payload = payload.unwrap_or(0);
                 let check = mix(value.0 as u64 ^ mix(payload as u64)).to_be_bytes();
                 let filler = (16..self.bytes).map(|i| check[i % 8].wrapping_add((i / 8) as u8));
@@ -65,9 +65,9 @@ impl ValueCodec {
     pub fn decode(&self, bytes: &[u8]) -> (Value, Option<i64>) {
         let word = |at: usize| Some(i64::from_be_bytes(*bytes.get(at..)?.first_chunk::<8>()?));
         let Some(value) = word(0).map(Value) else { return (NEVER_WRITTEN, None) };
-        let payload = match self.beside {
-            Beside::Nothing => None,
-            Beside::Payload => word(8),
+        let payload = match self.form {
+            Payload::Absent => None,
+            Payload::Present => word(8),
         };
         if bytes == self.encode(value, payload) { (value, payload) } else { (NEVER_WRITTEN, None) }
     }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn values_round_trip_and_torn_ones_show() {
         for (value, len) in [(1, 8), (i64::MAX, 64), (77, 13)] {
-            let codec = ValueCodec::new(len, Beside::Nothing);
+            let codec = ValueCodec::new(len, Payload::Absent);
             let bytes = codec.encode(Value(value), None);
             assert_eq!((bytes.len(), codec.decode(&bytes)), (len as usize, (Value(value), None)));
             let mut torn = bytes.clone();
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_payload_travels_and_cannot_change_its_value() {
         for (payload, len) in [(0, 24), (-1, 24), (i64::MAX, 31), (7, 1_000)] {
-            let codec = ValueCodec::new(len, Beside::Payload);
+            let codec = ValueCodec::new(len, Payload::Present);
             let bytes = codec.encode(Value(9), Some(payload));
             assert_eq!((bytes.len(), codec.decode(&bytes)), (len as usize, (Value(9), Some(payload))));
             // The number of one value with the payload of another.

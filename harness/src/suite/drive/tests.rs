@@ -86,7 +86,7 @@ fn night(folder: &Folder, exe: &Path, matrix: &Matrix, budget: Option<Span>) -> 
     let out = folder.0.join("runs");
     let begin = Begin { out: &out, matrix, profile: None, shard: None, seed: Some(Seed(7)), fresh: true, now: UnixSeconds(1_000) };
     let mut book = Book::open(&begin).expect("a new folder");
-    let interrupted = drive(&mut book, matrix, &Manner { exe, out: &out, budget, tell: false }).expect("driven");
+    let interrupted = drive(&mut book, matrix, &SuiteOptions { exe, out: &out, budget, tell: false }).expect("driven");
     book.suite.conclude(interrupted);
     book
 }

@@ -4,7 +4,7 @@
 use super::arms::Experiment;
 use super::noise::Meter;
 use crate::run::report::read_history;
-use crate::run::{Manner, progress};
+use crate::run::{RunOptions, progress};
 use crate::stop;
 use crate::verbs::run::{Job, perform};
 use heckle_checker::judge::Checker;
@@ -97,7 +97,7 @@ fn one(
     let plan = experiment.plan(arm, pair)?;
     let schedule = format!("{:016x}", Seed(0).part(&schedule_file::format(&plan.injections)).0);
     let gates = plan.gates.iter().map(|g| g.parse::<Expression>().map_err(|e| e.to_string())).collect::<Result<Vec<_>, String>>()?;
-    let manner = Manner { keep_going: false, progress: progress::Manner::Quiet };
+    let manner = RunOptions { keep_going: false, progress: progress::ProgressStyle::Quiet };
     let meter = Meter::start();
     let job = Job { plan, gates, out: folder.to_owned(), checker: Checker::Auto, manner, warning: None };
     let (run_folder, results) = perform(&job)?;

@@ -5,7 +5,7 @@ use heckle_history::{OpId, ProcessId};
 use heckle_loopback::LoopbackClaim;
 use heckle_server::{Node, NodeHandle, NodeOptions};
 use heckle_system_api::identity::{Mistaken, NodeIdentity};
-use heckle_system_api::value::Beside;
+use heckle_system_api::value::Payload;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -39,7 +39,7 @@ fn write(addr: SocketAddr, through: SocketAddr) -> (Reply, Option<String>) {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let answer = tokio::task::LocalSet::new().block_on(&runtime, async {
-        let connection = PaxosConnection::new(target, "c0".into(), ValueCodec::new(8, Beside::Nothing));
+        let connection = PaxosConnection::new(target, "c0".into(), ValueCodec::new(8, Payload::Absent));
         connection.call(op).await
     });
     let ended = ended.lock().expect("no test panics here").clone();

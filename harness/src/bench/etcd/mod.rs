@@ -20,7 +20,7 @@ use crate::plan::units::Span;
 use crate::systems;
 use limit::Limit;
 use load::Load;
-use standing::Standing;
+use standing::BenchCluster;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measured, String> {
         for mode in MODES {
             tell(&format!("repetition {round} of {}: one client, rounds {}", setup.repetitions, mode.name));
             let settings = format!("[system.paxos]\nrounds = \"{}\"\n", mode.name);
-            let standing = Standing::start(&setup.folder, plan(OURS, &settings)?)?;
+            let standing = BenchCluster::start(&setup.folder, plan(OURS, &settings)?)?;
             let alone = load::run(&standing, &Load::wide(1, KEYS, setup.load_for))?;
             measured.mode(mode, alone.p50_us());
         }
@@ -137,7 +137,7 @@ fn plan(system: &str, settings: &str) -> Result<Plan, String> {
 }
 
 fn repetition(setup: &Setup, system: &str, settings: &str) -> Result<Repetition, String> {
-    let standing = Standing::start(&setup.folder, plan(system, settings)?)?;
+    let standing = BenchCluster::start(&setup.folder, plan(system, settings)?)?;
     let before = standing.syncs();
     let wide = load::run(&standing, &Load::wide(MANY_CLIENTS, KEYS, setup.load_for))?;
     let syncs = standing.syncs().zip(before).map(|(after, before)| after.saturating_sub(before));

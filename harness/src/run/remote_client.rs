@@ -10,18 +10,18 @@ use heckle_system_api::identity::Target;
 const DISTANCE: u64 = 0;
 
 /// The far client's way to the nodes. It stands until it is dropped.
-pub(super) struct Far {
+pub(super) struct RemoteClient {
     nodes: Vec<Target>,
     _relay: Relay,
 }
 
-impl Far {
+impl RemoteClient {
     /// The way of the plan's far client, if it has one. `nodes` is where the near ones reach each node.
     ///
     /// # Errors
     /// If the machine has no port or thread left.
     pub(super) fn of(plan: &Plan, nodes: &[Target]) -> Result<Option<Self>, String> {
-        let Some(distance) = plan.far.filter(|_| plan.net == Net::Relay) else { return Ok(None) };
+        let Some(distance) = plan.client_delay.filter(|_| plan.net == Net::Relay) else { return Ok(None) };
         let framing = plan.system.framing().ok_or_else(|| format!("the links of {} do not pass the relay", plan.system.name()))?;
         let relay = Relay::start(plan.seed.part("far"), framing).map_err(|e| format!("the relay of the far client cannot start: {e}"))?;
         let mut through = vec![];
@@ -32,7 +32,7 @@ impl Far {
             let links: Vec<_> = [Some(route.forward()), route.backward()].into_iter().flatten().collect();
             relay.apply(DISTANCE, &links, LinkEffect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
         }
-        Ok(Some(Far { nodes: through, _relay: relay }))
+        Ok(Some(RemoteClient { nodes: through, _relay: relay }))
     }
 
     /// Where the far client reaches each node.

@@ -21,7 +21,7 @@ const LEADER: &str = "leader";
 const LEADS_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running cluster. Its processes and its folder go with it.
-pub(super) struct Standing {
+pub(super) struct BenchCluster {
     pub(super) plan: Plan,
     cluster: Option<Cluster>,
     recording: Option<RecorderThread>,
@@ -31,15 +31,15 @@ pub(super) struct Standing {
     stop: Stop,
 }
 
-impl Standing {
+impl BenchCluster {
     /// Starts it and waits until somebody leads.
-    pub(super) fn start(below: &Path, plan: Plan) -> Result<Standing, String> {
+    pub(super) fn start(below: &Path, plan: Plan) -> Result<BenchCluster, String> {
         let unique = format!("bench-{}-{}-{:08x}", plan.system.name(), std::process::id(), rand::random::<u32>());
         let folder = below.join(unique);
         std::fs::create_dir_all(&folder)
             .map_err(|e| format!("cannot make {}: {e}; name a writable folder with --out", folder.display()))?;
         let stop = Stop::default();
-        let mut standing = Standing { plan, cluster: None, recording: None, folder, leader: None, stop: stop.clone() };
+        let mut standing = BenchCluster { plan, cluster: None, recording: None, folder, leader: None, stop: stop.clone() };
         let nodes: Vec<String> = (1..=standing.plan.nodes).map(|n| Node(n).to_string()).collect();
         let header = Header { nodes: nodes.clone(), ..Header::default() };
         let mut names = Names::default();
@@ -104,7 +104,7 @@ impl Standing {
     }
 }
 
-impl Drop for Standing {
+impl Drop for BenchCluster {
     fn drop(&mut self) {
         drop(self.cluster.take());
         if let Some(recording) = self.recording.take() {

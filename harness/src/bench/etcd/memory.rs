@@ -3,7 +3,7 @@
 
 use super::flat::{Growth, MOST_BYTES, NOISE_BYTES, SHARE};
 use super::load::{self, Load};
-use super::standing::Standing;
+use super::standing::BenchCluster;
 use super::{FASTEST, MANY_CLIENTS, plan};
 use crate::cluster::Cluster;
 use heckle_faults::Node;
@@ -66,7 +66,7 @@ pub struct MemoryMeasured {
 /// # Errors
 /// What could not be started or measured.
 pub fn measure(setup: &MemorySetup) -> Result<MemoryMeasured, String> {
-    let standing = Standing::start(&setup.folder, plan(super::OURS, &format!("{FASTEST}prune = \"on\"\n"))?)?;
+    let standing = BenchCluster::start(&setup.folder, plan(super::OURS, &format!("{FASTEST}prune = \"on\"\n"))?)?;
     let cluster = standing.cluster().ok_or("the cluster did not start")?;
     let (over, told) = channel();
     let (done, nodes) = std::thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! Medians, their table and their JSON.
 
 use super::{Repetition, Row, Setup};
-use crate::versus::median;
+use crate::bench::etcd::median;
 use heckle_server::store_bench::{SEGMENT_BYTES, SEGMENTS_BEFORE_SNAPSHOT, Workload};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! Closed loops of compare-and-set, lean: no recorder, no histories, one thread, the adapters of a real run.
 
 use super::WARM_UP;
-use super::standing::Standing;
+use super::standing::BenchCluster;
 use hdrhistogram::Histogram;
 use heckle_history::prng::Pcg64;
 use heckle_history::{Call, Current, OpId, Path, ProcessId, Seen, Value};
@@ -90,7 +90,7 @@ struct Shared {
 ///
 /// # Errors
 /// If the machine cannot give what that takes, or nothing was answered.
-pub(super) fn run(standing: &Standing, load: &Load) -> Result<Done, String> {
+pub(super) fn run(standing: &BenchCluster, load: &Load) -> Result<Done, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     let begin = Instant::now() + WARM_UP;

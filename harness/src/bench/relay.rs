@@ -15,8 +15,8 @@ use heckle_faults::{Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
 use heckle_server::frame::{FrameKind, FrameReader, encode_frame};
 
-use super::{Relay, Route};
 use crate::limits;
+use crate::relay::{Relay, Route};
 
 /// Asked delays, microseconds.
 pub const DELAYS_US: [u64; 8] = [0, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000];

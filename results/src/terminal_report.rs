@@ -2,7 +2,7 @@
 //! words of a counterexample fit for a terminal.
 
 use crate::charts::axis::{count, duration};
-use crate::during::{self, Met};
+use crate::fault_impact::{self, Met};
 use crate::measure::Measured;
 use crate::terminal::{Cell, Colour, Lean, Look, clean, table, wrap};
 use crate::{clients, slowest};
@@ -54,7 +54,7 @@ pub fn faults(history: &History, measured: &Measured, width: Width) -> String {
     if measured.faults.is_empty() {
         return "there was no fault\n".into();
     }
-    let faulty = during::of(history, measured);
+    let faulty = fault_impact::of(history, measured);
     let row = |during: String, node: &str, met: &Met, usual: &Met| -> Vec<Cell> {
         let unknown = if met.unknown > 0 { Look::Bad } else { Look::Plain };
         let slow = if usual.ok > 0 && met.p99_ms > 2.0 * usual.p99_ms { Look::Doubt } else { Look::Plain };
