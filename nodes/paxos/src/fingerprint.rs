@@ -5,7 +5,7 @@
 //! until somebody has decided whether it matters here.
 
 use crate::config::{Links, Queue};
-use crate::coordinator::{Coordination, Flight, Proposals, Shared, Waiting};
+use crate::coordinator::{Coordination, InFlightBatch, Proposals, Shared, Waiting};
 use crate::lease::LeaseMode;
 use crate::mutants::Mutant;
 use crate::replica::Replica;
@@ -71,8 +71,8 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
         newest_io,
         lazy_io,
         active,
-        flight,
-        flight_armed: _,
+        batch,
+        batch_timer_armed: _,
         again,
         queue,
         // Without leases there is nothing in these two.
@@ -100,9 +100,9 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
         let Waiting { origin, request, deadline: _, arrived: _, timer: _, armed: _, past } = waiting;
         (origin, request, past.open, past.born_us).hash(state);
     }
-    flight.is_some().hash(state);
-    if let Some(flight) = flight {
-        let Flight { tag, next, before, after, update, members, answers, sent: _, wake: _, deadline: _ } = flight;
+    batch.is_some().hash(state);
+    if let Some(batch) = batch {
+        let InFlightBatch { tag, next, before, after, update, members, answers, sent: _, wake: _, deadline: _ } = batch;
         (tag, next, before, after, update, answers).hash(state);
         for member in members {
             fingerprint_coordination(member, shared, state);

@@ -51,7 +51,7 @@ pub mod record;
 pub mod replica;
 pub mod request;
 pub mod row;
-mod away;
+mod forwarded;
 mod slot;
 
 pub use action::{Action, Actions, Event, Point, Sync};

@@ -2,7 +2,6 @@
 
 use crate::acceptor::Acceptor;
 use crate::action::{Actions, Event, Sync};
-use crate::away::Heard;
 use crate::backoff::Latencies;
 use crate::ballot::{Ballot, BallotClock};
 use crate::cell::Cell;
@@ -11,6 +10,7 @@ use crate::coordinator::{Env, LEASE_TIMERS, Shared};
 use crate::counters::Counters;
 use crate::expiry::Expiry;
 use crate::forward::Window;
+use crate::forwarded::Heard;
 use crate::ids::{IoId, Key, MonoTime, WallTime};
 use crate::keys::{HOUSEKEEPING, Keys, name_bytes};
 use crate::lease::{LeaseLimits, Leases};

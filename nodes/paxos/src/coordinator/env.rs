@@ -1,13 +1,13 @@
 //! What a coordinator may use during one step: time, chance, the outbox, the node's clock.
 
 use crate::action::{Action, Actions, Point, Sync};
-use crate::away::Heard;
 use crate::backoff::Latencies;
 use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, Points};
 use crate::counters::Counters;
 use crate::expiry::Expiry;
 use crate::forward::Window;
+use crate::forwarded::Heard;
 use crate::ids::{IoId, Key, MonoTime, OpId, TimerId, WallTime};
 use crate::lease::{LeaseAction, Leases};
 use crate::message::{Body, Message, Tag};

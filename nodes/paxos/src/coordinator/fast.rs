@@ -21,8 +21,8 @@
 //!    happens at one ballot, in the order of the batch.
 
 use super::env::Env;
-use super::judge::{Judged, stamp_above};
-use super::state::{Answers, Coordination, State, Verdict};
+use super::evaluate::{Evaluation, stamp_above};
+use super::state::{Answers, Coordination, Decision, State};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::ballot::Ballot;
@@ -58,7 +58,7 @@ impl Prepared {
 
 /// Gathers the operations of one proposal.
 #[derive(Debug, Clone)]
-pub(crate) struct Boarding {
+pub(crate) struct ProposalBuilder {
     prepared: Prepared,
     /// The row after all updates so far.
     data: Arc<RowData>,
@@ -68,7 +68,7 @@ pub(crate) struct Boarding {
     members: Vec<Coordination>,
 }
 
-impl Boarding {
+impl ProposalBuilder {
     pub(crate) fn new<R: Rng + ?Sized>(prepared: Prepared, own: &Acceptor, env: &Env<'_, R>) -> Self {
         // The ballot is older than the operations. Their stamp must not be: see `DedupeEntry`.
         let stamp_us = stamp_above(&prepared.row.data, env.shared.clock.last_micros().max(prepared.ballot.micros));
@@ -83,7 +83,7 @@ impl Boarding {
         self.members.len() < env.shared.config.batch_ops && self.updates < most
     }
 
-    /// Whether somebody's update is aboard.
+    /// Whether the batch holds an update.
     pub(crate) fn has_update(&self) -> bool {
         self.updates > 0
     }
@@ -95,22 +95,22 @@ impl Boarding {
 
     /// Judges one more operation on what those before it leave.
     pub(crate) fn board<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
-        let verdict = match op.judge(&self.data, env) {
-            Judged::Own => {
+        let decision = match op.judge(&self.data, env) {
+            Evaluation::Own => {
                 self.data = op.own_row(&self.data, self.stamp_us, env);
                 self.updates += 1;
                 op.proposals.join(self.stamp_us);
-                Verdict::Own
+                Decision::Own
             }
-            Judged::Refused { current } => Verdict::Shown { current },
-            Judged::End(outcome) => Verdict::Told(outcome),
+            Evaluation::Refused { current } => Decision::Shown { current },
+            Evaluation::End(outcome) => Decision::Told(outcome),
         };
-        op.join(self.prepared.ballot, verdict, env);
+        op.join(self.prepared.ballot, decision, env);
         self.members.push(op);
     }
 
-    /// Proposes the row; gives the ballot back if nobody is aboard.
-    pub(crate) fn take_off<R: Rng + ?Sized>(mut self, key: &Key, env: &mut Env<'_, R>) -> Result<Flight, Prepared> {
+    /// Proposes the row; gives the ballot back if the batch is empty.
+    pub(crate) fn propose_batch<R: Rng + ?Sized>(mut self, key: &Key, env: &mut Env<'_, R>) -> Result<InFlightBatch, Prepared> {
         let Some(first) = self.members.iter().find(|op| op.is_own()).or(self.members.first()) else {
             return Err(self.prepared);
         };
@@ -120,12 +120,12 @@ impl Boarding {
         let next = env.next_ballot();
         env.touch_lease(key);
         for op in &mut self.members {
-            op.note_flight(env);
+            op.note_batch(env);
         }
         let deadline = self.members.iter().map(|op| op.deadline).min().unwrap_or(MonoTime(u64::MAX));
         env.shared.counters.attempts += 1;
         env.shared.counters.round_trips += 1;
-        let flight = Flight {
+        let batch = InFlightBatch {
             tag,
             next,
             before: self.prepared.row,
@@ -138,14 +138,14 @@ impl Boarding {
             deadline,
         };
         let points = if self.updates > 0 { (Some(Point::AfterProposeFirst), Some(Point::AfterProposeAll)) } else { (None, None) };
-        env.broadcast(key, tag, &flight.body(), NodeSet::EMPTY, points.0, points.1);
-        Ok(flight)
+        env.broadcast(key, tag, &batch.body(), NodeSet::EMPTY, points.0, points.1);
+        Ok(batch)
     }
 }
 
 /// A proposal on its way.
 #[derive(Debug, Clone)]
-pub(crate) struct Flight {
+pub(crate) struct InFlightBatch {
     pub(crate) tag: Tag,
     /// Promised by whoever accepts.
     pub(crate) next: Ballot,
@@ -157,15 +157,15 @@ pub(crate) struct Flight {
     pub(crate) answers: Answers,
     pub(crate) sent: MonoTime,
     pub(crate) wake: MonoTime,
-    /// The earliest time limit of those aboard.
+    /// The earliest time limit of the members.
     pub(crate) deadline: MonoTime,
 }
 
-/// Where a flight stands after an event.
+/// Where a batch stands after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
     /// On its way.
-    Flying,
+    Waiting,
     /// Accepted by a quorum.
     Chosen,
     /// Too many rejects: another coordinator has a higher ballot.
@@ -174,7 +174,7 @@ pub(crate) enum Course {
     Lost,
 }
 
-impl Flight {
+impl InFlightBatch {
     fn body(&self) -> Body {
         Body::Propose { update: self.update.clone(), next: Some(self.next) }
     }
@@ -195,7 +195,7 @@ impl Flight {
                 }
                 return self.turned_down(place, env);
             }
-            // A lease of another node. The first of those aboard will have to wait for it, or leave.
+            // A lease of another node. The first of the members will have to wait for it, or leave.
             Body::Busy { request: RequestKind::Propose, holder, remaining_ns } => {
                 if let Some(first) = self.members.first_mut() {
                     first.note_busy(*holder, *remaining_ns, env);
@@ -222,7 +222,7 @@ impl Flight {
             | Body::Get
             | Body::Got { .. } => env.shared.counters.answers_ignored += 1,
         }
-        Course::Flying
+        Course::Waiting
     }
 
     fn turned_down<R: Rng + ?Sized>(&mut self, place: u32, env: &Env<'_, R>) -> Course {
@@ -232,7 +232,7 @@ impl Flight {
         }
         // As for any round: the others may still make a quorum, but not for long.
         self.wake = self.wake.min(env.now.after_ns(env.shared.config.reject_grace_ns));
-        Course::Flying
+        Course::Waiting
     }
 
     /// When it must be looked at again.
@@ -248,7 +248,7 @@ impl Flight {
             return (Course::Lost, late);
         }
         if env.now < self.wake {
-            return (Course::Flying, late);
+            return (Course::Waiting, late);
         }
         if self.answers.no.count() > 0 {
             return (Course::Outbid, late);
@@ -260,25 +260,25 @@ impl Flight {
         env.shared.counters.resends += 1;
         env.broadcast(key, self.tag, &self.body(), self.answers.yes, None, None);
         self.wake = env.now.after_ns(env.shared.config.resend_after_ns << self.answers.resends.min(16));
-        (Course::Flying, late)
+        (Course::Waiting, late)
     }
 
     /// It is chosen: the answers, in order, and what the next proposal starts from.
-    pub(crate) fn land(self) -> (Vec<(Coordination, Outcome)>, Prepared) {
+    pub(crate) fn complete(self) -> (Vec<(Coordination, Outcome)>, Prepared) {
         let accepts = self.answers.count;
         let ballot = self.tag.ballot;
         let tell = |mut op: Coordination| {
             op.diagnostics.accepts = accepts;
             op.leased.row = ballot;
-            let outcome = op.verdict();
+            let outcome = op.decision();
             (op, outcome)
         };
         let told = self.members.into_iter().map(tell).collect();
         (told, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
     }
 
-    /// It failed: those aboard, each for itself from here on. Mutants keep what must not be kept.
-    pub(crate) fn crash<R: Rng + ?Sized>(self, env: &mut Env<'_, R>) -> (Vec<Coordination>, Option<Prepared>) {
+    /// It failed: its members, each for itself from here on. Mutants keep what must not be kept.
+    pub(crate) fn abandon<R: Rng + ?Sized>(self, env: &mut Env<'_, R>) -> (Vec<Coordination>, Option<Prepared>) {
         let mut members = self.members;
         for op in &mut members {
             op.diagnostics.accepts = self.answers.count;
@@ -298,10 +298,10 @@ impl Flight {
 
 impl Coordination {
     /// Goes along with a proposal at `ballot`.
-    fn join<R: ?Sized>(&mut self, ballot: Ballot, verdict: Verdict, env: &Env<'_, R>) {
+    fn join<R: ?Sized>(&mut self, ballot: Ballot, decision: Decision, env: &Env<'_, R>) {
         self.tag.attempt += 1;
         self.tag.ballot = ballot;
-        self.state = State::Aboard { verdict };
+        self.state = State::Batched { decision };
         let quorum = env.shared.members.quorum();
         let diagnostics = &mut self.diagnostics;
         diagnostics.ballot = ballot;
@@ -319,21 +319,21 @@ impl Coordination {
 
     /// Whether its own update is in the proposal.
     pub(crate) fn is_own(&self) -> bool {
-        matches!(&self.state, State::Aboard { verdict: Verdict::Own })
+        matches!(&self.state, State::Batched { decision: Decision::Own })
     }
 
     /// The answer once the proposal is chosen.
-    fn verdict(&self) -> Outcome {
+    fn decision(&self) -> Outcome {
         match &self.state {
-            State::Aboard { verdict: Verdict::Own } => self.done(),
-            State::Aboard { verdict: Verdict::Shown { current } } => self.refused(current.clone()),
-            State::Aboard { verdict: Verdict::Told(outcome) } => outcome.clone(),
+            State::Batched { decision: Decision::Own } => self.done(),
+            State::Batched { decision: Decision::Shown { current } } => self.refused(current.clone()),
+            State::Batched { decision: Decision::Told(outcome) } => outcome.clone(),
             State::Prepare(_)
             | State::Read { .. }
             | State::Refresh { .. }
             | State::Propose { .. }
             | State::Learn { .. }
-            | State::Backoff => unreachable!("only those aboard are asked"),
+            | State::Backoff => unreachable!("only members of a batch are asked"),
         }
     }
 }

@@ -17,7 +17,7 @@
 //!    would not do in place of this: that of a late request begins when the request arrives.
 
 use super::env::Env;
-use super::judge::Judged;
+use super::evaluate::Evaluation;
 use super::state::Coordination;
 use crate::ballot::Ballot;
 use crate::ids::OpId;
@@ -28,8 +28,8 @@ use rand::Rng;
 
 impl Coordination {
     /// Looks for the operation `of` in the newest row, and has it aborted if it is not there.
-    pub(super) fn judge_fate<R: Rng + ?Sized>(&self, of: OpId, born: Ballot, data: &RowData, env: &Env<'_, R>) -> Judged {
-        let told = |fate| Judged::End(Outcome::Fate { fate });
+    pub(super) fn evaluate_fate<R: Rng + ?Sized>(&self, of: OpId, born: Ballot, data: &RowData, env: &Env<'_, R>) -> Evaluation {
+        let told = |fate| Evaluation::End(Outcome::Fate { fate });
         let entry = data.dedupe.entries.iter().rev();
         // What a learned row says was chosen and stays true, so it needs no fence.
         let own = entry.clone().find(|entry| entry.op == of);
@@ -51,7 +51,7 @@ impl Coordination {
             return told(Fate::NotApplied);
         }
         // An update that keeps the value and records the id as aborted: see `own_row`.
-        Judged::Own
+        Evaluation::Own
     }
 
     /// The answer once the own update is chosen.

@@ -115,7 +115,7 @@ impl Coordination {
     }
 
     /// It goes along in a proposal at a ballot promised before, a quorum round like any other.
-    pub(super) fn note_flight<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
+    pub(super) fn note_batch<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
         self.leased.proposed = true;
         self.note_lease(env);
     }

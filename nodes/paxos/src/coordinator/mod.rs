@@ -28,7 +28,7 @@
 pub(crate) mod env;
 mod fast;
 mod fate;
-mod judge;
+mod evaluate;
 mod leased;
 mod propose;
 mod rounds;
@@ -36,6 +36,6 @@ mod state;
 mod timing;
 
 pub(crate) use env::{Env, Shared};
-pub(crate) use fast::{Boarding, Course, Flight, Prepared};
+pub(crate) use fast::{Course, InFlightBatch, Prepared, ProposalBuilder};
 pub(crate) use leased::{Fresh, LEASE_TIMERS, Past};
 pub(crate) use state::{Basis, Coordination, Proposals, Waiting};

@@ -1,8 +1,8 @@
 //! Rounds 3 and 4: what follows from the newest row, and from a quorum of accepts.
 
 use super::env::Env;
+use super::evaluate::{Evaluation, stamp_above};
 use super::fast::Prepared;
-use super::judge::{Judged, stamp_above};
 use super::rounds::ignored;
 use super::state::{Aim, Basis, Coordination, LearnAim, State};
 use crate::action::Point;
@@ -36,13 +36,13 @@ impl Coordination {
         self.leased.row = row.learned;
         let data = self.with_cell(row);
         match self.judge(&data, env) {
-            Judged::Own => self.propose_own(&data, env),
-            Judged::Refused { current } if self.skips_fence(env) => return Some(self.refused(current)),
-            Judged::Refused { current } => {
+            Evaluation::Own => self.propose_own(&data, env),
+            Evaluation::Refused { current } if self.skips_fence(env) => return Some(self.refused(current)),
+            Evaluation::Refused { current } => {
                 self.rest_on(&data, env.now);
                 self.propose(Aim::Fence { current, update: Update::Empty }, env);
             }
-            Judged::End(outcome) => return Some(outcome),
+            Evaluation::End(outcome) => return Some(outcome),
         }
         None
     }
@@ -75,18 +75,18 @@ impl Coordination {
         let untouched = hidden == Hidden::Nothing && self.proposals.first_us.is_none() && !self.proposals.earlier_open;
         let data = self.with_cell(row);
         match self.judge(&data, env) {
-            Judged::Own => self.propose_own(&data, env),
-            Judged::Refused { current } if untouched || self.skips_fence(env) => {
+            Evaluation::Own => self.propose_own(&data, env),
+            Evaluation::Refused { current } if untouched || self.skips_fence(env) => {
                 // Nothing was proposed at this ballot, which a quorum has promised.
                 self.rest_on(&data, self.round_began);
                 self.leave_prepared(self.tag.ballot, row.clone(), env);
                 return Some(self.refused(current));
             }
-            Judged::Refused { current } => {
+            Evaluation::Refused { current } => {
                 self.rest_on(&data, env.now);
                 self.propose(Aim::Fence { current, update: Update::Row(data) }, env);
             }
-            Judged::End(outcome) => return Some(outcome),
+            Evaluation::End(outcome) => return Some(outcome),
         }
         None
     }
@@ -104,19 +104,19 @@ impl Coordination {
         }
         let data = self.with_cell(row);
         match self.judge(&data, env) {
-            Judged::Own => {
+            Evaluation::Own => {
                 let promises = self.answers.count;
                 self.take_ballot(next, env);
                 self.diagnostics.promises = promises;
                 self.propose_own(&data, env);
                 None
             }
-            Judged::Refused { current } => {
+            Evaluation::Refused { current } => {
                 self.rest_on(&data, self.round_began);
                 self.leave_prepared(next, row.clone(), env);
                 Some(self.refused(current))
             }
-            Judged::End(outcome) => {
+            Evaluation::End(outcome) => {
                 self.leave_prepared(next, row.clone(), env);
                 Some(outcome)
             }
@@ -303,7 +303,7 @@ impl Coordination {
             | State::Read { .. }
             | State::Propose { .. }
             | State::Backoff
-            | State::Aboard { .. } => ignored(env),
+            | State::Batched { .. } => ignored(env),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! returns the outcome if the operation ends.
 
 use super::env::Env;
-use super::judge::request_hash;
+use super::evaluate::request_hash;
 use super::leased::Leased;
 use super::propose::Hidden;
 use super::state::{Aim, Answers, Coordination, Promises, Proposals, State, Waiting};
@@ -290,7 +290,7 @@ impl Coordination {
             | (State::Read { .. }, RequestKind::Read)
             | (State::Propose { .. }, RequestKind::Propose) => true,
             (State::Prepare(_) | State::Read { .. } | State::Propose { .. }, _)
-            | (State::Refresh { .. } | State::Learn { .. } | State::Backoff | State::Aboard { .. }, _) => false,
+            | (State::Refresh { .. } | State::Learn { .. } | State::Backoff | State::Batched { .. }, _) => false,
         };
         // A reject that names this very ballot answers a second copy of the prepare: the first one
         // was promised, and that answer counts.

@@ -87,12 +87,12 @@ pub(crate) enum State {
     /// Outbid, waiting; or waiting for its turn after a proposal that it shared has failed.
     Backoff,
     /// Round 3 at a ballot promised before, together with others: see `fast`.
-    Aboard { verdict: Verdict },
+    Batched { decision: Decision },
 }
 
 /// What a shared proposal means for one operation, once it is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     /// Its own update is in it.
     Own,
     /// A read, or a CAS refused where it stands among the others: this is what it is shown.
@@ -257,9 +257,9 @@ impl Coordination {
             State::Refresh { .. } => Phase::Refresh,
             State::Propose { aim: Aim::Repair(_), .. } => Phase::RepairPropose,
             State::Propose { aim: Aim::Fence { .. }, .. } => Phase::Fence,
-            State::Propose { aim: Aim::Own(_), .. } | State::Aboard { verdict: Verdict::Own } => Phase::Propose,
-            State::Aboard { verdict: Verdict::Shown { .. } } => Phase::Fence,
-            State::Aboard { verdict: Verdict::Told(_) } => Phase::Done,
+            State::Propose { aim: Aim::Own(_), .. } | State::Batched { decision: Decision::Own } => Phase::Propose,
+            State::Batched { decision: Decision::Shown { .. } } => Phase::Fence,
+            State::Batched { decision: Decision::Told(_) } => Phase::Done,
             State::Learn { aim: LearnAim::Repair, .. } => Phase::RepairLearn,
             State::Learn { aim: LearnAim::Own, .. } => Phase::Learn,
             State::Backoff => Phase::Backoff,

@@ -1,7 +1,7 @@
 //! The times of an operation: rounds sent again, backoff, the end.
 
 use super::env::{Env, Shared};
-use super::state::{Aim, Coordination, Disproof, LearnAim, Sent, State, Verdict};
+use super::state::{Aim, Coordination, Decision, Disproof, LearnAim, Sent, State};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::backoff::adaptive_wait;
@@ -141,7 +141,7 @@ impl Coordination {
                 return None;
             }
             // The proposal that it shares has a timer of its own.
-            State::Aboard { .. } => return None,
+            State::Batched { .. } => return None,
             // A second prepare at the same ballot would be rejected by whoever promised it and
             // lost the answer. A higher one costs no more.
             State::Prepare(_) => return self.give_up_attempt(env),
@@ -175,7 +175,7 @@ impl Coordination {
             | State::Read { .. }
             | State::Refresh { .. }
             | State::Backoff
-            | State::Aboard { .. } => self.give_up_attempt(env),
+            | State::Batched { .. } => self.give_up_attempt(env),
         }
     }
 
@@ -196,7 +196,7 @@ impl Coordination {
                 Outcome::NotApplied { why: not_applied }
             }
             State::Learn { aim: LearnAim::Own, .. } => self.done(),
-            State::Propose { aim: Aim::Own(_), .. } | State::Aboard { verdict: Verdict::Own }
+            State::Propose { aim: Aim::Own(_), .. } | State::Batched { decision: Decision::Own }
                 if env.mutants().has(Mutant::PartialAcceptIsFail) =>
             {
                 Outcome::NotApplied { why: not_applied }
@@ -207,7 +207,7 @@ impl Coordination {
             | State::Read { .. }
             | State::Refresh { .. }
             | State::Backoff
-            | State::Aboard { .. } => self.unfinished(env.disproof(), not_applied, UnknownWhy::Timeout),
+            | State::Batched { .. } => self.unfinished(env.disproof(), not_applied, UnknownWhy::Timeout),
         }
     }
 

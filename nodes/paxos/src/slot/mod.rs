@@ -1,16 +1,16 @@
 //! One key at one node: its acceptor, the operation being coordinated, and those that wait.
 
-mod flights;
-mod kept_back;
-mod turns;
+mod in_flight;
+mod reply_throttle;
+mod fair_queue;
 
 use crate::acceptor::Acceptor;
 use crate::action::{Action, Sync};
-use crate::away::Away;
 use crate::ballot::Ballot;
 use crate::cell::{Cell, Cheap, CheapRequest, seen};
-use crate::coordinator::{Coordination, Env, Flight, Fresh, Past, Prepared, Waiting};
+use crate::coordinator::{Coordination, Env, Fresh, InFlightBatch, Past, Prepared, Waiting};
 use crate::forward::{Forwarded, Origin};
+use crate::forwarded::ForwardedOp;
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, TimerId};
 use crate::message::{Body, Message, RequestKind, Tag};
 use crate::mutants::Mutant;
@@ -35,19 +35,19 @@ pub(crate) struct Slot {
     /// The operations being coordinated: one, but for a mutant.
     pub(crate) active: Vec<Coordination>,
     /// A proposal at a ballot that was promised before, and the operations that share it.
-    pub(crate) flight: Option<Flight>,
-    /// When the timer of the key's flights goes off; the end of time if none is set.
-    pub(crate) flight_armed: MonoTime,
+    pub(crate) batch: Option<InFlightBatch>,
+    /// When the timer of the key's batches goes off; the end of time if none is set.
+    pub(crate) batch_timer_armed: MonoTime,
     /// Those whose shared proposal failed, in their order. Bounded by one proposal's worth.
     pub(crate) again: VecDeque<Coordination>,
     /// Those that wait, in the order they came. Bounded by `queue_per_key`.
     pub(crate) queue: VecDeque<Waiting>,
     /// Those at the holder of a lease. Bounded by `queue_per_key` as well.
-    pub(crate) away: Vec<Away>,
+    pub(crate) away: Vec<ForwardedOp>,
     /// Puts and gets of the cheap path. Bounded by `queue_per_key` as well.
     pub(crate) cheap: Vec<Cheap>,
     /// Whose turn it is.
-    pub(crate) turns: turns::Turns,
+    pub(crate) turns: fair_queue::FairQueue,
     /// What is known of the own row under a read lease.
     pub(crate) fresh: Option<Fresh>,
     /// A ballot that is promised already, for the next operation.
@@ -69,13 +69,13 @@ impl Slot {
             newest_io: IoId(0),
             lazy_io: IoId(0),
             active: Vec::new(),
-            flight: None,
-            flight_armed: MonoTime(u64::MAX),
+            batch: None,
+            batch_timer_armed: MonoTime(u64::MAX),
             again: VecDeque::new(),
             queue: VecDeque::new(),
             away: Vec::new(),
             cheap: Vec::new(),
-            turns: turns::Turns::default(),
+            turns: fair_queue::FairQueue::default(),
             fresh: None,
             prepared: None,
             listed: false,
@@ -87,8 +87,8 @@ impl Slot {
 
     /// Operations that are running or waiting.
     pub(crate) fn in_flight(&self) -> usize {
-        let aboard = self.flight.as_ref().map_or(0, |flight| flight.members.len());
-        self.active.len() + aboard + self.again.len() + self.queue.len() + self.away.len() + self.cheap.len()
+        let members = self.batch.as_ref().map_or(0, |batch| batch.members.len());
+        self.active.len() + members + self.again.len() + self.queue.len() + self.away.len() + self.cheap.len()
     }
 
     /// Takes a client's request: it runs if the key is free, else waits its turn.
@@ -105,7 +105,7 @@ impl Slot {
         if let Some(holder) = holder {
             waiting.past.born_us = Some(self.acceptor.row().learned.micros);
             let diagnostics = Box::new(Diagnostics::new(waiting.request.op, env.quorum()));
-            self.away.push(Away::send(waiting, diagnostics, holder, env));
+            self.away.push(ForwardedOp::send(waiting, diagnostics, holder, env));
             return;
         }
         env.touch_lease(&self.key);
@@ -122,7 +122,7 @@ impl Slot {
             waiting.armed = deadline;
             env.timer(timer, deadline);
             let told = self.prepared.as_ref().map(|prepared| prepared.row.data.value.as_ref());
-            let has_learned = told.is_none_or(|value| !turns::only_shown(&waiting, value));
+            let has_learned = told.is_none_or(|value| !fair_queue::only_shown(&waiting, value));
             self.turns.came(waiting.request.op.client, has_learned, env.now);
             self.queue.push_back(waiting);
             if !self.is_busy() {
@@ -132,7 +132,7 @@ impl Slot {
     }
 
     fn next_timer(&mut self) -> TimerId {
-        self.next_serial = self.next_serial.wrapping_add(1).max(turns::HOLD_SERIAL + 1);
+        self.next_serial = self.next_serial.wrapping_add(1).max(fair_queue::HOLD_SERIAL + 1);
         TimerId { slot: self.place, serial: self.next_serial }
     }
 
@@ -256,8 +256,8 @@ impl Slot {
 
     /// Takes an answer for the operation being coordinated.
     pub(crate) fn answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
-        if self.flight.as_ref().is_some_and(|flight| flight.tag == message.tag) {
-            self.flight_answer(from, &message, env);
+        if self.batch.as_ref().is_some_and(|batch| batch.tag == message.tag) {
+            self.batch_answer(from, &message, env);
             return;
         }
         let Some(at) = self.active.iter().position(|active| active.tag.op == message.tag.op) else {
@@ -313,9 +313,9 @@ impl Slot {
 
     /// A timer of this key went off.
     pub(crate) fn timer<R: Rng + ?Sized>(&mut self, id: TimerId, env: &mut Env<'_, R>) {
-        if id.serial == flights::FLIGHT_SERIAL {
-            self.flight_timer(env);
-        } else if id.serial == turns::HOLD_SERIAL {
+        if id.serial == in_flight::BATCH_SERIAL {
+            self.batch_timer(env);
+        } else if id.serial == fair_queue::HOLD_SERIAL {
             if !self.is_busy() {
                 self.begin_next(env);
             }
@@ -372,7 +372,7 @@ impl Slot {
 
     /// The key is free: whoever waits comes next.
     fn begin_next<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        if self.take_off(env) || self.is_held_open(env) {
+        if self.propose_batch(env) || self.is_held_open(env) {
             return;
         }
         if let Some(mut next) = self.next_waiting(env) {
@@ -401,7 +401,7 @@ impl Slot {
         let own = self.acceptor.row();
         let holds = self.fresh?.holds(own.learned, env.own_lease(&self.key), env.now);
         let pending = self.acceptor.accepted().is_some_and(|held| held.ballot > own.learned && held.update != Update::Empty);
-        let quiet = self.flight.is_none() && self.active.iter().all(Coordination::is_quiet);
+        let quiet = self.batch.is_none() && self.active.iter().all(Coordination::is_quiet);
         let reads = matches!(request.call, Call::Read) && quiet;
         (reads && holds && !pending).then(|| Outcome::Read { current: seen(own, self.acceptor.cell()).map(|cell| cell.value) })
     }

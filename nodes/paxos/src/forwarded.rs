@@ -10,7 +10,7 @@ use rand::Rng;
 
 /// One operation at the holder. It does not take the key here: others may follow it.
 #[derive(Debug, Clone)]
-pub(crate) struct Away {
+pub(crate) struct ForwardedOp {
     pub(crate) waiting: Waiting,
     serial: u64,
     to: NodeId,
@@ -18,14 +18,14 @@ pub(crate) struct Away {
     diagnostics: Box<Diagnostics>,
 }
 
-impl Away {
+impl ForwardedOp {
     /// Hands a request to the holder named by `lease`.
     pub(crate) fn send<R: Rng + ?Sized>(
         mut waiting: Waiting,
         diagnostics: Box<Diagnostics>,
         lease: LeaseBallot,
         env: &mut Env<'_, R>,
-    ) -> Away {
+    ) -> ForwardedOp {
         waiting.past.handed += 1;
         waiting.armed = waiting.deadline;
         env.timer(waiting.timer, waiting.deadline);
@@ -46,7 +46,7 @@ impl Away {
         let (key, tag) = (request.key.clone(), tag(request.op, &env.shared.clock, env.shared.config.node));
         env.send_to(lease.node, &key, tag, Body::Forward(Box::new(forward)));
         env.shared.heard.asked(lease.node, env.now);
-        Away { waiting, serial, to: lease.node, diagnostics }
+        ForwardedOp { waiting, serial, to: lease.node, diagnostics }
     }
 
     pub(crate) fn is(&self, op: OpId, serial: u64) -> bool {
@@ -63,7 +63,7 @@ impl Away {
 
     /// The answer of the holder, completed by what had happened here.
     pub(crate) fn answered(self, told: Forwarded) -> (Origin, Outcome, Box<Diagnostics>) {
-        let Away { waiting, to, diagnostics: here, .. } = self;
+        let ForwardedOp { waiting, to, diagnostics: here, .. } = self;
         let mut diagnostics = told.diagnostics;
         diagnostics.op = waiting.request.op;
         diagnostics.rounds += here.rounds;
@@ -78,7 +78,7 @@ impl Away {
 
     /// No answer came in time.
     pub(crate) fn lost(self) -> (Origin, Outcome, Box<Diagnostics>) {
-        let Away { waiting, to, mut diagnostics, .. } = self;
+        let ForwardedOp { waiting, to, mut diagnostics, .. } = self;
         diagnostics.phase = Phase::Forwarded;
         diagnostics.forwarded_to = Some(to);
         let outcome = match waiting.request.call {
@@ -99,12 +99,12 @@ impl Away {
 }
 
 impl Coordination {
-    /// Turns an operation that is held off here into one at the holder.
-    pub(crate) fn leave<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> Away {
+    /// FairQueue an operation that is held off here into one at the holder.
+    pub(crate) fn leave<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> ForwardedOp {
         let open = self.proposals.is_open(env.shared.disproof());
         let Coordination { origin, request, deadline, began, timer, armed, diagnostics, leased, .. } = self;
         let past = leased.leaving(open);
-        Away::send(Waiting { origin, request, deadline, arrived: began, timer, armed, past }, diagnostics, lease, env)
+        ForwardedOp::send(Waiting { origin, request, deadline, arrived: began, timer, armed, past }, diagnostics, lease, env)
     }
 }
 

@@ -9,9 +9,9 @@
 //! Safety: an operation that is kept back has not begun. It is judged when it goes along, as if it had come just then.
 
 use super::Slot;
-use super::turns::only_shown;
+use super::fair_queue::only_shown;
 use crate::config::Queue;
-use crate::coordinator::{Boarding, Env, Waiting};
+use crate::coordinator::{Env, ProposalBuilder, Waiting};
 use crate::ids::MonoTime;
 use crate::request::Call;
 use rand::Rng;
@@ -74,14 +74,14 @@ impl Returns {
 
 impl Slot {
     /// What waits only to be refused: as many as are told now go along, the others wait on.
-    pub(super) fn board_refused<R: Rng + ?Sized>(&mut self, refused: Vec<Waiting>, boarding: &mut Boarding, env: &mut Env<'_, R>) {
-        let mut places = if boarding.has_update() { self.turns.returns.enough() } else { usize::MAX };
+    pub(super) fn board_refused<R: Rng + ?Sized>(&mut self, refused: Vec<Waiting>, builder: &mut ProposalBuilder, env: &mut Env<'_, R>) {
+        let mut places = if builder.has_update() { self.turns.returns.enough() } else { usize::MAX };
         let mut kept = vec![];
         for waiting in refused {
-            if boarding.has_room(env) && (places > 0 || env.now >= kept_until(&waiting)) {
+            if builder.has_room(env) && (places > 0 || env.now >= kept_until(&waiting)) {
                 places = places.saturating_sub(1);
                 if let Some(op) = self.begin(waiting, env) {
-                    boarding.board(op, env);
+                    builder.board(op, env);
                 }
             } else {
                 env.shared.counters.kept_back += 1;
@@ -95,9 +95,9 @@ impl Slot {
 }
 
 /// Whether all that an operation can get from this proposal is a refusal.
-pub(super) fn is_refused<R: Rng + ?Sized>(waiting: &Waiting, boarding: &Boarding, env: &Env<'_, R>) -> bool {
+pub(super) fn is_refused<R: Rng + ?Sized>(waiting: &Waiting, builder: &ProposalBuilder, env: &Env<'_, R>) -> bool {
     let condition = matches!(waiting.request.call, Call::Cas { .. });
-    condition && env.shared.config.queue == Queue::Fair && only_shown(waiting, boarding.value())
+    condition && env.shared.config.queue == Queue::Fair && only_shown(waiting, builder.value())
 }
 
 fn kept_until(waiting: &Waiting) -> MonoTime {

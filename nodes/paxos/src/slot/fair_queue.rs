@@ -12,7 +12,7 @@
 //!    rarely while nobody comes.
 
 use super::Slot;
-use super::kept_back::Returns;
+use super::reply_throttle::Returns;
 use crate::config::Queue;
 use crate::coordinator::{Basis, Coordination, Env, Waiting};
 use crate::ids::{MonoTime, TimerId};
@@ -30,7 +30,7 @@ const MOST_MISSES: u32 = 6;
 
 /// The turns of a key's clients.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Turns {
+pub(crate) struct FairQueue {
     /// Clients by their last turn, the latest last.
     taken: VecDeque<u64>,
     /// Clients that were refused last and have not come back yet, of so many, and when they were told.
@@ -52,7 +52,7 @@ pub(crate) struct Turns {
     passed: u32,
 }
 
-impl Turns {
+impl FairQueue {
     /// Greater for a later turn; 0 for a client that had none.
     fn rank(&self, client: u64) -> usize {
         self.taken.iter().rposition(|known| *known == client).map_or(0, |at| at + 1)
@@ -133,8 +133,8 @@ impl Slot {
 
     /// Of those who share a proposal, who changes something has its turn. To be told a value is none: who comes back with it
     /// would else stand behind others who have read it meanwhile.
-    pub(super) fn note_flight_turns(&mut self) {
-        let members = self.flight.as_ref().map_or(&[][..], |flight| &flight.members);
+    pub(super) fn note_batch_turns(&mut self) {
+        let members = self.batch.as_ref().map_or(&[][..], |batch| &batch.members);
         if members.len() + self.turns.taken.len() < 2 {
             return;
         }

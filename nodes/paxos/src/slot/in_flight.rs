@@ -1,9 +1,9 @@
 //! A key's fast path: which operations go along in a proposal, and what becomes of them.
 
 use super::Slot;
-use super::kept_back::is_refused;
 use super::refuse;
-use crate::coordinator::{Boarding, Coordination, Course, Env, Flight, Prepared, Waiting};
+use super::reply_throttle::is_refused;
+use crate::coordinator::{Coordination, Course, Env, InFlightBatch, Prepared, ProposalBuilder, Waiting};
 use crate::ids::{MonoTime, TimerId};
 use crate::message::{Body, Message};
 use crate::quorum::NodeSet;
@@ -13,8 +13,8 @@ use rand::Rng;
 impl Slot {
     /// If a ballot is promised already, all that waits goes along at it, as far as there is room.
     /// Says whether a proposal has left.
-    pub(super) fn take_off<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
-        if self.flight.is_some() || !self.active.is_empty() || (self.again.is_empty() && self.queue.is_empty()) {
+    pub(super) fn propose_batch<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
+        if self.batch.is_some() || !self.active.is_empty() || (self.again.is_empty() && self.queue.is_empty()) {
             return false;
         }
         if self.is_held_open(env) {
@@ -23,33 +23,33 @@ impl Slot {
         let Some(prepared) = self.prepared.take().filter(|prepared| prepared.is_current(&self.acceptor, env)) else {
             return false;
         };
-        let mut boarding = Boarding::new(prepared, &self.acceptor, env);
+        let mut builder = ProposalBuilder::new(prepared, &self.acceptor, env);
         self.line_up(env);
         let mut refused = vec![];
-        while boarding.has_room(env) {
+        while builder.has_room(env) {
             if let Some(mut op) = self.again.pop_front() {
                 if op.is_too_late(env) {
                     let outcome = op.on_deadline(env);
                     self.finish(op, outcome, env);
                 } else {
-                    boarding.board(op, env);
+                    builder.board(op, env);
                 }
             } else if let Some(waiting) = self.queue.pop_front() {
-                if is_refused(&waiting, &boarding, env) {
+                if is_refused(&waiting, &builder, env) {
                     refused.push(waiting);
                 } else if let Some(op) = self.begin(waiting, env) {
-                    boarding.board(op, env);
+                    builder.board(op, env);
                 }
             } else {
                 break;
             }
         }
-        self.board_refused(refused, &mut boarding, env);
-        match boarding.take_off(&self.key, env) {
-            Ok(flight) => {
-                self.flight = Some(flight);
-                self.note_flight_turns();
-                self.arm_flight(env);
+        self.board_refused(refused, &mut builder, env);
+        match builder.propose_batch(&self.key, env) {
+            Ok(batch) => {
+                self.batch = Some(batch);
+                self.note_batch_turns();
+                self.arm_batch_timer(env);
                 true
             }
             Err(unused) => {
@@ -91,28 +91,28 @@ impl Slot {
     }
 
     /// Takes an answer to the proposal under way.
-    pub(super) fn flight_answer<R: Rng + ?Sized>(&mut self, from: u32, message: &Message, env: &mut Env<'_, R>) {
-        if let Some(flight) = &mut self.flight {
-            let course = flight.on_answer(from, message, env);
+    pub(super) fn batch_answer<R: Rng + ?Sized>(&mut self, from: u32, message: &Message, env: &mut Env<'_, R>) {
+        if let Some(batch) = &mut self.batch {
+            let course = batch.on_answer(from, message, env);
             self.steer(course, env);
         }
     }
 
-    /// The timer of the key's flights went off.
-    pub(super) fn flight_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        if env.now < self.flight_armed {
+    /// The timer of the key's batches went off.
+    pub(super) fn batch_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        if env.now < self.batch_timer_armed {
             return;
         }
-        self.flight_armed = MonoTime(u64::MAX);
-        self.look_at_flight(env);
+        self.batch_timer_armed = MonoTime(u64::MAX);
+        self.advance_batch(env);
     }
 
     /// Resends it, gives it up, and answers those whose time is up.
-    pub(super) fn look_at_flight<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        let Some(flight) = &mut self.flight else {
+    pub(super) fn advance_batch<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        let Some(batch) = &mut self.batch else {
             return;
         };
-        let (course, late) = flight.on_timer(&self.key, env);
+        let (course, late) = batch.on_timer(&self.key, env);
         for mut op in late {
             let outcome = op.on_deadline(env);
             self.finish(op, outcome, env);
@@ -122,24 +122,24 @@ impl Slot {
 
     fn steer<R: Rng + ?Sized>(&mut self, course: Course, env: &mut Env<'_, R>) {
         match course {
-            Course::Flying => self.arm_flight(env),
+            Course::Waiting => self.arm_batch_timer(env),
             Course::Chosen => {
-                if let Some(flight) = self.flight.take() {
-                    self.land(flight, env);
+                if let Some(batch) = self.batch.take() {
+                    self.complete(batch, env);
                 }
             }
             Course::Outbid | Course::Lost => {
-                if let Some(flight) = self.flight.take() {
-                    self.crash(flight, course, env);
+                if let Some(batch) = self.batch.take() {
+                    self.abandon(batch, course, env);
                 }
             }
         }
     }
 
-    fn land<R: Rng + ?Sized>(&mut self, flight: Flight, env: &mut Env<'_, R>) {
-        let tag = flight.tag;
-        let round_ns = env.now.since_ns(flight.sent);
-        let (told, prepared) = flight.land();
+    fn complete<R: Rng + ?Sized>(&mut self, batch: InFlightBatch, env: &mut Env<'_, R>) {
+        let tag = batch.tag;
+        let round_ns = env.now.since_ns(batch.sent);
+        let (told, prepared) = batch.complete();
         let row = prepared.row.clone();
         self.keep(Some(prepared), env);
         let refused = told.iter().filter(|(_, outcome)| matches!(outcome, Outcome::ConditionNotMet { .. }));
@@ -149,7 +149,7 @@ impl Slot {
             self.finish(op, outcome, env);
         }
         // What follows at once contains this row, and whoever accepts it needs no word about it.
-        if !self.take_off(env) {
+        if !self.propose_batch(env) {
             env.prune_later(&self.key, &row);
             let points = (Some(crate::Point::AfterLearnFirst), Some(crate::Point::AfterLearnAll));
             env.broadcast(&self.key, tag, &Body::Chosen, NodeSet::EMPTY, points.0, points.1);
@@ -160,8 +160,8 @@ impl Slot {
     }
 
     /// The operations go on one by one, in order, before those that have not tried yet.
-    fn crash<R: Rng + ?Sized>(&mut self, flight: Flight, course: Course, env: &mut Env<'_, R>) {
-        let (members, kept) = flight.crash(env);
+    fn abandon<R: Rng + ?Sized>(&mut self, batch: InFlightBatch, course: Course, env: &mut Env<'_, R>) {
+        let (members, kept) = batch.abandon(env);
         // It may be chosen all the same, and the own row is then not the newest.
         self.fresh = None;
         for mut op in members.into_iter().rev() {
@@ -169,7 +169,7 @@ impl Slot {
             self.again.push_front(op);
         }
         self.keep(kept, env);
-        if self.prepared.is_some() && self.take_off(env) {
+        if self.prepared.is_some() && self.propose_batch(env) {
             return;
         }
         let Some(mut op) = self.again.pop_front() else {
@@ -200,20 +200,20 @@ impl Slot {
         self.listed = false;
     }
 
-    fn arm_flight<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        let Some(due) = self.flight.as_ref().map(Flight::due) else {
+    fn arm_batch_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+        let Some(due) = self.batch.as_ref().map(InFlightBatch::due) else {
             return;
         };
-        // One timer serves many flights: it goes off early, looks, and is set again.
-        if due < self.flight_armed {
-            self.flight_armed = due;
-            env.timer(TimerId { slot: self.place, serial: FLIGHT_SERIAL }, due);
+        // One timer serves many batches: it goes off early, looks, and is set again.
+        if due < self.batch_timer_armed {
+            self.batch_timer_armed = due;
+            env.timer(TimerId { slot: self.place, serial: BATCH_SERIAL }, due);
         }
     }
 
     /// Whether a mutant has let an operation in beside a running one.
     pub(super) fn is_busy(&self) -> bool {
-        !self.active.is_empty() || self.flight.is_some()
+        !self.active.is_empty() || self.batch.is_some()
     }
 
     /// Ends an operation that is in none of the lists any more.
@@ -225,5 +225,5 @@ impl Slot {
     }
 }
 
-/// The serial of the timer of a key's flights; operations count from 1.
-pub(super) const FLIGHT_SERIAL: u32 = 0;
+/// The serial of the timer of a key's batches; operations count from 1.
+pub(super) const BATCH_SERIAL: u32 = 0;

@@ -10,7 +10,7 @@ use rand::Rng;
 use std::sync::Arc;
 
 /// What the newest row means for the operation.
-pub(super) enum Judged {
+pub(super) enum Evaluation {
     /// Its condition holds: its own update comes next.
     Own,
     /// A read, or a CAS whose condition does not hold: this is what it is shown, once no older update
@@ -22,21 +22,21 @@ pub(super) enum Judged {
 
 impl Coordination {
     /// Looks for the operation in the row, then judges its condition.
-    pub(super) fn judge<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Judged {
+    pub(super) fn judge<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Evaluation {
         let expected = match &self.request.call {
-            Call::Read => return Judged::Refused { current: data.value.clone() },
-            Call::Fate { of, born } => return self.judge_fate(*of, *born, data, env),
+            Call::Read => return Evaluation::Refused { current: data.value.clone() },
+            Call::Fate { of, born } => return self.evaluate_fate(*of, *born, data, env),
             Call::Write { .. } => None,
             Call::Cas { expected, .. } => Some(expected),
         };
         // Before the condition: a retry that finds its own id was applied already, and the
         // condition no longer holds because of itself.
         if let Some(outcome) = self.look_up(data, env) {
-            return Judged::End(outcome);
+            return Evaluation::End(outcome);
         }
         match expected {
-            Some(expected) if *expected != data.value => Judged::Refused { current: data.value.clone() },
-            Some(_) | None => Judged::Own,
+            Some(expected) if *expected != data.value => Evaluation::Refused { current: data.value.clone() },
+            Some(_) | None => Evaluation::Own,
         }
     }
 
@@ -65,9 +65,9 @@ impl Coordination {
     /// The answer to an operation that only has to be shown what this row holds.
     pub(crate) fn shown<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Outcome {
         match self.judge(data, env) {
-            Judged::Refused { current } => self.refused(current),
-            Judged::End(outcome) => outcome,
-            Judged::Own => unreachable!("its condition does not hold"),
+            Evaluation::Refused { current } => self.refused(current),
+            Evaluation::End(outcome) => outcome,
+            Evaluation::Own => unreachable!("its condition does not hold"),
         }
     }
 
