@@ -29,6 +29,30 @@ fn etcd_under_a_kill_is_judged_valid() {
     assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
 }
 
+/// Reads that one member answers from what it has are not linearizable, and the judge of a foreign system finds that out.
+#[test]
+fn serializable_reads_of_etcd_are_found_stale() {
+    if heckle_system_etcd::find_program().is_err() {
+        eprintln!("SKIPPED: no etcd here; {}", heckle_system_etcd::INSTALL);
+        return;
+    }
+    let folder = Folder::new();
+    let plan = "schema = \"heckle.plan/1\"\nname = \"stale\"\n[cluster]\nsystem = \"etcd\"\n[system.etcd]\nserializable_reads = true\n\
+        [load]\nroute = \"random\"\nduration = \"8s\"\nwarmup = \"1s\"\n\
+        [faults]\nkinds = [\"pause:leader\", \"pause\"]\nevery = \"2s\"\nfor = \"1s\"\nquiet_tail = \"1s\"\n";
+    std::fs::write(folder.path().join("stale.toml"), plan).expect("a writable folder");
+    // Whether a read is stale is up to the members: a run may see none, most see one.
+    let found = (1..=5).any(|seed: u32| {
+        let out = output(&folder, &["run", "stale.toml", "--seed", &seed.to_string(), "--quiet", "--json"]);
+        let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        let invalid = results["linearizability"]["verdict"] == "invalid";
+        assert!(!invalid || (results["verdict"] == "invalid" && out.status.code() == Some(1)), "{results:#}");
+        invalid
+    });
+    assert!(found, "no stale read in five runs");
+    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+}
+
 #[test]
 fn doctor_names_the_version_of_etcd_and_the_faults_that_can_strike_it() {
     let out = output(&Folder::new(), &["doctor"]);

@@ -13,7 +13,7 @@ pub use members::{INSTALL, find_program, leads, version};
 
 use connection::{EtcdConnection, Reads};
 use heckle_faults::Role;
-use heckle_history::NodeIx;
+use heckle_history::{Nanos, NodeIx};
 use heckle_system_api::capability::Roles;
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
@@ -113,6 +113,12 @@ impl System for Etcd {
 
     fn labels(&self) -> Vec<(&'static str, String)> {
         vec![("serializable_reads", self.settings.serializable_reads.to_string())]
+    }
+
+    /// Without their leader the members refuse updates until they have elected another. By default a member waits one to two election
+    /// timeouts of 1 s before it stands for election.
+    fn takeover(&self) -> Nanos {
+        Nanos::from_ms(2_000)
     }
 
     fn roles(&self) -> Option<&dyn Roles> {
