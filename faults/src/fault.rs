@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 pub struct Fault {
     /// Its kind.
     pub kind: &'static Kind,
-    /// What it hits.
+    /// Its target.
     pub target: Target,
     /// How much.
     pub amounts: Amounts,

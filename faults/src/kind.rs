@@ -17,7 +17,7 @@ pub struct Kind {
     pub name: &'static str,
     /// What it does, for the reader of a plan.
     pub about: &'static str,
-    /// What it can hit.
+    /// The form of its targets.
     pub hits: TargetShape,
     /// What it needs.
     pub needs: Needs,

@@ -12,6 +12,7 @@ pub use maintenance::{BenchArgs, BenchWhat, CapacityArgs, CleanArgs, Completions
 pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, CtlWho, NodeArgs, ValueForm};
 pub use run::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 
+use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings, Settings};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -116,4 +117,29 @@ pub struct VoiceArgs {
     /// No progress, only the verdict
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// The settings of a plan as flags: those of the engine, and those of each system that has any.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlanFlags {
+    /// The system under test
+    #[command(flatten)]
+    pub cluster: ClusterSettings,
+    /// Settings of the bundled server
+    #[command(flatten)]
+    pub paxos: heckle_system_paxos::Flags,
+    /// The load
+    #[command(flatten)]
+    pub load: LoadSettings,
+    /// The faults
+    #[command(flatten)]
+    pub faults: FaultSettings,
+}
+
+impl PlanFlags {
+    /// The same as a plan says it.
+    pub fn settings(&self) -> Settings {
+        let cluster = ClusterSettings { of_system: self.paxos.table(), ..self.cluster.clone() };
+        Settings { cluster, load: self.load.clone(), faults: self.faults.clone(), ..Settings::default() }
+    }
 }

@@ -342,11 +342,4 @@ mod tests {
         let Ok(Row::Loss { measured_percent, .. }) = measure_loss(50.0, 2_000) else { panic!("no loss was measured") };
         assert!((44.0..56.0).contains(&measured_percent), "{measured_percent}");
     }
-
-    /// `cargo test --release -p heckle relay::bench -- --ignored --nocapture` prints the whole table.
-    #[test]
-    #[ignore = "takes ten seconds of an idle machine; `heckle bench faults` shows the same"]
-    fn the_whole_table() {
-        outln!("{}", table(&measure().unwrap()));
-    }
 }

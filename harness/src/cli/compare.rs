@@ -1,7 +1,6 @@
 //! `heckle compare` on the command line.
 
-use super::{OutArg, VoiceArgs};
-use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
+use super::{OutArg, PlanFlags, VoiceArgs};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -36,18 +35,9 @@ pub struct CompareArgs {
     /// What fixes the seeds and the order of all runs: a number, or random [default: random]
     #[arg(long, help_heading = "Comparison")]
     pub seed: Option<String>,
-    /// The system under test
+    /// Settings of a plan
     #[command(flatten)]
-    pub cluster: ClusterSettings,
-    /// Settings of the bundled server
-    #[command(flatten)]
-    pub paxos: heckle_system_paxos::Flags,
-    /// The load
-    #[command(flatten)]
-    pub load: LoadSettings,
-    /// The faults
-    #[command(flatten)]
-    pub faults: FaultSettings,
+    pub settings: PlanFlags,
     /// Where the comparison is kept, with its runs
     #[command(flatten)]
     pub out: OutArg,

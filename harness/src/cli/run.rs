@@ -1,7 +1,6 @@
 //! Verbs that make runs: `run`, `rerun`, `demo`, `suite`.
 
-use super::{OutArg, VoiceArgs};
-use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings};
+use super::{OutArg, PlanFlags, VoiceArgs};
 use crate::plan::units::Span;
 use clap::{Args, ValueEnum};
 use heckle_workloads::registry;
@@ -26,18 +25,9 @@ fn lists() -> String {
 pub struct RunArgs {
     /// A plan file, or an embedded plan such as mutants/no-backoff (a wrong name lists them); flags override it
     pub plan: Option<PathBuf>,
-    /// The system under test
+    /// Settings of a plan
     #[command(flatten)]
-    pub cluster: ClusterSettings,
-    /// Settings of the bundled server
-    #[command(flatten)]
-    pub paxos: heckle_system_paxos::Flags,
-    /// The load
-    #[command(flatten)]
-    pub load: LoadSettings,
-    /// The faults
-    #[command(flatten)]
-    pub faults: FaultSettings,
+    pub settings: PlanFlags,
     /// What fixes every choice: a number, or random [default: random]
     #[arg(long, help_heading = "Run")]
     pub seed: Option<String>,

@@ -30,10 +30,6 @@ impl NodeEvents for Events {
         self.recorder.record(|t| Event::Node(NodeEvent { t, node, what, detail }));
     }
 
-    fn now(&self) -> Nanos {
-        self.clock.now()
-    }
-
     fn on_run_clock(&self, raw_ns: u64) -> Nanos {
         Nanos(raw_ns.saturating_sub(self.clock.origin_ns()))
     }

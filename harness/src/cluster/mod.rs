@@ -157,7 +157,7 @@ impl Cluster {
         running.then(|| slot.spec.clone())
     }
 
-    /// The figures of a node that is free to answer, where the system tells any.
+    /// The figures of a node that is free to answer, if the system reports any.
     pub fn sample_if_free(&self, node: Node) -> Option<Sample> {
         let metrics = self.shared.system.metrics()?;
         metrics.sample(&self.spec_if_free(node)?).ok()

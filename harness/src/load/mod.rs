@@ -54,7 +54,7 @@ pub struct LoadContext {
     pub live: Arc<Live>,
     /// Where clients reach each node, and who must answer there.
     pub nodes: Arc<[Target]>,
-    /// Which node serves which keys, where the system tells.
+    /// Which node serves which keys, if the system reports it.
     pub watch: Option<Arc<dyn Watch>>,
     /// Where the first client does, if it is far away.
     pub far: Option<Arc<[Target]>>,

@@ -141,7 +141,7 @@ pub(super) fn lack(system: &dyn System, kind: &FaultKind) -> Option<&'static str
         Control::Clocks => system.clocks().is_none().then_some("whose clocks cannot be set"),
     };
     let unknown = |role: &str| !roles_of(system).iter().any(|known| known.name == role);
-    let role = kind.role().filter(|role| unknown(role)).map(|_| "whose nodes do not tell who has that role");
+    let role = kind.role().filter(|role| unknown(role)).map(|_| "which has no such role");
     kind.needs().control.iter().find_map(missing).or(role)
 }
 

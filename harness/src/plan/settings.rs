@@ -141,7 +141,7 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Which node a client talks to: pinned, random, holder (the one that serves the key, where the system tells) [default: pinned]
+    /// Which node a client talks to: pinned, random, holder (the one that serves the key, if the system reports it) [default: pinned]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,

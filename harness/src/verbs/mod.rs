@@ -25,7 +25,6 @@ mod trend;
 
 use crate::cli::{Cli, Verb, VoiceArgs};
 use crate::exit;
-use crate::plan::settings::ClusterSettings;
 use crate::systems::{self, Systems};
 use clap::Parser;
 use heckle_history::printable::{block, printable};
@@ -100,11 +99,6 @@ pub fn main() -> ExitCode {
             Err(e) => broken("search-child", &e.to_string()),
         },
     }
-}
-
-/// The flags of the cluster with those of the system under test.
-fn with_system(cluster: &ClusterSettings, flags: &heckle_system_paxos::Flags) -> ClusterSettings {
-    ClusterSettings { of_system: flags.table(), ..cluster.clone() }
 }
 
 /// What the user supplied is wrong.

@@ -57,13 +57,7 @@ pub(super) fn main(args: &RunArgs) -> ExitCode {
 }
 
 fn job(args: &RunArgs) -> Result<Job, String> {
-    let flags = Settings {
-        seed: args.seed.clone(),
-        cluster: super::with_system(&args.cluster, &args.paxos),
-        load: args.load.clone(),
-        faults: args.faults.clone(),
-        ..Settings::default()
-    };
+    let flags = Settings { seed: args.seed.clone(), ..args.settings.settings() };
     let file = args.plan.as_deref().map(plans::read).transpose()?.unwrap_or_default();
     let of_suite = args.plan.as_deref().filter(|_| file.suite.is_some() || !file.canary.is_empty()).map(of_suite);
     if let Some(words) = &of_suite {

@@ -22,7 +22,7 @@ fn etcd_under_a_kill_is_judged_valid() {
     assert_eq!(results["env"]["system_version"].as_str().map(str::to_owned), heckle_system_etcd::version());
     let folder_of_run = folder.path().join("results/runs/latest");
     let page = std::fs::read_to_string(folder_of_run.join("report.html")).expect("a page");
-    assert!(page.contains("version of the system") && !page.contains("preempted, repairs"), "what it does not tell has no row");
+    assert!(page.contains("version of the system") && !page.contains("preempted, repairs"), "a figure that is not reported has no row");
     assert!(std::fs::read_to_string(folder_of_run.join("env.json")).expect("kept").contains("system_version"));
     // Figures that only the bundled server counts are absent, not zero.
     assert!(results["paxos"]["fsyncs_per_op"].is_null() && results["paxos"]["state_bytes_max"].is_null(), "{results:#}");

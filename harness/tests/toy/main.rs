@@ -75,7 +75,7 @@ fn the_toy_survives_kill_and_pause() {
     let faults: Vec<_> = results["faults"].as_array().expect("a list").iter().map(|f| (&f["kind"], &f["effective"])).collect();
     assert!(faults.len() >= 2 && faults.iter().all(|(_, effective)| **effective == true), "{faults:?}");
     assert_eq!(results["plan"]["labels"]["system"], "toy");
-    // A figure that the system does not tell is absent, not zero.
+    // A figure that the system does not report is absent, not zero.
     for figure in ["fsyncs_per_op", "state_bytes_max", "pruned", "expired"] {
         assert!(results["paxos"][figure].is_null(), "{figure}: {results:#}");
     }
@@ -98,7 +98,7 @@ fn what_the_toy_lacks_is_refused_by_name() {
     for (flags, words) in [
         (&["--faults", "partition"][..], "fault `partition` cannot be injected into toy, whose links do not pass the relay"),
         (&["--faults", "clock-jump"], "whose clocks cannot be set"),
-        (&["--faults", "kill:holder"], "whose nodes do not tell who has that role"),
+        (&["--faults", "kill:holder"], "which has no such role"),
         (&["--rounds", "fast"], "system `toy` has no setting `rounds`; there are: stale"),
         (&["--net", "relay"], "the links of toy do not pass the relay"),
         (&["--nodes", "3"], "the toy is one process"),

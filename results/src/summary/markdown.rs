@@ -86,7 +86,7 @@ pub(crate) fn code(words: &str) -> String {
     format!("`{}`", clean(words).replace('`', "'").replace('|', "\\|"))
 }
 
-/// Text inside Markdown: no tables, tags, code, links or mentions of its own.
+/// Escapes text for Markdown, so that it cannot form a table, tag, code span, link or mention.
 pub(crate) fn mark(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     let cleaned = clean(words);

@@ -118,9 +118,6 @@ pub trait NodeEvents: Send + Sync {
     /// Records an event of a node; `node` is its name.
     fn record(&self, node: &str, what: &str, detail: BTreeMap<String, Json>);
 
-    /// The run's clock now.
-    fn now(&self) -> Nanos;
-
     /// A raw reading of the machine's monotonic clock, in nanoseconds, on the run's clock.
     fn on_run_clock(&self, raw_ns: u64) -> Nanos;
 }

@@ -72,7 +72,7 @@ pub struct FateQuery {
     pub timeout: Duration,
 }
 
-/// What a connection gives back later. Connections live on one thread.
+/// The future that a connection returns. It is not `Send`: connections stay on one thread.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// One client connection.

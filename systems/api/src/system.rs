@@ -28,7 +28,7 @@ pub trait SystemKind: Sync {
     /// Whether a key of its settings takes such a value, whatever it means beside the others.
     ///
     /// # Errors
-    /// What it takes.
+    /// The type or form that is expected.
     fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String>;
 
     /// The keys of its settings, each with what it means.
@@ -147,7 +147,7 @@ pub trait System: Send + Sync + Debug {
         Nanos(0)
     }
 
-    /// Figures of its nodes, where they tell any.
+    /// Figures of its nodes, if they report any.
     fn metrics(&self) -> Option<&dyn Metrics> {
         None
     }

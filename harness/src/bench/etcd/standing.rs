@@ -87,7 +87,7 @@ impl BenchCluster {
         &self.folder
     }
 
-    /// Syncs of all nodes since they started, where the system tells.
+    /// Syncs of all nodes since they started, if the system reports them.
     pub(super) fn syncs(&self) -> Option<u64> {
         let cluster = self.cluster.as_ref()?;
         let samples = (1..=cluster.size()).map(|n| cluster.sample_if_free(Node(n)));

@@ -110,12 +110,7 @@ type Named = (String, Stated);
 
 /// What all arms share, the name of it all, and what each arm states.
 fn shared(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> {
-    let flags = Settings {
-        cluster: crate::verbs::with_system(&args.cluster, &args.paxos),
-        load: args.load.clone(),
-        faults: args.faults.clone(),
-        ..Settings::default()
-    };
+    let flags = args.settings.settings();
     let file = match (&args.plan, &args.preset) {
         (Some(plan), _) => plans::read(plan)?,
         (None, Some(preset)) => self::preset(preset)?.settings(),

@@ -139,13 +139,13 @@ impl Slot {
     fn complete<R: Rng + ?Sized>(&mut self, batch: InFlightBatch, env: &mut Env<'_, R>) {
         let tag = batch.tag;
         let round_ns = env.now.since_ns(batch.sent);
-        let (told, prepared) = batch.complete();
+        let (replies, prepared) = batch.complete();
         let row = prepared.row.clone();
         self.keep(Some(prepared), env);
-        let refused = told.iter().filter(|(_, outcome)| matches!(outcome, Outcome::ConditionNotMet { .. }));
+        let refused = replies.iter().filter(|(_, outcome)| matches!(outcome, Outcome::ConditionNotMet { .. }));
         let (all_ns, one_ns) = self.turns.returns.patience_ns(round_ns);
         self.expect(refused.map(|(op, _)| op.op().client).collect(), all_ns, one_ns, env);
-        for (op, outcome) in told {
+        for (op, outcome) in replies {
             self.finish(op, outcome, env);
         }
         // What follows at once contains this row, and whoever accepts it needs no word about it.

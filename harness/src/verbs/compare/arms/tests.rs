@@ -30,7 +30,7 @@ fn every_preset_makes_sense() {
 #[test]
 fn arms_differ_in_what_they_state_and_share_seed_and_faults() {
     let mut args = args(&["a:backoff=uniform", "b:backoff=none,mix=cas=50,read=50"]);
-    args.faults.kinds = Some(vec!["kill".into(), "pause".into()]);
+    args.settings.faults.kinds = Some(vec!["kill".into(), "pause".into()]);
     refused(&CompareArgs { arms: vec!["a".into(), "b:mix=cas=50,raed=50".into()], ..args.clone() }, &["raed"]);
     args.arms[1] = "b:backoff=none".into();
     let experiment = experiment(&args).expect("makes sense");
