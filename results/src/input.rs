@@ -1,6 +1,6 @@
 //! The one way to read a file that a user, another tool or another run supplied: only regular files, and never more bytes
 //! than a limit with a name. A device, a pipe or a file that grows must not cost memory or time without bound.
-//! `harness/tests/inputs.rs` forbids the unbounded calls everywhere else. Histories are streamed, by `heckle-history`.
+//! `harness/cli/tests/inputs.rs` forbids the unbounded calls everywhere else. Histories are streamed, by `heckle-history`.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};

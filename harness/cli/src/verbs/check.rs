@@ -1,0 +1,222 @@
+//! `heckle check`: judges a recorded history again, whether it is a whole run's or a file of its own.
+
+use super::run::engine;
+use crate::cli::CheckArgs;
+use crate::run::recheck;
+use crate::run::report::{How, Judged, judge_history, read_history_within};
+use crate::{exit, history_file};
+use heckle_checker::checks::CheckResult;
+use heckle_checker::judge::Checker;
+use heckle_checker::{Linearizability, Verdict};
+use heckle_history::Outcome;
+use heckle_history::printable::{block, printable};
+use heckle_results::conclude::PROVES_A_VIOLATION;
+use heckle_results::results_json::{Results, RunVerdict, Status};
+use heckle_results::{RunFolder, run_folder::FindError};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Runs the verb.
+pub(super) fn main(args: &CheckArgs) -> ExitCode {
+    let target = match target(&args.target, &args.out.out) {
+        Ok(target) => target,
+        Err(e) => return super::usage("check", &e),
+    };
+    let path = target.history();
+    if let Some(format) = &args.format {
+        return super::check_foreign::main(args, format, &path);
+    }
+    let checked = match check(args, &target, &path) {
+        Ok(checked) => checked,
+        Err(e) => return super::usage("check", &e),
+    };
+    if args.voice.json {
+        outln!("{}", json(&checked, &path));
+    } else {
+        tell(&checked, &path);
+    }
+    ExitCode::from(crate::run::pipeline::exit_code(&checked.results))
+}
+
+/// A history judged again, and what it comes to.
+struct Checked {
+    judged: Judged,
+    results: Results,
+}
+
+/// A whole run comes to what the run itself came to; a file that is no run's, to what it shows on its own.
+fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, String> {
+    let checker = args.checker.map(engine);
+    let max_bytes = history_file::own_bytes(args.max_bytes.as_deref())?;
+    let history = match target {
+        Target::Run(folder) => {
+            let again = recheck::of_folder(folder, checker, max_bytes)?;
+            return Ok(Checked { judged: again.judged, results: again.results });
+        }
+        Target::File(path) => read_history_within(path, max_bytes)?,
+    };
+    let history = match recheck::of_history(history, path, checker)? {
+        Ok((judged, results)) => return Ok(Checked { judged, results }),
+        Err(history) => history,
+    };
+    let judged = judge_history(history, &[], How { checker: checker.unwrap_or(Checker::Auto), strict: args.strict }, None);
+    let mut results = Results::default();
+    judged.tell(&mut results);
+    let (verdict, reasons) = of_bare_file(&judged, &results, args.strict);
+    results.status = Status::Done;
+    results.verdict = verdict;
+    results.exit_code = i32::from(match verdict {
+        RunVerdict::Valid => exit::OK,
+        RunVerdict::Invalid => exit::VIOLATION,
+        RunVerdict::Unknown | RunVerdict::GateMissed | RunVerdict::Error => exit::INCONCLUSIVE,
+    });
+    results.reasons = reasons;
+    Ok(Checked { judged, results })
+}
+
+pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Valid => exit::OK,
+        Verdict::Invalid => exit::VIOLATION,
+        Verdict::Unknown => exit::INCONCLUSIVE,
+    })
+}
+
+/// What is to be checked.
+pub(super) enum Target {
+    /// A history of its own.
+    File(PathBuf),
+    /// A whole run.
+    Run(RunFolder),
+}
+
+impl Target {
+    /// The history's file.
+    pub(super) fn history(&self) -> PathBuf {
+        match self {
+            Target::File(path) => path.clone(),
+            Target::Run(folder) => folder.history(),
+        }
+    }
+}
+
+/// What `asked` names: a file, else a run.
+pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
+    if history_file::exists(Path::new(asked)) {
+        return Ok(Target::File(asked.into()));
+    }
+    let found = RunFolder::find(out, asked).map_err(|e| match e {
+        FindError::NotFound { .. } => format!("{e}; nor is there a file of that name"),
+        other => other.to_string(),
+    });
+    Ok(Target::Run(found?))
+}
+
+/// Invalid only where an answer is proved wrong. What else is amiss or cannot be told (a silent key, no final reads) leaves
+/// a whole run inconclusive; of a file that is no run's, it is only told.
+fn of_bare_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict, Vec<String>) {
+    let proof = |c: &&CheckResult| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name);
+    let lin = &judged.judgement.linearizability;
+    let broken: Vec<String> = judged.checks.iter().filter(proof).map(|c| format!("{}: {}", c.name, c.words)).collect();
+    if lin.verdict == Verdict::Invalid || !broken.is_empty() {
+        let violations = lin.violations.iter().map(|v| format!("{} on key {}: {}", v.kind, v.key, v.explanation.summary));
+        return (RunVerdict::Invalid, violations.chain(broken).collect());
+    }
+    let mut open: Vec<String> = results.history.problem.iter().cloned().collect();
+    if lin.keys.is_empty() {
+        open.push("the history holds no operation, so nothing was checked".to_owned());
+    } else if !judged.history.ops.iter().any(|op| matches!(op.outcome, Outcome::Ok(_))) {
+        open.push("no operation was answered, so nothing was checked".to_owned());
+    } else if lin.verdict == Verdict::Unknown {
+        open.push("linearizability is unknown".to_owned());
+    }
+    let thin = judged.checks.iter().filter(|c| strict && c.name == "vacuity" && c.verdict != Verdict::Valid);
+    open.extend(thin.map(|c| format!("{}: {}", c.name, c.words)));
+    (if open.is_empty() { RunVerdict::Valid } else { RunVerdict::Unknown }, open)
+}
+
+fn json(checked: &Checked, path: &Path) -> String {
+    let results = &checked.results;
+    let value = serde_json::json!({
+        "schema": "heckle.check/1",
+        "history": path.display().to_string(),
+        "verdict": results.verdict,
+        "exit_code": results.exit_code,
+        "reasons": results.reasons,
+        "end": results.history,
+        "linearizability": results.linearizability,
+        "checks": results.checks,
+        "coverage": results.coverage,
+        "faults": results.faults,
+        "gates": results.gates,
+        "ops": results.ops,
+        "ops_by_kind": results.ops_by_kind,
+        "window": results.window,
+        "bottlenecks": results.bottlenecks,
+        "warnings": results.warnings,
+    });
+    serde_json::to_string_pretty(&value).expect("plain data has a JSON form")
+}
+
+fn tell(checked: &Checked, path: &Path) {
+    let Checked { judged, results } = checked;
+    for warning in &results.warnings {
+        errln!("warning: {}", block(warning));
+    }
+    let lin = &judged.judgement.linearizability;
+    outln!("history      {}: {} ops on {} keys", printable(&path.display().to_string()), judged.history.ops.len(), lin.keys.len());
+    tell_linearizability(lin);
+    for check in &judged.checks {
+        outln!("{:<12} {}: {}", check.name, check.verdict, block(&check.words));
+    }
+    for missed in judged.coverage.missed() {
+        outln!("{}", printable(&missed));
+    }
+    outln!("\nverdict: {}", results.verdict.word().replace('_', " "));
+    for (i, reason) in results.reasons.iter().enumerate() {
+        outln!("{:<8} {}", if i == 0 { "why:" } else { "" }, block(reason));
+    }
+    for bottleneck in &results.bottlenecks {
+        outln!("slowed by {}: {}", bottleneck.what.replace('_', " "), block(&bottleneck.sentence()));
+    }
+}
+
+/// Why keys have no second opinion, and how many of them.
+fn without_second_opinion(lin: &Linearizability) -> BTreeMap<String, usize> {
+    let mut without = BTreeMap::new();
+    for key in lin.keys.iter().filter(|k| !k.second_opinion.confirms()) {
+        *without.entry(key.second_opinion.words().trim_start_matches("none: ").to_owned()).or_default() += 1;
+    }
+    without
+}
+
+pub(super) fn tell_linearizability(lin: &Linearizability) {
+    let second = match (lin.keys.iter().filter(|k| k.second_opinion.confirms()).count(), lin.second_opinion_ms) {
+        (0, None) => "; no second opinion".to_owned(),
+        (n, ms) => format!("; second opinion on {n} of {} keys{}", lin.keys.len(), ms.map_or(String::new(), |ms| format!(" in {ms} ms"))),
+    };
+    outln!("linearizable {} (checked in {} ms{second})", lin.verdict, lin.check_ms.unwrap_or(0));
+    for (why, keys) in &without_second_opinion(lin) {
+        outln!("  no second opinion on {keys} of {} keys: {why}", lin.keys.len());
+    }
+    for key in &lin.keys {
+        if key.verdict != Verdict::Valid || key.outside.is_some() {
+            let why = key.note.as_ref().or(key.outside.as_ref()).map_or(String::new(), |n| format!(": {n}"));
+            outln!("  key {}: {} of {} ops{}", printable(&key.key), key.verdict, key.ops, printable(&why));
+        }
+    }
+    for violation in &lin.violations {
+        outln!("\nviolation {} on key {}: {}", violation.id, printable(&violation.key), violation.kind);
+        if let Some(story) = &violation.explanation.story {
+            outln!("  {}", printable(story));
+        }
+        outln!("  {}", printable(&violation.explanation.summary));
+        for step in &violation.explanation.steps {
+            outln!("  - {}", printable(step));
+        }
+        for near in &violation.explanation.nearby {
+            outln!("  near: {}", printable(near));
+        }
+    }
+}

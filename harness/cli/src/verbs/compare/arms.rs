@@ -1,0 +1,288 @@
+//! What is compared: arms from flags, plan or preset, laid over what they share, and checked against each other before the
+//! first run. Arms differ in what they state and in nothing else.
+
+use crate::cli::CompareArgs;
+use crate::plan::settings::{ArmSettings, ArmValue, Expect, Settings};
+use crate::plan::units::Rate;
+use crate::plan::{Plan, file, keys};
+use crate::plans;
+use crate::verbs::mutants::over_exposing_plan;
+use heckle_history::prng::Seed;
+use rand::RngExt;
+use std::collections::BTreeMap;
+
+/// Pairs, unless it is said otherwise.
+const PAIRS: u32 = 10;
+/// More are a matter of days.
+const MAX_PAIRS: u32 = 1_000;
+/// More arms than these fit no table.
+const MAX_ARMS: usize = 6;
+/// Letters of an arm's name.
+const MAX_NAME: usize = 32;
+
+/// One of the compared.
+#[derive(Debug, Clone)]
+pub(super) struct ArmPlan {
+    /// Its name, and of the folder of its runs.
+    pub(super) name: String,
+    /// What it states, as it was written.
+    pub(super) stated: BTreeMap<String, String>,
+    /// That, laid over what all share.
+    settings: Settings,
+}
+
+/// A comparison that can begin.
+#[derive(Debug, Clone)]
+pub(super) struct Experiment {
+    /// Its name, and of its folder.
+    pub(super) name: String,
+    /// What fixes seeds and order of all runs.
+    pub(super) seed: Seed,
+    /// The first is the reference.
+    pub(super) arms: Vec<ArmPlan>,
+    /// Pairs of runs.
+    pub(super) pairs: u32,
+    /// Make all pairs, even those that no claim can come from any more.
+    pub(super) finish: bool,
+    /// All arms are one.
+    pub(super) aa: bool,
+    /// Share of the machine that others may use.
+    pub(super) noise_limit: f64,
+    pub(super) late_limit: f64,
+    /// How fast, in all arms.
+    pub(super) rate: Rate,
+    /// Arms differ in their remedies against state: prune, time to live.
+    pub(super) state_differs: bool,
+    /// How long a run takes by plan.
+    pub(super) run_for: std::time::Duration,
+}
+
+/// Checks everything that can be checked beforehand.
+///
+/// # Errors
+/// What makes no sense, and what would.
+pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
+    let (base, name, arms) = shared(args)?;
+    let seed = match args.seed.as_deref().or(base.seed.as_deref()) {
+        None | Some("random") => Seed(rand::random()),
+        Some(text) => text.parse()?,
+    };
+    let pairs = args.pairs.unwrap_or(PAIRS);
+    if pairs == 0 || pairs > MAX_PAIRS {
+        return Err(format!("--pairs {pairs} is not between 1 and {MAX_PAIRS}"));
+    }
+    let noise_limit = args.noise_limit.unwrap_or(heckle_results::compare::runs::NOISE_LIMIT);
+    let late_limit = args.late_limit.unwrap_or(heckle_results::measure::LATE_RATIO_LIMIT);
+    if !(0.0..=1.0).contains(&late_limit) {
+        return Err(format!("--late-limit {late_limit}: a share of the ops is between 0 and 1"));
+    }
+    if !(0.0..=1.0).contains(&noise_limit) {
+        return Err(format!("--noise-limit {noise_limit}: a share of the machine is between 0 and 1"));
+    }
+    let arms = arms.into_iter().map(|(name, stated)| arm(&base, name, stated)).collect::<Result<Vec<ArmPlan>, String>>()?;
+    let arms = line_up(arms, args.aa)?;
+    let mut experiment = Experiment {
+        name,
+        seed,
+        arms,
+        pairs,
+        finish: args.finish,
+        aa: args.aa,
+        noise_limit,
+        late_limit,
+        rate: Rate::Max,
+        state_differs: false,
+        run_for: std::time::Duration::ZERO,
+    };
+    let plans = (0..experiment.arms.len()).map(|i| experiment.plan(i, 1)).collect::<Result<Vec<Plan>, String>>()?;
+    agree(&experiment.arms, &plans)?;
+    experiment.rate = plans[0].rate;
+    let of_state = |plan: &Plan| ["prune", "paxos_ttl"].map(|key| plan.system.settings().get(key).cloned());
+    experiment.state_differs = plans.iter().any(|plan| of_state(plan) != of_state(&plans[0]));
+    experiment.run_for = plans.iter().map(|p| p.warmup.0 + p.duration.0 + p.quiet_tail.0).max().unwrap_or_default();
+    Ok(experiment)
+}
+
+/// What an arm states.
+type Stated = BTreeMap<String, String>;
+/// An arm's name and what it states.
+type Named = (String, Stated);
+
+/// What all arms share, the name of it all, and what each arm states.
+fn shared(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> {
+    let flags = args.settings.settings();
+    let file = match (&args.plan, &args.preset) {
+        (Some(plan), _) => plans::read(plan)?,
+        (None, Some(preset)) => self::preset(preset)?.settings(),
+        (None, None) => Settings::default(),
+    };
+    let from_flags = args.arms.iter().map(|arm| stated(arm)).collect::<Result<Vec<_>, String>>()?;
+    let mut arms = if from_flags.is_empty() { file.arm.iter().map(in_file).collect() } else { from_flags };
+    let name = file.name.clone().unwrap_or_else(|| "compare".to_owned());
+    let mut base = over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
+    base.arm.clear();
+    match (arms.len(), args.aa) {
+        (0, false) => {
+            return Err(
+                "there is nothing to compare: name arms, as in --arm a:backoff=uniform --arm b:backoff=none, or a --preset, or use --aa"
+                    .into(),
+            );
+        }
+        (0, true) => arms.push(("a".into(), Stated::new())),
+        // One arm by itself is held against what the plan says without it.
+        (1, false) => arms.insert(0, ("as-planned".into(), Stated::new())),
+        _ => {}
+    }
+    Ok((base, name, arms))
+}
+
+/// The comparison that `--preset` names.
+fn preset(name: &str) -> Result<&'static plans::Embedded, String> {
+    let all: Vec<&str> = plans::presets().map(|(name, _)| name).collect();
+    let found = plans::presets().find(|(preset, _)| *preset == name);
+    found.map(|(_, plan)| plan).ok_or_else(|| format!("there is no preset `{name}`; {}", file::did_you_mean(name, &all)))
+}
+
+/// `name:key=value,key=value`; a comma in a value belongs to it where no key follows.
+fn stated(text: &str) -> Result<Named, String> {
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    let mut stated = Stated::new();
+    let mut last: Option<String> = None;
+    for piece in rest.split(',').filter(|p| !p.trim().is_empty()) {
+        match (piece.split_once('='), &last) {
+            (Some((key, value)), _) => {
+                let key = key.trim().replace('-', "_");
+                if stated.insert(key.clone(), value.trim().to_owned()).is_some() {
+                    return Err(format!("--arm {text}: `{key}` stands there twice"));
+                }
+                last = Some(key);
+            }
+            (None, Some(key)) => *stated.get_mut(key).expect("it was just put there") += &format!(",{}", piece.trim()),
+            (None, None) => return Err(format!("--arm {text}: write NAME:KEY=VALUE, as in new:backoff=none")),
+        }
+    }
+    Ok((name.trim().to_owned(), stated))
+}
+
+fn in_file(arm: &ArmSettings) -> Named {
+    let text = |value: &ArmValue| match value {
+        ArmValue::Whole(n) => n.to_string(),
+        ArmValue::Number(x) => x.to_string(),
+        ArmValue::Text(words) => words.clone(),
+        ArmValue::List(words) => words.join(","),
+    };
+    (arm.name.clone(), arm.settings.iter().map(|(k, v)| (k.clone(), text(v))).collect())
+}
+
+fn arm(base: &Settings, name: String, stated: Stated) -> Result<ArmPlan, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(fits) {
+        return Err(format!("arm `{name}`: its name is that of a folder, so use up to {MAX_NAME} letters, digits, `-`, `_` and `.`"));
+    }
+    if matches!(name.as_str(), "latest" | "latest-failed" | "plots") {
+        return Err(format!("arm `{name}`: that name is taken in the comparison's folder"));
+    }
+    let mut settings = base.clone();
+    for (key, value) in &stated {
+        let one = keys::one_of_text(key, value, crate::systems::all()).map_err(|e| format!("arm `{name}`: {e}"))?;
+        settings = settings.overlaid(&one);
+    }
+    Ok(ArmPlan { name, stated, settings })
+}
+
+/// The arms as they run: with `--aa` the first one twice, else all, no two of them alike.
+fn line_up(mut arms: Vec<ArmPlan>, aa: bool) -> Result<Vec<ArmPlan>, String> {
+    if aa {
+        let mut again = arms[0].clone();
+        again.name += "-again";
+        arms.truncate(1);
+        arms.push(again);
+        return Ok(arms);
+    }
+    if arms.len() > MAX_ARMS {
+        return Err(format!("{} arms are more than {MAX_ARMS}", arms.len()));
+    }
+    for (i, arm) in arms.iter().enumerate() {
+        if arms[..i].iter().any(|a| a.name == arm.name) {
+            return Err(format!("two arms are called `{}`", arm.name));
+        }
+        if let Some(twin) = arms[..i].iter().find(|a| a.settings == arm.settings) {
+            return Err(format!("arms `{}` and `{}` state the same; --aa runs one arm twice to show the noise", twin.name, arm.name));
+        }
+    }
+    Ok(arms)
+}
+
+/// What must be the same in all arms for pairs to be pairs.
+fn agree(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
+    let first = (&arms[0].name, &plans[0]);
+    for (arm, plan) in arms.iter().zip(plans) {
+        if plan.expect == Expect::Invalid {
+            return Err("the plan expects a violation, and an arm with a violation is disqualified: compare plans that expect none".into());
+        }
+        if plan.injections != first.1.injections {
+            return Err(format!(
+                "arms `{}` and `{}` would meet different faults: let them differ in what does not change the schedule",
+                first.0, arm.name
+            ));
+        }
+        if plan.window() != first.1.window() {
+            return Err(format!(
+                "arms `{}` and `{}` are loaded at different times: warmup and duration are shared by all arms",
+                first.0, arm.name
+            ));
+        }
+        if plan.rate != first.1.rate {
+            return Err(format!(
+                "arms `{}` and `{}` are asked for different rates: equal offered load and saturation are compared apart",
+                first.0, arm.name
+            ));
+        }
+    }
+    // What one states may be what the other has by default.
+    let nameless = |plan: &Plan| Settings { name: None, ..plan.resolved.clone() };
+    for (i, plan) in plans.iter().enumerate() {
+        let twin = (0..i).find(|j| nameless(&plans[*j]) == nameless(plan) && arms[*j].settings != arms[i].settings);
+        if let Some(j) = twin {
+            return Err(format!(
+                "arms `{}` and `{}` come to the same plan: what one states is what the other has anyway",
+                arms[j].name, arms[i].name
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Experiment {
+    /// The plan of an arm's run in a pair: the pair's seed, and so its schedule, are all arms' own.
+    ///
+    /// # Errors
+    /// If the arm's settings make no sense.
+    pub(super) fn plan(&self, arm: usize, pair: u32) -> Result<Plan, String> {
+        let arm = &self.arms[arm];
+        let mut settings = arm.settings.clone();
+        settings.name = Some(arm.name.clone());
+        settings.seed = Some(self.pair_seed(pair).to_string());
+        Plan::resolve(&settings, crate::systems::all()).map_err(|e| format!("arm `{}`: {e}", arm.name))
+    }
+
+    /// The seed of all runs of a pair.
+    pub(super) fn pair_seed(&self, pair: u32) -> Seed {
+        self.seed.part(&format!("pair/{pair}"))
+    }
+
+    /// The order of the arms within a pair, drawn for each pair by itself: whatever drifts strikes no arm rather than
+    /// another, and sign-flip tests rest on nothing else.
+    pub(super) fn order(&self, pair: u32) -> Vec<usize> {
+        let mut rng = self.seed.stream(&format!("order/{pair}"));
+        let mut order: Vec<usize> = (0..self.arms.len()).collect();
+        // Fisher and Yates.
+        for i in (1..order.len()).rev() {
+            order.swap(i, rng.random_range(0..=i));
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests;

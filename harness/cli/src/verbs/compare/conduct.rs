@@ -1,0 +1,165 @@
+//! Makes the runs: pair by pair, in an order drawn for each, each on a fresh cluster, and each looked at only for whether
+//! it counts. No effect is computed before the last run has ended.
+
+use super::arms::Experiment;
+use super::noise::Meter;
+use crate::build_info::build_info;
+use crate::run::pipeline::{Job, perform};
+use crate::run::report::read_history;
+use crate::run::{RunOptions, progress};
+use crate::stop;
+use heckle_checker::judge::Checker;
+use heckle_faults::schedule_file;
+use heckle_history::prng::Seed;
+use heckle_results::charts::axis::{digits, duration};
+use heckle_results::compare::compare_json::{Comparison, Disqualified, Run};
+use heckle_results::compare::conclude::Made;
+use heckle_results::compare::decide::Ending;
+use heckle_results::compare::figures::{FIGURES, Taken, take};
+use heckle_results::compare::phases::Phase;
+use heckle_results::compare::runs::{Limits, Standing, pairs_possible, standing};
+use heckle_results::gates::Expression;
+use heckle_results::results_json::{Results, RunVerdict};
+use heckle_results::{RunFolder, measure};
+use std::path::Path;
+
+/// Everything that was made, and how it ended.
+pub(super) struct Conducted {
+    /// The runs.
+    pub(super) made: Vec<Made>,
+    /// By plan or by somebody.
+    pub(super) ending: Ending,
+}
+
+/// Makes all runs below `folder`. Violations are noted in `comparison` as they come.
+///
+/// # Errors
+/// If the harness or the machine fails: an arm whose first run breaks will not do better later.
+pub(super) fn conduct(experiment: &Experiment, comparison: &mut Comparison, folder: &Path, quiet: bool) -> Result<Conducted, String> {
+    let mut made: Vec<Made> = vec![];
+    let mut told = false;
+    for pair in 1..=experiment.pairs {
+        let order = experiment.order(pair);
+        let stay: Vec<usize> = order.into_iter().filter(|i| comparison.arms[*i].disqualified.is_none()).collect();
+        // Without the reference, or with nothing beside it, there is nothing left to compare.
+        if comparison.arms[0].disqualified.is_some() || stay.len() < 2 {
+            break;
+        }
+        for (place, arm) in (1u32..).zip(stay) {
+            if stop::interrupts() > 0 {
+                return Ok(Conducted { made, ending: Ending::Interrupted });
+            }
+            let (run, violated) = one(experiment, comparison, folder, (pair, place, arm))?;
+            let name = &experiment.arms[arm].name;
+            if run.run.verdict == RunVerdict::Error && !made.iter().any(|m| m.run.arm == *name) {
+                let why = run.run.dropped.map(|d| d.why).unwrap_or_default();
+                return Err(format!("the first run of arm `{name}` broke, in {}: {why}", folder.join(&run.run.path).display()));
+            }
+            if !quiet {
+                errln!("{}", line(experiment.pairs, &run, violated.is_some()));
+            }
+            comparison.arms[arm].disqualified = comparison.arms[arm].disqualified.take().or(violated);
+            made.push(run);
+        }
+        if let Some(words) = out_of_reach(experiment, comparison, &made, pair) {
+            if !quiet && !told {
+                errln!("{words}");
+            }
+            told = true;
+            if !experiment.finish {
+                break;
+            }
+        }
+    }
+    let ending = if stop::interrupts() > 0 { Ending::Interrupted } else { Ending::AsPlanned };
+    Ok(Conducted { made, ending })
+}
+
+/// Says so when too many pairs were dropped for any claim. A comparison that was planned with too few pairs for one is made
+/// all the same.
+fn out_of_reach(experiment: &Experiment, comparison: &Comparison, made: &[Made], done: u32) -> Option<String> {
+    let needed = comparison.design.pairs_needed;
+    let possible = pairs_possible(comparison, made.iter().map(|m| &m.run), done);
+    if experiment.pairs < needed || possible >= needed || done == experiment.pairs {
+        return None;
+    }
+    let goes_on = if experiment.finish { "the rest is run because of --finish" } else { "it stops here; --finish runs the rest" };
+    let dropped = experiment.pairs - possible;
+    Some(format!("no claim is possible any more: {dropped} of {} pairs are lost and {needed} are needed; {goes_on}", experiment.pairs))
+}
+
+fn one(
+    experiment: &Experiment,
+    comparison: &Comparison,
+    folder: &Path,
+    which: (u32, u32, usize),
+) -> Result<(Made, Option<Disqualified>), String> {
+    let (pair, place, arm) = which;
+    let plan = experiment.plan(arm, pair)?;
+    let schedule = format!("{:016x}", Seed(0).part(&schedule_file::format(&plan.injections)).0);
+    let gates = plan.gates.iter().map(|g| g.parse::<Expression>().map_err(|e| e.to_string())).collect::<Result<Vec<_>, String>>()?;
+    let options = RunOptions { keep_going: false, progress: progress::ProgressStyle::Quiet };
+    let meter = Meter::start();
+    let job = Job { plan, gates, out: folder.to_owned(), checker: Checker::Auto, options, build: build_info(), warning: None };
+    let (run_folder, results) = perform(&job)?;
+    let others_cpu = meter.others().map(|o| (o * 1e4).round() / 1e4);
+    let path = run_folder.root().strip_prefix(folder).unwrap_or(run_folder.root()).display().to_string();
+    let design = &comparison.design;
+    let (dropped, violated) =
+        match standing(&results, design.load, others_cpu, Limits { noise: design.noise_limit, late: design.late_limit }) {
+            Standing::Counts => (None, None),
+            Standing::Dropped(dropped) => (Some(dropped), None),
+            Standing::Violated(why) => (None, Some(Disqualified { path: path.clone(), why })),
+        };
+    let taken = if results.verdict == RunVerdict::Error { Taken::default() } else { figures(&run_folder, &results)? };
+    let window_s = results.load.window_s;
+    let run = Run {
+        pair,
+        place,
+        arm: experiment.arms[arm].name.clone(),
+        seed: results.seed.clone(),
+        schedule,
+        path,
+        verdict: results.verdict,
+        exit_code: results.exit_code,
+        offered_per_s: if window_s > 0.0 { (taken.waits.len() as f64 / window_s * 1e3).round() / 1e3 } else { 0.0 },
+        achieved_per_s: results.load.achieved_per_s,
+        late_ratio: results.load.late_ratio,
+        others_cpu,
+        dropped,
+        ..Run::default()
+    };
+    Ok((Made { run, taken }, violated))
+}
+
+fn figures(folder: &RunFolder, results: &Results) -> Result<Taken, String> {
+    let history = read_history(&folder.history())?;
+    Ok(take(&history, &measure::analyze(&history), results))
+}
+
+/// A run in a line, while the rest is still to come: its own figures, and no comparison.
+fn line(pairs: u32, made: &Made, violated: bool) -> String {
+    let run = &made.run;
+    let whole = made.taken.readings.get(&Phase::Whole);
+    let figures = FIGURES.iter().filter(|f| f.primary).filter_map(|f| {
+        let reading = whole?.get(f.name)?;
+        let bound = if reading.censored() { "at least " } else { "" };
+        Some(format!("{} {bound}{}", f.what, f.words(reading.number())))
+    });
+    let mut words = vec![format!("pair {:>2}/{pairs}  {:<16} {}", run.pair, run.arm, run.verdict.word())];
+    words.extend(figures);
+    if violated {
+        words.push("VIOLATION: this arm is out".into());
+    }
+    words.extend(run.dropped.as_ref().map(|d| format!("dropped, {}: {}", d.kind.word(), d.why)));
+    words.join("  ")
+}
+
+/// How long it all takes, by plan, in words.
+pub(super) fn about(experiment: &Experiment) -> String {
+    /// Start, judgement and pictures of a run, beyond its plan.
+    const AROUND_A_RUN_MS: f64 = 2_500.0;
+    let runs = f64::from(experiment.pairs) * experiment.arms.len() as f64;
+    let each_ms = experiment.run_for.as_secs_f64() * 1e3 + AROUND_A_RUN_MS;
+    format!("{} runs of about {}: about {}", digits(runs), duration(each_ms), duration(runs * each_ms))
+}

@@ -1,0 +1,128 @@
+//! `heckle compare`: the same plan with one setting changed, in pairs of runs; what differs, by how much, and how sure that
+//! is. See `docs/comparing.md`.
+
+mod arms;
+mod conduct;
+mod noise;
+
+use crate::build_info::build_info;
+use crate::cli::CompareArgs;
+use crate::exit;
+use crate::plan::units::Rate;
+use crate::run::environment;
+use crate::stop;
+use arms::Experiment;
+use heckle_results::compare::compare_json::{Arm, Comparison, Design, LoadMode};
+use heckle_results::compare::conclude::conclude;
+use heckle_results::compare::decide::{ALPHA, PAIRS_NEEDED, SAME_RATIO, SAME_SHARE};
+use heckle_results::compare::figures::FIGURES;
+use heckle_results::compare::folder::CompareFolder;
+use heckle_results::compare::phases::RECOVERY;
+use heckle_results::compare::text;
+use heckle_results::rerun;
+use heckle_results::results_json::Status;
+use heckle_results::summary::View;
+use heckle_results::utc::UnixSeconds;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Runs the verb.
+pub(super) fn main(args: &CompareArgs) -> ExitCode {
+    let experiment = match arms::experiment(args) {
+        Ok(experiment) => experiment,
+        Err(e) => return super::usage("compare", &e),
+    };
+    stop::catch_interrupts();
+    match compare(&experiment, args) {
+        Ok((folder, comparison)) => {
+            if args.voice.json {
+                outln!("{}", comparison.to_json().trim_end());
+            } else {
+                let shown = folder.root().display().to_string();
+                out!("{}", text::text(&comparison, View { folder: &shown, width: super::width(), colour: super::colour() }));
+            }
+            ExitCode::from(u8::try_from(comparison.exit_code).unwrap_or(exit::BROKEN))
+        }
+        Err(e) => super::broken("compare", &e),
+    }
+}
+
+fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder, Comparison), String> {
+    let began = Instant::now();
+    let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
+    let mut comparison = planned(experiment);
+    let folder = CompareFolder::create(&args.out.out, &experiment.name, started, rand::random(), &mut comparison)
+        .map_err(|e| format!("cannot keep a comparison: {e}; name a writable folder with --out"))?;
+    let env = environment::gather(folder.root(), build_info());
+    (comparison.env, comparison.build_profile) = (env.info(), env.build_profile.clone());
+    let write = |what: std::io::Result<()>| what.map_err(|e| format!("cannot write the comparison's folder: {e}"));
+    write(folder.write_comparison(&comparison))?;
+    if !args.voice.quiet {
+        err!("{}", text::announcement(&comparison, &conduct::about(experiment)));
+    }
+    let conducted = match conduct::conduct(experiment, &mut comparison, folder.root(), args.voice.quiet) {
+        Ok(conducted) => conducted,
+        Err(why) => {
+            (comparison.status, comparison.exit_code, comparison.verdict) = (Status::Done, i32::from(exit::BROKEN), vec![why.clone()]);
+            write(folder.write_comparison(&comparison))?;
+            return Err(why);
+        }
+    };
+    let mut comparison = conclude(comparison, conducted.made, conducted.ending);
+    comparison.wall_s = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+    write(folder.keep(&mut comparison))?;
+    Ok((folder, comparison))
+}
+
+/// Everything that is fixed before the first run.
+fn planned(experiment: &Experiment) -> Comparison {
+    let (load, rate_per_s) = match experiment.rate {
+        Rate::PerSecond(rate) => (LoadMode::EqualOfferedLoad, Some(rate)),
+        Rate::Max => (LoadMode::Saturation, None),
+    };
+    Comparison {
+        name: experiment.name.clone(),
+        status: Status::Running,
+        seed: experiment.seed.to_string(),
+        again: again(experiment),
+        build: build_info(),
+        design: Design {
+            pairs: experiment.pairs,
+            pairs_needed: PAIRS_NEEDED as u32,
+            aa: experiment.aa,
+            load,
+            state_differs: experiment.state_differs,
+            rate_per_s,
+            primary: FIGURES.iter().filter(|f| f.primary).map(|f| f.name.to_owned()).collect(),
+            alpha: ALPHA,
+            same_ratio: SAME_RATIO,
+            same_share: SAME_SHARE,
+            recovery_s: RECOVERY.as_secs_f64(),
+            noise_limit: experiment.noise_limit,
+            late_limit: experiment.late_limit,
+            stop_rule: stop_rule(experiment),
+        },
+        arms: experiment.arms.iter().map(|a| Arm { name: a.name.clone(), settings: a.stated.clone(), ..Arm::default() }).collect(),
+        ..Comparison::default()
+    }
+}
+
+/// When it stops. None of it depends on what the figures show.
+fn stop_rule(experiment: &Experiment) -> String {
+    let pairs = experiment.pairs;
+    let dropped = if experiment.finish || (pairs as usize) < PAIRS_NEEDED {
+        String::new()
+    } else {
+        format!("; or when fewer than {PAIRS_NEEDED} can count, since so many were dropped")
+    };
+    format!("after {pairs} pairs, whatever they show; a violation ends its arm{dropped}")
+}
+
+/// The command line once more, with the seed that was drawn.
+fn again(experiment: &Experiment) -> String {
+    let mut words: Vec<String> = std::env::args().skip(1).map(|a| rerun::quote(&a)).collect();
+    if !words.iter().any(|w| w == "--seed" || w.starts_with("--seed=")) {
+        words.extend(["--seed".to_owned(), experiment.seed.to_string()]);
+    }
+    format!("heckle {}", words.join(" "))
+}

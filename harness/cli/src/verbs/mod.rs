@@ -1,0 +1,155 @@
+//! What each verb does. One file a verb; what two need stands here or deeper, in `run`.
+
+mod bench;
+mod capacity;
+mod check;
+mod check_foreign;
+mod clean;
+mod compare;
+mod completions;
+mod ctl;
+mod demo;
+mod diff;
+mod doctor;
+mod explain;
+mod export;
+mod gc;
+pub mod mutants;
+mod node;
+mod report;
+mod rerun;
+mod run;
+mod show;
+mod suite;
+mod trend;
+
+use crate::cli::{Cli, Verb, VoiceArgs};
+use crate::exit;
+use crate::systems::{self, Systems};
+use clap::Parser;
+use heckle_history::printable::{block, printable};
+use heckle_results::RunFolder;
+use heckle_results::results_json::Results;
+use heckle_results::summary::{self, View};
+use heckle_results::terminal::Colour;
+use heckle_results::terminal_report::Width;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs the command line of this process with systems under test of one's own: a program whose `main` calls this is heckle for them.
+///
+/// heckle starts itself for some of its work, so that program must hand every command line that is not its own to this.
+pub fn main_with(systems: Systems) -> ExitCode {
+    systems::install(systems);
+    crate::limits::survive_long_files();
+    crate::output::finish(main())
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are answers; anything else is a usage error, which clap would exit with 2.
+            if e.use_stderr() {
+                // It repeats words of the command line, such as the name of a file.
+                e.render().to_string().lines().for_each(|line| errln!("{}", printable(line)));
+                return ExitCode::from(exit::USAGE);
+            }
+            out!("{}", e.render());
+            return ExitCode::from(exit::OK);
+        }
+    };
+    match cli.verb {
+        Verb::Demo(args) => demo::main(&args),
+        Verb::Doctor(args) => doctor::main(&args),
+        Verb::Run(args) => run::main(&args),
+        Verb::Check(args) => check::main(&args),
+        Verb::Explain(args) => explain::main(&args),
+        Verb::Show(args) => show::show(&args),
+        Verb::List(args) => show::list(&args),
+        Verb::Diff(args) => diff::main(&args),
+        Verb::Completions(args) => completions::main(&args),
+        Verb::Rerun(args) => rerun::main(&args),
+        Verb::Suite(args) => suite::main(&args),
+        Verb::Trend(args) => trend::main(&args),
+        Verb::Gc(args) => gc::main(&args),
+        Verb::Compare(args) => compare::main(&args),
+        Verb::Export(args) => export::main(&args),
+        Verb::Report(args) => report::main(&args),
+        Verb::Bench(args) => bench::main(&args),
+        Verb::Capacity(args) => capacity::main(&args),
+        Verb::Mutants(args) => mutants::main(&args),
+        Verb::Clean(args) => clean::main(&args),
+        Verb::Node(args) => node::main(&args),
+        Verb::Ctl(args) => ctl::main(&args),
+        Verb::SyncChild { file } => match crate::bench::etcd::sync_child(&file) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => broken("sync-child", &e.to_string()),
+        },
+        Verb::StoreChild { store, folder, per_batch, batches } => {
+            match crate::bench::store::store_child(&store, &folder, per_batch, batches) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(e) => broken("store-child", &e),
+            }
+        }
+        Verb::SearchChild => match crate::search::child() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => broken("search-child", &e.to_string()),
+        },
+    }
+}
+
+/// What the user supplied is wrong.
+fn usage(verb: &str, what: &str) -> ExitCode {
+    errln!("heckle {verb}: {}", block(what));
+    ExitCode::from(exit::USAGE)
+}
+
+/// The harness or the machine failed.
+fn broken(verb: &str, what: &str) -> ExitCode {
+    errln!("heckle {verb}: {}", block(what));
+    ExitCode::from(exit::BROKEN)
+}
+
+/// Tells what a run came to, and exits accordingly.
+fn tell_results(folder: &RunFolder, results: &Results, voice: &VoiceArgs) -> ExitCode {
+    if voice.json {
+        outln!("{}", results.to_json());
+    } else {
+        out!("{}", summary_of(folder, results));
+    }
+    ExitCode::from(crate::run::pipeline::exit_code(results))
+}
+
+/// A run in words, fit for this stdout.
+fn summary_of(folder: &RunFolder, results: &Results) -> String {
+    let shown = relative_to_here(folder.root()).display().to_string();
+    summary::text(results, View { folder: &shown, width: width(), colour: colour() })
+}
+
+/// A path as a person types it: without the folder that the command was started in.
+fn relative_to_here(path: &Path) -> &Path {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    path.strip_prefix(&here).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path)
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: `size` is a valid place for the answer.
+    let failed = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    if failed == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 100 }
+}
+
+/// How answers are to come out on this stdout.
+fn fitting() -> Width {
+    Width { letters: width(), colour: colour() }
+}
+
+/// Whether stdout wants colour: a terminal does, unless `NO_COLOR` says otherwise.
+fn colour() -> Colour {
+    let wanted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    if wanted { Colour::Ansi } else { Colour::Never }
+}

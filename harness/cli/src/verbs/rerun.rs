@@ -1,0 +1,77 @@
+//! `heckle rerun`: the same plan and seed again, k of N. Choices are the same, timing is not, so it is never called
+//! a replay.
+
+use super::run::engine;
+use crate::build_info::build_info;
+use crate::cli::{CheckerArg, RerunArgs};
+use crate::exit;
+use crate::machine;
+use crate::plan::Plan;
+use crate::plans;
+use crate::run::pipeline::{Job, exit_code, perform};
+use crate::run::{RunOptions, progress};
+use crate::stop;
+use heckle_faults::schedule_file;
+use heckle_results::RunFolder;
+use heckle_results::input;
+use std::process::ExitCode;
+
+/// Runs, at most: more is a suite's work.
+const MAX_TIMES: u32 = 1_000;
+
+/// Runs the verb.
+pub(super) fn main(args: &RerunArgs) -> ExitCode {
+    let job = match job(args) {
+        Ok(job) => job,
+        Err(e) => return super::usage("rerun", &e),
+    };
+    stop::catch_interrupts();
+    let (mut codes, mut last) = (vec![], None);
+    for _ in 0..args.times {
+        match perform(&job) {
+            Ok((folder, results)) => {
+                codes.push(exit_code(&results));
+                last = Some((folder, results));
+            }
+            Err(e) => return super::broken("rerun", &e),
+        }
+        if stop::interrupts() > 0 {
+            break;
+        }
+    }
+    let Some((folder, results)) = last else { return super::usage("rerun", "--times 0 asks for nothing") };
+    let told = super::tell_results(&folder, &results, &args.voice);
+    if args.times == 1 {
+        return told;
+    }
+    let failed = codes.iter().filter(|c| **c != exit::OK).count();
+    errln!("{failed} of {} runs of this plan and seed did not end with 0", codes.len());
+    ExitCode::from(exit::gravest(&codes))
+}
+
+fn job(args: &RerunArgs) -> Result<Job, String> {
+    if args.times == 0 || args.times > MAX_TIMES {
+        return Err(format!("--times {} is not between 1 and {MAX_TIMES}", args.times));
+    }
+    let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
+    let settings = plans::read(&folder.plan())?;
+    if let (Some(bin), false) = (&settings.cluster.bin, args.allow_programs) {
+        let text = input::text(&folder.plan(), input::PLAN).map_err(|e| format!("cannot read {}: {e}", folder.plan().display()))?;
+        if !machine::sealed_here(folder.root(), &text) {
+            return Err(format!(
+                "the plan of this run names a program, bin = `{}`, and this machine did not write the run: read {}, then add --allow-programs",
+                bin.display(),
+                folder.plan().display()
+            ));
+        }
+    }
+    let mut plan = Plan::resolve(&settings, crate::systems::all())?;
+    // The schedule is what really defines the faults: it may have come from a file of its own.
+    let text = input::text(&folder.schedule(), input::SCHEDULE).map_err(|e| format!("cannot read {}: {e}", folder.schedule().display()))?;
+    let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", folder.schedule().display()))?;
+    plan = plan.with_schedule(injections)?;
+    let gates =
+        plan.gates.iter().map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string())).collect::<Result<_, String>>()?;
+    let options = RunOptions { keep_going: false, progress: progress::ProgressStyle::fitting(args.voice.quiet) };
+    Ok(Job { plan, gates, out: args.out.out.clone(), checker: engine(CheckerArg::Auto), options, build: build_info(), warning: None })
+}

@@ -1,0 +1,202 @@
+//! What every verb prints passes through here, so that a reader who went away or a full disk is met in one place.
+//!
+//! | stream | what happens | then |
+//! |---|---|---|
+//! | stdout | its reader is gone (`heckle list \| head -1`) | the rest is dropped without a word; the exit code is the verb's own |
+//! | stdout | it cannot be written (`heckle list > /dev/full`) | one line on stderr; success becomes 4, any other code stays |
+//! | stderr | whatever fails | dropped: an error that cannot be printed must not become another one |
+//!
+//! `println!` and its siblings panic in all three cases. `harness/cli/tests/arrows.rs` keeps them out of the engine and the command.
+
+use crate::exit;
+use heckle_history::printable;
+use std::borrow::Cow;
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+/// Why nothing more is written to stdout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Closed {
+    /// The reader has seen enough.
+    ReaderGone,
+    /// A write failed; the text says how.
+    Failed(String),
+}
+
+static STDOUT: Mutex<Option<Closed>> = Mutex::new(None);
+
+/// Prints to stdout, as `print!` does.
+#[macro_export]
+macro_rules! out {
+    ($($arg:tt)*) => { $crate::output::to_stdout(format_args!($($arg)*)) };
+}
+
+/// Prints a line to stdout, as `println!` does.
+#[macro_export]
+macro_rules! outln {
+    () => { $crate::output::to_stdout(format_args!("\n")) };
+    ($($arg:tt)*) => { $crate::output::line_to_stdout(format_args!($($arg)*)) };
+}
+
+/// Prints a line to stderr, as `eprintln!` does.
+#[macro_export]
+macro_rules! errln {
+    () => { $crate::output::line_to_stderr(format_args!("")) };
+    ($($arg:tt)*) => { $crate::output::line_to_stderr(format_args!($($arg)*)) };
+}
+
+/// Prints to stderr, as `eprint!` does.
+#[macro_export]
+macro_rules! err {
+    ($($arg:tt)*) => { $crate::output::to_stderr(format_args!($($arg)*)) };
+}
+
+/// Writes text to stdout. A failure is kept for [`finish`]; nothing more is written after one.
+pub fn to_stdout(text: Arguments<'_>) {
+    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(safe(&text.to_string()).as_bytes()));
+}
+
+/// Writes a line to stdout, as [`to_stdout`].
+pub fn line_to_stdout(text: Arguments<'_>) {
+    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| {
+        out.write_all(safe(&text.to_string()).as_bytes())?;
+        out.write_all(b"\n")
+    });
+}
+
+/// Writes bytes to stdout, as [`to_stdout`].
+pub fn bytes_to_stdout(bytes: &[u8]) {
+    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(bytes));
+}
+
+/// Writes text to stderr in one piece, and drops it where that fails.
+pub fn to_stderr(text: Arguments<'_>) {
+    let _ = io::stderr().lock().write_all(safe(&text.to_string()).as_bytes());
+}
+
+/// Writes text that moves the cursor to stderr: only for what holds no word from elsewhere.
+pub fn drawing_to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a line to stderr, as [`to_stderr`].
+pub fn line_to_stderr(text: Arguments<'_>) {
+    to_stderr(format_args!("{text}\n"));
+}
+
+/// What may reach a terminal: words of a history, a node, a plan or a file must not steer it, whatever a verb forgot. Colours
+/// are our own, so fields are made [`printable`](heckle_history::printable::printable) where they are put into a line; what is
+/// left is caught here. A JSON text keeps its meaning.
+fn safe(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        return printable::json(text);
+    }
+    if !text.contains('\x1b') {
+        return printable::visible(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\x1b') {
+        out.push_str(&printable::visible(&rest[..at]));
+        rest = &rest[at..];
+        let colour = colour_at(rest).unwrap_or_default();
+        out.push_str(colour);
+        if colour.is_empty() {
+            out.push_str(&printable::escape('\x1b'));
+        }
+        rest = &rest[colour.len().max(1)..];
+    }
+    out.push_str(&printable::visible(rest));
+    Cow::Owned(out)
+}
+
+/// The colour sequence with which a text begins: `ESC [ digits and ; m`.
+fn colour_at(text: &str) -> Option<&str> {
+    let body = text.strip_prefix("\x1b[")?;
+    let end = body.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    body[end..].starts_with('m').then(|| &text[..2 + end + 1])
+}
+
+/// The exit code of the process: the verb's own, unless it is success and stdout could not be written.
+pub fn finish(code: ExitCode) -> ExitCode {
+    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |_| Ok(()));
+    let closed = STDOUT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(Closed::Failed(why)) = closed else { return code };
+    errln!("heckle: cannot write to standard output: {why}");
+    if code == ExitCode::SUCCESS { ExitCode::from(exit::BROKEN) } else { code }
+}
+
+fn write_unless_closed<W: Write>(stream: &mut W, closed: &Mutex<Option<Closed>>, write: impl FnOnce(&mut W) -> io::Result<()>) {
+    let mut closed = closed.lock().unwrap_or_else(PoisonError::into_inner);
+    if closed.is_some() {
+        return;
+    }
+    // Flushed at once: what stays in a buffer until the process ends fails without anyone to see it.
+    *closed = match write(stream).and_then(|()| stream.flush()) {
+        Ok(()) => None,
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Some(Closed::ReaderGone),
+        Err(e) => Some(Closed::Failed(e.to_string())),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_colours_pass() {
+        for (text, want) in [
+            ("plain\n\ttext ✓", "plain\n\ttext ✓"),
+            ("\x1b[1;31mred\x1b[0m", "\x1b[1;31mred\x1b[0m"),
+            ("a\x1b[2Jb", "a\\u{1b}[2Jb"),
+            ("\x1b]0;title\x07", "\\u{1b}]0;title\\u{7}"),
+            ("\x1b", "\\u{1b}"),
+            ("\x1b[31", "\\u{1b}[31"),
+            ("\u{9b}2J\u{202e}\r", "\\u{9b}2J\\u{202e}\\r"),
+            ("{\"a\": \"\u{202e}\u{9b}\"}", "{\"a\": \"\\u202e\\u009b\"}"),
+        ] {
+            assert_eq!(safe(text), want);
+        }
+    }
+
+    /// A stream that takes so many writes and then fails.
+    struct Failing {
+        left: usize,
+        with: i32,
+        written: Vec<u8>,
+    }
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.left == 0 {
+                return Err(io::Error::from_raw_os_error(self.with));
+            }
+            self.left -= 1;
+            self.written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[track_caller]
+    fn check(errno: i32, want: &Closed) {
+        let (mut stream, closed) = (Failing { left: 1, with: errno, written: vec![] }, Mutex::new(None));
+        for text in ["a", "b", "c"] {
+            write_unless_closed(&mut stream, &closed, |out| out.write_all(text.as_bytes()));
+            stream.left += usize::from(text == "b");
+        }
+        assert_eq!(closed.lock().unwrap().as_ref(), Some(want));
+        assert_eq!(stream.written, b"a", "nothing is written after a gap");
+    }
+
+    #[test]
+    fn a_stream_that_failed_gets_no_more_and_says_why() {
+        check(libc::EPIPE, &Closed::ReaderGone);
+        check(libc::ENOSPC, &Closed::Failed("No space left on device (os error 28)".into()));
+    }
+}

@@ -1,0 +1,105 @@
+//! What a plan demands to have happened before its run can be called valid.
+//!
+//! Liveness is demanded only of a cluster that can give it: an ok CAS *during* a fault that leaves a connected quorum
+//! unhurt, an ok op soon *after* any other.
+
+use crate::plan::Plan;
+use heckle_checker::coverage::Rule;
+use heckle_faults::schedule::Injection;
+use heckle_history::Nanos;
+use heckle_workloads::mix::Kind;
+use std::collections::BTreeMap;
+
+/// Ok CAS in the whole run, at least.
+const OK_CAS: u64 = 10;
+
+/// The plan's rules.
+pub fn rules(plan: &Plan) -> Vec<Rule> {
+    let asked = |id: &str, default: u64| plan.coverage.get(id).copied().unwrap_or(default);
+    // Of each path that is used, what it is about: an update that is judged, or else what there is.
+    let of_consensus = [(Kind::Cas, "ok_cas"), (Kind::Read, "ok_reads"), (Kind::Write, "ok_writes")];
+    let last_write_wins = [(Kind::Put, "ok_puts"), (Kind::Get, "ok_gets")];
+    let used = |kinds: &[(Kind, &'static str)]| kinds.iter().find(|(kind, _)| plan.mix.has(*kind)).map(|(_, id)| *id);
+    let used = [used(&of_consensus), used(&last_write_wins)].into_iter().flatten();
+    let mut rules: Vec<Rule> = used.map(|id| Rule::new(id, asked(id, OK_CAS))).collect();
+    // Shown in any case; a plan may demand some.
+    rules.push(Rule::new("fates_asked", asked("fates_asked", 0)));
+    let mut by_kind: BTreeMap<String, Vec<&Injection>> = BTreeMap::new();
+    for injection in &plan.injections {
+        by_kind.entry(injection.fault.name()).or_default().push(injection);
+    }
+    for (kind, injections) in by_kind {
+        rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
+        let leave_a_quorum = injections.iter().all(|i| i.fault.leaves_a_quorum(i.lasts, plan.nodes) && outlasts_a_takeover(i, plan));
+        if leave_a_quorum && plan.mix.has(Kind::Cas) {
+            rules.push(Rule::new(format!("ok_cas_during:{kind}"), asked("ok_cas_during_fault", 1)));
+        } else {
+            rules.push(Rule::new(format!("ok_after_heal:{kind}"), asked("ok_after_heal", 1)));
+        }
+    }
+    for (id, need) in &plan.coverage {
+        let stands = rules.iter().any(|r| r.id == *id);
+        if !stands && !["ok_cas_during_fault", "ok_after_heal"].contains(&id.as_str()) {
+            rules.push(Rule::new(id.clone(), *need));
+        }
+    }
+    rules
+}
+
+/// A node that is down may still have rights that the others respect: until those have run out nobody need get anywhere.
+fn outlasts_a_takeover(injection: &Injection, plan: &Plan) -> bool {
+    let takeover = plan.system.takeover();
+    takeover == Nanos(0) || injection.shortest_step(plan.nodes) > takeover
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_that_is_used_must_have_been_and_what_a_plan_asks_for_is_asked() {
+        let ids = |text: &str| {
+            let text = format!("schema = \"heckle.plan/1\"\n{text}[faults]\nkinds = []\n");
+            let plan = Plan::resolve(
+                &crate::plan::file::parse(&text, "p", crate::testing::SYSTEMS).expect("well-formed"),
+                crate::testing::SYSTEMS,
+            )
+            .expect("makes sense");
+            rules(&plan).into_iter().map(|r| format!("{}={}", r.id, r.need)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(ids(""), "ok_cas=10 fates_asked=0");
+        assert_eq!(ids("[load]\nworkload = \"mixed\"\n"), "ok_cas=10 ok_puts=10 fates_asked=0");
+        assert_eq!(ids("[load]\nworkload = \"mixed\"\nmix = \"read=1,get=1\"\n"), "ok_reads=10 ok_gets=10 fates_asked=0");
+        assert_eq!(ids("[load]\nworkload = \"mixed\"\nmix = \"put=1\"\n"), "ok_puts=10 fates_asked=0");
+        assert_eq!(ids("[coverage]\nok_reads = 7\n"), "ok_cas=10 fates_asked=0 ok_reads=7");
+    }
+
+    /// As the build before faults were data demanded it; under a lease that is longer than the fault, never during one.
+    #[test]
+    fn each_kind_demands_what_it_always_did() {
+        let kinds = "kill kill-all pause partition partition:majority partition:isolate partition:one-way partition:bridge \
+            partition:ring partition:clients delay delay:link delay:one-way loss duplicate reorder reset kill:holder pause:holder \
+            partition:holder delay:holder kill:coordinator pause:coordinator partition:coordinator delay:coordinator clock-jump clock-drift";
+        let after_heal = |nodes: u16, seed: u64, lease: &str| {
+            let demands = |kind: &&str| {
+                let text = format!(
+                    "schema = \"heckle.plan/1\"\nseed = \"{seed}\"\n[cluster]\nnodes = {nodes}\nlease = \"{lease}\"\n\
+                     [load]\nduration = \"9s\"\n[faults]\nkinds = [\"{kind}\"]\nevery = \"6s\"\nfor = \"1s\"\n"
+                );
+                let plan = crate::plan::file::parse(&text, "p", crate::testing::SYSTEMS)
+                    .and_then(|s| Plan::resolve(&s, crate::testing::SYSTEMS))
+                    .expect(kind);
+                let ids: Vec<String> = rules(&plan).into_iter().map(|r| r.id).collect();
+                assert!(ids.iter().any(|id| id.starts_with("fault_effective:")), "{ids:?}");
+                ids.iter().any(|id| id.starts_with("ok_after_heal:"))
+            };
+            kinds.split_whitespace().filter(|k| *k != "partition:ring" || nodes > 3).filter(demands).collect::<Vec<_>>().join(" ")
+        };
+        for nodes in [3, 5] {
+            // Of this seed, one node's links suffer; of that one, all nodes' do.
+            assert_eq!(after_heal(nodes, 1, "off"), "kill-all");
+            assert_eq!(after_heal(nodes, 2, "off"), "kill-all delay loss duplicate reorder reset");
+        }
+        assert_eq!(after_heal(5, 1, "priority").split(' ').count(), 27);
+    }
+}

@@ -1,0 +1,240 @@
+//! One run, from plan to recorded history: cluster up, load and faults, heal, quiet tail, final reads, cluster down.
+//! What the history means is decided afterwards, from the file alone: see [`report`].
+
+pub mod coverage;
+pub mod environment;
+mod remote_client; // a client that is far away
+pub mod pipeline; // a run from plan to report
+pub mod progress;
+pub mod recheck; // a stored run, judged again
+pub mod report;
+pub mod sampler;
+pub mod strain;
+
+use crate::clock::RunClock;
+use crate::cluster::Cluster;
+use crate::limits;
+use crate::load::live::Live;
+use crate::load::phase::Phase;
+use crate::load::{self, LoadContext, fates, final_reads};
+use crate::nemesis::Nemesis;
+use crate::plan::{Net, Plan};
+use crate::recorder::Recorder;
+use crate::relay::Relay;
+use crate::stop::{Stop, StopReason};
+use heckle_checker::checks::projection;
+use heckle_checker::fairness::starvation;
+use heckle_checker::online::OnlineJudge;
+use heckle_faults::Node;
+use heckle_faults::schedule_file;
+use heckle_history::{Header, Names, Nanos, RunId};
+use heckle_results::RunFolder;
+use heckle_results::bottleneck::Strain;
+use heckle_results::conclude::Ending;
+use heckle_results::terms::{Close, Terms};
+use heckle_system_api::capability::Totals;
+use heckle_system_api::identity::Target;
+use sampler::Sampler;
+use std::sync::Arc;
+use std::time::Duration;
+use strain::StrainWatch;
+
+/// Nodes have drained their work this long after the last op and the last fault: a few of their longest waits.
+const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How a run is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Go on after a violation.
+    pub keep_going: bool,
+    /// What the terminal shows.
+    pub progress: progress::ProgressStyle,
+}
+
+/// Runs `plan`, leaving the history in `folder`; `terms` go into its header, and how the run ended into its end record.
+pub fn run(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, live: &Arc<Live>) -> Ending {
+    recorded(plan, folder, manner, terms, live).unwrap_or_else(Ending::Failed)
+}
+
+fn recorded(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
+    let stop = Stop::default();
+    let clock = RunClock::start();
+    let (mut header, names) = header(plan, folder, clock);
+    terms.write(&mut header);
+    let names = Arc::new(names);
+    // A load that mixes the paths is run to its end: its violation is expected, and so are the figures of both paths.
+    let judge = (!manner.keep_going && !plan.mixes_paths()).then(OnlineJudge::new);
+    let history = folder.history();
+    let recording = Recorder::start(&history, &header, names.clone(), clock, judge, stop.clone())
+        .map_err(|e| format!("cannot write {}: {e}; name another folder with --out", history.display()))?;
+    live.starts(clock);
+    live.enter(Phase::StartingNodes);
+    let ran = with_cluster(plan, folder, clock, &recording.handle(), &names, &stop, live);
+    let stopped = stop.reason();
+    let finished = recording.finish(|detected| close(plan, &ran, stopped.as_ref(), detected).in_end_record());
+    ran?;
+    finished.map_err(|e| format!("the history could not be written to its end: {e}"))?;
+    Ok(ending(stopped.as_ref()))
+}
+
+/// How a run ended, given why it stopped early, if it did.
+fn ending(stopped: Option<&StopReason>) -> Ending {
+    match stopped {
+        None | Some(StopReason::Violation) => Ending::Done,
+        Some(StopReason::Interrupted) => Ending::Interrupted,
+        Some(StopReason::Broken(why)) => Ending::Failed(why.clone()),
+    }
+}
+
+/// What only the run itself knows at its end.
+fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
+    let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), ..Close::default() };
+    let Leftovers { totals, forced, unread, unsent, strain, left_out } = match ran {
+        Ok(leftovers) => leftovers,
+        Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
+    };
+    if let Some(metrics) = plan.system.metrics() {
+        close.of_system(metrics.summary(totals, plan.nodes));
+    }
+    close.warnings.extend(left_out.iter().cloned());
+    close.unsent = *unsent;
+    close.strain.clone_from(strain);
+    if !forced.is_empty() {
+        close.warnings.push(format!("{} ignored SIGTERM and had to be killed", forced.join(", ")));
+    }
+    if *unread > 0 && stopped.is_none() {
+        close.warnings.push(format!("{unread} of the final reads were never answered"));
+    }
+    close.with_ending(&ending(stopped))
+}
+
+/// What is known of a run once its cluster is down.
+struct Leftovers {
+    totals: Totals,
+    forced: Vec<String>,
+    unread: u64,
+    unsent: u64,
+    strain: Option<Strain>,
+    /// Faults that the nemesis left out, in words.
+    left_out: Vec<String>,
+}
+
+fn with_cluster(
+    plan: &Plan,
+    folder: &RunFolder,
+    clock: RunClock,
+    recorder: &Recorder,
+    names: &Arc<Names>,
+    stop: &Stop,
+    live: &Arc<Live>,
+) -> Result<Leftovers, String> {
+    let relay = match plan.net {
+        Net::Relay => Some(Arc::new(start_relay(plan)?)),
+        Net::Direct => None,
+    };
+    let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
+    let cluster = Arc::new(cluster);
+    let nodes: Arc<[Target]> = cluster.targets().into();
+    let watch = cluster.watch(clock)?;
+    let far = remote_client::RemoteClient::of(plan, &nodes)?;
+    let far_clients = far.as_ref().map(|f| f.nodes().into());
+    let outside = LoadContext {
+        clock,
+        recorder: recorder.clone(),
+        names: names.clone(),
+        stop: stop.clone(),
+        live: live.clone(),
+        nodes,
+        watch: watch.clone(),
+        far: far_clients,
+    };
+    let nemesis = Nemesis {
+        until: plan.window().1,
+        claims: Arc::default(),
+        clock,
+        cluster: cluster.clone(),
+        relay: relay.clone(),
+        recorder: recorder.clone(),
+        stop: stop.clone(),
+        live: live.clone(),
+    };
+    let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| limits::no_thread(&e))?;
+    live.enter(Phase::Load);
+    let strain = StrainWatch::start(clock, plan.window(), stop.clone()).map_err(|e| limits::no_thread(&e))?;
+    let (used, open, left_out) = std::thread::scope(|scope| {
+        let injecting = std::thread::Builder::new().name("nemesis".into()).spawn_scoped(scope, || nemesis.run(&plan.injections));
+        let injecting = injecting.map_err(|e| limits::no_thread(&e))?;
+        let used = load::run(plan, &outside);
+        live.enter(Phase::Healing);
+        if used.is_err() {
+            // The schedule must not outlive a load that broke.
+            stop.ask(StopReason::Broken("the load could not be sent".into()));
+        }
+        let left_out = injecting.join().map_err(|_| "the nemesis panicked".to_owned())?;
+        used.map(|(used, open)| (used, open, left_out))
+    })?;
+    let strain = strain.finish();
+    live.enter(Phase::QuietTail);
+    stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
+    // Final reads come last: they also see what the questions brought about.
+    live.enter(Phase::AskingFates);
+    fates::ask_rest(plan, &outside, open)?;
+    live.enter(Phase::Settling);
+    cluster.settle(stop, SETTLE_WITHIN);
+    live.enter(Phase::FinalReads);
+    let unread = final_reads::run(plan, &outside, used)?;
+    live.enter(Phase::StoppingNodes);
+    let totals = sampler.finish();
+    drop(nemesis);
+    let mut cluster = Arc::into_inner(cluster).ok_or("the cluster is still in use")?;
+    let forced = cluster.stop();
+    if let Some(watch) = watch {
+        watch.finish();
+    }
+    Ok(Leftovers { totals, forced, unread, unsent: used.unsent, strain, left_out })
+}
+
+fn start_relay(plan: &Plan) -> Result<Relay, String> {
+    let framing = plan.system.framing().ok_or_else(|| format!("the links of {} do not pass the relay", plan.system.name()))?;
+    Relay::start(plan.seed.part("relay"), framing).map_err(|e| format!("the relay cannot start: {e}"))
+}
+
+fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
+    let window = plan.window();
+    let header = Header {
+        run_id: Some(RunId(folder.run_id().to_owned())),
+        seed: Some(plan.seed.to_string()),
+        keys: plan.keys.names(),
+        nodes: (1..=plan.nodes).map(|n| Node(n).to_string()).collect(),
+        model: plan.workload.model.into(),
+        mono_origin_ns: Some(clock.origin_ns()),
+        load_window: Some((window.0.0, window.1.0)),
+        op_timeout_ns: Some(plan.op_timeout.nanos().0),
+        // Ops held back by this limit are not late by the harness's fault. The schedule is what `--schedule` takes.
+        more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))]
+            .into_iter()
+            .chain(of_workload(plan))
+            .collect(),
+        ..Header::default()
+    };
+    let mut names = Names::default();
+    for key in &header.keys {
+        names.key(key);
+    }
+    for node in &header.nodes {
+        names.node(node);
+    }
+    (header, names)
+}
+
+/// What the checks of a workload with intents or payloads go by: a verdict is a function of the history alone.
+fn of_workload(plan: &Plan) -> impl Iterator<Item = (String, serde_json::Value)> {
+    let limits = plan.workload.has_intents().then(|| (starvation::IN_HEADER.to_owned(), serde_json::json!(plan.fairness)));
+    let rule = plan.workload.projection.map(|rule| (projection::IN_HEADER.to_owned(), rule.into()));
+    limits.into_iter().chain(rule)
+}
+
+fn schedule(plan: &Plan) -> serde_json::Value {
+    let lines = schedule_file::format(&plan.injections);
+    lines.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).collect()
+}

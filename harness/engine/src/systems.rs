@@ -1,0 +1,70 @@
+//! The systems that a plan can name. The engine is given the list; which systems are in it is the command's business.
+
+use heckle_system_api::settings::{did_you_mean, one_of};
+use heckle_system_api::{System, SystemKind};
+use std::sync::Arc;
+
+/// The systems that a plan can name.
+#[derive(Clone, Copy)]
+pub struct Systems(&'static [&'static dyn SystemKind]);
+
+impl Systems {
+    /// A list of one's own, the default first.
+    pub const fn new(all: &'static [&'static dyn SystemKind]) -> Self {
+        Systems(all)
+    }
+
+    /// Every system.
+    pub fn iter(self) -> impl Iterator<Item = &'static dyn SystemKind> {
+        self.0.iter().copied()
+    }
+
+    /// The system of that name, or the default.
+    ///
+    /// # Errors
+    /// Names the nearest one.
+    pub fn find(self, name: Option<&str>) -> Result<&'static dyn SystemKind, String> {
+        let names: Vec<&str> = self.iter().map(SystemKind::name).collect();
+        let name = one_of("system", name, &names)?;
+        self.iter().find(|kind| kind.name() == name).ok_or_else(|| format!("there is no system `{name}`"))
+    }
+
+    /// The system whose settings stand in `[system.TABLE]`; its name will do, too.
+    ///
+    /// # Errors
+    /// Names the nearest one.
+    pub fn by_table(self, table: &str) -> Result<&'static dyn SystemKind, String> {
+        let found = self.iter().find(|kind| kind.table() == table || kind.name() == table);
+        let all: Vec<&str> = self.iter().map(SystemKind::table).collect();
+        found.ok_or_else(|| format!("there is no table [system.{table}]; {}", did_you_mean(table, &all)))
+    }
+
+    /// The first system that has a setting.
+    pub fn with_key(self, key: &str) -> Option<&'static dyn SystemKind> {
+        self.iter().find(|kind| kind.keys().iter().any(|k| k.name == key))
+    }
+
+    /// The keys of all systems.
+    pub fn keys(self) -> impl Iterator<Item = &'static str> {
+        self.iter().flat_map(|kind| kind.keys().iter().map(|key| key.name))
+    }
+
+    /// Builds a system. A setting of another system is refused rather than passed over.
+    ///
+    /// # Errors
+    /// The setting that makes no sense, and what would.
+    pub fn build(self, kind: &dyn SystemKind, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String> {
+        let has = |kind: &dyn SystemKind, key: &str| kind.keys().iter().any(|k| k.name == key);
+        if let Some(key) = settings.keys().find(|key| !has(kind, key)) {
+            let name = kind.name();
+            return Err(match self.iter().find(|other| has(*other, key)) {
+                Some(other) => format!("`{key}` is a setting of the {} server, {name} does not have it: leave it out", other.name()),
+                None => format!(
+                    "system `{name}` has no setting `{key}`; there are: {}",
+                    kind.keys().iter().map(|k| k.name).collect::<Vec<_>>().join(", ")
+                ),
+            });
+        }
+        kind.build(settings, nodes)
+    }
+}
