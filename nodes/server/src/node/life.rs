@@ -26,9 +26,11 @@ use crate::shell::{Counts, Inbox, Shell};
 use crate::storage::Store;
 use crate::storage::failpoints::Failpoints;
 use crate::storage::folder::Folder;
+use crate::storage::group::Durability;
 use crate::storage::recovery::{Recovered, recover};
 use crate::storage::segment::Owner;
-use crate::storage::thread::{Disk, DiskMetrics, Durability, OnFailure};
+use crate::storage::thread::{Disk, DiskMetrics, OnFailure};
+use crate::storage::vfs::real::RealVfs;
 use crate::storage::wal::Wal;
 use crate::{StorageError, clients, control, metrics_http, peers, wire};
 
@@ -158,10 +160,11 @@ pub(crate) fn prepare(
     let mutants = mutants(&options.mutants)?;
     let mut replica = Replica::new(core_config(&options, mutants))?;
     let mut entropy = Pcg64::seed_from_u64(entropy()?);
-    let folder = Folder::open(&options.data_dir)?;
+    let folder = Folder::open(Arc::new(RealVfs::default()), &options.data_dir)?;
     let identity = folder.identity(&options.cluster_id, options.id, entropy.next_u64())?;
     let owner = Owner { cluster: options.cluster_id.clone(), node: options.id, folder: identity.folder };
-    let recovered = recover(folder.path(), &owner, &mut |bytes| {
+    let at = folder.log(owner);
+    let recovered = recover(&at, &mut |bytes| {
         replica.recover(wire::record::decode_record(bytes).map_err(|error| error.to_string())?);
         Ok(())
     })?;
@@ -171,18 +174,11 @@ pub(crate) fn prepare(
     replica.start(&mut started);
     let bell = Arc::new(Notify::new());
     let (failpoints, disk_metrics) = (Arc::new(Failpoints::default()), Arc::new(DiskMetrics::default()));
-    let wal = Wal::new(
-        folder.path(),
-        owner.clone(),
-        options.storage.segment_bytes,
-        Arc::clone(&failpoints),
-        Pcg64::seed_from_u64(entropy.next_u64()),
-        recovered,
-    );
+    let wal =
+        Wal::new(at.clone(), options.storage.segment_bytes, Arc::clone(&failpoints), Pcg64::seed_from_u64(entropy.next_u64()), recovered);
     let disk = Disk::start(
         store(wal),
-        folder.path().to_owned(),
-        owner,
+        at,
         durability(mutants),
         Arc::clone(&disk_metrics),
         Arc::clone(&bell),
@@ -356,8 +352,8 @@ async fn keep_identity(shell: Rc<Shell>) -> Result<(), NodeError> {
             identity.peers = shell.peers.known();
             identity.clone()
         };
-        let folder = shell.folder.path().to_owned();
-        let write = move || crate::storage::folder::write_identity(&folder, &identity);
+        let (vfs, folder) = (Arc::clone(shell.folder.vfs()), shell.folder.path().to_owned());
+        let write = move || crate::storage::folder::write_identity(&*vfs, &folder, &identity);
         tokio::task::spawn_blocking(write).await.map_err(|_| NodeError::Panicked)??;
     }
 }

@@ -2,9 +2,7 @@
 //!
 //! Switched by the control channel at run time. A node on which nothing is armed pays one relaxed load per sync.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +10,7 @@ use std::time::Duration;
 
 use crate::control::Failpoint;
 use crate::storage::StorageError;
+use crate::storage::vfs::{RequestId, VfsFile};
 
 /// Which failures are armed, and how often each fired. Shared by the event loop (which arms) and the storage
 /// thread (which fails).
@@ -57,13 +56,13 @@ impl Failpoints {
 /// A file of the log behind the seam.
 #[derive(Debug)]
 pub(crate) struct SeamFile {
-    file: File,
+    file: Box<dyn VfsFile>,
     path: PathBuf,
     failpoints: Arc<Failpoints>,
 }
 
 impl SeamFile {
-    pub(crate) fn new(file: File, path: PathBuf, failpoints: Arc<Failpoints>) -> SeamFile {
+    pub(crate) fn new(file: Box<dyn VfsFile>, path: PathBuf, failpoints: Arc<Failpoints>) -> SeamFile {
         SeamFile { file, path, failpoints }
     }
 
@@ -71,25 +70,37 @@ impl SeamFile {
         &self.path
     }
 
-    pub(crate) fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<(), StorageError> {
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), StorageError> {
         let half = &bytes[..bytes.len() / 2];
         let result = if self.failpoints.fires(Failpoint::CrashMidWrite) {
             // The error of the half write does not matter: the node ends here either way.
-            let _ = self.file.write_all_at(half, offset);
+            let _ = self.file.write_at(half, offset);
             return Err(StorageError::Crash { name: "crash-mid-write" });
         } else if self.failpoints.fires(Failpoint::FailWrite) {
             Err(io::Error::from_raw_os_error(libc::EIO))
         } else if self.failpoints.fires(Failpoint::DiskFull) {
-            let partly = self.file.write_all_at(half, offset);
+            let partly = self.file.write_at(half, offset);
             partly.and(Err(io::Error::from_raw_os_error(libc::ENOSPC)))
         } else {
-            self.file.write_all_at(bytes, offset)
+            self.file.write_at(bytes, offset)
         };
         result.map_err(|cause| StorageError::io("write to", &self.path, cause))
     }
 
-    /// Makes the data durable. Its length and other metadata were made durable when the file was prepared.
+    /// Makes the data durable before it returns. See [`begin_sync`](SeamFile::begin_sync).
     pub(crate) fn sync_data(&self) -> Result<(), StorageError> {
+        self.before_sync()?;
+        self.end_sync(self.file.sync_data())
+    }
+
+    /// Starts to make the data durable. Its length and other metadata were made durable when the file was prepared.
+    pub(crate) fn begin_sync(&self, id: RequestId) -> Result<(), StorageError> {
+        self.before_sync()?;
+        self.file.begin_sync(id);
+        Ok(())
+    }
+
+    fn before_sync(&self) -> Result<(), StorageError> {
         if self.failpoints.fires(Failpoint::CrashBeforeSync) {
             return Err(StorageError::Crash { name: "crash-before-sync" });
         }
@@ -97,8 +108,14 @@ impl SeamFile {
         if let Some(delay) = self.failpoints.fire(Failpoint::SlowSync) {
             std::thread::sleep(delay);
         }
-        let result =
-            if self.failpoints.fires(Failpoint::FailSync) { Err(io::Error::from_raw_os_error(libc::EIO)) } else { self.file.sync_data() };
+        if self.failpoints.fires(Failpoint::FailSync) {
+            return self.end_sync(Err(io::Error::from_raw_os_error(libc::EIO)));
+        }
+        Ok(())
+    }
+
+    /// A sync has ended with this result.
+    pub(crate) fn end_sync(&self, result: io::Result<()>) -> Result<(), StorageError> {
         result.map_err(|cause| StorageError::io("sync of", &self.path, cause))?;
         if self.failpoints.fires(Failpoint::CrashAfterSync) {
             return Err(StorageError::Crash { name: "crash-after-sync" });

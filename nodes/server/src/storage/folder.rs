@@ -1,15 +1,16 @@
 //! The data folder: its lock, and the identity that keeps a node from voting with another node's memory.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::options::NodeId;
-use crate::storage::{StorageError, private, sync_folder};
+use crate::storage::segment::Owner;
+use crate::storage::vfs::{FolderLock, Vfs};
+use crate::storage::{LogFolder, StorageError, sync_folder};
 
 /// Format of the folder and of the files in it. Any change of a file's layout or of a record's changes this.
 pub(crate) const FORMAT: &str = "heckle.data/3";
@@ -46,31 +47,34 @@ pub(crate) struct KnownPeer {
 /// A locked data folder. The lock is released when this is dropped, or when the process ends in any way.
 #[derive(Debug)]
 pub(crate) struct Folder {
+    vfs: Arc<dyn Vfs>,
     path: PathBuf,
-    _lock: File,
+    _lock: Box<dyn FolderLock>,
 }
 
 impl Folder {
     /// Makes the folder if needed and locks it.
-    pub(crate) fn open(path: &Path) -> Result<Folder, StorageError> {
+    pub(crate) fn open(vfs: Arc<dyn Vfs>, path: &Path) -> Result<Folder, StorageError> {
         let unusable = |cause| StorageError::Unusable { path: path.to_owned(), cause };
-        private::create_folder(path).map_err(unusable)?;
-        let lock = private::open_or_create_file(&path.join(LOCK)).map_err(unusable)?;
-        // SAFETY: flock is given a descriptor that this function owns, and no memory.
-        let status = unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
-        if status != 0 {
-            let cause = io::Error::last_os_error();
-            return Err(if cause.kind() == io::ErrorKind::WouldBlock {
-                StorageError::Locked { path: path.to_owned() }
-            } else {
-                unusable(cause)
-            });
-        }
-        Ok(Folder { path: path.to_owned(), _lock: lock })
+        vfs.create_folder(path).map_err(unusable)?;
+        let lock = vfs.lock(&path.join(LOCK)).map_err(|cause| match cause.kind() {
+            io::ErrorKind::WouldBlock => StorageError::Locked { path: path.to_owned() },
+            _ => unusable(cause),
+        })?;
+        Ok(Folder { vfs, path: path.to_owned(), _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.vfs
+    }
+
+    /// Its log, as one of this owner.
+    pub(crate) fn log(&self, owner: Owner) -> LogFolder {
+        LogFolder { vfs: Arc::clone(&self.vfs), path: self.path.clone(), owner }
     }
 
     /// Reads the identity, or makes one for an empty folder. `new_folder` is the random id that a new folder gets.
@@ -78,7 +82,7 @@ impl Folder {
         let Some(identity) = self.read_identity()? else {
             let identity =
                 Identity { format: FORMAT.to_owned(), cluster: cluster.to_owned(), node, folder: new_folder, peers: BTreeMap::new() };
-            write_identity(&self.path, &identity)?;
+            write_identity(&*self.vfs, &self.path, &identity)?;
             return Ok(identity);
         };
         if identity.cluster != cluster || identity.node != node {
@@ -97,7 +101,7 @@ impl Folder {
             format: String,
         }
         let path = self.path.join(IDENTITY);
-        let text = match std::fs::read(&path) {
+        let text = match self.vfs.read(&path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return self.must_be_empty(&path).map(|()| None),
             Err(cause) => return Err(StorageError::io("read of", &path, cause)),
@@ -110,17 +114,15 @@ impl Folder {
         };
         if identity.format != FORMAT {
             FORMAT.clone_into(&mut identity.format);
-            write_identity(&self.path, &identity)?;
+            write_identity(&*self.vfs, &self.path, &identity)?;
         }
         Ok(Some(identity))
     }
 
     /// A folder without identity may hold nothing that a node has voted with.
     fn must_be_empty(&self, identity: &Path) -> Result<(), StorageError> {
-        let entries = std::fs::read_dir(&self.path).map_err(|cause| StorageError::io("list of", &self.path, cause))?;
-        for entry in entries {
-            let name = entry.map_err(|cause| StorageError::io("list of", &self.path, cause))?.file_name();
-            let name = name.to_string_lossy();
+        for path in self.vfs.list(&self.path).map_err(|cause| StorageError::io("list of", &self.path, cause))? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.ends_with(".wal") || name.ends_with(".snap") {
                 return Err(StorageError::corrupt(identity, 0, format!("the file is missing, but {name} is there")));
             }
@@ -130,24 +132,29 @@ impl Folder {
 }
 
 /// Replaces the identity durably.
-pub(crate) fn write_identity(folder: &Path, identity: &Identity) -> Result<(), StorageError> {
+pub(crate) fn write_identity(vfs: &dyn Vfs, folder: &Path, identity: &Identity) -> Result<(), StorageError> {
     let path = folder.join(IDENTITY);
     let temporary = folder.join("identity.tmp");
     let text = serde_json::to_vec_pretty(identity).expect("an identity is plain data");
     let write = || {
-        let mut file = private::create_file(&temporary)?;
-        file.write_all(&text)?;
+        let file = vfs.create(&temporary)?;
+        file.write_at(&text, 0)?;
         file.sync_all()?;
-        std::fs::rename(&temporary, &path)
+        vfs.rename(&temporary, &path)
     };
     write().map_err(|cause| StorageError::io("write of", &path, cause))?;
-    sync_folder(folder)
+    sync_folder(vfs, folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::vfs::real::RealVfs;
     use crate::testing::TempDir;
+
+    fn open(path: &Path) -> Result<Folder, StorageError> {
+        Folder::open(Arc::new(RealVfs::default()), path)
+    }
 
     fn n(number: u16) -> NodeId {
         NodeId::new(number).unwrap()
@@ -157,20 +164,20 @@ mod tests {
     fn the_identity_is_made_once() {
         let dir = TempDir::new("folder-once");
         for start in 1..4 {
-            let folder = Folder::open(dir.path()).unwrap();
+            let folder = open(dir.path()).unwrap();
             let mut identity = folder.identity("c", n(1), 100 + start).unwrap();
             assert_eq!((identity.folder, identity.peers.len() as u64), (101, start - 1));
             identity.peers.insert(n(10 + start as u16), KnownPeer { folder: start, incarnation: 1 });
-            write_identity(dir.path(), &identity).unwrap();
+            write_identity(&RealVfs::default(), dir.path(), &identity).unwrap();
         }
     }
 
     #[test]
     fn a_folder_serves_one_process_of_its_own_node_only() {
         let dir = TempDir::new("folder-owner");
-        let folder = Folder::open(dir.path()).unwrap();
+        let folder = open(dir.path()).unwrap();
         folder.identity("c", n(1), 1).unwrap();
-        let second = Folder::open(dir.path()).unwrap_err();
+        let second = open(dir.path()).unwrap_err();
         assert!(matches!(second, StorageError::Locked { .. }) && second.is_usage(), "{second}");
         for (cluster, node) in [("c", n(2)), ("d", n(1))] {
             let error = folder.identity(cluster, node, 1).unwrap_err();
@@ -181,22 +188,22 @@ mod tests {
     #[test]
     fn a_folder_of_the_version_before_puts_is_taken_over_before_anything_else_is_written() {
         let dir = TempDir::new("folder-v2");
-        let folder = Folder::open(dir.path()).unwrap();
+        let folder = open(dir.path()).unwrap();
         let made = folder.identity("c", n(1), 7).unwrap();
         let old = Identity { format: FORMAT_WITHOUT_PUTS.to_owned(), ..made.clone() };
-        write_identity(dir.path(), &old).unwrap();
+        write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
         assert_eq!(folder.identity("c", n(1), 8).unwrap(), made);
         let on_disk = std::fs::read_to_string(dir.path().join(IDENTITY)).unwrap();
         assert!(on_disk.contains(FORMAT), "a program that knows no puts refuses it from now on: {on_disk}");
         // Another node's folder is refused as it is.
-        write_identity(dir.path(), &old).unwrap();
+        write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
         folder.identity("c", n(2), 8).unwrap_err();
     }
 
     #[test]
     fn a_folder_of_another_version_or_without_identity_is_refused() {
         let dir = TempDir::new("folder-version");
-        let folder = Folder::open(dir.path()).unwrap();
+        let folder = open(dir.path()).unwrap();
         std::fs::write(dir.path().join(IDENTITY), r#"{"format":"heckle.data/9","more":1}"#).unwrap();
         let error = folder.identity("c", n(1), 1).unwrap_err();
         assert!(error.to_string().contains("heckle.data/9") && error.is_usage(), "{error}");

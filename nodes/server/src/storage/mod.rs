@@ -14,7 +14,7 @@
 //! snapshot-<last batch>.snap  the whole state as records; replaces all segments up to that batch
 //! *.tmp                       not yet valid: removed at the start
 //! ```
-//! All of them are readable by the node's own user alone ([`private`]).
+//! All of them are readable by the node's own user alone, and every access to them goes through [`vfs`].
 //!
 //! # Torn tail or corruption?
 //! The unit of writing, of checksums and of syncing is the *batch*, and batch n+1 is written only after the sync of
@@ -29,19 +29,31 @@
 pub(crate) mod batch;
 pub(crate) mod failpoints;
 pub(crate) mod folder;
-pub(crate) mod private;
+pub(crate) mod group;
 pub(crate) mod recovery;
 pub(crate) mod segment;
 pub(crate) mod snapshot;
 pub(crate) mod spare;
 pub(crate) mod steps;
 pub(crate) mod thread;
+pub(crate) mod vfs;
 pub(crate) mod wal;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::storage::batch::BatchBuilder;
+use crate::storage::segment::Owner;
+use crate::storage::vfs::Vfs;
+
+/// Where the log and its snapshots are, and whose they are.
+#[derive(Debug, Clone)]
+pub(crate) struct LogFolder {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) path: PathBuf,
+    pub(crate) owner: Owner,
+}
 
 /// Where durable batches go. The group-sync thread drives one; the write-ahead log of [`wal`] is the one in use.
 pub(crate) trait Store: Send {
@@ -163,13 +175,9 @@ fn advice(cause: &io::Error) -> &'static str {
 }
 
 /// Makes a rename or a new name in `folder` durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
-    std::fs::File::open(folder).and_then(|dir| dir.sync_all()).map_err(|cause| StorageError::io("sync of folder", folder, cause))
+pub(crate) fn sync_folder(vfs: &dyn Vfs, folder: &Path) -> Result<(), StorageError> {
+    vfs.sync_folder(folder).map_err(|cause| StorageError::io("sync of folder", folder, cause))
 }
 
 #[cfg(test)]
-mod compaction_tests;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod thread_tests;

@@ -1,11 +1,11 @@
 //! Reads a data folder after a crash: verifies everything first, changes nothing until all of it was right.
 
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
-use crate::storage::segment::{self, FileHeader, FileKind, Owner, Position};
+use crate::storage::segment::{self, FileHeader, FileKind, Position};
 use crate::storage::steps::step;
-use crate::storage::{StorageError, snapshot};
+use crate::storage::vfs::Vfs;
+use crate::storage::{LogFolder, StorageError, snapshot};
 
 /// A segment that is only read and, some day, deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,27 +34,27 @@ pub(crate) fn segment_name(first_batch: u64) -> String {
 /// Recovers a folder: shows every durable record, oldest first, to `visit`, then cuts a torn tail.
 ///
 /// A record that `visit` refuses counts as corruption.
-pub(crate) fn recover(folder: &Path, owner: &Owner, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
-    let files = list(folder)?;
+pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
+    let files = list(at)?;
     let mut result = Recovered { next_batch: 1, ..Recovered::default() };
     let mut snapshot_up_to = 0;
     if let Some((up_to, path)) = files.snapshots.last() {
-        result.records += snapshot::read(path, owner, *up_to, visit)?;
+        result.records += snapshot::read(at, path, *up_to, visit)?;
         result.next_batch = up_to + 1;
         snapshot_up_to = *up_to;
     }
     let mut cut = None;
     for (index, (first, path)) in files.segments.iter().enumerate() {
         let position = if index + 1 == files.segments.len() { Position::Last } else { Position::Earlier };
-        let bytes = std::fs::read(path).map_err(|cause| StorageError::io("read of", path, cause))?;
-        let header = FileHeader::decode(&bytes, FileKind::Segment, owner, path)?;
+        let bytes = at.vfs.read(path).map_err(|cause| StorageError::io("read of", path, cause))?;
+        let header = FileHeader::decode(&bytes, FileKind::Segment, &at.owner, path)?;
         if header.batch != *first {
             return Err(StorageError::corrupt(path, 0, format!("its first batch is {}", header.batch)));
         }
-        // Segments that a snapshot has replaced may be left over from a crash, so the first may start earlier; but
-        // after the first, each must start where the one before ended.
-        let expected = if index == 0 { result.next_batch.min(*first) } else { result.next_batch };
-        if *first != expected {
+        // Removals need not reach the disk in their order, so any of the segments that a snapshot has replaced may be left
+        // over. A gap below the snapshot is therefore no loss; after it, each segment starts where the one before ended.
+        let follows = if index == 0 { *first <= result.next_batch } else { *first == result.next_batch };
+        if !follows && (*first < result.next_batch || *first > snapshot_up_to + 1) {
             let why = format!("it begins at batch {first}, but batch {} is in no file", result.next_batch);
             return Err(StorageError::corrupt(path, 0, why));
         }
@@ -77,32 +77,25 @@ pub(crate) fn recover(folder: &Path, owner: &Owner, visit: &mut dyn FnMut(&[u8])
             cut = Some((path, scan.valid_len));
         }
     }
-    // A snapshot is written only after the batches it replaces were synced, so they end before it only if it is
-    // newer than every segment left.
-    if result.next_batch <= snapshot_up_to {
-        if let Some((_, path)) = files.segments.last() {
-            let why = format!("it ends at batch {}, but the snapshot is of batch {snapshot_up_to}", result.next_batch - 1);
-            return Err(StorageError::corrupt(path, 0, why));
-        }
-        result.next_batch = snapshot_up_to + 1;
-    }
+    // Every segment left is older than the snapshot.
+    result.next_batch = result.next_batch.max(snapshot_up_to + 1);
     // Everything was right: only now is the folder changed.
     step("recovery read")?;
     if let Some((path, valid_len)) = cut {
-        cut_file(path, valid_len)?;
+        cut_file(&*at.vfs, path, valid_len)?;
     }
     for path in files.temporary.iter().chain(files.snapshots.iter().rev().skip(1).map(|(_, path)| path)) {
         step("left-over not removed")?;
-        std::fs::remove_file(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
+        at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
     }
     Ok(result)
 }
 
 /// The file is never written again, so cutting also drops the zeroes that were filled in ahead.
-fn cut_file(path: &Path, len: u64) -> Result<(), StorageError> {
+fn cut_file(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<(), StorageError> {
     let cut = || {
-        let file = OpenOptions::new().write(true).open(path)?;
-        if file.metadata()?.len() > len {
+        let file = vfs.open(path)?;
+        if file.size()? > len {
             file.set_len(len)?;
             file.sync_all()?;
         }
@@ -118,11 +111,9 @@ struct Files {
     temporary: Vec<PathBuf>,
 }
 
-fn list(folder: &Path) -> Result<Files, StorageError> {
-    let io = |cause| StorageError::io("list of", folder, cause);
-    let mut files = Files { snapshots: snapshot::list(folder)?, ..Files::default() };
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
+fn list(at: &LogFolder) -> Result<Files, StorageError> {
+    let mut files = Files { snapshots: snapshot::list(&*at.vfs, &at.path)?, ..Files::default() };
+    for path in at.vfs.list(&at.path).map_err(|cause| StorageError::io("list of", &at.path, cause))? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let number = || {
             let hex = name.strip_prefix("log-")?.strip_suffix(".wal")?;

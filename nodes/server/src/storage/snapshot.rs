@@ -3,13 +3,13 @@
 //! Written to a temporary file, synced, renamed, and the folder synced: under its real name a snapshot is complete,
 //! so any damage in one is corruption and never a torn write.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::storage::batch::BatchBuilder;
-use crate::storage::segment::{self, FileHeader, FileKind, Owner, Position};
+use crate::storage::batch::{BATCH_ALIGN, BatchBuilder};
+use crate::storage::segment::{self, FILE_HEADER, FileHeader, FileKind, Position};
 use crate::storage::steps::step;
-use crate::storage::{StorageError, private, sync_folder};
+use crate::storage::vfs::Vfs;
+use crate::storage::{LogFolder, StorageError, sync_folder};
 
 /// Payload of one chunk (a batch) of a snapshot.
 pub(crate) const CHUNK: usize = 256 << 10;
@@ -24,15 +24,10 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Snapshots in the folder, oldest first.
-pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {
-    let io = |cause| StorageError::io("list of", folder, cause);
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        if let Some(up_to) = number(&entry.file_name().to_string_lossy()) {
-            found.push((up_to, entry.path()));
-        }
-    }
+pub(crate) fn list(vfs: &dyn Vfs, folder: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {
+    let paths = vfs.list(folder).map_err(|cause| StorageError::io("list of", folder, cause))?;
+    let snapshot = |path: PathBuf| Some((number(&path.file_name()?.to_string_lossy())?, path));
+    let mut found: Vec<_> = paths.into_iter().filter_map(snapshot).collect();
     found.sort();
     Ok(found)
 }
@@ -61,44 +56,47 @@ impl SnapshotBuilder {
 }
 
 /// Writes the snapshot that replaces everything up to batch `up_to`.
-pub(crate) fn write(folder: &Path, owner: &Owner, up_to: u64, mut content: SnapshotBuilder) -> Result<PathBuf, StorageError> {
+pub(crate) fn write(at: &LogFolder, up_to: u64, mut content: SnapshotBuilder) -> Result<PathBuf, StorageError> {
     // A snapshot is never searched for batches, so its salt need not be secret; it only has to differ from others'.
-    let salt = owner.folder ^ up_to.rotate_left(32);
-    let temporary = folder.join("snapshot.tmp");
-    let path = folder.join(file_name(up_to));
-    let header = FileHeader { kind: FileKind::Snapshot, owner: owner.clone(), batch: up_to, salt };
+    let salt = at.owner.folder ^ up_to.rotate_left(32);
+    let temporary = at.path.join("snapshot.tmp");
+    let path = at.path.join(file_name(up_to));
+    let header = FileHeader { kind: FileKind::Snapshot, owner: at.owner.clone(), batch: up_to, salt };
     // An empty chunk ends the file: without it a file that lost its end would pass for a whole one.
     content.chunks.push(BatchBuilder::new());
     let io = |cause| StorageError::io("write of", &path, cause);
     step("snapshot begun")?;
-    let mut file = private::create_file(&temporary).map_err(io)?;
+    let file = at.vfs.create(&temporary).map_err(io)?;
     step("snapshot made")?;
-    file.write_all(&header.encode()).map_err(io)?;
+    file.write_at(&header.encode(), 0).map_err(io)?;
+    let mut offset = FILE_HEADER as u64;
     for (seq, chunk) in (1..).zip(&mut content.chunks) {
         step("snapshot chunk begun")?;
-        let padding = chunk.file_len() - chunk.seal(salt, seq).len();
-        file.write_all(chunk.seal(salt, seq)).map_err(io)?;
+        let len = chunk.file_len();
+        let bytes = chunk.seal(salt, seq);
+        file.write_at(bytes, offset).map_err(io)?;
         step("snapshot chunk not padded")?;
-        file.write_all(&[0; 8][..padding]).map_err(io)?;
+        file.write_at(&[0; BATCH_ALIGN][..len - bytes.len()], offset + bytes.len() as u64).map_err(io)?;
+        offset += len as u64;
     }
     step("snapshot written")?;
     file.sync_all().map_err(io)?;
     step("snapshot synced")?;
-    std::fs::rename(&temporary, &path).map_err(io)?;
+    at.vfs.rename(&temporary, &path).map_err(io)?;
     step("snapshot renamed")?;
-    sync_folder(folder)?;
+    sync_folder(&*at.vfs, &at.path)?;
     Ok(path)
 }
 
 /// Reads a snapshot and shows each record to `visit`. Gives the number of records.
 pub(crate) fn read(
+    at: &LogFolder,
     path: &Path,
-    owner: &Owner,
     up_to: u64,
     visit: &mut dyn FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<u64, StorageError> {
-    let bytes = std::fs::read(path).map_err(|cause| StorageError::io("read of", path, cause))?;
-    let header = FileHeader::decode(&bytes, FileKind::Snapshot, owner, path)?;
+    let bytes = at.vfs.read(path).map_err(|cause| StorageError::io("read of", path, cause))?;
+    let header = FileHeader::decode(&bytes, FileKind::Snapshot, &at.owner, path)?;
     if header.batch != up_to {
         return Err(StorageError::corrupt(path, 0, format!("it is the snapshot of batch {}", header.batch)));
     }

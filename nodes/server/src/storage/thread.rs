@@ -5,36 +5,19 @@
 //! operations that arrived during the one before it (Hagmann, *Reimplementing the Cedar File System Using Logging
 //! and Group Commit*, SOSP 1987), and a lone operation waits for nobody.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use heckle_paxos::{IoId, Sync};
 use tokio::sync::Notify;
 
 use crate::metrics::LatencyHistogram;
-use crate::storage::batch::{BatchBuilder, MAX_GATHERED};
-use crate::storage::segment::Owner;
+use crate::storage::batch::BatchBuilder;
+use crate::storage::group::{Durability, GroupSync, Next, Stop, Wake, Work};
 use crate::storage::snapshot::{self, SnapshotBuilder};
-use crate::storage::{StorageError, Store};
-
-/// A lazy batch is written after this time at the latest, so that what nobody waits for is not lost for long.
-const LAZY_FOR: Duration = Duration::from_millis(100);
-/// How often the planted bug `answer-before-write` writes.
-#[cfg(feature = "mutants")]
-const MUTANT_WRITES_EVERY: Duration = Duration::from_millis(200);
-
-/// When records count as durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// When the sync of their batch has returned.
-    AfterSync,
-    /// At once: the planted bug `answer-before-write`. Records sit in process memory and are written now and then.
-    #[cfg(feature = "mutants")]
-    AnswerBeforeWrite,
-}
+use crate::storage::{LogFolder, StorageError, Store};
 
 /// Figures of the storage, shared with whoever asks.
 #[derive(Debug, Default)]
@@ -66,38 +49,14 @@ struct Shared {
     durable: AtomicU64,
     failed: AtomicBool,
     metrics: Arc<DiskMetrics>,
+    /// Times in [`GroupSync`] are since then.
+    started: Instant,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Sealed by a request for a snapshot: must not grow any more. At most one batch and one snapshot.
-    sealed: Option<(BatchBuilder, u64)>,
-    snapshot: Option<SnapshotBuilder>,
-    snapshot_written: Option<Result<u64, StorageError>>,
-    snapshot_running: bool,
-    gathering: BatchBuilder,
-    /// The newest batch of the core in `gathering`.
-    newest: u64,
-    /// Since when something lazy gathers, and whether anybody waits for it.
-    urgency: Urgency,
-    stop: Stop,
+    group: GroupSync,
     failure: Option<StorageError>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    No,
-    /// Make everything durable first.
-    Finish,
-    /// Write nothing more, as if killed.
-    Abandon,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Urgency {
-    Idle,
-    Lazy(Instant),
-    Required,
 }
 
 /// What the thread does when the disk has failed, before anybody else hears of it.
@@ -107,8 +66,7 @@ impl Disk {
     /// Starts the thread.
     pub(crate) fn start(
         store: Box<dyn Store>,
-        folder: PathBuf,
-        owner: Owner,
+        at: LogFolder,
         durability: Durability,
         metrics: Arc<DiskMetrics>,
         done: Arc<Notify>,
@@ -116,24 +74,15 @@ impl Disk {
     ) -> std::io::Result<Disk> {
         metrics.segments.store(store.segments() as u64, Ordering::Relaxed);
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                sealed: None,
-                snapshot: None,
-                snapshot_written: None,
-                snapshot_running: false,
-                gathering: BatchBuilder::new(),
-                newest: 0,
-                urgency: Urgency::Idle,
-                stop: Stop::No,
-                failure: None,
-            }),
+            state: Mutex::new(State { group: GroupSync::new(durability), failure: None }),
             work: Condvar::new(),
             done,
             durable: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             metrics,
+            started: Instant::now(),
         });
-        let mut worker = Worker { shared: Arc::clone(&shared), store, folder, owner, durability, spare: BatchBuilder::new() };
+        let mut worker = Worker { shared: Arc::clone(&shared), store, at, spare: BatchBuilder::new() };
         let run = move || worker.run(&on_failure);
         let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(run)?;
         Ok(Disk { shared, thread: Mutex::new(Some(thread)), durability })
@@ -141,19 +90,8 @@ impl Disk {
 
     /// Adds the records of one batch of the core to what gathers.
     pub(crate) fn submit(&self, io: IoId, sync: Sync, fill: impl FnOnce(&mut BatchBuilder)) {
-        let mut state = self.shared.lock();
-        fill(&mut state.gathering);
-        state.newest = io.0;
-        // A thread that already has something urgent to do need not be woken again.
-        let (urgency, wake) = match (state.urgency, sync) {
-            (Urgency::Required, Sync::Required | Sync::Lazy) => (Urgency::Required, false),
-            (Urgency::Idle | Urgency::Lazy(_), Sync::Required) => (Urgency::Required, true),
-            (Urgency::Lazy(since), Sync::Lazy) => (Urgency::Lazy(since), false),
-            (Urgency::Idle, Sync::Lazy) => (Urgency::Lazy(Instant::now()), true),
-        };
-        state.urgency = urgency;
-        drop(state);
-        if wake {
+        let wake = self.shared.lock().group.submit(|| self.shared.started.elapsed(), io, sync, fill);
+        if wake == Wake::Yes {
             self.shared.work.notify_one();
         }
         match self.durability {
@@ -171,9 +109,9 @@ impl Disk {
         IoId(self.shared.durable.load(Ordering::Acquire))
     }
 
-    /// Bytes that gather; the event loop takes no new events above [`MAX_GATHERED`].
+    /// Whether so much gathers that the event loop takes no new events.
     pub(crate) fn is_behind(&self) -> bool {
-        self.shared.lock().gathering.payload_len() > MAX_GATHERED
+        self.shared.lock().group.is_behind()
     }
 
     /// Whether the thread has given up. Nothing more becomes durable then.
@@ -193,22 +131,13 @@ impl Disk {
 
     /// Whether no snapshot is being written.
     pub(crate) fn is_free_for_snapshot(&self) -> bool {
-        !self.shared.lock().snapshot_running
+        self.shared.lock().group.is_free_for_snapshot()
     }
 
     /// Replaces the log so far by this snapshot, which must be of the state right after the last
     /// [`submit`](Disk::submit).
     pub(crate) fn begin_snapshot(&self, content: SnapshotBuilder) {
-        let mut state = self.shared.lock();
-        assert!(!state.snapshot_running, "one snapshot at a time");
-        state.snapshot_running = true;
-        state.snapshot = Some(content);
-        // What gathers from here on is not part of the snapshot, so it must not be in a batch that the snapshot
-        // replaces: the batch is sealed here.
-        let gathered = std::mem::replace(&mut state.gathering, BatchBuilder::new());
-        state.sealed = Some((gathered, state.newest));
-        state.urgency = Urgency::Idle;
-        drop(state);
+        self.shared.lock().group.begin_snapshot(content);
         self.shared.work.notify_one();
     }
 
@@ -224,9 +153,9 @@ impl Disk {
     }
 
     fn end(&self, stop: Stop) {
-        self.shared.lock().stop = stop;
+        self.shared.lock().group.stop(stop);
         self.shared.work.notify_one();
-        let thread = self.thread.lock().expect("nobody panics while holding it").take();
+        let thread = self.thread.lock().expect("no thread panics while holding it").take();
         if let Some(thread) = thread {
             thread.join().expect("the disk thread does not panic");
         }
@@ -241,25 +170,14 @@ impl Drop for Disk {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while holding it")
+        self.state.lock().expect("no thread panics while holding it")
     }
-}
-
-enum Work {
-    Batch { newest: u64 },
-    Snapshot(SnapshotBuilder),
-    Forget(u64),
-    Failed(StorageError),
-    Finish,
-    Abandon,
 }
 
 struct Worker {
     shared: Arc<Shared>,
     store: Box<dyn Store>,
-    folder: PathBuf,
-    owner: Owner,
-    durability: Durability,
+    at: LogFolder,
     /// The batch being written; swapped with the one that gathers.
     spare: BatchBuilder,
 }
@@ -293,59 +211,20 @@ impl Worker {
         }
     }
 
-    /// Waits for something to do. What was gathered before a request comes before it.
+    /// Waits for something to do.
     fn next_work(&mut self) -> Work {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         loop {
-            if state.stop == Stop::Abandon {
-                return Work::Abandon;
-            }
-            if let Some((batch, newest)) = state.sealed.take() {
-                if batch.count() > 0 {
-                    self.spare = batch;
-                    return Work::Batch { newest };
-                }
-                continue;
-            }
-            if let Some(content) = state.snapshot.take() {
-                return Work::Snapshot(content);
-            }
-            match state.snapshot_written.take() {
-                Some(Ok(batch)) => {
-                    state.snapshot_running = false;
-                    return Work::Forget(batch);
-                }
-                Some(Err(error)) => return Work::Failed(error),
-                None => {}
-            }
-            let wait = match (self.durability, state.urgency, state.stop != Stop::No) {
-                (_, Urgency::Idle, true) => return Work::Finish,
-                (_, Urgency::Idle, false) => None,
-                (_, Urgency::Required | Urgency::Lazy(_), true) | (Durability::AfterSync, Urgency::Required, false) => Some(Duration::ZERO),
-                (Durability::AfterSync, Urgency::Lazy(since), false) => Some(LAZY_FOR.saturating_sub(since.elapsed())),
-                #[cfg(feature = "mutants")]
-                (Durability::AnswerBeforeWrite, Urgency::Required, false) => {
-                    // The age of what gathers is counted from here on, as for lazy records.
-                    state.urgency = Urgency::Lazy(Instant::now());
-                    Some(MUTANT_WRITES_EVERY)
-                }
-                #[cfg(feature = "mutants")]
-                (Durability::AnswerBeforeWrite, Urgency::Lazy(since), false) => Some(MUTANT_WRITES_EVERY.saturating_sub(since.elapsed())),
-            };
-            state = match wait {
-                Some(Duration::ZERO) => {
-                    std::mem::swap(&mut state.gathering, &mut self.spare);
-                    state.urgency = Urgency::Idle;
-                    return Work::Batch { newest: state.newest };
-                }
-                Some(wait) => shared.work.wait_timeout(state, wait).expect("nobody panics while holding it").0,
-                None => shared.work.wait(state).expect("nobody panics while holding it"),
+            state = match state.group.next(shared.started.elapsed(), &mut self.spare) {
+                Next::Work(work) => return work,
+                Next::WaitFor(wait) => shared.work.wait_timeout(state, wait).expect("no thread panics while holding it").0,
+                Next::Wait => shared.work.wait(state).expect("no thread panics while holding it"),
             };
         }
     }
 
-    fn write_batch(&mut self, newest: u64) -> Result<(), StorageError> {
+    fn write_batch(&mut self, newest: IoId) -> Result<(), StorageError> {
         let (records, bytes) = (u64::from(self.spare.count()), self.spare.file_len() as u64);
         let begin = Instant::now();
         self.store.append(&mut self.spare)?;
@@ -356,7 +235,7 @@ impl Worker {
         metrics.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.spare.clear();
         // Only here, after the sync, may anything that relies on these records leave the node.
-        self.shared.durable.fetch_max(newest, Ordering::Release);
+        self.shared.durable.fetch_max(newest.0, Ordering::Release);
         self.shared.done.notify_one();
         Ok(())
     }
@@ -364,16 +243,16 @@ impl Worker {
     /// Writes the snapshot in a thread of its own: it may be large, and the log must go on.
     fn begin_snapshot(&mut self, content: SnapshotBuilder) -> Result<JoinHandle<()>, StorageError> {
         let up_to = self.store.seal()?;
-        let (shared, folder, owner) = (Arc::clone(&self.shared), self.folder.clone(), self.owner.clone());
+        let (shared, at) = (Arc::clone(&self.shared), self.at.clone());
         let write = move || {
-            let written = snapshot::write(&folder, &owner, up_to, content).map(|_| up_to);
+            let written = snapshot::write(&at, up_to, content).map(|_| up_to);
             if written.is_ok() {
                 shared.metrics.snapshots.fetch_add(1, Ordering::Relaxed);
             }
-            shared.lock().snapshot_written = Some(written);
+            shared.lock().group.snapshot_ended(written);
             shared.work.notify_one();
         };
         let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(write);
-        thread.map_err(|cause| StorageError::io("thread for a snapshot in", &self.folder, cause))
+        thread.map_err(|cause| StorageError::io("thread for a snapshot in", &self.at.path, cause))
     }
 }

@@ -1,6 +1,6 @@
 //! The write-ahead log: a [`Store`] of zero-filled segments.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rand::Rng;
@@ -9,21 +9,23 @@ use rand_pcg::Pcg64;
 use crate::storage::batch::BatchBuilder;
 use crate::storage::failpoints::{Failpoints, SeamFile};
 use crate::storage::recovery::{ClosedSegment, Recovered, segment_name};
-use crate::storage::segment::{FILE_HEADER, FileHeader, FileKind, Owner};
+use crate::storage::segment::{FILE_HEADER, FileHeader, FileKind};
 use crate::storage::spare::SpareMaker;
 use crate::storage::steps::step;
-use crate::storage::{StorageError, Store, snapshot, sync_folder};
+use crate::storage::vfs::{Completion, RequestId};
+use crate::storage::{LogFolder, StorageError, Store, snapshot, sync_folder};
 
 /// The log of one data folder.
 #[derive(Debug)]
 pub(crate) struct Wal {
-    folder: PathBuf,
-    owner: Owner,
+    at: LogFolder,
     failpoints: Arc<Failpoints>,
     /// Draws the salts of new segments.
     rng: Pcg64,
     spares: SpareMaker,
     next_batch: u64,
+    /// Bytes of the batch whose sync is in flight; its request has the batch's number.
+    in_flight: Option<u64>,
     open: Option<OpenSegment>,
     closed: Vec<ClosedSegment>,
 }
@@ -39,21 +41,14 @@ struct OpenSegment {
 
 impl Wal {
     /// Goes on after recovery, with a new segment.
-    pub(crate) fn new(
-        folder: &Path,
-        owner: Owner,
-        segment_bytes: u64,
-        failpoints: Arc<Failpoints>,
-        rng: Pcg64,
-        recovered: Recovered,
-    ) -> Wal {
+    pub(crate) fn new(at: LogFolder, segment_bytes: u64, failpoints: Arc<Failpoints>, rng: Pcg64, recovered: Recovered) -> Wal {
         Wal {
-            folder: folder.to_owned(),
-            owner,
+            spares: SpareMaker::new(Arc::clone(&at.vfs), &at.path, segment_bytes),
+            at,
             failpoints,
             rng,
-            spares: SpareMaker::new(folder, segment_bytes),
             next_batch: recovered.next_batch,
+            in_flight: None,
             open: None,
             closed: recovered.closed,
         }
@@ -77,37 +72,58 @@ impl Wal {
         }
     }
 
+    /// Writes a batch and starts its sync, which ends with a completion of this id. One at a time: only with the batch before
+    /// it durable can recovery tell a torn tail from damage.
+    pub(crate) fn begin_append(&mut self, batch: &mut BatchBuilder) -> Result<RequestId, StorageError> {
+        assert!(self.in_flight.is_none(), "batch n+1 is written after the sync of batch n");
+        let len = batch.file_len() as u64;
+        let seq = self.next_batch;
+        let open = self.segment_for(len)?;
+        step("batch not written")?;
+        open.file.write_at(batch.seal(open.salt, seq), open.offset)?;
+        step("batch not synced")?;
+        open.file.begin_sync(RequestId(seq))?;
+        self.in_flight = Some(len);
+        Ok(RequestId(seq))
+    }
+
+    /// The sync of the batch in flight has ended: the batch is durable unless this is an error.
+    pub(crate) fn end_append(&mut self, synced: Completion) -> Result<(), StorageError> {
+        assert_eq!(synced.id, RequestId(self.next_batch), "the completion of another request");
+        let (len, open) = self.in_flight.take().zip(self.open.as_mut()).expect("a batch is in flight");
+        open.file.end_sync(synced.result)?;
+        open.offset += len;
+        self.next_batch += 1;
+        Ok(())
+    }
+
     /// Makes a segment durable under its name before the first batch is written to it, so that recovery may take
     /// any segment with a bad header for corruption.
     fn begin_segment(&mut self, min_len: u64) -> Result<OpenSegment, StorageError> {
         let spare = self.spares.take(min_len)?;
         let (first_batch, salt) = (self.next_batch, self.rng.next_u64());
-        let path = self.folder.join(segment_name(first_batch));
+        let path = self.at.path.join(segment_name(first_batch));
         let file = SeamFile::new(spare.file, path, Arc::clone(&self.failpoints));
-        let header = FileHeader { kind: FileKind::Segment, owner: self.owner.clone(), batch: first_batch, salt };
+        let header = FileHeader { kind: FileKind::Segment, owner: self.at.owner.clone(), batch: first_batch, salt };
         step("segment filled")?;
-        file.write_all_at(&header.encode(), 0)?;
+        file.write_at(&header.encode(), 0)?;
         step("segment headed")?;
         file.sync_data()?;
         step("segment synced")?;
-        std::fs::rename(&spare.path, file.path()).map_err(|cause| StorageError::io("rename to", file.path(), cause))?;
+        self.at.vfs.rename(&spare.path, file.path()).map_err(|cause| StorageError::io("rename to", file.path(), cause))?;
         step("segment renamed")?;
-        sync_folder(&self.folder)?;
+        sync_folder(&*self.at.vfs, &self.at.path)?;
         self.spares.begin()?;
         Ok(OpenSegment { file, first_batch, salt, offset: FILE_HEADER as u64, len: spare.len })
     }
 }
 
 impl Store for Wal {
+    /// Only over files that sync on the calling thread.
     fn append(&mut self, batch: &mut BatchBuilder) -> Result<(), StorageError> {
-        let len = batch.file_len() as u64;
-        let seq = self.next_batch;
-        let open = self.segment_for(len)?;
-        open.file.write_all_at(batch.seal(open.salt, seq), open.offset)?;
-        open.file.sync_data()?;
-        open.offset += len;
-        self.next_batch += 1;
-        Ok(())
+        self.begin_append(batch)?;
+        let synced = self.at.vfs.next_completion().expect("the sync ended before `begin_sync` returned");
+        self.end_append(synced)
     }
 
     fn seal(&mut self) -> Result<u64, StorageError> {
@@ -118,7 +134,7 @@ impl Store for Wal {
     fn forget_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
         let remove = |path: &Path| {
             step("replaced file not removed")?;
-            std::fs::remove_file(path).map_err(|cause| StorageError::io("removal of", path, cause))
+            self.at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))
         };
         let (old, kept): (Vec<_>, Vec<_>) = self.closed.drain(..).partition(|segment| segment.last_batch <= batch);
         self.closed = kept;
@@ -126,7 +142,7 @@ impl Store for Wal {
         for segment in &old {
             remove(&segment.path)?;
         }
-        for (_, path) in snapshot::list(&self.folder)?.into_iter().filter(|(up_to, _)| *up_to < batch) {
+        for (_, path) in snapshot::list(&*self.at.vfs, &self.at.path)?.into_iter().filter(|(up_to, _)| *up_to < batch) {
             remove(&path)?;
         }
         step("replaced files removed")

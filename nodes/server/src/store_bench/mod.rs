@@ -35,9 +35,10 @@ use heckle_paxos::{ConfigError, IoId, Record, Replica, Sync};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use crate::storage::group::Durability;
 use crate::storage::snapshot::SnapshotBuilder;
-use crate::storage::thread::{Disk, DiskMetrics, Durability};
-use crate::storage::{StorageError, Store};
+use crate::storage::thread::{Disk, DiskMetrics};
+use crate::storage::{LogFolder, StorageError, Store};
 use crate::wire::record::encode_record;
 use open::open;
 
@@ -296,7 +297,7 @@ fn write_through(
     let records = records::make(workload)?;
     let times = Times::default();
     let opened = open(candidate, folder, &times, &mut |_| Ok(()))?;
-    let mut driver = Driver::start(wrap(opened.store), folder, opened.owner)?;
+    let mut driver = Driver::start(wrap(opened.store), opened.at)?;
     for batch in records.fill.chunks(FILL_BATCH) {
         driver.write(batch)?;
     }
@@ -339,13 +340,13 @@ struct Driver {
 }
 
 impl Driver {
-    fn start(store: Box<dyn Store>, folder: &Path, owner: crate::storage::segment::Owner) -> Result<Driver, StoreBenchError> {
-        let io = |cause| StorageError::io("thread for", folder, cause);
+    fn start(store: Box<dyn Store>, at: LogFolder) -> Result<Driver, StoreBenchError> {
+        let path = at.path.clone();
+        let io = |cause| StorageError::io("thread for", &path, cause);
         let (metrics, durable) = (Arc::new(DiskMetrics::default()), Arc::new(Notify::new()));
         let disk = Disk::start(
             store,
-            folder.to_owned(),
-            owner,
+            at,
             Durability::AfterSync,
             Arc::clone(&metrics),
             Arc::clone(&durable),

@@ -13,8 +13,9 @@ use crate::storage::failpoints::Failpoints;
 use crate::storage::folder::Folder;
 use crate::storage::recovery::recover;
 use crate::storage::segment::Owner;
+use crate::storage::vfs::real::RealVfs;
 use crate::storage::wal::Wal;
-use crate::storage::{StorageError, Store};
+use crate::storage::{LogFolder, StorageError, Store};
 
 const CLUSTER: &str = "bench";
 
@@ -24,7 +25,7 @@ pub(super) type Visit<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
 /// A store that stands open.
 pub(super) struct Opened {
     pub(super) store: Box<dyn Store>,
-    pub(super) owner: Owner,
+    pub(super) at: LogFolder,
     /// Its lock, where the store has none of its own.
     _folder: Option<Folder>,
 }
@@ -34,30 +35,35 @@ pub(super) fn open(candidate: Candidate, path: &Path, times: &Times, visit: &mut
     match candidate {
         Candidate::WriteAheadLog => log(path, times, visit),
         #[cfg(feature = "stores")]
-        Candidate::Fjall => indexed(super::fjall::Fjall::open(path)?, times, visit),
+        Candidate::Fjall => indexed(path, super::fjall::Fjall::open(path)?, times, visit),
         #[cfg(feature = "stores")]
-        Candidate::Redb => indexed(super::redb::Redb::open(path)?, times, visit),
+        Candidate::Redb => indexed(path, super::redb::Redb::open(path)?, times, visit),
     }
 }
 
 /// As a node opens it at its start.
 fn log(path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<Opened, StorageError> {
-    let folder = Folder::open(path)?;
+    let folder = Folder::open(Arc::new(RealVfs::default()), path)?;
     let node = node();
     let identity = folder.identity(CLUSTER, node, 1)?;
-    let owner = Owner { cluster: CLUSTER.to_owned(), node, folder: identity.folder };
-    let recovered = recover(folder.path(), &owner, visit)?;
+    let at = folder.log(Owner { cluster: CLUSTER.to_owned(), node, folder: identity.folder });
+    let recovered = recover(&at, visit)?;
     // A segment's salt must differ from those before it, as in a node, which draws it from the system's random bits.
     let rng = Pcg64::seed_from_u64(recovered.next_batch);
-    let wal = Wal::new(folder.path(), owner.clone(), SEGMENT_BYTES, Arc::new(Failpoints::default()), rng, recovered);
-    Ok(Opened { store: Box::new(Timed { wal, times: times.clone() }), owner, _folder: Some(folder) })
+    let wal = Wal::new(at.clone(), SEGMENT_BYTES, Arc::new(Failpoints::default()), rng, recovered);
+    Ok(Opened { store: Box::new(Timed { wal, times: times.clone() }), at, _folder: Some(folder) })
 }
 
 #[cfg(feature = "stores")]
-fn indexed<I: super::indexed::Index + 'static>(index: I, times: &Times, visit: &mut Visit<'_>) -> Result<Opened, StorageError> {
+fn indexed<I: super::indexed::Index + 'static>(
+    path: &Path,
+    index: I,
+    times: &Times,
+    visit: &mut Visit<'_>,
+) -> Result<Opened, StorageError> {
     let store = super::indexed::Indexed::recover(index, times.clone(), visit)?;
     let owner = Owner { cluster: CLUSTER.to_owned(), node: node(), folder: 1 };
-    Ok(Opened { store: Box::new(store), owner, _folder: None })
+    Ok(Opened { store: Box::new(store), at: LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner }, _folder: None })
 }
 
 fn node() -> NodeId {

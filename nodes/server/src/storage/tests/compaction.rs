@@ -7,31 +7,30 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use super::batch::BatchBuilder;
-use super::recovery::recover;
-use super::segment::Owner;
-use super::snapshot::{self, CHUNK, SnapshotBuilder};
-use super::steps::stop_after;
-use super::wal::Wal;
-use super::{StorageError, Store};
-use crate::options::NodeId;
+use super::real;
+use crate::storage::batch::BatchBuilder;
+use crate::storage::recovery::recover;
+use crate::storage::snapshot::{self, CHUNK, SnapshotBuilder};
+use crate::storage::steps::stop_after;
+use crate::storage::wal::Wal;
+use crate::storage::{LogFolder, StorageError, Store};
 use crate::testing::TempDir;
 
 const SEGMENT: u64 = 4 << 10;
 
-fn owner() -> Owner {
-    Owner { cluster: "c".to_owned(), node: NodeId::new(1).unwrap(), folder: 5 }
+fn at(folder: &Path) -> LogFolder {
+    real(folder, 5)
 }
 
-/// What clients were told, and what they wait for.
-#[derive(Default)]
-struct Told {
-    acknowledged: Vec<Vec<u8>>,
-    in_flight: Option<Vec<u8>>,
+/// What clients got an answer for, and what they wait for.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) acknowledged: Vec<Vec<u8>>,
+    pub(super) in_flight: Option<Vec<u8>>,
 }
 
-impl Told {
-    fn append(&mut self, wal: &mut Wal, record: Vec<u8>) -> Result<(), StorageError> {
+impl Ledger {
+    pub(super) fn append(&mut self, wal: &mut Wal, record: Vec<u8>) -> Result<(), StorageError> {
         self.in_flight = Some(record.clone());
         let mut batch = BatchBuilder::new();
         batch.add(|out| out.extend_from_slice(&record));
@@ -40,44 +39,52 @@ impl Told {
         Ok(())
     }
 
-    /// What is in the folder is what was acknowledged, and perhaps what was in flight.
+    /// Whether this is what was acknowledged, and perhaps what was in flight. If so, it is what clients know from now on.
+    pub(super) fn agrees(&mut self, found: Vec<Vec<u8>>) -> bool {
+        let with_in_flight: Vec<_> = self.acknowledged.iter().chain(&self.in_flight).cloned().collect();
+        let agrees = found == self.acknowledged || found == with_in_flight;
+        if agrees {
+            *self = Ledger { acknowledged: found, in_flight: None };
+        }
+        agrees
+    }
+
     #[track_caller]
     fn check(&mut self, found: Vec<Vec<u8>>, what: &str) {
-        let with_in_flight: Vec<_> = self.acknowledged.iter().chain(&self.in_flight).cloned().collect();
-        assert!(found == self.acknowledged || found == with_in_flight, "{what}: {} of {}", found.len(), self.acknowledged.len());
-        *self = Told { acknowledged: found, in_flight: None };
+        let len = found.len();
+        assert!(self.agrees(found), "{what}: {len} of {}", self.acknowledged.len());
     }
 }
 
-fn open(folder: &Path) -> Result<(Wal, Vec<Vec<u8>>), StorageError> {
+pub(super) fn open(at: &LogFolder) -> Result<(Wal, Vec<Vec<u8>>), StorageError> {
     let mut records = Vec::new();
-    let recovered = recover(folder, &owner(), &mut |record| {
+    let recovered = recover(at, &mut |record| {
         records.push(record.to_vec());
         Ok(())
     })?;
-    Ok((Wal::new(folder, owner(), SEGMENT, std::sync::Arc::default(), Pcg64::seed_from_u64(1), recovered), records))
+    Ok((Wal::new(at.clone(), SEGMENT, std::sync::Arc::default(), Pcg64::seed_from_u64(1), recovered), records))
 }
 
 /// Several segments, twice a snapshot of all that is in them, and records that come while it is written.
-fn compact(folder: &Path, told: &mut Told) -> Result<(), StorageError> {
-    let (mut wal, found) = open(folder)?;
-    told.check(found, "start");
+pub(super) fn compact(at: &LogFolder, ledger: &mut Ledger) -> Result<(), StorageError> {
+    let (mut wal, found) = open(at)?;
+    ledger.check(found, "start");
     for round in 0..2_u8 {
         for number in 0..4_u8 {
             // Long enough that three of them fill a segment, and all of them a second chunk of the snapshot.
             let len = if number == 3 { CHUNK / 2 } else { 1_300 };
-            told.append(&mut wal, vec![16 * round + number; len])?;
+            ledger.append(&mut wal, vec![16 * round + number; len])?;
         }
         let up_to = wal.seal()?;
         let mut state = SnapshotBuilder::new();
-        for record in &told.acknowledged {
+        for record in &ledger.acknowledged {
             state.add(|out| out.extend_from_slice(record));
         }
-        told.append(&mut wal, vec![200 + round; 40])?;
-        snapshot::write(folder, &owner(), up_to, state)?;
-        told.append(&mut wal, vec![210 + round; 40])?;
+        ledger.append(&mut wal, vec![200 + round; 40])?;
+        snapshot::write(at, up_to, state)?;
+        ledger.append(&mut wal, vec![210 + round; 40])?;
         wal.forget_up_to(up_to)?;
-        told.append(&mut wal, vec![220 + round; 40])?;
+        ledger.append(&mut wal, vec![220 + round; 40])?;
     }
     Ok(())
 }
@@ -88,9 +95,9 @@ fn a_compaction_killed_at_any_step_loses_nothing_and_doubles_nothing() {
     let mut steps = 0;
     let ended = loop {
         let dir = TempDir::new("compaction");
-        let mut told = Told::default();
+        let mut ledger = Ledger::default();
         stop_after(Some(steps));
-        let result = compact(dir.path(), &mut told);
+        let result = compact(&at(dir.path()), &mut ledger);
         stop_after(None);
         let Err(error) = result else { break steps };
         let StorageError::Crash { name } = error else { panic!("after {steps} steps: {error}") };
@@ -98,11 +105,11 @@ fn a_compaction_killed_at_any_step_loses_nothing_and_doubles_nothing() {
         // The recovery is killed as well, at each of its own steps, and then gets through.
         for step in 0.. {
             stop_after(Some(step));
-            let opened = open(dir.path());
+            let opened = open(&at(dir.path()));
             stop_after(None);
             match opened {
                 Ok((_, found)) => {
-                    told.check(found, &format!("{name}, after {steps} steps"));
+                    ledger.check(found, &format!("{name}, after {steps} steps"));
                     break;
                 }
                 Err(StorageError::Crash { name: "recovery read" | "left-over not removed" }) => {}
@@ -110,13 +117,15 @@ fn a_compaction_killed_at_any_step_loses_nothing_and_doubles_nothing() {
             }
         }
         // It goes on where it was, compacts, and is sound.
-        compact(dir.path(), &mut told).unwrap_or_else(|error| panic!("{name}, after {steps} steps, on: {error}"));
-        let (_, found) = open(dir.path()).unwrap();
-        told.check(found, &format!("{name}, after {steps} steps, at last"));
+        compact(&at(dir.path()), &mut ledger).unwrap_or_else(|error| panic!("{name}, after {steps} steps, on: {error}"));
+        let (_, found) = open(&at(dir.path())).unwrap();
+        ledger.check(found, &format!("{name}, after {steps} steps, at last"));
         steps += 1;
     };
     assert!(ended > 50, "only {ended} steps");
     let expected = [
+        "batch not synced",
+        "batch not written",
         "recovery read",
         "replaced file not removed",
         "replaced files removed",
@@ -139,17 +148,17 @@ fn a_compaction_killed_at_any_step_loses_nothing_and_doubles_nothing() {
 #[test]
 fn a_compaction_in_the_wrong_order_is_noticed() {
     let dir = TempDir::new("compaction-order");
-    let mut told = Told::default();
-    let (mut wal, _) = open(dir.path()).unwrap();
-    told.append(&mut wal, vec![1; 40]).unwrap();
+    let mut ledger = Ledger::default();
+    let (mut wal, _) = open(&at(dir.path())).unwrap();
+    ledger.append(&mut wal, vec![1; 40]).unwrap();
     let up_to = wal.seal().unwrap();
     wal.forget_up_to(up_to).unwrap();
     stop_after(Some(3));
     let mut state = SnapshotBuilder::new();
-    state.add(|out| out.extend_from_slice(&told.acknowledged[0]));
-    snapshot::write(dir.path(), &owner(), up_to, state).unwrap_err();
+    state.add(|out| out.extend_from_slice(&ledger.acknowledged[0]));
+    snapshot::write(&at(dir.path()), up_to, state).unwrap_err();
     stop_after(None);
     drop(wal);
-    let (_, found) = open(dir.path()).unwrap();
-    assert_ne!(found, told.acknowledged);
+    let (_, found) = open(&at(dir.path())).unwrap();
+    assert_ne!(found, ledger.acknowledged);
 }

@@ -7,29 +7,30 @@ use std::sync::Arc;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::batch::BatchBuilder;
-use super::failpoints::Failpoints;
-use super::recovery::{Recovered, recover, segment_name};
-use super::segment::{FILE_HEADER, Owner};
-use super::snapshot::{self, SnapshotBuilder};
-use super::wal::Wal;
-use super::{StorageError, Store};
+use super::real;
 use crate::control::Failpoint;
 use crate::options::NodeId;
+use crate::storage::batch::{Batch, BatchBuilder};
+use crate::storage::failpoints::Failpoints;
+use crate::storage::recovery::{Recovered, recover, segment_name};
+use crate::storage::segment::{FILE_HEADER, Owner};
+use crate::storage::snapshot::{self, SnapshotBuilder};
+use crate::storage::wal::Wal;
+use crate::storage::{LogFolder, StorageError, Store};
 use crate::testing::TempDir;
 
 const SEGMENT: u64 = 4 << 10;
 const SECTOR: usize = 512;
 
-fn owner() -> Owner {
-    Owner { cluster: "c".to_owned(), node: NodeId::new(1).unwrap(), folder: 77 }
+fn at(folder: &Path) -> LogFolder {
+    real(folder, 77)
 }
 
 type Records = Vec<Vec<u8>>;
 
 fn recover_all(folder: &Path) -> Result<(Recovered, Records), StorageError> {
     let mut records = Vec::new();
-    let recovered = recover(folder, &owner(), &mut |record| {
+    let recovered = recover(&at(folder), &mut |record| {
         records.push(record.to_vec());
         Ok(())
     })?;
@@ -37,7 +38,7 @@ fn recover_all(folder: &Path) -> Result<(Recovered, Records), StorageError> {
 }
 
 fn open(folder: &Path, recovered: Recovered, seed: u64) -> Wal {
-    Wal::new(folder, owner(), SEGMENT, Arc::default(), Pcg64::seed_from_u64(seed), recovered)
+    Wal::new(at(folder), SEGMENT, Arc::default(), Pcg64::seed_from_u64(seed), recovered)
 }
 
 fn batch(records: &[Vec<u8>]) -> BatchBuilder {
@@ -201,8 +202,8 @@ fn start_of_last_batch(bytes: &[u8]) -> usize {
     let salt = u64::from_le_bytes(bytes[40..48].try_into().unwrap());
     let mut at = FILE_HEADER;
     loop {
-        let next = at + super::batch::Batch::parse(&bytes[at..], salt).unwrap().file_len();
-        if super::batch::Batch::parse(&bytes[next..], salt).is_none() {
+        let next = at + Batch::parse(&bytes[at..], salt).unwrap().file_len();
+        if Batch::parse(&bytes[next..], salt).is_none() {
             return at;
         }
         at = next;
@@ -243,10 +244,11 @@ fn missing_and_foreign_files_are_refused() {
     check_corrupt(dir.path(), "a file of no such name");
     std::fs::remove_file(dir.path().join("log-7.wal")).unwrap();
 
-    let other = Owner { node: NodeId::new(2).unwrap(), ..owner() };
-    let error = recover(dir.path(), &other, &mut |_| Ok(())).unwrap_err();
+    let sound = at(dir.path());
+    let other = Owner { node: NodeId::new(2).unwrap(), ..sound.owner.clone() };
+    let error = recover(&LogFolder { owner: other, ..sound.clone() }, &mut |_| Ok(())).unwrap_err();
     assert!(matches!(error, StorageError::OtherOwner { .. }) && error.is_usage(), "{error}");
-    let error = recover(dir.path(), &owner(), &mut |_| Err("odd".to_owned())).unwrap_err();
+    let error = recover(&sound, &mut |_| Err("odd".to_owned())).unwrap_err();
     assert!(matches!(&error, StorageError::Corrupt { why, .. } if why.contains("odd")), "{error}");
 }
 
@@ -263,7 +265,7 @@ fn a_snapshot_replaces_the_log_and_a_crash_in_between_is_harmless() {
         builder.add(|out| out.extend_from_slice(record));
     }
     wal.append(&mut batch(&[b"after".to_vec()])).unwrap();
-    snapshot::write(dir.path(), &owner(), up_to, builder).unwrap();
+    snapshot::write(&at(dir.path()), up_to, builder).unwrap();
     let with_old_log = content(dir.path());
     wal.forget_up_to(up_to).unwrap();
     wal.append(&mut batch(&[b"last".to_vec()])).unwrap();
@@ -281,6 +283,22 @@ fn a_snapshot_replaces_the_log_and_a_crash_in_between_is_harmless() {
         restore(dir.path(), &left);
         assert_eq!(recover_all(dir.path()).unwrap().1, expected[..expected.len() - 1], "{removed} removed");
     }
+    // Power failed, and only the removal of one of them had reached the disk: the snapshot covers the gap.
+    for removed in &old[..old.len() - 1] {
+        let mut left = with_old_log.clone();
+        left.remove(removed);
+        restore(dir.path(), &left);
+        assert_eq!(recover_all(dir.path()).unwrap().1, expected[..expected.len() - 1], "only {removed} removed");
+    }
+    // What came after the snapshot is in no other file.
+    restore(dir.path(), &files);
+    let (recovered, _) = recover_all(dir.path()).unwrap();
+    open(dir.path(), recovered, 9).append(&mut batch(&[b"later".to_vec()])).unwrap();
+    let mut left = content(dir.path());
+    let newer = left.keys().find(|name| name.ends_with(".wal")).unwrap().clone();
+    left.remove(&newer);
+    restore(dir.path(), &left);
+    check_corrupt(dir.path(), "the first segment after the snapshot is missing");
     // Damage of the snapshot, and a snapshot that lost its end.
     restore(dir.path(), &files);
     let name = snapshot::file_name(up_to);
@@ -318,7 +336,7 @@ fn check_failpoint(point: Failpoint, error_says: &str, survives: &[&[u8]]) {
     let failpoints = Arc::new(Failpoints::default());
     let rng = Pcg64::seed_from_u64(10);
     let (recovered, _) = recover_all(dir.path()).unwrap();
-    let mut wal = Wal::new(dir.path(), owner(), SEGMENT, Arc::clone(&failpoints), rng, recovered);
+    let mut wal = Wal::new(at(dir.path()), SEGMENT, Arc::clone(&failpoints), rng, recovered);
     wal.append(&mut batch(&[b"durable".to_vec()])).unwrap();
     failpoints.arm(point, 0);
     let error = wal.append(&mut batch(&[b"doubtful".to_vec()])).unwrap_err();

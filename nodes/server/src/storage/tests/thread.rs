@@ -11,27 +11,27 @@ use rand::SeedableRng;
 use rand_pcg::Pcg64;
 use tokio::sync::Notify;
 
-use super::StorageError;
-use super::batch::MAX_GATHERED;
-use super::failpoints::Failpoints;
-use super::recovery::recover;
-use super::segment::Owner;
-use super::snapshot::SnapshotBuilder;
-use super::thread::{Disk, DiskMetrics, Durability};
-use super::wal::Wal;
+use super::real;
 use crate::control::Failpoint;
-use crate::options::NodeId;
+use crate::storage::batch::MAX_GATHERED;
+use crate::storage::failpoints::Failpoints;
+use crate::storage::group::Durability;
+use crate::storage::recovery::recover;
+use crate::storage::snapshot::SnapshotBuilder;
+use crate::storage::thread::{Disk, DiskMetrics};
+use crate::storage::wal::Wal;
+use crate::storage::{LogFolder, StorageError};
 use crate::testing::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn owner() -> Owner {
-    Owner { cluster: "c".to_owned(), node: NodeId::new(1).unwrap(), folder: 1 }
+fn at(folder: &Path) -> LogFolder {
+    real(folder, 1)
 }
 
 fn recovered_records(folder: &Path) -> Vec<String> {
     let mut records = Vec::new();
-    recover(folder, &owner(), &mut |record| {
+    recover(&at(folder), &mut |record| {
         records.push(String::from_utf8(record.to_vec()).unwrap());
         Ok(())
     })
@@ -51,13 +51,12 @@ impl Rig {
     fn start(durability: Durability) -> Rig {
         let dir = TempDir::new("disk-thread");
         let (failpoints, metrics) = (Arc::new(Failpoints::default()), Arc::new(DiskMetrics::default()));
-        let recovered = recover(dir.path(), &owner(), &mut |_| Ok(())).unwrap();
+        let recovered = recover(&at(dir.path()), &mut |_| Ok(())).unwrap();
         let rng = Pcg64::seed_from_u64(1);
-        let wal = Wal::new(dir.path(), owner(), 64 << 10, Arc::clone(&failpoints), rng, recovered);
+        let wal = Wal::new(at(dir.path()), 64 << 10, Arc::clone(&failpoints), rng, recovered);
         let (sender, failures) = channel();
         let on_failure = Box::new(move |error: &StorageError| drop(sender.send(error.to_string())));
-        let folder = dir.path().to_owned();
-        let disk = Disk::start(Box::new(wal), folder, owner(), durability, Arc::clone(&metrics), Arc::new(Notify::new()), on_failure);
+        let disk = Disk::start(Box::new(wal), at(dir.path()), durability, Arc::clone(&metrics), Arc::new(Notify::new()), on_failure);
         Rig { disk: disk.unwrap(), dir, failpoints, metrics, failures }
     }
 

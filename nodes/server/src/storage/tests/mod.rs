@@ -1,0 +1,20 @@
+//! The storage: its log under damage, its compaction under kills, its thread, and all of it under power loss.
+
+mod compaction;
+mod log;
+mod power_loss;
+mod thread;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::LogFolder;
+use super::segment::Owner;
+use super::vfs::real::RealVfs;
+use crate::options::NodeId;
+
+/// A folder of the operating system, as one of this cluster's node 1.
+fn real(path: &Path, folder: u64) -> LogFolder {
+    let owner = Owner { cluster: "c".to_owned(), node: NodeId::new(1).unwrap(), folder };
+    LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner }
+}

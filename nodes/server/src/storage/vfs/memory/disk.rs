@@ -1,0 +1,157 @@
+//! What a disk in memory holds: files, their names, and the syncs in flight.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use super::content::Content;
+use super::{PowerLoss, SyncMode};
+use crate::storage::vfs::{Completion, RequestId};
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) files: BTreeMap<u64, Content>,
+    pub(super) next_file: u64,
+    /// As a running program sees them.
+    pub(super) names: BTreeMap<PathBuf, u64>,
+    pub(super) durable_names: BTreeMap<PathBuf, u64>,
+    /// Oldest first.
+    pub(super) unsynced_names: Vec<NameChange>,
+    pub(super) locks: BTreeSet<PathBuf>,
+    pub(super) mode: SyncMode,
+    /// Oldest first.
+    pub(super) in_flight: VecDeque<InFlight>,
+    pub(super) completions: VecDeque<Completion>,
+    /// Files that were open before a kill or a power loss are of an earlier one.
+    pub(super) process: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) id: RequestId,
+    pub(super) file: u64,
+    /// Changes of the file before this one are covered.
+    pub(super) up_to: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum NameChange {
+    Create { path: PathBuf, file: u64 },
+    Rename { from: PathBuf, to: PathBuf, file: u64 },
+    Remove { path: PathBuf, file: u64 },
+}
+
+impl NameChange {
+    fn is_in(&self, folder: &Path) -> bool {
+        let (NameChange::Create { path, .. } | NameChange::Rename { to: path, .. } | NameChange::Remove { path, .. }) = self;
+        path.parent() == Some(folder)
+    }
+
+    fn file(&self) -> u64 {
+        let (NameChange::Create { file, .. } | NameChange::Rename { file, .. } | NameChange::Remove { file, .. }) = self;
+        *file
+    }
+
+    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
+        match self {
+            NameChange::Create { path, file } => drop(names.insert(path.clone(), *file)),
+            NameChange::Rename { from, to, file } => {
+                if names.get(from) == Some(file) {
+                    names.remove(from);
+                }
+                names.insert(to.clone(), *file);
+            }
+            NameChange::Remove { path, file } => {
+                if names.get(path) == Some(file) {
+                    names.remove(path);
+                }
+            }
+        }
+    }
+}
+
+impl Disk {
+    pub(super) fn new(mode: SyncMode) -> Disk {
+        Disk {
+            files: BTreeMap::new(),
+            next_file: 0,
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            unsynced_names: Vec::new(),
+            locks: BTreeSet::new(),
+            mode,
+            in_flight: VecDeque::new(),
+            completions: VecDeque::new(),
+            process: 0,
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.process += 1;
+        self.locks.clear();
+        self.in_flight.clear();
+        self.completions.clear();
+        self.files.values_mut().for_each(|content| content.open = 0);
+        self.forget_unnamed();
+    }
+
+    /// Drops the files that nobody can reach any more.
+    pub(super) fn forget_unnamed(&mut self) {
+        let unsynced = self.unsynced_names.iter().map(NameChange::file);
+        let named: BTreeSet<u64> = self.names.values().chain(self.durable_names.values()).copied().chain(unsynced).collect();
+        self.files.retain(|file, content| content.open > 0 || named.contains(file));
+    }
+
+    pub(super) fn power_loss(&mut self, seed: u64) -> PowerLoss {
+        let mut rng = Pcg64::seed_from_u64(seed);
+        let mut loss = PowerLoss::default();
+        self.kill();
+        for change in self.unsynced_names.drain(..) {
+            if rng.random_range(0..2) == 0 {
+                change.apply(&mut self.durable_names);
+                loss.names_kept += 1;
+            } else {
+                loss.names_lost += 1;
+            }
+        }
+        self.names = self.durable_names.clone();
+        self.forget_unnamed();
+        for content in self.files.values_mut().filter(|content| !content.is_durable()) {
+            content.lose_power(&mut rng, &mut loss);
+        }
+        loss
+    }
+
+    pub(super) fn end_sync(&mut self) -> bool {
+        let Some(sync) = self.in_flight.pop_front() else { return false };
+        if let Some(content) = self.files.get_mut(&sync.file) {
+            content.sync(sync.up_to);
+        }
+        self.completions.push_back(Completion { id: sync.id, result: Ok(()) });
+        true
+    }
+
+    pub(super) fn file(&self, path: &Path) -> io::Result<u64> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn change_name(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.unsynced_names.push(change);
+    }
+
+    pub(super) fn sync_folder(&mut self, path: &Path) {
+        let durable_names = &mut self.durable_names;
+        self.unsynced_names.retain(|change| {
+            let covered = change.is_in(path);
+            if covered {
+                change.apply(durable_names);
+            }
+            !covered
+        });
+        self.forget_unnamed();
+    }
+}
