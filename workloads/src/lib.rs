@@ -12,3 +12,4 @@ pub mod cas_register; // every op for itself
 pub mod retry; // read and CAS until it succeeds
 pub mod mutex; // take a lock, hold it, release it
 pub mod registry; // workloads by name
+pub mod driver; // which client sends what, when, and as which process

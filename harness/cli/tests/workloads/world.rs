@@ -2,11 +2,13 @@
 
 use heckle_history::event::{Completion, Event, Header, Invoke};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{Call, ClientId, Consistency, Current, History, Names, Nanos, NodeIx, OpId, ProcessId, Seen};
+use heckle_history::{Call, Consistency, Current, History, Names, Nanos, NodeIx, Seen};
+use heckle_workloads::driver::{Action, Driver, DriverSettings, Input, Routing, Send, Timer};
 use heckle_workloads::keys::KeyChoice;
+use heckle_workloads::pacing::Pace;
 use heckle_workloads::registry::WorkloadInfo;
 use heckle_workloads::retry::Settings;
-use heckle_workloads::workload::{Ask, Next, Tagged, Told, Workload};
+use heckle_workloads::workload::{Tagged, Told};
 use rand::RngExt;
 use std::collections::BTreeMap;
 
@@ -31,16 +33,13 @@ impl Default for World {
 
 /// What happens at an instant.
 enum What {
-    Begin { client: u32 },
-    Invoke { client: u32, ask: Ask },
+    Due { timer: Timer },
     Effect { op: usize },
     Complete { op: usize },
 }
 
 struct Op {
-    client: u32,
-    ask: Ask,
-    process: ProcessId,
+    send: Send,
     fate: Ends,
     told: Option<(Told, Option<Seen>)>,
 }
@@ -53,37 +52,41 @@ enum Ends {
 }
 
 struct Running {
-    workload: Box<dyn Workload>,
+    driver: Driver,
     world: World,
     rng: Pcg64,
     agenda: BTreeMap<(u64, u64), What>,
     seq: u64,
     registers: Vec<Option<Tagged>>,
     ops: Vec<Op>,
-    processes: Vec<u32>,
-    next_process: u32,
     events: Vec<Event>,
 }
+
+const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
 /// The history of a workload in a world.
 pub(crate) fn run(info: &WorkloadInfo, seed: u64, world: World) -> History {
     let keys = KeyChoice::new(world.keys, 0.0);
     let settings = Settings { keys, clients: world.clients, patience: Nanos::from_ms(world.patience_ms), consistency: Consistency::Quorum };
+    let driver = DriverSettings {
+        clients: world.clients,
+        nodes: NODES.len() as u16,
+        routing: Routing::Pinned,
+        max_in_flight: world.clients,
+        pace: Pace::Even,
+        until: Nanos::from_ms(world.load_ms),
+    };
     let mut running = Running {
-        workload: info.generator(info.mix(), settings, Seed(seed)),
+        driver: Driver::new(info.generator(info.mix(), settings, Seed(seed)), driver, Seed(seed)),
         world,
         rng: Seed(seed).stream("world"),
         agenda: BTreeMap::new(),
         seq: 0,
         registers: vec![None; world.keys as usize],
         ops: vec![],
-        processes: (0..world.clients).collect(),
-        next_process: world.clients,
         events: vec![],
     };
-    for client in 0..world.clients {
-        running.at(u64::from(client) * 1_000, What::Begin { client });
-    }
+    running.drive(0, Input::Loop);
     while let Some(((now, _), what)) = running.agenda.pop_first() {
         running.step(now, what);
     }
@@ -91,7 +94,7 @@ pub(crate) fn run(info: &WorkloadInfo, seed: u64, world: World) -> History {
     for key in keys.names() {
         names.key(&key);
     }
-    for node in ["n1", "n2", "n3"] {
+    for node in NODES {
         names.node(node);
     }
     let mut header = Header { keys: keys.names(), load_window: Some((0, world.load_ms * 1_000_000)), ..Header::default() };
@@ -105,15 +108,21 @@ impl Running {
         self.agenda.insert((t, self.seq), what);
     }
 
-    fn step(&mut self, now: u64, what: What) {
-        let over = now >= self.world.load_ms * 1_000_000;
-        match what {
-            What::Begin { .. } | What::Invoke { .. } if over => {}
-            What::Begin { client } => {
-                let ask = self.workload.begin(client, Nanos(now));
-                self.invoke(now, client, ask);
+    /// Hands the driver what happened, and does what it wants.
+    fn drive(&mut self, now: u64, input: Input) {
+        let mut actions = vec![];
+        self.driver.step(Nanos(now), input, &mut actions);
+        for action in actions {
+            match action {
+                Action::Send(send) => self.invoke(now, send),
+                Action::Wake(at, timer) => self.at(at.0, What::Due { timer }),
             }
-            What::Invoke { client, ask } => self.invoke(now, client, ask),
+        }
+    }
+
+    fn step(&mut self, now: u64, what: What) {
+        match what {
+            What::Due { timer } => self.drive(now, Input::Timer(timer)),
             What::Effect { op } => {
                 let told = self.effect(op);
                 self.ops[op].told = Some(told);
@@ -122,19 +131,19 @@ impl Running {
         }
     }
 
-    fn invoke(&mut self, now: u64, client: u32, ask: Ask) {
-        let process = ProcessId(self.processes[client as usize]);
+    fn invoke(&mut self, now: u64, send: Send) {
         let op = self.ops.len();
-        let node = Some(NodeIx((client % 3) as u16));
+        assert_eq!(send.op.0, op as u64, "ids count up");
+        let ask = send.ask;
         self.events.push(Event::Invoke(Invoke {
-            op: OpId(op as u64),
-            process,
-            client: Some(ClientId(client)),
+            op: send.op,
+            process: send.process,
+            client: Some(send.client),
             t: Nanos(now),
-            intended: None,
+            intended: send.due,
             key: heckle_history::KeyId(ask.key),
             call: ask.call,
-            node,
+            node: Some(NodeIx(send.node)),
             intent: ask.intent,
             attempt: ask.attempt,
             payload: ask.payload,
@@ -160,11 +169,11 @@ impl Running {
             Ends::Unknown | Ends::Failed => {}
         }
         self.at(complete, What::Complete { op });
-        self.ops.push(Op { client, ask, process, fate, told: None });
+        self.ops.push(Op { send, fate, told: None });
     }
 
     fn effect(&mut self, op: usize) -> (Told, Option<Seen>) {
-        let Op { ask, .. } = &self.ops[op];
+        let ask = self.ops[op].send.ask;
         let register = &mut self.registers[ask.key as usize];
         let current = register.map(|r| r.value);
         match ask.call {
@@ -183,15 +192,8 @@ impl Running {
     }
 
     fn complete(&mut self, now: u64, op: usize) {
-        let Op { client, ask, process, ref fate, told } = self.ops[op];
-        let done = Completion {
-            op: OpId(op as u64),
-            t: Nanos(now),
-            seen: (),
-            node: Some(NodeIx((client % 3) as u16)),
-            reason: None,
-            diagnostics: None,
-        };
+        let Op { send, ref fate, told } = self.ops[op];
+        let done = Completion { op: send.op, t: Nanos(now), seen: (), node: Some(NodeIx(send.node)), reason: None, diagnostics: None };
         let told = match fate {
             Ends::Ok => {
                 let (told, seen) = told.expect("it took effect before");
@@ -206,15 +208,9 @@ impl Running {
             }
             Ends::Unknown => {
                 self.events.push(Event::Unknown(done));
-                self.processes[client as usize] = self.next_process;
-                self.next_process += 1;
                 Told::Unknown
             }
         };
-        assert_eq!(process, self.ops[op].process);
-        match self.workload.told(client, &ask, told, Nanos(now)) {
-            Next::Again { pause, ask } => self.at(now + pause.0, What::Invoke { client, ask }),
-            Next::Over => self.at(now + 1_000, What::Begin { client }),
-        }
+        self.drive(now, Input::Completed(send.op, told));
     }
 }
