@@ -52,6 +52,11 @@ pub enum LinkEffect {
         /// With this chance, 0 to 100.
         percent: f64,
     },
+    /// What is sent waits for its turn at a limited rate, and keeps its order. All connections of a link share the rate.
+    Slow {
+        /// Bytes that pass in a second, at most; not 0.
+        bytes_per_s: u64,
+    },
     /// Connections are reset at once and whenever they come back.
     Reset,
 }

@@ -25,6 +25,8 @@ pub struct Amounts {
     pub delay_us: Option<u64>,
     /// Up to this much more, microseconds.
     pub jitter_us: Option<u64>,
+    /// A rate, bytes a second.
+    pub bytes_per_s: Option<u64>,
     /// A chance, 0 to 100.
     pub percent: Option<f64>,
     /// Added to wall clocks, microseconds, for each node.

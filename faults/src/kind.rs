@@ -47,8 +47,10 @@ pub struct Needs {
 pub enum Control {
     /// The nodes' processes: signals and restarts.
     Processes,
-    /// The frames on links.
+    /// What passes on links.
     Links,
+    /// Whole messages on links, one by one.
+    Messages,
     /// The nodes' clocks.
     Clocks,
 }

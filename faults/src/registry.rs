@@ -24,6 +24,7 @@ kinds! {
     rolling_restart: ROLLING_RESTART;
     partition: PARTITION MAJORITY ISOLATE ONE_WAY BRIDGE RING CLIENTS;
     delay: DELAY DELAY_LINK DELAY_ONE_WAY;
+    slow: SLOW;
     frames: LOSS DUPLICATE REORDER RESET;
     clocks: JUMP DRIFT;
 }

@@ -25,6 +25,8 @@ struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     jitter_us: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes_per_s: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     percent: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     offset_us: Option<Vec<i64>>,
@@ -53,7 +55,7 @@ pub fn format(injections: &[Injection]) -> String {
 }
 
 fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
-    let Amounts { delay_us, jitter_us, percent, offset_us, drift_ppm } = fault.amounts.clone();
+    let Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm } = fault.amounts.clone();
     Line {
         t: t.0,
         id: Some(id),
@@ -62,6 +64,7 @@ fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
         state,
         delay_us,
         jitter_us,
+        bytes_per_s,
         percent,
         offset_us,
         drift_ppm,
@@ -111,7 +114,8 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
         None => kind.hits.read(kind.name, &line.targets, nodes)?,
     };
     let (offset_us, drift_ppm) = (line.offset_us.clone(), line.drift_ppm.clone());
-    let amounts = Amounts { delay_us: line.delay_us, jitter_us: line.jitter_us, percent: line.percent, offset_us, drift_ppm };
+    let Line { delay_us, jitter_us, bytes_per_s, percent, .. } = *line;
+    let amounts = Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm };
     let fault = Fault { kind, target, amounts };
     // A fault whose steps can be told makes sense.
     fault.some_steps(Nanos(0), nodes).map(|_| fault)

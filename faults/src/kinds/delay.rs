@@ -14,7 +14,7 @@ pub(crate) static DELAY: Kind = Kind {
     about: "frames arrive late",
     hits: TargetShape::Links,
     needs: Needs { nodes: 2, control: &[Control::Links] },
-    evidence: Evidence::Any(&["delayed_frames", "released_early"]),
+    evidence: Evidence::Any(&["delayed_frames", "delayed_bytes", "released_early"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim {
         about: "what the other nodes say to {role} arrives very late",

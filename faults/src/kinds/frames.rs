@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 pub(crate) static LOSS: Kind = Kind {
     name: "loss",
     about: "frames are lost",
+    needs: MESSAGES,
     evidence: Evidence::Any(&["dropped_frames"]),
     draw: |draw| some(&LOSS, 5..=30, draw),
     steps: |fault, lasts, nodes| {
@@ -26,6 +27,7 @@ pub(crate) static LOSS: Kind = Kind {
 pub(crate) static DUPLICATE: Kind = Kind {
     name: "duplicate",
     about: "node frames arrive twice",
+    needs: MESSAGES,
     evidence: Evidence::Any(&["duplicated_frames"]),
     draw: |draw| some(&DUPLICATE, 10..=50, draw),
     steps: |fault, lasts, nodes| {
@@ -39,6 +41,7 @@ pub(crate) static DUPLICATE: Kind = Kind {
 pub(crate) static REORDER: Kind = Kind {
     name: "reorder",
     about: "node frames overtake each other",
+    needs: MESSAGES,
     evidence: Evidence::Any(&["reordered_frames"]),
     draw: |draw| some(&REORDER, 10..=50, draw),
     steps: |fault, lasts, nodes| {
@@ -47,6 +50,9 @@ pub(crate) static REORDER: Kind = Kind {
     },
     ..RESET
 };
+
+/// Only where the relay knows where a message ends: TCP does none of this to a byte stream.
+const MESSAGES: Needs = Needs { nodes: 2, control: &[Control::Links, Control::Messages] };
 
 /// Connections are reset, and again whenever they come back.
 pub(crate) static RESET: Kind = Kind {

@@ -14,7 +14,7 @@ pub(crate) static PARTITION: Kind = Kind {
     about: "cut links in a drawn shape",
     hits: TargetShape::Cut,
     needs: Needs { nodes: 2, control: &[Control::Links] },
-    evidence: Evidence::Any(&["blocked_frames", "held_frames", "blocked_connections"]),
+    evidence: Evidence::Any(&["blocked_frames", "held_frames", "held_bytes", "blocked_connections"]),
     coverage: Coverage::DuringIfQuorum,
     aim: Some(Aim { about: "cut {role} off from the other nodes", amounts: |_| Amounts::default(), target: Target::isolated }),
     draw: some_shape,

@@ -123,6 +123,7 @@ fn fault_kinds() -> String {
     let control = |control: &Control| match control {
         Control::Processes => "processes",
         Control::Links => "links",
+        Control::Messages => "messages",
         Control::Clocks => "clocks",
     };
     let rows = faults::all(&[]).into_iter().map(|kind| {

@@ -6,6 +6,7 @@ use heckle_faults::Role;
 use heckle_history::{Nanos, NodeIx};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Figures that nodes tell.
 pub trait Metrics: Send + Sync {
@@ -92,6 +93,19 @@ pub trait Roles: Send + Sync {
     /// # Errors
     /// If no node answers.
     fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String>;
+}
+
+/// What the links of a system carry, as far as the relay must know it.
+#[derive(Clone, Default)]
+pub enum Links {
+    /// Whole messages of a known form: each can be lost, repeated or reordered by itself, besides all that a byte stream can suffer.
+    Frames(Arc<dyn Framing>),
+    /// A byte stream of any protocol over TCP: it can be cut, delayed, slowed and reset. Who sends is found by the sockets, so that one
+    /// port serves every peer and client of a node: see [`crate::launch::Dialler::Anyone`].
+    Bytes,
+    /// They do not pass the relay.
+    #[default]
+    None,
 }
 
 /// What one piece of a byte stream is.

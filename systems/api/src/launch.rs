@@ -49,7 +49,7 @@ pub struct Site<'a> {
     /// What every choice of the nodes is drawn from.
     pub seed: Seed,
     /// The relay, where links pass one.
-    pub links: Option<&'a dyn Links>,
+    pub links: Option<&'a dyn RelayPorts>,
     /// Addresses that are this cluster's as long as it stands.
     pub addresses: &'a dyn Addresses,
     /// Called when something else answers in a node's place.
@@ -94,14 +94,18 @@ pub enum Dialler {
     Node(NodeIx),
     /// Clients.
     Clients,
+    /// Any node and any client, for links of [`crate::capability::Links::Bytes`]: a node has one such port for each address at which it
+    /// listens, and advertises it to all. The relay finds out who dials by the socket. The port has the same number as the node's own, on
+    /// an address of the relay.
+    Anyone,
 }
 
-/// The relay, as a system sees it.
-pub trait Links {
+/// The relay's ports, as a system opens them.
+pub trait RelayPorts {
     /// A port that leads from `from` to `to`, which listens at `listens`.
     ///
     /// # Errors
-    /// If there is none left, or the link is open already.
+    /// If there is none left, the link is open already, or this relay cannot serve such a dialler.
     fn open(&self, from: Dialler, to: NodeIx, listens: SocketAddr) -> std::io::Result<SocketAddr>;
 }
 

@@ -1,6 +1,6 @@
 //! What a system under test must do, and the list of what it may do.
 
-use crate::capability::{Clocks, Framing, Metrics, NodeEvents, Roles, Watch};
+use crate::capability::{Clocks, Links, Metrics, NodeEvents, Roles, Watch};
 use crate::connection::Connection;
 use crate::identity::Target;
 use crate::launch::{NodeSpec, Process, Site};
@@ -162,10 +162,9 @@ pub trait System: Send + Sync + Debug {
         None
     }
 
-    /// Where a message ends on its links, so that the relay can drop, delay or repeat whole messages. Without it no link of the system
-    /// passes the relay.
-    fn framing(&self) -> Option<Arc<dyn Framing>> {
-        None
+    /// What its links carry. A system whose [`System::nodes`] leads no link through the relay has none.
+    fn links(&self) -> Links {
+        Links::None
     }
 
     /// Listens to the nodes for as long as the run lasts: changes of roles enter the history, and clients are routed by them.

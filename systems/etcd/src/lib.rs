@@ -1,8 +1,8 @@
 //! etcd, version 3.4 or later, as a system under test: the program of the system's own package, members on loopback, and a small client
 //! of its JSON gateway.
 //!
-//! No link of etcd passes the relay: its members know each other by one address each, the same for all, so the relay could not tell
-//! who speaks to whom. Faults of processes apply.
+//! Members and clients know each member by one peer and one client address, the same for all: those of the relay, which finds out by the
+//! socket who dials.
 #![forbid(unsafe_code)]
 
 mod connection; // operations over the JSON gateway
@@ -14,7 +14,7 @@ pub use members::{INSTALL, find_program, leads, version};
 use connection::{EtcdConnection, Reads};
 use heckle_faults::Role;
 use heckle_history::{Nanos, NodeIx};
-use heckle_system_api::capability::Roles;
+use heckle_system_api::capability::{Links, Roles};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
@@ -119,6 +119,10 @@ impl System for Etcd {
     /// timeouts of 1 s before it stands for election.
     fn takeover(&self) -> Nanos {
         Nanos::from_ms(2_000)
+    }
+
+    fn links(&self) -> Links {
+        Links::Bytes
     }
 
     fn roles(&self) -> Option<&dyn Roles> {

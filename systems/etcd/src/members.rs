@@ -1,7 +1,7 @@
 //! The members of an etcd cluster: their processes, and what they say of themselves over plain HTTP.
 
 use heckle_history::NodeIx;
-use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -46,16 +46,22 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(2 * n)?;
     let (peers, clients) = ports.split_at(n);
-    let members: Vec<String> = site.all().map(|node| format!("{}=http://{}", Site::name(node), peers[usize::from(node.0)])).collect();
+    // What others dial: the relay, where there is one.
+    let advertised = |listen: &[SocketAddr]| {
+        let each = site.all().zip(listen).map(|(node, listens)| site.dial(Dialler::Anyone, node, *listens));
+        each.collect::<Result<Vec<SocketAddr>, String>>()
+    };
+    let (to_peers, to_clients) = (advertised(peers)?, advertised(clients)?);
+    let members: Vec<String> = site.all().zip(&to_peers).map(|(node, peer)| format!("{}=http://{peer}", Site::name(node))).collect();
+    let url = |addr: SocketAddr| format!("http://{addr}");
     let spec = |node: NodeIx| {
         let i = usize::from(node.0);
-        let (peer, client) = (format!("http://{}", peers[i]), format!("http://{}", clients[i]));
         let flags = [
             ("name", Site::name(node)),
-            ("listen-peer-urls", peer.clone()),
-            ("initial-advertise-peer-urls", peer),
-            ("listen-client-urls", client.clone()),
-            ("advertise-client-urls", client),
+            ("listen-peer-urls", url(peers[i])),
+            ("initial-advertise-peer-urls", url(to_peers[i])),
+            ("listen-client-urls", url(clients[i])),
+            ("advertise-client-urls", url(to_clients[i])),
             ("initial-cluster", members.join(",")),
             ("initial-cluster-state", "new".into()),
             ("initial-cluster-token", site.cluster.to_owned()),
@@ -66,7 +72,7 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         let data = ["--data-dir".into(), site.data_of(node).into_os_string()];
         let args = flags.into_iter().flat_map(|(flag, value)| [OsString::from(format!("--{flag}")), value.into()]).chain(data).collect();
         let listens = vec![clients[i], peers[i]];
-        NodeSpec { name: Site::name(node), args, client: clients[i], ask: clients[i], listens, node: site.identity(node) }
+        NodeSpec { name: Site::name(node), args, client: to_clients[i], ask: clients[i], listens, node: site.identity(node) }
     };
     Ok(site.all().map(spec).collect())
 }

@@ -25,7 +25,7 @@ pub use settings::{Flags, PaxosSettings};
 use heckle_faults::Role;
 use heckle_history::{Nanos, NodeIx};
 use heckle_paxos::lease::LeaseMode;
-use heckle_system_api::capability::{Clocks, Framing, Metrics, NodeEvents, Roles, Watch};
+use heckle_system_api::capability::{Clocks, Links, Metrics, NodeEvents, Roles, Watch};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
@@ -162,8 +162,8 @@ impl System for Paxos {
         Some(self)
     }
 
-    fn framing(&self) -> Option<Arc<dyn Framing>> {
-        Some(Arc::new(PaxosFraming))
+    fn links(&self) -> Links {
+        Links::Frames(Arc::new(PaxosFraming))
     }
 
     fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> std::io::Result<Option<Box<dyn Watch>>> {

@@ -16,6 +16,7 @@ use heckle_history::prng::Seed;
 use heckle_server::frame::{FrameKind, FrameReader, encode_frame};
 
 use crate::limits;
+use crate::relay::raw::{OnUnknown, Owners};
 use crate::relay::{Relay, Route};
 
 /// Asked delays, microseconds.
@@ -48,6 +49,24 @@ pub struct Spread {
     pub p99_us: f64,
 }
 
+/// A kind of relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Of whole messages, each connection one way.
+    Frames,
+    /// Of bytes, both ways, where the dialler is found by its socket.
+    Bytes,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Frames => "frame relay",
+            Kind::Bytes => "raw relay",
+        })
+    }
+}
+
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Row {
@@ -71,6 +90,8 @@ pub enum Row {
     },
     /// Round trip of a small frame with no fault.
     RoundTrip {
+        /// Which relay.
+        kind: Kind,
         /// Between one and the next.
         pause: Duration,
         /// Round trips measured.
@@ -82,6 +103,8 @@ pub enum Row {
     },
     /// Large frames one way with no fault.
     Throughput {
+        /// Which relay.
+        kind: Kind,
         /// Without the relay, MB/s.
         direct_mb_s: f64,
         /// Through it, MB/s.
@@ -104,17 +127,17 @@ impl fmt::Display for Row {
             Row::Loss { asked_percent, frames, measured_percent } => {
                 write!(f, "| loss | {asked_percent} % | {measured_percent:.2} % | | {frames} frames |")
             }
-            Row::RoundTrip { pause, frames, direct, relayed } => write!(
+            Row::RoundTrip { kind, pause, frames, direct, relayed } => write!(
                 f,
-                "| round trip, no fault | | {:.0} us | {:.0} us | {frames} round trips, {pause:?} apart; direct {:.0} and {:.0} us: the relay adds {:.0} us |",
+                "| round trip, {kind}, no fault | | {:.0} us | {:.0} us | {frames} round trips, {pause:?} apart; direct {:.0} and {:.0} us: the relay adds {:.0} us |",
                 relayed.p50_us,
                 relayed.p99_us,
                 direct.p50_us,
                 direct.p99_us,
                 relayed.p50_us - direct.p50_us
             ),
-            Row::Throughput { direct_mb_s, relayed_mb_s } => {
-                write!(f, "| throughput, no fault | | {relayed_mb_s:.0} MB/s | | 64 KiB frames; direct {direct_mb_s:.0} MB/s |")
+            Row::Throughput { kind, direct_mb_s, relayed_mb_s } => {
+                write!(f, "| throughput, {kind}, no fault | | {relayed_mb_s:.0} MB/s | | 64 KiB frames; direct {direct_mb_s:.0} MB/s |")
             }
         }
     }
@@ -140,12 +163,16 @@ pub fn measure() -> io::Result<Vec<Row>> {
     }
     for pause in PAUSES {
         let direct = round_trips(&Rig::direct()?, pause)?;
-        let relayed = round_trips(&Rig::relayed()?, pause)?;
-        rows.push(Row::RoundTrip { pause, frames: ROUND_TRIPS, direct, relayed });
+        for kind in [Kind::Frames, Kind::Bytes] {
+            let relayed = round_trips(&Rig::of(kind)?, pause)?;
+            rows.push(Row::RoundTrip { kind, pause, frames: ROUND_TRIPS, direct, relayed });
+        }
     }
     let direct_mb_s = throughput(&Rig::direct()?)?;
-    let relayed_mb_s = throughput(&Rig::relayed()?)?;
-    rows.push(Row::Throughput { direct_mb_s, relayed_mb_s });
+    for kind in [Kind::Frames, Kind::Bytes] {
+        let relayed_mb_s = throughput(&Rig::of(kind)?)?;
+        rows.push(Row::Throughput { kind, direct_mb_s, relayed_mb_s });
+    }
     Ok(rows)
 }
 
@@ -163,8 +190,16 @@ impl Rig {
         Ok(Rig { relay: None, listener, address })
     }
 
-    fn relayed() -> io::Result<Rig> {
-        Rig::seeded(Seed(1))
+    fn of(kind: Kind) -> io::Result<Rig> {
+        match kind {
+            Kind::Frames => Rig::seeded(Seed(1)),
+            Kind::Bytes => {
+                let Rig { listener, address, .. } = Rig::direct()?;
+                let relay = Relay::start_raw(Seed(1), Owners::new("bench"), OnUnknown::new(|_| {}))?;
+                let address = relay.open(Route::Anyone { to: Node(2) }, address)?;
+                Ok(Rig { relay: Some(relay), listener, address })
+            }
+        }
     }
 
     fn seeded(seed: Seed) -> io::Result<Rig> {

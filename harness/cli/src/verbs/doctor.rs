@@ -82,6 +82,12 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
     // SAFETY: `geteuid` has no preconditions.
     let root = unsafe { libc::geteuid() } == 0;
     all.push(finding("rights", true, if root { "root" } else { "a user; every fault below needs no more" }.into()));
+    let probed = crate::relay::raw::probe();
+    let says = probed.as_ref().map_or_else(
+        |why| format!("{why}; links of systems that carry bytes cannot be cut here: run as the user that starts the nodes, in their network namespace, with /proc mounted without hidepid"),
+        |took| format!("who dials the raw relay is found by its socket, a child process in {:.1} ms", took.as_secs_f64() * 1e3),
+    );
+    all.push(finding("diallers", probed.is_ok(), says));
     let bundled = heckle_system_paxos::PaxosKind.build(&toml::Table::new(), 3).expect("its defaults make sense");
     let relay = crate::relay::Relay::start(heckle_history::prng::Seed(0), std::sync::Arc::new(heckle_system_paxos::PaxosFraming));
     all.extend(systems(&finding));

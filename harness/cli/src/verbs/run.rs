@@ -42,6 +42,10 @@ fn job(args: &RunArgs) -> Result<Job, String> {
         let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
         plan = plan.with_schedule(injections)?;
     }
+    if plan.bin.is_none() {
+        // What has to be installed is said before a folder is made.
+        plan.system.program()?;
+    }
     let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
     let gates = gates.collect::<Result<Vec<Expression>, String>>()?;
     let options = RunOptions { keep_going: args.keep_going, progress: progress::ProgressStyle::fitting(args.voice.quiet) };

@@ -11,6 +11,7 @@ use crate::clock::RunClock;
 use crate::limits;
 use crate::plan::{ClockOffset, Plan};
 use crate::recorder::Recorder;
+use crate::relay::raw::Owners;
 use crate::relay::{Relay, Route};
 use crate::stop::{Stop, StopReason};
 use heckle_checker::checks::crash::{self, Phase};
@@ -20,7 +21,7 @@ use heckle_loopback::LoopbackClaim;
 use heckle_system_api::System;
 use heckle_system_api::capability::{ClockState, NodeEvents, Sample, Watch};
 use heckle_system_api::identity::{Mistaken, Target};
-use heckle_system_api::launch::{Addresses, Dialler, Links, NodeSpec, Site};
+use heckle_system_api::launch::{Addresses, Dialler, NodeSpec, RelayPorts, Site};
 use process::{NodeProcess, Spawner};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// After a signal, the kernel shows its effect within this.
 const SIGNAL_WITHIN: Duration = Duration::from_secs(2);
 /// After SIGTERM, a node has this long before it is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(3);
+const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// How often processes are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 
@@ -62,6 +63,8 @@ struct Shared {
     recorder: Recorder,
     names: Arc<Names>,
     stop: Stop,
+    /// Whose processes they are, for a relay that finds out who dials.
+    owners: Owners,
     over: AtomicBool,
     /// Keeps the address of all nodes, and is given back after they are gone.
     _claim: LoopbackClaim,
@@ -98,10 +101,10 @@ impl Cluster {
         let claim = LoopbackClaim::new().map_err(|e| e.to_string())?;
         let specs = system.nodes(&Site {
             folder,
-            cluster: &folder.file_name().map_or("heckle".into(), |name| name.to_string_lossy().into_owned()),
+            cluster: &name_of(folder),
             nodes: plan.nodes,
             seed: plan.seed,
-            links: relay.map(|relay| relay as &dyn Links),
+            links: relay.map(|relay| relay as &dyn RelayPorts),
             addresses: &Claimed(&claim),
             mistaken: mistaken(&stop),
         })?;
@@ -119,6 +122,7 @@ impl Cluster {
             recorder,
             names,
             stop,
+            owners: relay.and_then(Relay::owners).unwrap_or_else(|| Owners::new(&name_of(folder))),
             over: AtomicBool::new(false),
             _claim: claim,
         });
@@ -272,6 +276,11 @@ impl Drop for Cluster {
     }
 }
 
+/// The cluster's name, by the folder of its run.
+pub fn name_of(folder: &Path) -> String {
+    folder.file_name().map_or("heckle".into(), |name| name.to_string_lossy().into_owned())
+}
+
 fn lock(slot: &Mutex<NodeSlot>) -> MutexGuard<'_, NodeSlot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -289,12 +298,13 @@ impl Addresses for Claimed<'_> {
     }
 }
 
-impl Links for Relay {
+impl RelayPorts for Relay {
     fn open(&self, from: Dialler, to: NodeIx, listens: SocketAddr) -> std::io::Result<SocketAddr> {
         let to = Node(to.0 + 1);
         let route = match from {
             Dialler::Node(from) => Route::Nodes { from: Node(from.0 + 1), to },
             Dialler::Clients => Route::Clients { to },
+            Dialler::Anyone => Route::Anyone { to },
         };
         Relay::open(self, route, listens)
     }
@@ -316,8 +326,12 @@ impl Shared {
     fn launch(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let log = self.log_of(slot);
         slot.log_from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let process = NodeProcess::start(&self.spawner, &self.program, &slot.spec.args, &log)
+        let environment = Owners::environment(&name_of(&self.folder), &slot.spec.name);
+        let process = NodeProcess::start(&self.spawner, &self.program, &slot.spec.args, &environment, &log)
             .map_err(|e| format!("cannot start {}: {}", slot.spec.name, limits::named(&e)))?;
+        if let Ok(node) = slot.spec.name.parse() {
+            self.owners.register(process.pid(), node);
+        }
         pids::append(&self.folder, &slot.spec.name, process.pid())
             .map_err(|e| format!("cannot write {}: {}", pids::FILE, limits::named(&e)))?;
         slot.process = Some(process);

@@ -62,14 +62,26 @@ pub fn how(status: ExitStatus) -> String {
 }
 
 impl NodeProcess {
-    /// Starts `program args`, appending its stderr to `log`.
+    /// Starts `program args` with these variables besides ours, appending its stderr to `log`.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(spawner: &Spawner, program: &Path, args: &[OsString], log: &Path) -> std::io::Result<Self> {
+    pub fn start(
+        spawner: &Spawner,
+        program: &Path,
+        args: &[OsString],
+        environment: &[(&str, String)],
+        log: &Path,
+    ) -> std::io::Result<Self> {
         let log: File = OpenOptions::new().create(true).append(true).open(log)?;
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).process_group(0);
+        command
+            .args(args)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .process_group(0);
         // SAFETY: `prctl` with these arguments only sets a field of the new process; it allocates nothing.
         unsafe {
             command.pre_exec(|| {

@@ -8,6 +8,7 @@ use heckle_checker::fairness::starvation;
 use heckle_faults::{Control, FaultKind, Role, registry};
 use heckle_history::Consistency;
 use heckle_system_api::System;
+use heckle_system_api::capability::Links;
 use heckle_system_api::settings::{one_of, within};
 use heckle_system_api::value::Payload;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
@@ -127,7 +128,7 @@ pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String>
 pub(super) fn net(system: &dyn System, given: Option<&str>) -> Result<Net, String> {
     let all = ["relay", "direct"];
     match one_of("net", given, &all)? {
-        "relay" if system.framing().is_some() => Ok(Net::Relay),
+        "relay" if !matches!(system.links(), Links::None) => Ok(Net::Relay),
         "relay" if given.is_some() => Err(format!("net = `relay`: the links of {} do not pass the relay; use direct", system.name())),
         _ => Ok(Net::Direct),
     }
@@ -137,7 +138,12 @@ pub(super) fn net(system: &dyn System, given: Option<&str>) -> Result<Net, Strin
 pub(super) fn lack(system: &dyn System, kind: &FaultKind) -> Option<&'static str> {
     let missing = |control: &Control| match control {
         Control::Processes => None,
-        Control::Links => system.framing().is_none().then_some("whose links do not pass the relay"),
+        Control::Links => matches!(system.links(), Links::None).then_some("whose links do not pass the relay"),
+        Control::Messages => match system.links() {
+            Links::Frames(_) => None,
+            Links::Bytes => Some("whose links carry a byte stream, of which TCP loses, repeats and reorders nothing"),
+            Links::None => Some("whose links do not pass the relay"),
+        },
         Control::Clocks => system.clocks().is_none().then_some("whose clocks cannot be set"),
     };
     let unknown = |role: &str| !roles_of(system).iter().any(|known| known.name == role);

@@ -4,17 +4,16 @@
 //! connections: nothing is copied and nothing is kept but the frame that is not complete yet. Only when a rule is
 //! on the link, or the other side is not up yet, do frames go through the [`Lane`].
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
 
 use heckle_faults::LinkEffect;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::context::{Context, LARGE_BYTES, READ_BYTES, Sleeper};
 use super::lane::{Close, Departure, Lane};
 use super::poll::{Interest, Ready};
 use super::rules::{LinkId, RuleKey, Rules, Traffic};
+use super::socket::{dial, reset_on_close, write_some};
 use super::splitter::{Split, Splitter};
 
 /// Whether a connection goes on.
@@ -87,6 +86,11 @@ impl Way {
         Way { lane, splitter, stage: Stage::Open, flow, partial: vec![], wanted: 0, out: vec![], sent: 0, pieces: 0, timer: None }
     }
 
+    /// Whether a cut holds even what is out of the lane: a frame that has begun goes on to its end, but bytes can wait anywhere.
+    fn is_held(&self, rules: &Rules) -> bool {
+        self.lane.traffic() == Traffic::Bytes && rules.is_cut(self.lane.gate())
+    }
+
     /// Moves what may leave from the lane to the bytes to be written.
     fn gather(&mut self, now: u64, rules: &mut Rules) {
         while self.out.len() < READ_BYTES {
@@ -105,6 +109,35 @@ impl Way {
     }
 }
 
+/// What a connection carries, and on which links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// What one node says to another; back comes only the answer to its handshake.
+    Messages { forward: LinkId },
+    /// What a client and a node say to each other.
+    Conversation { forward: LinkId, backward: LinkId },
+    /// A byte stream, both ways.
+    Bytes { forward: LinkId, backward: LinkId },
+}
+
+impl Carries {
+    /// The link of the forward direction.
+    pub(super) fn forward(self) -> LinkId {
+        match self {
+            Carries::Messages { forward } | Carries::Conversation { forward, .. } | Carries::Bytes { forward, .. } => forward,
+        }
+    }
+
+    /// All its links.
+    pub(super) fn links(self) -> impl Iterator<Item = LinkId> {
+        let backward = match self {
+            Carries::Messages { .. } => None,
+            Carries::Conversation { backward, .. } | Carries::Bytes { backward, .. } => Some(backward),
+        };
+        [Some(self.forward()), backward].into_iter().flatten()
+    }
+}
+
 /// Two sockets and what is between them. Index 0 is the side that dialled, 1 the target.
 pub(super) struct Connection {
     id: u64,
@@ -115,14 +148,20 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection that came in for `target`, with the link of its forward direction and, for a client's, of its
-    /// backward one. Not dialled yet: [`Connection::resume`] does that.
-    pub(super) fn new(id: u64, dialler: TcpStream, target: SocketAddr, forward: LinkId, backward: Option<LinkId>) -> Connection {
-        let (there, back) = match backward {
-            None => (Lane::new(Traffic::Messages, forward), Lane::new(Traffic::Answers, forward)),
-            Some(backward) => (Lane::new(Traffic::Conversation, forward), Lane::new(Traffic::Conversation, backward)),
+    /// A connection that came in for `target`, with its links. Not dialled yet: [`Connection::resume`] does that.
+    pub(super) fn new(id: u64, dialler: TcpStream, target: SocketAddr, carries: Carries) -> Connection {
+        let both = |traffic, forward, backward| {
+            let way = |link| Way::new(Lane::new(traffic, link), Some(link));
+            [way(forward), way(backward)]
         };
-        let ways = [Way::new(there, Some(forward)), Way::new(back, backward)];
+        let ways = match carries {
+            Carries::Messages { forward } => {
+                let answers = Way::new(Lane::new(Traffic::Answers, forward), None);
+                [Way::new(Lane::new(Traffic::Messages, forward), Some(forward)), answers]
+            }
+            Carries::Conversation { forward, backward } => both(Traffic::Conversation, forward, backward),
+            Carries::Bytes { forward, backward } => both(Traffic::Bytes, forward, backward),
+        };
         Connection { id, target, sockets: [Socket::Up(dialler), Socket::NotDialled], watched: [Interest::NONE; 2], ways }
     }
 
@@ -135,7 +174,16 @@ impl Connection {
     pub(super) fn cut(&mut self, rule: RuleKey, links: &[LinkId], rules: &mut Rules) {
         for way in self.ways.iter_mut().filter(|w| links.contains(&w.lane.gate())) {
             way.lane.cut(rule, rules);
+            if way.lane.traffic() == Traffic::Bytes {
+                rules.blocked(way.lane.gate(), Some(rule), 0, (way.out.len() - way.sent) as u64);
+            }
         }
+    }
+
+    /// Bytes that wait for a link to carry them.
+    pub(super) fn waiting(&self, link: LinkId) -> u64 {
+        let of = self.ways.iter().filter(|way| way.flow == Some(link));
+        of.map(|way| way.lane.waiting() + (way.out.len() - way.sent) as u64).sum()
     }
 
     /// A rule was taken off these links.
@@ -298,7 +346,8 @@ impl Connection {
                 }
             }
         }
-        ctx.stats.unframed += u64::from(w.splitter.is_raw() && !was_raw);
+        let framed = w.lane.traffic() != Traffic::Bytes;
+        ctx.stats.unframed += u64::from(framed && w.splitter.is_raw() && !was_raw);
         w.partial.clear();
         w.partial.shrink_to(READ_BYTES);
         w.partial.extend_from_slice(&bytes[at..]);
@@ -331,6 +380,9 @@ impl Connection {
             let Some(receiver) = self.sockets[1 - way].up() else { return Life::Goes };
             let w = &mut self.ways[way];
             if matches!(w.stage, Stage::Done | Stage::Dead) {
+                return Life::Goes;
+            }
+            if w.is_held(&ctx.rules) {
                 return Life::Goes;
             }
             if !w.out.is_empty() {
@@ -387,11 +439,13 @@ impl Connection {
         for i in 0..2 {
             let (reads, writes) = (&self.ways[i], &self.ways[1 - i]);
             // In a cut what comes in must be taken and dropped even while the receiver is slow.
-            let room = !reads.lane.is_full() && (reads.out.is_empty() || ctx.rules.is_cut(reads.lane.gate()));
+            let room = !reads.lane.is_full(&ctx.rules) && (reads.out.is_empty() || ctx.rules.is_cut(reads.lane.gate()));
             let wanted = match &self.sockets[i] {
                 Socket::NotDialled => Interest::NONE,
                 Socket::Dialling(_) => Interest { read: false, write: true },
-                Socket::Up(_) => Interest { read: reads.stage == Stage::Open && room, write: !writes.out.is_empty() },
+                Socket::Up(_) => {
+                    Interest { read: reads.stage == Stage::Open && room, write: !writes.out.is_empty() && !writes.is_held(&ctx.rules) }
+                }
             };
             if let Some(stream) = self.sockets[i].stream() {
                 ctx.poller.watch(stream, self.id << 1 | i as u64, self.watched[i], wanted);
@@ -431,38 +485,7 @@ impl Connection {
     }
 }
 
-/// Makes the coming close of `stream` an RST.
-pub(super) fn reset_on_close(stream: &TcpStream) {
-    // If it fails the close is an orderly one: the connection is gone all the same.
-    let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
-}
-
 fn refused(ctx: &mut Context) -> Life {
     ctx.stats.refused_by_target += 1;
     Life::Over(Close::Reset)
-}
-
-/// Begins to dial, without waiting: a stopped node whose backlog is full answers nobody.
-fn dial(target: SocketAddr) -> io::Result<TcpStream> {
-    let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let fd = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
-    sockopt::set_tcp_nodelay(&fd, true)?;
-    match rustix::net::connect(&fd, &target) {
-        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(TcpStream::from(fd)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Writes as much as the socket takes.
-fn write_some(mut socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match socket.write(&bytes[done..]) {
-            Ok(n) => done += n,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(done)
 }

@@ -19,9 +19,21 @@ pub struct MeasuredDelay {
     pub max_us: u64,
 }
 
-/// What the effects of one fault did.
+/// What the figures of frames count: where no message begins or ends, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Counted {
+    /// Whole messages.
+    #[default]
+    Frames,
+    /// Bytes of a stream.
+    Bytes,
+}
+
+/// What the effects of one fault did. On a link that carries bytes each figure of frames counts bytes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
+    /// What figures of frames count.
+    pub counted: Counted,
     /// The effects it had.
     pub effects: Vec<LinkEffect>,
     /// Frames that a cut stopped.
@@ -36,6 +48,8 @@ pub struct Evidence {
     pub measured_delay: Option<MeasuredDelay>,
     /// Delayed frames let out early, because the delay was lifted.
     pub released_early: u64,
+    /// Frames that left after they had waited for their turn on a slow link.
+    pub slowed_frames: u64,
     /// Frames lost.
     pub dropped_frames: u64,
     /// Second copies that left.
@@ -48,6 +62,8 @@ pub struct Evidence {
     pub passed_frames: u64,
     /// How often each link was struck; a link that is missing was not.
     pub strikes: BTreeMap<Link, u64>,
+    /// Bytes held, delayed or slowed on each link, where bytes are counted.
+    pub bytes: BTreeMap<Link, u64>,
 }
 
 impl Evidence {
@@ -65,29 +81,39 @@ impl Evidence {
         self.delayed_frames += other.delayed_frames;
         self.measured_delay = self.measured_delay.max(other.measured_delay);
         self.released_early += other.released_early;
+        self.slowed_frames += other.slowed_frames;
         self.dropped_frames += other.dropped_frames;
         self.duplicated_frames += other.duplicated_frames;
         self.reordered_frames += other.reordered_frames;
         self.resets += other.resets;
         self.passed_frames += other.passed_frames;
-        for (link, n) in &other.strikes {
-            *self.strikes.entry(*link).or_default() += n;
+        self.counted = other.counted;
+        for (mine, theirs) in [(&mut self.strikes, &other.strikes), (&mut self.bytes, &other.bytes)] {
+            for (link, n) in theirs {
+                *mine.entry(*link).or_default() += n;
+            }
         }
     }
 
     /// For the history: the counters that its effects can move, also when they are zero.
     pub fn to_json(&self) -> BTreeMap<String, Value> {
-        let mut out = BTreeMap::from([("passed_frames".to_owned(), json!(self.passed_frames))]);
+        let (frames, is_bytes) = match self.counted {
+            Counted::Frames => ("frames", false),
+            Counted::Bytes => ("bytes", true),
+        };
+        let mut out = BTreeMap::from([(format!("passed_{frames}"), json!(self.passed_frames))]);
         let mut put = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
         for effect in &self.effects {
             match effect {
                 LinkEffect::Cut => {
-                    put("blocked_frames", json!(self.blocked_frames));
-                    put("held_frames", json!(self.held_frames));
+                    if !is_bytes {
+                        put("blocked_frames", json!(self.blocked_frames));
+                    }
+                    put(&format!("held_{frames}"), json!(self.held_frames));
                     put("blocked_connections", json!(self.blocked_connections));
                 }
                 LinkEffect::Delay { .. } => {
-                    put("delayed_frames", json!(self.delayed_frames));
+                    put(&format!("delayed_{frames}"), json!(self.delayed_frames));
                     put("released_early", json!(self.released_early));
                     if let Some(measured) = self.measured_delay {
                         put("delay_p50_us", json!(measured.p50_us));
@@ -95,14 +121,21 @@ impl Evidence {
                         put("delay_max_us", json!(measured.max_us));
                     }
                 }
+                LinkEffect::Slow { .. } => {
+                    put(&format!("slowed_{frames}"), json!(self.slowed_frames));
+                    put("released_early", json!(self.released_early));
+                }
                 LinkEffect::Loss { .. } => put("dropped_frames", json!(self.dropped_frames)),
                 LinkEffect::Duplicate { .. } => put("duplicated_frames", json!(self.duplicated_frames)),
                 LinkEffect::Reorder { .. } => put("reordered_frames", json!(self.reordered_frames)),
                 LinkEffect::Reset => put("resets", json!(self.resets)),
             }
         }
-        let strikes: serde_json::Map<String, Value> = self.strikes.iter().map(|(link, n)| (link.to_string(), json!(n))).collect();
-        put("strikes_by_link", Value::Object(strikes));
+        let by_link = |figures: &BTreeMap<Link, u64>| Value::Object(figures.iter().map(|(link, n)| (link.to_string(), json!(n))).collect());
+        put("strikes_by_link", by_link(&self.strikes));
+        if is_bytes {
+            put("bytes_by_link", by_link(&self.bytes));
+        }
         out
     }
 }

@@ -6,22 +6,27 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use heckle_faults::{Link, LinkEffect};
+use heckle_faults::{End, Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
+use heckle_loopback::LoopbackClaim;
 use heckle_system_api::capability::Framing;
 
-use super::connection::{Connection, Life, reset_on_close};
+use super::connection::{Carries, Connection, Life};
 use super::context::{Context, Sleeper};
-use super::effect::Evidence;
+use super::effect::{Counted, Evidence};
 use super::lane::Close;
 use super::poll::{Interest, Poller, Ready};
+use super::raw::{Found, Identifier, NoFraming, Owner, Question};
 use super::rules::{LinkId, RuleKey, Rules};
+use super::socket::reset_on_close;
 use super::{Command, Flow, Route};
 
 /// Connections open at the same time; each costs two descriptors. More are turned away with a reset.
 const CONNECTIONS_AT_MOST: usize = 4096;
 /// Connections accepted at one door before the others get their turn.
 const ACCEPTS_AT_ONCE: usize = 64;
+/// Connections that wait to be accepted at one door; the kernel may have a lower bound of its own.
+const BACKLOG: i32 = 4096;
 /// How long a door stays shut when the process is out of descriptors.
 const DOOR_SHUT_NS: u64 = 10_000_000;
 /// Tokens of doors have this bit; those of connections do not.
@@ -32,15 +37,32 @@ struct Door {
     route: Route,
     target: SocketAddr,
     listener: TcpListener,
-    forward: LinkId,
-    backward: Option<LinkId>,
+    /// The links of its connections, where the port says whose they are.
+    carries: Option<Carries>,
     watched: Interest,
 }
 
-impl Door {
-    fn links(&self) -> impl Iterator<Item = LinkId> {
-        [Some(self.forward), self.backward].into_iter().flatten()
-    }
+/// A connection of which it is not known yet who dialled it.
+struct Unidentified {
+    stream: TcpStream,
+    to: Node,
+    target: SocketAddr,
+}
+
+/// What a relay's links carry.
+pub(super) enum Links {
+    /// Messages of a known form.
+    Frames(Arc<dyn Framing>),
+    /// Bytes.
+    Bytes(ForBytes),
+}
+
+/// What a relay of bytes has besides.
+pub(super) struct ForBytes {
+    /// Finds out who dials.
+    pub(super) identifier: Identifier,
+    /// Keeps the address of its ports.
+    pub(super) claim: LoopbackClaim,
 }
 
 /// Whether the thread goes on.
@@ -55,13 +77,21 @@ pub(super) struct Engine {
     ctx: Context,
     doors: Vec<Door>,
     connections: BTreeMap<u64, Connection>,
+    /// Held until it is known who dialled.
+    unidentified: BTreeMap<u64, Unidentified>,
+    bytes: Option<ForBytes>,
     next_id: u64,
 }
 
 impl Engine {
-    pub(super) fn new(seed: Seed, poller: Poller, inbox: Receiver<Command>, framing: Arc<dyn Framing>) -> Engine {
-        let ctx = Context::new(poller, Rules::new(seed), framing);
-        Engine { inbox, ctx, doors: vec![], connections: BTreeMap::new(), next_id: 0 }
+    pub(super) fn new(seed: Seed, poller: Poller, inbox: Receiver<Command>, links: Links) -> Engine {
+        let (framing, bytes, counted): (Arc<dyn Framing>, _, _) = match links {
+            Links::Frames(framing) => (framing, None, Counted::Frames),
+            Links::Bytes(bytes) => (Arc::new(NoFraming), Some(bytes), Counted::Bytes),
+        };
+        let ctx = Context::new(poller, Rules::new(seed, counted), framing);
+        let (connections, unidentified) = (BTreeMap::new(), BTreeMap::new());
+        Engine { inbox, ctx, doors: vec![], connections, unidentified, bytes, next_id: 0 }
     }
 
     /// Runs until told to stop; everything closes as it is dropped.
@@ -99,6 +129,7 @@ impl Engine {
                 Command::Evidence { id, answer } => drop(answer.send(self.ctx.rules.evidence(id))),
                 Command::Lift { id, answer } => drop(answer.send(self.lift(id))),
                 Command::Flow { link, answer } => drop(answer.send(self.flow(link))),
+                Command::Identified { connection, found } => self.identified(connection, found),
                 Command::Stats { answer } => drop(answer.send(self.ctx.stats)),
                 Command::Stop => return Going::Stops,
             }
@@ -107,16 +138,40 @@ impl Engine {
     }
 
     fn open(&mut self, route: Route, target: SocketAddr) -> io::Result<SocketAddr> {
-        if self.doors.iter().any(|d| d.route == route) {
-            return Err(io::Error::new(ErrorKind::AlreadyExists, format!("the relay already has a port for {}", route.forward())));
+        // A node may listen at several addresses; what dials them is told apart by the socket.
+        let is_open = |d: &Door| d.route == route && (!matches!(route, Route::Anyone { .. }) || d.target == target);
+        if self.doors.iter().any(is_open) {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, format!("the relay already has a port for {route} at {target}")));
         }
-        // On the target's own address, which is the cluster's alone. The door is held as long as the relay lives.
-        let listener = TcpListener::bind((target.ip(), 0))?;
+        let unfit = match (route, &self.bytes) {
+            (Route::Anyone { .. }, None) => Some("a relay of frames does not find out who dials"),
+            (Route::Nodes { .. }, Some(_)) => Some("a relay of bytes has one port for all who dial a node"),
+            (Route::Anyone { .. } | Route::Nodes { .. } | Route::Clients { .. }, _) => None,
+        };
+        if let Some(why) = unfit {
+            return Err(io::Error::new(ErrorKind::InvalidInput, why));
+        }
+        // The door is held as long as the relay lives. It is on the target's own address, which is the cluster's alone; where all dial one
+        // port, on an address of the relay's own, with the target's number: some systems know one number for what they listen on and
+        // what they tell others.
+        let at = match (&self.bytes, route) {
+            (Some(bytes), Route::Anyone { .. }) => SocketAddr::from((bytes.claim.ip(), target.port())),
+            _ => SocketAddr::from((target.ip(), 0)),
+        };
+        let listener = TcpListener::bind(at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
+        // A burst of dials must not find the queue full: the kernel would repeat the last step of a handshake only after a second.
+        rustix::net::listen(&listener, BACKLOG)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let forward = self.ctx.rules.link(route.forward());
-        let backward = route.backward().map(|link| self.ctx.rules.link(link));
-        self.doors.push(Door { route, target, listener, forward, backward, watched: Interest::NONE });
+        let carries = match route {
+            Route::Nodes { from, to } => Some(Carries::Messages { forward: self.ctx.rules.link(Link::between(from, to)) }),
+            Route::Clients { to } => {
+                let [forward, backward] = self.both_ways(End::Clients, to);
+                Some(Carries::Conversation { forward, backward })
+            }
+            Route::Anyone { .. } => None,
+        };
+        self.doors.push(Door { route, target, listener, carries, watched: Interest::NONE });
         self.watch_door(self.doors.len() - 1, Interest::READ);
         Ok(address)
     }
@@ -130,7 +185,7 @@ impl Engine {
     fn accept(&mut self, index: usize) {
         for _ in 0..ACCEPTS_AT_ONCE {
             match self.doors[index].listener.accept() {
-                Ok((stream, _)) => self.admit(index, stream),
+                Ok((stream, dialler)) => self.accepted(index, stream, dialler),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock) => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(e) => {
@@ -146,12 +201,54 @@ impl Engine {
         }
     }
 
-    fn admit(&mut self, index: usize, stream: TcpStream) {
-        let door = &self.doors[index];
+    fn accepted(&mut self, index: usize, stream: TcpStream, dialler: SocketAddr) {
+        let Door { route, target, carries, .. } = self.doors[index];
         self.ctx.stats.accepted += 1;
-        let reset = door.links().any(|l| self.ctx.rules.has(l, |e| e == LinkEffect::Reset));
+        let (Some(bytes), Route::Anyone { to }) = (&self.bytes, route) else {
+            return carries.map_or((), |carries| self.admit(carries, target, stream));
+        };
+        let full = self.connections.len() + self.unidentified.len() >= CONNECTIONS_AT_MOST;
+        let dialled = stream.local_addr();
+        let (false, Ok(dialled)) = (full, dialled) else {
+            self.ctx.stats.turned_away += 1;
+            return reset_on_close(&stream);
+        };
+        bytes.identifier.ask(Question { connection: self.next_id, to, dialler, dialled });
+        self.unidentified.insert(self.next_id, Unidentified { stream, to, target });
+        self.next_id += 1;
+    }
+
+    /// It is known who dialled, or that it will not be known.
+    fn identified(&mut self, connection: u64, found: Found) {
+        match found {
+            Found::Known(owner) => {
+                let Some(Unidentified { stream, to, target }) = self.unidentified.remove(&connection) else { return };
+                let from = match owner {
+                    Owner::Node(node) => End::Node(node),
+                    Owner::Clients => End::Clients,
+                };
+                let [forward, backward] = self.both_ways(from, to);
+                self.ctx.stats.identified += 1;
+                self.admit(Carries::Bytes { forward, backward }, target, stream);
+            }
+            Found::Gone => {
+                self.ctx.stats.gone_unidentified += 1;
+                self.unidentified.remove(&connection);
+            }
+            // It stays held: the run ends.
+            Found::Unknown => self.ctx.stats.unknown += 1,
+        }
+    }
+
+    fn both_ways(&mut self, from: End, to: Node) -> [LinkId; 2] {
+        let to = End::Node(to);
+        [Link { from, to }, Link { from: to, to: from }].map(|link| self.ctx.rules.link(link))
+    }
+
+    fn admit(&mut self, carries: Carries, target: SocketAddr, stream: TcpStream) {
+        let reset = carries.links().any(|l| self.ctx.rules.has(l, |e| e == LinkEffect::Reset));
         if reset {
-            let links: Vec<LinkId> = door.links().collect();
+            let links: Vec<LinkId> = carries.links().collect();
             self.ctx.rules.reset(&links, None);
             return reset_on_close(&stream);
         }
@@ -160,10 +257,10 @@ impl Engine {
             self.ctx.stats.turned_away += 1;
             return reset_on_close(&stream);
         }
-        self.ctx.rules.blocked_connection(door.forward);
+        self.ctx.rules.blocked_connection(carries.forward());
         let id = self.next_id;
         self.next_id += 1;
-        self.connections.insert(id, Connection::new(id, stream, door.target, door.forward, door.backward));
+        self.connections.insert(id, Connection::new(id, stream, target, carries));
         self.go_on(id, |connection, ctx| connection.resume(ctx));
     }
 
@@ -217,7 +314,11 @@ impl Engine {
                     connection.cut(rule, &links, &mut ctx.rules);
                     connection.resume(ctx)
                 }),
-                LinkEffect::Delay { .. } | LinkEffect::Loss { .. } | LinkEffect::Duplicate { .. } | LinkEffect::Reorder { .. } => {}
+                LinkEffect::Slow { .. }
+                | LinkEffect::Delay { .. }
+                | LinkEffect::Loss { .. }
+                | LinkEffect::Duplicate { .. }
+                | LinkEffect::Reorder { .. } => {}
             }
         }
     }
@@ -244,7 +345,8 @@ impl Engine {
 
     fn flow(&mut self, link: Link) -> Flow {
         let id = self.ctx.rules.link(link);
-        let connections = self.connections.values().filter(|c| c.links().any(|l| l == id)).count();
-        Flow { connections: connections as u32, ..*self.ctx.flow(id) }
+        let carrying = || self.connections.values().filter(|c| c.links().any(|l| l == id));
+        let (connections, waiting) = (carrying().count() as u32, carrying().map(|c| c.waiting(id)).sum());
+        Flow { connections, waiting, ..*self.ctx.flow(id) }
     }
 }

@@ -13,6 +13,10 @@ use super::splitter::Unit;
 /// Bytes that a lane holds before its writer is stopped by backpressure. Above the bandwidth-delay product of any
 /// test (80 MB/s at 50 ms); it is overshot by one read at most.
 const LANE_BYTES: usize = 4 << 20;
+/// On a slow link a lane holds what passes in a quarter of a second, within these bounds, so that its writer soon feels the rate.
+const SLOW_LANE_BYTES: (u64, u64) = (16 << 10, LANE_BYTES as u64);
+/// A byte stream on a slow link is cut into pieces of a hundredth of a second, within these bounds.
+const SLOW_PIECE_BYTES: (u64, u64) = (256, 64 << 10);
 /// What one piece costs beyond its bytes, so that many small frames are bounded too.
 const PIECE_COST: usize = 128;
 /// Frames held aside at the same time; with more, the next keep their place.
@@ -96,8 +100,24 @@ impl Lane {
         self.queue.is_empty() && self.aside.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.charged >= LANE_BYTES
+    /// Whether its writer must wait.
+    pub(super) fn is_full(&self, rules: &Rules) -> bool {
+        let slow = rules.rate(self.gate).map(|rate| (rate / 4).clamp(SLOW_LANE_BYTES.0, SLOW_LANE_BYTES.1) as usize);
+        self.charged >= slow.unwrap_or(LANE_BYTES)
+    }
+
+    /// What evidence counts of a piece: one, or its bytes.
+    fn amount(&self, bytes: usize) -> u64 {
+        match self.traffic {
+            Traffic::Messages | Traffic::Conversation | Traffic::Answers => 1,
+            Traffic::Bytes => bytes as u64,
+        }
+    }
+
+    /// Bytes that wait, as evidence counts them.
+    pub(super) fn waiting(&self) -> u64 {
+        let units = self.queue.iter().filter(|w| matches!(w.what, What::Unit(_)));
+        units.map(|w| self.amount(w.bytes.len())).sum()
     }
 
     /// Whether bytes may go straight through, without entering the lane.
@@ -107,16 +127,30 @@ impl Lane {
 
     /// Takes in one piece, or drops it, as the rules have it.
     pub(super) fn push(&mut self, unit: Unit, bytes: &[u8], now: u64, rules: &mut Rules) {
+        match (self.traffic, rules.rate(self.gate)) {
+            (Traffic::Bytes, Some(rate)) => {
+                let piece = (rate / 100).clamp(SLOW_PIECE_BYTES.0, SLOW_PIECE_BYTES.1) as usize;
+                bytes.chunks(piece).for_each(|piece| self.push_piece(unit, piece, now, rules));
+            }
+            (Traffic::Bytes | Traffic::Messages | Traffic::Conversation | Traffic::Answers, _) => {
+                self.push_piece(unit, bytes, now, rules);
+            }
+        }
+    }
+
+    fn push_piece(&mut self, unit: Unit, bytes: &[u8], now: u64, rules: &mut Rules) {
+        let amount = self.amount(bytes.len());
         if rules.is_cut(self.gate) {
             let gone = unit == Unit::Frame && self.traffic == Traffic::Messages;
-            rules.blocked(self.gate, None, u64::from(gone), u64::from(!gone));
+            rules.blocked(self.gate, None, if gone { amount } else { 0 }, if gone { 0 } else { amount });
             if gone {
                 return;
             }
         }
         let fate = match (self.traffic, unit) {
             (Traffic::Answers, Unit::Handshake | Unit::Frame | Unit::Raw) => Fate::Goes { wait_ns: 0, hold: None, copies: vec![] },
-            (Traffic::Messages | Traffic::Conversation, Unit::Handshake | Unit::Raw) => {
+            (Traffic::Messages | Traffic::Conversation, Unit::Handshake | Unit::Raw)
+            | (Traffic::Bytes, Unit::Handshake | Unit::Frame | Unit::Raw) => {
                 Fate::Goes { wait_ns: rules.wait_only(self.gate), hold: None, copies: vec![] }
             }
             (Traffic::Messages | Traffic::Conversation, Unit::Frame) => {
@@ -124,7 +158,10 @@ impl Lane {
             }
         };
         let Fate::Goes { wait_ns, hold, copies } = fate else { return };
-        let due = now.saturating_add(wait_ns).max(self.last_due);
+        let mut due = now.saturating_add(wait_ns).max(self.last_due);
+        if self.traffic != Traffic::Answers {
+            due = rules.take_turn(self.gate, bytes.len(), due);
+        }
         self.last_due = due;
         self.place(What::Unit(unit), bytes, now, due, hold);
         for copy in copies {
@@ -180,7 +217,7 @@ impl Lane {
             What::End(close) => return Departure::End(close),
             What::CopyFor(rule) => rules.duplicated(rule, self.gate),
             What::Unit(_) if self.traffic == Traffic::Answers => {}
-            What::Unit(_) => rules.left(self.gate, waiting.arrived, now),
+            What::Unit(_) => rules.left(self.gate, waiting.arrived, now, self.amount(waiting.bytes.len())),
         }
         Departure::Piece(waiting.bytes)
     }
@@ -197,8 +234,7 @@ impl Lane {
     pub(super) fn cut(&mut self, rule: RuleKey, rules: &mut Rules) {
         let is_frame = |w: &Waiting| matches!(w.what, What::Unit(_));
         if self.traffic != Traffic::Messages {
-            let held = self.queue.iter().filter(|w| is_frame(w)).count();
-            return rules.blocked(self.gate, Some(rule), 0, held as u64);
+            return rules.blocked(self.gate, Some(rule), 0, self.waiting());
         }
         let (mut gone, mut held, mut freed) = (0, 0, 0);
         let mut stays = |w: &Waiting| {
@@ -217,12 +253,13 @@ impl Lane {
     /// A rule is off this link (and already out of `rules`' view): what only it held back may go.
     pub(super) fn lifted(&mut self, rule: RuleKey, effect: LinkEffect, now: u64, rules: &mut Rules) {
         match effect {
-            LinkEffect::Delay { .. } => {
-                if !rules.has(self.gate, |e| matches!(e, LinkEffect::Delay { .. })) {
+            LinkEffect::Delay { .. } | LinkEffect::Slow { .. } => {
+                if !rules.has(self.gate, |e| matches!(e, LinkEffect::Delay { .. } | LinkEffect::Slow { .. })) {
                     let late = |w: &Waiting| w.due > now;
                     let waiting = self.queue.iter().chain(self.aside.iter().map(|a| &a.waiting));
-                    let frames = waiting.filter(|w| late(w) && matches!(w.what, What::Unit(_))).count();
-                    rules.released_early(rule, self.gate, frames as u64);
+                    let late = waiting.filter(|w| late(w) && matches!(w.what, What::Unit(_)));
+                    let amount = late.map(|w| self.amount(w.bytes.len())).sum();
+                    rules.released_early(rule, self.gate, amount);
                     self.queue.iter_mut().chain(self.aside.iter_mut().map(|a| &mut a.waiting)).for_each(|w| w.due = w.due.min(now));
                     self.last_due = self.last_due.min(now);
                 }
@@ -253,7 +290,7 @@ mod tests {
 
     fn world(traffic: Traffic) -> World {
         let link = Link::between(Node(1), Node(2));
-        let mut rules = Rules::new(Seed(3));
+        let mut rules = Rules::new(Seed(3), super::super::effect::Counted::Frames);
         let gate = rules.link(link);
         World { rules, lane: Lane::new(traffic, gate), link }
     }
@@ -352,7 +389,7 @@ mod tests {
         let mut w = world(Traffic::Conversation);
         w.apply(1, LinkEffect::Cut, 0);
         let frame = "x".repeat(1 << 16);
-        let taken = (0..1_000).take_while(|_| !w.lane.is_full() && (w.push(Unit::Frame, &frame, 0), true).1).count();
+        let taken = (0..1_000).take_while(|_| !w.lane.is_full(&w.rules) && (w.push(Unit::Frame, &frame, 0), true).1).count();
         assert_eq!(taken, LANE_BYTES / (frame.len() + PIECE_COST) + 1);
     }
 

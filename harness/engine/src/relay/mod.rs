@@ -35,12 +35,15 @@ pub mod effect; // what a rule does to a link, and what it is shown to have done
 mod engine; // the thread: listeners, connections, timers, commands
 mod lane; // what waits inside one direction, and when it may leave
 mod poll; // epoll, timerfd and eventfd behind a safe face
+pub mod raw; // links that carry bytes: who dials is found by the socket
 mod rules; // which rules strike which link; dice; evidence
+mod socket; // dials, writes and resets of one socket
 mod splitter; // where a frame ends
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,12 +51,14 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use heckle_faults::{End, Link, LinkEffect, Node};
+use heckle_faults::{Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
+use heckle_loopback::LoopbackClaim;
 use heckle_system_api::capability::Framing;
 
-pub use effect::{Evidence, MeasuredDelay};
+pub use effect::{Counted, Evidence, MeasuredDelay};
 use poll::Waker;
+use raw::{OnUnknown, Owners};
 
 /// Commands waiting for the relay's thread. Each caller waits for its answer, so this bounds callers, not work.
 const COMMAND_QUEUE: usize = 64;
@@ -73,22 +78,19 @@ pub enum Route {
         /// Who listens.
         to: Node,
     },
+    /// Nodes and clients dial `to`; carries the links between it and whoever dialled. For [`raw`] relays.
+    Anyone {
+        /// Who listens.
+        to: Node,
+    },
 }
 
-impl Route {
-    /// The link of the forward direction.
-    pub fn forward(self) -> Link {
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Route::Nodes { from, to } => Link::between(from, to),
-            Route::Clients { to } => Link { from: End::Clients, to: End::Node(to) },
-        }
-    }
-
-    /// The link of the backward direction; a connection between nodes carries none.
-    pub fn backward(self) -> Option<Link> {
-        match self {
-            Route::Nodes { .. } => None,
-            Route::Clients { to } => Some(Link { from: End::Node(to), to: End::Clients }),
+            Route::Nodes { from, to } => write!(f, "{from}>{to}"),
+            Route::Clients { to } => write!(f, "clients>{to}"),
+            Route::Anyone { to } => write!(f, "all who dial {to}"),
         }
     }
 }
@@ -104,6 +106,8 @@ pub struct Flow {
     pub last: Option<Instant>,
     /// Connections open now that carry this link.
     pub connections: u32,
+    /// Frames that wait in the relay, or bytes in a relay of bytes.
+    pub waiting: u64,
 }
 
 /// What happened at the edges of the relay, for the log.
@@ -117,6 +121,12 @@ pub struct Stats {
     pub unframed: u64,
     /// Connections turned away because too many were open, or the process was out of descriptors.
     pub turned_away: u64,
+    /// Connections whose dialler was found by its socket.
+    pub identified: u64,
+    /// Connections whose dialler was gone before it was found; dropped.
+    pub gone_unidentified: u64,
+    /// Connections whose dialler stayed unknown; held.
+    pub unknown: u64,
 }
 
 /// What the handle asks of the thread.
@@ -126,6 +136,7 @@ enum Command {
     Evidence { id: u64, answer: SyncSender<Evidence> },
     Lift { id: u64, answer: SyncSender<Evidence> },
     Flow { link: Link, answer: SyncSender<Flow> },
+    Identified { connection: u64, found: raw::Found },
     Stats { answer: SyncSender<Stats> },
     Stop,
 }
@@ -135,7 +146,9 @@ enum Command {
 pub struct Relay {
     commands: SyncSender<Command>,
     waker: Waker,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Of a relay of bytes: whose the processes are that dial.
+    owners: Option<Owners>,
 }
 
 impl Relay {
@@ -146,12 +159,44 @@ impl Relay {
     pub fn start(seed: Seed, framing: Arc<dyn Framing>) -> io::Result<Relay> {
         let (commands, inbox) = sync_channel(COMMAND_QUEUE);
         let (poller, waker) = poll::Poller::new()?;
-        let engine = engine::Engine::new(seed, poller, inbox, framing);
+        let engine = engine::Engine::new(seed, poller, inbox, engine::Links::Frames(framing));
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || engine.run())?;
-        Ok(Relay { commands, waker, thread: Some(thread) })
+        Ok(Relay { commands, waker, threads: vec![thread], owners: None })
     }
 
-    /// Opens a port on loopback; what connects there is forwarded to `target`. `target` need not listen yet.
+    /// Starts a relay of bytes, whose ports are of [`Route::Anyone`]: who dials is one of `owners`.
+    ///
+    /// # Errors
+    /// If the kernel refuses one of two threads or of three descriptors, or no loopback address can be claimed.
+    pub fn start_raw(seed: Seed, owners: Owners, on_unknown: OnUnknown) -> io::Result<Relay> {
+        let (commands, inbox) = sync_channel(COMMAND_QUEUE);
+        let (poller, waker) = poll::Poller::new()?;
+        let (to_engine, wakes) = (commands.clone(), waker.clone());
+        let answer = move |connection, found| {
+            let sent = to_engine.send(Command::Identified { connection, found });
+            wakes.wake();
+            sent.is_ok()
+        };
+        let (identifier, identifying) = raw::Identifier::start(owners.clone(), on_unknown, answer)?;
+        let bytes = engine::ForBytes { identifier, claim: LoopbackClaim::new()? };
+        let engine = engine::Engine::new(seed, poller, inbox, engine::Links::Bytes(bytes));
+        let thread = std::thread::Builder::new().name("relay".into()).spawn(move || engine.run())?;
+        // The engine ends first: with it goes what the other thread waits for.
+        Ok(Relay { commands, waker, threads: vec![thread, identifying], owners: Some(owners) })
+    }
+
+    /// What its evidence counts.
+    pub fn counted(&self) -> Counted {
+        if self.owners.is_some() { Counted::Bytes } else { Counted::Frames }
+    }
+
+    /// Where the processes of nodes are registered, if the relay finds out who dials.
+    pub fn owners(&self) -> Option<Owners> {
+        self.owners.clone()
+    }
+
+    /// Opens a port on loopback; what connects there is forwarded to `target`. `target` need not listen yet. A port of [`Route::Anyone`]
+    /// has the number of `target`, on an address of the relay's own.
     ///
     /// # Errors
     /// If no port is free, or `route` is open already.
@@ -203,7 +248,7 @@ impl Drop for Relay {
         // A send fails only if the thread is gone already; a panic in it was printed when it happened.
         let _ = self.commands.send(Command::Stop);
         self.waker.wake();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }

@@ -8,7 +8,7 @@ use heckle_faults::{Link, LinkEffect};
 use heckle_history::prng::{Pcg64, Seed};
 use rand::RngExt;
 
-use super::effect::{Evidence, MeasuredDelay};
+use super::effect::{Counted, Evidence, MeasuredDelay};
 
 /// Lifted faults whose evidence can still be asked for; a run has a few hundred at most.
 const LIFTED_KEPT: usize = 4096;
@@ -34,6 +34,8 @@ pub(super) enum Traffic {
     Messages,
     /// An ordered conversation with a client.
     Conversation,
+    /// A byte stream of any protocol, whose pieces are as large as they happened to be read. Counted in bytes.
+    Bytes,
     /// The way back on a connection between nodes: only the answer to its handshake. No rule strikes it but a cut
     /// of the connection's own link, which silences the connection as a whole.
     Answers,
@@ -72,6 +74,8 @@ struct Rule {
     links: Vec<LinkId>,
     since_ns: u64,
     did: Evidence,
+    /// Of a slow link: when each of its links has sent what it took in.
+    free_at: BTreeMap<LinkId, u64>,
     waits: Option<Box<Histogram<u32>>>,
 }
 
@@ -87,6 +91,7 @@ struct LinkState {
 #[derive(Debug)]
 pub(super) struct Rules {
     seed: Seed,
+    counted: Counted,
     links: Vec<LinkState>,
     by_link: BTreeMap<Link, LinkId>,
     rules: BTreeMap<RuleKey, Rule>,
@@ -95,8 +100,8 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(seed: Seed) -> Rules {
-        Rules { seed, links: vec![], by_link: BTreeMap::new(), rules: BTreeMap::new(), next_key: 0, lifted: BTreeMap::new() }
+    pub(super) fn new(seed: Seed, counted: Counted) -> Rules {
+        Rules { seed, counted, links: vec![], by_link: BTreeMap::new(), rules: BTreeMap::new(), next_key: 0, lifted: BTreeMap::new() }
     }
 
     /// The number of a link, given on first use: a rule may come before the first connection or after it.
@@ -120,8 +125,8 @@ impl Rules {
         }
         let waits = matches!(effect, LinkEffect::Delay { .. })
             .then(|| Box::new(Histogram::new_with_bounds(1, LONGEST_WAIT_NS, 3).expect("these bounds and three digits are valid")));
-        let did = Evidence { effects: vec![effect], ..Evidence::default() };
-        self.rules.insert(key, Rule { fault, effect, links: ids, since_ns: now, did, waits });
+        let did = Evidence { counted: self.counted, effects: vec![effect], ..Evidence::default() };
+        self.rules.insert(key, Rule { fault, effect, links: ids, since_ns: now, did, free_at: BTreeMap::new(), waits });
         key
     }
 
@@ -190,14 +195,14 @@ impl Rules {
         for key in rules.iter() {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
             match rule.effect {
-                LinkEffect::Cut | LinkEffect::Reset => {}
+                LinkEffect::Cut | LinkEffect::Slow { .. } | LinkEffect::Reset => {}
                 LinkEffect::Delay { delay_us, jitter_us } => {
                     wait_ns = wait_ns.saturating_add(draw_wait(dice, delay_us, jitter_us));
                 }
                 LinkEffect::Loss { percent } => {
                     if hits(dice, percent) {
                         rule.did.dropped_frames += 1;
-                        rule.strike(*link);
+                        rule.strike(*link, 1);
                         return Fate::Gone;
                     }
                 }
@@ -222,31 +227,77 @@ impl Rules {
         let LinkState { dice, rules, .. } = &mut self.links[link.0];
         rules.iter().fold(0, |wait, key| match self.rules[key].effect {
             LinkEffect::Delay { delay_us, jitter_us } => wait.saturating_add(draw_wait(dice, delay_us, jitter_us)),
-            LinkEffect::Cut | LinkEffect::Loss { .. } | LinkEffect::Duplicate { .. } | LinkEffect::Reorder { .. } | LinkEffect::Reset => {
-                wait
-            }
+            LinkEffect::Cut
+            | LinkEffect::Loss { .. }
+            | LinkEffect::Duplicate { .. }
+            | LinkEffect::Reorder { .. }
+            | LinkEffect::Slow { .. }
+            | LinkEffect::Reset => wait,
         })
     }
 
-    /// Counts a frame that left, and how long it waited for the delays that were on when it came.
-    pub(super) fn left(&mut self, link: LinkId, arrived: u64, now: u64) {
+    /// The slowest rate that holds on this link, bytes a second.
+    pub(super) fn rate(&self, link: LinkId) -> Option<u64> {
+        let rate = |key: &RuleKey| match self.rules[key].effect {
+            LinkEffect::Slow { bytes_per_s } => Some(bytes_per_s.max(1)),
+            LinkEffect::Cut
+            | LinkEffect::Delay { .. }
+            | LinkEffect::Loss { .. }
+            | LinkEffect::Duplicate { .. }
+            | LinkEffect::Reorder { .. }
+            | LinkEffect::Reset => None,
+        };
+        self.links[link.0].rules.iter().filter_map(rate).min()
+    }
+
+    /// When so many bytes that could leave at `due` have had their turn on a link that is slow.
+    pub(super) fn take_turn(&mut self, link: LinkId, bytes: usize, due: u64) -> u64 {
+        let mut last = due;
+        for key in &self.links[link.0].rules {
+            let rule = self.rules.get_mut(key).expect("a rule on a link exists");
+            if let LinkEffect::Slow { bytes_per_s } = rule.effect {
+                let took = (bytes as u128 * 1_000_000_000 / u128::from(bytes_per_s.max(1))).min(u128::from(u64::MAX)) as u64;
+                let free_at = rule.free_at.entry(link).or_default();
+                *free_at = due.max(*free_at).saturating_add(took);
+                last = last.max(*free_at);
+            }
+        }
+        last
+    }
+
+    /// Counts a frame that left, or so many bytes, and how long it waited for the delays that were on when it came.
+    pub(super) fn left(&mut self, link: LinkId, arrived: u64, now: u64, amount: u64) {
         let LinkState { link, rules, .. } = &self.links[link.0];
         for key in rules {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
-            rule.did.passed_frames += 1;
-            if let (Some(waits), true) = (&mut rule.waits, arrived >= rule.since_ns) {
+            rule.did.passed_frames += amount;
+            if arrived < rule.since_ns {
+                continue;
+            }
+            if let Some(waits) = &mut rule.waits {
                 waits.saturating_record(now.saturating_sub(arrived));
-                rule.did.delayed_frames += 1;
-                rule.strike(*link);
+                rule.did.delayed_frames += amount;
+                rule.strike(*link, amount);
+            } else if matches!(rule.effect, LinkEffect::Slow { .. }) {
+                rule.did.slowed_frames += amount;
+                rule.strike(*link, amount);
             }
         }
     }
 
     /// Counts frames that cuts stopped on `on`: for rule `only` or for every cut on that link.
     pub(super) fn blocked(&mut self, on: LinkId, only: Option<RuleKey>, gone: u64, held: u64) {
-        self.each_cut(on, only, gone + held, |did| {
+        let strikes = match self.counted {
+            Counted::Frames => gone + held,
+            Counted::Bytes => u64::from(held > 0),
+        };
+        let (link, counted) = (self.links[on.0].link, self.counted);
+        self.each_cut(on, only, strikes, |did| {
             did.blocked_frames += gone + held;
             did.held_frames += held;
+            if counted == Counted::Bytes {
+                *did.bytes.entry(link).or_default() += held;
+            }
         });
     }
 
@@ -278,8 +329,8 @@ impl Rules {
 
     /// Counts delayed frames let out by the end of their delay.
     pub(super) fn released_early(&mut self, rule: RuleKey, on: LinkId, frames: u64) {
-        for _ in 0..frames {
-            self.strike(rule, on, |did| did.released_early += 1);
+        if frames > 0 {
+            self.strike_by(rule, on, frames, |did| did.released_early += frames);
         }
     }
 
@@ -302,14 +353,29 @@ impl Rules {
     fn strike(&mut self, rule: RuleKey, on: LinkId, count: impl Fn(&mut Evidence)) {
         if let Some(rule) = self.rules.get_mut(&rule) {
             count(&mut rule.did);
-            rule.strike(self.links[on.0].link);
+            *rule.did.strikes.entry(self.links[on.0].link).or_default() += 1;
+        }
+    }
+
+    fn strike_by(&mut self, rule: RuleKey, on: LinkId, amount: u64, count: impl Fn(&mut Evidence)) {
+        if let Some(rule) = self.rules.get_mut(&rule) {
+            count(&mut rule.did);
+            rule.strike(self.links[on.0].link, amount);
         }
     }
 }
 
 impl Rule {
-    fn strike(&mut self, link: Link) {
-        *self.did.strikes.entry(link).or_default() += 1;
+    /// Counts a link as struck: once for each frame, or once for a piece of so many bytes.
+    fn strike(&mut self, link: Link, amount: u64) {
+        let strikes = self.did.strikes.entry(link).or_default();
+        match self.did.counted {
+            Counted::Frames => *strikes += amount,
+            Counted::Bytes => {
+                *strikes += 1;
+                *self.did.bytes.entry(link).or_default() += amount;
+            }
+        }
     }
 }
 
@@ -332,7 +398,7 @@ mod tests {
     use heckle_faults::Node;
 
     fn decisions(seed: u64, link: Link) -> Vec<Fate> {
-        let mut rules = Rules::new(Seed(seed));
+        let mut rules = Rules::new(Seed(seed), Counted::Frames);
         let id = rules.link(link);
         rules.apply(1, &[link], LinkEffect::Delay { delay_us: 10, jitter_us: 1_000 }, 0);
         rules.apply(1, &[link], LinkEffect::Duplicate { percent: 30.0 }, 0);
@@ -354,7 +420,7 @@ mod tests {
         let link = Link::between(Node(1), Node(2));
         for seed in 0..8 {
             for percent in [0.0, 1.0, 5.0, 20.0, 50.0, 100.0] {
-                let mut rules = Rules::new(Seed(seed));
+                let mut rules = Rules::new(Seed(seed), Counted::Frames);
                 let id = rules.link(link);
                 rules.apply(1, &[link], LinkEffect::Loss { percent }, 0);
                 let lost = (0..FRAMES).filter(|_| rules.decide(id, Traffic::Messages, false) == Fate::Gone).count();
@@ -370,7 +436,7 @@ mod tests {
     #[test]
     fn a_cut_holds_until_the_last_of_its_rules_is_lifted() {
         let link = Link::between(Node(1), Node(2));
-        let mut rules = Rules::new(Seed(1));
+        let mut rules = Rules::new(Seed(1), Counted::Frames);
         let id = rules.link(link);
         rules.apply(1, &[link, link], LinkEffect::Cut, 0);
         rules.apply(2, &[link], LinkEffect::Cut, 0);
@@ -386,7 +452,7 @@ mod tests {
     #[test]
     fn clients_conversations_are_never_doubled_or_shuffled() {
         let link: Link = "clients>n1".parse().unwrap();
-        let mut rules = Rules::new(Seed(1));
+        let mut rules = Rules::new(Seed(1), Counted::Frames);
         let id = rules.link(link);
         rules.apply(1, &[link], LinkEffect::Duplicate { percent: 100.0 }, 0);
         rules.apply(1, &[link], LinkEffect::Reorder { percent: 100.0 }, 0);

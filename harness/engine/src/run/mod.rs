@@ -12,7 +12,7 @@ pub mod sampler;
 pub mod strain;
 
 use crate::clock::RunClock;
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::limits;
 use crate::load::live::Live;
 use crate::load::phase::Phase;
@@ -21,6 +21,7 @@ use crate::nemesis::Nemesis;
 use crate::plan::{Net, Plan};
 use crate::recorder::Recorder;
 use crate::relay::Relay;
+use crate::relay::raw::{OnUnknown, Owners};
 use crate::stop::{Stop, StopReason};
 use heckle_checker::checks::projection;
 use heckle_checker::fairness::starvation;
@@ -32,7 +33,7 @@ use heckle_results::RunFolder;
 use heckle_results::bottleneck::Strain;
 use heckle_results::conclude::Ending;
 use heckle_results::terms::{Close, Terms};
-use heckle_system_api::capability::Totals;
+use heckle_system_api::capability::{Links, Totals};
 use heckle_system_api::identity::Target;
 use sampler::Sampler;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ fn with_cluster(
     live: &Arc<Live>,
 ) -> Result<Leftovers, String> {
     let relay = match plan.net {
-        Net::Relay => Some(Arc::new(start_relay(plan)?)),
+        Net::Relay => Some(Arc::new(start_relay(plan, folder, stop)?)),
         Net::Direct => None,
     };
     let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
@@ -194,9 +195,18 @@ fn with_cluster(
     Ok(Leftovers { totals, forced, unread, unsent: used.unsent, strain, left_out })
 }
 
-fn start_relay(plan: &Plan) -> Result<Relay, String> {
-    let framing = plan.system.framing().ok_or_else(|| format!("the links of {} do not pass the relay", plan.system.name()))?;
-    Relay::start(plan.seed.part("relay"), framing).map_err(|e| format!("the relay cannot start: {e}"))
+fn start_relay(plan: &Plan, folder: &RunFolder, stop: &Stop) -> Result<Relay, String> {
+    let seed = plan.seed.part("relay");
+    let started = match plan.system.links() {
+        Links::Frames(framing) => Relay::start(seed, framing),
+        Links::Bytes => {
+            let stop = stop.clone();
+            let on_unknown = OnUnknown::new(move |who| stop.ask(StopReason::Broken(who)));
+            Relay::start_raw(seed, Owners::new(&cluster::name_of(folder.root())), on_unknown)
+        }
+        Links::None => return Err(format!("the links of {} do not pass the relay", plan.system.name())),
+    };
+    started.map_err(|e| format!("the relay cannot start: {e}"))
 }
 
 fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {

@@ -2,9 +2,11 @@
 //! the whole run. Faults strike behind it, where all clients pass.
 
 use crate::plan::{Net, Plan};
-use crate::relay::{Relay, Route};
-use heckle_faults::{LinkEffect, Node};
+use crate::relay::{self, Relay, Route};
+use heckle_faults::{End, Link, LinkEffect, Node};
+use heckle_system_api::capability::{Framing, Links};
 use heckle_system_api::identity::Target;
+use std::sync::Arc;
 
 /// The one effect of this relay, under an id of its own.
 const DISTANCE: u64 = 0;
@@ -22,14 +24,21 @@ impl RemoteClient {
     /// If the machine has no port or thread left.
     pub(super) fn of(plan: &Plan, nodes: &[Target]) -> Result<Option<Self>, String> {
         let Some(distance) = plan.client_delay.filter(|_| plan.net == Net::Relay) else { return Ok(None) };
-        let framing = plan.system.framing().ok_or_else(|| format!("the links of {} do not pass the relay", plan.system.name()))?;
+        let framing: Arc<dyn Framing> = match plan.system.links() {
+            Links::Frames(framing) => framing,
+            // All that comes in here is of clients, so nobody need be identified.
+            Links::Bytes => Arc::new(relay::raw::NoFraming),
+            Links::None => return Err(format!("the links of {} do not pass the relay", plan.system.name())),
+        };
         let relay = Relay::start(plan.seed.part("far"), framing).map_err(|e| format!("the relay of the far client cannot start: {e}"))?;
         let mut through = vec![];
         for (i, target) in nodes.iter().enumerate() {
-            let route = Route::Clients { to: Node(i as u16 + 1) };
-            let addr = relay.open(route, target.addr).map_err(|e| format!("the relay of the far client cannot open {route:?}: {e}"))?;
+            let (to, clients) = (Node(i as u16 + 1), End::Clients);
+            let route = Route::Clients { to };
+            let addr =
+                relay.open(route, target.addr).map_err(|e| format!("the relay of the far client cannot open a port for {route}: {e}"))?;
             through.push(Target { addr, ..target.clone() });
-            let links: Vec<_> = [Some(route.forward()), route.backward()].into_iter().flatten().collect();
+            let links = [Link { from: clients, to: End::Node(to) }, Link { from: End::Node(to), to: clients }];
             relay.apply(DISTANCE, &links, LinkEffect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
         }
         Ok(Some(RemoteClient { nodes: through, _relay: relay }))

@@ -206,7 +206,7 @@ impl Rig {
         let (mut near, mut far) = (self.dial(route), self.accept(route));
         let (hello, welcome) = match route {
             Route::Nodes { .. } => (FrameKind::PeerHello, FrameKind::PeerWelcome),
-            Route::Clients { .. } => (FrameKind::ClientHello, FrameKind::ClientWelcome),
+            Route::Clients { .. } | Route::Anyone { .. } => (FrameKind::ClientHello, FrameKind::ClientWelcome),
         };
         near.say(hello, b"hello");
         far.hear(hello, b"hello");

@@ -1,0 +1,182 @@
+//! Which process belongs to which node, and which process has a socket open.
+//!
+//! | a process is a node's if | for |
+//! |---|---|
+//! | the harness started it, or its ancestor or the leader of its group | children, also those that cleared their environment |
+//! | its environment has `HECKLE_RUN` of this run and `HECKLE_NODE` | daemons that left their parent and group |
+//!
+//! The harness itself is a client, and so is what it started besides nodes: drivers, which have `HECKLE_RUN` alone.
+
+use heckle_faults::Node;
+use heckle_results::input;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// In the environment of every process of a run: its cluster's name.
+pub const RUN: &str = "HECKLE_RUN";
+/// In the environment of a node's processes: its name.
+pub const NODE: &str = "HECKLE_NODE";
+/// Ancestors that are looked at: no tree of processes is so deep.
+const ANCESTORS: usize = 64;
+
+/// Whose process it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// A node's.
+    Node(Node),
+    /// The harness, or a driver that it started.
+    Clients,
+}
+
+/// The processes of a run. Clones share what was registered.
+#[derive(Debug, Clone)]
+pub struct Owners {
+    run: Arc<str>,
+    /// Started processes with their start times, so that a pid that was given away again is not taken for them.
+    started: Arc<Mutex<BTreeMap<u32, (u64, Node)>>>,
+}
+
+/// What the kernel says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    parent: u32,
+    group: u32,
+    /// Ticks since boot.
+    start: u64,
+}
+
+impl Owners {
+    /// Those of the cluster named `run`; none is registered yet.
+    pub fn new(run: &str) -> Self {
+        Owners { run: run.into(), started: Arc::default() }
+    }
+
+    /// A process that was started for a node, and leads a group of its own.
+    pub fn register(&self, pid: u32, node: Node) {
+        if let Some(stat) = stat(pid) {
+            self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, (stat.start, node));
+        }
+    }
+
+    /// What the environment of a node's processes must say; of a driver's, the first alone.
+    pub fn environment(run: &str, node: &str) -> [(&'static str, String); 2] {
+        [(RUN, run.to_owned()), (NODE, node.to_owned())]
+    }
+
+    /// Whose process it is, if it is known.
+    fn of(&self, pid: u32) -> Option<Owner> {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = pid;
+        for _ in 0..ANCESTORS {
+            if next == std::process::id() {
+                return Some(Owner::Clients);
+            }
+            let stat = stat(next)?;
+            let itself = started.get(&next).filter(|(start, _)| *start == stat.start);
+            // Its leader may be gone; a group's number is not given away before the last of the group is gone, too.
+            let by_group = started.get(&stat.group).filter(|(start, _)| stat.start >= *start);
+            if let Some((_, node)) = itself.or(by_group) {
+                return Some(Owner::Node(*node));
+            }
+            if let Some(owner) = self.by_environment(next) {
+                return Some(owner);
+            }
+            next = stat.parent;
+        }
+        None
+    }
+
+    fn by_environment(&self, pid: u32) -> Option<Owner> {
+        let all = input::bytes(Path::new(&format!("/proc/{pid}/environ")), input::KERNEL).ok()?;
+        let value = |name: &str| {
+            let of = |entry: &[u8]| Some(entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
+            all.split(|b| *b == 0).find_map(of)
+        };
+        if value(RUN)? != self.run.as_bytes() {
+            return None;
+        }
+        match value(NODE) {
+            None => Some(Owner::Clients),
+            Some(name) => std::str::from_utf8(&name).ok()?.parse().ok().map(Owner::Node),
+        }
+    }
+}
+
+/// Finds sockets in the descriptors of processes, those first in which sockets were found before.
+#[derive(Debug, Default)]
+pub(super) struct Finder {
+    known: BTreeMap<u32, (u64, Owner)>,
+}
+
+impl Finder {
+    /// The owners of these sockets, as far as they are known.
+    pub(super) fn find(&mut self, owners: &Owners, inodes: &BTreeSet<u64>) -> BTreeMap<u64, Owner> {
+        let (mut found, mut wanted) = (BTreeMap::new(), inodes.clone());
+        let mut look = |pid: u32, owner: Owner, wanted: &mut BTreeSet<u64>| {
+            let mut hit = false;
+            for inode in sockets_of(pid) {
+                if wanted.remove(&inode) {
+                    found.insert(inode, owner);
+                    hit = true;
+                }
+            }
+            hit
+        };
+        look(std::process::id(), Owner::Clients, &mut wanted);
+        self.known.retain(|pid, (start, _)| stat(*pid).is_some_and(|stat| stat.start == *start));
+        for (pid, (_, owner)) in &self.known {
+            if wanted.is_empty() {
+                return found;
+            }
+            look(*pid, *owner, &mut wanted);
+        }
+        for pid in pids() {
+            if wanted.is_empty() {
+                return found;
+            }
+            if pid == std::process::id() || self.known.contains_key(&pid) {
+                continue;
+            }
+            // Only what is known now is remembered: a process that is about to become a node's program is not one yet.
+            if let (Some(owner), Some(stat)) = (owners.of(pid), stat(pid))
+                && look(pid, owner, &mut wanted)
+            {
+                self.known.insert(pid, (stat.start, owner));
+            }
+        }
+        found
+    }
+}
+
+/// Processes that have a socket open, in words, whoever they belong to.
+pub(super) fn who_has(inode: u64) -> Vec<String> {
+    let has = |pid: &u32| sockets_of(*pid).any(|open| open == inode);
+    let words = |pid: u32| {
+        let name = input::kernel(format!("/proc/{pid}/comm")).unwrap_or_default();
+        format!("process {pid} (`{}`)", name.trim().escape_debug())
+    };
+    pids().filter(has).map(words).collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The inodes of a process's sockets; none of a process that is gone or another user's.
+fn sockets_of(pid: u32) -> impl Iterator<Item = u64> {
+    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    all.filter_map(|entry| {
+        let link = std::fs::read_link(entry.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    })
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = input::kernel(format!("/proc/{pid}/stat"))?;
+    // The command's name stands in brackets and may hold anything, so fields are counted from the last bracket.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(1);
+    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(Stat { parent, group, start: fields.nth(16)?.parse().ok()? })
+}

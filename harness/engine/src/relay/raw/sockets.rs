@@ -1,0 +1,204 @@
+//! From the two addresses of a connection to the inode of the dialler's socket: asked of the kernel by `sock_diag` (see `sock_diag(7)`),
+//! or read in `/proc/net/tcp` and `tcp6` where the kernel does not answer that.
+
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+
+/// Message types and flags of `linux/netlink.h` and `linux/sock_diag.h`.
+const NLMSG_ERROR: u16 = 2;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLM_F_REQUEST: u16 = 1;
+const AF_INET: u8 = 2;
+const IPPROTO_TCP: u8 = 6;
+/// A netlink header, and the request behind it.
+const HEADER: usize = 16;
+const REQUEST: usize = HEADER + 56;
+/// Where state and inode stand in an answer.
+const STATE_AT: usize = HEADER + 1;
+const INODE_AT: usize = HEADER + 68;
+/// States of a socket that can still say or hear something: established, and closed on one side only.
+const ALIVE: [u8; 4] = [1, 4, 5, 8];
+
+/// How the kernel is asked.
+pub(super) struct Sockets {
+    diag: Option<OwnedFd>,
+}
+
+impl Sockets {
+    pub(super) fn new() -> Self {
+        let flags = SocketFlags::CLOEXEC;
+        Sockets { diag: rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG)).ok() }
+    }
+
+    /// The inode of the socket whose own address is `local` and whose other end is `remote`, while it is alive.
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked in either way.
+    pub(super) fn inode(&self, local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<u64>> {
+        match self.diag.as_ref().map(|diag| by_diag(diag, local, remote)) {
+            Some(Ok(Some(found))) => Ok(found.alive()),
+            // Without the module that knows TCP the kernel says that there is no such socket, too.
+            Some(Ok(None) | Err(_)) | None => Ok(by_table(local, remote)?.and_then(Socket::alive)),
+        }
+    }
+}
+
+/// An address of IPv4, also where it came written as one of IPv6.
+pub(super) fn v4(addr: SocketAddr) -> Option<SocketAddrV4> {
+    match addr {
+        SocketAddr::V4(addr) => Some(addr),
+        SocketAddr::V6(addr) => Some(SocketAddrV4::new(addr.ip().to_ipv4_mapped()?, addr.port())),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Socket {
+    state: u8,
+    inode: u64,
+}
+
+impl Socket {
+    /// A socket without an inode is one that no process has open any more.
+    fn alive(self) -> Option<u64> {
+        (ALIVE.contains(&self.state) && self.inode != 0).then_some(self.inode)
+    }
+}
+
+/// Asks for one socket. A socket of IPv6 with mapped addresses is found by those of IPv4.
+fn by_diag(diag: &OwnedFd, local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<Socket>> {
+    let mut request = [0u8; REQUEST];
+    request[0..4].copy_from_slice(&(REQUEST as u32).to_ne_bytes());
+    request[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    request[6..8].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+    let body = &mut request[HEADER..];
+    (body[0], body[1]) = (AF_INET, IPPROTO_TCP);
+    body[4..8].fill(0xff);
+    body[8..10].copy_from_slice(&local.port().to_be_bytes());
+    body[10..12].copy_from_slice(&remote.port().to_be_bytes());
+    body[12..16].copy_from_slice(&local.ip().octets());
+    body[28..32].copy_from_slice(&remote.ip().octets());
+    // The cookie that asks for any socket with these addresses.
+    body[48..56].fill(0xff);
+    rustix::net::send(diag, &request, SendFlags::empty())?;
+    let mut answer = [0u8; 1024];
+    let (len, _) = rustix::net::recv(diag, &mut answer, RecvFlags::empty())?;
+    read_answer(&answer[..len])
+}
+
+fn read_answer(answer: &[u8]) -> io::Result<Option<Socket>> {
+    let short = || io::Error::new(io::ErrorKind::UnexpectedEof, "the kernel's answer is too short");
+    let word = |at: usize| answer.get(at..at + 4).map(|b| [b[0], b[1], b[2], b[3]]).ok_or_else(short);
+    let [a, b, ..] = word(4)?;
+    match u16::from_ne_bytes([a, b]) {
+        NLMSG_ERROR => match -i32::from_ne_bytes(word(HEADER)?) {
+            libc::ENOENT => Ok(None),
+            error => Err(io::Error::from_raw_os_error(error)),
+        },
+        SOCK_DIAG_BY_FAMILY => {
+            let state = *answer.get(STATE_AT).ok_or_else(short)?;
+            Ok(Some(Socket { state, inode: u64::from(u32::from_ne_bytes(word(INODE_AT)?)) }))
+        }
+        other => Err(io::Error::other(format!("the kernel answered a question about sockets with a message of type {other}"))),
+    }
+}
+
+/// Looks through the tables of all sockets.
+fn by_table(local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<Socket>> {
+    let mut last_error = None;
+    for (file, mapped) in [("/proc/net/tcp", ""), ("/proc/net/tcp6", "0000000000000000FFFF0000")] {
+        let wanted = [local, remote].map(|addr| format!("{mapped}{}", in_table(addr)));
+        match File::open(file) {
+            Ok(table) => {
+                for line in BufReader::new(table).lines() {
+                    if let Some(found) = of_line(&line?, &wanted) {
+                        return Ok(Some(found));
+                    }
+                }
+            }
+            Err(e) => last_error = Some(e),
+        }
+    }
+    last_error.map_or(Ok(None), Err)
+}
+
+/// An address as the tables write it: the address as a number of this machine, and the port, both in hexadecimal.
+fn in_table(addr: SocketAddrV4) -> String {
+    let number = |ip: Ipv4Addr| u32::from_ne_bytes(ip.octets());
+    format!("{:08X}:{:04X}", number(*addr.ip()), addr.port())
+}
+
+fn of_line(line: &str, [local, remote]: &[String; 2]) -> Option<Socket> {
+    let mut fields = line.split_whitespace().skip(1);
+    if fields.next()? != local || fields.next()? != remote {
+        return None;
+    }
+    let state = u8::from_str_radix(fields.next()?, 16).ok()?;
+    Some(Socket { state, inode: fields.nth(5)?.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+
+    fn inode_of(stream: &TcpStream) -> u64 {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", stream.as_raw_fd())).expect("an open descriptor");
+        link.to_string_lossy().trim_start_matches("socket:[").trim_end_matches(']').parse().expect("an inode")
+    }
+
+    /// Both ways of asking must agree, and a closed socket is found by neither.
+    #[track_caller]
+    fn check(connect: &str) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let near = TcpStream::connect((connect, port)).expect("it listens");
+        let (far, peer) = listener.accept().expect("it was dialled");
+        let (local, remote) = (v4(peer).expect("IPv4"), v4(far.local_addr().expect("connected")).expect("IPv4"));
+        let sockets = Sockets::new();
+        let want = Some(inode_of(&near));
+        assert_eq!(sockets.inode(local, remote).expect("asked"), want, "{connect}");
+        assert_eq!(Sockets { diag: None }.inode(local, remote).expect("read"), want, "{connect}");
+        // The other end of the same connection is another socket.
+        assert_eq!(sockets.inode(remote, local).expect("asked"), Some(inode_of(&far)));
+        drop(near);
+        for asked in [sockets, Sockets { diag: None }] {
+            assert_eq!(asked.inode(local, remote).expect("asked"), None, "{connect}: closed");
+        }
+    }
+
+    #[test]
+    fn a_socket_is_found_by_its_addresses_and_one_of_ipv6_by_its_mapped_ones() {
+        check("127.0.0.1");
+        if TcpListener::bind(("::1", 0)).is_ok() {
+            check("::ffff:127.0.0.1");
+        } else {
+            eprintln!("SKIPPED: no IPv6 here");
+        }
+    }
+
+    #[test]
+    fn answers_that_are_none_are_errors_and_no_panic() {
+        let whole: Vec<u8> = [&88u32.to_ne_bytes()[..], &SOCK_DIAG_BY_FAMILY.to_ne_bytes(), &[0; 82]].concat();
+        assert_eq!(read_answer(&whole).expect("whole"), Some(Socket { state: 0, inode: 0 }));
+        for len in 0..whole.len() {
+            assert!(read_answer(&whole[..len]).is_err(), "{len} bytes");
+        }
+        let error = |code: i32| [&36u32.to_ne_bytes()[..], &NLMSG_ERROR.to_ne_bytes(), &[0; 10], &(-code).to_ne_bytes()].concat();
+        assert_eq!(read_answer(&error(libc::ENOENT)).expect("an answer"), None);
+        assert_eq!(read_answer(&error(libc::EPERM)).expect_err("refused").raw_os_error(), Some(libc::EPERM));
+        assert!(read_answer(&[&whole[..4], &[9, 9], &whole[6..]].concat()).is_err(), "another type");
+    }
+
+    #[test]
+    fn a_line_of_the_table_counts_only_with_both_addresses() {
+        let line = "  11: 0100007F:9C40 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 48151 1 0000000000000000 20";
+        let addresses = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
+        assert_eq!(of_line(line, &addresses("0100007F:9C40", "0100007F:1F90")), Some(Socket { state: 1, inode: 48_151 }));
+        assert_eq!(of_line(line, &addresses("0100007F:1F90", "0100007F:9C40")), None);
+        assert_eq!(of_line("", &addresses("", "")), None);
+    }
+}
