@@ -16,7 +16,9 @@ use heckle_paxos::{Action, Actions, Event, IoId, MonoTime};
 use crate::client_protocol::{Outcome as WireOutcome, Reason, Response};
 use crate::gate::{Gate, Leaving};
 use crate::node::NodeError;
+use crate::points::protocol::Stop;
 use crate::shell::Shell;
+use crate::storage::StorageError;
 use crate::storage::snapshot::SnapshotBuilder;
 use crate::timers::Alarm;
 use crate::wire;
@@ -134,7 +136,7 @@ impl EventLoop {
             self.step(event);
             taken += 1;
         }
-        self.perform().await;
+        self.perform().await?;
         self.shell.flush_all();
         self.maybe_snapshot();
         Ok(())
@@ -175,9 +177,9 @@ impl EventLoop {
         }
     }
 
-    /// Carries out what the core wants, in order. Stands still at a point that is armed, after sending what was to
-    /// be sent before it.
-    async fn perform(&mut self) {
+    /// Carries out what the core wants, in order. Stops at a point that is armed, after sending what was to be sent before
+    /// it.
+    async fn perform(&mut self) -> Result<(), NodeError> {
         self.queue.extend(self.actions.drain());
         while let Some(action) = self.queue.pop_front() {
             match action {
@@ -198,13 +200,17 @@ impl EventLoop {
                 }
                 Action::Point { point, key, op, ballot } => {
                     let shell = Rc::clone(&self.shell);
-                    if let Some(longest) = shell.points.reached(&shell.name, point, &key, op, ballot) {
+                    if let Some(stop) = shell.points.reached(&shell.name, point, &key, op, ballot) {
                         shell.flush_all();
-                        shell.points.hold(longest).await;
+                        match stop {
+                            Stop::Hold(longest) => shell.points.hold(longest).await,
+                            Stop::Crash => return Err(StorageError::Crash { name: point.name() }.into()),
+                        }
                     }
                 }
             }
         }
+        Ok(())
     }
 
     /// Sends it, now or when what it relies on is durable.

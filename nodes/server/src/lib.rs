@@ -6,6 +6,7 @@
 //! - [`frame`]: the envelope of every message;
 //! - [`client_protocol`]: what clients and nodes say to each other;
 //! - [`control`]: how a harness watches and torments a node;
+//! - [`points`]: named moments at which a fault can be injected;
 //! - [`capacity`]: how many bytes a node needs, before there is one;
 //! - [`store_bench`]: the write-ahead log beside stores of others, under the same records;
 //! - [`status`]: the figures a node gives about itself;
@@ -33,7 +34,7 @@ mod net;
 pub mod node;
 pub mod options;
 mod peers;
-mod points;
+pub mod points;
 mod shell;
 pub mod status;
 mod storage;

@@ -22,9 +22,9 @@ use crate::net::Outbox;
 use crate::node::Stopper;
 use crate::options::NodeOptions;
 use crate::peers::Peers;
-use crate::points::Points;
+use crate::points::protocol::ProtocolPoints;
+use crate::points::storage::StoragePoints;
 use crate::status::OpCounts;
-use crate::storage::failpoints::Failpoints;
 use crate::storage::folder::{Folder, Identity};
 use crate::storage::thread::{Disk, DiskMetrics};
 use crate::timers::Timers;
@@ -47,7 +47,7 @@ pub(crate) struct Shell {
     pub(crate) inbox: Inbox,
     pub(crate) disk: Disk,
     pub(crate) disk_metrics: Arc<DiskMetrics>,
-    pub(crate) failpoints: Arc<Failpoints>,
+    pub(crate) storage_points: Arc<StoragePoints>,
     pub(crate) folder: Arc<Folder>,
     pub(crate) folder_identity: RefCell<Identity>,
     pub(crate) peers: Peers,
@@ -58,7 +58,7 @@ pub(crate) struct Shell {
     pub(crate) next_token: Cell<u64>,
     /// Connections with something to flush at the end of the turn.
     pub(crate) dirty: RefCell<Vec<Rc<Outbox>>>,
-    pub(crate) points: Points,
+    pub(crate) points: ProtocolPoints,
     pub(crate) leases: LeaseWatch,
     pub(crate) counts: Counts,
     pub(crate) stopper: Stopper,

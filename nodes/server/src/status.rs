@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::client_protocol::{FolderId, Outcome};
 use crate::clock;
+use heckle_paxos::Point as ProtocolPoint;
+
+use crate::points::storage_point::StoragePoint;
 use crate::shell::Shell;
 
 /// Everything a node knows about itself. Counters count from the start of the process.
@@ -154,6 +157,12 @@ pub struct Status {
     pub failpoints: Vec<String>,
     /// How often each failpoint fired.
     pub failpoints_fired: Vec<(String, u64)>,
+    /// Points that are armed, those of failpoints included.
+    #[serde(default)]
+    pub points_armed: Vec<String>,
+    /// How often something happened at a point.
+    #[serde(default)]
+    pub points_hit: Vec<(String, u64)>,
 }
 
 /// Client operations by outcome.
@@ -337,9 +346,29 @@ impl Shell {
                 .filter(|mutant| self.mutants.has(**mutant))
                 .map(|mutant| mutant.info().name.to_owned())
                 .collect(),
-            failpoints: self.failpoints.armed().map(|point| point.as_str().to_owned()).collect(),
-            failpoints_fired: self.failpoints.fired().map(|(point, count)| (point.as_str().to_owned(), count)).collect(),
+            failpoints: self.storage_points.armed_failpoints().into_iter().map(|point| point.as_str().to_owned()).collect(),
+            failpoints_fired: self
+                .storage_points
+                .fired_failpoints()
+                .into_iter()
+                .map(|(point, count)| (point.as_str().to_owned(), count))
+                .collect(),
+            points_armed: self.points_armed(),
+            points_hit: self.points_hit(),
         }
+    }
+}
+
+impl Shell {
+    fn points_armed(&self) -> Vec<String> {
+        let storage = self.storage_points.armed().into_iter().map(StoragePoint::name);
+        storage.chain(self.points.armed().into_iter().map(ProtocolPoint::name)).map(str::to_owned).collect()
+    }
+
+    fn points_hit(&self) -> Vec<(String, u64)> {
+        let storage = self.storage_points.hits().into_iter().map(|(point, hits)| (point.name(), hits));
+        let protocol = self.points.hits().map(|(point, hits)| (point.name(), hits));
+        storage.chain(protocol).map(|(name, hits)| (name.to_owned(), hits)).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use common::{PATIENCE, TempDir, TestClient, control, eventually, options_of_cluster, start, start_all, status};
 use heckle_server::client_protocol::{BallotTag, Call, Outcome};
 use heckle_server::control::{ControlError, Failpoint, FailpointAction, Request};
+use heckle_server::points::{self, Injection, PointKind};
 use heckle_server::{NodeError, NodeHandle};
 
 #[test]
@@ -163,6 +164,51 @@ fn points_are_announced_and_hold_the_node() {
     let error = watcher.arm("no-such-point", None, 10).unwrap_err();
     assert!(error.to_string().contains("after-prepare-all"), "the answer lists the points: {error}");
     assert!(watcher.arm("before-reply", None, 101).unwrap_err().to_string().contains("over the limit of 100"));
+}
+
+#[test]
+fn every_point_takes_the_injections_of_its_kind_and_no_other() {
+    let dir = TempDir::new("points-kinds");
+    let node = start(&options_of_cluster(dir.path(), 1)[0]);
+    let mut nemesis = control(&node);
+    let points = points::list();
+    assert!(points.len() > 20);
+    for point in points {
+        let (fits, refused) = match point.kind {
+            PointKind::Storage => (Injection::Delay { us: 1 }, Injection::Hold { ms: 1 }),
+            PointKind::Protocol => (Injection::Hold { ms: 1 }, Injection::DiskFull),
+        };
+        let error = nemesis.inject(point.name, refused, 0).unwrap_err();
+        assert!(error.to_string().contains(point.name), "{error}");
+        nemesis.inject(point.name, fits, 0).unwrap();
+        assert_eq!(status(&node).points_armed, [point.name]);
+        nemesis.disarm(point.name).unwrap();
+    }
+    assert!(status(&node).points_armed.is_empty());
+    let key = |key| Request::Inject { point: "before-sync".into(), injection: Injection::Crash, skip: 0, key };
+    assert!(nemesis.call(&key(Some("k".into()))).unwrap_err().to_string().contains("knows no keys"));
+    let error = nemesis.inject("before-lunch", Injection::Crash, 0).unwrap_err();
+    assert!(error.to_string().contains("mid-write") && error.to_string().contains("before-reply"), "{error}");
+}
+
+#[test]
+fn a_coordinator_that_crashes_after_propose_leaves_the_update_to_the_others() {
+    let dir = TempDir::new("point-crash");
+    let mut nodes = start_all(&options_of_cluster(dir.path(), 3));
+    assert_eq!(TestClient::to(&nodes[0]).write("k", "1"), Outcome::Applied);
+    let mut nemesis = control(&nodes[0]);
+    nemesis.inject("before-sync", Injection::Delay { us: 100 }, 1).unwrap();
+    nemesis.inject("after-propose-all", Injection::Crash, 1).unwrap();
+    let mut client = TestClient::to(&nodes[0]);
+    assert_eq!(client.write("k", "2"), Outcome::Applied, "the first hit passes");
+    let seen = status(&nodes[0]);
+    assert!(seen.points_hit.iter().any(|(name, hits)| name == "before-sync" && *hits > 0), "{:?}", seen.points_hit);
+    assert!(client.try_call("k", Call::Write { new: b"3".to_vec() }).is_err(), "no answer after the crash");
+    eventually("it ends", || !nodes[0].is_running());
+    let error = nodes.remove(0).wait().unwrap_err();
+    assert!(error.to_string().contains("after-propose-all"), "{error}");
+    // It had proposed to both others, so the update takes effect with the next operation.
+    assert_eq!(TestClient::to(&nodes[0]).read("k").as_deref(), Some("3"));
 }
 
 #[test]

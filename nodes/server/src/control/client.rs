@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::client_protocol::{ExpectedNode, Identity};
 
 use super::{Answer, Failpoint, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request, Status};
+use crate::points::Injection;
 
 /// A connection to the control port of one node.
 #[derive(Debug)]
@@ -179,7 +180,23 @@ impl Client {
         self.expect_ok(&Request::Arm { point: point.to_owned(), key: key.map(str::to_owned), hold_ms })
     }
 
-    /// Lets a node that stands still go on, and disarms all points.
+    /// Injects a fault at a named point, after `skip` hits of it.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn inject(&mut self, point: &str, injection: Injection, skip: u32) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Inject { point: point.to_owned(), injection, skip, key: None })
+    }
+
+    /// Lets nothing happen at a named point any more.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn disarm(&mut self, point: &str) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Disarm { point: point.to_owned() })
+    }
+
+    /// Lets a node that stands still go on, and disarms all protocol points.
     ///
     /// # Errors
     /// As [`call`](Client::call).

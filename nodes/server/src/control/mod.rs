@@ -17,6 +17,7 @@ pub(crate) mod server;
 use serde::{Deserialize, Serialize};
 
 use crate::client_protocol::Identity;
+use crate::points::Injection;
 
 pub use crate::status::{OpCounts, PeerStatus, StateBytes, Status, SyncLatency};
 pub use client::{Client, ControlError};
@@ -58,6 +59,24 @@ pub enum Request {
         /// Names of points; empty for all.
         points: Vec<String>,
     },
+    /// Injects a fault at a named point; see [`crate::points::list`].
+    Inject {
+        /// Name of the point.
+        point: String,
+        /// What happens there.
+        injection: Injection,
+        /// Hits that pass first.
+        #[serde(default)]
+        skip: u32,
+        /// At a protocol point only for this key, as bytes of UTF-8; any key if absent.
+        #[serde(default)]
+        key: Option<String>,
+    },
+    /// Nothing happens at this point any more.
+    Disarm {
+        /// Name of the point.
+        point: String,
+    },
     /// The node stands still at the next such point until released, or until the time is over.
     Arm {
         /// Name of the point.
@@ -68,7 +87,7 @@ pub enum Request {
         /// Longest stand-still, at most [`MAX_HOLD_MS`].
         hold_ms: u64,
     },
-    /// No point is armed any more, and a node that stands still goes on.
+    /// No protocol point is armed any more, and a node that stands still goes on.
     Release {},
     /// Tells this connection of changes of the node's leases, beginning with those that it holds.
     WatchLeases {},

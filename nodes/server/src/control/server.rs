@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use super::{Answer, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request};
 use crate::clock::{Falsified, MAX_DRIFT_PPM};
 use crate::lease_watch::WATCHER_QUEUE;
-use crate::points::{self, SUBSCRIBER_QUEUE};
+use crate::points::protocol::SUBSCRIBER_QUEUE;
+use crate::points::{self, AnyPoint, Injection};
 use crate::shell::Shell;
 
 /// Connections at once.
@@ -126,24 +127,40 @@ fn handle(
         Request::Failpoint { name, action } => {
             let kind = match action {
                 FailpointAction::Arm { delay_us } => {
-                    shell.failpoints.arm(name, delay_us);
+                    shell.storage_points.arm_failpoint(name, delay_us);
                     "armed"
                 }
                 FailpointAction::Disarm => {
-                    shell.failpoints.disarm(name);
+                    shell.storage_points.disarm_failpoint(name);
                     "disarmed"
                 }
             };
             shell.log.warn("failpoint", &[("name", &name.as_str()), ("action", &kind)]);
         }
+        Request::Inject { point, injection, skip, key } => {
+            match points::parse(&point)? {
+                AnyPoint::Protocol(at) => shell.points.arm(at, key.map(String::into_bytes), injection, skip)?,
+                AnyPoint::Storage(_) if key.is_some() => return Err(format!("{point} is a point of the storage: it knows no keys")),
+                AnyPoint::Storage(at) => shell.storage_points.arm(at, injection, skip)?,
+            }
+            shell.log.warn("point_armed", &[("point", &point), ("injection", &injection.name())]);
+        }
+        Request::Disarm { point } => {
+            match points::parse(&point)? {
+                AnyPoint::Protocol(at) => shell.points.disarm(at),
+                AnyPoint::Storage(at) => shell.storage_points.disarm(at),
+            }
+            shell.log.warn("point_disarmed", &[("point", &point)]);
+        }
         Request::Subscribe { points } => {
-            let points = points.iter().map(|name| points::parse(name)).collect::<Result<Vec<_>, _>>()?;
+            let points = points.iter().map(|name| points::parse_protocol(name)).collect::<Result<Vec<_>, _>>()?;
             if let Some(old) = subscription.id.replace(shell.points.subscribe(points, sender.clone())) {
                 shell.points.unsubscribe(old);
             }
         }
         Request::Arm { point, key, hold_ms } => {
-            shell.points.arm(points::parse(&point)?, key.map(String::into_bytes), hold_ms)?;
+            let point = points::parse_protocol(&point)?;
+            shell.points.arm(point, key.map(String::into_bytes), Injection::Hold { ms: hold_ms }, 0)?;
         }
         Request::Release {} => shell.points.release(),
         Request::WatchLeases {} => shell.leases.watch(lease_sender.clone()),

@@ -21,10 +21,10 @@ use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
 use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune, Queue, Rounds};
 use crate::peers::Peers;
-use crate::points::Points;
+use crate::points::protocol::ProtocolPoints;
+use crate::points::storage::StoragePoints;
 use crate::shell::{Counts, Inbox, Shell};
 use crate::storage::Store;
-use crate::storage::failpoints::Failpoints;
 use crate::storage::folder::Folder;
 use crate::storage::group::Durability;
 use crate::storage::recovery::{Recovered, recover};
@@ -51,7 +51,7 @@ pub(super) fn live(
         let (shell, started) = prepare(options, log, stopper, hosting, |wal| Box::new(wal))?;
         let shell = Rc::new(shell);
         let result = serve(&shell, started, listeners, hosting, on_ready).await;
-        Ok::<_, NodeError>((finish(&shell, result), Arc::clone(&shell.folder)))
+        Ok::<_, NodeError>((finish(&shell, hosting, result), Arc::clone(&shell.folder)))
     }))?;
     // The folder's lock goes last, after all tasks and threads that may write in the folder.
     drop(local);
@@ -163,7 +163,8 @@ pub(crate) fn prepare(
     let folder = Folder::open(Arc::new(RealVfs::default()), &options.data_dir)?;
     let identity = folder.identity(&options.cluster_id, options.id, entropy.next_u64())?;
     let owner = Owner { cluster: options.cluster_id.clone(), node: options.id, folder: identity.folder };
-    let at = folder.log(owner);
+    let storage_points = Arc::new(StoragePoints::default());
+    let at = folder.log(owner, Arc::clone(&storage_points));
     let recovered = recover(&at, &mut |bytes| {
         replica.recover(wire::record::decode_record(bytes).map_err(|error| error.to_string())?);
         Ok(())
@@ -173,9 +174,9 @@ pub(crate) fn prepare(
     let mut started = Actions::new();
     replica.start(&mut started);
     let bell = Arc::new(Notify::new());
-    let (failpoints, disk_metrics) = (Arc::new(Failpoints::default()), Arc::new(DiskMetrics::default()));
+    let disk_metrics = Arc::new(DiskMetrics::default());
     let wal =
-        Wal::new(at.clone(), options.storage.segment_bytes, Arc::clone(&failpoints), Pcg64::seed_from_u64(entropy.next_u64()), recovered);
+        Wal::new(at.clone(), options.storage.segment_bytes, Pcg64::seed_from_u64(entropy.next_u64()), recovered);
     let disk = Disk::start(
         store(wal),
         at,
@@ -199,7 +200,7 @@ pub(crate) fn prepare(
         inbox: Inbox::new(options.limits.inbox_events, bell),
         disk,
         disk_metrics,
-        failpoints,
+        storage_points,
         peers: Peers::new(&options.peers, &identity.peers),
         folder: Arc::new(folder),
         folder_identity: RefCell::new(identity),
@@ -208,7 +209,7 @@ pub(crate) fn prepare(
         open_ops: RefCell::new(FxHashMap::default()),
         next_token: Cell::new(1),
         dirty: RefCell::default(),
-        points: Points::default(),
+        points: ProtocolPoints::default(),
         leases: LeaseWatch::default(),
         counts: Counts::default(),
         stopper,
@@ -251,14 +252,16 @@ fn on_disk_failure(log: Logger, hosting: Hosting) -> OnFailure {
         log.error("disk_failed", &[("why", error)]);
         match (hosting, error) {
             (Hosting::Thread, _) => {}
-            (Hosting::Process, StorageError::Crash { .. }) => {
-                // SAFETY: a signal to this process itself. It does not return.
-                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
-            }
+            (Hosting::Process, StorageError::Crash { .. }) => kill_this_process(),
             // SAFETY: ends the process without running exit handlers, which could write.
             (Hosting::Process, _) => unsafe { libc::_exit(i32::from(EXIT_DISK)) },
         }
     })
+}
+
+fn kill_this_process() {
+    // SAFETY: a signal to this process itself. It does not return.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
 }
 
 async fn serve(
@@ -316,7 +319,11 @@ async fn serve(
     Ok(())
 }
 
-fn finish(shell: &Shell, result: Result<(), NodeError>) -> Result<(), NodeError> {
+fn finish(shell: &Shell, hosting: Hosting, result: Result<(), NodeError>) -> Result<(), NodeError> {
+    if let (Hosting::Process, Err(error @ NodeError::Storage(StorageError::Crash { .. }))) = (hosting, &result) {
+        shell.log.error("crashed", &[("why", error)]);
+        kill_this_process();
+    }
     if shell.stopper.is_killed() || result.is_err() {
         shell.disk.abandon();
         return result;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::options::NodeId;
+use crate::points::storage::StoragePoints;
 use crate::storage::segment::Owner;
 use crate::storage::vfs::{FolderLock, Vfs};
 use crate::storage::{LogFolder, StorageError, sync_folder};
@@ -73,8 +74,8 @@ impl Folder {
     }
 
     /// Its log, as one of this owner.
-    pub(crate) fn log(&self, owner: Owner) -> LogFolder {
-        LogFolder { vfs: Arc::clone(&self.vfs), path: self.path.clone(), owner }
+    pub(crate) fn log(&self, owner: Owner, points: Arc<StoragePoints>) -> LogFolder {
+        LogFolder { vfs: Arc::clone(&self.vfs), path: self.path.clone(), owner, points }
     }
 
     /// Reads the identity, or makes one for an empty folder. `new_folder` is the random id that a new folder gets.

@@ -27,14 +27,13 @@
 //! so left-overs of a torn batch can never be read as the continuation of a later log.
 
 pub(crate) mod batch;
-pub(crate) mod failpoints;
 pub(crate) mod folder;
 pub(crate) mod group;
+pub(crate) mod log_file;
 pub(crate) mod recovery;
 pub(crate) mod segment;
 pub(crate) mod snapshot;
 pub(crate) mod spare;
-pub(crate) mod steps;
 pub(crate) mod thread;
 pub(crate) mod vfs;
 pub(crate) mod wal;
@@ -43,6 +42,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::points::storage::StoragePoints;
 use crate::storage::batch::BatchBuilder;
 use crate::storage::segment::Owner;
 use crate::storage::vfs::Vfs;
@@ -53,6 +53,8 @@ pub(crate) struct LogFolder {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) path: PathBuf,
     pub(crate) owner: Owner,
+    /// Where its work can be made to fail.
+    pub(crate) points: Arc<StoragePoints>,
 }
 
 /// Where durable batches go. The group-sync thread drives one; the write-ahead log of [`wal`] is the one in use.
@@ -134,8 +136,8 @@ pub enum StorageError {
         /// What is wrong there.
         why: String,
     },
-    /// A failpoint asked to end the process as if it was killed.
-    #[error("failpoint {name} was reached")]
+    /// The process is to end at this point as if it was killed.
+    #[error("point {name} was reached")]
     Crash {
         /// Its name.
         name: &'static str,

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::points::storage_point::StoragePoint;
 use crate::storage::segment::{self, FileHeader, FileKind, Position};
-use crate::storage::steps::step;
 use crate::storage::vfs::Vfs;
 use crate::storage::{LogFolder, StorageError, snapshot};
 
@@ -80,12 +80,12 @@ pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(),
     // Every segment left is older than the snapshot.
     result.next_batch = result.next_batch.max(snapshot_up_to + 1);
     // Everything was right: only now is the folder changed.
-    step("recovery read")?;
+    at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
     if let Some((path, valid_len)) = cut {
         cut_file(&*at.vfs, path, valid_len)?;
     }
     for path in files.temporary.iter().chain(files.snapshots.iter().rev().skip(1).map(|(_, path)| path)) {
-        step("left-over not removed")?;
+        at.points.reach(StoragePoint::BeforeRecoveryRemoval, path)?;
         at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
     }
     Ok(result)

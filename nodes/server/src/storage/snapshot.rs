@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::points::storage_point::StoragePoint;
 use crate::storage::batch::{BATCH_ALIGN, BatchBuilder};
 use crate::storage::segment::{self, FILE_HEADER, FileHeader, FileKind, Position};
-use crate::storage::steps::step;
 use crate::storage::vfs::Vfs;
 use crate::storage::{LogFolder, StorageError, sync_folder};
 
@@ -65,26 +65,28 @@ pub(crate) fn write(at: &LogFolder, up_to: u64, mut content: SnapshotBuilder) ->
     // An empty chunk ends the file: without it a file that lost its end would pass for a whole one.
     content.chunks.push(BatchBuilder::new());
     let io = |cause| StorageError::io("write of", &path, cause);
-    step("snapshot begun")?;
+    let reach = |point| at.points.reach(point, &path);
+    reach(StoragePoint::BeforeSnapshot)?;
     let file = at.vfs.create(&temporary).map_err(io)?;
-    step("snapshot made")?;
+    reach(StoragePoint::BeforeSnapshotHeader)?;
     file.write_at(&header.encode(), 0).map_err(io)?;
     let mut offset = FILE_HEADER as u64;
     for (seq, chunk) in (1..).zip(&mut content.chunks) {
-        step("snapshot chunk begun")?;
+        reach(StoragePoint::BeforeSnapshotChunk)?;
         let len = chunk.file_len();
         let bytes = chunk.seal(salt, seq);
         file.write_at(bytes, offset).map_err(io)?;
-        step("snapshot chunk not padded")?;
+        reach(StoragePoint::MidSnapshotChunk)?;
         file.write_at(&[0; BATCH_ALIGN][..len - bytes.len()], offset + bytes.len() as u64).map_err(io)?;
         offset += len as u64;
     }
-    step("snapshot written")?;
+    reach(StoragePoint::BeforeSnapshotSync)?;
     file.sync_all().map_err(io)?;
-    step("snapshot synced")?;
+    reach(StoragePoint::BeforeSnapshotRename)?;
     at.vfs.rename(&temporary, &path).map_err(io)?;
-    step("snapshot renamed")?;
+    reach(StoragePoint::AfterSnapshotRename)?;
     sync_folder(&*at.vfs, &at.path)?;
+    reach(StoragePoint::AfterSnapshot)?;
     Ok(path)
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rand::Rng;
 use rand_pcg::Pcg64;
 
+use crate::points::storage_point::StoragePoint;
 use crate::storage::batch::BatchBuilder;
-use crate::storage::failpoints::{Failpoints, SeamFile};
+use crate::storage::log_file::LogFile;
 use crate::storage::recovery::{ClosedSegment, Recovered, segment_name};
 use crate::storage::segment::{FILE_HEADER, FileHeader, FileKind};
 use crate::storage::spare::SpareMaker;
-use crate::storage::steps::step;
 use crate::storage::vfs::{Completion, RequestId};
 use crate::storage::{LogFolder, StorageError, Store, snapshot, sync_folder};
 
@@ -19,7 +19,6 @@ use crate::storage::{LogFolder, StorageError, Store, snapshot, sync_folder};
 #[derive(Debug)]
 pub(crate) struct Wal {
     at: LogFolder,
-    failpoints: Arc<Failpoints>,
     /// Draws the salts of new segments.
     rng: Pcg64,
     spares: SpareMaker,
@@ -32,7 +31,7 @@ pub(crate) struct Wal {
 
 #[derive(Debug)]
 struct OpenSegment {
-    file: SeamFile,
+    file: LogFile,
     first_batch: u64,
     salt: u64,
     offset: u64,
@@ -41,11 +40,10 @@ struct OpenSegment {
 
 impl Wal {
     /// Goes on after recovery, with a new segment.
-    pub(crate) fn new(at: LogFolder, segment_bytes: u64, failpoints: Arc<Failpoints>, rng: Pcg64, recovered: Recovered) -> Wal {
+    pub(crate) fn new(at: LogFolder, segment_bytes: u64, rng: Pcg64, recovered: Recovered) -> Wal {
         Wal {
             spares: SpareMaker::new(Arc::clone(&at.vfs), &at.path, segment_bytes),
             at,
-            failpoints,
             rng,
             next_batch: recovered.next_batch,
             in_flight: None,
@@ -79,9 +77,7 @@ impl Wal {
         let len = batch.file_len() as u64;
         let seq = self.next_batch;
         let open = self.segment_for(len)?;
-        step("batch not written")?;
         open.file.write_at(batch.seal(open.salt, seq), open.offset)?;
-        step("batch not synced")?;
         open.file.begin_sync(RequestId(seq))?;
         self.in_flight = Some(len);
         Ok(RequestId(seq))
@@ -103,15 +99,14 @@ impl Wal {
         let spare = self.spares.take(min_len)?;
         let (first_batch, salt) = (self.next_batch, self.rng.next_u64());
         let path = self.at.path.join(segment_name(first_batch));
-        let file = SeamFile::new(spare.file, path, Arc::clone(&self.failpoints));
+        let file = LogFile::new(spare.file, path, Arc::clone(&self.at.points));
         let header = FileHeader { kind: FileKind::Segment, owner: self.at.owner.clone(), batch: first_batch, salt };
-        step("segment filled")?;
+        self.at.points.reach(StoragePoint::BeforeSegmentHeader, file.path())?;
         file.write_at(&header.encode(), 0)?;
-        step("segment headed")?;
         file.sync_data()?;
-        step("segment synced")?;
+        self.at.points.reach(StoragePoint::BeforeSegmentRename, file.path())?;
         self.at.vfs.rename(&spare.path, file.path()).map_err(|cause| StorageError::io("rename to", file.path(), cause))?;
-        step("segment renamed")?;
+        self.at.points.reach(StoragePoint::AfterSegmentRename, file.path())?;
         sync_folder(&*self.at.vfs, &self.at.path)?;
         self.spares.begin()?;
         Ok(OpenSegment { file, first_batch, salt, offset: FILE_HEADER as u64, len: spare.len })
@@ -133,7 +128,7 @@ impl Store for Wal {
 
     fn forget_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
         let remove = |path: &Path| {
-            step("replaced file not removed")?;
+            self.at.points.reach(StoragePoint::BeforeRemoval, path)?;
             self.at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))
         };
         let (old, kept): (Vec<_>, Vec<_>) = self.closed.drain(..).partition(|segment| segment.last_batch <= batch);
@@ -145,7 +140,7 @@ impl Store for Wal {
         for (_, path) in snapshot::list(&*self.at.vfs, &self.at.path)?.into_iter().filter(|(up_to, _)| *up_to < batch) {
             remove(&path)?;
         }
-        step("replaced files removed")
+        self.at.points.reach(StoragePoint::AfterRemovals, &self.at.path)
     }
 
     fn segments(&self) -> usize {

@@ -9,7 +9,6 @@ use rand_pcg::Pcg64;
 use super::{Candidate, SEGMENT_BYTES, Times};
 use crate::options::NodeId;
 use crate::storage::batch::BatchBuilder;
-use crate::storage::failpoints::Failpoints;
 use crate::storage::folder::Folder;
 use crate::storage::recovery::recover;
 use crate::storage::segment::Owner;
@@ -46,11 +45,11 @@ fn log(path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<Opened, Stor
     let folder = Folder::open(Arc::new(RealVfs::default()), path)?;
     let node = node();
     let identity = folder.identity(CLUSTER, node, 1)?;
-    let at = folder.log(Owner { cluster: CLUSTER.to_owned(), node, folder: identity.folder });
+    let at = folder.log(Owner { cluster: CLUSTER.to_owned(), node, folder: identity.folder }, Arc::default());
     let recovered = recover(&at, visit)?;
     // A segment's salt must differ from those before it, as in a node, which draws it from the system's random bits.
     let rng = Pcg64::seed_from_u64(recovered.next_batch);
-    let wal = Wal::new(at.clone(), SEGMENT_BYTES, Arc::new(Failpoints::default()), rng, recovered);
+    let wal = Wal::new(at.clone(), SEGMENT_BYTES, rng, recovered);
     Ok(Opened { store: Box::new(Timed { wal, times: times.clone() }), at, _folder: Some(folder) })
 }
 
@@ -63,7 +62,7 @@ fn indexed<I: super::indexed::Index + 'static>(
 ) -> Result<Opened, StorageError> {
     let store = super::indexed::Indexed::recover(index, times.clone(), visit)?;
     let owner = Owner { cluster: CLUSTER.to_owned(), node: node(), folder: 1 };
-    Ok(Opened { store: Box::new(store), at: LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner }, _folder: None })
+    Ok(Opened { store: Box::new(store), at: LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner, points: Arc::default() }, _folder: None })
 }
 
 fn node() -> NodeId {

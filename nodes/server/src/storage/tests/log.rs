@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -11,7 +10,6 @@ use super::real;
 use crate::control::Failpoint;
 use crate::options::NodeId;
 use crate::storage::batch::{Batch, BatchBuilder};
-use crate::storage::failpoints::Failpoints;
 use crate::storage::recovery::{Recovered, recover, segment_name};
 use crate::storage::segment::{FILE_HEADER, Owner};
 use crate::storage::snapshot::{self, SnapshotBuilder};
@@ -38,7 +36,7 @@ fn recover_all(folder: &Path) -> Result<(Recovered, Records), StorageError> {
 }
 
 fn open(folder: &Path, recovered: Recovered, seed: u64) -> Wal {
-    Wal::new(at(folder), SEGMENT, Arc::default(), Pcg64::seed_from_u64(seed), recovered)
+    Wal::new(at(folder), SEGMENT, Pcg64::seed_from_u64(seed), recovered)
 }
 
 fn batch(records: &[Vec<u8>]) -> BatchBuilder {
@@ -333,15 +331,14 @@ fn a_batch_longer_than_a_segment_gets_one_of_its_own() {
 #[track_caller]
 fn check_failpoint(point: Failpoint, error_says: &str, survives: &[&[u8]]) {
     let dir = TempDir::new("wal-failpoint");
-    let failpoints = Arc::new(Failpoints::default());
-    let rng = Pcg64::seed_from_u64(10);
+    let at = at(dir.path());
     let (recovered, _) = recover_all(dir.path()).unwrap();
-    let mut wal = Wal::new(at(dir.path()), SEGMENT, Arc::clone(&failpoints), rng, recovered);
+    let mut wal = Wal::new(at.clone(), SEGMENT, Pcg64::seed_from_u64(10), recovered);
     wal.append(&mut batch(&[b"durable".to_vec()])).unwrap();
-    failpoints.arm(point, 0);
+    at.points.arm_failpoint(point, 0);
     let error = wal.append(&mut batch(&[b"doubtful".to_vec()])).unwrap_err();
     assert!(error.to_string().contains(error_says), "{error}");
-    assert_eq!(failpoints.fired().collect::<Vec<_>>(), [(point, 1)]);
+    assert_eq!(at.points.fired_failpoints(), [(point, 1)]);
     drop(wal);
     assert_eq!(recover_all(dir.path()).unwrap().1, survives);
 }
@@ -352,9 +349,9 @@ fn failpoints_fail() {
     check_failpoint(Failpoint::FailWrite, "Input/output error", &[b"durable"]);
     check_failpoint(Failpoint::FailSync, "Input/output error", &[b"durable", b"doubtful"]);
     check_failpoint(Failpoint::DiskFull, "No space left", &[b"durable"]);
-    check_failpoint(Failpoint::CrashMidWrite, "crash-mid-write", &[b"durable"]);
-    check_failpoint(Failpoint::CrashBeforeSync, "crash-before-sync", &[b"durable", b"doubtful"]);
-    check_failpoint(Failpoint::CrashAfterSync, "crash-after-sync", &[b"durable", b"doubtful"]);
+    check_failpoint(Failpoint::CrashMidWrite, "mid-write", &[b"durable"]);
+    check_failpoint(Failpoint::CrashBeforeSync, "before-sync", &[b"durable", b"doubtful"]);
+    check_failpoint(Failpoint::CrashAfterSync, "after-sync", &[b"durable", b"doubtful"]);
 }
 
 #[test]

@@ -16,5 +16,5 @@ use crate::options::NodeId;
 /// A folder of the operating system, as one of this cluster's node 1.
 fn real(path: &Path, folder: u64) -> LogFolder {
     let owner = Owner { cluster: "c".to_owned(), node: NodeId::new(1).unwrap(), folder };
-    LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner }
+    LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner, points: Arc::default() }
 }

@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use self::careless::{Careless, SkippedSync};
-use super::compaction::{Ledger, compact, open};
+use super::compaction::{Ledger, compact, crash_after, open};
 use crate::options::NodeId;
 use crate::storage::batch::BatchBuilder;
 use crate::storage::folder::{Folder, KnownPeer, write_identity};
@@ -20,7 +20,6 @@ use crate::storage::group::{Durability, GroupSync, Next, Work};
 use crate::storage::recovery::recover;
 use crate::storage::segment::Owner;
 use crate::storage::snapshot::{self, SnapshotBuilder};
-use crate::storage::steps::stop_after;
 use crate::storage::vfs::Vfs;
 use crate::storage::vfs::memory::{MemoryVfs, SyncMode};
 use crate::storage::wal::Wal;
@@ -30,7 +29,7 @@ const FOLDER: &str = "/data";
 
 fn log(vfs: impl Vfs + 'static) -> LogFolder {
     let owner = Owner { cluster: "c".to_owned(), node: NodeId::new(1).unwrap(), folder: 6 };
-    LogFolder { vfs: Arc::new(vfs), path: FOLDER.into(), owner }
+    LogFolder { vfs: Arc::new(vfs), path: FOLDER.into(), owner, points: Arc::default() }
 }
 
 /// What was seen over many power losses.
@@ -56,15 +55,15 @@ fn lose_power_at(step: u32, seed: u64, skipped: Option<SkippedSync>, seen: &mut 
         seen.names_lost += loss.names_lost;
     };
     let mut ledger = Ledger::default();
-    stop_after(Some(step));
+    crash_after(&at, Some(step));
     let ended = compact(&at, &mut ledger);
-    stop_after(None);
+    crash_after(&at, None);
     let Err(StorageError::Crash { .. }) = ended else { return None };
     lose_power(&mut rng);
     let before = |error: StorageError| format!("step {step}, seed {seed}: {error}");
-    stop_after(Some(rng.random_range(0..3)));
+    crash_after(&at, Some(rng.random_range(0..3)));
     let opened = open(&at);
-    stop_after(None);
+    crash_after(&at, None);
     match opened {
         Ok(_) | Err(StorageError::Crash { .. }) => {}
         Err(error) => return Some(Err(before(error))),
@@ -99,7 +98,7 @@ fn nothing_acknowledged_is_lost_at_any_step_and_torn_tails_are_cut() {
         }
         steps += 1;
     }
-    assert!(steps > 80, "only {steps} steps");
+    assert!(steps > 120, "only {steps} steps");
     assert!(seen.torn_tails > 5 && seen.sectors_lost > 50 && seen.names_lost > 50, "{seen:?}");
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::real;
 use crate::control::Failpoint;
 use crate::storage::batch::MAX_GATHERED;
-use crate::storage::failpoints::Failpoints;
+use crate::points::storage::StoragePoints;
 use crate::storage::group::Durability;
 use crate::storage::recovery::recover;
 use crate::storage::snapshot::SnapshotBuilder;
@@ -42,7 +42,7 @@ fn recovered_records(folder: &Path) -> Vec<String> {
 struct Rig {
     dir: TempDir,
     disk: Disk,
-    failpoints: Arc<Failpoints>,
+    points: Arc<StoragePoints>,
     metrics: Arc<DiskMetrics>,
     failures: Receiver<String>,
 }
@@ -50,14 +50,16 @@ struct Rig {
 impl Rig {
     fn start(durability: Durability) -> Rig {
         let dir = TempDir::new("disk-thread");
-        let (failpoints, metrics) = (Arc::new(Failpoints::default()), Arc::new(DiskMetrics::default()));
-        let recovered = recover(&at(dir.path()), &mut |_| Ok(())).unwrap();
+        let metrics = Arc::new(DiskMetrics::default());
+        let at = at(dir.path());
+        let points = Arc::clone(&at.points);
+        let recovered = recover(&at, &mut |_| Ok(())).unwrap();
         let rng = Pcg64::seed_from_u64(1);
-        let wal = Wal::new(at(dir.path()), 64 << 10, Arc::clone(&failpoints), rng, recovered);
+        let wal = Wal::new(at.clone(), 64 << 10, rng, recovered);
         let (sender, failures) = channel();
         let on_failure = Box::new(move |error: &StorageError| drop(sender.send(error.to_string())));
-        let disk = Disk::start(Box::new(wal), at(dir.path()), durability, Arc::clone(&metrics), Arc::new(Notify::new()), on_failure);
-        Rig { disk: disk.unwrap(), dir, failpoints, metrics, failures }
+        let disk = Disk::start(Box::new(wal), at, durability, Arc::clone(&metrics), Arc::new(Notify::new()), on_failure);
+        Rig { disk: disk.unwrap(), dir, points, metrics, failures }
     }
 
     fn submit(&self, io: u64, sync: Sync) {
@@ -83,7 +85,7 @@ fn what_gathers_during_a_sync_shares_the_next() {
     let rig = Rig::start(Durability::AfterSync);
     rig.submit(1, Sync::Required);
     rig.until_durable(1);
-    rig.failpoints.arm(Failpoint::SlowSync, 100_000);
+    rig.points.arm_failpoint(Failpoint::SlowSync, 100_000);
     let begin = Instant::now();
     for io in 2..=200 {
         rig.submit(io, Sync::Required);
@@ -119,7 +121,7 @@ fn a_lazy_batch_waits_for_company_but_not_for_ever() {
 fn a_snapshot_takes_nothing_with_it_that_it_does_not_hold() {
     for pause_us in [0, 30, 300, 3_000] {
         let rig = Rig::start(Durability::AfterSync);
-        rig.failpoints.arm(Failpoint::SlowSync, 5_000);
+        rig.points.arm_failpoint(Failpoint::SlowSync, 5_000);
         let mut io = 0;
         for _ in 0..3 {
             while !rig.disk.is_free_for_snapshot() {
@@ -152,12 +154,12 @@ fn a_failed_sync_is_told_at_once_and_nothing_is_durable_after_it() {
     let rig = Rig::start(Durability::AfterSync);
     rig.submit(1, Sync::Required);
     rig.until_durable(1);
-    rig.failpoints.arm(Failpoint::FailSync, 0);
+    rig.points.arm_failpoint(Failpoint::FailSync, 0);
     rig.submit(2, Sync::Required);
     let why = rig.failures.recv_timeout(PATIENCE).unwrap();
     assert!(why.contains("Input/output error"), "{why}");
     // A sync is never tried again: the disk may be well now, the page cache is not.
-    rig.failpoints.disarm(Failpoint::FailSync);
+    rig.points.disarm_failpoint(Failpoint::FailSync);
     rig.submit(3, Sync::Required);
     std::thread::sleep(Duration::from_millis(50));
     assert_eq!(rig.disk.durable(), IoId(1));
@@ -177,7 +179,7 @@ fn a_killed_node_writes_nothing_more() {
 #[test]
 fn the_event_loop_is_held_back_when_the_disk_is_behind() {
     let rig = Rig::start(Durability::AfterSync);
-    rig.failpoints.arm(Failpoint::SlowSync, 200_000);
+    rig.points.arm_failpoint(Failpoint::SlowSync, 200_000);
     rig.submit(1, Sync::Required);
     std::thread::sleep(Duration::from_millis(20));
     assert!(!rig.disk.is_behind());

@@ -1,0 +1,178 @@
+//! Points of the protocol: subscribers hear of them, and the node can stand still or end at them.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use heckle_paxos::{Ballot, Key, OpId, Point};
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock;
+use crate::control::{MAX_HOLD_MS, PointReached};
+use crate::points::Injection;
+
+/// Points that a subscriber has not read yet; more are lost for it and counted.
+pub(crate) const SUBSCRIBER_QUEUE: usize = 1_024;
+/// Most points that may be armed at once.
+const MAX_ARMED: usize = 64;
+
+/// Who subscribed to points, and which are armed.
+#[derive(Debug, Default)]
+pub(crate) struct ProtocolPoints {
+    subscribers: RefCell<Vec<Subscriber>>,
+    armed: RefCell<Vec<Armed>>,
+    /// How often something happened at each point.
+    hits: Cell<[u64; Point::ALL.len()]>,
+    next_subscriber: Cell<u64>,
+    /// Points that a subscriber was too slow for.
+    pub(crate) lost: Cell<u64>,
+    released: Notify,
+}
+
+#[derive(Debug)]
+struct Subscriber {
+    id: u64,
+    /// Empty: all.
+    points: Vec<Point>,
+    sender: mpsc::Sender<PointReached>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    point: Point,
+    key: Option<Vec<u8>>,
+    /// Hits that pass first.
+    skip: u32,
+    stop: Stop,
+}
+
+/// How a node stops at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It stands still at most for this long.
+    Hold(Duration),
+    /// It ends as if killed.
+    Crash,
+}
+
+/// The moment, in one sentence.
+pub(super) fn doc(point: Point) -> &'static str {
+    match point {
+        Point::AfterPrepareAll => "Prepare has been sent to all.",
+        Point::AfterProposeFirst => "Propose of a client's own update has been sent to the first other node only.",
+        Point::AfterProposeAll => "Propose of a client's own update has been sent to all.",
+        Point::AfterLearnFirst => "Learn has been sent to the first other node only.",
+        Point::AfterLearnAll => "Learn has been sent to all.",
+        Point::AfterRefresh => "Refresh of a lagging replica has been sent.",
+        Point::BeforeReply => "The outcome is known, and the client has no answer.",
+    }
+}
+
+impl ProtocolPoints {
+    /// Tells a connection of these points from now on. Gives a number to unsubscribe with.
+    pub(crate) fn subscribe(&self, points: Vec<Point>, sender: mpsc::Sender<PointReached>) -> u64 {
+        let id = self.next_subscriber.get();
+        self.next_subscriber.set(id + 1);
+        self.subscribers.borrow_mut().push(Subscriber { id, points, sender });
+        id
+    }
+
+    pub(crate) fn unsubscribe(&self, id: u64) {
+        self.subscribers.borrow_mut().retain(|subscriber| subscriber.id != id);
+    }
+
+    /// The node stops at such a point, once, after `skip` others. For a key or for any.
+    pub(crate) fn arm(&self, point: Point, key: Option<Vec<u8>>, injection: Injection, skip: u32) -> Result<(), String> {
+        let stop = match injection {
+            Injection::Hold { ms } if ms > MAX_HOLD_MS => return Err(format!("a hold of {ms} ms is over the limit of {MAX_HOLD_MS}")),
+            Injection::Hold { ms } => Stop::Hold(Duration::from_millis(ms)),
+            Injection::Crash => Stop::Crash,
+            Injection::Panic | Injection::Delay { .. } | Injection::IoError | Injection::DiskFull => {
+                return Err(format!("{} is a point of the protocol: the node can hold or crash there", point.name()));
+            }
+        };
+        let mut armed = self.armed.borrow_mut();
+        if armed.len() == MAX_ARMED {
+            return Err(format!("{MAX_ARMED} points are armed already: release them first"));
+        }
+        armed.push(Armed { point, key, skip, stop });
+        Ok(())
+    }
+
+    /// Disarms one point.
+    pub(crate) fn disarm(&self, point: Point) {
+        self.armed.borrow_mut().retain(|a| a.point != point);
+    }
+
+    /// Points that are armed, each once for each injection.
+    pub(crate) fn armed(&self) -> Vec<Point> {
+        self.armed.borrow().iter().map(|a| a.point).collect()
+    }
+
+    /// How often something happened at each point, if it did.
+    pub(crate) fn hits(&self) -> impl Iterator<Item = (Point, u64)> {
+        Point::ALL.into_iter().zip(self.hits.get()).filter(|(_, hits)| *hits > 0)
+    }
+
+    /// Disarms all points and lets a node that stands still go on.
+    pub(crate) fn release(&self) {
+        self.armed.borrow_mut().clear();
+        self.released.notify_waiters();
+    }
+
+    /// Sends it to subscribers, and says whether the node stops here.
+    pub(crate) fn reached(&self, node: &str, point: Point, key: &Key, op: OpId, ballot: Ballot) -> Option<Stop> {
+        let mut armed = self.armed.borrow_mut();
+        let mut subscribers = self.subscribers.borrow_mut();
+        if armed.is_empty() && subscribers.is_empty() {
+            return None;
+        }
+        let stop = due(&mut armed, point, key);
+        if stop.is_some() {
+            let mut hits = self.hits.get();
+            hits[point as usize] += 1;
+            self.hits.set(hits);
+        }
+        subscribers.retain(|subscriber| {
+            if !subscriber.points.is_empty() && !subscriber.points.contains(&point) {
+                return true;
+            }
+            let reached = PointReached {
+                node: node.to_owned(),
+                name: point.name().to_owned(),
+                key: String::from_utf8_lossy(key.as_bytes()).into_owned(),
+                op: op.to_string(),
+                ballot: ballot.to_string(),
+                mono_ns: clock::raw_mono_ns(),
+                held: matches!(stop, Some(Stop::Hold(_))),
+            };
+            match subscriber.sender.try_send(reached) {
+                Ok(()) => true,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    self.lost.set(self.lost.get() + 1);
+                    true
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
+            }
+        });
+        stop
+    }
+
+    /// Stands still until released, or until the time is over.
+    pub(crate) async fn hold(&self, longest: Duration) {
+        tokio::select! {
+            () = self.released.notified() => {}
+            () = tokio::time::sleep(longest) => {}
+        }
+    }
+}
+
+/// What is armed for this hit, disarmed with it.
+fn due(armed: &mut Vec<Armed>, point: Point, key: &Key) -> Option<Stop> {
+    let matches = |a: &Armed| a.point == point && a.key.as_deref().is_none_or(|k| k == key.as_bytes());
+    let at = armed.iter().position(matches)?;
+    if armed[at].skip > 0 {
+        armed[at].skip -= 1;
+        return None;
+    }
+    Some(armed.swap_remove(at).stop)
+}

@@ -1,0 +1,67 @@
+//! A segment of the log: its writes and syncs pass the points of the storage.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::points::storage::StoragePoints;
+use crate::points::storage_point::StoragePoint;
+use crate::storage::StorageError;
+use crate::storage::vfs::{RequestId, VfsFile};
+
+/// A segment that is written.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    file: Box<dyn VfsFile>,
+    path: PathBuf,
+    points: Arc<StoragePoints>,
+}
+
+impl LogFile {
+    pub(crate) fn new(file: Box<dyn VfsFile>, path: PathBuf, points: Arc<StoragePoints>) -> LogFile {
+        LogFile { file, path, points }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), StorageError> {
+        self.reach(StoragePoint::BeforeWrite)?;
+        let half = if self.points.is_armed(StoragePoint::MidWrite) { bytes.len() / 2 } else { 0 };
+        if half > 0 {
+            let written = self.file.write_at(&bytes[..half], offset);
+            // A node that ends here does not learn whether the first half could be written.
+            self.reach(StoragePoint::MidWrite)?;
+            self.check("write to", written)?;
+        }
+        self.check("write to", self.file.write_at(&bytes[half..], offset + half as u64))
+    }
+
+    /// Makes the data durable before it returns. See [`begin_sync`](LogFile::begin_sync).
+    pub(crate) fn sync_data(&self) -> Result<(), StorageError> {
+        self.reach(StoragePoint::BeforeSync)?;
+        self.end_sync(self.file.sync_data())
+    }
+
+    /// Starts to make the data durable. Its length and other metadata were made durable when the file was prepared.
+    pub(crate) fn begin_sync(&self, id: RequestId) -> Result<(), StorageError> {
+        self.reach(StoragePoint::BeforeSync)?;
+        self.file.begin_sync(id);
+        Ok(())
+    }
+
+    /// A sync has ended with this result.
+    pub(crate) fn end_sync(&self, result: io::Result<()>) -> Result<(), StorageError> {
+        self.check("sync of", result)?;
+        self.reach(StoragePoint::AfterSync)
+    }
+
+    fn reach(&self, point: StoragePoint) -> Result<(), StorageError> {
+        self.points.reach(point, &self.path)
+    }
+
+    fn check(&self, what: &'static str, result: io::Result<()>) -> Result<(), StorageError> {
+        result.map_err(|cause| StorageError::io(what, &self.path, cause))
+    }
+}
