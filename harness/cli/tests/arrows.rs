@@ -1,6 +1,9 @@
 //! Who may use whom. The arrows are the architecture: a checker that knew the workloads, or a node that knew the
 //! checker, could share a mistake with what it is to judge.
 
+#[path = "arrows/circles.rs"]
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -339,4 +342,50 @@ fn the_engine_names_no_system() {
     assert!(is_of_engine("x/harness/engine/src/plan/mod.rs:7") && word_of_a_system("    pub lease: LeaseSettings,") == Some("lease"));
     assert_eq!(planted("x/harness/cli/src/verbs/node.rs:7", "use heckle_server::run_node;"), None, "the command may");
     assert_eq!(planted("x/harness/engine/src/load/mod.rs:7", "// as heckle_server does"), None);
+}
+
+/// Import circles that are left, by crate folder. None may be added.
+const CIRCLES: &[(&str, &[&str])] = &[
+    (
+        "checker",
+        &[
+            "checks",
+            "checks::acknowledged",
+            "checks::availability",
+            "checks::crash",
+            "checks::durability",
+            "checks::lease_overlap",
+            "checks::liveness",
+            "checks::projection",
+            "checks::recovery",
+            "checks::state",
+            "checks::vacuity",
+            "fairness::measure",
+            "fairness::starvation",
+        ],
+    ),
+    ("checker", &["linearizable::chain::blame", "linearizable::chain::clusters", "linearizable::chain::zones"]),
+    ("checker", &["online::forget", "online::key"]),
+    ("faults", &["fault", "kind"]),
+    ("harness/cli", &["plans", "verbs::mutants"]),
+    ("harness/cli", &["verbs::check", "verbs::check_foreign"]),
+    ("harness/engine", &["suite::book", "suite::drive", "suite::matrix"]),
+    ("history", &["foreign::events", "foreign::keys", "foreign::summary"]),
+    ("results", &["bottleneck", "fairness", "faults", "measure", "results_json", "terminal", "totals"]),
+    ("results", &["charts::frame", "charts::lanes"]),
+];
+
+#[test]
+fn no_modules_of_a_crate_import_each_other_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
+    let members = ARROWS.iter().map(|(member, _)| *member).chain(["harness/engine", "harness/cli"]).collect::<BTreeSet<_>>();
+    for member in members {
+        let sources = circles::sources(&root.join(member).join("src"));
+        assert!(!sources.is_empty(), "the sources of {member} are found");
+        for circle in circles::circles(&sources) {
+            // A part of a circle that was there is no new one.
+            let is_known = |(of, known): &(&str, &[&str])| *of == member && circle.iter().all(|name| known.contains(&name.as_str()));
+            assert!(CIRCLES.iter().any(is_known), "{member}: these modules import each other in a circle: {}", circle.join(", "));
+        }
+    }
 }

@@ -8,9 +8,9 @@
 //! would apply what was answered as refused. **One hop:** a holder never forwards again.
 
 use crate::ballot::{Ballot, BallotClock};
-use crate::ids::{NodeId, OpId};
+use crate::ids::{MonoTime, NodeId, OpId};
 use crate::lease::LeaseBallot;
-use crate::message::Tag;
+use crate::message::tag::Tag;
 use crate::request::{Call, Diagnostics, Outcome, Provenance};
 
 /// An operation on its way to the holder.
@@ -115,6 +115,34 @@ impl Window {
     fn place(serial: u64) -> (usize, u64) {
         let at = serial % WINDOW;
         ((at / 64) as usize, 1 << (at % 64))
+    }
+}
+
+/// Whether holders answer at all: a node that has died goes on holding its lease for a while, and what is handed to
+/// it is of unknown outcome.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard {
+    /// By node: when something was handed over first that nothing was heard after.
+    unanswered: Vec<(NodeId, MonoTime)>,
+}
+
+impl Heard {
+    /// Something was handed to a node.
+    pub(crate) fn asked(&mut self, node: NodeId, now: MonoTime) {
+        if !self.unanswered.iter().any(|(known, _)| *known == node) {
+            self.unanswered.push((node, now));
+        }
+    }
+
+    /// A node answered something. What it says by itself does not count: the way to it may be cut, and the way back
+    /// not.
+    pub(crate) fn answered(&mut self, node: NodeId) {
+        self.unanswered.retain(|(known, _)| *known != node);
+    }
+
+    /// Whether a node has been silent for this long since it was handed something.
+    pub(crate) fn is_silent(&self, node: NodeId, now: MonoTime, patience_ns: u64) -> bool {
+        self.unanswered.iter().any(|(known, since)| *known == node && now.since_ns(*since) > patience_ns)
     }
 }
 

@@ -32,27 +32,21 @@
 pub mod acceptor;
 pub mod action;
 pub mod backoff;
-pub mod ballot;
-pub mod cell;
 pub mod config;
 mod coordinator;
-pub mod counters;
+mod data;
 pub mod expiry;
-mod fingerprint;
 pub mod forward;
-pub mod ids;
-mod keys;
 pub mod lease;
 pub mod message;
 pub mod mutants;
 mod prune;
-pub mod quorum;
-pub mod record;
 pub mod replica;
 pub mod request;
-pub mod row;
-mod forwarded;
 mod slot;
+
+pub use data::{ballot, cell, ids, quorum, record, row};
+pub use replica::counters;
 
 pub use action::{Action, Actions, Event, Point, Sync};
 pub use ballot::Ballot;

@@ -3,12 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use heckle_paxos::lease::{LeaseChange, LeaseEvent, LeaseMode};
 use tokio::sync::mpsc;
 
-use crate::clock;
 use crate::control::LeaseChanged;
-use crate::shell::Shell;
 
 /// Changes that a watcher has not read yet; more are lost for it and counted.
 pub(crate) const WATCHER_QUEUE: usize = 1_024;
@@ -18,50 +15,9 @@ pub(crate) const WATCHER_QUEUE: usize = 1_024;
 pub(crate) struct LeaseWatch {
     watchers: RefCell<Vec<mpsc::Sender<LeaseChanged>>>,
     /// By range: the lease as it was told last.
-    held: RefCell<BTreeMap<u16, LeaseChanged>>,
+    pub(crate) held: RefCell<BTreeMap<u16, LeaseChanged>>,
     /// Changes that a watcher was too slow for.
     pub(crate) lost: Cell<u64>,
-}
-
-impl Shell {
-    /// A lease has changed. Its times leave the node's own, perhaps falsified, clock here.
-    pub(crate) fn lease_changed(&self, event: &LeaseEvent) {
-        let raw_ns = clock::raw_mono_ns();
-        let (now, until_ns) = {
-            let clock = self.clock.borrow();
-            // A clock that stands still never gets there.
-            let until_ns = clock.real_ns_until(event.until).map_or(u64::MAX, |left_ns| raw_ns.saturating_add(left_ns));
-            (clock.mono(), until_ns)
-        };
-        let mut held = self.leases.held.borrow_mut();
-        let from_ns = match held.get(&event.range.0) {
-            Some(known) if event.what != LeaseChange::Acquired => known.from_ns,
-            Some(_) | None => raw_ns,
-        };
-        let (what, until_ns, why) = match event.what {
-            LeaseChange::Acquired => ("lease_acquired", until_ns, None),
-            LeaseChange::Extended => ("lease_extended", until_ns, None),
-            // It ended when its time was over, though that may be noticed later.
-            LeaseChange::Ended(why) => ("lease_ended", raw_ns.saturating_sub(now.since_ns(event.until)), Some(why.name().to_owned())),
-        };
-        let mode = self.options.lease.mode;
-        let changed = LeaseChanged {
-            node: self.name.clone(),
-            what: what.to_owned(),
-            range: event.range.0,
-            ballot: event.ballot.to_string(),
-            from_ns,
-            until_ns,
-            why,
-            reads: mode == LeaseMode::Read,
-        };
-        self.log.info(what, &[("range", &event.range.0), ("ballot", &event.ballot), ("until_ns", &until_ns)]);
-        self.leases.tell(&changed);
-        match event.what {
-            LeaseChange::Acquired | LeaseChange::Extended => held.insert(event.range.0, changed),
-            LeaseChange::Ended(_) => held.remove(&event.range.0),
-        };
-    }
 }
 
 impl LeaseWatch {
@@ -75,7 +31,7 @@ impl LeaseWatch {
         self.watchers.borrow_mut().push(sender);
     }
 
-    fn tell(&self, changed: &LeaseChanged) {
+    pub(crate) fn tell(&self, changed: &LeaseChanged) {
         self.watchers.borrow_mut().retain(|watcher| match watcher.try_send(changed.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {

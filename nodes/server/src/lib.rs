@@ -14,9 +14,11 @@
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
 //! - `event_loop`: the one thread that owns the core;
 //! - `gate`: what leaves waits for the disk;
-//! - `peers`, `clients`: connections to other nodes and from clients;
-//! - `metrics_http`: the figures for Prometheus, on request;
-//! - `clock`, `timers`, `log`, `metrics`: small parts.
+//! - `shell`: what the tasks of a node share;
+//! - `peers`, `clients`, `net`: connections to other nodes and from clients;
+//! - `lease_watch`: changes of leases, for watchers;
+//! - `metrics`: histograms, and the figures for Prometheus on request;
+//! - `clock`, `timers`, `log`, `encoding`: small parts.
 
 pub mod capacity;
 pub mod client_protocol;
@@ -24,12 +26,12 @@ mod clients;
 mod clock;
 pub mod control;
 mod event_loop;
+mod encoding;
 pub mod frame;
 mod gate;
 mod lease_watch;
 mod log;
 mod metrics;
-mod metrics_http;
 mod net;
 pub mod node;
 pub mod options;

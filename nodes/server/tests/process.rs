@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use common::{PATIENCE, TempDir, TestClient, n};
 use heckle_server::client_protocol::{Call, Outcome};
 use heckle_server::control::{Client, Failpoint, FailpointAction};
-use heckle_server::points::Injection;
 use heckle_server::options::StorageOptions;
+use heckle_server::points::Injection;
 use heckle_server::{NodeOptions, run_node};
 
 const DATA_DIR: &str = "HECKLE_TEST_DATA_DIR";

@@ -1,6 +1,6 @@
 //! What a world is like. Times are virtual nanoseconds, chances are parts per million.
 
-use crate::fault::FaultKind;
+use crate::fault::FaultConfig;
 use heckle_paxos::lease::LeaseSettings;
 use heckle_paxos::{Mutants, Prune, Queue, Rounds};
 
@@ -104,17 +104,6 @@ pub struct ClockConfig {
     pub drift_max_ppm: u32,
     /// Resolution of the wall clocks.
     pub resolution_us: u64,
-}
-
-/// The faults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultConfig {
-    /// Kinds that may strike; none: a calm world.
-    pub kinds: Vec<FaultKind>,
-    /// Average time from one fault to the next.
-    pub every_ns: u64,
-    /// Longest duration of a fault.
-    pub for_max_ns: u64,
 }
 
 /// Settings of the core.

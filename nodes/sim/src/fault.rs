@@ -1,6 +1,5 @@
 //! Which faults strike when.
 
-use crate::config::FaultConfig;
 use rand::{Rng, RngExt};
 
 /// A kind of fault. A correct cluster survives all of them.
@@ -45,6 +44,17 @@ impl FaultKind {
         FaultKind::OneWay,
         FaultKind::ClockJump,
     ];
+}
+
+/// The faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultConfig {
+    /// Kinds that may strike; none: a calm world.
+    pub kinds: Vec<FaultKind>,
+    /// Average time from one fault to the next.
+    pub every_ns: u64,
+    /// Longest duration of a fault.
+    pub for_max_ns: u64,
 }
 
 /// One fault of a run. Nodes are counted from 0.

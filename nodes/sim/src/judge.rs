@@ -10,7 +10,7 @@
 //! - what completed before an operation was invoked lies below it;
 //! - after a fence, no update from before it enters the chain.
 
-use crate::report::OpRecord;
+use crate::op_record::OpRecord;
 use heckle_paxos::{Accepted, Ballot, Call, DedupeEntry, Fate, Key, OpFate, OpId, Outcome, Record, Row, RowData, Update, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -16,6 +16,7 @@
 //! - [`client`]: clients that contend;
 //! - [`fault`]: which faults strike when;
 //! - [`judge`]: the invariants;
+//! - `op_record`: what is kept of each operation;
 //! - [`report`]: what a run leaves.
 #![forbid(unsafe_code)]
 
@@ -28,12 +29,14 @@ pub mod judge;
 pub mod net;
 pub mod node;
 pub mod profile;
+mod op_record;
 pub mod report;
 pub mod world;
 
 pub use config::WorldConfig;
 pub use fault::FaultKind;
 pub use judge::{Violation, ViolationKind};
+pub use op_record::OpRecord;
 pub use profile::Profile;
-pub use report::{OpRecord, Report};
+pub use report::Report;
 pub use world::World;

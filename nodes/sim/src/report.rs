@@ -2,7 +2,8 @@
 
 use crate::fault::Fault;
 use crate::judge::Violation;
-use heckle_paxos::{Call, Counters, Diagnostics, Key, OpId, Outcome, StateBytes};
+use crate::op_record::OpRecord;
+use heckle_paxos::{Counters, Outcome, StateBytes};
 
 /// What a run leaves.
 #[derive(Debug, Clone)]
@@ -29,31 +30,6 @@ pub struct Report {
     pub digest: u64,
     /// Virtual time at the end.
     pub end_ns: u64,
-}
-
-/// One operation as its client saw it. Times are virtual and true.
-#[derive(Debug, Clone)]
-pub struct OpRecord {
-    /// Its id; each client number stands for one sequential process.
-    pub op: OpId,
-    /// The register.
-    pub key: Key,
-    /// What was asked.
-    pub call: Call,
-    /// It went past Paxos: a write was put, a read was got.
-    pub cheap: bool,
-    /// The node asked last, counted from 0.
-    pub node: usize,
-    /// When the client sent it first.
-    pub invoked_ns: u64,
-    /// When the client got the answer that counts, or gave up.
-    pub completed_ns: Option<u64>,
-    /// The answer; `None` if there was none (no answer means unknown).
-    pub outcome: Option<Outcome>,
-    /// How the answer came about.
-    pub diagnostics: Option<Diagnostics>,
-    /// How often it was sent again.
-    pub resends: u32,
 }
 
 impl Report {

@@ -2,8 +2,8 @@
 //! operations, and the keys are no registers any more.
 
 use heckle_paxos::{Call, Counters, Outcome, Rounds};
+use heckle_sim::OpRecord;
 use heckle_sim::config::{MS, Mix};
-use heckle_sim::report::OpRecord;
 use heckle_sim::{FaultKind, Report, World, WorldConfig};
 
 const ROUNDS: [Rounds; 4] = [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast];

@@ -3,8 +3,8 @@
 
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_paxos::{Call, Counters, Fate, Outcome, Rounds};
+use heckle_sim::OpRecord;
 use heckle_sim::config::MS;
-use heckle_sim::report::OpRecord;
 use heckle_sim::{FaultKind, Profile, Report, World, WorldConfig};
 
 const LEASES: [LeaseMode; 3] = [LeaseMode::Off, LeaseMode::Priority, LeaseMode::Read];

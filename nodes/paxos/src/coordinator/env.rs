@@ -5,14 +5,13 @@ use crate::backoff::Latencies;
 use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, Points};
 use crate::counters::Counters;
-use crate::expiry::Expiry;
-use crate::forward::Window;
-use crate::forwarded::Heard;
+use crate::expiry::state::Expiry;
+use crate::forward::{Heard, Window};
 use crate::ids::{IoId, Key, MonoTime, OpId, TimerId, WallTime};
 use crate::lease::{LeaseAction, Leases};
 use crate::message::{Body, Message, Tag};
 use crate::mutants::{Mutant, Mutants};
-use crate::prune::PruneQueue;
+use crate::prune::queue::PruneQueue;
 use crate::quorum::{Members, NodeSet};
 use crate::record::{Record, StateBytes};
 use rand::Rng;
@@ -146,6 +145,12 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.shared.counters.records += 1;
         self.shared.counters.batches += self.shared.next_io - newest;
         io_id
+    }
+
+    /// Counts an answer that nothing waits for. It decides nothing.
+    pub(crate) fn ignore_answer<T>(&mut self) -> Option<T> {
+        self.shared.counters.answers_ignored += 1;
+        None
     }
 
     pub(crate) fn timer(&mut self, id: TimerId, at: MonoTime) {

@@ -1,9 +1,9 @@
 //! What leases change for a coordinator: being turned away, and reading locally.
 
 use super::env::Env;
+use super::lease_state::Fresh;
 use super::state::Coordination;
 use crate::action::Action;
-use crate::ballot::Ballot;
 use crate::ids::{Key, MonoTime, NodeId, TimerId};
 use crate::lease::holder::Held;
 use crate::lease::{Forward, LeaseAction, LeaseBallot, LeaseBody, LeaseChange, LeaseMessage, LeaseMode, Leases, RangeId};
@@ -13,87 +13,6 @@ use rand::{Rng, RngExt};
 
 /// Names the timers of leases: no key has this place.
 pub(crate) const LEASE_TIMERS: u32 = u32::MAX - 1;
-
-/// What happened to an operation before it came to wait here: it comes from another node, or was there.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Past {
-    /// Time of a ballot below every one used for it.
-    pub(crate) born_us: Option<u64>,
-    /// Something proposed for it here may still be chosen.
-    pub(crate) open: bool,
-    /// How often it was handed over. One that came from another node counts as handed over for good.
-    pub(crate) handed: u8,
-}
-
-impl Past {
-    /// An operation is handed over at most this often: holders change, but not as fast as that.
-    const MOST: u8 = 3;
-
-    /// Whether it is coordinated here, whoever holds the range.
-    pub(crate) fn stays(self) -> bool {
-        self.handed >= Self::MOST
-    }
-
-    /// As it comes from another node: one hop at most.
-    pub(crate) fn foreign(born_us: u64, open: bool) -> Self {
-        Past { born_us: Some(born_us), open, handed: u8::MAX }
-    }
-}
-
-/// What an operation knows of leases.
-#[derive(Debug, Clone)]
-pub(crate) struct Leased {
-    /// The own lease that ran when the last quorum round of the running attempt was sent.
-    under: Option<Held>,
-    /// Something was proposed for it here, its own or not.
-    pub(super) proposed: bool,
-    /// Ballot of the row that the outcome rests on.
-    pub(crate) row: Ballot,
-    /// Whether this attempt was turned away, and by whose lease: `Some(None)` is a grantor's wait after its restart.
-    busy: Option<Option<LeaseBallot>>,
-    /// How long the one that turned it away will do so.
-    remaining_ns: u64,
-    /// It is to be handed to this holder.
-    pub(crate) leaves: Option<LeaseBallot>,
-    /// As it came here.
-    past: Past,
-    /// Ballot of the own row when it began.
-    began: Ballot,
-}
-
-/// A key whose own row is known to be the newest while a lease runs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fresh {
-    /// The grant: nothing is read later than its end, nor if the lease was given back since.
-    under: Held,
-    /// Ballot of the row.
-    row: Ballot,
-}
-
-impl Fresh {
-    /// Whether it still says something about this row, under the lease that runs now.
-    pub(crate) fn holds(&self, row: Ballot, running: Option<Held>, now: MonoTime) -> bool {
-        // The same lease without a gap: one that was given back and got again has other grants.
-        self.row == row && now < self.under.until && running.is_some_and(|running| running.from == self.under.from)
-    }
-}
-
-impl Leased {
-    pub(super) fn new(past: Past, row: Ballot) -> Self {
-        Self { under: None, proposed: false, row: Ballot::ZERO, busy: None, remaining_ns: 0, leaves: None, past, began: row }
-    }
-
-    /// Time of a ballot below every one that another coordinator can have used for the operation; `None` if there was
-    /// no other.
-    pub(super) fn foreign_us(&self) -> Option<u64> {
-        self.past.born_us
-    }
-
-    /// As it leaves for a holder.
-    pub(crate) fn leaving(&self, open: bool) -> Past {
-        Past { born_us: Some(self.past.born_us.unwrap_or(self.began.micros)), open, handed: self.past.handed }
-    }
-}
 
 impl Coordination {
     /// A round that asks a quorum begins: remembers whether it is sent under a lease.

@@ -26,16 +26,24 @@
 //! refreshed, and a row that is learned later, or by few, costs a repair at most.
 
 pub(crate) mod env;
+mod evaluate;
 mod fast;
 mod fate;
-mod evaluate;
+mod forwarded;
+mod lease_state;
 mod leased;
+mod plain;
+mod prepared;
 mod propose;
 mod rounds;
 mod state;
 mod timing;
 
 pub(crate) use env::{Env, Shared};
-pub(crate) use fast::{Course, InFlightBatch, Prepared, ProposalBuilder};
-pub(crate) use leased::{Fresh, LEASE_TIMERS, Past};
+pub(crate) use fast::{Course, InFlightBatch, ProposalBuilder};
+pub(crate) use forwarded::ForwardedOp;
+pub(crate) use lease_state::{Fresh, Past};
+pub(crate) use leased::LEASE_TIMERS;
+pub(crate) use plain::Cheap;
+pub(crate) use prepared::Prepared;
 pub(crate) use state::{Basis, Coordination, Proposals, Waiting};

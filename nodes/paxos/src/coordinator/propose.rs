@@ -2,9 +2,8 @@
 
 use super::env::Env;
 use super::evaluate::{Evaluation, stamp_above};
-use super::fast::Prepared;
-use super::rounds::ignored;
-use super::state::{Aim, Basis, Coordination, LearnAim, State};
+use super::prepared::Prepared;
+use super::state::{Aim, Basis, Coordination, Hidden, LearnAim, State};
 use crate::action::Point;
 use crate::ballot::Ballot;
 use crate::cell::overlaid;
@@ -17,14 +16,6 @@ use crate::request::Outcome;
 use crate::row::{Found, OpFate, Row, RowData, Update};
 use rand::Rng;
 use std::sync::Arc;
-
-/// Whether a promise reported an empty update above the newest row, which may hide an unfinished
-/// update below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hidden {
-    Nothing,
-    Possible,
-}
 
 impl Coordination {
     /// Judges the operation on the row, which all of a promising quorum reported, and proposes what
@@ -188,10 +179,10 @@ impl Coordination {
 
     pub(super) fn on_accepted<R: Rng + ?Sized>(&mut self, place: u32, env: &mut Env<'_, R>) -> Option<Outcome> {
         let State::Propose { aim, next, .. } = &self.state else {
-            return ignored(env);
+            return env.ignore_answer();
         };
         if !self.answers.yes(place, env.mutants()) {
-            return ignored(env);
+            return env.ignore_answer();
         }
         self.diagnostics.accepts = self.answers.count;
         if self.answers.count < env.quorum() {
@@ -267,7 +258,7 @@ impl Coordination {
             State::Learn { aim, row } if row.learned == learned => {
                 let aim = *aim;
                 if !self.answers.yes(place, env.mutants()) {
-                    return ignored(env);
+                    return env.ignore_answer();
                 }
                 if aim == LearnAim::Own {
                     self.diagnostics.learned_by = self.answers.count;
@@ -286,7 +277,7 @@ impl Coordination {
             State::Refresh { row, behind } if row.learned == learned && behind.contains(place) => {
                 let (row, all) = (row.clone(), behind.count());
                 if !self.answers.yes(place, env.mutants()) {
-                    return ignored(env);
+                    return env.ignore_answer();
                 }
                 if env.mutants().has(Mutant::NoReprepareAfterRefresh) {
                     return self.act_on(&row, env);
@@ -303,7 +294,7 @@ impl Coordination {
             | State::Read { .. }
             | State::Propose { .. }
             | State::Backoff
-            | State::Batched { .. } => ignored(env),
+            | State::Batched { .. } => env.ignore_answer(),
         }
     }
 }

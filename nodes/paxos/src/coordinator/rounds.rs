@@ -3,9 +3,8 @@
 
 use super::env::Env;
 use super::evaluate::request_hash;
-use super::leased::Leased;
-use super::propose::Hidden;
-use super::state::{Aim, Answers, Coordination, Promises, Proposals, State, Waiting};
+use super::lease_state::Leased;
+use super::state::{Aim, Answers, Coordination, Hidden, Promises, Proposals, State, Waiting};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::ballot::Ballot;
@@ -142,23 +141,23 @@ impl Coordination {
                 self.on_reject(place, request, Ballot::ZERO, env)
             }
             // The slot has taken them.
-            Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => ignored(env),
+            Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => env.ignore_answer(),
             // Requests go to the acceptor, not here.
-            Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => ignored(env),
+            Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => env.ignore_answer(),
             // Of the cheap path, which is not coordinated here.
-            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => ignored(env),
+            Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => env.ignore_answer(),
             // The prune queue has taken it already.
-            Body::Prune { .. } | Body::Pruned { .. } => ignored(env),
+            Body::Prune { .. } | Body::Pruned { .. } => env.ignore_answer(),
         }
     }
 
     fn on_promise<R: Rng + ?Sized>(&mut self, place: u32, promised: Promised, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
         let Promised { accepted, learned, newer } = promised;
         let State::Prepare(promises) = &mut self.state else {
-            return ignored(env);
+            return env.ignore_answer();
         };
         if !self.answers.yes(place, env.mutants()) {
-            return ignored(env);
+            return env.ignore_answer();
         }
         promises.learned = promises.learned.max(learned);
         promises.reported.push((place, learned));
@@ -237,14 +236,14 @@ impl Coordination {
 
     fn on_row<R: Rng + ?Sized>(&mut self, place: u32, learned: Ballot, newer: Option<Row>, env: &mut Env<'_, R>) -> Option<Outcome> {
         let State::Read { base, behind, newest } = &mut self.state else {
-            return ignored(env);
+            return env.ignore_answer();
         };
         if learned > self.tag.ballot {
             // Somebody above this ballot has finished already.
             return self.outbid(env);
         }
         if !self.answers.yes(place, env.mutants()) {
-            return ignored(env);
+            return env.ignore_answer();
         }
         if let Some(row) = newer.filter(|row| row.learned > newest.learned) {
             *newest = row;
@@ -295,7 +294,7 @@ impl Coordination {
         // A reject that names this very ballot answers a second copy of the prepare: the first one
         // was promised, and that answer counts.
         if !meant || seen == self.tag.ballot {
-            return ignored(env);
+            return env.ignore_answer();
         }
         self.answers.no.insert(place);
         self.diagnostics.rejects = self.answers.no.count();
@@ -352,9 +351,4 @@ impl Coordination {
             | Body::Chosen => {}
         }
     }
-}
-
-pub(super) fn ignored<R: Rng + ?Sized>(env: &mut Env<'_, R>) -> Option<Outcome> {
-    env.shared.counters.answers_ignored += 1;
-    None
 }

@@ -1,7 +1,7 @@
 //! What a coordinator remembers about its running operation.
 
-use super::fast::Prepared;
-use super::leased::{Leased, Past};
+use super::lease_state::{Leased, Past};
+use super::prepared::Prepared;
 use crate::ballot::Ballot;
 use crate::cell::Cell;
 use crate::config::Links;
@@ -149,6 +149,14 @@ impl Default for Promises {
     fn default() -> Self {
         Self { learned: Ballot::ZERO, accepted: None, reported: Vec::with_capacity(4), newest: None }
     }
+}
+
+/// Whether a promise reported an empty update above the newest row, which may hide an unfinished
+/// update below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hidden {
+    Nothing,
+    Possible,
 }
 
 /// The answers to the running round.

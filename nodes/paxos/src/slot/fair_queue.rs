@@ -12,7 +12,7 @@
 //!    rarely while nobody comes.
 
 use super::Slot;
-use super::reply_throttle::Returns;
+use super::returns::Returns;
 use crate::config::Queue;
 use crate::coordinator::{Basis, Coordination, Env, Waiting};
 use crate::ids::{MonoTime, TimerId};

@@ -1,16 +1,16 @@
 //! One key at one node: its acceptor, the operation being coordinated, and those that wait.
 
+mod fair_queue;
 mod in_flight;
 mod reply_throttle;
-mod fair_queue;
+mod returns;
 
 use crate::acceptor::Acceptor;
 use crate::action::{Action, Sync};
 use crate::ballot::Ballot;
-use crate::cell::{Cell, Cheap, CheapRequest, seen};
-use crate::coordinator::{Coordination, Env, Fresh, InFlightBatch, Past, Prepared, Waiting};
+use crate::cell::{Cell, CheapRequest, seen};
+use crate::coordinator::{Cheap, Coordination, Env, ForwardedOp, Fresh, InFlightBatch, Past, Prepared, Waiting};
 use crate::forward::{Forwarded, Origin};
-use crate::forwarded::ForwardedOp;
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, TimerId};
 use crate::message::{Body, Message, RequestKind, Tag};
 use crate::mutants::Mutant;

@@ -192,9 +192,9 @@ impl Refused {
     /// Appends it as one frame.
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         encode_frame_with(FrameKind::Refused, out, |out| {
-            crate::wire::append(&self.why, out);
+            crate::encoding::append(&self.why, out);
             if let Some(identity) = &self.identity {
-                crate::wire::append(identity, out);
+                crate::encoding::append(identity, out);
             }
         });
     }

@@ -323,7 +323,7 @@ impl Request {
 }
 
 pub(crate) fn encode_message<T: Serialize>(kind: FrameKind, message: &T, out: &mut BytesMut) {
-    encode_frame_with(kind, out, |out| crate::wire::append(message, out));
+    encode_frame_with(kind, out, |out| crate::encoding::append(message, out));
 }
 
 pub(crate) fn decode_message<T: DeserializeOwned>(what: &'static str, payload: &[u8]) -> Result<T, ProtocolError> {

@@ -19,13 +19,12 @@ use serde::{Deserialize, Serialize};
 use crate::client_protocol::Identity;
 use crate::points::Injection;
 
+pub use crate::points::{Failpoint, FailpointAction, MAX_HOLD_MS, PointReached};
 pub use crate::status::{OpCounts, PeerStatus, StateBytes, Status, SyncLatency};
 pub use client::{Client, ControlError};
 
 /// Longest line either side accepts.
 pub const MAX_LINE: usize = 1 << 20;
-/// Longest that an armed protocol point may hold the node, in milliseconds.
-pub const MAX_HOLD_MS: u64 = 100;
 
 /// What is asked of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,69 +94,6 @@ pub enum Request {
     Stop {},
 }
 
-/// Named failures of the storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Failpoint {
-    /// The next write of the log fails with an input/output error.
-    FailWrite,
-    /// The next sync fails with an input/output error.
-    FailSync,
-    /// The next write fails because the disk is full, after half of it was written.
-    DiskFull,
-    /// Every sync takes longer.
-    SlowSync,
-    /// The node ends as if killed, right before a sync.
-    CrashBeforeSync,
-    /// The node ends as if killed, right after a sync and before anything that relied on it left.
-    CrashAfterSync,
-    /// The node ends as if killed, after half of a log write.
-    CrashMidWrite,
-    /// The thread that syncs panics.
-    Panic,
-}
-
-impl Failpoint {
-    /// All of them.
-    pub const ALL: [Failpoint; 8] = [
-        Failpoint::FailWrite,
-        Failpoint::FailSync,
-        Failpoint::DiskFull,
-        Failpoint::SlowSync,
-        Failpoint::CrashBeforeSync,
-        Failpoint::CrashAfterSync,
-        Failpoint::CrashMidWrite,
-        Failpoint::Panic,
-    ];
-
-    /// Its name on the control channel.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Failpoint::FailWrite => "fail-write",
-            Failpoint::FailSync => "fail-sync",
-            Failpoint::DiskFull => "disk-full",
-            Failpoint::SlowSync => "slow-sync",
-            Failpoint::CrashBeforeSync => "crash-before-sync",
-            Failpoint::CrashAfterSync => "crash-after-sync",
-            Failpoint::CrashMidWrite => "crash-mid-write",
-            Failpoint::Panic => "panic",
-        }
-    }
-}
-
-/// What to do with a [`Failpoint`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailpointAction {
-    /// Fires at every chance (the first one ends the node, except [`Failpoint::SlowSync`]).
-    Arm {
-        /// Extra time of a slow sync in microseconds; other failpoints ignore it.
-        delay_us: u64,
-    },
-    /// Off.
-    Disarm,
-}
-
 /// What a node answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -216,23 +152,4 @@ pub struct LeaseChanged {
     pub why: Option<String>,
     /// Whether the holder reads its own row under it.
     pub reads: bool,
-}
-
-/// A protocol point, such as "propose sent to the first acceptor".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PointReached {
-    /// The node that reached it.
-    pub node: String,
-    /// Name of the point.
-    pub name: String,
-    /// The key concerned, lossily as UTF-8.
-    pub key: String,
-    /// The operation, `c<client>.<seq>`.
-    pub op: String,
-    /// The ballot of the attempt.
-    pub ballot: String,
-    /// Raw monotonic time in nanoseconds, the clock shared with the harness.
-    pub mono_ns: u64,
-    /// Whether the node now stands still.
-    pub held: bool,
 }

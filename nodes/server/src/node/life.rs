@@ -19,8 +19,9 @@ use crate::clock::ClockSeam;
 use crate::event_loop::EventLoop;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
+use crate::metrics::http as metrics_http;
 use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune, Queue, Rounds};
-use crate::peers::Peers;
+use crate::peers::links::Peers;
 use crate::points::protocol::ProtocolPoints;
 use crate::points::storage::StoragePoints;
 use crate::shell::{Counts, Inbox, Shell};
@@ -32,7 +33,7 @@ use crate::storage::segment::Owner;
 use crate::storage::thread::{Disk, DiskMetrics, OnFailure};
 use crate::storage::vfs::real::RealVfs;
 use crate::storage::wal::Wal;
-use crate::{StorageError, clients, control, metrics_http, peers, wire};
+use crate::{StorageError, clients, control, peers, wire};
 
 /// A node's life, on this thread.
 pub(super) fn live(
@@ -175,8 +176,7 @@ pub(crate) fn prepare(
     replica.start(&mut started);
     let bell = Arc::new(Notify::new());
     let disk_metrics = Arc::new(DiskMetrics::default());
-    let wal =
-        Wal::new(at.clone(), options.storage.segment_bytes, Pcg64::seed_from_u64(entropy.next_u64()), recovered);
+    let wal = Wal::new(at.clone(), options.storage.segment_bytes, Pcg64::seed_from_u64(entropy.next_u64()), recovered);
     let disk = Disk::start(
         store(wal),
         at,

@@ -1,5 +1,6 @@
 //! Starting and ending a node: as a process of its own ([`run_node`]) or inside another program ([`Node::start`]).
 
+mod error;
 mod life;
 mod process;
 mod stop;
@@ -7,82 +8,17 @@ mod stop;
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
-use heckle_paxos::ConfigError;
 use serde::Serialize;
 
-use crate::StorageError;
 use crate::client_protocol::FolderId;
 use crate::log::Logger;
-use crate::options::{NodeOptions, OptionsError};
+use crate::options::NodeOptions;
 
+pub use error::{EXIT_DATA, EXIT_DISK, EXIT_FAILED, EXIT_USAGE, NodeError};
 #[cfg(test)]
 pub(crate) use life::prepare;
 pub use process::run_node;
 pub(crate) use stop::Stopper;
-
-/// Exit code of a node whose disk failed (`EX_IOERR`).
-pub const EXIT_DISK: u8 = 74;
-/// Exit code of a node that was told something that cannot work (`EX_USAGE`).
-pub const EXIT_USAGE: u8 = 64;
-/// Exit code of a node that refused its own data: it was damaged or is missing (`EX_DATAERR`).
-pub const EXIT_DATA: u8 = 65;
-/// Exit code of a node that failed otherwise.
-pub const EXIT_FAILED: u8 = 70;
-
-/// Why a node could not start or had to end.
-#[derive(Debug, thiserror::Error)]
-pub enum NodeError {
-    /// The options cannot work.
-    #[error(transparent)]
-    Options(#[from] OptionsError),
-    /// The core refused its settings.
-    #[error("{0}")]
-    Config(#[from] ConfigError),
-    /// The disk failed or the data folder is not usable.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// An address cannot be listened on.
-    #[error("cannot listen for {what} on {addr}: {cause}{}", bind_advice(.cause))]
-    Bind {
-        /// For whom.
-        what: &'static str,
-        /// The address.
-        addr: SocketAddr,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The system refused something that every node needs.
-    #[error("{what}: {cause}")]
-    Io {
-        /// What was refused.
-        what: &'static str,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// A bug: the node's thread panicked.
-    #[error("the node panicked; see its log")]
-    Panicked,
-}
-
-fn bind_advice(cause: &std::io::Error) -> &'static str {
-    match cause.kind() {
-        std::io::ErrorKind::AddrInUse => " (another program has this port: choose another, or 0 for any free one)",
-        _ => "",
-    }
-}
-
-impl NodeError {
-    /// The exit code of a process that ends so.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            NodeError::Options(_) | NodeError::Config(_) | NodeError::Bind { .. } => EXIT_USAGE,
-            NodeError::Storage(error) if error.is_usage() => EXIT_USAGE,
-            NodeError::Storage(StorageError::Corrupt { .. }) => EXIT_DATA,
-            NodeError::Storage(_) => EXIT_DISK,
-            NodeError::Io { .. } | NodeError::Panicked => EXIT_FAILED,
-        }
-    }
-}
 
 /// Whether the node has the process for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

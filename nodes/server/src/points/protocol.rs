@@ -7,8 +7,7 @@ use heckle_paxos::{Ballot, Key, OpId, Point};
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock;
-use crate::control::{MAX_HOLD_MS, PointReached};
-use crate::points::Injection;
+use crate::points::{Injection, MAX_HOLD_MS, PointReached};
 
 /// Points that a subscriber has not read yet; more are lost for it and counted.
 pub(crate) const SUBSCRIBER_QUEUE: usize = 1_024;

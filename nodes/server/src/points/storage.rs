@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::Injection;
 use super::storage_point::StoragePoint;
-use crate::control::Failpoint;
+use super::{Failpoint, Injection};
 use crate::storage::StorageError;
 
 /// Which points are armed, and how often each was hit while it was. Shared by the event loop, which arms, and the threads

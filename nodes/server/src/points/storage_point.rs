@@ -68,7 +68,9 @@ impl StoragePoint {
             StoragePoint::BeforeSync => ("before-sync", "After a write to the log and before its sync.", "sync of"),
             StoragePoint::AfterSync => ("after-sync", "After a sync of the log, before anything that relies on it is sent.", "sync of"),
             StoragePoint::BeforeSegmentHeader => ("before-segment-header", "A new segment is zero-filled and has no header.", "write to"),
-            StoragePoint::BeforeSegmentRename => ("before-segment-rename", "A new segment is durable under its temporary name.", "rename to"),
+            StoragePoint::BeforeSegmentRename => {
+                ("before-segment-rename", "A new segment is durable under its temporary name.", "rename to")
+            }
             StoragePoint::AfterSegmentRename => {
                 ("after-segment-rename", "A new segment has its name, and the folder is not synced.", "sync of folder for")
             }
@@ -77,11 +79,15 @@ impl StoragePoint {
             StoragePoint::BeforeSnapshotChunk => ("before-snapshot-chunk", "Before a chunk of a snapshot is written.", "write of"),
             StoragePoint::MidSnapshotChunk => ("mid-snapshot-chunk", "A chunk of a snapshot is written without its padding.", "write of"),
             StoragePoint::BeforeSnapshotSync => ("before-snapshot-sync", "A snapshot is written and not synced.", "sync of"),
-            StoragePoint::BeforeSnapshotRename => ("before-snapshot-rename", "A snapshot is durable under its temporary name.", "rename to"),
+            StoragePoint::BeforeSnapshotRename => {
+                ("before-snapshot-rename", "A snapshot is durable under its temporary name.", "rename to")
+            }
             StoragePoint::AfterSnapshotRename => {
                 ("after-snapshot-rename", "A snapshot has its name, and the folder is not synced.", "sync of folder for")
             }
-            StoragePoint::AfterSnapshot => ("after-snapshot", "A snapshot is durable, and nothing that it replaces is removed.", "write of"),
+            StoragePoint::AfterSnapshot => {
+                ("after-snapshot", "A snapshot is durable, and nothing that it replaces is removed.", "write of")
+            }
             StoragePoint::BeforeRemoval => ("before-removal", "Before a file that a snapshot has replaced is removed.", "removal of"),
             StoragePoint::AfterRemovals => ("after-removals", "All files that a snapshot has replaced are removed.", "removal in"),
             StoragePoint::AfterRecoveryRead => ("after-recovery-read", "Recovery has read everything and changed nothing.", "read of"),

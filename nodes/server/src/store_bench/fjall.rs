@@ -10,7 +10,7 @@ use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use heckle_paxos::Key;
 
 use super::indexed::Index;
-use super::open::Visit;
+use super::records::Visit;
 use super::{SEGMENT_BYTES, SEGMENTS_BEFORE_SNAPSHOT};
 use crate::storage::StorageError;
 

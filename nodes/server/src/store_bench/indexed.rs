@@ -9,7 +9,7 @@ use heckle_paxos::{Accepted, Ballot, Key, Record, Row, Update};
 use rustc_hash::FxHashMap;
 
 use super::Times;
-use super::open::Visit;
+use super::records::Visit;
 use crate::storage::batch::{Batch, BatchBuilder};
 use crate::storage::{StorageError, Store};
 use crate::wire::record::{decode_record, encode_record};

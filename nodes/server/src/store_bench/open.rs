@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
+use super::records::Visit;
 use super::{Candidate, SEGMENT_BYTES, Times};
 use crate::options::NodeId;
 use crate::storage::batch::BatchBuilder;
@@ -17,9 +18,6 @@ use crate::storage::wal::Wal;
 use crate::storage::{LogFolder, StorageError, Store};
 
 const CLUSTER: &str = "bench";
-
-/// Is shown each record; an error counts as damage.
-pub(super) type Visit<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
 
 /// A store that stands open.
 pub(super) struct Opened {
@@ -62,7 +60,11 @@ fn indexed<I: super::indexed::Index + 'static>(
 ) -> Result<Opened, StorageError> {
     let store = super::indexed::Indexed::recover(index, times.clone(), visit)?;
     let owner = Owner { cluster: CLUSTER.to_owned(), node: node(), folder: 1 };
-    Ok(Opened { store: Box::new(store), at: LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner, points: Arc::default() }, _folder: None })
+    Ok(Opened {
+        store: Box::new(store),
+        at: LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner, points: Arc::default() },
+        _folder: None,
+    })
 }
 
 fn node() -> NodeId {

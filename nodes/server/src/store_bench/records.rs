@@ -21,6 +21,9 @@ const TICK_NS: u64 = 1_000_000;
 /// An operation's time; none runs out.
 const TIMEOUT_NS: u64 = 60_000_000_000;
 
+/// Is shown each record; an error counts as damage.
+pub(super) type Visit<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
+
 /// What a workload writes, in order.
 pub(super) struct Records {
     /// Each key for the first time.

@@ -11,7 +11,7 @@ use ::redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinit
 use heckle_paxos::Key;
 
 use super::indexed::Index;
-use super::open::Visit;
+use super::records::Visit;
 use crate::storage::StorageError;
 
 const STATES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("states");

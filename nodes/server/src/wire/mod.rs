@@ -15,6 +15,7 @@ mod row;
 use serde::{Deserialize, Serialize};
 
 use crate::client_protocol::{MAX_KEY, MAX_VALUE};
+use crate::encoding::{Sink, append};
 
 /// Most ids in a dedupe table that is believed.
 const MAX_DEDUPE: usize = 4_096;
@@ -41,49 +42,6 @@ pub(crate) enum WireError {
 /// Appends the bytes of `value`, with its version.
 fn encode<T: Serialize>(value: T, out: &mut impl Sink) {
     append(&Versioned::V1(value), out);
-}
-
-/// Appends the bytes of `value`.
-pub(crate) fn append<T: Serialize>(value: &T, out: &mut impl Sink) {
-    // Serializing plain data into memory cannot fail.
-    postcard::serialize_with_flavor(value, Appender(out)).expect("plain data encodes");
-}
-
-/// Growing memory: what messages (for a socket) and records (for a batch) are written to without a copy in between.
-pub(crate) trait Sink {
-    fn put(&mut self, bytes: &[u8]);
-}
-
-impl Sink for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-}
-
-impl Sink for bytes::BytesMut {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-}
-
-struct Appender<'a, S>(&'a mut S);
-
-impl<S: Sink> postcard::ser_flavors::Flavor for Appender<'_, S> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.put(&[byte]);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.put(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 fn decode<'a, T: Deserialize<'a>>(what: &'static str, bytes: &'a [u8]) -> Result<T, WireError> {

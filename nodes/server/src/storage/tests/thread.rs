@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use super::real;
 use crate::control::Failpoint;
-use crate::storage::batch::MAX_GATHERED;
 use crate::points::storage::StoragePoints;
+use crate::storage::batch::MAX_GATHERED;
 use crate::storage::group::Durability;
 use crate::storage::recovery::recover;
 use crate::storage::snapshot::SnapshotBuilder;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rand::RngExt;
 use rand_pcg::Pcg64;
 
-use super::PowerLoss;
+use super::power_loss::PowerLoss;
 
 /// What a disk writes whole, unless power fails in the middle of it.
 pub(super) const SECTOR: u64 = 512;

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::content::Content;
-use super::{PowerLoss, SyncMode};
+use super::power_loss::{PowerLoss, SyncMode};
 use crate::storage::vfs::{Completion, RequestId};
 
 #[derive(Debug)]

@@ -1,5 +1,10 @@
 //! The whole node: acceptor and coordinator of every key, and the way an event takes through it.
 
+pub mod counters;
+mod fingerprint;
+mod keys;
+
+use self::keys::{HOUSEKEEPING, Keys, name_bytes};
 use crate::acceptor::Acceptor;
 use crate::action::{Actions, Event, Sync};
 use crate::backoff::Latencies;
@@ -8,14 +13,12 @@ use crate::cell::Cell;
 use crate::config::{Config, ConfigError};
 use crate::coordinator::{Env, LEASE_TIMERS, Shared};
 use crate::counters::Counters;
-use crate::expiry::Expiry;
-use crate::forward::Window;
-use crate::forwarded::Heard;
+use crate::expiry::state::Expiry;
+use crate::forward::{Heard, Window};
 use crate::ids::{IoId, Key, MonoTime, WallTime};
-use crate::keys::{HOUSEKEEPING, Keys, name_bytes};
 use crate::lease::{LeaseLimits, Leases};
 use crate::message::Message;
-use crate::prune::PruneQueue;
+use crate::prune::queue::PruneQueue;
 use crate::quorum::Members;
 use crate::record::{Record, StateBytes};
 use crate::row::{Accepted, Row};

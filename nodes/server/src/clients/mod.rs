@@ -1,13 +1,15 @@
 //! Connections from clients.
 
+pub(crate) mod connection;
+
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
 use tokio::net::{TcpListener, TcpStream};
 
+use self::connection::ClientConnection;
 use crate::client_protocol::{
     Call, Diagnostics, ExpectedNode, Hello, Identity, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason,
     Refused, Request, Response, ToClient, ToNode, Welcome,
@@ -23,16 +25,6 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Pause after a failed accept: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// One client connection that has introduced itself.
-#[derive(Debug)]
-pub(crate) struct ClientConnection {
-    number: u64,
-    name: String,
-    outbox: Rc<Outbox>,
-    /// Clients with an open operation on this connection.
-    open: RefCell<FxHashSet<u64>>,
-}
 
 /// Why a connection is closed.
 #[derive(Debug, thiserror::Error)]
@@ -51,35 +43,6 @@ enum Why {
 impl From<FrameError> for Why {
     fn from(error: FrameError) -> Why {
         Why::Ended(error.into())
-    }
-}
-
-impl Shell {
-    /// Answers an operation, if its client is still there.
-    pub(crate) fn answer(&self, to: OpenOp, response: Response) {
-        self.counts.ops(|ops| {
-            *ops.of(&response.outcome) += 1;
-        });
-        let connection = self.clients.borrow().get(&to.connection).map(Rc::clone);
-        if let Some(connection) = connection {
-            connection.open.borrow_mut().remove(&to.op.client);
-            connection.send(self, &ToClient::Response(response));
-        }
-    }
-}
-
-impl ClientConnection {
-    pub(crate) fn outbox(&self) -> Rc<Outbox> {
-        Rc::clone(&self.outbox)
-    }
-
-    fn send(&self, shell: &Shell, message: &ToClient) {
-        if self.outbox.push(|out| message.encode(out)).is_ok() {
-            shell.will_flush(&self.outbox);
-        } else {
-            // Its writer task ends the connection and logs why.
-            self.outbox.close();
-        }
     }
 }
 
@@ -186,7 +149,7 @@ async fn converse(shell: &Rc<Shell>, incoming: &mut Incoming, outbox: &Rc<Outbox
             max_in_flight: u32::try_from(limits.in_flight_per_connection).unwrap_or(u32::MAX),
         },
     };
-    connection.send(shell, &ToClient::Welcome(welcome));
+    shell.send_to_client(&connection, &ToClient::Welcome(welcome));
     shell.flush_all();
     shell.log.info("client_connected", &[("addr", &addr), ("client", &connection.name)]);
     shell.clients.borrow_mut().insert(number, Rc::clone(&connection));
@@ -244,7 +207,7 @@ fn take_request(shell: &Rc<Shell>, connection: &ClientConnection, request: Reque
             *ops.of(&outcome) += 1;
         });
         let response = Response { op, outcome, diagnostics: Diagnostics::default() };
-        connection.send(shell, &ToClient::Response(response));
+        shell.send_to_client(connection, &ToClient::Response(response));
         return;
     }
     connection.open.borrow_mut().insert(op.client);

@@ -1,6 +1,11 @@
 //! What the tasks of one node share. All of them run on one thread, so it is plain cells, borrowed briefly and never
 //! across an `await`.
 
+mod answer;
+mod leases;
+mod send;
+mod status;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -13,7 +18,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
 use crate::client_protocol::{self, FolderId, OpId, Request};
-use crate::clients::ClientConnection;
+use crate::clients::connection::ClientConnection;
 use crate::clock::ClockSeam;
 use crate::gate::Leaving;
 use crate::lease_watch::LeaseWatch;
@@ -21,7 +26,7 @@ use crate::log::Logger;
 use crate::net::Outbox;
 use crate::node::Stopper;
 use crate::options::NodeOptions;
-use crate::peers::Peers;
+use crate::peers::links::Peers;
 use crate::points::protocol::ProtocolPoints;
 use crate::points::storage::StoragePoints;
 use crate::status::OpCounts;

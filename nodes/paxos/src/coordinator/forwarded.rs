@@ -1,6 +1,8 @@
 //! Operations that were handed to the holder of a lease, at the node that handed them over.
 
-use crate::coordinator::{Coordination, Env, Past, Waiting};
+use super::env::Env;
+use super::lease_state::Past;
+use super::state::{Coordination, Waiting};
 use crate::forward::{Forward, Forwarded, Origin, tag};
 use crate::ids::{MonoTime, NodeId, OpId, TimerId};
 use crate::lease::LeaseBallot;
@@ -99,39 +101,11 @@ impl ForwardedOp {
 }
 
 impl Coordination {
-    /// FairQueue an operation that is held off here into one at the holder.
+    /// Turns an operation that is held off here into one at the holder.
     pub(crate) fn leave<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> ForwardedOp {
         let open = self.proposals.is_open(env.shared.disproof());
         let Coordination { origin, request, deadline, began, timer, armed, diagnostics, leased, .. } = self;
         let past = leased.leaving(open);
         ForwardedOp::send(Waiting { origin, request, deadline, arrived: began, timer, armed, past }, diagnostics, lease, env)
-    }
-}
-
-/// Whether holders answer at all: a node that has died goes on holding its lease for a while, and what is handed to
-/// it is of unknown outcome.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Heard {
-    /// By node: when something was handed over first that nothing was heard after.
-    unanswered: Vec<(NodeId, MonoTime)>,
-}
-
-impl Heard {
-    /// Something was handed to a node.
-    pub(crate) fn asked(&mut self, node: NodeId, now: MonoTime) {
-        if !self.unanswered.iter().any(|(known, _)| *known == node) {
-            self.unanswered.push((node, now));
-        }
-    }
-
-    /// A node answered something. What it says by itself does not count: the way to it may be cut, and the way back
-    /// not.
-    pub(crate) fn answered(&mut self, node: NodeId) {
-        self.unanswered.retain(|(known, _)| *known != node);
-    }
-
-    /// Whether a node has been silent for this long since it was handed something.
-    pub(crate) fn is_silent(&self, node: NodeId, now: MonoTime, patience_ns: u64) -> bool {
-        self.unanswered.iter().any(|(known, since)| *known == node && now.since_ns(*since) > patience_ns)
     }
 }

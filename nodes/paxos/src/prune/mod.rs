@@ -13,90 +13,26 @@
 //!   chosen(b=4), learn(4) to r3 is late, chosen(b=5) and learned by all, prune, learn(4) arrives
 //! would bring the older row back (Scylla #6154, mutant `prune-drops-ballot`).
 
+pub(crate) mod queue;
+
+use self::queue::{Slot, Step};
 use crate::ballot::Ballot;
 use crate::coordinator::Env;
-use crate::ids::{Key, MonoTime, OpId};
+use crate::ids::{Key, OpId};
 use crate::message::{Body, Tag};
 use crate::mutants::Mutant;
 use crate::quorum::NodeSet;
 use crate::record::StateBytes;
 use crate::row::Row;
 use rand::Rng;
-use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::hash::{Hash, Hasher};
-use std::mem::size_of;
+
+pub use self::queue::PRUNE_SLOT_BYTES;
 
 /// Slots looked at in one turn of the housekeeping: bounds what one turn sends.
 const SLOTS_PER_TURN: usize = 256;
 /// An unanswered slot is asked about again after `prune_after_ns` doubled this often at most.
 const MAX_DOUBLINGS: u32 = 6;
-
-/// Bytes that a decision takes while it waits to be pruned, without its key.
-pub const PRUNE_SLOT_BYTES: usize = size_of::<Slot>();
-
-/// Decisions that wait to be pruned. One slot a key.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PruneQueue {
-    slots: Vec<Option<Slot>>,
-    free: Vec<u32>,
-    by_key: FxHashMap<Key, u32>,
-    /// One entry for each occupied slot, at or before the time it is due: (when, slot, use).
-    due: BinaryHeap<Reverse<(MonoTime, u32, u64)>>,
-    /// Counts the uses of slots.
-    uses: u64,
-}
-
-#[derive(Debug, Clone)]
-struct Slot {
-    key: Key,
-    /// What was decided: whoever has nothing as new gets it.
-    row: Row,
-    /// Which use of the slot this is: an entry of `due` for an earlier one is for nobody.
-    number: u64,
-    step: Step,
-    tries: u32,
-    due: MonoTime,
-}
-
-/// How far a decision has come. The members are those that have answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Step {
-    Learning(NodeSet),
-    Pruning(NodeSet),
-}
-
-impl Slot {
-    fn bytes(&self) -> u64 {
-        (PRUNE_SLOT_BYTES + self.key.len()) as u64
-    }
-}
-
-impl PruneQueue {
-    /// What waits, without the times: see [`crate::Replica::fingerprint`].
-    pub(crate) fn fingerprint<H: Hasher>(&self, state: &mut H) {
-        for waiting in self.slots.iter().flatten() {
-            let Slot { key, row, number: _, step, tries: _, due: _ } = waiting;
-            (key, row, step).hash(state);
-        }
-    }
-
-    /// Slots in use.
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    /// When the next slot is due at the earliest.
-    pub(crate) fn next_at(&self) -> Option<MonoTime> {
-        self.due.peek().map(|Reverse((at, ..))| *at)
-    }
-
-    fn slot(&mut self, key: &Key) -> Option<&mut Slot> {
-        let at = *self.by_key.get(key)?;
-        self.slots[at as usize].as_mut()
-    }
-}
 
 impl<R: Rng + ?Sized> Env<'_, R> {
     /// This row was chosen for `key`, and this node is its coordinator.

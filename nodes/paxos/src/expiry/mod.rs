@@ -22,6 +22,8 @@
 //! watermark and answers that it does not know. Neither says "absent" of what was applied, and
 //! the next update is built on one of them, with its watermark.
 
+pub(crate) mod state;
+
 use crate::acceptor::Answer;
 use crate::ballot::Ballot;
 use crate::coordinator::Env;
@@ -48,31 +50,6 @@ fn keys_per_turn(keys: u64, ttl_us: u64) -> u64 {
 #[must_use]
 pub fn sweep_ns(keys: u64, ttl_us: u64) -> u64 {
     keys.div_ceil(keys_per_turn(keys, ttl_us)) * TURN_NS
-}
-
-/// Where the sweep over the keys stands.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Expiry {
-    /// Every ballot of this time or an earlier one is rejected.
-    floor_us: u64,
-    /// The next key to look at.
-    cursor: usize,
-    /// The newest ballot when the sweep under way began, and when the last whole one began: a
-    /// node that has heard nothing new since has nothing new to drop.
-    sweep_us: u64,
-    swept_us: u64,
-}
-
-impl Expiry {
-    /// The floor, for a snapshot.
-    pub(crate) fn floor_us(&self) -> u64 {
-        self.floor_us
-    }
-
-    /// Raises the floor.
-    pub(crate) fn raise_floor(&mut self, micros: u64) {
-        self.floor_us = self.floor_us.max(micros);
-    }
 }
 
 impl<R: Rng + ?Sized> Env<'_, R> {

@@ -4,24 +4,23 @@
 //! direction and not the other. A message for a peer without a connection, or beyond its queue, is
 //! dropped and counted: Paxos tolerates loss, and a queue that outlives a partition delivers only stale messages.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+pub(crate) mod links;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use heckle_paxos::lease::LeaseMessage;
-use heckle_paxos::{Event, Message, NodeId as CoreNodeId};
+use heckle_paxos::{Event, NodeId as CoreNodeId};
 use rand::RngExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use self::links::Link;
 use crate::client_protocol::{ProtocolError, Refused, decode_message, encode_message};
 use crate::frame::{Frame, FrameKind, encode_frame_with};
 use crate::net::{Ended, Incoming, Outbox, tune};
 use crate::options::NodeId;
 use crate::shell::{Shell, bump};
-use crate::status::PeerStatus;
 use crate::storage::folder::KnownPeer;
 use crate::wire;
 use crate::wire::peer::{LeaseTerms, PEER_PROTOCOL, PeerHello};
@@ -40,100 +39,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_000);
 const MAX_STRANGERS: usize = 128;
 /// While a peer cannot be reached, one failure in this many is logged.
 const LOG_EVERY: u64 = 100;
-
-/// The links to and from all other nodes.
-#[derive(Debug)]
-pub(crate) struct Peers {
-    links: BTreeMap<NodeId, Rc<Link>>,
-    strangers: Cell<usize>,
-    /// Rung when something new about a peer's folder must be written down.
-    pub(crate) learned: Notify,
-}
-
-/// The two directed links between this node and another.
-#[derive(Debug)]
-pub(crate) struct Link {
-    id: NodeId,
-    addr: SocketAddr,
-    outbox: RefCell<Option<Rc<Outbox>>>,
-    /// Rung to end the connection that the other node opened, when a newer one takes its place.
-    inbound: RefCell<Option<Rc<Notify>>>,
-    known: Cell<Option<KnownPeer>>,
-    sent: Cell<u64>,
-    received: Cell<u64>,
-    dropped: Cell<u64>,
-    connects: Cell<u64>,
-}
-
-impl Peers {
-    pub(crate) fn new(peers: &[(NodeId, SocketAddr)], known: &BTreeMap<NodeId, KnownPeer>) -> Peers {
-        let link = |&(id, addr): &(NodeId, SocketAddr)| {
-            let link = Link {
-                id,
-                addr,
-                outbox: RefCell::default(),
-                inbound: RefCell::default(),
-                known: Cell::new(known.get(&id).copied()),
-                sent: Cell::new(0),
-                received: Cell::new(0),
-                dropped: Cell::new(0),
-                connects: Cell::new(0),
-            };
-            (id, Rc::new(link))
-        };
-        Peers { links: peers.iter().map(link).collect(), strangers: Cell::new(0), learned: Notify::new() }
-    }
-
-    fn link(&self, id: u16) -> Option<&Rc<Link>> {
-        self.links.get(&NodeId::new(id).ok()?)
-    }
-
-    /// What is known of the other nodes' folders.
-    pub(crate) fn known(&self) -> BTreeMap<NodeId, KnownPeer> {
-        self.links.values().filter_map(|link| Some((link.id, link.known.get()?))).collect()
-    }
-
-    pub(crate) fn status(&self) -> Vec<PeerStatus> {
-        let status = |link: &Rc<Link>| PeerStatus {
-            node: link.id.to_string(),
-            outbound: link.outbox.borrow().is_some(),
-            inbound: link.inbound.borrow().is_some(),
-            queued_bytes: link.outbox.borrow().as_ref().map_or(0, |outbox| outbox.len() as u64),
-            sent: link.sent.get(),
-            received: link.received.get(),
-            dropped: link.dropped.get(),
-            connects: link.connects.get(),
-            incarnation: link.known.get().map_or(0, |known| u64::from(known.incarnation)),
-        };
-        self.links.values().map(status).collect()
-    }
-}
-
-impl Shell {
-    /// Queues a message for another node, to leave at the end of this turn.
-    pub(crate) fn send(&self, to: CoreNodeId, message: &Message) {
-        self.send_frame(to, FrameKind::PeerMessage, |out| wire::message::encode_message(message, out));
-    }
-
-    /// The same for a message about leases.
-    pub(crate) fn send_lease(&self, to: CoreNodeId, message: &LeaseMessage) {
-        self.send_frame(to, FrameKind::PeerLease, |out| wire::lease::encode_lease(message, out));
-    }
-
-    fn send_frame(&self, to: CoreNodeId, kind: FrameKind, encode: impl FnOnce(&mut bytes::BytesMut)) {
-        // The core sends to members only, and all of them but this node have a link.
-        let Some(link) = self.peers.link(to.0) else { return };
-        let outbox = link.outbox.borrow();
-        let pushed = outbox.as_ref().is_some_and(|outbox| {
-            let pushed = outbox.push(|out| encode_frame_with(kind, out, encode));
-            if pushed.is_ok() {
-                self.will_flush(outbox);
-            }
-            pushed.is_ok()
-        });
-        bump(if pushed { &link.sent } else { &link.dropped });
-    }
-}
 
 /// Why a link could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! Counting without locks: a histogram that two threads may share.
 
+pub(crate) mod http;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -1,11 +1,15 @@
 //! What nodes say to each other. Plain data: the shell owns the wire form.
 
+pub(crate) mod tag;
+
 use crate::ballot::Ballot;
 use crate::cell::Cell;
 use crate::forward::{Forward, Forwarded};
-use crate::ids::{Key, OpId};
+use crate::ids::Key;
 use crate::lease::LeaseBallot;
 use crate::row::{Accepted, Row, Update};
+
+pub use tag::Tag;
 
 /// One message between two nodes about one key. Requests come from coordinators; answers echo the
 /// request's tag.
@@ -17,20 +21,6 @@ pub struct Message {
     pub tag: Tag,
     /// What is asked or answered.
     pub body: Body,
-}
-
-/// Tells late, duplicate and reordered answers apart. A coordinator counts an answer only if all
-/// four fields are those of its current attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tag {
-    /// The operation being coordinated.
-    pub op: OpId,
-    /// Which attempt of it; the first is 1.
-    pub attempt: u32,
-    /// Which process of the coordinating node: an answer to a process that crashed is for nobody.
-    pub incarnation: u32,
-    /// The ballot of the attempt.
-    pub ballot: Ballot,
 }
 
 /// Requests and answers. Each request has its answer right below it.

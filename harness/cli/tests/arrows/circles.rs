@@ -1,0 +1,292 @@
+//! Import circles among the modules of one crate, read from its sources. Modules in a circle can only be understood, changed
+//! and tested together.
+//!
+//! A module that is a folder is one thing with the modules in it: they may use what it defines, and it may use them. What
+//! may not be: two modules, neither of them in the other, that need each other, directly or over others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// The place of a module in its crate: `["storage", "wal"]`.
+type Name = Vec<String>;
+
+/// A crate's sources by path below `src/`.
+pub(crate) type Sources = BTreeMap<String, String>;
+
+/// The sources below a folder, without tests and programs.
+pub(crate) fn sources(src: &Path) -> Sources {
+    fn collect(folder: &Path, below: &str, found: &mut Sources) {
+        for entry in std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
+            let name = entry.file_name().expect("a name").to_string_lossy().into_owned();
+            if name.contains("test") || name == "bin" {
+                continue;
+            }
+            let path = format!("{below}{name}");
+            if entry.is_dir() {
+                collect(&entry, &format!("{path}/"), found);
+            } else if let Some(path) = path.strip_suffix(".rs") {
+                found.insert(path.to_owned(), std::fs::read_to_string(&entry).expect("readable"));
+            }
+        }
+    }
+    let mut found = Sources::new();
+    collect(src, "", &mut found);
+    found
+}
+
+/// The circles of a crate, each as the names of its modules in order.
+pub(crate) fn circles(sources: &Sources) -> BTreeSet<Vec<String>> {
+    let uses = uses(sources);
+    let is_in = |a: &Name, b: &Name| a.starts_with(b);
+    let between =
+        uses.iter().map(|(from, to)| (from.clone(), to.iter().filter(|to| !is_in(to, from) && !is_in(from, to)).cloned().collect()));
+    let between: BTreeMap<Name, BTreeSet<Name>> = between.collect();
+    let mut found = rings(&between);
+    let folders = rings(&uses);
+    found.extend(folders.into_iter().filter(|ring| {
+        let shortest = ring.iter().min_by_key(|name| name.len()).expect("not empty");
+        !ring.iter().all(|name| is_in(name, shortest))
+    }));
+    found.into_iter().map(|ring| ring.into_iter().map(|name| name.join("::")).collect()).collect()
+}
+
+/// Groups of modules each of which reaches all others.
+fn rings(uses: &BTreeMap<Name, BTreeSet<Name>>) -> BTreeSet<Vec<Name>> {
+    let reaches: BTreeMap<&Name, BTreeSet<&Name>> = uses.keys().map(|from| (from, reached(uses, from))).collect();
+    let ring_of = |from: &Name| -> Vec<Name> {
+        let back = |to: &&&Name| reaches.get(**to).is_some_and(|of_to| of_to.contains(from));
+        reaches[from].iter().filter(back).map(|name| (*name).clone()).collect()
+    };
+    uses.keys().map(ring_of).filter(|ring| ring.len() > 1).collect()
+}
+
+fn reached<'a>(uses: &'a BTreeMap<Name, BTreeSet<Name>>, from: &Name) -> BTreeSet<&'a Name> {
+    let mut seen = BTreeSet::new();
+    let mut next: Vec<&Name> = uses[from].iter().collect();
+    while let Some(name) = next.pop() {
+        if seen.insert(name) {
+            next.extend(uses.get(name).into_iter().flatten());
+        }
+    }
+    seen
+}
+
+/// Which modules each module uses. The root is none: it is a map.
+fn uses(sources: &Sources) -> BTreeMap<Name, BTreeSet<Name>> {
+    let texts: BTreeMap<Name, Vec<String>> = sources.iter().map(|(path, text)| (name_of(path), tokens(text))).collect();
+    let names: BTreeSet<Name> = texts.keys().cloned().collect();
+    let paths: BTreeMap<&Name, Vec<Mention>> = texts.iter().map(|(name, tokens)| (name, mentions(name, tokens, &names))).collect();
+    let again = paths.iter().flat_map(|(name, mentions)| {
+        let given = mentions.iter().filter(|mention| mention.given_on);
+        given.map(|mention| ([(*name).clone(), vec![mention.alias.clone()]].concat(), mention.path.clone()))
+    });
+    let again: BTreeMap<Name, Name> = again.collect();
+    let of_module = |(name, mentions): (&&Name, &Vec<Mention>)| {
+        // A folder gives on what is in it: that is its map, and no use.
+        let used = mentions.iter().filter(|mention| !(mention.given_on && mention.path.starts_with(name)));
+        let used = used.filter_map(|mention| module_of(&mention.path, &names, &again)).filter(|to| to != *name && !to.is_empty());
+        ((*name).clone(), used.collect())
+    };
+    paths.iter().filter(|(name, _)| !name.is_empty()).map(of_module).collect()
+}
+
+/// The module that defines what has this path.
+fn module_of(path: &[String], names: &BTreeSet<Name>, again: &BTreeMap<Name, Name>) -> Option<Name> {
+    let mut path = path.to_vec();
+    // No name is given on more often than this.
+    for _ in 0..8 {
+        let module = (0..=path.len()).rev().map(|len| &path[..len]).find(|part| names.contains(*part))?;
+        let item = path.get(..=module.len()).and_then(|item| again.get(item));
+        match item {
+            Some(defined) => path = [defined.clone(), path[module.len() + 1..].to_vec()].concat(),
+            None => return Some(module.to_vec()),
+        }
+    }
+    None
+}
+
+fn name_of(path: &str) -> Name {
+    let mut name: Name = path.split('/').map(str::to_owned).collect();
+    if name.last().is_some_and(|last| last == "mod") || matches!(path, "lib" | "main") {
+        name.pop();
+    }
+    name
+}
+
+/// A path that a module names.
+struct Mention {
+    path: Name,
+    /// What it is called here.
+    alias: String,
+    /// `pub use`.
+    given_on: bool,
+}
+
+fn mentions(name: &Name, tokens: &[String], names: &BTreeSet<Name>) -> Vec<Mention> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let before = at.checked_sub(1).map_or("", |before| tokens[before].as_str());
+        let is_use = tokens[at] == "use" && before != "::";
+        if is_use || (is_word(&tokens[at]) && before != "::" && tokens.get(at + 1).is_some_and(|next| next == "::")) {
+            // `pub use` and `pub(crate) use`.
+            let given_on = is_use && (before == "pub" || before == ")");
+            let mut tree = Vec::new();
+            at = use_tree(tokens, at + usize::from(is_use), &[], &mut tree).max(at + 1);
+            let inside =
+                tree.into_iter().filter_map(|(path, alias)| Some(Mention { path: from_root(name, &path, names)?, alias, given_on }));
+            found.extend(inside);
+        } else {
+            at += 1;
+        }
+    }
+    found
+}
+
+/// Reads `a::b::{c, d as e}` from `at`; gives where it ends.
+fn use_tree(tokens: &[String], mut at: usize, prefix: &[String], found: &mut Vec<(Name, String)>) -> usize {
+    let mut path = prefix.to_vec();
+    while let Some(token) = tokens.get(at) {
+        if token == "{" && (path.len() > prefix.len() || prefix.is_empty()) {
+            at += 1;
+            while tokens.get(at).is_some_and(|token| token != "}") {
+                let next = use_tree(tokens, at, &path, found);
+                at = if next == at || tokens.get(next).is_some_and(|token| token == ",") { next + 1 } else { next };
+            }
+            return at + 1;
+        }
+        if !is_word(token) {
+            return at;
+        }
+        path.push(token.clone());
+        at += 1;
+        if tokens.get(at).is_some_and(|token| token == "::") {
+            at += 1;
+            continue;
+        }
+        let alias = if tokens.get(at).is_some_and(|token| token == "as") { tokens.get(at + 1) } else { None };
+        let own = path.iter().rev().find(|part| *part != "self").cloned().unwrap_or_default();
+        found.push((path, alias.cloned().unwrap_or(own)));
+        return at + 2 * usize::from(alias.is_some());
+    }
+    at
+}
+
+/// A path as seen from the crate's root; `None` if it leads elsewhere.
+fn from_root(module: &Name, path: &[String], names: &BTreeSet<Name>) -> Option<Name> {
+    let first = path.first()?;
+    let mut rest = path;
+    let mut base = match first.as_str() {
+        "crate" => Name::new(),
+        "self" | "super" => module.clone(),
+        child if names.contains(&[module.clone(), vec![child.to_owned()]].concat()) => {
+            return Some([module.clone(), path.to_vec()].concat());
+        }
+        _ => return None,
+    };
+    while let Some(part) = rest.first().filter(|part| ["crate", "self", "super"].contains(&part.as_str())) {
+        if part == "super" {
+            base.pop();
+        }
+        rest = &rest[1..];
+    }
+    base.extend(rest.iter().filter(|part| *part != "self").cloned());
+    Some(base)
+}
+
+fn is_word(token: &str) -> bool {
+    token.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Words, `::` and single marks of the code that is not in a test; no comments, no text.
+fn tokens(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(first) = rest.chars().next() {
+        let len = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if let Some(raw) = rest.strip_prefix("r#\"") {
+            raw.find("\"#").map_or(rest.len(), |end| end + 5)
+        } else if first == '"' {
+            text_len(rest)
+        } else if first == '\'' {
+            character_len(rest)
+        } else if first.is_alphanumeric() || first == '_' {
+            rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+        } else if rest.starts_with("::") {
+            2
+        } else {
+            first.len_utf8()
+        };
+        let token = &rest[..len];
+        if is_word(token) || token == "::" || (token.len() == 1 && !first.is_whitespace() && first != '\'') {
+            found.push(token.to_owned());
+        }
+        rest = &rest[len..];
+    }
+    found
+}
+
+fn text_len(rest: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            '"' if !escaped => return at + 1,
+            _ => escaped = c == '\\' && !escaped,
+        }
+    }
+    rest.len()
+}
+
+/// A character such as `'"'`, or the mark of a lifetime.
+fn character_len(rest: &str) -> usize {
+    let mut chars = rest.char_indices().skip(1);
+    let Some((_, first)) = chars.next() else { return 1 };
+    if first == '\\' {
+        return rest[2..].char_indices().skip(1).find(|(_, c)| *c == '\'').map_or(1, |(at, _)| at + 3);
+    }
+    match chars.next() {
+        Some((at, '\'')) => at + 1,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], expected: &[&[&str]]) {
+        let sources = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        let expected: BTreeSet<Vec<String>> = expected.iter().map(|ring| ring.iter().map(|name| (*name).to_owned()).collect()).collect();
+        assert_eq!(circles(&sources), expected, "{files:?}");
+    }
+
+    #[test]
+    fn a_planted_circle_is_seen_however_it_is_written() {
+        let ab: &[&[&str]] = &[&["a", "b"]];
+        check(&[("lib", "mod a; mod b;"), ("a", "use crate::b::X;"), ("b", "use crate::a::Y;")], ab);
+        check(&[("lib", ""), ("a", "use crate::{b::{self, X}, c};"), ("b", "fn f() { crate::a::y(); }"), ("c", "")], ab);
+        check(&[("lib", ""), ("a", "use super::b as other;"), ("b", "impl X for super::a::Y {}")], ab);
+        check(&[("lib", "pub use a::Y;"), ("a", "use crate::b::X;"), ("b", "use crate::Y;")], ab);
+        check(&[("lib", ""), ("a", "use crate::b::X;"), ("b", "use crate::c::Z;"), ("c", "use crate::a::Y;")], &[&["a", "b", "c"]]);
+        let siblings: &[&[&str]] = &[&["f::a", "f::b"]];
+        check(&[("lib", ""), ("f/mod", "mod a; mod b;"), ("f/a", "use super::b::X;"), ("f/b", "use super::a::Y;")], siblings);
+        // Over the folder that another module uses.
+        let over = [("lib", ""), ("f/mod", "mod a; fn g() { a::f(); }"), ("f/a", "use crate::c::Z;"), ("c", "use crate::f::g;")];
+        check(&over, &[&["c", "f", "f::a"]]);
+    }
+
+    #[test]
+    fn what_is_no_circle_is_not_taken_for_one() {
+        check(&[("lib", "mod a; mod b;"), ("a", "use crate::b::X; // as crate::a"), ("b", "const T: &str = \"crate::a::Y\";")], &[]);
+        check(&[("lib", ""), ("a", "use crate::b::X;"), ("b", "fn f() {}\n#[cfg(test)]\nmod tests {\n use crate::a::Y;\n}")], &[]);
+        // A folder and what is in it.
+        check(&[("lib", ""), ("f/mod", "mod a; fn g() { a::f(); }"), ("f/a", "use super::G;"), ("c", "use crate::f::G;")], &[]);
+        // A name that the folder gives on is defined in the file.
+        check(&[("lib", ""), ("f/mod", "mod a; mod b; pub use a::X;"), ("f/a", ""), ("f/b", "use crate::f::X;")], &[]);
+        check(&[("lib", ""), ("a", "fn g() { <T as X>::f(); Vec::<u8>::new(); }"), ("b", "use crate::a::g;")], &[]);
+        check(&[("lib", ""), ("a", "fn f<'a>(x: &'a str) -> char { '\"' } use crate::b::X;"), ("b", "")], &[]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Coordinates one put or get: a single round trip, without Paxos. See [`crate::cell`].
+
+use super::env::Env;
+use crate::cell::{Cell, CheapCall, CheapRequest, Level};
+use crate::ids::{ClientToken, MonoTime, TimerId};
+use crate::message::{Body, Tag};
+use crate::quorum::NodeSet;
+use crate::request::{Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWhy};
+use rand::Rng;
+
+/// A put or get under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Cheap {
+    pub(crate) token: ClientToken,
+    tag: Tag,
+    kind: Kind,
+    needed: u32,
+    answered: NodeSet,
+    pub(crate) timer: TimerId,
+    deadline: MonoTime,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Put,
+    Get { newest: Option<Cell> },
+}
+
+impl Cheap {
+    /// Sends it to whom it concerns.
+    pub(crate) fn begin<R: Rng + ?Sized>(token: ClientToken, request: CheapRequest, timer: TimerId, env: &mut Env<'_, R>) -> Cheap {
+        let CheapRequest { op, key, call, level, timeout_ns } = request;
+        let tag = Tag { op, attempt: 1, incarnation: env.shared.clock.incarnation(), ballot: crate::Ballot::ZERO };
+        let deadline = env.now.after_ns(timeout_ns);
+        env.timer(timer, deadline);
+        env.shared.counters.round_trips += 1;
+        let needed = match level {
+            Level::One => 1,
+            Level::Quorum => env.quorum(),
+        };
+        let kind = match call {
+            CheapCall::Put { new } => {
+                env.shared.counters.puts += 1;
+                let cell = Cell { us: env.wall.0, node: env.shared.config.node, value: new };
+                env.broadcast(&key, tag, &Body::Put { cell }, NodeSet::EMPTY, None, None);
+                Kind::Put
+            }
+            CheapCall::Get => {
+                env.shared.counters.gets += 1;
+                match level {
+                    Level::One => env.send(env.shared.me, &key, tag, Body::Get),
+                    Level::Quorum => env.broadcast(&key, tag, &Body::Get, NodeSet::EMPTY, None, None),
+                }
+                Kind::Get { newest: None }
+            }
+        };
+        Cheap { token, tag, kind, needed, answered: NodeSet::EMPTY, timer, deadline }
+    }
+
+    pub(crate) fn is(&self, tag: Tag) -> bool {
+        self.tag == tag
+    }
+
+    /// Takes a replica's answer; gives the outcome once enough have come.
+    pub(crate) fn answer(&mut self, place: u32, got: Option<Option<Cell>>) -> Option<Outcome> {
+        match (&mut self.kind, got) {
+            (Kind::Put, None) => {}
+            (Kind::Get { newest }, Some(cell)) => *newest = cell.max(newest.take()),
+            // An answer of the other kind is nobody's.
+            (Kind::Put, Some(_)) | (Kind::Get { .. }, None) => return None,
+        }
+        self.answered.insert(place);
+        (self.answered.count() >= self.needed).then(|| match &mut self.kind {
+            Kind::Put => Outcome::Applied,
+            Kind::Get { newest } => Outcome::Read { current: newest.take().map(|cell| cell.value) },
+        })
+    }
+
+    /// The answer when time is up. A put may be anywhere by now; a get has no effect that could come later.
+    pub(crate) fn late(&self, now: MonoTime) -> Option<Outcome> {
+        (now >= self.deadline).then_some(match self.kind {
+            Kind::Put => Outcome::Unknown { why: UnknownWhy::Timeout },
+            Kind::Get { .. } => Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose },
+        })
+    }
+
+    /// How it went: a put counts the replicas that have it as accepts, a get those that answered as promises.
+    pub(crate) fn diagnostics(&self) -> Box<Diagnostics> {
+        let mut diagnostics = Box::new(Diagnostics::new(self.tag.op, self.needed));
+        (diagnostics.phase, diagnostics.round_trips) = (Phase::Cheap, 1);
+        let answered = self.answered.count();
+        match self.kind {
+            Kind::Put => diagnostics.accepts = answered,
+            Kind::Get { .. } => diagnostics.promises = answered,
+        }
+        diagnostics
+    }
+}

@@ -1,0 +1,66 @@
+//! Failpoints: the older names of one injection at one point of the storage.
+
+use serde::{Deserialize, Serialize};
+
+/// Named failures of the storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failpoint {
+    /// The next write of the log fails with an input/output error.
+    FailWrite,
+    /// The next sync fails with an input/output error.
+    FailSync,
+    /// The next write fails because the disk is full, after half of it was written.
+    DiskFull,
+    /// Every sync takes longer.
+    SlowSync,
+    /// The node ends as if killed, right before a sync.
+    CrashBeforeSync,
+    /// The node ends as if killed, right after a sync and before anything that relied on it left.
+    CrashAfterSync,
+    /// The node ends as if killed, after half of a log write.
+    CrashMidWrite,
+    /// The thread that syncs panics.
+    Panic,
+}
+
+impl Failpoint {
+    /// All of them.
+    pub const ALL: [Failpoint; 8] = [
+        Failpoint::FailWrite,
+        Failpoint::FailSync,
+        Failpoint::DiskFull,
+        Failpoint::SlowSync,
+        Failpoint::CrashBeforeSync,
+        Failpoint::CrashAfterSync,
+        Failpoint::CrashMidWrite,
+        Failpoint::Panic,
+    ];
+
+    /// Its name on the control channel.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failpoint::FailWrite => "fail-write",
+            Failpoint::FailSync => "fail-sync",
+            Failpoint::DiskFull => "disk-full",
+            Failpoint::SlowSync => "slow-sync",
+            Failpoint::CrashBeforeSync => "crash-before-sync",
+            Failpoint::CrashAfterSync => "crash-after-sync",
+            Failpoint::CrashMidWrite => "crash-mid-write",
+            Failpoint::Panic => "panic",
+        }
+    }
+}
+
+/// What to do with a [`Failpoint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailpointAction {
+    /// Fires at every chance (the first one ends the node, except [`Failpoint::SlowSync`]).
+    Arm {
+        /// Extra time of a slow sync in microseconds; other failpoints ignore it.
+        delay_us: u64,
+    },
+    /// Off.
+    Disarm,
+}
