@@ -7,8 +7,8 @@
 //! |---|---|
 //! | `ok_cas` | CAS ops that were answered ok, applied or refused |
 //! | `applied_cas` | CAS ops that took effect |
-//! | `ok_reads`, `ok_writes` | reads and writes through Paxos that were answered ok; final reads, sent after the load, are none |
-//! | `ok_gets`, `ok_puts` | the same without Paxos |
+//! | `ok_reads`, `ok_writes` | reads and writes through consensus that were answered ok; final reads, sent after the load, are none |
+//! | `ok_gets`, `ok_puts` | the same without consensus |
 //! | `ok_cas_during:KIND` | the same as `ok_cas`, completed while a fault of KIND was on; the least over its occurrences |
 //! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
 //! | `fates_asked` | ops of unknown outcome that were asked about, told or not |

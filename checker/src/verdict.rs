@@ -151,9 +151,9 @@ pub struct Explanation {
     pub story: Option<String>,
     /// The steps of the argument, each about one or two ops.
     pub steps: Vec<String>,
-    /// What was going on around it: faults, nodes, ballots. Context, not proof.
+    /// What was going on around it: faults, nodes, what the system reported. Context, not proof.
     pub nearby: Vec<String>,
-    /// Why it had to be expected: the ops of the key went past Paxos. `None` if all of them went through it.
+    /// Why it had to be expected: the ops of the key bypassed consensus. `None` if all of them went through it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }

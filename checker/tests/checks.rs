@@ -236,6 +236,21 @@ fn every_check_has_a_name_and_words() {
 }
 
 #[test]
+fn a_system_is_held_to_its_own_checks_alone() {
+    let with = |named: &[&str]| {
+        let mut history = drawn::history("c1 |w 1-->  |");
+        history.header.system_checks = Some(named.iter().map(|n| (*n).to_owned()).collect());
+        let all = checks::all(&history, &Limits::default());
+        let of_system = |c: &CheckResult| ["lease_overlap", "system_checks"].contains(&c.name);
+        all.into_iter().filter(of_system).map(|c| (c.name, c.verdict)).collect::<Vec<_>>()
+    };
+    assert_eq!(with(&[]), []);
+    assert_eq!(with(&["lease_overlap"]), [("lease_overlap", Verdict::Valid)]);
+    let newer = with(&["lease_overlap", "watch_order"]);
+    assert_eq!(newer, [("lease_overlap", Verdict::Valid), ("system_checks", Verdict::Unknown)], "what was not checked is unknown");
+}
+
+#[test]
 fn coverage_counts_what_the_rules_ask_for() {
     let mut history = drawn::history(
         "c1 |cas null 1-->   cas 1 2-->   cas 2 3-->        |

@@ -72,7 +72,7 @@ fn what_never_ended_is_censored_and_told_apart() {
 #[test]
 fn a_long_wait_in_calm_is_a_finding_that_names_client_and_coordinator() {
     starves(&drawn_with(LOSER, 1_000, 0.0, 1_000), Verdict::Valid, &["4 of 4 intents succeeded"]);
-    let found = starves(&drawn_with(LOSER, 60, 0.0, 1_000), Verdict::Invalid, &["client c2 (coordinator n2) on k1", "4 attempts"]);
+    let found = starves(&drawn_with(LOSER, 60, 0.0, 1_000), Verdict::Invalid, &["client c2 (node n2) on k1", "4 attempts"]);
     assert_eq!(found.figure["starved"][0]["client"], "c2");
     assert_eq!(found.figure["starved"][0]["node"], "n2");
     assert_eq!(found.figure["findings"], json!(["max_wait"]));
@@ -123,8 +123,11 @@ fn unequal_shares_are_a_finding_and_bad_luck_is_not() {
     starves(&limits(&[20, 20, 20]), Verdict::Valid, &["Jain 1.00"]);
     // Jain 0.69 of 0.97 by luck.
     starves(&limits(&[36, 20, 4]), Verdict::Valid, &[]);
-    let found =
-        starves(&limits(&[60, 0, 0]), Verdict::Invalid, &["Jain 0.33", "c2 (n2, 0 won)", "c3 (n3, 0 won)", "coordinator that starves: n2"]);
+    let found = starves(
+        &limits(&[60, 0, 0]),
+        Verdict::Invalid,
+        &["Jain 0.33", "c2 (n2, 0 won)", "c3 (n3, 0 won)", "node whose clients starve: n2"],
+    );
     assert_eq!(found.figure["findings"], json!(["min_jain"]));
     // One success on three clients is as unequal, but luck alone gives no better.
     starves(&limits(&[1, 0, 0]), Verdict::Valid, &[]);
@@ -138,8 +141,7 @@ fn livelock_is_a_long_time_without_any_success_while_somebody_waits() {
         format!("c1 |cas null 1 i0->n1{pad}         |\nc2 |                    {body}|\n")
     };
     starves(&drawn_with(&drawing(2), 10_000, 0.0, 100), Verdict::Valid, &[]);
-    let found =
-        starves(&drawn_with(&drawing(9), 10_000, 0.0, 100), Verdict::Invalid, &["nobody succeeded on k1", "client c2 (coordinator n2)"]);
+    let found = starves(&drawn_with(&drawing(9), 10_000, 0.0, 100), Verdict::Invalid, &["nobody succeeded on k1", "client c2 (node n2)"]);
     assert_eq!(found.figure["findings"], json!(["max_livelock"]));
     // Nobody waits in the gap: that is idleness.
     let idle = format!("c1 |cas null 1 i0->n1{}cas 1 2 i1->n1|\n", " ".repeat(400));

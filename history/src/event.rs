@@ -1,5 +1,6 @@
 //! One line of a history, typed. File order is time order.
 
+use crate::figures::{Diagnostics, FigureInfo};
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -37,6 +38,12 @@ pub struct Header {
     /// Op timeout in nanoseconds: where unknown outcomes are censored in charts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op_timeout_ns: Option<u64>,
+    /// The figures that the system reports about an operation. `None` in histories recorded before headers described them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Vec<FigureInfo>>,
+    /// Checks that belong to the system under test, by name. `None` in histories recorded before systems named theirs: all apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_checks: Option<Vec<String>>,
     /// Whether the last line is an [end record](crate::end::EndRecord). Histories recorded before there were any do not say so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub end: bool,
@@ -71,6 +78,8 @@ impl Default for Header {
             mono_origin_ns: None,
             load_window: None,
             op_timeout_ns: None,
+            figures: None,
+            system_checks: None,
             end: false,
             more: BTreeMap::new(),
         }
@@ -266,61 +275,8 @@ pub struct Completion<S> {
     pub node: Option<NodeIx>,
     /// Why it failed or is unknown.
     pub reason: Option<Box<str>>,
-    /// What the coordinator told of the op's way; boxed because most readers skip it.
-    pub diagnostics: Option<Box<Diagnostics>>,
-}
-
-/// What a coordinator told of an op's way through Paxos. Every field may be missing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Diagnostics {
-    /// Its last ballot, `<us>.<node>.<nonce>`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ballot: Option<Box<str>>,
-    /// Attempts (ballots) it took.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rounds: Option<u32>,
-    /// Round trips between coordinator and replicas.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub round_trips: Option<u32>,
-    /// How far it came.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phase: Option<Box<str>>,
-    /// Promises for the last ballot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub promises: Option<u32>,
-    /// Accepts for the last ballot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub accepts: Option<u32>,
-    /// Rejects for the last ballot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rejects: Option<u32>,
-    /// The quorum.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub needed: Option<u32>,
-    /// How often it was outbid.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preempted: Option<u32>,
-    /// Unfinished updates of others it finished first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repairs: Option<u32>,
-    /// Time spent backing off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backoff_ns: Option<u64>,
-    /// Replicas known to have learned the result.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub learned_by: Option<u32>,
-    /// The highest ballot it saw, where that is not its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_seen_ballot: Option<Box<str>>,
-    /// The last update of another op that it finished first, as the system calls it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repaired_op: Option<Box<str>>,
-    /// What the system calls the op, where its outcome is unknown: `heckle ctl fate` takes it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub op_id: Option<Box<str>>,
-    /// The holder of a lease that it was handed to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub forwarded_to: Option<Box<str>>,
+    /// What the system reported about the operation.
+    pub diagnostics: Option<Diagnostics>,
 }
 
 /// A disturbance's life: when it began, what showed that it took effect, when it ended.
@@ -366,10 +322,10 @@ pub enum Fate {
     Unresolved,
 }
 
-/// What a node told of the bytes of its Paxos state, by kind: a [`NodeEvent`] once a second.
+/// The bytes that a node stores, by kind: a [`NodeEvent`] once a second.
 pub const STATE: &str = "state";
 
-/// Something a node did or suffered: `start`, `exit`, `panic`, `lease_acquired` …
+/// Something a node did or suffered: `start`, `exit`, `panic`, and what the system reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeEvent {
     /// When, stamped by whoever saw it.
@@ -383,9 +339,9 @@ pub struct NodeEvent {
 }
 
 impl NodeEvent {
-    /// Whether it only says that things go on as they were: figures told each second, a lease that was extended. Pictures
-    /// leave it out, or what happened once would drown in it.
+    /// Whether it only says that things go on as they were: the figures of each second, or a right that was extended, whose event
+    /// ends in `_extended`. Pictures leave these out, or what happened once would be lost among them.
     pub fn is_routine(&self) -> bool {
-        matches!(&*self.what, STATE | "lease_extended")
+        &*self.what == STATE || self.what.ends_with("_extended")
     }
 }

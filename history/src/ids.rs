@@ -38,6 +38,10 @@ number!(
     KeyId(u32), "key#"
 );
 number!(
+    /// A figure's place in [`Names`](crate::Names): in the list of the system that reports it.
+    FigureId(u16), "figure#"
+);
+number!(
     /// A node's place in [`Names`](crate::Names).
     NodeIx(u16), "node#"
 );

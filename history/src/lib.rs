@@ -5,7 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod ids; // the numbers everything else is made of
-pub mod names; // keys and nodes as small numbers
+pub mod names; // keys, nodes and figures as small numbers
+pub mod figures; // what a system reports about an operation, and what that means
 pub mod event; // one line of a history, typed
 pub mod line; // its JSON twin, the file format
 pub mod end; // the last line, which tells a whole history from a cut one
@@ -18,9 +19,8 @@ pub mod printable; // text from elsewhere on its way to a person
 pub mod prng; // named sub-seeds: the one place where randomness starts
 
 pub use end::{Completeness, EndRecord};
-pub use event::{
-    Call, Completion, Consistency, Current, Diagnostics, Event, Fate, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen,
-};
-pub use ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
+pub use event::{Call, Completion, Consistency, Current, Event, Fate, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen};
+pub use figures::{Diagnostics, Figure, FigureInfo, Measure, Unit};
+pub use ids::{ClientId, FigureId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
 pub use names::Names;
 pub use operation::{History, Operation, Outcome};

@@ -1,14 +1,22 @@
-//! Keys and nodes as small numbers. A history of ten million ops names four keys: each name is kept once.
+//! Keys, nodes and figures as small numbers. A history of ten million ops names four keys: each name is kept once.
 
-use crate::ids::{KeyId, NodeIx};
+use crate::figures::{Diagnostics, FigureInfo, Measure, RESERVED};
+use crate::ids::{FigureId, KeyId, NodeIx};
 use rustc_hash::FxHashMap;
 
-/// The names that a history's [`KeyId`]s and [`NodeIx`]s stand for, in order of first appearance.
+/// The names that a history's [`KeyId`]s and [`NodeIx`]s stand for, in order of first appearance, and its figures.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     keys: Table,
     nodes: Table,
+    figures: Vec<FigureInfo>,
+    figure_index: FxHashMap<Box<str>, FigureId>,
+    /// The first so many figures were declared; the others appeared without a description.
+    declared: usize,
 }
+
+/// How many figures one history may have. What an undescribed history has beyond that is skipped.
+pub const MAX_FIGURES: usize = 256;
 
 /// How many distinct nodes one history may name: a [`NodeIx`] is 16 bits wide.
 pub const MAX_NODES: usize = u16::MAX as usize;
@@ -74,6 +82,72 @@ impl Names {
     /// All nodes, in order of first appearance.
     pub fn nodes(&self) -> impl Iterator<Item = (NodeIx, &str)> {
         (0u16..).zip(&self.nodes.names).map(|(i, n)| (NodeIx(i), n.as_str()))
+    }
+
+    /// Declares the figures of a system, in its order: a [`FigureId`] is a place in `figures`.
+    ///
+    /// # Errors
+    /// If a name is empty, comes twice or is a field of the format, or if there are over [`MAX_FIGURES`].
+    pub fn declare_figures(&mut self, figures: &[FigureInfo]) -> Result<(), String> {
+        for figure in figures {
+            if figure.name.is_empty() || RESERVED.contains(&&*figure.name) {
+                return Err(format!("`{}` cannot be the name of a figure: completions have a field of that name", figure.name));
+            }
+            if self.add_figure(figure).is_none() {
+                return Err(format!("figure `{}` comes twice, or is one of over {MAX_FIGURES}", figure.name));
+            }
+        }
+        self.declared = self.figures.len();
+        Ok(())
+    }
+
+    fn add_figure(&mut self, figure: &FigureInfo) -> Option<FigureId> {
+        if self.figures.len() >= MAX_FIGURES || self.figure_index.contains_key(&*figure.name) {
+            return None;
+        }
+        let id = FigureId(self.figures.len() as u16);
+        self.figure_index.insert((*figure.name).into(), id);
+        self.figures.push(figure.clone());
+        Some(id)
+    }
+
+    /// The figure called `name`, which `new` describes if it is new; `None` beyond [`MAX_FIGURES`]. `next` is where it probably
+    /// stands: lines list their figures in one order.
+    pub(crate) fn figure(&mut self, name: &str, next: usize, new: impl FnOnce() -> FigureInfo) -> Option<FigureId> {
+        if self.figures.get(next).is_some_and(|figure| figure.name == name) {
+            return Some(FigureId(next as u16));
+        }
+        self.find_figure(name).or_else(|| self.add_figure(&new()))
+    }
+
+    /// The number of the figure called `name`, if there is one.
+    pub fn find_figure(&self, name: &str) -> Option<FigureId> {
+        self.figure_index.get(name).copied()
+    }
+
+    /// The description of a figure.
+    ///
+    /// # Panics
+    /// If `id` came from another history.
+    pub fn figure_info(&self, id: FigureId) -> &FigureInfo {
+        &self.figures[usize::from(id.0)]
+    }
+
+    /// Whether the figure was declared, so that its unit holds.
+    pub(crate) fn is_declared(&self, id: FigureId) -> bool {
+        usize::from(id.0) < self.declared
+    }
+
+    /// The figure that a system has for `measure`.
+    pub fn measure(&self, measure: Measure) -> Option<FigureId> {
+        let place = self.figures.iter().position(|figure| figure.measure == Some(measure))?;
+        Some(FigureId(place as u16))
+    }
+
+    /// Reads one measure of operations; it is `None` for all of them where the system has no such figure.
+    pub fn reads(&self, measure: Measure) -> impl Fn(&Diagnostics) -> Option<u64> + Copy + use<> {
+        let id = self.measure(measure);
+        move |diagnostics| diagnostics.count(id?)
     }
 
     /// How many keys.

@@ -6,7 +6,8 @@
 //! unknown outcome.
 
 use crate::end::{Completeness, EndRecord};
-use crate::event::{Call, Completion, Diagnostics, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Path, Seen};
+use crate::event::{Call, Completion, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Path, Seen};
+use crate::figures::Diagnostics;
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId};
 use crate::names::Names;
 use crate::reader::{ReadError, Reader};
@@ -81,8 +82,8 @@ pub struct Detail {
     pub payload: Option<i64>,
     /// Why it failed or is unknown.
     pub reason: Option<Box<str>>,
-    /// What the coordinator told.
-    pub diagnostics: Option<Box<Diagnostics>>,
+    /// What the system reported about it.
+    pub diagnostics: Option<Diagnostics>,
 }
 
 /// A whole history: ops by invocation, and what happened around them.

@@ -5,6 +5,7 @@
 
 use crate::end::{self, Completeness, EndRecord, Tally};
 use crate::event::{Event, Header, SCHEMA};
+use crate::figures;
 use crate::ids::Nanos;
 use crate::line;
 use crate::names::Names;
@@ -130,6 +131,8 @@ impl<'r> Reader<'r> {
         for key in &reader.header.keys {
             reader.names.key(key);
         }
+        let declared = reader.header.figures.clone().unwrap_or_else(figures::of_earlier_histories);
+        reader.names.declare_figures(&declared).map_err(|what| ReadError::at(1, what))?;
         if reader.header.nodes.len() > crate::names::MAX_NODES {
             return Err(ReadError::at(1, "the header names too many nodes"));
         }

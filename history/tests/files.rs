@@ -4,7 +4,7 @@ use heckle_history::drawn;
 use heckle_history::operation::{History, Keep};
 use heckle_history::reader::{MAX_LINE_BYTES, ReadError};
 use heckle_history::writer::{Writer, write_plain};
-use heckle_history::{Completeness, Event, FaultEvent, FaultState, Header, Nanos, NodeEvent};
+use heckle_history::{Completeness, Diagnostics, Event, FaultEvent, FaultState, FigureId, FigureInfo, Header, Nanos, NodeEvent, Unit};
 use rand::{Rng, SeedableRng};
 use std::io::Write;
 
@@ -16,7 +16,15 @@ c4@b|          r null--->          |
 fate|                          2=applied|";
 
 fn rich() -> (Header, heckle_history::Names, Vec<Event>) {
-    let (header, mut names, mut events) = drawn::events(DRAWING);
+    let (mut header, mut names, mut events) = drawn::events(DRAWING);
+    let figures = vec![FigureInfo::new("tries", Unit::Count, "attempts it took"), FigureInfo::new("stage", Unit::Text, "how far it got")];
+    names.declare_figures(&figures).expect("two names");
+    header.figures = Some(figures);
+    for event in &mut events {
+        if let Event::Ok(completion) = event {
+            completion.diagnostics = Some(Diagnostics::pack([(FigureId(0), 300u32.into()), (FigureId(1), "done \"quoted\"".into())]));
+        }
+    }
     let t = events.last().expect("drawn").t();
     let evidence = [("blocked_frames".to_owned(), 118.into())].into();
     let targets = vec!["n1".to_owned(), "n2|n3".to_owned()];

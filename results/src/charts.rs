@@ -12,9 +12,9 @@ mod quantiles; // percentiles over time
 mod rate; // asked, sent and answered
 mod outcomes; // what came of the ops, stacked
 mod recovery; // a row a fault
-mod state_size; // bytes of Paxos state by kind
+mod state_size; // bytes of protocol state by kind
 mod fairness; // who got how much, who waited how long
-mod duel; // starvation beside coordinators that outbid each other
+mod duel; // starvation beside nodes that outbid each other
 
 use crate::measure::Measured;
 use crate::results_json::{Results, RunVerdict, Status};
@@ -90,13 +90,13 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
     // Only where nodes tell of it: a history from elsewhere has none.
     pictures.extend(
         state_size::draw(scene)
-            .map(|png| picture("state_size", "plots/state-size.png", "Bytes of Paxos state by kind over time, with faults", png)),
+            .map(|png| picture("state_size", "plots/state-size.png", "Bytes of protocol state by kind over time, with faults", png)),
     );
     // Only where clients have intents.
     if let (Some(shares), Some(duel)) = (fairness::draw(scene), duel::draw(scene)) {
         let alt = "Intents won by each client over time, who starves, and the distribution of waits";
         pictures.push(picture("fairness", "plots/fairness.png", alt, shares));
-        let alt = "Intents won through each coordinator over time, and how often it was outbid";
+        let alt = "Intents won through each node over time, and how often it was outbid";
         pictures.push(picture("duel", "plots/duel.png", alt, duel));
     }
     pictures

@@ -54,7 +54,7 @@ pub struct Fairness {
     pub windows: Vec<Window>,
     /// By client, the least served first; at most 64 of them.
     pub clients: Vec<Group>,
-    /// By coordinator.
+    /// By node.
     pub nodes: Vec<Group>,
     /// By key, the busiest first; at most 64 of them.
     pub keys: Vec<Group>,
@@ -66,7 +66,7 @@ pub struct Fairness {
 pub struct Whose {
     /// `c3`.
     pub client: String,
-    /// Its coordinator.
+    /// The node that it is connected to.
     pub node: String,
     /// `k1`.
     pub key: String,
@@ -90,13 +90,13 @@ pub struct Window {
     pub disturbed: bool,
 }
 
-/// The intents of one client, coordinator or key.
+/// The intents of one client, node or key.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Group {
     /// `c3`, `n1`, `k1`.
     pub name: String,
-    /// The coordinator of a client or a key's first intent.
+    /// The node of a client's or a key's first intent.
     pub node: String,
     /// Intents: `won + won_late + unknown + waiting`.
     pub intents: u64,
@@ -114,7 +114,7 @@ pub struct Group {
     pub longest_wait_ms: f64,
     /// The most bypasses of one intent.
     pub max_bypasses: u64,
-    /// Ballots its ops took.
+    /// Attempts that its ops took.
     pub rounds: u64,
     /// How often its ops were outbid.
     pub preempted: u64,

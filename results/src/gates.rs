@@ -4,7 +4,7 @@
 //! empty window is not fast.
 
 use crate::measure::{ALL, LATE_RATIO_LIMIT, round};
-use crate::results_json::{Fairness, Gate, OpCounts, Paxos, Percentiles, Results};
+use crate::results_json::{Fairness, Gate, OpCounts, Percentiles, Results, SystemFigures};
 
 /// A limit, parsed.
 #[derive(Debug, Clone)]
@@ -82,9 +82,9 @@ fn wins(r: &Results) -> Option<&Fairness> {
     r.fairness.as_ref().filter(|f| f.won > 0)
 }
 
-/// Paxos figures, if a coordinator told any of an op of the load window.
-fn told(r: &Results) -> Option<&Paxos> {
-    ops(r).and(Some(&r.paxos)).filter(|p| p.rounds_p50.is_some() || p.round_trips_per_op.is_some())
+/// Figures of the system, if it reported any about an op of the load window.
+fn reported(r: &Results) -> Option<&SystemFigures> {
+    ops(r).and(Some(&r.system)).filter(|p| p.rounds_p50.is_some() || p.round_trips_per_op.is_some())
 }
 
 metrics! {
@@ -109,14 +109,14 @@ metrics! {
     "failed_ratio" No "share of ops that failed" |r| share(|ops| ops.failed, r);
     "condition_not_met_ratio" No "share of ops that are refused CAS" |r| share(|ops| ops.condition_not_met, r);
     "recovery_max_ms" Yes "the longest recovery from a fault" |r| slowest_recovery(r);
-    "rounds_p50" No "median of ballots an op" |r| told(r)?.rounds_p50;
-    "rounds_p99" No "99th percentile of ballots an op" |r| told(r)?.rounds_p99;
-    "preempted" No "how often ops were outbid" |r| told(r).map(|p| p.preempted as f64);
-    "repairs" No "unfinished updates of others that were finished" |r| told(r).map(|p| p.repairs as f64);
-    "round_trips_per_op" No "round trips between coordinator and replicas an op" |r| told(r)?.round_trips_per_op;
-    "fsyncs_per_op" No "syncs of all nodes by ops by nodes" |r| ops(r).and(r.paxos.fsyncs_per_op);
-    "state_bytes_max" No "Paxos state on the fullest node" |r| r.paxos.state_bytes_max.map(|b| b as f64);
-    "state_bytes_end" No "the same at the end" |r| r.paxos.state_bytes_end.map(|b| b as f64);
+    "rounds_p50" No "median of attempts an op" |r| reported(r)?.rounds_p50;
+    "rounds_p99" No "99th percentile of attempts an op" |r| reported(r)?.rounds_p99;
+    "preempted" No "how often ops were outbid" |r| reported(r).map(|p| p.preempted as f64);
+    "repairs" No "unfinished updates of others that were finished" |r| reported(r).map(|p| p.repairs as f64);
+    "round_trips_per_op" No "round trips between nodes an op" |r| reported(r)?.round_trips_per_op;
+    "fsyncs_per_op" No "syncs of all nodes by ops by nodes" |r| ops(r).and(r.system.fsyncs_per_op);
+    "state_bytes_max" No "bytes of state on the fullest node" |r| r.system.state_bytes_max.map(|b| b as f64);
+    "state_bytes_end" No "the same at the end" |r| r.system.state_bytes_end.map(|b| b as f64);
     "jain" No "Jain's index of successes per client" |r| wins(r).map(|f| f.jain);
     "gini" No "Gini coefficient of successes per client" |r| wins(r).map(|f| f.gini);
     "longest_wait_ms" Yes "the longest wait for a success" |r| intents(r).map(|f| f.longest_wait_ms);

@@ -20,7 +20,7 @@ pub mod index; // `runs.jsonl`: one line a run (IO)
 pub mod faults; // the disturbances of a history, and how long each took to get over
 pub mod median; // the middle of figures
 pub mod totals; // counts of ops, over the whole run and in the load window
-pub mod measure; // figures from a history: latency, rate, outcomes, Paxos
+pub mod measure; // figures from a history: latency, rate, outcomes, what the system reported
 pub mod series; // a run in slices of time
 pub mod from_checker; // the checker's words in the file's types
 pub mod bottleneck; // what held a run back besides the system under test, and what that makes worthless

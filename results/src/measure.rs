@@ -3,18 +3,17 @@
 //! Latency counts from when an op was *due* (`intended`), so that a stalled cluster cannot hide behind the ops that
 //! were never sent ("coordinated omission", Gil Tene, *How NOT to measure latency*), and beside it from when it was
 //! sent. Only ok ops are in the percentiles: an unknown outcome's latency is censored, so it is counted apart.
-//! Counts are given of the whole history and of the load window; latency, rate and Paxos figures are of the load window,
+//! Counts are given of the whole history and of the load window; latency, rate and the system's figures are of the load window,
 //! without warm-up and final reads.
 
 use crate::faults::{self, Disturbance};
 use crate::results_json::{
-    Fairness, FateCounts, HistoryInfo, LateEffects, Latency, Load, LoadUnit, Paxos, Percentiles, Results, WindowCounts,
+    Fairness, FateCounts, HistoryInfo, LateEffects, Latency, Load, LoadUnit, Percentiles, Results, SystemFigures, WindowCounts,
 };
 use crate::{bottleneck, totals};
 use hdrhistogram::Histogram;
 use heckle_checker::fairness;
-use heckle_history::event::Diagnostics;
-use heckle_history::{Call, Current, Fate, History, IntentId, KeyId, Nanos, Operation, Outcome, Seen, Value};
+use heckle_history::{Call, Current, Fate, History, IntentId, KeyId, Measure, Nanos, Operation, Outcome, Seen, Value};
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -25,7 +24,7 @@ pub const LATE_AFTER: Nanos = Nanos::from_ms(5);
 pub const LATE_RATIO_LIMIT: f64 = 0.01;
 /// The key in [`Measured::latency_ms`] for every kind of op together.
 pub const ALL: &str = "all";
-/// And, where a run has both, for the ops that went through Paxos, and for those that went without it.
+/// And, where a run has both, for the ops that went through consensus, and for those that bypassed it.
 pub const PATHS: [&str; 2] = ["paxos", "cheap"];
 
 /// Where a key of [`Measured::latency_ms`] stands in a table: each path's kinds, their sum below them, [`ALL`] last.
@@ -62,7 +61,7 @@ pub struct Measured {
     /// In the load window, by kind of op and for [`ALL`]; where both paths were used, for each of [`PATHS`] too.
     pub latency_ms: BTreeMap<String, Latency>,
     /// Of the ops due in the load window.
-    pub paxos: Paxos,
+    pub system: SystemFigures,
     /// In the load window, where the workload has intents.
     pub fairness: Option<fairness::Fairness>,
     /// In the order they began.
@@ -103,7 +102,7 @@ impl Window {
     }
 }
 
-/// Counts, latency, rate, Paxos figures and faults of `history`. Paxos figures need its details.
+/// Counts, latency, rate, the system's figures and faults of `history`. The system's figures need its details.
 pub fn analyze(history: &History) -> Measured {
     let window = Window::of(history);
     Measured {
@@ -112,7 +111,7 @@ pub fn analyze(history: &History) -> Measured {
         fates: count_fates(history),
         load: load(history, window),
         latency_ms: latency(history, window),
-        paxos: paxos(history, window),
+        system: of_system(history, window),
         fairness: fairness::measure(history),
         faults: faults::disturbances(history),
         window,
@@ -136,15 +135,15 @@ impl Results {
         let achieved_ratio = asked.map(|t| round(measured.load.begun_per_s / t, 6));
         self.load = Load { target_per_s, max_rate, unsent, achieved_ratio, ..measured.load.clone() };
         self.latency_ms = measured.latency_ms.clone();
-        let told = std::mem::take(&mut self.paxos);
-        self.paxos = Paxos {
-            fsyncs_per_op: told.fsyncs_per_op,
-            state_bytes_max: told.state_bytes_max,
-            state_bytes_end: told.state_bytes_end,
-            pruned: told.pruned,
-            prune_dropped: told.prune_dropped,
-            expired: told.expired,
-            ..measured.paxos.clone()
+        let of_nodes = std::mem::take(&mut self.system);
+        self.system = SystemFigures {
+            fsyncs_per_op: of_nodes.fsyncs_per_op,
+            state_bytes_max: of_nodes.state_bytes_max,
+            state_bytes_end: of_nodes.state_bytes_end,
+            pruned: of_nodes.pruned,
+            prune_dropped: of_nodes.prune_dropped,
+            expired: of_nodes.expired,
+            ..measured.system.clone()
         };
         self.faults = measured.faults.iter().map(|f| f.record(measured.end)).collect();
         self.bottlenecks = bottleneck::find(self);
@@ -330,25 +329,26 @@ fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
     latency
 }
 
-fn paxos(history: &History, window: Window) -> Paxos {
-    // An op that goes past Paxos has no rounds: it would only make those of the others look few.
+fn of_system(history: &History, window: Window) -> SystemFigures {
+    // An op that bypasses consensus has no attempts: it would only make those of the others look few.
     let counts = |op: &Operation| !op.path.is_last_write_wins() && window.holds(op.intended);
     let through = || history.details.iter().zip(&history.ops).filter(|(_, op)| counts(op)).map(|(d, _)| d);
-    let told = || through().filter_map(|d| d.diagnostics.as_deref());
-    let sum = |of: fn(&Diagnostics) -> Option<u32>| told().filter_map(of).map(u64::from).sum();
-    let mut rounds = Histogram::<u64>::new(3).expect("three digits are allowed");
-    for n in told().filter_map(|d| d.rounds) {
-        rounds.record(u64::from(n)).expect("a growing histogram takes any value");
+    let reported = || through().filter_map(|d| d.diagnostics.as_ref());
+    let all = |measure: Measure| reported().filter_map(history.names.reads(measure));
+    let sum = |measure| all(measure).fold(0u64, u64::saturating_add);
+    let mut attempts = Histogram::<u64>::new(3).expect("three digits are allowed");
+    for n in all(Measure::Attempts) {
+        attempts.record(n).expect("a growing histogram takes any value");
     }
-    let quantile = |q: f64| (!rounds.is_empty()).then(|| rounds.value_at_quantile(q) as f64);
-    let (trips, ops) = told().filter_map(|d| d.round_trips).fold((0u64, 0u64), |(sum, n), trips| (sum + u64::from(trips), n + 1));
-    Paxos {
+    let quantile = |q: f64| (!attempts.is_empty()).then(|| attempts.value_at_quantile(q) as f64);
+    let (trips, ops) = all(Measure::RoundTrips).fold((0u64, 0u64), |(sum, n), trips| (sum.saturating_add(trips), n + 1));
+    SystemFigures {
         rounds_p50: quantile(0.5),
         rounds_p99: quantile(0.99),
-        preempted: sum(|d| d.preempted),
-        repairs: sum(|d| d.repairs),
+        preempted: sum(Measure::Preemptions),
+        repairs: sum(Measure::Repairs),
         round_trips_per_op: (ops > 0).then(|| round(trips as f64 / ops as f64, 3)),
-        ..Paxos::default()
+        ..SystemFigures::default()
     }
 }
 

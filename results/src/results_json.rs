@@ -83,8 +83,9 @@ pub struct Results {
     /// Who got how much, where the workload has intents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fairness: Option<Fairness>,
-    /// What the coordinators told.
-    pub paxos: Paxos,
+    /// What the system reported, if it did.
+    #[serde(rename = "paxos", skip_serializing_if = "SystemFigures::is_empty")]
+    pub system: SystemFigures,
     /// The disturbances.
     pub faults: Vec<Fault>,
     /// The limits the plan set.
@@ -324,24 +325,24 @@ pub struct Percentiles {
     pub max: f64,
 }
 
-/// What the coordinators told of the ops due in the load window, and the nodes of the whole run; absent where the system
-/// does not tell.
+/// What the system reported: about the ops due in the load window, and by its nodes about the whole run. A figure is absent where
+/// the system has none.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Paxos {
-    /// Ballots an op took.
+pub struct SystemFigures {
+    /// Attempts an op took.
     pub rounds_p50: Option<f64>,
-    /// Ballots an op took.
+    /// Attempts an op took.
     pub rounds_p99: Option<f64>,
     /// How often an op was outbid, over all.
     pub preempted: u64,
     /// Unfinished updates of others that were finished first, over all.
     pub repairs: u64,
-    /// Between coordinator and replicas.
+    /// Round trips between nodes an op.
     pub round_trips_per_op: Option<f64>,
     /// Syncs of all nodes by ops by nodes.
     pub fsyncs_per_op: Option<f64>,
-    /// Paxos state on the fullest node.
+    /// Bytes of state on the fullest node.
     pub state_bytes_max: Option<u64>,
     /// The same at the end.
     pub state_bytes_end: Option<u64>,
@@ -351,6 +352,13 @@ pub struct Paxos {
     pub prune_dropped: Option<u64>,
     /// Keys of which something has expired, once for each time, over all nodes.
     pub expired: Option<u64>,
+}
+
+impl SystemFigures {
+    /// Whether the system reported nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == SystemFigures::default()
+    }
 }
 
 /// One disturbance.
@@ -424,7 +432,7 @@ impl Default for Results {
             bottlenecks: vec![],
             latency_ms: BTreeMap::new(),
             fairness: None,
-            paxos: Paxos::default(),
+            system: SystemFigures::default(),
             faults: vec![],
             gates: vec![],
             artifacts: BTreeMap::new(),

@@ -2,9 +2,11 @@
 //! while one is killed, one is paused and one is cut off. It is drawn from a seed and claims nothing about a system,
 //! and it is no history to judge: values are not kept consistent.
 
-use heckle_history::event::{Call, Completion, Current, Diagnostics, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen};
+use heckle_history::event::{Call, Completion, Current, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen};
 use heckle_history::prng::{Pcg64, Seed};
-use heckle_history::{ClientId, History, KeyId, Names, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
+use heckle_history::{
+    ClientId, Diagnostics, FigureId, FigureInfo, History, KeyId, Measure, Names, Nanos, NodeIx, OpId, ProcessId, RunId, Unit, Value,
+};
 use rand::RngExt;
 use std::collections::BTreeMap;
 
@@ -47,12 +49,21 @@ pub fn history(sample: Sample) -> History {
     for node in ["n1", "n2", "n3"] {
         names.node(node);
     }
+    let figure = |name, about, measure| FigureInfo::new(name, Unit::Count, about).measuring(measure);
+    let figures = vec![
+        figure("rounds", "attempts that the operation took", Measure::Attempts),
+        figure("round_trips", "round trips between nodes", Measure::RoundTrips),
+        figure("preempted", "how often the operation was outbid", Measure::Preemptions),
+        figure("repairs", "unfinished updates of others that it finished first", Measure::Repairs),
+    ];
+    names.declare_figures(&figures).expect("four names");
     let window = (WARMUP.0, WARMUP.0 + sample.seconds * 1_000_000_000);
     let header = Header {
         run_id: Some(RunId("20260131T120000Z-5a3e".into())),
         seed: Some(Seed(sample.seed).to_string()),
         load_window: Some(window),
         op_timeout_ns: Some(TIMEOUT.0),
+        figures: Some(figures),
         ..Header::default()
     };
     let bands = bands(sample, window);
@@ -149,13 +160,8 @@ fn one_op(op: OpId, due: u64, bands: &[Band], rng: &mut Pcg64, timed: &mut Vec<(
     timed.push((sent, 0, Event::Invoke(invoke)));
     let slow = matches!(end, End::Answered(ns) if ns > 4_000_000);
     let rounds = if slow { rng.random_range(2..7) } else { 1 };
-    let told = Diagnostics {
-        rounds: Some(rounds),
-        round_trips: Some(rounds * 2 + 2),
-        preempted: Some(rounds - 1),
-        repairs: Some(u32::from(rounds > 4)),
-        ..Diagnostics::default()
-    };
+    let figures = [rounds, rounds * 2 + 2, rounds - 1, u32::from(rounds > 4)];
+    let reported = Diagnostics::pack((0u16..).zip(figures).map(|(place, n)| (FigureId(place), n.into())));
     let done =
         |t, reason: Option<&str>| Completion { op, t: Nanos(t), seen: (), node: at, reason: reason.map(Into::into), diagnostics: None };
     let (t, event) = match end {
@@ -167,7 +173,7 @@ fn one_op(op: OpId, due: u64, bands: &[Band], rng: &mut Pcg64, timed: &mut Vec<(
                 Call::Cas { .. } => Seen::Applied,
             };
             let t = sent + ns;
-            (t, Event::Ok(Completion { op, t: Nanos(t), seen, node: at, reason: None, diagnostics: Some(Box::new(told)) }))
+            (t, Event::Ok(Completion { op, t: Nanos(t), seen, node: at, reason: None, diagnostics: Some(reported) }))
         }
         End::Refused(ns) => (sent + ns, Event::Fail(done(sent + ns, Some("connection_refused")))),
         End::TimedOut => (sent + TIMEOUT.0, Event::Unknown(done(sent + TIMEOUT.0, Some("timeout")))),

@@ -41,7 +41,7 @@ pub fn valid(history: &History) -> Results {
     ];
     let rule = |id: &str, need, got| CoverageRule { id: id.into(), need, got, passed: got >= need };
     results.coverage = Coverage { passed: true, rules: vec![rule("ok_cas", 500, 8_100), rule("ok_cas_during:partition", 20, 341)] };
-    results.paxos.fsyncs_per_op = Some(1.3);
+    results.system.fsyncs_per_op = Some(1.3);
     for gate in ["p99_ms<2000", "unknown_ratio<0.1"] {
         let gate: Expression = gate.parse().expect("a gate");
         results.gates.push(gate.evaluate(&results));

@@ -5,6 +5,7 @@ use crate::compare::compare_json;
 use crate::input;
 use crate::suite::suite_json;
 use crate::{env_json, results_json, series};
+use heckle_history::Measure;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value as Json, json};
 
@@ -77,6 +78,10 @@ fn history() -> Json {
     let text = || json!({"type": "string"});
     let value = || json!({"type": ["integer", "null"]});
     let calls = || json!({"enum": ["read", "write", "cas"]});
+    let figure = json!({"type": "object", "required": ["name", "unit", "about"], "properties": {
+        "name": text(), "unit": {"enum": ["count", "ns", "bytes", "text"]}, "about": text(),
+        "measure": {"enum": Measure::ALL}
+    }});
     let event = |e: &str, what: &str, required: &[&str], more: Json| {
         let mut properties =
             json!({"e": {"const": e}, "t": {"type": "integer", "minimum": 0, "description": "nanoseconds since the start of the run"}});
@@ -84,11 +89,8 @@ fn history() -> Json {
         let required: Vec<&str> = ["e", "t"].iter().chain(required).copied().collect();
         json!({"title": e, "description": what, "type": "object", "properties": properties, "required": required})
     };
-    let told = json!({
-        "node": text(), "reason": text(), "ballot": text(), "rounds": natural(), "round_trips": natural(), "phase": text(), "promises": natural(),
-        "accepts": natural(), "rejects": natural(), "needed": natural(), "preempted": natural(), "repairs": natural(), "backoff_ns": natural(), "learned_by": natural(),
-        "max_seen_ballot": text(), "repaired_op": text(), "op_id": text(), "forwarded_to": text()
-    });
+    // The other fields of a completion are the figures that the header describes.
+    let told = json!({"node": text(), "reason": text(), "op_id": text()});
     let with = |more: Json| {
         let mut all = told.clone();
         all.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
@@ -103,6 +105,8 @@ fn history() -> Json {
                 "schema": {"const": heckle_history::event::SCHEMA}, "run_id": text(), "seed": text(), "clock": {"const": "ns"},
                 "keys": {"type": "array", "items": text()}, "nodes": {"type": "array", "items": text()}, "model": text(), "mono_origin_ns": natural(),
                 "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural(),
+                "figures": {"type": "array", "description": "fields of completions that the system reports", "items": figure},
+                "system_checks": {"type": "array", "description": "checks of this system alone", "items": text()},
                 "end": {"type": "boolean", "description": "the last line is an end record"},
                 "terms": {"type": "object", "description": "what the run is held to: plan, coverage rules, gates"}
             }},

@@ -4,7 +4,7 @@
 
 use crate::measure::{Latencies, round};
 use crate::results_json::Percentiles;
-use heckle_history::{Fate, History, Nanos, Outcome, Seen};
+use heckle_history::{Fate, History, Measure, Nanos, Outcome, Seen};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,19 +24,19 @@ pub struct Series {
     pub slice_s: f64,
     /// The slices from time zero on, without a gap.
     pub slices: Vec<Slice>,
-    /// What each coordinator went through, slice by slice; empty where coordinators do not tell.
+    /// What the ops sent to each node went through, slice by slice.
     #[serde(default)]
     pub nodes: Vec<NodeSlices>,
 }
 
-/// One coordinator, slice by slice, by when its ops completed.
+/// One node, slice by slice, by when its ops completed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct NodeSlices {
     /// Its name.
     pub name: String,
     /// Updates that took effect.
     pub won: Vec<u64>,
-    /// Ballots it took.
+    /// Attempts that its ops took.
     pub rounds: Vec<u64>,
     /// How often it was outbid.
     pub preempted: Vec<u64>,
@@ -119,6 +119,11 @@ fn of_length(history: &History, length: Nanos) -> Series {
     Series { schema: SCHEMA.into(), slice_s: length.as_secs_f64(), slices, nodes }
 }
 
+/// A history can claim any number, so sums stay at the end of their range.
+fn add(sum: &mut u64, figure: Option<u64>) {
+    *sum = sum.saturating_add(figure.unwrap_or(0));
+}
+
 fn nodes(history: &History, count: usize, place: impl Fn(Nanos) -> usize) -> Vec<NodeSlices> {
     let empty = |(_, name): (_, &str)| NodeSlices {
         name: name.to_owned(),
@@ -128,16 +133,19 @@ fn nodes(history: &History, count: usize, place: impl Fn(Nanos) -> usize) -> Vec
         repairs: vec![0; count],
         backoff_ms: vec![0.0; count],
     };
+    let read = |measure| history.names.reads(measure);
+    let (attempts, backoff) = (read(Measure::Attempts), read(Measure::Backoff));
+    let (preemptions, repairs) = (read(Measure::Preemptions), read(Measure::Repairs));
     let mut nodes: Vec<NodeSlices> = history.names.nodes().map(empty).collect();
     for (op, detail) in history.ops.iter().zip(&history.details) {
         let Some(node) = detail.sent_to.or(op.node).and_then(|n| nodes.get_mut(usize::from(n.0))) else { continue };
         let at = place(op.completed);
         node.won[at] += u64::from(matches!(op.outcome, Outcome::Ok(Seen::Applied | Seen::Written)));
         if let Some(told) = &detail.diagnostics {
-            node.rounds[at] += u64::from(told.rounds.unwrap_or(0));
-            node.preempted[at] += u64::from(told.preempted.unwrap_or(0));
-            node.repairs[at] += u64::from(told.repairs.unwrap_or(0));
-            node.backoff_ms[at] = round(node.backoff_ms[at] + told.backoff_ns.unwrap_or(0) as f64 / 1e6, 3);
+            add(&mut node.rounds[at], attempts(told));
+            add(&mut node.preempted[at], preemptions(told));
+            add(&mut node.repairs[at], repairs(told));
+            node.backoff_ms[at] = round(node.backoff_ms[at] + backoff(told).unwrap_or(0) as f64 / 1e6, 3);
         }
     }
     nodes

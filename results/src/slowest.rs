@@ -2,8 +2,7 @@
 
 use crate::charts::axis::duration;
 use crate::measure::Measured;
-use heckle_history::event::Diagnostics;
-use heckle_history::{History, Nanos, Operation, Outcome};
+use heckle_history::{Diagnostics, History, Measure, Names, Nanos, Operation, Outcome};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -49,8 +48,8 @@ pub fn why(history: &History, measured: &Measured, place: u32) -> Vec<String> {
     if waited.0 * 10 > took.0 {
         why.push((waited.0, format!("sent {} after it was due", ms(waited))));
     }
-    if let Some(told) = detail.and_then(|d| d.diagnostics.as_deref()) {
-        rounds(told, took, &mut why);
+    if let Some(reported) = detail.and_then(|d| d.diagnostics.as_ref()) {
+        attempts(reported, &history.names, took, &mut why);
     }
     let node = op.node.map(|n| history.names.node_name(n));
     let at = node.map_or(String::new(), |n| format!(" at {n}"));
@@ -72,21 +71,23 @@ pub fn why(history: &History, measured: &Measured, place: u32) -> Vec<String> {
     why.sort_by_key(|(share, _)| Reverse(*share));
     let mut why: Vec<String> = why.into_iter().map(|(_, words)| words).collect();
     if why.is_empty() {
-        why.push(format!("nothing recorded explains it; the coordinator{at} answered in one round without a fault near it"));
+        why.push(format!("nothing recorded explains it; the node{at} answered at once without a fault near it"));
     }
     why
 }
 
-fn rounds(told: &Diagnostics, took: Nanos, why: &mut Vec<(u64, String)>) {
-    let rounds = told.rounds.unwrap_or(0);
-    let backoff = Nanos(told.backoff_ns.unwrap_or(0));
-    if rounds > 1 {
-        let outbid = told.preempted.filter(|n| *n > 0).map_or(String::new(), |n| format!(", outbid {n} times"));
+fn attempts(reported: &Diagnostics, names: &Names, took: Nanos, why: &mut Vec<(u64, String)>) {
+    let figure = |measure| names.reads(measure)(reported).unwrap_or(0);
+    let (attempts, outbid) = (figure(Measure::Attempts), figure(Measure::Preemptions));
+    let backoff = Nanos(figure(Measure::Backoff));
+    if attempts > 1 {
+        let outbid = if outbid > 0 { format!(", outbid {outbid} times") } else { String::new() };
         let waited = if backoff.0 > 0 { format!(", {} of backing off", duration(backoff.as_ms_f64())) } else { String::new() };
-        // Where the rounds went is not recorded; they are at least the backing off, and rank behind what is.
-        why.push((backoff.0.max(took.0 / 10), format!("{rounds} rounds{outbid}{waited}")));
+        // Where the attempts went is not recorded; they took at least the backoff, and rank behind what is recorded.
+        why.push((backoff.0.max(took.0 / 10), format!("{attempts} rounds{outbid}{waited}")));
     }
-    if let Some(repairs) = told.repairs.filter(|n| *n > 0) {
+    let repairs = figure(Measure::Repairs);
+    if repairs > 0 {
         why.push((1, format!("finished {repairs} unfinished updates of others first")));
     }
 }

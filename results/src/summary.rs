@@ -16,7 +16,7 @@ use std::path::Path;
 
 pub use markdown::markdown;
 pub(crate) use markdown::{code, mark};
-use words::paxos_words;
+use words::system_words;
 pub(crate) use words::{judged_words, ops_words, rate_words, window_words};
 
 /// How the text is to come out.
@@ -96,8 +96,8 @@ fn figures(results: &Results, view: View<'_>) -> String {
         out += &field("fates", Look::Plain, &words, view);
     }
     out += &field("rate", Look::Plain, &rate_words(results), view);
-    if let Some(words) = paxos_words(results) {
-        out += &field("paxos", Look::Plain, &words, view);
+    if let Some(words) = system_words(results) {
+        out += &field("protocol", Look::Plain, &words, view);
     }
     if let Some(fairness) = &results.fairness {
         out += &field("fairness", Look::Plain, &fairness.words(), view);

@@ -5,7 +5,7 @@
 //! record.
 
 use crate::conclude::Ending;
-use crate::results_json::{BuildInfo, EnvInfo, HistoryInfo, Paxos, PlanInfo, Results, Strain};
+use crate::results_json::{BuildInfo, EnvInfo, HistoryInfo, PlanInfo, Results, Strain, SystemFigures};
 use crate::utc::UnixSeconds;
 use heckle_checker::coverage::Rule;
 use heckle_history::event::TERMS as IN_HEADER;
@@ -63,7 +63,8 @@ pub struct Close {
     /// When the live judge saw the first violation, counted from the start of the run.
     pub detected_ms: Option<f64>,
     /// What the nodes counted.
-    pub paxos: Paxos,
+    #[serde(rename = "paxos")]
+    pub system: SystemFigures,
     /// Arrivals that were due before the load ended and were never sent.
     pub unsent: u64,
     /// What machine and harness went through under load.
@@ -77,7 +78,7 @@ impl Close {
     /// warning.
     pub fn of_system(&mut self, figures: serde_json::Map<String, serde_json::Value>) {
         match serde_json::from_value(serde_json::Value::Object(figures)) {
-            Ok(figures) => self.paxos = figures,
+            Ok(figures) => self.system = figures,
             Err(e) => self.warnings.push(format!("the figures that the nodes counted cannot be read: {e}")),
         }
     }
@@ -166,7 +167,7 @@ impl Results {
     /// Takes over what was counted beside the history.
     pub fn closed(&mut self, close: &Close) {
         self.linearizability.detected_ms = close.detected_ms;
-        self.paxos = close.paxos.clone();
+        self.system = close.system.clone();
         self.load.unsent = close.unsent;
         self.strain.clone_from(&close.strain);
         self.warnings.extend(close.warnings.iter().cloned());

@@ -1,6 +1,6 @@
 //! Pictures: small, the same every time, drawn for every kind of history, and showing what they claim to show.
 
-use heckle_history::{Fate, History, Nanos, NodeEvent, Outcome, drawn};
+use heckle_history::{Fate, FigureId, FigureInfo, History, Measure, Nanos, NodeEvent, Outcome, Unit, drawn};
 use heckle_results::charts::{self, Caption, Picture, Scene};
 use heckle_results::results_json::RunVerdict;
 use heckle_results::sample::{self, Sample};
@@ -159,7 +159,7 @@ fn slices_lose_no_op() {
     assert_eq!(read, series);
 }
 
-/// Two clients on two coordinators take turns, a third on a third coordinator always loses.
+/// Two clients on two nodes take turns, a third on a third node always loses.
 fn contended(third_wins: bool) -> History {
     let mut rows = [String::new(), String::new(), String::new()];
     let mut value = 0;
@@ -198,8 +198,10 @@ fn coordinators_that_are_outbid_are_seen_in_the_picture_of_the_duel() {
     let named = |history: &History| draw(history).into_iter().find(|p| p.name == "duel").expect("the history has intents");
     let mut duel = contended(true);
     let quiet = count(&named(&duel), VERMILLION);
+    let preempted = FigureInfo::new("preempted", Unit::Count, "how often it was outbid").measuring(Measure::Preemptions);
+    duel.names.declare_figures(&[preempted]).unwrap();
     for detail in &mut duel.details {
-        detail.diagnostics = Some(Box::new(heckle_history::Diagnostics { preempted: Some(3), ..Default::default() }));
+        detail.diagnostics = Some(heckle_history::Diagnostics::pack([(FigureId(0), 3u32.into())]));
     }
     assert!(count(&named(&duel), VERMILLION) > quiet + 2_000);
     let told: u64 = series::of(&duel).nodes.iter().flat_map(|n| &n.preempted).sum();

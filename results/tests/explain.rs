@@ -72,7 +72,7 @@ fn an_unknown_run_names_the_rule_and_what_to_change() {
 #[test]
 fn starvation_names_who_and_how_long() {
     check_text("starvation", &Ending::Done, RunVerdict::Unknown, |r| {
-        let words = "client c3 (coordinator n2) on k1 waited 6.10 s in calm over 41 attempts and never succeeded; 5.00 s is the limit";
+        let words = "client c3 (node n2) on k1 waited 6.10 s in calm over 41 attempts and never succeeded; 5.00 s is the limit";
         set(r, "starvation", Verdict::Invalid, words);
     });
 }

@@ -5,12 +5,12 @@ pub mod asked; // when ops waited for an answer: silence in which nothing was as
 pub mod availability; // the longest time without an ok while asked, per node and key, in calm and during faults
 pub mod crash; // no node ended by its own fault, none stayed away
 pub mod durability; // acknowledged updates are still there at the end
-pub mod lease_overlap; // no two nodes held a lease on one range at one time
 pub mod liveness; // ops succeed again within a bound after the last fault
 pub mod projection; // what rides beside the values is right
 pub mod recovery; // how long each fault was felt
 pub mod state; // what nodes keep once nothing is asked of them any more
 pub mod vacuity; // how concurrent and contended it was
+pub mod lease_overlap; // of systems with leases: no two nodes held one range at one time
 
 use crate::fairness::starvation;
 use crate::verdict::Verdict;
@@ -46,6 +46,27 @@ impl Default for Limits {
     }
 }
 
+/// A check that only some systems need.
+type SystemCheck = fn(&History) -> CheckResult;
+
+/// The checks that a system can name as its own.
+const OF_SYSTEMS: &[(&str, SystemCheck)] = &[("lease_overlap", lease_overlap::check)];
+
+/// The checks that the system under test has named in the header. Histories of earlier versions name none, so all apply.
+fn of_system(history: &History) -> Vec<CheckResult> {
+    let Some(named) = &history.header.system_checks else { return OF_SYSTEMS.iter().map(|(_, check)| check(history)).collect() };
+    let known = OF_SYSTEMS.iter().filter(|(name, _)| named.iter().any(|n| n == name)).map(|(_, check)| check(history));
+    let unknown = named.iter().any(|n| OF_SYSTEMS.iter().all(|(name, _)| n != name));
+    known.chain(unknown.then(|| unknown_check(named))).collect()
+}
+
+/// What this version cannot check is not valid.
+fn unknown_check(named: &[String]) -> CheckResult {
+    let missing: Vec<&str> = named.iter().map(String::as_str).filter(|n| OF_SYSTEMS.iter().all(|(name, _)| n != name)).collect();
+    let words = format!("the history names checks that this version does not have: {}", missing.join(", "));
+    result("system_checks", Verdict::Unknown, words, [])
+}
+
 /// Every check, in the order of the report.
 pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
     let mut all = vec![
@@ -55,10 +76,9 @@ pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
         durability::check(history),
         acknowledged::check(history),
         crash::check(history),
-        lease_overlap::check(history),
-        state::check(history),
-        vacuity::check(history, limits.strict_vacuity),
     ];
+    all.extend(of_system(history));
+    all.extend([state::check(history), vacuity::check(history, limits.strict_vacuity)]);
     // Only where there is something to check: intents, a payload with a meaning.
     all.extend(starvation::check(history));
     all.extend(projection::check(history));

@@ -14,7 +14,7 @@ pub struct Intent {
     pub id: IntentId,
     /// Who wanted it.
     pub client: ClientId,
-    /// The coordinator of its first attempt.
+    /// The node that its first attempt was sent to.
     pub node: Option<NodeIx>,
     /// On which key.
     pub key: KeyId,

@@ -5,7 +5,7 @@ use super::intents::{self, End, Intent};
 use super::survival::{self, Curve, Sample};
 use super::windows::{self, Drought, Window};
 use super::{bypass, shares};
-use heckle_history::{ClientId, History, Nanos};
+use heckle_history::{ClientId, History, Measure, Nanos};
 use std::collections::BTreeMap;
 
 /// Who got how much.
@@ -37,7 +37,7 @@ pub struct Fairness {
     pub won_per_s: f64,
     /// By client.
     pub clients: Vec<Group>,
-    /// By coordinator.
+    /// By node.
     pub nodes: Vec<Group>,
     /// By key.
     pub keys: Vec<Group>,
@@ -56,12 +56,12 @@ pub struct CalmShares {
     pub active: usize,
 }
 
-/// The intents of one client, coordinator or key.
+/// The intents of one client, node or key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
     /// Its name: `c3`, `n1`, `k1`.
     pub name: String,
-    /// The coordinator of a client's first intent; empty for other groups.
+    /// The node of a client's first intent; empty for other groups.
     pub node: String,
     /// Intents: won in the load window or after it, ended by an unknown outcome, or waiting.
     pub intents: u64,
@@ -81,7 +81,7 @@ pub struct Group {
     pub longest_wait: Nanos,
     /// The most bypasses of one intent.
     pub most_bypasses: u32,
-    /// Ballots its ops took.
+    /// Attempts that its ops took.
     pub rounds: u64,
     /// How often its ops were outbid.
     pub preempted: u64,
@@ -194,13 +194,15 @@ impl Groups<'_> {
             });
             group.add(intent, *bypasses, self.window, self.faults);
         }
+        let names = &self.history.names;
+        let measures = [Measure::Attempts, Measure::Preemptions, Measure::Repairs, Measure::Backoff].map(|measure| names.reads(measure));
         for detail in &self.history.details {
             let group = detail.intent.and_then(|i| of_intent.get(&i)).and_then(|k| groups.get_mut(k));
             if let (Some(group), Some(told)) = (group, &detail.diagnostics) {
-                group.rounds += u64::from(told.rounds.unwrap_or(0));
-                group.preempted += u64::from(told.preempted.unwrap_or(0));
-                group.repairs += u64::from(told.repairs.unwrap_or(0));
-                group.backoff.0 += told.backoff_ns.unwrap_or(0);
+                let sums = [&mut group.rounds, &mut group.preempted, &mut group.repairs, &mut group.backoff.0];
+                for (sum, read) in sums.into_iter().zip(measures) {
+                    *sum = sum.saturating_add(read(told).unwrap_or(0));
+                }
             }
         }
         groups.into_values().collect()

@@ -6,7 +6,7 @@
 //! | `min_jain` | Jain's index of successes per client in calm is below this share of what luck alone gives | 0.5 |
 //! | `max_livelock` | so long nobody succeeds on a key while somebody waits and no fault is on | 2 s |
 //!
-//! A finding names the client and the coordinator that starve. It says that the system is unfair or stands still, not
+//! A finding names the client and the node that starve. It says that the system is unfair or stands still, not
 //! that an answer was wrong.
 
 use super::intents::{End, Intent};
@@ -14,7 +14,7 @@ use super::measure::{Fairness, Group, measure};
 use super::windows::Drought;
 use crate::checks::CheckResult;
 use crate::verdict::Verdict;
-use heckle_history::{Header, History, Nanos};
+use heckle_history::{Header, History, Measure, Nanos};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -90,7 +90,7 @@ pub fn check(history: &History) -> Option<CheckResult> {
 pub struct Starved {
     /// `c3`.
     pub client: String,
-    /// Its coordinator.
+    /// The node that it is connected to.
     pub node: String,
     /// Intents it won.
     pub won: u64,
@@ -157,7 +157,7 @@ fn unequal(fairness: &Fairness, limits: Limits) -> Option<Finding> {
     Some(Finding { kind: "min_jain", words, starved })
 }
 
-/// The coordinator that gets least for its clients, if it gets much less than the rest.
+/// The node that gets least for its clients, if it gets much less than the rest.
 fn poorest_node(fairness: &Fairness) -> Option<String> {
     let clients_of = |node: &Group| fairness.clients.iter().filter(|c| c.node == node.name).count().max(1) as f64;
     let (won, clients): (u64, usize) = (fairness.nodes.iter().map(|n| n.won_in_calm).sum(), fairness.clients.len());
@@ -167,8 +167,10 @@ fn poorest_node(fairness: &Fairness) -> Option<String> {
     let share = if won > 0 { 100.0 * poorest.won_in_calm as f64 / won as f64 } else { 0.0 };
     (per_client(poorest) < LITTLE * mean).then(|| {
         format!(
-            "coordinator that starves: {}, {} of {won} successes ({share:.0} %), outbid {} times",
-            poorest.name, poorest.won_in_calm, poorest.preempted
+            "node whose clients starve: {}, {} of {won} successes ({share:.0} %){}",
+            poorest.name,
+            poorest.won_in_calm,
+            if poorest.preempted > 0 { format!(", outbid {} times", poorest.preempted) } else { String::new() }
         )
     })
 }
@@ -187,20 +189,22 @@ fn livelock(history: &History, fairness: &Fairness, limits: Limits) -> Option<Fi
     Some(Finding { kind: "max_livelock", words, starved: starved(fairness, &drought.client.to_string()).collect() })
 }
 
-/// How often each coordinator was outbid in a drought, most first.
+/// How often each node's operations were outbid in a drought, most first.
 fn duellists(history: &History, drought: &Drought) -> String {
     let mut outbid: BTreeMap<&str, u64> = BTreeMap::new();
+    let preemptions = history.names.reads(Measure::Preemptions);
     for (op, detail) in history.ops.iter().zip(&history.details) {
         let during = op.key == drought.key && op.completed >= drought.from && op.completed <= drought.to;
-        let preempted = detail.diagnostics.as_ref().and_then(|d| d.preempted).unwrap_or(0);
+        let preempted = detail.diagnostics.as_ref().and_then(preemptions).unwrap_or(0);
         if let (true, Some(node)) = (during && preempted > 0, detail.sent_to.or(op.node)) {
-            *outbid.entry(history.names.node_name(node)).or_default() += u64::from(preempted);
+            let sum = outbid.entry(history.names.node_name(node)).or_default();
+            *sum = sum.saturating_add(preempted);
         }
     }
     let mut outbid: Vec<(&str, u64)> = outbid.into_iter().collect();
     outbid.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), *name));
     let list: Vec<String> = outbid.iter().map(|(name, n)| format!("{name} {n} times")).collect();
-    if list.is_empty() { String::new() } else { format!("; coordinators outbid meanwhile: {}", list.join(", ")) }
+    if list.is_empty() { String::new() } else { format!("; nodes outbid meanwhile: {}", list.join(", ")) }
 }
 
 fn starved<'f>(fairness: &'f Fairness, client: &str) -> impl Iterator<Item = Starved> + use<'f> {
@@ -216,13 +220,13 @@ fn starved<'f>(fairness: &'f Fairness, client: &str) -> impl Iterator<Item = Sta
 fn with_node(fairness: &Fairness, client: &str) -> String {
     let node = fairness.clients.iter().find(|g| g.name == client).map(|g| g.node.as_str());
     match node {
-        Some(node) if !node.is_empty() => format!("client {client} (coordinator {node})"),
+        Some(node) if !node.is_empty() => format!("client {client} (node {node})"),
         Some(_) | None => format!("client {client}"),
     }
 }
 
 fn whose(history: &History, intent: &Intent) -> String {
-    let at = intent.node.map_or(String::new(), |n| format!(" (coordinator {})", history.names.node_name(n)));
+    let at = intent.node.map_or(String::new(), |n| format!(" (node {})", history.names.node_name(n)));
     format!("client {}{at} on {}", intent.client, history.names.key_name(intent.key))
 }
 

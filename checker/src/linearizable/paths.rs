@@ -1,18 +1,18 @@
 //! Which ways the ops of a key took, where the system has two, and what that says of a violation.
 //!
-//! A put is stamped by a clock and a compare-and-set ordered by its ballot, and neither waits for the other. So a key that
+//! A put is stamped by a clock and a compare-and-set ordered by consensus, and neither waits for the other. So a key that
 //! is used both ways is not linearizable, whatever the system does right; and a key that is only put and got without
-//! Paxos was never promised to be. This is a cause and not a proof: the verdict rests on the ops alone.
+//! consensus was never promised to be. This is a cause and not a proof: the verdict rests on the ops alone.
 
 use super::facts::KeyOps;
 use heckle_history::Operation;
 
-/// The cause of a violation on this key, if its ops went past Paxos.
+/// The cause of a violation on this key, if its ops bypassed consensus.
 pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
     let ops = || key.places.iter().map(|&place| key.op(place));
-    let (cheap, paxos): (Vec<&Operation>, Vec<&Operation>) = ops().partition(|op| op.path.is_last_write_wins());
-    // The final reads of a run go through Paxos on every key; they change nothing.
-    let through = paxos.iter().filter(|op| op.call.writes().is_some()).count();
+    let (cheap, consensus): (Vec<&Operation>, Vec<&Operation>) = ops().partition(|op| op.path.is_last_write_wins());
+    // The final reads of a run go through consensus on every key; they change nothing.
+    let through = consensus.iter().filter(|op| op.call.writes().is_some()).count();
     let name = key.history.names.key_name(key.key);
     if cheap.is_empty() {
         return None;
@@ -25,17 +25,17 @@ pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
     };
     Some(if through == 0 {
         format!(
-            "the updates of key {name} went without Paxos ({} ops: {}): the last write wins by wall clock, and no order of all answers \
+            "the updates of key {name} went without consensus ({} ops: {}): the last write wins by wall clock, and no order of all answers \
              was promised",
             cheap.len(),
             kinds(&cheap)
         )
     } else {
         format!(
-            "ops of key {name} went through two paths: {} through Paxos ({}) and {} without it ({}). The paths do not wait for each \
+            "ops of key {name} went through two paths: {} through consensus ({}) and {} without it ({}). The paths do not wait for each \
              other, so this is what mixing them on one key comes to; use one path a key",
-            paxos.len(),
-            kinds(&paxos),
+            consensus.len(),
+            kinds(&consensus),
             cheap.len(),
             kinds(&cheap)
         )
@@ -63,11 +63,11 @@ mod tests {
              c3 |                 r 1-->|",
         );
         let said = said.expect("a cause");
-        assert!(said.contains("key k1 went through two paths: 2 through Paxos (read, write) and 1 without it (put)"), "{said}");
+        assert!(said.contains("key k1 went through two paths: 2 through consensus (read, write) and 1 without it (put)"), "{said}");
     }
 
     #[test]
-    fn paxos_is_not_excused() {
+    fn consensus_is_not_excused() {
         let said = cause(
             "c1 |w 1-->                 |
              c2 |       w 2-->          |
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_paxos_is_not_blamed_on_a_mix_there_was_not() {
+    fn a_key_without_consensus_is_not_blamed_on_a_mix_there_was_not() {
         let said = cause(
             "c1 |put 1-->                   |
              c2 |         put 2-->          |
@@ -96,7 +96,7 @@ mod tests {
              c4 |                          r 1-->|",
         );
         let said = said.expect("a cause");
-        assert!(said.contains("went without Paxos (3 ops: get, put)") && !said.contains("two paths"), "{said}");
+        assert!(said.contains("went without consensus (3 ops: get, put)") && !said.contains("two paths"), "{said}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::certificate::{Block, Contradiction, Rule};
 use crate::coverage;
 use crate::verdict::{Explanation, ViolationKind};
-use heckle_history::{Call, Current, Fate, History, Nanos, OpId, Operation, Outcome, Seen, Value};
+use heckle_history::{Call, Current, Fate, Figure, FigureInfo, History, Nanos, OpId, Operation, Outcome, Seen, Unit, Value};
 use rustc_hash::FxHashMap;
 
 /// Faults named beside a violation: more would bury it.
@@ -297,11 +297,7 @@ impl<'h> Story<'h> {
             if let Some(detail) = history.details.get(place as usize) {
                 facts.extend(detail.reason.as_ref().map(|r| format!("reason {r}")));
                 if let Some(d) = &detail.diagnostics {
-                    facts.extend(d.ballot.as_ref().map(|b| format!("ballot {b}")));
-                    facts.extend(d.phase.as_ref().map(|p| format!("phase {p}")));
-                    facts.extend(d.rounds.map(|r| format!("{r} rounds")));
-                    facts.extend(d.preempted.filter(|&p| p > 0).map(|p| format!("preempted {p} times")));
-                    facts.extend(d.repairs.filter(|&r| r > 0).map(|r| format!("repaired {r}")));
+                    facts.extend(d.iter().filter_map(|(id, figure)| fact(history.names.figure_info(id), &figure)));
                 }
             }
             let end = if op.completed == Nanos::NEVER { "open".to_owned() } else { op.completed.to_string() };
@@ -319,5 +315,16 @@ impl<'h> Story<'h> {
             lines.push(format!("and {} more faults", around.len() - MAX_NEARBY_FAULTS));
         }
         lines
+    }
+}
+
+/// A figure as people read it. Of the numbers, only those with a measure are worth a place, and only where something happened.
+fn fact(info: &FigureInfo, figure: &Figure<'_>) -> Option<String> {
+    let name = info.name.trim_end_matches("_ns").replace('_', " ");
+    match figure {
+        Figure::Text(text) => Some(format!("{name} {text}")),
+        Figure::Number(n) if info.measure.is_none() || *n <= 0 => None,
+        Figure::Number(n) if info.unit == Unit::Ns => Some(format!("{name} {} ms", *n as f64 / 1e6)),
+        Figure::Number(n) => Some(format!("{name} {n}")),
     }
 }

@@ -129,6 +129,34 @@ const WORDS_OF_A_SYSTEM: [&str; 3] = ["paxos", "lease", "ballot"];
 /// Crates in which they do not occur.
 const KNOW_NO_SYSTEM: [&str; 2] = ["faults", "workloads"];
 
+/// Crates in which they occur only in these files: what a system registers, and names that files have.
+const KNOW_SYSTEMS_AT: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "checker",
+        &[
+            ("src/checks/lease_overlap.rs", "the check that systems with leases register"),
+            ("src/checks/mod.rs", "its line in the registry"),
+            ("tests/checks.rs", "its test"),
+        ],
+    ),
+    ("history", &[("src/line/read.rs", "a value that `path` may have in a history")]),
+    (
+        "results",
+        &[
+            ("src/compare/figures.rs", "names of figures in compare.json"),
+            ("src/compare/sample.rs", "a made-up comparison of lease modes"),
+            ("src/conclude.rs", "the check that systems with leases register"),
+            ("src/diff.rs", "a field of results.json"),
+            ("src/explain/advice.rs", "advice on that check"),
+            ("src/measure.rs", "a key of `latency_ms` in results.json"),
+            ("src/results_json.rs", "a field of results.json"),
+            ("src/sample_results.rs", "made-up results of the bundled server"),
+            ("src/schemas.rs", "a value that `path` may have in a history"),
+            ("src/terms.rs", "a field of the end record"),
+        ],
+    ),
+];
+
 /// The first of these words that stands in a line as a whole word, or as a part of a name that is written with `_` or `-`.
 fn word_of_a_system(line: &str) -> Option<&'static str> {
     // A plural is no other word, and `releases` is one.
@@ -145,23 +173,51 @@ fn camel_parts(name: &str) -> Vec<&str> {
     ends.map(|to| &name[std::mem::replace(&mut from, to)..to]).collect()
 }
 
+fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("readable").map(|e| e.expect("readable").path()) {
+        if entry.is_dir() { files(&entry, found) } else { found.push(entry) }
+    }
+}
+
+/// The first line of a file that has a word of a system, with its number.
+fn speaks_of_a_system(file: &Path) -> Option<(usize, String)> {
+    let text = std::fs::read_to_string(file).expect("readable");
+    (1..).zip(text.lines()).find(|(_, line)| word_of_a_system(line).is_some()).map(|(number, line)| (number, line.to_owned()))
+}
+
 #[test]
 fn crates_for_every_system_do_not_speak_of_one() {
-    fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
-        for entry in std::fs::read_dir(folder).expect("readable").map(|e| e.expect("readable").path()) {
-            if entry.is_dir() { files(&entry, found) } else { found.push(entry) }
-        }
-    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
     for member in KNOW_NO_SYSTEM {
         let mut found = vec![];
         files(&root.join(member), &mut found);
         assert!(found.len() > 10, "the sources of {member} are found");
         for file in found {
-            let text = std::fs::read_to_string(&file).expect("readable");
-            for (number, line) in (1..).zip(text.lines()) {
-                assert_eq!(word_of_a_system(line), None, "{}:{number}: `{member}` knows no system", file.display());
+            assert_eq!(speaks_of_a_system(&file), None, "{}: `{member}` knows no system", file.display());
+        }
+    }
+}
+
+#[test]
+fn other_crates_speak_of_a_system_only_where_it_registers() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
+    for (member, places) in KNOW_SYSTEMS_AT {
+        let mut found = vec![];
+        files(&root.join(member), &mut found);
+        // Tests of pages and comparisons show the bundled server's figures; their golden files do, too.
+        let is_source = |file: &&std::path::PathBuf| file.extension().is_some_and(|e| e == "rs") && !file.ends_with("tests.rs");
+        let in_tests = |file: &Path| member == "results" && !file.starts_with(root.join(member).join("src"));
+        for file in found.iter().filter(is_source).filter(|file| !in_tests(file)) {
+            let name = file.strip_prefix(root.join(member)).expect("it is below").to_str().expect("a name").to_owned();
+            let reason = places.iter().find(|(place, _)| *place == name).map(|(_, reason)| reason);
+            match (speaks_of_a_system(file), reason) {
+                (Some((number, line)), None) => panic!("{member}/{name}:{number} speaks of a system: {line}"),
+                (None, Some(reason)) => panic!("{member}/{name} is listed ({reason}) and speaks of no system any more"),
+                (Some(_), Some(_)) | (None, None) => {}
             }
+        }
+        for (place, reason) in places {
+            assert!(root.join(member).join(place).is_file(), "{member}/{place} is listed ({reason}) and gone");
         }
     }
 }

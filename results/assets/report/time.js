@@ -241,10 +241,10 @@ H.timeCharts = () => {
   const rates = [line(due, "dim", H.perSecond, { dash: [5, 3] }), line("sent", "line1", H.perSecond), line("answered", "line3", H.perSecond)];
   H.timeChart("rate", [x, rate(s.due), rate(s.sent), rate(s.answered)], rates, { axis: H.axis(H.perSecond) });
   H.timeChart("inflight", [x, s.in_flight_most, s.in_flight_mean], [line("most", "line2", H.count), line("mean", "line1", H.count)], { height: 150 });
-  if (s.paxos) {
-    const p = s.paxos;
+  if (s.attempts) {
+    const p = s.attempts;
     const rounds = [line("most", "line2", H.count), line("mean", "line1", H.count, { spanGaps: true })];
-    H.timeChart("rounds", [x, p.rounds_most, p.rounds_mean], rounds, { height: 150 });
+    H.timeChart("rounds", [x, p.most, p.mean], rounds, { height: 150 });
     const outbid = [line("preempted", "line2", H.perSecond), line("repairs", "line3", H.perSecond, { dash: [5, 3] })];
     H.timeChart("preempted", [x, rate(p.preempted), rate(p.repairs)], outbid, { axis: H.axis(H.perSecond), height: 150 });
   } else {

@@ -1,6 +1,6 @@
-//! Starvation beside its cause: what each coordinator's clients won, and below, how often it was outbid meanwhile.
+//! Starvation beside its cause: what each node's clients won, and below, how often it was outbid meanwhile.
 //!
-//! Coordinators that duel are outbid at the same time and win little; one that starves is outbid while others win.
+//! Nodes that duel are outbid at the same time and win little; one that starves is outbid while others win.
 
 use super::Scene;
 use super::axis::{Scale, count};
@@ -19,7 +19,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     scene.measured.fairness.as_ref()?;
     let nodes = &scene.series.nodes;
     let mut canvas = Canvas::new();
-    let shows = "intents won through each coordinator, and how often it was outbid";
+    let shows = "intents won through each node, and how often it was outbid";
     let bottom = HEIGHT as i32 - 62;
     let plot = frame::rows_over_time(&mut canvas, scene, shows, bottom, Scale::Linear { min: 0.0, max: 1.0 });
     let area = canvas.area();

@@ -1,7 +1,7 @@
 //! Who got how much: successes of each client over time, and how long intents waited.
 //!
-//! A row is a client, beside it its coordinator; a cell is as dark as it holds successes, and red where the client wanted
-//! something and got nothing. Rows of one coordinator stand together, so that one that starves shows as a red block. Below
+//! A row is a client, beside it its node; a cell is as dark as it holds successes, and red where the client wanted
+//! something and got nothing. Rows of one node stand together, so that one that starves shows as a red block. Below
 //! is the share of intents won within a time; ticks stand where a wait was not seen to end.
 
 use super::axis::{Scale, Tick, digits, duration};
@@ -59,7 +59,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     Some(canvas.png())
 }
 
-/// The least served clients, by coordinator and number.
+/// The least served clients, by node and number.
 fn rows(fairness: &Fairness) -> Vec<&Group> {
     let mut rows: Vec<&Group> = fairness.clients.iter().collect();
     rows.sort_by_key(|g| g.won);

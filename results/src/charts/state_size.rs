@@ -1,4 +1,4 @@
-//! Bytes of Paxos state over time: the fullest node by kind, stacked, and the others as lines.
+//! Bytes of protocol state over time: the fullest node by kind, stacked, and the others as lines.
 
 use super::Scene;
 use super::axis::{Scale, bytes};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// The kinds, the lowest of the stack first: what stays at the bottom, what remedies take away above it.
 const KINDS: [(&str, &str, RGBColor); 5] = [
     ("data", "keys and values", GREY),
-    ("promise", "ballots", SKY),
+    ("promise", "promises", SKY),
     ("dedupe", "operation ids", BLUE),
     ("accepted", "accepted updates", VERMILLION),
     ("queue", "to be pruned", ORANGE),
@@ -47,7 +47,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     // The first of equals, so that the picture is the same each time.
     let (fullest, looks) = nodes.iter().rev().max_by_key(|(_, looks)| most(looks))?;
     let name = scene.history.names.node_name(*fullest);
-    let shows = format!("bytes of Paxos state: the fullest node, {name}, by kind, and the others as lines");
+    let shows = format!("bytes of protocol state: the fullest node, {name}, by kind, and the others as lines");
     let mut canvas = Canvas::new();
     let plot = frame::over_time(&mut canvas, scene, &shows, Scale::from_zero(most(looks) as f64), "bytes", bytes);
     let area = canvas.area();

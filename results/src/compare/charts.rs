@@ -4,7 +4,7 @@ mod forest; // effects with their intervals
 mod dots; // every pair
 mod waits; // how long intents waited
 mod successes; // who succeeded when
-mod state_size; // bytes of Paxos state over time, where arms differ in what they do against it
+mod state_size; // bytes of protocol state over time, where arms differ in what they do against it
 
 use super::compare_json::Comparison;
 use crate::charts::style::{BLUE, GREEN, INK, ORANGE, SKY, VERMILLION};
@@ -20,7 +20,7 @@ pub fn draw(comparison: &Comparison) -> Vec<Picture> {
         picture("waits", "plots/waits.png", "Share of intents finished by a time, for each arm", waits::draw(comparison)),
         picture("successes", "plots/successes.png", "Successes of each client over time, for each arm", successes::draw(comparison)),
     ];
-    let alt = "Bytes of Paxos state over time, a curve for each arm";
+    let alt = "Bytes of protocol state over time, a curve for each arm";
     pictures.extend(state_size::draw(comparison).map(|png| picture("state_size", "plots/state-size.png", alt, png)));
     pictures
 }

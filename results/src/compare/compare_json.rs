@@ -58,7 +58,7 @@ pub struct Comparison {
     pub validity: Vec<Validity>,
     /// Successes of each client over time, an arm each, of one pair.
     pub successes: Vec<SuccessMap>,
-    /// Bytes of Paxos state over time; absent where arms have the same remedies against it.
+    /// Bytes of protocol state over time; absent where arms have the same remedies against it.
     pub state: Option<StateSizes>,
     /// Files by name, relative to the comparison's folder.
     pub artifacts: BTreeMap<String, String>,

@@ -166,7 +166,7 @@ fn middle(of: impl Iterator<Item = f64>) -> Option<f64> {
     median(&of.collect::<Vec<f64>>()).map(|x| round(x, 6))
 }
 
-/// An arm with what it sets: `priority (lease priority)`, or its name alone where that says it.
+/// An arm with what it sets: `fair (queue fair)`, or its name alone where that says it.
 fn named(comparison: &Comparison, arm: &str) -> String {
     let settings = comparison.arms.iter().find(|a| a.name == arm).map(|a| &a.settings);
     let words: Vec<String> = settings.into_iter().flatten().filter(|(_, v)| *v != arm).map(|(k, v)| format!("{k} {v}")).collect();
@@ -248,7 +248,7 @@ fn success_maps(comparison: &Comparison, made: &[Made], contrasts: &[Contrast]) 
     comparison.arms.iter().filter_map(|a| of(&a.name)).collect()
 }
 
-/// Bytes of Paxos state over time, of the runs that count.
+/// Bytes of protocol state over time, of the runs that count.
 fn state_sizes(comparison: &Comparison, made: &[Made]) -> Option<StateSizes> {
     let counts = |m: &&Made| m.run.dropped.is_none() && !out(comparison, &m.run.arm);
     let arms: Vec<&str> = comparison.arms.iter().map(|a| a.name.as_str()).collect();

@@ -8,8 +8,7 @@ use super::state::{self, StateOverTime};
 use crate::measure::Measured;
 use crate::results_json::Results;
 use heckle_checker::fairness::shares;
-use heckle_history::event::Diagnostics;
-use heckle_history::{History, Outcome};
+use heckle_history::{History, Measure, Outcome};
 use std::collections::BTreeMap;
 
 /// A 99th percentile of fewer intents is a maximum by another name.
@@ -83,20 +82,27 @@ pub static FIGURES: &[Figure] = &[
         Scale::Difference,
         Show::Number,
     ),
-    figure("rounds_per_op", "ballots an op", "mean of ballots an op took", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("rounds_per_op", "attempts an op", "mean of attempts an op took", Kind::Exploratory, Scale::Ratio, Show::Number),
     figure("preempted_per_op", "preemptions an op", "how often an op was outbid", Kind::Exploratory, Scale::Difference, Show::Number),
     figure("backoff_ms_per_op", "backoff an op", "time an op spent backing off", Kind::Exploratory, Scale::Difference, Show::Milliseconds),
-    figure("round_trips_per_op", "round trips an op", "between coordinator and replicas", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("round_trips_per_op", "round trips an op", "between nodes", Kind::Exploratory, Scale::Ratio, Show::Number),
     figure("fsyncs_per_op", "syncs an op and node", "syncs of all nodes by ops by nodes", Kind::Exploratory, Scale::Ratio, Show::Number),
     figure(
         "paxos_bytes_max",
-        "Paxos state, at most",
+        "protocol state, at most",
         "bytes on the fullest node at its peak under load, without keys and values",
         Kind::Exploratory,
         Scale::Ratio,
         Show::Bytes,
     ),
-    figure("paxos_bytes_end", "Paxos state, at the end", "the same at the end of the load", Kind::Exploratory, Scale::Ratio, Show::Bytes),
+    figure(
+        "paxos_bytes_end",
+        "protocol state, at the end",
+        "the same at the end of the load",
+        Kind::Exploratory,
+        Scale::Ratio,
+        Show::Bytes,
+    ),
     figure(
         "state_bytes_max",
         "all state, at most",
@@ -155,7 +161,7 @@ pub struct Taken {
     pub waits: Waits,
     /// Successes of each client over time.
     pub successes: Successes,
-    /// Bytes of Paxos state over time, where nodes told.
+    /// Bytes of protocol state over time, where nodes report it.
     pub state: Option<StateOverTime>,
 }
 
@@ -181,8 +187,8 @@ pub fn take(history: &History, measured: &Measured, results: &Results) -> Taken 
         whole.extend(value.map(|v| (name.to_owned(), Reading::Exact(v))));
     };
     exact("longest_silence_ms", longest_silence(&intents, measured));
-    exact("fsyncs_per_op", results.paxos.fsyncs_per_op);
-    exact("state_bytes_max", results.paxos.state_bytes_max.map(|b| b as f64));
+    exact("fsyncs_per_op", results.system.fsyncs_per_op);
+    exact("state_bytes_max", results.system.state_bytes_max.map(|b| b as f64));
     let state = state::of(history, measured);
     exact("paxos_bytes_max", state.as_ref().map(|s| s.peak));
     exact("paxos_bytes_end", state.as_ref().and_then(|s| s.bytes.last().copied()));
@@ -217,15 +223,16 @@ fn of_phase(history: &History, intents: &[Intent], phases: &Phases, phase: Phase
     let (sent, unknown) = ops()
         .fold((0u64, 0u64), |(n, unknown), (_, op)| (n + 1, unknown + u64::from(matches!(op.outcome, Outcome::Unknown | Outcome::Open))));
     add("unknown_ratio", mean(unknown as f64, sent));
-    let told = || ops().filter_map(|(i, _)| history.details.get(i)?.diagnostics.as_deref());
-    let mean_of = |of: fn(&Diagnostics) -> Option<f64>| {
-        let (sum, n) = told().filter_map(of).fold((0.0, 0u64), |(sum, n), x| (sum + x, n + 1));
+    let reported = || ops().filter_map(|(i, _)| history.details.get(i)?.diagnostics.as_ref());
+    let mean_of = |measure, scale: f64| {
+        let all = reported().filter_map(history.names.reads(measure));
+        let (sum, n) = all.fold((0.0, 0u64), |(sum, n), x| (sum + x as f64 * scale, n + 1));
         mean(sum, n)
     };
-    add("rounds_per_op", mean_of(|d| d.rounds.map(f64::from)));
-    add("preempted_per_op", mean_of(|d| d.rounds.map(|_| f64::from(d.preempted.unwrap_or(0)))));
-    add("backoff_ms_per_op", mean_of(|d| d.rounds.map(|_| d.backoff_ns.unwrap_or(0) as f64 / 1e6)));
-    add("round_trips_per_op", mean_of(|d| d.round_trips.map(f64::from)));
+    add("rounds_per_op", mean_of(Measure::Attempts, 1.0));
+    add("preempted_per_op", mean_of(Measure::Preemptions, 1.0));
+    add("backoff_ms_per_op", mean_of(Measure::Backoff, 1e-6));
+    add("round_trips_per_op", mean_of(Measure::RoundTrips, 1.0));
     figures
 }
 

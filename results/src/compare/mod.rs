@@ -11,7 +11,7 @@ pub mod decide; // from probabilities to one of four decisions, and its words
 pub mod phases; // calm, during faults, recovery
 pub mod intents; // what clients wanted, and how long it took
 pub mod figures; // what arms are compared by, read from a run
-pub mod state; // bytes of Paxos state over time
+pub mod state; // bytes of protocol state over time
 pub mod runs; // which runs count
 
 pub mod compare_json; // what a comparison came to: `heckle.compare/1`

@@ -45,7 +45,7 @@ pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
             pictures,
             "state_size",
             "state",
-            "Paxos state",
+            "Protocol state",
             "What replicas keep beside keys and values, under the same load. A curve that rises for ever is a node that fills. A thin band says that all pairs agree.",
         );
     }

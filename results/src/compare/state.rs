@@ -1,4 +1,4 @@
-//! Bytes of Paxos state over time: of one run from its history, and of an arm over the runs of its pairs. Keys and values
+//! Bytes of protocol state over time: of one run from its history, and of an arm over the runs of its pairs. Keys and values
 //! are left out, since what arms do against state does not touch them. What nodes told each second stands in the history
 //! as in `nodes/<n>/metrics.jsonl`, there by the clock of the run.
 
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// Places in time at which a run's bytes are told, from its start to the end of its load.
 const POINTS: usize = 100;
-/// All kinds of state but `data`: what a copy of the store without Paxos would not have.
+/// All kinds of state but `data`: what a plain copy of the store would not have.
 const KINDS: [&str; 4] = ["promise", "accepted", "dedupe", "queue"];
 
 /// Bytes over time in every arm, of the pairs that all arms have.

@@ -110,7 +110,7 @@ pub(super) fn guards(check: &str) -> Option<&'static str> {
         "liveness" => "A key that stayed silent after the last fault",
         "panics" | "crash" => "A node that crashed or ended without a fault",
         "lease_overlap" => "Two nodes that held one lease at the same time",
-        "state" => "A node that keeps Paxos state which it should have given back",
+        "state" => "A node that keeps state which it should have released",
         "starvation" => "A client that starves while others succeed",
         "projection" => "A step of the counter or the lock that does not follow from the one before",
         _ => return None,

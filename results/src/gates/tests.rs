@@ -38,7 +38,7 @@ fn a_figure_without_a_sample_in_the_load_window_meets_no_limit() {
     idle.window = Some(WindowCounts::default());
     idle.latency_ms.clear();
     idle.fairness = Some(Fairness::default());
-    idle.paxos.fsyncs_per_op = Some(0.0);
+    idle.system.fsyncs_per_op = Some(0.0);
     for metric in METRICS.iter().filter(|m| !m.name.starts_with("state_bytes")) {
         for relation in ["<", ">="] {
             let gate = Expression::of_plan(metric.name, &format!("{relation}0")).unwrap().evaluate(&idle);

@@ -3,7 +3,7 @@ use crate::faults::Recovery;
 use crate::results_json::OpCounts;
 use heckle_history::drawn;
 use heckle_history::event::{Completion, Event, FaultEvent, FaultState, Header, Invoke};
-use heckle_history::{Call, Names, NodeIx, OpId, Path, ProcessId, Value};
+use heckle_history::{Call, Measure, Names, NodeIx, OpId, Path, ProcessId, Value};
 
 /// Ops of one process each: due, sent and answered at these milliseconds; `None` is an unknown outcome at 1 s.
 fn history(header: Header, ops: &[(u64, u64, Option<u64>)]) -> History {
@@ -131,20 +131,21 @@ fn a_rate_of_intents_is_compared_with_intents() {
 fn an_empty_history_has_figures_too() {
     let measured = analyze(&History::default());
     assert_eq!((measured.whole.ops.invoked, measured.load.achieved_per_s, measured.latency_ms[ALL].ok), (0, 0.0, 0));
-    assert!(measured.faults.is_empty() && measured.paxos.rounds_p50.is_none());
+    assert!(measured.faults.is_empty() && measured.system.rounds_p50.is_none());
 }
 
 #[test]
-fn paxos_figures_are_of_what_coordinators_told() {
+fn figures_of_the_system_are_of_what_it_reported_in_the_window() {
     let history = crate::sample::history(crate::sample::Sample::default());
-    let (paxos, window) = (analyze(&history).paxos, Window::of(&history));
+    let (figures, window) = (analyze(&history).system, Window::of(&history));
     let due = history.details.iter().zip(&history.ops).filter(|(_, op)| window.holds(op.intended));
-    let told: Vec<_> = due.filter_map(|(d, _)| d.diagnostics.as_ref()).collect();
-    assert!(told.len() < history.details.len(), "final reads and warm-up are left out");
-    assert_eq!(paxos.preempted, told.iter().filter_map(|d| d.preempted).map(u64::from).sum::<u64>());
-    assert_eq!(paxos.rounds_p50, Some(1.0));
-    let trips: u64 = told.iter().filter_map(|d| d.round_trips).map(u64::from).sum();
-    assert!((paxos.round_trips_per_op.unwrap() - trips as f64 / told.len() as f64).abs() < 0.001);
+    let reported: Vec<_> = due.filter_map(|(d, _)| d.diagnostics.as_ref()).collect();
+    let sum = |measure| reported.iter().copied().filter_map(history.names.reads(measure)).sum::<u64>();
+    assert!(reported.len() < history.details.len(), "final reads and warm-up are left out");
+    assert_eq!(figures.preempted, sum(Measure::Preemptions));
+    assert_eq!(figures.rounds_p50, Some(1.0));
+    let trips = sum(Measure::RoundTrips);
+    assert!((figures.round_trips_per_op.unwrap() - trips as f64 / reported.len() as f64).abs() < 0.001);
 }
 
 /// A fault from 100 ms to 200 ms on `target`, beside ops `(node, sent, answered)` in milliseconds.

@@ -64,8 +64,8 @@ const MAX_MARKS: usize = 2_000;
 
 /// Kinds of call in the order of their codes.
 const KINDS: [&str; 5] = ["read", "write", "cas", "get", "put"];
-/// Those that go through Paxos come first; the others are offered only where there are any.
-const KINDS_OF_PAXOS: usize = 3;
+/// Those that go through consensus come first; the others are offered only where there are any.
+const KINDS_OF_CONSENSUS: usize = 3;
 
 /// The object for a run.
 pub(super) fn of(subject: &Subject<'_>) -> Data {
@@ -79,7 +79,11 @@ pub(super) fn of(subject: &Subject<'_>) -> Data {
         total: history.ops.len(),
         keys: history.names.keys().map(|(_, name)| name.to_owned()).collect(),
         nodes: history.names.nodes().map(|(_, name)| name.to_owned()).collect(),
-        kinds: if history.ops.iter().any(|op| op.path.is_last_write_wins()) { KINDS.to_vec() } else { KINDS[..KINDS_OF_PAXOS].to_vec() },
+        kinds: if history.ops.iter().any(|op| op.path.is_last_write_wins()) {
+            KINDS.to_vec()
+        } else {
+            KINDS[..KINDS_OF_CONSENSUS].to_vec()
+        },
         faults: bands(subject),
         marks: marks(history),
         slices: slices::of(ends),
@@ -184,7 +188,7 @@ mod tests {
     fn what_happens_once_does_not_drown_in_what_is_told_each_second() {
         let event = |what: &str, t| NodeEvent { t: Nanos(t), node: NodeIx(0), what: what.into(), detail: Default::default() };
         let mut history = History::default();
-        history.node_events.extend((0..MAX_MARKS as u64 * 2).map(|t| event(if t % 2 == 0 { STATE } else { "lease_extended" }, t)));
+        history.node_events.extend((0..MAX_MARKS as u64 * 2).map(|t| event(if t % 2 == 0 { STATE } else { "claim_extended" }, t)));
         history.node_events.push(event("exit", u64::MAX / 2));
         let shown: Vec<String> = marks(&history).into_iter().map(|m| m.what).collect();
         assert_eq!(shown, ["exit"]);

@@ -1,4 +1,4 @@
-//! Who got how much: figures over intents where the workload has them, by coordinator, client and key, the times that were
+//! Who got how much: figures over intents where the workload has them, by node, client and key, the times that were
 //! shared worst, and the clients by how long they waited.
 
 use super::Subject;
@@ -21,7 +21,7 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
             "Counted in intents: what a client wants, over all its attempts. Who never got it counts as waiting for as long as was seen.",
         ));
         out.push(table(&["", ""], &[1], figures(fairness)));
-        out.push(groups("by-coordinator", "By coordinator", "coordinator", &fairness.nodes, false));
+        out.push(groups("by-node", "By node", "node", &fairness.nodes, false));
         out.push(groups("by-client", "By client, the least served first", "client", &fairness.clients, true));
         out.push(groups("by-key", "By key, the busiest first", "key", &fairness.keys, true));
         out.push(worst_windows(&fairness.windows));
@@ -59,12 +59,14 @@ fn figures(f: &Fairness) -> Vec<Vec<Html>> {
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()
 }
 
-/// One table of groups. `placed`: whether they have a coordinator beside them.
+/// One table of groups. `placed`: whether they have a node beside them.
 fn groups(id: &'static str, title: &str, what: &str, groups: &[Group], placed: bool) -> Html {
     if groups.is_empty() {
         return Html::default();
     }
     let most = groups.iter().map(|g| g.won).max().unwrap_or(0);
+    // A system that does not report them has no columns for them.
+    let attempts = groups.iter().any(|g| g.rounds > 0);
     let rows = groups.iter().take(MAX_ROWS).map(|g| {
         let won = count(g.won);
         // Under a quarter of the best served, as in the picture.
@@ -79,25 +81,16 @@ fn groups(id: &'static str, title: &str, what: &str, groups: &[Group], placed: b
             count(g.unknown).into(),
             count(g.lost).into(),
         ]);
-        row.extend([duration(g.longest_wait_ms).into(), count(g.max_bypasses).into(), count(g.rounds).into()]);
-        row.extend([count(g.preempted).into(), count(g.repairs).into(), duration(g.backoff_ms).into()]);
+        row.extend([duration(g.longest_wait_ms).into(), count(g.max_bypasses).into()]);
+        if attempts {
+            row.extend([count(g.rounds).into(), count(g.preempted).into(), count(g.repairs).into(), duration(g.backoff_ms).into()]);
+        }
         row
     });
     let mut columns = vec![what];
     columns.extend(placed.then_some("at"));
-    columns.extend([
-        "intents",
-        "won",
-        "won after the load",
-        "never won",
-        "unknown",
-        "attempts lost",
-        "longest wait",
-        "overtaken",
-        "ballots",
-        "outbid",
-    ]);
-    columns.extend(["repairs", "backed off"]);
+    columns.extend(["intents", "won", "won after the load", "never won", "unknown", "attempts lost", "longest wait", "overtaken"]);
+    columns.extend(attempts.then_some(["rounds", "outbid", "repairs", "backed off"]).into_iter().flatten());
     let numbers: Vec<usize> = (1 + usize::from(placed)..columns.len()).collect();
     let mut out = heading("h3", id, title).and(table(&columns, &numbers, rows));
     if groups.len() > MAX_ROWS {

@@ -61,7 +61,7 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
     out.and(other_events(subject)).and(logs(subject))
 }
 
-/// What nodes did beside starting and ending, counted: leases and whatever else a system reports.
+/// What nodes did beside starting and ending, counted: whatever the system reports.
 fn other_events(subject: Subject<'_>) -> Html {
     let mut counts: std::collections::BTreeMap<(&str, &str), u64> = std::collections::BTreeMap::new();
     for e in &subject.history.node_events {

@@ -215,15 +215,15 @@ pub(super) fn run(subject: Subject<'_>) -> Html {
     ];
     rows.extend(results.env.system_version.iter().map(|version| ("version of the system", version.clone())));
     rows.extend(strain_rows(results.strain.as_ref()));
-    let paxos = &results.paxos;
-    let rounds = paxos.rounds_p50.zip(paxos.rounds_p99);
+    let system = &results.system;
+    let rounds = system.rounds_p50.zip(system.rounds_p99);
     rows.extend(rounds.map(|(p50, p99)| ("rounds an op", format!("p50 {}, p99 {}", digits(p50), digits(p99)))));
-    rows.extend(paxos.round_trips_per_op.map(|n| ("round trips an op", digits(n))));
-    rows.extend(paxos.fsyncs_per_op.map(|n| ("syncs an op and node", digits(n))));
+    rows.extend(system.round_trips_per_op.map(|n| ("round trips an op", digits(n))));
+    rows.extend(system.fsyncs_per_op.map(|n| ("syncs an op and node", digits(n))));
     // A system that tells nothing of its rounds has none of these figures, and 0 would be wrong.
-    let told = rounds.map(|_| ("preempted, repairs", format!("{}, {}", count(paxos.preempted), count(paxos.repairs))));
+    let told = rounds.map(|_| ("preempted, repairs", format!("{}, {}", count(system.preempted), count(system.repairs))));
     rows.extend(told);
-    rows.extend(paxos.state_bytes_end.map(|n| ("state at the end", format!("{} bytes", count(n)))));
+    rows.extend(system.state_bytes_end.map(|n| ("state at the end", format!("{} bytes", count(n)))));
     rows.extend(results.env.fsync_p99_us.map(|us| ("synced append, p99", duration(us / 1e3))));
     let fates = results.fates;
     if fates.applied + fates.not_applied + fates.unresolved > 0 {

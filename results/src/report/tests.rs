@@ -93,17 +93,17 @@ fn fairness_names_who_starved_and_at_which_coordinator() {
     assert_eq!([figure("intents"), figure("won in the load window"), figure("won after it")], ["6", "4", "1"]);
     assert_eq!(figure("never won: given up, or waiting at the end"), "1");
     assert_eq!(figure("whose"), "c3 at n3 for k1");
-    let nodes = rows(&page, "by-coordinator");
+    let nodes = rows(&page, "by-node");
     let starved = nodes.iter().find(|r| r[0] == "n3").expect("n3");
     assert_eq!(starved[1..5], ["1", "0", "0", "1"], "intents, won, won after the load, never won");
     assert!(page.contains("<span class=\"bad\">0</span>"), "what is under a quarter of the best is marked");
-    assert_eq!(rows(&page, "by-client")[0][..2], ["c3", "n3"], "the least served first, beside its coordinator");
+    assert_eq!(rows(&page, "by-client")[0][..2], ["c3", "n3"], "the least served first, beside its node");
     assert_eq!(rows(&page, "by-key")[0][..2], ["k1", "n1"]);
     // A load without intents has none of these, and says nothing of them.
     let plain = sample::history(Sample { seconds: 2, faults: 0, ..Sample::default() });
     let mut results = sample_results::valid(&plain);
     results.take(&measure::analyze(&plain), &plain);
-    assert!(!page_of(&plain, &results, &[]).contains("by-coordinator"));
+    assert!(!page_of(&plain, &results, &[]).contains("by-node"));
 }
 
 #[test]

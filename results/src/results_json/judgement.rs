@@ -74,7 +74,7 @@ pub struct Violation {
     pub steps: Vec<String>,
     /// What was going on around it: context, not proof.
     pub nearby: Vec<String>,
-    /// Why it had to be expected, where ops of the key went past Paxos.
+    /// Why it had to be expected, where ops of the key bypassed consensus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// A second, independent engine agreed.

@@ -79,7 +79,7 @@ pub struct Owner {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cell {
-    /// `lease=off,rounds=fast`, or `base` without axes.
+    /// `nodes=3,rounds=fast`, or `base` without axes.
     pub name: String,
     /// Its settings.
     pub settings: BTreeMap<String, String>,

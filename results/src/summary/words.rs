@@ -48,18 +48,18 @@ pub(crate) fn rate_words(results: &Results) -> String {
     rate + &late + &unsent
 }
 
-pub(super) fn paxos_words(results: &Results) -> Option<String> {
-    let paxos = &results.paxos;
+pub(super) fn system_words(results: &Results) -> Option<String> {
+    let system = &results.system;
     let mut parts = vec![];
-    if let (Some(p50), Some(p99)) = (paxos.rounds_p50, paxos.rounds_p99) {
+    if let (Some(p50), Some(p99)) = (system.rounds_p50, system.rounds_p99) {
         parts.push(format!("rounds p50 {} p99 {}", digits(p50), digits(p99)));
     }
-    parts.extend(paxos.round_trips_per_op.map(|n| format!("{} round trips an op", digits(n))));
-    parts.extend(paxos.fsyncs_per_op.map(|n| format!("{} syncs an op and node", digits(n))));
+    parts.extend(system.round_trips_per_op.map(|n| format!("{} round trips an op", digits(n))));
+    parts.extend(system.fsyncs_per_op.map(|n| format!("{} syncs an op and node", digits(n))));
     if !parts.is_empty() {
-        parts.push(format!("{} preempted, {} repairs", count(paxos.preempted), count(paxos.repairs)));
+        parts.push(format!("{} preempted, {} repairs", count(system.preempted), count(system.repairs)));
     }
-    parts.extend(paxos.state_bytes_end.map(|n| format!("{} bytes of state at the end", count(n))));
+    parts.extend(system.state_bytes_end.map(|n| format!("{} bytes of state at the end", count(n))));
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 

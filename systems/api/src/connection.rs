@@ -37,8 +37,8 @@ pub struct Reply {
     pub payload: Option<i64>,
     /// Why, where it is not an ok.
     pub reason: Option<Box<str>>,
-    /// Figures that the system told about the operation.
-    pub diagnostics: Option<Box<Diagnostics>>,
+    /// Figures that the system reported about the operation, as [`System::figures`](crate::System::figures) lists them.
+    pub diagnostics: Option<Diagnostics>,
 }
 
 impl Reply {
@@ -62,7 +62,7 @@ pub enum Outcome {
 /// A question about an operation of unknown outcome, sent through any connection.
 #[derive(Debug, Clone)]
 pub struct FateQuery {
-    /// The system's name for the operation: the `op_id` in its reply's diagnostics.
+    /// The system's id of the operation: the figure [`OP_ID`](heckle_history::figures::OP_ID) of its reply.
     pub id: Box<str>,
     /// The key's name.
     pub key: Arc<str>,

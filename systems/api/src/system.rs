@@ -5,7 +5,7 @@ use crate::connection::Connection;
 use crate::identity::Target;
 use crate::launch::{NodeSpec, Process, Site};
 use crate::value::ValueCodec;
-use heckle_history::Nanos;
+use heckle_history::{FigureInfo, Nanos};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -112,6 +112,16 @@ pub trait System: Send + Sync + Debug {
     /// Who answers in the place of a node whose process is gone, and where; `None` if, as it should be, nothing listens.
     fn who_answers(&self, node: &NodeSpec) -> Option<(SocketAddr, String)> {
         crate::launch::who_answers(node)
+    }
+
+    /// The figures that its connections report about an operation. A [`FigureId`](heckle_history::FigureId) is a place in this list.
+    fn figures(&self) -> Vec<FigureInfo> {
+        vec![]
+    }
+
+    /// The checks that are about this system, by the names that `heckle_checker::checks` registers.
+    fn checks(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Its settings, nothing left to defaults, as [`SystemKind::build`] reads them. They name the run in reports.

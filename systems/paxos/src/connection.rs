@@ -8,8 +8,9 @@
 //! that waited for that connection was not sent.
 
 use crate::identity::expected;
+use crate::op_figures;
 use bytes::BytesMut;
-use heckle_history::{Call, Consistency, Current, Diagnostics, Fate, Path, Seen};
+use heckle_history::{Call, Consistency, Current, Fate, Path, Seen};
 use heckle_server::client_protocol::{self as wire, ToClient, ToNode};
 use heckle_server::frame::FrameReader;
 use heckle_system_api::connection::{Connection, FateQuery, Op, Outcome, Pending, Reply};
@@ -120,7 +121,7 @@ impl PaxosConnection {
         };
         if answer.outcome == Outcome::Unknown && !asked.path.is_last_write_wins() {
             let id = born.map_or_else(|| op.to_string(), |born| format!("{op}@{born}"));
-            answer.diagnostics.get_or_insert_default().op_id = Some(id.into());
+            answer.diagnostics = Some(op_figures::with_op_id(answer.diagnostics.take(), id));
         }
         answer
     }
@@ -179,7 +180,7 @@ impl PaxosConnection {
             outcome: known,
             payload,
             reason: reason.map(String::into_boxed_str),
-            diagnostics: Some(Box::new(diagnostics(&response.diagnostics))),
+            diagnostics: Some(op_figures::of(&response.diagnostics)),
         }
     }
 }
@@ -207,27 +208,6 @@ fn not_applied(why: &str) -> Reply {
 
 fn unknown(why: &str) -> Reply {
     Reply::because(Outcome::Unknown, why)
-}
-
-fn diagnostics(d: &wire::Diagnostics) -> Diagnostics {
-    Diagnostics {
-        ballot: d.ballot.map(|b| b.to_string().into_boxed_str()),
-        rounds: Some(d.rounds),
-        round_trips: Some(d.round_trips),
-        phase: Some(d.phase.as_str().into()),
-        promises: Some(d.promises),
-        accepts: Some(d.accepts),
-        rejects: Some(d.rejects),
-        needed: Some(d.needed),
-        preempted: Some(d.preempted),
-        repairs: Some(d.repairs),
-        backoff_ns: Some(d.backoff_ns),
-        learned_by: Some(d.learned_by),
-        max_seen_ballot: d.max_seen_ballot.filter(|seen| Some(*seen) != d.ballot).map(|b| b.to_string().into_boxed_str()),
-        repaired_op: d.repaired_op.map(|op| op.to_string().into_boxed_str()),
-        op_id: None,
-        forwarded_to: d.forwarded_to.map(|node| format!("n{node}").into_boxed_str()),
-    }
 }
 
 /// Why a handshake came to nothing.

@@ -12,6 +12,7 @@ mod strangers; // who answers in the place of a dead node
 mod connection; // the client protocol
 mod framing; // where a frame ends
 mod figures; // what nodes count
+mod op_figures; // what a coordinator reports about an operation
 mod roles; // who holds leases and who coordinates
 mod clocks; // clocks of nodes
 mod lease_watch; // changes of leases, for the history and for routing
@@ -23,7 +24,7 @@ pub use identity::control;
 pub use settings::{Flags, PaxosSettings};
 
 use heckle_faults::Role;
-use heckle_history::{Nanos, NodeIx};
+use heckle_history::{FigureInfo, Nanos, NodeIx};
 use heckle_paxos::lease::LeaseMode;
 use heckle_system_api::capability::{Clocks, Links, Metrics, NodeEvents, Roles, Watch};
 use heckle_system_api::connection::Connection;
@@ -123,6 +124,14 @@ impl System for Paxos {
 
     fn who_answers(&self, node: &NodeSpec) -> Option<(SocketAddr, String)> {
         strangers::find(node)
+    }
+
+    fn figures(&self) -> Vec<FigureInfo> {
+        op_figures::all()
+    }
+
+    fn checks(&self) -> &'static [&'static str] {
+        &["lease_overlap"]
     }
 
     fn settings(&self) -> toml::Table {

@@ -27,7 +27,7 @@ fn a_node_that_never_raises_its_ballots_is_named_with_the_clients_that_starve() 
     assert_eq!(told["verdict"], "invalid", "{told:#}");
     let starved = told["figure"]["starved"].as_array().unwrap_or_else(|| panic!("nobody is named: {told:#}"));
     assert!(!starved.is_empty(), "{told:#}");
-    assert!(told["words"].as_str().is_some_and(|words| words.contains("(coordinator n3)")), "{told:#}");
+    assert!(told["words"].as_str().is_some_and(|words| words.contains("(node n3)")), "{told:#}");
     for one in starved {
         assert_eq!(one["node"], "n3", "only clients of the node that is behind: {told:#}");
         assert!(one["client"].as_str().is_some_and(|c| c.starts_with('c')), "{told:#}");

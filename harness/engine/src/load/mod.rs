@@ -15,6 +15,7 @@ use crate::plan::{Plan, Route};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
 use fates::{Fates, Open};
+use heckle_history::figures::OP_ID;
 use heckle_history::{Completion, Event, Invoke, Names, Nanos, NodeIx, OpId};
 use heckle_system_api::capability::Watch;
 use heckle_system_api::connection::{Connection, Op, Outcome, Reply};
@@ -269,7 +270,7 @@ impl Load {
     /// Records what became of an op, and puts it as its client sees it.
     fn complete(&self, sent: &Sent, reply: Reply) -> (Told, Nanos) {
         let (outcome, payload) = (reply.outcome, reply.payload);
-        let id = reply.diagnostics.as_ref().and_then(|d| d.op_id.clone());
+        let id = self.outside.names.find_figure(OP_ID).and_then(|figure| Some(reply.diagnostics.as_ref()?.text(figure)?.into()));
         let t = record_completion(&self.outside.recorder, sent.op.id, sent.node, reply);
         // A read has no effect that could be asked about.
         if let (Outcome::Unknown, Some(_), Some(id)) = (outcome, sent.op.call.writes(), id) {

@@ -60,7 +60,7 @@ pub fn run(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, l
 fn recorded(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
     let stop = Stop::default();
     let clock = RunClock::start();
-    let (mut header, names) = header(plan, folder, clock);
+    let (mut header, names) = header(plan, folder, clock)?;
     terms.write(&mut header);
     let names = Arc::new(names);
     // A load that mixes the paths is run to its end: its violation is expected, and so are the figures of both paths.
@@ -209,7 +209,9 @@ fn start_relay(plan: &Plan, folder: &RunFolder, stop: &Stop) -> Result<Relay, St
     started.map_err(|e| format!("the relay cannot start: {e}"))
 }
 
-fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
+/// # Errors
+/// If the figures of the system cannot stand in a history.
+fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> Result<(Header, Names), String> {
     let window = plan.window();
     let header = Header {
         run_id: Some(RunId(folder.run_id().to_owned())),
@@ -220,6 +222,8 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
         mono_origin_ns: Some(clock.origin_ns()),
         load_window: Some((window.0.0, window.1.0)),
         op_timeout_ns: Some(plan.op_timeout.nanos().0),
+        figures: Some(plan.system.figures()),
+        system_checks: Some(plan.system.checks().iter().map(|&name| name.to_owned()).collect()),
         // Ops held back by this limit are not late by the harness's fault. The schedule is what `--schedule` takes.
         more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))]
             .into_iter()
@@ -234,7 +238,8 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> (Header, Names) {
     for node in &header.nodes {
         names.node(node);
     }
-    (header, names)
+    names.declare_figures(header.figures.as_deref().unwrap_or_default()).map_err(|e| format!("{}: {e}", plan.system.name()))?;
+    Ok((header, names))
 }
 
 /// What the checks of a workload with intents or payloads go by: a verdict is a function of the history alone.

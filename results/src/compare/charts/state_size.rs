@@ -1,4 +1,4 @@
-//! Bytes of Paxos state over time, a curve an arm: the median of the pairs, in a band from the least to the most. Each curve
+//! Bytes of protocol state over time, a curve an arm: the median of the pairs, in a band from the least to the most. Each curve
 //! carries its name, what the arm sets and how its end compares with the reference, so that no legend has to be matched.
 
 use super::{caption, colour, place};
@@ -34,7 +34,7 @@ pub(super) fn draw(comparison: &Comparison) -> Option<Vec<u8>> {
         1 => "one pair".to_owned(),
         _ => format!("median of {n} pairs, in a band from the least to the most"),
     };
-    let shows = format!("bytes of Paxos state on the fullest node, without keys and values: {of}");
+    let shows = format!("bytes of protocol state on the fullest node, without keys and values: {of}");
     frame::title(&area, &caption(comparison), &shows);
     let most = state.arms.iter().flat_map(|c| &c.most).copied().fold(0.0, f64::max);
     let x = Scale::Linear { min: 0.0, max: (last as f64 * state.step_s).max(0.001) };

@@ -1,4 +1,4 @@
-//! Percentile curves of parts of the ops: by end, kind, coordinator, and by what was going on. The horizontal axis is one
+//! Percentile curves of parts of the ops: by end, kind, node, and by what was going on. The horizontal axis is one
 //! by the share that is slower, so that every nine takes the same room (Gil Tene's HdrHistogram plots).
 
 use super::{End, Ends, KINDS, kind, under_load};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Points for every factor of ten in the share that is slower.
 const POINTS_PER_DECADE: f64 = 12.0;
-/// Coordinators with a curve of their own.
+/// Nodes with a curve of their own.
 const MAX_NODES: u16 = 16;
 
 /// One curve.
@@ -47,7 +47,7 @@ pub(super) fn of(ends: Ends<'_>, measured: &Measured) -> Vec<Curve> {
         add(0, "outcome", 4, "all ok, from when sent", ends.completed(op).since(op.invoked));
         add(1, "kind", usize::from(kind(op)), KINDS[usize::from(kind(op))], took);
         if let Some(node) = op.node.filter(|n| n.0 < MAX_NODES) {
-            add(2, "coordinator", usize::from(node.0), names[usize::from(node.0)], took);
+            add(2, "node", usize::from(node.0), names[usize::from(node.0)], took);
         }
         let (rank, name) = going_on(measured, op);
         add(3, "calm or fault", rank, name, took);
@@ -96,7 +96,7 @@ mod tests {
         let curves = of(Ends { history: &history }, &measured);
         let of = |by: &str| curves.iter().filter(|c| c.by == by).map(|c| c.count).sum::<u64>();
         let ok = measured.latency_ms[measure::ALL].ok;
-        assert_eq!((of("kind"), of("coordinator"), of("calm or fault")), (ok, ok, ok));
+        assert_eq!((of("kind"), of("node"), of("calm or fault")), (ok, ok, ok));
         for curve in &curves {
             assert!(curve.x.is_sorted() && curve.y.is_sorted(), "{curve:?}");
         }

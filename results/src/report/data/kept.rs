@@ -4,9 +4,8 @@
 use super::grid::Grid;
 use super::{End, Ends, exact, kind};
 use crate::results_json::Results;
-use heckle_history::event::Diagnostics;
 use heckle_history::operation::Detail;
-use heckle_history::{Call, Current, Fate, Operation, Outcome, Seen, Value};
+use heckle_history::{Call, Current, Fate, Measure, Names, Operation, Outcome, Seen, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -20,7 +19,7 @@ const SLOWEST: usize = 3;
 const MOMENTS: u64 = 640;
 /// Ops that failed or stayed unknown at most; beyond, an even choice.
 const MAX_WITHOUT_ANSWER: usize = 6_000;
-/// Ops with everything their coordinator told; some 150 bytes each.
+/// Ops with everything the system reported; some 150 bytes each.
 const MAX_TOLD: usize = 4_000;
 
 /// Ops in columns. An index is the same op in every column.
@@ -135,12 +134,13 @@ impl Kept {
         });
         let none = Detail::default();
         let detail = ends.history.details.get(place as usize).unwrap_or(&none);
-        let told = detail.diagnostics.as_deref();
+        let names = &ends.history.names;
+        let figure = |measure| detail.diagnostics.as_ref().and_then(names.reads(measure)).unwrap_or(0);
         self.sent_to.push(detail.sent_to.map(|n| n.0));
         self.client.push(detail.client.map(|c| c.0));
-        self.rounds.push(told.and_then(|d| d.rounds).unwrap_or(0));
-        self.preempted.push(told.and_then(|d| d.preempted).unwrap_or(0));
-        self.backoff.push(told.and_then(|d| d.backoff_ns).unwrap_or(0) / 1_000);
+        self.rounds.push(small(figure(Measure::Attempts)));
+        self.preempted.push(small(figure(Measure::Preemptions)));
+        self.backoff.push(figure(Measure::Backoff) / 1_000);
         let reason = detail.reason.clone().map(|r| {
             let next = reasons.len();
             *reasons.entry(r.clone()).or_insert_with(|| {
@@ -150,7 +150,7 @@ impl Kept {
         });
         self.reason.push(reason);
         self.notable.push(u8::from(notable));
-        let rest = rest(detail, told, ends.history.fates.get(&place).map(|(fate, t)| (*fate, super::seconds(*t))));
+        let rest = rest(detail, names, ends.history.fates.get(&place).map(|(fate, t)| (*fate, super::seconds(*t))));
         if !rest.is_empty() && (notable || ends.history.ops.len() <= MAX_TOLD) && self.told.len() < MAX_TOLD {
             self.told.insert(self.op.len() - 1, rest);
         }
@@ -158,7 +158,7 @@ impl Kept {
 }
 
 /// What has no column of its own.
-fn rest(detail: &Detail, told: Option<&Diagnostics>, fate: Option<(Fate, f64)>) -> Map<String, Json> {
+fn rest(detail: &Detail, names: &Names, fate: Option<(Fate, f64)>) -> Map<String, Json> {
     let mut all = Map::new();
     if let Some((fate, t)) = fate {
         all.insert("fate".into(), json!(fate));
@@ -170,11 +170,18 @@ fn rest(detail: &Detail, told: Option<&Diagnostics>, fate: Option<(Fate, f64)>) 
         ("payload", detail.payload.map(exact)),
     ];
     all.extend(counts.into_iter().filter_map(|(name, n)| n.map(|n| (name.to_owned(), n))));
-    // Whatever a coordinator tells, also what later versions add; what has a column is left out.
-    if let Some(Json::Object(told)) = told.and_then(|d| serde_json::to_value(d).ok()) {
-        all.extend(told.into_iter().filter(|(name, _)| !["rounds", "preempted", "backoff_ns"].contains(&name.as_str())));
+    // All that the system reported, without what has a column.
+    for (id, figure) in detail.diagnostics.iter().flat_map(|d| d.iter()) {
+        let info = names.figure_info(id);
+        if !matches!(info.measure, Some(Measure::Attempts | Measure::Preemptions | Measure::Backoff)) {
+            all.insert(info.name.to_string(), json!(figure));
+        }
     }
     all
+}
+
+fn small(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

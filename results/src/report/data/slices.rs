@@ -3,7 +3,7 @@
 use super::grid::Grid;
 use super::{End, Ends};
 use crate::measure::Latencies;
-use heckle_history::{Fate, Nanos};
+use heckle_history::{Fate, Measure, Nanos};
 use serde::Serialize;
 
 /// Slices at most; a zoom into a long run shows what lies between the lines' points in the density.
@@ -29,8 +29,8 @@ pub(super) struct Slices {
     in_flight_mean: Vec<f64>,
     intended: Quantiles,
     invoked: Quantiles,
-    /// `None` where no coordinator tells.
-    paxos: Option<Paxos>,
+    /// `None` where the system reports no attempts.
+    attempts: Option<Attempts>,
 }
 
 /// Microseconds.
@@ -42,11 +42,11 @@ struct Quantiles {
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Paxos {
-    rounds_mean: Vec<Option<f64>>,
-    rounds_most: Vec<u32>,
-    preempted: Vec<u32>,
-    repairs: Vec<u32>,
+struct Attempts {
+    mean: Vec<Option<f64>>,
+    most: Vec<u64>,
+    preempted: Vec<u64>,
+    repairs: Vec<u64>,
 }
 
 pub(super) fn of(ends: Ends<'_>) -> Slices {
@@ -77,7 +77,7 @@ pub(super) fn of(ends: Ends<'_>) -> Slices {
     }
     [s.intended, s.invoked] = latency.map(|slices| quantiles(&slices));
     (s.in_flight_most, s.in_flight_mean) = in_flight(ends, grid);
-    s.paxos = paxos(ends, grid);
+    s.attempts = attempts(ends, grid);
     s
 }
 
@@ -124,22 +124,25 @@ fn in_flight(ends: Ends<'_>, grid: Grid) -> (Vec<u32>, Vec<f64>) {
     (most, mean)
 }
 
-fn paxos(ends: Ends<'_>, grid: Grid) -> Option<Paxos> {
-    let mut sums = vec![(0u64, 0u32); grid.count];
-    let zero = || vec![0u32; grid.count];
-    let mut paxos = Paxos { rounds_mean: vec![], rounds_most: zero(), preempted: zero(), repairs: zero() };
+fn attempts(ends: Ends<'_>, grid: Grid) -> Option<Attempts> {
+    let mut sums = vec![(0u64, 0u64); grid.count];
+    let zero = || vec![0u64; grid.count];
+    let mut all = Attempts { mean: vec![], most: zero(), preempted: zero(), repairs: zero() };
+    let read = |measure| ends.history.names.reads(measure);
+    let (attempts, preemptions, repairs) = (read(Measure::Attempts), read(Measure::Preemptions), read(Measure::Repairs));
     for (op, detail) in ends.history.ops.iter().zip(&ends.history.details) {
-        let Some(told) = detail.diagnostics.as_deref() else { continue };
+        let Some(reported) = &detail.diagnostics else { continue };
         let slice = grid.place(op.invoked);
-        if let Some(rounds) = told.rounds {
-            sums[slice] = (sums[slice].0 + u64::from(rounds), sums[slice].1 + 1);
-            paxos.rounds_most[slice] = paxos.rounds_most[slice].max(rounds);
+        if let Some(n) = attempts(reported) {
+            sums[slice] = (sums[slice].0.saturating_add(n), sums[slice].1 + 1);
+            all.most[slice] = all.most[slice].max(n);
         }
-        paxos.preempted[slice] += told.preempted.unwrap_or(0);
-        paxos.repairs[slice] += told.repairs.unwrap_or(0);
+        for (column, n) in [(&mut all.preempted, preemptions(reported)), (&mut all.repairs, repairs(reported))] {
+            column[slice] = column[slice].saturating_add(n.unwrap_or(0));
+        }
     }
-    paxos.rounds_mean = sums.iter().map(|(sum, n)| (*n > 0).then(|| crate::measure::round(*sum as f64 / f64::from(*n), 2))).collect();
-    sums.iter().any(|(_, n)| *n > 0).then_some(paxos)
+    all.mean = sums.iter().map(|(sum, n)| (*n > 0).then(|| crate::measure::round(*sum as f64 / *n as f64, 2))).collect();
+    sums.iter().any(|(_, n)| *n > 0).then_some(all)
 }
 
 #[cfg(test)]
@@ -155,7 +158,7 @@ mod tests {
         let parts = [&s.ok, &s.not_met, &s.failed, &s.unknown, &s.fate_applied, &s.fate_not_applied];
         assert_eq!(parts.into_iter().map(|c| sum(c)).sum::<usize>(), history.ops.len());
         assert_eq!((sum(&s.due), sum(&s.sent)), (history.ops.len(), history.ops.len()));
-        assert!(s.paxos.is_some());
+        assert!(s.attempts.is_some());
     }
 
     #[test]
