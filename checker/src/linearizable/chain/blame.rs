@@ -6,8 +6,7 @@
 
 use super::super::certificate::{Block, Contradiction, Rule};
 use super::super::facts::{Fact, KeyOps, NEVER, START, Time};
-use super::clusters::{Clusters, INITIAL, NONE};
-use super::zones::Chain;
+use super::clusters::{Chain, Clusters, INITIAL, NONE};
 use heckle_history::{OpId, Value};
 
 /// Collects the ops of an argument.

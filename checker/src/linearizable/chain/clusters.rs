@@ -1,7 +1,6 @@
-//! Steps 1 to 3: values and who saw them, which of them are needed, and what follows what.
+//! What the steps work on: a cluster is a value with those who saw it, a chain a run of clusters that follow each other.
 
-use super::super::facts::{Fact, KeyOps, START, Time};
-use super::{Stop, blame};
+use super::super::facts::Time;
 use heckle_history::Value;
 use rustc_hash::FxHashMap;
 
@@ -35,7 +34,7 @@ pub(super) struct Clusters {
     pub(super) all: Vec<Cluster>,
     /// Beside each of the key's ops: the cluster it observed, or [`NONE`].
     pub(super) observed: Vec<u32>,
-    index: Index,
+    pub(super) index: Index,
 }
 
 impl Clusters {
@@ -51,8 +50,26 @@ impl Clusters {
     }
 }
 
+/// A run of linked clusters.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    /// Its first cluster; the others follow by `next`.
+    pub(super) root: u32,
+    /// The least completion on it.
+    pub(super) first: Time,
+    /// The greatest invocation on it.
+    pub(super) last: Time,
+}
+
+impl Chain {
+    /// Whether its zone is forward: something on it completed before something else on it was invoked.
+    pub(super) fn forward(&self) -> bool {
+        self.first < self.last
+    }
+}
+
 /// From values to clusters. Values mostly come from one counter, and then a table is smaller and faster than a map.
-enum Index {
+pub(super) enum Index {
     Dense { least: i64, table: Vec<u32> },
     Sparse(FxHashMap<i64, u32>),
 }
@@ -61,7 +78,7 @@ enum Index {
 const SLOTS_PER_VALUE: u64 = 8;
 
 impl Index {
-    fn for_values(least: i64, greatest: i64, count: usize) -> Self {
+    pub(super) fn for_values(least: i64, greatest: i64, count: usize) -> Self {
         let span = greatest.abs_diff(least).saturating_add(1);
         if count > 0 && span <= (count as u64).saturating_mul(SLOTS_PER_VALUE) {
             Index::Dense { least, table: vec![NONE; span as usize] }
@@ -82,7 +99,7 @@ impl Index {
     }
 
     /// Enters a value; the cluster it already had, if any.
-    fn insert(&mut self, value: i64, cluster: u32) -> Option<u32> {
+    pub(super) fn insert(&mut self, value: i64, cluster: u32) -> Option<u32> {
         match self {
             Index::Dense { least, table } => {
                 let old = std::mem::replace(&mut table[value.wrapping_sub(*least) as u64 as usize], cluster);
@@ -91,100 +108,4 @@ impl Index {
             Index::Sparse(map) => map.insert(value, cluster),
         }
     }
-}
-
-/// Steps 1 to 3.
-pub(super) fn gather(ops: &KeyOps<'_>) -> Result<Clusters, Stop> {
-    let mut clusters = writers(ops)?;
-    observers(ops, &mut clusters)?;
-    link(ops, &mut clusters)?;
-    Ok(clusters)
-}
-
-fn writers(ops: &KeyOps<'_>) -> Result<Clusters, Stop> {
-    let (mut least, mut greatest, mut count) = (i64::MAX, i64::MIN, 0);
-    for &place in &ops.places {
-        if let Some(v) = ops.op(place).call.writes() {
-            (least, greatest, count) = (least.min(v.0), greatest.max(v.0), count + 1);
-        }
-    }
-    let mut index = Index::for_values(least, greatest, count);
-    let mut all = Vec::with_capacity(count + 1);
-    let initial =
-        Cluster { writer: NONE, first: START, first_op: NONE, last: START, last_op: NONE, next: NONE, needed: true, swapped: false };
-    all.push(initial);
-    for &place in &ops.places {
-        let timed = ops.fact(place);
-        let (new, sure, swapped) = match timed.fact {
-            Fact::Wrote { new, sure } => (new, sure, false),
-            Fact::Swapped { expected, new, sure } => {
-                if expected == Some(new) {
-                    let why = format!("it is a CAS from {new} to the same value, so one value has two writers");
-                    return Err(Stop::Outside { op: ops.op(place).op, why });
-                }
-                (new, sure, true)
-            }
-            Fact::Saw(_) | Fact::SawExpected | Fact::Refused { .. } | Fact::Never | Fact::Nothing => continue,
-        };
-        if let Some(other) = index.insert(new.0, all.len() as u32) {
-            let other: &Cluster = &all[other as usize];
-            let why = format!("it writes {new}, which op {} writes too; values must be unique", ops.op(other.writer).op);
-            return Err(Stop::Outside { op: ops.op(place).op, why });
-        }
-        let (invoked, by) = (timed.invoked, timed.by);
-        all.push(Cluster { writer: place, first: by, first_op: place, last: invoked, last_op: place, next: NONE, needed: sure, swapped });
-    }
-    Ok(Clusters { all, observed: vec![], index })
-}
-
-fn observers(ops: &KeyOps<'_>, clusters: &mut Clusters) -> Result<(), Stop> {
-    let mut observed = vec![NONE; ops.places.len()];
-    for (slot, &place) in observed.iter_mut().zip(&ops.places) {
-        let timed = ops.fact(place);
-        let value = match timed.fact {
-            Fact::Saw(value) => value,
-            Fact::SawExpected => return Err(Stop::from(blame::saw_expected(ops, place))),
-            Fact::Wrote { .. } | Fact::Swapped { .. } | Fact::Refused { .. } | Fact::Never | Fact::Nothing => continue,
-        };
-        let Some(number) = clusters.of(value) else { return Err(Stop::from(blame::never_written(ops, clusters, place))) };
-        *slot = number;
-        let cluster = &mut clusters.all[number as usize];
-        cluster.needed = true;
-        if timed.by < cluster.first {
-            (cluster.first, cluster.first_op) = (timed.by, place);
-        }
-        if timed.invoked > cluster.last {
-            (cluster.last, cluster.last_op) = (timed.invoked, place);
-        }
-    }
-    clusters.observed = observed;
-    for (number, cluster) in (0u32..).zip(&clusters.all).skip(1) {
-        if cluster.first < ops.fact(cluster.writer).invoked {
-            return Err(Stop::from(blame::future_read(ops, clusters, number)));
-        }
-    }
-    Ok(())
-}
-
-fn link(ops: &KeyOps<'_>, clusters: &mut Clusters) -> Result<(), Stop> {
-    let needed = |c: &Cluster| c.needed && c.swapped;
-    let mut work: Vec<u32> = (0u32..).zip(&clusters.all).filter(|(_, c)| needed(c)).map(|(i, _)| i).collect();
-    while let Some(number) = work.pop() {
-        let writer = clusters.get(number).writer;
-        let Fact::Swapped { expected, .. } = ops.fact(writer).fact else { continue };
-        let Some(before) = clusters.of(expected) else { return Err(Stop::from(blame::never_written(ops, clusters, writer))) };
-        let cluster = &mut clusters.all[before as usize];
-        if cluster.next != NONE {
-            let other = cluster.next;
-            return Err(Stop::from(blame::two_successors(ops, clusters, other, number)));
-        }
-        cluster.next = number;
-        if !cluster.needed {
-            cluster.needed = true;
-            if cluster.swapped {
-                work.push(before);
-            }
-        }
-    }
-    Ok(())
 }

@@ -57,40 +57,17 @@
 //! They only occur in foreign histories. They are placed into the order that was found, greedily; where that
 //! fails nothing is proved, and the search decides.
 
+mod outcome; // what is concluded on one key
+mod clusters; // values with those who saw them, and chains of them
 mod blame; // findings to contradictions with few ops
-mod clusters; // steps 1 to 3
-mod order; // step 6
-mod silent; // refusals that do not tell
+mod gather; // steps 1 to 3
 mod zones; // steps 4 and 5
+mod order; // step 6
+mod silent; // refusals that do not say what they found
 
-use super::certificate::Contradiction;
 use super::facts::KeyOps;
-use heckle_history::OpId;
-
-/// What the chain checker concludes on one key.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outcome {
-    /// An order, as places in `History::ops`.
-    Valid(Vec<u32>),
-    /// A contradiction.
-    Invalid(Contradiction),
-    /// Outside the fragment, because of this op.
-    Outside { op: OpId, why: String },
-    /// Inside it but for this refusal that does not tell what it found and could not be placed.
-    Undecided { op: OpId },
-}
-
-/// Why judging ends early.
-enum Stop {
-    Broken(Box<Contradiction>),
-    Outside { op: OpId, why: String },
-}
-
-impl From<Contradiction> for Stop {
-    fn from(contradiction: Contradiction) -> Self {
-        Stop::Broken(Box::new(contradiction))
-    }
-}
+pub(crate) use outcome::Outcome;
+use outcome::Stop;
 
 /// Judges one key.
 pub(crate) fn check(ops: &KeyOps<'_>) -> Outcome {
@@ -102,7 +79,7 @@ pub(crate) fn check(ops: &KeyOps<'_>) -> Outcome {
 }
 
 fn order(ops: &KeyOps<'_>) -> Result<Vec<u32>, Stop> {
-    let clusters = clusters::gather(ops)?;
+    let clusters = gather::gather(ops)?;
     let chains = zones::chains(ops, &clusters)?;
     let sequence = zones::sequence(ops, &clusters, &chains)?;
     Ok(order::write_out(ops, &clusters, &chains, &sequence))

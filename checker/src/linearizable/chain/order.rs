@@ -1,8 +1,7 @@
 //! Step 6: an order of ops from an order of chains.
 
 use super::super::facts::KeyOps;
-use super::clusters::{Clusters, NONE};
-use super::zones::Chain;
+use super::clusters::{Chain, Clusters, NONE};
 
 /// The places of all kept ops, in an order that explains every answer.
 pub(super) fn write_out(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain], sequence: &[u32]) -> Vec<u32> {

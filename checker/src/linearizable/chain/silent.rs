@@ -5,7 +5,7 @@
 //! the next. If one finds no place, another order might have had one, so nothing is proved.
 
 use super::super::facts::{Fact, KeyOps, Time};
-use super::Outcome;
+use super::outcome::Outcome;
 use heckle_history::Value;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

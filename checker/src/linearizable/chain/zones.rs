@@ -1,25 +1,9 @@
 //! Steps 4 and 5: chains, their zones, and an order of the chains if there is one.
 
 use super::super::facts::{KeyOps, START, Time};
-use super::clusters::{Clusters, NONE};
-use super::{Stop, blame};
-
-/// A run of linked clusters.
-#[derive(Debug, Clone)]
-pub(super) struct Chain {
-    /// Its first cluster; the others follow by `next`.
-    pub(super) root: u32,
-    /// The least completion on it.
-    pub(super) first: Time,
-    /// The greatest invocation on it.
-    pub(super) last: Time,
-}
-
-impl Chain {
-    fn forward(&self) -> bool {
-        self.first < self.last
-    }
-}
+use super::blame;
+use super::clusters::{Chain, Clusters, NONE};
+use super::outcome::Stop;
 
 /// Step 4: walks every chain from its root.
 pub(super) fn chains(ops: &KeyOps<'_>, clusters: &Clusters) -> Result<Vec<Chain>, Stop> {
