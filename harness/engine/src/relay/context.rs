@@ -22,6 +22,8 @@ pub(super) enum Sleeper {
     Way(u64, usize),
     /// A door that could not accept for want of descriptors.
     Door(usize),
+    /// Doors that are open only while their targets listen.
+    Doors,
 }
 
 /// What all connections share; everything in it belongs to the relay's one thread.

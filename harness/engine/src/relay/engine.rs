@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -16,7 +16,7 @@ use super::context::{Context, Sleeper};
 use super::effect::{Counted, Evidence};
 use super::lane::Close;
 use super::poll::{Interest, Poller, Ready};
-use super::raw::{Found, Identifier, NoFraming, Owner, Question};
+use super::raw::{Found, Identifier, NoFraming, Owner, Question, Sockets, v4};
 use super::rules::{LinkId, RuleKey, Rules};
 use super::socket::reset_on_close;
 use super::{Command, Flow, Route};
@@ -29,6 +29,8 @@ const ACCEPTS_AT_ONCE: usize = 64;
 const BACKLOG: i32 = 4096;
 /// How long a door stays shut when the process is out of descriptors.
 const DOOR_SHUT_NS: u64 = 10_000_000;
+/// How often a relay of bytes looks which targets listen: a question to the kernel of some microseconds for each door.
+const FOLLOW_EVERY_NS: u64 = 5_000_000;
 /// Tokens of doors have this bit; those of connections do not.
 const DOOR: u64 = 1 << 62;
 
@@ -36,7 +38,11 @@ const DOOR: u64 = 1 << 62;
 struct Door {
     route: Route,
     target: SocketAddr,
-    listener: TcpListener,
+    address: SocketAddr,
+    /// None while the door is closed.
+    listener: Option<TcpListener>,
+    /// Whose it is, if it is open only while its target listens.
+    follows: Option<(Node, SocketAddrV4)>,
     /// The links of its connections, where the port says whose they are.
     carries: Option<Carries>,
     watched: Interest,
@@ -63,6 +69,17 @@ pub(super) struct ForBytes {
     pub(super) identifier: Identifier,
     /// Keeps the address of its ports.
     pub(super) claim: LoopbackClaim,
+    /// Says whether a target listens.
+    pub(super) sockets: Sockets,
+}
+
+/// Listens at an address of the relay's.
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
+    // A burst of dials must not find the queue full: the kernel would repeat the last step of a handshake only after a second.
+    rustix::net::listen(&listener, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Whether the thread goes on.
@@ -158,10 +175,7 @@ impl Engine {
             (Some(bytes), Route::Anyone { .. }) => SocketAddr::from((bytes.claim.ip(), target.port())),
             _ => SocketAddr::from((target.ip(), 0)),
         };
-        let listener = TcpListener::bind(at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
-        // A burst of dials must not find the queue full: the kernel would repeat the last step of a handshake only after a second.
-        rustix::net::listen(&listener, BACKLOG)?;
-        listener.set_nonblocking(true)?;
+        let listener = listen(at)?;
         let address = listener.local_addr()?;
         let carries = match route {
             Route::Nodes { from, to } => Some(Carries::Messages { forward: self.ctx.rules.link(Link::between(from, to)) }),
@@ -171,20 +185,61 @@ impl Engine {
             }
             Route::Anyone { .. } => None,
         };
-        self.doors.push(Door { route, target, listener, carries, watched: Interest::NONE });
+        let follows = match (&self.bytes, route) {
+            // Only where the kernel says of this very door that it listens is it to be believed of others.
+            (Some(bytes), Route::Anyone { to }) if v4(address).and_then(|at| bytes.sockets.listens(at)) == Some(true) => {
+                v4(target).map(|target| (to, target))
+            }
+            _ => None,
+        };
+        self.doors.push(Door { route, target, address, listener: Some(listener), follows, carries, watched: Interest::NONE });
         self.watch_door(self.doors.len() - 1, Interest::READ);
+        if follows.is_some() {
+            self.follow_targets();
+        }
         Ok(address)
     }
 
+    /// Watches a door, if it is open.
     fn watch_door(&mut self, index: usize, wanted: Interest) {
         let door = &mut self.doors[index];
-        self.ctx.poller.watch(&door.listener, DOOR | index as u64, door.watched, wanted);
-        door.watched = wanted;
+        if let Some(listener) = &door.listener {
+            self.ctx.poller.watch(listener, DOOR | index as u64, door.watched, wanted);
+            door.watched = wanted;
+        }
+    }
+
+    /// Opens and closes doors as their targets begin and cease to listen, and comes back soon.
+    fn follow_targets(&mut self) {
+        for index in 0..self.doors.len() {
+            let Door { address, follows, ref listener, .. } = self.doors[index];
+            let (Some((to, target)), Some(bytes)) = (follows, &self.bytes) else { continue };
+            let open = bytes.sockets.listens(target) != Some(false) || self.ctx.rules.is_cut_off(End::Node(to));
+            match (open, listener.is_some()) {
+                (true, false) => match listen(address) {
+                    Ok(listener) => {
+                        self.doors[index].listener = Some(listener);
+                        self.watch_door(index, Interest::READ);
+                    }
+                    // Nothing but this relay has the address: what is short is descriptors, and the next look tries again.
+                    Err(e) => crate::limits::note(&e),
+                },
+                (false, true) => {
+                    self.watch_door(index, Interest::NONE);
+                    self.doors[index].listener = None;
+                }
+                (true, true) | (false, false) => {}
+            }
+        }
+        self.ctx.timers.retain(|(_, sleeper)| *sleeper != Sleeper::Doors);
+        let due = self.ctx.now() + FOLLOW_EVERY_NS;
+        self.ctx.timers.insert((due, Sleeper::Doors));
     }
 
     fn accept(&mut self, index: usize) {
         for _ in 0..ACCEPTS_AT_ONCE {
-            match self.doors[index].listener.accept() {
+            let Some(listener) = &self.doors[index].listener else { return };
+            match listener.accept() {
                 Ok((stream, dialler)) => self.accepted(index, stream, dialler),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock) => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
@@ -274,6 +329,7 @@ impl Engine {
         while let Some((_, sleeper)) = self.ctx.timers.first().copied().filter(|(due, _)| *due <= now) {
             self.ctx.timers.pop_first();
             match sleeper {
+                Sleeper::Doors => self.follow_targets(),
                 Sleeper::Door(index) => self.watch_door(index, Interest::READ),
                 Sleeper::Way(id, way) => self.go_on(id, |connection, ctx| {
                     connection.timer_fired(way);

@@ -178,7 +178,7 @@ impl Relay {
             sent.is_ok()
         };
         let (identifier, identifying) = raw::Identifier::start(owners.clone(), on_unknown, answer)?;
-        let bytes = engine::ForBytes { identifier, claim: LoopbackClaim::new()? };
+        let bytes = engine::ForBytes { identifier, claim: LoopbackClaim::new()?, sockets: raw::Sockets::new() };
         let engine = engine::Engine::new(seed, poller, inbox, engine::Links::Bytes(bytes));
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || engine.run())?;
         // The engine ends first: with it goes what the other thread waits for.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use heckle_faults::{Link, LinkEffect};
+use heckle_faults::{End, Link, LinkEffect};
 use heckle_history::prng::{Pcg64, Seed};
 use rand::RngExt;
 
@@ -175,6 +175,11 @@ impl Rules {
     /// Whether nothing may pass.
     pub(super) fn is_cut(&self, link: LinkId) -> bool {
         self.links[link.0].cut
+    }
+
+    /// Whether nothing may pass on some link to this end.
+    pub(super) fn is_cut_off(&self, to: End) -> bool {
+        self.links.iter().any(|state| state.cut && state.link.to == to)
     }
 
     /// Whether frames pass untouched and uncounted.

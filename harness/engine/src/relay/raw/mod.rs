@@ -6,6 +6,10 @@
 //! 3. The process that has the inode open is a node's, or a client's: the harness and its drivers ([`owners`]).
 //! 4. The socket is looked up again. Only if it is still the same one is the connection let through, with a link for each direction.
 //!
+//! A port listens only while its node does: who dials a node that is down is refused, and tries again as it would without a relay. Were it
+//! let in first and reset then, it could take that for the end of a conversation. While a cut is on the port stays open, since a cut wire
+//! refuses nothing.
+//!
 //! A dialler that is gone before that is dropped and counted. A dialler that stays unknown ends the run: were it taken for a client, a cut
 //! between two nodes might cut nothing.
 //!
@@ -22,6 +26,7 @@ pub use owners::{Owner, Owners};
 pub use probe::probe;
 
 pub(super) use identify::{Found, Identifier, Question};
+pub(super) use sockets::{Sockets, v4};
 
 use heckle_system_api::capability::{Framing, Piece};
 use std::fmt;

@@ -22,15 +22,25 @@ const INODE_AT: usize = HEADER + 68;
 /// States of a socket that can still say or hear something: established, and closed on one side only.
 const ALIVE: [u8; 4] = [1, 4, 5, 8];
 
+const LISTENING: u8 = 10;
+
 /// How the kernel is asked.
-pub(super) struct Sockets {
+pub(in crate::relay) struct Sockets {
     diag: Option<OwnedFd>,
 }
 
 impl Sockets {
-    pub(super) fn new() -> Self {
+    pub(in crate::relay) fn new() -> Self {
         let flags = SocketFlags::CLOEXEC;
         Sockets { diag: rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG)).ok() }
+    }
+
+    /// Whether something listens at an address; `None` if the kernel cannot be asked.
+    pub(in crate::relay) fn listens(&self, at: SocketAddrV4) -> Option<bool> {
+        // No connection has this other end, so what is found is the socket that would take a new one.
+        let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        let found = by_diag(self.diag.as_ref()?, at, nobody).ok()?;
+        Some(found.is_some_and(|socket| socket.state == LISTENING))
     }
 
     /// The inode of the socket whose own address is `local` and whose other end is `remote`, while it is alive.
@@ -47,7 +57,7 @@ impl Sockets {
 }
 
 /// An address of IPv4, also where it came written as one of IPv6.
-pub(super) fn v4(addr: SocketAddr) -> Option<SocketAddrV4> {
+pub(in crate::relay) fn v4(addr: SocketAddr) -> Option<SocketAddrV4> {
     match addr {
         SocketAddr::V4(addr) => Some(addr),
         SocketAddr::V6(addr) => Some(SocketAddrV4::new(addr.ip().to_ipv4_mapped()?, addr.port())),
@@ -178,6 +188,21 @@ mod tests {
         } else {
             eprintln!("SKIPPED: no IPv6 here");
         }
+    }
+
+    #[test]
+    fn a_listener_is_seen_until_it_is_closed() {
+        let claim = heckle_loopback::LoopbackClaim::new().expect("an address");
+        let at = claim.address().expect("a port");
+        let (sockets, addr) = (Sockets::new(), v4(at).expect("IPv4"));
+        assert_eq!(sockets.listens(addr), Some(false));
+        let listener = TcpListener::bind(at).expect("a claimed port");
+        let _near = TcpStream::connect(at).expect("it listens");
+        let _far = listener.accept().expect("it was dialled");
+        assert_eq!(sockets.listens(addr), Some(true));
+        drop(listener);
+        assert_eq!(sockets.listens(addr), Some(false), "a connection is no listener");
+        assert_eq!(Sockets { diag: None }.listens(addr), None);
     }
 
     #[test]

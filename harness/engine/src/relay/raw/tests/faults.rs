@@ -219,15 +219,28 @@ fn a_reset_closes_what_is_open_and_what_comes_back() {
     assert_eq!((did.resets, did.strikes.values().sum::<u64>()), (2, 2));
 }
 
+/// A dialler tells a node that is down from one that hangs up, and a relay must not make the one look like the other.
 #[test]
-fn a_target_that_is_down_resets_who_dials_it() {
+fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
     let mut rig = Rig::new("down");
     let claim = heckle_loopback::LoopbackClaim::new().expect("an address");
     let nothing = claim.address().expect("a port");
     rig.address = rig.relay.open(Route::Anyone { to: Node(2) }, nothing).expect("a second port of the same node");
-    let ended = rig.client().read(&mut [0; 8]);
-    assert!(ended.is_err(), "{ended:?}");
-    assert_eq!(rig.relay.stats().refused_by_target, 1);
+    assert_eq!(rig.address.port(), nothing.port(), "the same number at another address");
+    let refused = |rig: &Rig| TcpStream::connect(rig.address).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused);
+    for _ in 0..3 {
+        assert!(refused(&rig));
+        rig.listener = TcpListener::bind(nothing).expect("a claimed port");
+        until("it is up", || !refused(&rig));
+        rig.client().write_all(b"x").expect("open");
+        rig.listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        until("it is down", || refused(&rig));
+    }
+    // A cut wire refuses nobody.
+    rig.apply(&["n1>n2"], LinkEffect::Cut);
+    until("it hangs", || !refused(&rig));
+    rig.lift();
+    until("it is down", || refused(&rig));
     let twice = rig.relay.open(Route::Anyone { to: Node(2) }, nothing);
     assert_eq!(twice.expect_err("it is open").kind(), ErrorKind::AlreadyExists);
     let framed = rig.relay.open(Route::Nodes { from: Node(1), to: Node(2) }, nothing);
