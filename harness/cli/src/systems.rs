@@ -4,7 +4,8 @@ pub use heckle_engine::systems::Systems;
 use std::sync::OnceLock;
 
 /// The systems of this package, the default first.
-pub const BUILT_IN: Systems = Systems::new(&[&heckle_system_paxos::PaxosKind, &heckle_system_etcd::EtcdKind]);
+pub const BUILT_IN: Systems =
+    Systems::new(&[&heckle_system_paxos::PaxosKind, &heckle_system_etcd::EtcdKind, &heckle_system_zookeeper::ZooKeeperKind]);
 
 static INSTALLED: OnceLock<Systems> = OnceLock::new();
 

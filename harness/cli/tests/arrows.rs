@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("systems/api", &["heckle-faults", "heckle-history"]),
     ("systems/paxos", &["heckle-faults", "heckle-history", "heckle-loopback", "heckle-paxos", "heckle-server", "heckle-system-api"]),
     ("systems/etcd", &["heckle-faults", "heckle-history", "heckle-system-api"]),
+    ("systems/zookeeper", &["heckle-faults", "heckle-history", "heckle-loopback", "heckle-system-api"]),
     ("faults", &["heckle-history"]),
     ("workloads", &["heckle-history"]),
     ("checker", &["heckle-history"]),

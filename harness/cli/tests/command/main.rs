@@ -23,3 +23,4 @@ mod stores;
 mod strangers;
 mod suites;
 mod tasks;
+mod zookeeper;

@@ -326,7 +326,11 @@ impl Shared {
     fn launch(&self, slot: &mut NodeSlot) -> Result<(), String> {
         let log = self.log_of(slot);
         slot.log_from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let environment = Owners::environment(&name_of(&self.folder), &slot.spec.name);
+        let mut environment = Owners::environment(&name_of(&self.folder), &slot.spec.name).to_vec();
+        if let Ok(root) = self.folder.canonicalize() {
+            let data = root.join("nodes").join(&slot.spec.name).join("data");
+            environment.push((pids::DATA, data.to_string_lossy().into_owned()));
+        }
         let process = NodeProcess::start(&self.spawner, &self.program, &slot.spec.args, &environment, &log)
             .map_err(|e| format!("cannot start {}: {}", slot.spec.name, limits::named(&e)))?;
         if let Ok(node) = slot.spec.name.parse() {

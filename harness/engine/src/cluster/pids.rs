@@ -1,7 +1,7 @@
 //! The run folder's list of node processes, so that `heckle clean` can end what a killed harness may have left.
 //! A pid alone may be another's by then: it counts only together with its start time. And the list may have been written by
-//! anyone: a process is a node of this run only if its command line names the node's data folder in this very run folder, and
-//! it runs the program that was recorded or this one.
+//! anyone: a process is a node of this run only if its command line or its environment names the node's data folder in this very
+//! run folder, and it runs the program that was recorded or this one.
 
 use super::process::proc_state;
 use heckle_results::input;
@@ -77,14 +77,22 @@ fn program_of(pid: u32) -> Option<PathBuf> {
     Some(gone.unwrap_or(path))
 }
 
-/// The folder of a node's data, from the root, as its command line says it: `--data DIR`, `--data-dir DIR`, or either with `=`.
+/// In the environment of a node's processes: the folder of its data, from the root. Not every program names it in its command line.
+pub const DATA: &str = "HECKLE_DATA";
+
+/// The folder of a node's data, from the root, as its command line says it (`--data DIR`, `--data-dir DIR`, or either with `=`), or else its
+/// environment.
 fn data_folder_of(pid: u32) -> Option<PathBuf> {
-    let line = input::bytes(Path::new(&format!("/proc/{pid}/cmdline")), input::KERNEL).ok()?;
+    let read = |file: &str| input::bytes(Path::new(&format!("/proc/{pid}/{file}")), input::KERNEL).unwrap_or_default();
+    let (line, environment) = (read("cmdline"), read("environ"));
     let args: Vec<&[u8]> = line.split(|b| *b == 0).collect();
-    let value = args.iter().enumerate().find_map(|(i, arg)| match *arg {
+    let named = args.iter().enumerate().find_map(|(i, arg)| match *arg {
         b"--data" | b"--data-dir" => args.get(i + 1).copied(),
         other => other.strip_prefix(b"--data=").or_else(|| other.strip_prefix(b"--data-dir=")),
-    })?;
+    });
+    let variable = |entry: &'_ [u8]| entry.starts_with(DATA.as_bytes()) && entry.get(DATA.len()) == Some(&b'=');
+    let set = environment.split(|b| *b == 0).find(|entry| variable(entry)).map(|entry| &entry[DATA.len() + 1..]);
+    let value = named.or(set)?;
     let whole = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?.join(OsStr::from_bytes(value));
     // The data folder itself is removed after a run that passed, so the run folder above it is what is looked up.
     let run = whole.ancestors().nth(3)?;
@@ -120,9 +128,10 @@ mod tests {
         }
 
         /// A process of the test's own that sleeps, with these words behind its name.
-        fn sleeper(&mut self, words: &[&str]) -> u32 {
+        fn sleeper(&mut self, words: &[&str], data: Option<&str>) -> u32 {
             let mut command = Command::new("sh");
             command.args(["-c", "read line", "sh"]).args(words).current_dir(&self.0).process_group(0);
+            command.envs(data.map(|data| (DATA, data)));
             let child = command.stdin(std::process::Stdio::piped()).spawn().expect("a shell");
             let pid = child.id();
             self.1.push(child);
@@ -161,14 +170,16 @@ mod tests {
             Started { node: node.into(), pid, start_time, program: None, folder: None }
         };
         for words in others {
-            let pid = run.sleeper(&words);
+            let pid = run.sleeper(&words, Some("/elsewhere/nodes/n1/data"));
             let program = program_of(pid).map(|p| p.to_string_lossy().into_owned());
             let folder = run.0.canonicalize().ok().map(|f| f.to_string_lossy().into_owned());
             assert_eq!(run.taken(&forged(pid, "n1")), 0, "{words:?}");
             assert_eq!(run.taken(&Started { program, folder, ..forged(pid, "n1") }), 0, "{words:?}");
         }
-        for words in [vec!["--data", data.as_str()], vec!["--data", "nodes/n1/data"], vec!["--data-dir=nodes/n1/data"]] {
-            let pid = run.sleeper(&words);
+        let cases = [vec!["--data", data.as_str()], vec!["--data", "nodes/n1/data"], vec!["--data-dir=nodes/n1/data"], vec![]];
+        for words in cases {
+            // Without words its environment says it.
+            let pid = run.sleeper(&words, words.is_empty().then_some(data.as_str()));
             assert_eq!(run.taken(&forged(pid, "n1")), 1, "{words:?}: an older list");
             assert_eq!(run.taken(&forged(pid, "n2")), 0, "another node's");
             assert_eq!(run.taken(&Started { start_time: 1, ..forged(pid, "n1") }), 0, "another time");

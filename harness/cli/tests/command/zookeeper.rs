@@ -1,0 +1,78 @@
+//! `--system zookeeper`: servers of Java behind the raw relay, under the same load, faults and judge.
+
+use crate::common::*;
+use std::time::Duration;
+
+/// Three Java machines start within this, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn is_missing() -> bool {
+    let found = heckle_system_zookeeper::find_program();
+    if found.is_err() {
+        eprintln!("SKIPPED: no ZooKeeper here; {}", heckle_system_zookeeper::INSTALL);
+    }
+    found.is_err()
+}
+
+#[test]
+fn zookeeper_without_its_package_is_a_line_with_the_command() {
+    if !is_missing() {
+        return;
+    }
+    let out = expect_code(&Folder::new(), &["run", "--system", "zookeeper", "--duration", "1s"], 64);
+    assert!(said(&out).contains("apt-get install zookeeper") && said(&out).trim().lines().count() == 1, "{}", said(&out));
+}
+
+#[test]
+fn zookeeper_under_a_kill_and_a_cut_is_judged_valid() {
+    if is_missing() {
+        return;
+    }
+    let folder = Folder::new();
+    let args = ["run", "--system", "zookeeper", "--faults", "kill,partition:leader", "--fault-every", "8s", "--fault-for", "6s"];
+    let out =
+        expect_code(&folder, &[&args[..], &["--duration", "26s", "--warmup", "1s", "--quiet-tail", "2s", "--quiet", "--json"]].concat(), 0);
+    let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!((&results["verdict"], &results["plan"]["labels"]["system"]), (&"valid".into(), &"zookeeper".into()), "{results:#}");
+    let faults = results["faults"].as_array().expect("a list");
+    assert!(faults.len() == 2 && faults.iter().all(|f| f["effective"] == true && f["healed"] == true), "{faults:#?}");
+    let held = &faults[1]["evidence"]["bytes_by_link"];
+    assert!(held.as_object().is_some_and(|links| links.len() == 4), "both directions to both others: {:#}", faults[1]);
+    assert!(results["ops"]["condition_not_met"].as_u64() > Some(0), "refusals carry what they met: {results:#}");
+    assert_eq!(results["env"]["system_version"].as_str().map(str::to_owned), heckle_system_zookeeper::version());
+    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+}
+
+/// A server answers a read from what it has. Without `sync` that is stale behind a cut, and the judge finds it.
+#[test]
+fn reads_without_sync_are_found_stale() {
+    if is_missing() {
+        return;
+    }
+    let folder = Folder::new();
+    let found = (1..=3).any(|seed: u32| {
+        let out = output(&folder, &["run", "systems/zookeeper-no-sync", "--seed", &seed.to_string(), "--quiet", "--json"]);
+        let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        let invalid = results["linearizability"]["verdict"] == "invalid";
+        assert!(!invalid || (results["verdict"] == "invalid" && out.status.code() == Some(1)), "{results:#}");
+        invalid
+    });
+    assert!(found, "no stale read in three runs");
+    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+}
+
+/// A harness that is killed takes its servers along, or `heckle clean` finds them: their command lines name no data folder.
+#[test]
+fn nothing_is_left_of_a_killed_run() {
+    if is_missing() {
+        return;
+    }
+    let folder = Folder::new();
+    let args = ["run", "--system", "zookeeper", "--faults", "none", "--duration", "60s", "--quiet"];
+    let mut harness = Running(heckle(&folder, &args).spawn().expect("the binary starts"));
+    assert!(wait_for(PATIENCE, || nodes_alive(&folder).len() == 3), "the servers never started");
+    harness.0.kill().expect("it runs");
+    harness.0.wait().expect("it ended");
+    expect_code(&folder, &["clean"], 0);
+    assert!(wait_for(PATIENCE, || nodes_alive(&folder).is_empty()), "{:?} are left", nodes_alive(&folder));
+}

@@ -1,0 +1,152 @@
+//! ZooKeeper, version 3.5 or later, as a system under test: the program of the system's own package, three or more servers on loopback, and
+//! a small client of its wire protocol.
+//!
+//! A register is a znode, its version the condition of a CAS. A read is answered by one server from what it has, which may be old; so each
+//! read follows a `sync`, by which the server catches up with the leader, unless the plan leaves that out.
+#![forbid(unsafe_code)]
+
+mod connection; // operations on znodes
+mod ensemble; // processes, their files, health, leadership
+mod jute; // the wire format
+mod session; // one connection to one server
+
+pub use ensemble::{INSTALL, find_program, version};
+
+use connection::{Reads, ZooKeeperConnection};
+use heckle_faults::Role;
+use heckle_history::{Nanos, NodeIx};
+use heckle_system_api::capability::{Links, Roles};
+use heckle_system_api::connection::Connection;
+use heckle_system_api::identity::Target;
+use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::settings::accepts;
+use heckle_system_api::value::ValueCodec;
+use heckle_system_api::{SettingKey, System, SystemKind};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The role of the server that leads.
+const LEADER: Role = Role { name: "leader", about: "the leader" };
+
+/// Its name in plans.
+pub const NAME: &str = "zookeeper";
+
+/// ZooKeeper in the command's list of systems.
+#[derive(Debug, Clone, Copy)]
+pub struct ZooKeeperKind;
+
+/// The settings of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    sync: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { sync: true }
+    }
+}
+
+const KEYS: &[SettingKey] = &[SettingKey::new(
+    "sync",
+    "a `sync` before each read; without it a read may be stale, which must be caught: true, false [default: true]",
+)];
+
+impl SystemKind for ZooKeeperKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn keys(&self) -> &'static [SettingKey] {
+        KEYS
+    }
+
+    fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String> {
+        accepts::<Settings>(key, value)
+    }
+
+    fn build(&self, settings: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {
+        let settings = settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        Ok(Arc::new(ZooKeeper { settings }))
+    }
+}
+
+/// An ensemble with its settings.
+#[derive(Debug, Clone, Copy)]
+struct ZooKeeper {
+    settings: Settings,
+}
+
+impl System for ZooKeeper {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn program(&self) -> Result<PathBuf, String> {
+        find_program()
+    }
+
+    fn version(&self) -> Option<String> {
+        version()
+    }
+
+    fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
+        ensemble::nodes(site)
+    }
+
+    fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
+        ensemble::await_ready(node, process, within)
+    }
+
+    /// A server that serves has a leader, or is it, so it has reached its peers, too.
+    fn is_ready(&self, node: &NodeSpec) -> bool {
+        ensemble::mode(node.ask).is_some()
+    }
+
+    fn connect(&self, target: &Target, _name: String, codec: ValueCodec) -> Rc<dyn Connection> {
+        let reads = if self.settings.sync { Reads::AfterSync } else { Reads::AtOnce };
+        Rc::new(ZooKeeperConnection::new(target.addr, codec, reads))
+    }
+
+    fn settings(&self) -> toml::Table {
+        toml::Table::try_from(self.settings).expect("settings are plain data")
+    }
+
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        vec![("sync", self.settings.sync.to_string())]
+    }
+
+    /// Servers that hear nothing from their leader give it up after the limit that their files set; then they elect another, whose data the
+    /// rest take over before it serves.
+    fn takeover(&self) -> Nanos {
+        Nanos::from_ms(ensemble::SYNC_LIMIT_MS + 1_500)
+    }
+
+    fn links(&self) -> Links {
+        Links::Bytes
+    }
+
+    fn roles(&self) -> Option<&dyn Roles> {
+        Some(self)
+    }
+}
+
+impl Roles for ZooKeeper {
+    fn all(&self) -> &'static [Role] {
+        &[LEADER]
+    }
+
+    fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String> {
+        if role != LEADER.name {
+            return Err(format!("no server of ZooKeeper is a `{role}`; there is: leader"));
+        }
+        let leader = running.iter().find(|(_, spec)| ensemble::mode(spec.ask).as_deref() == Some("leader"));
+        leader.map(|(node, _)| (*node, LEADER.about.to_owned())).ok_or_else(|| "no server says that it leads".to_owned())
+    }
+}
