@@ -15,6 +15,7 @@ pub mod differential; // the engines compared on random histories
 pub mod judge; // a whole history to a judgement: which engine judges which key
 pub mod linearizable; // one key of unique values: chain checker, certificates, their verifier, reasons
 pub mod online; // the same judgement event by event, in bounded memory
+pub mod objects; // one key of a set, list, queue, lock or counter: scans, certificates, their verifier
 pub mod search; // everything else: models, porcupine-rs in a child, brute force
 pub mod verdict; // the words of a judgement: verdict, violation, key report // histories by the million, for measuring the checkers
 

@@ -74,13 +74,27 @@ pub enum ViolationKind {
     RefusedThoughMet,
     /// CAS ops each found what only the other one writes.
     CasCycle,
+    /// An element is there twice that was put in once.
+    Duplicate,
+    /// Elements came out, or are listed, in another order than that in which they were put in.
+    OutOfOrder,
+    /// A queue was found empty that was not.
+    FalseEmpty,
+    /// Two clients held a lock at the same time.
+    TwoHolders,
+    /// A lock was released by a client that did not hold it.
+    NotHeld,
+    /// A later holder of a lock got a fencing token that is not higher.
+    TokenWentBack,
+    /// A counter was read higher than all increments together.
+    CountTooHigh,
     /// The search found no order; it does not tell kinds apart.
     NotLinearizable,
 }
 
 impl ViolationKind {
     /// Every kind: tests hold a drawn history for each.
-    pub const ALL: [ViolationKind; 11] = [
+    pub const ALL: [ViolationKind; 18] = [
         ViolationKind::StaleRead,
         ViolationKind::LostUpdate,
         ViolationKind::Fork,
@@ -91,6 +105,13 @@ impl ViolationKind {
         ViolationKind::FateContradicted,
         ViolationKind::RefusedThoughMet,
         ViolationKind::CasCycle,
+        ViolationKind::Duplicate,
+        ViolationKind::OutOfOrder,
+        ViolationKind::FalseEmpty,
+        ViolationKind::TwoHolders,
+        ViolationKind::NotHeld,
+        ViolationKind::TokenWentBack,
+        ViolationKind::CountTooHigh,
         ViolationKind::NotLinearizable,
     ];
 
@@ -107,7 +128,38 @@ impl ViolationKind {
             ViolationKind::FateContradicted => "fate_contradicted",
             ViolationKind::RefusedThoughMet => "refused_though_met",
             ViolationKind::CasCycle => "cas_cycle",
+            ViolationKind::Duplicate => "duplicate",
+            ViolationKind::OutOfOrder => "out_of_order",
+            ViolationKind::FalseEmpty => "false_empty",
+            ViolationKind::TwoHolders => "two_holders",
+            ViolationKind::NotHeld => "not_held",
+            ViolationKind::TokenWentBack => "token_went_back",
+            ViolationKind::CountTooHigh => "count_too_high",
             ViolationKind::NotLinearizable => "not_linearizable",
+        }
+    }
+
+    /// What it means, in one clause.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            ViolationKind::StaleRead => "an old state was seen after a newer one was certain",
+            ViolationKind::LostUpdate => "an acknowledged update vanished",
+            ViolationKind::Fork => "two different updates took effect on the same state, so there were two versions of it",
+            ViolationKind::ReadOfNeverWritten => "something was seen that no operation ever wrote",
+            ViolationKind::FutureRead => "something was seen before the operation that wrote it had begun",
+            ViolationKind::RealTimeCycle => "two values must each have come before the other",
+            ViolationKind::AbortedRead => "something was seen whose operation failed",
+            ViolationKind::FateContradicted => "what clients were told later about unknown outcomes contradicts what was seen",
+            ViolationKind::RefusedThoughMet => "a compare-and-set was refused although it found what it expected",
+            ViolationKind::CasCycle => "compare-and-sets each found what only another of them writes",
+            ViolationKind::Duplicate => "an element that was put in once is there twice",
+            ViolationKind::OutOfOrder => "elements are in another order than that in which they were put in",
+            ViolationKind::FalseEmpty => "a queue was found empty that was not",
+            ViolationKind::TwoHolders => "two clients held a lock at the same time",
+            ViolationKind::NotHeld => "a lock was released by a client that did not hold it",
+            ViolationKind::TokenWentBack => "a later holder of a lock got a fencing token that is not higher",
+            ViolationKind::CountTooHigh => "a counter was read higher than all increments together",
+            ViolationKind::NotLinearizable => "no order of the operations explains every answer",
         }
     }
 }
@@ -164,6 +216,8 @@ pub struct Explanation {
 pub enum Engine {
     /// The chain checker.
     Chain,
+    /// The scan of an object that is no register.
+    Scan,
     /// porcupine-rs, in a child process with limits.
     Search,
     /// Both, and they agreed.

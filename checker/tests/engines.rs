@@ -48,18 +48,32 @@ fn each_checker_starts_the_searches_it_names_and_no_other() {
     check_register(Checker::Porcupine, VALID,   Verdict::Valid,    Engine::Search, 1);
 }
 
+#[track_caller]
+fn check_object(checker: Checker, edn: &str, verdict: Verdict, engine: Engine, searches: (u32, u32)) {
+    let foreign = read(Format::JepsenEdn, edn.as_bytes()).expect("it is EDN");
+    let (search, second) = (Counted::default(), Counted::default());
+    let options = Options { checker, second: &second, ..Options::new(&search) };
+    let how = JudgeForeign { model: ModelKind::Set, initial: None, lenient: false, strict: false, options };
+    let report = judge_foreign(foreign, &how).expect("its ops are the model's").linearizability;
+    let got = (report.verdict, report.keys[0].engine, (search.0.get(), second.0.get()));
+    assert_eq!(got, (verdict, engine, searches), "{checker:?}: {report:#?}");
+}
+
 #[test]
-fn a_model_that_the_chain_checker_does_not_know_is_unknown_to_it() {
-    let set = "{:process 0 :type :invoke :f :add :value 1} {:process 0 :type :ok :f :add :value 1}";
-    let queue = "{:process 0 :type :invoke :f :enqueue :value 1} {:process 0 :type :ok :f :enqueue :value 1}";
-    for (model, edn) in [(ModelKind::Set, set), (ModelKind::Queue, queue), (ModelKind::Counter, set)] {
-        for (checker, verdict, searches) in [(Checker::Chain, Verdict::Unknown, 0), (Checker::Auto, Verdict::Valid, 1)] {
-            let foreign = read(Format::JepsenEdn, edn.as_bytes()).expect("it is EDN");
-            let search = Counted::default();
-            let options = Options { checker, ..Options::new(&search) };
-            let how = JudgeForeign { model, initial: None, lenient: false, strict: false, options };
-            let report = judge_foreign(foreign, &how).expect("its ops are the model's").linearizability;
-            assert_eq!((report.verdict, search.0.get()), (verdict, searches), "{model:?} by {checker:?}: {report:#?}");
-        }
-    }
+#[rustfmt::skip] // A table.
+fn sets_are_scanned_and_searched_where_the_scan_leaves_them_open() {
+    const VALID: &str = "{:process 0 :type :invoke :f :add :value 1} {:process 0 :type :ok :f :add :value 1}";
+    const INVALID: &str = "{:process 0 :type :invoke :f :read} {:process 0 :type :ok :f :read :value [1]}";
+    /// Removes are left to the search.
+    const OUTSIDE: &str = "{:process 0 :type :invoke :f :remove :value 1} {:process 0 :type :ok :f :remove :value false}";
+    //           checker             history  verdict           engine          searches, second opinions
+    check_object(Checker::Chain,     VALID,   Verdict::Valid,   Engine::Scan,   (0, 0));
+    check_object(Checker::Chain,     INVALID, Verdict::Invalid, Engine::Scan,   (0, 0));
+    check_object(Checker::Chain,     OUTSIDE, Verdict::Unknown, Engine::Scan,   (0, 0));
+    check_object(Checker::Auto,      VALID,   Verdict::Valid,   Engine::Both,   (0, 1));
+    check_object(Checker::Auto,      INVALID, Verdict::Invalid, Engine::Scan,   (0, 0));
+    check_object(Checker::Auto,      OUTSIDE, Verdict::Valid,   Engine::Search, (1, 0));
+    check_object(Checker::Both,      VALID,   Verdict::Valid,   Engine::Both,   (0, 1));
+    check_object(Checker::Both,      INVALID, Verdict::Invalid, Engine::Both,   (0, 1));
+    check_object(Checker::Porcupine, VALID,   Verdict::Valid,   Engine::Search, (1, 0));
 }

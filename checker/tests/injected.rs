@@ -81,6 +81,14 @@ fn inject(rng: &mut Pcg64, history: &mut History, kind: ViolationKind) -> Option
             history.fates.insert(writer as u32, (Fate::NotApplied, Nanos(history.end.0 + 1)));
         }
         ViolationKind::Fork | ViolationKind::RealTimeCycle | ViolationKind::CasCycle | ViolationKind::NotLinearizable => return None,
+        // Of other objects than registers: tests/planted_objects.rs.
+        ViolationKind::Duplicate
+        | ViolationKind::OutOfOrder
+        | ViolationKind::FalseEmpty
+        | ViolationKind::TwoHolders
+        | ViolationKind::NotHeld
+        | ViolationKind::TokenWentBack
+        | ViolationKind::CountTooHigh => return None,
     }
     Some(())
 }

@@ -17,6 +17,7 @@ impl From<&heckle_checker::Linearizability> for Linearizability {
     fn from(from: &heckle_checker::Linearizability) -> Self {
         let checker = match from.checker {
             heckle_checker::Engine::Chain => "chain",
+            heckle_checker::Engine::Scan => "scan",
             heckle_checker::Engine::Search => "search",
             heckle_checker::Engine::Both => "both",
         };
@@ -50,6 +51,7 @@ fn violation(from: &heckle_checker::Violation) -> Violation {
         id: from.id,
         key: from.key.clone(),
         kind: from.kind.word().to_owned(),
+        meaning: from.kind.meaning().to_owned(),
         ops: from.ops.iter().map(|op| op.0).collect(),
         words: from.explanation.summary.clone(),
         story: from.explanation.story.clone(),

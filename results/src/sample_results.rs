@@ -65,6 +65,7 @@ pub fn violated(history: &History) -> Results {
         id: 1,
         key: MARKUP.into(),
         kind: "stale_read".into(),
+        meaning: format!("an old state was seen after a newer one was certain {MARKUP}"),
         ops: vec![812, 901],
         words: format!(
             "op 812 set 17 and was acknowledged at 21.402000 s; op 901 was invoked at 22.113000 s, after that, and still read 16 {MARKUP}"

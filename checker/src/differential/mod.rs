@@ -5,9 +5,11 @@
 
 mod draw; // small random histories
 mod forms; // a history as a question, as events, as text
+mod objects; // sets, lists, queues, counters and locks: scan against brute force
 
 pub use draw::{Spice, random};
 pub use forms::{events, question, show};
+pub use objects::{MODELS, ObjectSpice, compare_object, fail, forget, honest, lie, object_case, show_object};
 
 use crate::judge::{Checker, Options, judge};
 use crate::linearizable::certificate::Certificate;

@@ -16,7 +16,8 @@ use std::fmt::Write;
 pub fn text(history: &History, violation: &Violation) -> String {
     let mut out = String::new();
     let explanation = &violation.explanation;
-    let _ = writeln!(out, "Violation {}: {} on key {}\n", violation.id, violation.kind, printable(&violation.key));
+    let kind = violation.kind;
+    let _ = writeln!(out, "Violation {}: {kind} on key {}: {}.\n", violation.id, printable(&violation.key), kind.meaning());
     if let Some(story) = &explanation.story {
         let _ = writeln!(out, "{}\n", printable(story));
         out.push_str("Why it cannot be:\n");

@@ -81,6 +81,7 @@ pub(crate) fn observes_only(call: &ModelCall) -> bool {
         | ModelCall::Contains { .. }
         | ModelCall::Members { .. }
         | ModelCall::Count { .. }
+        | ModelCall::Items { .. }
         | ModelCall::Get { .. } => true,
         ModelCall::Write { .. }
         | ModelCall::Cas { .. }
@@ -92,6 +93,7 @@ pub(crate) fn observes_only(call: &ModelCall) -> bool {
         | ModelCall::Acquire(_)
         | ModelCall::Release(_)
         | ModelCall::Put { .. }
+        | ModelCall::Push { .. }
         | ModelCall::Append { .. } => false,
     }
 }

@@ -23,11 +23,13 @@ pub enum ModelKind {
     OwnerMutex,
     /// A mutex whose ok of an acquire is a fencing token, which has to rise.
     FencedMutex,
+    /// Append a value, read the whole list.
+    ListAppend,
 }
 
 impl ModelKind {
     /// Every model with the word for it.
-    pub const ALL: [(ModelKind, &'static str); 8] = [
+    pub const ALL: [(ModelKind, &'static str); 9] = [
         (ModelKind::CasRegister, "cas-register"),
         (ModelKind::Set, "set"),
         (ModelKind::Queue, "queue"),
@@ -36,6 +38,7 @@ impl ModelKind {
         (ModelKind::Text, "text"),
         (ModelKind::OwnerMutex, "owner-mutex"),
         (ModelKind::FencedMutex, "fenced-mutex"),
+        (ModelKind::ListAppend, "list-append"),
     ];
 
     /// The word for it.
@@ -52,6 +55,7 @@ impl ModelKind {
             ModelKind::Counter => State::Counter(0),
             ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => State::Mutex(Lock::default()),
             ModelKind::Text => State::Text(None),
+            ModelKind::ListAppend => State::List(vec![]),
         }
     }
 }
@@ -83,6 +87,8 @@ pub enum State {
     Mutex(Lock),
     /// A text; `None` is "never put".
     Text(Option<String>),
+    /// A list.
+    List(Vec<i64>),
 }
 
 /// The state of a mutex.
@@ -164,8 +170,8 @@ pub enum ModelCall {
     },
     /// Set: all members.
     Members {
-        /// What was seen.
-        members: Option<BTreeSet<i64>>,
+        /// What was seen, sorted, each member once.
+        members: Option<Vec<i64>>,
         /// Whether the answer had a member twice, which no set has.
         #[serde(default)]
         twice: bool,
@@ -211,6 +217,16 @@ pub enum ModelCall {
         /// What.
         text: String,
     },
+    /// List: append a value.
+    Push {
+        /// The value.
+        item: i64,
+    },
+    /// List: read it whole.
+    Items {
+        /// What was seen, in order.
+        items: Option<Vec<i64>>,
+    },
 }
 
 /// A double option as a list of at most one: JSON's `null` is a value here, so absence needs another form.
@@ -250,8 +266,10 @@ pub fn step(state: &State, call: &ModelCall) -> Option<State> {
         }
         (State::Text(_), ModelCall::Put { text }) => Some(State::Text(Some(text.clone()))),
         (State::Text(now), ModelCall::Append { text }) => Some(State::Text(Some(format!("{}{text}", now.as_deref().unwrap_or(""))))),
+        (State::List(now), ModelCall::Push { item }) => Some(State::List(now.iter().chain([item]).copied().collect())),
+        (State::List(now), ModelCall::Items { items }) => items.as_ref().is_none_or(|seen| seen == now).then(|| State::List(now.clone())),
         // A call of another model fits nowhere. A request that mixes models has no order.
-        (State::Queue(_) | State::Counter(_) | State::Text(_), _) => None,
+        (State::Queue(_) | State::Counter(_) | State::Text(_) | State::List(_), _) => None,
     }
 }
 
@@ -291,7 +309,7 @@ fn set(now: &BTreeSet<i64>, call: &ModelCall) -> Option<State> {
             found.is_none_or(|told| told == was).then_some(State::Set(next))
         }
         ModelCall::Contains { member, found } => found.is_none_or(|told| told == now.contains(member)).then(same),
-        ModelCall::Members { members, twice } => (!twice && members.as_ref().is_none_or(|seen| seen == now)).then(same),
+        ModelCall::Members { members, twice } => (!twice && members.as_ref().is_none_or(|seen| seen.iter().eq(now))).then(same),
         _ => None,
     }
 }
@@ -362,6 +380,9 @@ mod tests {
         check(M::Text, &[Put { text: "a".into() }, Append { text: "b".into() }, Get { text: Some(Some("ab".into())) }], true);
         check(M::Text, &[Get { text: Some(Some("a".into())) }], false);
         check(M::Text, &[Add { member: 1 }], false);
+        let list = |items: &[i64]| Items { items: Some(items.to_vec()) };
+        check(M::ListAppend, &[list(&[]), Push { item: 2 }, Push { item: 1 }, list(&[2, 1])], true);
+        check(M::ListAppend, &[Push { item: 2 }, Push { item: 1 }, list(&[1, 2])], false);
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub fn search(request: &SearchRequest) -> SearchReply {
         ModelKind::Text => run::<5>(&request.ops),
         ModelKind::OwnerMutex => run::<6>(&request.ops),
         ModelKind::FencedMutex => run::<7>(&request.ops),
+        ModelKind::ListAppend => run::<8>(&request.ops),
     }
 }
 

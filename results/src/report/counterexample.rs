@@ -27,6 +27,10 @@ fn crash(crash: &Crash) -> Html {
 fn one(subject: Subject<'_>, violation: &Violation) -> Html {
     let title = format!("{}. {} on key {}", violation.id, violation.kind.replace('_', " "), violation.key);
     let mut out = Html::element("h3", &[("id", &format!("violation-{}", violation.id))], title);
+    // Results of an earlier release do not say what a kind means.
+    if !violation.meaning.is_empty() {
+        out.push(note(&format!("That is: {}.", violation.meaning)));
+    }
     if let Some(story) = &violation.story {
         out.push(Html::element("p", &[], Html::element("b", &[], story.as_str())));
     }

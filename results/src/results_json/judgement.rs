@@ -62,6 +62,8 @@ pub struct Violation {
     pub key: String,
     /// `stale_read`, `lost_update` …
     pub kind: String,
+    /// What the kind means, in one clause.
+    pub meaning: String,
     /// The ops that contradict each other.
     pub ops: Vec<u64>,
     /// The argument in one sentence.

@@ -20,6 +20,7 @@ pub(super) fn call(op: &ForeignOp, model: ModelKind, values: &mut Values) -> Res
         ModelKind::Counter => counter(op, answer),
         ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => mutex(op, answer, model, values),
         ModelKind::Text => text_op(op, answer),
+        ModelKind::ListAppend => list(op, answer, values),
         ModelKind::CasRegister => Err("a register's ops are a history of their own".to_owned()),
     }
 }
@@ -33,6 +34,7 @@ pub(super) fn knows(model: ModelKind, f: &str) -> bool {
         ModelKind::Counter => &["add", "inc", "increment", "read"],
         ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => &["acquire", "release"],
         ModelKind::Text => &["get", "read", "put", "write", "append"],
+        ModelKind::ListAppend => &["append", "read"],
     };
     all.contains(&f)
 }
@@ -66,11 +68,31 @@ fn set(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<Mod
         "read" => {
             let Some(answer) = answer else { return Ok(ModelCall::Members { members: None, twice: false }) };
             let items = answer.as_array().ok_or_else(|| format!("a read of a set answers its members, not {answer}"))?;
-            let members: std::collections::BTreeSet<i64> = items.iter().map(|item| values.id(item)).collect::<Result<_, _>>()?;
+            let mut members: Vec<i64> = items.iter().map(|item| values.id(item)).collect::<Result<_, _>>()?;
+            members.sort_unstable();
+            members.dedup();
             let twice = members.len() < items.len();
             ModelCall::Members { members: Some(members), twice }
         }
         _ => return Err(none_of(op, "set")),
+    })
+}
+
+/// A list that was never appended to may read as nothing.
+fn list(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<ModelCall, String> {
+    Ok(match op.f.as_str() {
+        "append" => {
+            echoed(op, answer)?;
+            ModelCall::Push { item: member(op, values)? }
+        }
+        "read" => {
+            let Some(answer) = answer else { return Ok(ModelCall::Items { items: None }) };
+            let none = vec![];
+            let items = if answer.is_null() { Some(&none) } else { answer.as_array() };
+            let items = items.ok_or_else(|| format!("a read of a list answers its values, not {answer}"))?;
+            ModelCall::Items { items: Some(items.iter().map(|item| values.id(item)).collect::<Result<_, _>>()?) }
+        }
+        _ => return Err(none_of(op, "list")),
     })
 }
 

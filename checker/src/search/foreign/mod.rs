@@ -9,6 +9,7 @@
 //! | `owner-mutex` | the same; where no value names the owner, it is the process |
 //! | `fenced-mutex` | the same; a bare number is a fencing token, which has to rise |
 //! | `text` | `get` -> text, `put` text, `append` text |
+//! | `list-append` | `append` v, `read` -> all values in order |
 //!
 //! The ops of a `cas-register` become a [`History`] and go to the chain checker first.
 
@@ -18,11 +19,13 @@ mod thin; // whether enough happened
 use super::small::SmallFirst;
 use super::{ModelKind, SearchOp, SearchRequest, SearchRunner};
 use crate::checks::vacuity;
-use crate::judge::{Checker, NO_OTHER_ENGINE, Options, judge, judge_model};
-use crate::verdict::{Engine, Explanation, KeyReport, Linearizability, SecondOpinion, Verdict, Violation};
-use heckle_history::foreign::{Foreign, ForeignOp, ForeignOutcome, Values};
+use crate::judge::{Checker, Options, judge};
+use crate::objects::{Counts, Question, judge_key};
+use crate::verdict::{Engine, Explanation, Linearizability, Verdict, Violation};
+use heckle_history::foreign::{Foreign, ForeignOp, ForeignOutcome, Process, Values};
 use heckle_history::reader::ReadError;
 use heckle_history::{History, OpId};
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -55,6 +58,8 @@ pub struct ForeignJudgement {
     pub checked: u64,
     /// What the values were taken for.
     pub values: String,
+    /// How many updates were acknowledged, and what became of them; none of a register.
+    pub counts: Counts,
     /// What a user should know before trusting the verdict.
     pub warnings: Vec<String>,
     /// A register's ops, for checks and explanations.
@@ -84,23 +89,22 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
     let checked = foreign.ops.iter().filter(|op| matches!(op.outcome, ForeignOutcome::Ok(_) | ForeignOutcome::Refused(_))).count() as u64;
     let mut warnings = foreign.warnings.clone();
     let thin = thin::figures(&foreign.ops);
-    let (mut linearizability, values, initial_from, history) = if model == ModelKind::CasRegister {
+    let (mut linearizability, values, initial_from, history, counts) = if model == ModelKind::CasRegister {
         let register = foreign.clone().into_register(how.initial)?;
         let mut judged = judge(&register.history, &how.options).linearizability;
         if how.initial.is_some_and(|v| !v.is_null()) {
             judged.keys.iter_mut().for_each(|key| key.ops = key.ops.saturating_sub(1));
         }
-        (judged, register.values, register.initial_from, Some(register.history))
+        (judged, register.values, register.initial_from, Some(register.history), Counts::default())
     } else {
         let (questions, values) = questions(&foreign, model, how.initial)?;
-        // The chain checker judges registers only. Where it alone may judge, no search is started.
-        let judged = match how.options.checker {
-            Checker::Chain => left_unknown(&questions),
-            // A process for each of very many keys would take hours.
-            Checker::Auto if questions.len() > MANY_KEYS => by_search(&questions, &SmallFirst(how.options.search)),
-            Checker::Auto | Checker::Porcupine | Checker::Both => by_search(&questions, how.options.search),
-        };
-        (judged, values, OpId(foreign.ops.len() as u64), None)
+        // A process for each of very many keys would take hours.
+        let small = SmallFirst(how.options.search);
+        let many = how.options.checker == Checker::Auto && questions.len() > MANY_KEYS;
+        let judged = by_key(&questions, &how.options, if many { &small } else { how.options.search });
+        let mut counts = Counts::default();
+        questions.values().for_each(|question| counts.add(&Counts::of(question)));
+        (judged, values, OpId(foreign.ops.len() as u64), None, counts)
     };
     for violation in &mut linearizability.violations {
         explain(violation, &foreign.ops, &values, initial_from);
@@ -115,7 +119,7 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
             verdict = verdict.merge(Verdict::Unknown);
         }
     }
-    Ok(ForeignJudgement { linearizability, verdict, checked, values: values.words().to_owned(), warnings, history })
+    Ok(ForeignJudgement { linearizability, verdict, checked, values: values.words().to_owned(), counts, warnings, history })
 }
 
 /// Gives values their names back, and ops their lines.
@@ -140,34 +144,10 @@ fn explain(violation: &mut Violation, ops: &[ForeignOp], values: &Values, initia
     }
 }
 
-/// Keys that the chain checker does not judge, none of which is searched.
-fn left_unknown(questions: &BTreeMap<String, SearchRequest>) -> Linearizability {
-    let key = |(key, question): (&String, &SearchRequest)| KeyReport {
-        key: key.clone(),
-        ops: question.ops.len() as u64,
-        verdict: Verdict::Unknown,
-        engine: Engine::Chain,
-        verdict_without_fates: None,
-        outside: Some(format!("a {} is no register", question.model.word())),
-        note: Some(NO_OTHER_ENGINE.to_owned()),
-        second_opinion: SecondOpinion::NotAsked,
-    };
-    Linearizability {
-        verdict: Verdict::Unknown,
-        checker: Engine::Chain,
-        check_ms: None,
-        second_opinion_ms: None,
-        detected_ms: None,
-        verdict_without_fates: None,
-        keys: questions.iter().map(key).collect(),
-        violations: vec![],
-    }
-}
-
-fn by_search(questions: &BTreeMap<String, SearchRequest>, search: &dyn SearchRunner) -> Linearizability {
+fn by_key(questions: &BTreeMap<String, Question>, options: &Options<'_>, search: &dyn SearchRunner) -> Linearizability {
     let (mut keys, mut violations) = (vec![], vec![]);
     for (key, question) in questions {
-        let (report, violation) = judge_model(key, question, search);
+        let (report, violation) = judge_key(key, question, options, search);
         keys.push(report);
         if let Some(mut violation) = violation {
             violation.id = violations.len() as u32 + 1;
@@ -175,9 +155,10 @@ fn by_search(questions: &BTreeMap<String, SearchRequest>, search: &dyn SearchRun
         }
     }
     let verdict = Verdict::merge_all(keys.iter().map(|k| k.verdict));
+    let searched = options.checker == Checker::Porcupine || keys.iter().any(|k| k.engine == Engine::Search);
     Linearizability {
         verdict,
-        checker: Engine::Search,
+        checker: if searched { Engine::Search } else { Engine::Scan },
         check_ms: None,
         second_opinion_ms: None,
         detected_ms: None,
@@ -191,27 +172,33 @@ fn by_search(questions: &BTreeMap<String, SearchRequest>, search: &dyn SearchRun
 ///
 /// # Errors
 /// An op that is none of the model's, by its line.
-pub fn questions(
-    foreign: &Foreign,
-    model: ModelKind,
-    initial: Option<&Json>,
-) -> Result<(BTreeMap<String, SearchRequest>, Values), ReadError> {
-    let mut keys: BTreeMap<String, SearchRequest> = BTreeMap::new();
+pub fn questions(foreign: &Foreign, model: ModelKind, initial: Option<&Json>) -> Result<(BTreeMap<String, Question>, Values), ReadError> {
+    let mut keys: BTreeMap<String, Question> = BTreeMap::new();
     let mut values = Values::default();
+    let mut processes: FxHashMap<&Process, u32> = FxHashMap::default();
     for (id, op) in (0u64..).zip(&foreign.ops) {
         let call = calls::call(op, model, &mut values).map_err(|what| ReadError::IllFormed { line: op.line, what })?;
-        let request = keys.entry(op.key.clone()).or_insert_with(|| SearchRequest { model, ops: vec![], shrink: false });
-        let happened = matches!(op.outcome, ForeignOutcome::Ok(_) | ForeignOutcome::Refused(_));
-        if op.outcome != ForeignOutcome::Failed {
-            // One later, so that what sets the initial value is over before everything.
-            let completed = op.completed.filter(|_| happened).map(|t| t.0 + 1);
-            request.ops.push(SearchOp { id, invoked: op.invoked.0 + 1, completed, call });
+        if !keys.contains_key(&op.key) {
+            let request = SearchRequest { model, ops: vec![], shrink: false };
+            keys.insert(op.key.clone(), Question { request, processes: vec![], failed: vec![] });
         }
+        let Some(question) = keys.get_mut(&op.key) else { continue };
+        let happened = matches!(op.outcome, ForeignOutcome::Ok(_) | ForeignOutcome::Refused(_));
+        // One later, so that what sets the initial value is over before everything.
+        let completed = op.completed.filter(|_| happened).map(|t| t.0 + 1);
+        let asked = SearchOp { id, invoked: op.invoked.0 + 1, completed, call };
+        if op.outcome == ForeignOutcome::Failed {
+            question.failed.push(asked);
+            continue;
+        }
+        let next = processes.len() as u32;
+        question.processes.push(*processes.entry(&op.process).or_insert(next));
+        question.request.ops.push(asked);
     }
     if let Some(initial) = initial.filter(|v| !v.is_null()) {
         let op = ForeignOp {
             line: 1,
-            process: heckle_history::foreign::Process::Name("initial".into()),
+            process: Process::Name("initial".into()),
             key: String::new(),
             f: if model == ModelKind::Counter { "add" } else { "put" }.to_owned(),
             argument: initial.clone(),
@@ -221,8 +208,9 @@ pub fn questions(
         };
         let call = calls::call(&op, model, &mut values)
             .map_err(|what| ReadError::IllFormed { line: 1, what: format!("the initial value does not fit: {what}") })?;
-        for (id, request) in (foreign.ops.len() as u64..).zip(keys.values_mut()) {
-            request.ops.push(SearchOp { id, invoked: 0, completed: Some(0), call: call.clone() });
+        for (id, question) in (foreign.ops.len() as u64..).zip(keys.values_mut()) {
+            question.request.ops.push(SearchOp { id, invoked: 0, completed: Some(0), call: call.clone() });
+            question.processes.push(u32::MAX);
         }
     }
     Ok((keys, values))

@@ -15,7 +15,7 @@ pub struct CheckArgs {
     /// The file's format: jepsen-edn, knossos-json, porcupine-log, csv [default: heckle's own]
     #[arg(long)]
     pub format: Option<String>,
-    /// What a foreign history's keys are: cas-register, set, queue, counter, mutex, owner-mutex, fenced-mutex, text [default: cas-register]
+    /// What a foreign history's keys are: cas-register, set, list-append, queue, counter, mutex, owner-mutex, fenced-mutex, text [default: cas-register]
     #[arg(long, requires = "format")]
     pub model: Option<String>,
     /// Where a foreign history's keys come from: field (`:key`), pair (`[key value]`), auto (either) [default: auto]

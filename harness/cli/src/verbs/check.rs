@@ -207,7 +207,8 @@ pub(super) fn tell_linearizability(lin: &Linearizability) {
         }
     }
     for violation in &lin.violations {
-        outln!("\nviolation {} on key {}: {}", violation.id, printable(&violation.key), violation.kind);
+        let (id, key, kind) = (violation.id, printable(&violation.key), violation.kind);
+        outln!("\nviolation {id} on key {key}: {kind}, {}", kind.meaning());
         if let Some(story) = &violation.explanation.story {
             outln!("  {}", printable(story));
         }

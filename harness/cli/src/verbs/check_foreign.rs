@@ -4,7 +4,7 @@ use super::check::{exit_code, tell_linearizability};
 use super::run::engine;
 use crate::cli::CheckArgs;
 use crate::history_file;
-use crate::search::{ChildProcess, SecondOpinions};
+use crate::search::{ChildProcess, SecondOpinions, Watched};
 use heckle_checker::judge::{Checker, Options};
 use heckle_checker::search::{ForeignJudgement, JudgeForeign, ModelKind, judge_foreign};
 use heckle_history::foreign::{self, Foreign, ForeignOp, ForeignOutcome, Format, ReadOptions, Summary};
@@ -39,12 +39,14 @@ fn check(args: &CheckArgs, format: &str, path: &Path) -> Result<(Understood, For
     let options = ReadOptions { max_bytes: history_file::foreign_bytes(args.max_bytes.as_deref())?, lenient: args.lenient, key_from };
     let history = foreign::read_with(parsed, history_file::open(path)?, options).map_err(at)?;
     let (search, second) = (ChildProcess::default(), SecondOpinions::default());
+    let second = Watched::new(&second, None);
     let options = Options { checker: args.checker.map_or(Checker::Auto, engine), second: &second, ..Options::new(&search) };
     let how = JudgeForeign { model, initial: initial.as_ref(), lenient: args.lenient, strict: args.strict, options };
     let mut understood = Understood::of(format, model, &history);
     let began = Instant::now();
     let mut judged = judge_foreign(history, &how).map_err(at)?;
-    judged.linearizability.check_ms = Some(began.elapsed().as_millis() as u64);
+    judged.linearizability.check_ms = Some(began.elapsed().saturating_sub(second.took()).as_millis() as u64);
+    judged.linearizability.second_opinion_ms = second.asked().then(|| second.took().as_millis() as u64);
     understood.values.clone_from(&judged.values);
     understood.initial = initial.as_ref().filter(|v| !v.is_null()).map(ToString::to_string);
     Ok((understood, judged))
@@ -109,13 +111,20 @@ impl Understood {
 }
 
 fn json(understood: &Understood, judged: &ForeignJudgement, path: &Path) -> String {
+    let mut linearizability = serde_json::to_value(&judged.linearizability).expect("plain data has a JSON form");
+    for (violation, told) in
+        judged.linearizability.violations.iter().zip(linearizability["violations"].as_array_mut().into_iter().flatten())
+    {
+        told["meaning"] = violation.kind.meaning().into();
+    }
     let value = serde_json::json!({
         "schema": "heckle.check/1",
         "history": path.display().to_string(),
         "verdict": judged.verdict,
-        "linearizability": judged.linearizability,
+        "linearizability": linearizability,
         "understood": understood,
         "checked_ops": judged.checked,
+        "counts": judged.counts,
         "warnings": judged.warnings,
     });
     serde_json::to_string_pretty(&value).expect("plain data has a JSON form")
@@ -134,6 +143,9 @@ fn tell(understood: &Understood, judged: &ForeignJudgement, path: &Path) {
     outln!("lines        {} of clients, {}; {} of the nemesis", u.lines_of_clients, u.order, u.lines_of_the_nemesis);
     if u.lines_of_other_loggers + u.lines_passed_over > 0 {
         outln!("passed over  {} lines of other loggers, {} by --lenient", u.lines_of_other_loggers, u.lines_passed_over);
+    }
+    if !judged.counts.0.is_empty() {
+        outln!("counted      {}", judged.counts.words());
     }
     tell_linearizability(&judged.linearizability);
     outln!("\nverdict: {}", judged.verdict);

@@ -1,0 +1,94 @@
+//! Objects beyond the register, one key at a time: a scan instead of a search, wherever values are unique.
+//!
+//! Each scan either finds an order of the ops, or a contradiction of a few of them, or leaves the key *open*, with the op
+//! that puts it outside, for the search. An order and a contradiction are certificates, which [`verify`] checks without any
+//! of the code that made them. With n ops and m elements in all answers together:
+//!
+//! | object | decided | cost | left open |
+//! |---|---|---|---|
+//! | set | always, if nothing is removed | n log n + m | `remove` |
+//! | list-append | always, if no two ops append the same value | n log n + m | repeated values |
+//! | queue | always, if no two ops enqueue the same value | n log n | repeated values; empty answers that depend on which item an unknown dequeue took |
+//! | lock | always, if every op names its owner, or its token, and an owner does one thing at a time | n log n | see [`lock`] |
+//! | counter | always, if all increments are equal | n log n | different increments, within their bounds |
+//!
+//! Unknown ops count as everywhere: they may have happened at any time from their invoke on, or not at all.
+
+mod certificate; // a verdict's proof as data
+mod counter; // counts between bounds
+mod counts; // how many acknowledged updates there are, and what became of them
+mod judge; // a key to a verdict: scan, verifier, second opinion, search
+mod line; // ops on a line: one block after the other
+mod list; // reads name prefixes, so the longest read gives the order
+mod lock; // holds, and fencing tokens
+mod narrow; // a contradiction as a question to brute force
+mod queue; // first in, first out
+mod set; // reads that grow
+mod verify; // the verifier
+mod words; // a contradiction in words
+
+pub use certificate::{Certificate, Rule};
+pub use counts::Counts;
+pub use judge::judge_key;
+pub use verify::verify;
+
+use crate::search::{ModelKind, SearchOp, SearchRequest};
+
+/// The ops of one key of a foreign history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Its model, and every op that may have happened. Ids rise.
+    pub request: SearchRequest,
+    /// Beside each op, whose it is: a number that stands for a process.
+    pub processes: Vec<u32>,
+    /// Ops that did not happen.
+    pub failed: Vec<SearchOp>,
+}
+
+/// What a scan concludes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Decided, and the proof. It is to be verified.
+    Decided(Certificate),
+    /// Not decided: the key is outside of what the scan decides, and why.
+    Open(String),
+}
+
+impl Answer {
+    fn open(op: &SearchOp, why: &str) -> Answer {
+        Answer::Open(format!("op {}: {why}", op.id))
+    }
+
+    fn invalid(rule: Rule) -> Answer {
+        Answer::Decided(Certificate::Invalid(rule))
+    }
+
+    fn valid(order: Vec<u32>) -> Answer {
+        Answer::Decided(Certificate::Valid(order))
+    }
+}
+
+/// Scans one key.
+pub fn scan(question: &Question) -> Answer {
+    match question.request.model {
+        ModelKind::Set => set::scan(question),
+        ModelKind::ListAppend => list::scan(question),
+        ModelKind::Queue => queue::scan(question),
+        ModelKind::Counter => counter::scan(question),
+        ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => lock::scan(question),
+        ModelKind::CasRegister | ModelKind::Text => Answer::Open(format!("a {} is not judged by a scan", question.request.model.word())),
+    }
+}
+
+/// The end of time: when an op is over that may never have happened.
+const NEVER: u64 = u64::MAX;
+
+/// When an op is over at the latest, if it happened.
+fn by(op: &SearchOp) -> u64 {
+    op.completed.unwrap_or(NEVER)
+}
+
+/// A place among the ops of a key.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).expect("a key has fewer than 2^32 ops")
+}

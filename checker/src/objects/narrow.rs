@@ -1,0 +1,123 @@
+//! A contradiction as a question of a few ops, for brute force to refute again.
+//!
+//! What is left out must not make a contradiction of ops that have an order:
+//! - *Sets, lists, queues*: all ops about other elements go, and these are struck out of every answer. In any order of the
+//!   whole, what is left still fits.
+//! - *Locks*: other holds go, whole. Of what stays only as an acquire or a release, the other half may have happened at any
+//!   time, by anybody.
+//! - *Counters*: what an earlier read saw stands as one increment before everything; increments that surely came before it,
+//!   or after the read that is wrong, go.
+
+use super::words::calls::{claim, items, puts, repeated, sees};
+use super::{Question, Rule};
+use crate::search::{Claim, ModelCall, SearchOp, SearchRequest};
+
+/// More ops than this are not asked about.
+const MAX_OPS: usize = 64;
+
+/// The question, if it is a small one. `support` are the ops that the argument names.
+pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Option<SearchRequest> {
+    let ops = &question.request.ops;
+    let chosen = || support.iter().map(|&p| ops[p as usize].clone());
+    let ops: Vec<SearchOp> = match rule {
+        Rule::NeverAsked { .. } | Rule::TooEarly { .. } | Rule::Missed { .. } | Rule::Crossed { .. } | Rule::Incomparable { .. } => {
+            project(chosen().collect(), &rule.elements())
+        }
+        Rule::Twice { observer } => {
+            let elements: Vec<i64> = repeated(&ops[*observer as usize].call).into_iter().collect();
+            project(about(ops, support, &elements), &elements)
+        }
+        Rule::Diverged { one, two, at } => {
+            let value = |p: &u32| items(&ops[*p as usize].call).get(*at).copied();
+            let elements: Vec<i64> = value(one).into_iter().chain(value(two)).collect();
+            project(about(ops, support, &elements), &elements)
+        }
+        Rule::DequeuedTwice { one, .. } => {
+            let elements: Vec<i64> = sees(&ops[*one as usize].call).into_iter().collect();
+            about(ops, support, &elements)
+        }
+        Rule::OutOfOrder { .. } | Rule::FalseEmpty { .. } | Rule::Overdrawn { .. } => queue(ops, support, rule),
+        Rule::TwoHolders { .. } | Rule::HeldByToken { .. } => chosen().collect(),
+        Rule::ReleasedWhileHeld { release, .. } => {
+            let by = claim(&ops[*release as usize].call).unwrap_or_default();
+            chosen().chain([somehow(0, ModelCall::Acquire(Claim { owner: by.owner, fence: None }))]).collect()
+        }
+        Rule::TokenWentBack { .. } | Rule::SameToken { .. } => chosen().chain([somehow(0, ModelCall::Release(Claim::default()))]).collect(),
+        Rule::NotHeld { release } => not_held(ops, *release),
+        Rule::TooLow { read, since } | Rule::TooHigh { read, since } => counter(ops, *read, *since),
+        Rule::NoSum { read } => counter(ops, *read, None),
+    };
+    (ops.len() <= MAX_OPS).then_some(SearchRequest { model: question.request.model, ops, shrink: false })
+}
+
+/// An op that may have happened at any time.
+fn somehow(n: u64, call: ModelCall) -> SearchOp {
+    SearchOp { id: u64::MAX - n, invoked: 0, completed: None, call }
+}
+
+/// The ops at some places, and every other that puts one of the elements in.
+fn about(ops: &[SearchOp], support: &[u32], elements: &[i64]) -> Vec<SearchOp> {
+    let wanted = |(place, op): &(u32, &SearchOp)| support.contains(place) || puts(&op.call).is_some_and(|e| elements.contains(&e));
+    (0u32..).zip(ops).filter(wanted).map(|(_, op)| op.clone()).collect()
+}
+
+/// Strikes all other elements out of answers, and ops about them.
+fn project(mut ops: Vec<SearchOp>, elements: &[i64]) -> Vec<SearchOp> {
+    let kept = |e: &i64| elements.contains(e);
+    for op in &mut ops {
+        match &mut op.call {
+            ModelCall::Members { members: Some(members), .. } => members.retain(kept),
+            ModelCall::Items { items: Some(items) } => items.retain(kept),
+            _ => {}
+        }
+    }
+    ops.retain(|op| match &op.call {
+        ModelCall::Contains { member, .. } => kept(member),
+        other => puts(other).is_none_or(|e| kept(&e)),
+    });
+    ops
+}
+
+/// The items' ops, every dequeue whose answer is not known, and what shows that the items had to be out.
+fn queue(ops: &[SearchOp], support: &[u32], rule: &Rule) -> Vec<SearchOp> {
+    let mut witness: Vec<u64> = vec![];
+    if let Rule::Overdrawn { by, .. } = rule {
+        let out = |op: &&SearchOp| matches!(op.call, ModelCall::Dequeue { item: Some(_) }) && op.completed.is_some_and(|t| t <= *by);
+        let pairs = ops.iter().filter(out).filter_map(|out| match sees(&out.call) {
+            Some(item) => ops.iter().find(|op| puts(&op.call) == Some(item)).map(|put| (put.invoked, vec![put.id, out.id])),
+            None => Some((out.invoked, vec![out.id])),
+        });
+        witness.extend(pairs.max_by_key(|(begun, _)| *begun).map(|(_, ids)| ids).unwrap_or_default());
+    }
+    let unknown = |op: &SearchOp| matches!(op.call, ModelCall::Dequeue { item: None });
+    let wanted = |(place, op): &(u32, &SearchOp)| support.contains(place) || unknown(op) || witness.contains(&op.id);
+    (0u32..).zip(ops).filter(wanted).map(|(_, op)| op.clone()).collect()
+}
+
+/// Everything by the same owner until the release was over.
+fn not_held(ops: &[SearchOp], release: u32) -> Vec<SearchOp> {
+    let wrong = &ops[release as usize];
+    let owner = claim(&wrong.call).and_then(|c| c.owner);
+    let until = wrong.completed.unwrap_or(u64::MAX);
+    let alike = |op: &&SearchOp| op.invoked <= until && claim(&op.call).is_some_and(|c| c.owner == owner);
+    ops.iter().filter(alike).map(|op| SearchOp { completed: op.completed.filter(|&t| t <= until), ..op.clone() }).collect()
+}
+
+fn counter(ops: &[SearchOp], read: u32, since: Option<u32>) -> Vec<SearchOp> {
+    let wrong = &ops[read as usize];
+    let end = wrong.completed.unwrap_or(u64::MAX);
+    let since = since.map(|since| &ops[since as usize]);
+    let mut chosen = vec![];
+    if let Some(SearchOp { call: ModelCall::Count { count: Some(count) }, .. }) = since {
+        let call = ModelCall::Increment { by: *count };
+        chosen.push(SearchOp { id: u64::MAX, invoked: 0, completed: Some(0), call });
+    }
+    chosen.extend(since.cloned());
+    let between = |op: &&SearchOp| {
+        let after = since.is_none_or(|since| op.completed.is_none_or(|over| over >= since.invoked));
+        matches!(op.call, ModelCall::Increment { .. }) && op.invoked <= end && after
+    };
+    chosen.extend(ops.iter().filter(between).map(|op| SearchOp { completed: op.completed.filter(|&t| t <= end), ..op.clone() }));
+    chosen.push(wrong.clone());
+    chosen
+}

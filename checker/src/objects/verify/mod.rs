@@ -1,0 +1,164 @@
+//! The verifier: accepts or refuses a certificate, trusting nothing but the question.
+//!
+//! It shares no code with the scans and knows none of their ideas: it replays an order, or checks that the few ops of a
+//! contradiction say what the broken rule claims. Linear time but for one sort.
+
+mod locks; // rules of a lock
+mod queues; // rules of a queue
+mod replay; // an order, op by op
+mod sums; // rules of a counter
+
+use super::{Certificate, Question, Rule};
+use crate::search::{ModelCall, ModelKind, SearchOp};
+use rustc_hash::FxHashSet;
+
+/// Checks a certificate.
+///
+/// # Errors
+/// What it claims and the ops do not show.
+pub fn verify(question: &Question, certificate: &Certificate) -> Result<(), String> {
+    match certificate {
+        Certificate::Valid(order) => replay::replay(question, order),
+        Certificate::Invalid(rule) => shows(question, rule),
+    }
+}
+
+/// Checks a contradiction.
+pub(super) fn shows(question: &Question, rule: &Rule) -> Result<(), String> {
+    let case = Case { ops: &question.request.ops, model: question.request.model };
+    if rule.named().iter().any(|&p| p as usize >= case.ops.len()) {
+        return Err("it names an op that there is not".to_owned());
+    }
+    let holds = match rule {
+        Rule::NeverAsked { observer, element } => case.sees(*observer, *element) && case.putters(*element).next().is_none(),
+        Rule::TooEarly { observer, element } => {
+            let over = case.over(*observer).ok_or("an observer without an answer")?;
+            case.sees(*observer, *element) && case.putters(*element).all(|p| p.invoked > over)
+        }
+        Rule::Twice { observer } => case.sees_twice(*observer),
+        Rule::Missed { present, absent, element } => {
+            case.only_grows() && case.present(*present, *element)? < case.absent(*absent, *element)?
+        }
+        Rule::Crossed { present, absent, observer, first, second } => {
+            let was_in = case.present(*present, *first)?;
+            case.only_grows() && case.not_in_until(*absent, *second, was_in) && case.sees_without(*observer, *second, *first)
+        }
+        Rule::Incomparable { one, two, only_one, only_two } => {
+            let lacks = |op: u32, element: i64| case.absent(op, element).is_ok();
+            let (sees_one, sees_two) = (case.sees(*one, *only_one), case.sees(*two, *only_two));
+            case.only_grows() && sees_one && sees_two && lacks(*two, *only_one) && lacks(*one, *only_two)
+        }
+        Rule::Diverged { one, two, at } => match (case.items(*one), case.items(*two)) {
+            (Some(one), Some(two)) => *at < one.len().min(two.len()) && one[*at] != two[*at],
+            _ => false,
+        },
+        Rule::DequeuedTwice { .. } | Rule::OutOfOrder { .. } | Rule::Overdrawn { .. } | Rule::FalseEmpty { .. } => case.queue(rule)?,
+        Rule::TwoHolders { .. }
+        | Rule::ReleasedWhileHeld { .. }
+        | Rule::HeldByToken { .. }
+        | Rule::TokenWentBack { .. }
+        | Rule::SameToken { .. }
+        | Rule::NotHeld { .. } => case.lock(rule)?,
+        Rule::TooLow { .. } | Rule::TooHigh { .. } | Rule::NoSum { .. } => case.counter(rule)?,
+    };
+    if holds { Ok(()) } else { Err(format!("the ops do not show {rule:?}")) }
+}
+
+/// The first op that can have ended the hold that `acquire` began, if there is one.
+pub(super) fn end_of_hold(question: &Question, acquire: u32) -> Option<u32> {
+    Case { ops: &question.request.ops, model: question.request.model }.end_of_hold(acquire)
+}
+
+/// The ops of a key, and what they say.
+struct Case<'q> {
+    ops: &'q [SearchOp],
+    model: ModelKind,
+}
+
+impl<'q> Case<'q> {
+    fn op(&self, place: u32) -> &'q SearchOp {
+        &self.ops[place as usize]
+    }
+
+    /// When an op was over, if it is sure to have happened.
+    fn over(&self, place: u32) -> Option<u64> {
+        self.op(place).completed
+    }
+
+    /// Ops that may have put an element in.
+    fn putters(&self, element: i64) -> impl Iterator<Item = &'q SearchOp> {
+        self.ops.iter().filter(move |op| match op.call {
+            ModelCall::Add { member } => member == element,
+            ModelCall::Push { item } | ModelCall::Enqueue { item } => item == element,
+            _ => false,
+        })
+    }
+
+    fn items(&self, place: u32) -> Option<&'q [i64]> {
+        match &self.op(place).call {
+            ModelCall::Items { items } if self.over(place).is_some() => items.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether an answer shows that an element was in; `None` if it says nothing of it.
+    fn says(&self, place: u32, element: i64) -> Option<bool> {
+        self.over(place)?;
+        match &self.op(place).call {
+            ModelCall::Members { members, .. } => members.as_ref().map(|m| m.binary_search(&element).is_ok()),
+            ModelCall::Contains { member, found } if *member == element => *found,
+            ModelCall::Items { items } => items.as_ref().map(|i| i.contains(&element)),
+            ModelCall::Dequeue { item } if *item == Some(Some(element)) => Some(true),
+            _ => None,
+        }
+    }
+
+    fn sees(&self, place: u32, element: i64) -> bool {
+        self.says(place, element) == Some(true)
+    }
+
+    fn sees_twice(&self, place: u32) -> bool {
+        match &self.op(place).call {
+            ModelCall::Members { twice, .. } => *twice && self.over(place).is_some(),
+            ModelCall::Items { .. } => {
+                let mut seen = FxHashSet::default();
+                let again = self.items(place).unwrap_or_default().iter().find(|item| !seen.insert(**item));
+                again.is_some_and(|item| self.putters(*item).count() <= 1)
+            }
+            _ => false,
+        }
+    }
+
+    fn only_grows(&self) -> bool {
+        let grows = matches!(self.model, ModelKind::Set | ModelKind::ListAppend);
+        grows && !self.ops.iter().any(|op| matches!(op.call, ModelCall::Remove { .. }))
+    }
+
+    /// A time at which an element was surely in: an op that put it in, or saw it, was over.
+    fn present(&self, place: u32, element: i64) -> Result<u64, String> {
+        let put = self.putters(element).any(|op| op.id == self.op(place).id);
+        let over = self.over(place).filter(|_| put || self.sees(place, element));
+        over.ok_or_else(|| format!("op {} does not show that {element} was in", self.op(place).id))
+    }
+
+    /// A time before which an element was not in: it was missing from the answer of an op that was invoked then.
+    fn absent(&self, place: u32, element: i64) -> Result<u64, String> {
+        let missing = self.says(place, element) == Some(false);
+        missing.then(|| self.op(place).invoked).ok_or_else(|| format!("op {} does not show that {element} was missing", self.op(place).id))
+    }
+
+    /// Whether an element came in after `time`: an answer without it, or every op that puts it in, was invoked later.
+    fn not_in_until(&self, place: u32, element: i64, time: u64) -> bool {
+        match self.absent(place, element) {
+            Ok(at) => at > time,
+            Err(_) => self.putters(element).all(|op| op.invoked > time),
+        }
+    }
+
+    /// Whether an answer has `element`, and not `other` before it.
+    fn sees_without(&self, place: u32, element: i64, other: i64) -> bool {
+        let position = |of: i64| self.items(place).and_then(|items| items.iter().position(|i| *i == of));
+        let before = position(other).is_some_and(|o| position(element).is_some_and(|e| o < e));
+        self.sees(place, element) && if self.items(place).is_some() { !before } else { !self.sees(place, other) }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a call says of elements and locks.
+
+use crate::search::{Claim, ModelCall};
+
+/// The element that an op puts in.
+pub(crate) fn puts(call: &ModelCall) -> Option<i64> {
+    match call {
+        ModelCall::Add { member } => Some(*member),
+        ModelCall::Push { item } | ModelCall::Enqueue { item } => Some(*item),
+        _ => None,
+    }
+}
+
+/// The one element that an op saw.
+pub(crate) fn sees(call: &ModelCall) -> Option<i64> {
+    match call {
+        ModelCall::Dequeue { item } => item.flatten(),
+        _ => None,
+    }
+}
+
+pub(crate) fn claim(call: &ModelCall) -> Option<Claim> {
+    match call {
+        ModelCall::Acquire(claim) | ModelCall::Release(claim) => Some(*claim),
+        _ => None,
+    }
+}
+
+pub(crate) fn items(call: &ModelCall) -> &[i64] {
+    match call {
+        ModelCall::Items { items: Some(items) } => items,
+        _ => &[],
+    }
+}
+
+/// The first value that a list has twice. A set's answer does not say which it was.
+pub(crate) fn repeated(call: &ModelCall) -> Option<i64> {
+    let mut seen = rustc_hash::FxHashSet::default();
+    items(call).iter().copied().find(|item| !seen.insert(*item))
+}
