@@ -5,6 +5,8 @@
 //! it has processes. A share of the ops is never answered; of these a part took effect, a part did not, and a part
 //! takes effect long after its process gave up.
 
+pub mod objects; // sets and lists
+
 use heckle_history::event::{Completion, Invoke};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{Call, Current, Event, History, KeyId, Nanos, OpId, Operation, Outcome, Path, ProcessId, Seen, Value};

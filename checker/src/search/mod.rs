@@ -14,7 +14,7 @@ pub mod porcupine; // porcupine-rs behind our types, its traps fenced off
 mod small; // small keys in this process
 
 pub use child::child_main;
-pub use foreign::{ForeignJudgement, JudgeForeign, judge_foreign};
+pub use foreign::{ForeignJudgement, JudgeForeign, judge_foreign, judge_questions, questions};
 pub use model::{Claim, ModelCall, ModelKind, State};
 
 use serde::{Deserialize, Serialize};

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 pub struct Linearizability {
     /// Of all keys together.
     pub verdict: Verdict,
-    /// Which engine: `chain`, `search`, or both with a comma.
+    /// Which engine: `chain`, `search`, `both` or, for what is no register, `scan`.
     pub checker: String,
     /// How long the check took, second opinions not counted.
     pub check_ms: f64,

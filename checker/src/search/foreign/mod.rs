@@ -101,7 +101,7 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
         // A process for each of very many keys would take hours.
         let small = SmallFirst(how.options.search);
         let many = how.options.checker == Checker::Auto && questions.len() > MANY_KEYS;
-        let judged = by_key(&questions, &how.options, if many { &small } else { how.options.search });
+        let judged = judge_questions(&questions, &how.options, if many { &small } else { how.options.search });
         let mut counts = Counts::default();
         questions.values().for_each(|question| counts.add(&Counts::of(question)));
         (judged, values, OpId(foreign.ops.len() as u64), None, counts)
@@ -144,7 +144,8 @@ fn explain(violation: &mut Violation, ops: &[ForeignOp], values: &Values, initia
     }
 }
 
-fn by_key(questions: &BTreeMap<String, Question>, options: &Options<'_>, search: &dyn SearchRunner) -> Linearizability {
+/// Judges each key. `search` runs what a scan leaves open.
+pub fn judge_questions(questions: &BTreeMap<String, Question>, options: &Options<'_>, search: &dyn SearchRunner) -> Linearizability {
     let (mut keys, mut violations) = (vec![], vec![]);
     for (key, question) in questions {
         let (report, violation) = judge_key(key, question, options, search);

@@ -1,7 +1,8 @@
 //! A differential soak of the judge: three engines on random histories for as long as is asked, each case by its number.
+//! With every history of a register goes one of another object, the models taking turns: its scan, and the two searches.
 
 use heckle_checker::Verdict;
-use heckle_checker::differential::{Case, Engines, case, compare, file_events, show};
+use heckle_checker::differential::{Case, Engines, MODELS, case, compare, compare_object, file_events, object_case, show, show_object};
 use heckle_history::Header;
 use heckle_history::prng::Seed;
 use heckle_history::writer::write_plain;
@@ -40,6 +41,8 @@ pub struct Soaked {
     pub invalid: u64,
     /// Cases the chain checker leaves to a search, on which both searches agree.
     pub left_open: u64,
+    /// Cases of objects beyond the register on which scan and searches agree, or the scan left the key open.
+    pub objects: u64,
     /// Cases on which engines differ.
     pub mismatches: Vec<Mismatch>,
 }
@@ -51,11 +54,14 @@ pub struct Mismatch {
     pub case: u64,
     /// Who says what.
     pub what: String,
-    /// Its history, readable by `heckle check`.
+    /// Its history: of a register readable by `heckle check`, of other objects as text.
     pub file: PathBuf,
     /// The same as text.
     pub history: String,
 }
+
+/// Steps that brute force may take on one object.
+const STEPS: u64 = 20_000_000;
 
 /// After so many mismatches there is no need to look for more.
 const MAX_MISMATCHES: usize = 10;
@@ -100,6 +106,7 @@ pub fn run(setup: &Setup, engines: &Engines) -> Result<Soaked, String> {
         all.valid += part.valid;
         all.invalid += part.invalid;
         all.left_open += part.left_open;
+        all.objects += part.objects;
         all.mismatches.extend(part.mismatches);
     }
     all.mismatches.sort_by_key(|m| m.case);
@@ -119,6 +126,21 @@ impl Soaked {
                 self.mismatches.push(Mismatch { case: case.number, what, file, history: show(&case.history) });
             }
         }
+        self.add_object(case.number, setup)
+    }
+
+    fn add_object(&mut self, number: u64, setup: &Setup) -> Result<(), String> {
+        let model = MODELS[(number % MODELS.len() as u64) as usize];
+        let question = object_case(Seed(setup.seed), model, number);
+        let Err(what) = compare_object(&question, STEPS) else {
+            self.objects += 1;
+            return Ok(());
+        };
+        let file = setup.folder.join(format!("differential-{}-{number}-{}.txt", setup.seed, model.word()));
+        let history = show_object(&question);
+        let written = std::fs::create_dir_all(&setup.folder).and_then(|()| std::fs::write(&file, &history));
+        written.map_err(|e| format!("cannot write {}: {e}", file.display()))?;
+        self.mismatches.push(Mismatch { case: number, what: format!("{}: {what}", model.word()), file, history });
         Ok(())
     }
 
@@ -126,18 +148,21 @@ impl Soaked {
     pub fn text(&self) -> String {
         use std::fmt::Write;
         let mut out = format!(
-            "{} histories of seed {}, from case {} on: {} valid, {} invalid, {} left to a search\n{} mismatches\n",
+            "{} histories of seed {}, from case {} on: {} valid, {} invalid, {} left to a search; {} of other objects\n{} mismatches\n",
             self.cases,
             self.seed,
             self.from,
             self.valid,
             self.invalid,
             self.left_open,
+            self.objects,
             self.mismatches.len()
         );
         for m in &self.mismatches {
             let _ = writeln!(out, "\ncase {}: {}\n{}", m.case, m.what, m.history);
-            let _ = writeln!(out, "again:  heckle check {} --checker both", m.file.display());
+            if m.file.extension().is_some_and(|e| e == "jsonl") {
+                let _ = writeln!(out, "again:  heckle check {} --checker both", m.file.display());
+            }
             let _ = writeln!(out, "   or:  heckle bench check --differential --seed {} --from-case {} --cases 1", self.seed, m.case);
         }
         out
@@ -188,7 +213,7 @@ mod tests {
         let setup = setup(2_000);
         let first = run(&setup, &Engines::default()).expect("nothing is written");
         assert_eq!(first, run(&setup, &Engines::default()).expect("nothing is written"));
-        assert_eq!((first.cases, first.mismatches.len()), (2_000, 0));
+        assert_eq!((first.cases, first.objects, first.mismatches.len()), (2_000, 2_000, 0));
         assert!(first.valid > 20 && first.invalid > 20 && first.left_open > 0, "{first:?}");
         assert!(!setup.folder.exists());
     }

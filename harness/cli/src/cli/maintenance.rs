@@ -22,7 +22,7 @@ pub struct BenchArgs {
     /// Which table
     #[arg(value_enum)]
     pub what: BenchWhat,
-    /// The longest history of `bench check`
+    /// The longest history of `bench check` and `bench objects`
     #[arg(long, default_value_t = 10_000_000)]
     pub max_ops: usize,
     /// When `bench check` stops porcupine-rs
@@ -62,7 +62,7 @@ pub struct BenchArgs {
     /// Folder for the temporary data of `bench etcd`, `bench store` and `bench memory`, and for mismatches found by --differential
     #[command(flatten)]
     pub out: OutArg,
-    /// JSON on stdout (`bench etcd`, `core`, `store`, `memory` and --differential)
+    /// JSON on stdout (`bench objects`, `etcd`, `core`, `store`, `memory` and --differential)
     #[arg(long)]
     pub json: bool,
 }
@@ -74,6 +74,8 @@ pub enum BenchWhat {
     Faults,
     /// The judge, batch and online, with porcupine-rs beside it
     Check,
+    /// Sets and lists: how long it takes to read a history of them, and to judge it
+    Objects,
     /// The bundled server beside etcd, where it is built in, and both against the limits of this machine
     Etcd,
     /// One operation in the core alone; with --against, this build beside another

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long each load of `bench etcd` lasts, unless it is said otherwise.
 const ETCD_LOAD: Duration = Duration::from_secs(3);
+/// The longest history of `bench objects`: the text of one of 10,000,000 ops takes gigabytes.
+const OBJECT_OPS: usize = 1_000_000;
 /// How long that of `bench memory` does.
 const MEMORY_LOAD: Duration = Duration::from_secs(600);
 
@@ -40,6 +42,7 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
         BenchWhat::Faults => faults().map(|()| exit::OK),
         BenchWhat::Check if args.differential => differential(args),
         BenchWhat::Check => check(args).map(|()| exit::OK),
+        BenchWhat::Objects => objects(args).map(|()| exit::OK),
         BenchWhat::Etcd => etcd(args).map(|()| exit::OK),
         BenchWhat::Core => core(args),
         BenchWhat::Store => store(args).map(|()| exit::OK),
@@ -55,6 +58,23 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
 fn faults() -> Result<(), String> {
     let rows = bench::relay::measure().map_err(|e| format!("the relay could not be measured: {e}"))?;
     out!("{}", bench::relay::table(&rows));
+    Ok(())
+}
+
+/// Sets and lists at growing lengths.
+fn objects(args: &BenchArgs) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        errln!("this is not a release build: figures of CPU-bound parts mean little");
+    }
+    let mut rows = vec![];
+    for ops in [10_000, 100_000, OBJECT_OPS].into_iter().take_while(|ops| *ops <= args.max_ops) {
+        rows.extend(bench::objects::measure(ops)?);
+    }
+    if args.json {
+        outln!("{}", serde_json::to_string_pretty(&rows).expect("plain data has a JSON form"));
+    } else {
+        out!("{}", bench::objects::table(&rows));
+    }
     Ok(())
 }
 

@@ -43,3 +43,16 @@ fn the_engines_agree_on_random_histories() {
     expect_code(&folder, &["bench", "check", "--differential", "--cases", "0"], 2);
     expect_code(&folder, &["bench", "check", "--seed", "3"], 64);
 }
+
+#[test]
+fn sets_and_lists_are_measured() {
+    let folder = Folder::new();
+    let out = expect_code(&folder, &["bench", "objects", "--max-ops", "10000", "--json"], 0);
+    let rows: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    for (row, model) in rows.as_array().expect("rows").iter().zip(["list-append", "set"]) {
+        assert_eq!((&row["model"], &row["ops"]), (&model.into(), &10_000.into()), "{row}");
+        assert!(row["judge_ms"].as_f64() > Some(0.0) && row["read_ms"].as_f64() > Some(0.0), "{row}");
+    }
+    let table = said(&expect_code(&folder, &["bench", "objects", "--max-ops", "10000"], 0));
+    assert!(table.contains("judge ms") && table.contains("list-append"), "{table}");
+}

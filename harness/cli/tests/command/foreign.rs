@@ -72,3 +72,29 @@ fn what_is_not_understood_is_said() {
     assert!(warnings.contains("1 lines were passed over (--lenient), first line 2") && warnings.contains("nothing was checked"), "{json}");
     refused(&f, &["check", "typo.edn", "--format", "jepsen-edn", "--key-from", "value"], &["--key-from `value` is none of"]);
 }
+
+#[test]
+fn violations_of_other_objects_are_named_and_explained() {
+    let f = Folder::new();
+    #[rustfmt::skip] // A table.
+    let table = [
+        ("set-lost.edn",         "set",          "lost_update",     "op 0 added 1, was acknowledged and was over before op 2 was invoked"),
+        ("list-append-stale.edn","list-append",  "stale_read",      "op 1 appended 2, was acknowledged"),
+        ("list-append-fork.edn", "list-append",  "fork",            "differ at position 0"),
+        ("queue-order.edn",      "queue",        "out_of_order",    "\"a\" was in before \"b\" was enqueued"),
+        ("queue-empty.edn",      "queue",        "false_empty",     "found the queue empty"),
+        ("counter-high.edn",     "counter",      "count_too_high",  "op 1 saw 2"),
+        ("token-back.edn",       "fenced-mutex", "token_went_back", "got token 7, and later op 2 got token 5"),
+    ];
+    for (file, model, kind, words) in table {
+        let path = cases().join(file).display().to_string();
+        let args = ["check", &path, "--format", "jepsen-edn", "--model", model];
+        let text = said(&expect_code(&f, &args, 1));
+        assert!(text.contains(kind) && text.contains(words) && text.contains("counted"), "{file}:\n{text}");
+        let json = expect_code(&f, &[&args[..], &["--json"]].concat(), 1).stdout;
+        let value: serde_json::Value = serde_json::from_slice(&json).expect("JSON alone");
+        let violation = &value["linearizability"]["violations"][0];
+        assert_eq!((&violation["kind"], &violation["certified"]), (&kind.into(), &true.into()), "{value:#}");
+        assert!(violation["meaning"].as_str().is_some_and(|m| text.contains(m)) && value["counts"].is_object(), "{value:#}");
+    }
+}
