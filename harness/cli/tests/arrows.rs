@@ -428,7 +428,18 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("harness/cli", &["verbs::check", "verbs::check_foreign"]),
     ("harness/engine", &["suite::book", "suite::drive", "suite::matrix"]),
     ("history", &["foreign::events", "foreign::keys", "foreign::summary"]),
-    ("results", &["bottleneck", "fairness", "faults", "measure", "results_json", "terminal", "totals"]),
+    (
+        "results",
+        &[
+            "figures::bottleneck",
+            "figures::faults",
+            "figures::measure",
+            "figures::totals",
+            "records::fairness",
+            "records::results_json",
+            "text::terminal",
+        ],
+    ),
     ("results", &["charts::frame", "charts::lanes"]),
 ];
 

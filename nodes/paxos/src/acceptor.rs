@@ -81,14 +81,14 @@ impl Acceptor {
         self.cell.as_ref()
     }
 
-    /// The cheap path: keeps a put if it is newer than row and cell. Says "done" in any case: what is older was
+    /// The last-write-wins path: keeps a put if it is newer than row and cell. Says "done" in any case: what is older was
     /// overwritten before it came.
     pub fn put(&mut self, key: &Key, cell: Cell) -> Answer {
         let record = self.keep_if_newer(&cell).then(|| Record::Put { key: key.clone(), cell });
         Answer { body: Body::PutDone, record }
     }
 
-    /// The cheap path: the newer of row and cell.
+    /// The last-write-wins path: the newer of row and cell.
     #[must_use]
     pub fn get(&self) -> Answer {
         Answer::unchanged(Body::Got { cell: crate::cell::seen(&self.row, self.cell.as_ref()) })
@@ -326,7 +326,7 @@ impl Acceptor {
 
     /// Takes back a prune.
     pub(crate) fn recover_pruned(&mut self, ballot: Ballot, mutants: Mutants) {
-        // Whatever the row: it was durable before anybody could ask for the prune.
+        // Whatever the row: it was durable before the prune could be requested.
         if self.accepted.as_ref().is_some_and(|held| held.ballot <= ballot) {
             self.accepted = None;
         }

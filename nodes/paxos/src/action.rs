@@ -1,14 +1,14 @@
 //! What enters a step and what leaves it.
 
 use crate::ballot::Ballot;
-use crate::cell::CheapRequest;
+use crate::cell::PlainRequest;
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, OpId, TimerId};
 use crate::lease::{LeaseEvent, LeaseMessage};
 use crate::message::Message;
 use crate::record::Record;
 use crate::request::{ClientRequest, Diagnostics, Outcome};
 
-/// Something that happened, told to [`crate::Replica::step`].
+/// An input of [`crate::Replica::step`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A client asks for something.
@@ -18,12 +18,12 @@ pub enum Event {
         /// What is asked.
         request: ClientRequest,
     },
-    /// A client asks for something on the cheap path.
-    Cheap {
+    /// A client asks for something on the last-write-wins path.
+    Plain {
         /// Where the answer goes.
         token: ClientToken,
         /// What is asked.
-        request: CheapRequest,
+        request: PlainRequest,
     },
     /// A message arrived from another node. It may be late, doubled or out of order.
     Peer {
@@ -144,7 +144,7 @@ pub enum Point {
     AfterLearnAll,
     /// Refresh of a lagging replica has been sent.
     AfterRefresh,
-    /// The outcome is known, the client has not been told.
+    /// The outcome is known and not yet sent to the client.
     BeforeReply,
 }
 

@@ -142,7 +142,7 @@ impl Config {
     }
 }
 
-/// How many rounds an operation takes when nobody is in the way. What makes each safe stands in the
+/// How many rounds an operation takes without contention. What makes each safe stands in the
 /// module `coordinator` and at the lines it rests on. Nodes of one cluster may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rounds {
@@ -153,7 +153,7 @@ pub enum Rounds {
     /// Merged, and a chosen update is answered at once; replicas learn it without being waited for
     /// (Cassandra's second version of Paxos): a write takes 2, a read 1.
     AsyncLearn,
-    /// Async learn, and whoever accepts promises the coordinator's next ballot as well: from the
+    /// Async learn, and a replica that accepts promises the coordinator's next ballot as well: from the
     /// second operation of a coordinator on a key on, 1 each. Operations that wait for the same key
     /// share a proposal.
     Fast,
@@ -233,7 +233,7 @@ pub enum Links {
 /// Who comes next where several operations wait for one key at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Clients in turn, and what one answer decides for others is told to them at once.
+    /// Clients in turn, and operations that one answer decides are answered with it.
     Fair,
     /// In order of arrival, one by one: who has just won knows the value and wins again.
     Fifo,

@@ -4,7 +4,7 @@
 //! remembers the numbers of the forwards it has seen from each process and never takes one twice; a forward names
 //! the holder's process by the lease's ballot, so a later process, which remembers nothing, refuses it. Were it
 //! taken twice,
-//!   copy 1 -> condition not met, the client is told; another write; copy 2 -> the condition holds -> applied
+//!   copy 1 -> condition not met, the client is answered; another write; copy 2 -> the condition holds -> applied
 //! would apply what was answered as refused. **One hop:** a holder never forwards again.
 
 use crate::ballot::{Ballot, BallotClock};
@@ -63,8 +63,8 @@ pub(crate) enum Origin {
 }
 
 /// The tag of a forward: it belongs to no attempt, since the rounds are the holder's. Its ballot is the time of the
-/// sender's ballot clock, and the holder goes above it: a client takes a ballot that the sender told it for one that lies
-/// below all that its next operation can use, whoever coordinates it.
+/// sender's ballot clock, and the holder goes above it: a client takes a ballot in the sender's answer for one that lies
+/// below all that its next operation can use, at any coordinator.
 pub(crate) fn tag(op: OpId, clock: &BallotClock, node: NodeId) -> Tag {
     Tag { op, attempt: 0, incarnation: clock.incarnation(), ballot: Ballot { micros: clock.last_micros(), node, nonce: 0 } }
 }
@@ -121,12 +121,12 @@ impl Window {
 /// Whether holders answer at all: a node that has died goes on holding its lease for a while, and what is handed to
 /// it is of unknown outcome.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Heard {
+pub(crate) struct HolderSilence {
     /// By node: when something was handed over first that nothing was heard after.
     unanswered: Vec<(NodeId, MonoTime)>,
 }
 
-impl Heard {
+impl HolderSilence {
     /// Something was handed to a node.
     pub(crate) fn asked(&mut self, node: NodeId, now: MonoTime) {
         if !self.unanswered.iter().any(|(known, _)| *known == node) {

@@ -154,7 +154,7 @@ pub enum NotAppliedWhy {
     Busy,
     /// Time ran out while waiting behind other operations on the key.
     TimeoutInQueue,
-    /// Time ran out before its own update was proposed to anybody.
+    /// Time ran out before its own update was proposed to any replica.
     TimeoutBeforePropose,
     /// A later operation of the same client is already in the row.
     Superseded,
@@ -265,7 +265,7 @@ pub enum Phase {
     Fence,
     /// Proposing its own update.
     Propose,
-    /// Its own update is chosen; replicas are being told.
+    /// Its own update is chosen; the replicas learn it.
     Learn,
     /// Waiting a random time after being outbid.
     Backoff,
@@ -275,8 +275,8 @@ pub enum Phase {
     Forwarded,
     /// Read from the own row under a read lease.
     LocalRead,
-    /// Put or got on the cheap path, without Paxos.
-    Cheap,
+    /// Put or got on the last-write-wins path, without Paxos.
+    Plain,
 }
 
 impl Phase {
@@ -297,12 +297,12 @@ impl Phase {
             Phase::Done => "done",
             Phase::Forwarded => "forwarded",
             Phase::LocalRead => "local_read",
-            Phase::Cheap => "cheap",
+            Phase::Plain => "cheap",
         }
     }
 }
 
-/// How an outcome came about. In every answer, so that nobody has to read logs.
+/// How an outcome came about. In every answer, so that no logs are needed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostics {
     /// The operation.

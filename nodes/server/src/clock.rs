@@ -1,6 +1,6 @@
 //! The one seam through which a node reads time, so that a nemesis can falsify it.
 //!
-//! The core is given falsified time; what is logged or sent to the harness carries the raw `CLOCK_MONOTONIC`, which
+//! The core is given skewed time; what is logged or sent to the harness carries the raw `CLOCK_MONOTONIC`, which
 //! all processes of a machine share. The core's monotonic time is `CLOCK_BOOTTIME`, which also counts while the
 //! machine sleeps: a lease must not outlive its real duration.
 
@@ -28,9 +28,9 @@ fn read_ns(clock: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// How the clocks are falsified.
+/// Offset, drift and freeze of the clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Falsified {
+pub(crate) struct ClockSkew {
     /// Added to the wall clock, in microseconds.
     pub(crate) offset_us: i64,
     /// Both clocks run this many parts per million fast.
@@ -45,8 +45,8 @@ pub(crate) const MAX_DRIFT_PPM: i64 = 500_000;
 /// The clocks as the node sees them.
 #[derive(Debug)]
 pub(crate) struct ClockSeam {
-    falsified: Falsified,
-    /// Raw and falsified monotonic time at the last change.
+    skew: ClockSkew,
+    /// Raw and skewed monotonic time at the last change.
     base_raw_ns: u64,
     base_ns: u64,
     /// What drift (and standing still) has added to the wall clock before the last change, in nanoseconds.
@@ -56,7 +56,7 @@ pub(crate) struct ClockSeam {
 impl ClockSeam {
     pub(crate) fn new() -> ClockSeam {
         let raw = raw_boot_ns();
-        ClockSeam { falsified: Falsified::default(), base_raw_ns: raw, base_ns: raw, drifted_ns: 0 }
+        ClockSeam { skew: ClockSkew::default(), base_raw_ns: raw, base_ns: raw, drifted_ns: 0 }
     }
 
     /// The monotonic clock. It never goes back, whatever is set.
@@ -72,7 +72,7 @@ impl ClockSeam {
     /// What a clock has gained over the real one in `passed` nanoseconds since the last change.
     fn gained(&self, passed_ns: u64) -> i64 {
         let passed = i128::from(passed_ns);
-        let gained = if self.falsified.frozen { -passed } else { passed * i128::from(self.falsified.drift_ppm) / 1_000_000 };
+        let gained = if self.skew.frozen { -passed } else { passed * i128::from(self.skew.drift_ppm) / 1_000_000 };
         gained as i64
     }
 
@@ -81,40 +81,40 @@ impl ClockSeam {
         WallTime(raw_wall_us().saturating_add_signed(self.offset_us()))
     }
 
-    /// Falsified minus real wall clock, in microseconds.
+    /// Skewed minus real wall clock, in microseconds.
     pub(crate) fn offset_us(&self) -> i64 {
         let passed = raw_boot_ns().saturating_sub(self.base_raw_ns);
-        self.falsified.offset_us + (self.drifted_ns + self.gained(passed)) / 1_000
+        self.skew.offset_us + (self.drifted_ns + self.gained(passed)) / 1_000
     }
 
     pub(crate) fn drift_ppm(&self) -> i64 {
-        self.falsified.drift_ppm
+        self.skew.drift_ppm
     }
 
     /// Falsifies the clocks from now on. A change of the offset is a jump; drift so far stays unless all is reset.
-    pub(crate) fn set(&mut self, falsified: Falsified) {
+    pub(crate) fn set(&mut self, skew: ClockSkew) {
         let raw = raw_boot_ns();
         let passed = raw.saturating_sub(self.base_raw_ns);
         self.base_ns = self.mono_at(raw);
         self.drifted_ns += self.gained(passed);
         self.base_raw_ns = raw;
-        if falsified == Falsified::default() {
+        if skew == ClockSkew::default() {
             // Healed: the wall clock is right again. The monotonic one keeps its place, since it must not go back.
             self.drifted_ns = 0;
         }
-        self.falsified = falsified;
+        self.skew = skew;
     }
 
-    /// Real nanoseconds until the falsified monotonic clock shows `at`, or `None` if it never will as things are.
+    /// Real nanoseconds until the skewed monotonic clock shows `at`, or `None` if it never will as things are.
     pub(crate) fn real_ns_until(&self, at: MonoTime) -> Option<u64> {
         let wait = at.since_ns(self.mono());
         if wait == 0 {
             return Some(0);
         }
-        if self.falsified.frozen {
+        if self.skew.frozen {
             return None;
         }
-        let speed = 1_000_000 + self.falsified.drift_ppm;
+        let speed = 1_000_000 + self.skew.drift_ppm;
         Some((u128::from(wait) * 1_000_000).div_ceil(speed as u128) as u64)
     }
 }
@@ -135,11 +135,11 @@ mod tests {
         let mut clock = ClockSeam::new();
         near(clock.offset_us(), 0, 0);
         for offset_us in [3_600_000_000, -3_600_000_000, 5] {
-            clock.set(Falsified { offset_us, ..Falsified::default() });
+            clock.set(ClockSkew { offset_us, ..ClockSkew::default() });
             assert_eq!(clock.offset_us(), offset_us);
             near(clock.wall().0 as i64 - raw_wall_us() as i64, offset_us, 100_000);
         }
-        clock.set(Falsified::default());
+        clock.set(ClockSkew::default());
         assert_eq!(clock.offset_us(), 0);
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let mut clock = ClockSeam::new();
         let mut last = clock.mono();
         for drift_ppm in [500_000, -500_000, 0] {
-            clock.set(Falsified { drift_ppm, ..Falsified::default() });
+            clock.set(ClockSkew { drift_ppm, ..ClockSkew::default() });
             let (begin, raw_begin, offset_begin) = (clock.mono(), raw_boot_ns(), clock.offset_us());
             assert!(begin >= last);
             sleep(Duration::from_millis(20));
@@ -163,10 +163,10 @@ mod tests {
     #[test]
     fn timers_follow_the_falsified_clock() {
         let mut clock = ClockSeam::new();
-        clock.set(Falsified { drift_ppm: 500_000, ..Falsified::default() });
+        clock.set(ClockSkew { drift_ppm: 500_000, ..ClockSkew::default() });
         let wait = clock.real_ns_until(clock.mono().after_ns(150_000_000)).unwrap();
         near(wait as i64, 100_000_000, 2_000_000);
-        clock.set(Falsified { frozen: true, ..Falsified::default() });
+        clock.set(ClockSkew { frozen: true, ..ClockSkew::default() });
         assert_eq!(clock.real_ns_until(clock.mono().after_ns(1)), None);
         assert_eq!(clock.real_ns_until(clock.mono()), Some(0));
         let (mono, wall) = (clock.mono(), clock.wall());

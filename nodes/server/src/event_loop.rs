@@ -14,7 +14,7 @@ use std::time::Duration;
 use heckle_paxos::{Action, Actions, Event, IoId, MonoTime};
 
 use crate::client_protocol::{Outcome as WireOutcome, Reason, Response};
-use crate::gate::{Gate, Leaving};
+use crate::gate::{Gate, Outgoing};
 use crate::node::NodeError;
 use crate::points::protocol::Stop;
 use crate::shell::Shell;
@@ -32,9 +32,9 @@ pub(crate) struct EventLoop {
     actions: Actions,
     /// Actions of steps already taken, to be carried out in order.
     queue: VecDeque<Action>,
-    gate: Gate<Leaving>,
+    gate: Gate<Outgoing>,
     /// Takes what has passed the gate.
-    exit: Box<dyn FnMut(Leaving)>,
+    exit: Box<dyn FnMut(Outgoing)>,
     alarm: Alarm,
     alarm_at: Option<MonoTime>,
 }
@@ -43,11 +43,11 @@ impl EventLoop {
     /// `started` are the actions of the core's start.
     pub(crate) fn new(shell: Rc<Shell>, started: Actions) -> std::io::Result<EventLoop> {
         let sender = Rc::clone(&shell);
-        EventLoop::with_exit(shell, started, Box::new(move |leaving| sender.let_go(leaving)))
+        EventLoop::with_exit(shell, started, Box::new(move |leaving| sender.dispatch(leaving)))
     }
 
     /// One whose messages and replies go to `exit` instead of to the network.
-    fn with_exit(shell: Rc<Shell>, started: Actions, exit: Box<dyn FnMut(Leaving)>) -> std::io::Result<EventLoop> {
+    fn with_exit(shell: Rc<Shell>, started: Actions, exit: Box<dyn FnMut(Outgoing)>) -> std::io::Result<EventLoop> {
         Ok(EventLoop { shell, actions: started, queue: VecDeque::new(), gate: Gate::new(), exit, alarm: Alarm::new()?, alarm_at: None })
     }
 
@@ -98,7 +98,7 @@ impl EventLoop {
         // Others need not wait for the leases of a node that goes.
         self.step(Event::Stopping);
         self.turn().await?;
-        // Whoever watches the leases is told before the node is gone.
+        // Watchers of the leases hear of it before the node is gone.
         for _ in 0..4 {
             tokio::task::yield_now().await;
         }
@@ -188,11 +188,11 @@ impl EventLoop {
                         batch.add(|out| wire::record::encode_record(record, out));
                     }
                 }),
-                Action::Send { to, message, after } => self.leave(after, Leaving::Send { to, message }),
+                Action::Send { to, message, after } => self.leave(after, Outgoing::Send { to, message }),
                 Action::Reply { token, outcome, diagnostics, after } => {
-                    self.leave(after, Leaving::Reply { token, outcome, diagnostics });
+                    self.leave(after, Outgoing::Reply { token, outcome, diagnostics });
                 }
-                Action::SendLease { to, message, after } => self.leave(after, Leaving::SendLease { to, message }),
+                Action::SendLease { to, message, after } => self.leave(after, Outgoing::SendLease { to, message }),
                 Action::Lease(event) => self.shell.lease_changed(&event),
                 Action::Timer { id, at } => {
                     let now = self.shell.clock.borrow().mono();
@@ -214,7 +214,7 @@ impl EventLoop {
     }
 
     /// Sends it, now or when what it relies on is durable.
-    fn leave(&mut self, after: Option<IoId>, leaving: Leaving) {
+    fn leave(&mut self, after: Option<IoId>, leaving: Outgoing) {
         if let Some(leaving) = self.gate.pass(after, leaving) {
             (self.exit)(leaving);
         }

@@ -140,7 +140,7 @@ fn printable(bytes: &[u8]) -> String {
 /// Appends one frame to `out`.
 ///
 /// # Panics
-/// If `payload` is longer than [`MAX_PAYLOAD`]: whoever builds a message bounds its parts first.
+/// If `payload` is longer than [`MAX_PAYLOAD`]: the sender bounds the parts of a message first.
 pub fn encode_frame(kind: FrameKind, payload: &[u8], out: &mut BytesMut) {
     encode_frame_with(kind, out, |out| out.extend_from_slice(payload));
 }

@@ -11,7 +11,7 @@ use heckle_paxos::{ClientToken, Diagnostics, IoId, Message, NodeId, Outcome};
 
 /// Something that leaves the node.
 #[derive(Debug)]
-pub(crate) enum Leaving {
+pub(crate) enum Outgoing {
     Send { to: NodeId, message: Message },
     SendLease { to: NodeId, message: LeaseMessage },
     Reply { token: ClientToken, outcome: Outcome, diagnostics: Box<Diagnostics> },

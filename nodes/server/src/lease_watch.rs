@@ -1,4 +1,4 @@
-//! Tells whoever watches of this node's leases, in times that all processes of the machine share.
+//! Sends this node's lease changes to watchers, in times that all processes of the machine share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub(crate) const WATCHER_QUEUE: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct LeaseWatch {
     watchers: RefCell<Vec<mpsc::Sender<LeaseChanged>>>,
-    /// By range: the lease as it was told last.
+    /// By range: the lease as it was sent last.
     pub(crate) held: RefCell<BTreeMap<u16, LeaseChanged>>,
     /// Changes that a watcher was too slow for.
     pub(crate) lost: Cell<u64>,

@@ -1,11 +1,11 @@
 //! Is tested: one node process: sockets, disk and clock around the Paxos core.
 //!
 //! Modules in reading order:
-//! - [`options`]: what a node is told at its start;
+//! - [`options`]: settings of a node;
 //! - [`node`]: starting and ending one, as a process or inside another program;
 //! - [`frame`]: the envelope of every message;
 //! - [`client_protocol`]: what clients and nodes say to each other;
-//! - [`control`]: how a harness watches and torments a node;
+//! - [`control`]: how a harness observes a node and injects faults;
 //! - [`points`]: named moments at which a fault can be injected;
 //! - [`capacity`]: how many bytes a node needs, before there is one;
 //! - [`store_bench`]: the write-ahead log beside stores of others, under the same records;

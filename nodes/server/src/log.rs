@@ -69,7 +69,7 @@ impl Logger {
     pub(crate) fn lines(&self) -> Vec<String> {
         match &self.sink {
             Sink::Stderr => Vec::new(),
-            Sink::Memory(lines) => lines.lock().expect("nobody panics while logging").clone(),
+            Sink::Memory(lines) => lines.lock().expect("no thread panics while logging").clone(),
         }
     }
 
@@ -79,7 +79,7 @@ impl Logger {
             // A log that cannot be written must not end a node that works.
             Sink::Stderr => drop(std::io::stderr().lock().write_all(line.as_bytes())),
             Sink::Memory(lines) => {
-                let mut lines = lines.lock().expect("nobody panics while logging");
+                let mut lines = lines.lock().expect("no thread panics while logging");
                 if lines.len() == MEMORY_LINES {
                     lines.remove(0);
                 }

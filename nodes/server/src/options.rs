@@ -1,4 +1,4 @@
-//! What a node is told at its start. Plain data: the harness parses the command line, tests build it by hand.
+//! The settings of a node. Plain data: the harness parses the command line, tests build it by hand.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -148,7 +148,7 @@ pub enum Prune {
 /// Who comes next where several operations wait for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// Clients in turn; what one round decides for others is told to them at once.
+    /// Clients in turn; operations that one round decides are answered with it.
     Fair,
     /// In order of arrival, one by one.
     Fifo,

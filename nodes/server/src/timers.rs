@@ -70,7 +70,7 @@ impl Alarm {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor is new and owned by nobody else.
+        // SAFETY: the descriptor is new and has no other owner.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // SAFETY: the descriptor is owned by the `AsyncFd` and stays open until it is deregistered in its drop.
         let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? };

@@ -15,7 +15,7 @@ pub struct Client {
     pub node: usize,
     /// What it saw last under each key.
     seen: Vec<Option<Value>>,
-    /// The last ballot that a process of its node told it (named by its epoch): that process gives
+    /// The last ballot in an answer of a process of its node (named by its epoch): that process gives
     /// higher ones to later operations.
     pub known: (u32, Ballot),
     /// What was known in that way when the open operation was sent first.

@@ -24,7 +24,7 @@ pub struct WorldConfig {
     pub mix: Mix,
     /// Chance that a read or write goes past Paxos, as a get or put at a quorum. With any, keys are no registers any more: the
     /// judge then holds Paxos to what it says of its own operations, and leaves values alone.
-    pub cheap_ppm: u32,
+    pub plain_ppm: u32,
     /// How long clients begin new operations.
     pub load_ns: u64,
     /// Longest pause of a client between two operations.
@@ -159,7 +159,7 @@ impl Default for WorldConfig {
             readers: 0,
             keys: 2,
             mix: Mix { cas: 40, write: 20, read: 40 },
-            cheap_ppm: 0,
+            plain_ppm: 0,
             load_ns: 600 * MS,
             think_ns: 20 * MS,
             op_timeout_ns: 300 * MS,

@@ -1,7 +1,7 @@
 //! The invariants, judged from above while the run goes on.
 //!
 //! The judge sees which updates the disks hold as accepted, which rows are learned, and what the
-//! clients were told. From the first two it knows the **chain** of each key: the rows that were
+//! clients were answered. From the first two it knows the **chain** of each key: the rows that were
 //! chosen, in order, one for each version; operations that were proposed together have a version
 //! each and share a row, whose table names them. Values are unique, so an answer names its version, and
 //! linearizability becomes arithmetic on versions:
@@ -47,7 +47,7 @@ pub enum ViolationKind {
     AppliedTwice,
     /// A CAS is in the chain although its condition did not hold.
     ConditionBroken,
-    /// An operation took effect although its client was told that it did not.
+    /// An operation took effect although the answer to its client says that it did not.
     RefusedTookEffect,
     /// An acknowledged operation is not in the chain.
     AcknowledgedLost,
@@ -332,7 +332,7 @@ impl Judge {
         }
     }
 
-    /// What an operation writes, as far as its client has told.
+    /// What an operation writes, as far as its client knows.
     fn written(&self, op: OpId) -> Option<Value> {
         match &self.asked.get(&op)?.call {
             Call::Read | Call::Fate { .. } => None,
@@ -386,7 +386,7 @@ impl Judge {
                 self.shown(op, current.as_ref(), fence);
             }
             Outcome::NotApplied { .. } | Outcome::Invalid { .. } => self.refused(op),
-            // What a question was told is about another operation: see `fate`.
+            // The answer to a fate request is about another operation: see `fate`.
             Outcome::Unknown { .. } | Outcome::Fate { .. } => {}
         }
     }

@@ -3,7 +3,7 @@
 //! One seed and one [`WorldConfig`] fix a run bit for bit: the same messages are lost, the same
 //! syncs are slow, the same processes die. The world drives [`heckle_paxos::Replica::step`], the
 //! very function that the server runs, and a judge of its own watches from above: it sees what
-//! every disk holds and what every client was told.
+//! every disk holds and what every client was answered.
 //!
 //! Modules in reading order:
 //! - [`config`]: what a world is like;

@@ -21,7 +21,7 @@ pub struct Node {
     pub clock: NodeClock,
     /// Randomness of the core.
     pub rng: Pcg64,
-    /// Counts processes: an event for an earlier one is for nobody.
+    /// Counts processes: an event for an earlier one is ignored.
     pub epoch: u32,
     /// A stopped process handles nothing before this time.
     pub paused_until_ns: u64,

@@ -12,7 +12,7 @@ pub struct OpRecord {
     /// What was asked.
     pub call: Call,
     /// It went past Paxos: a write was put, a read was got.
-    pub cheap: bool,
+    pub plain: bool,
     /// The node asked last, counted from 0.
     pub node: usize,
     /// When the client sent it first.

@@ -1,6 +1,6 @@
 //! Families of worlds. A seed draws one world from a family.
 //!
-//! The swarm is for finding what nobody thought of. The others aim: each is a place where a known
+//! The swarm finds the unforeseen. The others aim: each is a place where a known
 //! class of bug shows within few seeds, and where a correct core must be clean all the same.
 
 use crate::config::{BackoffKind, MS, Mix, US, WorldConfig};
@@ -35,14 +35,14 @@ pub enum Profile {
     /// Many clients on one key through one slow cluster: queues overflow their time limits.
     Crowded,
     /// Nodes stop for longer than clients wait, and clients ask other nodes what became of their
-    /// operations: requests that lay at a stopped node run after their fate was told.
+    /// operations: requests that lay at a stopped node run after their fate was answered.
     Uncertain,
     /// Leases for progress: nodes hold ranges in turn, operations wait or are handed over, while processes die and
     /// stop and links are cut, slow, lossy and doubling.
     Leases,
     /// Read leases in the same troubles, with clocks that drift as far as the bound allows.
     ReadLeases,
-    /// Read leases whose holders are cut off again and again while others restart: whoever wrongly believes in a
+    /// Read leases whose holders are cut off again and again while others restart: a node that wrongly believes in a
     /// lease reads what is no longer so.
     StaleHolders,
     /// Some messages are very late, and decisions are pruned long before those arrive.

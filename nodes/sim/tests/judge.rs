@@ -28,7 +28,7 @@ fn ballot(micros: u64) -> Ballot {
 
 fn record(client: u64, call: Call) -> OpRecord {
     let (key, outcome, diagnostics) = (key(), None, None);
-    OpRecord { op: op(client), key, call, cheap: false, node: 0, invoked_ns: 0, completed_ns: None, outcome, diagnostics, resends: 0 }
+    OpRecord { op: op(client), key, call, plain: false, node: 0, invoked_ns: 0, completed_ns: None, outcome, diagnostics, resends: 0 }
 }
 
 fn update(version: u64, client: u64, proposed_us: u64) -> Arc<RowData> {

@@ -6,7 +6,7 @@ use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, Points};
 use crate::counters::Counters;
 use crate::expiry::state::Expiry;
-use crate::forward::{Heard, Window};
+use crate::forward::{HolderSilence, Window};
 use crate::ids::{IoId, Key, MonoTime, OpId, TimerId, WallTime};
 use crate::lease::{LeaseAction, Leases};
 use crate::message::{Body, Message, Tag};
@@ -54,7 +54,7 @@ pub(crate) struct Shared {
     pub(crate) forwards: u64,
     /// By place: which forwards of that node were seen.
     pub(crate) windows: Vec<Window>,
-    pub(crate) heard: Heard,
+    pub(crate) heard: HolderSilence,
 }
 
 /// [`Shared`] and the arguments of the running step.

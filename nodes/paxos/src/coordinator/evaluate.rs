@@ -22,7 +22,7 @@ pub(super) enum Evaluation {
 
 impl Coordination {
     /// Looks for the operation in the row, then judges its condition.
-    pub(super) fn judge<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Evaluation {
+    pub(super) fn evaluate<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Evaluation {
         let expected = match &self.request.call {
             Call::Read => return Evaluation::Refused { current: data.value.clone() },
             Call::Fate { of, born } => return self.evaluate_fate(*of, *born, data, env),
@@ -64,7 +64,7 @@ impl Coordination {
 
     /// The answer to an operation that only has to be shown what this row holds.
     pub(crate) fn shown<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Outcome {
-        match self.judge(data, env) {
+        match self.evaluate(data, env) {
             Evaluation::Refused { current } => self.refused(current),
             Evaluation::End(outcome) => outcome,
             Evaluation::Own => unreachable!("its condition does not hold"),

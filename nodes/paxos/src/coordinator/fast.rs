@@ -10,11 +10,11 @@
 //!    each, so nothing is chosen between the two: see `act_on_chosen`. Or a quorum promised b' in a
 //!    prepare, nothing was unfinished, and nothing was proposed at b' since.
 //! 2. *Never an empty update.* The row of b may be accepted and not yet learned anywhere. An empty
-//!    update at b' would overwrite it at the acceptors, and nobody could repair it any more. So a
+//!    update at b' would overwrite it at the acceptors, and it could not be repaired any more. So a
 //!    read or a refused condition proposes the whole row once more, which is its fence as well.
 //! 3. *A ballot carries one update.* It leaves the cache before it is used. After anything but a
-//!    quorum of accepts neither it nor the row is used again: somebody may have accepted the update,
-//!    or somebody else may have written since. The operations go on one by one, with a full prepare,
+//!    quorum of accepts neither it nor the row is used again: a replica may have accepted the update,
+//!    or another coordinator may have written since. The operations go on one by one, with a full prepare,
 //!    and those whose update was in the proposal count as proposed.
 //! 4. *A process that starts has no such ballot*; it was never on a disk.
 //! 5. *An answer from the middle of a batch* is given only when the whole row is chosen: all of it
@@ -75,8 +75,8 @@ impl ProposalBuilder {
     }
 
     /// Judges one more operation on what those before it leave.
-    pub(crate) fn board<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
-        let decision = match op.judge(&self.data, env) {
+    pub(crate) fn add<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
+        let decision = match op.evaluate(&self.data, env) {
             Evaluation::Own => {
                 self.data = op.own_row(&self.data, self.stamp_us, env);
                 self.updates += 1;
@@ -84,7 +84,7 @@ impl ProposalBuilder {
                 Decision::Own
             }
             Evaluation::Refused { current } => Decision::Shown { current },
-            Evaluation::End(outcome) => Decision::Told(outcome),
+            Evaluation::End(outcome) => Decision::Known(outcome),
         };
         op.join(self.prepared.ballot, decision, env);
         self.members.push(op);
@@ -128,7 +128,7 @@ impl ProposalBuilder {
 #[derive(Debug, Clone)]
 pub(crate) struct InFlightBatch {
     pub(crate) tag: Tag,
-    /// Promised by whoever accepts.
+    /// Promised by each replica that accepts.
     pub(crate) next: Ballot,
     /// The row below the proposal, and with it.
     pub(crate) before: Row,
@@ -174,14 +174,14 @@ impl InFlightBatch {
                 for op in &mut self.members {
                     op.diagnostics.max_seen_ballot = op.diagnostics.max_seen_ballot.max(*seen);
                 }
-                return self.turned_down(place, env);
+                return self.note_refusal(place, env);
             }
             // A lease of another node. The first of the members will have to wait for it, or leave.
             Body::Busy { request: RequestKind::Propose, holder, remaining_ns } => {
                 if let Some(first) = self.members.first_mut() {
                     first.note_busy(*holder, *remaining_ns, env);
                 }
-                return self.turned_down(place, env);
+                return self.note_refusal(place, env);
             }
             Body::Reject { request: RequestKind::Prepare | RequestKind::Read, .. }
             | Body::Promise { .. }
@@ -206,7 +206,7 @@ impl InFlightBatch {
         Course::Waiting
     }
 
-    fn turned_down<R: Rng + ?Sized>(&mut self, place: u32, env: &Env<'_, R>) -> Course {
+    fn note_refusal<R: Rng + ?Sized>(&mut self, place: u32, env: &Env<'_, R>) -> Course {
         self.answers.no.insert(place);
         if self.answers.no.count() > env.spare() {
             return Course::Outbid;
@@ -248,14 +248,14 @@ impl InFlightBatch {
     pub(crate) fn complete(self) -> (Vec<(Coordination, Outcome)>, Prepared) {
         let accepts = self.answers.count;
         let ballot = self.tag.ballot;
-        let tell = |mut op: Coordination| {
+        let answer = |mut op: Coordination| {
             op.diagnostics.accepts = accepts;
             op.leased.row = ballot;
             let outcome = op.decision();
             (op, outcome)
         };
-        let told = self.members.into_iter().map(tell).collect();
-        (told, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
+        let answered = self.members.into_iter().map(answer).collect();
+        (answered, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
     }
 
     /// It failed: its members, each for itself from here on. Mutants keep what must not be kept.
@@ -264,7 +264,7 @@ impl InFlightBatch {
         for op in &mut members {
             op.diagnostics.accepts = self.answers.count;
             op.diagnostics.rejects = self.answers.no.count();
-            op.step_off();
+            op.leave_batch();
         }
         let kept = if env.mutants().has(Mutant::ReuseBallot) {
             Some(self.tag.ballot)
@@ -293,7 +293,7 @@ impl Coordination {
     }
 
     /// Waits for a turn of its own.
-    fn step_off(&mut self) {
+    fn leave_batch(&mut self) {
         self.state = State::Backoff;
         self.wake = MonoTime(u64::MAX);
     }
@@ -308,7 +308,7 @@ impl Coordination {
         match &self.state {
             State::Batched { decision: Decision::Own } => self.done(),
             State::Batched { decision: Decision::Shown { current } } => self.refused(current.clone()),
-            State::Batched { decision: Decision::Told(outcome) } => outcome.clone(),
+            State::Batched { decision: Decision::Known(outcome) } => outcome.clone(),
             State::Prepare(_)
             | State::Read { .. }
             | State::Refresh { .. }

@@ -29,26 +29,26 @@ use rand::Rng;
 impl Coordination {
     /// Looks for the operation `of` in the newest row, and has it aborted if it is not there.
     pub(super) fn evaluate_fate<R: Rng + ?Sized>(&self, of: OpId, born: Ballot, data: &RowData, env: &Env<'_, R>) -> Evaluation {
-        let told = |fate| Evaluation::End(Outcome::Fate { fate });
+        let answer = |fate| Evaluation::End(Outcome::Fate { fate });
         let entry = data.dedupe.entries.iter().rev();
         // What a learned row says was chosen and stays true, so it needs no fence.
         let own = entry.clone().find(|entry| entry.op == of);
         if let Some(entry) = own {
-            return told(match entry.fate {
+            return answer(match entry.fate {
                 OpFate::Applied => Fate::Applied,
                 OpFate::Aborted => Fate::NotApplied,
             });
         }
         if entry.clone().any(|entry| entry.fate == OpFate::Applied && entry.op.client == of.client && entry.op.seq > of.seq) {
-            return told(Fate::Superseded);
+            return answer(Fate::Superseded);
         }
         // All ballots of the operation are above the one it was born at, so an evicted entry of
         // its own would have raised the watermark past that.
         if data.dedupe.watermark_us > 0 && born.micros <= data.dedupe.watermark_us {
-            return told(Fate::Evicted);
+            return answer(Fate::Evicted);
         }
         if env.mutants().has(Mutant::FateWithoutFence) {
-            return told(Fate::NotApplied);
+            return answer(Fate::NotApplied);
         }
         // An update that keeps the value and records the id as aborted: see `own_row`.
         Evaluation::Own

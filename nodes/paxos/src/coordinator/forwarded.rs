@@ -64,9 +64,9 @@ impl ForwardedOp {
     }
 
     /// The answer of the holder, completed by what had happened here.
-    pub(crate) fn answered(self, told: Forwarded) -> (Origin, Outcome, Box<Diagnostics>) {
+    pub(crate) fn answered(self, answer: Forwarded) -> (Origin, Outcome, Box<Diagnostics>) {
         let ForwardedOp { waiting, to, diagnostics: here, .. } = self;
-        let mut diagnostics = told.diagnostics;
+        let mut diagnostics = answer.diagnostics;
         diagnostics.op = waiting.request.op;
         diagnostics.rounds += here.rounds;
         diagnostics.round_trips += here.round_trips;
@@ -75,7 +75,7 @@ impl ForwardedOp {
         diagnostics.backoff_ns += here.backoff_ns;
         diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(here.max_seen_ballot);
         diagnostics.forwarded_to = Some(to);
-        (waiting.origin, told.outcome, diagnostics)
+        (waiting.origin, answer.outcome, diagnostics)
     }
 
     /// No answer came in time.

@@ -20,7 +20,7 @@ impl Past {
     /// An operation is handed over at most this often: holders change, but not as fast as that.
     const MOST: u8 = 3;
 
-    /// Whether it is coordinated here, whoever holds the range.
+    /// Whether it is coordinated here regardless of the range's holder.
     pub(crate) fn stays(self) -> bool {
         self.handed >= Self::MOST
     }

@@ -151,7 +151,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.shared.leases.held(range, self.now)
     }
 
-    /// The holder to hand an operation to at once, without asking anybody: somebody else holds the range.
+    /// The holder to hand an operation to at once, without asking the grantors: another node holds the range.
     pub(crate) fn known_holder(&self, key: &Key) -> Option<LeaseBallot> {
         if self.shared.config.lease.forward == Forward::Off {
             return None;
@@ -175,7 +175,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
     }
 
     /// What is known of a holder's lease from its own answer.
-    pub(crate) fn heard_holder(&mut self, key: &Key, lease: Option<(LeaseBallot, u64)>, node: NodeId) {
+    pub(crate) fn note_holder(&mut self, key: &Key, lease: Option<(LeaseBallot, u64)>, node: NodeId) {
         let Some(range) = self.shared.leases.range_of(key) else {
             return;
         };

@@ -22,7 +22,7 @@
 //!    update needs another ballot.
 //!
 //! Where only whole rows are proposed and never empty updates (*async learn*, *fast*), claim 1 needs no
-//! member to have learned L: nothing that is proposed hides what it builds on. So nobody is
+//! member to have learned L: nothing that is proposed hides what it builds on. So no replica is
 //! refreshed, and a row that is learned later, or by few, costs a repair at most.
 
 pub(crate) mod env;
@@ -44,6 +44,6 @@ pub(crate) use fast::{Course, InFlightBatch, ProposalBuilder};
 pub(crate) use forwarded::ForwardedOp;
 pub(crate) use lease_state::{Fresh, Past};
 pub(crate) use leased::LEASE_TIMERS;
-pub(crate) use plain::Cheap;
+pub(crate) use plain::PlainOp;
 pub(crate) use prepared::Prepared;
 pub(crate) use state::{Basis, Coordination, Proposals, Waiting};

@@ -1,7 +1,7 @@
 //! Coordinates one put or get: a single round trip, without Paxos. See [`crate::cell`].
 
 use super::env::Env;
-use crate::cell::{Cell, CheapCall, CheapRequest, Level};
+use crate::cell::{Cell, Level, PlainCall, PlainRequest};
 use crate::ids::{ClientToken, MonoTime, TimerId};
 use crate::message::{Body, Tag};
 use crate::quorum::NodeSet;
@@ -10,7 +10,7 @@ use rand::Rng;
 
 /// A put or get under way.
 #[derive(Debug, Clone)]
-pub(crate) struct Cheap {
+pub(crate) struct PlainOp {
     pub(crate) token: ClientToken,
     tag: Tag,
     kind: Kind,
@@ -26,10 +26,10 @@ enum Kind {
     Get { newest: Option<Cell> },
 }
 
-impl Cheap {
+impl PlainOp {
     /// Sends it to whom it concerns.
-    pub(crate) fn begin<R: Rng + ?Sized>(token: ClientToken, request: CheapRequest, timer: TimerId, env: &mut Env<'_, R>) -> Cheap {
-        let CheapRequest { op, key, call, level, timeout_ns } = request;
+    pub(crate) fn begin<R: Rng + ?Sized>(token: ClientToken, request: PlainRequest, timer: TimerId, env: &mut Env<'_, R>) -> PlainOp {
+        let PlainRequest { op, key, call, level, timeout_ns } = request;
         let tag = Tag { op, attempt: 1, incarnation: env.shared.clock.incarnation(), ballot: crate::Ballot::ZERO };
         let deadline = env.now.after_ns(timeout_ns);
         env.timer(timer, deadline);
@@ -39,13 +39,13 @@ impl Cheap {
             Level::Quorum => env.quorum(),
         };
         let kind = match call {
-            CheapCall::Put { new } => {
+            PlainCall::Put { new } => {
                 env.shared.counters.puts += 1;
                 let cell = Cell { us: env.wall.0, node: env.shared.config.node, value: new };
                 env.broadcast(&key, tag, &Body::Put { cell }, NodeSet::EMPTY, None, None);
                 Kind::Put
             }
-            CheapCall::Get => {
+            PlainCall::Get => {
                 env.shared.counters.gets += 1;
                 match level {
                     Level::One => env.send(env.shared.me, &key, tag, Body::Get),
@@ -54,7 +54,7 @@ impl Cheap {
                 Kind::Get { newest: None }
             }
         };
-        Cheap { token, tag, kind, needed, answered: NodeSet::EMPTY, timer, deadline }
+        PlainOp { token, tag, kind, needed, answered: NodeSet::EMPTY, timer, deadline }
     }
 
     pub(crate) fn is(&self, tag: Tag) -> bool {
@@ -66,7 +66,7 @@ impl Cheap {
         match (&mut self.kind, got) {
             (Kind::Put, None) => {}
             (Kind::Get { newest }, Some(cell)) => *newest = cell.max(newest.take()),
-            // An answer of the other kind is nobody's.
+            // An answer of the other kind belongs to no request.
             (Kind::Put, Some(_)) | (Kind::Get { .. }, None) => return None,
         }
         self.answered.insert(place);
@@ -87,7 +87,7 @@ impl Cheap {
     /// How it went: a put counts the replicas that have it as accepts, a get those that answered as promises.
     pub(crate) fn diagnostics(&self) -> Box<Diagnostics> {
         let mut diagnostics = Box::new(Diagnostics::new(self.tag.op, self.needed));
-        (diagnostics.phase, diagnostics.round_trips) = (Phase::Cheap, 1);
+        (diagnostics.phase, diagnostics.round_trips) = (Phase::Plain, 1);
         let answered = self.answered.count();
         match self.kind {
             Kind::Put => diagnostics.accepts = answered,

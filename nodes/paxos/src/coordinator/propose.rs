@@ -26,7 +26,7 @@ impl Coordination {
         }
         self.leased.row = row.learned;
         let data = self.with_cell(row);
-        match self.judge(&data, env) {
+        match self.evaluate(&data, env) {
             Evaluation::Own => self.propose_own(&data, env),
             Evaluation::Refused { current } if self.skips_fence(env) => return Some(self.refused(current)),
             Evaluation::Refused { current } => {
@@ -47,9 +47,9 @@ impl Coordination {
     /// **No fence** before a read is answered, if no member reported an accepted update above the
     /// row. Each update chosen before this prepare has an accepting quorum that shares a member with
     /// the promising one; that member reported it, or a row that contains it: so it is in this row,
-    /// and the read misses nothing that anybody was told. The row itself is chosen, so no later read
-    /// sees less. An update below this ballot that nobody reported can still be finished by somebody
-    /// else: it was answered to nobody yet, and comes after this read. But an empty update above the
+    /// and the read misses nothing that was answered. The row itself is chosen, so no later read
+    /// sees less. An update below this ballot that no member reported can still be finished by another
+    /// coordinator: it was not answered yet, and comes after this read. But an empty update above the
     /// row may hide a chosen one, so then the row is proposed again. So it is when this operation has
     /// proposed before: the answer says that none of that happens any more.
     pub(super) fn act_on_promised<R: Rng + ?Sized>(&mut self, row: &Row, hidden: Hidden, env: &mut Env<'_, R>) -> Option<Outcome> {
@@ -58,14 +58,14 @@ impl Coordination {
         }
         self.leased.row = row.learned;
         if row.learned > self.have && env.shared.config.lease.mode == LeaseMode::Read {
-            // Nobody refreshes this node, and only a row that it has can be read locally.
+            // This node is not refreshed, and only a row that it has can be read locally.
             let me = env.shared.me;
             env.send(me, &self.request.key, self.tag, Body::Learn { row: row.clone() });
         }
         // Who handed the operation over may have proposed it, too.
         let untouched = hidden == Hidden::Nothing && self.proposals.first_us.is_none() && !self.proposals.earlier_open;
         let data = self.with_cell(row);
-        match self.judge(&data, env) {
+        match self.evaluate(&data, env) {
             Evaluation::Own => self.propose_own(&data, env),
             Evaluation::Refused { current } if untouched || self.skips_fence(env) => {
                 // Nothing was proposed at this ballot, which a quorum has promised.
@@ -85,7 +85,7 @@ impl Coordination {
     /// The row has just been chosen at this attempt's ballot, and who accepted it promised `next`.
     ///
     /// Safety: no prepare is needed at `next`. A quorum accepted the row and promised `next` in one
-    /// step each, so between the two ballots nothing can be chosen: whoever accepted something there
+    /// step each, so between the two ballots nothing can be chosen: a replica that accepted something there
     /// either did so before, and then rejected the row, or after, against its promise. The row is the
     /// newest for `next` as if a prepare had reported it. And to a read or a refused CAS it is its
     /// own fence: nothing below its ballot can be chosen any more.
@@ -94,7 +94,7 @@ impl Coordination {
             return Some(self.on_deadline(env));
         }
         let data = self.with_cell(row);
-        match self.judge(&data, env) {
+        match self.evaluate(&data, env) {
             Evaluation::Own => {
                 let promises = self.answers.count;
                 self.take_ballot(next, env);
@@ -133,7 +133,7 @@ impl Coordination {
         self.propose(Aim::Own(own), env);
     }
 
-    /// The answer will rest on this row, which some quorum decides about no earlier than `since`: see `told_along`.
+    /// The answer will rest on this row, which some quorum decides about no earlier than `since`: see `piggybacked`.
     fn rest_on(&mut self, row: &Arc<RowData>, since: MonoTime) {
         self.basis = Some(Basis { row: row.clone(), since });
     }
@@ -241,7 +241,7 @@ impl Coordination {
         }
     }
 
-    /// Round 4: the update is chosen, the replicas are told.
+    /// Round 4: the update is chosen and is sent to the replicas.
     fn teach<R: Rng + ?Sized>(&mut self, aim: LearnAim, data: Arc<RowData>, env: &mut Env<'_, R>) {
         let row = Row { learned: self.tag.ballot, data };
         env.prune_later(&self.request.key, &row);

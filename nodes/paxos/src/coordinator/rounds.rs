@@ -123,7 +123,7 @@ impl Coordination {
         self.have = own.row().learned;
         self.cell = own.cell().cloned();
         // Exactly this attempt: an answer to an earlier one speaks of an earlier ballot, and an
-        // answer to an earlier process of this node is for nobody.
+        // answer to an earlier process of this node is ignored.
         if message.tag != self.tag {
             env.shared.counters.answers_ignored += 1;
             return None;
@@ -144,7 +144,7 @@ impl Coordination {
             Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => env.ignore_answer(),
             // Requests go to the acceptor, not here.
             Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => env.ignore_answer(),
-            // Of the cheap path, which is not coordinated here.
+            // Of the last-write-wins path, which is not coordinated here.
             Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => env.ignore_answer(),
             // The prune queue has taken it already.
             Body::Prune { .. } | Body::Pruned { .. } => env.ignore_answer(),
@@ -239,7 +239,7 @@ impl Coordination {
             return env.ignore_answer();
         };
         if learned > self.tag.ballot {
-            // Somebody above this ballot has finished already.
+            // A coordinator above this ballot has finished already.
             return self.outbid(env);
         }
         if !self.answers.yes(place, env.mutants()) {
@@ -307,7 +307,7 @@ impl Coordination {
         if self.answers.no.count() > spare {
             return self.outbid(env);
         }
-        // Somebody has a higher ballot. The others may still make a quorum, but if one of them is down they never
+        // Another coordinator has a higher ballot. The others may still make a quorum, but if one of them is down they never
         // will, and the full patience would be waited out for nothing.
         let grace = env.now.after_ns(env.shared.config.reject_grace_ns);
         if grace < self.wake {

@@ -80,7 +80,7 @@ pub(crate) enum State {
     Read { base: Ballot, behind: NodeSet, newest: Row },
     /// Bringing the members `behind` up to `row`.
     Refresh { row: Row, behind: NodeSet },
-    /// Round 3. Whoever accepts promises `next` as well.
+    /// Round 3. A replica that accepts promises `next` as well.
     Propose { aim: Aim, update: Update, next: Option<Ballot> },
     /// Round 4.
     Learn { aim: LearnAim, row: Row },
@@ -98,7 +98,7 @@ pub(crate) enum Decision {
     /// A read, or a CAS refused where it stands among the others: this is what it is shown.
     Shown { current: Option<Value> },
     /// The row answers it already.
-    Told(Outcome),
+    Known(Outcome),
 }
 
 /// What a propose is for.
@@ -220,21 +220,21 @@ impl Proposals {
         self.last = Some(Proposal { tag, accepted: NodeSet::EMPTY, rejected: NodeSet::EMPTY, sent: Sent::Once });
     }
 
-    /// An own update goes along in a shared proposal. Nobody keeps track of who rejects it, so from
-    /// here on it counts as open.
+    /// An own update is part of a shared proposal. Its rejects are not tracked, so from here on it
+    /// counts as open.
     pub(crate) fn join(&mut self, stamp_us: u64) {
         self.earlier_open = true;
         self.first_us.get_or_insert(stamp_us);
     }
 
-    /// Whether an own proposal may have been accepted by somebody. One accept is enough for a
+    /// Whether a replica may have accepted an own proposal. One accept is enough for a
     /// later coordinator to repair it into history.
     pub(crate) fn is_open(&self, disproof: Disproof) -> bool {
         self.earlier_open || self.last.as_ref().is_some_and(|last| !disproof.disproved(last))
     }
 }
 
-/// When rejects prove that nobody accepted.
+/// When rejects prove that no replica accepted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disproof {
     pub(crate) members: u32,
@@ -267,7 +267,7 @@ impl Coordination {
             State::Propose { aim: Aim::Fence { .. }, .. } => Phase::Fence,
             State::Propose { aim: Aim::Own(_), .. } | State::Batched { decision: Decision::Own } => Phase::Propose,
             State::Batched { decision: Decision::Shown { .. } } => Phase::Fence,
-            State::Batched { decision: Decision::Told(_) } => Phase::Done,
+            State::Batched { decision: Decision::Known(_) } => Phase::Done,
             State::Learn { aim: LearnAim::Repair, .. } => Phase::RepairLearn,
             State::Learn { aim: LearnAim::Own, .. } => Phase::Learn,
             State::Backoff => Phase::Backoff,
@@ -293,7 +293,7 @@ impl Coordination {
     /// Completes the diagnostics for the answer.
     pub(crate) fn finish_diagnostics(&mut self, outcome: &Outcome) {
         let phase = self.phase();
-        let told = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. });
+        let decided = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. });
         let by_round = match phase {
             Phase::Learn | Phase::Fence => true,
             // Chosen, and answered before it is learned.
@@ -308,10 +308,10 @@ impl Coordination {
             | Phase::Done
             | Phase::Forwarded
             | Phase::LocalRead
-            | Phase::Cheap => false,
+            | Phase::Plain => false,
         };
         let diagnostics = &mut self.diagnostics;
-        diagnostics.phase = if told && !by_round { Phase::Done } else { phase };
+        diagnostics.phase = if decided && !by_round { Phase::Done } else { phase };
         diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(self.tag.ballot);
     }
 }

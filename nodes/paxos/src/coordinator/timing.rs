@@ -142,7 +142,7 @@ impl Coordination {
             }
             // The proposal that it shares has a timer of its own.
             State::Batched { .. } => return None,
-            // A second prepare at the same ballot would be rejected by whoever promised it and
+            // A second prepare at the same ballot would be rejected by replicas that promised it and
             // lost the answer. A higher one costs no more.
             State::Prepare(_) => return self.give_up_attempt(env),
             State::Read { newest, .. } => (Body::Read { have: newest.learned }, heard),

@@ -1,4 +1,4 @@
-//! The cheap path: `put` and `get`, without Paxos. Last write wins.
+//! The last-write-wins path: `put` and `get`, without Paxos. Last write wins.
 //!
 //! As in Cassandra, a plain write and a conditional one share a key, and at each replica by itself the one with the
 //! newer time stamp stays: a put has the wall clock of its coordinator, a row the time of the ballot at which it was
@@ -51,7 +51,7 @@ impl Cell {
     }
 }
 
-/// What a get is told by a replica with this row and cell: the newer of the two.
+/// What a replica with this row and cell answers to a get: the newer of the two.
 pub(crate) fn seen(row: &Row, cell: Option<&Cell>) -> Option<Cell> {
     match cell.filter(|cell| cell.hides(row.learned.micros)) {
         Some(cell) => Some(cell.clone()),
@@ -68,24 +68,24 @@ pub(crate) fn overlaid(data: &Arc<RowData>, learned_us: u64, cell: Option<&Cell>
     }
 }
 
-/// A request of the cheap path.
+/// A request of the last-write-wins path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheapRequest {
+pub struct PlainRequest {
     /// Names it in the answer; no row remembers it.
     pub op: OpId,
     /// The register.
     pub key: Key,
     /// What to do.
-    pub call: CheapCall,
+    pub call: PlainCall,
     /// How many replicas must have taken part.
     pub level: Level,
     /// The coordinator answers within this time, whatever happens.
     pub timeout_ns: u64,
 }
 
-/// What the cheap path can do.
+/// What the last-write-wins path can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheapCall {
+pub enum PlainCall {
     /// Write, whatever was there.
     Put {
         /// The new value.

@@ -54,7 +54,7 @@ impl Members {
 pub struct NodeSet(u64);
 
 impl NodeSet {
-    /// Nobody.
+    /// No member.
     pub const EMPTY: NodeSet = NodeSet(0);
 
     /// Adds the member at `place`; says whether it was new.

@@ -65,7 +65,7 @@ pub enum Record {
         /// The time, microseconds.
         micros: u64,
     },
-    /// A put of the cheap path was taken. In a snapshot it follows the key's state.
+    /// A put of the last-write-wins path was taken. In a snapshot it follows the key's state.
     Put {
         /// The register.
         key: Key,

@@ -66,7 +66,7 @@ pub struct Accepted {
 ///
 /// **Aborts** have a watermark of their own, since they must stop requests that have not run at
 /// all: a frame that lay in a stopped node's socket runs as if it were new, long after its id was
-/// declared aborted and forgotten. Such a frame is told by its birth: every request may carry a
+/// declared aborted and forgotten. Such a frame is recognized by its birth: every request may carry a
 /// ballot `born`, the same in all copies of the operation and in the question for its fate, and
 /// the stamp of the abort is above it. So an id whose abort was forgotten has
 /// `born` below the watermark of aborts, and is refused ([`Found::TooOld`]). Requests that say no

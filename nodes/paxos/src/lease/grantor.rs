@@ -10,8 +10,8 @@ use crate::mutants::{Mutant, Mutants};
 pub struct Grantor {
     promised: LeaseBallot,
     grant: Option<Grant>,
-    /// The ballot whose holder was told last that others wait, and when it may be told again.
-    told: (LeaseBallot, MonoTime),
+    /// The ballot whose holder was notified last that others wait, and when it may be notified again.
+    notified: (LeaseBallot, MonoTime),
 }
 
 /// A grant that runs until it runs out, whatever happens, or until its holder gives it back.
@@ -27,7 +27,7 @@ pub struct Grant {
 
 impl Default for Grantor {
     fn default() -> Self {
-        Self { promised: LeaseBallot::ZERO, grant: None, told: (LeaseBallot::ZERO, MonoTime(0)) }
+        Self { promised: LeaseBallot::ZERO, grant: None, notified: (LeaseBallot::ZERO, MonoTime(0)) }
     }
 }
 
@@ -82,20 +82,20 @@ impl Grantor {
         let exact = self.grant.is_some_and(|grant| grant.ballot == ballot);
         if exact || mutants.has(Mutant::LeaseReleaseAny) {
             self.grant = None;
-            // A second copy of the propose, late, is not granted again: nobody would use that lease.
+            // A second copy of the propose, late, is not granted again: that lease would not be used.
             self.promised = self.promised.max(LeaseBallot { run: ballot.run.saturating_add(1), ..LeaseBallot::ZERO });
         }
     }
 
-    /// Somebody was turned away because of the running grant. Says whether its holder is to be told: for each
+    /// A request was refused because of the running grant. Says whether to notify its holder: for each
     /// ballot once in `every_ns`, since an answer to each would be a flood.
     pub fn turned_away(&mut self, now: MonoTime, every_ns: u64) -> Option<LeaseBallot> {
         let grant = self.running(now)?;
-        let (ballot, again) = self.told;
+        let (ballot, again) = self.notified;
         if ballot == grant.ballot && now < again {
             return None;
         }
-        self.told = (grant.ballot, now.after_ns(every_ns));
+        self.notified = (grant.ballot, now.after_ns(every_ns));
         Some(grant.ballot)
     }
 

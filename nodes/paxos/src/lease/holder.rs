@@ -18,7 +18,7 @@ pub struct Holder {
     /// Since when others have been said to wait again and again, and when they last were, while operations are
     /// forwarded.
     pub wanted: Option<(MonoTime, MonoTime)>,
-    /// Somebody else's lease as far as it is known.
+    /// Another node's lease as far as it is known.
     pub seen: Option<Seen>,
 }
 

@@ -8,7 +8,7 @@ pub enum LeaseMode {
     /// Progress only: while a lease runs, grantors turn away the *prepares* of others. Safe under any clock, since
     /// accepts are judged by ballots alone.
     Priority,
-    /// The holder may also read from its own row, without asking anybody: grantors turn away others' prepares *and*
+    /// The holder may also read from its own row, without a quorum: grantors turn away others' prepares *and*
     /// accepts. Safe while clocks keep the drift bound.
     Read,
 }

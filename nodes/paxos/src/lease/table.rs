@@ -20,7 +20,7 @@ pub enum LeaseAction {
         /// The message.
         message: LeaseMessage,
     },
-    /// Tell whoever watches.
+    /// Report it to watchers.
     Event(LeaseEvent),
     /// Call [`Leases::timer`] for the range at this time or soon after.
     Timer {
@@ -144,7 +144,7 @@ impl Leases {
     }
 
     /// An operation in this range is coordinated here: the lease is asked for, or extended when half of it is over.
-    /// Idle ranges are nobody's, since nothing else asks.
+    /// Idle ranges have no holder, since nothing else asks.
     pub fn touch<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
         let at = usize::from(range.0);
         if self.stopping || self.settings.mode == LeaseMode::Off || now < self.grants_from {
@@ -236,12 +236,12 @@ impl Leases {
         self.last_run = self.last_run.max(message.ballot.run);
         match message.body {
             LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release => {
-                // What was given back is nobody's: whoever waits for it may ask.
+                // What was given back has no holder: a node that waits for it may ask.
                 if message.body == LeaseBody::Release {
                     let holder = &mut self.holders[usize::from(message.range.0)];
                     holder.seen = holder.seen.filter(|seen| seen.ballot != message.ballot);
                 }
-                // A lease is asked for and given back by nobody but its own node.
+                // A lease is asked for and given back only by its own node.
                 if message.ballot.node == from
                     && let Some(body) = self.serve(message, now)
                 {

@@ -60,7 +60,7 @@ pub enum Body {
     Propose {
         /// The update; an empty one is a fence.
         update: Update,
-        /// A ballot of the same coordinator above the tag's. Whoever accepts promises it in the same
+        /// A ballot of the same coordinator above the tag's. A replica that accepts promises it in the same
         /// durable step, and so saves the coordinator the prepare of its next proposal.
         next: Option<Ballot>,
     },
@@ -71,7 +71,7 @@ pub enum Body {
         /// The chosen row with the ballot at which it was chosen.
         row: Row,
     },
-    /// Round 4 without an answer: what was accepted at the tag's ballot is chosen. Whoever holds
+    /// Round 4 without an answer: what was accepted at the tag's ballot is chosen. A replica that holds
     /// something else there, or nothing, is brought up to date by a later update.
     Chosen,
     /// A row at least as new as the one sent is durable.
@@ -116,14 +116,14 @@ pub enum Body {
         /// The number of the forward.
         serial: u64,
     },
-    /// The cheap path: keep this if it is newer than what is there. Its tag has no ballot.
+    /// The last-write-wins path: keep this if it is newer than what is there. Its tag has no ballot.
     Put {
         /// The value and its time.
         cell: Cell,
     },
     /// It is durable, or something newer was there.
     PutDone,
-    /// The cheap path: tell what is there.
+    /// The last-write-wins path: tell what is there.
     Get,
     /// The newer of row and cell.
     Got {

@@ -11,7 +11,7 @@ pub struct Tag {
     pub op: OpId,
     /// Which attempt of it; the first is 1.
     pub attempt: u32,
-    /// Which process of the coordinating node: an answer to a process that crashed is for nobody.
+    /// Which process of the coordinating node: an answer to a process that crashed is ignored.
     pub incarnation: u32,
     /// The ballot of the attempt.
     pub ballot: Ballot,

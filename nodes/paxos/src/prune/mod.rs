@@ -2,8 +2,8 @@
 //!
 //! The coordinator of a decision keeps it in a bounded queue until its key has seen no newer one
 //! for a while (the copies of a hot key are overwritten anyway, and its decision only takes the
-//! place of the one before it). The answers to its learn round have told by then who has the row;
-//! who has not gets it again. When all n have it durably, all are told to drop the copy, and when
+//! place of the one before it). By then the answers to its learn round say which replicas have the row;
+//! the others get it again. When all n have it durably, all are asked to drop the copy, and when
 //! all n have done so the slot is free. A node that is down keeps slots occupied, each asked about
 //! less and less often; when no slot is free, a decision is not pruned at all, which is counted.
 //!
@@ -114,7 +114,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
             let Some(Reverse((_, at, number))) = queue.due.pop() else {
                 return;
             };
-            // Freed, or in use again, or leaked by a mutant: nobody comes back to it.
+            // Freed, or in use again, or leaked by a mutant: it is not looked at again.
             let Some(slot) = queue.slots[at as usize].as_ref().filter(|slot| slot.number == number) else {
                 continue;
             };
@@ -158,7 +158,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         };
         self.shared.prune.due.push(Reverse((due, at, number)));
         self.shared.counters.prune_resends += u64::from(again || matches!(body, Body::Learn { .. }));
-        // Nobody's operation: attempts of operations begin at 1.
+        // No operation of a client: attempts of operations begin at 1.
         let tag = Tag { op: OpId { client: 0, seq: 0 }, attempt: 0, incarnation: self.shared.clock.incarnation(), ballot };
         self.broadcast(key, tag, &body, heard, None, None);
     }

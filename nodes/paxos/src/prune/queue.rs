@@ -27,9 +27,9 @@ pub(crate) struct PruneQueue {
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) key: Key,
-    /// What was decided: whoever has nothing as new gets it.
+    /// What was decided. It is sent to replicas that have nothing as new.
     pub(super) row: Row,
-    /// Which use of the slot this is: an entry of `due` for an earlier one is for nobody.
+    /// Which use of the slot this is: an entry of `due` for an earlier one is void.
     pub(super) number: u64,
     pub(super) step: Step,
     pub(super) tries: u32,

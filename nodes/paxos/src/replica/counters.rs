@@ -105,16 +105,16 @@ counters! {
     expired,
     /// Requests rejected because their ballot was at or below the floor (also in `rejects`).
     below_floor,
-    /// Puts begun, on the cheap path.
+    /// Puts begun, on the last-write-wins path.
     puts,
-    /// Gets begun, on the cheap path.
+    /// Gets begun, on the last-write-wins path.
     gets,
     /// Operations answered along with another one on the same key, whose round decided for them, too.
-    told_along,
+    piggybacked,
     /// Times a free key was kept waiting for clients that had just been refused.
-    held_open,
+    reservations,
     /// Times an operation that would only be refused was left waiting behind an update.
-    kept_back,
+    throttled,
     /// Operations begun while another on the same key was running here. Always 0 in a correct
     /// node: one operation a key at a time.
     overlaps,

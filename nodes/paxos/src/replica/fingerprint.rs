@@ -2,7 +2,7 @@
 //!
 //! Two ways to one state have counted, measured and waited differently. So counters, latencies, diagnostics, the numbers
 //! of batches and timers, and all times are left out. Each type is taken apart field by field: a new one does not compile
-//! until somebody has decided whether it matters here.
+//! until it is decided whether it matters here.
 
 use crate::config::{Links, Queue};
 use crate::coordinator::{Coordination, InFlightBatch, Proposals, Shared, Waiting};
@@ -19,7 +19,7 @@ impl Replica {
     /// - backoff does not depend on measured latencies, nothing expires, and the wall clock stands.
     ///
     /// # Panics
-    /// With leases, with a fair queue, and while puts and gets of the cheap path run: they live by the clock.
+    /// With leases, with a fair queue, and while puts and gets of the last-write-wins path run: they live by the clock.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Replica { shared, keys, own_answers, started } = self;
         assert!(shared.config.queue == Queue::Fifo, "a fair queue goes by the clock, which is left out here");
@@ -77,7 +77,7 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
         queue,
         // Without leases there is nothing in these two.
         away: _,
-        cheap,
+        plain,
         // Nor in this without a fair queue.
         turns: _,
         fresh: _,
@@ -87,7 +87,7 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
         next_serial: _,
         written_us: _,
     } = slot;
-    assert!(cheap.is_empty(), "puts and gets live by the clock, which is left out here");
+    assert!(plain.is_empty(), "puts and gets live by the clock, which is left out here");
     // Only how they stand to each other is ever asked.
     let durable = shared.durable;
     (*newest_io > durable, *lazy_io > durable.max(*newest_io)).hash(state);

@@ -2,7 +2,7 @@
 
 use crate::action::Action;
 use crate::ballot::Ballot;
-use crate::cell::{Cell, CheapCall, CheapRequest};
+use crate::cell::{Cell, PlainCall, PlainRequest};
 use crate::config::Config;
 use crate::coordinator::{Env, Past, Shared};
 use crate::forward::{Forward, Origin};
@@ -59,11 +59,11 @@ impl Keys {
         self.slots[at].admit(Origin::Client(token), request, Past::default(), env);
     }
 
-    pub(crate) fn on_cheap<R: Rng + ?Sized>(&mut self, token: ClientToken, request: CheapRequest, env: &mut Env<'_, R>) {
+    pub(crate) fn on_plain<R: Rng + ?Sized>(&mut self, token: ClientToken, request: PlainRequest, env: &mut Env<'_, R>) {
         env.shared.counters.requests += 1;
         let longest = match &request.call {
-            CheapCall::Put { new } => new.len(),
-            CheapCall::Get => 0,
+            PlainCall::Put { new } => new.len(),
+            PlainCall::Get => 0,
         };
         if let Err(why) = check_sizes(&request.key, longest, &env.shared.config) {
             let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
@@ -71,7 +71,7 @@ impl Keys {
             return;
         }
         let at = self.find_or_add(&request.key, env.shared);
-        self.slots[at].admit_cheap(token, request, env);
+        self.slots[at].admit_plain(token, request, env);
     }
 
     pub(crate) fn on_peer<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
@@ -112,16 +112,16 @@ impl Keys {
                 self.on_answer(sender, Message { key, tag, body }, env);
             }
             Body::Forward(forward) => self.take_forward(from, sender, key, tag, *forward, env),
-            Body::Forwarded(told) => {
+            Body::Forwarded(answer) => {
                 env.shared.heard.answered(from);
                 if let Some(slot) = self.sender_of(&key, tag, env) {
-                    slot.come_back(from, tag.op, *told, env);
+                    slot.on_forward_answer(from, tag.op, *answer, env);
                 }
             }
             Body::NotHolder { serial } => {
                 env.shared.heard.answered(from);
                 if let Some(slot) = self.sender_of(&key, tag, env) {
-                    slot.not_taken(from, tag.op, serial, env);
+                    slot.on_forward_refused(from, tag.op, serial, env);
                 }
             }
         }
@@ -143,7 +143,7 @@ impl Keys {
         env.out.push(Action::Send { to: from, message, after });
     }
 
-    /// The key of an operation that was handed over. An answer to an earlier process is for nobody.
+    /// The key of an operation that was handed over. An answer to an earlier process is ignored.
     fn sender_of<R: Rng + ?Sized>(&mut self, key: &Key, tag: Tag, env: &mut Env<'_, R>) -> Option<&mut Slot> {
         let at = self.find(key).filter(|_| tag.incarnation == env.shared.clock.incarnation());
         if at.is_none() {
@@ -179,10 +179,10 @@ impl Keys {
 
     fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
         // Also answers that come after their operation has ended, and those to the queue's own
-        // messages: the sender speaks of what is durable there, whoever asked.
+        // messages: the sender speaks of what is durable there, for any coordinator.
         let message = match message.body {
-            Body::PutDone => return self.on_cheap_answer(from, &message.key, message.tag, None, env),
-            Body::Got { cell } => return self.on_cheap_answer(from, &message.key, message.tag, Some(cell), env),
+            Body::PutDone => return self.on_plain_answer(from, &message.key, message.tag, None, env),
+            Body::Got { cell } => return self.on_plain_answer(from, &message.key, message.tag, Some(cell), env),
             body => Message { body, ..message },
         };
         match &message.body {
@@ -215,9 +215,9 @@ impl Keys {
 }
 
 impl Keys {
-    fn on_cheap_answer<R: Rng + ?Sized>(&mut self, from: u32, key: &Key, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
+    fn on_plain_answer<R: Rng + ?Sized>(&mut self, from: u32, key: &Key, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
         match self.find(key) {
-            Some(at) => self.slots[at].answer_cheap(from, tag, got, env),
+            Some(at) => self.slots[at].answer_plain(from, tag, got, env),
             None => env.shared.counters.answers_ignored += 1,
         }
     }
@@ -237,7 +237,7 @@ impl Keys {
 
 impl<R: Rng + ?Sized> Env<'_, R> {
     /// Sees to it that the housekeeping goes on while there is something to do, and only then: a
-    /// node that nobody talks to sets no timers.
+    /// node without messages sets no timers.
     pub(crate) fn arm_housekeeping(&mut self) {
         let sweep = self.may_expire().then(|| self.now.after_ns(Self::SWEEP_TURN_NS));
         let prune = self.shared.prune.next_at();
@@ -287,7 +287,7 @@ fn is_plausible(message: &Message, config: &Config) -> bool {
         Body::Prune { ballot: named } | Body::Pruned { pruned: named } => believed(*named),
         Body::Reject { seen, .. } => believed(*seen),
         Body::Busy { .. } | Body::Forward(_) | Body::NotHolder { .. } => true,
-        Body::Forwarded(told) => believed(told.diagnostics.ballot) && believed(told.diagnostics.max_seen_ballot),
+        Body::Forwarded(answer) => believed(answer.diagnostics.ballot) && believed(answer.diagnostics.max_seen_ballot),
     };
     within && believed(message.tag.ballot) && !message.key.is_empty() && message.key.len() <= config.max_key_bytes
 }

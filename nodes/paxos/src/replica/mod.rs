@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::coordinator::{Env, LEASE_TIMERS, Shared};
 use crate::counters::Counters;
 use crate::expiry::state::Expiry;
-use crate::forward::{Heard, Window};
+use crate::forward::{HolderSilence, Window};
 use crate::ids::{IoId, Key, MonoTime, WallTime};
 use crate::lease::{LeaseLimits, Leases};
 use crate::message::Message;
@@ -97,7 +97,7 @@ impl Replica {
             lease_out: Vec::new(),
             forwards: 0,
             windows,
-            heard: Heard::default(),
+            heard: HolderSilence::default(),
             state: StateBytes::default(),
             prune: PruneQueue::default(),
             expiry: Expiry::default(),
@@ -185,7 +185,7 @@ impl Replica {
         let mut env = Env { shared, now, wall, rng, out };
         match event {
             Event::Client { token, request } => keys.on_client(token, request, &mut env),
-            Event::Cheap { token, request } => keys.on_cheap(token, request, &mut env),
+            Event::Plain { token, request } => keys.on_plain(token, request, &mut env),
             Event::Peer { from, message } => keys.on_peer(from, message, &mut env),
             Event::PeerLease { from, message } => env.lease_message(from, message),
             Event::Stopping => env.stop_leases(),
@@ -301,7 +301,7 @@ impl Replica {
         self.keys.find(key).map(|at| self.keys.slots[at].acceptor.row())
     }
 
-    /// The newest put of the cheap path that this replica has for a key, while it is newer than the row. For tools and
+    /// The newest put of the last-write-wins path that this replica has for a key, while it is newer than the row. For tools and
     /// tests.
     #[must_use]
     pub fn cell(&self, key: &Key) -> Option<&Cell> {

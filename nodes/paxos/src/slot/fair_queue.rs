@@ -1,15 +1,15 @@
 //! Whose turn it is, where several operations wait for one key.
 //!
-//! In order of arrival a compare-and-set key belongs to whoever has won last: it knows the value and comes back behind
-//! losers who do not; each of them is told the value when its turn comes, and by the time it is back the winner has
+//! In order of arrival a compare-and-set key belongs to the last winner: it knows the value and comes back behind
+//! losers that do not; each of them sees the value when its turn comes, and by the time it is back the winner has
 //! changed it again. Three rules end that.
-//! 1. *Told along*: when an operation ends, those that waited before its deciding round began, and that only have to be shown
-//!    the value, are answered with it. Nobody is coordinated only to be refused.
+//! 1. *Piggybacked refusals*: when an operation ends, those that waited before its deciding round began, and that only have to be shown
+//!    the value, are answered with it. No operation is coordinated only to be refused.
 //! 2. *In turn*: the client whose last turn is the longest ago comes first. Where proposals are shared, only an update is a turn.
-//! 3. *Held open*: if all that waits has had its turn later than somebody who has just been refused, the key stays free a moment
+//! 3. *Reservation*: if all that waits has had its turn later than a client that has just been refused, the key stays free a moment
 //!    for that client to come back with what it has learned. Half as long as the round took, so that a win costs half a
-//!    round more at most, or, with a ballot at hand, as long as clients take of late (see `kept_back`); and ever more
-//!    rarely while nobody comes.
+//!    round more at most, or, with a ballot at hand, as long as clients take of late (see `returns`); and ever more
+//!    rarely while none comes.
 
 use super::Slot;
 use super::returns::Returns;
@@ -23,9 +23,9 @@ use std::collections::VecDeque;
 
 /// Clients whose last turn is remembered for a key.
 const MOST_CLIENTS: usize = 128;
-/// A key is held open no longer than this.
+/// A key is reserved no longer than this.
 const LONGEST_HOLD_NS: u64 = 5_000_000;
-/// After so many times that nobody came, one chance in `2^n` is left.
+/// After so many times that none came, one chance in `2^n` is left.
 const MOST_MISSES: u32 = 6;
 
 /// The turns of a key's clients.
@@ -33,21 +33,21 @@ const MOST_MISSES: u32 = 6;
 pub(crate) struct FairQueue {
     /// Clients by their last turn, the latest last.
     taken: VecDeque<u64>,
-    /// Clients that were refused last and have not come back yet, of so many, and when they were told.
-    awaited: Vec<u64>,
-    told: usize,
-    told_at: MonoTime,
-    /// How many came back before `until`.
+    /// Clients that were refused last and have not come back yet, of so many, and when they were refused.
+    expected: Vec<u64>,
+    refused: usize,
+    refused_at: MonoTime,
+    /// How many came back before `until_first`.
     in_time: usize,
-    /// Whether the key is held open for them; until when for all of them, and until when for the first.
-    waits: bool,
-    patient_until: MonoTime,
-    until: MonoTime,
+    /// Whether the key is reserved for them; until when for all of them, and until when for the first.
+    reserved: bool,
+    until_all: MonoTime,
+    until_first: MonoTime,
     /// When the timer goes off.
     armed: MonoTime,
     /// How many come back at all.
     pub(super) returns: Returns,
-    /// How often in a row nobody came, and how many chances to wait were passed over because of it.
+    /// How often in a row none came, and how many chances to wait were passed over because of it.
     misses: u32,
     passed: u32,
 }
@@ -67,17 +67,17 @@ impl FairQueue {
         self.taken.push_back(client);
     }
 
-    pub(super) fn awaits_nobody(&self) -> bool {
-        !self.waits || self.awaited.is_empty()
+    pub(super) fn expects_none(&self) -> bool {
+        !self.reserved || self.expected.is_empty()
     }
 
-    /// An operation has come to wait. Has its client learned what it was told?
+    /// An operation has come to wait. Does its client expect the value that it was shown?
     pub(super) fn came(&mut self, client: u64, has_learned: bool, now: MonoTime) {
-        if let Some(at) = self.awaited.iter().position(|known| *known == client) {
-            self.awaited.swap_remove(at);
+        if let Some(at) = self.expected.iter().position(|known| *known == client) {
+            self.expected.swap_remove(at);
             if has_learned {
-                self.in_time += usize::from(now <= self.until);
-                self.returns.took(now.since_ns(self.told_at));
+                self.in_time += usize::from(now <= self.until_first);
+                self.returns.took(now.since_ns(self.refused_at));
             }
         }
     }
@@ -93,46 +93,46 @@ impl FairQueue {
             return;
         }
         self.passed = 0;
-        (self.told, self.told_at, self.in_time) = (clients.len(), now, 0);
-        self.awaited = clients;
-        self.waits = true;
-        self.patient_until = now.after_ns(all_ns.min(LONGEST_HOLD_NS));
-        self.until = now.after_ns(one_ns.min(LONGEST_HOLD_NS));
+        (self.refused, self.refused_at, self.in_time) = (clients.len(), now, 0);
+        self.expected = clients;
+        self.reserved = true;
+        self.until_all = now.after_ns(all_ns.min(LONGEST_HOLD_NS));
+        self.until_first = now.after_ns(one_ns.min(LONGEST_HOLD_NS));
         self.armed = MonoTime(u64::MAX);
     }
 
     /// Takes account of who has come back. Of those who still have time nothing is known.
     fn settle(&mut self, now: MonoTime) {
-        let known = if now < self.until { self.told - self.awaited.len() } else { self.told };
+        let known = if now < self.until_first { self.refused - self.expected.len() } else { self.refused };
         if known > 0 {
             self.returns.note(known, self.in_time);
             if self.in_time > 0 {
                 self.misses = 0;
             }
         }
-        self.awaited.clear();
-        (self.told, self.waits) = (0, false);
+        self.expected.clear();
+        (self.refused, self.reserved) = (0, false);
     }
 }
 
 impl Slot {
     /// Puts all that waits in the order of turns. Of those that had none, the first to come stays first.
-    pub(super) fn line_up<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
+    pub(super) fn sort_by_turn<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
         let turns = &self.turns;
         if env.shared.config.queue == Queue::Fair && self.queue.len() > 1 {
             self.queue.make_contiguous().sort_by_cached_key(|waiting| turns.rank(waiting.request.op.client));
         }
     }
 
-    /// A client has its turn. A key that nobody waits for keeps no book.
+    /// A client has its turn. A key without a queue keeps no record of turns.
     pub(super) fn note_turn(&mut self, client: u64) {
         if !(self.turns.taken.is_empty() && self.queue.is_empty()) {
             self.turns.take(client);
         }
     }
 
-    /// Of those who share a proposal, who changes something has its turn. To be told a value is none: who comes back with it
-    /// would else stand behind others who have read it meanwhile.
+    /// Of the operations of a shared proposal, those that change something have their turn. To be shown a value is no turn: a
+    /// client that comes back with it would stand behind others that have read it meanwhile.
     pub(super) fn note_batch_turns(&mut self) {
         let members = self.batch.as_ref().map_or(&[][..], |batch| &batch.members);
         if members.len() + self.turns.taken.len() < 2 {
@@ -146,10 +146,10 @@ impl Slot {
     /// Answers those that the end of `leader` decides for, too. Says which clients were refused.
     ///
     /// Safety: the row was the newest at some moment between the sending of the deciding round and its quorum: a
-    /// proposal at that ballot was chosen, or a quorum promised it and reported nothing newer. Whoever waited here
-    /// before that round was sent asks at that moment, right after the leader, and may be told at any later time. Only
+    /// proposal at that ballot was chosen, or a quorum promised it and reported nothing newer. An operation that waited here
+    /// before that round was sent takes effect at that moment, right after the leader, and may be answered at any later time. Only
     /// operations that nothing was ever proposed for are refused here: a refusal says that they will never take effect.
-    pub(super) fn tell_along<R: Rng + ?Sized>(
+    pub(super) fn piggyback_refusals<R: Rng + ?Sized>(
         &mut self,
         leader: &Coordination,
         outcome: &Outcome,
@@ -170,14 +170,14 @@ impl Slot {
         if !self.queue.iter().any(shown) {
             return refused;
         }
-        let (told, kept) = partition(std::mem::take(&mut self.queue), shown);
+        let (answered, kept) = partition(std::mem::take(&mut self.queue), shown);
         self.queue = kept;
         self.turns.take(leader.op().client);
-        for waiting in told {
-            env.shared.counters.told_along += 1;
+        for waiting in answered {
+            env.shared.counters.piggybacked += 1;
             let (mut op, ended) = Coordination::new(waiting, &self.acceptor, env);
             let outcome = ended.unwrap_or_else(|| op.shown(row, env));
-            op.goes_with(leader);
+            op.copy_rounds(leader);
             if matches!(outcome, Outcome::ConditionNotMet { .. }) {
                 refused.push(op.op().client);
             }
@@ -196,15 +196,15 @@ impl Slot {
         }
     }
 
-    /// Whether the key stays free a little longer, for somebody whose turn is before all that waits. With a ballot at
-    /// hand, for all who are awaited: what leaves together is decided together.
-    pub(super) fn is_held_open<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
-        if self.turns.awaits_nobody() || self.queue.is_empty() || !self.again.is_empty() {
+    /// Whether the key stays free a little longer, for a client whose turn is before all that waits. With a ballot at
+    /// hand, for all who are expected: what leaves together is decided together.
+    pub(super) fn is_reserved<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
+        if self.turns.expects_none() || self.queue.is_empty() || !self.again.is_empty() {
             return false;
         }
-        let until = if self.turns.in_time > 0 { self.turns.patient_until } else { self.turns.until };
+        let until = if self.turns.in_time > 0 { self.turns.until_all } else { self.turns.until_first };
         if env.now >= until || self.queue.len() >= env.shared.config.queue_per_key {
-            self.turns.waits = false;
+            self.turns.reserved = false;
             self.turns.misses += u32::from(self.turns.in_time == 0);
             return false;
         }
@@ -212,15 +212,15 @@ impl Slot {
         let turns = &self.turns;
         let before_all_that_waits = || {
             let first = self.queue.iter().map(|waiting| turns.rank(waiting.request.op.client)).min().unwrap_or(0);
-            turns.awaited.iter().any(|client| turns.rank(*client) < first)
+            turns.expected.iter().any(|client| turns.rank(*client) < first)
         };
         let held = all || before_all_that_waits();
         if held {
-            let due = if env.now < turns.patient_until { turns.patient_until } else { turns.until };
-            env.shared.counters.held_open += u64::from(turns.armed == MonoTime(u64::MAX));
+            let due = if env.now < turns.until_all { turns.until_all } else { turns.until_first };
+            env.shared.counters.reservations += u64::from(turns.armed == MonoTime(u64::MAX));
             if due != turns.armed {
                 self.turns.armed = due;
-                env.timer(TimerId { slot: self.place, serial: HOLD_SERIAL }, due);
+                env.timer(TimerId { slot: self.place, serial: RESERVATION_SERIAL }, due);
             }
         }
         held
@@ -247,7 +247,7 @@ pub(super) fn only_shown(waiting: &Waiting, value: Option<&crate::Value>) -> boo
 
 impl Coordination {
     /// Its rounds are those of another.
-    fn goes_with(&mut self, leader: &Coordination) {
+    fn copy_rounds(&mut self, leader: &Coordination) {
         let (mine, theirs) = (&mut self.diagnostics, &leader.diagnostics);
         mine.ballot = theirs.ballot;
         mine.promises = theirs.promises;
@@ -256,5 +256,5 @@ impl Coordination {
     }
 }
 
-/// The serial of the timer of a key that is held open.
-pub(super) const HOLD_SERIAL: u32 = 1;
+/// The serial of the timer of a reserved key.
+pub(super) const RESERVATION_SERIAL: u32 = 1;

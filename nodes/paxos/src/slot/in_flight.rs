@@ -17,14 +17,14 @@ impl Slot {
         if self.batch.is_some() || !self.active.is_empty() || (self.again.is_empty() && self.queue.is_empty()) {
             return false;
         }
-        if self.is_held_open(env) {
+        if self.is_reserved(env) {
             return false;
         }
         let Some(prepared) = self.prepared.take().filter(|prepared| prepared.is_current(&self.acceptor, env)) else {
             return false;
         };
         let mut builder = ProposalBuilder::new(prepared, &self.acceptor, env);
-        self.line_up(env);
+        self.sort_by_turn(env);
         let mut refused = vec![];
         while builder.has_room(env) {
             if let Some(mut op) = self.again.pop_front() {
@@ -32,19 +32,19 @@ impl Slot {
                     let outcome = op.on_deadline(env);
                     self.finish(op, outcome, env);
                 } else {
-                    builder.board(op, env);
+                    builder.add(op, env);
                 }
             } else if let Some(waiting) = self.queue.pop_front() {
                 if is_refused(&waiting, &builder, env) {
                     refused.push(waiting);
                 } else if let Some(op) = self.begin(waiting, env) {
-                    builder.board(op, env);
+                    builder.add(op, env);
                 }
             } else {
                 break;
             }
         }
-        self.board_refused(refused, &mut builder, env);
+        self.add_refused(refused, &mut builder, env);
         match builder.propose_batch(&self.key, env) {
             Ok(batch) => {
                 self.batch = Some(batch);
@@ -65,7 +65,7 @@ impl Slot {
         if let Some(op) = self.again.pop_front() {
             return Some(op);
         }
-        self.line_up(env);
+        self.sort_by_turn(env);
         while let Some(waiting) = self.queue.pop_front() {
             if let Some(op) = self.begin(waiting, env) {
                 return Some(op);
@@ -148,7 +148,7 @@ impl Slot {
         for (op, outcome) in replies {
             self.finish(op, outcome, env);
         }
-        // What follows at once contains this row, and whoever accepts it needs no word about it.
+        // What follows at once contains this row, and a replica that accepts it needs no learn.
         if !self.propose_batch(env) {
             env.prune_later(&self.key, &row);
             let points = (Some(crate::Point::AfterLearnFirst), Some(crate::Point::AfterLearnAll));
@@ -181,7 +181,7 @@ impl Slot {
         let at = self.active.len() - 1;
         match ended {
             Some(outcome) => self.end(at, outcome, env),
-            None => self.let_leave(at, env),
+            None => self.forward_if_held_off(at, env),
         }
     }
 

@@ -8,8 +8,8 @@ mod returns;
 use crate::acceptor::Acceptor;
 use crate::action::{Action, Sync};
 use crate::ballot::Ballot;
-use crate::cell::{Cell, CheapRequest, seen};
-use crate::coordinator::{Cheap, Coordination, Env, ForwardedOp, Fresh, InFlightBatch, Past, Prepared, Waiting};
+use crate::cell::{Cell, PlainRequest, seen};
+use crate::coordinator::{Coordination, Env, ForwardedOp, Fresh, InFlightBatch, Past, PlainOp, Prepared, Waiting};
 use crate::forward::{Forwarded, Origin};
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, TimerId};
 use crate::message::{Body, Message, RequestKind, Tag};
@@ -30,7 +30,7 @@ pub(crate) struct Slot {
     /// on its way to the disk, and its answer claims the same.
     pub(crate) newest_io: IoId,
     /// The newest batch with a lazily learned row. Answers that claim the row is here must wait for
-    /// it, and see to it that somebody syncs it.
+    /// it, and make sure that it is synced.
     pub(crate) lazy_io: IoId,
     /// The operations being coordinated: one, but for a mutant.
     pub(crate) active: Vec<Coordination>,
@@ -44,8 +44,8 @@ pub(crate) struct Slot {
     pub(crate) queue: VecDeque<Waiting>,
     /// Those at the holder of a lease. Bounded by `queue_per_key` as well.
     pub(crate) away: Vec<ForwardedOp>,
-    /// Puts and gets of the cheap path. Bounded by `queue_per_key` as well.
-    pub(crate) cheap: Vec<Cheap>,
+    /// Puts and gets of the last-write-wins path. Bounded by `queue_per_key` as well.
+    pub(crate) plain: Vec<PlainOp>,
     /// Whose turn it is.
     pub(crate) turns: fair_queue::FairQueue,
     /// What is known of the own row under a read lease.
@@ -74,7 +74,7 @@ impl Slot {
             again: VecDeque::new(),
             queue: VecDeque::new(),
             away: Vec::new(),
-            cheap: Vec::new(),
+            plain: Vec::new(),
             turns: fair_queue::FairQueue::default(),
             fresh: None,
             prepared: None,
@@ -88,7 +88,7 @@ impl Slot {
     /// Operations that are running or waiting.
     pub(crate) fn in_flight(&self) -> usize {
         let members = self.batch.as_ref().map_or(0, |batch| batch.members.len());
-        self.active.len() + members + self.again.len() + self.queue.len() + self.away.len() + self.cheap.len()
+        self.active.len() + members + self.again.len() + self.queue.len() + self.away.len() + self.plain.len()
     }
 
     /// Takes a client's request: it runs if the key is free, else waits its turn.
@@ -111,7 +111,7 @@ impl Slot {
         env.touch_lease(&self.key);
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
-        } else if !self.is_busy() && self.queue.is_empty() && self.turns.awaits_nobody() {
+        } else if !self.is_busy() && self.queue.is_empty() && self.turns.expects_none() {
             self.queue.push_back(waiting);
             self.begin_next(env);
         } else if self.is_busy() && self.queue.len() >= env.shared.config.queue_per_key {
@@ -121,8 +121,8 @@ impl Slot {
         } else {
             waiting.armed = deadline;
             env.timer(timer, deadline);
-            let told = self.prepared.as_ref().map(|prepared| prepared.row.data.value.as_ref());
-            let has_learned = told.is_none_or(|value| !fair_queue::only_shown(&waiting, value));
+            let shown = self.prepared.as_ref().map(|prepared| prepared.row.data.value.as_ref());
+            let has_learned = shown.is_none_or(|value| !fair_queue::only_shown(&waiting, value));
             self.turns.came(waiting.request.op.client, has_learned, env.now);
             self.queue.push_back(waiting);
             if !self.is_busy() {
@@ -132,35 +132,35 @@ impl Slot {
     }
 
     fn next_timer(&mut self) -> TimerId {
-        self.next_serial = self.next_serial.wrapping_add(1).max(fair_queue::HOLD_SERIAL + 1);
+        self.next_serial = self.next_serial.wrapping_add(1).max(fair_queue::RESERVATION_SERIAL + 1);
         TimerId { slot: self.place, serial: self.next_serial }
     }
 
-    /// Takes a client's put or get. It waits for nobody: nothing orders it among the others.
-    pub(crate) fn admit_cheap<R: Rng + ?Sized>(&mut self, token: ClientToken, request: CheapRequest, env: &mut Env<'_, R>) {
-        if self.cheap.len() >= env.shared.config.queue_per_key {
+    /// Takes a client's put or get. It does not wait: nothing orders it among the others.
+    pub(crate) fn admit_plain<R: Rng + ?Sized>(&mut self, token: ClientToken, request: PlainRequest, env: &mut Env<'_, R>) {
+        if self.plain.len() >= env.shared.config.queue_per_key {
             env.shared.counters.queue_full += 1;
             let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
             reply(Origin::Client(token), &self.key, Outcome::NotApplied { why: NotAppliedWhy::Busy }, diagnostics, env);
             return;
         }
         let timer = self.next_timer();
-        self.cheap.push(Cheap::begin(token, request, timer, env));
+        self.plain.push(PlainOp::begin(token, request, timer, env));
     }
 
     /// Takes a replica's answer to a put, or to a get with what it has.
-    pub(crate) fn answer_cheap<R: Rng + ?Sized>(&mut self, from: u32, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
-        let Some(at) = self.cheap.iter().position(|cheap| cheap.is(tag)) else {
+    pub(crate) fn answer_plain<R: Rng + ?Sized>(&mut self, from: u32, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
+        let Some(at) = self.plain.iter().position(|plain| plain.is(tag)) else {
             env.shared.counters.answers_ignored += 1;
             return;
         };
-        if let Some(outcome) = self.cheap[at].answer(from, got) {
-            self.end_cheap(at, outcome, env);
+        if let Some(outcome) = self.plain[at].answer(from, got) {
+            self.end_plain(at, outcome, env);
         }
     }
 
-    fn end_cheap<R: Rng + ?Sized>(&mut self, at: usize, outcome: Outcome, env: &mut Env<'_, R>) {
-        let ended = self.cheap.swap_remove(at);
+    fn end_plain<R: Rng + ?Sized>(&mut self, at: usize, outcome: Outcome, env: &mut Env<'_, R>) {
+        let ended = self.plain.swap_remove(at);
         reply(Origin::Client(ended.token), &self.key, outcome, ended.diagnostics(), env);
     }
 
@@ -204,7 +204,7 @@ impl Slot {
         let unsynced = match &answer.body {
             Body::Promise { .. } => mutants.has(Mutant::PromiseNotSynced),
             Body::Accepted => mutants.has(Mutant::AcceptNotSynced),
-            // Nobody relies on it: a copy that comes back with a crash is in the way again, no more.
+            // Nothing relies on it: a copy that comes back with a crash is in the way again, no more.
             Body::Pruned { .. } => true,
             _ => false,
         };
@@ -232,7 +232,7 @@ impl Slot {
         Some((Message { key, tag, body: answer.body }, after))
     }
 
-    /// What was accepted at this ballot is chosen. Nobody is told, so nobody waits for the disk.
+    /// What was accepted at this ballot is chosen. There is no answer, so nothing waits for the disk.
     ///
     /// Safety: a promise or a row that reports this row before it is durable says nothing that a
     /// crash could make untrue. The row is chosen for good. And if a promise rests on it (claim 2 of
@@ -247,7 +247,7 @@ impl Slot {
     }
 
     /// An answer that changes nothing but claims that the row is durable, while it is only on its
-    /// way to the disk and nobody has asked for a sync: the row is written once more, so that there
+    /// way to the disk and no sync was requested: the row is written once more, so that there
     /// is a sync to wait for.
     fn claim<R: Rng + ?Sized>(&self, answer: &Body, env: &Env<'_, R>) -> Option<Record> {
         let claims = matches!(answer, Body::Accepted | Body::Learned { .. }) && self.lazy_io > env.shared.durable.max(self.newest_io);
@@ -267,12 +267,12 @@ impl Slot {
         let ended = self.active[at].on_answer(from, message, &self.acceptor, env);
         match ended {
             Some(outcome) => self.end(at, outcome, env),
-            None => self.let_leave(at, env),
+            None => self.forward_if_held_off(at, env),
         }
     }
 
     /// An operation that a lease holds off goes to the holder, if it may, and the next one has its turn.
-    fn let_leave<R: Rng + ?Sized>(&mut self, at: usize, env: &mut Env<'_, R>) {
+    fn forward_if_held_off<R: Rng + ?Sized>(&mut self, at: usize, env: &mut Env<'_, R>) {
         if let Some(holder) = self.active[at].leased.leaves.take() {
             let leaving = self.active.swap_remove(at);
             self.fresh = leaving.fresh_after(None, self.fresh);
@@ -284,21 +284,21 @@ impl Slot {
     }
 
     /// The holder has answered.
-    pub(crate) fn come_back<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, told: Forwarded, env: &mut Env<'_, R>) {
-        env.heard_holder(&self.key, told.lease, from);
-        let Some(at) = self.away.iter().position(|away| away.is(op, told.serial)) else {
+    pub(crate) fn on_forward_answer<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, answer: Forwarded, env: &mut Env<'_, R>) {
+        env.note_holder(&self.key, answer.lease, from);
+        let Some(at) = self.away.iter().position(|away| away.is(op, answer.serial)) else {
             env.shared.counters.answers_ignored += 1;
             return;
         };
-        let (origin, outcome, diagnostics) = self.away.swap_remove(at).answered(told);
+        let (origin, outcome, diagnostics) = self.away.swap_remove(at).answered(answer);
         // The client takes it for one of this node's, which only rise.
         env.observe(diagnostics.ballot);
         reply(origin, &self.key, outcome, diagnostics, env);
     }
 
     /// The holder has not taken it.
-    pub(crate) fn not_taken<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, serial: u64, env: &mut Env<'_, R>) {
-        env.heard_holder(&self.key, None, from);
+    pub(crate) fn on_forward_refused<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, serial: u64, env: &mut Env<'_, R>) {
+        env.note_holder(&self.key, None, from);
         let Some(at) = self.away.iter().position(|away| away.is(op, serial)) else {
             env.shared.counters.answers_ignored += 1;
             return;
@@ -315,23 +315,23 @@ impl Slot {
     pub(crate) fn timer<R: Rng + ?Sized>(&mut self, id: TimerId, env: &mut Env<'_, R>) {
         if id.serial == in_flight::BATCH_SERIAL {
             self.batch_timer(env);
-        } else if id.serial == fair_queue::HOLD_SERIAL {
+        } else if id.serial == fair_queue::RESERVATION_SERIAL {
             if !self.is_busy() {
                 self.begin_next(env);
             }
         } else if let Some(at) = self.active.iter().position(|active| active.timer == id) {
             match self.active[at].on_timer(&self.acceptor, env) {
                 Some(outcome) => self.end(at, outcome, env),
-                None => self.let_leave(at, env),
+                None => self.forward_if_held_off(at, env),
             }
         } else if let Some(at) = self.away.iter().position(|away| away.timer() == id) {
             if self.away[at].is_over(env.now) {
                 let (origin, outcome, diagnostics) = self.away.swap_remove(at).lost();
                 reply(origin, &self.key, outcome, diagnostics, env);
             }
-        } else if let Some(at) = self.cheap.iter().position(|cheap| cheap.timer == id) {
-            if let Some(outcome) = self.cheap[at].late(env.now) {
-                self.end_cheap(at, outcome, env);
+        } else if let Some(at) = self.plain.iter().position(|plain| plain.timer == id) {
+            if let Some(outcome) = self.plain[at].late(env.now) {
+                self.end_plain(at, outcome, env);
             }
         } else if let Some(at) = self.again.iter().position(|waiting| waiting.timer == id) {
             if let Some(mut waiting) = self.again.remove(at) {
@@ -361,7 +361,7 @@ impl Slot {
         let mut ended = self.active.swap_remove(at);
         self.keep(ended.prepared.take(), env);
         let basis = ended.basis.take();
-        let refused = self.tell_along(&ended, &outcome, basis.as_ref(), env);
+        let refused = self.piggyback_refusals(&ended, &outcome, basis.as_ref(), env);
         let half_ns = env.now.since_ns(ended.began) / 2;
         self.expect(refused, half_ns, half_ns, env);
         self.finish(ended, outcome, env);
@@ -370,9 +370,9 @@ impl Slot {
         }
     }
 
-    /// The key is free: whoever waits comes next.
+    /// The key is free: the next operation in the queue runs.
     fn begin_next<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
-        if self.propose_batch(env) || self.is_held_open(env) {
+        if self.propose_batch(env) || self.is_reserved(env) {
             return;
         }
         if let Some(mut next) = self.next_waiting(env) {
@@ -412,7 +412,7 @@ impl Slot {
             self.answer_locally(waiting, current, env);
             return None;
         }
-        // It has waited here while the lease ended. Nothing was done for it yet, so whoever handed it over may go on.
+        // It has waited here while the lease ended. Nothing was done for it yet, so the node that handed it over may go on.
         if let (Origin::Node { to, serial, tag }, None) = (waiting.origin, env.own_lease(&self.key)) {
             env.shared.counters.forwards_refused += 1;
             env.send_to(to, &self.key, tag, Body::NotHolder { serial });

@@ -1,12 +1,12 @@
-//! Who is told a value first, where many wait for one key only to be refused.
+//! Reply throttling: how many failed compare-and-sets are answered at once.
 //!
 //! A proposal at a ballot at hand carries all that waits, but one compare-and-set of many that expect the same value can
-//! win. If the losers are all told at once they all come back, one wins, and so on: each success costs as many attempts as
-//! there are clients. So behind an update only as many are told as it takes for one of them to come back, those whose
-//! turn it is; the others wait where they are, and learn a newer value when it is their turn. How many that is follows from
-//! how many of those told lately did come back: all of them are told where nobody does.
+//! win. If all losers are answered at once they all retry, one wins, and so on: each success costs as many attempts as
+//! there are clients. So behind an update only as many are answered as it takes for one of them to retry, those whose
+//! turn it is; the others stay queued, and see a newer value when it is their turn. How many that is follows from the share
+//! of refused clients that retried lately: where none does, all of them are answered.
 //!
-//! Safety: an operation that is kept back has not begun. It is judged when it goes along, as if it had come just then.
+//! Safety: an operation whose reply is delayed has not begun. It is evaluated when it joins a proposal, as if it had just arrived.
 
 use super::Slot;
 use super::fair_queue::only_shown;
@@ -16,22 +16,22 @@ use crate::ids::MonoTime;
 use crate::request::Call;
 use rand::Rng;
 
-/// Nobody is kept back longer than this after it came, nor longer than a quarter of its time limit.
+/// No reply is delayed longer than this after the operation came, nor longer than a quarter of its time limit.
 const LONGEST_NS: u64 = 50_000_000;
 
 impl Slot {
-    /// What waits only to be refused: as many as are told now go along, the others wait on.
-    pub(super) fn board_refused<R: Rng + ?Sized>(&mut self, refused: Vec<Waiting>, builder: &mut ProposalBuilder, env: &mut Env<'_, R>) {
+    /// Operations that can only be refused: as many as are answered now join the proposal, the others stay queued.
+    pub(super) fn add_refused<R: Rng + ?Sized>(&mut self, refused: Vec<Waiting>, builder: &mut ProposalBuilder, env: &mut Env<'_, R>) {
         let mut places = if builder.has_update() { self.turns.returns.enough() } else { usize::MAX };
         let mut kept = vec![];
         for waiting in refused {
             if builder.has_room(env) && (places > 0 || env.now >= kept_until(&waiting)) {
                 places = places.saturating_sub(1);
                 if let Some(op) = self.begin(waiting, env) {
-                    builder.board(op, env);
+                    builder.add(op, env);
                 }
             } else {
-                env.shared.counters.kept_back += 1;
+                env.shared.counters.throttled += 1;
                 kept.push(waiting);
             }
         }

@@ -1,15 +1,15 @@
 //! How many of the clients that were refused come back, and how soon.
 
 const MILLION: u64 = 1_000_000;
-/// So many are told that the chance that nobody comes back is below this, parts per million.
+/// So many are answered that the chance that none comes back is below this, parts per million.
 const NOBODY_PPM: u64 = MILLION / 64;
 
-/// How many of those who were told a value came back while they were waited for, and how soon.
+/// How many of the clients that were refused came back while they were waited for, and how soon.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Returns {
     /// An average that forgets, parts per million.
     share_ppm: u64,
-    /// Most come sooner than this; 0 as long as nobody has.
+    /// Most come sooner than this; 0 as long as none has.
     takes_ns: u64,
     /// How long proposals take of late.
     round_ns: u64,
@@ -23,14 +23,14 @@ impl Returns {
         }
     }
 
-    /// Somebody came back, so long after it was told, in time or not.
+    /// A client came back, so long after its refusal, in time or not.
     pub(super) fn took(&mut self, ns: u64) {
         // Rises much faster than it falls: near the longest of late.
         let takes = &mut self.takes_ns;
         *takes = if ns > *takes { *takes + (ns - *takes).div_ceil(2) } else { *takes - (*takes - ns) / 64 };
     }
 
-    /// How long a proposal took, and who was told comes back: how long to wait for all of them, and how long for one.
+    /// Takes the time of a proposal; gives how long to wait for all refused clients, and how long for one.
     /// Four proposals are the most: who comes through another node takes longer than one.
     pub(super) fn patience_ns(&mut self, round_ns: u64) -> (u64, u64) {
         self.round_ns = if self.round_ns == 0 { round_ns } else { (7 * self.round_ns + round_ns) / 8 };
@@ -45,9 +45,9 @@ impl Returns {
         if stays_away_ppm == MILLION {
             return usize::MAX;
         }
-        let (mut nobody_ppm, mut told) = (MILLION, 0);
-        while nobody_ppm > NOBODY_PPM {
-            nobody_ppm = nobody_ppm * stays_away_ppm / MILLION;
+        let (mut none_ppm, mut told) = (MILLION, 0);
+        while none_ppm > NOBODY_PPM {
+            none_ppm = none_ppm * stays_away_ppm / MILLION;
             told += 1;
         }
         told

@@ -99,7 +99,7 @@ pub enum Phase {
     Fence,
     /// Proposing its own update.
     Propose,
-    /// Its own update is chosen; replicas are being told.
+    /// Its own update is chosen; the replicas learn it.
     Learn,
     /// Waiting after being outbid.
     Backoff,
@@ -144,7 +144,7 @@ pub enum Reason {
     TooManyInFlight,
     /// Time ran out while waiting behind other operations on the key.
     TimeoutInQueue,
-    /// Time ran out before its own update was proposed to anybody.
+    /// Time ran out before its own update was proposed to any replica.
     NoQuorumBeforePropose,
     /// Time ran out after its own update was proposed.
     Timeout,

@@ -104,7 +104,7 @@ pub enum Provenance {
         /// before the request was sent there. `None` if nothing is known.
         born: Option<BallotTag>,
     },
-    /// Sent for the first time, and born after a ballot that an answer told this client: the newer the better, the
+    /// Sent for the first time, and born after a ballot of an earlier answer to this client: the newer the better, the
     /// same in the question for its fate. Once a row has forgotten ids that were declared aborted it refuses
     /// operations that may be among them; those that say `First` always may.
     FirstAfter {

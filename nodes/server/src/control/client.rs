@@ -65,7 +65,7 @@ impl Client {
     /// Connects. `timeout` bounds the connect and later every call.
     ///
     /// # Errors
-    /// If nobody accepts in time.
+    /// If the connection is not accepted in time.
     pub fn connect(addr: SocketAddr, timeout: Duration) -> Result<Client, ControlError> {
         let open = || {
             let stream = TcpStream::connect_timeout(&addr, timeout)?;
@@ -164,7 +164,7 @@ impl Client {
         self.expect_ok(&Request::Failpoint { name, action })
     }
 
-    /// Asks to be told of these protocol points; all of them if empty.
+    /// Subscribes to these protocol points; all of them if empty.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -232,7 +232,7 @@ impl Client {
         }
     }
 
-    /// Asks to be told of changes of the node's leases, beginning with those that it holds.
+    /// Subscribes to changes of the node's leases, beginning with those that it holds.
     ///
     /// # Errors
     /// As [`call`](Client::call).

@@ -1,4 +1,4 @@
-//! The control channel: how a harness watches and torments one node. JSON lines over TCP, loopback only.
+//! The control channel: how a harness observes one node and injects faults. JSON lines over TCP, loopback only.
 //!
 //! One request a line, one answer a line, in order. A connection that subscribed to protocol points is sent
 //! [`Answer::Point`] lines besides, whenever one is reached.
@@ -30,7 +30,7 @@ pub const MAX_LINE: usize = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Who the node is. The first question of whoever has only an address.
+    /// Who the node is. The first request of a client that has only an address.
     Identify {},
     /// Everything the node knows about itself.
     Status {},
@@ -53,7 +53,7 @@ pub enum Request {
         /// On or off.
         action: FailpointAction,
     },
-    /// Chooses which protocol points this connection is told about.
+    /// Chooses which protocol points are sent to this connection.
     Subscribe {
         /// Names of points; empty for all.
         points: Vec<String>,

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::{Answer, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request};
-use crate::clock::{Falsified, MAX_DRIFT_PPM};
+use crate::clock::{ClockSkew, MAX_DRIFT_PPM};
 use crate::lease_watch::WATCHER_QUEUE;
 use crate::points::protocol::SUBSCRIBER_QUEUE;
 use crate::points::{self, AnyPoint, Injection};
@@ -118,7 +118,7 @@ fn handle(
             if drift_ppm.abs() > MAX_DRIFT_PPM {
                 return Err(format!("a drift of {drift_ppm} ppm is not within +-{MAX_DRIFT_PPM}"));
             }
-            shell.clock.borrow_mut().set(Falsified { offset_us, drift_ppm, frozen: freeze });
+            shell.clock.borrow_mut().set(ClockSkew { offset_us, drift_ppm, frozen: freeze });
             shell.clock_changed.set(true);
             // Timers are due at other real times now.
             shell.inbox.bell.notify_one();

@@ -15,7 +15,7 @@ use heckle_paxos::{
 };
 
 use super::EventLoop;
-use crate::gate::Leaving;
+use crate::gate::Outgoing;
 use crate::log::Logger;
 use crate::node::{Hosting, Stopper, prepare};
 use crate::options::{NodeId, NodeOptions, Rounds};
@@ -25,7 +25,7 @@ use crate::testing::TempDir;
 use held_disk::{HeldStore, Hold, PATIENCE};
 
 /// Whether the records that were synced hold what a message or reply says. `None` if it says nothing about this node's disk.
-fn backed(leaving: &Leaving, synced: &[Record]) -> Option<bool> {
+fn backed(leaving: &Outgoing, synced: &[Record]) -> Option<bool> {
     let claim = |key: &Key, holds: &dyn Fn(&Record) -> bool| {
         let of_key = |record: &&Record| match record {
             Record::Promised { key: k, .. }
@@ -39,7 +39,7 @@ fn backed(leaving: &Leaving, synced: &[Record]) -> Option<bool> {
         Some(synced.iter().filter(of_key).any(holds))
     };
     match leaving {
-        Leaving::Send { message: Message { key, tag, body }, .. } => match body {
+        Outgoing::Send { message: Message { key, tag, body }, .. } => match body {
             Body::Promise { .. } => claim(key, &|r| promised(r).is_some_and(|ballot| ballot >= tag.ballot)),
             Body::Accepted => claim(key, &|r| matches!(r, Record::Accepted { accepted, .. } if accepted.ballot == tag.ballot)),
             Body::Learned { learned } => claim(key, &|r| self::learned(r).is_some_and(|ballot| ballot >= *learned)),
@@ -47,10 +47,10 @@ fn backed(leaving: &Leaving, synced: &[Record]) -> Option<bool> {
             _ => None,
         },
         // The only node of its cluster: what it answers, it holds.
-        Leaving::Reply { token, outcome: Outcome::Applied, .. } => {
+        Outgoing::Reply { token, outcome: Outcome::Applied, .. } => {
             claim(&key(token.0), &|r| matches!(r, Record::Accepted { accepted, .. } if accepted.update != Update::Empty))
         }
-        Leaving::Reply { .. } | Leaving::SendLease { .. } => None,
+        Outgoing::Reply { .. } | Outgoing::SendLease { .. } => None,
     }
 }
 
@@ -108,7 +108,7 @@ impl Rig {
         let (shell, started) = prepare(options, Logger::to_memory("n1"), Stopper::default(), Hosting::Thread, store).unwrap();
         let (shell, left) = (Rc::new(shell), Left::default());
         let seen = Rc::clone(&left);
-        let exit = move |leaving: Leaving| {
+        let exit = move |leaving: Outgoing| {
             if let Some(backed) = backed(&leaving, &hold.lock().synced) {
                 seen.borrow_mut().push((name(&leaving), backed));
             }
@@ -158,17 +158,17 @@ impl Rig {
     }
 }
 
-fn name(leaving: &Leaving) -> &'static str {
+fn name(leaving: &Outgoing) -> &'static str {
     match leaving {
-        Leaving::Send { message, .. } => match message.body {
+        Outgoing::Send { message, .. } => match message.body {
             Body::Promise { .. } => "promise",
             Body::Accepted => "accepted",
             Body::Learned { .. } => "learned",
             Body::PutDone => "put done",
             _ => "message",
         },
-        Leaving::SendLease { .. } => "lease",
-        Leaving::Reply { .. } => "reply",
+        Outgoing::SendLease { .. } => "lease",
+        Outgoing::Reply { .. } => "reply",
     }
 }
 

@@ -54,7 +54,7 @@ async fn serve(shell: &Shell, mut stream: TcpStream, full: bool) -> std::io::Res
         match read_head(&mut stream).await? {
             Head::Whole(head) => answer(&head, || shell.status().to_prometheus()),
             Head::TooLong => Answer::error("431 Request Header Fields Too Large", format!("a request has at most {MAX_REQUEST} bytes")),
-            // Nobody is there to be answered.
+            // The client is gone.
             Head::CutShort => return Ok(()),
         }
     };

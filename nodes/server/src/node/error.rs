@@ -9,7 +9,7 @@ use crate::options::OptionsError;
 
 /// Exit code of a node whose disk failed (`EX_IOERR`).
 pub const EXIT_DISK: u8 = 74;
-/// Exit code of a node that was told something that cannot work (`EX_USAGE`).
+/// Exit code of a node whose options cannot work (`EX_USAGE`).
 pub const EXIT_USAGE: u8 = 64;
 /// Exit code of a node that refused its own data: it was damaged or is missing (`EX_DATAERR`).
 pub const EXIT_DATA: u8 = 65;

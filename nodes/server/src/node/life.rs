@@ -341,7 +341,7 @@ async fn stop_on_signals(shell: Rc<Shell>) {
                 _ = term.recv() => "TERM",
                 _ = int.recv() => "INT",
             };
-            // Whoever finds the process gone is to see that it did not end by itself.
+            // The log shows that the process did not end by itself.
             shell.log.info("stop_signal", &[("signal", &signal)]);
             shell.stopper.stop();
         }

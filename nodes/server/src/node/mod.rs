@@ -120,7 +120,7 @@ impl NodeHandle {
         self.join()
     }
 
-    /// Ends it as a SIGKILL would: nothing more is written, nobody is told.
+    /// Ends it as a SIGKILL would: nothing more is written or sent.
     pub fn kill(mut self) {
         self.end_as_killed();
     }

@@ -80,7 +80,7 @@ fn end_with_parent(parent: u32, stopper: Stopper, log: Logger) -> std::io::Resul
     std::thread::Builder::new().name("parent".into()).spawn(watch).map(drop)
 }
 
-/// Nobody waits for an orphan: it gets a moment for a clean end.
+/// An orphan's end is not waited for: it gets a moment for a clean end.
 fn end_soon(stopper: &Stopper) {
     stopper.stop();
     std::thread::sleep(ORPHAN_GRACE);

@@ -33,7 +33,7 @@ impl Stopper {
     fn ask(&self, how: u8) {
         self.inner.asked.fetch_max(how, Ordering::Relaxed);
         self.inner.notify.notify_waiters();
-        // For whoever is about to wait.
+        // For a task that is about to wait.
         self.inner.notify.notify_one();
     }
 

@@ -30,8 +30,8 @@ const RECONNECT_FIRST: Duration = Duration::from_millis(20);
 const RECONNECT_LONGEST: Duration = Duration::from_millis(200);
 /// Wait after a refusal: it will not mend itself soon.
 const RECONNECT_REFUSED: Duration = Duration::from_secs(1);
-/// A link that carried nothing for so long carries a beat, so that a link that is cut is always missed: by whoever waits for
-/// an answer on it, and by a tester who looks for the effect of a cut.
+/// A link that carried nothing for so long carries a beat, so that a link that is cut is always missed: by a
+/// coordinator that waits for an answer, and by a test that looks for the effect of a cut.
 const BEAT_AFTER: Duration = Duration::from_millis(250);
 /// Longest wait for a connection and its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -302,7 +302,7 @@ fn check_hello(shell: &Shell, hello: &PeerHello, expected: Option<NodeId>) -> Re
         return Err(format!("it belongs to cluster {:?}, {me} to {:?}", hello.cluster, shell.options.cluster_id));
     }
     if hello.from == me.number() {
-        return Err(format!("it calls itself {me} too: two nodes have one id, or {me} was told its own address as a peer's"));
+        return Err(format!("it calls itself {me} too: two nodes have one id, or {me} has its own address as a peer's"));
     }
     if hello.to != me.number() {
         return Err(format!("it looks for n{}, this is {me}: check the addresses of the peers", hello.to));

@@ -1,4 +1,4 @@
-//! Passes changes of leases on to whoever watches.
+//! Passes changes of leases on to watchers.
 
 use heckle_paxos::lease::{LeaseChange, LeaseEvent, LeaseMode};
 

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::client_protocol::{self, FolderId, OpId, Request};
 use crate::clients::connection::ClientConnection;
 use crate::clock::ClockSeam;
-use crate::gate::Leaving;
+use crate::gate::Outgoing;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
 use crate::net::Outbox;
@@ -132,11 +132,11 @@ impl Shell {
     }
 
     /// Sends what has passed the gate, at the end of this turn.
-    pub(crate) fn let_go(&self, leaving: Leaving) {
+    pub(crate) fn dispatch(&self, leaving: Outgoing) {
         match leaving {
-            Leaving::Send { to, message } => self.send(to, &message),
-            Leaving::SendLease { to, message } => self.send_lease(to, &message),
-            Leaving::Reply { token, outcome, diagnostics } => {
+            Outgoing::Send { to, message } => self.send(to, &message),
+            Outgoing::SendLease { to, message } => self.send_lease(to, &message),
+            Outgoing::Reply { token, outcome, diagnostics } => {
                 let open = self.open_ops.borrow_mut().remove(&token.0);
                 // A token is gone when the node stops and has answered for the core already.
                 if let Some(open) = open {

@@ -92,7 +92,7 @@ impl StorageError {
     }
 }
 
-/// What to do about it, where that can be told.
+/// What to do about it, where that is known.
 fn advice(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

@@ -38,7 +38,7 @@ pub(crate) enum Stop {
     Abandon,
 }
 
-/// Whether whoever does the work must be woken.
+/// Whether the thread that does the work must be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
     Yes,

@@ -167,7 +167,7 @@ pub(crate) fn scan(
         return Ok(result);
     }
     // Batch n+1 is written only after the sync of batch n. So if anything valid follows the damage, or a later file
-    // exists, then what is damaged here was durable once, and somebody may have relied on it.
+    // exists, then what is damaged here was durable once, and may have been relied on.
     if position == Position::Earlier {
         return Err(StorageError::corrupt(path, offset as u64, "a bad batch, and a later file exists"));
     }

@@ -36,7 +36,7 @@ pub(crate) struct SpareMaker {
     folder: PathBuf,
     len: u64,
     running: Option<JoinHandle<Result<Spare, StorageError>>>,
-    /// Somebody waits for the spare: no pauses any more.
+    /// The log waits for the spare: no pauses any more.
     hurry: Arc<AtomicBool>,
 }
 
@@ -72,7 +72,7 @@ impl SpareMaker {
 }
 
 impl Drop for SpareMaker {
-    /// Waits for the thread: the folder's lock must not be released while somebody still writes in it.
+    /// Waits for the thread: the folder's lock must not be released while a thread still writes in it.
     fn drop(&mut self) {
         self.hurry.store(true, Ordering::Relaxed);
         if let Some(thread) = self.running.take() {

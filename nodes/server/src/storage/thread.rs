@@ -3,7 +3,7 @@
 //! The event loop appends records to the batch that gathers, under a short lock, and never waits for the disk. The
 //! thread takes what has gathered, writes it as one batch, syncs, and takes the next. So a sync is shared by all
 //! operations that arrived during the one before it (Hagmann, *Reimplementing the Cedar File System Using Logging
-//! and Group Commit*, SOSP 1987), and a lone operation waits for nobody.
+//! and Group Commit*, SOSP 1987), and a lone operation does not wait.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -19,7 +19,7 @@ use crate::storage::group::{Durability, GroupSync, Next, Stop, Wake, Work};
 use crate::storage::snapshot::{self, SnapshotBuilder};
 use crate::storage::{LogFolder, StorageError, Store};
 
-/// Figures of the storage, shared with whoever asks.
+/// Figures of the storage, shared with the event loop.
 #[derive(Debug, Default)]
 pub(crate) struct DiskMetrics {
     pub(crate) syncs: AtomicU64,
@@ -59,7 +59,7 @@ struct State {
     failure: Option<StorageError>,
 }
 
-/// What the thread does when the disk has failed, before anybody else hears of it.
+/// What the thread does when the disk has failed, before the event loop knows of it.
 pub(crate) type OnFailure = Box<dyn Fn(&StorageError) + Send>;
 
 impl Disk {
@@ -205,7 +205,7 @@ impl Worker {
             self.shared.failed.store(true, Ordering::Release);
             self.shared.done.notify_one();
         }
-        // Whoever waits for this thread may release the folder's lock afterwards.
+        // The folder's lock may be released once this thread has ended.
         if let Some(thread) = writer {
             thread.join().expect("the snapshot thread does not panic");
         }

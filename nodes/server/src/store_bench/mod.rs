@@ -276,7 +276,7 @@ struct Times(Arc<Mutex<Vec<u64>>>);
 
 impl Times {
     fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
-        self.0.lock().expect("nobody panics while holding it")
+        self.0.lock().expect("no thread panics while holding it")
     }
 
     fn of<T>(&self, work: impl FnOnce() -> T) -> T {
@@ -350,7 +350,7 @@ impl Driver {
             Durability::AfterSync,
             Arc::clone(&metrics),
             Arc::clone(&durable),
-            // The failure is taken by whoever waits for the batch.
+            // The driver takes the failure while it waits for the batch.
             Box::new(|_| {}),
         );
         Ok(Driver {

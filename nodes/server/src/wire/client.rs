@@ -16,14 +16,14 @@ pub(crate) fn event(token: core::ClientToken, request: Request) -> core::Event {
             let provenance = core_provenance(request.provenance);
             core::Event::Client { token, request: core::ClientRequest { op, key, call, timeout_ns, provenance } }
         }
-        Asked::Cheap(call, level) => core::Event::Cheap { token, request: core::CheapRequest { op, key, call, level, timeout_ns } },
+        Asked::Plain(call, level) => core::Event::Plain { token, request: core::PlainRequest { op, key, call, level, timeout_ns } },
     }
 }
 
 /// Which of the two paths a call takes.
 enum Asked {
     Paxos(core::Call),
-    Cheap(core::CheapCall, core::Level),
+    Plain(core::PlainCall, core::Level),
 }
 
 fn call_of(call: Call) -> Asked {
@@ -34,8 +34,8 @@ fn call_of(call: Call) -> Asked {
         Call::Fate { of, born } => {
             core::Call::Fate { of: core::OpId { client: of.client, seq: of.seq }, born: born.map_or(core::Ballot::ZERO, core_ballot) }
         }
-        Call::Put { new, level } => return Asked::Cheap(core::CheapCall::Put { new: new.into() }, core_level(level)),
-        Call::Get { level } => return Asked::Cheap(core::CheapCall::Get, core_level(level)),
+        Call::Put { new, level } => return Asked::Plain(core::PlainCall::Put { new: new.into() }, core_level(level)),
+        Call::Get { level } => return Asked::Plain(core::PlainCall::Get, core_level(level)),
     })
 }
 
@@ -57,7 +57,7 @@ pub(super) fn core_call(call: Call) -> Result<core::Call, WireError> {
         Some(len) if len > MAX_VALUE => Err(WireError::TooLong { what: "value", len, limit: MAX_VALUE }),
         Some(_) | None => match call_of(call) {
             Asked::Paxos(call) => Ok(call),
-            Asked::Cheap(..) => Err(WireError::Malformed { what: "forwarded call", cause: "a put or get is never handed over".to_owned() }),
+            Asked::Plain(..) => Err(WireError::Malformed { what: "forwarded call", cause: "a put or get is never handed over".to_owned() }),
         },
     }
 }
@@ -151,7 +151,7 @@ pub(super) fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
             core::Phase::Done => Phase::Done,
             core::Phase::Forwarded => Phase::Forwarded,
             core::Phase::LocalRead => Phase::LocalRead,
-            core::Phase::Cheap => Phase::Cheap,
+            core::Phase::Plain => Phase::Cheap,
         },
         ballot: ballot(from.ballot),
         promises: from.promises,
@@ -256,7 +256,7 @@ pub(super) fn core_diagnostics(op: core::OpId, from: Diagnostics) -> core::Diagn
             Phase::Done => core::Phase::Done,
             Phase::Forwarded => core::Phase::Forwarded,
             Phase::LocalRead => core::Phase::LocalRead,
-            Phase::Cheap => core::Phase::Cheap,
+            Phase::Cheap => core::Phase::Plain,
         },
         ballot: whole(from.ballot),
         promises: from.promises,

@@ -175,7 +175,7 @@ impl<'a> From<&'a core::Body> for Body<'a> {
                 Body::Busy { request: (*request).into(), holder: holder.map(LeaseBallot::from), remaining_ns: *remaining_ns }
             }
             core::Body::Forward(forward) => Body::Forward(Box::new((&**forward).into())),
-            core::Body::Forwarded(told) => Body::Forwarded(Box::new((&**told).into())),
+            core::Body::Forwarded(answer) => Body::Forwarded(Box::new((&**answer).into())),
             core::Body::NotHolder { serial } => Body::NotHolder { serial: *serial },
             core::Body::Prune { ballot } => Body::Prune { ballot: (*ballot).into() },
             core::Body::Pruned { pruned } => Body::Pruned { pruned: (*pruned).into() },
@@ -221,7 +221,7 @@ fn core_body(body: Body<'_>, op: core::OpId) -> Result<core::Body, WireError> {
             core::Body::Busy { request: request.into(), holder: holder.map(core::lease::LeaseBallot::from), remaining_ns }
         }
         Body::Forward(forward) => core::Body::Forward(Box::new((*forward).try_into()?)),
-        Body::Forwarded(told) => core::Body::Forwarded(Box::new(told.into_core(op)?)),
+        Body::Forwarded(answer) => core::Body::Forwarded(Box::new(answer.into_core(op)?)),
         Body::NotHolder { serial } => core::Body::NotHolder { serial },
         Body::Prune { ballot } => core::Body::Prune { ballot: ballot.into() },
         Body::Pruned { pruned } => core::Body::Pruned { pruned: pruned.into() },

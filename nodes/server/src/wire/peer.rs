@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const PEER_PROTOCOL: u32 = 7;
 
 /// First frame on a connection from one node to another, and (as the welcome) the first frame back. Both sides check
-/// all of it: a relay or an address list may have connected them to somebody else.
+/// all of it: a relay or an address list may have connected them to another node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PeerHello {
     /// First field of every version, so that any node can read it.
@@ -21,7 +21,7 @@ pub(crate) struct PeerHello {
     pub(crate) folder: u64,
     /// Number of the sender's process on that folder.
     pub(crate) incarnation: u32,
-    /// What it was told of leases.
+    /// Its settings of leases.
     pub(crate) lease: LeaseTerms,
 }
 

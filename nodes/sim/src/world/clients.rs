@@ -3,7 +3,7 @@
 use super::{Asker, Request, What, World};
 use crate::config::{MS, Mix, US};
 use heckle_paxos::{
-    Ballot, Call, CheapCall, CheapRequest, ClientRequest, ClientToken, Diagnostics, Event, Level, Outcome, Phase, Provenance, Rounds,
+    Ballot, Call, ClientRequest, ClientToken, Diagnostics, Event, Level, Outcome, Phase, PlainCall, PlainRequest, Provenance, Rounds,
 };
 use rand::RngExt;
 
@@ -22,14 +22,14 @@ impl World {
         let reads = client < self.config.readers as usize;
         let mix = if reads { Mix { cas: 0, write: 0, read: 1 } } else { self.config.mix };
         let (op, key, call) = self.clients[client].next_call(mix, &mut self.next_value, &mut self.rngs.clients);
-        let past_paxos = self.config.cheap_ppm > 0
+        let past_paxos = self.config.plain_ppm > 0
             && matches!(call, Call::Read | Call::Write { .. })
-            && self.rngs.clients.random_range(0..1_000_000) < self.config.cheap_ppm;
+            && self.rngs.clients.random_range(0..1_000_000) < self.config.plain_ppm;
         let node = self.clients[client].node;
         let (epoch, ballot) = self.clients[client].known;
         self.clients[client].born = if epoch == self.nodes[node].epoch { ballot } else { Ballot::ZERO };
         let at = self.begin_op(op, key, call, node);
-        self.ops[at].cheap = past_paxos;
+        self.ops[at].plain = past_paxos;
         // A client that gives up before the node does may have two requests running.
         let hedges = self.config.resend_ppm > 0 && self.config.patience_ns < 2 * self.config.op_timeout_ns;
         let born = self.clients[client].born;
@@ -67,14 +67,14 @@ impl World {
             return;
         }
         let op = &self.ops[request.op];
-        if op.cheap {
+        if op.plain {
             let call = match &op.call {
-                Call::Write { new } => CheapCall::Put { new: new.clone() },
-                Call::Read | Call::Cas { .. } | Call::Fate { .. } => CheapCall::Get,
+                Call::Write { new } => PlainCall::Put { new: new.clone() },
+                Call::Read | Call::Cas { .. } | Call::Fate { .. } => PlainCall::Get,
             };
             let (level, timeout_ns) = (Level::Quorum, request.timeout_ns);
-            let asked = CheapRequest { op: op.op, key: op.key.clone(), call, level, timeout_ns };
-            self.step(request.node, Event::Cheap { token: ClientToken(token), request: asked });
+            let asked = PlainRequest { op: op.op, key: op.key.clone(), call, level, timeout_ns };
+            self.step(request.node, Event::Plain { token: ClientToken(token), request: asked });
             return;
         }
         let asked = ClientRequest {
@@ -106,7 +106,7 @@ impl World {
                 return;
             }
         };
-        // A late answer to a request that the client has given up: nobody reads it.
+        // A late answer to a request that the client has given up: it is not read.
         if self.clients[client].open != Some((request.op, token)) {
             return;
         }
@@ -139,7 +139,7 @@ impl World {
             }
             Asker::FinalRead if !answered => self.on_final_answer(request.op, &outcome),
             Asker::Question(question) if !answered => {
-                // Whatever it is answered later, nobody listens any more.
+                // Later answers are ignored.
                 self.ops[request.op].completed_ns = Some(self.now_ns);
                 self.on_fate_answer(question, &outcome);
             }
@@ -152,7 +152,7 @@ impl World {
     fn resend_or_retire(&mut self, client: usize, request: Request) {
         let op = request.op;
         let again = self.rngs.clients.random_range(0..1_000_000) < self.config.resend_ppm;
-        let retry = again && self.ops[op].call.is_update() && !self.ops[op].cheap && self.ops[op].resends < MAX_RESENDS;
+        let retry = again && self.ops[op].call.is_update() && !self.ops[op].plain && self.ops[op].resends < MAX_RESENDS;
         if retry && self.now_ns < self.config.load_ns {
             self.ops[op].resends += 1;
             let born = self.clients[client].born;
@@ -187,7 +187,7 @@ impl World {
         record.outcome = Some(outcome.clone());
         record.diagnostics = Some(diagnostics);
         // Nothing of a put or get is in the chain of the key's rows.
-        if !self.ops[op].cheap {
+        if !self.ops[op].plain {
             self.judge.answered(&self.ops[op], outcome, fences.then_some(ballot));
         }
     }

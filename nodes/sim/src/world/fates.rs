@@ -9,9 +9,9 @@ use rand::RngExt;
 const MAX_ASKED: u32 = 6;
 
 impl World {
-    /// A client gives up on an operation. Somebody may ask for its fate.
+    /// A client gives up on an operation. Another may ask for its fate.
     pub(super) fn wonder(&mut self, about: usize, born: Ballot) {
-        if !self.ops[about].call.is_update() || self.ops[about].cheap || self.config.fate_ppm == 0 {
+        if !self.ops[about].call.is_update() || self.ops[about].plain || self.config.fate_ppm == 0 {
             return;
         }
         if self.rngs.clients.random_range(0..1_000_000) < self.config.fate_ppm {

@@ -77,7 +77,7 @@ enum Asker {
     Client(usize),
     /// One of the reads at the end.
     FinalRead,
-    /// Somebody who asks what became of an operation.
+    /// A client that asks for the fate of an operation.
     Question(Question),
 }
 
@@ -175,7 +175,7 @@ impl World {
             ops: Vec::new(),
             op_keys: Vec::new(),
             requests: Vec::new(),
-            judge: Judge::new(count, if config.cheap_ppm > 0 { Values::Ignored } else { Values::Judged }),
+            judge: Judge::new(count, if config.plain_ppm > 0 { Values::Ignored } else { Values::Judged }),
             faults,
             finals: (0..keys).flat_map(|key| (0..count).map(move |node| (key, node))).rev().collect(),
             out: Actions::new(),
@@ -326,7 +326,7 @@ impl World {
             op,
             key: key_name(key),
             call,
-            cheap: false,
+            plain: false,
             node,
             invoked_ns: self.now_ns,
             completed_ns: None,

@@ -98,7 +98,7 @@ impl Disk {
         self.forget_unnamed();
     }
 
-    /// Drops the files that nobody can reach any more.
+    /// Drops the files that cannot be reached any more.
     pub(super) fn forget_unnamed(&mut self) {
         let unsynced = self.unsynced_names.iter().map(NameChange::file);
         let named: BTreeSet<u64> = self.names.values().chain(self.durable_names.values()).copied().chain(unsynced).collect();
