@@ -15,6 +15,7 @@
 //! The work is one sort of a key's observations and one of its updates.
 
 use super::{CheckResult, result};
+use crate::coverage;
 use crate::linearizable::facts::{Fact, Fates, KeyOps, NEVER, START, Time, time};
 use crate::linearizable::reason::value;
 use crate::verdict::Verdict;
@@ -124,13 +125,21 @@ fn on_key(history: &History, missed: &Missed) -> String {
         n => {
             let from = ops.iter().map(|u| op(u.place).completed).min().unwrap_or_default();
             let to = ops.iter().map(|u| op(u.place).completed).max().unwrap_or_default();
-            format!("{n} from op {} to op {}, acknowledged from {from} to {to}", op(first.place).op, op(last.place).op)
+            let during = during(history, from, to);
+            format!("{n} from op {} to op {}, acknowledged from {from} to {to}{during}", op(first.place).op, op(last.place).op)
         }
     };
     // The op that missed most says most.
     let by = last.missed_by;
     let saw = sight(op(by), last.seen);
     format!("on {}, {which}; op {}, invoked at {}, {saw}", history.names.key_name(missed.key), op(by).op, op(by).invoked)
+}
+
+/// The faults that were on while updates were acknowledged: ", during partition:leader (fault 2)".
+fn during(history: &History, from: Nanos, to: Nanos) -> String {
+    let faults = coverage::faults(history).into_iter().filter(|fault| fault.began <= to && fault.ended >= from);
+    let faults: Vec<String> = faults.map(|fault| format!("{} (fault {})", fault.kind, fault.id)).collect();
+    if faults.is_empty() { String::new() } else { format!(", during {}", faults.join(", ")) }
 }
 
 /// How an op saw `seen`.

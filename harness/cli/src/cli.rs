@@ -3,6 +3,7 @@
 mod run; // runs: run, rerun, demo, suite
 mod compare; // settings or builds against each other: compare
 mod inspect; // what runs left: check, explain, show, list, diff, trend, report, export
+mod own; // a system of one's own: init, driver
 mod node; // one node by hand: node, ctl
 mod maintenance; // the tool and its room: doctor, bench, capacity, mutants, gc, clean, completions
 
@@ -10,6 +11,7 @@ pub use compare::CompareArgs;
 pub use inspect::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, ReportArgs, ShowArgs, TrendArgs};
 pub use maintenance::{BenchArgs, BenchWhat, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
 pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, CtlWho, NodeArgs, ValueForm};
+pub use own::{DriverArgs, DriverCheckArgs, DriverWhat, InitArgs};
 pub use run::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings, Settings};
@@ -73,6 +75,10 @@ pub enum Verb {
     Mutants(MutantsArgs),
     /// End node processes that a killed harness left behind
     Clean(CleanArgs),
+    /// Write a plan, a driver and a toy server to start from: test your own database
+    Init(InitArgs),
+    /// Check a client driver
+    Driver(DriverArgs),
     /// Be one server process of the bundled system
     Node(Box<NodeArgs>),
     /// Talk to a node: read, write, cas, status

@@ -77,7 +77,10 @@ pub fn read(asked: &Path) -> Result<Settings, String> {
         Some(_) | None => {
             let text =
                 input::text(asked, input::PLAN).map_err(|e| format!("cannot read the plan {}: {e}{}", asked.display(), hint(&word)))?;
-            let settings = file::parse(&text, &asked.display().to_string(), systems::all())?;
+            let mut settings = file::parse(&text, &asked.display().to_string(), systems::all())?;
+            if let Some(folder) = asked.canonicalize().ok().as_deref().and_then(Path::parent) {
+                settings.set_folder(folder);
+            }
             if let Some(words) = moved(&settings) {
                 errln!("{}: {words}", printable(&asked.display().to_string()));
             }
@@ -178,6 +181,7 @@ mod tests {
                 None => embedded.name.to_owned(),
                 Some(("mutants", mutant)) => format!("mutant-{mutant}"),
                 Some(("presets", preset)) => format!("compare-{preset}"),
+                Some(("systems", name)) => name.to_owned(),
                 Some((folder, _)) => panic!("plans/{folder} is new: say here what its plans are called"),
             };
             assert_eq!(plan.name, expected);

@@ -4,8 +4,13 @@ pub use heckle_engine::systems::Systems;
 use std::sync::OnceLock;
 
 /// The systems of this package, the default first.
-pub const BUILT_IN: Systems =
-    Systems::new(&[&heckle_system_paxos::PaxosKind, &heckle_system_etcd::EtcdKind, &heckle_system_zookeeper::ZooKeeperKind]);
+pub const BUILT_IN: Systems = Systems::new(&[
+    &heckle_system_paxos::PaxosKind,
+    &heckle_system_etcd::EtcdKind,
+    &heckle_system_zookeeper::ZooKeeperKind,
+    &heckle_system_redis::RedisKind,
+])
+.with_described(&heckle_system_external::ExternalSystems);
 
 static INSTALLED: OnceLock<Systems> = OnceLock::new();
 

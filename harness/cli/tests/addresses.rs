@@ -20,6 +20,7 @@ const LISTENERS: &[(&str, usize, &str)] = &[
     ("harness/cli/tests/command/strangers.rs", 1, "a killed node's port, taken on purpose"),
     ("nodes/server/src/node/life.rs", 1, "a node's own, held until it ends"),
     ("nodes/server/tests/links.rs", 1, "held as long as the test program"),
+    ("systems/external/src/check/fake.rs", 1, "held as long as the fake node"),
     ("systems/zookeeper/src/connection/tests.rs", 1, "held for the whole test"),
     ("systems/loopback/src/lib.rs", 4, "the claim itself"),
     ("systems/paxos/src/connection/tests.rs", 1, "a claimed port"),
@@ -80,6 +81,8 @@ const EXAMPLES: &[&str] = &[
     "harness/cli/src/verbs/node.rs",
     "harness/cli/tests/command/bad_input.rs",
     "harness/cli/tests/command/ctl.rs",
+    "systems/external/src/protocol.rs",
+    "systems/external/src/template/tests.rs",
 ];
 
 /// A fixed port of 127.0.0.1 is one that two checkouts on one machine would share.

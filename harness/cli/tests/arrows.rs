@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("systems/paxos", &["heckle-faults", "heckle-history", "heckle-loopback", "heckle-paxos", "heckle-server", "heckle-system-api"]),
     ("systems/etcd", &["heckle-faults", "heckle-history", "heckle-system-api"]),
     ("systems/zookeeper", &["heckle-faults", "heckle-history", "heckle-loopback", "heckle-system-api"]),
+    ("systems/redis", &["heckle-faults", "heckle-history", "heckle-system-api"]),
+    ("systems/external", &["heckle-faults", "heckle-history", "heckle-loopback", "heckle-system-api"]),
     ("faults", &["heckle-history"]),
     ("workloads", &["heckle-history"]),
     ("checker", &["heckle-history"]),
@@ -365,7 +367,15 @@ fn release_builds_check_arithmetic() {
 const ENGINE: &str = "/harness/engine/src/";
 
 /// Crates of one system, by the beginning of their names.
-const OF_A_SYSTEM: &[&str] = &["heckle_paxos", "heckle_server", "heckle_sim", "heckle_system_paxos", "heckle_system_etcd"];
+const OF_A_SYSTEM: &[&str] = &[
+    "heckle_paxos",
+    "heckle_server",
+    "heckle_sim",
+    "heckle_system_paxos",
+    "heckle_system_etcd",
+    "heckle_system_external",
+    "heckle_system_redis",
+];
 
 /// The systems that the engine's own tests name; the file is not compiled into the engine.
 const SYSTEMS_OF_TESTS: &str = "harness/engine/src/testing.rs";

@@ -1,22 +1,39 @@
 //! The systems that a plan can name. The engine is given the list; which systems are in it is the command's business.
 
 use heckle_system_api::settings::{did_you_mean, one_of};
-use heckle_system_api::{System, SystemKind};
+use heckle_system_api::{DescribedSystems, System, SystemKind};
 use std::sync::Arc;
 
 /// The systems that a plan can name.
 #[derive(Clone, Copy)]
-pub struct Systems(&'static [&'static dyn SystemKind]);
+pub struct Systems {
+    kinds: &'static [&'static dyn SystemKind],
+    described: Option<&'static dyn DescribedSystems>,
+}
 
 impl Systems {
     /// A list of one's own, the default first.
     pub const fn new(all: &'static [&'static dyn SystemKind]) -> Self {
-        Systems(all)
+        Systems { kinds: all, described: None }
+    }
+
+    /// The same, and those that plans describe.
+    #[must_use]
+    pub const fn with_described(self, described: &'static dyn DescribedSystems) -> Self {
+        Systems { kinds: self.kinds, described: Some(described) }
+    }
+
+    /// Systems that plans describe.
+    ///
+    /// # Errors
+    /// If this program tests none.
+    pub fn described(self) -> Result<&'static dyn DescribedSystems, String> {
+        self.described.ok_or_else(|| "this program does not test systems that a plan describes: leave out [system] name".to_owned())
     }
 
     /// Every system.
     pub fn iter(self) -> impl Iterator<Item = &'static dyn SystemKind> {
-        self.0.iter().copied()
+        self.kinds.iter().copied()
     }
 
     /// The system of that name, or the default.

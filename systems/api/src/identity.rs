@@ -17,6 +17,11 @@ impl Mistaken {
     pub fn new(end: impl Fn(String) + Send + Sync + 'static) -> Self {
         Mistaken(Arc::new(end))
     }
+
+    /// Ends the run as an error.
+    pub fn end(&self, why: String) {
+        (self.0)(why);
+    }
 }
 
 impl fmt::Debug for Mistaken {

@@ -2,9 +2,9 @@
 //! the engine's.
 
 use crate::identity::{Mistaken, NodeIdentity, Target};
+use crate::process::{Helpers, ProcessSpec};
 use heckle_history::NodeIx;
 use heckle_history::prng::Seed;
-use std::ffi::OsString;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(100);
 pub struct NodeSpec {
     /// Its name, `n1`, `n2` …
     pub name: String,
-    /// The arguments of its program.
-    pub args: Vec<OsString>,
+    /// Its processes, the one that serves clients first. A fault of the node strikes all of them.
+    pub processes: Vec<ProcessSpec>,
     /// Where clients reach it, relay included.
     pub client: SocketAddr,
     /// Where the harness asks it how it is, past any relay.
     pub ask: SocketAddr,
-    /// Where its process listens, for clients first: all of it is free while the process is down.
+    /// Where its processes listen, for clients first: all of it is free while the node is down.
     pub listens: Vec<SocketAddr>,
     /// Who must answer there.
     pub node: Arc<NodeIdentity>,
@@ -54,6 +54,8 @@ pub struct Site<'a> {
     pub addresses: &'a dyn Addresses,
     /// Called when something else answers in a node's place.
     pub mistaken: Mistaken,
+    /// Starts processes for the system's clients.
+    pub helpers: Arc<dyn Helpers>,
 }
 
 impl Site<'_> {
@@ -118,13 +120,19 @@ pub trait Addresses {
     fn take(&self, count: usize) -> Result<Vec<SocketAddr>, String>;
 }
 
-/// A process that was just started.
+/// A node that was just started: its processes as one.
 pub trait Process {
     /// The next line of its standard output; `None` if none comes within `wait`.
     fn line(&mut self, wait: Duration) -> Option<String>;
 
-    /// How it ended, in words, if it did.
+    /// How it ended, in words, if it did. A node has ended when one of its processes has.
     fn ended(&mut self) -> Option<String>;
+
+    /// Whether the log of one of the node's processes has a line, since this start, in which the text stands.
+    fn has_logged(&self, process: &str, text: &str) -> bool {
+        let _ = (process, text);
+        false
+    }
 }
 
 /// The first address of a dead node at which something listens. A system that can ask who it is says more.

@@ -12,9 +12,10 @@ pub mod capability; // what a system may do: metrics, roles, clocks, framed link
 pub mod connection; // one operation to one node, and its reply
 pub mod value; // a value's bytes
 pub mod identity; // which node must answer at an address
-pub mod launch; // processes: their arguments and addresses, and when they are ready
+pub mod process; // one process: program, files, environment, output, end
+pub mod launch; // nodes: their processes and addresses, and when they are ready
 pub mod limits; // of this process and machine: an error in words
 pub mod settings; // a system's own settings
 pub mod units; // times and rates as people write them
 
-pub use system::{SettingKey, System, SystemKind};
+pub use system::{DescribedSystems, FinalReads, PlanMistake, SettingKey, System, SystemKind};

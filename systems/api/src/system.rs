@@ -64,13 +64,48 @@ impl SettingKey {
     }
 }
 
+/// Systems that a plan describes in full: `[system]` with a `name`, without any code here.
+pub trait DescribedSystems: Sync {
+    /// Looks at the whole text of a plan that describes one.
+    ///
+    /// # Errors
+    /// The first mistake in `[system]`.
+    fn check(&self, plan: &str) -> Result<(), PlanMistake>;
+
+    /// Builds the system from its table, in which `folder` names the folder of the plan.
+    ///
+    /// # Errors
+    /// What makes no sense.
+    fn build(&self, system: &toml::Table) -> Result<Arc<dyn System>, String>;
+}
+
+/// A mistake in a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanMistake {
+    /// The byte at which it stands, where that is known.
+    pub at: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// Through which nodes every key is read at the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinalReads {
+    /// Every node.
+    EveryNode,
+    /// The node that has this role: the others may be stale by design.
+    Role(&'static str),
+    /// There are none.
+    None,
+}
+
 /// A system under test with its settings. One run has one.
 ///
 /// The methods without a default are what every system must do. Each optional capability is a trait of its own, so that the engine
 /// can say which one a fault or a report lacks.
 pub trait System: Send + Sync + Debug {
     /// The name in plans and reports.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The program that every node runs, unless the plan names another.
     ///
@@ -147,6 +182,16 @@ pub trait System: Send + Sync + Debug {
         false
     }
 
+    /// Whether a value can carry a payload and more bytes than its number.
+    fn carries_payloads(&self) -> bool {
+        true
+    }
+
+    /// Through which nodes every key is read at the end.
+    fn final_reads(&self) -> FinalReads {
+        FinalReads::EveryNode
+    }
+
     /// Connections that the harness keeps to one node besides those of clients.
     fn connections_per_node(&self) -> u32 {
         1
@@ -178,11 +223,11 @@ pub trait System: Send + Sync + Debug {
     }
 
     /// Listens to the nodes for as long as the run lasts: changes of roles enter the history, and clients are routed by them.
-    /// `None` if there is nothing to listen to.
+    /// `None` if there is nothing to listen to. All nodes are ready, and no client has connected yet.
     ///
     /// # Errors
-    /// If there can be no more threads.
-    fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> std::io::Result<Option<Box<dyn Watch>>> {
+    /// What could not be started.
+    fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> Result<Option<Box<dyn Watch>>, String> {
         let _ = (nodes, events);
         Ok(None)
     }

@@ -2,6 +2,7 @@
 
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use heckle_system_api::process::ProcessSpec;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -72,7 +73,8 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         let data = ["--data-dir".into(), site.data_of(node).into_os_string()];
         let args = flags.into_iter().flat_map(|(flag, value)| [OsString::from(format!("--{flag}")), value.into()]).chain(data).collect();
         let listens = vec![clients[i], peers[i]];
-        NodeSpec { name: Site::name(node), args, client: to_clients[i], ask: clients[i], listens, node: site.identity(node) }
+        let processes = vec![ProcessSpec::only(args)];
+        NodeSpec { name: Site::name(node), processes, client: to_clients[i], ask: clients[i], listens, node: site.identity(node) }
     };
     Ok(site.all().map(spec).collect())
 }

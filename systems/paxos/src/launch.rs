@@ -6,6 +6,7 @@ use crate::settings::PaxosSettings;
 use heckle_history::NodeIx;
 use heckle_server::client_protocol::Identity;
 use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use heckle_system_api::process::ProcessSpec;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -83,5 +84,6 @@ fn spec(settings: &PaxosSettings, site: &Site<'_>, a: &Addresses, me: NodeIx) ->
     args.push("--exit-on-stdin-eof".into());
     let client = site.dial(Dialler::Clients, me, a.client[i])?;
     let listens = vec![a.client[i], a.control[i], a.peer[i]];
-    Ok(NodeSpec { name, args, client, ask: a.control[i], listens, node: site.identity(me) })
+    let processes = vec![ProcessSpec::only(args)];
+    Ok(NodeSpec { name, processes, client, ask: a.control[i], listens, node: site.identity(me) })
 }

@@ -30,6 +30,7 @@ use heckle_system_api::capability::{Clocks, Links, Metrics, NodeEvents, Roles, W
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::limits;
 use heckle_system_api::settings::accepts;
 use heckle_system_api::value::ValueCodec;
 use heckle_system_api::{SettingKey, System, SystemKind};
@@ -175,11 +176,11 @@ impl System for Paxos {
         Links::Frames(Arc::new(PaxosFraming))
     }
 
-    fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> std::io::Result<Option<Box<dyn Watch>>> {
+    fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> Result<Option<Box<dyn Watch>>, String> {
         if !self.leases() {
             return Ok(None);
         }
-        let watch = lease_watch::LeaseWatch::start(nodes, self.settings.lease.ranges, events)?;
+        let watch = lease_watch::LeaseWatch::start(nodes, self.settings.lease.ranges, events).map_err(|e| limits::no_thread(&e))?;
         Ok(Some(Box::new(watch)))
     }
 }

@@ -98,7 +98,7 @@ mod tests {
 
     fn dead(listens: Vec<SocketAddr>) -> NodeSpec {
         let node = NodeIdentity::new("ours", "n2", Mistaken::new(drop));
-        NodeSpec { name: "n2".into(), args: vec![], client: listens[0], ask: listens[0], listens, node }
+        NodeSpec { name: "n2".into(), processes: vec![], client: listens[0], ask: listens[0], listens, node }
     }
 
     /// A program that answers `says` to every connection and keeps it open. It ends with the test.

@@ -6,6 +6,7 @@
 
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use heckle_system_api::process::ProcessSpec;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -103,7 +104,8 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         }
         let listens = vec![client.listens[i], quorum.listens[i], election.listens[i]];
         let args = arguments(&files[1].0, &files[2].0);
-        Ok(NodeSpec { name, args, client: client.dialled[i], ask: client.listens[i], listens, node: site.identity(node) })
+        let processes = vec![ProcessSpec::only(args)];
+        Ok(NodeSpec { name, processes, client: client.dialled[i], ask: client.listens[i], listens, node: site.identity(node) })
     };
     site.all().map(spec).collect()
 }

@@ -11,9 +11,11 @@ mod ctl;
 mod demo;
 mod diff;
 mod doctor;
+mod driver;
 mod explain;
 mod export;
 mod gc;
+mod init;
 pub mod mutants;
 mod node;
 mod report;
@@ -82,6 +84,8 @@ pub fn main() -> ExitCode {
         Verb::Capacity(args) => capacity::main(&args),
         Verb::Mutants(args) => mutants::main(&args),
         Verb::Clean(args) => clean::main(&args),
+        Verb::Init(args) => init::main(&args),
+        Verb::Driver(args) => driver::main(&args),
         Verb::Node(args) => node::main(&args),
         Verb::Ctl(args) => ctl::main(&args),
         Verb::SyncChild { file } => match crate::bench::etcd::sync_child(&file) {

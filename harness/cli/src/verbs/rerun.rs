@@ -55,17 +55,17 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
     }
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
     let settings = plans::read(&folder.plan())?;
-    if let (Some(bin), false) = (&settings.cluster.bin, args.allow_programs) {
+    let mut plan = Plan::resolve(&settings, crate::systems::all())?;
+    if plan.names_programs() && !args.allow_programs {
         let text = input::text(&folder.plan(), input::PLAN).map_err(|e| format!("cannot read {}: {e}", folder.plan().display()))?;
         if !machine::sealed_here(folder.root(), &text) {
+            let named = plan.bin.as_ref().map_or("in [system]".to_owned(), |bin| format!("bin = `{}`", bin.display()));
             return Err(format!(
-                "the plan of this run names a program, bin = `{}`, and this machine did not write the run: read {}, then add --allow-programs",
-                bin.display(),
+                "the plan of this run names a program, {named}, and this machine did not write the run: read {}, then add --allow-programs",
                 folder.plan().display()
             ));
         }
     }
-    let mut plan = Plan::resolve(&settings, crate::systems::all())?;
     // The schedule is what really defines the faults: it may have come from a file of its own.
     let text = input::text(&folder.schedule(), input::SCHEDULE).map_err(|e| format!("cannot read {}: {e}", folder.schedule().display()))?;
     let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", folder.schedule().display()))?;

@@ -5,6 +5,7 @@ use heckle_history::{Call, Current, NodeIx, Seen};
 use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
+use heckle_system_api::process::ProcessSpec;
 use heckle_system_api::value::ValueCodec;
 use heckle_system_api::{SettingKey, System, SystemKind};
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,9 @@ impl System for Toy {
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
         let (node, addr) = (NodeIx(0), site.addresses.take(1)?[0]);
         let args = vec!["toy-node".into(), addr.to_string().into(), site.data_of(node).into(), self.stale.to_string().into()];
-        Ok(vec![NodeSpec { name: Site::name(node), args, client: addr, ask: addr, listens: vec![addr], node: site.identity(node) }])
+        let processes = vec![ProcessSpec::only(args)];
+        let listens = vec![addr];
+        Ok(vec![NodeSpec { name: Site::name(node), processes, client: addr, ask: addr, listens, node: site.identity(node) }])
     }
 
     fn await_ready(

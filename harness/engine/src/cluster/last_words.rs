@@ -30,6 +30,11 @@ pub(super) fn end(status: Option<ExitStatus>, log: &Path, from: u64) -> End {
     }
 }
 
+/// The end of a log, as an error shows it.
+pub(super) fn quoted(end: &End, log: &Path) -> String {
+    format!("the end of {}:\n  {}", log.display(), end.log.join("\n  "))
+}
+
 /// The event's details.
 pub(super) fn detail(end: &End, phase: Phase, by: &str) -> BTreeMap<String, Json> {
     let mut detail: BTreeMap<String, Json> = [

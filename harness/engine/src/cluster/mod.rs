@@ -2,9 +2,13 @@
 //! is. What differs between systems under test is asked of the system.
 
 mod events; // what a system's watcher hears, into the history
+pub mod helpers; // processes that help a system's clients
 mod last_words; // what a process said before it ended
+mod log; // what a process writes, up to a bound
 pub mod pids;
 pub mod process;
+mod running; // a node's processes as one
+mod strays; // what a node left in the background
 mod signals; // what a fault does to a process, and what undoes it
 
 use crate::clock::RunClock;
@@ -22,7 +26,9 @@ use heckle_system_api::System;
 use heckle_system_api::capability::{ClockState, NodeEvents, Sample, Watch};
 use heckle_system_api::identity::{Mistaken, Target};
 use heckle_system_api::launch::{Addresses, Dialler, NodeSpec, RelayPorts, Site};
-use process::{NodeProcess, Spawner};
+use heckle_system_api::process::ONLY;
+use process::Spawner;
+use running::{LogPart, RunningNode};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -53,7 +59,7 @@ pub struct Cluster {
 }
 
 struct Shared {
-    spawner: Spawner,
+    spawner: Arc<Spawner>,
     system: Arc<dyn System>,
     /// Fixed wall-clock offset of one node.
     clock_offset: Option<ClockOffset>,
@@ -72,15 +78,15 @@ struct Shared {
 
 struct NodeSlot {
     spec: NodeSpec,
-    process: Option<NodeProcess>,
+    process: Option<RunningNode>,
     /// Whether the end of the process is of our making, or was seen already.
     struck: bool,
     /// Something listened in its place when the watch last looked.
     suspicious: bool,
     /// Whether any process of the node was ready once.
     served: bool,
-    /// Where in the log the present process begins.
-    log_from: u64,
+    /// The log of the process that is looked at: of the first, or of the one that ended.
+    log: LogPart,
 }
 
 impl Cluster {
@@ -99,6 +105,7 @@ impl Cluster {
         let system = plan.system.clone();
         let program = plan.bin.clone().map_or_else(|| system.program(), Ok)?;
         let claim = LoopbackClaim::new().map_err(|e| e.to_string())?;
+        let spawner = Arc::new(Spawner::start().map_err(|e| limits::no_thread(&e))?);
         let specs = system.nodes(&Site {
             folder,
             cluster: &name_of(folder),
@@ -107,11 +114,11 @@ impl Cluster {
             links: relay.map(|relay| relay as &dyn RelayPorts),
             addresses: &Claimed(&claim),
             mistaken: mistaken(&stop),
+            helpers: Arc::new(helpers::OfRun::new(spawner.clone(), folder)),
         })?;
         let slots = specs.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
         let nodes = slots.collect::<Result<Vec<_>, String>>()?;
         pids::append(folder, pids::HARNESS, std::process::id()).map_err(|e| format!("cannot write {}: {e}", pids::FILE))?;
-        let spawner = Spawner::start().map_err(|e| limits::no_thread(&e))?;
         let shared = Arc::new(Shared {
             spawner,
             system,
@@ -167,6 +174,18 @@ impl Cluster {
         metrics.sample(&self.spec_if_free(node)?).ok()
     }
 
+    /// The node that has a role now, and how it was chosen.
+    ///
+    /// # Errors
+    /// If no node answers, or the system has no such role.
+    pub fn find_role(&self, role: &str) -> Result<(Node, String), String> {
+        let system = self.system();
+        let roles = system.roles().ok_or_else(|| format!("the nodes of {} have no roles", system.name()))?;
+        let running: Vec<_> = (0..self.size()).filter_map(|i| Some((NodeIx(i), self.spec_if_free(Node(i + 1))?))).collect();
+        let (node, how) = roles.find(role, &running)?;
+        Ok((Node(node.0 + 1), how))
+    }
+
     /// Listens to the nodes while the run lasts, where the system has something to tell.
     ///
     /// # Errors
@@ -174,7 +193,7 @@ impl Cluster {
     pub fn watch(&self, clock: RunClock) -> Result<Option<Arc<dyn Watch>>, String> {
         let specs: Vec<NodeSpec> = self.shared.nodes.iter().map(|slot| lock(slot).spec.clone()).collect();
         let events: Arc<dyn NodeEvents> = Arc::new(events::Events::new(clock, self.shared.recorder.clone(), self.shared.names.clone()));
-        let watch = self.shared.system.watch(&specs, &events).map_err(|e| limits::no_thread(&e))?;
+        let watch = self.shared.system.watch(&specs, &events)?;
         Ok(watch.map(Arc::from))
     }
 
@@ -225,7 +244,7 @@ impl Cluster {
             self.shared.look_after(&mut slot);
             slot.struck = true;
             if let Some(process) = slot.process.as_mut() {
-                let _ = process.signal(libc::SIGTERM);
+                let _ = process.ask_to_end();
                 let _ = process.signal(libc::SIGCONT);
             }
         }
@@ -233,7 +252,7 @@ impl Cluster {
             let mut slot = lock(slot);
             let Some(mut process) = slot.process.take() else { continue };
             let status = process.wait_ended(STOP_WITHIN);
-            let end = last_words::end(status, &self.shared.log_of(&slot), slot.log_from);
+            let end = last_words::end(status, &slot.log.path, slot.log.from);
             let mut detail = last_words::detail(&end, Phase::Asked, "teardown");
             if status.is_none() {
                 forced.push(slot.spec.name.clone());
@@ -319,25 +338,35 @@ fn mistaken(stop: &Stop) -> Mistaken {
 fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
     let dir = folder.join("nodes").join(&spec.name);
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
-    Ok(NodeSlot { spec, process: None, struck: false, suspicious: false, served: false, log_from: 0 })
+    let first = spec.processes.first().map_or(ONLY, |process| &process.name);
+    let log = LogPart { path: running::log_of(folder, &spec.name, first), from: 0 };
+    Ok(NodeSlot { spec, process: None, struck: false, suspicious: false, served: false, log })
+}
+
+impl NodeSlot {
+    /// From now on the log that counts is that of the process that ended.
+    fn look_at_the_ended(&mut self) {
+        if let Some(process) = &mut self.process {
+            self.log = process.log();
+        }
+    }
 }
 
 impl Shared {
     fn launch(&self, slot: &mut NodeSlot) -> Result<(), String> {
-        let log = self.log_of(slot);
-        slot.log_from = std::fs::metadata(&log).map_or(0, |meta| meta.len());
-        let mut environment = Owners::environment(&name_of(&self.folder), &slot.spec.name).to_vec();
-        if let Ok(root) = self.folder.canonicalize() {
-            let data = root.join("nodes").join(&slot.spec.name).join("data");
-            environment.push((pids::DATA, data.to_string_lossy().into_owned()));
-        }
-        let process = NodeProcess::start(&self.spawner, &self.program, &slot.spec.args, &environment, &log)
-            .map_err(|e| format!("cannot start {}: {}", slot.spec.name, limits::named(&e)))?;
-        if let Ok(node) = slot.spec.name.parse() {
-            self.owners.register(process.pid(), node);
-        }
-        pids::append(&self.folder, &slot.spec.name, process.pid())
-            .map_err(|e| format!("cannot write {}: {}", pids::FILE, limits::named(&e)))?;
+        let name = slot.spec.name.clone();
+        let node = name.parse().ok();
+        let started = |pid| {
+            // The relay must know whose it is before it dials.
+            node.into_iter().for_each(|node| self.owners.register(pid, node));
+            pids::append(&self.folder, &name, pid).map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", pids::FILE)))
+        };
+        let process = RunningNode::start(&self.spawner, &self.program, &slot.spec, &self.folder, started);
+        let mut process = process.map_err(|(process, e)| {
+            let of = if process == ONLY { String::new() } else { format!("`{process}` of ") };
+            format!("cannot start {of}{name}: {}", limits::named(&e))
+        })?;
+        slot.log = process.log();
         slot.process = Some(process);
         Ok(())
     }
@@ -366,9 +395,16 @@ impl Shared {
         Ok(detail)
     }
 
-    /// Puts into the history that a node did not become ready, and gives the reason in words.
+    /// Puts into the history that a node did not become ready, and gives the reason in words, with the end of the log of the process
+    /// that ended, or of all.
     fn did_not_start(&self, slot: &mut NodeSlot, why: &str) -> String {
-        let end = last_words::end(slot.process.as_mut().and_then(NodeProcess::ended), &self.log_of(slot), slot.log_from);
+        let process = slot.process.as_mut();
+        let (status, logs) = process.map_or((None, vec![]), |process| (process.ended(), process.logs()));
+        let background = slot.process.as_mut().and_then(RunningNode::went_to_background);
+        let why = background.as_deref().unwrap_or(why);
+        slot.look_at_the_ended();
+        let end = last_words::end(status, &slot.log.path, slot.log.from);
+        let logs = if status.is_some() || logs.is_empty() { vec![slot.log.clone()] } else { logs };
         if end.signal.is_some() || end.code.is_some() {
             let phase = if slot.served { Phase::Restart } else { Phase::FirstStart };
             self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, phase, "itself"));
@@ -378,11 +414,8 @@ impl Shared {
         }
         slot.struck = true;
         let again = if slot.served { " again" } else { "" };
-        format!("{} did not start{again}: {why}\nthe end of {}:\n  {}", slot.spec.name, self.log_of(slot).display(), end.log.join("\n  "))
-    }
-
-    fn log_of(&self, slot: &NodeSlot) -> PathBuf {
-        self.folder.join("nodes").join(&slot.spec.name).join("node.log")
+        let ends = logs.iter().map(|log| last_words::quoted(&last_words::end(None, &log.path, log.from), &log.path));
+        format!("{} did not start{again}: {why}\n{}", slot.spec.name, ends.collect::<Vec<_>>().join("\n"))
     }
 
     fn note(&self, index: usize, what: &str, detail: BTreeMap<String, Json>) {
@@ -410,7 +443,7 @@ impl Shared {
 
     /// Why a node did not start again: the program that has its port, if one has, and then the run's reason is that.
     fn taken_by_a_stranger(&self, slot: &mut NodeSlot, why: String) -> String {
-        if slot.process.as_mut().is_some_and(|process| process.ended().is_none()) {
+        if slot.process.as_mut().is_some_and(|process| RunningNode::ended(process).is_none()) {
             return why;
         }
         slot.process = None;
@@ -442,19 +475,22 @@ impl Shared {
         if slot.struck {
             return;
         }
-        let Some(status) = slot.process.as_mut().and_then(NodeProcess::ended) else { return };
+        let Some(status) = slot.process.as_mut().and_then(RunningNode::ended) else { return };
         slot.struck = true;
+        slot.look_at_the_ended();
+        let background = slot.process.as_mut().and_then(RunningNode::went_to_background);
+        let who = slot.process.as_mut().and_then(RunningNode::who_ended);
         slot.process = None;
-        let end = last_words::end(Some(status), &self.log_of(slot), slot.log_from);
+        let end = last_words::end(Some(status), &slot.log.path, slot.log.from);
         // A node that was never ready has promised nothing yet, so an end of it is no crash unless it says so itself.
         let phase = if slot.served { Phase::Serving } else { Phase::FirstStart };
         self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, phase, "itself"));
         match crash::cause(&end, phase) {
             crash::Cause::Crash | crash::Cause::Asked => self.stop.ask(StopReason::Violation),
             crash::Cause::Outside(why) => {
-                let (name, how, log) = (&slot.spec.name, crash::how(&end), self.log_of(slot));
-                let why =
-                    format!("{name} ended without a fault, with {how}: {why}\nthe end of {}:\n  {}", log.display(), end.log.join("\n  "));
+                let (name, how, of) = (&slot.spec.name, crash::how(&end), who.map_or(String::new(), |who| format!("`{who}` of ")));
+                let why = background.unwrap_or(why.to_owned());
+                let why = format!("{of}{name} ended without a fault, with {how}: {why}\n{}", last_words::quoted(&end, &slot.log.path));
                 self.stop.ask(StopReason::Broken(why));
             }
         }

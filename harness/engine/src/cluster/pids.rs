@@ -1,9 +1,11 @@
 //! The run folder's list of node processes, so that `heckle clean` can end what a killed harness may have left.
 //! A pid alone may be another's by then: it counts only together with its start time. And the list may have been written by
-//! anyone: a process is a node of this run only if its command line or its environment names the node's data folder in this very
-//! run folder, and it runs the program that was recorded or this one.
+//! anyone: a process is a node of this run only if its environment names this very run folder and the node, or its command line the
+//! node's data folder in it; and if it runs the program that was recorded or this one. What a node left in the background is known by
+//! its environment alone.
 
 use super::process::proc_state;
+use super::strays;
 use heckle_results::input;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -52,7 +54,16 @@ pub fn alive(folder: &Path) -> Vec<Started> {
     let text = input::text(&folder.join(FILE), input::PIDS).unwrap_or_default();
     let all = text.lines().filter_map(|l| serde_json::from_str::<Started>(l).ok());
     let lives = |s: &Started| proc_state(s.pid).is_some_and(|(state, t)| t == s.start_time && state != 'Z');
-    all.filter(|s| lives(s) && is_of(s, folder)).collect()
+    let mut alive: Vec<Started> = all.filter(|s| lives(s) && is_of(s, folder)).collect();
+    let Ok(root) = folder.canonicalize() else { return alive };
+    for stray in strays::of(&root, None) {
+        if !alive.iter().any(|known| known.pid == stray.pid) {
+            let (program, folder) =
+                (program_of(stray.pid).map(|p| p.to_string_lossy().into_owned()), Some(root.to_string_lossy().into_owned()));
+            alive.push(Started { node: stray.node, pid: stray.pid, start_time: stray.start_time, program, folder });
+        }
+    }
+    alive
 }
 
 /// Whether a process is the node of this run folder, or its harness.
@@ -62,6 +73,10 @@ fn is_of(started: &Started, folder: &Path) -> bool {
         return false;
     }
     let Some(program) = program_of(started.pid) else { return false };
+    if strays::owner(started.pid, &root).is_some_and(|node| node == started.node) {
+        // A script's process may have become another program since.
+        return true;
+    }
     let this = std::env::current_exe().is_ok_and(|this| this == program);
     if started.program.as_ref().is_some_and(|p| *p != program.to_string_lossy()) && !this {
         return false;

@@ -1,20 +1,27 @@
-//! One node process: started, struck with signals, seen to be in the state it should be in, reaped.
+//! One process of a node: started, struck with signals, seen to be in the state it should be in, reaped.
 //!
-//! Nodes are children of one long-lived thread, because a parent-death signal follows the *thread* that started
+//! Such processes are children of one long-lived thread, because a parent-death signal follows the *thread* that started
 //! the child. Each has its own process group, so that a pause or a kill strikes whatever the node started, and a
 //! Ctrl-C in the terminal does not reach it.
 
+use super::{log, pids};
+use crate::limits::thread;
+use crate::relay::raw::owners;
 use heckle_checker::checks::crash::{self, End};
 use heckle_results::input;
-use heckle_system_api::launch::Process;
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use heckle_system_api::process::{Output, ProcessSpec};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
+
+/// Lines of standard output that wait for somebody to read them, at most.
+const MAX_LINES: usize = 1_024;
+/// Bytes of one line, at most; what is longer comes in pieces.
+const MAX_LINE: u64 = 64 << 10;
 
 /// Starts processes from one thread that lives as long as the harness.
 pub struct Spawner {
@@ -48,13 +55,25 @@ impl Spawner {
     }
 }
 
-/// A running node.
+/// A running process.
 pub struct NodeProcess {
     child: Child,
-    /// Of its standard output.
+    /// Of its standard output, where that is not in its log.
     lines: Receiver<String>,
     status: Option<ExitStatus>,
 }
+
+/// Whose process it is, in its environment: what it starts in the background is known by that, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// The run's folder, from the root.
+    pub run: &'a Path,
+    /// The node's name; a process that helps clients has none.
+    pub node: Option<&'a str>,
+}
+
+/// Names the run's folder in the environment of every process of a run, besides the variables by which the relay knows them.
+pub const FOLDER_VARIABLE: &str = "HECKLE_RUN_FOLDER";
 
 /// How a process ended, in words.
 pub fn how(status: ExitStatus) -> String {
@@ -62,45 +81,49 @@ pub fn how(status: ExitStatus) -> String {
 }
 
 impl NodeProcess {
-    /// Starts `program args` with these variables besides ours, appending its stderr to `log`.
+    /// Starts a process, its standard error appended to `log`; `program` where the process names none.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(
-        spawner: &Spawner,
-        program: &Path,
-        args: &[OsString],
-        environment: &[(&str, String)],
-        log: &Path,
-    ) -> std::io::Result<Self> {
-        let log: File = OpenOptions::new().create(true).append(true).open(log)?;
-        let mut command = Command::new(program);
-        command
-            .args(args)
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .process_group(0);
-        // SAFETY: `prctl` with these arguments only sets a field of the new process; it allocates nothing.
-        unsafe {
-            command.pre_exec(|| {
-                if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                    return Err(std::io::Error::last_os_error());
-                }
-                Ok(())
-            });
-        }
-        let mut child = spawner.spawn(command)?;
-        let stdout = child.stdout.take().expect("stdout was piped");
-        let (send, lines) = channel();
-        std::thread::Builder::new().name("node-stdout".into()).spawn(move || {
-            // Read to its end, so that a node never waits for us.
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = send.send(line);
+    pub fn start(spawner: &Spawner, program: &Path, spec: &ProcessSpec, owner: Owner<'_>, log: &Path) -> std::io::Result<Self> {
+        let mut command = command(program, spec, owner);
+        let reader = match spec.output {
+            Output::Lines => {
+                command.stdout(Stdio::piped()).stderr(OpenOptions::new().create(true).append(true).open(log)?);
+                None
             }
-        })?;
+            Output::Log => {
+                let (reader, writer) = std::io::pipe()?;
+                command.stdout(writer.try_clone()?).stderr(writer);
+                Some(reader)
+            }
+        };
+        let mut child = spawner.spawn(command)?;
+        let (send, lines) = sync_channel(MAX_LINES);
+        match (child.stdout.take(), reader) {
+            (Some(stdout), _) => drop(thread("node-stdout", move || pass_lines(stdout, &send))?),
+            (None, Some(reader)) => drop(log::keep(reader, log)?),
+            (None, None) => {}
+        }
         Ok(NodeProcess { child, lines, status: None })
+    }
+
+    /// Starts a process with its standard input and output as pipes, its standard error kept in `log` up to a bound.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_piped(spawner: &Spawner, program: &Path, spec: &ProcessSpec, owner: Owner<'_>, log: &Path) -> std::io::Result<Self> {
+        let (reader, writer) = std::io::pipe()?;
+        let mut command = command(program, spec, owner);
+        command.stdout(Stdio::piped()).stderr(writer);
+        let child = spawner.spawn(command)?;
+        log::keep(reader, log)?;
+        Ok(NodeProcess { child, lines: sync_channel(0).1, status: None })
+    }
+
+    /// The pipes of a process that was started with them, the first time.
+    pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
+        Some((self.child.stdin.take()?, self.child.stdout.take()?))
     }
 
     /// Its process id, also the id of its group.
@@ -145,6 +168,11 @@ impl NodeProcess {
         }
     }
 
+    /// The next line of its standard output; `None` if none comes within `wait`.
+    pub fn line(&mut self, wait: Duration) -> Option<String> {
+        self.lines.recv_timeout(wait).ok()
+    }
+
     /// Its state as the kernel tells it: `R`, `S`, `T` …
     pub fn state(&self) -> Option<char> {
         proc_state(self.pid()).map(|(state, _)| state)
@@ -163,21 +191,48 @@ impl NodeProcess {
     }
 }
 
-impl Process for NodeProcess {
-    fn line(&mut self, wait: Duration) -> Option<String> {
-        self.lines.recv_timeout(wait).ok()
-    }
-
-    fn ended(&mut self) -> Option<String> {
-        NodeProcess::ended(self).map(how)
-    }
-}
-
 impl Drop for NodeProcess {
     fn drop(&mut self) {
         if self.ended().is_none() {
             let _ = self.signal(libc::SIGKILL);
             let _ = self.child.wait();
+        }
+    }
+}
+
+/// The command of a process: in a group of its own, with a parent-death signal.
+fn command(program: &Path, spec: &ProcessSpec, owner: Owner<'_>) -> Command {
+    let mut command = Command::new(spec.program.as_deref().unwrap_or(program));
+    command.args(&spec.args).stdin(Stdio::piped()).process_group(0);
+    command.envs(spec.env.iter().map(|(name, value)| (name, value)));
+    command.env(FOLDER_VARIABLE, owner.run).env(owners::RUN, super::name_of(owner.run)).env_remove(owners::NODE);
+    if let Some(node) = owner.node {
+        command.env(owners::NODE, node).env(pids::DATA, owner.run.join("nodes").join(node).join("data"));
+    }
+    if let Some(folder) = &spec.folder {
+        command.current_dir(folder);
+    }
+    // SAFETY: `prctl` with these arguments only sets a field of the new process; it allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    command
+}
+
+/// Reads a process's standard output to its end, so that it never waits for us. Lines that nobody takes are dropped.
+fn pass_lines(stdout: impl Read, send: &SyncSender<String>) {
+    let mut stdout = BufReader::new(stdout);
+    let mut line = vec![];
+    loop {
+        line.clear();
+        match stdout.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => drop(send.try_send(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned())),
         }
     }
 }

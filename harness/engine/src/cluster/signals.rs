@@ -1,6 +1,6 @@
 //! What a fault does to a node's process, what undoes it, and the evidence of both.
 
-use super::process::NodeProcess;
+use super::running::RunningNode;
 use super::{Cluster, Evidence, NodeSlot, SIGNAL_WITHIN, Shared, last_words, node_index};
 use heckle_checker::checks::crash::{self, End, Phase};
 use heckle_faults::Node;
@@ -24,7 +24,7 @@ pub enum Ended {
 }
 
 impl Cluster {
-    /// SIGKILL, and the process is seen to be gone.
+    /// SIGKILL of all processes of a node, and they are seen to be gone.
     ///
     /// # Errors
     /// If it could not be killed.
@@ -44,7 +44,7 @@ impl Cluster {
         Ok(Ended::Now([("killed".into(), 1.into()), (format!("pid_{node}"), pid.into())].into()))
     }
 
-    /// SIGTERM, and the process is seen to end by itself. One that does not in time is killed, and that is no evidence of a
+    /// SIGTERM, or its own signal, and the node is seen to end by itself. One that does not in time is killed, and that is no evidence of a
     /// termination.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Cluster {
         self.shared.look_after(&mut slot);
         let Some(process) = slot.process.as_mut() else { return Ok(Ended::Before) };
         let pid = process.pid();
-        process.signal(libc::SIGTERM).map_err(|e| format!("cannot terminate {node}: {e}"))?;
+        process.ask_to_end().map_err(|e| format!("cannot terminate {node}: {e}"))?;
         let (status, effect) = match process.wait_ended(ENDS_WITHIN) {
             Some(status) => (status, "terminated"),
             None => (kill_and_reap(node, process)?, "killed_after_sigterm"),
@@ -119,7 +119,7 @@ impl Shared {
     fn note_asked_end(&self, node: Node, slot: &mut NodeSlot, status: ExitStatus, by: &str) {
         slot.struck = true;
         slot.process = None;
-        let end = last_words::end(Some(status), &self.log_of(slot), slot.log_from);
+        let end = last_words::end(Some(status), &slot.log.path, slot.log.from);
         // A process that was killed had no say in it: what its log says last is of before.
         let said = end.said.clone().filter(|_| status.signal() != Some(libc::SIGKILL));
         self.note(node_index(node), crash::EXIT, last_words::detail(&End { said, ..end }, Phase::Asked, by));
@@ -127,7 +127,7 @@ impl Shared {
 }
 
 /// SIGKILL, and how the process ended.
-fn kill_and_reap(node: Node, process: &mut NodeProcess) -> Result<ExitStatus, String> {
+fn kill_and_reap(node: Node, process: &mut RunningNode) -> Result<ExitStatus, String> {
     process.signal(libc::SIGKILL).map_err(|e| format!("cannot kill {node}: {e}"))?;
     process.wait_ended(SIGNAL_WITHIN).ok_or_else(|| format!("{node} survived SIGKILL for {} s", SIGNAL_WITHIN.as_secs()))
 }

@@ -1,4 +1,4 @@
-//! After the quiet tail, every key is read serially through every node: what was acknowledged must still be there,
+//! After the quiet tail, every key is read serially through every node that may be asked: what was acknowledged must still be there,
 //! and a lost update that nobody looked at comes to light.
 
 use super::{LoadContext, Used, record_completion};
@@ -12,17 +12,18 @@ pub const MAX_KEYS_READ: usize = 1_000;
 /// A final read is tried this often.
 const ATTEMPTS: u32 = 3;
 
-/// Reads, recorded like all ops. Gives the number of (key, node) pairs that no attempt could read.
+/// Reads through these nodes, recorded like all ops. Gives the number of (key, node) pairs that no attempt could read.
 ///
 /// # Errors
 /// If the machine cannot give what that takes.
-pub fn run(plan: &Plan, outside: &LoadContext, used: Used) -> Result<u64, String> {
+pub fn run(plan: &Plan, outside: &LoadContext, used: Used, through: &[NodeIx]) -> Result<u64, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let (mut op, mut process, mut unread) = (used.ops, used.processes, 0);
-        for (i, target) in outside.nodes.iter().enumerate() {
-            let connection = plan.system.connect(target, format!("final-{i}"), plan.codec());
+        for node in through {
+            let i = usize::from(node.0);
+            let connection = plan.system.connect(&outside.nodes[i], format!("final-{i}"), plan.codec());
             for key in plan.keys.names().iter().take(MAX_KEYS_READ) {
                 if outside.stop.asked() {
                     return Ok(unread);
@@ -40,7 +41,7 @@ pub fn run(plan: &Plan, outside: &LoadContext, used: Used) -> Result<u64, String
                         timeout: plan.op_timeout.0,
                     };
                     op += 1;
-                    match read_once(outside, &*connection, NodeIx(i as u16), read_op).await {
+                    match read_once(outside, &*connection, *node, read_op).await {
                         Outcome::Ok(_) => read = true,
                         Outcome::NotApplied => {}
                         Outcome::Unknown => process += 1,

@@ -4,6 +4,7 @@
 use super::settings::{self, Expect};
 use super::units::Span;
 use super::{DEFAULT_FAULTS, INTENT_TIMEOUT, MAX_KEYS, MAX_VALUE_BYTES, Net, Route, file};
+use crate::systems::Systems;
 use heckle_checker::fairness::starvation;
 use heckle_faults::{Control, FaultKind, Role, registry};
 use heckle_history::Consistency;
@@ -16,6 +17,7 @@ use heckle_workloads::mix::Mix;
 use heckle_workloads::registry::WorkloadInfo;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<String, String> {
     let name = given.map_or_else(|| mutant.map_or(workload.to_owned(), |m| format!("mutant-{m}")), str::to_owned);
@@ -27,6 +29,33 @@ pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) ->
         return Err(format!("plan name `{name}` is taken by the link of that name"));
     }
     Ok(name)
+}
+
+/// The system under test, and the table of its settings; no table for one that the plan describes.
+pub(super) fn system(
+    settings: &settings::Settings,
+    systems: Systems,
+    nodes: u16,
+) -> Result<(Arc<dyn System>, Option<&'static str>), String> {
+    let cluster = &settings.cluster;
+    if settings.describes_a_system() {
+        let name = settings.system.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+        let others = cluster.system.iter().map(|other| format!("system = `{other}`")).filter(|_| cluster.system.as_deref() != Some(name));
+        let others = others.chain(cluster.of_system.keys().map(|key| format!("`{key}`")));
+        if let Some(other) = others.chain(cluster.mutant.iter().map(|_| "`mutant`".to_owned())).next() {
+            return Err(format!("[system] describes `{name}`, and {other} is of another system: leave it out"));
+        }
+        if cluster.bin.is_some() {
+            return Err(format!("[system] describes `{name}` with its programs: leave out `bin`"));
+        }
+        return systems.described()?.build(&settings.system).map(|system| (system, None));
+    }
+    for table in settings.system.keys() {
+        systems.by_table(table)?;
+    }
+    let kind = systems.find(cluster.system.as_deref())?;
+    let system = systems.build(kind, &settings.of_system(kind.table()), nodes)?;
+    Ok((system, Some(kind.table())))
 }
 
 pub(super) fn beside(workload: &WorkloadInfo) -> Payload {

@@ -3,8 +3,8 @@
 use super::ranges;
 use super::settings::Settings;
 use crate::systems::Systems;
-use heckle_system_api::SystemKind;
 pub use heckle_system_api::settings::did_you_mean;
+use heckle_system_api::{PlanMistake, SystemKind};
 
 /// The version of plan files this version reads.
 pub const SCHEMA: &str = "heckle.plan/1";
@@ -16,6 +16,13 @@ pub const SCHEMA: &str = "heckle.plan/1";
 pub fn parse(text: &str, name: &str, systems: Systems) -> Result<Settings, String> {
     let mut settings: Settings = read_toml(text, name)?;
     match settings.schema.as_deref() {
+        Some(SCHEMA) if settings.describes_a_system() => {
+            described(text, systems).map_err(|mistake| match mistake.at {
+                Some(at) => placed(text, name, at, &mistake.what),
+                None => format!("{name}: {}", mistake.what),
+            })?;
+            Ok(settings)
+        }
         Some(SCHEMA) => {
             of_systems(&mut settings, systems).map_err(|(key, what)| match line_of(text, &key) {
                 Some(line) => format!("{name}, line {line}: {what}"),
@@ -26,6 +33,11 @@ pub fn parse(text: &str, name: &str, systems: Systems) -> Result<Settings, Strin
         Some(other) => Err(format!("{name}: schema `{other}` is not `{SCHEMA}`, the one this version reads")),
         None => Err(format!("{name}: a plan begins with schema = \"{SCHEMA}\"")),
     }
+}
+
+/// Checks a plan that describes its system.
+fn described(text: &str, systems: Systems) -> Result<(), PlanMistake> {
+    systems.described().map_err(|what| PlanMistake { at: None, what })?.check(text)
 }
 
 /// The keys of `[cluster]` that are no system's.
@@ -42,6 +54,10 @@ fn of_systems(settings: &mut Settings, systems: Systems) -> Result<(), (String, 
         accepts(systems.with_key(key).ok_or_else(unknown)?, key, value)?;
     }
     for (table, given) in std::mem::take(&mut settings.system) {
+        let toml::Value::Table(given) = given else {
+            let what = format!("`{table}` stands in [system], which describes a system only with a `name`: [system] name = \"mydb\"");
+            return Err((table, what));
+        };
         let kind = systems.by_table(&table).map_err(|what| (format!("[system.{table}]"), what))?;
         let keys: Vec<&str> = kind.keys().iter().map(|key| key.name).collect();
         for (key, value) in &given {
@@ -53,7 +69,10 @@ fn of_systems(settings: &mut Settings, systems: Systems) -> Result<(), (String, 
             }
             accepts(kind, key, value)?;
         }
-        settings.system.entry(kind.table().to_owned()).or_default().extend(given);
+        let all = settings.system.entry(kind.table().to_owned()).or_insert(toml::Table::new().into());
+        if let toml::Value::Table(all) = all {
+            all.extend(given);
+        }
     }
     Ok(())
 }
@@ -84,15 +103,17 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 /// # Errors
 /// What is wrong, where, and what would be right.
 pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
-    toml::from_str(text).map_err(|e| {
-        let at = e.span().map_or(0, |s| s.start);
-        let (line, column) = position(text, at);
-        let key = ranges::key_at(text, at);
-        let what = ranges::out_of_range(key, e.message()).unwrap_or_else(|| explain(e.message()));
-        // The message of a value need not say whose it is.
-        let key = key.filter(|key| !what.contains(*key)).map_or(String::new(), |key| format!("{key}: "));
-        format!("{name}, line {line}, column {column}: {key}{what}")
-    })
+    toml::from_str(text).map_err(|e| placed(text, name, e.span().map_or(0, |s| s.start), e.message()))
+}
+
+/// A mistake with its line, column and key.
+fn placed(text: &str, name: &str, at: usize, message: &str) -> String {
+    let (line, column) = position(text, at);
+    let key = ranges::key_at(text, at);
+    let what = ranges::out_of_range(key, message).unwrap_or_else(|| explain(message));
+    // The message of a value need not say whose it is.
+    let key = key.filter(|key| !what.contains(*key)).map_or(String::new(), |key| format!("{key}: "));
+    format!("{name}, line {line}, column {column}: {key}{what}")
 }
 
 fn position(text: &str, at: usize) -> (usize, usize) {

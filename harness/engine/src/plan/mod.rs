@@ -9,7 +9,9 @@ mod schedule; // the faults and their times
 pub mod settings;
 
 use crate::systems::Systems;
-use checks::{beside, consistency, expectation, fairness, intent_timeout, keys, kinds, mix, name, net, program, route, value_bytes};
+use checks::{
+    beside, consistency, expectation, fairness, intent_timeout, keys, kinds, mix, name, net, program, route, system, value_bytes,
+};
 pub use environs::ClockOffset;
 use heckle_checker::fairness::starvation;
 use heckle_faults::schedule::Injection;
@@ -41,8 +43,8 @@ pub struct Plan {
     pub seed: Seed,
     /// What is tested, with its own settings.
     pub system: Arc<dyn System>,
-    /// The table of those in plans.
-    system_table: &'static str,
+    /// The table of those in plans; `None` for a system that the plan describes.
+    system_table: Option<&'static str>,
     /// How many nodes.
     pub nodes: u16,
     /// How processes reach each other.
@@ -158,11 +160,7 @@ impl Plan {
             Some(text) => text.parse()?,
         };
         let nodes = within("nodes", c.nodes.unwrap_or(3), 1, MAX_NODES)?;
-        for table in settings.system.keys() {
-            systems.by_table(table)?;
-        }
-        let kind = systems.find(c.system.as_deref())?;
-        let system = systems.build(kind, &settings.of_system(kind.table()), nodes)?;
+        let (system, system_table) = system(settings, systems, nodes)?;
         let net = net(&*system, c.net.as_deref())?;
         let workload_name = l.workload.as_deref().unwrap_or("cas-register");
         let names: Vec<&str> = registry::WORKLOADS.iter().map(|w| w.name).collect();
@@ -196,7 +194,7 @@ impl Plan {
                 DefaultRate::Max => Rate::Max,
             }),
             route: route(l, &*system)?,
-            system_table: kind.table(),
+            system_table,
             system,
             warmup,
             duration,
@@ -239,6 +237,11 @@ impl Plan {
     /// How values are written.
     pub fn codec(&self) -> ValueCodec {
         ValueCodec::new(self.value_bytes, beside(self.workload))
+    }
+
+    /// Whether the plan names programs that are started: of a run folder that somebody else wrote, such a plan is not run unasked.
+    pub fn names_programs(&self) -> bool {
+        self.bin.is_some() || self.system_table.is_none()
     }
 
     /// Runs another schedule than the drawn one.
@@ -289,6 +292,10 @@ impl Plan {
                 clock.node
             ));
         }
+        if self.workload.projection.is_some() && !self.system.carries_payloads() {
+            let (system, workload) = (self.system.name(), self.workload.name);
+            return Err(format!("workload `{workload}` writes payloads, which {system} does not carry: choose another workload"));
+        }
         for kind in &self.faults {
             if let Some(lack) = checks::lack(&*self.system, kind) {
                 let all: Vec<String> = faults_of(&*self.system).iter().map(ToString::to_string).collect();
@@ -323,9 +330,11 @@ impl Plan {
         s.name = Some(self.name.clone());
         s.expect = Some(self.expect);
         s.seed = Some(self.seed.to_string());
-        s.cluster.system = Some(self.system.name().into());
         s.cluster.nodes = Some(self.nodes);
-        s.set_of_system(self.system.settings(), self.system_table);
+        if let Some(table) = self.system_table {
+            s.cluster.system = Some(self.system.name().into());
+            s.set_of_system(self.system.settings(), table);
+        }
         if self.system.clocks().is_some() {
             s.cluster.clock_offset = Some(self.clock_offset.map_or("none".into(), |c| c.to_string()));
         }

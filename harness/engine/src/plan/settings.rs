@@ -26,10 +26,11 @@ pub struct Settings {
     pub seed: Option<String>,
     /// The system under test.
     pub cluster: ClusterSettings,
-    /// `[system.NAME]`: settings of a system, by its keys. Those of the system under test count.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, BTreeMap<String, serde_json::Value>>")]
-    pub system: BTreeMap<String, toml::Table>,
+    /// `[system.NAME]`: settings of a system, by its keys; those of the system under test count. Or `[system]` with a `name`: a system
+    /// that the plan describes.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub system: toml::Table,
     /// What is asked of it.
     pub load: LoadSettings,
     /// What goes wrong meanwhile.
@@ -335,23 +336,43 @@ macro_rules! overlay {
     };
 }
 
+/// The key of `[system]` that says that it describes a system.
+const DESCRIBED: &str = "name";
+/// The key of such a system for the folder in which its commands run.
+const FOLDER: &str = "folder";
+
 /// The setting by which a system plants a bug in its nodes, where it has any.
 const MUTANT: &str = "mutant";
 
 impl Settings {
+    /// Whether `[system]` describes a system.
+    pub fn describes_a_system(&self) -> bool {
+        self.system.get(DESCRIBED).is_some_and(toml::Value::is_str)
+    }
+
     /// The settings of the system with that table, wherever they stand.
     pub(super) fn of_system(&self, table: &str) -> toml::Table {
-        let mut all = self.system.get(table).cloned().unwrap_or_default();
+        let mut all = self.system.get(table).and_then(toml::Value::as_table).cloned().unwrap_or_default();
         all.extend(self.cluster.of_system.clone());
         all.extend(self.cluster.mutant.iter().map(|mutant| (MUTANT.to_owned(), mutant.clone().into())));
         all
+    }
+
+    /// Remembers the folder of the plan, which the commands of a described system run in, unless the plan names another. That may be
+    /// relative to the plan's.
+    pub fn set_folder(&mut self, plan: &std::path::Path) {
+        if self.describes_a_system() {
+            let named = self.system.get(FOLDER).and_then(toml::Value::as_str).unwrap_or_default();
+            let whole = plan.join(named).to_string_lossy().into_owned();
+            self.system.insert(FOLDER.into(), whole.into());
+        }
     }
 
     /// Writes a system's settings down, nothing left to defaults.
     pub(super) fn set_of_system(&mut self, mut settings: toml::Table, table: &str) {
         self.cluster.mutant = settings.remove(MUTANT).and_then(|mutant| mutant.as_str().map(str::to_owned));
         self.cluster.of_system.clear();
-        self.system = if settings.is_empty() { BTreeMap::new() } else { [(table.to_owned(), settings)].into() };
+        self.system = if settings.is_empty() { toml::Table::new() } else { toml::Table::from_iter([(table.to_owned(), settings.into())]) };
     }
 
     /// Lays `over` on top of these settings.
@@ -367,9 +388,15 @@ impl Settings {
         let (f, o) = (&mut self.fairness, &over.fairness);
         overlay!(o, f; max_wait, min_jain, max_livelock);
         for (name, over) in &over.system {
+            let (Some(over), Some(under)) =
+                (over.as_table(), self.system.entry(name.clone()).or_insert(toml::Table::new().into()).as_table_mut())
+            else {
+                self.system.insert(name.clone(), over.clone());
+                continue;
+            };
             // What is laid over counts, whichever of the two tables the setting stood in.
             over.keys().for_each(|key| drop(self.cluster.of_system.remove(key)));
-            self.system.entry(name.clone()).or_default().extend(over.clone());
+            under.extend(over.clone());
         }
         self.cluster.of_system.extend(over.cluster.of_system.clone());
         self.gates.extend(over.gates.clone());

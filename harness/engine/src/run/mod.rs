@@ -28,20 +28,24 @@ use heckle_checker::fairness::starvation;
 use heckle_checker::online::OnlineJudge;
 use heckle_faults::Node;
 use heckle_faults::schedule_file;
-use heckle_history::{Header, Names, Nanos, RunId};
+use heckle_history::{Header, Names, Nanos, NodeIx, RunId};
 use heckle_results::RunFolder;
 use heckle_results::bottleneck::Strain;
 use heckle_results::conclude::Ending;
 use heckle_results::terms::{Close, Terms};
+use heckle_system_api::FinalReads;
 use heckle_system_api::capability::{Links, Totals};
 use heckle_system_api::identity::Target;
 use sampler::Sampler;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use strain::StrainWatch;
 
 /// Nodes have drained their work this long after the last op and the last fault: a few of their longest waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+
+/// After faults and quiet tail, the node that final reads go to has its role within this, and the time of a takeover.
+const ROLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a run is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +138,7 @@ fn with_cluster(
         Net::Direct => None,
     };
     let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
+    in_time(plan, clock)?;
     let cluster = Arc::new(cluster);
     let nodes: Arc<[Target]> = cluster.targets().into();
     let watch = cluster.watch(clock)?;
@@ -162,7 +167,7 @@ fn with_cluster(
     let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| limits::no_thread(&e))?;
     live.enter(Phase::Load);
     let strain = StrainWatch::start(clock, plan.window(), stop.clone()).map_err(|e| limits::no_thread(&e))?;
-    let (used, open, left_out) = std::thread::scope(|scope| {
+    let (used, open, mut left_out) = std::thread::scope(|scope| {
         let injecting = std::thread::Builder::new().name("nemesis".into()).spawn_scoped(scope, || nemesis.run(&plan.injections));
         let injecting = injecting.map_err(|e| limits::no_thread(&e))?;
         let used = load::run(plan, &outside);
@@ -183,7 +188,9 @@ fn with_cluster(
     live.enter(Phase::Settling);
     cluster.settle(stop, SETTLE_WITHIN);
     live.enter(Phase::FinalReads);
-    let unread = final_reads::run(plan, &outside, used)?;
+    let (through, no_leader) = read_through(plan, &cluster, stop);
+    left_out.extend(no_leader);
+    let unread = final_reads::run(plan, &outside, used, &through)?;
     live.enter(Phase::StoppingNodes);
     let totals = sampler.finish();
     drop(nemesis);
@@ -193,6 +200,37 @@ fn with_cluster(
         watch.finish();
     }
     Ok(Leftovers { totals, forced, unread, unsent: used.unsent, strain, left_out })
+}
+
+/// The load window is fixed before the nodes start. A cluster that is ready only when half of it is over leaves too little to judge.
+fn in_time(plan: &Plan, clock: RunClock) -> Result<(), String> {
+    let ((start, end), now) = (plan.window(), clock.now());
+    if now.0 <= start.0 + (end.0 - start.0) / 2 {
+        return Ok(());
+    }
+    let took = now.0.div_ceil(1_000_000_000);
+    Err(format!(
+        "the nodes took {took} s to start, and half of the load window was over by then: give them time with --warmup {}s",
+        took + 2
+    ))
+}
+
+/// The nodes through which every key is read at the end, and what to warn of where there is none that may be asked.
+fn read_through(plan: &Plan, cluster: &Cluster, stop: &Stop) -> (Vec<NodeIx>, Option<String>) {
+    let role = match plan.system.final_reads() {
+        FinalReads::EveryNode => return ((0..plan.nodes).map(NodeIx).collect(), None),
+        FinalReads::None => return (vec![], None),
+        FinalReads::Role(role) => role,
+    };
+    let deadline = Instant::now() + Duration::from_nanos(plan.system.takeover().0) + ROLE_WITHIN;
+    loop {
+        match cluster.find_role(role) {
+            Ok((node, _)) => return (vec![NodeIx(node.0 - 1)], None),
+            Err(_) if stop.reason().is_some() => return (vec![], None),
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(100)),
+            Err(why) => return (vec![], Some(format!("there were no final reads, which only the {role} may answer: {why}"))),
+        }
+    }
 }
 
 fn start_relay(plan: &Plan, folder: &RunFolder, stop: &Stop) -> Result<Relay, String> {

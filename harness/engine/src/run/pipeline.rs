@@ -115,7 +115,7 @@ fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Res
     folder.write("env.json", env.to_json().as_bytes())?;
     let resolved = toml::to_string(&job.plan.resolved).map_err(std::io::Error::other)?;
     folder.write("plan.resolved.toml", resolved.as_bytes())?;
-    if job.plan.bin.is_some() {
+    if job.plan.names_programs() {
         machine::seal_plan(folder, &resolved)?;
     }
     folder.write("schedule.jsonl", schedule_file::format(&job.plan.injections).as_bytes())?;

@@ -1,0 +1,56 @@
+//! The log of a process: what it writes to its pipe goes to a file up to a bound, and is read to its end in any case, so that the process
+//! never waits for us.
+
+use crate::limits::thread;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// Bytes of one log, at most: a process that writes without end must not fill the disk.
+const MAX_LOG: u64 = 64 << 20;
+/// Bytes that are copied at a time.
+const PIECE: usize = 16 << 10;
+
+/// Copies `from` to the end of a log until it ends.
+///
+/// # Errors
+/// If the log cannot be opened, or there can be no more threads.
+pub(super) fn keep(from: impl Read + Send + 'static, log: &Path) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().create(true).append(true).open(log)?;
+    let room = MAX_LOG.saturating_sub(file.metadata()?.len());
+    thread("node-log", move || copy(from, &mut file, room)).map(drop)
+}
+
+fn copy(mut from: impl Read, log: &mut impl Write, mut room: u64) {
+    let (mut piece, mut full) = (vec![0; PIECE], false);
+    while let Ok(n) = from.read(&mut piece) {
+        if n == 0 {
+            return;
+        }
+        let kept = n.min(usize::try_from(room).unwrap_or(n));
+        // A full disk must not block the process.
+        let _ = log.write_all(&piece[..kept]);
+        room -= kept as u64;
+        if kept < n && !full {
+            full = true;
+            let _ = writeln!(log, "\nheckle: this log has reached {} MiB; the rest is dropped", MAX_LOG >> 20);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_ends_at_its_bound_with_a_word_about_it() {
+        let mut log = vec![];
+        copy(&[b'x'; 3 * PIECE][..], &mut log, PIECE as u64 + 10);
+        let text = String::from_utf8(log).expect("text");
+        assert!(text.starts_with(&"x".repeat(PIECE + 10)) && text.ends_with("the rest is dropped\n"), "{}", text.len());
+        assert_eq!(text.matches("dropped").count(), 1);
+        let mut log = vec![];
+        copy(&b"all of it\n"[..], &mut log, 100);
+        assert_eq!(log, b"all of it\n");
+    }
+}

@@ -1,0 +1,209 @@
+//! A node that runs: its processes as one. A fault strikes all of them, and the node has ended when one of them has.
+
+use super::process::{NodeProcess, Owner, Spawner, how};
+use super::strays;
+use heckle_system_api::launch::{NodeSpec, Process};
+use heckle_system_api::process::ProcessSpec;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// Bytes of a log in which a line is looked for, counted from a process's start.
+const LOG_LOOKED_AT: u64 = 4 << 20;
+
+/// All processes of a node.
+pub(super) struct RunningNode {
+    name: String,
+    run: PathBuf,
+    /// One at least, in the order of their start.
+    processes: Vec<Running>,
+}
+
+struct Running {
+    spec: ProcessSpec,
+    process: NodeProcess,
+    log: LogPart,
+}
+
+/// The part of a log that one process wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogPart {
+    /// The log.
+    pub(super) path: PathBuf,
+    /// Where the process began.
+    pub(super) from: u64,
+}
+
+/// Where a node of a run folder logs.
+pub(super) fn log_of(run: &Path, node: &str, process: &str) -> PathBuf {
+    run.join("nodes").join(node).join(format!("{process}.log"))
+}
+
+impl RunningNode {
+    /// Starts all processes of a node; `program` is what one runs that names none. `started` is called with the id of each.
+    ///
+    /// # Errors
+    /// The process that could not be started. Those before it are gone then.
+    pub(super) fn start(
+        spawner: &Spawner,
+        program: &Path,
+        node: &NodeSpec,
+        run: &Path,
+        mut started: impl FnMut(u32) -> std::io::Result<()>,
+    ) -> Result<Self, (String, std::io::Error)> {
+        let root = run.canonicalize().map_err(|e| (run.display().to_string(), e))?;
+        let mut running = RunningNode { name: node.name.clone(), run: root.clone(), processes: vec![] };
+        for spec in &node.processes {
+            let path = log_of(run, &node.name, &spec.name);
+            let named = |e| (spec.name.clone(), e);
+            prepare(spec).map_err(named)?;
+            let log = LogPart { from: std::fs::metadata(&path).map_or(0, |meta| meta.len()), path };
+            let process =
+                NodeProcess::start(spawner, program, spec, Owner { run: &root, node: Some(&node.name) }, &log.path).map_err(named)?;
+            started(process.pid()).map_err(named)?;
+            running.processes.push(Running { spec: spec.clone(), process, log });
+        }
+        Ok(running)
+    }
+
+    /// The process id of the first process.
+    pub(super) fn pid(&self) -> u32 {
+        self.processes[0].process.pid()
+    }
+
+    /// How the first process ended that did, if one did. What it may have left in the background does not count as running.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.processes.iter_mut().find_map(|running| running.process.ended())
+    }
+
+    /// The name of a process that ended, where the node has several.
+    pub(super) fn who_ended(&mut self) -> Option<String> {
+        let i = self.processes.iter_mut().position(|running| running.process.ended().is_some())?;
+        (self.processes.len() > 1).then(|| self.processes[i].spec.name.clone())
+    }
+
+    /// The log of the process that ended; of the first, where none did.
+    pub(super) fn log(&mut self) -> LogPart {
+        let ended = self.processes.iter_mut().position(|running| running.process.ended().is_some());
+        self.processes[ended.unwrap_or(0)].log.clone()
+    }
+
+    /// All its logs.
+    pub(super) fn logs(&self) -> Vec<LogPart> {
+        self.processes.iter().map(|running| running.log.clone()).collect()
+    }
+
+    /// Waits until every process has ended, `within` for those that have no time of their own. The status is the first process's.
+    pub(super) fn wait_ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        let began = Instant::now();
+        let mut first = None;
+        for running in &mut self.processes {
+            let within = running.spec.stop.within.unwrap_or(within);
+            let status = running.process.wait_ended(within.saturating_sub(began.elapsed()))?;
+            first.get_or_insert(status);
+        }
+        first
+    }
+
+    /// Sends a signal to every process that runs.
+    ///
+    /// # Errors
+    /// If none runs, or what the system said.
+    pub(super) fn signal(&mut self, signal: libc::c_int) -> std::io::Result<()> {
+        let mut sent = Err(std::io::Error::other("the process has already ended"));
+        for running in self.processes.iter_mut().filter_map(|r| r.process.ended().is_none().then_some(&mut r.process)) {
+            sent = running.signal(signal);
+            sent.as_ref().map_err(|e| std::io::Error::new(e.kind(), e.to_string()))?;
+        }
+        if signal == libc::SIGKILL {
+            strays::kill(&self.run, &self.name);
+        }
+        sent
+    }
+
+    /// Asks every process to end, each by its own signal.
+    ///
+    /// # Errors
+    /// If none runs, or what the system said.
+    pub(super) fn ask_to_end(&mut self) -> std::io::Result<()> {
+        let mut asked = Err(std::io::Error::other("the process has already ended"));
+        for running in &mut self.processes {
+            if running.process.ended().is_none() {
+                asked = running.process.signal(running.spec.stop.signal);
+            }
+        }
+        asked
+    }
+
+    /// The state that the kernel shows: `T` if all are stopped, else that of the first which is not.
+    pub(super) fn state(&self) -> Option<char> {
+        let states: Vec<char> = self.processes.iter().filter_map(|running| running.process.state()).collect();
+        states.iter().find(|state| **state != 'T').or(states.first()).copied()
+    }
+
+    /// Waits until the kernel shows each of them stopped, or none.
+    pub(super) fn await_stopped(&self, stopped: bool, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        self.processes.iter().all(|r| r.process.await_stopped(stopped, deadline.saturating_duration_since(Instant::now())))
+    }
+
+    /// What a process of this node that ended with success left in the background, and ends it: such a process cannot be watched.
+    pub(super) fn went_to_background(&mut self) -> Option<String> {
+        let gone = self.processes.iter_mut().position(|r| r.process.ended().is_some_and(|status| status.success()))?;
+        let name = self.processes[gone].spec.name.clone();
+        let own: Vec<u32> = self.processes.iter().map(|running| running.process.pid()).collect();
+        let stray = strays::of(&self.run, Some(&self.name)).into_iter().find(|stray| !own.contains(&stray.pid))?;
+        strays::kill(&self.run, &self.name);
+        Some(format!("`{name}` ended and left process {} in the background: let it stay in the foreground", stray.pid))
+    }
+}
+
+impl Process for RunningNode {
+    fn line(&mut self, wait: Duration) -> Option<String> {
+        self.processes[0].process.line(wait)
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        let words = how(RunningNode::ended(self)?);
+        Some(self.who_ended().map_or(words.clone(), |name| format!("{words} of `{name}`")))
+    }
+
+    fn has_logged(&self, process: &str, text: &str) -> bool {
+        let Some(running) = self.processes.iter().find(|running| running.spec.name == process) else { return false };
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::open(&running.log.path)?;
+            file.seek(SeekFrom::Start(running.log.from))?;
+            let mut bytes = vec![];
+            file.take(LOG_LOOKED_AT).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+    }
+}
+
+impl Drop for RunningNode {
+    fn drop(&mut self) {
+        self.processes.clear();
+        strays::kill(&self.run, &self.name);
+    }
+}
+
+/// Makes what a process needs before its first start. A file that is there stays as it is.
+fn prepare(spec: &ProcessSpec) -> std::io::Result<()> {
+    for folder in &spec.folders {
+        std::fs::create_dir_all(folder)?;
+    }
+    for (path, text) in &spec.files {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        match File::create_new(path) {
+            Ok(mut file) => std::io::Write::write_all(&mut file, text.as_bytes())?,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(std::io::Error::new(e.kind(), format!("{}: {e}", path.display()))),
+        }
+    }
+    Ok(())
+}

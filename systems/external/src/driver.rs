@@ -1,0 +1,253 @@
+//! The client driver of a run: one process that speaks protocol 1. Two threads serve its pipes; operations wait for their answers by id.
+//!
+//! Whatever a driver does, nothing hangs and memory stays bounded: what waits to be written has a limit, a line has a limit, and every
+//! answer has to be one that is waited for. A driver that breaks the protocol ends the run as an error, by name; the operations that
+//! were open are unknown.
+
+mod reader; // what a driver writes
+
+use crate::protocol::{self, Answer, Hello};
+use heckle_system_api::connection::{Op, Outcome, Reply};
+use heckle_system_api::identity::Mistaken;
+use heckle_system_api::limits::{no_thread, thread};
+use heckle_system_api::process::{Helper, Helpers, ProcessSpec};
+use reader::Reader;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::ChildStdin;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// A driver introduces itself within this.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// After an operation's own timeout, the driver has this long to say so.
+const GRACE: Duration = Duration::from_secs(1);
+/// A driver says who leads within this.
+const LEADER_WITHIN: Duration = Duration::from_secs(2);
+/// After its input has ended, a driver has this long to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// Lines that wait to be written: more than a driver ever has open.
+const MAX_QUEUED: usize = 65_536;
+/// Operations that were given up and whose answer may still come, at most.
+const MAX_ABANDONED: usize = 65_536;
+
+/// A driver that runs.
+pub(crate) struct Driver {
+    command: String,
+    hello: Hello,
+    lines: Mutex<Option<SyncSender<String>>>,
+    table: Arc<Mutex<Table>>,
+    helper: Arc<Mutex<Box<dyn Helper>>>,
+    mistaken: Mistaken,
+}
+
+/// What is asked and not answered.
+#[derive(Default)]
+struct Table {
+    next: u64,
+    clients: u64,
+    open: BTreeMap<u64, Waiting>,
+    /// Given up: an answer that comes later is counted and ignored.
+    abandoned: BTreeSet<u64>,
+    counts: Counts,
+    /// The run is over: the driver may end.
+    closing: bool,
+}
+
+enum Waiting {
+    Op(oneshot::Sender<Answer>),
+    Leader(SyncSender<Option<String>>),
+}
+
+/// What was odd about a driver.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Answers that came after their operation was given up.
+    pub(crate) late: u64,
+    /// Answers that the protocol does not allow.
+    pub(crate) malformed: u64,
+    /// Operations without an answer.
+    pub(crate) silent: u64,
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Driver {
+    /// Starts a driver and waits until it has introduced itself. `first` is its first line.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not introduce itself.
+    pub(crate) fn start(spec: &ProcessSpec, first: String, helpers: &dyn Helpers, mistaken: Mistaken) -> Result<Arc<Driver>, String> {
+        let words = spec.args.iter().map(|arg| arg.to_string_lossy().into_owned());
+        let command = spec.program.iter().map(|p| p.display().to_string()).chain(words).collect::<Vec<_>>().join(" ");
+        let mut helper = helpers.start(spec)?;
+        let (stdin, stdout) = helper.pipes().ok_or("the driver has no pipes")?;
+        let helper = Arc::new(Mutex::new(helper));
+        let (lines, queue) = sync_channel(MAX_QUEUED);
+        thread("driver-writer", move || write(stdin, &queue)).map_err(|e| no_thread(&e))?;
+        let _ = lines.try_send(first);
+        let table = Arc::new(Mutex::new(Table::default()));
+        let (introduced, hello) = channel();
+        let reader = Reader { command: command.clone(), table: table.clone(), helper: helper.clone(), mistaken: mistaken.clone() };
+        thread("driver-reader", move || reader.run(stdout, &introduced)).map_err(|e| no_thread(&e))?;
+        let silent = |_| {
+            let said = lock(&helper).last_words();
+            format!("it did not introduce itself within {} s{}", HELLO_WITHIN.as_secs(), log_of(&said))
+        };
+        let hello = hello.recv_timeout(HELLO_WITHIN).map_err(silent).and_then(|line| protocol::hello(&line?));
+        let hello = hello.map_err(|why| {
+            lock(&table).closing = true;
+            lock(&helper).kill();
+            format!("the driver `{command}`: {why}")
+        })?;
+        Ok(Arc::new(Driver { command, hello, lines: Mutex::new(Some(lines)), table, helper, mistaken }))
+    }
+
+    /// Its name and version, as it says.
+    pub(crate) fn name(&self) -> &str {
+        &self.hello.driver
+    }
+
+    /// A number that no other client has.
+    pub(crate) fn new_client(&self) -> u64 {
+        let mut table = lock(&self.table);
+        table.clients += 1;
+        table.clients
+    }
+
+    /// Whether it serves a call.
+    pub(crate) fn has(&self, call: &str) -> bool {
+        self.hello.calls.iter().any(|known| known == call)
+    }
+
+    /// What was odd so far.
+    pub(crate) fn counts(&self) -> Counts {
+        lock(&self.table).counts
+    }
+
+    /// Sends an operation and waits for its answer, at most for its timeout and the grace.
+    pub(crate) async fn call(&self, client: u64, node: &str, op: &Op) -> Reply {
+        let name = protocol::call_name(op.call);
+        if !self.has(name) {
+            let has = self.hello.calls.join(", ");
+            let why = format!("the driver `{}` has no call `{name}`; it has: {has}. Choose a mix for it: [load] mix", self.command);
+            self.mistaken.end(why);
+            return Reply::because(Outcome::NotApplied, "not_sent: the driver has no such call");
+        }
+        let (answer, answered) = oneshot::channel();
+        let id = self.open(Waiting::Op(answer));
+        let began = Instant::now();
+        if let Err(why) = self.send(protocol::request(id, client, node, op)) {
+            lock(&self.table).open.remove(&id);
+            return Reply::because(Outcome::NotApplied, format!("not_sent: {why}"));
+        }
+        match tokio::time::timeout(op.timeout + GRACE, answered).await {
+            // A refusal that took as long as a timeout looks like one.
+            Ok(Ok(Answer::Fail(why))) if began.elapsed() >= op.timeout => Reply::because(Outcome::Unknown, format!("late_fail: {why}")),
+            Ok(Ok(answer)) => protocol::reply(op.call, answer),
+            Ok(Err(_)) => Reply::because(Outcome::Unknown, "driver: it ended"),
+            Err(_) => {
+                self.abandon(id);
+                Reply::because(Outcome::Unknown, "driver: no answer")
+            }
+        }
+    }
+
+    /// The node that leads, as the driver says.
+    ///
+    /// # Errors
+    /// If it does not know, or does not answer in time.
+    pub(crate) fn leader(&self) -> Result<String, String> {
+        let (answer, answered) = sync_channel(1);
+        let id = self.open(Waiting::Leader(answer));
+        self.send(protocol::leader_request(id))?;
+        match answered.recv_timeout(LEADER_WITHIN) {
+            Ok(node) => node.ok_or_else(|| "the driver knows no leader".to_owned()),
+            Err(_) => {
+                self.abandon(id);
+                Err(format!("the driver did not say within {} s who leads", LEADER_WITHIN.as_secs()))
+            }
+        }
+    }
+
+    fn open(&self, waiting: Waiting) -> u64 {
+        let mut table = lock(&self.table);
+        table.next += 1;
+        let id = table.next;
+        table.open.insert(id, waiting);
+        id
+    }
+
+    fn send(&self, line: String) -> Result<(), String> {
+        let lines = lock(&self.lines);
+        match lines.as_ref().map(|lines| lines.try_send(line)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(TrySendError::Full(_))) => {
+                let why = format!("the driver `{}` does not read: {MAX_QUEUED} lines wait for it", self.command);
+                self.mistaken.end(why.clone());
+                Err(why)
+            }
+            Some(Err(TrySendError::Disconnected(_))) | None => Err("the driver ended".into()),
+        }
+    }
+
+    fn abandon(&self, id: u64) {
+        let mut table = lock(&self.table);
+        table.open.remove(&id);
+        table.counts.silent += 1;
+        table.abandoned.insert(id);
+        if table.abandoned.len() > MAX_ABANDONED {
+            table.abandoned.pop_first();
+        }
+    }
+
+    /// Ends it by force.
+    pub(crate) fn kill(&self) {
+        lock(&self.table).closing = true;
+        lock(&self.helper).kill();
+    }
+
+    /// Ends it by the end of its input, and says whether that was enough. It is killed when it is dropped.
+    pub(crate) fn finish(&self) -> bool {
+        lock(&self.table).closing = true;
+        *lock(&self.lines) = None;
+        let deadline = Instant::now() + ENDS_WITHIN;
+        while lock(&self.helper).ended().is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        lock(&self.helper).ended().is_some()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.finish();
+        // With what it may have left in the background.
+        lock(&self.helper).kill();
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.command)
+    }
+}
+
+/// The end of a driver's log, as an error shows it.
+fn log_of(lines: &[String]) -> String {
+    if lines.is_empty() { String::new() } else { format!("\nthe end of its log:\n  {}", lines.join("\n  ")) }
+}
+
+fn write(mut stdin: ChildStdin, queue: &Receiver<String>) {
+    while let Ok(mut line) = queue.recv() {
+        line.push('\n');
+        // The reader finds out why.
+        if stdin.write_all(line.as_bytes()).is_err() {
+            return;
+        }
+    }
+}

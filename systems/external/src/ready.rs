@@ -1,0 +1,106 @@
+//! Whether processes are ready: by a port, an HTTP address, a command or a line of the log.
+
+use crate::command;
+use crate::nodes::{filled, name_of};
+use crate::spec::{ProcessText, Ready, SystemText};
+use crate::template::Layout;
+use heckle_system_api::launch::Process;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A process that is up answers within this.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+/// How often one that is not ready is asked again.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+/// Bytes of an HTTP answer that are read.
+const MAX_ANSWER: u64 = 64 << 10;
+
+/// Waits until every process of a node is ready, in the order of the plan.
+///
+/// # Errors
+/// The process that ended or was not ready in time.
+pub(crate) fn wait(
+    system: &SystemText,
+    layout: &Layout,
+    node: usize,
+    folder: &Path,
+    process: &mut dyn Process,
+    within: Duration,
+) -> Result<(), String> {
+    let deadline = Instant::now() + within;
+    for text in of_node(system, layout, node) {
+        loop {
+            if let Some(how) = process.ended() {
+                return Err(format!("it ended with {how} before it was ready"));
+            }
+            let Err(why) = is_ready(system, text, layout, node, folder, Some(process)) else { break };
+            if Instant::now() > deadline {
+                return Err(format!("`{}` was not ready within {} s: {why}", name_of(text), within.as_secs()));
+            }
+            std::thread::sleep(ASK_EVERY);
+        }
+    }
+    // A process that forks away is gone by now.
+    std::thread::sleep(ASK_EVERY);
+    process.ended().map_or(Ok(()), |how| Err(format!("it ended with {how} right after it was ready")))
+}
+
+/// Whether a node is ready now. A line of the log says nothing about now, so it is not asked for.
+pub(crate) fn now(system: &SystemText, layout: &Layout, node: usize, folder: &Path) -> bool {
+    of_node(system, layout, node).all(|text| is_ready(system, text, layout, node, folder, None).is_ok())
+}
+
+fn of_node<'a>(system: &'a SystemText, layout: &'a Layout, node: usize) -> impl Iterator<Item = &'a ProcessText> {
+    let id = &layout.nodes[node].id;
+    system.process.iter().filter(move |process| process.nodes.is_empty() || process.nodes.contains(id))
+}
+
+/// Why a process is not ready.
+fn is_ready(
+    system: &SystemText,
+    text: &ProcessText,
+    layout: &Layout,
+    node: usize,
+    folder: &Path,
+    process: Option<&mut dyn Process>,
+) -> Result<(), String> {
+    let ports = system.ports();
+    match &text.ready {
+        // Every port that it names, unless the plan says otherwise.
+        None => text.ports.iter().try_for_each(|port| connects(layout.nodes[node].ports[port].listen)),
+        Some(Ready::Tcp(port)) => connects(layout.nodes[node].ports[port].listen),
+        Some(Ready::Http(url)) => http(&filled(url, &ports, layout, node)?),
+        Some(Ready::Command(words)) => {
+            let words = words.iter().map(|word| filled(word, &ports, layout, node)).collect::<Result<Vec<_>, _>>()?;
+            let ran = command::run(&words, folder, ANSWERS_WITHIN)?;
+            if ran.status.success() { Ok(()) } else { Err(format!("`{}` ended with {}", words.join(" "), ran.status)) }
+        }
+        Some(Ready::Log(line)) => match process {
+            Some(process) if !process.has_logged(&name_of(text), line) => Err(format!("its log has no line with `{line}`")),
+            _ => Ok(()),
+        },
+    }
+}
+
+fn connects(addr: SocketAddr) -> Result<(), String> {
+    TcpStream::connect_timeout(&addr, ANSWERS_WITHIN).map(drop).map_err(|e| format!("{addr}: {e}"))
+}
+
+/// Whether an address answers with status 200.
+fn http(url: &str) -> Result<(), String> {
+    let rest = url.strip_prefix("http://").ok_or("not http")?;
+    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let get = || -> std::io::Result<String> {
+        let addr = host.to_socket_addrs()?.next().ok_or_else(|| std::io::Error::other("no such host"))?;
+        let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;
+        stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())?;
+        let mut answer = vec![];
+        stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+    };
+    let first = get().map_err(|e| format!("{url}: {e}"))?;
+    if first.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(format!("{url} answers `{first}`")) }
+}
