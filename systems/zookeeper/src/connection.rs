@@ -21,6 +21,8 @@ const OK: i32 = 0;
 const NO_NODE: i32 = -101;
 const BAD_VERSION: i32 = -103;
 const NODE_EXISTS: i32 = -110;
+/// What reads after a change write to; no key of a workload has this name.
+const BARRIER: &str = "/heckle-barrier";
 /// The version that matches every version.
 const ANY: i32 = -1;
 /// All may do all.
@@ -29,7 +31,9 @@ const ALL_RIGHTS: i32 = 31;
 /// How reads are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// After the server has caught up with the leader.
+    /// After the server has applied a change that a quorum confirmed: all that was acknowledged before is applied, too.
+    AfterChange,
+    /// After the server has caught up with what the leader has applied. The leader may be late, or a leader no more.
     AfterSync,
     /// From what the server has, which may be stale.
     AtOnce,
@@ -153,17 +157,28 @@ impl Znodes<'_> {
 
     /// Reads the znode; `None` if it was never written.
     async fn read(&mut self) -> Result<Option<Held>, String> {
-        let sync = (self.reads == Reads::AfterSync).then(|| (Kind::Sync, Writer::default().string(&self.path)));
+        let first = match self.reads {
+            Reads::AfterChange => Some((Kind::SetData, set_data(BARRIER, &[], ANY))),
+            Reads::AfterSync => Some((Kind::Sync, Writer::default().string(&self.path))),
+            Reads::AtOnce => None,
+        };
         let get = (Kind::GetData, Writer::default().string(&self.path).boolean(false));
-        let synced = sync.is_some();
-        self.session.send(sync.into_iter().chain([get])).await?;
-        if synced {
-            let answer = self.session.answer().await?;
-            if answer.code != OK {
-                return Err(format!("sync was answered with error {}", answer.code));
-            }
-        }
+        let kind = first.as_ref().map(|(kind, _)| *kind);
+        self.session.send(first.into_iter().chain([get])).await?;
+        let before = if kind.is_some() { self.session.answer().await?.code } else { OK };
         let answer = self.session.answer().await?;
+        match (kind, before) {
+            (_, OK) => {}
+            // The first read of all makes the znode, by a change that does as well, and asks again.
+            (Some(Kind::SetData), NO_NODE) => {
+                self.session.send([(Kind::Create, creation(BARRIER, &[]))]).await?;
+                return match self.session.answer().await?.code {
+                    OK | NODE_EXISTS => Box::pin(self.read()).await,
+                    code => Err(format!("Create was answered with error {code}")),
+                };
+            }
+            (kind, code) => return Err(format!("what precedes a read, {kind:?}, was answered with error {code}")),
+        }
         match answer.code {
             OK => {
                 let znode = Znode::read(Reader(&answer.body)).ok_or("a read was answered with half a znode")?;
@@ -176,13 +191,11 @@ impl Znodes<'_> {
     }
 
     async fn set(&mut self, data: &[u8], version: i32) -> Result<i32, String> {
-        let body = Writer::default().string(&self.path).bytes(data).int(version);
-        self.change(Kind::SetData, body, &[NO_NODE, BAD_VERSION]).await
+        self.change(Kind::SetData, set_data(&self.path, data, version), &[NO_NODE, BAD_VERSION]).await
     }
 
     async fn create(&mut self, data: &[u8]) -> Result<i32, String> {
-        let acl = Writer::default().string(&self.path).bytes(data).int(1).int(ALL_RIGHTS).string("world").string("anyone");
-        self.change(Kind::Create, acl.int(0), &[NODE_EXISTS]).await
+        self.change(Kind::Create, creation(&self.path, data), &[NODE_EXISTS]).await
     }
 
     /// Sends what changes something; gives 0, or an answer of `refusals`, which proves that nothing was changed.
@@ -199,6 +212,15 @@ impl Znodes<'_> {
             code => Err(format!("{kind:?} was answered with error {code}")),
         }
     }
+}
+
+fn set_data(path: &str, data: &[u8], version: i32) -> Writer {
+    Writer::default().string(path).bytes(data).int(version)
+}
+
+/// Of a znode that stays, with one list of rights.
+fn creation(path: &str, data: &[u8]) -> Writer {
+    Writer::default().string(path).bytes(data).int(1).int(ALL_RIGHTS).string("world").string("anyone").int(0)
 }
 
 fn not_met(held: Option<Held>) -> (Seen, Option<i64>) {

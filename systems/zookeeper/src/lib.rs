@@ -2,7 +2,8 @@
 //! a small client of its wire protocol.
 //!
 //! A register is a znode, its version the condition of a CAS. A read is answered by one server from what it has, which may be old; so each
-//! read follows a `sync`, by which the server catches up with the leader, unless the plan leaves that out.
+//! read follows a `sync`, by which the server catches up with what the leader has, or a change of another znode, which a quorum confirms. A
+//! plan can leave out both.
 #![forbid(unsafe_code)]
 
 mod connection; // operations on znodes
@@ -45,18 +46,22 @@ pub struct ZooKeeperKind;
 #[serde(deny_unknown_fields, default)]
 struct Settings {
     sync: bool,
+    quorum_reads: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { sync: true }
+        Settings { sync: true, quorum_reads: false }
     }
 }
 
-const KEYS: &[SettingKey] = &[SettingKey::new(
-    "sync",
-    "a `sync` before each read; without it a read may be stale, which must be caught: true, false [default: true]",
-)];
+const KEYS: &[SettingKey] = &[
+    SettingKey::new("sync", "a `sync` before each read; without it a read may be stale, which must be caught: true, false [default: true]"),
+    SettingKey::new(
+        "quorum_reads",
+        "a change of another znode before each read instead, which a quorum confirms, as it does not a `sync`: true, false [default: false]",
+    ),
+];
 
 impl SystemKind for ZooKeeperKind {
     fn name(&self) -> &'static str {
@@ -72,7 +77,10 @@ impl SystemKind for ZooKeeperKind {
     }
 
     fn build(&self, settings: &toml::Table, _nodes: u16) -> Result<Arc<dyn System>, String> {
-        let settings = settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        let settings: Settings = settings.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        if settings.quorum_reads && !settings.sync {
+            return Err("sync = false: reads that a quorum confirms are not stale; leave out quorum_reads".into());
+        }
         Ok(Arc::new(ZooKeeper { settings }))
     }
 }
@@ -110,7 +118,11 @@ impl System for ZooKeeper {
     }
 
     fn connect(&self, target: &Target, _name: String, codec: ValueCodec) -> Rc<dyn Connection> {
-        let reads = if self.settings.sync { Reads::AfterSync } else { Reads::AtOnce };
+        let reads = match self.settings {
+            Settings { quorum_reads: true, .. } => Reads::AfterChange,
+            Settings { sync: true, .. } => Reads::AfterSync,
+            Settings { .. } => Reads::AtOnce,
+        };
         Rc::new(ZooKeeperConnection::new(target.addr, codec, reads))
     }
 
@@ -119,7 +131,7 @@ impl System for ZooKeeper {
     }
 
     fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![("sync", self.settings.sync.to_string())]
+        vec![("sync", self.settings.sync.to_string()), ("quorum_reads", self.settings.quorum_reads.to_string())]
     }
 
     /// Servers that hear nothing from their leader give it up after the limit that their files set; then they elect another, whose data the

@@ -94,6 +94,19 @@ fn reads_sync_first_unless_they_are_told_not_to() {
     check(Reads::AfterSync, Call::Read, &[(-4, None), (OK, Some((7, 0)))], Outcome::Unknown, &[Sync, GetData]);
 }
 
+/// A quorum confirms a change, so what the server has after it is all that was acknowledged before.
+#[test]
+fn quorum_reads_change_another_znode_first() {
+    use Kind::{Create, GetData, SetData};
+    let (reads, found) = (Reads::AfterChange, Outcome::Ok(Seen::Value(Some(Value(7)))));
+    check(reads, Call::Read, &[(OK, None), (OK, Some((7, 0)))], found, &[SetData, GetData]);
+    let first = [(NO_NODE, None), (OK, Some((6, 0))), (NODE_EXISTS, None), (OK, None), (OK, Some((7, 1)))];
+    check(reads, Call::Read, &first, found, &[SetData, GetData, Create, SetData, GetData]);
+    check(reads, Call::Read, &[(-4, None), (OK, Some((7, 0)))], Outcome::Unknown, &[SetData, GetData]);
+    // The change before the read is none of the operation's: nothing was applied.
+    check(reads, cas(Some(1), 2), &[], Outcome::NotApplied, &[SetData, GetData]);
+}
+
 #[test]
 fn a_cas_is_applied_on_the_version_that_was_read() {
     use Kind::{Create, GetData, SetData, Sync};
