@@ -82,7 +82,6 @@ const EXAMPLES: &[&str] = &[
     "harness/cli/tests/command/bad_input.rs",
     "harness/cli/tests/command/ctl.rs",
     "systems/external/src/protocol.rs",
-    "systems/external/src/template/tests.rs",
 ];
 
 /// A fixed port of 127.0.0.1 is one that two checkouts on one machine would share.
