@@ -18,7 +18,7 @@ const LISTENERS: &[(&str, usize, &str)] = &[
     ("harness/cli/src/bench/etcd/limit.rs", 1, "held for the whole measurement"),
     ("harness/cli/tests/command/ctl.rs", 1, "a claimed port"),
     ("harness/cli/tests/command/strangers.rs", 1, "a killed node's port, taken on purpose"),
-    ("nodes/server/src/node/life.rs", 1, "a node's own, held until it ends"),
+    ("nodes/server/src/node/lifecycle.rs", 1, "a node's own, held until it ends"),
     ("nodes/server/tests/links.rs", 1, "held as long as the test program"),
     ("systems/external/src/check/fake.rs", 1, "held as long as the fake node"),
     ("systems/zookeeper/src/connection/tests.rs", 1, "held for the whole test"),

@@ -1,8 +1,7 @@
-//! The storing role: what one replica keeps for one key, and how it answers.
+//! The storing role: the state that a replica keeps for one key, and its replies.
 //!
-//! Paxos made to last: the register is decided again and again under rising ballots, as in
-//! Cassandra's lightweight transactions and in CASPaxos. Every answer comes with the record that
-//! must be durable before the answer may leave.
+//! The register is decided again and again under rising ballots, as in Cassandra's lightweight transactions and in
+//! CASPaxos. Every reply comes with the record that must be durable before the reply may leave.
 
 use crate::ballot::Ballot;
 use crate::cell::Cell;
@@ -14,27 +13,26 @@ use crate::row::{Accepted, Row, RowData, Update};
 use std::mem::size_of;
 use std::sync::Arc;
 
-/// What a replica keeps for one key.
+/// The state that a replica keeps for one key.
 #[derive(Debug, Clone, Hash)]
 pub struct Acceptor {
     promised: Ballot,
-    /// The update accepted last. Above the learned ballot it is **pending**: it may be chosen, and
-    /// nothing but a higher accept or learn may take it away. At the learned ballot it is the
-    /// **copy** of the row that was decided here: done with, ignored everywhere, and in the way
-    /// until it is overwritten, pruned or expired, as `system.paxos` keeps the most recent commit
-    /// beside the table in Cassandra and `ScyllaDB`.
+    /// The update accepted last. Above the learned ballot it is **pending**: it may be chosen, and only a higher
+    /// accept or learn may replace it. At the learned ballot it is the **copy** of the row that was decided here. The
+    /// copy is no longer needed and is ignored everywhere, but it takes up space until it is overwritten, pruned or
+    /// expired, like the most recent commit that Cassandra and `ScyllaDB` keep in `system.paxos` beside the table.
     accepted: Option<Accepted>,
     row: Row,
     /// The newest put, while it is newer than the row.
     cell: Option<Cell>,
 }
 
-/// An answer, and what it relies on.
+/// A reply, and the record that it relies on.
 #[derive(Debug)]
 pub struct Answer {
-    /// What to say.
+    /// The body of the reply.
     pub body: Body,
-    /// What must be durable first; `None` if nothing changed.
+    /// The record that must be durable first. `None` if nothing changed.
     pub record: Option<Record>,
 }
 
@@ -51,13 +49,13 @@ impl Default for Acceptor {
 }
 
 impl Acceptor {
-    /// Highest ballot promised.
+    /// The highest ballot promised.
     #[must_use]
     pub fn promised(&self) -> Ballot {
         self.promised
     }
 
-    /// What is accepted and not yet learned.
+    /// The update that is accepted but not yet learned.
     #[must_use]
     pub fn accepted(&self) -> Option<&Accepted> {
         self.accepted.as_ref().filter(|held| held.ballot > self.row.learned)
@@ -69,7 +67,7 @@ impl Acceptor {
         self.accepted.as_ref().filter(|held| held.ballot <= self.row.learned)
     }
 
-    /// The row learned last.
+    /// The row that was learned last.
     #[must_use]
     pub fn row(&self) -> &Row {
         &self.row
@@ -81,17 +79,17 @@ impl Acceptor {
         self.cell.as_ref()
     }
 
-    /// The last-write-wins path: keeps a put if it is newer than row and cell. Says "done" in any case: what is older was
-    /// overwritten before it came.
+    /// The last-write-wins path: keeps a put if it is newer than row and cell. The reply is the same in either case,
+    /// since an older put counts as overwritten before it arrived.
     pub fn put(&mut self, key: &Key, cell: Cell) -> Answer {
         let record = self.keep_if_newer(&cell).then(|| Record::Put { key: key.clone(), cell });
         Answer { body: Body::PutDone, record }
     }
 
-    /// The last-write-wins path: the newer of row and cell.
+    /// The last-write-wins path: returns the newer of row and cell.
     #[must_use]
     pub fn get(&self) -> Answer {
-        Answer::unchanged(Body::Got { cell: crate::cell::seen(&self.row, self.cell.as_ref()) })
+        Answer::unchanged(Body::Got { cell: crate::cell::newest_cell(&self.row, self.cell.as_ref()) })
     }
 
     fn keep_if_newer(&mut self, cell: &Cell) -> bool {
@@ -102,10 +100,10 @@ impl Acceptor {
         newer
     }
 
-    /// Round 1. Promises iff the ballot is above everything promised.
+    /// Round 1. Promises iff the ballot is above all promised ones.
     ///
-    /// Not at an equal ballot: an equal one is a duplicate, and its sender may have gone on to
-    /// propose. The sender does not count the reject, since it names its own ballot.
+    /// An equal ballot gets no promise: it is a duplicate, and its sender may have begun to propose. The sender does
+    /// not count the reject, since the reject names the sender's own ballot.
     pub fn prepare(&mut self, key: &Key, ballot: Ballot, have: Option<Ballot>, mutants: Mutants) -> Answer {
         let higher = if mutants.has(Mutant::PromiseOnEqual) { ballot.micros >= self.promised.micros } else { ballot > self.promised };
         if !higher {
@@ -125,8 +123,8 @@ impl Acceptor {
         }
     }
 
-    /// Round 2. Answers with the row unless a higher ballot was promised: then the reader is
-    /// outbid and would find out only at propose.
+    /// Round 2. Replies with the row unless a higher ballot was promised: then the reader has been outbid and would
+    /// otherwise find out only at propose.
     #[must_use]
     pub fn read(&self, ballot: Ballot, have: Ballot) -> Answer {
         if ballot < self.promised {
@@ -137,16 +135,16 @@ impl Acceptor {
         Answer::unchanged(Body::RowRead { learned, newer })
     }
 
-    /// Round 3. Accepts iff nothing higher was promised. Accepting *is* promising, and an empty
-    /// update overwrites an accepted one as any other does.
+    /// Round 3. Accepts iff no higher ballot was promised. Accepting *is* promising, and an empty update overwrites
+    /// an accepted one like any other update.
     ///
-    /// With `next`, the answer says that nothing between the two ballots was accepted or ever will
-    /// be. One record makes both durable: were they two, a crash between them could let
+    /// With `next`, the reply says that nothing between the two ballots was or will be accepted. One record makes
+    /// both durable. With two records, a crash between them could allow
     ///   accept(b, next b') -> ok, restart, accept(c) for b < c < b'
-    /// slip in what the coordinator, who skips the prepare of b', never hears of.
+    /// and the coordinator, which skips the prepare of b', would never learn of it.
     pub fn propose(&mut self, key: &Key, ballot: Ballot, next: Option<Ballot>, update: Update, mutants: Mutants) -> Answer {
         if self.has_accepted(ballot) {
-            return self.accept_again(key, next, mutants);
+            return self.accept_duplicate(key, next, mutants);
         }
         let allowed = if mutants.has(Mutant::AcceptIgnoresPromise) {
             true
@@ -170,9 +168,8 @@ impl Acceptor {
         Answer { body: Body::Accepted, record: Some(Record::Accepted { key: key.clone(), accepted, promised: self.promised }) }
     }
 
-    /// Whether this very proposal was accepted before: it is still held, or it was learned (then the
-    /// update is in the row, and stored again it would only take room until the next learn) and
-    /// nothing was accepted since.
+    /// Whether this very proposal was accepted before: it is still accepted, or it was learned (then the update is in
+    /// the row, and storing it again would only use space until the next learn) and nothing was accepted since.
     fn has_accepted(&self, ballot: Ballot) -> bool {
         match &self.accepted {
             Some(held) if held.ballot == ballot => true,
@@ -181,9 +178,9 @@ impl Acceptor {
         }
     }
 
-    /// A second copy of a proposal. That it was accepted stays true whatever was promised since. If
-    /// the row came by a learn before the proposal itself, `next` is yet to be promised.
-    fn accept_again(&mut self, key: &Key, next: Option<Ballot>, mutants: Mutants) -> Answer {
+    /// Replies to a duplicate proposal. It remains accepted, whatever was promised since. If a learn brought the row
+    /// before the proposal arrived, `next` has yet to be promised.
+    fn accept_duplicate(&mut self, key: &Key, next: Option<Ballot>, mutants: Mutants) -> Answer {
         let raise = next.filter(|next| *next > self.promised && !mutants.has(Mutant::AcceptKeepsPromisedLow));
         let record = raise.map(|ballot| {
             self.promised = ballot;
@@ -192,19 +189,18 @@ impl Acceptor {
         Answer { body: Body::Accepted, record }
     }
 
-    /// Round 4 without an answer: what was accepted at this ballot is chosen. Returns what changed.
+    /// Round 4 without a reply: the update accepted at this ballot is chosen. Returns the change.
     ///
-    /// Only what was accepted at this very ballot: at another one it is another update. A replica
-    /// that lost the proposal lags until it accepts or learns a newer one, as if this message had
-    /// been lost as well.
+    /// Only the update accepted at this very ballot counts: another ballot carries another update. A replica that
+    /// missed the proposal lags until it accepts or learns a newer one, as if this message had been lost too.
     pub fn chosen(&mut self, key: &Key, ballot: Ballot, mutants: Mutants) -> Option<Record> {
         let row = self.row_if_accepted(ballot)?;
-        self.take_row(row, mutants);
+        self.store_row(row, mutants);
         self.check(mutants);
         (!mutants.has(Mutant::LearnNotSynced)).then(|| Record::Chosen { key: key.clone(), ballot })
     }
 
-    /// The accepted update as a row, if it has this ballot and is newer than the row learned.
+    /// The accepted update as a row, if it has this ballot and is newer than the learned row.
     fn row_if_accepted(&self, ballot: Ballot) -> Option<Row> {
         let held = self.accepted.as_ref().filter(|held| held.ballot == ballot && ballot > self.row.learned)?;
         match &held.update {
@@ -213,31 +209,31 @@ impl Acceptor {
         }
     }
 
-    /// Round 4, and refresh. Row and learned ballot rise together, in one record; what was
-    /// accepted at or below is done with in the same one.
+    /// Round 4, and refresh. Row and learned ballot rise together, in one record, which also clears the update
+    /// accepted at or below the learned ballot.
     pub fn learn(&mut self, key: &Key, row: Row, mutants: Mutants) -> Answer {
         let body = Body::Learned { learned: row.learned };
         // An older row never overwrites a newer one. Otherwise
         //   learn(b=5) -> ok, late learn(b=4) -> ok, read
-        // would return what was overwritten.
+        // would return an overwritten value.
         if row.learned <= self.row.learned {
             return Answer::unchanged(body);
         }
         let record = if mutants.has(Mutant::LearnNotSynced) {
-            // The row sits in memory and reaches the disk with the next snapshot.
+            // The mutant: the row stays in memory and reaches the disk with the next snapshot.
             None
-        } else if self.holds(&row) {
+        } else if self.has_accepted_row(&row) {
             Some(Record::Chosen { key: key.clone(), ballot: row.learned })
         } else {
             Some(Record::Learned { key: key.clone(), row: row.clone() })
         };
-        self.take_row(row, mutants);
+        self.store_row(row, mutants);
         self.check(mutants);
         Answer { body, record }
     }
 
-    /// Every replica has durably learned a row at `ballot` or above: the copy at or below it goes,
-    /// the ballots stay. Lazy: a copy that comes back with a crash is in the way again, no more.
+    /// Every replica has durably learned a row at `ballot` or above: drops the copy at or below it, and keeps the
+    /// ballots. The record is lazy: a copy that a crash brings back only takes up space again.
     pub fn prune(&mut self, key: &Key, ballot: Ballot, mutants: Mutants) -> Answer {
         let held = self.copy().is_some_and(|copy| copy.ballot <= ballot);
         if held || mutants.has(Mutant::PruneDropsBallot) {
@@ -247,18 +243,17 @@ impl Acceptor {
         Answer { body: Body::Pruned { pruned: ballot }, record }
     }
 
-    /// Drops what ballots above `cutoff_us` make superfluous; says whether anything was dropped.
-    /// The node must reject every ballot at or below the cutoff from now on: see
-    /// [`crate::expiry`], where this is argued.
+    /// Drops the state that ballots above `cutoff_us` make superfluous. Returns whether anything was dropped. The
+    /// node must reject every ballot at or below the cutoff from now on: see [`crate::expiry`] for the argument.
     pub(crate) fn expire(&mut self, cutoff_us: u64) -> bool {
         let mut dropped = false;
-        let implied = self.implied();
+        let implied = self.implied_promise();
         if self.promised > implied && self.promised.micros <= cutoff_us {
             self.promised = implied;
             dropped = true;
         }
-        // Never a pending one, empty or not: it may be chosen, or be the fence that hides one that
-        // must not be.
+        // A pending update is never dropped, empty or not: it may be chosen, or be the fence against one that must
+        // not be chosen.
         if self.copy().is_some_and(|copy| copy.ballot.micros <= cutoff_us) {
             self.accepted = None;
             dropped = true;
@@ -271,16 +266,16 @@ impl Acceptor {
         dropped
     }
 
-    /// What a snapshot keeps of the promise: nothing if row or accepted update imply it.
+    /// The promise that a snapshot must store: none if the row or the accepted update implies it.
     #[must_use]
-    pub fn promise_to_keep(&self) -> Ballot {
-        if self.promised > self.implied() { self.promised } else { Ballot::ZERO }
+    pub fn snapshot_promise(&self) -> Ballot {
+        if self.promised > self.implied_promise() { self.promised } else { Ballot::ZERO }
     }
 
-    /// All that Paxos knows, as one record.
+    /// The whole Paxos state of the key, as one record.
     #[must_use]
     pub fn to_record(&self, key: &Key) -> Record {
-        Record::State { key: key.clone(), promised: self.promise_to_keep(), accepted: self.accepted.clone(), row: self.row.clone() }
+        Record::State { key: key.clone(), promised: self.snapshot_promise(), accepted: self.accepted.clone(), row: self.row.clone() }
     }
 
     /// The cell as a record, for a snapshot.
@@ -289,19 +284,19 @@ impl Acceptor {
         self.cell.as_ref().map(|cell| Record::Put { key: key.clone(), cell: cell.clone() })
     }
 
-    /// Takes back a put.
+    /// Replays a put.
     pub(crate) fn recover_put(&mut self, cell: &Cell) {
         self.keep_if_newer(cell);
     }
 
-    /// Accepting and learning are promising.
-    fn implied(&self) -> Ballot {
+    /// The ballot that is promised implicitly, by accepting and learning.
+    fn implied_promise(&self) -> Ballot {
         self.accepted.as_ref().map_or(self.row.learned, |held| held.ballot.max(self.row.learned))
     }
 
-    /// Whether the very row is held as accepted. A ballot carries one update, so equal ballots
-    /// would do, but for mutants.
-    fn holds(&self, row: &Row) -> bool {
+    /// Whether this very row is held as accepted. A ballot carries one update, so comparing ballots would be enough,
+    /// were it not for mutants.
+    fn has_accepted_row(&self, row: &Row) -> bool {
         self.accepted
             .as_ref()
             .is_some_and(|held| held.ballot == row.learned && matches!(&held.update, Update::Row(data) if *data == row.data))
@@ -317,16 +312,15 @@ impl Acceptor {
         }
     }
 
-    /// The mutant `ttl-by-local-time`: promise and accepted update are gone, the latter even if
-    /// pending.
+    /// The mutant `ttl-by-local-time`: drops the promise and the accepted update, even a pending one.
     pub(crate) fn forget_all_but_row(&mut self) {
         self.promised = Ballot::ZERO;
         self.accepted = None;
     }
 
-    /// Takes back a prune.
+    /// Replays a prune.
     pub(crate) fn recover_pruned(&mut self, ballot: Ballot, mutants: Mutants) {
-        // Whatever the row: it was durable before the prune could be requested.
+        // This does not depend on the row: the row was durable before any node could request the prune.
         if self.accepted.as_ref().is_some_and(|held| held.ballot <= ballot) {
             self.accepted = None;
         }
@@ -335,18 +329,18 @@ impl Acceptor {
         }
     }
 
-    /// Takes back one persisted change. Monotone: older than known changes nothing.
+    /// Replays one persisted change. Monotone: a change that is older than the current state has no effect.
     pub(crate) fn recover(&mut self, promised: Ballot, accepted: Option<Accepted>, row: Option<Row>, mutants: Mutants) {
         self.promised = self.promised.max(promised);
         if let Some(row) = row
             && row.learned > self.row.learned
         {
-            self.take_row(row, mutants);
+            self.store_row(row, mutants);
         }
         if let Some(accepted) = accepted {
             let newest = self.accepted.as_ref().is_none_or(|held| {
-                // A mutant lets an older update overwrite a newer one; recovery must then agree
-                // with what the log says happened last.
+                // A mutant lets an older update overwrite a newer one. Recovery must then agree with the last change
+                // in the log.
                 held.ballot < accepted.ballot || mutants.has(Mutant::AcceptIgnoresPromise)
             });
             if newest && accepted.ballot >= self.row.learned {
@@ -358,15 +352,15 @@ impl Acceptor {
         }
     }
 
-    /// Takes back [`Record::Chosen`]. Log and snapshot keep the order, so what it names is held, or
-    /// what followed it is known already.
+    /// Replays [`Record::Chosen`]. Log and snapshot keep the order, so the update that it names is held, or a later
+    /// state is known already.
     pub(crate) fn recover_chosen(&mut self, ballot: Ballot, mutants: Mutants) {
         if let Some(row) = self.row_if_accepted(ballot) {
-            self.take_row(row, mutants);
+            self.store_row(row, mutants);
         }
     }
 
-    /// Bytes of this key by kind, without its name.
+    /// Bytes of this key by kind, without the key itself.
     #[must_use]
     pub fn bytes(&self) -> StateBytes {
         let ballot = |held: bool| if held { size_of::<Ballot>() as u64 } else { 0 };
@@ -375,7 +369,7 @@ impl Acceptor {
         let mut sum = StateBytes {
             rows: u64::from(data.version > 0),
             data: value(data) + self.cell.as_ref().map_or(0, Cell::bytes),
-            promise: ballot(!self.row.learned.is_zero()) + ballot(self.promised > self.implied()),
+            promise: ballot(!self.row.learned.is_zero()) + ballot(self.promised > self.implied_promise()),
             dedupe: data.dedupe.bytes(),
             ..StateBytes::default()
         };
@@ -388,20 +382,20 @@ impl Acceptor {
         sum
     }
 
-    fn take_row(&mut self, row: Row, mutants: Mutants) {
-        // Learning a ballot promises it as well. Otherwise a coordinator below the learned ballot
-        // could still collect promises and accepts for an update that no longer counts.
+    fn store_row(&mut self, row: Row, mutants: Mutants) {
+        // Learning a ballot promises it as well. Otherwise a coordinator below the learned ballot could still collect
+        // promises and accepts for an update that no longer counts.
         if !mutants.has(Mutant::AcceptKeepsPromisedLow) && !mutants.has(Mutant::LearnKeepsPromisedLow) {
             self.promised = self.promised.max(row.learned);
         }
-        // What is accepted at the learned ballot is the row, and stays as its copy. What is below
-        // it was overtaken.
+        // An update accepted at the learned ballot is the row, and stays as its copy. An update below it was
+        // overtaken.
         let overtaken = self.accepted.as_ref().is_some_and(|held| held.ballot < row.learned);
         if overtaken && !mutants.has(Mutant::KeepAcceptedAtLearn) {
             self.accepted = None;
         }
         self.row = row;
-        // The newer of the two stays, and what was hidden goes for good.
+        // Only the newer of the two is kept.
         let learned_us = self.row.learned.micros;
         self.cell = self.cell.take().filter(|cell| cell.hides(learned_us));
     }
@@ -413,7 +407,7 @@ impl Acceptor {
     fn check(&self, mutants: Mutants) {
         let low = [Mutant::AcceptKeepsPromisedLow, Mutant::PromiseOnEqual, Mutant::TtlByLocalTime];
         let excused = low.into_iter().any(|mutant| mutants.has(mutant));
-        // Invariant: accepted <= promised. Accepting *is* promising. Were the promise left behind,
+        // Invariant: accepted <= promised. Accepting *is* promising. If the promise were left behind,
         //   accept(b=5) -> ok, prepare(b=4) -> promised, accept(b=4) -> ok
         // and two updates could be chosen (Scylla #6139).
         assert!(
@@ -422,7 +416,7 @@ impl Acceptor {
             self.accepted.as_ref().map(|held| held.ballot),
             self.promised
         );
-        // Invariant: learned <= promised. Were it not so,
+        // Invariant: learned <= promised. Otherwise
         //   learn(b=5), prepare(b=4) -> promised
         // and the coordinator of 4 would build on a row from its own future.
         assert!(excused || self.row.learned <= self.promised, "learned {} is above the promise {}", self.row.learned, self.promised);

@@ -1,4 +1,4 @@
-//! What enters a step and what leaves it.
+//! The input and output of a step: events and actions.
 
 use crate::ballot::Ballot;
 use crate::cell::PlainRequest;
@@ -11,37 +11,37 @@ use crate::request::{ClientRequest, Diagnostics, Outcome};
 /// An input of [`crate::Replica::step`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A client asks for something.
+    /// A client sends a request.
     Client {
-        /// Where the answer goes.
+        /// Where the reply goes.
         token: ClientToken,
-        /// What is asked.
+        /// The request.
         request: ClientRequest,
     },
-    /// A client asks for something on the last-write-wins path.
+    /// A client sends a request on the last-write-wins path.
     Plain {
-        /// Where the answer goes.
+        /// Where the reply goes.
         token: ClientToken,
-        /// What is asked.
+        /// The request.
         request: PlainRequest,
     },
-    /// A message arrived from another node. It may be late, doubled or out of order.
+    /// A message arrived from another node. It may be late, duplicated or out of order.
     Peer {
         /// The sender.
         from: NodeId,
-        /// What it says.
+        /// The message.
         message: Message,
     },
     /// A message about leases arrived from another node.
     PeerLease {
         /// The sender.
         from: NodeId,
-        /// What it says.
+        /// The message.
         message: LeaseMessage,
     },
-    /// The node is going to end: it gives back its leases and asks for none any more. Operations go on.
+    /// The node is about to stop: it releases its leases and requests no more. Operations continue.
     Stopping,
-    /// A timer asked for by [`Action::Timer`] went off. Being late is harmless.
+    /// A timer set by [`Action::Timer`] has expired. It may be late.
     Timer {
         /// The timer.
         id: TimerId,
@@ -54,27 +54,26 @@ pub enum Event {
     },
 }
 
-/// Something the step wants done. Carry them out in order.
+/// Work that a step requests. The shell must carry out the actions in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Append the records to the log as one batch. At most one for each step; it comes before all
-    /// actions that rely on it.
+    /// Append the records to the log as one batch. At most one per step. It comes before all actions that rely on it.
     Persist {
-        /// Names the batch in [`Event::Persisted`] and in `after`.
+        /// Identifies the batch in [`Event::Persisted`] and in `after`.
         io_id: IoId,
-        /// The records, never empty. A crash leaves all of them or none, or a prefix.
+        /// The records, never empty. After a crash, all of them, none, or a prefix may remain.
         records: Vec<Record>,
-        /// Whether it must be synced now.
+        /// Whether the batch must be synced now.
         sync: Sync,
     },
-    /// Send a message to another node (never to oneself).
+    /// Send a message to another node (never to this one).
     Send {
         /// The receiver.
         to: NodeId,
         /// The message.
         message: Message,
-        /// If given, the message may leave only when this batch is durable: it says that something
-        /// is on disk. Were it sent earlier, a crash could break the promise it carries.
+        /// If set, the message may leave only when this batch is durable, since it states that something is on disk.
+        /// If it were sent earlier, a crash could break the promise it carries.
         after: Option<IoId>,
     },
     /// Send a message about leases to another node.
@@ -86,30 +85,30 @@ pub enum Action {
         /// As for [`Action::Send`].
         after: Option<IoId>,
     },
-    /// A lease of this node has changed; the shell may tell a harness.
+    /// A lease of this node has changed. The shell may report it to a harness.
     Lease(LeaseEvent),
-    /// Report [`Event::Timer`] at this time, or as soon as possible if it is past.
+    /// Report [`Event::Timer`] at this time, or as soon as possible if it has passed.
     Timer {
         /// The timer.
         id: TimerId,
-        /// When.
+        /// When the timer expires.
         at: MonoTime,
     },
-    /// Answer a client. Exactly one for each request.
+    /// Reply to a client. Exactly one for each request.
     Reply {
-        /// Where to.
+        /// Where the reply goes.
         token: ClientToken,
-        /// What happened.
+        /// The outcome.
         outcome: Outcome,
-        /// How it came about.
+        /// How the outcome came about.
         diagnostics: Box<Diagnostics>,
         /// As for [`Action::Send`].
         after: Option<IoId>,
     },
-    /// The protocol has reached a named point: all actions before this one are what was done up to
-    /// it. Only with [`crate::Points::Announced`]; the shell may tell a nemesis, and hold here.
+    /// The protocol has reached a named point: the actions before this one are those up to the point. Only with
+    /// [`crate::Points::Announced`]. The shell may report it to a nemesis, and hold the node here.
     Point {
-        /// Which point.
+        /// The point.
         point: Point,
         /// The register.
         key: Key,
@@ -123,13 +122,13 @@ pub enum Action {
 /// How urgent a batch is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sync {
-    /// Something waits for it: write and sync, then report [`Event::Persisted`].
+    /// An action waits for the batch: write and sync it, then report [`Event::Persisted`].
     Required,
-    /// Nothing waits for it: append it in order; a later sync covers it.
+    /// No action waits for the batch: append it in order. A later sync covers it.
     Lazy,
 }
 
-/// Named moments of the protocol at which a fault bites hardest.
+/// Named points in the protocol at which a fault does the most harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Point {
     /// Prepare has been sent to all.
@@ -144,7 +143,7 @@ pub enum Point {
     AfterLearnAll,
     /// Refresh of a lagging replica has been sent.
     AfterRefresh,
-    /// The outcome is known and not yet sent to the client.
+    /// The outcome is known, but the reply has not been sent.
     BeforeReply,
 }
 
@@ -160,7 +159,7 @@ impl Point {
         Point::BeforeReply,
     ];
 
-    /// The name on the control channel.
+    /// The name of the point on the control channel.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -175,22 +174,22 @@ impl Point {
     }
 }
 
-/// Collects the actions of one or more steps. Reuse one: its memory is kept.
+/// Collects the actions of one or more steps. Should be reused, since it keeps its memory.
 #[derive(Debug, Default)]
 pub struct Actions {
     list: Vec<Action>,
-    /// Where the batch of the running step is, once it has one.
+    /// Index of the batch of the running step, once there is one.
     batch_at: Option<usize>,
 }
 
 impl Actions {
-    /// An empty list.
+    /// Creates an empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes out all actions, in order.
+    /// Removes and returns all actions, in order.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Action> {
         self.batch_at = None;
         self.list.drain(..)
@@ -202,13 +201,13 @@ impl Actions {
         &self.list
     }
 
-    /// Whether nothing is to be done.
+    /// Whether there are no actions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// A new step begins: its records form a new batch.
+    /// Begins a new step, whose records form a new batch.
     pub(crate) fn begin_step(&mut self) {
         self.batch_at = None;
     }
@@ -217,8 +216,8 @@ impl Actions {
         self.list.push(action);
     }
 
-    /// Adds a record to the batch of this step. `next_io` counts batches and is advanced by the
-    /// first record only. A batch is synced if any of its records must be.
+    /// Adds a record to the batch of this step. `next_io` counts batches; only the first record of a step advances
+    /// it. A batch is synced if any of its records must be.
     pub(crate) fn persist(&mut self, next_io: &mut u64, record: Record, sync: Sync) -> IoId {
         if let Some(Action::Persist { io_id, records, sync: urgency }) = self.batch_at.and_then(|at| self.list.get_mut(at)) {
             records.push(record);

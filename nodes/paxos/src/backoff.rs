@@ -1,49 +1,49 @@
 //! How long a coordinator waits after it was outbid.
 //!
-//! The adaptive wait is that of Cassandra's second version of Paxos (CEP-14, `ContentionStrategy` with
-//! its defaults): drawn between bounds that follow the latencies of this node's own rounds, rise with
-//! the attempts of the operation, and stay below a maximum. Waits are neither far shorter than a round
-//! takes, which only outbids others, nor far longer, which leaves the register idle.
+//! The adaptive wait is that of Cassandra's second version of Paxos (CEP-14, `ContentionStrategy` with its defaults).
+//! It is drawn between bounds that follow the latencies of this node's own rounds, rise with the attempts of the
+//! operation, and stay below a maximum. Waits are neither far shorter than a round, which only outbids others, nor
+//! far longer, which leaves the register idle.
 
 use crate::ids::MonoTime;
 use rand::{Rng, RngExt};
 use std::collections::VecDeque;
 
-/// The upper bound is at least this, also where rounds are quick or unknown.
-const LEAST_UPPER_NS: u64 = 10_000_000;
-/// The bounds are at least this far apart: equal waits would collide again.
-const LEAST_SPREAD_NS: u64 = 5_000_000;
+/// Minimum of the upper bound, for rounds that are quick or unknown.
+const MIN_UPPER_NS: u64 = 10_000_000;
+/// Minimum distance between the bounds: equal waits would collide again.
+const MIN_SPREAD_NS: u64 = 5_000_000;
 /// Growth of the upper bound with each attempt.
 const GROWTH: f64 = 1.8;
 /// Exponent of the quantised exponential draw: above 1 it prefers long waits.
 const POWER: f64 = 1.5;
 
-/// Rounds remembered.
+/// Number of latencies that are remembered.
 const SAMPLES: usize = 128;
-/// Rounds are forgotten after this time.
+/// Time after which a latency is forgotten.
 const WINDOW_NS: u64 = 10_000_000_000;
-/// The quantiles are computed anew after this time.
-const FRESH_NS: u64 = 100_000_000;
+/// Time after which the quantiles are computed again.
+const QUANTILES_VALID_NS: u64 = 100_000_000;
 
 /// Latencies of this node's latest prepare and propose rounds. Pure: time is an argument.
 #[derive(Debug, Clone, Default)]
 pub struct Latencies {
     samples: VecDeque<(MonoTime, u64)>,
-    /// Quantiles, and until when they are used.
+    /// The last computed quantiles, and until when they are used.
     known: Option<(MonoTime, Quantiles)>,
 }
 
-/// Quantiles of latencies, nanoseconds.
+/// Quantiles of latencies, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quantiles {
     /// The median.
     pub p50_ns: u64,
-    /// Of twenty rounds one takes longer.
+    /// The 95th percentile.
     pub p95_ns: u64,
 }
 
 impl Latencies {
-    /// A round has found its quorum.
+    /// Records the latency of a round that has reached its quorum.
     pub fn record(&mut self, now: MonoTime, latency_ns: u64) {
         if self.samples.len() == SAMPLES {
             self.samples.pop_front();
@@ -51,7 +51,7 @@ impl Latencies {
         self.samples.push_back((now, latency_ns));
     }
 
-    /// The quantiles of the rounds of the last while; zero if there were none.
+    /// The quantiles of recent rounds. Zero if there were none.
     pub fn quantiles(&mut self, now: MonoTime) -> Quantiles {
         if let Some((until, known)) = self.known
             && now < until
@@ -65,20 +65,20 @@ impl Latencies {
         sorted.sort_unstable();
         let at = |percent: usize| sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0);
         let known = Quantiles { p50_ns: at(50), p95_ns: at(95) };
-        self.known = Some((now.after_ns(FRESH_NS), known));
+        self.known = Some((now.after_ns(QUANTILES_VALID_NS), known));
         known
     }
 }
 
-/// The bounds of the adaptive wait after `attempts` lost ones (at least 1), nanoseconds.
+/// The bounds of the adaptive wait after `attempts` lost attempts (at least 1), in nanoseconds.
 #[must_use]
 pub fn bounds(attempts: u32, quantiles: Quantiles, max_ns: u64) -> (u64, u64) {
-    // 30 doublings of a nanosecond are a second already; the cast saturates.
+    // 60 is enough growth to reach any maximum. The cast saturates.
     let grown = quantiles.p95_ns as f64 * GROWTH.powi(attempts.min(60) as i32);
-    let mut upper = (grown as u64).max(LEAST_UPPER_NS).min(max_ns);
+    let mut upper = (grown as u64).max(MIN_UPPER_NS).min(max_ns);
     let mut lower = (quantiles.p50_ns as f64 * 0.66) as u64;
-    let spread = LEAST_SPREAD_NS.max(quantiles.p50_ns / 2);
-    // The upper bound gives way first, as far as it may; then the lower one.
+    let spread = MIN_SPREAD_NS.max(quantiles.p50_ns / 2);
+    // Adjust the upper bound first, up to the maximum, and then the lower one.
     if upper < lower.saturating_add(spread) {
         upper = lower.saturating_add(spread).min(max_ns);
         lower = lower.min(upper.saturating_sub(spread));
@@ -86,7 +86,7 @@ pub fn bounds(attempts: u32, quantiles: Quantiles, max_ns: u64) -> (u64, u64) {
     (lower, upper)
 }
 
-/// Draws the adaptive wait after `attempts` lost ones (at least 1), nanoseconds.
+/// Draws the adaptive wait after `attempts` lost attempts (at least 1), in nanoseconds.
 pub fn adaptive_wait<R: Rng + ?Sized>(attempts: u32, quantiles: Quantiles, max_ns: u64, rng: &mut R) -> u64 {
     let (lower, upper) = bounds(attempts, quantiles, max_ns);
     let attempts = u64::from(attempts.max(1));
@@ -94,7 +94,8 @@ pub fn adaptive_wait<R: Rng + ?Sized>(attempts: u32, quantiles: Quantiles, max_n
     if attempts == 1 || quantum == 0 {
         return rng.random_range(lower..=upper);
     }
-    // As many buckets as attempts; one is drawn with a preference for the last ones, then evenly within.
+    // There are as many buckets as attempts. One is drawn, with a preference for the later ones, and then a uniform
+    // value from it.
     let share = rng.random_range(0.0..1.0f64).powf(POWER);
     let bucket = ((attempts as f64 * share) as u64).min(attempts - 1);
     upper - rng.random_range(quantum * bucket..=quantum * (bucket + 1))

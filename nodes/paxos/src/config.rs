@@ -7,62 +7,62 @@ use crate::quorum::MAX_MEMBERS;
 use crate::row::DedupeLimits;
 use std::fmt;
 
-/// Settings of one replica. Start from [`Config::new`] and change what differs.
+/// Settings of one replica. Start with [`Config::new`] and change individual fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// This node.
+    /// The id of this node.
     pub node: NodeId,
-    /// All nodes, this one included.
+    /// All nodes, including this one.
     pub members: Vec<NodeId>,
-    /// How many rounds an operation takes.
+    /// Number and kind of rounds of an operation.
     pub rounds: Rounds,
-    /// What to do after being outbid.
+    /// How long to wait after being outbid.
     pub backoff: Backoff,
-    /// How long an operation may go on losing ballots before it is answered, from its first attempt
-    /// on. `None`: as long as its own time limit. Silence is not contention.
+    /// How long an operation may keep losing ballots before it is answered, from its first attempt on. `None`: until
+    /// its own time limit. Missing replies are not contention.
     pub contention_timeout_ns: Option<u64>,
-    /// Operations that may wait for one key at this node; one more is answered busy.
+    /// Operations that may wait for one key at this node. One more is answered busy.
     pub queue_per_key: usize,
-    /// Who comes next where several wait for one key.
+    /// Which operation runs next when several wait for one key.
     pub queue: Queue,
     /// Operations that may share one proposal ([`Rounds::Fast`]).
     pub batch_ops: usize,
-    /// Keys whose next ballot is kept promised ([`Rounds::Fast`]); each keeps its newest row in memory.
+    /// Keys for which the next ballot is kept promised ([`Rounds::Fast`]). Each keeps its newest row in memory.
     pub prepared_keys: usize,
-    /// Applied operation ids that a row remembers.
+    /// Number of applied operation ids that a row remembers.
     pub dedupe_entries: usize,
-    /// Aborted operation ids that a row remembers.
+    /// Number of aborted operation ids that a row remembers.
     pub aborted_entries: usize,
-    /// Longest key, bytes.
+    /// Longest key in bytes.
     pub max_key_bytes: usize,
-    /// Longest value, bytes.
+    /// Longest value in bytes.
     pub max_value_bytes: usize,
-    /// A round without enough answers is sent again after this time, then after twice as much.
+    /// A round without enough replies is sent again after this time, then after twice as long.
     pub resend_after_ns: u64,
     /// How often a round is sent again before the coordinator tries another ballot.
     pub resends_per_round: u32,
-    /// After a first reject a round has this long to find its quorum all the same.
+    /// After its first reject, a round has this much time to reach its quorum all the same.
     pub reject_grace_ns: u64,
-    /// Leases and forwarding.
+    /// Settings of leases and forwarding.
     pub lease: LeaseSettings,
     /// What the links between nodes can do.
     pub links: Links,
     /// Whether accepted copies are dropped once every replica has learned.
     pub prune: Prune,
-    /// A decision is pruned when its key has seen no newer one for this time.
+    /// A decision is pruned when its key has had no newer one for this time.
     pub prune_after_ns: u64,
-    /// Decisions that may wait to be pruned; one more is dropped and counted.
+    /// Decisions that may wait to be pruned. One more is dropped and counted.
     pub prune_queue: usize,
-    /// Age, by ballots, at which the Paxos state of a key expires; `None`: never.
+    /// Age, by ballots, at which the Paxos state of a key expires. `None`: never.
     pub paxos_ttl_us: Option<u64>,
     /// Whether protocol points are announced.
     pub points: Points,
-    /// Deliberate bugs.
+    /// The active deliberate bugs.
     pub mutants: Mutants,
 }
 
 impl Config {
-    /// The defaults for `node` in a cluster of `members`.
+    /// Default settings for `node` in a cluster of `members`.
     #[must_use]
     pub fn new(node: NodeId, members: Vec<NodeId>) -> Self {
         Self {
@@ -93,15 +93,15 @@ impl Config {
         }
     }
 
-    /// How many operation ids a row remembers.
+    /// Number of operation ids that a row remembers.
     pub(crate) fn dedupe_limits(&self) -> DedupeLimits {
         DedupeLimits { applied: self.dedupe_entries, aborted: self.aborted_entries }
     }
 
-    /// Checks what the types cannot.
+    /// Checks the rules that the types do not enforce.
     ///
     /// # Errors
-    /// The first setting that is wrong.
+    /// The first invalid setting.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !self.members.contains(&self.node) {
             return Err(ConfigError::NodeNotMember { node: self.node });
@@ -142,25 +142,24 @@ impl Config {
     }
 }
 
-/// How many rounds an operation takes without contention. What makes each safe stands in the
-/// module `coordinator` and at the lines it rests on. Nodes of one cluster may differ.
+/// How many rounds an operation takes without competing coordinators. The module `coordinator` explains why each of
+/// them is safe, with comments at the relevant lines. Nodes of one cluster may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rounds {
     /// Prepare, read, propose, learn: a write takes 4 round trips, a read 3.
     Classic,
     /// The promise carries the row (`ScyllaDB`): a write takes 3, a read 2.
     Merged,
-    /// Merged, and a chosen update is answered at once; replicas learn it without being waited for
-    /// (Cassandra's second version of Paxos): a write takes 2, a read 1.
+    /// Merged, and a chosen update is answered immediately. The coordinator does not wait until replicas have learned
+    /// it (Cassandra's second version of Paxos): a write takes 2, a read 1.
     AsyncLearn,
-    /// Async learn, and a replica that accepts promises the coordinator's next ballot as well: from the
-    /// second operation of a coordinator on a key on, 1 each. Operations that wait for the same key
-    /// share a proposal.
+    /// Async learn, and an accept also promises the coordinator's next ballot: from a coordinator's second operation
+    /// on a key, 1 each. Operations that wait for the same key share a proposal.
     Fast,
 }
 
 impl Rounds {
-    /// All of them, by rising saving.
+    /// All of them, from most to fewest round trips.
     pub const ALL: [Rounds; 4] = [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast];
 
     /// The name in settings.
@@ -174,7 +173,7 @@ impl Rounds {
         }
     }
 
-    /// Whether a prepare asks for the row.
+    /// Whether a prepare requests the row.
     #[must_use]
     pub(crate) fn prepare_reads(self) -> bool {
         match self {
@@ -185,7 +184,7 @@ impl Rounds {
 
     /// Whether a chosen update is answered before it is learned, and only whole rows are proposed.
     #[must_use]
-    pub(crate) fn learns_later(self) -> bool {
+    pub(crate) fn replies_before_learn(self) -> bool {
         match self {
             Rounds::Classic | Rounds::Merged => false,
             Rounds::AsyncLearn | Rounds::Fast => true,
@@ -194,7 +193,7 @@ impl Rounds {
 
     /// Whether a ballot is kept promised for the next operation.
     #[must_use]
-    pub(crate) fn keeps_ballots(self) -> bool {
+    pub(crate) fn prepares_next_ballot(self) -> bool {
         match self {
             Rounds::Classic | Rounds::Merged | Rounds::AsyncLearn => false,
             Rounds::Fast => true,
@@ -202,62 +201,61 @@ impl Rounds {
     }
 }
 
-/// What a coordinator does after being outbid.
+/// How long a coordinator waits after being outbid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backoff {
-    /// Tries again at once.
+    /// No wait.
     None,
-    /// Waits a time drawn evenly from zero to this maximum.
+    /// A random wait, uniform between zero and `max_ns`.
     Uniform {
-        /// The longest wait, nanoseconds.
+        /// The longest wait in nanoseconds.
         max_ns: u64,
     },
-    /// Waits about as long as this node's own rounds have taken lately, longer with each attempt: see
-    /// [`crate::backoff`].
+    /// About as long as this node's recent rounds have taken, and longer with each attempt: see [`crate::backoff`].
     Adaptive {
-        /// The longest wait, nanoseconds.
+        /// The longest wait in nanoseconds.
         max_ns: u64,
     },
 }
 
-/// What the links between nodes can do to a message.
+/// Whether the links between nodes can duplicate messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Links {
-    /// A message may arrive twice. Then a reject does not prove that the first copy was not
-    /// accepted, and a propose that all rejected stays unknown.
+    /// A message may arrive twice. A reject then does not prove that the first copy was not accepted, so the outcome
+    /// of a propose that all replicas rejected remains unknown.
     MayDuplicate,
     /// A message arrives at most once.
     NeverDuplicate,
 }
 
-/// Who comes next where several operations wait for one key at a node.
+/// Which operation runs next when several wait for one key at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Clients in turn, and operations that one answer decides are answered with it.
+    /// Clients take turns. Operations that the current round has already decided are answered with it.
     Fair,
-    /// In order of arrival, one by one: who has just won knows the value and wins again.
+    /// Operations run in order of arrival, one by one. The last winner knows the value, so it tends to win again.
     Fifo,
 }
 
 /// Whether accepted copies are dropped once every replica has learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Prune {
-    /// They stay until they are overwritten or expire.
+    /// Accepted copies stay until they are overwritten or expire.
     Off,
-    /// They go soon after.
+    /// Accepted copies are dropped soon afterwards.
     On,
 }
 
 /// Whether protocol points are announced as actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Points {
-    /// No [`crate::Action::Point`].
+    /// No [`crate::Action::Point`] is emitted.
     Silent,
     /// One [`crate::Action::Point`] at each point reached.
     Announced,
 }
 
-/// A setting that cannot work.
+/// Why settings are invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigError {
     /// `node` is not in `members`.
@@ -272,7 +270,7 @@ pub enum ConfigError {
     },
     /// More members than fit into a set.
     TooManyMembers {
-        /// How many there are.
+        /// Number of members.
         got: usize,
     },
     /// A limit that must be positive is zero.
@@ -280,15 +278,15 @@ pub enum ConfigError {
         /// The setting.
         name: &'static str,
     },
-    /// A setting of leases is out of its range. Times in nanoseconds, drift in parts per million.
+    /// A lease setting is out of its range. Times are in nanoseconds, drift in parts per million.
     OutOfRange {
         /// The setting.
         name: &'static str,
         /// Its value.
         value: u64,
-        /// The least that works.
+        /// The smallest valid value.
         least: u64,
-        /// The most that works.
+        /// The largest valid value.
         most: u64,
     },
 }

@@ -1,11 +1,11 @@
-//! Operations handed to the holder of a lease: what travels, and what keeps it from happening twice.
+//! Operations forwarded to the holder of a lease: the messages, and what keeps an operation from running twice.
 //!
-//! A forward is a message, so it may be lost, late, doubled and overtaken. **At most once:** the holder's process
-//! remembers the numbers of the forwards it has seen from each process and never takes one twice; a forward names
-//! the holder's process by the lease's ballot, so a later process, which remembers nothing, refuses it. Were it
-//! taken twice,
-//!   copy 1 -> condition not met, the client is answered; another write; copy 2 -> the condition holds -> applied
-//! would apply what was answered as refused. **One hop:** a holder never forwards again.
+//! A forward is a message, so it may be lost, late, duplicated or overtaken. **At most once:** the holder's process
+//! remembers the numbers of the forwards it has seen from each process and never accepts one twice. A forward names
+//! the holder's process through the ballot of the lease, so a later process, which remembers nothing, refuses it. If
+//! it were accepted twice,
+//!   copy 1 -> condition not met, reply to the client; another write; copy 2 -> the condition holds -> applied
+//! would apply an operation that was answered as refused. **One hop:** a holder never forwards an operation again.
 
 use crate::ballot::{Ballot, BallotClock};
 use crate::ids::{MonoTime, NodeId, OpId};
@@ -13,87 +13,88 @@ use crate::lease::LeaseBallot;
 use crate::message::tag::Tag;
 use crate::request::{Call, Diagnostics, Outcome, Provenance};
 
-/// An operation on its way to the holder.
+/// A forwarded operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Forward {
-    /// Counts the forwards of the sending process.
+    /// Sequence number of the forward in the sending process.
     pub serial: u64,
-    /// The lease under which the receiver is thought to hold the range; names its process.
+    /// The lease under which the receiver is thought to hold the range. It also identifies the receiver's process.
     pub lease: LeaseBallot,
-    /// What to do.
+    /// The operation.
     pub call: Call,
-    /// What is left of the operation's time.
+    /// The remaining time of the operation, in nanoseconds.
     pub timeout_ns: u64,
-    /// What the client said of earlier requests.
+    /// The client's statement about earlier requests.
     pub provenance: Provenance,
-    /// Time of a ballot below every one that any coordinator can have used for the operation: that of the newest row
-    /// its first coordinator knew when the operation came. A row that forgot ids since then refuses it: it may be
-    /// late, and be in the row already by a later request of the client.
+    /// Time of a ballot that is lower than every ballot that a coordinator can have used for the operation: that of
+    /// the newest row that its first coordinator knew when the operation arrived. A row that has forgotten ids since then refuses
+    /// the operation: it may be late, and already be in the row through a later request of the client.
     pub born_us: u64,
-    /// Whether something that its first coordinator proposed for it may still be chosen. The holder then answers "not
-    /// applied" to nothing, and a refusal only behind a fence.
+    /// Whether a proposal that the first coordinator made for the operation may still be chosen. The holder then
+    /// never answers "not applied", and refuses the operation only behind a fence.
     pub open: bool,
 }
 
-/// What became of it at the holder.
+/// The result of a forwarded operation at the holder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Forwarded {
-    /// The number of the forward.
+    /// Sequence number of the forward.
     pub serial: u64,
-    /// The answer.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How it came about there.
+    /// How the outcome came about at the holder.
     pub diagnostics: Box<Diagnostics>,
-    /// The lease as of now, and for how long: the sender need not ask a grantor. `None` if it is over.
+    /// The current lease and its remaining time, so that the sender need not ask a grantor. `None` if the lease has
+    /// ended.
     pub lease: Option<(LeaseBallot, u64)>,
 }
 
-/// Where an answer goes.
+/// The recipient of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
-    /// To a client.
+    /// A client.
     Client(crate::ids::ClientToken),
-    /// To the node that forwarded the operation.
+    /// The node that forwarded the operation.
     Node {
         to: NodeId,
         serial: u64,
-        /// Echoed, as in any answer.
+        /// The tag to echo, as in any reply.
         tag: Tag,
     },
 }
 
-/// The tag of a forward: it belongs to no attempt, since the rounds are the holder's. Its ballot is the time of the
-/// sender's ballot clock, and the holder goes above it: a client takes a ballot in the sender's answer for one that lies
-/// below all that its next operation can use, at any coordinator.
+/// The tag of a forward. It belongs to no attempt, since the holder runs the rounds. Its ballot is the time of the
+/// sender's ballot clock, and the holder's ballots are above it: a client assumes that a ballot in a reply of the
+/// sender is lower than every ballot that its next operation can use, whichever node coordinates it.
 pub(crate) fn tag(op: OpId, clock: &BallotClock, node: NodeId) -> Tag {
     Tag { op, attempt: 0, incarnation: clock.incarnation(), ballot: Ballot { micros: clock.last_micros(), node, nonce: 0 } }
 }
 
-/// How many numbers back a forward may be overtaken. Older ones count as seen: they get no answer.
+/// Numbers behind the newest forward that are remembered. Older ones count as seen and get no reply.
 const WINDOW: u64 = 1 << 14;
 
-/// The forwards that were seen from one node's process.
+/// The forwards that were seen from one process of a node.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Window {
+pub(crate) struct ForwardWindow {
     incarnation: u32,
     newest: u64,
-    /// One bit for each of the last numbers.
+    /// Bit set of the last numbers seen.
     seen: Vec<u64>,
 }
 
-impl Window {
-    /// Marks a forward as seen. Says whether it is new: only then may it be taken.
+impl ForwardWindow {
+    /// Marks a forward as seen. Returns whether it is new: only then may it be accepted.
     pub(crate) fn take(&mut self, incarnation: u32, serial: u64) -> bool {
         if incarnation < self.incarnation {
             return false;
         }
         if incarnation > self.incarnation || self.seen.is_empty() {
-            *self = Window { incarnation, newest: 0, seen: vec![0; (WINDOW / 64) as usize] };
+            *self = ForwardWindow { incarnation, newest: 0, seen: vec![0; (WINDOW / 64) as usize] };
         }
         if serial + WINDOW <= self.newest {
             return false;
         }
-        // Numbers that come into the window have not been seen.
+        // Numbers that enter the window have not been seen.
         for number in self.newest + 1..=serial.min(self.newest + WINDOW) {
             self.clear(number);
         }
@@ -118,29 +119,29 @@ impl Window {
     }
 }
 
-/// Whether holders answer at all: a node that has died goes on holding its lease for a while, and what is handed to
-/// it is of unknown outcome.
+/// Tracks whether holders reply to forwards. A node that has died continues to hold its lease for a while, and
+/// operations forwarded to it have unknown outcomes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct HolderSilence {
-    /// By node: when something was handed over first that nothing was heard after.
+pub(crate) struct ReplyTracker {
+    /// For each silent node: the time of the first forward that got no reply.
     unanswered: Vec<(NodeId, MonoTime)>,
 }
 
-impl HolderSilence {
-    /// Something was handed to a node.
-    pub(crate) fn asked(&mut self, node: NodeId, now: MonoTime) {
+impl ReplyTracker {
+    /// Records a forward to a node.
+    pub(crate) fn note_forward(&mut self, node: NodeId, now: MonoTime) {
         if !self.unanswered.iter().any(|(known, _)| *known == node) {
             self.unanswered.push((node, now));
         }
     }
 
-    /// A node answered something. What it says by itself does not count: the way to it may be cut, and the way back
-    /// not.
-    pub(crate) fn answered(&mut self, node: NodeId) {
+    /// Records a reply from a node. Messages that it sends unprompted do not count: the link to the node may be cut
+    /// while the link back works.
+    pub(crate) fn note_reply(&mut self, node: NodeId) {
         self.unanswered.retain(|(known, _)| *known != node);
     }
 
-    /// Whether a node has been silent for this long since it was handed something.
+    /// Whether a node has been silent for this long since a forward.
     pub(crate) fn is_silent(&self, node: NodeId, now: MonoTime, patience_ns: u64) -> bool {
         self.unanswered.iter().any(|(known, since)| *known == node && now.since_ns(*since) > patience_ns)
     }
@@ -151,8 +152,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forward_is_taken_once() {
-        let mut window = Window::default();
+    fn forwards_are_accepted_once() {
+        let mut window = ForwardWindow::default();
         //        process, number, taken
         let story = [
             (1, 1, true),

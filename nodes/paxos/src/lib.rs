@@ -1,32 +1,32 @@
-//! Is tested: the sans-IO Paxos core that the server, the simulator and the model checker all run.
+//! The sans-IO Paxos core, shared by the server, the simulator and the model checker.
 //!
-//! A replicated key-value store whose conditional writes run one Paxos register per key, as the
-//! lightweight transactions of Cassandra and `ScyllaDB` do. The core is one pure function,
-//! [`Replica::step`]: time and randomness are arguments, and what it wants done comes back as
-//! [`Action`]s. It never sees a socket, a file, a clock or a thread.
+//! A replicated key-value store whose conditional writes run one Paxos register per key, as the lightweight
+//! transactions of Cassandra and `ScyllaDB` do. The core is one pure function, [`Replica::step`]: time and randomness
+//! are arguments, and the work to be done is returned as [`Action`]s. It never sees a socket, a file, a clock or a
+//! thread.
 //!
 //! Modules in reading order:
-//! - [`ids`]: small domain types: times, nodes, operations, keys, values;
-//! - [`ballot`]: the order of attempts, and the hybrid logical clock that makes them;
-//! - [`row`]: what is stored under a key, with the table that makes operations exactly-once;
-//! - [`quorum`]: the members and sets of them;
-//! - [`message`]: what nodes say to each other;
-//! - [`record`]: what must be durable, which is also what a snapshot is made of;
-//! - [`request`]: what clients ask, and the answers that say what is known;
+//! - [`ids`]: domain types for times, nodes, operations, keys and values;
+//! - [`ballot`]: the order of attempts, and the hybrid logical clock that generates ballots;
+//! - [`row`]: the content of a key, with the table that makes operations exactly-once;
+//! - [`quorum`]: the members of the cluster, and sets of them;
+//! - [`message`]: the messages between nodes;
+//! - [`record`]: the records of the log, which snapshots consist of too;
+//! - [`request`]: requests of clients, and outcomes that state exactly what is known;
 //! - [`action`]: the events that enter a step and the actions that leave it;
-//! - [`forward`]: operations handed to the holder of a lease;
+//! - [`forward`]: operations forwarded to the holder of a lease;
 //! - [`config`]: settings and limits;
 //! - [`mutants`]: deliberate bugs, to test the tester;
 //! - [`backoff`]: how long to wait after being outbid;
-//! - [`lease`]: who alone coordinates a range of keys for a while;
-//! - [`acceptor`]: the storing role;
+//! - [`lease`]: the time-bounded right to be the only coordinator of a range of keys;
+//! - [`acceptor`]: the storing role of a node;
 //! - [`cell`]: puts and gets without Paxos, last write wins;
-//! - `coordinator`: the driving role, the four rounds of one operation;
-//! - `prune`: accepted copies go once every replica has learned;
-//! - [`expiry`]: state that is too old, judged by ballots, goes too;
-//! - `slot`: one key at one node: its acceptor, its running operation, its queue;
-//! - [`replica`]: the whole node, and the way an event takes through it;
-//! - [`counters`]: what a node counts.
+//! - `coordinator`: the coordinating role, with the four rounds of an operation;
+//! - `prune`: drops accepted copies once every replica has learned;
+//! - [`expiry`]: drops Paxos state whose ballots are too old;
+//! - `slot`: the state of one key at one node: its acceptor, its running operation, its queue;
+//! - [`replica`]: the whole node, and how it handles an event;
+//! - [`counters`]: the counters of a node.
 #![forbid(unsafe_code)]
 
 pub mod acceptor;

@@ -1,13 +1,12 @@
-//! Deliberate bugs, to test the tester: one decision point each, consulted through one set.
+//! Deliberate bugs, to test the tester. Each has one decision point, and one set says which are active.
 //!
-//! Compiled with the cargo feature `mutants`; without it [`Mutants::has`] is the constant `false`
-//! and every decision point folds away. Numbers with # are `ScyllaDB` issues; CASSANDRA-n are
-//! Apache Cassandra's.
+//! Compiled with the cargo feature `mutants`. Without it, [`Mutants::has`] is the constant `false` and every decision
+//! point is optimized away. Numbers with # are `ScyllaDB` issues; CASSANDRA-n are Apache Cassandra's.
 
 /// Declares the enum, the list and the registry from one table.
 macro_rules! mutants {
     ($($variant:ident, $name:literal, $class:ident, $source:literal, $breaks:literal;)*) => {
-        /// One deliberate bug.
+        /// A deliberate bug.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Mutant {
             $(#[doc = $breaks] $variant,)*
@@ -17,20 +16,20 @@ macro_rules! mutants {
             /// All deliberate bugs, in the order of the registry.
             pub const ALL: &'static [Mutant] = &[$(Mutant::$variant,)*];
 
-            /// What is known about this one.
+            /// Description of this bug.
             #[must_use]
             pub fn info(self) -> &'static MutantInfo {
                 &REGISTRY[self as usize]
             }
 
-            /// The one of this name, if there is one.
+            /// The bug with this name, if there is one.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Mutant> {
                 Mutant::ALL.iter().copied().find(|mutant| mutant.info().name == name)
             }
         }
 
-        /// Every deliberate bug with its source and what it breaks.
+        /// All deliberate bugs, with their sources and effects.
         pub const REGISTRY: &[MutantInfo] = &[
             $(MutantInfo {
                 mutant: Mutant::$variant,
@@ -91,7 +90,7 @@ mutants! {
     FastKeepsCacheAfterFailure, "fast-keeps-cache-after-failure", Safety, "gryadka (read in source)",
         "after a failed proposal the row at hand is proposed on again, without a prepare: what others wrote is lost";
     ToldAlongLate, "told-along-late", Safety, "derived",
-        "a waiting operation is answered along with another, though it came after the deciding round had begun: it may be shown what was overwritten before it asked";
+        "whoever waits is answered along with another, though it came after the deciding round had begun: it may be shown what was overwritten before it asked";
     PruneDropsBallot, "prune-drops-ballot", Safety, "Scylla #6154",
         "prune forgets the ballots too: a late message of an older ballot then brings back what was overwritten";
     LearnNotSynced, "learn-not-synced", Safety, "Scylla #6114",
@@ -105,7 +104,7 @@ mutants! {
     LeaseTimerAtAck, "lease-timer-at-ack", Safety, "PaxosLease",
         "the holder's time begins when the answers come: on a slow link it believes longer than was granted";
     LeaseReleaseAny, "lease-release-any", Safety, "PaxosLease",
-        "a release does not name what it gives back: a late one ends a lease that is still believed in";
+        "a release does not name what it gives back: a late one ends a lease that somebody believes in";
     LeaseIgnoresDrift, "lease-ignores-drift", Safety, "PaxosLease",
         "the holder believes for the whole lease time: with clocks that drift within the bound, longer than was granted";
     LearnKeepsPromisedLow, "learn-keeps-promised-low", Crash, "derived",
@@ -124,18 +123,18 @@ mutants! {
         "an overtaken accepted update is kept after learn: harmless, since it is not above the learned ballot";
 }
 
-/// What kind of harm a deliberate bug does.
+/// The kind of harm that a deliberate bug does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MutantClass {
-    /// Some judge must call a run invalid.
+    /// Some checker must call a run invalid.
     Safety,
-    /// The starvation or liveness checks must name it.
+    /// The starvation or liveness checks must report it.
     Liveness,
-    /// The state checks or counters must name it.
+    /// The state checks or counters must report it.
     Leak,
-    /// An assertion of the core must end the node: a run must name the crash.
+    /// An assertion of the core must end the node, and the run must report the crash.
     Crash,
-    /// No black-box history can show it: runs must stay clean.
+    /// No black-box history can show it, so runs must stay clean.
     Control,
 }
 
@@ -153,10 +152,10 @@ impl MutantClass {
     }
 }
 
-/// One line of the registry.
+/// An entry of the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MutantInfo {
-    /// Which bug.
+    /// The bug.
     pub mutant: Mutant,
     /// Its name on the command line.
     pub name: &'static str,
@@ -168,34 +167,34 @@ pub struct MutantInfo {
     pub breaks: &'static str,
 }
 
-/// Which deliberate bugs are switched on. Normally none.
+/// The set of active deliberate bugs. Normally empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mutants(u64);
 
 impl Mutants {
-    /// None: the correct protocol.
+    /// The empty set: the correct protocol.
     pub const NONE: Mutants = Mutants(0);
 
-    /// Only this one.
+    /// The set with only this bug.
     #[must_use]
     pub fn only(mutant: Mutant) -> Self {
         Mutants(1 << mutant as u64)
     }
 
-    /// These and one more.
+    /// This set with one more bug.
     #[must_use]
     pub fn with(self, mutant: Mutant) -> Self {
         Mutants(self.0 | (1 << mutant as u64))
     }
 
-    /// Whether it is switched on. Without the feature `mutants`, never.
+    /// Whether the bug is active. Always false without the feature `mutants`.
     #[must_use]
     #[inline]
     pub fn has(self, mutant: Mutant) -> bool {
         cfg!(feature = "mutants") && self.0 & (1 << mutant as u64) != 0
     }
 
-    /// Whether none is switched on.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_none(self) -> bool {
         !cfg!(feature = "mutants") || self.0 == 0

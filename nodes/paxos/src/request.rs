@@ -1,24 +1,24 @@
-//! What clients ask, and answers that say exactly what is known.
+//! Requests of clients, and outcomes that state exactly what is known.
 
 use crate::ballot::Ballot;
 use crate::ids::{Key, NodeId, OpId, Value};
 
-/// One request of a client.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClientRequest {
     /// The operation's id.
     pub op: OpId,
     /// The register.
     pub key: Key,
-    /// What to do with it.
+    /// The operation.
     pub call: Call,
-    /// The coordinator answers within this time, whatever happens.
+    /// The coordinator always replies within this time.
     pub timeout_ns: u64,
     /// Whether this operation may have been sent before.
     pub provenance: Provenance,
 }
 
-/// What can be asked of a register, all of it through Paxos.
+/// An operation on a register. All of them go through Paxos.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Call {
     /// A linearizable read.
@@ -30,24 +30,24 @@ pub enum Call {
     },
     /// A compare-and-set.
     Cas {
-        /// What the register must hold; `None` for a register that was never written.
+        /// The value that the register must have. `None` for a register that was never written.
         expected: Option<Value>,
         /// The new value.
         new: Value,
     },
-    /// What became of an earlier write or CAS on this key. If it is not in the row it is declared
-    /// aborted, and will never be applied. The request has an id of its own.
+    /// A fate query for an earlier write or CAS on this key. If the row does not contain it, it is declared aborted
+    /// and will never be applied. The query has its own id.
     Fate {
-        /// The operation asked about.
+        /// The queried operation.
         of: OpId,
-        /// What the requests of that operation said: the ballot of [`Provenance::FirstAfter`] or
-        /// [`Provenance::Resent`]; [`Ballot::ZERO`] if they were [`Provenance::First`].
+        /// The birth ballot in the requests of that operation, from [`Provenance::FirstAfter`] or
+        /// [`Provenance::Resent`]. [`Ballot::ZERO`] if they were [`Provenance::First`].
         born: Ballot,
     },
 }
 
 impl Call {
-    /// Whether it changes the value.
+    /// Whether the operation changes the value.
     #[must_use]
     pub fn is_update(&self) -> bool {
         match self {
@@ -60,34 +60,34 @@ impl Call {
 /// Whether another request of the same operation may have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Provenance {
-    /// This is the operation's first request. The client sends the operation again only after this
-    /// request was answered, or its time limit has certainly passed, or the node's process is gone.
-    /// A client that does not want to wait so long says [`Provenance::Resent`] from the start.
+    /// The operation's first request. The client sends the operation again only after this request was answered, or
+    /// its time limit has certainly passed, or the node's process has ended. A client that does not want to wait so
+    /// long uses [`Provenance::Resent`] from the start.
     First,
-    /// The same, and the operation says when it was born: a ballot that its client had seen before,
-    /// the newer the better. A row that has forgotten aborted ids refuses operations that may be
-    /// among them, and those without a birth always may.
+    /// The first request, with a birth: a ballot that the client had seen before. Newer ballots are better. A row
+    /// that has forgotten aborted ids refuses operations that may be among them, and operations without a birth
+    /// always may be.
     FirstAfter {
-        /// The same in the question for its fate. All ballots of the operation are above it.
+        /// The birth. The fate query must use the same one. All ballots of the operation are above it.
         born: Ballot,
     },
-    /// Another request of the same operation was sent before, with an unknown outcome, or may be
-    /// sent while this one runs. The operation still happens at most once. The answer is never "not
-    /// applied" or "condition not met", since the other request may yet do what this one did not.
+    /// Another request of the same operation was sent before, with an unknown outcome, or may be sent while this one
+    /// runs. The operation still happens at most once. The outcome is never "not applied" or "condition not met",
+    /// since the other request may still apply it.
     Resent {
-        /// The same in all requests of the operation: a ballot below every one that its first
-        /// coordinator can have used for it. A ballot serves that came, before the operation was
-        /// sent, from that coordinator's process (a process's ballots only rise).
-        /// [`Ballot::ZERO`] if none is known: then a row that has forgotten ids refuses the retry.
+        /// The birth, the same in all requests of the operation: a ballot that is lower than every ballot that
+        /// its first coordinator can have used for it. A ballot that came from that coordinator's process before the operation was sent is
+        /// suitable, since the ballots of a process only rise. [`Ballot::ZERO`] if none is known: a row that has
+        /// forgotten ids then refuses the retry.
         ///
-        /// All coordinators of the operation use ballots above it, so the row's memory reaches back
-        /// far enough iff it reaches back to here.
+        /// All coordinators of the operation use ballots above the birth, so the row's memory reaches back far enough
+        /// iff it reaches back to the birth.
         born: Ballot,
     },
 }
 
 impl Provenance {
-    /// The ballot that the operation was born at; [`Ballot::ZERO`] if it does not say.
+    /// The birth ballot of the operation. [`Ballot::ZERO`] if there is none.
     #[must_use]
     pub fn born(self) -> Ballot {
         match self {
@@ -97,53 +97,53 @@ impl Provenance {
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The write or CAS happened, exactly once.
     Applied,
-    /// The read happened and saw this; `None` for a register that was never written.
+    /// The read happened and saw this value. `None` for a register that was never written.
     Read {
         /// The value seen.
         current: Option<Value>,
     },
-    /// The CAS did not happen and never will: the register held something else.
+    /// The CAS did not happen and never will: the register held another value.
     ConditionNotMet {
         /// The value seen.
         current: Option<Value>,
     },
-    /// What became of the operation asked about.
+    /// The result of a fate query.
     Fate {
-        /// The answer.
+        /// The fate.
         fate: Fate,
     },
-    /// Proved not to have happened, and it never will through this request.
+    /// The operation is proved not to have happened, and never will through this request.
     NotApplied {
-        /// Why.
+        /// The reason.
         why: NotAppliedWhy,
     },
-    /// It may have happened, and may still happen.
+    /// The operation may have happened, and may still happen.
     Unknown {
-        /// Why.
+        /// The reason.
         why: UnknownWhy,
     },
-    /// The request itself is wrong; it did not happen.
+    /// The request is invalid, and did not happen.
     Invalid {
-        /// Why.
+        /// The reason.
         why: InvalidWhy,
     },
 }
 
-/// What became of an operation, as far as its key's row tells.
+/// The fate of an operation, according to its key's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// It took effect.
+    /// The operation took effect.
     Applied,
-    /// It did not, and never will.
+    /// The operation did not take effect, and never will.
     NotApplied,
-    /// It is older than what the row remembers.
+    /// The operation is older than those that the row remembers.
     Evicted,
-    /// A later operation of the same client is in the row, so its own entry is gone if it had one.
+    /// A later operation of the same client is in the row, so the entry of this one is gone if it existed.
     Superseded,
 }
 
@@ -154,20 +154,21 @@ pub enum NotAppliedWhy {
     Busy,
     /// Time ran out while waiting behind other operations on the key.
     TimeoutInQueue,
-    /// Time ran out before its own update was proposed to any replica.
+    /// Time ran out before the operation's own update was proposed to any node.
     TimeoutBeforePropose,
     /// A later operation of the same client is already in the row.
     Superseded,
-    /// The id was declared aborted by a fate request.
+    /// A fate query declared the id aborted.
     Aborted,
-    /// It was born before ids that were declared aborted and are forgotten: it may be one of them.
+    /// The operation may be one of those that were declared aborted and whose ids the row has forgotten, since it is
+    /// older than these ids.
     TooOld,
-    /// It was outbid for as long as it may be, and nothing of it was proposed.
+    /// The operation was outbid for longer than the contention timeout, and nothing was proposed for it.
     Contention,
 }
 
 impl NotAppliedWhy {
-    /// A stable name for histories and logs.
+    /// Stable name for histories and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -185,26 +186,26 @@ impl NotAppliedWhy {
 /// Why an outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnknownWhy {
-    /// Time ran out after its own update was proposed.
+    /// Time ran out after the operation's own update was proposed.
     Timeout,
-    /// It was proposed, and a later operation of the same client is already in the row.
+    /// The operation was proposed, and a later operation of the same client is already in the row.
     Superseded,
-    /// It was proposed long ago, and the row no longer remembers ids of that age.
+    /// The operation was proposed long ago, and the row no longer remembers ids of that age.
     Evicted,
     /// An earlier request of the same operation may still be running at another node.
     ResentElsewhere,
-    /// A question for a fate found the key's queue full, or its time ran out in there.
+    /// A fate query found the key's queue full, or its time ran out in the queue.
     Busy,
-    /// It was proposed, and may have been declared aborted since; aborts of that age are forgotten.
+    /// The operation was proposed, and may have been declared aborted since. Aborts of that age are forgotten.
     TooOld,
-    /// It was proposed, and then outbid for as long as it may be.
+    /// The operation was proposed, and then outbid for longer than the contention timeout.
     Contention,
-    /// It was forwarded to the holder of a lease, and no answer came.
+    /// The operation was forwarded to the holder of a lease, and no reply arrived.
     Forwarded,
 }
 
 impl UnknownWhy {
-    /// A stable name for histories and logs.
+    /// Stable name for histories and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -220,21 +221,21 @@ impl UnknownWhy {
     }
 }
 
-/// What is wrong with a request.
+/// Why a request is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InvalidWhy {
     /// The key is empty or longer than the limit.
     KeySize,
     /// A value is longer than the limit.
     ValueSize,
-    /// The id was used before for a different request.
+    /// The id was already used for a different request.
     IdReused,
-    /// The ballot it says it was born at lies more than a day ahead of this node's clock.
+    /// The birth ballot is more than a day ahead of this node's clock.
     BornAhead,
 }
 
 impl InvalidWhy {
-    /// A stable name for histories and logs.
+    /// Stable name for histories and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -246,7 +247,7 @@ impl InvalidWhy {
     }
 }
 
-/// How far an operation had come.
+/// The phase that an operation has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Waiting behind other operations on the key.
@@ -257,30 +258,30 @@ pub enum Phase {
     Read,
     /// Bringing lagging replicas up to date.
     Refresh,
-    /// Proposing an earlier, unfinished update again.
+    /// Proposing an unfinished earlier update again.
     RepairPropose,
-    /// Teaching an earlier update that was just finished.
+    /// Sending learn messages for an earlier update that was just finished.
     RepairLearn,
-    /// Proposing the empty update, after a read or a refused CAS.
+    /// Proposing an empty update, after a read or a refused CAS.
     Fence,
     /// Proposing its own update.
     Propose,
-    /// Its own update is chosen; the replicas learn it.
+    /// Its own update is chosen, and the coordinator is sending learn messages.
     Learn,
     /// Waiting a random time after being outbid.
     Backoff,
-    /// Done without an own update, or found done.
+    /// Finished without its own update, or found to be applied already.
     Done,
-    /// Handed to the holder of a lease.
+    /// Forwarded to the holder of a lease.
     Forwarded,
-    /// Read from the own row under a read lease.
+    /// Read from the node's own row under a read lease.
     LocalRead,
-    /// Put or got on the last-write-wins path, without Paxos.
-    Plain,
+    /// Put or get on the last-write-wins path, without Paxos.
+    Cheap,
 }
 
 impl Phase {
-    /// A stable name for histories and logs.
+    /// Stable name for histories and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -297,50 +298,50 @@ impl Phase {
             Phase::Done => "done",
             Phase::Forwarded => "forwarded",
             Phase::LocalRead => "local_read",
-            Phase::Plain => "cheap",
+            Phase::Cheap => "cheap",
         }
     }
 }
 
-/// How an outcome came about. In every answer, so that no logs are needed.
+/// How an outcome came about. Every reply includes it, so that no logs are needed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostics {
     /// The operation.
     pub op: OpId,
-    /// How far it had come when it was answered.
+    /// The phase of the operation when it was answered.
     pub phase: Phase,
     /// The last ballot used; [`Ballot::ZERO`] if none.
     pub ballot: Ballot,
     /// Promises received at that ballot.
     pub promises: u32,
-    /// Accepts received in the last propose round (own update, fence or repair).
+    /// Accepts received in the last propose round (of its own update, a fence or a repair).
     pub accepts: u32,
     /// Rejects received in the last round.
     pub rejects: u32,
-    /// Answers that make a quorum.
+    /// Number of replies in a quorum.
     pub needed: u32,
-    /// Highest ballot seen anywhere while coordinating.
+    /// Highest ballot seen while coordinating.
     pub max_seen_ballot: Ballot,
     /// The operation whose update was repaired last, if any.
     pub repaired_op: Option<OpId>,
-    /// Attempts made, each with a ballot of its own.
+    /// Number of attempts. Each has its own ballot.
     pub rounds: u32,
-    /// Message round trips begun: prepare, read, refresh, propose and learn count one each.
+    /// Message round trips begun. Prepare, read, refresh, propose and learn count one each.
     pub round_trips: u32,
     /// Attempts that were outbid.
     pub preempted: u32,
-    /// Updates of others (or earlier ones of its own) that were finished on the way.
+    /// Unfinished updates (of other operations, or earlier ones of this one) that the coordinator finished.
     pub repairs: u32,
-    /// Time spent in backoff, nanoseconds.
+    /// Time spent in backoff, in nanoseconds.
     pub backoff_ns: u64,
-    /// Replicas known to have learned the own update.
+    /// Number of replicas known to have learned the operation's own update.
     pub learned_by: u32,
-    /// The holder of a lease that it was handed to, if it was.
+    /// The lease holder that the operation was forwarded to, if it was.
     pub forwarded_to: Option<NodeId>,
 }
 
 impl Diagnostics {
-    /// Nothing has happened yet.
+    /// Diagnostics of an operation that has not started.
     #[must_use]
     pub fn new(op: OpId, needed: u32) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The last-write-wins path: last write wins, how many must have it, what a crash leaves, and what Paxos sees of it.
+//! The cheap path: last write wins, how many must have it, what a crash leaves, and what Paxos sees of it.
 
 mod rig;
 
@@ -27,7 +27,7 @@ fn learn(rig: &mut Rig, ballot: Ballot, version: u64, value: &str) {
 
 /// What this replica alone holds, as a get at one tells it.
 fn here(rig: &mut Rig) -> Option<Value> {
-    rig.ask_plain(op(70, 1), PlainCall::Get, Level::One);
+    rig.ask_cheap(op(70, 1), PlainCall::Get, Level::One);
     match rig.outcome() {
         Outcome::Read { current } => current.clone(),
         other => panic!("{other:?}"),
@@ -72,15 +72,15 @@ fn the_newer_of_two_stays_whatever_the_order() {
 fn a_put_is_answered_when_one_or_a_quorum_have_it_durably() {
     let mut rig = Rig::new(config());
     rig.disk = DiskMode::Held;
-    rig.ask_plain(op(1, 1), put("a"), Level::One);
+    rig.ask_cheap(op(1, 1), put("a"), Level::One);
     assert_eq!(rig.kinds(), ["put>n2", "put>n3"]);
     assert!(rig.replies.is_empty(), "nobody has it on a disk");
     rig.sync();
     assert_eq!(rig.outcome(), &Outcome::Applied, "its own replica is one");
-    assert_eq!((rig.replies[0].2.phase, rig.replies[0].2.needed, rig.replies[0].2.accepts), (Phase::Plain, 1, 1));
+    assert_eq!((rig.replies[0].2.phase, rig.replies[0].2.needed, rig.replies[0].2.accepts), (Phase::Cheap, 1, 1));
 
     rig.replies.clear();
-    rig.ask_plain(op(1, 2), put("b"), Level::Quorum);
+    rig.ask_cheap(op(1, 2), put("b"), Level::Quorum);
     let tag = rig.tag.expect("sent");
     rig.sync();
     assert!(rig.replies.is_empty(), "one is no quorum");
@@ -101,7 +101,7 @@ fn a_get_at_one_asks_nobody_else_and_one_at_quorum_takes_the_newest() {
     assert!(rig.kinds().is_empty(), "no message");
     for (theirs, newest) in [(Some(cell(20, 3, "theirs")), "theirs"), (Some(cell(5, 3, "older")), "mine"), (None, "mine")] {
         rig.replies.clear();
-        rig.ask_plain(op(1, 1), PlainCall::Get, Level::Quorum);
+        rig.ask_cheap(op(1, 1), PlainCall::Get, Level::Quorum);
         assert!(rig.replies.is_empty(), "one is no quorum");
         rig.answer(3, Body::Got { cell: theirs });
         assert_eq!(rig.outcome(), &Outcome::Read { current: Some(val(newest)) });
@@ -111,8 +111,8 @@ fn a_get_at_one_asks_nobody_else_and_one_at_quorum_takes_the_newest() {
 #[test]
 fn without_enough_answers_a_put_is_unknown_and_a_get_not_applied() {
     let mut rig = Rig::new(config());
-    rig.ask_plain(op(1, 1), put("a"), Level::Quorum);
-    rig.ask_plain(op(2, 1), PlainCall::Get, Level::Quorum);
+    rig.ask_cheap(op(1, 1), put("a"), Level::Quorum);
+    rig.ask_cheap(op(2, 1), PlainCall::Get, Level::Quorum);
     rig.elapse(TIMEOUT_NS - 1);
     assert!(rig.replies.is_empty());
     rig.elapse(1);
@@ -126,10 +126,10 @@ fn limits_are_kept() {
     let limits = Config { queue_per_key: 2, max_value_bytes: 3, ..config() };
     let mut rig = Rig::new(limits);
     for (client, value) in [(1, "a"), (2, "b"), (3, "c")] {
-        rig.ask_plain(op(client, 1), put(value), Level::Quorum);
+        rig.ask_cheap(op(client, 1), put(value), Level::Quorum);
     }
     assert_eq!(rig.outcome(), &Outcome::NotApplied { why: NotAppliedWhy::Busy });
-    rig.ask_plain(op(4, 1), put("long"), Level::One);
+    rig.ask_cheap(op(4, 1), put("long"), Level::One);
     assert_eq!(rig.outcome(), &Outcome::Invalid { why: InvalidWhy::ValueSize });
     assert_eq!(rig.replica.in_flight(), 2);
 }
@@ -176,7 +176,7 @@ fn pruning_and_expiry_leave_a_cell_alone() {
         rig.answer_to(tag, node, Body::Learned { learned: tag.ballot });
     }
     rig.wall = WallTime(rig.wall.0 + 10);
-    rig.ask_plain(op(2, 1), put("put"), Level::One);
+    rig.ask_cheap(op(2, 1), put("put"), Level::One);
     // Prune: the copy of the row goes, with everything that Paxos has no use for.
     rig.elapse(60 * MS);
     for node in [2, 3] {

@@ -2,7 +2,7 @@
 
 mod rig;
 
-use heckle_paxos::row::Found;
+use heckle_paxos::row::Lookup;
 use heckle_paxos::*;
 use rig::*;
 
@@ -45,8 +45,8 @@ fn what_is_learned_expires_and_its_ballot_stays() {
     assert_eq!((promised, accepted), (Ballot::ZERO, None));
     assert_eq!((kept.learned, &kept.data.value), (row.learned, &Some(val("x"))));
     assert_eq!(kept.data.dedupe.entries, []);
-    assert_eq!(kept.data.dedupe.find(op(90, 1), 1, Some(5), 0), Found::Evicted, "nothing is known of it any more");
-    assert_eq!(kept.data.dedupe.find(op(91, 1), 1, Some(6), 0), Found::Absent, "first proposed after all that is forgotten");
+    assert_eq!(kept.data.dedupe.find(op(90, 1), 1, Some(5), 0), Lookup::Evicted, "nothing is known of it any more");
+    assert_eq!(kept.data.dedupe.find(op(91, 1), 1, Some(6), 0), Lookup::Absent, "first proposed after all that is forgotten");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn an_aborted_operation_is_not_forgotten() {
     let table = Dedupe { entries, ..Dedupe::default() };
     let expired = table.expired(1_000).expect("the first one");
     assert_eq!((expired.entries.len(), expired.watermark_us), (2, 10));
-    assert_eq!(expired.find(op(2, 1), 1, None, 0), Found::Known(OpFate::Aborted));
+    assert_eq!(expired.find(op(2, 1), 1, None, 0), Lookup::Known(OpFate::Aborted));
     assert_eq!(expired.expired(1_000), None);
     assert_eq!(table.expired(9), None);
 }

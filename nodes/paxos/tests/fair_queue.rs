@@ -1,4 +1,4 @@
-//! The fair queue of a key: refusals piggybacked on another operation, whose turn it is, and reservations.
+//! The fair queue of a key: what is told along with another operation, whose turn it is, and a key that is held open.
 
 mod rig;
 
@@ -58,7 +58,7 @@ fn who_waited_before_the_deciding_round_is_shown_its_value_at_once() {
     assert_eq!(told[0], (tokens[0], Outcome::Read { current: Some(val("x")) }));
     assert_eq!(told[1], (tokens[1], shown("x")));
     assert_eq!((told.len(), &told[2].1), (3, &Outcome::Applied), "a CAS that is met, a write and a later read wait on");
-    assert_eq!((rig.replica.counters().piggybacked, rig.replica.in_flight()), (2, 3));
+    assert_eq!((rig.replica.counters().told_along, rig.replica.in_flight()), (2, 3));
 }
 
 #[test]
@@ -72,11 +72,11 @@ fn an_operation_that_may_have_taken_effect_elsewhere_is_not_refused_along() {
     rig.promise(2);
     rig.row_read(2);
     finish(&mut rig);
-    assert_eq!((rig.replies.len(), rig.replica.counters().piggybacked, rig.replica.in_flight()), (1, 0, 1));
+    assert_eq!((rig.replies.len(), rig.replica.counters().told_along, rig.replica.in_flight()), (1, 0, 1));
 }
 
 #[test]
-fn in_order_of_arrival_no_refusal_is_piggybacked() {
+fn in_order_of_arrival_nobody_is_told_along() {
     let mut rig = Rig::new(Config { queue: Queue::Fifo, ..config() });
     lead(&mut rig, vec![(op(2, 1), Call::Read), (op(3, 1), cas(None, "y"))]);
     finish(&mut rig);
@@ -84,18 +84,18 @@ fn in_order_of_arrival_no_refusal_is_piggybacked() {
 }
 
 #[test]
-fn a_key_is_reserved_for_a_refused_client_and_not_for_the_last_winner() {
+fn a_key_is_held_open_for_who_was_refused_and_not_for_the_last_winner() {
     let mut rig = Rig::new(config());
     lead(&mut rig, vec![(op(3, 1), cas(None, "y"))]);
     finish(&mut rig);
     rig.ask(op(1, 2), cas(Some("x"), "again"));
-    assert_eq!((coordinated(&rig), rig.replica.counters().reservations), (op(1, 1), 1), "the winner waits");
+    assert_eq!((coordinated(&rig), rig.replica.counters().held_open), (op(1, 1), 1), "the winner waits");
     rig.ask(op(3, 2), cas(Some("x"), "mine"));
     assert_eq!(coordinated(&rig), op(3, 2), "the loser goes first");
 }
 
 #[test]
-fn a_reservation_lasts_half_a_round_and_is_rarer_while_no_client_comes() {
+fn a_key_is_held_open_for_half_a_round_only_and_more_rarely_while_nobody_comes() {
     let mut rig = Rig::new(config());
     let mut held = 0;
     let mut learned = Ballot::ZERO;
@@ -124,7 +124,7 @@ fn a_reservation_lasts_half_a_round_and_is_rarer_while_no_client_comes() {
         complete(&mut rig);
     }
     // The first, the third, the seventh: one, two, four chances.
-    assert_eq!((held, rig.replica.counters().reservations), (3, 3));
+    assert_eq!((held, rig.replica.counters().held_open), (3, 3));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn with_a_ballot_at_hand_all_who_were_refused_are_waited_for_and_leave_together(
     rig.elapse(MS);
     rig.promise(2);
     rig.accepted(2);
-    assert_eq!((rig.replies.len(), rig.replica.counters().piggybacked), (3, 2));
+    assert_eq!((rig.replies.len(), rig.replica.counters().told_along), (3, 2));
     rig.take_sent();
     rig.ask(op(3, 2), cas(Some("x"), "mine"));
     assert_eq!(rig.kinds(), Vec::<String>::new(), "4 is awaited");

@@ -378,7 +378,7 @@ fn a_restarted_grantor_waits_for_the_longest_lease_of_its_life() {
         let mut out = Vec::new();
         let refused = leases.refuses(RANGE, NodeId(2), true, MonoTime(999 * MS), &mut out);
         assert_eq!(refused.map(|refusal| (refusal.holder, refusal.remaining_ns)), Some((None, MS)));
-        assert!(leases.waits(MonoTime(999 * MS)) && !leases.waits(MonoTime(1_000 * MS)));
+        assert!(leases.is_waiting_after_restart(MonoTime(999 * MS)) && !leases.is_waiting_after_restart(MonoTime(1_000 * MS)));
         assert_eq!(leases.refuses(RANGE, NodeId(2), true, MonoTime(1_000 * MS), &mut out), None);
     }
     let mut leases = one_node(read_lease(0), before);

@@ -110,14 +110,14 @@ fn where_all_come_back_a_success_takes_two_attempts_and_everybody_has_its_turn()
     assert!(crowd.applied[1..].iter().all(|won| (9..=11).contains(won)), "{:?}", crowd.applied);
     let after = crowd.attempts();
     assert!(before > after && after < 2.2, "{before} attempts for a success at first, {after} later");
-    assert!(crowd.rig.replica.counters().throttled > 300);
+    assert!(crowd.rig.replica.counters().kept_back > 300);
 }
 
 #[test]
 fn in_order_of_arrival_all_are_told_at_once() {
     let mut crowd = Crowd::new(Queue::Fifo);
     (0..50).for_each(|_| drop(crowd.round()));
-    assert_eq!(crowd.rig.replica.counters().throttled, 0);
+    assert_eq!(crowd.rig.replica.counters().kept_back, 0);
     assert!(crowd.attempts() > 4.0);
 }
 
@@ -146,7 +146,7 @@ fn longest_ns(timeout_ns: u64, round_ms: u64) -> u64 {
 }
 
 #[test]
-fn no_reply_is_delayed_for_longer_than_fifty_milliseconds_or_a_quarter_of_its_time_limit() {
+fn nobody_is_kept_back_for_longer_than_fifty_milliseconds_or_a_quarter_of_its_time_limit() {
     // Eight clients take 168 ms, and 32. What comes on top: the proposal under way when the limit is over, and the next one.
     let longest = longest_ns(TIMEOUT_NS, 21);
     assert!((50 * MS..=95 * MS).contains(&longest), "{longest} ns");

@@ -4,7 +4,7 @@ mod rig;
 
 use heckle_paxos::ballot::BallotClock;
 use heckle_paxos::mutants::REGISTRY;
-use heckle_paxos::row::Found;
+use heckle_paxos::row::Lookup;
 use heckle_paxos::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -71,9 +71,9 @@ fn the_table_keeps_the_newest_of_each_client_and_evicts_the_oldest() {
     assert_eq!((clients(&table), table.watermark_us), (vec![2, 1, 3], 0), "a newer operation replaces its client's older one");
     table = table.with(entry(4, 1, 50), limits(3));
     assert_eq!((clients(&table), table.watermark_us), (vec![1, 3, 4], 20), "the oldest goes, its time stays");
-    assert_eq!(table.find(op(2, 20), 1, Some(20), 0), Found::Evicted);
-    assert_eq!(table.find(op(2, 21), 1, Some(21), 0), Found::Absent, "it was first proposed after the newest evicted one");
-    assert_eq!(table.find(op(2, 22), 1, None, 0), Found::Absent, "it was never proposed");
+    assert_eq!(table.find(op(2, 20), 1, Some(20), 0), Lookup::Evicted);
+    assert_eq!(table.find(op(2, 21), 1, Some(21), 0), Lookup::Absent, "it was first proposed after the newest evicted one");
+    assert_eq!(table.find(op(2, 22), 1, None, 0), Lookup::Absent, "it was never proposed");
     assert_eq!(table.newest().map(|entry| entry.op.client), Some(4));
     // A smaller limit, set later, takes effect with the next update.
     let table = table.with(entry(5, 1, 60), limits(1));
@@ -83,20 +83,20 @@ fn the_table_keeps_the_newest_of_each_client_and_evicts_the_oldest() {
 #[test]
 fn aborts_are_kept_apart_from_what_their_client_did_later() {
     let abort = |client, seq, us| DedupeEntry { request_hash: 0, fate: OpFate::Aborted, ..entry(client, seq, us) };
-    let aborted = Found::Known(OpFate::Aborted);
+    let aborted = Lookup::Known(OpFate::Aborted);
     let mut table = Dedupe::default().with(abort(1, 5, 10), limits(1)).with(entry(1, 6, 20), limits(1));
     assert_eq!(table.find(op(1, 5), 1, None, 4), aborted, "the next operation does not take its place");
-    assert_eq!((table.find(op(1, 6), 1, None, 4), table.find(op(1, 4), 1, None, 4)), (Found::Known(OpFate::Applied), Found::Superseded));
+    assert_eq!((table.find(op(1, 6), 1, None, 4), table.find(op(1, 4), 1, None, 4)), (Lookup::Known(OpFate::Applied), Lookup::Superseded));
     // Nor does the eviction of that one, or an abort repeated.
     table = table.with(entry(2, 1, 30), limits(1)).with(abort(1, 5, 40), limits(1)).with(abort(3, 1, 50), limits(1));
     assert_eq!((table.find(op(1, 5), 1, None, 4), table.watermark_us, table.aborted_watermark_us), (aborted, 20, 0));
     // Its own does; then its birth tells.
     table = table.with(abort(4, 1, 60), limits(1));
     assert_eq!(table.aborted_watermark_us, 40);
-    assert_eq!(table.find(op(1, 5), 1, None, 4), Found::TooOld);
-    assert_eq!(table.find(op(9, 1), 1, None, 0), Found::TooOld, "without a birth it may be any");
-    assert_eq!(table.find(op(9, 1), 1, None, 41), Found::Absent);
-    assert_eq!(table.find(op(9, 1), 1, Some(15), 4), Found::Evicted, "it may even have been applied");
+    assert_eq!(table.find(op(1, 5), 1, None, 4), Lookup::TooOld);
+    assert_eq!(table.find(op(9, 1), 1, None, 0), Lookup::TooOld, "without a birth it may be any");
+    assert_eq!(table.find(op(9, 1), 1, None, 41), Lookup::Absent);
+    assert_eq!(table.find(op(9, 1), 1, Some(15), 4), Lookup::Evicted, "it may even have been applied");
 }
 
 /// The same rule for aborts: no request that was born below its abort is ever taken for new.
@@ -118,7 +118,7 @@ fn no_aborted_operation_is_ever_called_absent() {
             aborted.push((entry.op, us - rng.random_range(1..10)));
             for (op, born_us) in &aborted {
                 let found = table.find(*op, 1, None, *born_us);
-                assert_ne!(found, Found::Absent, "seed {seed}: {op}, born at {born_us}, was aborted, {table:?}");
+                assert_ne!(found, Lookup::Absent, "seed {seed}: {op}, born at {born_us}, was aborted, {table:?}");
             }
         }
     }
@@ -141,7 +141,7 @@ fn no_applied_operation_is_ever_called_absent() {
             applied.push((op(client, us), first_us));
             for (op, first_us) in &applied {
                 let found = table.find(*op, 1, Some(*first_us), 0);
-                assert_ne!(found, Found::Absent, "seed {seed}: {op} was applied, first proposed at {first_us}, {table:?}");
+                assert_ne!(found, Lookup::Absent, "seed {seed}: {op} was applied, first proposed at {first_us}, {table:?}");
             }
         }
     }

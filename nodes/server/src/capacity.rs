@@ -1,8 +1,9 @@
-//! How many bytes a node needs, before there is one: the formula behind `heckle capacity`.
+//! The disk space and memory that a node needs: the formula behind `heckle capacity`.
 //!
-//! Every node holds every key, so the figures are those of each node. State is counted as the nodes count it
-//! ([`heckle_paxos::StateBytes`]: sizes of fields, without the overhead of containers); the disk by the layout of its
-//! files. `nodes/server/tests/capacity.rs` holds the formula to what running nodes report and to the sizes of their files.
+//! Every node holds every key, so the figures apply to each node. State is counted as the nodes count it
+//! ([`heckle_paxos::StateBytes`]: sizes of fields, without the overhead of containers), and disk space from the
+//! layout of the files. `nodes/server/tests/capacity.rs` compares the formula with the figures of running nodes and
+//! with the sizes of their files.
 
 use std::time::Duration;
 
@@ -13,73 +14,75 @@ use crate::storage::batch::{BATCH_ALIGN, BATCH_HEADER};
 use crate::storage::segment::FILE_HEADER;
 use crate::storage::snapshot::CHUNK;
 
-/// Most ids of clients that a key remembers.
+/// Largest number of client ids that a key remembers.
 pub const CLIENTS_REMEMBERED: u64 = 64;
-/// How long a decision waits to be pruned: the key's rest, in seconds.
+/// How long a decision waits before it is pruned, in seconds: the time for which its key must be idle.
 const PRUNE_AFTER_S: f64 = 0.020;
-/// Decisions that one coordinator keeps for pruning.
+/// Largest number of decisions that one coordinator keeps for pruning.
 const PRUNE_SLOTS: f64 = 4_096.0;
-/// A ballot in a file: eight bytes of time, one of node, five of nonce (numbers take seven bits a byte).
-const BALLOT_FILED: f64 = 14.0;
-/// A ballot of zeroes in a file.
-const NO_BALLOT_FILED: f64 = 3.0;
-/// An id of an operation in a file: client and number (10), hash (9.5 on average), time (8), fate (1).
-const ENTRY_FILED: f64 = 28.5;
-/// A time in a file.
-const TIME_FILED: f64 = 8.0;
+/// Bytes of a ballot in a file: eight of time, one of node, five of nonce (numbers are encoded with seven bits per
+/// byte).
+const BALLOT_FILE_BYTES: f64 = 14.0;
+/// Bytes of a ballot of zeroes in a file.
+const ZERO_BALLOT_FILE_BYTES: f64 = 3.0;
+/// Bytes of an operation id in a file: client and number (10), hash (9.5 on average), time (8), fate (1).
+const ENTRY_FILE_BYTES: f64 = 28.5;
+/// Bytes of a time in a file.
+const TIME_FILE_BYTES: f64 = 8.0;
 
-/// What a node is to hold.
+/// The load that a node must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Demand {
-    /// Keys.
+    /// Number of keys.
     pub keys: u64,
-    /// New keys a second, each written once and then at rest. They are among `keys`.
+    /// New keys per second. Each is written once and then idle. They are included in `keys`.
     pub new_keys_per_s: f64,
-    /// Keys written all the time: they never rest. They are among `keys`.
+    /// Number of keys that are written continuously and are never idle. They are included in `keys`.
     pub hot_keys: u64,
-    /// Bytes of a key.
+    /// Size of a key in bytes.
     pub key_bytes: u64,
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     pub value_bytes: u64,
-    /// Clients that write one key; a key remembers the last operation of each, [`CLIENTS_REMEMBERED`] at most.
+    /// Number of clients that write one key. A key remembers the last operation of each, up to
+    /// [`CLIENTS_REMEMBERED`].
     pub clients_per_key: u64,
-    /// After what time Paxos state expires, if ever.
+    /// Age at which Paxos state expires, if ever.
     pub ttl: Option<Duration>,
-    /// Whether accepted copies go when all have learned.
+    /// Whether accepted copies are dropped once all replicas have learned.
     pub prune: Prune,
-    /// `fast` keeps a promise for the next ballot.
+    /// The rounds of an operation. With `fast`, a key keeps a promise for the next ballot.
     pub rounds: Rounds,
-    /// Nodes in the cluster.
+    /// Number of nodes in the cluster.
     pub nodes: u64,
-    /// The log.
+    /// Settings of the log.
     pub storage: StorageOptions,
 }
 
-/// What that takes, of each node.
+/// The space that each node needs for a [`Demand`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Capacity {
-    /// Keys whose promises, copies and ids have not expired.
+    /// Number of keys whose promises, copies and ids have not expired.
     pub live_keys: u64,
-    /// Keys with an accepted copy.
+    /// Number of keys with an accepted copy.
     pub copies: u64,
     /// Bytes of state by kind.
     pub state: StateBytes,
-    /// Bytes of a snapshot of it.
+    /// Size of a snapshot of that state, in bytes.
     pub snapshot: u64,
-    /// Bytes of the log right after a compaction: the open segment and the next one, prepared.
+    /// Size of the log right after a compaction, in bytes: the open segment and the next one, prepared.
     pub log_least: u64,
-    /// Bytes of the log right before the end of one.
+    /// Size of the log right before the end of a compaction, in bytes.
     pub log_most: u64,
 }
 
 impl Capacity {
-    /// Bytes of the data folder right after a compaction.
+    /// Size of the data folder right after a compaction, in bytes.
     #[must_use]
     pub fn disk_least(&self) -> u64 {
         self.snapshot + self.log_least
     }
 
-    /// Bytes of the data folder at the end of a compaction: the old snapshot is there, and the new one.
+    /// Size of the data folder at the end of a compaction, in bytes. The old and the new snapshot both exist then.
     #[must_use]
     pub fn disk_most(&self) -> u64 {
         2 * self.snapshot + self.log_most
@@ -87,13 +90,13 @@ impl Capacity {
 }
 
 impl Demand {
-    /// The formula.
+    /// Computes the space that this load needs.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         let keys = self.keys as f64;
         let live = match self.ttl {
             None => keys,
-            Some(ttl) => (self.new_keys_per_s * (ttl.as_secs_f64() + self.late_s(ttl)) + self.hot_keys as f64).min(keys),
+            Some(ttl) => (self.new_keys_per_s * (ttl.as_secs_f64() + self.expiry_delay_s(ttl)) + self.hot_keys as f64).min(keys),
         };
         let waiting = (self.new_keys_per_s * PRUNE_AFTER_S + self.hot_keys as f64).min(PRUNE_SLOTS * self.nodes as f64).min(keys);
         let copies = match self.prune {
@@ -101,7 +104,7 @@ impl Demand {
             Prune::On => waiting,
         };
         let ids = self.clients_per_key.min(CLIENTS_REMEMBERED) as f64;
-        let ahead = if self.promises_ahead() { live } else { 0.0 };
+        let ahead = if self.prepares_next_ballot() { live } else { 0.0 };
         let (ballot, table) = (size_of::<Ballot>() as f64, ids * size_of::<DedupeEntry>() as f64);
         let bytes = |amount: f64| amount.round() as u64;
         let state = StateBytes {
@@ -110,7 +113,7 @@ impl Demand {
             data: self.keys * (self.key_bytes + self.value_bytes),
             promise: bytes((keys + ahead) * ballot),
             accepted: bytes(copies * (ballot + self.value_bytes as f64 + table)),
-            // What has expired leaves one time, below which nothing is known.
+            // An expired table leaves one time, below which ids are unknown.
             dedupe: bytes(live * table + (keys - live) * size_of::<u64>() as f64),
             queue: match self.prune {
                 Prune::Off => 0,
@@ -128,10 +131,10 @@ impl Demand {
         }
     }
 
-    /// How long state outlives its time on average. A sweep takes what was old enough as it began, so an expired key waits
-    /// for half a sweep, and then for its turn. Turns come in the order in which keys were first written, so the keys that
-    /// have just expired come up as late as there are older ones.
-    fn late_s(&self, ttl: Duration) -> f64 {
+    /// How long state outlives its expiry on average, in seconds. A sweep takes the keys that were old enough when it
+    /// began, so an expired key waits for half a sweep, and then for its turn. Keys are swept in the order of their
+    /// first write, so the more older keys there are, the later the keys that have just expired are reached.
+    fn expiry_delay_s(&self, ttl: Duration) -> f64 {
         let ttl_us = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
         let sweep_s = heckle_paxos::sweep_ns(self.keys, ttl_us) as f64 / 1e9;
         let young = self.new_keys_per_s * ttl.as_secs_f64();
@@ -139,30 +142,31 @@ impl Demand {
         sweep_s * (0.5 + older)
     }
 
-    fn promises_ahead(&self) -> bool {
+    fn prepares_next_ballot(&self) -> bool {
         match self.rounds {
             Rounds::Classic | Rounds::Merged | Rounds::AsyncLearn => false,
             Rounds::Fast => true,
         }
     }
 
-    /// Each key is one record: its length, its kind, the key, a promise, perhaps an accepted update, the row.
+    /// Size of a snapshot in bytes. Each key is one record: its length, its kind, the key, a promise, perhaps an
+    /// accepted update, and the row.
     fn snapshot(&self, live: f64, copies: f64, ids: f64) -> u64 {
         let sized = |bytes: u64| (bytes + varint_len(bytes)) as f64;
-        // A version, a value that is there, the number of ids, both times below which nothing is known (zero).
-        let content = |ids: f64| 1.0 + 1.0 + sized(self.value_bytes) + 1.0 + ids * ENTRY_FILED + 2.0;
-        let promise = if self.promises_ahead() { BALLOT_FILED } else { NO_BALLOT_FILED };
-        let key = 4.0 + 1.0 + sized(self.key_bytes) + 1.0 + BALLOT_FILED;
+        // A version, a value that is present, the number of ids, and the two watermarks of the table (both zero).
+        let content = |ids: f64| 1.0 + 1.0 + sized(self.value_bytes) + 1.0 + ids * ENTRY_FILE_BYTES + 2.0;
+        let promise = if self.prepares_next_ballot() { BALLOT_FILE_BYTES } else { ZERO_BALLOT_FILE_BYTES };
+        let key = 4.0 + 1.0 + sized(self.key_bytes) + 1.0 + BALLOT_FILE_BYTES;
         let rested = self.keys as f64 - live;
         let payload = live * (key + promise + content(ids))
-            + rested * (key + NO_BALLOT_FILED + content(0.0) + TIME_FILED - 1.0)
-            + copies * (BALLOT_FILED + 1.0 + content(ids));
+            + rested * (key + ZERO_BALLOT_FILE_BYTES + content(0.0) + TIME_FILE_BYTES - 1.0)
+            + copies * (BALLOT_FILE_BYTES + 1.0 + content(ids));
         let chunks = (payload / CHUNK as f64).ceil() + 1.0;
         (payload + FILE_HEADER as f64 + chunks * (BATCH_HEADER + BATCH_ALIGN / 2) as f64).round() as u64
     }
 }
 
-/// Bytes that a number takes in a file, seven bits each.
+/// Bytes of a number in a file, at seven bits per byte.
 fn varint_len(number: u64) -> u64 {
     u64::from(64 - (number | 1).leading_zeros()).div_ceil(7)
 }
@@ -188,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_remedy_takes_what_it_is_for() {
+    fn each_setting_reduces_its_state() {
         let base = demand().capacity();
         assert_eq!((base.state.data, base.state.promise, base.state.accepted, base.state.dedupe), (110_000, 24_000, 0, 40_000));
         let kept = Demand { prune: Prune::Off, ..demand() }.capacity();
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_never_holds_more_keys_than_there_are() {
+    fn copies_never_exceed_keys() {
         let flood = Demand { new_keys_per_s: 1e9, ttl: Some(Duration::from_secs(60)), ..demand() }.capacity();
         assert_eq!((flood.live_keys, flood.copies), (1_000, 1_000));
         let none = Demand { keys: 0, ..demand() }.capacity();
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_take_seven_bits_a_byte() {
+    fn varints_take_seven_bits_per_byte() {
         let lens: Vec<u64> = [0, 127, 128, 16_383, 16_384, u64::MAX].into_iter().map(varint_len).collect();
         assert_eq!(lens, [1, 1, 2, 2, 3, 10]);
     }

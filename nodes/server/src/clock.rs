@@ -1,17 +1,17 @@
-//! The one seam through which a node reads time, so that a nemesis can falsify it.
+//! The only place where a node reads the time, so that a nemesis can falsify it.
 //!
-//! The core is given skewed time; what is logged or sent to the harness carries the raw `CLOCK_MONOTONIC`, which
-//! all processes of a machine share. The core's monotonic time is `CLOCK_BOOTTIME`, which also counts while the
+//! The core sees falsified time. Times in logs and in messages to the harness are the raw `CLOCK_MONOTONIC`, which
+//! all processes of a machine share. The core's monotonic time is `CLOCK_BOOTTIME`, which also advances while the
 //! machine sleeps: a lease must not outlive its real duration.
 
 use heckle_paxos::{MonoTime, WallTime};
 
-/// Raw `CLOCK_MONOTONIC` in nanoseconds.
+/// Reads the raw `CLOCK_MONOTONIC`, in nanoseconds.
 pub(crate) fn raw_mono_ns() -> u64 {
     read_ns(libc::CLOCK_MONOTONIC)
 }
 
-/// Raw wall clock in microseconds since 1970.
+/// Reads the raw wall clock, in microseconds since 1970.
 pub(crate) fn raw_wall_us() -> u64 {
     read_ns(libc::CLOCK_REALTIME) / 1_000
 }
@@ -22,99 +22,102 @@ fn raw_boot_ns() -> u64 {
 
 fn read_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec on this stack.
+    // SAFETY: the pointer refers to a timespec on this stack.
     let status = unsafe { libc::clock_gettime(clock, &mut time) };
     assert_eq!(status, 0, "the clocks used exist on every Linux since 2.6.39");
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Offset, drift and freeze of the clocks.
+/// How the clocks are falsified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ClockSkew {
     /// Added to the wall clock, in microseconds.
     pub(crate) offset_us: i64,
     /// Both clocks run this many parts per million fast.
     pub(crate) drift_ppm: i64,
-    /// Both clocks stand still.
+    /// Whether both clocks are stopped.
     pub(crate) frozen: bool,
 }
 
-/// Largest drift either way: a clock at half or one and a half times its speed.
+/// Largest drift in either direction: a clock at half or one and a half times its speed.
 pub(crate) const MAX_DRIFT_PPM: i64 = 500_000;
 
-/// The clocks as the node sees them.
+/// The clocks that the node sees.
 #[derive(Debug)]
 pub(crate) struct ClockSeam {
-    skew: ClockSkew,
-    /// Raw and skewed monotonic time at the last change.
+    falsified: ClockSkew,
+    /// Raw and falsified monotonic time at the last change.
     base_raw_ns: u64,
     base_ns: u64,
-    /// What drift (and standing still) has added to the wall clock before the last change, in nanoseconds.
+    /// Nanoseconds that drift and freezes had added to the wall clock before the last change.
     drifted_ns: i64,
 }
 
 impl ClockSeam {
     pub(crate) fn new() -> ClockSeam {
         let raw = raw_boot_ns();
-        ClockSeam { skew: ClockSkew::default(), base_raw_ns: raw, base_ns: raw, drifted_ns: 0 }
+        ClockSeam { falsified: ClockSkew::default(), base_raw_ns: raw, base_ns: raw, drifted_ns: 0 }
     }
 
-    /// The monotonic clock. It never goes back, whatever is set.
+    /// Reads the monotonic clock. It never goes back, whatever the settings.
     pub(crate) fn mono(&self) -> MonoTime {
         MonoTime(self.mono_at(raw_boot_ns()))
     }
 
     fn mono_at(&self, raw_ns: u64) -> u64 {
         let passed = raw_ns.saturating_sub(self.base_raw_ns);
-        self.base_ns.saturating_add_signed(passed as i64 + self.gained(passed))
+        self.base_ns.saturating_add_signed(passed as i64 + self.drift_ns(passed))
     }
 
-    /// What a clock has gained over the real one in `passed` nanoseconds since the last change.
-    fn gained(&self, passed_ns: u64) -> i64 {
+    /// Nanoseconds that a falsified clock has gained over the real one, `passed_ns` after the last change.
+    fn drift_ns(&self, passed_ns: u64) -> i64 {
         let passed = i128::from(passed_ns);
-        let gained = if self.skew.frozen { -passed } else { passed * i128::from(self.skew.drift_ppm) / 1_000_000 };
+        let gained = if self.falsified.frozen { -passed } else { passed * i128::from(self.falsified.drift_ppm) / 1_000_000 };
         gained as i64
     }
 
-    /// The wall clock.
+    /// Reads the wall clock.
     pub(crate) fn wall(&self) -> WallTime {
         WallTime(raw_wall_us().saturating_add_signed(self.offset_us()))
     }
 
-    /// Skewed minus real wall clock, in microseconds.
+    /// Falsified minus real wall clock, in microseconds.
     pub(crate) fn offset_us(&self) -> i64 {
         let passed = raw_boot_ns().saturating_sub(self.base_raw_ns);
-        self.skew.offset_us + (self.drifted_ns + self.gained(passed)) / 1_000
+        self.falsified.offset_us + (self.drifted_ns + self.drift_ns(passed)) / 1_000
     }
 
     pub(crate) fn drift_ppm(&self) -> i64 {
-        self.skew.drift_ppm
+        self.falsified.drift_ppm
     }
 
-    /// Falsifies the clocks from now on. A change of the offset is a jump; drift so far stays unless all is reset.
-    pub(crate) fn set(&mut self, skew: ClockSkew) {
+    /// Falsifies the clocks from now on. A change of the offset makes the clock jump. The drift so far remains unless
+    /// everything is reset.
+    pub(crate) fn set(&mut self, falsified: ClockSkew) {
         let raw = raw_boot_ns();
         let passed = raw.saturating_sub(self.base_raw_ns);
         self.base_ns = self.mono_at(raw);
-        self.drifted_ns += self.gained(passed);
+        self.drifted_ns += self.drift_ns(passed);
         self.base_raw_ns = raw;
-        if skew == ClockSkew::default() {
-            // Healed: the wall clock is right again. The monotonic one keeps its place, since it must not go back.
+        if falsified == ClockSkew::default() {
+            // Healed: the wall clock is correct again. The monotonic clock keeps its value, since it must not go
+            // back.
             self.drifted_ns = 0;
         }
-        self.skew = skew;
+        self.falsified = falsified;
     }
 
-    /// Real nanoseconds until the skewed monotonic clock shows `at`, or `None` if it never will as things are.
+    /// Real nanoseconds until the falsified monotonic clock shows `at`, or `None` if it never will with these
+    /// settings.
     pub(crate) fn real_ns_until(&self, at: MonoTime) -> Option<u64> {
         let wait = at.since_ns(self.mono());
         if wait == 0 {
             return Some(0);
         }
-        if self.skew.frozen {
+        if self.falsified.frozen {
             return None;
         }
-        let speed = 1_000_000 + self.skew.drift_ppm;
+        let speed = 1_000_000 + self.falsified.drift_ppm;
         Some((u128::from(wait) * 1_000_000).div_ceil(speed as u128) as u64)
     }
 }
@@ -126,25 +129,25 @@ mod tests {
     use std::time::Duration;
 
     #[track_caller]
-    fn near(got: i64, expected: i64, within: i64) {
+    fn assert_near(got: i64, expected: i64, within: i64) {
         assert!((got - expected).abs() <= within, "{got} is not within {within} of {expected}");
     }
 
     #[test]
     fn the_wall_clock_jumps_and_heals() {
         let mut clock = ClockSeam::new();
-        near(clock.offset_us(), 0, 0);
+        assert_near(clock.offset_us(), 0, 0);
         for offset_us in [3_600_000_000, -3_600_000_000, 5] {
             clock.set(ClockSkew { offset_us, ..ClockSkew::default() });
             assert_eq!(clock.offset_us(), offset_us);
-            near(clock.wall().0 as i64 - raw_wall_us() as i64, offset_us, 100_000);
+            assert_near(clock.wall().0 as i64 - raw_wall_us() as i64, offset_us, 100_000);
         }
         clock.set(ClockSkew::default());
         assert_eq!(clock.offset_us(), 0);
     }
 
     #[test]
-    fn drift_moves_both_clocks_and_the_monotonic_one_never_goes_back() {
+    fn drift_affects_both_clocks_and_mono_never_goes_back() {
         let mut clock = ClockSeam::new();
         let mut last = clock.mono();
         for drift_ppm in [500_000, -500_000, 0] {
@@ -154,8 +157,8 @@ mod tests {
             sleep(Duration::from_millis(20));
             let (end, raw_end) = (clock.mono(), raw_boot_ns());
             let gained_ns = end.since_ns(begin) as i64 - (raw_end - raw_begin) as i64;
-            near(gained_ns, (raw_end - raw_begin) as i64 * drift_ppm / 1_000_000, 3_000_000);
-            near(clock.offset_us() - offset_begin, gained_ns / 1_000, 3_000);
+            assert_near(gained_ns, (raw_end - raw_begin) as i64 * drift_ppm / 1_000_000, 3_000_000);
+            assert_near(clock.offset_us() - offset_begin, gained_ns / 1_000, 3_000);
             last = end;
         }
     }
@@ -165,13 +168,13 @@ mod tests {
         let mut clock = ClockSeam::new();
         clock.set(ClockSkew { drift_ppm: 500_000, ..ClockSkew::default() });
         let wait = clock.real_ns_until(clock.mono().after_ns(150_000_000)).unwrap();
-        near(wait as i64, 100_000_000, 2_000_000);
+        assert_near(wait as i64, 100_000_000, 2_000_000);
         clock.set(ClockSkew { frozen: true, ..ClockSkew::default() });
         assert_eq!(clock.real_ns_until(clock.mono().after_ns(1)), None);
         assert_eq!(clock.real_ns_until(clock.mono()), Some(0));
         let (mono, wall) = (clock.mono(), clock.wall());
         sleep(Duration::from_millis(5));
         assert_eq!(clock.mono(), mono);
-        near(clock.wall().0 as i64, wall.0 as i64, 1_000);
+        assert_near(clock.wall().0 as i64, wall.0 as i64, 1_000);
     }
 }

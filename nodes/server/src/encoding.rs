@@ -1,14 +1,15 @@
-//! Plain data as bytes, appended to memory without a copy in between.
+//! Encodes plain data as bytes, appended to a buffer without an intermediate copy.
 
 use serde::Serialize;
 
-/// Appends the bytes of `value`.
+/// Appends the encoding of `value`.
 pub(crate) fn append<T: Serialize>(value: &T, out: &mut impl Sink) {
     // Serializing plain data into memory cannot fail.
     postcard::serialize_with_flavor(value, Appender(out)).expect("plain data encodes");
 }
 
-/// Growing memory: what messages (for a socket) and records (for a batch) are written to without a copy in between.
+/// A growing buffer. Messages (for a socket) and records (for a batch) are encoded into it without an intermediate
+/// copy.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }

@@ -1,11 +1,12 @@
-//! The one thread that owns the core.
+//! The thread that owns the core.
 //!
-//! A turn takes all events that have gathered (messages, requests, due timers, finished syncs), steps the core with
-//! each, hands the records of all of them to the disk as one batch, and sends what may leave in one write per
-//! connection. Everything (core, sockets, control channel) runs on one single-threaded tokio runtime, and only the
-//! disk has a thread of its own: a step takes a few microseconds, about as much as handing it
-//! to another thread, several nodes usually share the cores of one machine, and without locks the order of events
-//! is plain to see. A node that must use many cores would run several of these, each with its share of the keys.
+//! In each turn, the loop takes all events that have accumulated (messages, requests, due timers, finished syncs),
+//! steps the core with each, hands the records of all of them to the disk as one batch, and sends what is allowed to
+//! leave in one write per connection. Everything (core, sockets, control channel) runs on one single-threaded tokio
+//! runtime, and only the disk has its own thread. The reasons: a step takes a few microseconds, about as long as
+//! handing it to another thread; several nodes usually share the cores of one machine; and without locks the order of
+//! events is easy to follow. A node that must use many cores would run several of these loops, each with its share of
+//! the keys.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -23,30 +24,30 @@ use crate::storage::snapshot::SnapshotBuilder;
 use crate::timers::Alarm;
 use crate::wire;
 
-/// Events taken in one turn before what they caused is sent.
+/// Events taken in one turn before their results are sent.
 const EVENTS_PER_TURN: usize = 512;
 
-/// The event loop's own state.
+/// The state of the event loop.
 pub(crate) struct EventLoop {
     shell: Rc<Shell>,
     actions: Actions,
-    /// Actions of steps already taken, to be carried out in order.
+    /// Actions of completed steps, to be carried out in order.
     queue: VecDeque<Action>,
     gate: Gate<Outgoing>,
-    /// Takes what has passed the gate.
+    /// Receives what has passed the gate.
     exit: Box<dyn FnMut(Outgoing)>,
     alarm: Alarm,
     alarm_at: Option<MonoTime>,
 }
 
 impl EventLoop {
-    /// `started` are the actions of the core's start.
+    /// Creates an event loop. `started` are the actions of the core's start.
     pub(crate) fn new(shell: Rc<Shell>, started: Actions) -> std::io::Result<EventLoop> {
         let sender = Rc::clone(&shell);
-        EventLoop::with_exit(shell, started, Box::new(move |leaving| sender.dispatch(leaving)))
+        EventLoop::with_exit(shell, started, Box::new(move |outgoing| sender.send_outgoing(outgoing)))
     }
 
-    /// One whose messages and replies go to `exit` instead of to the network.
+    /// Creates an event loop whose messages and replies go to `exit` instead of the network.
     fn with_exit(shell: Rc<Shell>, started: Actions, exit: Box<dyn FnMut(Outgoing)>) -> std::io::Result<EventLoop> {
         Ok(EventLoop { shell, actions: started, queue: VecDeque::new(), gate: Gate::new(), exit, alarm: Alarm::new()?, alarm_at: None })
     }
@@ -58,9 +59,9 @@ impl EventLoop {
             if self.shell.stopper.is_stopping() {
                 return Ok(());
             }
-            // While the disk is behind, its next finished sync rings the bell.
+            // While the disk is behind, its next finished sync wakes the loop.
             if self.shell.inbox.len() > 0 && !self.shell.disk.is_behind() {
-                // Let connections be read before the next turn.
+                // Give connections a chance to be read before the next turn.
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -68,37 +69,37 @@ impl EventLoop {
             let shell = Rc::clone(&self.shell);
             tokio::select! {
                 () = shell.inbox.bell.notified() => {}
-                rung = self.alarm.rings() => {
+                rung = self.alarm.wait() => {
                     rung.map_err(|cause| NodeError::Io { what: "timer", cause })?;
                     self.alarm_at = None;
                 }
-                () = shell.stopper.stopping() => {}
+                () = shell.stopper.stop_requested() => {}
             }
         }
     }
 
-    /// Makes what the core wants durable before the node is ready.
-    pub(crate) async fn settle(&mut self) -> Result<(), NodeError> {
+    /// Makes the core's first records durable before the node is ready.
+    pub(crate) async fn make_durable(&mut self) -> Result<(), NodeError> {
         loop {
             self.turn().await?;
-            if self.actions.is_empty() && self.queue.is_empty() && self.gate.durable() >= self.submitted() {
+            if self.actions.is_empty() && self.queue.is_empty() && self.gate.durable() >= self.last_submitted() {
                 return Ok(());
             }
             self.shell.inbox.bell.notified().await;
         }
     }
 
-    fn submitted(&self) -> IoId {
+    fn last_submitted(&self) -> IoId {
         IoId(self.shell.replica.borrow().counters().batches)
     }
 
-    /// Goes on for a while so that open operations can end, then gives up on the rest.
+    /// Keeps running for a while so that open operations can finish, then gives up on the rest.
     pub(crate) async fn wind_down(&mut self, grace: Duration) -> Result<(), NodeError> {
         let deadline = tokio::time::Instant::now() + grace;
-        // Others need not wait for the leases of a node that goes.
+        // Other nodes should not have to wait for the leases of a node that stops.
         self.step(Event::Stopping);
         self.turn().await?;
-        // Watchers of the leases hear of it before the node is gone.
+        // Watchers of leases get the last changes before the node ends.
         for _ in 0..4 {
             tokio::task::yield_now().await;
         }
@@ -108,14 +109,14 @@ impl EventLoop {
             let shell = Rc::clone(&self.shell);
             tokio::select! {
                 () = shell.inbox.bell.notified() => {}
-                rung = self.alarm.rings() => {
+                rung = self.alarm.wait() => {
                     rung.map_err(|cause| NodeError::Io { what: "timer", cause })?;
                     self.alarm_at = None;
                 }
                 () = tokio::time::sleep_until(deadline) => {}
             }
         }
-        // What is still open may have been proposed already.
+        // Operations that are still open may have been proposed already.
         let left: Vec<_> = self.shell.open_ops.borrow_mut().drain().map(|(_, open)| open).collect();
         for open in left {
             let outcome = WireOutcome::Unknown { why: Reason::Stopping };
@@ -136,7 +137,7 @@ impl EventLoop {
             self.step(event);
             taken += 1;
         }
-        self.perform().await?;
+        self.carry_out_actions().await?;
         self.shell.flush_all();
         self.maybe_snapshot();
         Ok(())
@@ -159,8 +160,8 @@ impl EventLoop {
         let durable = self.shell.disk.durable();
         if durable > self.gate.durable() {
             self.step(Event::Persisted { io_id: durable });
-            for leaving in self.gate.synced(durable) {
-                (self.exit)(leaving);
+            for outgoing in self.gate.synced(durable) {
+                (self.exit)(outgoing);
             }
         }
         Ok(())
@@ -177,9 +178,8 @@ impl EventLoop {
         }
     }
 
-    /// Carries out what the core wants, in order. Stops at a point that is armed, after sending what was to be sent before
-    /// it.
-    async fn perform(&mut self) -> Result<(), NodeError> {
+    /// Carries out the core's actions, in order. Stops at an armed point, after sending everything that precedes it.
+    async fn carry_out_actions(&mut self) -> Result<(), NodeError> {
         self.queue.extend(self.actions.drain());
         while let Some(action) = self.queue.pop_front() {
             match action {
@@ -188,11 +188,11 @@ impl EventLoop {
                         batch.add(|out| wire::record::encode_record(record, out));
                     }
                 }),
-                Action::Send { to, message, after } => self.leave(after, Outgoing::Send { to, message }),
+                Action::Send { to, message, after } => self.send_when_durable(after, Outgoing::Send { to, message }),
                 Action::Reply { token, outcome, diagnostics, after } => {
-                    self.leave(after, Outgoing::Reply { token, outcome, diagnostics });
+                    self.send_when_durable(after, Outgoing::Reply { token, outcome, diagnostics });
                 }
-                Action::SendLease { to, message, after } => self.leave(after, Outgoing::SendLease { to, message }),
+                Action::SendLease { to, message, after } => self.send_when_durable(after, Outgoing::SendLease { to, message }),
                 Action::Lease(event) => self.shell.lease_changed(&event),
                 Action::Timer { id, at } => {
                     let now = self.shell.clock.borrow().mono();
@@ -200,7 +200,7 @@ impl EventLoop {
                 }
                 Action::Point { point, key, op, ballot } => {
                     let shell = Rc::clone(&self.shell);
-                    if let Some(stop) = shell.points.reached(&shell.name, point, &key, op, ballot) {
+                    if let Some(stop) = shell.points.on_reached(&shell.name, point, &key, op, ballot) {
                         shell.flush_all();
                         match stop {
                             Stop::Hold(longest) => shell.points.hold(longest).await,
@@ -213,10 +213,10 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Sends it, now or when what it relies on is durable.
-    fn leave(&mut self, after: Option<IoId>, leaving: Outgoing) {
-        if let Some(leaving) = self.gate.pass(after, leaving) {
-            (self.exit)(leaving);
+    /// Sends `outgoing` now, or once the batch `after` is durable.
+    fn send_when_durable(&mut self, after: Option<IoId>, outgoing: Outgoing) {
+        if let Some(outgoing) = self.gate.pass(after, outgoing) {
+            (self.exit)(outgoing);
         }
     }
 
@@ -224,7 +224,7 @@ impl EventLoop {
         let next = self.shell.timers.borrow().next_at();
         let Some(at) = next else { return Ok(()) };
         let changed = self.shell.clock_changed.replace(false);
-        // An alarm that rings too early costs one empty turn; it is only moved forward.
+        // An alarm that fires too early costs only one empty turn, so the alarm is only ever set to an earlier time.
         if changed || self.alarm_at.is_none_or(|set| at < set) {
             let wait = self.shell.clock.borrow().real_ns_until(at);
             if let Some(wait_ns) = wait {
@@ -236,7 +236,7 @@ impl EventLoop {
     }
 
     /// Every record handed out so far has been submitted by now, so the core's state is exactly what the log will
-    /// hold up to here.
+    /// hold at this position.
     fn maybe_snapshot(&self) {
         let shell = &self.shell;
         if shell.disk.wants_snapshot(shell.options.storage.segments_before_snapshot) {

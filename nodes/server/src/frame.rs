@@ -5,30 +5,31 @@
 //! | 'hk' | version | kind | len u32 | crc of header  | crc of payload | payload: len bytes |
 //! ```
 //!
-//! Integers are little-endian, checksums CRC-32 (IEEE). The header has one of its own: with a single one at the end, a
-//! flipped bit in the length would leave the reader waiting for bytes that never come, and the link silent for as
-//! long. TCP already has a checksum, but a weak one (16 bits of one's-complement sum), and a fault injector that
-//! sits above TCP corrupts whole streams.
+//! Integers are little-endian, checksums are CRC-32 (IEEE). The header has its own checksum: with only one at the end
+//! of the frame, a flipped bit in the length would leave the reader waiting for bytes that never come, and the link
+//! silent in the meantime. TCP already has a checksum, but a weak one (16 bits of one's-complement sum), and a fault
+//! injector above TCP corrupts whole streams.
 //!
-//! The module does no IO: a [`FrameReader`] is fed bytes cut anywhere and gives back frames. A relay that only
-//! needs to split a stream uses [`frame_len`] and never looks at a payload.
+//! This module does no IO: a [`FrameReader`] takes bytes, split at any position, and returns frames. A relay that
+//! only splits a stream uses [`frame_len`] and never looks at a payload.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// The first two bytes of every frame.
 pub const MAGIC: [u8; 2] = *b"hk";
-/// Version of the envelope (not of the messages inside: those are negotiated in the handshake).
+/// Version of the envelope (not of the messages inside: the handshake negotiates those).
 pub const FRAME_VERSION: u8 = 1;
-/// Bytes in front of every payload.
+/// Length of a frame's header in bytes.
 pub const HEADER_LEN: usize = 16;
-/// Longest payload. A peer message may carry an accepted update and a row, each with a value of at most
-/// [`MAX_VALUE`](crate::client_protocol::MAX_VALUE) bytes and a dedupe table; this leaves ample room for both.
+/// Longest payload in bytes. A peer message may carry an accepted update and a row, each with a value of at most
+/// [`MAX_VALUE`](crate::client_protocol::MAX_VALUE) bytes and a dedupe table. This limit leaves ample room for both.
 pub const MAX_PAYLOAD: usize = 8 << 20;
-/// Longest frame, header included.
+/// Longest frame in bytes, including its header.
 pub const MAX_FRAME: usize = HEADER_LEN + MAX_PAYLOAD;
 
-/// What a frame carries. A fault injector may duplicate, reorder or drop [`FrameKind::PeerMessage`], [`FrameKind::PeerLease`] and
-/// [`FrameKind::PeerBeat`] frames as it likes: Paxos tolerates it. The others belong to a handshake or to an ordered client conversation.
+/// The content of a frame. A fault injector may duplicate, reorder or drop [`FrameKind::PeerMessage`],
+/// [`FrameKind::PeerLease`] and [`FrameKind::PeerBeat`] frames freely: Paxos tolerates it. The other kinds belong to
+/// a handshake or to an ordered client conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
@@ -36,21 +37,21 @@ pub enum FrameKind {
     ClientHello = 1,
     /// The node accepts a client.
     ClientWelcome = 2,
-    /// The node refuses a client or a peer and says why, then closes.
+    /// The node refuses a client or a peer, gives the reason, and closes the connection.
     Refused = 3,
-    /// One operation asked by a client.
+    /// A client requests one operation.
     Request = 4,
-    /// The answer to one operation.
+    /// The node replies to one operation.
     Response = 5,
     /// A node introduces itself to another.
     PeerHello = 16,
-    /// The other node accepts it.
+    /// The other node accepts the connection.
     PeerWelcome = 17,
     /// One message of the Paxos core.
     PeerMessage = 18,
     /// One message about leases.
     PeerLease = 19,
-    /// Nothing, on a link that has nothing else to carry: it shows that the link stands.
+    /// A heartbeat on an idle link: it shows that the link works.
     PeerBeat = 20,
 }
 
@@ -72,20 +73,20 @@ impl FrameKind {
     }
 }
 
-/// One whole frame whose checksum was right.
+/// A complete frame with a valid checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What the payload is.
+    /// Kind of the payload.
     pub kind: FrameKind,
     /// The message, still encoded.
     pub payload: Bytes,
 }
 
-/// Why bytes are not a frame. None of these can be survived: the reader no longer knows where the next frame
-/// starts, so the connection must be closed.
+/// Why bytes are not a frame. All of these errors are fatal: the reader no longer knows where the next frame starts,
+/// so the connection must be closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// The bytes are not a frame at all: another protocol, or a stream that lost its place.
+    /// The bytes are not a frame: another protocol, or a reader that has lost its position in the stream.
     #[error("not a heckle frame: it starts with {}, expected \"hk\"", printable(.start))]
     WrongMagic {
         /// The first bytes seen.
@@ -97,7 +98,7 @@ pub enum FrameError {
         /// The version byte seen.
         found: u8,
     },
-    /// A kind of frame that this version does not know.
+    /// This version does not know the kind of the frame.
     #[error("unknown kind of frame {found}")]
     UnknownKind {
         /// The kind byte seen.
@@ -109,7 +110,7 @@ pub enum FrameError {
         /// The length claimed.
         len: u32,
     },
-    /// Header or payload were changed on the way.
+    /// The header or the payload was corrupted in transit.
     #[error("bad checksum: the frame says {found:08x}, its bytes give {computed:08x}")]
     BadChecksum {
         /// The checksum in the header.
@@ -120,7 +121,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// Whether the other side seems to speak HTTP, so that the answer can be one that a browser shows.
+    /// Whether the other side seems to speak HTTP, so that the reply can be one that a browser displays.
     pub fn looks_like_http(&self) -> bool {
         const METHODS: [&[u8]; 6] = [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS "];
         match self {
@@ -140,12 +141,12 @@ fn printable(bytes: &[u8]) -> String {
 /// Appends one frame to `out`.
 ///
 /// # Panics
-/// If `payload` is longer than [`MAX_PAYLOAD`]: the sender bounds the parts of a message first.
+/// If `payload` is longer than [`MAX_PAYLOAD`]. The caller must bound the parts of a message.
 pub fn encode_frame(kind: FrameKind, payload: &[u8], out: &mut BytesMut) {
     encode_frame_with(kind, out, |out| out.extend_from_slice(payload));
 }
 
-/// Appends one frame whose payload is written in place by `fill`, which saves a copy.
+/// Appends one frame. `fill` writes the payload in place, which saves a copy.
 ///
 /// # Panics
 /// If `fill` appends more than [`MAX_PAYLOAD`] bytes.
@@ -172,15 +173,15 @@ fn check_crc(found: [u8; 4], bytes: &[u8]) -> Result<(), FrameError> {
     if found == computed { Ok(()) } else { Err(FrameError::BadChecksum { found, computed }) }
 }
 
-/// Length of the whole frame (header included) that begins with this header.
+/// Returns the length of the whole frame (including the header) that begins with this header.
 ///
 /// # Errors
-/// If the header is not one of this version's, or was changed on the way.
+/// If the header is not valid in this version, or was corrupted in transit.
 pub fn frame_len(header: &[u8; HEADER_LEN]) -> Result<usize, FrameError> {
     parse_header(header).map(|(_, len)| HEADER_LEN + len)
 }
 
-/// Kind of the frame that begins with this header.
+/// Returns the kind of the frame that begins with this header.
 ///
 /// # Errors
 /// As [`frame_len`].
@@ -204,7 +205,7 @@ fn parse_header(header: &[u8; HEADER_LEN]) -> Result<(FrameKind, usize), FrameEr
     Ok((kind, len as usize))
 }
 
-/// Collects bytes and gives back frames.
+/// Collects bytes and returns frames.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -225,7 +226,7 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
-    /// An empty reader.
+    /// Creates an empty reader.
     pub fn new() -> FrameReader {
         FrameReader::default()
     }
@@ -235,23 +236,23 @@ impl FrameReader {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The buffer itself, for reads straight from a socket. Only append to it.
+    /// The internal buffer, for reads directly from a socket. Callers may only append to it.
     pub fn buffer_mut(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
-    /// Bytes received that are not yet a whole frame.
+    /// Number of received bytes that do not form a complete frame yet.
     pub fn pending(&self) -> usize {
         self.buffer.len()
     }
 
-    /// The next whole frame, or `None` if more bytes are needed.
+    /// Returns the next complete frame, or `None` if more bytes are needed.
     ///
     /// A stream that does not start with the magic is refused as soon as its first two bytes are known, so that
     /// a short line of another protocol does not leave both sides waiting for each other.
     ///
     /// # Errors
-    /// If the bytes are not a frame; the connection is then of no further use.
+    /// If the bytes are not a frame. The connection cannot be used any more.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let seen = self.buffer.len().min(HEADER_LEN);
         let mut header = [0; HEADER_LEN];
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_survive_any_cut() {
+    fn frames_survive_any_split() {
         let frames = [(FrameKind::Request, &b"abc"[..]), (FrameKind::PeerMessage, b""), (FrameKind::Response, &[7; 300])];
         let bytes = wire(&frames);
         for cut in 0..=bytes.len() {
@@ -317,20 +318,20 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_found() {
+    fn every_flipped_bit_is_detected() {
         let bytes = wire(&[(FrameKind::Request, b"some payload")]);
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let mut reader = FrameReader::new();
             reader.push(&bad);
-            // At once: a reader that waits for more would wait for ever.
+            // The error must come immediately: a reader that waits for more bytes would wait forever.
             assert!(reader.next_frame().is_err(), "flipped bit {bit} went unnoticed");
         }
     }
 
     #[test]
-    fn nonsense_gets_a_clear_error() {
+    fn invalid_bytes_get_a_clear_error() {
         check_refused(b"GET / HTTP/1.1\r\n", "starts with \"GET / HTTP/1");
         check_refused(b"X", "not a heckle frame");
         let changed = |at: usize, bytes: &[u8]| {
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn the_relay_can_split_by_the_header_alone() {
+    fn frame_len_needs_only_the_header() {
         let bytes = wire(&[(FrameKind::PeerMessage, b"12345"), (FrameKind::PeerHello, b"")]);
         let header: [u8; HEADER_LEN] = bytes[..HEADER_LEN].try_into().unwrap();
         assert_eq!(frame_len(&header), Ok(HEADER_LEN + 5));

@@ -1,6 +1,6 @@
-//! What leaves the node waits here until the records it relies on are durable.
+//! Holds back outgoing messages until the records they rely on are durable.
 //!
-//! Safety: nothing that relies on a record leaves before that record is durable. Were a promise sent first,
+//! Safety: a message that relies on a record leaves only after that record is durable. Were a promise sent first,
 //!   promise(b=5) leaves, crash, restart without it, accept(b=4)
 //! and two updates could be chosen.
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{ClientToken, Diagnostics, IoId, Message, NodeId, Outcome};
 
-/// Something that leaves the node.
+/// A message or reply that leaves the node.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     Send { to: NodeId, message: Message },
@@ -17,10 +17,10 @@ pub(crate) enum Outgoing {
     Reply { token: ClientToken, outcome: Outcome, diagnostics: Box<Diagnostics> },
 }
 
-/// Holds back what relies on batches that are not durable yet.
+/// Holds back items that rely on batches that are not durable yet.
 #[derive(Debug)]
 pub(crate) struct Gate<T> {
-    /// By the batch that each waits for.
+    /// The items that wait, by the batch they rely on.
     waiting: BTreeMap<u64, Vec<T>>,
     durable: IoId,
 }
@@ -30,12 +30,12 @@ impl<T> Gate<T> {
         Gate { waiting: BTreeMap::new(), durable: IoId(0) }
     }
 
-    /// This batch and all before it are known to be durable.
+    /// The newest batch known to be durable. All before it are durable too.
     pub(crate) fn durable(&self) -> IoId {
         self.durable
     }
 
-    /// Gives `item` back if it may leave now, and keeps it otherwise.
+    /// Returns `item` if it may leave now, and keeps it otherwise.
     #[must_use]
     pub(crate) fn pass(&mut self, after: Option<IoId>, item: T) -> Option<T> {
         match after {
@@ -47,7 +47,8 @@ impl<T> Gate<T> {
         }
     }
 
-    /// All batches up to `durable` are synced. Gives what may leave now, in the order of its batches.
+    /// Records that all batches up to `durable` are synced. Returns the items that may leave now, in the order of
+    /// their batches.
     #[must_use]
     pub(crate) fn synced(&mut self, durable: IoId) -> Vec<T> {
         assert!(durable >= self.durable, "what is durable stays so");
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_passes_before_its_batch_is_synced() {
+    fn items_wait_for_their_batch() {
         let mut gate = Gate::new();
         assert_eq!(gate.pass(None, "relies on nothing"), Some("relies on nothing"));
         for (io, item) in [(2, "b"), (1, "a"), (3, "d"), (2, "c")] {

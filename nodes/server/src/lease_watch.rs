@@ -1,4 +1,4 @@
-//! Sends this node's lease changes to watchers, in times that all processes of the machine share.
+//! Reports this node's leases to watchers, with times from the clock that all processes of the machine share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,31 +7,31 @@ use tokio::sync::mpsc;
 
 use crate::control::LeaseChanged;
 
-/// Changes that a watcher has not read yet; more are lost for it and counted.
+/// Changes that a watcher has not read yet. Beyond the limit, further ones are dropped for this watcher and counted.
 pub(crate) const WATCHER_QUEUE: usize = 1_024;
 
-/// Who watches, and what is held.
+/// The watchers, and the leases that this node holds.
 #[derive(Debug, Default)]
 pub(crate) struct LeaseWatch {
     watchers: RefCell<Vec<mpsc::Sender<LeaseChanged>>>,
-    /// By range: the lease as it was sent last.
+    /// For each range, the lease as it was last reported.
     pub(crate) held: RefCell<BTreeMap<u16, LeaseChanged>>,
-    /// Changes that a watcher was too slow for.
+    /// Number of changes dropped because a watcher was too slow.
     pub(crate) lost: Cell<u64>,
 }
 
 impl LeaseWatch {
-    /// Tells a connection of all changes from now on, and of what is held already.
+    /// Reports all further changes to a connection, beginning with the leases that are held now.
     pub(crate) fn watch(&self, sender: mpsc::Sender<LeaseChanged>) {
         for held in self.held.borrow().values() {
             let as_acquired = LeaseChanged { what: "lease_acquired".to_owned(), ..held.clone() };
-            // The queue of a new watcher has room for more ranges than there can be in use at a time.
+            // The queue of a new watcher has room for more ranges than can be in use.
             let _ = sender.try_send(as_acquired);
         }
         self.watchers.borrow_mut().push(sender);
     }
 
-    pub(crate) fn tell(&self, changed: &LeaseChanged) {
+    pub(crate) fn report(&self, changed: &LeaseChanged) {
         self.watchers.borrow_mut().retain(|watcher| match watcher.try_send(changed.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {

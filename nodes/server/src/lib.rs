@@ -1,24 +1,24 @@
-//! Is tested: one node process: sockets, disk and clock around the Paxos core.
+//! One node process under test: sockets, disk and clock around the Paxos core.
 //!
 //! Modules in reading order:
-//! - [`options`]: settings of a node;
-//! - [`node`]: starting and ending one, as a process or inside another program;
+//! - [`options`]: the settings that a node starts with;
+//! - [`node`]: starting and stopping a node, as a process or inside another program;
 //! - [`frame`]: the envelope of every message;
-//! - [`client_protocol`]: what clients and nodes say to each other;
-//! - [`control`]: how a harness observes a node and injects faults;
-//! - [`points`]: named moments at which a fault can be injected;
-//! - [`capacity`]: how many bytes a node needs, before there is one;
-//! - [`store_bench`]: the write-ahead log beside stores of others, under the same records;
-//! - [`status`]: the figures a node gives about itself;
-//! - `wire`: twins of the core's types for wire and disk;
+//! - [`client_protocol`]: the protocol between clients and nodes;
+//! - [`control`]: the channel through which a harness watches a node and injects faults;
+//! - [`points`]: named points in the code at which a fault can be injected;
+//! - [`capacity`]: estimates of the disk space and memory that a node needs;
+//! - [`store_bench`]: a benchmark of the write-ahead log against other stores, with the same records;
+//! - [`status`]: the figures that a node reports about itself;
+//! - `wire`: serializable counterparts of the core's types, for the network and the disk;
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
-//! - `event_loop`: the one thread that owns the core;
-//! - `gate`: what leaves waits for the disk;
-//! - `shell`: what the tasks of a node share;
+//! - `event_loop`: the thread that owns the core;
+//! - `gate`: holds back outgoing messages until the disk has synced;
+//! - `shell`: the state that the tasks of a node share;
 //! - `peers`, `clients`, `net`: connections to other nodes and from clients;
 //! - `lease_watch`: changes of leases, for watchers;
-//! - `metrics`: histograms, and the figures for Prometheus on request;
-//! - `clock`, `timers`, `log`, `encoding`: small parts.
+//! - `metrics`: histograms, and the Prometheus endpoint;
+//! - `clock`, `timers`, `log`, `encoding`: helpers.
 
 pub mod capacity;
 pub mod client_protocol;

@@ -1,6 +1,6 @@
-//! Structured log lines: `wall=<s> mono_ns=<ns> level=<l> node=<n> event=<e> key=value ...`, one event a line.
+//! Structured log: one event per line, `wall=<s> mono_ns=<ns> level=<l> node=<n> event=<e> key=value ...`.
 //!
-//! The monotonic time is the raw clock that the harness shares, so a log can be laid beside a history.
+//! The monotonic time is the raw clock that the harness shares, so a log can be compared with a history.
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock;
 
-/// How much an event matters.
+/// Severity of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
     Info,
@@ -26,8 +26,8 @@ impl Level {
     }
 }
 
-/// Lines that a node inside another program keeps in memory; the oldest go first.
-const MEMORY_LINES: usize = 10_000;
+/// Number of lines that a node inside another program keeps in memory. The oldest are dropped first.
+const MAX_MEMORY_LINES: usize = 10_000;
 
 /// Writes the log of one node.
 #[derive(Debug, Clone)]
@@ -43,12 +43,12 @@ enum Sink {
 }
 
 impl Logger {
-    /// To standard error, which the harness redirects.
+    /// Logs to standard error, which the harness redirects.
     pub(crate) fn to_stderr(node: impl Display) -> Logger {
         Logger { node: node.to_string().into(), sink: Sink::Stderr }
     }
 
-    /// To memory, for a node that shares its process.
+    /// Logs to memory, for a node that shares its process.
     pub(crate) fn to_memory(node: impl Display) -> Logger {
         Logger { node: node.to_string().into(), sink: Sink::Memory(Arc::default()) }
     }
@@ -65,22 +65,22 @@ impl Logger {
         self.write(Level::Error, event, fields);
     }
 
-    /// Lines kept in memory; none if the log goes to standard error.
+    /// The lines kept in memory. Empty if the log goes to standard error.
     pub(crate) fn lines(&self) -> Vec<String> {
         match &self.sink {
             Sink::Stderr => Vec::new(),
-            Sink::Memory(lines) => lines.lock().expect("no thread panics while logging").clone(),
+            Sink::Memory(lines) => lines.lock().expect("logging does not panic").clone(),
         }
     }
 
     fn write(&self, level: Level, event: &str, fields: &[(&str, &dyn Display)]) {
         let line = self.line(level, event, fields);
         match &self.sink {
-            // A log that cannot be written must not end a node that works.
+            // A failed write to the log must not end a working node.
             Sink::Stderr => drop(std::io::stderr().lock().write_all(line.as_bytes())),
             Sink::Memory(lines) => {
-                let mut lines = lines.lock().expect("no thread panics while logging");
-                if lines.len() == MEMORY_LINES {
+                let mut lines = lines.lock().expect("logging does not panic");
+                if lines.len() == MAX_MEMORY_LINES {
                     lines.remove(0);
                 }
                 lines.push(line);
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_line_whatever_it_says() {
+    fn newlines_in_values_are_escaped() {
         let log = Logger::to_memory("n1");
         log.warn("odd", &[("plain", &7), ("text", &"two words\nand \"more\""), ("empty", &"")]);
         let lines = log.lines();
@@ -124,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn memory_log_is_bounded() {
         let log = Logger::to_memory("n1");
-        for i in 0..MEMORY_LINES + 5 {
+        for i in 0..MAX_MEMORY_LINES + 5 {
             log.info("tick", &[("i", &i)]);
         }
-        assert_eq!(log.lines().len(), MEMORY_LINES);
+        assert_eq!(log.lines().len(), MAX_MEMORY_LINES);
         assert!(log.lines()[0].ends_with("i=5\n"));
     }
 }

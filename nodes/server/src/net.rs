@@ -1,4 +1,4 @@
-//! What client and peer connections share: reading frames, and a bounded buffer of bytes to be written.
+//! Shared by client and peer connections: reading frames, and a bounded buffer of bytes to write.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,30 +11,30 @@ use tokio::sync::Notify;
 
 use crate::frame::{Frame, FrameError, FrameReader};
 
-/// Bytes read at once.
+/// Largest number of bytes per read.
 const READ_CHUNK: usize = 64 << 10;
-/// An empty buffer larger than this is given back.
-const KEEP_BUFFER: usize = 1 << 20;
-/// A connection that is silent for this long is asked whether it still lives, so that half-open ones end.
+/// An empty buffer larger than this is freed.
+const MAX_IDLE_BUFFER: usize = 1 << 20;
+/// A connection that is idle for this long is probed, so that half-open connections end.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_PROBES: u32 = 3;
-/// Bytes sent and not acknowledged for this long end a connection. The kernel's own limit is a quarter of an hour, and
-/// its backoff grows meanwhile: a link that was cut and healed would stay silent for long.
-const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(4);
+/// A connection ends if sent bytes are not acknowledged for this long. The kernel's own limit is a quarter of an
+/// hour, and its backoff grows in the meantime: a link that was cut and healed would stay silent for too long.
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Settings of every connection.
-pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
+/// Sets the socket options of every connection.
+pub(crate) fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = socket2::SockRef::from(stream);
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR))
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_TIMEOUT))
 }
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Ended {
+pub(crate) enum ReadError {
     #[error("the other side closed it")]
     Closed,
     #[error("the other side closed it in the middle of a frame, {pending} bytes in")]
@@ -45,7 +45,7 @@ pub(crate) enum Ended {
     Frame(#[from] FrameError),
 }
 
-/// Reads frames of one connection.
+/// Reads the frames of one connection.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     stream: Rc<TcpStream>,
@@ -57,20 +57,20 @@ impl Incoming {
         Incoming { stream, reader: FrameReader::new() }
     }
 
-    /// A frame that is already here.
+    /// Returns a frame that has already been read, if there is one.
     pub(crate) fn next_buffered(&mut self) -> Result<Option<Frame>, FrameError> {
         self.reader.next_frame()
     }
 
-    /// Waits for bytes and reads what is there.
-    pub(crate) async fn read_more(&mut self) -> Result<(), Ended> {
+    /// Waits for bytes and reads those that are available.
+    pub(crate) async fn read_more(&mut self) -> Result<(), ReadError> {
         loop {
             self.stream.readable().await?;
             let buffer = self.reader.buffer_mut();
             buffer.reserve(READ_CHUNK);
             match self.stream.try_read_buf(buffer) {
-                Ok(0) if self.reader.pending() > 0 => return Err(Ended::CutShort { pending: self.reader.pending() }),
-                Ok(0) => return Err(Ended::Closed),
+                Ok(0) if self.reader.pending() > 0 => return Err(ReadError::CutShort { pending: self.reader.pending() }),
+                Ok(0) => return Err(ReadError::Closed),
                 Ok(_) => return Ok(()),
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
                 Err(cause) => return Err(cause.into()),
@@ -78,8 +78,8 @@ impl Incoming {
         }
     }
 
-    /// Waits for a whole frame.
-    pub(crate) async fn next_frame(&mut self) -> Result<Frame, Ended> {
+    /// Waits for a complete frame.
+    pub(crate) async fn next_frame(&mut self) -> Result<Frame, ReadError> {
         loop {
             if let Some(frame) = self.next_buffered()? {
                 return Ok(frame);
@@ -89,24 +89,24 @@ impl Incoming {
     }
 }
 
-/// Bytes on their way out of one connection. Frames of a whole turn of the event loop are gathered and leave in one
-/// system call; what the socket does not take is left to the [writer](Outbox::write_when_possible).
+/// Bytes to be sent on one connection. The frames of a whole turn of the event loop are collected and sent in one
+/// system call. Bytes that the socket does not accept are left to the [writer](Outbox::write_when_possible).
 #[derive(Debug)]
 pub(crate) struct Outbox {
     stream: Rc<TcpStream>,
     buffer: RefCell<BytesMut>,
     limit: usize,
-    /// The socket took no more; the writer waits for it.
+    /// The socket accepts no more bytes; the writer waits for it.
     blocked: Cell<bool>,
-    /// Whether it waits to be flushed at the end of this turn.
+    /// Whether the outbox waits to be flushed at the end of this turn.
     dirty: Cell<bool>,
     closed: Cell<bool>,
     wake: Notify,
 }
 
-/// The buffer is full.
+/// The error for a full buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct BufferFull;
 
 impl Outbox {
     pub(crate) fn new(stream: Rc<TcpStream>, limit: usize) -> Rc<Outbox> {
@@ -121,27 +121,27 @@ impl Outbox {
         })
     }
 
-    /// Lets `fill` append one frame. Nothing is appended above the limit or after the end.
-    pub(crate) fn push(&self, fill: impl FnOnce(&mut BytesMut)) -> Result<(), Full> {
+    /// Lets `fill` append one frame. Fails if the buffer is over its limit or the connection is closed.
+    pub(crate) fn push(&self, fill: impl FnOnce(&mut BytesMut)) -> Result<(), BufferFull> {
         let mut buffer = self.buffer.borrow_mut();
         if self.closed.get() || buffer.len() > self.limit {
-            return Err(Full);
+            return Err(BufferFull);
         }
         fill(&mut buffer);
         Ok(())
     }
 
-    /// Bytes that wait.
+    /// Number of bytes waiting to be sent.
     pub(crate) fn len(&self) -> usize {
         self.buffer.borrow().len()
     }
 
-    /// Marks it as to be flushed; says whether it was not marked yet.
+    /// Marks the outbox to be flushed. Returns whether it was unmarked before.
     pub(crate) fn mark_dirty(&self) -> bool {
         !self.dirty.replace(true)
     }
 
-    /// Writes what the socket takes right now.
+    /// Writes as many bytes as the socket accepts without blocking.
     pub(crate) fn flush(&self) {
         self.dirty.set(false);
         if !self.blocked.get() {
@@ -151,7 +151,7 @@ impl Outbox {
                     self.blocked.set(true);
                     self.wake.notify_one();
                 }
-                // The writer meets the same error and ends the connection.
+                // The writer will get the same error and end the connection.
                 Err(_) => self.wake.notify_one(),
             }
         }
@@ -165,14 +165,14 @@ impl Outbox {
                 Err(cause) => return Err(cause),
             }
         }
-        if buffer.capacity() > KEEP_BUFFER {
+        if buffer.capacity() > MAX_IDLE_BUFFER {
             *buffer = BytesMut::new();
         }
         Ok(())
     }
 
-    /// Writes what [`flush`](Outbox::flush) had to leave. Runs as long as the connection does; returns when it is
-    /// closed, with the error if there was one.
+    /// Writes the bytes that [`flush`](Outbox::flush) could not. Runs until the connection is closed, and returns the
+    /// error, if any.
     pub(crate) async fn write_when_possible(&self) -> io::Result<()> {
         loop {
             self.wake.notified().await;
@@ -182,7 +182,7 @@ impl Outbox {
                         self.blocked.set(false);
                         break;
                     }
-                    // A close must end the wait for a reader that will never read.
+                    // A close must end the wait for a peer that never reads.
                     Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => tokio::select! {
                         writable = self.stream.writable() => writable?,
                         () = self.wake.notified() => {}
@@ -196,15 +196,15 @@ impl Outbox {
         }
     }
 
-    /// Waits until everything is written, at most as long as the caller allows.
-    pub(crate) async fn drained(&self) {
+    /// Waits until everything is written. The caller limits the time.
+    pub(crate) async fn wait_until_drained(&self) {
         while self.len() > 0 && !self.closed.get() {
             self.flush();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// Ends the connection from this side: nothing more is taken or written, and the writer returns.
+    /// Closes the connection from this side: no more bytes are accepted or written, and the writer returns.
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.wake.notify_one();

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 #[serde(into = "String", try_from = "String")]
 pub struct NodeId(u16);
 
-/// Most nodes in a cluster. Paxos with more voters only gets slower.
+/// Largest number of nodes in a cluster. More voters only make Paxos slower.
 pub const MAX_NODES: u16 = 64;
 
 impl NodeId {
-    /// The node of this number.
+    /// Creates the id of the node with this number.
     ///
     /// # Errors
     /// If the number is not within `1..=`[`MAX_NODES`].
@@ -26,7 +26,7 @@ impl NodeId {
         if (1..=MAX_NODES).contains(&number) { Ok(NodeId(number)) } else { Err(OptionsError::NodeNumber { number }) }
     }
 
-    /// Its number.
+    /// The number of the node.
     pub fn number(self) -> u16 {
         self.0
     }
@@ -61,20 +61,20 @@ impl TryFrom<String> for NodeId {
     }
 }
 
-/// Limits of a node's queues. Each has an answer at the limit; see the field.
+/// Limits of a node's queues. Each field says what happens at its limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Client connections; one more is refused with a readable answer.
+    /// Client connections. One more is refused with a readable error.
     pub client_connections: usize,
-    /// Open operations of one connection; one more is answered `NotApplied(Busy)`.
+    /// Open operations of one connection. One more is answered `NotApplied(Busy)`.
     pub in_flight_per_connection: usize,
-    /// Bytes of answers that a client has not read yet; beyond it the connection is closed and logged.
+    /// Bytes of replies that a client has not read yet. Beyond the limit, the connection is closed and logged.
     pub client_outbound_bytes: usize,
-    /// Bytes of messages waiting for one peer; beyond it new messages are dropped and counted.
+    /// Bytes of messages waiting for one peer. Beyond the limit, new messages are dropped and counted.
     pub peer_outbound_bytes: usize,
-    /// Events waiting for the event loop; beyond it connections are not read until it has caught up.
+    /// Events waiting for the event loop. Beyond the limit, connections are not read until the loop has caught up.
     pub inbox_events: usize,
-    /// Operations waiting for their turn at one key; one more is answered `NotApplied(Busy)`.
+    /// Operations waiting for one key. One more is answered `NotApplied(Busy)`.
     pub queue_per_key: usize,
 }
 
@@ -91,17 +91,17 @@ impl Default for Limits {
     }
 }
 
-/// How a coordinator waits after it was outbid.
+/// How long a coordinator waits after it was outbid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backoff {
-    /// Not at all.
+    /// No wait.
     None,
-    /// A uniform draw between zero and this.
+    /// A random wait, uniform between zero and `max`.
     Uniform {
         /// The longest wait.
         max: Duration,
     },
-    /// About as long as this node's rounds have taken lately, longer with each attempt.
+    /// About as long as this node's recent rounds have taken, and longer with each attempt.
     Adaptive {
         /// The longest wait.
         max: Duration,
@@ -109,8 +109,8 @@ pub enum Backoff {
 }
 
 impl Backoff {
-    /// The longest wait, where nothing else is said.
-    const LONGEST: Duration = Duration::from_millis(100);
+    /// The default of the longest wait.
+    const DEFAULT_MAX: Duration = Duration::from_millis(100);
 }
 
 impl FromStr for Backoff {
@@ -119,38 +119,38 @@ impl FromStr for Backoff {
     fn from_str(text: &str) -> Result<Backoff, OptionsError> {
         match text {
             "none" => Ok(Backoff::None),
-            "uniform" => Ok(Backoff::Uniform { max: Backoff::LONGEST }),
-            "adaptive" => Ok(Backoff::Adaptive { max: Backoff::LONGEST }),
+            "uniform" => Ok(Backoff::Uniform { max: Backoff::DEFAULT_MAX }),
+            "adaptive" => Ok(Backoff::Adaptive { max: Backoff::DEFAULT_MAX }),
             _ => Err(OptionsError::Backoff { text: text.to_owned() }),
         }
     }
 }
 
-/// Whether protocol points can be subscribed to and armed on the control channel. Announcing costs a
-/// little for each operation.
+/// Whether protocol points can be subscribed to and armed on the control channel. Announcing them adds a small cost
+/// to each operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announce {
-    /// They cannot.
+    /// Protocol points are not available.
     Silent,
-    /// They can.
+    /// Protocol points are available.
     Points,
 }
 
 /// Whether accepted copies are dropped once every replica has learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prune {
-    /// They stay until they are overwritten or expire.
+    /// Accepted copies stay until they are overwritten or expire.
     Off,
-    /// They go soon after.
+    /// Accepted copies are dropped soon afterwards.
     On,
 }
 
-/// Who comes next where several operations wait for one key.
+/// Which operation runs next when several wait for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// Clients in turn; operations that one round decides are answered with it.
+    /// Clients take turns. Operations that the current round has already decided are answered with it.
     Fair,
-    /// In order of arrival, one by one.
+    /// Operations run in order of arrival, one by one.
     Fifo,
 }
 
@@ -181,12 +181,12 @@ impl FromStr for Rounds {
     }
 }
 
-/// How large the log may grow and how it is written.
+/// How large the log may grow, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageOptions {
-    /// Bytes of one log segment, preallocated and filled with zeroes ahead of its use.
+    /// Size of a log segment in bytes. A segment is preallocated and filled with zeroes before its use.
     pub segment_bytes: u64,
-    /// Closed segments that may gather before a snapshot replaces them.
+    /// Number of closed segments that may accumulate before a snapshot replaces them.
     pub segments_before_snapshot: usize,
 }
 
@@ -196,60 +196,59 @@ impl Default for StorageOptions {
     }
 }
 
-/// Everything a node needs to know to start.
+/// All settings of a node.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
-    /// This node.
+    /// The id of this node.
     pub id: NodeId,
-    /// Name of the cluster; nodes and data folders of another are refused.
+    /// Name of the cluster. Nodes and data folders of other clusters are refused.
     pub cluster_id: String,
-    /// Where other nodes connect to. Port 0 takes a free one and the ready line tells which.
+    /// Address that other nodes connect to. With port 0 the node takes a free port and reports it in the ready line.
     pub peer_listen: SocketAddr,
-    /// Where clients connect to.
+    /// Address that clients connect to.
     pub client_listen: SocketAddr,
-    /// Where the control channel listens; must be a loopback address.
+    /// Address of the control channel. Must be a loopback address.
     pub control_listen: SocketAddr,
-    /// Where `GET /metrics` is answered; nowhere if absent. Figures can be read there and nothing changed, so it may be
-    /// an address that others reach.
+    /// Address that answers `GET /metrics`, if any. It is read-only, so it may be reachable from other machines.
     pub metrics_listen: Option<SocketAddr>,
-    /// The other nodes and where *this* node reaches them (perhaps through a relay).
+    /// The other nodes, with the address at which *this* node reaches them (perhaps through a relay).
     pub peers: Vec<(NodeId, SocketAddr)>,
-    /// The data folder, made if absent.
+    /// The data folder. It is created if it does not exist.
     pub data_dir: PathBuf,
-    /// Seed of the node's random choices (backoff, nonces); mixed with the incarnation.
+    /// Seed of the node's random choices (backoff, nonces). It is mixed with the incarnation.
     pub seed: u64,
-    /// Rounds of an operation.
+    /// Number and kind of rounds of an operation.
     pub rounds: Rounds,
-    /// Wait after a preemption.
+    /// How long a coordinator waits after it was outbid.
     pub backoff: Backoff,
-    /// How long an operation may be outbid before it is answered; none: as long as its own time limit.
+    /// How long an operation may be outbid before it is answered. `None`: until its own time limit.
     pub contention_timeout: Option<Duration>,
-    /// Leases and forwarding; the same on all nodes of a cluster.
+    /// Settings of leases and forwarding. They must be the same on all nodes of a cluster.
     pub lease: LeaseSettings,
-    /// Who comes next at a key.
+    /// Which operation runs next at a key.
     pub queue: Queue,
-    /// Pruning of accepted copies.
+    /// Whether accepted copies are pruned.
     pub prune: Prune,
     /// Age at which the Paxos state of a key expires; `None`: never.
     pub paxos_ttl: Option<Duration>,
-    /// Protocol points.
+    /// Whether protocol points are available.
     pub announce: Announce,
     /// Queue limits.
     pub limits: Limits,
     /// Log settings.
     pub storage: StorageOptions,
-    /// Planted bugs by name; empty for a sound node.
+    /// Names of the planted bugs. Empty for a correct node.
     pub mutants: Vec<String>,
-    /// End when standard input ends, as it does when the parent dies.
+    /// Whether the node ends when standard input ends, as it does when the parent dies.
     pub exit_on_stdin_eof: bool,
-    /// End when this process is no longer the parent.
+    /// The node ends when the process with this id is no longer its parent.
     pub parent_pid: Option<u32>,
-    /// How long a clean stop may take before open operations are given up.
+    /// How long a clean stop waits for open operations before it gives them up.
     pub stop_grace: Duration,
 }
 
 impl NodeOptions {
-    /// Options of a node with defaults everywhere else: loopback, free ports.
+    /// Returns options with default values: loopback addresses and free ports.
     pub fn new(id: NodeId, cluster_id: impl Into<String>, data_dir: impl Into<PathBuf>) -> NodeOptions {
         let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
         NodeOptions {
@@ -263,7 +262,7 @@ impl NodeOptions {
             data_dir: data_dir.into(),
             seed: 0,
             rounds: Rounds::Classic,
-            backoff: Backoff::Uniform { max: Backoff::LONGEST },
+            backoff: Backoff::Uniform { max: Backoff::DEFAULT_MAX },
             contention_timeout: None,
             lease: LeaseSettings::default(),
             queue: Queue::Fair,
@@ -279,10 +278,10 @@ impl NodeOptions {
         }
     }
 
-    /// Checks what can be checked without touching disk or network.
+    /// Checks the options without touching disk or network.
     ///
     /// # Errors
-    /// The first rule that is broken.
+    /// The first rule that the options break.
     pub fn validate(&self) -> Result<(), OptionsError> {
         if self.cluster_id.is_empty() || self.cluster_id.len() > MAX_CLUSTER_ID {
             return Err(OptionsError::ClusterId { len: self.cluster_id.len() });
@@ -309,13 +308,14 @@ impl NodeOptions {
 
 /// Longest cluster name in bytes.
 pub const MAX_CLUSTER_ID: usize = 128;
-/// Sizes of a log segment that make sense: room for several batches, and no minutes of zero-filling.
+/// Sensible sizes of a log segment: room for several batches, and no minutes of zero-filling.
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = (4 << 10)..=(1 << 30);
 
-/// Times to live that make sense: above a few round trips, or every ballot would be too old at once.
+/// Sensible times to live: well above a few round trips, since otherwise every ballot would be expired from the
+/// start.
 pub const PAXOS_TTL: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(366 * 86_400);
 
-/// Options that cannot work.
+/// Why options are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
     /// A node number out of range.
@@ -330,13 +330,13 @@ pub enum OptionsError {
         /// The text given.
         text: String,
     },
-    /// Not a way through the rounds.
+    /// Not a valid value of `rounds`.
     #[error("rounds {text:?}: write classic, merged, async-learn or fast")]
     Rounds {
         /// The text given.
         text: String,
     },
-    /// Not a wait after a preemption.
+    /// Not a valid value of `backoff`.
     #[error("backoff {text:?}: write none, uniform or adaptive")]
     Backoff {
         /// The text given.
@@ -345,10 +345,11 @@ pub enum OptionsError {
     /// The cluster's name is empty or too long.
     #[error("a cluster id has 1..={MAX_CLUSTER_ID} bytes, this one has {len}")]
     ClusterId {
-        /// Its length.
+        /// Length of the name in bytes.
         len: usize,
     },
-    /// The control channel can stop and break a node, so only this machine may reach it.
+    /// The control address is not a loopback address. The control channel can stop and break a node, so only this
+    /// machine may reach it.
     #[error("the control address {addr} is not a loopback address: use 127.0.0.1 or [::1]")]
     ControlNotLoopback {
         /// The address given.
@@ -360,25 +361,25 @@ pub enum OptionsError {
         /// The peer.
         peer: NodeId,
     },
-    /// A log segment too small or too large.
+    /// A log segment is too small or too large.
     #[error("a log segment of {bytes} bytes is not within 4 KiB..=1 GiB")]
     SegmentBytes {
         /// The size given.
         bytes: u64,
     },
-    /// A time to live too short or too long.
+    /// A time to live is too short or too long.
     #[error("a Paxos time to live of {ttl:?} is not within 10ms..=366d, nor off")]
     PaxosTtl {
         /// The time given.
         ttl: Duration,
     },
-    /// A planted bug that does not exist.
+    /// No planted bug has this name.
     #[error("no mutant is called {name:?}")]
     UnknownMutant {
         /// The name given.
         name: String,
     },
-    /// Planted bugs are not compiled in.
+    /// Planted bugs are not compiled into this program.
     #[error("mutant {name:?} asked, but this program was built without the feature `mutants`")]
     MutantsCompiledOut {
         /// The name given.
@@ -390,13 +391,13 @@ pub enum OptionsError {
 mod tests {
     use super::*;
 
-    fn sound() -> NodeOptions {
+    fn valid_options() -> NodeOptions {
         NodeOptions::new(NodeId::new(1).unwrap(), "c", "data")
     }
 
     #[track_caller]
     fn check_refused(change: impl FnOnce(&mut NodeOptions), part_of_message: &str) {
-        let mut options = sound();
+        let mut options = valid_options();
         assert_eq!(options.validate(), Ok(()));
         change(&mut options);
         let error = options.validate().expect_err("must be refused").to_string();
@@ -404,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_cannot_work_are_refused() {
+    fn invalid_options_are_refused() {
         check_refused(|o| o.cluster_id.clear(), "cluster id");
         check_refused(|o| o.control_listen = "0.0.0.0:0".parse().unwrap(), "loopback");
         check_refused(|o| o.peers.push((o.id, o.peer_listen)), "n1 is listed twice");

@@ -1,4 +1,4 @@
-//! The figures a node gives about itself, as the control channel's `status` answers them.
+//! The status figures of a node, as the control channel reports them.
 
 use std::fmt::Write as _;
 
@@ -6,41 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::client_protocol::{FolderId, Outcome};
 
-/// Everything a node knows about itself. Counters count from the start of the process.
+/// All status figures of a node. Counters start at zero with the process.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Status {
-    /// Name, such as `n1`.
+    /// Name of the node, such as `n1`.
     pub node: String,
     /// Name of the cluster.
     pub cluster: String,
-    /// Its data folder.
+    /// Id of the data folder.
     #[serde(default)]
     pub folder: FolderId,
-    /// How many times this node was started on its data folder.
+    /// Number of times that the node was started on its data folder.
     pub incarnation: u64,
     /// Process id.
     pub pid: u32,
-    /// Recovered, listening, and not stopping.
+    /// Whether the node has recovered, is listening, and is not stopping.
     pub ready: bool,
-    /// Nanoseconds since the node was ready.
+    /// Nanoseconds since the node became ready.
     pub uptime_ns: u64,
     /// Client operations by outcome.
     pub ops: OpCounts,
-    /// Attempts begun, each with a ballot of its own.
+    /// Attempts begun. Each has its own ballot.
     pub attempts: u64,
-    /// Round trips to a quorum, of all operations coordinated here.
+    /// Round trips to a quorum, over all operations coordinated by this node.
     pub round_trips: u64,
     /// Attempts that were outbid.
     pub preempted: u64,
-    /// Earlier updates finished on the way.
+    /// Unfinished earlier updates that this node has finished.
     pub repairs: u64,
     /// Lagging replicas brought up to date.
     pub refreshes: u64,
-    /// Rounds sent again for want of answers.
+    /// Rounds sent again because replies were missing.
     pub resends: u64,
-    /// Operations begun while another on the same key was running here; always 0 in a sound node.
+    /// Operations begun while another on the same key was running in this node. Always 0 in a correct node.
     pub overlaps: u64,
-    /// Ranges of keys that the node holds a lease on.
+    /// Key ranges for which the node holds a lease.
     #[serde(default)]
     pub leases_held: Vec<u16>,
     /// Leases acquired.
@@ -52,33 +52,33 @@ pub struct Status {
     /// Leases that ended.
     #[serde(default)]
     pub leases_ended: u64,
-    /// Requests of other nodes turned away because of a lease, or after a restart.
+    /// Requests of other nodes rejected because of a lease, or after a restart.
     #[serde(default)]
     pub busy_given: u64,
-    /// Times an operation here was held off by a lease of another node.
+    /// Times that another node's lease delayed an operation of this node.
     #[serde(default)]
     pub held_off: u64,
-    /// Operations handed to a holder.
+    /// Operations forwarded to a lease holder.
     #[serde(default)]
     pub forwards_sent: u64,
-    /// Operations taken from other nodes, as the holder.
+    /// Operations accepted from other nodes, as the lease holder.
     #[serde(default)]
     pub forwards_taken: u64,
-    /// Operations of other nodes not taken, since the range was not held.
+    /// Operations of other nodes refused because this node did not hold the range.
     #[serde(default)]
     pub forwards_refused: u64,
-    /// Reads answered from the own row under a read lease.
+    /// Reads answered from the node's own row under a read lease.
     #[serde(default)]
     pub local_reads: u64,
-    /// Time that coordinators spent waiting after preemptions, in nanoseconds.
+    /// Time that coordinators spent waiting after being outbid, in nanoseconds.
     pub backoff_ns: u64,
-    /// Messages for other nodes.
+    /// Messages sent to other nodes.
     pub messages_sent: u64,
-    /// Messages from other nodes.
+    /// Messages received from other nodes.
     pub messages_received: u64,
-    /// Syncs of the log, one for each batch.
+    /// Syncs of the log, one per batch.
     pub syncs: u64,
-    /// How long the syncs took.
+    /// Latency of the syncs.
     pub sync_latency: SyncLatency,
     /// Records made durable.
     pub records: u64,
@@ -86,19 +86,19 @@ pub struct Status {
     pub log_bytes: u64,
     /// Snapshots written.
     pub snapshots: u64,
-    /// Segments of the log on disk.
+    /// Log segments on disk.
     pub segments: u64,
-    /// Bytes of a torn tail that recovery cut.
+    /// Bytes of a torn tail that recovery has cut off.
     pub recovered_torn_bytes: u64,
     /// Records replayed by recovery.
     pub recovered_records: u64,
     /// Bytes of replica state by kind.
     pub state_bytes: StateBytes,
-    /// Keys that have any state.
+    /// Number of keys that have any state.
     pub keys: u64,
-    /// Keys that have a row.
+    /// Number of keys that have a row.
     pub rows: u64,
-    /// Decisions that wait to be pruned.
+    /// Number of decisions waiting to be pruned.
     #[serde(default)]
     pub prune_queue: u64,
     /// Accepted copies dropped because every replica had learned the row.
@@ -110,51 +110,51 @@ pub struct Status {
     /// Messages of the prune queue sent again.
     #[serde(default)]
     pub prune_resends: u64,
-    /// Keys of which something has expired, once for each time.
+    /// Keys whose state has expired, counted each time.
     #[serde(default)]
     pub expired: u64,
     /// Ballots rejected because they were at or below the floor.
     #[serde(default)]
     pub below_floor: u64,
-    /// The floor: microseconds of a ballot, 0 if nothing has expired yet.
+    /// The floor: the time of a ballot in microseconds, or 0 if nothing has expired yet.
     #[serde(default)]
     pub floor_us: u64,
-    /// Events waiting for the event loop.
+    /// Number of events waiting for the event loop.
     pub inbox_len: u64,
-    /// Timers that have not gone off, stale ones included.
+    /// Number of timers that have not expired, including stale ones.
     pub timers_len: u64,
     /// Turns of the event loop.
     pub turns: u64,
-    /// Operations open in this node.
+    /// Number of operations open in this node.
     pub open_ops: u64,
-    /// Open client connections.
+    /// Number of open client connections.
     pub client_connections: u64,
-    /// Connections to and from the other nodes.
+    /// State of the connections to and from the other nodes.
     pub peers: Vec<PeerStatus>,
     /// Connections refused or closed because of what they sent.
     pub bad_connections: u64,
-    /// Client connections closed because they did not read their answers.
+    /// Client connections closed because the client did not read its replies.
     pub slow_readers: u64,
-    /// Protocol points that a subscriber was too slow for.
+    /// Reports of protocol points dropped because a subscriber was too slow.
     pub points_lost: u64,
-    /// What the clock seam adds to the wall clock, in microseconds, drift so far included.
+    /// Offset that the clock seam adds to the wall clock, in microseconds, including the drift so far.
     pub clock_offset_us: i64,
     /// Drift of the clock seam in parts per million.
     pub clock_drift_ppm: i64,
-    /// Wall clock as the node sees it, microseconds since 1970.
+    /// Wall clock that the node sees, in microseconds since 1970.
     pub wall_us: u64,
     /// Raw monotonic clock in nanoseconds, shared with the harness.
     pub mono_ns: u64,
-    /// Planted bugs that are on.
+    /// Names of the active planted bugs.
     pub mutants: Vec<String>,
-    /// Failpoints that are armed.
+    /// Names of the armed failpoints.
     pub failpoints: Vec<String>,
     /// How often each failpoint fired.
     pub failpoints_fired: Vec<(String, u64)>,
-    /// Points that are armed, those of failpoints included.
+    /// Names of the armed points, including those of failpoints.
     #[serde(default)]
     pub points_armed: Vec<String>,
-    /// How often something happened at a point.
+    /// Number of injections carried out at each point.
     #[serde(default)]
     pub points_hit: Vec<(String, u64)>,
 }
@@ -170,18 +170,18 @@ pub struct OpCounts {
     pub condition_not_met: u64,
     /// Reads answered.
     pub reads: u64,
-    /// Questions for a fate answered.
+    /// Fate queries answered.
     pub fates: u64,
-    /// Proved without effect.
+    /// Operations proved to have had no effect.
     pub not_applied: u64,
-    /// May have happened.
+    /// Operations whose outcome is unknown.
     pub unknown: u64,
     /// Malformed requests.
     pub invalid: u64,
 }
 
 impl OpCounts {
-    /// The count that an answer belongs to.
+    /// The counter that a reply belongs to.
     pub(crate) fn of(&mut self, outcome: &Outcome) -> &mut u64 {
         match outcome {
             Outcome::Applied => &mut self.applied,
@@ -194,20 +194,20 @@ impl OpCounts {
         }
     }
 
-    /// All answers given.
+    /// Total number of replies.
     pub fn answered(&self) -> u64 {
         self.applied + self.condition_not_met + self.reads + self.fates + self.not_applied + self.unknown + self.invalid
     }
 }
 
-/// How long syncs took, in microseconds.
+/// Latency of syncs, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SyncLatency {
     /// Median.
     pub p50_us: u64,
     /// 99th percentile.
     pub p99_us: u64,
-    /// Longest.
+    /// Longest sync.
     pub max_us: u64,
 }
 
@@ -228,7 +228,7 @@ pub struct StateBytes {
 }
 
 impl StateBytes {
-    /// All kinds together.
+    /// Sum over all kinds.
     pub fn total(&self) -> u64 {
         self.data + self.promise + self.accepted + self.dedupe + self.queue
     }
@@ -239,9 +239,9 @@ impl StateBytes {
 pub struct PeerStatus {
     /// The other node.
     pub node: String,
-    /// The connection this node opened stands.
+    /// Whether the connection that this node opened is up.
     pub outbound: bool,
-    /// The connection the other node opened stands.
+    /// Whether the connection that the other node opened is up.
     pub inbound: bool,
     /// Bytes waiting to be sent.
     pub queued_bytes: u64,
@@ -251,14 +251,14 @@ pub struct PeerStatus {
     pub received: u64,
     /// Messages dropped because the queue was full or there was no connection.
     pub dropped: u64,
-    /// Connections this node opened.
+    /// Number of connections that this node has opened.
     pub connects: u64,
-    /// The other node's incarnation, where known.
+    /// The other node's incarnation, if known.
     pub incarnation: u64,
 }
 
 impl Status {
-    /// The figures in the text format of Prometheus.
+    /// Formats the figures as Prometheus text.
     pub fn to_prometheus(&self) -> String {
         let mut text = Exposition { node: &self.node, text: String::new() };
         let ops = &self.ops;
@@ -341,7 +341,7 @@ impl Status {
     }
 }
 
-/// Writes samples; those of one metric must come together, under one type line.
+/// Writes samples. Those of one metric must be consecutive, under one type line.
 struct Exposition<'a> {
     node: &'a str,
     text: String,

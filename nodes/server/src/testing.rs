@@ -1,9 +1,9 @@
-//! Small helpers of this crate's own tests.
+//! Helpers for this crate's tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A folder that is removed at the end of a test, also of one that fails.
+/// A folder that is removed at the end of a test, even if the test fails.
 pub(crate) struct TempDir {
     path: PathBuf,
 }

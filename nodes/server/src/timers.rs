@@ -1,7 +1,7 @@
 //! Timers of the core, and a sleep that is precise to microseconds.
 //!
 //! Tokio's own timers round to whole milliseconds, which is longer than a whole operation takes here. A `timerfd`
-//! costs one system call a change.
+//! costs one system call per change.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,32 +12,32 @@ use heckle_paxos::{MonoTime, TimerId};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A timer may be late by this share of its delay. The core never cancels timers, and most of them are
-/// stale when they go off: without some slack each would wake the node on its own.
+/// A timer may be late by this share of its delay. The core never cancels timers, and most of them are stale when
+/// they expire: without some slack, each would wake the node separately.
 const SLACK: u64 = 64;
 
-/// Timers that have not gone off.
+/// Timers that have not expired yet.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    heap: BinaryHeap<Reverse<(u64, TimerId2)>>,
+    heap: BinaryHeap<Reverse<(u64, TimerKey)>>,
 }
 
-/// Orders timers of the same time; the core's ids have no order of their own.
+/// A timer id with an order, since the core's ids have none. It breaks ties between equal times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct TimerId2 {
+struct TimerKey {
     slot: u32,
     serial: u32,
 }
 
 impl Timers {
-    /// Adds a timer, rounded up so that timers of about the same time go off together.
+    /// Adds a timer, rounded up so that timers of about the same time expire together.
     pub(crate) fn add(&mut self, now: MonoTime, at: MonoTime, id: TimerId) {
         let grain = (at.since_ns(now) / SLACK).max(1).next_power_of_two();
         let at_ns = at.0.checked_next_multiple_of(grain).unwrap_or(at.0);
-        self.heap.push(Reverse((at_ns, TimerId2 { slot: id.slot, serial: id.serial })));
+        self.heap.push(Reverse((at_ns, TimerKey { slot: id.slot, serial: id.serial })));
     }
 
-    /// The next timer that is due.
+    /// Removes and returns the next timer that is due.
     pub(crate) fn pop_due(&mut self, now: MonoTime) -> Option<TimerId> {
         let Reverse((at, _)) = self.heap.peek()?;
         if *at > now.0 {
@@ -56,14 +56,14 @@ impl Timers {
     }
 }
 
-/// One alarm of the operating system.
+/// An alarm of the operating system.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     fd: AsyncFd<OwnedFd>,
 }
 
 impl Alarm {
-    /// Must be called within a tokio runtime.
+    /// Creates an alarm. Must be called within a tokio runtime.
     pub(crate) fn new() -> io::Result<Alarm> {
         // SAFETY: no memory is passed; the result is checked before it is owned.
         let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
@@ -77,31 +77,31 @@ impl Alarm {
         Ok(Alarm { fd })
     }
 
-    /// Goes off once after this time; an earlier setting is forgotten.
+    /// Sets the alarm to fire once after this time. Replaces an earlier setting.
     pub(crate) fn set(&self, after_ns: u64) -> io::Result<()> {
-        // Zero would disarm it.
+        // Zero would disarm the alarm.
         let after_ns = after_ns.max(1);
         let value =
             libc::timespec { tv_sec: (after_ns / 1_000_000_000) as libc::time_t, tv_nsec: (after_ns % 1_000_000_000) as libc::c_long };
         let setting = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        // SAFETY: the descriptor is a timerfd, the setting lives on this stack, and no old value is asked for.
+        // SAFETY: the descriptor is a timerfd, the setting is on this stack, and no old value is requested.
         let status = unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &setting, std::ptr::null_mut()) };
         if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Waits until it goes off.
-    pub(crate) async fn rings(&self) -> io::Result<()> {
+    /// Waits until the alarm fires.
+    pub(crate) async fn wait(&self) -> io::Result<()> {
         loop {
             let mut guard = self.fd.readable().await?;
             let mut count = [0_u8; 8];
             let read = guard.try_io(|fd| {
-                // SAFETY: the buffer is eight bytes on this stack, as a timerfd wants.
+                // SAFETY: the buffer is eight bytes on this stack, as a timerfd requires.
                 let got = unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
                 if got < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
             });
             match read {
                 Ok(result) => return result,
-                // Not due after all: a spurious wake-up, or the alarm was set again meanwhile.
+                // The alarm is not due: a spurious wake-up, or it was set again in the meantime.
                 Err(_would_block) => {}
             }
         }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn timers_go_off_in_order_never_early_and_little_late() {
+    fn timers_expire_in_order_and_on_time() {
         let mut timers = Timers::default();
         let now = MonoTime(1_000_000_000);
         for (serial, after_ns) in [(1, 100_000_000), (2, 300_000), (3, 0), (4, 100_000_100)] {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_rings_in_time() {
+    fn alarms_fire_on_time() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let alarm = Alarm::new().unwrap();
@@ -144,7 +144,7 @@ mod tests {
             // Read first: whatever happens between the two only makes the wait look longer.
             let begin = Instant::now();
             alarm.set(300_000).unwrap();
-            alarm.rings().await.unwrap();
+            alarm.wait().await.unwrap();
             assert!(begin.elapsed() >= Duration::from_micros(300));
             assert!(begin.elapsed() < Duration::from_secs(5), "the earlier setting was not forgotten");
         });

@@ -379,7 +379,7 @@ fn a_peer_that_lost_its_disk_does_not_vote() {
     }
     // The others are restarted in between: what they know is durable.
     for (node, options) in nodes.iter_mut().zip(&options) {
-        node.end_as_killed();
+        node.kill_keeping_handle();
         *node = start(options);
     }
     std::fs::remove_dir_all(&options[2].data_dir).unwrap();

@@ -64,7 +64,7 @@ fn a_clock_set_back_an_hour_between_two_starts_loses_no_update_and_ballots_still
     };
     // One at a time, then all at once.
     for at in 0..3 {
-        nodes[at].end_as_killed();
+        nodes[at].kill_keeping_handle();
         nodes[at] = start(&options[at]);
         let clock = status(&nodes[at]).clock_offset_us;
         assert!(clock.abs() < hour_us / 2, "it starts with the right clock, an hour behind its ballots: {clock}");

@@ -1,37 +1,37 @@
-//! Clients that contend: each is a sequential process that expects what it saw last.
+//! Clients that contend. Each is a sequential process, and its CASes expect the value it saw last.
 
 use crate::config::Mix;
 use heckle_paxos::{Ballot, Call, Key, OpId, Outcome, Value};
 use rand::{Rng, RngExt};
 
-/// One client and the process it stands for at the moment.
+/// One client, with its current process.
 #[derive(Debug)]
 pub struct Client {
-    /// The process number; a new one after every unknown outcome.
+    /// The process number. It changes after every unknown outcome.
     pub number: u64,
-    /// Operations of this process so far.
+    /// Number of operations of this process so far.
     pub seq: u64,
-    /// The node it talks to, counted from 0.
+    /// The node that the client talks to, counted from 0.
     pub node: usize,
-    /// What it saw last under each key.
+    /// The value that it saw last, for each key.
     seen: Vec<Option<Value>>,
-    /// The last ballot in an answer of a process of its node (named by its epoch): that process gives
-    /// higher ones to later operations.
+    /// The last ballot in a reply from a process of its node, with that process's epoch. The process uses higher
+    /// ballots for later operations.
     pub known: (u32, Ballot),
-    /// What was known in that way when the open operation was sent first.
+    /// The known ballot when the open operation was first sent.
     pub born: Ballot,
-    /// The open operation: index into the report's list, and the token of the request that counts.
+    /// The open operation: its index in the report's list, and the token of the current request.
     pub open: Option<(usize, u64)>,
 }
 
 impl Client {
-    /// A client of `node` that has seen nothing.
+    /// Creates a client of `node` that has seen no values.
     #[must_use]
     pub fn new(number: u64, node: usize, keys: usize) -> Self {
         Self { number, seq: 0, node, seen: vec![None; keys], known: (0, Ballot::ZERO), born: Ballot::ZERO, open: None }
     }
 
-    /// Decides the next operation. `fresh` gives values that were never used before.
+    /// Chooses the next operation. `fresh` counts the values used so far, so that each write has a new one.
     pub fn next_call<R: Rng>(&mut self, mix: Mix, fresh: &mut u64, rng: &mut R) -> (OpId, usize, Call) {
         self.seq += 1;
         let key = rng.random_range(0..self.seen.len());
@@ -47,7 +47,7 @@ impl Client {
         (OpId { client: self.number, seq: self.seq }, key, call)
     }
 
-    /// Remembers what an answer shows.
+    /// Updates the seen value from a reply.
     pub fn learn(&mut self, key: usize, call: &Call, outcome: &Outcome) {
         match (outcome, call) {
             (Outcome::Applied, Call::Write { new } | Call::Cas { new, .. }) => self.seen[key] = Some(new.clone()),
@@ -57,7 +57,7 @@ impl Client {
         }
     }
 
-    /// Becomes a new process: the old one has an operation of unknown outcome.
+    /// Becomes a new process, since the old one has an operation of unknown outcome.
     pub fn retire(&mut self, number: u64) {
         self.number = number;
         self.seq = 0;

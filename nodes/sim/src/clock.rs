@@ -1,24 +1,24 @@
-//! The clocks of a node: integer arithmetic on the world's true time, so that runs repeat exactly.
+//! The clocks of a node: integer arithmetic on the world's true time, so that runs are exactly reproducible.
 
 use heckle_paxos::{MonoTime, WallTime};
 
-/// The wall clock starts at this date in every world, microseconds since 1970.
+/// Initial wall-clock time of every world, in microseconds since 1970.
 const EPOCH_US: i128 = 1_800_000_000_000_000;
 const MILLION: i128 = 1_000_000;
 
 /// The clocks of one node.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeClock {
-    /// How far the wall clock is ahead of the truth.
+    /// Offset of the wall clock from the true time, in microseconds.
     pub offset_us: i64,
-    /// How much faster than the truth the monotonic clock runs.
+    /// Drift of the monotonic clock in parts per million. Positive values are fast.
     pub drift_ppm: i32,
-    /// Resolution of the wall clock.
+    /// Resolution of the wall clock in microseconds.
     pub resolution_us: u64,
 }
 
 impl NodeClock {
-    /// What the monotonic clock shows at a true time.
+    /// The reading of the monotonic clock at a true time.
     #[must_use]
     pub fn mono(&self, now_ns: u64) -> MonoTime {
         let now = i128::from(now_ns);
@@ -29,7 +29,7 @@ impl NodeClock {
     #[must_use]
     pub fn when(&self, at: MonoTime) -> u64 {
         let rate = MILLION + i128::from(self.drift_ppm);
-        // Division rounds here and in `mono`: start below and look.
+        // Division rounds here and in `mono`, so start a little lower and search upwards.
         let mut now = (i128::from(at.0) * MILLION / rate - 2).max(0);
         while u64::try_from(now).is_ok_and(|now| self.mono(now) < at) {
             now += 1;
@@ -37,7 +37,7 @@ impl NodeClock {
         now.try_into().unwrap_or(u64::MAX)
     }
 
-    /// What the wall clock shows at a true time.
+    /// The reading of the wall clock at a true time.
     #[must_use]
     pub fn wall(&self, now_ns: u64) -> WallTime {
         let us = EPOCH_US + i128::from(now_ns / 1000) + i128::from(self.offset_us);

@@ -1,4 +1,4 @@
-//! What a world is like. Times are virtual nanoseconds, chances are parts per million.
+//! The settings of a world. Times are virtual nanoseconds, probabilities are parts per million.
 
 use crate::fault::FaultConfig;
 use heckle_paxos::lease::LeaseSettings;
@@ -9,98 +9,99 @@ pub const US: u64 = 1_000;
 /// One millisecond in nanoseconds.
 pub const MS: u64 = 1_000_000;
 
-/// What a world is like.
+/// The settings of a world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorldConfig {
-    /// Nodes, n1 and up.
+    /// Number of nodes, from n1 on.
     pub nodes: u16,
-    /// Clients that run at a time; client i talks to node i mod `nodes`.
+    /// Number of clients that run at the same time. Client i talks to node i mod `nodes`.
     pub clients: u32,
-    /// How many of them, the first ones, only read.
+    /// Number of clients that only read. They come first.
     pub readers: u32,
-    /// Registers.
+    /// Number of registers.
     pub keys: u32,
-    /// Shares of the calls.
+    /// Proportions of the kinds of calls.
     pub mix: Mix,
-    /// Chance that a read or write goes past Paxos, as a get or put at a quorum. With any, keys are no registers any more: the
-    /// judge then holds Paxos to what it says of its own operations, and leaves values alone.
-    pub plain_ppm: u32,
-    /// How long clients begin new operations.
+    /// Probability that a read or write bypasses Paxos, as a get or put with a quorum. If it is not zero, keys are
+    /// not registers any more: the checker then verifies only the claims of Paxos about its own operations, and
+    /// ignores values.
+    pub cheap_ppm: u32,
+    /// Time during which clients begin new operations.
     pub load_ns: u64,
     /// Longest pause of a client between two operations.
     pub think_ns: u64,
-    /// Time a node has for an operation.
+    /// Time limit of an operation at a node.
     pub op_timeout_ns: u64,
-    /// Time a client waits for an answer. If shorter than the node's, an operation that is sent again
-    /// may run at two nodes at once.
+    /// Time that a client waits for a reply. If it is shorter than the node's, an operation that is sent again may
+    /// run at two nodes at the same time.
     pub patience_ns: u64,
-    /// Chance that a client sends an operation of unknown outcome again, to another node.
+    /// Probability that a client sends an operation of unknown outcome again, to another node.
     pub resend_ppm: u32,
-    /// Chance that the fate of an operation that is given up is asked for, at once and of any node.
+    /// Probability of a fate query for an operation that was given up, sent immediately and to any node.
     pub fate_ppm: u32,
-    /// The links between nodes.
+    /// Settings of the links between nodes.
     pub links: LinkConfig,
-    /// The disks.
+    /// Settings of the disks.
     pub disks: DiskConfig,
-    /// The clocks.
+    /// Settings of the clocks.
     pub clocks: ClockConfig,
-    /// The faults.
+    /// Settings of the faults.
     pub faults: FaultConfig,
     /// Settings of the core.
     pub core: CoreConfig,
 }
 
-/// Shares of the calls; any scale.
+/// Proportions of the kinds of calls, on any scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mix {
-    /// Compare-and-set, expecting what the client saw last.
+    /// Compare-and-set that expects the value the client saw last.
     pub cas: u32,
     /// Unconditional write.
     pub write: u32,
-    /// Read.
+    /// Linearizable read.
     pub read: u32,
 }
 
-/// The links between nodes.
+/// Settings of the links between nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkConfig {
     /// Shortest delay.
     pub delay_min_ns: u64,
     /// Longest usual delay.
     pub delay_max_ns: u64,
-    /// Chance that a message is slow.
+    /// Probability that a message is slow.
     pub slow_ppm: u32,
     /// Longest delay of a slow message.
     pub slow_max_ns: u64,
-    /// Chance that a message is lost.
+    /// Probability that a message is lost.
     pub loss_ppm: u32,
-    /// Chance, on top, that a learn is lost: replicas lag while everything else goes on.
+    /// Additional probability that a learn is lost: replicas lag while everything else continues.
     pub learn_loss_ppm: u32,
-    /// Chance that a message arrives twice.
+    /// Probability that a message arrives twice.
     pub duplicate_ppm: u32,
 }
 
-/// The disks.
+/// Settings of the disks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskConfig {
     /// Shortest sync.
     pub sync_min_ns: u64,
     /// Longest usual sync.
     pub sync_max_ns: u64,
-    /// Chance that a sync is slow.
+    /// Probability that a sync is slow.
     pub slow_ppm: u32,
     /// Longest slow sync.
     pub slow_max_ns: u64,
-    /// The log is replaced by a snapshot when it is this long, in records.
+    /// Length of the log, in records, at which a snapshot replaces it.
     pub compact_records: usize,
 }
 
-/// The clocks.
+/// Settings of the clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockConfig {
-    /// Largest offset of a wall clock, either way.
+    /// Largest offset of a wall clock, in either direction.
     pub offset_max_us: u64,
-    /// Largest drift of a monotonic clock, either way.
+    /// Largest drift of a monotonic clock, in either direction.
     pub drift_max_ppm: u32,
     /// Resolution of the wall clocks.
     pub resolution_us: u64,
@@ -111,7 +112,7 @@ pub struct ClockConfig {
 pub struct CoreConfig {
     /// See [`heckle_paxos::Config::rounds`].
     pub rounds: Rounds,
-    /// Which backoff.
+    /// The kind of backoff.
     pub backoff: BackoffKind,
     /// Longest backoff.
     pub backoff_max_ns: u64,
@@ -137,21 +138,21 @@ pub struct CoreConfig {
     pub prune_queue: usize,
     /// See [`heckle_paxos::Config::paxos_ttl_us`].
     pub paxos_ttl_us: Option<u64>,
-    /// Deliberate bugs, in all nodes.
+    /// Deliberate bugs, active in all nodes.
     pub mutants: Mutants,
 }
 
-/// What coordinators do after being outbid: see [`heckle_paxos::Backoff`].
+/// How long coordinators wait after being outbid: see [`heckle_paxos::Backoff`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackoffKind {
-    /// They wait an evenly drawn time.
+    /// A random wait with a uniform distribution.
     Uniform,
-    /// They wait by the latencies of their own rounds.
+    /// A wait that depends on the latencies of the node's own rounds.
     Adaptive,
 }
 
 impl Default for WorldConfig {
-    /// Three healthy nodes, a little contention.
+    /// Three healthy nodes with a little contention.
     fn default() -> Self {
         Self {
             nodes: 3,
@@ -159,7 +160,7 @@ impl Default for WorldConfig {
             readers: 0,
             keys: 2,
             mix: Mix { cas: 40, write: 20, read: 40 },
-            plain_ppm: 0,
+            cheap_ppm: 0,
             load_ns: 600 * MS,
             think_ns: 20 * MS,
             op_timeout_ns: 300 * MS,
@@ -200,7 +201,7 @@ impl Default for WorldConfig {
 }
 
 impl WorldConfig {
-    /// The same world with one deliberate bug in all nodes.
+    /// Returns this world with one deliberate bug in all nodes.
     #[must_use]
     pub fn with_mutant(mut self, mutant: heckle_paxos::Mutant) -> Self {
         self.core.mutants = self.core.mutants.with(mutant);

@@ -1,38 +1,39 @@
-//! Which faults strike when.
+//! The faults of a run, and their schedule.
 
 use rand::{Rng, RngExt};
 
-/// A kind of fault. A correct cluster survives all of them.
+/// A kind of fault. A correct cluster tolerates all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultKind {
-    /// A process dies and is started again.
+    /// A process is killed and restarted.
     Kill,
-    /// A node loses power and is started again.
+    /// A node loses power and is restarted.
     PowerLoss,
-    /// All nodes lose power at once and are started again.
+    /// All nodes lose power at the same time and are restarted.
     PowerLossAll,
-    /// All processes die at once and are started again.
+    /// All processes are killed at the same time and are restarted.
     KillAll,
-    /// A process stops and goes on.
+    /// A process is stopped and continued.
     Pause,
     /// One node is cut off from all others.
     Isolate,
-    /// The nodes fall into two halves.
+    /// The nodes are split into two groups.
     Split,
     /// One directed link is cut.
     OneWay,
     /// A wall clock jumps, by up to an hour.
     ClockJump,
-    /// The node that holds the first range of leases is cut off from all others; one drawn beforehand if none does.
+    /// The node that holds the first range of leases is cut off from all others. If there is none, a node drawn in
+    /// advance.
     IsolateHolder,
-    /// All processes but that of the holder die and are started again.
+    /// All processes except the holder's are killed and restarted.
     KillOthers,
-    /// What is said to the holder comes late, or what it says.
+    /// All messages to the holder are late, or all messages from it.
     LateHolder,
 }
 
 impl FaultKind {
-    /// All kinds that strike a node drawn beforehand.
+    /// All kinds that target a node drawn in advance.
     pub const ALL: [FaultKind; 9] = [
         FaultKind::Kill,
         FaultKind::PowerLoss,
@@ -46,12 +47,12 @@ impl FaultKind {
     ];
 }
 
-/// The faults.
+/// Settings of the faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultConfig {
-    /// Kinds that may strike; none: a calm world.
+    /// Kinds of faults that may occur. Empty for a world without faults.
     pub kinds: Vec<FaultKind>,
-    /// Average time from one fault to the next.
+    /// Average time between faults.
     pub every_ns: u64,
     /// Longest duration of a fault.
     pub for_max_ns: u64,
@@ -60,16 +61,16 @@ pub struct FaultConfig {
 /// One fault of a run. Nodes are counted from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// When it begins.
+    /// When the fault begins.
     pub begin_ns: u64,
-    /// When it heals.
+    /// When the fault heals.
     pub end_ns: u64,
-    /// The node it strikes first.
+    /// The first node that is affected.
     pub node: usize,
-    /// For a split: who is on the first side, one bit a node. For a cut link: the other end. For a
-    /// clock: chooses the jump.
+    /// For a split: the nodes in the first group, one bit per node. For a cut link: the other end. For a clock jump:
+    /// determines its size.
     pub detail: u64,
 }
 
@@ -81,7 +82,7 @@ impl Fault {
         pairs.filter(|(from, to)| from != to && self.cuts_link(*from, *to, nodes)).collect()
     }
 
-    /// The directed links on which everything is late, and by how much.
+    /// The directed links on which every message is late, and by how much.
     #[must_use]
     pub fn late(&self, nodes: usize) -> Vec<(usize, usize, u64)> {
         if self.kind != FaultKind::LateHolder {
@@ -113,7 +114,7 @@ impl Fault {
     }
 }
 
-/// Draws the faults of a run. They may overlap.
+/// Draws the faults of a run. Faults may overlap.
 pub fn schedule<R: Rng>(config: &FaultConfig, nodes: usize, load_ns: u64, rng: &mut R) -> Vec<Fault> {
     let mut faults = Vec::new();
     if config.kinds.is_empty() {

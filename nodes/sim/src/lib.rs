@@ -1,23 +1,22 @@
-//! Is tested: a virtual world of network, disks, clocks and crashes around the Paxos core.
+//! A simulator: runs the Paxos core in a virtual world of network, disks, clocks and crashes.
 //!
-//! One seed and one [`WorldConfig`] fix a run bit for bit: the same messages are lost, the same
-//! syncs are slow, the same processes die. The world drives [`heckle_paxos::Replica::step`], the
-//! very function that the server runs, and a judge of its own watches from above: it sees what
-//! every disk holds and what every client was answered.
+//! One seed and one [`WorldConfig`] determine a run bit for bit: the same messages are lost, the same syncs are slow,
+//! the same processes die. The world drives [`heckle_paxos::Replica::step`], the same function that the server runs.
+//! A checker of the simulator observes everything: the contents of every disk and all replies to clients.
 //!
 //! Modules in reading order:
-//! - [`config`]: what a world is like;
-//! - [`profile`]: families of worlds that seeds draw from;
+//! - [`config`]: the settings of a world;
+//! - [`profile`]: families of worlds, from which seeds draw;
 //! - [`world`]: the event loop;
-//! - [`node`]: one process: its replica, its disk, its clock, what it holds back;
-//! - [`disk`]: appends, group syncs, and what a crash leaves;
+//! - [`node`]: one node: its replica, disk and clock, and the messages it holds back;
+//! - [`disk`]: appends, group syncs, and the state after a crash;
 //! - [`clock`]: offset, drift and resolution;
 //! - [`net`]: loss, delay, duplication, reordering, cuts;
-//! - [`client`]: clients that contend;
-//! - [`fault`]: which faults strike when;
-//! - [`judge`]: the invariants;
-//! - `op_record`: what is kept of each operation;
-//! - [`report`]: what a run leaves.
+//! - [`client`]: contending clients;
+//! - [`fault`]: the faults and their schedule;
+//! - [`checker`]: the checker of the invariants;
+//! - `op_record`: the record of an operation;
+//! - [`report`]: the results of a run.
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -25,7 +24,7 @@ pub mod clock;
 pub mod config;
 pub mod disk;
 pub mod fault;
-pub mod judge;
+pub mod checker;
 pub mod net;
 pub mod node;
 pub mod profile;
@@ -33,9 +32,9 @@ mod op_record;
 pub mod report;
 pub mod world;
 
+pub use checker::{Violation, ViolationKind};
 pub use config::WorldConfig;
 pub use fault::FaultKind;
-pub use judge::{Violation, ViolationKind};
 pub use op_record::OpRecord;
 pub use profile::Profile;
 pub use report::Report;

@@ -1,31 +1,31 @@
-//! The network: what becomes of each message.
+//! The simulated network: delivery, delay and loss of messages.
 
 use crate::config::LinkConfig;
 use heckle_paxos::Body;
 use rand::{Rng, RngExt};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The links between the nodes. Nodes are counted from 0 here.
+/// The links between nodes. Nodes are counted from 0.
 #[derive(Debug)]
 pub struct Net {
     config: LinkConfig,
-    /// Directed links that drop everything.
+    /// Directed links that drop all messages.
     cut: BTreeSet<(usize, usize)>,
-    /// Directed links on which everything takes this much longer.
+    /// Directed links with an additional delay, in nanoseconds.
     late: BTreeMap<(usize, usize), u64>,
-    /// Messages handed over.
+    /// Number of messages sent.
     pub sent: u64,
-    /// Messages lost by chance or by a cut.
+    /// Number of messages lost, at random or because of a cut.
     pub lost: u64,
-    /// Second copies delivered.
+    /// Number of duplicates delivered.
     pub doubled: u64,
 }
 
-/// When the copies of one message arrive. Two, one or none.
+/// Arrival times of the copies of one message: two, one or none.
 pub type Arrivals = [Option<u64>; 2];
 
 impl Net {
-    /// A whole network.
+    /// Creates a network without cuts.
     #[must_use]
     pub fn new(config: LinkConfig) -> Self {
         Self { config, cut: BTreeSet::new(), late: BTreeMap::new(), sent: 0, lost: 0, doubled: 0 }
@@ -36,17 +36,17 @@ impl Net {
         self.cut.insert((from, to));
     }
 
-    /// Mends a directed link.
-    pub fn mend(&mut self, from: usize, to: usize) {
+    /// Restores a directed link.
+    pub fn restore(&mut self, from: usize, to: usize) {
         self.cut.remove(&(from, to));
     }
 
-    /// Slows a directed link down by this much; zero: no more.
+    /// Adds a delay to a directed link. Zero removes it.
     pub fn slow(&mut self, from: usize, to: usize, late_ns: u64) {
         self.late.insert((from, to), late_ns);
     }
 
-    /// No loss, no duplicates, no slow messages from now on; cuts are mended.
+    /// Stops loss, duplicates and slow messages from now on, and restores all links.
     pub fn heal(&mut self) {
         self.cut.clear();
         self.late.clear();
@@ -56,19 +56,19 @@ impl Net {
         self.config.slow_ppm = 0;
     }
 
-    /// Decides what becomes of a message. Delays are drawn for each copy, so copies and later
-    /// messages overtake.
+    /// Sends a message: returns when its copies arrive. Delays are drawn for each copy, so messages can overtake each
+    /// other.
     pub fn send<R: Rng>(&mut self, from: usize, to: usize, body: &Body, now_ns: u64, rng: &mut R) -> Arrivals {
         let learn_ppm = if matches!(body, Body::Learn { .. } | Body::Chosen) { self.config.learn_loss_ppm } else { 0 };
-        self.pass(from, to, learn_ppm, now_ns, rng)
+        self.deliver(from, to, learn_ppm, now_ns, rng)
     }
 
-    /// The same for a message about leases.
+    /// Sends a message about leases.
     pub fn send_lease<R: Rng>(&mut self, from: usize, to: usize, now_ns: u64, rng: &mut R) -> Arrivals {
-        self.pass(from, to, 0, now_ns, rng)
+        self.deliver(from, to, 0, now_ns, rng)
     }
 
-    fn pass<R: Rng>(&mut self, from: usize, to: usize, learn_ppm: u32, now_ns: u64, rng: &mut R) -> Arrivals {
+    fn deliver<R: Rng>(&mut self, from: usize, to: usize, learn_ppm: u32, now_ns: u64, rng: &mut R) -> Arrivals {
         self.sent += 1;
         if self.cut.contains(&(from, to)) || chance(self.config.loss_ppm, rng) || chance(learn_ppm, rng) {
             self.lost += 1;

@@ -1,9 +1,9 @@
-//! One node: a replica while its process lives, a disk that outlives it, a clock, and what the
-//! shell holds back until the disk has synced.
+//! One node: a replica while its process is alive, a disk that survives it, a clock, and the messages held back until
+//! the disk has synced.
 
 use crate::clock::NodeClock;
 use crate::config::{BackoffKind, WorldConfig};
-use crate::disk::{Crash, Discipline, Disk};
+use crate::disk::{Crash, Disk, DurabilityMode};
 use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{Actions, Config, Counters, Diagnostics, IoId, Message, Mutant, NodeId, Outcome, Record, Replica};
 use rand_pcg::Pcg64;
@@ -11,41 +11,41 @@ use rand_pcg::Pcg64;
 /// One node.
 #[derive(Debug)]
 pub struct Node {
-    /// Its settings.
+    /// Settings of the replica.
     pub config: Config,
-    /// The process, if it lives.
+    /// The replica, while the process is alive.
     pub replica: Option<Replica>,
-    /// The disk.
+    /// The disk of the node.
     pub disk: Disk,
-    /// The clocks.
+    /// The clocks of the node.
     pub clock: NodeClock,
-    /// Randomness of the core.
+    /// Random numbers for the core.
     pub rng: Pcg64,
-    /// Counts processes: an event for an earlier one is ignored.
+    /// Number of the current process. Events for earlier ones are ignored.
     pub epoch: u32,
     /// A stopped process handles nothing before this time.
     pub paused_until_ns: u64,
-    /// Sends and replies that wait for the disk, in order.
+    /// Messages and replies that wait for the disk, in order.
     pub held: Vec<(IoId, Held)>,
-    /// Newest batch that the shell holds for durable.
+    /// Newest batch that has been reported durable.
     pub durable: IoId,
-    /// Counts of the dead processes.
-    pub buried: Counters,
+    /// Counters of the dead processes.
+    pub dead_counters: Counters,
 }
 
-/// Something that may leave only when a batch is durable.
+/// A message or reply that may leave only when a batch is durable.
 #[derive(Debug)]
 pub enum Held {
     /// A message to another node, counted from 0.
     Send(usize, Message),
     /// A message about leases to another node, counted from 0.
     SendLease(usize, LeaseMessage),
-    /// An answer to a client.
+    /// A reply to a client.
     Reply(u64, Outcome, Box<Diagnostics>),
 }
 
 impl Node {
-    /// A node with an empty disk and no process.
+    /// Creates a node with an empty disk and no process.
     #[must_use]
     pub fn new(at: usize, world: &WorldConfig, clock: NodeClock, rng: Pcg64) -> Self {
         let members = (1..=world.nodes).map(NodeId).collect();
@@ -71,18 +71,19 @@ impl Node {
         }
         config.lease = world.core.lease;
         config.mutants = world.core.mutants;
-        let discipline = if config.mutants.has(Mutant::AnswerBeforeWrite) { Discipline::AnswerBeforeWrite } else { Discipline::Synced };
+        let durability =
+            if config.mutants.has(Mutant::AnswerBeforeWrite) { DurabilityMode::AnswerBeforeWrite } else { DurabilityMode::Synced };
         Self {
             config,
             replica: None,
-            disk: Disk::new(world.disks, discipline),
+            disk: Disk::new(world.disks, durability),
             clock,
             rng,
             epoch: 0,
             paused_until_ns: 0,
             held: Vec::new(),
             durable: IoId(0),
-            buried: Counters::default(),
+            dead_counters: Counters::default(),
         }
     }
 
@@ -92,10 +93,10 @@ impl Node {
         self.config.mutants.has(Mutant::AnswerBeforeWrite)
     }
 
-    /// Starts a process on what the disk holds.
+    /// Starts a process from the contents of the disk.
     ///
     /// # Panics
-    /// If the settings are wrong, which [`Node::new`] rules out.
+    /// If the settings are invalid, which [`Node::new`] prevents.
     pub fn start(&mut self, out: &mut Actions) {
         let mut replica = Replica::new(self.config.clone()).expect("the world's settings are valid");
         for record in self.disk.records() {
@@ -107,10 +108,10 @@ impl Node {
         self.durable = IoId(0);
     }
 
-    /// Ends the process. Returns the records that turn out to be durable.
+    /// Ends the process. Returns the records that turn out to have survived.
     pub fn crash(&mut self, crash: Crash) -> Vec<Record> {
         if let Some(replica) = self.replica.take() {
-            self.buried.add(replica.counters());
+            self.dead_counters.add(replica.counters());
         }
         self.epoch += 1;
         self.held.clear();
@@ -118,10 +119,10 @@ impl Node {
         self.disk.crash(crash, &mut self.rng)
     }
 
-    /// Counts over all processes of the node.
+    /// Sum of the counters over all processes of the node.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let mut sum = self.buried;
+        let mut sum = self.dead_counters;
         if let Some(replica) = &self.replica {
             sum.add(replica.counters());
         }

@@ -1,28 +1,28 @@
-//! What is kept of each operation.
+//! The record of an operation.
 
 use heckle_paxos::{Call, Diagnostics, Key, OpId, Outcome};
 
-/// One operation as its client saw it. Times are virtual and true.
+/// One operation from its client's point of view. Times are virtual and true.
 #[derive(Debug, Clone)]
 pub struct OpRecord {
-    /// Its id; each client number stands for one sequential process.
+    /// Id of the operation. Each client number stands for one sequential process.
     pub op: OpId,
     /// The register.
     pub key: Key,
-    /// What was asked.
+    /// The call.
     pub call: Call,
-    /// It went past Paxos: a write was put, a read was got.
-    pub plain: bool,
-    /// The node asked last, counted from 0.
+    /// Whether the operation bypassed Paxos, as a put or a get.
+    pub cheap: bool,
+    /// The node that was asked last, counted from 0.
     pub node: usize,
-    /// When the client sent it first.
+    /// When the client first sent the operation.
     pub invoked_ns: u64,
-    /// When the client got the answer that counts, or gave up.
+    /// When the client received the valid reply, or gave up.
     pub completed_ns: Option<u64>,
-    /// The answer; `None` if there was none (no answer means unknown).
+    /// The outcome in the reply. `None` if there was no reply, so that the outcome is unknown.
     pub outcome: Option<Outcome>,
-    /// How the answer came about.
+    /// Diagnostics in the reply.
     pub diagnostics: Option<Diagnostics>,
-    /// How often it was sent again.
+    /// Number of times that the operation was sent again.
     pub resends: u32,
 }

@@ -1,7 +1,7 @@
 //! Families of worlds. A seed draws one world from a family.
 //!
-//! The swarm finds the unforeseen. The others aim: each is a place where a known
-//! class of bug shows within few seeds, and where a correct core must be clean all the same.
+//! The swarm is for finding unforeseen bugs. The others are specialized: in each, a known class of bugs shows within
+//! few seeds, and a correct core must have no violations all the same.
 
 use crate::config::{BackoffKind, MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
@@ -13,43 +13,42 @@ use rand_pcg::Pcg64;
 /// A family of worlds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Profile {
-    /// Each world has a subset of all troubles, at rates of its own. A run with every trouble at
-    /// once gets nowhere, and many bugs need some troubles to be absent (swarm testing, Groce et
-    /// al. 2012).
+    /// Each world has a subset of all kinds of trouble, with random rates. A run with all of them makes no progress,
+    /// and many bugs need some of them to be absent (swarm testing, Groce et al. 2012).
     Swarm,
-    /// No faults at all, only contention.
+    /// No faults, only contention.
     Calm,
-    /// One hot key, messages lost and late, coordinators that give up early: replicas lag.
+    /// One hot key, lost and late messages, coordinators that give up early: replicas lag.
     Lossy,
-    /// One hot key, messages doubled, lost and late.
+    /// One hot key, with duplicated, lost and late messages.
     Doubling,
-    /// One hot key, most learns lost, coordinators that give up early: replicas lag, and chosen
-    /// rows are known to few.
+    /// One hot key, most learns lost, coordinators that give up early: replicas lag, and few of them know the chosen
+    /// rows.
     Lagging,
-    /// The same, and nodes lose power for moments.
+    /// The same, and nodes lose power briefly.
     LaggingPower,
-    /// Nodes lose power again and again for a moment, messages are late.
+    /// Nodes lose power briefly and repeatedly, and messages are late.
     PowerCycling,
-    /// Wall clocks of coarse resolution that disagree.
+    /// Wall clocks with a coarse resolution and different offsets.
     CoarseClocks,
-    /// Many clients on one key through one slow cluster: queues overflow their time limits.
+    /// Many clients use one key in a slow cluster: operations exceed their time limits in the queues.
     Crowded,
-    /// Nodes stop for longer than clients wait, and clients ask other nodes what became of their
-    /// operations: requests that lay at a stopped node run after their fate was answered.
+    /// Nodes stop for longer than clients wait, and clients send fate queries to other nodes: requests that waited at
+    /// a stopped node run after their fate was determined.
     Uncertain,
-    /// Leases for progress: nodes hold ranges in turn, operations wait or are handed over, while processes die and
-    /// stop and links are cut, slow, lossy and doubling.
+    /// Leases for progress: nodes hold ranges in turn, and operations wait or are forwarded, while processes die and
+    /// stop, and links are cut, slow, lossy and duplicating.
     Leases,
-    /// Read leases in the same troubles, with clocks that drift as far as the bound allows.
+    /// Read leases under the same faults, with clocks that drift up to the bound.
     ReadLeases,
-    /// Read leases whose holders are cut off again and again while others restart: a node that wrongly believes in a
-    /// lease reads what is no longer so.
+    /// Read leases whose holders are repeatedly cut off while other nodes restart: a holder that wrongly believes in
+    /// its lease reads stale values.
     StaleHolders,
-    /// Some messages are very late, and decisions are pruned long before those arrive.
+    /// Some messages are very late, and decisions are pruned long before these arrive.
     Pruning,
-    /// All processes or all nodes go down at once, soon after decisions were pruned.
+    /// All processes or all nodes crash at the same time, soon after decisions were pruned.
     PruningCrash,
-    /// Some messages are later, and pauses and clock jumps longer, than Paxos state lives.
+    /// Some messages are later, and pauses and clock jumps longer, than the time to live of Paxos state.
     ShortTtl,
 }
 
@@ -74,7 +73,7 @@ impl Profile {
         Profile::ShortTtl,
     ];
 
-    /// The world that a seed draws from this family.
+    /// The world drawn from this family for a seed.
     #[must_use]
     pub fn world(self, seed: u64) -> WorldConfig {
         let mut rng = Pcg64::seed_from_u64(seed.wrapping_add((self as u64) << 56) ^ 0x5357_4152_4d00_0001);
@@ -176,7 +175,7 @@ fn calm(world: &mut WorldConfig, rng: &mut impl Rng) {
 }
 
 fn lossy(world: &mut WorldConfig, rng: &mut impl Rng) {
-    // Who prunes teaches those that lag, and lagging replicas are what these worlds are for.
+    // Pruning brings lagging replicas up to date, and these worlds exist to have lagging replicas.
     world.core.prune = Prune::Off;
     world.nodes = if one_in(2, rng) { 5 } else { 3 };
     world.clients = rng.random_range(3..=8);
@@ -197,12 +196,12 @@ fn doubling(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.nodes = if one_in(4, rng) { 5 } else { 3 };
     world.links.loss_ppm = rng.random_range(0..150_000);
     world.links.duplicate_ppm = rng.random_range(300_000..900_000);
-    // Operations that are refused along with another propose nothing, and here proposals are what is wanted.
+    // Operations that are refused together with another one propose nothing, and these worlds need proposals.
     world.core.queue = Queue::Fifo;
 }
 
 fn lagging(world: &mut WorldConfig, rng: &mut impl Rng) {
-    // Who prunes teaches those that lag, and lagging replicas are what these worlds are for.
+    // Pruning brings lagging replicas up to date, and these worlds exist to have lagging replicas.
     world.core.prune = Prune::Off;
     world.nodes = if one_in(2, rng) { 5 } else { 3 };
     world.clients = rng.random_range(3..=6);
@@ -273,7 +272,7 @@ fn uncertain(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.patience_ns = world.op_timeout_ns + 5 * MS;
     world.fate_ppm = 1_000_000;
     if one_in(2, rng) {
-        // A question that goes through a node whose clock is behind must still come out above.
+        // A fate query through a node whose clock is behind must still use a higher ballot.
         world.clocks.offset_max_us = rng.random_range(10_000..1_000_000);
     }
     world.core.aborted_entries = if one_in(2, rng) { rng.random_range(1..=3) } else { 64 };
@@ -321,7 +320,7 @@ fn leases(world: &mut WorldConfig, mode: LeaseMode, rng: &mut impl Rng) {
         world.faults.every_ns = rng.random_range(80 * MS..400 * MS);
         world.faults.for_max_ns = rng.random_range(20 * MS..500 * MS);
         world.faults.kinds = FaultKind::ALL.iter().copied().filter(|_| one_in(2, rng)).collect();
-        // Who holds a range is what matters here.
+        // These worlds are about the holders of ranges.
         world.faults.kinds.extend([FaultKind::Kill, FaultKind::Pause, FaultKind::Isolate]);
     }
 }
@@ -333,7 +332,7 @@ fn stale_holders(world: &mut WorldConfig, rng: &mut impl Rng) {
     world.load_ns = 4_000 * MS;
     world.mix = Mix { cas: 1, write: 3, read: 0 };
     world.clients = 9;
-    // A client that writes through a node that is cut off waits; those that read see what the node believes.
+    // A client that writes through an isolated node waits. Those that read see what the node believes.
     world.readers = 6;
     world.think_ns = rng.random_range(MS..6 * MS);
     world.core.lease.ranges = 1;
@@ -354,7 +353,7 @@ fn stale_holders(world: &mut WorldConfig, rng: &mut impl Rng) {
             world.faults.for_max_ns = 1_500 * MS;
         }
         2 => {
-            // Leases are given back all the time, and late.
+            // Leases are released often, and late.
             world.core.lease.forward = Forward::Off;
             world.core.lease.time_ns = rng.random_range(60 * MS..150 * MS);
             world.faults.kinds = vec![FaultKind::LateHolder];

@@ -1,24 +1,24 @@
-//! What a run leaves.
+//! The results of a run.
 
+use crate::checker::Violation;
 use crate::fault::Fault;
-use crate::judge::Violation;
 use crate::op_record::OpRecord;
 use heckle_paxos::{Counters, Outcome, StateBytes};
 
-/// What a run leaves.
+/// The results of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The seed.
+    /// Seed of the run.
     pub seed: u64,
     /// All operations in the order of their invocation, the final reads last.
     pub ops: Vec<OpRecord>,
-    /// The faults that struck.
+    /// The faults that occurred.
     pub faults: Vec<Fault>,
-    /// What was found wrong; empty for a correct core.
+    /// The violations found. Empty for a correct core.
     pub violations: Vec<Violation>,
-    /// What each node counted, summed over its processes.
+    /// Counters of each node, summed over its processes.
     pub counters: Vec<Counters>,
-    /// State of each node that lives at the end.
+    /// State of each node that is alive at the end.
     pub state_bytes: Vec<StateBytes>,
     /// Messages between nodes: sent, lost, delivered twice.
     pub messages: (u64, u64, u64),
@@ -26,32 +26,32 @@ pub struct Report {
     pub syncs: u64,
     /// Events handled.
     pub events: u64,
-    /// A hash over all events: two runs are the same iff it is equal.
+    /// A hash over all events: two runs are identical iff their hashes are equal.
     pub digest: u64,
     /// Virtual time at the end.
     pub end_ns: u64,
 }
 
 impl Report {
-    /// Operations with this kind of outcome.
+    /// Number of operations with outcomes that `pick` accepts.
     #[must_use]
     pub fn count(&self, pick: impl Fn(&Outcome) -> bool) -> usize {
         self.ops.iter().filter(|op| op.outcome.as_ref().is_some_and(&pick)).count()
     }
 
-    /// The first violation that clients can come to see.
+    /// The first violation that clients can observe.
     #[must_use]
-    pub fn harm(&self) -> Option<&Violation> {
-        self.violations.iter().find(|violation| violation.kind.harms_clients())
+    pub fn client_visible_violation(&self) -> Option<&Violation> {
+        self.violations.iter().find(|violation| violation.kind.is_client_visible())
     }
 
-    /// Operations that were applied.
+    /// Number of operations that were applied.
     #[must_use]
     pub fn applied(&self) -> usize {
         self.count(|outcome| matches!(outcome, Outcome::Applied))
     }
 
-    /// Operations of which the client does not know what became.
+    /// Number of operations whose outcome their client does not know.
     #[must_use]
     pub fn unknown(&self) -> usize {
         self.ops.iter().filter(|op| matches!(op.outcome, None | Some(Outcome::Unknown { .. }))).count()

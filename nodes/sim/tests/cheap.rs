@@ -9,8 +9,8 @@ use heckle_sim::{FaultKind, Report, World, WorldConfig};
 const ROUNDS: [Rounds; 4] = [Rounds::Classic, Rounds::Merged, Rounds::AsyncLearn, Rounds::Fast];
 
 /// Crashes, power cuts and splits, snapshots every few records, and clocks that differ by a little.
-fn rough(seed: u64, plain_ppm: u32) -> WorldConfig {
-    let mut world = WorldConfig { keys: 2, plain_ppm, load_ns: 1_500 * MS, ..WorldConfig::default() };
+fn rough(seed: u64, cheap_ppm: u32) -> WorldConfig {
+    let mut world = WorldConfig { keys: 2, cheap_ppm, load_ns: 1_500 * MS, ..WorldConfig::default() };
     world.mix = Mix { cas: 3, write: 3, read: 3 };
     world.clocks.offset_max_us = 5_000;
     world.disks.compact_records = 40;

@@ -119,7 +119,7 @@ fn an_abort_that_is_not_recorded_is_found_whatever_the_rounds_and_leases() {
         for lease in LEASES {
             let contradicted = |seed: &u64| {
                 let ill = World::new(*seed, rough(*seed, rounds, lease).with_mutant(Mutant::FateWithoutFence)).run();
-                ill.harm().is_some_and(|harm| harm.kind == ViolationKind::RefusedTookEffect)
+                ill.client_visible_violation().is_some_and(|harm| harm.kind == ViolationKind::RefusedTookEffect)
             };
             let Some(seed) = (0..WITHIN).find(contradicted) else {
                 panic!("{rounds:?}, lease {lease:?}: not found in {WITHIN} worlds");

@@ -85,7 +85,7 @@ fn check_clean(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {
 fn check_found(mutant: Mutant, rounds: Option<Rounds>, profile: Profile, within: u64) -> u64 {
     let name = mutant.info().name;
     for seed in 0..within {
-        if let Some(violation) = run_with(rounds, profile, seed, Some(mutant)).harm() {
+        if let Some(violation) = run_with(rounds, profile, seed, Some(mutant)).client_visible_violation() {
             println!("{name:28} {profile:?} seed {seed}: {violation}");
             let sound = run_with(rounds, profile, seed, None);
             assert!(sound.violations.is_empty(), "{profile:?} seed {seed}: {}", sound.violations[0]);
@@ -159,7 +159,7 @@ fn a_skipped_fence_is_seen_by_the_judge_and_by_no_client() {
         let broken = fences.filter(|violation| violation.kind == ViolationKind::FenceBroken).count();
         assert!(broken > 0, "{} broke no fence", mutant.info().name);
         for report in reports {
-            assert!(report.harm().is_none(), "seed {}: {:?}", report.seed, report.harm());
+            assert!(report.client_visible_violation().is_none(), "seed {}: {:?}", report.seed, report.client_visible_violation());
         }
     }
 }

@@ -4,7 +4,7 @@
 use heckle_paxos::{Body, IoId, Key, MonoTime, Record, Sync};
 use heckle_sim::clock::NodeClock;
 use heckle_sim::config::WorldConfig;
-use heckle_sim::disk::{Crash, Discipline, Disk};
+use heckle_sim::disk::{Crash, Disk, DurabilityMode};
 use heckle_sim::fault::{FaultKind, schedule};
 use heckle_sim::net::Net;
 use heckle_sim::{Profile, ViolationKind, World};
@@ -43,7 +43,7 @@ fn a_wall_clock_has_its_offset_and_resolution() {
 
 #[test]
 fn one_sync_covers_the_batches_that_came_before_it() {
-    let (mut disk, mut rng) = (Disk::new(WorldConfig::default().disks, Discipline::Synced), rng());
+    let (mut disk, mut rng) = (Disk::new(WorldConfig::default().disks, DurabilityMode::Synced), rng());
     assert_eq!(disk.append(IoId(1), vec![record(1)], Sync::Lazy, 0, &mut rng), None, "nothing waits for a lazy batch");
     let done = disk.append(IoId(2), vec![record(2)], Sync::Required, 0, &mut rng).expect("a sync starts");
     assert_eq!(disk.append(IoId(3), vec![record(3)], Sync::Required, 0, &mut rng), None, "the next sync takes it along");
@@ -67,9 +67,9 @@ fn a_crash_takes_what_it_should() {
             assert!(disk.synced(1, &mut rng).is_none(), "the sync died with the process");
             survived.len()
         };
-        assert_eq!(crashed(Discipline::Synced, Crash::ProcessKilled), 3, "the page cache survives");
-        assert_eq!(crashed(Discipline::AnswerBeforeWrite, Crash::ProcessKilled), 0, "process memory does not");
-        lost += 3 - crashed(Discipline::Synced, Crash::PowerLost);
+        assert_eq!(crashed(DurabilityMode::Synced, Crash::ProcessKilled), 3, "the page cache survives");
+        assert_eq!(crashed(DurabilityMode::AnswerBeforeWrite, Crash::ProcessKilled), 0, "process memory does not");
+        lost += 3 - crashed(DurabilityMode::Synced, Crash::PowerLost);
     }
     assert!(lost > 30, "{lost} of 150 records lost");
 }
@@ -87,7 +87,7 @@ fn links_lose_double_and_cut_as_asked() {
     net.cut(0, 1);
     assert_eq!(net.send(0, 1, &Body::Prepare { have: None }, 0, &mut rng), [None, None]);
     assert_ne!(net.send(1, 0, &Body::Prepare { have: None }, 0, &mut rng), [None, None], "one way only");
-    net.mend(0, 1);
+    net.restore(0, 1);
     assert!(matches!(net.send(0, 1, &Body::Prepare { have: None }, 0, &mut rng), [Some(_), None]));
 }
 

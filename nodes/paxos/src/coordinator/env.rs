@@ -1,4 +1,4 @@
-//! What a coordinator may use during one step: time, chance, the outbox, the node's clock.
+//! The environment of a coordinator during one step: time, randomness, the outbox, the node's clock.
 
 use crate::action::{Action, Actions, Point, Sync};
 use crate::backoff::Latencies;
@@ -6,7 +6,7 @@ use crate::ballot::{Ballot, BallotClock};
 use crate::config::{Config, Points};
 use crate::counters::Counters;
 use crate::expiry::state::Expiry;
-use crate::forward::{HolderSilence, Window};
+use crate::forward::{ForwardWindow, ReplyTracker};
 use crate::ids::{IoId, Key, MonoTime, OpId, TimerId, WallTime};
 use crate::lease::{LeaseAction, Leases};
 use crate::message::{Body, Message, Tag};
@@ -17,44 +17,44 @@ use crate::record::{Record, StateBytes};
 use rand::Rng;
 use std::collections::VecDeque;
 
-/// What all keys of a node share.
+/// State shared by all keys of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) members: Members,
-    /// This node's place among the members.
+    /// This node's position among the members.
     pub(crate) me: u32,
     pub(crate) clock: BallotClock,
     pub(crate) counters: Counters,
-    /// Requests of this node to its own acceptor, handled before the step ends. Holds at most one
-    /// for each message of the step.
+    /// Requests of this node to its own acceptor, handled before the step ends. Holds at most one for each message of
+    /// the step.
     pub(crate) to_self: VecDeque<Message>,
-    /// Places of the keys that have a promised ballot at hand, the one that got it first in front.
-    /// Bounded by `prepared_keys` of the settings at the end of each step.
+    /// Slots of the keys that have a promised ballot ready for use, oldest first. Trimmed to `prepared_keys` of the
+    /// settings at the end of each step.
     pub(crate) prepared_keys: VecDeque<u32>,
-    /// How long this node's rounds have taken lately.
+    /// Latencies of this node's recent rounds.
     pub(crate) latencies: Latencies,
     /// Number of the newest batch of records.
     pub(crate) next_io: u64,
     /// All batches up to this one are durable.
     pub(crate) durable: IoId,
-    /// The batch with this process's incarnation. Until it is durable, no ballot may leave: after
-    /// a crash the next process would take the same number, and could make the same ballot.
+    /// The batch with this process's incarnation. Until it is durable, no ballot may leave: after a crash the next
+    /// process would take the same incarnation, and could make the same ballot.
     pub(crate) birth: IoId,
-    /// Bytes of state by kind, kept up to date with every change.
+    /// Size of the state in bytes by kind, updated with every change.
     pub(crate) state: StateBytes,
     pub(crate) prune: PruneQueue,
     pub(crate) expiry: Expiry,
-    /// When the housekeeping's timer goes off; the end of time if none is set.
+    /// When the housekeeping timer expires. The end of time if none is set.
     pub(crate) housekeeping_at: MonoTime,
     pub(crate) leases: Leases,
-    /// What leases want done; empty between steps, its memory is kept.
+    /// Actions that leases have requested. Empty between steps; kept to reuse its memory.
     pub(crate) lease_out: Vec<LeaseAction>,
-    /// Operations of this process that were handed to holders.
+    /// Number of operations that this process has forwarded to holders.
     pub(crate) forwards: u64,
-    /// By place: which forwards of that node were seen.
-    pub(crate) windows: Vec<Window>,
-    pub(crate) heard: HolderSilence,
+    /// For each member, by position: the forwards that were seen from it.
+    pub(crate) windows: Vec<ForwardWindow>,
+    pub(crate) reply_tracker: ReplyTracker,
 }
 
 /// [`Shared`] and the arguments of the running step.
@@ -75,14 +75,14 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.shared.members.quorum()
     }
 
-    /// Most rejects that still leave a quorum possible.
-    pub(crate) fn spare(&self) -> u32 {
+    /// Largest number of rejects with which a quorum is still possible.
+    pub(crate) fn tolerable_rejects(&self) -> u32 {
         self.shared.members.count() - self.shared.members.quorum()
     }
 
     pub(crate) fn next_ballot(&mut self) -> Ballot {
         if self.mutants().has(Mutant::NonUniqueNonce) {
-            // Whole milliseconds, one node, no nonce: repeats within and between coordinators.
+            // The mutant: whole milliseconds, one node, no nonce. Ballots repeat within and between coordinators.
             self.shared.clock.next(self.wall, self.rng);
             let floor = self.shared.clock.last_micros();
             return Ballot { micros: floor.next_multiple_of(1000), node: crate::NodeId(0), nonce: 0 };
@@ -90,14 +90,14 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.shared.clock.next(self.wall, self.rng)
     }
 
-    /// Raises the ballot floor past a ballot seen.
+    /// Raises the ballot floor above a ballot that was seen.
     pub(crate) fn observe(&mut self, seen: Ballot) {
         if !self.mutants().has(Mutant::NoBallotBump) {
             self.shared.clock.observe(seen);
         }
     }
 
-    /// Sends to one member, possibly this node itself.
+    /// Sends to one member, which may be this node itself.
     pub(crate) fn send(&mut self, place: u32, key: &Key, tag: Tag, body: Body) {
         let message = Message { key: key.clone(), tag, body };
         if place == self.shared.me {
@@ -110,9 +110,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.out.push(Action::Send { to, message, after });
     }
 
-    /// Sends to all members that are not in `except`; own acceptor last, so that the messages are
-    /// on their way before the own disk is asked. Announces `first` after the first other node
-    /// and `all` at the end.
+    /// Sends to all members that are not in `except`. The own acceptor comes last, so that the messages leave before
+    /// this node's disk has work. Announces `first` after the first other node and `all` at the end.
     pub(crate) fn broadcast(&mut self, key: &Key, tag: Tag, body: &Body, except: NodeSet, first: Option<Point>, all: Option<Point>) {
         let me = self.shared.me;
         let mut first = first;
@@ -147,7 +146,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         io_id
     }
 
-    /// Counts an answer that nothing waits for. It decides nothing.
+    /// Counts a reply that is no longer needed. It has no other effect.
     pub(crate) fn ignore_answer<T>(&mut self) -> Option<T> {
         self.shared.counters.answers_ignored += 1;
         None

@@ -1,27 +1,27 @@
-//! Judging an operation on the newest row, at this ballot. Every attempt judges anew.
+//! Evaluates an operation on the newest row, at this ballot. Every attempt evaluates again.
 
 use super::env::Env;
 use super::state::Coordination;
 use crate::ids::Value;
 use crate::mutants::Mutant;
 use crate::request::{Call, ClientRequest, InvalidWhy, NotAppliedWhy, Outcome, Provenance, UnknownWhy};
-use crate::row::{DedupeEntry, Found, OpFate, RowData};
+use crate::row::{DedupeEntry, Lookup, OpFate, RowData};
 use rand::Rng;
 use std::sync::Arc;
 
-/// What the newest row means for the operation.
+/// The result of evaluating an operation on the newest row.
 pub(super) enum Evaluation {
-    /// Its condition holds: its own update comes next.
+    /// The condition holds: the operation's own update comes next.
     Own,
-    /// A read, or a CAS whose condition does not hold: this is what it is shown, once no older update
-    /// can come after the answer.
+    /// A read, or a CAS whose condition does not hold. `current` is the value to return, once no older update can be
+    /// chosen after the reply.
     Refused { current: Option<Value> },
-    /// The row answers it already.
+    /// The row already determines the outcome.
     End(Outcome),
 }
 
 impl Coordination {
-    /// Looks for the operation in the row, then judges its condition.
+    /// Looks up the operation in the row, then evaluates its condition.
     pub(super) fn evaluate<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Evaluation {
         let expected = match &self.request.call {
             Call::Read => return Evaluation::Refused { current: data.value.clone() },
@@ -29,8 +29,8 @@ impl Coordination {
             Call::Write { .. } => None,
             Call::Cas { expected, .. } => Some(expected),
         };
-        // Before the condition: a retry that finds its own id was applied already, and the
-        // condition no longer holds because of itself.
+        // This comes before the condition: a retry that finds its own id was applied already, and its condition may
+        // fail because of its own update.
         if let Some(outcome) = self.look_up(data, env) {
             return Evaluation::End(outcome);
         }
@@ -40,38 +40,38 @@ impl Coordination {
         }
     }
 
-    /// The answer that the row's table already holds, if any.
+    /// The outcome that the row's table already holds, if any.
     fn look_up<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Option<Outcome> {
         if env.mutants().has(Mutant::BlindRetry) {
             return None;
         }
         let first_us = match self.request.provenance {
-            // Another coordinator may have had it first, and be forgotten.
-            Provenance::First | Provenance::FirstAfter { .. } => self.leased.foreign_us().or(self.proposals.first_us),
+            // Another coordinator may have handled the operation first, and the row may have forgotten it.
+            Provenance::First | Provenance::FirstAfter { .. } => self.leased.other_coordinator_us().or(self.proposals.first_us),
             Provenance::Resent { born } => Some(born.micros),
         };
         let disproof = env.disproof();
         match data.dedupe.find(self.op(), self.request_hash, first_us, self.request.provenance.born().micros) {
-            Found::Absent => None,
-            Found::Known(OpFate::Applied) => Some(Outcome::Applied),
-            Found::Known(OpFate::Aborted) => Some(Outcome::NotApplied { why: NotAppliedWhy::Aborted }),
-            Found::OtherRequest => Some(Outcome::Invalid { why: InvalidWhy::IdReused }),
-            Found::Superseded => Some(self.unfinished(disproof, NotAppliedWhy::Superseded, UnknownWhy::Superseded)),
-            Found::Evicted => Some(Outcome::Unknown { why: UnknownWhy::Evicted }),
-            Found::TooOld => Some(self.unfinished(disproof, NotAppliedWhy::TooOld, UnknownWhy::TooOld)),
+            Lookup::Absent => None,
+            Lookup::Known(OpFate::Applied) => Some(Outcome::Applied),
+            Lookup::Known(OpFate::Aborted) => Some(Outcome::NotApplied { why: NotAppliedWhy::Aborted }),
+            Lookup::OtherRequest => Some(Outcome::Invalid { why: InvalidWhy::IdReused }),
+            Lookup::Superseded => Some(self.interrupted_outcome(disproof, NotAppliedWhy::Superseded, UnknownWhy::Superseded)),
+            Lookup::Evicted => Some(Outcome::Unknown { why: UnknownWhy::Evicted }),
+            Lookup::TooOld => Some(self.interrupted_outcome(disproof, NotAppliedWhy::TooOld, UnknownWhy::TooOld)),
         }
     }
 
-    /// The answer to an operation that only has to be shown what this row holds.
-    pub(crate) fn shown<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Outcome {
+    /// The outcome of an operation that only reads the value of this row.
+    pub(crate) fn outcome_with_value<R: Rng + ?Sized>(&self, data: &RowData, env: &Env<'_, R>) -> Outcome {
         match self.evaluate(data, env) {
-            Evaluation::Refused { current } => self.refused(current),
+            Evaluation::Refused { current } => self.refused_outcome(current),
             Evaluation::End(outcome) => outcome,
             Evaluation::Own => unreachable!("its condition does not hold"),
         }
     }
 
-    /// Whether a mutant leaves out the fence before the answer.
+    /// Whether a mutant omits the fence before the reply.
     pub(super) fn skips_fence<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
         let skip = match &self.request.call {
             Call::Read => Mutant::SkipEmptyFenceRead,
@@ -80,23 +80,23 @@ impl Coordination {
         env.mutants().has(skip)
     }
 
-    /// The answer once the fence stands: none of this coordinator's earlier proposals of the
-    /// operation can be chosen any more, since each has a lower ballot and is not in the row.
-    pub(super) fn refused(&self, current: Option<Value>) -> Outcome {
+    /// The outcome once the fence is in place: none of this coordinator's earlier proposals of the operation can be
+    /// chosen any more, since each has a lower ballot and is not in the row.
+    pub(super) fn refused_outcome(&self, current: Option<Value>) -> Outcome {
         match (&self.request.call, self.request.provenance) {
             (Call::Read, _) => Outcome::Read { current },
             (Call::Fate { .. }, _) => unreachable!("a question for a fate proposes no fence"),
             (Call::Write { .. } | Call::Cas { .. }, Provenance::First | Provenance::FirstAfter { .. }) => {
                 Outcome::ConditionNotMet { current }
             }
-            // The fence says nothing about another coordinator that still runs the operation: it
-            // can prepare higher, judge the condition later, and apply it after all.
+            // The fence does not cover another coordinator that still runs the operation: it can prepare a higher
+            // ballot, evaluate the condition later, and apply the operation after all.
             (Call::Write { .. } | Call::Cas { .. }, Provenance::Resent { .. }) => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
         }
     }
 
-    /// The row with the own update in it.
-    pub(super) fn own_row<R: Rng + ?Sized>(&self, data: &RowData, stamp_us: u64, env: &Env<'_, R>) -> Arc<RowData> {
+    /// The row with the operation's own update applied.
+    pub(super) fn row_with_update<R: Rng + ?Sized>(&self, data: &RowData, stamp_us: u64, env: &Env<'_, R>) -> Arc<RowData> {
         let applied = DedupeEntry { op: self.op(), request_hash: self.request_hash, proposed_us: stamp_us, fate: OpFate::Applied };
         let (value, entry) = match &self.request.call {
             Call::Read => (data.value.clone(), applied),
@@ -106,7 +106,8 @@ impl Coordination {
             }
         };
         let config = &env.shared.config;
-        // Expiry as of this update's stamp: a part of the update, the same on every replica.
+        // Entries expire relative to this update's stamp. Expiry is part of the update, so it is the same on every
+        // replica.
         let cutoff_us = config.paxos_ttl_us.map_or(0, |ttl_us| stamp_us.saturating_sub(ttl_us));
         let expired = data.dedupe.expired(cutoff_us);
         let dedupe = expired.as_ref().unwrap_or(&data.dedupe).with(entry, config.dedupe_limits());
@@ -114,13 +115,13 @@ impl Coordination {
     }
 }
 
-/// A stamp for an update of this row, at `floor_us` or later. It is above those of all entries there
-/// are, so that the entries stand in the order of their stamps however the ballots came about.
+/// A stamp for an update of this row, at `floor_us` or later. It is above those of all existing entries, so that
+/// entries are in the order of their stamps regardless of the ballots.
 pub(super) fn stamp_above(data: &RowData, floor_us: u64) -> u64 {
     data.dedupe.newest().map_or(floor_us, |newest| floor_us.max(newest.proposed_us.saturating_add(1)))
 }
 
-/// A hash of what is asked, equal on every node and in every build, since rows keep it: FNV-1a.
+/// A hash of the request: FNV-1a. It must be equal on every node and in every build, since rows store it.
 pub(crate) fn request_hash(request: &ClientRequest) -> u64 {
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
     hash.bytes(request.key.as_bytes());
@@ -156,7 +157,7 @@ impl Fnv {
         self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
 
-    /// Length first: ("ab", "c") and ("a", "bc") must differ.
+    /// Hashes the length first: ("ab", "c") and ("a", "bc") must differ.
     fn bytes(&mut self, bytes: &[u8]) {
         for byte in (bytes.len() as u64).to_le_bytes() {
             self.byte(byte);

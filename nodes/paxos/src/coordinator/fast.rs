@@ -1,24 +1,24 @@
-//! The fast path: a ballot that is promised already, and the operations that share a proposal at it.
+//! The fast path: a ballot that is already promised, and the operations that share a proposal at it.
 //!
-//! Every proposal of this mode asks for the promise of the coordinator's next ballot. Once a quorum
-//! has accepted at b and promised b', the coordinator knows the newest row and may propose at b'
-//! without a prepare. Whatever waits for the key then goes along: the operations are judged in order,
-//! each on the row that the one before leaves, and one whole row is proposed for all of them.
+//! In this mode, every proposal also requests the promise of the coordinator's next ballot. Once a quorum has
+//! accepted at b and promised b', the coordinator knows the newest row and may propose at b' without a prepare. All
+//! operations that wait for the key join that proposal: they are evaluated in order, each on the row that the
+//! previous one leaves, and one whole row is proposed for all of them.
 //!
 //! **Why it is safe.**
-//! 1. *The row is the newest below b'.* A quorum accepted it at b and promised b' in one durable step
-//!    each, so nothing is chosen between the two: see `act_on_chosen`. Or a quorum promised b' in a
-//!    prepare, nothing was unfinished, and nothing was proposed at b' since.
-//! 2. *Never an empty update.* The row of b may be accepted and not yet learned anywhere. An empty
-//!    update at b' would overwrite it at the acceptors, and it could not be repaired any more. So a
-//!    read or a refused condition proposes the whole row once more, which is its fence as well.
-//! 3. *A ballot carries one update.* It leaves the cache before it is used. After anything but a
-//!    quorum of accepts neither it nor the row is used again: a replica may have accepted the update,
-//!    or another coordinator may have written since. The operations go on one by one, with a full prepare,
-//!    and those whose update was in the proposal count as proposed.
-//! 4. *A process that starts has no such ballot*; it was never on a disk.
-//! 5. *An answer from the middle of a batch* is given only when the whole row is chosen: all of it
-//!    happens at one ballot, in the order of the batch.
+//! 1. *The row is the newest below b'.* A quorum accepted it at b and promised b' in one durable step each, so
+//!    nothing is chosen between the two: see `act_on_chosen`. Or a quorum promised b' in a prepare, nothing was
+//!    unfinished, and nothing was proposed at b' since.
+//! 2. *Never an empty update.* The row of b may be accepted and not yet learned anywhere. An empty update at b' would
+//!    overwrite it at the acceptors, and no coordinator could repair it any more. So a read or a refused condition
+//!    proposes the whole row once more, which also serves as its fence.
+//! 3. *A ballot carries one update.* A ballot leaves the cache before it is used. Without a quorum of accepts,
+//!    neither the ballot nor the row is used again: some replica may have accepted the update, or another coordinator
+//!    may have written since. The operations continue one by one, with a full prepare, and those whose update was in
+//!    the proposal count as proposed.
+//! 4. *A process that starts has no such ballot*: prepared ballots are never stored on disk.
+//! 5. *A reply from the middle of a batch* is sent only when the whole row is chosen: all of it happens at one
+//!    ballot, in the order of the batch.
 
 use super::env::Env;
 use super::evaluate::{Evaluation, stamp_above};
@@ -27,7 +27,7 @@ use super::state::{Answers, Coordination, Decision, State};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::ballot::Ballot;
-use crate::cell::overlaid;
+use crate::cell::overlay;
 use crate::ids::{Key, MonoTime};
 use crate::message::{Body, Message, RequestKind, Tag};
 use crate::mutants::Mutant;
@@ -37,7 +37,7 @@ use crate::row::{Row, RowData, Update};
 use rand::Rng;
 use std::sync::Arc;
 
-/// Gathers the operations of one proposal.
+/// Collects the operations of one proposal.
 #[derive(Debug, Clone)]
 pub(crate) struct ProposalBuilder {
     prepared: Prepared,
@@ -51,46 +51,47 @@ pub(crate) struct ProposalBuilder {
 
 impl ProposalBuilder {
     pub(crate) fn new<R: Rng + ?Sized>(prepared: Prepared, own: &Acceptor, env: &Env<'_, R>) -> Self {
-        // The ballot is older than the operations. Their stamp must not be: see `DedupeEntry`.
+        // The ballot is older than the operations, but their stamp must not be: see `DedupeEntry`.
         let stamp_us = stamp_above(&prepared.row.data, env.shared.clock.last_micros().max(prepared.ballot.micros));
-        let data = overlaid(&prepared.row.data, prepared.row.learned.micros, own.cell());
+        let data = overlay(&prepared.row.data, prepared.row.learned.micros, own.cell());
         Self { data, prepared, stamp_us, updates: 0, members: Vec::new() }
     }
 
-    /// Bounded, so that a proposal stays small and its own entries leave room for others in the table.
+    /// Whether another operation fits. The limit keeps a proposal small, and leaves room for entries of earlier
+    /// operations in the table.
     pub(crate) fn has_room<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
         let config = &env.shared.config;
         let most = (config.dedupe_entries.min(config.aborted_entries) / 2).max(1);
         self.members.len() < env.shared.config.batch_ops && self.updates < most
     }
 
-    /// Whether the batch holds an update.
+    /// Whether the batch contains an update.
     pub(crate) fn has_update(&self) -> bool {
         self.updates > 0
     }
 
-    /// The value that the next operation will find.
+    /// The value that the next operation will see.
     pub(crate) fn value(&self) -> Option<&crate::Value> {
         self.data.value.as_ref()
     }
 
-    /// Judges one more operation on what those before it leave.
-    pub(crate) fn add<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
+    /// Adds an operation: evaluates it on the row that the previous ones leave.
+    pub(crate) fn add_op<R: Rng + ?Sized>(&mut self, mut op: Coordination, env: &Env<'_, R>) {
         let decision = match op.evaluate(&self.data, env) {
             Evaluation::Own => {
-                self.data = op.own_row(&self.data, self.stamp_us, env);
+                self.data = op.row_with_update(&self.data, self.stamp_us, env);
                 self.updates += 1;
                 op.proposals.join(self.stamp_us);
                 Decision::Own
             }
             Evaluation::Refused { current } => Decision::Shown { current },
-            Evaluation::End(outcome) => Decision::Known(outcome),
+            Evaluation::End(outcome) => Decision::Decided(outcome),
         };
         op.join(self.prepared.ballot, decision, env);
         self.members.push(op);
     }
 
-    /// Proposes the row; gives the ballot back if the batch is empty.
+    /// Proposes the row. Returns the ballot if the batch is empty.
     pub(crate) fn propose_batch<R: Rng + ?Sized>(mut self, key: &Key, env: &mut Env<'_, R>) -> Result<InFlightBatch, Prepared> {
         let Some(first) = self.members.iter().find(|op| op.is_own()).or(self.members.first()) else {
             return Err(self.prepared);
@@ -124,13 +125,13 @@ impl ProposalBuilder {
     }
 }
 
-/// A proposal on its way.
+/// A proposal in flight.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlightBatch {
     pub(crate) tag: Tag,
-    /// Promised by each replica that accepts.
+    /// Promised along with each accept.
     pub(crate) next: Ballot,
-    /// The row below the proposal, and with it.
+    /// The row before the proposal, and after it.
     pub(crate) before: Row,
     pub(crate) after: Arc<RowData>,
     pub(crate) update: Update,
@@ -142,16 +143,16 @@ pub(crate) struct InFlightBatch {
     pub(crate) deadline: MonoTime,
 }
 
-/// Where a batch stands after an event.
+/// The status of a batch after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Course {
-    /// On its way.
+pub(crate) enum BatchStatus {
+    /// The batch is in flight.
     Waiting,
-    /// Accepted by a quorum.
+    /// A quorum has accepted.
     Chosen,
     /// Too many rejects: another coordinator has a higher ballot.
     Outbid,
-    /// Too few answers in time.
+    /// Too few replies arrived in time.
     Lost,
 }
 
@@ -160,13 +161,13 @@ impl InFlightBatch {
         Body::Propose { update: self.update.clone(), next: Some(self.next) }
     }
 
-    /// Takes an answer to this very proposal from the member at `place`.
-    pub(crate) fn on_answer<R: Rng + ?Sized>(&mut self, place: u32, message: &Message, env: &mut Env<'_, R>) -> Course {
+    /// Handles a reply to this very proposal from the member at `place`.
+    pub(crate) fn on_answer<R: Rng + ?Sized>(&mut self, place: u32, message: &Message, env: &mut Env<'_, R>) -> BatchStatus {
         match &message.body {
             Body::Accepted => {
                 if self.answers.yes(place, env.mutants()) && self.answers.count >= env.quorum() {
                     env.shared.latencies.record(env.now, env.now.since_ns(self.sent));
-                    return Course::Chosen;
+                    return BatchStatus::Chosen;
                 }
             }
             Body::Reject { request: RequestKind::Propose, seen } => {
@@ -174,14 +175,15 @@ impl InFlightBatch {
                 for op in &mut self.members {
                     op.diagnostics.max_seen_ballot = op.diagnostics.max_seen_ballot.max(*seen);
                 }
-                return self.note_refusal(place, env);
+                return self.on_refusal(place, env);
             }
-            // A lease of another node. The first of the members will have to wait for it, or leave.
+            // Another node has a lease. The first member of the batch will have to wait for the lease, or be
+            // forwarded.
             Body::Busy { request: RequestKind::Propose, holder, remaining_ns } => {
                 if let Some(first) = self.members.first_mut() {
                     first.note_busy(*holder, *remaining_ns, env);
                 }
-                return self.note_refusal(place, env);
+                return self.on_refusal(place, env);
             }
             Body::Reject { request: RequestKind::Prepare | RequestKind::Read, .. }
             | Body::Promise { .. }
@@ -203,62 +205,64 @@ impl InFlightBatch {
             | Body::Get
             | Body::Got { .. } => env.shared.counters.answers_ignored += 1,
         }
-        Course::Waiting
+        BatchStatus::Waiting
     }
 
-    fn note_refusal<R: Rng + ?Sized>(&mut self, place: u32, env: &Env<'_, R>) -> Course {
+    fn on_refusal<R: Rng + ?Sized>(&mut self, place: u32, env: &Env<'_, R>) -> BatchStatus {
         self.answers.no.insert(place);
-        if self.answers.no.count() > env.spare() {
-            return Course::Outbid;
+        if self.answers.no.count() > env.tolerable_rejects() {
+            return BatchStatus::Outbid;
         }
-        // As for any round: the others may still make a quorum, but not for long.
+        // As in any round, the other replicas may still form a quorum, but only for a short time.
         self.wake = self.wake.min(env.now.after_ns(env.shared.config.reject_grace_ns));
-        Course::Waiting
+        BatchStatus::Waiting
     }
 
-    /// When it must be looked at again.
+    /// When the batch must be checked again.
     pub(crate) fn due(&self) -> MonoTime {
         self.wake.min(self.deadline)
     }
 
-    /// Time has passed. Takes out those whose time is up; they are answered by what is known.
-    pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, key: &Key, env: &mut Env<'_, R>) -> (Course, Vec<Coordination>) {
+    /// Handles the passing of time. Removes the members whose time is up, which are answered according to what is
+    /// known.
+    pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, key: &Key, env: &mut Env<'_, R>) -> (BatchStatus, Vec<Coordination>) {
         let late: Vec<Coordination> = self.members.extract_if(.., |op| env.now >= op.deadline).collect();
         self.deadline = self.members.iter().map(|op| op.deadline).min().unwrap_or(MonoTime(u64::MAX));
         if self.members.is_empty() {
-            return (Course::Lost, late);
+            return (BatchStatus::Lost, late);
         }
         if env.now < self.wake {
-            return (Course::Waiting, late);
+            return (BatchStatus::Waiting, late);
         }
         if self.answers.no.count() > 0 {
-            return (Course::Outbid, late);
+            return (BatchStatus::Outbid, late);
         }
         if self.answers.resends >= env.shared.config.resends_per_round {
-            return (Course::Lost, late);
+            return (BatchStatus::Lost, late);
         }
         self.answers.resends += 1;
         env.shared.counters.resends += 1;
         env.broadcast(key, self.tag, &self.body(), self.answers.yes, None, None);
         self.wake = env.now.after_ns(env.shared.config.resend_after_ns << self.answers.resends.min(16));
-        (Course::Waiting, late)
+        (BatchStatus::Waiting, late)
     }
 
-    /// It is chosen: the answers, in order, and what the next proposal starts from.
+    /// Completes a chosen batch: returns the outcomes, in order, and the prepared ballot for the next proposal.
     pub(crate) fn complete(self) -> (Vec<(Coordination, Outcome)>, Prepared) {
         let accepts = self.answers.count;
         let ballot = self.tag.ballot;
-        let answer = |mut op: Coordination| {
+        let tell = |mut op: Coordination| {
             op.diagnostics.accepts = accepts;
             op.leased.row = ballot;
             let outcome = op.decision();
             (op, outcome)
         };
-        let answered = self.members.into_iter().map(answer).collect();
-        (answered, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
+        let results = self.members.into_iter().map(tell).collect();
+        (results, Prepared { ballot: self.next, row: Row { learned: ballot, data: self.after } })
     }
 
-    /// It failed: its members, each for itself from here on. Mutants keep what must not be kept.
+    /// Gives up a failed batch: its members continue individually. Mutants keep the prepared ballot, which is the
+    /// bug.
     pub(crate) fn abandon<R: Rng + ?Sized>(self, env: &mut Env<'_, R>) -> (Vec<Coordination>, Option<Prepared>) {
         let mut members = self.members;
         for op in &mut members {
@@ -278,7 +282,7 @@ impl InFlightBatch {
 }
 
 impl Coordination {
-    /// Goes along with a proposal at `ballot`.
+    /// Joins a proposal at `ballot`.
     fn join<R: ?Sized>(&mut self, ballot: Ballot, decision: Decision, env: &Env<'_, R>) {
         self.tag.attempt += 1;
         self.tag.ballot = ballot;
@@ -287,28 +291,28 @@ impl Coordination {
         let diagnostics = &mut self.diagnostics;
         diagnostics.ballot = ballot;
         diagnostics.rounds += 1;
-        // Each waits for a whole round trip; the node's counter counts the one they share once.
+        // Each operation waits for a whole round trip. The node's counter counts their shared one once.
         diagnostics.round_trips += 1;
         (diagnostics.promises, diagnostics.accepts, diagnostics.rejects) = (quorum, 0, 0);
     }
 
-    /// Waits for a turn of its own.
+    /// Leaves the batch, to run individually.
     fn leave_batch(&mut self) {
         self.state = State::Backoff;
         self.wake = MonoTime(u64::MAX);
     }
 
-    /// Whether its own update is in the proposal.
+    /// Whether the operation's own update is in the proposal.
     pub(crate) fn is_own(&self) -> bool {
         matches!(&self.state, State::Batched { decision: Decision::Own })
     }
 
-    /// The answer once the proposal is chosen.
+    /// The outcome once the proposal is chosen.
     fn decision(&self) -> Outcome {
         match &self.state {
-            State::Batched { decision: Decision::Own } => self.done(),
-            State::Batched { decision: Decision::Shown { current } } => self.refused(current.clone()),
-            State::Batched { decision: Decision::Known(outcome) } => outcome.clone(),
+            State::Batched { decision: Decision::Own } => self.chosen_outcome(),
+            State::Batched { decision: Decision::Shown { current } } => self.refused_outcome(current.clone()),
+            State::Batched { decision: Decision::Decided(outcome) } => outcome.clone(),
             State::Prepare(_)
             | State::Read { .. }
             | State::Refresh { .. }

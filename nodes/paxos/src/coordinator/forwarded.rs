@@ -1,7 +1,7 @@
-//! Operations that were handed to the holder of a lease, at the node that handed them over.
+//! Operations forwarded to the holder of a lease, at the node that forwarded them.
 
 use super::env::Env;
-use super::lease_state::Past;
+use super::lease_state::ForwardHistory;
 use super::state::{Coordination, Waiting};
 use crate::forward::{Forward, Forwarded, Origin, tag};
 use crate::ids::{MonoTime, NodeId, OpId, TimerId};
@@ -10,25 +10,25 @@ use crate::message::Body;
 use crate::request::{Call, Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWhy};
 use rand::Rng;
 
-/// One operation at the holder. It does not take the key here: others may follow it.
+/// An operation forwarded to the holder. It does not block the key at this node, so others may follow it.
 #[derive(Debug, Clone)]
 pub(crate) struct ForwardedOp {
     pub(crate) waiting: Waiting,
     serial: u64,
     to: NodeId,
-    /// What had happened here before.
+    /// Diagnostics of the operation from before it was forwarded.
     diagnostics: Box<Diagnostics>,
 }
 
 impl ForwardedOp {
-    /// Hands a request to the holder named by `lease`.
+    /// Forwards a request to the holder named by `lease`.
     pub(crate) fn send<R: Rng + ?Sized>(
         mut waiting: Waiting,
         diagnostics: Box<Diagnostics>,
         lease: LeaseBallot,
         env: &mut Env<'_, R>,
     ) -> ForwardedOp {
-        waiting.past.handed += 1;
+        waiting.history.forwards += 1;
         waiting.armed = waiting.deadline;
         env.timer(waiting.timer, waiting.deadline);
         env.shared.forwards += 1;
@@ -39,15 +39,16 @@ impl ForwardedOp {
             serial,
             lease,
             call: request.call.clone(),
-            // Less than what is left, so that "not applied" comes back in time and is not taken for silence.
+            // Less than the remaining time, so that "not applied" arrives in time and the holder is not taken for
+            // silent.
             timeout_ns: waiting.deadline.since_ns(env.now) / 8 * 7,
             provenance: request.provenance,
-            born_us: waiting.past.born_us.unwrap_or(0),
-            open: waiting.past.open,
+            born_us: waiting.history.born_us.unwrap_or(0),
+            open: waiting.history.open,
         };
         let (key, tag) = (request.key.clone(), tag(request.op, &env.shared.clock, env.shared.config.node));
         env.send_to(lease.node, &key, tag, Body::Forward(Box::new(forward)));
-        env.shared.heard.asked(lease.node, env.now);
+        env.shared.reply_tracker.note_forward(lease.node, env.now);
         ForwardedOp { waiting, serial, to: lease.node, diagnostics }
     }
 
@@ -63,10 +64,10 @@ impl ForwardedOp {
         now >= self.waiting.deadline
     }
 
-    /// The answer of the holder, completed by what had happened here.
-    pub(crate) fn answered(self, answer: Forwarded) -> (Origin, Outcome, Box<Diagnostics>) {
+    /// Combines the holder's reply with the diagnostics of this node.
+    pub(crate) fn on_reply(self, result: Forwarded) -> (Origin, Outcome, Box<Diagnostics>) {
         let ForwardedOp { waiting, to, diagnostics: here, .. } = self;
-        let mut diagnostics = answer.diagnostics;
+        let mut diagnostics = result.diagnostics;
         diagnostics.op = waiting.request.op;
         diagnostics.rounds += here.rounds;
         diagnostics.round_trips += here.round_trips;
@@ -75,37 +76,37 @@ impl ForwardedOp {
         diagnostics.backoff_ns += here.backoff_ns;
         diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(here.max_seen_ballot);
         diagnostics.forwarded_to = Some(to);
-        (waiting.origin, answer.outcome, diagnostics)
+        (waiting.origin, result.outcome, diagnostics)
     }
 
-    /// No answer came in time.
-    pub(crate) fn lost(self) -> (Origin, Outcome, Box<Diagnostics>) {
+    /// The outcome when no reply arrived in time.
+    pub(crate) fn on_no_reply(self) -> (Origin, Outcome, Box<Diagnostics>) {
         let ForwardedOp { waiting, to, mut diagnostics, .. } = self;
         diagnostics.phase = Phase::Forwarded;
         diagnostics.forwarded_to = Some(to);
         let outcome = match waiting.request.call {
-            // A read has no effect that could come later.
+            // A read cannot take effect later.
             Call::Read => Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose },
             Call::Write { .. } | Call::Cas { .. } | Call::Fate { .. } => Outcome::Unknown { why: UnknownWhy::Forwarded },
         };
         (waiting.origin, outcome, diagnostics)
     }
 
-    /// The holder has not taken it and never will: it is coordinated here.
-    pub(crate) fn back(self) -> Waiting {
-        let Past { born_us, open, handed } = self.waiting.past;
-        // Nothing was proposed for it unless it was here.
-        let past = Past { born_us: born_us.filter(|_| open), open, handed };
-        Waiting { past, ..self.waiting }
+    /// The holder has refused the operation and will never accept it, so it is coordinated here.
+    pub(crate) fn into_waiting(self) -> Waiting {
+        let ForwardHistory { born_us, open, forwards } = self.waiting.history;
+        // Only this node can have proposed anything for it.
+        let history = ForwardHistory { born_us: born_us.filter(|_| open), open, forwards };
+        Waiting { history, ..self.waiting }
     }
 }
 
 impl Coordination {
-    /// Turns an operation that is held off here into one at the holder.
-    pub(crate) fn leave<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> ForwardedOp {
+    /// Converts an operation that another lease holds off into a forwarded one.
+    pub(crate) fn forward<R: Rng + ?Sized>(self, lease: LeaseBallot, env: &mut Env<'_, R>) -> ForwardedOp {
         let open = self.proposals.is_open(env.shared.disproof());
         let Coordination { origin, request, deadline, began, timer, armed, diagnostics, leased, .. } = self;
-        let past = leased.leaving(open);
-        ForwardedOp::send(Waiting { origin, request, deadline, arrived: began, timer, armed, past }, diagnostics, lease, env)
+        let history = leased.history_at_forward(open);
+        ForwardedOp::send(Waiting { origin, request, deadline, arrived: began, timer, armed, history }, diagnostics, lease, env)
     }
 }

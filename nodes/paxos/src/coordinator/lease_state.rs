@@ -1,87 +1,87 @@
-//! What one operation, and one key, know of leases.
+//! Lease state of one operation, and of one key.
 
 use crate::ballot::Ballot;
 use crate::ids::MonoTime;
 use crate::lease::LeaseBallot;
-use crate::lease::holder::Held;
+use crate::lease::holder::HeldLease;
 
-/// What happened to an operation before it came to wait here: it comes from another node, or was there.
+/// Handling of an operation before it was queued here, by another node or by this one.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Past {
-    /// Time of a ballot below every one used for it.
+pub(crate) struct ForwardHistory {
+    /// Time of a ballot that is lower than all ballots used for the operation.
     pub(crate) born_us: Option<u64>,
-    /// Something proposed for it here may still be chosen.
+    /// Whether an earlier proposal for it may still be chosen.
     pub(crate) open: bool,
-    /// How often it was handed over. One that came from another node counts as handed over for good.
-    pub(crate) handed: u8,
+    /// Number of times that it was forwarded. An operation from another node is never forwarded again.
+    pub(crate) forwards: u8,
 }
 
-impl Past {
-    /// An operation is handed over at most this often: holders change, but not as fast as that.
-    const MOST: u8 = 3;
+impl ForwardHistory {
+    /// Largest number of times that an operation is forwarded. Holders do not change so often.
+    const MAX_FORWARDS: u8 = 3;
 
-    /// Whether it is coordinated here regardless of the range's holder.
-    pub(crate) fn stays(self) -> bool {
-        self.handed >= Self::MOST
+    /// Whether the operation must be coordinated by this node, whoever holds the range.
+    pub(crate) fn must_stay(self) -> bool {
+        self.forwards >= Self::MAX_FORWARDS
     }
 
-    /// As it comes from another node: one hop at most.
-    pub(crate) fn foreign(born_us: u64, open: bool) -> Self {
-        Past { born_us: Some(born_us), open, handed: u8::MAX }
+    /// The history of an operation from another node, which allows no second hop.
+    pub(crate) fn from_other_node(born_us: u64, open: bool) -> Self {
+        ForwardHistory { born_us: Some(born_us), open, forwards: u8::MAX }
     }
 }
 
-/// What an operation knows of leases.
+/// Lease state of one operation.
 #[derive(Debug, Clone)]
-pub(crate) struct Leased {
-    /// The own lease that ran when the last quorum round of the running attempt was sent.
-    pub(super) under: Option<Held>,
-    /// Something was proposed for it here, its own or not.
+pub(crate) struct LeaseContext {
+    /// This node's lease that was running when the attempt's last quorum round was sent.
+    pub(super) under: Option<HeldLease>,
+    /// Whether this node has proposed anything for the operation, including repairs.
     pub(super) proposed: bool,
-    /// Ballot of the row that the outcome rests on.
+    /// Ballot of the row that the outcome is based on.
     pub(crate) row: Ballot,
-    /// Whether this attempt was turned away, and by whose lease: `Some(None)` is a grantor's wait after its restart.
+    /// Whether this attempt was refused, and by which lease. `Some(None)` is a grantor's wait after its restart.
     pub(super) busy: Option<Option<LeaseBallot>>,
-    /// How long the one that turned it away will do so.
+    /// How long the grantor will keep refusing, in nanoseconds.
     pub(super) remaining_ns: u64,
-    /// It is to be handed to this holder.
-    pub(crate) leaves: Option<LeaseBallot>,
-    /// As it came here.
-    pub(super) past: Past,
-    /// Ballot of the own row when it began.
+    /// The holder to forward the operation to, if any.
+    pub(crate) forward_to: Option<LeaseBallot>,
+    /// Handling of the operation before it was queued here.
+    pub(super) history: ForwardHistory,
+    /// Ballot of the node's own row when the operation began.
     began: Ballot,
 }
 
-/// A key whose own row is known to be the newest while a lease runs.
+/// Evidence that this node's own row for a key is the newest while a lease runs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fresh {
-    /// The grant: nothing is read later than its end, nor if the lease was given back since.
-    pub(super) under: Held,
+pub(crate) struct FreshRow {
+    /// The grant. The row must not be read after the grant ends, nor if the lease was released in the meantime.
+    pub(super) under: HeldLease,
     /// Ballot of the row.
     pub(super) row: Ballot,
 }
 
-impl Fresh {
-    /// Whether it still says something about this row, under the lease that runs now.
-    pub(crate) fn holds(&self, row: Ballot, running: Option<Held>, now: MonoTime) -> bool {
-        // The same lease without a gap: one that was given back and got again has other grants.
+impl FreshRow {
+    /// Whether this still applies to this row, under the lease that is running now.
+    pub(crate) fn is_valid(&self, row: Ballot, running: Option<HeldLease>, now: MonoTime) -> bool {
+        // It must be the same lease without a gap: one that was released and acquired again has other grants.
         self.row == row && now < self.under.until && running.is_some_and(|running| running.from == self.under.from)
     }
 }
 
-impl Leased {
-    pub(super) fn new(past: Past, row: Ballot) -> Self {
-        Self { under: None, proposed: false, row: Ballot::ZERO, busy: None, remaining_ns: 0, leaves: None, past, began: row }
+impl LeaseContext {
+    pub(super) fn new(history: ForwardHistory, row: Ballot) -> Self {
+        Self { under: None, proposed: false, row: Ballot::ZERO, busy: None, remaining_ns: 0, forward_to: None, history, began: row }
     }
 
-    /// Time of a ballot below every one that another coordinator can have used for the operation; `None` if there was
-    /// no other.
-    pub(super) fn foreign_us(&self) -> Option<u64> {
-        self.past.born_us
+    /// Time of a ballot that is lower than every ballot of another coordinator for the operation. `None` if there was
+    /// no other coordinator.
+    pub(super) fn other_coordinator_us(&self) -> Option<u64> {
+        self.history.born_us
     }
 
-    /// As it leaves for a holder.
-    pub(crate) fn leaving(&self, open: bool) -> Past {
-        Past { born_us: Some(self.past.born_us.unwrap_or(self.began.micros)), open, handed: self.past.handed }
+    /// The history of the operation when it is forwarded to a holder.
+    pub(crate) fn history_at_forward(&self, open: bool) -> ForwardHistory {
+        ForwardHistory { born_us: Some(self.history.born_us.unwrap_or(self.began.micros)), open, forwards: self.history.forwards }
     }
 }

@@ -1,30 +1,30 @@
-//! What leases change for a coordinator: being turned away, and reading locally.
+//! The effects of leases on a coordinator: refused requests, and local reads.
 
 use super::env::Env;
-use super::lease_state::Fresh;
+use super::lease_state::FreshRow;
 use super::state::Coordination;
 use crate::action::Action;
 use crate::ids::{Key, MonoTime, NodeId, TimerId};
-use crate::lease::holder::Held;
+use crate::lease::holder::HeldLease;
 use crate::lease::{Forward, LeaseAction, LeaseBallot, LeaseBody, LeaseChange, LeaseMessage, LeaseMode, Leases, RangeId};
 use crate::message::{Body, Message, RequestKind};
 use crate::request::Outcome;
 use rand::{Rng, RngExt};
 
-/// Names the timers of leases: no key has this place.
+/// Slot number in the ids of lease timers. No key has this number.
 pub(crate) const LEASE_TIMERS: u32 = u32::MAX - 1;
 
 impl Coordination {
-    /// A round that asks a quorum begins: remembers whether it is sent under a lease.
+    /// Called when a round that asks a quorum begins: remembers whether it is sent under a lease.
     ///
-    /// **Why a row may be read locally** until `until` once such a round has its quorum. Let it be at ballot b, sent
-    /// after a quorum G had granted the lease, and let an update of another node be chosen at b' later than that. Its
-    /// accepts have a member g in common with G, which accepts nothing of others while its grant runs, so g had
-    /// accepted before it granted. The other's promises are older still, so older than every answer to this round; its
-    /// promising quorum has a member in common with this round's, which promised b' first, so b' < b. And everything
-    /// chosen below b is in the row that this round was judged on or left behind (claim 1). It must be *this* grant:
-    /// an extension may be granted by another quorum, and between two of them an accept could slip through. So the
-    /// row is read for as long as the grant runs that was there, and not longer because of a later one.
+    /// **Why a row may be read locally** until `until` once such a round has reached its quorum. Let the round have
+    /// ballot b, sent after a quorum G had granted the lease, and let an update of another node be chosen later, at
+    /// b'. The accepts of that update share a member g with G. While its grant runs, g accepts nothing from other
+    /// nodes, so g had accepted the update before it granted. The other node's promises are older still, so they are
+    /// older than every reply to this round. Its promising quorum shares a member with this round's, which promised
+    /// b' first, so b' < b. And everything chosen below b is in the row that this round was evaluated on or produced
+    /// (claim 1). It must be *this* grant: an extension may be granted by another quorum, and an accept could slip
+    /// through between the two. So the row is read only while that grant runs, and not longer because of a later one.
     pub(super) fn note_lease<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
         self.leased.busy = None;
         self.leased.under = match env.shared.config.lease.mode {
@@ -33,19 +33,20 @@ impl Coordination {
         };
     }
 
-    /// It goes along in a proposal at a ballot promised before, a quorum round like any other.
+    /// Called when the operation joins a proposal at a ballot promised in advance, which is a quorum round like any
+    /// other.
     pub(super) fn note_batch<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
         self.leased.proposed = true;
         self.note_lease(env);
     }
 
-    /// What is known of the own row now that the operation has ended or left. If its answer rests on a quorum, the
-    /// row stays the newest while the lease runs that the round was sent under. If nothing was proposed, all is as
-    /// before. Else something may be accepted somewhere that the row does not have.
-    pub(crate) fn fresh_after(&self, outcome: Option<&Outcome>, before: Option<Fresh>) -> Option<Fresh> {
+    /// What is known about the node's own row after the operation has ended or was forwarded. If the outcome is based
+    /// on a quorum, the row stays the newest while the lease runs under which the round was sent. If nothing was
+    /// proposed, nothing changes. Otherwise some replica may have accepted an update that the row does not have.
+    pub(crate) fn fresh_after(&self, outcome: Option<&Outcome>, before: Option<FreshRow>) -> Option<FreshRow> {
         match outcome {
             Some(Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. }) => {
-                self.leased.under.map(|under| Fresh { under, row: self.leased.row })
+                self.leased.under.map(|under| FreshRow { under, row: self.leased.row })
             }
             Some(Outcome::NotApplied { .. } | Outcome::Unknown { .. } | Outcome::Invalid { .. }) | None => {
                 before.filter(|_| !self.leased.proposed)
@@ -53,12 +54,12 @@ impl Coordination {
         }
     }
 
-    /// Whether nothing that it has proposed can be on its way, so that reads of the own row need not wait for it.
-    pub(crate) fn is_quiet(&self) -> bool {
+    /// Whether no proposal of the operation can be in flight, so that local reads need not wait for it.
+    pub(crate) fn has_proposed_nothing(&self) -> bool {
         !self.leased.proposed
     }
 
-    /// A grantor has turned a request away.
+    /// A grantor has refused a request.
     pub(super) fn note_busy<R: Rng + ?Sized>(&mut self, holder: Option<LeaseBallot>, remaining_ns: u64, env: &mut Env<'_, R>) {
         let most = env.shared.config.lease.time_ns;
         self.leased.remaining_ns = remaining_ns.min(most);
@@ -69,15 +70,16 @@ impl Coordination {
         }
     }
 
-    /// The attempt got no quorum. If a lease is why, says how long to wait before the next one; the operation may
-    /// leave for the holder instead.
-    pub(super) fn held_off<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<u64> {
+    /// Called when the attempt got no quorum. If the cause is a lease, returns how long to wait before the next
+    /// attempt, unless the operation is forwarded to the holder.
+    pub(super) fn on_lease_refusal<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<u64> {
         let holder = self.leased.busy.take()?;
         env.shared.counters.held_off += 1;
-        if let Some(holder) = holder.filter(|_| !self.leased.past.stays()) {
-            self.leased.leaves = env.may_forward(holder).then_some(holder);
+        if let Some(holder) = holder.filter(|_| !self.leased.history.must_stay()) {
+            self.leased.forward_to = env.may_forward(holder).then_some(holder);
         }
-        // The lease may be given back at any time, so its end is not waited for; and not all together.
+        // The lease may be released at any time, so the wait does not last until its end. It is random, so that the
+        // operations do not all retry together.
         let turn_ns = env.shared.config.lease.turn_ns();
         let longest = turn_ns.min(self.leased.remaining_ns).max(turn_ns / 8).max(1);
         Some(longest / 2 + env.rng.random_range(0..=longest / 2))
@@ -98,7 +100,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
     fn carry_out(&mut self, action: LeaseAction) {
         match action {
             LeaseAction::Send { to, message } => {
-                // What may be granted must be durable before anything is, and so must the number of this process.
+                // The lease limits must be durable before anything is granted, and so must the incarnation of this
+                // process.
                 let after = (self.shared.birth > self.shared.durable).then_some(self.shared.birth);
                 self.shared.counters.messages_sent += 1;
                 self.out.push(Action::SendLease { to, message, after });
@@ -116,42 +119,42 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// A message about leases arrived.
+    /// Handles a message about leases.
     pub(crate) fn lease_message(&mut self, from: NodeId, message: LeaseMessage) {
         self.shared.counters.messages_received += 1;
         match message.body {
-            LeaseBody::Promise { .. } | LeaseBody::Granted | LeaseBody::Refused { .. } => self.shared.heard.answered(from),
+            LeaseBody::Promise { .. } | LeaseBody::Granted | LeaseBody::Refused { .. } => self.shared.reply_tracker.note_reply(from),
             LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release | LeaseBody::Wanted => {}
         }
         self.with_leases(|leases, now, rng, out| leases.receive(from, message, now, rng, out));
     }
 
-    /// A timer of leases went off.
+    /// Handles a lease timer that has expired.
     pub(crate) fn lease_timer(&mut self, serial: u32) {
         if let Ok(range) = u16::try_from(serial) {
             self.with_leases(|leases, now, _, out| leases.timer(RangeId(range), now, out));
         }
     }
 
-    /// The node stops.
+    /// Releases all leases, because the node is stopping.
     pub(crate) fn stop_leases(&mut self) {
         self.with_leases(|leases, now, _, out| leases.stop(now, out));
     }
 
-    /// An operation on this key is coordinated here.
+    /// Records that this node coordinates an operation on this key.
     pub(crate) fn touch_lease(&mut self, key: &Key) {
         if let Some(range) = self.shared.leases.range_of(key) {
             self.with_leases(|leases, now, rng, out| leases.touch(range, now, rng, out));
         }
     }
 
-    /// The own lease on the key's range that runs now.
-    pub(crate) fn own_lease(&self, key: &Key) -> Option<Held> {
+    /// This node's lease on the key's range, if one is running.
+    pub(crate) fn own_lease(&self, key: &Key) -> Option<HeldLease> {
         let range = self.shared.leases.range_of(key)?;
         self.shared.leases.held(range, self.now)
     }
 
-    /// The holder to hand an operation to at once, without asking the grantors: another node holds the range.
+    /// The known holder of the range, if an operation can be forwarded to it directly.
     pub(crate) fn known_holder(&self, key: &Key) -> Option<LeaseBallot> {
         if self.shared.config.lease.forward == Forward::Off {
             return None;
@@ -164,17 +167,17 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.may_forward(other.ballot).then_some(other.ballot)
     }
 
-    /// Whether operations are handed to this holder: not to one from which nothing comes back. What it is handed would
-    /// be unknown; what waits for its lease to run out is not.
+    /// Whether operations are forwarded to this holder. A silent holder gets none, since the outcomes of forwarded
+    /// operations would be unknown. Operations that wait until its lease has run out do not have that problem.
     fn may_forward(&self, holder: LeaseBallot) -> bool {
         let config = &self.shared.config;
         let patience_ns = config.resend_after_ns.saturating_mul(2);
         config.lease.forward == Forward::On
             && self.shared.members.place(holder.node).is_some_and(|place| place != self.shared.me)
-            && !self.shared.heard.is_silent(holder.node, self.now, patience_ns)
+            && !self.shared.reply_tracker.is_silent(holder.node, self.now, patience_ns)
     }
 
-    /// What is known of a holder's lease from its own answer.
+    /// Updates what is known about a holder's lease from its own reply.
     pub(crate) fn note_holder(&mut self, key: &Key, lease: Option<(LeaseBallot, u64)>, node: NodeId) {
         let Some(range) = self.shared.leases.range_of(key) else {
             return;
@@ -188,8 +191,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// The answer to a request of Paxos that a lease forbids, or a wait after a restart.
-    pub(crate) fn turned_away(&mut self, from: NodeId, message: &Message) -> Option<Message> {
+    /// The reply to a Paxos request that is refused because of a lease or a wait after a restart.
+    pub(crate) fn lease_refusal(&mut self, from: NodeId, message: &Message) -> Option<Message> {
         let (request, accept) = match &message.body {
             Body::Prepare { .. } => (RequestKind::Prepare, false),
             Body::Propose { .. } => (RequestKind::Propose, true),
@@ -214,8 +217,8 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         };
         let range = match self.shared.leases.range_of(&message.key) {
             Some(range) => range,
-            // Leases are off by now, and the wait for those of an earlier process is not.
-            None if self.shared.leases.waits(self.now) => RangeId(0),
+            // Leases are off now, but the wait for those of an earlier process is not over.
+            None if self.shared.leases.is_waiting_after_restart(self.now) => RangeId(0),
             None => return None,
         };
         let refusal = self.with_leases(|leases, now, _, out| leases.refuses(range, from, accept, now, out))?;
@@ -224,7 +227,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         Some(Message { key: message.key.clone(), tag: message.tag, body })
     }
 
-    /// Sends to another node.
+    /// Sends a message to another node.
     pub(crate) fn send_to(&mut self, to: NodeId, key: &Key, tag: crate::message::Tag, body: Body) {
         if let Some(place) = self.shared.members.place(to) {
             self.send(place, key, tag, body);

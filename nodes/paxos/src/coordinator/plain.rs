@@ -8,7 +8,7 @@ use crate::quorum::NodeSet;
 use crate::request::{Diagnostics, NotAppliedWhy, Outcome, Phase, UnknownWhy};
 use rand::Rng;
 
-/// A put or get under way.
+/// A put or get in progress.
 #[derive(Debug, Clone)]
 pub(crate) struct PlainOp {
     pub(crate) token: ClientToken,
@@ -27,7 +27,7 @@ enum Kind {
 }
 
 impl PlainOp {
-    /// Sends it to whom it concerns.
+    /// Sends the request to the replicas that take part.
     pub(crate) fn begin<R: Rng + ?Sized>(token: ClientToken, request: PlainRequest, timer: TimerId, env: &mut Env<'_, R>) -> PlainOp {
         let PlainRequest { op, key, call, level, timeout_ns } = request;
         let tag = Tag { op, attempt: 1, incarnation: env.shared.clock.incarnation(), ballot: crate::Ballot::ZERO };
@@ -61,12 +61,12 @@ impl PlainOp {
         self.tag == tag
     }
 
-    /// Takes a replica's answer; gives the outcome once enough have come.
+    /// Handles a replica's reply. Returns the outcome once there are enough.
     pub(crate) fn answer(&mut self, place: u32, got: Option<Option<Cell>>) -> Option<Outcome> {
         match (&mut self.kind, got) {
             (Kind::Put, None) => {}
             (Kind::Get { newest }, Some(cell)) => *newest = cell.max(newest.take()),
-            // An answer of the other kind belongs to no request.
+            // A reply of the other kind does not belong to this request.
             (Kind::Put, Some(_)) | (Kind::Get { .. }, None) => return None,
         }
         self.answered.insert(place);
@@ -76,7 +76,7 @@ impl PlainOp {
         })
     }
 
-    /// The answer when time is up. A put may be anywhere by now; a get has no effect that could come later.
+    /// The outcome when time is up. A put may still reach replicas; a get cannot take effect later.
     pub(crate) fn late(&self, now: MonoTime) -> Option<Outcome> {
         (now >= self.deadline).then_some(match self.kind {
             Kind::Put => Outcome::Unknown { why: UnknownWhy::Timeout },
@@ -84,10 +84,11 @@ impl PlainOp {
         })
     }
 
-    /// How it went: a put counts the replicas that have it as accepts, a get those that answered as promises.
+    /// Diagnostics: a put counts the replicas that have stored it as accepts, a get counts those that have replied as
+    /// promises.
     pub(crate) fn diagnostics(&self) -> Box<Diagnostics> {
         let mut diagnostics = Box::new(Diagnostics::new(self.tag.op, self.needed));
-        (diagnostics.phase, diagnostics.round_trips) = (Phase::Plain, 1);
+        (diagnostics.phase, diagnostics.round_trips) = (Phase::Cheap, 1);
         let answered = self.answered.count();
         match self.kind {
             Kind::Put => diagnostics.accepts = answered,

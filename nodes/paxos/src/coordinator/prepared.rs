@@ -1,4 +1,4 @@
-//! A ballot that is promised before there is an operation for it; see [`super::fast`].
+//! A ballot that is promised before there is an operation for it. See [`super::fast`].
 
 use super::env::Env;
 use crate::acceptor::Acceptor;
@@ -7,7 +7,7 @@ use crate::mutants::Mutant;
 use crate::row::Row;
 use rand::Rng;
 
-/// A ballot that is promised by a quorum and not used yet, and the newest row below it.
+/// A ballot that a quorum has promised and that is not used yet, with the newest row below it.
 #[derive(Debug, Clone, Hash)]
 pub(crate) struct Prepared {
     pub(crate) ballot: Ballot,
@@ -15,13 +15,14 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Whether it is worth a try. That this node itself has promised a higher ballot means that
-    /// another coordinator is at work: a propose would be rejected.
+    /// Whether the ballot is likely to succeed. If this node itself has promised a higher ballot, another coordinator
+    /// is active and a propose would be rejected.
     pub(crate) fn is_current<R: Rng + ?Sized>(&self, own: &Acceptor, env: &Env<'_, R>) -> bool {
-        // Nor are operations answered at a ballot below forgotten aborts: a client takes it for the birth
+        // Operations must not be answered at a ballot below forgotten aborts: a client uses the ballot as the birth
         // of its next operation, which would then be refused as too old.
         let young = self.ballot.micros > self.row.data.dedupe.aborted_watermark_us;
-        // A row at this ballot would stay hidden by a put that is newer than the ballot, though it was judged on it.
+        // A put that is newer than the ballot would hide a row at this ballot, although the row was evaluated with
+        // that put.
         let unhidden = own.cell().is_none_or(|cell| !cell.hides(self.ballot.micros));
         (own.promised() <= self.ballot && young && unhidden) || env.mutants().has(Mutant::ReuseBallot)
     }

@@ -1,25 +1,25 @@
-//! Rounds 3 and 4: what follows from the newest row, and from a quorum of accepts.
+//! Rounds 3 and 4: acting on the newest row, and on a quorum of accepts.
 
 use super::env::Env;
 use super::evaluate::{Evaluation, stamp_above};
 use super::prepared::Prepared;
-use super::state::{Aim, Basis, Coordination, Hidden, LearnAim, State};
+use super::state::{Basis, Coordination, Hidden, LearnGoal, ProposeGoal, State};
 use crate::action::Point;
 use crate::ballot::Ballot;
-use crate::cell::overlaid;
+use crate::cell::overlay;
 use crate::ids::MonoTime;
 use crate::lease::LeaseMode;
 use crate::message::Body;
 use crate::mutants::Mutant;
 use crate::quorum::NodeSet;
 use crate::request::Outcome;
-use crate::row::{Found, OpFate, Row, RowData, Update};
+use crate::row::{Lookup, OpFate, Row, RowData, Update};
 use rand::Rng;
 use std::sync::Arc;
 
 impl Coordination {
-    /// Judges the operation on the row, which all of a promising quorum reported, and proposes what
-    /// follows from it.
+    /// Evaluates the operation on the row, which all members of a promising quorum reported, and proposes
+    /// accordingly.
     pub(super) fn act_on<R: Rng + ?Sized>(&mut self, row: &Row, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
@@ -28,30 +28,29 @@ impl Coordination {
         let data = self.with_cell(row);
         match self.evaluate(&data, env) {
             Evaluation::Own => self.propose_own(&data, env),
-            Evaluation::Refused { current } if self.skips_fence(env) => return Some(self.refused(current)),
+            Evaluation::Refused { current } if self.skips_fence(env) => return Some(self.refused_outcome(current)),
             Evaluation::Refused { current } => {
-                self.rest_on(&data, env.now);
-                self.propose(Aim::Fence { current, update: Update::Empty }, env);
+                self.set_basis(&data, env.now);
+                self.propose(ProposeGoal::Fence { current, update: Update::Empty }, env);
             }
             Evaluation::End(outcome) => return Some(outcome),
         }
         None
     }
 
-    /// The same, where only whole rows are proposed. The row is the newest of a promising quorum.
+    /// The same for modes in which only whole rows are proposed. The row is the newest of a promising quorum.
     ///
-    /// **No refresh.** That all members reported the row is needed only for an *empty* update: it can
-    /// hide an older one from a later coordinator (claim 2). A whole row hides nothing, since it
-    /// contains what it builds on.
+    /// **No refresh.** All members need to report the row only for an *empty* update, since it can hide an older one
+    /// from a later coordinator (claim 2). A whole row hides nothing, since it contains the row that it builds on.
     ///
-    /// **No fence** before a read is answered, if no member reported an accepted update above the
-    /// row. Each update chosen before this prepare has an accepting quorum that shares a member with
-    /// the promising one; that member reported it, or a row that contains it: so it is in this row,
-    /// and the read misses nothing that was answered. The row itself is chosen, so no later read
-    /// sees less. An update below this ballot that no member reported can still be finished by another
-    /// coordinator: it was not answered yet, and comes after this read. But an empty update above the
-    /// row may hide a chosen one, so then the row is proposed again. So it is when this operation has
-    /// proposed before: the answer says that none of that happens any more.
+    /// **No fence** before a read is answered, if no member reported an accepted update above the row. Each update
+    /// chosen before this prepare has an accepting quorum that shares a member with the promising one. That member
+    /// reported the update, or a row that contains it. So it is in this row, and the read misses nothing that any
+    /// client has been answered. The row itself is chosen, so no later read sees less. Another coordinator can still
+    /// finish an update below this ballot that no member reported. Such an update has not been answered to any client
+    /// yet, and comes after this read. But an empty update above the row may hide a chosen one, so in that case the
+    /// row is proposed again. The same applies if this operation has proposed before: its outcome states that none of
+    /// those proposals will happen any more.
     pub(super) fn act_on_promised<R: Rng + ?Sized>(&mut self, row: &Row, hidden: Hidden, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
@@ -62,33 +61,33 @@ impl Coordination {
             let me = env.shared.me;
             env.send(me, &self.request.key, self.tag, Body::Learn { row: row.clone() });
         }
-        // Who handed the operation over may have proposed it, too.
+        // The node that forwarded the operation may have proposed it too.
         let untouched = hidden == Hidden::Nothing && self.proposals.first_us.is_none() && !self.proposals.earlier_open;
         let data = self.with_cell(row);
         match self.evaluate(&data, env) {
             Evaluation::Own => self.propose_own(&data, env),
             Evaluation::Refused { current } if untouched || self.skips_fence(env) => {
                 // Nothing was proposed at this ballot, which a quorum has promised.
-                self.rest_on(&data, self.round_began);
-                self.leave_prepared(self.tag.ballot, row.clone(), env);
-                return Some(self.refused(current));
+                self.set_basis(&data, self.round_began);
+                self.keep_prepared(self.tag.ballot, row.clone(), env);
+                return Some(self.refused_outcome(current));
             }
             Evaluation::Refused { current } => {
-                self.rest_on(&data, env.now);
-                self.propose(Aim::Fence { current, update: Update::Row(data) }, env);
+                self.set_basis(&data, env.now);
+                self.propose(ProposeGoal::Fence { current, update: Update::Row(data) }, env);
             }
             Evaluation::End(outcome) => return Some(outcome),
         }
         None
     }
 
-    /// The row has just been chosen at this attempt's ballot, and who accepted it promised `next`.
+    /// The row has just been chosen at this attempt's ballot, and the replicas that accepted it promised `next`.
     ///
-    /// Safety: no prepare is needed at `next`. A quorum accepted the row and promised `next` in one
-    /// step each, so between the two ballots nothing can be chosen: a replica that accepted something there
-    /// either did so before, and then rejected the row, or after, against its promise. The row is the
-    /// newest for `next` as if a prepare had reported it. And to a read or a refused CAS it is its
-    /// own fence: nothing below its ballot can be chosen any more.
+    /// Safety: no prepare is needed at `next`. A quorum accepted the row and promised `next` in one step each, so
+    /// nothing can be chosen between the two ballots: a replica that accepted something there did so either before,
+    /// and then it rejected the row, or after, against its promise. The row is the newest for `next` as if a prepare
+    /// had reported it. And for a read or a refused CAS it is its own fence: nothing below its ballot can be chosen
+    /// any more.
     fn act_on_chosen<R: Rng + ?Sized>(&mut self, row: &Row, next: Ballot, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.is_too_late(env) {
             return Some(self.on_deadline(env));
@@ -97,69 +96,71 @@ impl Coordination {
         match self.evaluate(&data, env) {
             Evaluation::Own => {
                 let promises = self.answers.count;
-                self.take_ballot(next, env);
+                self.set_ballot(next, env);
                 self.diagnostics.promises = promises;
                 self.propose_own(&data, env);
                 None
             }
             Evaluation::Refused { current } => {
-                self.rest_on(&data, self.round_began);
-                self.leave_prepared(next, row.clone(), env);
-                Some(self.refused(current))
+                self.set_basis(&data, self.round_began);
+                self.keep_prepared(next, row.clone(), env);
+                Some(self.refused_outcome(current))
             }
             Evaluation::End(outcome) => {
-                self.leave_prepared(next, row.clone(), env);
+                self.keep_prepared(next, row.clone(), env);
                 Some(outcome)
             }
         }
     }
 
-    /// Time is up, though the timer has not gone off yet: a process that was stopped finds its mail
-    /// before its timers. Nothing new may be proposed then. Otherwise
+    /// Whether time is up although the timer has not expired yet: a process that was stopped handles messages before
+    /// its timers. Nothing new may be proposed then. Otherwise
     ///   n1 stops; the client gives up and sends again to n2, which applies the operation;
-    ///   the row forgets it; n1 goes on, does not find it in the row, and applies it again.
+    ///   the row forgets it; n1 continues, does not find it in the row, and applies it again.
     pub(crate) fn is_too_late<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> bool {
         env.now >= self.deadline
     }
 
-    /// The content of a row as clients of this node see it: with the put that its own replica has, if that is newer.
+    /// The content of a row as clients of this node see it: with the put stored by this node's own replica, if that
+    /// is newer.
     fn with_cell(&self, row: &Row) -> Arc<RowData> {
-        overlaid(&row.data, row.learned.micros, self.cell.as_ref())
+        overlay(&row.data, row.learned.micros, self.cell.as_ref())
     }
 
     fn propose_own<R: Rng + ?Sized>(&mut self, data: &RowData, env: &mut Env<'_, R>) {
-        let own = self.own_row(data, stamp_above(data, self.tag.ballot.micros), env);
-        self.rest_on(&own, env.now);
-        self.propose(Aim::Own(own), env);
+        let own = self.row_with_update(data, stamp_above(data, self.tag.ballot.micros), env);
+        self.set_basis(&own, env.now);
+        self.propose(ProposeGoal::Own(own), env);
     }
 
-    /// The answer will rest on this row, which some quorum decides about no earlier than `since`: see `piggybacked`.
-    fn rest_on(&mut self, row: &Arc<RowData>, since: MonoTime) {
+    /// Records the row that the outcome will be based on. A quorum decides about the row no earlier than `since`: see
+    /// `told_along`.
+    fn set_basis(&mut self, row: &Arc<RowData>, since: MonoTime) {
         self.basis = Some(Basis { row: row.clone(), since });
     }
 
-    /// A ballot is left over for the next operation on this key.
-    fn leave_prepared<R: Rng + ?Sized>(&mut self, ballot: Ballot, row: Row, env: &Env<'_, R>) {
-        if env.shared.config.rounds.keeps_ballots() {
+    /// Keeps a promised ballot for the next operation on this key.
+    fn keep_prepared<R: Rng + ?Sized>(&mut self, ballot: Ballot, row: Row, env: &Env<'_, R>) {
+        if env.shared.config.rounds.prepares_next_ballot() {
             self.prepared = Some(Prepared { ballot, row });
         }
     }
 
-    /// Round 3. One update at this ballot, whatever happens: see claim 3.
-    pub(super) fn propose<R: Rng + ?Sized>(&mut self, aim: Aim, env: &mut Env<'_, R>) {
-        let (update, first, all) = match &aim {
-            Aim::Repair(data) => (Update::Row(data.clone()), None, None),
-            Aim::Fence { current: _, update } => (update.clone(), None, None),
-            Aim::Own(data) => {
+    /// Round 3. Only one update is proposed at this ballot: see claim 3.
+    pub(super) fn propose<R: Rng + ?Sized>(&mut self, goal: ProposeGoal, env: &mut Env<'_, R>) {
+        let (update, first, all) = match &goal {
+            ProposeGoal::Repair(data) => (Update::Row(data.clone()), None, None),
+            ProposeGoal::Fence { current: _, update } => (update.clone(), None, None),
+            ProposeGoal::Own(data) => {
                 let stamp_us = data.dedupe.newest().map_or(0, |own| own.proposed_us);
                 self.proposals.begin(self.tag, stamp_us, env.disproof());
                 let points = (Some(Point::AfterProposeFirst), Some(Point::AfterProposeAll));
                 (Update::Row(data.clone()), points.0, points.1)
             }
         };
-        let next = self.wants_next(&aim, env).then(|| env.next_ballot());
+        let next = self.requests_next_promise(&goal, env).then(|| env.next_ballot());
         let body = Body::Propose { update: update.clone(), next };
-        self.state = State::Propose { aim, update, next };
+        self.state = State::Propose { goal, update, next };
         self.diagnostics.accepts = 0;
         self.leased.proposed = true;
         self.note_lease(env);
@@ -167,18 +168,17 @@ impl Coordination {
         env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, first, all);
     }
 
-    /// Whether another proposal is likely to follow at once. Ballots that may repeat cannot be
-    /// promised ahead.
-    fn wants_next<R: Rng + ?Sized>(&self, aim: &Aim, env: &Env<'_, R>) -> bool {
-        let follows = match aim {
-            Aim::Repair(_) => env.shared.config.rounds.learns_later(),
-            Aim::Own(_) | Aim::Fence { .. } => env.shared.config.rounds.keeps_ballots(),
+    /// Whether another proposal is likely to follow soon. Ballots that may repeat cannot be promised in advance.
+    fn requests_next_promise<R: Rng + ?Sized>(&self, goal: &ProposeGoal, env: &Env<'_, R>) -> bool {
+        let follows = match goal {
+            ProposeGoal::Repair(_) => env.shared.config.rounds.replies_before_learn(),
+            ProposeGoal::Own(_) | ProposeGoal::Fence { .. } => env.shared.config.rounds.prepares_next_ballot(),
         };
         follows && !env.mutants().has(Mutant::NonUniqueNonce)
     }
 
     pub(super) fn on_accepted<R: Rng + ?Sized>(&mut self, place: u32, env: &mut Env<'_, R>) -> Option<Outcome> {
-        let State::Propose { aim, next, .. } = &self.state else {
+        let State::Propose { goal, next, .. } = &self.state else {
             return env.ignore_answer();
         };
         if !self.answers.yes(place, env.mutants()) {
@@ -188,50 +188,50 @@ impl Coordination {
         if self.answers.count < env.quorum() {
             return None;
         }
-        let (aim, next) = (aim.clone(), *next);
+        let (goal, next) = (goal.clone(), *next);
         self.note_latency(env);
-        if env.shared.config.rounds.learns_later() {
-            return self.on_chosen(aim, next, env);
+        if env.shared.config.rounds.replies_before_learn() {
+            return self.on_chosen(goal, next, env);
         }
-        match aim {
-            Aim::Fence { current, update: _ } => return Some(self.refused(current)),
-            Aim::Own(data) => self.teach(LearnAim::Own, data, env),
-            Aim::Repair(data) => {
-                // The unfinished update can contain this operation's own, from an earlier attempt.
+        match goal {
+            ProposeGoal::Fence { current, update: _ } => return Some(self.refused_outcome(current)),
+            ProposeGoal::Own(data) => self.begin_learn(LearnGoal::Own, data, env),
+            ProposeGoal::Repair(data) => {
+                // The unfinished update can contain this operation's own update, from an earlier attempt.
                 let found = data.dedupe.find(self.op(), self.request_hash, self.proposals.first_us, 0);
-                let aim = if found == Found::Known(OpFate::Applied) { LearnAim::Own } else { LearnAim::Repair };
-                self.teach(aim, data, env);
+                let goal = if found == Lookup::Known(OpFate::Applied) { LearnGoal::Own } else { LearnGoal::Repair };
+                self.begin_learn(goal, data, env);
             }
         }
         None
     }
 
-    /// The proposal is chosen, where that is enough for an answer: replicas learn it in their own
-    /// time, and what they have not learned when the next prepare comes, that one repairs.
-    fn on_chosen<R: Rng + ?Sized>(&mut self, aim: Aim, next: Option<Ballot>, env: &mut Env<'_, R>) -> Option<Outcome> {
-        let points = match &aim {
-            Aim::Own(_) => (Some(Point::AfterLearnFirst), Some(Point::AfterLearnAll)),
-            Aim::Repair(_) | Aim::Fence { .. } => (None, None),
+    /// Handles a chosen proposal in the modes that reply at this point. Replicas learn it later, and the next prepare
+    /// repairs it where they have not.
+    fn on_chosen<R: Rng + ?Sized>(&mut self, goal: ProposeGoal, next: Option<Ballot>, env: &mut Env<'_, R>) -> Option<Outcome> {
+        let points = match &goal {
+            ProposeGoal::Own(_) => (Some(Point::AfterLearnFirst), Some(Point::AfterLearnAll)),
+            ProposeGoal::Repair(_) | ProposeGoal::Fence { .. } => (None, None),
         };
         self.leased.row = self.tag.ballot;
-        if let Some(data) = aim.row() {
-            env.prune_later(&self.request.key, &Row { learned: self.tag.ballot, data });
+        if let Some(data) = goal.row() {
+            env.enqueue_prune(&self.request.key, &Row { learned: self.tag.ballot, data });
         }
         env.broadcast(&self.request.key, self.tag, &Body::Chosen, NodeSet::EMPTY, points.0, points.1);
-        match aim {
-            Aim::Own(data) => {
+        match goal {
+            ProposeGoal::Own(data) => {
                 if let Some(next) = next {
-                    self.leave_prepared(next, Row { learned: self.tag.ballot, data }, env);
+                    self.keep_prepared(next, Row { learned: self.tag.ballot, data }, env);
                 }
-                Some(self.done())
+                Some(self.chosen_outcome())
             }
-            Aim::Fence { current, update } => {
+            ProposeGoal::Fence { current, update } => {
                 if let (Some(next), Update::Row(data)) = (next, update) {
-                    self.leave_prepared(next, Row { learned: self.tag.ballot, data }, env);
+                    self.keep_prepared(next, Row { learned: self.tag.ballot, data }, env);
                 }
-                Some(self.refused(current))
+                Some(self.refused_outcome(current))
             }
-            Aim::Repair(data) => match next {
+            ProposeGoal::Repair(data) => match next {
                 Some(next) => self.act_on_chosen(&Row { learned: self.tag.ballot, data }, next, env),
                 None => {
                     self.begin_attempt(env);
@@ -241,13 +241,13 @@ impl Coordination {
         }
     }
 
-    /// Round 4: the update is chosen and is sent to the replicas.
-    fn teach<R: Rng + ?Sized>(&mut self, aim: LearnAim, data: Arc<RowData>, env: &mut Env<'_, R>) {
+    /// Round 4: the update is chosen, so replicas are sent the learn messages.
+    fn begin_learn<R: Rng + ?Sized>(&mut self, goal: LearnGoal, data: Arc<RowData>, env: &mut Env<'_, R>) {
         let row = Row { learned: self.tag.ballot, data };
-        env.prune_later(&self.request.key, &row);
+        env.enqueue_prune(&self.request.key, &row);
         self.leased.row = row.learned;
         let body = Body::Learn { row: row.clone() };
-        self.state = State::Learn { aim, row };
+        self.state = State::Learn { goal, row };
         self.begin_round(env);
         let points = (Some(Point::AfterLearnFirst), Some(Point::AfterLearnAll));
         env.broadcast(&self.request.key, self.tag, &body, NodeSet::EMPTY, points.0, points.1);
@@ -255,20 +255,20 @@ impl Coordination {
 
     pub(super) fn on_learned<R: Rng + ?Sized>(&mut self, place: u32, learned: Ballot, env: &mut Env<'_, R>) -> Option<Outcome> {
         match &self.state {
-            State::Learn { aim, row } if row.learned == learned => {
-                let aim = *aim;
+            State::Learn { goal, row } if row.learned == learned => {
+                let goal = *goal;
                 if !self.answers.yes(place, env.mutants()) {
                     return env.ignore_answer();
                 }
-                if aim == LearnAim::Own {
+                if goal == LearnGoal::Own {
                     self.diagnostics.learned_by = self.answers.count;
                 }
                 if self.answers.count < env.quorum() {
                     return None;
                 }
-                match aim {
-                    LearnAim::Own => Some(self.done()),
-                    LearnAim::Repair => {
+                match goal {
+                    LearnGoal::Own => Some(self.chosen_outcome()),
+                    LearnGoal::Repair => {
                         self.begin_attempt(env);
                         None
                     }
@@ -282,7 +282,7 @@ impl Coordination {
                 if env.mutants().has(Mutant::NoReprepareAfterRefresh) {
                     return self.act_on(&row, env);
                 }
-                // All of them, then prepare again: the promises must report the row (claim 2).
+                // Wait for all of them, then prepare again: the promises must report the row (claim 2).
                 if self.answers.count >= all {
                     self.begin_attempt(env);
                 }

@@ -1,10 +1,10 @@
-//! Rounds 1 and 2, prepare and read, and the way an answer takes. Each handler takes one answer and
-//! returns the outcome if the operation ends.
+//! Rounds 1 and 2, prepare and read, and the handling of replies. Each handler takes one reply and returns the
+//! outcome if the operation ends.
 
 use super::env::Env;
 use super::evaluate::request_hash;
-use super::lease_state::Leased;
-use super::state::{Aim, Answers, Coordination, Hidden, Promises, Proposals, State, Waiting};
+use super::lease_state::LeaseContext;
+use super::state::{Answers, Coordination, Hidden, Promises, Proposals, ProposeGoal, State, Waiting};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::ballot::Ballot;
@@ -15,11 +15,11 @@ use crate::request::{Call, Diagnostics, InvalidWhy, Outcome, Provenance, Unknown
 use crate::row::{Accepted, Row, Update};
 use rand::Rng;
 
-/// A client's word moves the ballot clock at most this far, a day: further, and a wrong one could
-/// push it to its end. A resent operation that was born later than that stays unknown.
+/// Largest amount by which a client can advance the ballot clock: a day. Without a limit, a wrong birth could push
+/// the clock to its end. The outcome of a resent operation that was born later stays unknown.
 const MAX_BORN_AHEAD_US: u64 = 86_400_000_000;
 
-/// What a promise says.
+/// The content of a promise.
 struct Promised {
     accepted: Option<Accepted>,
     learned: Ballot,
@@ -27,9 +27,9 @@ struct Promised {
 }
 
 impl Coordination {
-    /// An operation whose turn it is. `own` is this node's acceptor for the key.
+    /// Starts an operation whose turn it is. `own` is this node's acceptor for the key.
     pub(crate) fn new<R: Rng + ?Sized>(waiting: Waiting, own: &Acceptor, env: &mut Env<'_, R>) -> (Self, Option<Outcome>) {
-        let Waiting { origin, request, deadline, arrived: _, timer, armed, past } = waiting;
+        let Waiting { origin, request, deadline, arrived: _, timer, armed, history } = waiting;
         let op = request.op;
         let incarnation = env.shared.clock.incarnation();
         let this = Self {
@@ -49,23 +49,23 @@ impl Coordination {
             tag: Tag { op, attempt: 0, incarnation, ballot: Ballot::ZERO },
             state: State::Backoff,
             answers: Answers::default(),
-            proposals: Proposals { earlier_open: past.open, ..Proposals::default() },
+            proposals: Proposals { earlier_open: history.open, ..Proposals::default() },
             diagnostics: Box::new(Diagnostics::new(op, env.quorum())),
-            leased: Leased::new(past, own.row().learned),
+            leased: LeaseContext::new(history, own.row().learned),
             basis: None,
         };
         if matches!(this.request.call, Call::Read) && env.mutants().has(Mutant::LwtReadsAtOne) {
-            let current = crate::cell::seen(own.row(), own.cell()).map(|cell| cell.value);
+            let current = crate::cell::newest_cell(own.row(), own.cell()).map(|cell| cell.value);
             return (this, Some(Outcome::Read { current }));
         }
-        let ended = this.admit_born(env);
+        let ended = this.observe_birth(env);
         (this, ended)
     }
 
-    /// Sees to it that all stamps of an operation are above the ballot it was born at: none of its
-    /// entries in a row's table is then forgotten before the watermark passes that ballot. So is the
-    /// entry that declares it aborted, made by the question for its fate.
-    fn admit_born<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) -> Option<Outcome> {
+    /// Ensures that all stamps of an operation are above its birth ballot: a row's table then forgets none of its
+    /// entries before the watermark passes that ballot. The same holds for the entry that declares it aborted, which
+    /// its fate query makes.
+    fn observe_birth<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) -> Option<Outcome> {
         let born = match self.request.call {
             Call::Read => return None,
             Call::Fate { born, .. } => born,
@@ -82,10 +82,10 @@ impl Coordination {
         None
     }
 
-    /// Round 1: a new ballot, prepare to all.
+    /// Round 1: makes a new ballot and sends prepare to all.
     pub(crate) fn begin_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let ballot = env.next_ballot();
-        self.take_ballot(ballot, env);
+        self.set_ballot(ballot, env);
         self.state = State::Prepare(Promises::default());
         env.touch_lease(&self.request.key);
         self.note_lease(env);
@@ -95,8 +95,8 @@ impl Coordination {
         env.broadcast(&self.request.key, self.tag, &Body::Prepare { have }, NodeSet::EMPTY, None, all);
     }
 
-    /// From here on, answers count only for this ballot.
-    pub(super) fn take_ballot<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
+    /// Begins an attempt at this ballot. From now on, replies count only for this ballot.
+    pub(super) fn set_ballot<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
         self.tag.attempt += 1;
         self.tag.ballot = ballot;
         self.basis = None;
@@ -107,7 +107,7 @@ impl Coordination {
         env.shared.counters.attempts += 1;
     }
 
-    /// Takes an answer from the member at `place`. `own` is this node's acceptor for the key.
+    /// Handles a reply from the member at `place`. `own` is this node's acceptor for the key.
     pub(crate) fn on_answer<R: Rng + ?Sized>(
         &mut self,
         place: u32,
@@ -122,8 +122,8 @@ impl Coordination {
         self.note_proposal(place, &message);
         self.have = own.row().learned;
         self.cell = own.cell().cloned();
-        // Exactly this attempt: an answer to an earlier one speaks of an earlier ballot, and an
-        // answer to an earlier process of this node is ignored.
+        // The tag must match exactly: a reply to an earlier attempt concerns an earlier ballot, and a reply to an
+        // earlier process of this node is obsolete.
         if message.tag != self.tag {
             env.shared.counters.answers_ignored += 1;
             return None;
@@ -140,13 +140,13 @@ impl Coordination {
                 self.note_busy(holder, remaining_ns, env);
                 self.on_reject(place, request, Ballot::ZERO, env)
             }
-            // The slot has taken them.
+            // The slot has already handled these.
             Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => env.ignore_answer(),
             // Requests go to the acceptor, not here.
             Body::Prepare { .. } | Body::Read { .. } | Body::Propose { .. } | Body::Learn { .. } | Body::Chosen => env.ignore_answer(),
-            // Of the last-write-wins path, which is not coordinated here.
+            // These belong to the last-write-wins path, which is handled elsewhere.
             Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => env.ignore_answer(),
-            // The prune queue has taken it already.
+            // The prune queue has already handled these.
             Body::Prune { .. } | Body::Pruned { .. } => env.ignore_answer(),
         }
     }
@@ -177,20 +177,20 @@ impl Coordination {
         self.on_promised(promises, own, env)
     }
 
-    /// A quorum has promised. First, what is unfinished is finished.
+    /// A quorum has promised. Unfinished updates are finished first.
     fn on_promised<R: Rng + ?Sized>(&mut self, promises: Promises, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
         let Promises { learned: base, accepted, reported, newest } = promises;
-        // Only the highest accepted entry counts, empty ones included: an empty one is the fence
-        // of a coordinator that had seen all there was below it, and what it hides was never
-        // chosen. Were a lower entry repaired instead,
+        // Only the highest accepted entry counts, including empty ones: an empty one is the fence of a coordinator
+        // that had seen everything below it, and an entry that it hides was never chosen. If a lower entry were
+        // repaired instead,
         //   cas refused (fence at 5), repair of 4
-        // would change the row after the answer (CASSANDRA-12126).
+        // would change the row after the reply (CASSANDRA-12126).
         let pending = accepted.filter(|held| held.ballot > base && !env.mutants().has(Mutant::IgnoreAccepted));
         let hidden = if pending.is_some() { Hidden::Possible } else { Hidden::Nothing };
         if let Some(Accepted { ballot, update }) = pending {
             let excused = env.mutants().has(Mutant::PromiseOnEqual) || env.mutants().has(Mutant::AcceptKeepsPromisedLow);
-            // Invariant: a promise reports only what is below its ballot. Otherwise repair would
-            // carry an update down to a lower ballot than it was accepted at.
+            // Invariant: a promise reports only updates below its ballot. Otherwise repair would propose an update at
+            // a lower ballot than it was accepted at.
             assert!(excused || ballot < self.tag.ballot, "promised {} with {ballot} accepted", self.tag.ballot);
             match update {
                 Update::Empty => {}
@@ -198,7 +198,7 @@ impl Coordination {
                     self.diagnostics.repairs += 1;
                     self.diagnostics.repaired_op = data.dedupe.newest().map(|entry| entry.op);
                     env.shared.counters.repairs += 1;
-                    self.propose(Aim::Repair(data), env);
+                    self.propose(ProposeGoal::Repair(data), env);
                     return None;
                 }
             }
@@ -209,7 +209,7 @@ impl Coordination {
                 behind.insert(place);
             }
         }
-        // Round 2. This node's own row saves others from sending theirs if they have nothing newer.
+        // Round 2. With this node's own ballot in the request, other replicas omit their row unless it is newer.
         let own = own.row().clone();
         let have = own.learned;
         if have > self.tag.ballot {
@@ -219,7 +219,7 @@ impl Coordination {
             let newest = newest.filter(|row| row.learned > own.learned).unwrap_or_else(|| own.clone());
             self.check_base(&newest, base, env);
             let trusted = if env.mutants().has(Mutant::TrustOneReplica) { own } else { newest };
-            return if env.shared.config.rounds.learns_later() {
+            return if env.shared.config.rounds.replies_before_learn() {
                 self.act_on_promised(&trusted, hidden, env)
             } else {
                 self.on_rows(trusted, behind, env)
@@ -239,7 +239,7 @@ impl Coordination {
             return env.ignore_answer();
         };
         if learned > self.tag.ballot {
-            // A coordinator above this ballot has finished already.
+            // A coordinator with a higher ballot has already finished.
             return self.outbid(env);
         }
         if !self.answers.yes(place, env.mutants()) {
@@ -248,8 +248,8 @@ impl Coordination {
         if let Some(row) = newer.filter(|row| row.learned > newest.learned) {
             *newest = row;
         }
-        // A quorum of rows need not hold the newest: the replica that reported it in its promise
-        // may be slower than the others.
+        // A quorum of rows may lack the newest: the replica that reported it in its promise may be slower than the
+        // others.
         if self.answers.count < env.quorum() || newest.learned < *base {
             return None;
         }
@@ -258,8 +258,8 @@ impl Coordination {
         self.on_rows(row, behind, env)
     }
 
-    /// Invariant: no row is newer than the newest promised one (claim 1 above). If this fails, an
-    /// update was chosen that no member of the promising quorum had seen.
+    /// Invariant: no row is newer than the newest promised one (claim 1 above). A violation means that an update was
+    /// chosen that no member of the promising quorum had seen.
     fn check_base<R: Rng + ?Sized>(&self, row: &Row, base: Ballot, env: &Env<'_, R>) {
         assert!(
             row.learned == base || !env.mutants().is_none(),
@@ -269,7 +269,7 @@ impl Coordination {
         );
     }
 
-    /// The newest row is known.
+    /// Continues with the newest row.
     fn on_rows<R: Rng + ?Sized>(&mut self, row: Row, behind: NodeSet, env: &mut Env<'_, R>) -> Option<Outcome> {
         if behind.count() > 0 && !env.mutants().has(Mutant::NoRefresh) {
             env.shared.counters.refreshes += 1;
@@ -291,24 +291,24 @@ impl Coordination {
             (State::Prepare(_) | State::Read { .. } | State::Propose { .. }, _)
             | (State::Refresh { .. } | State::Learn { .. } | State::Backoff | State::Batched { .. }, _) => false,
         };
-        // A reject that names this very ballot answers a second copy of the prepare: the first one
-        // was promised, and that answer counts.
+        // A reject that names this very ballot is the reply to a second copy of the prepare: the first one was
+        // promised, and that reply counts.
         if !meant || seen == self.tag.ballot {
             return env.ignore_answer();
         }
         self.answers.no.insert(place);
         self.diagnostics.rejects = self.answers.no.count();
         let spare = if env.mutants().has(Mutant::NackAllIsFail) && matches!(self.state, State::Propose { .. }) {
-            // The mutant waits for all rejects, since it takes them for a proof.
+            // The mutant waits for all rejects, since it takes them for proof.
             env.shared.members.count() - 1
         } else {
-            env.spare()
+            env.tolerable_rejects()
         };
         if self.answers.no.count() > spare {
             return self.outbid(env);
         }
-        // Another coordinator has a higher ballot. The others may still make a quorum, but if one of them is down they never
-        // will, and the full patience would be waited out for nothing.
+        // Another coordinator has a higher ballot. The other replicas may still form a quorum, but if one of them is
+        // down they never will, and waiting for the full time would be useless.
         let grace = env.now.after_ns(env.shared.config.reject_grace_ns);
         if grace < self.wake {
             self.wake = grace;
@@ -317,8 +317,8 @@ impl Coordination {
         None
     }
 
-    /// Keeps what is known about the last own proposal up to date, also after this coordinator has
-    /// gone on: it decides between "not applied" and "unknown".
+    /// Tracks what is known about the last own proposal, even after this coordinator has moved on. It decides between
+    /// "not applied" and "unknown".
     fn note_proposal(&mut self, place: u32, message: &Message) {
         let Some(last) = self.proposals.last.as_mut().filter(|last| last.tag == message.tag) else {
             return;

@@ -1,6 +1,6 @@
-//! What a coordinator remembers about its running operation.
+//! The state of a running operation at its coordinator.
 
-use super::lease_state::{Leased, Past};
+use super::lease_state::{ForwardHistory, LeaseContext};
 use super::prepared::Prepared;
 use crate::ballot::Ballot;
 use crate::cell::Cell;
@@ -14,21 +14,21 @@ use crate::request::{Call, ClientRequest, Diagnostics, NotAppliedWhy, Outcome, P
 use crate::row::{Accepted, Row, RowData, Update};
 use std::sync::Arc;
 
-/// A request that waits for its key.
+/// A request that is queued for its key.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) origin: Origin,
     pub(crate) request: ClientRequest,
     pub(crate) deadline: MonoTime,
-    /// When it came here, and its timer.
+    /// When it arrived at this node, and its timer.
     pub(crate) arrived: MonoTime,
     pub(crate) timer: TimerId,
-    /// When the timer goes off; the end of time if none is set.
+    /// When the timer expires. The end of time if none is set.
     pub(crate) armed: MonoTime,
-    pub(crate) past: Past,
+    pub(crate) history: ForwardHistory,
 }
 
-/// One operation being coordinated.
+/// An operation that is being coordinated.
 #[derive(Debug, Clone)]
 pub(crate) struct Coordination {
     pub(crate) origin: Origin,
@@ -36,112 +36,112 @@ pub(crate) struct Coordination {
     pub(crate) request_hash: u64,
     pub(crate) timer: TimerId,
     pub(crate) deadline: MonoTime,
-    /// The earliest timer asked for and not yet gone off.
+    /// The earliest timer that was set and has not expired yet.
     pub(crate) armed: MonoTime,
-    /// When it began, and its running round.
+    /// When the operation began, and when its current round began.
     pub(crate) began: MonoTime,
     pub(crate) round_began: MonoTime,
-    /// When the running round is to be sent again, or the backoff ends.
+    /// When the current round must be sent again, or the backoff ends.
     pub(crate) wake: MonoTime,
-    /// How long the first try of a round is waited for. Doubles when an attempt fails for want of
-    /// answers: on a link slower than this, every answer would otherwise come too late for ever.
+    /// Time to wait for the first try of a round. Doubles when an attempt fails because replies are missing: on a
+    /// slower link, every reply would otherwise arrive too late.
     pub(crate) patience_ns: u64,
-    /// Ballot of this node's own row, as of the event being handled.
+    /// Ballot of this node's own row, at the event being handled.
     pub(crate) have: Ballot,
-    /// The put that this node's own replica has and that is newer than its row, as of the same event.
+    /// The put stored by this node's own replica, if it is newer than its row, at the same event.
     pub(crate) cell: Option<Cell>,
-    /// A promised ballot that is left over when the operation ends.
+    /// A promised ballot to keep when the operation ends.
     pub(crate) prepared: Option<Prepared>,
-    /// The running attempt.
+    /// The tag of the current attempt.
     pub(crate) tag: Tag,
     pub(crate) state: State,
     pub(crate) answers: Answers,
     pub(crate) proposals: Proposals,
     pub(crate) diagnostics: Box<Diagnostics>,
-    pub(crate) leased: Leased,
-    /// What the outcome will rest on, as far as that is known.
+    pub(crate) leased: LeaseContext,
+    /// The row that the outcome will be based on, once it is known.
     pub(crate) basis: Option<Basis>,
 }
 
-/// A row that is the newest at some moment after `since`, once the operation that rests on it is answered.
+/// A row that is the newest at some moment after `since`, once the operation based on it is answered.
 #[derive(Debug, Clone)]
 pub(crate) struct Basis {
     pub(crate) row: Arc<RowData>,
     pub(crate) since: MonoTime,
 }
 
-/// Where an attempt stands.
+/// The state of an attempt.
 #[derive(Debug, Clone, Hash)]
 pub(crate) enum State {
     /// Round 1, collecting promises.
     Prepare(Promises),
-    /// Round 2, collecting rows. `base` is the newest row that a promise reported; the members in
-    /// `behind` promised without having it.
+    /// Round 2, collecting rows. `base` is the newest row that a promise reported. The members in `behind` promised
+    /// without having it.
     Read { base: Ballot, behind: NodeSet, newest: Row },
-    /// Bringing the members `behind` up to `row`.
+    /// Bringing the members in `behind` up to `row`.
     Refresh { row: Row, behind: NodeSet },
-    /// Round 3. A replica that accepts promises `next` as well.
-    Propose { aim: Aim, update: Update, next: Option<Ballot> },
+    /// Round 3. Replicas that accept also promise `next`.
+    Propose { goal: ProposeGoal, update: Update, next: Option<Ballot> },
     /// Round 4.
-    Learn { aim: LearnAim, row: Row },
-    /// Outbid, waiting; or waiting for its turn after a proposal that it shared has failed.
+    Learn { goal: LearnGoal, row: Row },
+    /// Waiting after being outbid, or waiting for its turn after a shared proposal has failed.
     Backoff,
-    /// Round 3 at a ballot promised before, together with others: see `fast`.
+    /// Round 3 at a ballot promised in advance, together with other operations: see `fast`.
     Batched { decision: Decision },
 }
 
-/// What a shared proposal means for one operation, once it is chosen.
+/// The effect of a shared proposal on one operation, once the proposal is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Decision {
-    /// Its own update is in it.
+    /// The operation's own update is in the proposal.
     Own,
-    /// A read, or a CAS refused where it stands among the others: this is what it is shown.
+    /// A read, or a CAS refused at its position among the others. `current` is the value to return.
     Shown { current: Option<Value> },
-    /// The row answers it already.
-    Known(Outcome),
+    /// The row already determines the outcome.
+    Decided(Outcome),
 }
 
-/// What a propose is for.
+/// The purpose of a propose.
 #[derive(Debug, Clone, Hash)]
-pub(crate) enum Aim {
-    /// To finish an unfinished update.
+pub(crate) enum ProposeGoal {
+    /// Finish an unfinished update.
     Repair(Arc<RowData>),
-    /// To make sure that no older update comes after the answer, which is `current`. The update is
-    /// empty, or the current row once more.
+    /// Ensure that no older update is chosen after the reply, which contains `current`. The update is empty, or the
+    /// current row once more.
     Fence { current: Option<Value>, update: Update },
     /// The operation's own update.
     Own(Arc<RowData>),
 }
 
-impl Aim {
-    /// The row that is chosen if the proposal is; none if it is empty.
+impl ProposeGoal {
+    /// The row that is chosen if the proposal is. `None` if the update is empty.
     pub(crate) fn row(&self) -> Option<Arc<RowData>> {
         match self {
-            Aim::Repair(data) | Aim::Own(data) | Aim::Fence { update: Update::Row(data), .. } => Some(data.clone()),
-            Aim::Fence { update: Update::Empty, .. } => None,
+            ProposeGoal::Repair(data) | ProposeGoal::Own(data) | ProposeGoal::Fence { update: Update::Row(data), .. } => Some(data.clone()),
+            ProposeGoal::Fence { update: Update::Empty, .. } => None,
         }
     }
 }
 
-/// What a learn is for.
+/// The purpose of a learn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum LearnAim {
-    /// Teaching a repaired update of another operation.
+pub(crate) enum LearnGoal {
+    /// Learn messages for the repaired update of another operation.
     Repair,
-    /// Teaching the own update.
+    /// Learn messages for the operation's own update.
     Own,
 }
 
 /// The promises of one attempt.
 #[derive(Debug, Clone, Hash)]
 pub(crate) struct Promises {
-    /// Newest row that any of them reported.
+    /// The newest row that any of them reported.
     pub(crate) learned: Ballot,
     /// The accepted update with the highest ballot, empty ones included.
     pub(crate) accepted: Option<Accepted>,
-    /// Who reported which row.
+    /// The members that promised, with the ballot of the row that each reported.
     pub(crate) reported: Vec<(u32, Ballot)>,
-    /// The newest row that came with them, if the prepare asked for it.
+    /// The newest row sent with them, if the prepare requested it.
     pub(crate) newest: Option<Row>,
 }
 
@@ -151,29 +151,28 @@ impl Default for Promises {
     }
 }
 
-/// Whether a promise reported an empty update above the newest row, which may hide an unfinished
-/// update below it.
+/// Whether a promise reported an empty update above the newest row, which may hide an unfinished update below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hidden {
     Nothing,
     Possible,
 }
 
-/// The answers to the running round.
+/// The replies to the current round.
 #[derive(Debug, Clone, Default, Hash)]
 pub(crate) struct Answers {
-    /// Who answered with yes.
+    /// The members that replied positively.
     pub(crate) yes: NodeSet,
-    /// How many did. Equal to the size of `yes`, but for one mutant.
+    /// Number of positive replies. Equal to the size of `yes`, except for one mutant.
     pub(crate) count: u32,
-    /// Who rejected.
+    /// The members that rejected.
     pub(crate) no: NodeSet,
-    /// How often the round was sent again.
+    /// Number of times the round was sent again.
     pub(crate) resends: u32,
 }
 
 impl Answers {
-    /// Counts a yes; says whether it was new.
+    /// Counts a positive reply. Returns whether it is new.
     pub(crate) fn yes(&mut self, place: u32, mutants: Mutants) -> bool {
         let new = self.yes.insert(place);
         if new || mutants.has(Mutant::CountDuplicateAnswers) {
@@ -184,57 +183,56 @@ impl Answers {
     }
 }
 
-/// The operation's own proposals, over all attempts: what decides between "not applied" and
-/// "unknown".
+/// The operation's own proposals, over all attempts. They decide between "not applied" and "unknown".
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Proposals {
-    /// Stamp of the first own update that was proposed, see [`crate::DedupeEntry`].
+    /// Stamp of the operation's first own update that was proposed, see [`crate::DedupeEntry`].
     pub(crate) first_us: Option<u64>,
-    /// Some proposal before the last may still be repaired into history.
+    /// Whether some proposal before the last may still be repaired, and so take effect.
     pub(crate) earlier_open: bool,
-    /// The last one.
+    /// The last proposal.
     pub(crate) last: Option<Proposal>,
 }
 
-/// One own proposal.
+/// A proposal of the operation's own update.
 #[derive(Debug, Clone, Hash)]
 pub(crate) struct Proposal {
     pub(crate) tag: Tag,
     pub(crate) accepted: NodeSet,
     pub(crate) rejected: NodeSet,
-    pub(crate) sent: Sent,
+    pub(crate) sent: SendCount,
 }
 
 /// How often a proposal was sent to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Sent {
+pub(crate) enum SendCount {
     Once,
     MoreThanOnce,
 }
 
 impl Proposals {
-    /// An own update is about to be proposed.
+    /// Records a new proposal of the operation's own update.
     pub(crate) fn begin(&mut self, tag: Tag, stamp_us: u64, disproof: Disproof) {
         self.earlier_open = self.is_open(disproof);
         self.first_us.get_or_insert(stamp_us);
-        self.last = Some(Proposal { tag, accepted: NodeSet::EMPTY, rejected: NodeSet::EMPTY, sent: Sent::Once });
+        self.last = Some(Proposal { tag, accepted: NodeSet::EMPTY, rejected: NodeSet::EMPTY, sent: SendCount::Once });
     }
 
-    /// An own update is part of a shared proposal. Its rejects are not tracked, so from here on it
-    /// counts as open.
+    /// Records that the operation's own update is part of a shared proposal. The rejects of that proposal are not
+    /// tracked per operation, so from now on it counts as open.
     pub(crate) fn join(&mut self, stamp_us: u64) {
         self.earlier_open = true;
         self.first_us.get_or_insert(stamp_us);
     }
 
-    /// Whether a replica may have accepted an own proposal. One accept is enough for a
-    /// later coordinator to repair it into history.
+    /// Whether some replica may have accepted one of the operation's own proposals. One accept is enough for a later
+    /// coordinator to repair it.
     pub(crate) fn is_open(&self, disproof: Disproof) -> bool {
-        self.earlier_open || self.last.as_ref().is_some_and(|last| !disproof.disproved(last))
+        self.earlier_open || self.last.as_ref().is_some_and(|last| !disproof.is_disproved(last))
     }
 }
 
-/// When rejects prove that no replica accepted.
+/// Decides when rejects prove that no replica accepted a proposal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disproof {
     pub(crate) members: u32,
@@ -243,13 +241,13 @@ pub(crate) struct Disproof {
 }
 
 impl Disproof {
-    fn disproved(self, proposal: &Proposal) -> bool {
+    fn is_disproved(self, proposal: &Proposal) -> bool {
         if proposal.accepted.count() > 0 || proposal.rejected.count() < self.members {
             return false;
         }
-        // All rejected. That is a proof only if each got one copy: of two copies the first can have
-        // been accepted, its answer lost, and the second rejected after a higher promise.
-        self.mutants.has(Mutant::NackAllIsFail) || (self.links == Links::NeverDuplicate && proposal.sent == Sent::Once)
+        // All members rejected. That is proof only if each received one copy: with two copies, the first can have
+        // been accepted and its reply lost, and the second rejected after a higher promise.
+        self.mutants.has(Mutant::NackAllIsFail) || (self.links == Links::NeverDuplicate && proposal.sent == SendCount::Once)
     }
 }
 
@@ -263,40 +261,40 @@ impl Coordination {
             State::Prepare(_) => Phase::Prepare,
             State::Read { .. } => Phase::Read,
             State::Refresh { .. } => Phase::Refresh,
-            State::Propose { aim: Aim::Repair(_), .. } => Phase::RepairPropose,
-            State::Propose { aim: Aim::Fence { .. }, .. } => Phase::Fence,
-            State::Propose { aim: Aim::Own(_), .. } | State::Batched { decision: Decision::Own } => Phase::Propose,
+            State::Propose { goal: ProposeGoal::Repair(_), .. } => Phase::RepairPropose,
+            State::Propose { goal: ProposeGoal::Fence { .. }, .. } => Phase::Fence,
+            State::Propose { goal: ProposeGoal::Own(_), .. } | State::Batched { decision: Decision::Own } => Phase::Propose,
             State::Batched { decision: Decision::Shown { .. } } => Phase::Fence,
-            State::Batched { decision: Decision::Known(_) } => Phase::Done,
-            State::Learn { aim: LearnAim::Repair, .. } => Phase::RepairLearn,
-            State::Learn { aim: LearnAim::Own, .. } => Phase::Learn,
+            State::Batched { decision: Decision::Decided(_) } => Phase::Done,
+            State::Learn { goal: LearnGoal::Repair, .. } => Phase::RepairLearn,
+            State::Learn { goal: LearnGoal::Own, .. } => Phase::Learn,
             State::Backoff => Phase::Backoff,
         }
     }
 
-    /// The answer when the operation ends without being applied or refused, by what is known:
-    /// "not applied" only with proof.
-    pub(crate) fn unfinished(&self, disproof: Disproof, why: NotAppliedWhy, unknown: UnknownWhy) -> Outcome {
+    /// The outcome of an operation that ends without being applied or refused, according to what is known: "not
+    /// applied" only with proof.
+    pub(crate) fn interrupted_outcome(&self, disproof: Disproof, why: NotAppliedWhy, unknown: UnknownWhy) -> Outcome {
         match self.request.call {
             // A read has no effect that could come later.
             Call::Read => return Outcome::NotApplied { why },
-            // The question is open, whatever became of its own proposals.
+            // The fate stays open, regardless of the query's own proposals.
             Call::Fate { .. } => return Outcome::Unknown { why: unknown },
             Call::Write { .. } | Call::Cas { .. } => {}
         }
         if self.proposals.is_open(disproof) {
             return Outcome::Unknown { why: unknown };
         }
-        self.request.unserved(why)
+        self.request.unserved_outcome(why)
     }
 
-    /// Completes the diagnostics for the answer.
+    /// Completes the diagnostics for the reply.
     pub(crate) fn finish_diagnostics(&mut self, outcome: &Outcome) {
         let phase = self.phase();
-        let decided = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. });
+        let answered = matches!(outcome, Outcome::Applied | Outcome::Read { .. } | Outcome::ConditionNotMet { .. } | Outcome::Fate { .. });
         let by_round = match phase {
             Phase::Learn | Phase::Fence => true,
-            // Chosen, and answered before it is learned.
+            // The update is chosen, and answered before it is learned.
             Phase::Propose => matches!(outcome, Outcome::Applied | Outcome::Fate { .. }),
             Phase::Queued
             | Phase::Prepare
@@ -308,24 +306,24 @@ impl Coordination {
             | Phase::Done
             | Phase::Forwarded
             | Phase::LocalRead
-            | Phase::Plain => false,
+            | Phase::Cheap => false,
         };
         let diagnostics = &mut self.diagnostics;
-        diagnostics.phase = if decided && !by_round { Phase::Done } else { phase };
+        diagnostics.phase = if answered && !by_round { Phase::Done } else { phase };
         diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(self.tag.ballot);
     }
 }
 
 impl ClientRequest {
-    /// The answer to a request that had no effect of its own.
-    pub(crate) fn unserved(&self, why: NotAppliedWhy) -> Outcome {
+    /// The outcome of a request that had no effect itself.
+    pub(crate) fn unserved_outcome(&self, why: NotAppliedWhy) -> Outcome {
         match (&self.call, self.provenance) {
-            // A read has no effect that could come later.
+            // A read cannot take effect later.
             (Call::Read, _) => Outcome::NotApplied { why },
-            // "Not applied" would be taken for an answer about the operation asked about.
+            // "Not applied" would be taken for a statement about the queried operation.
             (Call::Fate { .. }, _) => Outcome::Unknown { why: UnknownWhy::Busy },
             (_, Provenance::First | Provenance::FirstAfter { .. }) => Outcome::NotApplied { why },
-            // This request did nothing, but the earlier one may still do something.
+            // This request did nothing, but the earlier one may still take effect.
             (Call::Write { .. } | Call::Cas { .. }, Provenance::Resent { .. }) => Outcome::Unknown { why: UnknownWhy::ResentElsewhere },
         }
     }

@@ -1,7 +1,7 @@
-//! The times of an operation: rounds sent again, backoff, the end.
+//! Timing of an operation: resent rounds, backoff, and its deadline.
 
 use super::env::{Env, Shared};
-use super::state::{Aim, Coordination, Decision, Disproof, LearnAim, Sent, State};
+use super::state::{Coordination, Decision, Disproof, LearnGoal, ProposeGoal, SendCount, State};
 use crate::acceptor::Acceptor;
 use crate::action::Point;
 use crate::backoff::adaptive_wait;
@@ -25,13 +25,12 @@ impl Shared {
 }
 
 impl Coordination {
-    /// The operation's timer went off.
-    /// `own` is this node's acceptor for the key.
+    /// Handles the operation's timer. `own` is this node's acceptor for the key.
     pub(crate) fn on_timer<R: Rng + ?Sized>(&mut self, own: &Acceptor, env: &mut Env<'_, R>) -> Option<Outcome> {
         self.have = own.row().learned;
         self.cell = own.cell().cloned();
         if env.now < self.armed {
-            // A timer from before a shorter one was set; the shorter one is still to come.
+            // This is an older timer. The one set for `armed` is still pending.
             return None;
         }
         self.armed = MonoTime(u64::MAX);
@@ -45,8 +44,8 @@ impl Coordination {
         ended
     }
 
-    /// Sees to it that a timer goes off at `wake` or the deadline. One that is set for later stays
-    /// and is ignored, one that is set for earlier looks again: so a round costs no timer.
+    /// Ensures that a timer expires at `wake` or the deadline. A timer set for later is kept and ignored, and one set
+    /// for earlier checks again. So a round needs no timer of its own.
     pub(crate) fn arm<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let at = self.wake.min(self.deadline);
         if at < self.armed {
@@ -55,7 +54,7 @@ impl Coordination {
         }
     }
 
-    /// A new round begins: it may take `patience_ns` before it is sent again.
+    /// Begins a new round: it may take `patience_ns` before it is sent again.
     pub(super) fn begin_round<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         self.answers = Default::default();
         self.diagnostics.rejects = 0;
@@ -66,29 +65,29 @@ impl Coordination {
         self.arm(env);
     }
 
-    /// A prepare or propose round has found its quorum.
+    /// Records the latency of a prepare or propose round that has reached its quorum.
     pub(super) fn note_latency<R: Rng + ?Sized>(&self, env: &mut Env<'_, R>) {
         env.shared.latencies.record(env.now, env.now.since_ns(self.round_began));
     }
 
-    /// When it has lost for long enough.
+    /// When the contention timeout of the operation ends.
     fn contention_ends<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> MonoTime {
         env.shared.config.contention_timeout_ns.map_or(MonoTime(u64::MAX), |ns| self.began.after_ns(ns))
     }
 
     fn on_contention<R: Rng + ?Sized>(&self, env: &Env<'_, R>) -> Outcome {
-        self.unfinished(env.disproof(), NotAppliedWhy::Contention, UnknownWhy::Contention)
+        self.interrupted_outcome(env.disproof(), NotAppliedWhy::Contention, UnknownWhy::Contention)
     }
 
-    /// Too many rejects: another coordinator has a higher ballot.
+    /// Handles too many rejects: another coordinator has a higher ballot.
     pub(crate) fn outbid<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
-        if let Some(wait_ns) = self.held_off(env) {
+        if let Some(wait_ns) = self.on_lease_refusal(env) {
             self.wait(wait_ns, env);
             return None;
         }
         self.diagnostics.preempted += 1;
         env.shared.counters.preempted += 1;
-        let own = matches!(&self.state, State::Propose { aim: Aim::Own(_), .. });
+        let own = matches!(&self.state, State::Propose { goal: ProposeGoal::Own(_), .. });
         if own && env.mutants().has(Mutant::PartialAcceptIsFail) {
             return Some(Outcome::NotApplied { why: NotAppliedWhy::TimeoutBeforePropose });
         }
@@ -124,10 +123,10 @@ impl Coordination {
         self.arm(env);
     }
 
-    /// A round had too few answers in time, or the backoff is over.
+    /// Handles a round with too few replies in time, or the end of the backoff.
     fn on_wake<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         if self.answers.no.count() > 0 && matches!(self.state, State::Prepare(_) | State::Read { .. } | State::Propose { .. }) {
-            // The grace after a reject is over, and no quorum came.
+            // The grace after a reject is over, and there is no quorum.
             return self.outbid(env);
         }
         let again = self.answers.resends < env.shared.config.resends_per_round;
@@ -140,21 +139,21 @@ impl Coordination {
                 self.begin_attempt(env);
                 return None;
             }
-            // The proposal that it shares has a timer of its own.
+            // The shared proposal has a separate timer.
             State::Batched { .. } => return None,
-            // A second prepare at the same ballot would be rejected by replicas that promised it and
-            // lost the answer. A higher one costs no more.
+            // A replica that had promised, and whose reply was lost, would reject a second prepare at the same
+            // ballot. A higher one costs no more.
             State::Prepare(_) => return self.give_up_attempt(env),
             State::Read { newest, .. } => (Body::Read { have: newest.learned }, heard),
             State::Refresh { row, behind } => (Body::Learn { row: row.clone() }, heard.union(behind.complement())),
-            State::Propose { aim: _, update, next } => (Body::Propose { update: update.clone(), next: *next }, heard),
+            State::Propose { goal: _, update, next } => (Body::Propose { update: update.clone(), next: *next }, heard),
             State::Learn { row, .. } => (Body::Learn { row: row.clone() }, heard),
         };
         if !again {
             return self.give_up_round(env);
         }
-        if let (State::Propose { aim: Aim::Own(_), .. }, Some(last)) = (&self.state, &mut self.proposals.last) {
-            last.sent = Sent::MoreThanOnce;
+        if let (State::Propose { goal: ProposeGoal::Own(_), .. }, Some(last)) = (&self.state, &mut self.proposals.last) {
+            last.sent = SendCount::MoreThanOnce;
         }
         self.answers.resends += 1;
         env.shared.counters.resends += 1;
@@ -163,14 +162,16 @@ impl Coordination {
         None
     }
 
-    /// The round was sent as often as allowed.
+    /// Handles a round that was sent as often as allowed.
     fn give_up_round<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         match &self.state {
-            // Chosen is chosen; the next coordinator finishes what is not learned.
-            State::Learn { aim: LearnAim::Own, .. } => Some(self.on_deadline(env)),
-            State::Propose { aim: Aim::Own(_), .. } if env.mutants().has(Mutant::PartialAcceptIsFail) => Some(self.on_deadline(env)),
+            // The update is chosen. The next coordinator finishes the learning.
+            State::Learn { goal: LearnGoal::Own, .. } => Some(self.on_deadline(env)),
+            State::Propose { goal: ProposeGoal::Own(_), .. } if env.mutants().has(Mutant::PartialAcceptIsFail) => {
+                Some(self.on_deadline(env))
+            }
             State::Propose { .. }
-            | State::Learn { aim: LearnAim::Repair, .. }
+            | State::Learn { goal: LearnGoal::Repair, .. }
             | State::Prepare(_)
             | State::Read { .. }
             | State::Refresh { .. }
@@ -181,33 +182,33 @@ impl Coordination {
 
     pub(crate) fn give_up_attempt<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
         env.shared.counters.resends += 1;
-        // Bounded, or an operation that met a partition would sleep long after it healed.
+        // Limited, since otherwise an operation that hit a partition would wait long after it has healed.
         let most = env.shared.config.resend_after_ns.saturating_mul(2);
         self.patience_ns = self.patience_ns.saturating_mul(2).min(most);
         self.begin_attempt(env);
         None
     }
 
-    /// The answer when time is up, by what is known.
+    /// The outcome when time is up, according to what is known.
     pub(crate) fn on_deadline<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Outcome {
         let not_applied = NotAppliedWhy::TimeoutBeforePropose;
         match &self.state {
-            State::Learn { aim: LearnAim::Own, .. } if env.mutants().has(Mutant::LearnErrorIsFail) => {
+            State::Learn { goal: LearnGoal::Own, .. } if env.mutants().has(Mutant::LearnErrorIsFail) => {
                 Outcome::NotApplied { why: not_applied }
             }
-            State::Learn { aim: LearnAim::Own, .. } => self.done(),
-            State::Propose { aim: Aim::Own(_), .. } | State::Batched { decision: Decision::Own }
+            State::Learn { goal: LearnGoal::Own, .. } => self.chosen_outcome(),
+            State::Propose { goal: ProposeGoal::Own(_), .. } | State::Batched { decision: Decision::Own }
                 if env.mutants().has(Mutant::PartialAcceptIsFail) =>
             {
                 Outcome::NotApplied { why: not_applied }
             }
             State::Propose { .. }
-            | State::Learn { aim: LearnAim::Repair, .. }
+            | State::Learn { goal: LearnGoal::Repair, .. }
             | State::Prepare(_)
             | State::Read { .. }
             | State::Refresh { .. }
             | State::Backoff
-            | State::Batched { .. } => self.unfinished(env.disproof(), not_applied, UnknownWhy::Timeout),
+            | State::Batched { .. } => self.interrupted_outcome(env.disproof(), not_applied, UnknownWhy::Timeout),
         }
     }
 

@@ -1,32 +1,32 @@
-//! Small domain types. Each number of the protocol has its own type and carries its unit.
+//! Domain types. Each kind of number in the protocol has its own type, with a unit.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A point on the node's monotonic clock, in nanoseconds. Only differences mean anything.
+/// A point on the node's monotonic clock, in nanoseconds. Only differences are meaningful.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonoTime(pub u64);
 
 impl MonoTime {
-    /// The time `ns` nanoseconds later; stays at the end of time rather than wrapping.
+    /// The time `ns` nanoseconds later. Saturates instead of wrapping.
     #[must_use]
     pub fn after_ns(self, ns: u64) -> MonoTime {
         MonoTime(self.0.saturating_add(ns))
     }
 
-    /// Nanoseconds from `earlier` to `self`; zero if `earlier` is later.
+    /// Nanoseconds from `earlier` to `self`. Zero if `earlier` is later.
     #[must_use]
     pub fn since_ns(self, earlier: MonoTime) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// A reading of the wall clock, in microseconds since 1970. It may jump, drift and go back: only
-/// ballots are made from it, and only their liveness depends on it.
+/// A reading of the wall clock, in microseconds since 1970. It may jump, drift and go back: it is used only for
+/// ballots, and only their liveness depends on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub u64);
 
-/// One node of the cluster. Node 1 is displayed as `n1`.
+/// A node of the cluster. Node 1 is displayed as `n1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u16);
 
@@ -36,14 +36,14 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// Names one logical operation over all its attempts. A client has one open operation at a time
-/// and counts `seq` up; an operation with an unknown outcome ends the use of that client number,
-/// or is asked for its fate before the next one is sent.
+/// Id of one logical operation over all its attempts. A client has one open operation at a time and counts `seq` up.
+/// After an operation with an unknown outcome, the client stops using its number, or sends a fate query before the
+/// next operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId {
     /// The client (a logical process), unique over the life of the data.
     pub client: u64,
-    /// The client's own count; the first operation has 1.
+    /// Position of the operation in the client's sequence. The first has 1.
     pub seq: u64,
 }
 
@@ -53,23 +53,22 @@ impl fmt::Display for OpId {
     }
 }
 
-/// Names the place an answer goes to (a connection and a request on it). Chosen by the shell and
-/// handed back unread.
+/// Identifies the destination of a reply (a connection and a request on it). Chosen by the shell, and opaque to the
+/// core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientToken(pub u64);
 
-/// Names one batch of records. Numbers rise by one for each batch of a process; batches are
-/// written in this order.
+/// Id of a batch of records. Ids increase by one per batch of a process, and batches are written in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IoId(pub u64);
 
-/// Names a timer. Handed back in [`crate::Event::Timer`]; a timer that is no longer needed is
-/// not cancelled, its late event is simply ignored.
+/// Id of a timer, returned in [`crate::Event::Timer`]. A timer that is no longer needed is not cancelled; its late
+/// event is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerId {
-    /// Which key's slot in this process the timer belongs to.
+    /// Slot of the key that the timer belongs to, in this process.
     pub slot: u32,
-    /// Which of the slot's operations.
+    /// Serial number of the operation in that slot.
     pub serial: u32,
 }
 
@@ -81,13 +80,13 @@ macro_rules! blob {
         pub struct $name(Arc<[u8]>);
 
         impl $name {
-            /// Copies the bytes once; every later clone shares them.
+            /// Copies the bytes once. All clones share them.
             #[must_use]
             pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
                 Self(bytes.into())
             }
 
-            /// The bytes.
+            /// The content.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
                 &self.0
@@ -139,10 +138,10 @@ macro_rules! blob {
 }
 
 blob!(
-    /// The name of one register. Each key is a Paxos register of its own.
+    /// The name of a register. Each key is a separate Paxos register.
     Key
 );
 blob!(
-    /// What a register holds. Opaque bytes to the core.
+    /// The value of a register. Opaque bytes to the core.
     Value
 );

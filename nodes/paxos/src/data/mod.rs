@@ -1,4 +1,4 @@
-//! What the core stores and names. The crate's root gives these modules, so that their paths are short.
+//! The data types of the core. The crate root re-exports these modules, so that paths are short.
 
 pub mod ballot;
 pub mod cell;

@@ -1,4 +1,4 @@
-//! What must survive a crash. A log is a list of records, and so is a snapshot.
+//! State that must survive a crash. A log is a list of records, and so is a snapshot.
 
 use crate::ballot::Ballot;
 use crate::cell::Cell;
@@ -6,20 +6,20 @@ use crate::ids::Key;
 use crate::lease::LeaseLimits;
 use crate::row::{Accepted, Row};
 
-/// One durable change. Replaying is monotone: a record that is older than what is known changes
-/// nothing, so a snapshot may overlap the log that follows it, and records may come twice.
+/// One durable change. Replay is monotone: a record that is older than the current state has no effect, so a snapshot
+/// may overlap with the log that follows it, and records may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Record {
-    /// A process of this node started and took this number. Durable before its first message.
+    /// A process of this node started with this incarnation. Durable before its first message.
     Incarnation {
-        /// The number; higher than all earlier ones.
+        /// The incarnation. Higher than all earlier ones.
         incarnation: u32,
     },
     /// A promise was given.
     Promised {
         /// The register.
         key: Key,
-        /// Nothing below this is accepted, nothing at or below it is promised.
+        /// Lower ballots are not accepted, and ballots at or below it are not promised.
         ballot: Ballot,
     },
     /// An update was accepted, which also promises its ballot.
@@ -28,86 +28,86 @@ pub enum Record {
         key: Key,
         /// The update and its ballot.
         accepted: Accepted,
-        /// Nothing below this is accepted any more: the update's own ballot, or the coordinator's
-        /// next one if it was promised along with it.
+        /// Lower ballots are no longer accepted: the update's own ballot, or the coordinator's next one if it was
+        /// promised with it.
         promised: Ballot,
     },
-    /// What is accepted at this ballot is chosen, and learned. Written lazily, right after the record
-    /// that it names.
+    /// The update accepted at this ballot is chosen, and learned. Written lazily, right after the record of that
+    /// update.
     Chosen {
         /// The register.
         key: Key,
         /// The ballot.
         ballot: Ballot,
     },
-    /// A chosen row was learned. Row and learned ballot rise together, what was accepted at or
-    /// below is cleared, and the promise rises to at least the learned ballot: one record, so no
-    /// crash can come between.
+    /// A chosen row was learned. Row and learned ballot rise together, the update accepted at or below is cleared,
+    /// and the promise rises to at least the learned ballot. All of this is one record, so that no crash can separate
+    /// the changes.
     Learned {
         /// The register.
         key: Key,
         /// The row and the ballot at which it was chosen.
         row: Row,
     },
-    /// The longest leases that this node may grant from now on. Durable before the first one is granted: it is what a
-    /// later process waits for.
+    /// The longest leases that this node may grant from now on. Durable before the first one is granted, since a
+    /// later process must wait that long.
     LeaseLimits(LeaseLimits),
-    /// Every replica has learned a row at this ballot or above, and the accepted copy went.
+    /// Every replica has learned a row at this ballot or above, and the accepted copy was dropped.
     Pruned {
         /// The register.
         key: Key,
-        /// What was accepted at or below it is dropped.
+        /// Updates accepted at or below it are dropped.
         ballot: Ballot,
     },
-    /// Every ballot of this time or an earlier one is rejected, for all keys: what a snapshot has
-    /// in place of expired promises.
+    /// Every ballot of this time or an earlier one is rejected, for all keys. A snapshot contains this in place of
+    /// expired promises.
     Floor {
-        /// The time, microseconds.
+        /// The time in microseconds.
         micros: u64,
     },
-    /// A put of the last-write-wins path was taken. In a snapshot it follows the key's state.
+    /// A put was stored. In a snapshot it follows the key's state.
     Put {
         /// The register.
         key: Key,
         /// The value and its time.
         cell: Cell,
     },
-    /// All that Paxos knows about a key. Snapshots are made of these.
+    /// The whole Paxos state of a key. Snapshots consist of these records.
     State {
         /// The register.
         key: Key,
         /// Highest ballot promised; [`Ballot::ZERO`] if `accepted` or `row` imply it, or if it
         /// has expired below the floor.
         promised: Ballot,
-        /// What is accepted and not yet learned, or the copy of what was.
+        /// The accepted update that is not yet learned, or the copy of a learned one.
         accepted: Option<Accepted>,
-        /// The row learned last.
+        /// The row that was learned last.
         row: Row,
     },
 }
 
-/// Declares the kinds of state once, with what is done to all of them.
+/// Declares the kinds of state once, with the operations on all of them.
 macro_rules! state_bytes {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Bytes of state that a node holds, by kind, counted as the sum of the fields' sizes (an
-        /// estimate of the memory and of the snapshot, without container overhead).
+        /// Size of a node's state in bytes, by kind, counted as the sum of the sizes of fields (an estimate of the
+        /// memory and of the snapshot, without container overhead).
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct StateBytes {
-            /// Number of keys for which anything is stored.
+            /// Number of keys with any state.
             pub keys: u64,
-            /// Number of keys that have a row.
+            /// Number of keys with a row.
             pub rows: u64,
             $($(#[$doc])* pub $name: u64,)*
         }
 
         impl StateBytes {
-            /// All kinds together.
+            /// Sum over all kinds.
             #[must_use]
             pub fn total(&self) -> u64 {
                 0 $(+ self.$name)*
             }
 
-            /// Takes `before` out and puts `after` in: a key has changed.
+            /// Replaces the share of a key that has changed: subtracts `before` and adds `after`.
             pub fn replace(&mut self, before: &StateBytes, after: &StateBytes) {
                 self.keys = self.keys + after.keys - before.keys;
                 self.rows = self.rows + after.rows - before.rows;

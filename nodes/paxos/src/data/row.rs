@@ -1,4 +1,4 @@
-//! What is stored under a key: the value, and the table that makes operations exactly-once.
+//! The content of a key: the value, and the table that makes operations exactly-once.
 
 use crate::ballot::Ballot;
 use crate::ids::{OpId, Value};
@@ -8,8 +8,8 @@ use std::sync::Arc;
 /// A chosen row at a replica.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// The ballot at which it was **chosen**, not the one that first proposed it: with the latter,
-    /// an older update that is accepted somewhere could look newer than the row and revive.
+    /// The ballot at which the row was **chosen**, not the one that first proposed it: with the latter, an older
+    /// update that some replica has accepted could look newer than the row and be revived.
     pub learned: Ballot,
     /// The content, shared.
     pub data: Arc<RowData>,
@@ -23,23 +23,23 @@ impl Row {
     }
 }
 
-/// The content of a row. Every update, refresh and snapshot carries all of it: a replica that is
-/// brought up to date by one update must know the earlier operation ids too.
+/// The content of a row. Every update, refresh and snapshot carries all of it: a replica that is brought up to date
+/// with one update must get the earlier operation ids too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RowData {
-    /// How many updates led to this row; 0 for a key that was never written.
+    /// Number of updates that led to this row. 0 for a key that was never written.
     pub version: u64,
     /// The register's value.
     pub value: Option<Value>,
-    /// Which operations are in it.
+    /// The operations that the row contains.
     pub dedupe: Dedupe,
 }
 
-/// What is proposed.
+/// The content of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Update {
-    /// Changes nothing. Accepted by a quorum it is a fence: no update below it can be chosen any
-    /// more (CASSANDRA-12126).
+    /// Changes nothing. Once accepted by a quorum, it is a fence: no update below it can be chosen any more
+    /// (CASSANDRA-12126).
     Empty,
     /// A whole new row.
     Row(Arc<RowData>),
@@ -54,42 +54,40 @@ pub struct Accepted {
     pub update: Update,
 }
 
-/// Per client the newest applied operation, and the ids that were declared aborted. Oldest entries
-/// first; both kinds bounded, each by a limit of its own.
+/// The newest applied operation of each client, and the ids that were declared aborted. Oldest entries come first.
+/// Each kind has its own limit.
 ///
-/// **Eviction.** The entries stand in the order of their stamps, which rise along the chain of rows.
-/// The oldest is evicted first, and the watermark is its stamp. An operation whose first own
-/// proposal has a stamp above the watermark cannot be among the evicted: its entry would carry a
-/// stamp at or above that first one. At or below the watermark nothing is known, and a retry is
-/// refused. So the bound costs certainty only to operations that are older than all remembered
-/// ones, and never refuses a fresh one: an order by client number or sequence would.
+/// **Eviction.** The entries are in the order of their stamps, which rise along the chain of rows. The oldest entry
+/// is evicted first, and the watermark is its stamp. An operation whose own first proposal has a stamp above the
+/// watermark cannot be among the evicted, since its entry would have that stamp or a higher one. At or below the
+/// watermark nothing is known, and a retry is refused. So the limit costs certainty only for operations that are
+/// older than all remembered ones, and a fresh one is never refused. An order by client number or sequence would not
+/// guarantee that.
 ///
-/// **Aborts** have a watermark of their own, since they must stop requests that have not run at
-/// all: a frame that lay in a stopped node's socket runs as if it were new, long after its id was
-/// declared aborted and forgotten. Such a frame is recognized by its birth: every request may carry a
-/// ballot `born`, the same in all copies of the operation and in the question for its fate, and
-/// the stamp of the abort is above it. So an id whose abort was forgotten has
-/// `born` below the watermark of aborts, and is refused ([`Found::TooOld`]). Requests that say no
-/// `born` count as born at the beginning. Were an abort to share the entry or the watermark of its
-/// client's later operations,
+/// **Aborts** have a separate watermark, since they must stop requests that have not run at all: a frame that waited
+/// in a stopped node's socket is processed as if it were new, long after its id was declared aborted and forgotten.
+/// Such a frame is recognized by its birth: every request may carry a ballot `born`, the same in all copies of the
+/// operation and in the fate query, and the stamp of the abort is above it. So an id whose abort was forgotten has a
+/// `born` below the watermark of aborts, and is refused ([`Lookup::TooOld`]). Requests without `born` count as born at
+/// time zero. If an abort shared the entry or the watermark of its client's later operations,
 ///   abort c1.5; c1.6 applied, in its place; c1.6 evicted; the late frame of c1.5
 /// would be applied after all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Dedupe {
-    /// Oldest first. At most one applied entry a client, and one for each id declared aborted.
+    /// Oldest first. At most one applied entry per client, and one for each id declared aborted.
     pub entries: Vec<DedupeEntry>,
-    /// Stamp of the newest of the evicted applied entries; 0 if none was evicted.
+    /// Stamp of the newest evicted entry of an applied operation. 0 if none was evicted.
     pub watermark_us: u64,
-    /// Stamp of the newest of the evicted aborts; 0 if none was evicted.
+    /// Stamp of the newest evicted abort. 0 if none was evicted.
     pub aborted_watermark_us: u64,
 }
 
-/// How many entries a table keeps.
+/// Largest number of entries in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupeLimits {
-    /// Of applied operations, one a client.
+    /// Entries of applied operations, one per client.
     pub applied: usize,
-    /// Of ids declared aborted.
+    /// Entries of ids declared aborted.
     pub aborted: usize,
 }
 
@@ -98,63 +96,63 @@ pub struct DedupeLimits {
 pub struct DedupeEntry {
     /// The operation.
     pub op: OpId,
-    /// Hash of what was asked: the same id with another hash is a client's error. 0 for an abort,
-    /// which does not know what was asked.
+    /// Hash of the request. The same id with another hash is a client's error. 0 for an abort, since the fate query
+    /// does not know the request.
     pub request_hash: u64,
-    /// Its stamp, microseconds: not below the time of the ballot at which it was proposed, nor below
-    /// any ballot that its coordinator had made or seen by then, and above the stamps of the row that
-    /// it was proposed on. Operations proposed together share one. (A ballot that was promised ahead
-    /// is older than the operation: its time alone could lie below what a client gives as the birth
-    /// of a retry, and the retry would pass for remembered after it was forgotten.)
+    /// Stamp of the operation, in microseconds. It is not below the time of the ballot at which the operation was
+    /// proposed, nor below any ballot that its coordinator had made or seen by then, and above the stamps of the row
+    /// that it was proposed on. Operations proposed together share a stamp. (A ballot promised in advance is older
+    /// than the operation. Its time alone could be below the birth that a client gives for a retry, and the retry
+    /// would count as remembered after it was forgotten.)
     pub proposed_us: u64,
-    /// What became of it.
+    /// The fate of the operation.
     pub fate: OpFate,
 }
 
-/// What a row says about an operation.
+/// The fate of an operation according to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OpFate {
-    /// It is in the row, or in one before it.
+    /// The operation is in this row, or in an earlier one.
     Applied,
-    /// It was declared aborted and may never be applied.
+    /// The operation was declared aborted and may never be applied.
     Aborted,
 }
 
 impl Dedupe {
-    /// The newest operation in the row: the one whose update led to it.
+    /// The newest operation in the row: the one whose update created it.
     #[must_use]
     pub fn newest(&self) -> Option<&DedupeEntry> {
         self.entries.last()
     }
 
-    /// What the table says about an operation. `proposed_us` is a time at or below the stamps of all
-    /// its own updates that can have been proposed; `None` if none was. `born_us` is the time of the
-    /// ballot that its requests were born at; 0 if they do not say.
+    /// Looks up an operation. `proposed_us` is a time at or below the stamps of all its own updates that can have
+    /// been proposed, or `None` if none was. `born_us` is the time of its birth ballot, or 0 if its requests have
+    /// none.
     #[must_use]
-    pub fn find(&self, op: OpId, request_hash: u64, proposed_us: Option<u64>, born_us: u64) -> Found {
-        // Newest first: an operation being retried is more often near the end.
+    pub fn find(&self, op: OpId, request_hash: u64, proposed_us: Option<u64>, born_us: u64) -> Lookup {
+        // Newest first: the entry of a retried operation is usually near the end.
         if self.entries.iter().rev().any(|entry| entry.op == op && entry.fate == OpFate::Aborted) {
-            return Found::Known(OpFate::Aborted);
+            return Lookup::Known(OpFate::Aborted);
         }
         let applied = |entry: &&DedupeEntry| entry.fate == OpFate::Applied && entry.op.client == op.client;
         match self.entries.iter().rev().find(applied) {
             Some(entry) if entry.op.seq == op.seq => {
                 if entry.request_hash == request_hash {
-                    Found::Known(OpFate::Applied)
+                    Lookup::Known(OpFate::Applied)
                 } else {
-                    Found::OtherRequest
+                    Lookup::OtherRequest
                 }
             }
-            Some(entry) if entry.op.seq > op.seq => Found::Superseded,
+            Some(entry) if entry.op.seq > op.seq => Lookup::Superseded,
             Some(_) | None => match proposed_us {
-                Some(us) if self.watermark_us > 0 && us <= self.watermark_us => Found::Evicted,
-                Some(_) | None if self.aborted_watermark_us > 0 && born_us <= self.aborted_watermark_us => Found::TooOld,
-                Some(_) | None => Found::Absent,
+                Some(us) if self.watermark_us > 0 && us <= self.watermark_us => Lookup::Evicted,
+                Some(_) | None if self.aborted_watermark_us > 0 && born_us <= self.aborted_watermark_us => Lookup::TooOld,
+                Some(_) | None => Lookup::Absent,
             },
         }
     }
 
-    /// The table with one more operation, within the limits.
+    /// Returns the table with one more operation, within the limits.
     #[must_use]
     pub fn with(&self, entry: DedupeEntry, limits: DedupeLimits) -> Dedupe {
         let replaced = |held: &DedupeEntry| {
@@ -192,10 +190,9 @@ impl Dedupe {
         next
     }
 
-    /// The table without the applied entries first proposed at or before `cutoff_us`; `None` if it
-    /// has none that may go. Goes no further than to the first abort: without aborts that go by
-    /// time, a client that says no birth of its requests is not refused for good, and the last
-    /// entry of a table that has any stays that of its version.
+    /// Returns the table without the applied entries first proposed at or before `cutoff_us`, or `None` if nothing
+    /// can be removed. Stops at the first abort. Aborts do not expire by time, so a client whose requests have no
+    /// birth is not refused forever, and the last entry of a non-empty table is always that of its version.
     #[must_use]
     pub fn expired(&self, cutoff_us: u64) -> Option<Dedupe> {
         let old = self.entries.iter().take_while(|entry| entry.proposed_us <= cutoff_us && entry.fate == OpFate::Applied);
@@ -207,7 +204,7 @@ impl Dedupe {
         })
     }
 
-    /// Bytes that the table takes.
+    /// Size of the table in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let watermark = |us: u64| if us > 0 { size_of::<u64>() } else { 0 };
@@ -215,19 +212,19 @@ impl Dedupe {
     }
 }
 
-/// What a dedupe table says about an operation.
+/// The result of looking up an operation in a dedupe table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// It is not in the row.
+pub enum Lookup {
+    /// The operation is not in the row.
     Absent,
-    /// It is in the row, with this fate.
+    /// The operation is in the row, with this fate.
     Known(OpFate),
-    /// Its id is in the row, for a different request.
+    /// The operation's id is in the row, for a different request.
     OtherRequest,
-    /// A later operation of the same client is in the row, so its own entry is gone if it had one.
+    /// A later operation of the same client is in the row, so the entry of this one is gone if it existed.
     Superseded,
-    /// It may have been in the row; entries of that age were evicted.
+    /// The operation may have been in the row: entries of that age were evicted.
     Evicted,
-    /// It may have been declared aborted; aborts of that age were evicted.
+    /// The operation may have been declared aborted: aborts of that age were evicted.
     TooOld,
 }

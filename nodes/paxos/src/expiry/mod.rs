@@ -1,26 +1,25 @@
-//! Expiry of Paxos state (`paxos_ttl_us`), judged by ballots.
+//! Expiry of Paxos state (`paxos_ttl_us`), based on ballots.
 //!
-//! A node follows the newest ballot it has made or seen. What carries a ballot older than that by
-//! more than the time to live has expired: promises, accepted copies of learned rows, and the
-//! oldest entries of the tables of operation ids. Clocks of nodes do not come into it, so what
-//! has expired does not depend on when a record was written where (else two updates win: Scylla
-//! #6149, mutant `ttl-by-local-time`).
+//! A node follows the newest ballot it has made or seen. State whose ballot is older than that by more than the time
+//! to live has expired: promises, accepted copies of learned rows, and the oldest entries of the tables of operation
+//! ids. The clocks of nodes are not used, so expiry does not depend on when and where a record was written (otherwise
+//! two updates can win: Scylla #6149, mutant `ttl-by-local-time`).
 //!
-//! **The floor.** Before a node drops anything it raises its floor to that age, and from then on
-//! rejects every prepare, read and propose at or below it, for all keys. So dropping a promise
-//! takes nothing back: what it had refused is still refused. The floor only rises and only
-//! rejects, which any replica may do at any time. It goes to disk with the snapshot that leaves
-//! out what has expired; until then the log still holds the promises themselves.
+//! **The floor.** Before a node drops anything, it raises its floor to the cutoff, and from then on rejects every
+//! prepare, read and propose at or below it, for all keys. So dropping a promise has no effect: ballots that it had
+//! refused are still refused. The floor only rises and only rejects, which any replica may do at any time. It is
+//! written to disk with the snapshot that omits the expired state. Until then, the log still contains the promises
+//! themselves.
 //!
-//! **What never expires.** An accepted update above the learned ballot, empty or not: it may be
-//! chosen, or hide one that must not be. The learned ballot, which every promise reports. An
-//! aborted operation's entry, and those after it.
+//! **State that never expires.** An accepted update above the learned ballot, empty or not: it may be chosen, or be
+//! the fence against one that must not be. The learned ballot, which every promise reports. The entry of an aborted
+//! operation, and those after it.
 //!
-//! **Tables that differ.** Each replica drops entries by itself, so rows of one learned ballot can
-//! differ, in expired entries only; each table's watermark covers what it has lost. A coordinator
-//! may take either row: in one it finds the entry and knows the answer, in the other it finds the
-//! watermark and answers that it does not know. Neither says "absent" of what was applied, and
-//! the next update is built on one of them, with its watermark.
+//! **Different tables.** Each replica drops entries independently, so rows with the same learned ballot can differ,
+//! but only in expired entries. The watermark of each table covers its lost entries. A coordinator may use either
+//! row: in one it finds the entry and knows the outcome, in the other it finds the watermark and reports an unknown
+//! outcome. Neither reports "absent" for an applied operation, and the next update is built on one of them, including
+//! its watermark.
 
 pub(crate) mod state;
 
@@ -33,11 +32,11 @@ use crate::mutants::Mutant;
 use crate::slot::Slot;
 use rand::Rng;
 
-/// Time between two turns of the sweep.
+/// Time between two turns of the sweep, in nanoseconds.
 const TURN_NS: u64 = 20_000_000;
-/// A sweep over all keys takes this part of the time to live.
+/// Number of sweeps over all keys per time to live.
 const SWEEPS_PER_TTL: u64 = 4;
-/// Keys looked at in one turn, at least and at most.
+/// Smallest and largest number of keys checked in one turn.
 const KEYS_PER_TURN: std::ops::RangeInclusive<u64> = 64..=4_096;
 
 fn keys_per_turn(keys: u64, ttl_us: u64) -> u64 {
@@ -45,43 +44,43 @@ fn keys_per_turn(keys: u64, ttl_us: u64) -> u64 {
     (keys / turns + 1).clamp(*KEYS_PER_TURN.start(), *KEYS_PER_TURN.end())
 }
 
-/// How long a sweep over this many keys takes, nanoseconds: a quarter of the time to live, unless that were more keys a turn
-/// than one may look at, or fewer than it does anyway. One follows the other.
+/// Duration of a sweep over this many keys, in nanoseconds: a quarter of the time to live, unless the limits on keys
+/// per turn make it longer or shorter. Sweeps follow each other without a pause.
 #[must_use]
 pub fn sweep_ns(keys: u64, ttl_us: u64) -> u64 {
     keys.div_ceil(keys_per_turn(keys, ttl_us)) * TURN_NS
 }
 
 impl<R: Rng + ?Sized> Env<'_, R> {
-    /// Whether a ballot must be rejected, whatever its key.
+    /// Whether a ballot must be rejected regardless of its key.
     pub(crate) fn is_below_floor(&self, ballot: Ballot) -> bool {
         let floor_us = self.shared.expiry.floor_us;
         floor_us > 0 && ballot.micros <= floor_us
     }
 
-    /// The answer to one that is. It names the highest ballot below the floor, so that the
-    /// sender's next one is above it.
+    /// The reject for such a ballot. It names the highest ballot below the floor, so that the sender's next one is
+    /// above the floor.
     pub(crate) fn reject_by_floor(&mut self, request: RequestKind) -> Answer {
         self.shared.counters.below_floor += 1;
         let seen = Ballot { micros: self.shared.expiry.floor_us, node: NodeId(u16::MAX), nonce: u64::MAX };
         Answer { body: Body::Reject { request, seen }, record: None }
     }
 
-    /// Whether a turn of the sweep is worth while.
+    /// Whether a turn of the sweep is worthwhile.
     pub(crate) fn may_expire(&self) -> bool {
         let expiry = &self.shared.expiry;
         self.ttl_us().is_some() && self.shared.clock.last_micros() > expiry.swept_us
     }
 
-    /// Time to the next turn.
+    /// Time until the next turn, in nanoseconds.
     pub(crate) const SWEEP_TURN_NS: u64 = TURN_NS;
 
     fn ttl_us(&self) -> Option<u64> {
         self.shared.config.paxos_ttl_us.filter(|_| !self.mutants().has(Mutant::TtlByLocalTime))
     }
 
-    /// Looks at the next few keys.
-    pub(crate) fn expire_some(&mut self, slots: &mut [Slot]) {
+    /// Checks the next few keys.
+    pub(crate) fn expire_next_keys(&mut self, slots: &mut [Slot]) {
         let Some(ttl_us) = self.ttl_us() else {
             return;
         };
@@ -107,8 +106,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// The mutant: state that was written here longer ago than the time to live, by this node's
-    /// own wall clock, is taken for absent.
+    /// The mutant: drops state that this node wrote longer ago than the time to live, by its own wall clock.
     pub(crate) fn expire_by_local_time(&self, slot: &mut Slot) {
         if let (true, Some(ttl_us)) = (self.mutants().has(Mutant::TtlByLocalTime), self.shared.config.paxos_ttl_us) {
             if slot.written_us > 0 && self.wall.0.saturating_sub(slot.written_us) > ttl_us {

@@ -1,78 +1,78 @@
-//! Who asks for a range, holds it, extends it and gives it back: one node, one range.
+//! The holding role: for one range at one node, requesting, holding, extending and releasing a lease.
 
 use super::message::LeaseBallot;
 use crate::ids::MonoTime;
 use crate::quorum::NodeSet;
 
-/// What a node has and wants of one range.
+/// The state of a (possible) holder for one range.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Holder {
-    /// The lease it believes in, past its time perhaps.
-    pub held: Option<Held>,
-    /// The attempt under way.
-    pub asking: Option<Asking>,
-    /// No attempt before this time: after a refusal, or to let others have their turn.
+    /// The lease that the node holds. Its time may be over.
+    pub held: Option<HeldLease>,
+    /// The current attempt to get or extend the lease.
+    pub attempt: Option<LeaseAttempt>,
+    /// Earliest time of the next attempt: after a refusal, or to let other nodes have their turn.
     pub not_before: MonoTime,
-    /// Others wait, so the lease is given back at this time.
+    /// Time at which the lease is released because other nodes wait for it.
     pub yield_at: Option<MonoTime>,
-    /// Since when others have been said to wait again and again, and when they last were, while operations are
-    /// forwarded.
+    /// While operations are forwarded: when [`LeaseBody::Wanted`](super::message::LeaseBody::Wanted) notices began to
+    /// arrive repeatedly, and when the last one arrived.
     pub wanted: Option<(MonoTime, MonoTime)>,
-    /// Another node's lease as far as it is known.
-    pub seen: Option<Seen>,
+    /// The last known lease of another node.
+    pub seen: Option<OtherLease>,
 }
 
 /// A lease that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// The ballot it was granted at last.
+pub struct HeldLease {
+    /// The ballot of the newest grant.
     pub ballot: LeaseBallot,
-    /// Held without a gap since.
+    /// Start of the time during which the lease has been held without a gap.
     pub from: MonoTime,
-    /// Believed in before this time.
+    /// End of the lease, by the holder's clock.
     pub until: MonoTime,
 }
 
-/// What is known of another node's lease. A hint: nothing but progress rests on it.
+/// The known state of another node's lease. It is a hint: only progress depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Its ballot, which names the holder's process.
+pub struct OtherLease {
+    /// Ballot of the lease, which names the holder's process.
     pub ballot: LeaseBallot,
-    /// About when it ends.
+    /// Approximate end of the lease.
     pub until: MonoTime,
 }
 
 /// An attempt to get or extend a lease.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking {
-    /// Its ballot.
+pub struct LeaseAttempt {
+    /// Ballot of the attempt.
     pub ballot: LeaseBallot,
-    /// When it began: it is given up after a while.
+    /// When the attempt began. It is given up after a while.
     pub began: MonoTime,
-    /// How far it is.
-    pub phase: AskPhase,
-    /// Who said yes in this phase.
+    /// Phase of the attempt.
+    pub phase: AttemptPhase,
+    /// Members that have agreed in this phase.
     pub yes: NodeSet,
-    /// Who said no in this phase.
+    /// Members that have refused in this phase.
     pub no: NodeSet,
 }
 
 /// The phases of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AskPhase {
-    /// Asking whether the range is free.
+pub enum AttemptPhase {
+    /// Asks whether the range is free.
     Prepare,
-    /// Asking for the grant.
+    /// Asks for the grant.
     Propose {
-        /// When the request left; the belief counts from here.
+        /// When the request was sent. The holder's time counts from here.
         sent: MonoTime,
     },
 }
 
 impl Holder {
-    /// The lease that may be acted on at `now`.
+    /// The lease that the node may rely on at `now`.
     #[must_use]
-    pub fn holds(&self, now: MonoTime) -> Option<Held> {
+    pub fn holds(&self, now: MonoTime) -> Option<HeldLease> {
         self.held.filter(|held| now < held.until)
     }
 }

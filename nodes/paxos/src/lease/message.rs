@@ -1,26 +1,27 @@
-//! What nodes say to each other about leases. Plain data: the shell owns the wire form.
+//! Messages between nodes about leases. Plain data: the shell defines the wire format.
 
 use super::RangeId;
 use super::settings::LeaseMode;
 use crate::ids::NodeId;
 use std::fmt;
 
-/// Orders the attempts to get a lease, and names its holder. No two attempts share one: a process counts `run` up, two
-/// processes of a node differ in `restarts`, two nodes in `node`.
+/// Orders the attempts to get a lease, and names the holder. No two attempts share a ballot: a process counts `run`
+/// up, two processes of a node differ in `restarts`, and two nodes differ in `node`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseBallot {
-    /// Counts attempts; raised past every one seen.
+    /// Counts attempts. Raised above every run seen.
     pub run: u64,
-    /// Incarnation of the asking process.
+    /// Incarnation of the requesting process.
     pub restarts: u32,
-    /// Who asks.
+    /// The requesting node.
     pub node: NodeId,
 }
 
 impl LeaseBallot {
-    /// Below every ballot that is asked with.
+    /// Below the ballot of every attempt.
     pub const ZERO: LeaseBallot = LeaseBallot { run: 0, restarts: 0, node: NodeId(0) };
-    /// Highest run that is believed: above it a message is garbage, and the count could be pushed to its end.
+    /// Highest run that is accepted. A message with a higher one is invalid, since it could push the count to its
+    /// end.
     pub const MAX_RUN: u64 = 1 << 62;
 }
 
@@ -30,46 +31,46 @@ impl fmt::Display for LeaseBallot {
     }
 }
 
-/// One message between two nodes about one range. Answers echo the request's ballot.
+/// A message between two nodes about one range. Replies echo the request's ballot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseMessage {
     /// The range.
     pub range: RangeId,
-    /// Which attempt this belongs to. For [`LeaseBody::Wanted`], the ballot of the grant.
+    /// The attempt that this belongs to. For [`LeaseBody::Wanted`], the ballot of the grant.
     pub ballot: LeaseBallot,
-    /// What is asked or answered.
+    /// The request or reply.
     pub body: LeaseBody,
 }
 
-/// Requests, answers and two notices.
+/// Requests, replies and two notices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseBody {
-    /// Is the range free? Nothing below this ballot is to be granted any more.
+    /// Asks whether the range is free, and to grant nothing below this ballot any more.
     Prepare,
-    /// The promise, and the grant that runs, if any.
+    /// The promise, with the running grant, if any.
     Promise {
-        /// Ballot of the running grant and how long it lasts, nanoseconds.
+        /// Ballot of the running grant, and its remaining time in nanoseconds.
         granted: Option<(LeaseBallot, u64)>,
     },
-    /// Grant the range to the ballot's node.
+    /// Asks to grant the range to the ballot's node.
     Propose {
-        /// For how long from receipt, nanoseconds.
+        /// Duration of the lease from receipt, in nanoseconds.
         time_ns: u64,
-        /// What the holder will do under it.
+        /// What the holder may do under the lease.
         mode: LeaseMode,
     },
-    /// Granted.
+    /// The range is granted.
     Granted,
-    /// Not promised or not granted: a higher ballot was promised, another node's grant runs, or the grantor waits
+    /// The request is refused: a higher ballot was promised, another node's grant is running, or the grantor waits
     /// after its restart.
     Refused {
         /// Highest ballot promised.
         seen: LeaseBallot,
-        /// Ballot of the running grant and how long it lasts, nanoseconds.
+        /// Ballot of the running grant, and its remaining time in nanoseconds.
         granted: Option<(LeaseBallot, u64)>,
     },
-    /// The holder has stepped down and gives back what was granted at this ballot.
+    /// The holder no longer uses the lease, and releases the grant at this ballot.
     Release,
-    /// To the holder: others were turned away because of this grant.
+    /// Notice to the holder: requests of other nodes were refused because of this grant.
     Wanted,
 }

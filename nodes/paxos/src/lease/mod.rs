@@ -1,22 +1,23 @@
-//! Leases: for a bounded time one node alone coordinates a range of keys.
+//! Leases: for a bounded time, only one node coordinates a range of keys.
 //!
-//! `PaxosLease` (Trencseni, Gazsó, Reinhardt 2012): a node asks all others, and who is granted a range by a quorum holds
-//! it. Nothing of it touches the disk, since a lease is over before a restarted grantor grants anything: after a
-//! restart it refuses for the longest lease it can ever have granted.
+//! `PaxosLease` (Trencseni, Gazsó, Reinhardt 2012): a node asks all members, and holds a range once a quorum has
+//! granted it. Grants are not stored on disk, since a lease is over before a restarted grantor grants anything: after
+//! a restart, a grantor refuses for as long as the longest lease that it can ever have granted.
 //!
-//! **Why no two nodes hold a range at one time.** A grantor's grant to one node is never given to another before it ran
-//! out by the grantor's clock, or was given back by the very node. A holder believes in its lease only from a quorum
-//! of grants on, and only for `T (1 - rho) / (1 + rho)` from *before* the request left, so its belief lies within
-//! each of these grants as long as no clock is off by more than `rho`. Two quorums share a grantor, and that one would
-//! have had two grants at a time. The first phase (prepare, promise) is for progress only: without it three nodes
-//! could each collect one grant for ever. Safety does not rest on it, which is why a promise need not survive.
+//! **Why no two nodes hold a range at the same time.** A grantor never gives a range that it has granted to another
+//! node before the grant has ended by the grantor's clock, or its holder has released it. A holder relies on its
+//! lease only once it has a quorum of grants, and only for `T (1 - rho) / (1 + rho)` from *before* the request was
+//! sent, so this time is within each of the grants as long as no clock is off by more than `rho`. Two quorums share a
+//! grantor, which would have had two grants at the same time. The first phase (prepare, promise) is only for
+//! progress: without it, three nodes could each keep collecting one grant. Safety does not depend on it, so a promise
+//! need not survive a restart.
 //!
 //! Modules in reading order:
-//! - [`settings`]: how long, how exact the clocks are, how many ranges;
-//! - [`message`]: what nodes say to each other about leases;
-//! - [`grantor`]: who grants;
-//! - [`holder`]: who asks, holds, extends and gives back;
-//! - [`Leases`]: both roles of one node for all ranges, and what Paxos asks them.
+//! - [`settings`]: duration of leases, drift of clocks, number of ranges;
+//! - [`message`]: messages between nodes about leases;
+//! - [`grantor`]: the granting role;
+//! - [`holder`]: the holding role: requesting, holding, extending and releasing;
+//! - [`Leases`]: both roles of one node for all ranges, and the interface to Paxos.
 
 pub mod grantor;
 pub mod holder;
@@ -35,59 +36,59 @@ use crate::ids::{Key, MonoTime};
 pub struct RangeId(pub u16);
 
 impl RangeId {
-    /// The range that a key falls into: the same on every node and in every build (FNV-1a), since nodes that
-    /// disagreed would lease different things under one name.
+    /// The range of a key. It is the same on every node and in every build (FNV-1a), since nodes that disagreed would
+    /// lease different keys under one name.
     #[must_use]
     pub fn of(key: &Key, ranges: u16) -> RangeId {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in key.as_bytes() {
             hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        // The low bits of FNV change most; the high ones are folded in.
+        // The low bits of FNV vary most. The high ones are folded in.
         let folded = hash ^ (hash >> 32);
         RangeId(u16::try_from(folded % u64::from(ranges.max(1))).expect("below a u16"))
     }
 }
 
-/// What a holder can report of its leases. Times are the node's own monotonic clock.
+/// A change of a lease, reported by its holder. Times are those of the node's own monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseEvent {
-    /// What happened.
+    /// The kind of change.
     pub what: LeaseChange,
-    /// To which range.
+    /// The range.
     pub range: RangeId,
-    /// The ballot it was granted at.
+    /// The ballot of the grant.
     pub ballot: LeaseBallot,
-    /// Since when the node has held the range without a gap.
+    /// Start of the time during which the node has held the range without a gap.
     pub from: MonoTime,
-    /// Until when it believes in it, if it is not extended or given back; for an end, when it ended.
+    /// When the lease ends unless it is extended or released. For an end: when it ended.
     pub until: MonoTime,
 }
 
 /// The changes of a lease, as its holder sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseChange {
-    /// A quorum granted it.
+    /// A quorum granted the lease.
     Acquired,
-    /// A quorum granted more time before it ran out.
+    /// A quorum granted more time before the lease ended.
     Extended,
-    /// It is over.
+    /// The lease has ended.
     Ended(EndWhy),
 }
 
 /// Why a lease ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndWhy {
-    /// Its time ran out.
+    /// The time of the lease was over.
     Expired,
-    /// Given back because others wait for the range and nothing is forwarded.
+    /// The lease was released because other nodes wait for the range and operations are not forwarded.
     Yielded,
-    /// Given back because the node stops.
+    /// The lease was released because the node is stopping.
     Stopped,
 }
 
 impl EndWhy {
-    /// A stable name for histories and logs.
+    /// Stable name for histories and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,15 +1,15 @@
-//! How long a lease is, how exact clocks are, how many ranges there are.
+//! Settings of leases: duration, drift of clocks, number of ranges.
 
-/// What a lease is good for.
+/// What a holder may do under a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseMode {
     /// No leases.
     Off,
-    /// Progress only: while a lease runs, grantors turn away the *prepares* of others. Safe under any clock, since
-    /// accepts are judged by ballots alone.
+    /// Progress only: while a lease runs, grantors refuse the *prepares* of other nodes. Safe with any clock, since
+    /// accepts are decided by ballots alone.
     Priority,
-    /// The holder may also read from its own row, without a quorum: grantors turn away others' prepares *and*
-    /// accepts. Safe while clocks keep the drift bound.
+    /// The holder may also read from its own row without asking other nodes: grantors refuse the prepares *and*
+    /// accepts of other nodes. Safe while clocks stay within the drift bound.
     Read,
 }
 
@@ -25,12 +25,12 @@ impl LeaseMode {
     }
 }
 
-/// What a coordinator does with an operation on a range that another node holds.
+/// How a coordinator handles an operation on a range that another node holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Forward {
-    /// It waits until the range is free. Holders then give a range back soon after they hear that others wait.
+    /// It waits until the range is free. A holder then releases a range soon after it learns that other nodes wait.
     Off,
-    /// It hands the operation to the holder.
+    /// It forwards the operation to the holder.
     On,
 }
 
@@ -45,28 +45,28 @@ impl Forward {
     }
 }
 
-/// Settings of leases. All nodes of a cluster need the same.
+/// Settings of leases. They must be the same on all nodes of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseSettings {
-    /// What leases are for.
+    /// What a holder may do under a lease.
     pub mode: LeaseMode,
-    /// How long a grant lasts by the grantor's clock.
+    /// Duration of a grant by the grantor's clock, in nanoseconds.
     pub time_ns: u64,
     /// Drift bound rho, parts per million: no monotonic clock runs faster than `1 + rho` or slower than `1 - rho`.
     pub drift_ppm: u32,
-    /// Into how many ranges keys fall.
+    /// Number of ranges that keys are divided into.
     pub ranges: u16,
-    /// What is done with operations on ranges of others.
+    /// How operations on ranges of other nodes are handled.
     pub forward: Forward,
 }
 
-/// Shortest lease: below it, all time goes into asking.
+/// Shortest lease in nanoseconds. A shorter one would spend all its time on requests.
 pub const MIN_LEASE_NS: u64 = 10_000_000;
-/// Longest lease, ten minutes: a restarted grantor refuses for as long.
+/// Longest lease in nanoseconds, ten minutes: a restarted grantor refuses for this long.
 pub const MAX_LEASE_NS: u64 = 600_000_000_000;
-/// Largest drift bound: with clocks off by half, a holder has a third of the time that is granted.
+/// Largest drift bound in parts per million: with clocks off by half, a holder can use a third of the granted time.
 pub const MAX_DRIFT_PPM: u32 = 500_000;
-/// Most ranges.
+/// Largest number of ranges.
 pub const MAX_RANGES: u16 = 4_096;
 
 impl Default for LeaseSettings {
@@ -76,26 +76,26 @@ impl Default for LeaseSettings {
 }
 
 impl LeaseSettings {
-    /// How long a holder may believe in a grant, by its own clock: `T (1 - rho) / (1 + rho)`.
+    /// How long a holder may rely on a grant, by its own clock: `T (1 - rho) / (1 + rho)`, in nanoseconds.
     ///
-    /// The holder's clock may run at `1 - rho` and the grantor's at `1 + rho`: then `t` on the first takes
-    /// `t / (1 - rho)` of real time, and `T` on the second only `T / (1 + rho)`.
+    /// The holder's clock may run at `1 - rho` and the grantor's at `1 + rho`. Then `t` on the first takes `t / (1 -
+    /// rho)` of real time, and `T` on the second only `T / (1 + rho)`.
     #[must_use]
-    pub fn believed_ns(&self) -> u64 {
+    pub fn usable_ns(&self) -> u64 {
         let rho = u128::from(self.drift_ppm);
         let scaled = u128::from(self.time_ns) * (1_000_000 - rho.min(1_000_000)) / (1_000_000 + rho);
         u64::try_from(scaled).expect("at most the lease time")
     }
 
-    /// A holder that hears of others waiting keeps a range at least this long from when it got it, and a node that
-    /// waits asks again about this often. A sixteenth: several nodes must get their turn within the time of a
-    /// lease, and a turn must be worth its price of two round trips.
+    /// A holder that learns that other nodes wait keeps a range at least this long from when it acquired it, and a
+    /// waiting node retries about this often, in nanoseconds. It is a sixteenth of the lease time: several nodes must
+    /// get their turn within the time of a lease, and a turn must be worth its cost of two round trips.
     #[must_use]
     pub fn turn_ns(&self) -> u64 {
         self.time_ns / 16
     }
 
-    /// What this node may have to wait for after a restart, because of these settings.
+    /// How long this node may have to wait after a restart with these settings.
     #[must_use]
     pub fn limits(&self) -> LeaseLimits {
         match self.mode {
@@ -106,18 +106,18 @@ impl LeaseSettings {
     }
 }
 
-/// The longest leases that a node can have granted in its life: durable before the first grant, and what it waits for
-/// after a restart.
+/// The longest leases that a node can ever have granted. Durable before the first grant; a restarted node waits this
+/// long.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct LeaseLimits {
-    /// Longest lease of any kind; no lease is granted for longer.
+    /// Longest lease of any kind, in nanoseconds. No lease is granted for longer.
     pub longest_ns: u64,
-    /// Longest lease under which the holder may read its own row.
+    /// Longest lease under which the holder may read its own row, in nanoseconds.
     pub longest_read_ns: u64,
 }
 
 impl LeaseLimits {
-    /// The larger of each.
+    /// The maximum of each field.
     #[must_use]
     pub fn max(self, other: LeaseLimits) -> LeaseLimits {
         LeaseLimits { longest_ns: self.longest_ns.max(other.longest_ns), longest_read_ns: self.longest_read_ns.max(other.longest_read_ns) }
@@ -129,10 +129,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_holder_believes_less_than_it_is_granted() {
+    fn usable_time_is_shorter_than_the_grant() {
         for (drift_ppm, expected) in [(0, 1_000_000), (1_000, 998_001), (200_000, 666_666), (500_000, 333_333)] {
             let settings = LeaseSettings { time_ns: 1_000_000, drift_ppm, ..LeaseSettings::default() };
-            assert_eq!(settings.believed_ns(), expected);
+            assert_eq!(settings.usable_ns(), expected);
             // By real time, with the slowest holder and the fastest grantor.
             let held = expected as f64 / (1.0 - f64::from(drift_ppm) / 1e6);
             let granted = 1e6 / (1.0 + f64::from(drift_ppm) / 1e6);

@@ -1,7 +1,7 @@
-//! Both roles of one node for all ranges, and what Paxos asks them.
+//! Both roles of one node for all ranges, and the interface to Paxos.
 
 use super::grantor::Grantor;
-use super::holder::{AskPhase, Asking, Held, Holder, Seen};
+use super::holder::{AttemptPhase, HeldLease, Holder, LeaseAttempt, OtherLease};
 use super::message::{LeaseBallot, LeaseBody, LeaseMessage};
 use super::settings::{Forward, LeaseLimits, LeaseMode, LeaseSettings};
 use super::{EndWhy, LeaseChange, LeaseEvent, RangeId};
@@ -10,43 +10,43 @@ use crate::mutants::{Mutant, Mutants};
 use crate::quorum::{Members, NodeSet};
 use rand::{Rng, RngExt};
 
-/// Something that leases want done.
+/// Work that leases request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseAction {
-    /// Send to another node.
+    /// Send a message to another node.
     Send {
         /// The receiver.
         to: NodeId,
         /// The message.
         message: LeaseMessage,
     },
-    /// Report it to watchers.
+    /// Report a change of a lease to watchers.
     Event(LeaseEvent),
     /// Call [`Leases::timer`] for the range at this time or soon after.
     Timer {
         /// The range.
         range: RangeId,
-        /// When.
+        /// When to call.
         at: MonoTime,
     },
 }
 
-/// Why a grantor turns a coordinator away.
+/// Why a grantor refuses a coordinator's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// Whose lease runs; `None` while the grantor waits after its restart.
+    /// The lease in the way. `None` while the grantor waits after its restart.
     pub holder: Option<LeaseBallot>,
-    /// For how long yet, nanoseconds by the grantor's clock.
+    /// Remaining time by the grantor's clock, in nanoseconds.
     pub remaining_ns: u64,
 }
 
-/// The leases of one node. No clock, no socket: times are arguments and what is wanted goes to `out`.
+/// The leases of one node. It uses no clock and no socket: times are arguments, and requested work is added to `out`.
 #[derive(Debug, Clone)]
 pub struct Leases {
     settings: LeaseSettings,
-    /// What may be granted, and what is waited for after a restart.
+    /// Limits on grants, and on the wait after a restart.
     limits: LeaseLimits,
-    /// What an earlier process may have granted.
+    /// Limits on what an earlier process may have granted.
     inherited: LeaseLimits,
     mutants: Mutants,
     members: Members,
@@ -56,15 +56,15 @@ pub struct Leases {
     holders: Vec<Holder>,
     last_run: u64,
     booted: bool,
-    /// Nothing is granted before this time.
+    /// Earliest time of a grant.
     grants_from: MonoTime,
-    /// No prepare or accept of Paxos before this time.
+    /// Earliest time of a prepare or accept of Paxos.
     paxos_from: MonoTime,
     stopping: bool,
 }
 
 impl Leases {
-    /// The leases of the member at place `me`, before its start.
+    /// The leases of the member at position `me`, before its start.
     #[must_use]
     pub fn new(settings: LeaseSettings, members: Members, me: u32, mutants: Mutants) -> Self {
         let ranges = if settings.mode == LeaseMode::Off { 0 } else { usize::from(settings.ranges) };
@@ -86,20 +86,20 @@ impl Leases {
         }
     }
 
-    /// Takes back what was persisted.
+    /// Replays persisted limits.
     pub fn recover(&mut self, limits: LeaseLimits) {
         self.inherited = self.inherited.max(limits);
     }
 
-    /// Begins the life of process number `incarnation`. Returns what must be durable before anything is granted, if it
-    /// is not so yet.
+    /// Starts the process with this incarnation. Returns the limits that must be durable before anything is granted,
+    /// if they are not yet.
     pub fn start(&mut self, incarnation: u32) -> Option<LeaseLimits> {
         self.incarnation = incarnation;
         self.limits = self.inherited.max(self.settings.limits());
         (self.limits != self.inherited).then_some(self.limits)
     }
 
-    /// What may have been granted up to now.
+    /// Limits on what may have been granted so far.
     #[must_use]
     pub fn limits(&self) -> LeaseLimits {
         self.limits
@@ -111,8 +111,8 @@ impl Leases {
         &self.settings
     }
 
-    /// The clock is known: from here on an earlier process's grants are waited out. They ran by this clock or its
-    /// predecessor, which is the same one, so the full time from now is enough.
+    /// Sets the time, and begins to wait out the grants of an earlier process. Those grants ran by this clock, or by
+    /// its predecessor, which is the same one, so the full time from now is enough.
     pub fn boot(&mut self, now: MonoTime) {
         if !self.booted {
             self.booted = true;
@@ -123,28 +123,28 @@ impl Leases {
         }
     }
 
-    /// The range of a key, if there are leases.
+    /// The range of a key, if leases are on.
     #[must_use]
     pub fn range_of(&self, key: &Key) -> Option<RangeId> {
         (self.settings.mode != LeaseMode::Off).then(|| RangeId::of(key, self.settings.ranges))
     }
 
-    /// The lease that may be acted on at `now`.
+    /// The lease that the node may rely on at `now`.
     #[must_use]
-    pub fn held(&self, range: RangeId, now: MonoTime) -> Option<Held> {
+    pub fn held(&self, range: RangeId, now: MonoTime) -> Option<HeldLease> {
         self.holders.get(usize::from(range.0)).and_then(|holder| holder.holds(now))
     }
 
     /// The ranges held at `now`.
-    pub fn all_held(&self, now: MonoTime) -> impl Iterator<Item = (RangeId, Held)> + '_ {
+    pub fn all_held(&self, now: MonoTime) -> impl Iterator<Item = (RangeId, HeldLease)> + '_ {
         self.holders.iter().enumerate().filter_map(move |(at, holder)| {
             let range = RangeId(u16::try_from(at).expect("ranges are counted in u16"));
             holder.holds(now).map(|held| (range, held))
         })
     }
 
-    /// An operation in this range is coordinated here: the lease is asked for, or extended when half of it is over.
-    /// Idle ranges have no holder, since nothing else asks.
+    /// Records that this node coordinates an operation in this range: requests the lease, or extends it when half of
+    /// it is over. Nothing else requests leases, so idle ranges have no holder.
     pub fn touch<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
         let at = usize::from(range.0);
         if self.stopping || self.settings.mode == LeaseMode::Off || now < self.grants_from {
@@ -152,47 +152,47 @@ impl Leases {
         }
         let other = self.other(range, now);
         let holder = &mut self.holders[at];
-        // An attempt whose answers were lost must not block the next one.
-        if holder.asking.is_some_and(|asking| now.since_ns(asking.began) > self.settings.time_ns / 2) {
-            holder.asking = None;
+        // An attempt whose replies were lost must not block the next one.
+        if holder.attempt.is_some_and(|attempt| now.since_ns(attempt.began) > self.settings.time_ns / 2) {
+            holder.attempt = None;
         }
         let wanted = match holder.holds(now) {
-            Some(held) => held.until.since_ns(now) <= self.settings.believed_ns() / 2 && holder.yield_at.is_none(),
+            Some(held) => held.until.since_ns(now) <= self.settings.usable_ns() / 2 && holder.yield_at.is_none(),
             None => other.is_none(),
         };
-        if wanted && holder.asking.is_none() && now >= holder.not_before {
-            self.ask(range, now, rng, out);
+        if wanted && holder.attempt.is_none() && now >= holder.not_before {
+            self.begin_attempt(range, now, rng, out);
         }
     }
 
-    /// Who else holds the range, as far as is known here.
+    /// The last known lease of another node on the range.
     #[must_use]
-    pub fn other(&self, range: RangeId, now: MonoTime) -> Option<Seen> {
+    pub fn other(&self, range: RangeId, now: MonoTime) -> Option<OtherLease> {
         let at = usize::from(range.0);
         let me = self.node();
-        let granted = self.grantors.get(at)?.running(now).map(|grant| Seen { ballot: grant.ballot, until: grant.until });
+        let granted = self.grantors.get(at)?.running(now).map(|grant| OtherLease { ballot: grant.ballot, until: grant.until });
         let seen = self.holders.get(at)?.seen.filter(|seen| now < seen.until);
         [granted, seen].into_iter().flatten().filter(|seen| seen.ballot.node != me).max_by_key(|seen| seen.ballot)
     }
 
-    /// A grantor turned an operation away because of this lease, or its holder was heard of.
+    /// Records the lease of another node, from a grantor's refusal or from the holder itself.
     pub fn note_other(&mut self, range: RangeId, ballot: LeaseBallot, until: MonoTime) {
         self.last_run = self.last_run.max(ballot.run);
         if let Some(holder) = self.holders.get_mut(usize::from(range.0))
             && holder.seen.is_none_or(|seen| seen.ballot <= ballot)
         {
-            holder.seen = Some(Seen { ballot, until });
+            holder.seen = Some(OtherLease { ballot, until });
         }
     }
 
-    /// The holder said that it does not hold the range any more.
+    /// Records that the holder has said it no longer holds the range.
     pub fn forget_other(&mut self, range: RangeId, node: NodeId) {
         if let Some(holder) = self.holders.get_mut(usize::from(range.0)) {
             holder.seen = holder.seen.filter(|seen| seen.ballot.node != node);
         }
     }
 
-    /// Whether this node's acceptor must turn away a request of Paxos: a prepare, or an accept.
+    /// Whether this node's acceptor must refuse a Paxos request: a prepare, or an accept.
     pub fn refuses(&mut self, range: RangeId, from: NodeId, accept: bool, now: MonoTime, out: &mut Vec<LeaseAction>) -> Option<Refusal> {
         if now < self.paxos_from {
             return Some(Refusal { holder: None, remaining_ns: self.paxos_from.since_ns(now) });
@@ -200,25 +200,25 @@ impl Leases {
         let turn_ns = self.settings.turn_ns();
         let grantor = self.grantors.get_mut(usize::from(range.0))?;
         let grant = grantor.running(now).filter(|grant| grant.ballot.node != from)?;
-        // An accept of another node is harmless under a lease for progress only: ballots decide. Under a read lease it
-        // could choose an update that the holder's row does not have.
+        // Under a lease for progress only, an accept from another node is harmless, since ballots decide. Under a
+        // read lease it could choose an update that the holder's row does not have.
         if accept && grant.mode != LeaseMode::Read {
             return None;
         }
-        if let Some(ballot) = grantor.turned_away(now, turn_ns) {
+        if let Some(ballot) = grantor.note_refused(now, turn_ns) {
             let message = LeaseMessage { range, ballot, body: LeaseBody::Wanted };
             self.send_notice(ballot.node, message, now, out);
         }
         Some(Refusal { holder: Some(grant.ballot), remaining_ns: grant.until.since_ns(now) })
     }
 
-    /// Whether restart waits concern Paxos at all, for keys without leases: the setting may be off by now.
+    /// Whether the wait after a restart applies to Paxos at all, for keys without leases: the setting may be off now.
     #[must_use]
-    pub fn waits(&self, now: MonoTime) -> bool {
+    pub fn is_waiting_after_restart(&self, now: MonoTime) -> bool {
         now < self.paxos_from
     }
 
-    /// Takes a message of another node.
+    /// Handles a message from another node.
     pub fn receive<R: Rng + ?Sized>(
         &mut self,
         from: NodeId,
@@ -236,12 +236,12 @@ impl Leases {
         self.last_run = self.last_run.max(message.ballot.run);
         match message.body {
             LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release => {
-                // What was given back has no holder: a node that waits for it may ask.
+                // A released range is free, so nodes that wait for it may request it.
                 if message.body == LeaseBody::Release {
                     let holder = &mut self.holders[usize::from(message.range.0)];
                     holder.seen = holder.seen.filter(|seen| seen.ballot != message.ballot);
                 }
-                // A lease is asked for and given back only by its own node.
+                // Only the requesting node itself may ask for a lease or release it.
                 if message.ballot.node == from
                     && let Some(body) = self.serve(message, now)
                 {
@@ -249,11 +249,11 @@ impl Leases {
                 }
             }
             LeaseBody::Promise { .. } | LeaseBody::Granted | LeaseBody::Refused { .. } => self.answer(place, message, now, rng, out),
-            LeaseBody::Wanted => self.wanted(message.range, now, out),
+            LeaseBody::Wanted => self.on_wanted(message.range, now, out),
         }
     }
 
-    /// A timer of a range went off: a lease is over, or is to be given back.
+    /// Handles the timer of a range: a lease has ended, or is to be released.
     pub fn timer(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
         let Some(holder) = self.holders.get(usize::from(range.0)) else {
             return;
@@ -264,7 +264,7 @@ impl Leases {
         self.note_expiry(range, now, out);
     }
 
-    /// The node stops: everything is given back, nothing is asked for any more.
+    /// Releases all leases and requests no more, since the node is stopping.
     pub fn stop(&mut self, now: MonoTime, out: &mut Vec<LeaseAction>) {
         self.stopping = true;
         for at in 0..self.holders.len() {
@@ -278,11 +278,11 @@ impl Leases {
         self.members.nodes()[self.me as usize]
     }
 
-    fn spare(&self) -> u32 {
+    fn tolerable_refusals(&self) -> u32 {
         self.members.count() - self.members.quorum()
     }
 
-    /// The grantor's side of a request. `None` if there is nothing to answer.
+    /// The grantor's reply to a request. `None` if no reply is needed.
     fn serve(&mut self, message: LeaseMessage, now: MonoTime) -> Option<LeaseBody> {
         let LeaseMessage { range, ballot, body } = message;
         let grantor = &mut self.grantors[usize::from(range.0)];
@@ -299,15 +299,15 @@ impl Leases {
         }
     }
 
-    fn ask<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
+    fn begin_attempt<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
         self.last_run += 1;
         let ballot = LeaseBallot { run: self.last_run, restarts: self.incarnation, node: self.node() };
-        let asking = Asking { ballot, began: now, phase: AskPhase::Prepare, yes: NodeSet::EMPTY, no: NodeSet::EMPTY };
-        self.holders[usize::from(range.0)].asking = Some(asking);
+        let attempt = LeaseAttempt { ballot, began: now, phase: AttemptPhase::Prepare, yes: NodeSet::EMPTY, no: NodeSet::EMPTY };
+        self.holders[usize::from(range.0)].attempt = Some(attempt);
         self.broadcast(LeaseMessage { range, ballot, body: LeaseBody::Prepare }, now, rng, out);
     }
 
-    /// To all others, then to this node itself.
+    /// Sends to all other nodes, then to this node itself.
     fn broadcast<R: Rng + ?Sized>(&mut self, message: LeaseMessage, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
         let me = self.node();
         let others = self.members.nodes().iter().filter(|node| **node != me);
@@ -318,7 +318,7 @@ impl Leases {
     }
 
     fn answer<R: Rng + ?Sized>(&mut self, place: u32, message: LeaseMessage, now: MonoTime, rng: &mut R, out: &mut Vec<LeaseAction>) {
-        let (me, quorum, spare) = (self.node(), self.members.quorum(), self.spare());
+        let (me, quorum, spare) = (self.node(), self.members.quorum(), self.tolerable_refusals());
         let LeaseMessage { range, ballot, body } = message;
         if let LeaseBody::Promise { granted: Some((other, left_ns)) } | LeaseBody::Refused { granted: Some((other, left_ns)), .. } = body
             && other.node != me
@@ -328,30 +328,30 @@ impl Leases {
         if let LeaseBody::Refused { seen, .. } = body {
             self.last_run = self.last_run.max(seen.run.min(LeaseBallot::MAX_RUN));
         }
-        let Some(asking) = self.holders[usize::from(range.0)].asking.as_mut().filter(|asking| asking.ballot == ballot) else {
+        let Some(attempt) = self.holders[usize::from(range.0)].attempt.as_mut().filter(|attempt| attempt.ballot == ballot) else {
             return;
         };
-        match (body, asking.phase) {
-            // A grant to an earlier process of this node, or to this one, is no obstacle.
-            (LeaseBody::Promise { granted }, AskPhase::Prepare) if granted.is_none_or(|(held, _)| held.node == me) => {
-                asking.yes.insert(place);
-                if asking.yes.count() >= quorum {
-                    // The belief counts from before the request leaves: a grantor's time begins later.
-                    asking.phase = AskPhase::Propose { sent: now };
-                    (asking.yes, asking.no) = (NodeSet::EMPTY, NodeSet::EMPTY);
+        match (body, attempt.phase) {
+            // A grant to this process, or to an earlier one of this node, is not an obstacle.
+            (LeaseBody::Promise { granted }, AttemptPhase::Prepare) if granted.is_none_or(|(held, _)| held.node == me) => {
+                attempt.yes.insert(place);
+                if attempt.yes.count() >= quorum {
+                    // The holder's time counts from before the request leaves. A grantor's time begins later.
+                    attempt.phase = AttemptPhase::Propose { sent: now };
+                    (attempt.yes, attempt.no) = (NodeSet::EMPTY, NodeSet::EMPTY);
                     let body = LeaseBody::Propose { time_ns: self.settings.time_ns, mode: self.settings.mode };
                     self.broadcast(LeaseMessage { range, ballot, body }, now, rng, out);
                 }
             }
-            (LeaseBody::Granted, AskPhase::Propose { sent }) => {
-                asking.yes.insert(place);
-                if asking.yes.count() >= quorum {
-                    self.granted(range, ballot, sent, now, out);
+            (LeaseBody::Granted, AttemptPhase::Propose { sent }) => {
+                attempt.yes.insert(place);
+                if attempt.yes.count() >= quorum {
+                    self.on_granted(range, ballot, sent, now, out);
                 }
             }
-            (LeaseBody::Promise { .. }, AskPhase::Prepare) | (LeaseBody::Refused { .. }, _) => {
-                asking.no.insert(place);
-                if asking.no.count() > spare {
+            (LeaseBody::Promise { .. }, AttemptPhase::Prepare) | (LeaseBody::Refused { .. }, _) => {
+                attempt.no.insert(place);
+                if attempt.no.count() > spare {
                     self.give_up(range, now, rng);
                 }
             }
@@ -360,15 +360,15 @@ impl Leases {
         }
     }
 
-    /// A quorum has granted.
-    fn granted(&mut self, range: RangeId, ballot: LeaseBallot, sent: MonoTime, now: MonoTime, out: &mut Vec<LeaseAction>) {
-        self.holders[usize::from(range.0)].asking = None;
+    /// Handles a quorum of grants.
+    fn on_granted(&mut self, range: RangeId, ballot: LeaseBallot, sent: MonoTime, now: MonoTime, out: &mut Vec<LeaseAction>) {
+        self.holders[usize::from(range.0)].attempt = None;
         self.note_expiry(range, now, out);
-        let believed_ns = if self.mutants.has(Mutant::LeaseIgnoresDrift) { self.settings.time_ns } else { self.settings.believed_ns() };
+        let believed_ns = if self.mutants.has(Mutant::LeaseIgnoresDrift) { self.settings.time_ns } else { self.settings.usable_ns() };
         let since = if self.mutants.has(Mutant::LeaseTimerAtAck) { now } else { sent };
         let until = since.after_ns(believed_ns);
         if until <= now {
-            // The answers took longer than the lease.
+            // The replies took longer than the lease.
             return;
         }
         let holder = &mut self.holders[usize::from(range.0)];
@@ -376,29 +376,30 @@ impl Leases {
             Some(held) => (LeaseChange::Extended, held.from),
             None => (LeaseChange::Acquired, now),
         };
-        holder.held = Some(Held { ballot, from, until });
+        holder.held = Some(HeldLease { ballot, from, until });
         out.push(LeaseAction::Event(LeaseEvent { what, range, ballot, from, until }));
         out.push(LeaseAction::Timer { range, at: until });
     }
 
-    /// Too many said no: later again, at a random time, so that nodes that outbid each other do not go on in step.
+    /// Handles too many refusals: retries later, at a random time, so that nodes that outbid each other do not stay
+    /// in lockstep.
     fn give_up<R: Rng + ?Sized>(&mut self, range: RangeId, now: MonoTime, rng: &mut R) {
         let turn_ns = self.settings.turn_ns();
         let holder = &mut self.holders[usize::from(range.0)];
-        holder.asking = None;
+        holder.attempt = None;
         holder.not_before = now.after_ns(turn_ns / 4 + rng.random_range(0..=turn_ns));
     }
 
-    /// Others were turned away because of this node's lease.
-    fn wanted(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
+    /// Handles a notice that requests of other nodes were refused because of this node's lease.
+    fn on_wanted(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
         let turn_ns = self.settings.turn_ns();
         let holder = &mut self.holders[usize::from(range.0)];
         let Some(held) = holder.holds(now) else {
             return;
         };
         if self.settings.forward == Forward::On {
-            // They forward to here and were only late to know. Who goes on being turned away cannot reach this node, and
-            // would starve while everybody else is served.
+            // Most of these nodes forward to this one and only learned of the lease late. A node that continues to be
+            // refused cannot reach this node, and would starve while all others are served.
             let since = holder.wanted.filter(|(_, last)| now.since_ns(*last) <= 3 * turn_ns).map_or(now, |(since, _)| since);
             holder.wanted = Some((since, now));
             if now.since_ns(since) < 4 * turn_ns {
@@ -414,18 +415,18 @@ impl Leases {
         }
     }
 
-    /// Steps down, *then* gives back: from the first line on nothing is done under the lease.
+    /// Stops using the lease, *then* releases it: nothing is done under the lease from the first line on.
     fn step_down(&mut self, range: RangeId, now: MonoTime, why: EndWhy, out: &mut Vec<LeaseAction>) {
         let turn_ns = self.settings.turn_ns();
         let holder = &mut self.holders[usize::from(range.0)];
-        let (held, asking) = (holder.held.take(), holder.asking.take());
+        let (held, attempt) = (holder.held.take(), holder.attempt.take());
         (holder.yield_at, holder.wanted) = (None, None);
-        // Others have waited: they come first.
+        // Other nodes have waited, so they come first.
         holder.not_before = now.after_ns(2 * turn_ns);
-        if let Some(Held { ballot, from, .. }) = held {
+        if let Some(HeldLease { ballot, from, .. }) = held {
             out.push(LeaseAction::Event(LeaseEvent { what: LeaseChange::Ended(why), range, ballot, from, until: now }));
         }
-        let granted = held.map(|held| held.ballot).into_iter().chain(asking.map(|asking| asking.ballot));
+        let granted = held.map(|held| held.ballot).into_iter().chain(attempt.map(|attempt| attempt.ballot));
         for ballot in granted {
             let message = LeaseMessage { range, ballot, body: LeaseBody::Release };
             self.serve(message, now);
@@ -436,7 +437,7 @@ impl Leases {
 
     fn note_expiry(&mut self, range: RangeId, now: MonoTime, out: &mut Vec<LeaseAction>) {
         let holder = &mut self.holders[usize::from(range.0)];
-        if let Some(Held { ballot, from, until }) = holder.held.filter(|held| held.until <= now) {
+        if let Some(HeldLease { ballot, from, until }) = holder.held.filter(|held| held.until <= now) {
             (holder.held, holder.yield_at, holder.wanted) = (None, None, None);
             out.push(LeaseAction::Event(LeaseEvent { what: LeaseChange::Ended(EndWhy::Expired), range, ballot, from, until }));
         }
@@ -444,7 +445,7 @@ impl Leases {
 
     fn send_notice(&mut self, to: NodeId, message: LeaseMessage, now: MonoTime, out: &mut Vec<LeaseAction>) {
         if to == self.node() {
-            self.wanted(message.range, now, out);
+            self.on_wanted(message.range, now, out);
         } else {
             out.push(LeaseAction::Send { to, message });
         }

@@ -1,17 +1,16 @@
-//! Pruning, off the hot path: once every replica has learned a decision, the accepted copies go.
+//! Pruning, off the critical path: drops accepted copies once every replica has learned a decision.
 //!
-//! The coordinator of a decision keeps it in a bounded queue until its key has seen no newer one
-//! for a while (the copies of a hot key are overwritten anyway, and its decision only takes the
-//! place of the one before it). By then the answers to its learn round say which replicas have the row;
-//! the others get it again. When all n have it durably, all are asked to drop the copy, and when
-//! all n have done so the slot is free. A node that is down keeps slots occupied, each asked about
-//! less and less often; when no slot is free, a decision is not pruned at all, which is counted.
+//! The coordinator of a decision keeps it in a bounded queue until its key has had no newer one for a while (the
+//! copies of a hot key are overwritten anyway, and a newer decision replaces the older one in the queue). By then,
+//! the replies to its learn round have shown which replicas have the row. The others are sent it again. When all n
+//! replicas have it durably, all are asked to drop the copy, and when all n have done so, the slot is free. A node
+//! that is down keeps slots occupied, and is asked about each less and less often. When no slot is free, a decision
+//! is not pruned at all, which is counted.
 //!
-//! **Why it is safe.** A replica drops a copy at or below its own learned ballot only, and such a
-//! copy is ignored by all that read it: what it held is in the row. The ballots stay. Were they to
-//! go too,
+//! **Why it is safe.** A replica drops only a copy at or below its own learned ballot, and every reader ignores such
+//! a copy, since its content is in the row. The ballots stay. If they were dropped too,
 //!   chosen(b=4), learn(4) to r3 is late, chosen(b=5) and learned by all, prune, learn(4) arrives
-//! would bring the older row back (Scylla #6154, mutant `prune-drops-ballot`).
+//! would bring back the older row (Scylla #6154, mutant `prune-drops-ballot`).
 
 pub(crate) mod queue;
 
@@ -29,14 +28,14 @@ use std::cmp::Reverse;
 
 pub use self::queue::PRUNE_SLOT_BYTES;
 
-/// Slots looked at in one turn of the housekeeping: bounds what one turn sends.
+/// Slots checked per turn. Limits the messages that one turn sends.
 const SLOTS_PER_TURN: usize = 256;
-/// An unanswered slot is asked about again after `prune_after_ns` doubled this often at most.
+/// An unanswered slot is retried after `prune_after_ns`, doubled at most this often.
 const MAX_DOUBLINGS: u32 = 6;
 
 impl<R: Rng + ?Sized> Env<'_, R> {
-    /// This row was chosen for `key`, and this node is its coordinator.
-    pub(crate) fn prune_later(&mut self, key: &Key, row: &Row) {
+    /// Enqueues a decision: this node has coordinated the choice of this row for `key`.
+    pub(crate) fn enqueue_prune(&mut self, key: &Key, row: &Row) {
         let config = &self.shared.config;
         if config.prune == crate::config::Prune::Off {
             return;
@@ -66,7 +65,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         self.shared.prune.slots[at as usize] = Some(fresh);
     }
 
-    /// The member at `place` has durably learned a row at `learned` or above.
+    /// Records that the member at `place` has durably learned a row at `learned` or above.
     pub(crate) fn note_learned(&mut self, key: &Key, place: u32, learned: Ballot) {
         if let Some(Slot { row, step: Step::Learning(members), .. }) = self.shared.prune.slot(key)
             && learned >= row.learned
@@ -75,7 +74,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// The member at `place` has dropped what it held at or below `pruned`.
+    /// Records that the member at `place` has dropped its copy at or below `pruned`.
     pub(crate) fn note_pruned(&mut self, key: &Key, place: u32, pruned: Ballot) {
         let all = self.shared.members.count();
         let Some(Slot { row, step: Step::Pruning(members), .. }) = self.shared.prune.slot(key) else {
@@ -104,7 +103,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         }
     }
 
-    /// Goes on with the slots that are due. `learned_here` tells the ballot of this node's own row.
+    /// Advances the slots that are due. `learned_here` returns the ballot of this node's own row.
     pub(crate) fn prune_due(&mut self, learned_here: impl Fn(&Key) -> Ballot) {
         for _ in 0..SLOTS_PER_TURN {
             let queue = &mut self.shared.prune;
@@ -114,7 +113,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
             let Some(Reverse((_, at, number))) = queue.due.pop() else {
                 return;
             };
-            // Freed, or in use again, or leaked by a mutant: it is not looked at again.
+            // The slot was freed, is in use again, or was leaked by a mutant. This entry no longer applies to it.
             let Some(slot) = queue.slots[at as usize].as_ref().filter(|slot| slot.number == number) else {
                 continue;
             };
@@ -138,7 +137,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
             return;
         };
         if learned_here > slot.row.learned {
-            // Another coordinator has decided since: its queue has the key.
+            // Another coordinator has made a newer decision, so the key is in that coordinator's queue.
             self.free_slot(key);
             return;
         }
@@ -158,7 +157,7 @@ impl<R: Rng + ?Sized> Env<'_, R> {
         };
         self.shared.prune.due.push(Reverse((due, at, number)));
         self.shared.counters.prune_resends += u64::from(again || matches!(body, Body::Learn { .. }));
-        // No operation of a client: attempts of operations begin at 1.
+        // This tag belongs to no operation: attempts of operations begin at 1.
         let tag = Tag { op: OpId { client: 0, seq: 0 }, attempt: 0, incarnation: self.shared.clock.incarnation(), ballot };
         self.broadcast(key, tag, &body, heard, None, None);
     }

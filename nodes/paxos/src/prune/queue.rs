@@ -1,4 +1,4 @@
-//! Decisions that wait to be pruned.
+//! The queue of decisions waiting to be pruned.
 
 use crate::ids::{Key, MonoTime};
 use crate::quorum::NodeSet;
@@ -9,34 +9,34 @@ use std::collections::BinaryHeap;
 use std::hash::{Hash, Hasher};
 use std::mem::size_of;
 
-/// Bytes that a decision takes while it waits to be pruned, without its key.
+/// Size of a decision that waits to be pruned, in bytes, without its key.
 pub const PRUNE_SLOT_BYTES: usize = size_of::<Slot>();
 
-/// Decisions that wait to be pruned. One slot a key.
+/// Decisions waiting to be pruned. One slot per key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PruneQueue {
     pub(super) slots: Vec<Option<Slot>>,
     pub(super) free: Vec<u32>,
     pub(super) by_key: FxHashMap<Key, u32>,
-    /// One entry for each occupied slot, at or before the time it is due: (when, slot, use).
+    /// Entries (time, slot, use), one for each occupied slot, at or before the time it is due.
     pub(super) due: BinaryHeap<Reverse<(MonoTime, u32, u64)>>,
-    /// Counts the uses of slots.
+    /// Total number of uses of slots.
     pub(super) uses: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) key: Key,
-    /// What was decided. It is sent to replicas that have nothing as new.
+    /// The decided row. Members without a row at least as new are sent it.
     pub(super) row: Row,
-    /// Which use of the slot this is: an entry of `due` for an earlier one is void.
+    /// Number of this use of the slot. Entries of `due` for earlier uses are ignored.
     pub(super) number: u64,
     pub(super) step: Step,
     pub(super) tries: u32,
     pub(super) due: MonoTime,
 }
 
-/// How far a decision has come. The members are those that have answered.
+/// The progress of a decision, with the members that have replied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     Learning(NodeSet),
@@ -50,7 +50,7 @@ impl Slot {
 }
 
 impl PruneQueue {
-    /// What waits, without the times: see [`crate::Replica::fingerprint`].
+    /// Hashes the queue without its times: see [`crate::Replica::fingerprint`].
     pub(crate) fn fingerprint<H: Hasher>(&self, state: &mut H) {
         for waiting in self.slots.iter().flatten() {
             let Slot { key, row, number: _, step, tries: _, due: _ } = waiting;
@@ -58,12 +58,12 @@ impl PruneQueue {
         }
     }
 
-    /// Slots in use.
+    /// Number of slots in use.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// When the next slot is due at the earliest.
+    /// Earliest time at which a slot may be due.
     pub(crate) fn next_at(&self) -> Option<MonoTime> {
         self.due.peek().map(|Reverse((at, ..))| *at)
     }

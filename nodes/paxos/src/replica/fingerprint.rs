@@ -1,8 +1,9 @@
-//! Telling states apart, for tools that explore them: what later steps depend on, and nothing else.
+//! Fingerprints of states, for tools that explore them. They cover the state that later steps depend on, and nothing
+//! else.
 //!
-//! Two ways to one state have counted, measured and waited differently. So counters, latencies, diagnostics, the numbers
-//! of batches and timers, and all times are left out. Each type is taken apart field by field: a new one does not compile
-//! until it is decided whether it matters here.
+//! Two paths to the same state differ in counts, measurements and waiting times. So counters, latencies, diagnostics,
+//! the numbers of batches and timers, and all times are omitted. Each type is destructured field by field, so that a
+//! new field does not compile until its author has decided whether it matters here.
 
 use crate::config::{Links, Queue};
 use crate::coordinator::{Coordination, InFlightBatch, Proposals, Shared, Waiting};
@@ -13,13 +14,14 @@ use crate::slot::Slot;
 use std::hash::{Hash, Hasher};
 
 impl Replica {
-    /// Hashes all that later steps depend on, but for time: equal states of replicas with the same settings hash alike,
-    /// whatever led to them, for a caller in whose world
-    /// - a timer goes off only when it has something to do, and late enough for all that it was set for,
-    /// - backoff does not depend on measured latencies, nothing expires, and the wall clock stands.
+    /// Hashes all state that later steps depend on, except time: replicas with the same settings and equal states
+    /// have the same hash, whatever their history. This requires that
+    /// - a timer expires only when it has work to do, and late enough for everything it was set for,
+    /// - backoff does not depend on measured latencies, nothing expires, and the wall clock is stopped.
     ///
     /// # Panics
-    /// With leases, with a fair queue, and while puts and gets of the last-write-wins path run: they live by the clock.
+    /// With leases, with a fair queue, or while puts and gets of the last-write-wins path are running, since these
+    /// depend on time.
     pub fn fingerprint<H: Hasher>(&self, state: &mut H) {
         let Replica { shared, keys, own_answers, started } = self;
         assert!(shared.config.queue == Queue::Fifo, "a fair queue goes by the clock, which is left out here");
@@ -52,12 +54,12 @@ fn fingerprint_shared<H: Hasher>(shared: &Shared, state: &mut H) {
         prune,
         expiry,
         housekeeping_at: _,
-        // Without leases there is nothing in these.
+        // Empty when leases are off.
         leases: _,
         lease_out: _,
         forwards: _,
         windows: _,
-        heard: _,
+        reply_tracker: _,
     } = shared;
     (clock.incarnation(), clock.last_micros(), birth > durable).hash(state);
     (to_self, prepared_keys, expiry.floor_us()).hash(state);
@@ -73,12 +75,12 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
         active,
         batch,
         batch_timer_armed: _,
-        again,
+        retries,
         queue,
-        // Without leases there is nothing in these two.
-        away: _,
-        plain,
-        // Nor in this without a fair queue.
+        // Empty when leases are off.
+        forwarded: _,
+        plain_ops,
+        // Empty without a fair queue.
         turns: _,
         fresh: _,
         prepared,
@@ -87,18 +89,18 @@ fn fingerprint_slot<H: Hasher>(slot: &Slot, shared: &Shared, state: &mut H) {
         next_serial: _,
         written_us: _,
     } = slot;
-    assert!(plain.is_empty(), "puts and gets live by the clock, which is left out here");
-    // Only how they stand to each other is ever asked.
+    assert!(plain_ops.is_empty(), "puts and gets live by the clock, which is left out here");
+    // Only the order of these numbers matters.
     let durable = shared.durable;
     (*newest_io > durable, *lazy_io > durable.max(*newest_io)).hash(state);
     (key, acceptor, prepared, listed).hash(state);
-    for coordination in active.iter().chain(again) {
+    for coordination in active.iter().chain(retries) {
         fingerprint_coordination(coordination, shared, state);
     }
-    (active.len(), again.len(), queue.len()).hash(state);
+    (active.len(), retries.len(), queue.len()).hash(state);
     for waiting in queue {
-        let Waiting { origin, request, deadline: _, arrived: _, timer: _, armed: _, past } = waiting;
-        (origin, request, past.open, past.born_us).hash(state);
+        let Waiting { origin, request, deadline: _, arrived: _, timer: _, armed: _, history } = waiting;
+        (origin, request, history.open, history.born_us).hash(state);
     }
     batch.is_some().hash(state);
     if let Some(batch) = batch {
@@ -131,17 +133,17 @@ fn fingerprint_coordination<H: Hasher>(coordination: &Coordination, shared: &Sha
         proposals,
         diagnostics: _,
         leased: _,
-        // Only a fair queue tells others.
+        // Only a fair queue answers other operations with it.
         basis: _,
     } = coordination;
     (origin, request, cell, prepared, tag, at, answers).hash(state);
-    // Brought up to date with each answer and timer; only a shared proposal that fails uses it as it stands.
-    if shared.config.rounds.keeps_ballots() {
+    // Updated with each reply and timer. Only a failed shared proposal uses the current value.
+    if shared.config.rounds.prepares_next_ballot() {
         have.hash(state);
     }
     let Proposals { first_us, earlier_open, last } = proposals;
     (first_us, earlier_open).hash(state);
-    // Who answered to the last proposal is asked only where rejects can prove something.
+    // The replies to the last proposal matter only where rejects can prove something.
     let provable = shared.config.links == Links::NeverDuplicate || shared.config.mutants.has(Mutant::NackAllIsFail);
     if provable { last.hash(state) } else { last.is_some().hash(state) }
 }

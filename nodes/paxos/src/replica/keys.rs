@@ -1,10 +1,11 @@
-//! All keys of a node, and which of them a request or a message goes to: what is wrong is turned away here.
+//! All keys of a node, and the dispatch of requests and messages to them. Invalid requests and messages are refused
+//! here.
 
 use crate::action::Action;
 use crate::ballot::Ballot;
 use crate::cell::{Cell, PlainCall, PlainRequest};
 use crate::config::Config;
-use crate::coordinator::{Env, Past, Shared};
+use crate::coordinator::{Env, ForwardHistory, Shared};
 use crate::forward::{Forward, Origin};
 use crate::ids::{ClientToken, Key, MonoTime, NodeId, TimerId};
 use crate::message::{Body, Message, Tag};
@@ -14,11 +15,11 @@ use crate::slot::{Slot, reply};
 use rand::Rng;
 use rustc_hash::FxHashMap;
 
-/// The timer of the housekeeping; no key has this place.
+/// Slot number in the id of the housekeeping timer. No key has this number.
 pub(crate) const HOUSEKEEPING: u32 = u32::MAX;
 
-/// All keys. Slots stay where they are, so that a place names a key as long as the process lives,
-/// and iteration is in the order of first use.
+/// All keys. Slots never move, so a position identifies a key for the life of the process, and iteration is in the
+/// order of first use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {
     index: FxHashMap<Key, u32>,
@@ -37,13 +38,13 @@ impl Keys {
         let place = u32::try_from(self.slots.len()).expect("a node holds less than 2^32 keys");
         self.index.insert(key.clone(), place);
         self.slots.push(Slot::new(key.clone(), place));
-        shared.state.replace(&StateBytes::default(), &name_bytes(key));
+        shared.state.replace(&StateBytes::default(), &key_bytes(key));
         place as usize
     }
 }
 
-/// Bytes of a key's name.
-pub(crate) fn name_bytes(key: &Key) -> StateBytes {
+/// Size of a key in bytes.
+pub(crate) fn key_bytes(key: &Key) -> StateBytes {
     StateBytes { keys: 1, data: key.len() as u64, ..StateBytes::default() }
 }
 
@@ -56,7 +57,7 @@ impl Keys {
             return;
         }
         let at = self.find_or_add(&request.key, env.shared);
-        self.slots[at].admit(Origin::Client(token), request, Past::default(), env);
+        self.slots[at].admit(Origin::Client(token), request, ForwardHistory::default(), env);
     }
 
     pub(crate) fn on_plain<R: Rng + ?Sized>(&mut self, token: ClientToken, request: PlainRequest, env: &mut Env<'_, R>) {
@@ -83,7 +84,7 @@ impl Keys {
         };
         let Message { key, tag, body } = message;
         match body {
-            // It changes only what is here, so it makes no room for a key.
+            // This message only affects existing state, so it creates no slot.
             Body::Chosen => {
                 if let Some(at) = self.find(&key) {
                     let none = self.slots[at].serve(Message { key, tag, body }, env);
@@ -108,20 +109,20 @@ impl Keys {
             | Body::Busy { .. }
             | Body::PutDone
             | Body::Got { .. }) => {
-                env.shared.heard.answered(from);
+                env.shared.reply_tracker.note_reply(from);
                 self.on_answer(sender, Message { key, tag, body }, env);
             }
-            Body::Forward(forward) => self.take_forward(from, sender, key, tag, *forward, env),
-            Body::Forwarded(answer) => {
-                env.shared.heard.answered(from);
-                if let Some(slot) = self.sender_of(&key, tag, env) {
-                    slot.on_forward_answer(from, tag.op, *answer, env);
+            Body::Forward(forward) => self.accept_forward(from, sender, key, tag, *forward, env),
+            Body::Forwarded(result) => {
+                env.shared.reply_tracker.note_reply(from);
+                if let Some(slot) = self.forwarding_slot(&key, tag, env) {
+                    slot.on_forwarded(from, tag.op, *result, env);
                 }
             }
             Body::NotHolder { serial } => {
-                env.shared.heard.answered(from);
-                if let Some(slot) = self.sender_of(&key, tag, env) {
-                    slot.on_forward_refused(from, tag.op, serial, env);
+                env.shared.reply_tracker.note_reply(from);
+                if let Some(slot) = self.forwarding_slot(&key, tag, env) {
+                    slot.on_not_holder(from, tag.op, serial, env);
                 }
             }
         }
@@ -129,7 +130,7 @@ impl Keys {
 
     fn on_request<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
         env.observe(message.tag.ballot);
-        let (message, after) = match env.turned_away(from, &message) {
+        let (message, after) = match env.lease_refusal(from, &message) {
             Some(answer) => (answer, None),
             None => {
                 let at = self.find_or_add(&message.key, env.shared);
@@ -143,8 +144,8 @@ impl Keys {
         env.out.push(Action::Send { to: from, message, after });
     }
 
-    /// The key of an operation that was handed over. An answer to an earlier process is ignored.
-    fn sender_of<R: Rng + ?Sized>(&mut self, key: &Key, tag: Tag, env: &mut Env<'_, R>) -> Option<&mut Slot> {
+    /// The slot of a forwarded operation. A reply to an earlier process is ignored.
+    fn forwarding_slot<R: Rng + ?Sized>(&mut self, key: &Key, tag: Tag, env: &mut Env<'_, R>) -> Option<&mut Slot> {
         let at = self.find(key).filter(|_| tag.incarnation == env.shared.clock.incarnation());
         if at.is_none() {
             env.shared.counters.answers_ignored += 1;
@@ -152,7 +153,7 @@ impl Keys {
         at.map(|at| &mut self.slots[at])
     }
 
-    fn take_forward<R: Rng + ?Sized>(&mut self, from: NodeId, sender: u32, key: Key, tag: Tag, forward: Forward, env: &mut Env<'_, R>) {
+    fn accept_forward<R: Rng + ?Sized>(&mut self, from: NodeId, sender: u32, key: Key, tag: Tag, forward: Forward, env: &mut Env<'_, R>) {
         let Forward { serial, lease, call, timeout_ns, provenance, born_us, open } = forward;
         if !env.shared.windows[sender as usize].take(tag.incarnation, serial) {
             env.shared.counters.answers_ignored += 1;
@@ -160,7 +161,7 @@ impl Keys {
         }
         let meant = lease.node == env.shared.config.node && lease.restarts == env.shared.clock.incarnation();
         let request = ClientRequest { op: tag.op, key, call, timeout_ns, provenance };
-        // Marked as seen above, so that no second copy is taken after this answer.
+        // The forward is marked as seen above, so that no duplicate is accepted after this reply.
         if !meant || env.own_lease(&request.key).is_none() || check_request(&request, &env.shared.config).is_err() {
             env.shared.counters.forwards_refused += 1;
             env.send_to(from, &request.key, tag, Body::NotHolder { serial });
@@ -169,7 +170,7 @@ impl Keys {
         env.shared.counters.forwards_taken += 1;
         env.observe(tag.ballot);
         let at = self.find_or_add(&request.key, env.shared);
-        self.slots[at].admit(Origin::Node { to: from, serial, tag }, request, Past::foreign(born_us, open), env);
+        self.slots[at].admit(Origin::Node { to: from, serial, tag }, request, ForwardHistory::from_other_node(born_us, open), env);
     }
 
     pub(crate) fn on_own_answer<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) {
@@ -178,11 +179,11 @@ impl Keys {
     }
 
     fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
-        // Also answers that come after their operation has ended, and those to the queue's own
-        // messages: the sender speaks of what is durable there, for any coordinator.
+        // This includes replies that arrive after their operation has ended, and those to the prune queue's own
+        // messages: the reply states what is durable at the sender, whatever the request was.
         let message = match message.body {
-            Body::PutDone => return self.on_plain_answer(from, &message.key, message.tag, None, env),
-            Body::Got { cell } => return self.on_plain_answer(from, &message.key, message.tag, Some(cell), env),
+            Body::PutDone => return self.on_plain_reply(from, &message.key, message.tag, None, env),
+            Body::Got { cell } => return self.on_plain_reply(from, &message.key, message.tag, Some(cell), env),
             body => Message { body, ..message },
         };
         match &message.body {
@@ -215,29 +216,29 @@ impl Keys {
 }
 
 impl Keys {
-    fn on_plain_answer<R: Rng + ?Sized>(&mut self, from: u32, key: &Key, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
+    fn on_plain_reply<R: Rng + ?Sized>(&mut self, from: u32, key: &Key, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
         match self.find(key) {
-            Some(at) => self.slots[at].answer_plain(from, tag, got, env),
+            Some(at) => self.slots[at].on_plain_reply(from, tag, got, env),
             None => env.shared.counters.answers_ignored += 1,
         }
     }
 }
 
 impl Keys {
-    /// Prunes and expires a little.
+    /// Does one turn of pruning and expiry.
     pub(crate) fn housekeeping<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         if env.now < env.shared.housekeeping_at {
             return;
         }
         env.shared.housekeeping_at = MonoTime(u64::MAX);
         env.prune_due(|key| self.find(key).map_or(Ballot::ZERO, |at| self.slots[at].acceptor.row().learned));
-        env.expire_some(&mut self.slots);
+        env.expire_next_keys(&mut self.slots);
     }
 }
 
 impl<R: Rng + ?Sized> Env<'_, R> {
-    /// Sees to it that the housekeeping goes on while there is something to do, and only then: a
-    /// node without messages sets no timers.
+    /// Ensures that housekeeping continues while there is something to do, and only then: an idle node sets no
+    /// timers.
     pub(crate) fn arm_housekeeping(&mut self) {
         let sweep = self.may_expire().then(|| self.now.after_ns(Self::SWEEP_TURN_NS));
         let prune = self.shared.prune.next_at();
@@ -267,7 +268,7 @@ fn check_sizes(key: &Key, longest: usize, config: &Config) -> Result<(), Invalid
     if longest > config.max_value_bytes { Err(InvalidWhy::ValueSize) } else { Ok(()) }
 }
 
-/// Whether a correct node can have sent this.
+/// Whether a correct node can have sent this message.
 fn is_plausible(message: &Message, config: &Config) -> bool {
     let believed = |ballot: Ballot| ballot.micros <= Ballot::MAX_MICROS;
     let within = match &message.body {
@@ -287,7 +288,7 @@ fn is_plausible(message: &Message, config: &Config) -> bool {
         Body::Prune { ballot: named } | Body::Pruned { pruned: named } => believed(*named),
         Body::Reject { seen, .. } => believed(*seen),
         Body::Busy { .. } | Body::Forward(_) | Body::NotHolder { .. } => true,
-        Body::Forwarded(answer) => believed(answer.diagnostics.ballot) && believed(answer.diagnostics.max_seen_ballot),
+        Body::Forwarded(result) => believed(result.diagnostics.ballot) && believed(result.diagnostics.max_seen_ballot),
     };
     within && believed(message.tag.ballot) && !message.key.is_empty() && message.key.len() <= config.max_key_bytes
 }

@@ -1,10 +1,10 @@
-//! The whole node: acceptor and coordinator of every key, and the way an event takes through it.
+//! The whole node: acceptor and coordinator of every key, and how it handles an event.
 
 pub mod counters;
 mod fingerprint;
 mod keys;
 
-use self::keys::{HOUSEKEEPING, Keys, name_bytes};
+use self::keys::{HOUSEKEEPING, Keys, key_bytes};
 use crate::acceptor::Acceptor;
 use crate::action::{Actions, Event, Sync};
 use crate::backoff::Latencies;
@@ -14,7 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::coordinator::{Env, LEASE_TIMERS, Shared};
 use crate::counters::Counters;
 use crate::expiry::state::Expiry;
-use crate::forward::{HolderSilence, Window};
+use crate::forward::{ForwardWindow, ReplyTracker};
 use crate::ids::{IoId, Key, MonoTime, WallTime};
 use crate::lease::{LeaseLimits, Leases};
 use crate::message::Message;
@@ -62,25 +62,25 @@ use std::collections::VecDeque;
 pub struct Replica {
     pub(crate) shared: Shared,
     pub(crate) keys: Keys,
-    /// Answers of this node's acceptor to this node's coordinator that wait for the disk, oldest
-    /// first. At most one for each request that this node has sent itself.
+    /// Replies from this node's acceptor to this node's coordinator that wait for the disk, oldest first. At most one
+    /// for each request that this node has sent to itself.
     pub(crate) own_answers: VecDeque<(IoId, Message)>,
     pub(crate) started: bool,
 }
 
 impl Replica {
-    /// An empty replica. Feed it the persisted records with [`Replica::recover`], then call
-    /// [`Replica::start`] once, then [`Replica::step`] for ever.
+    /// Creates an empty replica. Pass it the persisted records with [`Replica::recover`], call [`Replica::start`] once,
+    /// and then [`Replica::step`] for each event.
     ///
     /// # Errors
-    /// A setting that cannot work.
+    /// An invalid setting.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         let members = Members::new(config.members.clone(), config.mutants);
         let me = members.place(config.node).ok_or(ConfigError::NodeNotMember { node: config.node })?;
         let clock = BallotClock::new(config.node);
         let leases = Leases::new(config.lease, members.clone(), me, config.mutants);
-        let windows = vec![Window::default(); members.nodes().len()];
+        let windows = vec![ForwardWindow::default(); members.nodes().len()];
         let shared = Shared {
             config,
             members,
@@ -97,7 +97,7 @@ impl Replica {
             lease_out: Vec::new(),
             forwards: 0,
             windows,
-            heard: HolderSilence::default(),
+            reply_tracker: ReplyTracker::default(),
             state: StateBytes::default(),
             prune: PruneQueue::default(),
             expiry: Expiry::default(),
@@ -106,7 +106,7 @@ impl Replica {
         Ok(Self { shared, keys: Keys::default(), own_answers: VecDeque::new(), started: false })
     }
 
-    /// Takes back one persisted record, of a snapshot or of the log, in the order written.
+    /// Replays one persisted record, of a snapshot or of the log, in the order written.
     ///
     /// # Panics
     /// After [`Replica::start`].
@@ -145,12 +145,12 @@ impl Replica {
         let before = acceptor.bytes();
         change(acceptor);
         self.shared.state.replace(&before, &acceptor.bytes());
-        // A ballot below what this node has promised would only be rejected, here first of all.
+        // A ballot below the highest promise would only be rejected, first of all by this node itself.
         self.shared.clock.observe(acceptor.promised());
     }
 
-    /// Ends recovery: takes a new incarnation number and asks for it to be persisted. Requests of
-    /// this process carry `after` until it is.
+    /// Ends recovery: takes a new incarnation and requests that it be persisted. Requests of this process carry
+    /// `after` until it is durable.
     ///
     /// # Panics
     /// When called twice.
@@ -163,15 +163,15 @@ impl Replica {
         self.shared.birth = out.persist(&mut self.shared.next_io, record, Sync::Required);
         self.shared.counters.records += 1;
         self.shared.counters.batches += 1;
-        // In the same batch: nothing is granted before it is durable.
+        // In the same batch, since nothing may be granted before it is durable.
         if let Some(limits) = self.shared.leases.start(incarnation) {
             out.persist(&mut self.shared.next_io, Record::LeaseLimits(limits), Sync::Required);
             self.shared.counters.records += 1;
         }
     }
 
-    /// Advances the replica by one event. No clock, socket or global randomness in here: the same
-    /// events, times and random numbers give the same actions.
+    /// Advances the replica by one event. It uses no clock, socket or global randomness: the same events, times and
+    /// random numbers give the same actions.
     ///
     /// `now` never goes back within a process; `wall` may.
     ///
@@ -205,10 +205,10 @@ impl Replica {
                 }
             }
         }
-        // What the coordinators asked of this node's own acceptor.
+        // Handle the requests of this node's coordinators to its own acceptor.
         while let Some(message) = env.shared.to_self.pop_front() {
             let me = env.shared.config.node;
-            if let Some(answer) = env.turned_away(me, &message) {
+            if let Some(answer) = env.lease_refusal(me, &message) {
                 keys.on_own_answer(answer, &mut env);
                 continue;
             }
@@ -219,8 +219,7 @@ impl Replica {
                 None => {}
             }
         }
-        // The key that has had a promised ballot at hand for longest makes room; its next operation
-        // costs a prepare.
+        // The key that has had a prepared ballot for the longest time makes room. Its next operation costs a prepare.
         while env.shared.prepared_keys.len() > env.shared.config.prepared_keys {
             if let Some(place) = env.shared.prepared_keys.pop_front() {
                 keys.slots[place as usize].forget_prepared();
@@ -229,13 +228,13 @@ impl Replica {
         env.arm_housekeeping();
     }
 
-    /// All state as records, in an order that depends only on what happened: a snapshot. Written
-    /// in place of the log up to the newest [`crate::Action::Persist`] handed out (durable or not),
-    /// and followed by the later batches, it recovers the same replica.
+    /// All state as records, in an order that depends only on the history of events: a snapshot. It replaces the log
+    /// up to the newest [`crate::Action::Persist`] emitted (durable or not). Together with the later batches, it
+    /// recovers the same replica.
     pub fn snapshot(&self) -> impl Iterator<Item = Record> + '_ {
         let incarnation = Record::Incarnation { incarnation: self.incarnation() };
         let limits = Some(self.shared.leases.limits()).filter(|limits| *limits != LeaseLimits::default());
-        // Before the states: they leave out promises that only the floor still keeps.
+        // This comes before the states, since they omit promises that only the floor replaces.
         let floor = Some(self.shared.expiry.floor_us()).filter(|floor_us| *floor_us > 0);
         let floor = floor.map(|micros| Record::Floor { micros });
         let states = self.keys.slots.iter().flat_map(|slot| {
@@ -245,38 +244,38 @@ impl Replica {
         std::iter::once(incarnation).chain(limits.map(Record::LeaseLimits)).chain(floor).chain(states)
     }
 
-    /// Bytes of state by kind. Kept up to date with every change: asking costs nothing.
+    /// Size of the state in bytes, by kind. Updated with every change, so this call is cheap.
     #[must_use]
     pub fn state_bytes(&self) -> StateBytes {
         self.shared.state
     }
 
-    /// The same, counted anew over all keys: for tests, which compare the two. The prune queue is
-    /// taken as it stands.
+    /// The same, counted again over all keys: for tests, which compare the two. The figure for the prune queue is
+    /// copied.
     #[must_use]
     pub fn count_state_bytes(&self) -> StateBytes {
         let mut sum = StateBytes { queue: self.shared.state.queue, ..StateBytes::default() };
         for slot in &self.keys.slots {
-            sum.replace(&StateBytes::default(), &name_bytes(&slot.key));
+            sum.replace(&StateBytes::default(), &key_bytes(&slot.key));
             sum.replace(&StateBytes::default(), &slot.acceptor.bytes());
         }
         sum
     }
 
-    /// Slots of the prune queue in use.
+    /// Number of prune queue slots in use.
     #[must_use]
     pub fn prune_queue_len(&self) -> usize {
         self.shared.prune.len()
     }
 
-    /// Every ballot of this time or an earlier one is rejected, microseconds; 0 if nothing has
-    /// expired yet.
+    /// The floor in microseconds: every ballot of this time or an earlier one is rejected. 0 if nothing has expired
+    /// yet.
     #[must_use]
     pub fn floor_us(&self) -> u64 {
         self.shared.expiry.floor_us()
     }
 
-    /// Counts since the process started.
+    /// Counters since the process started.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
@@ -288,45 +287,43 @@ impl Replica {
         &self.shared.config
     }
 
-    /// The number of this process among those of the node; 0 before [`Replica::start`] of the
-    /// first one.
+    /// Incarnation of this process. 0 before [`Replica::start`] of the first one.
     #[must_use]
     pub fn incarnation(&self) -> u32 {
         self.shared.clock.incarnation()
     }
 
-    /// The row this replica learned last for a key. Not linearizable: for tools and tests.
+    /// The row that this replica learned last for a key. Not linearizable: for tools and tests.
     #[must_use]
     pub fn row(&self, key: &Key) -> Option<&Row> {
         self.keys.find(key).map(|at| self.keys.slots[at].acceptor.row())
     }
 
-    /// The newest put of the last-write-wins path that this replica has for a key, while it is newer than the row. For tools and
-    /// tests.
+    /// The newest put that this replica has stored for a key, if it is newer than the row. For tools and tests.
     #[must_use]
     pub fn cell(&self, key: &Key) -> Option<&Cell> {
         self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.cell())
     }
 
-    /// The update this replica has accepted for a key and not learned. For tools and tests.
+    /// The update that this replica has accepted for a key and not learned. For tools and tests.
     #[must_use]
     pub fn accepted(&self, key: &Key) -> Option<&Accepted> {
         self.keys.find(key).and_then(|at| self.keys.slots[at].acceptor.accepted())
     }
 
-    /// The highest ballot this replica has promised for a key. For tools and tests.
+    /// The highest ballot that this replica has promised for a key. For tools and tests.
     #[must_use]
     pub fn promised(&self, key: &Key) -> Ballot {
         self.keys.find(key).map_or(Ballot::ZERO, |at| self.keys.slots[at].acceptor.promised())
     }
 
-    /// The numbers of the ranges that this node holds a lease on, as of `now`.
+    /// Numbers of the ranges on which this node holds a lease at `now`.
     #[must_use]
     pub fn leases_held(&self, now: MonoTime) -> Vec<u16> {
         self.shared.leases.all_held(now).map(|(range, _)| range.0).collect()
     }
 
-    /// Operations taken from clients and not yet answered, waiting ones included. Walks all keys.
+    /// Number of client operations not yet answered, including waiting ones. Walks all keys.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.keys.slots.iter().map(Slot::in_flight).sum()

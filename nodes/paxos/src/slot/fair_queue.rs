@@ -1,15 +1,18 @@
-//! Whose turn it is, where several operations wait for one key.
+//! Fair turns for the operations that wait for one key.
 //!
-//! In order of arrival a compare-and-set key belongs to the last winner: it knows the value and comes back behind
-//! losers that do not; each of them sees the value when its turn comes, and by the time it is back the winner has
-//! changed it again. Three rules end that.
-//! 1. *Piggybacked refusals*: when an operation ends, those that waited before its deciding round began, and that only have to be shown
-//!    the value, are answered with it. No operation is coordinated only to be refused.
-//! 2. *In turn*: the client whose last turn is the longest ago comes first. Where proposals are shared, only an update is a turn.
-//! 3. *Reservation*: if all that waits has had its turn later than a client that has just been refused, the key stays free a moment
-//!    for that client to come back with what it has learned. Half as long as the round took, so that a win costs half a
-//!    round more at most, or, with a ballot at hand, as long as clients take of late (see `returns`); and ever more
-//!    rarely while none comes.
+//! In order of arrival, the last winner of a compare-and-set key keeps winning: it knows the value, and queues behind
+//! losers that do not. Each of them learns the value when its turn comes, and by the time it returns, the winner has
+//! changed the value again. Three rules prevent that.
+//! 1. *Piggybacked refusal*: when an operation ends, its reply decides for others too. Operations that waited before
+//!    its deciding round began, and that only need to return the value, are answered with it. No operation is
+//!    coordinated only to be refused.
+//! 2. *Turns*: the client whose last turn is the longest ago comes first. Where proposals are shared, only an update
+//!    counts as a turn.
+//! 3. *Reservation*: if all waiting clients have had a turn more recently than one that has just been refused, the
+//!    key stays free for a moment, so that this client can return with the value it has learned. The reservation
+//!    lasts half as long as the round took, so that a success costs at most half a round more, or, with a prepared
+//!    ballot, as long as clients have recently taken (see `reply_throttle`). It becomes rarer while no client
+//!    returns.
 
 use super::Slot;
 use super::returns::Returns;
@@ -21,121 +24,122 @@ use crate::request::{Call, Outcome, Provenance};
 use rand::Rng;
 use std::collections::VecDeque;
 
-/// Clients whose last turn is remembered for a key.
-const MOST_CLIENTS: usize = 128;
-/// A key is reserved no longer than this.
-const LONGEST_HOLD_NS: u64 = 5_000_000;
-/// After so many times that none came, one chance in `2^n` is left.
-const MOST_MISSES: u32 = 6;
+/// Number of clients per key whose last turn is remembered.
+const MAX_CLIENTS: usize = 128;
+/// Longest reservation of a key, in nanoseconds.
+const MAX_RESERVATION_NS: u64 = 5_000_000;
+/// After this many reservations in a row that no client used, only one chance in `2^n` is taken.
+const MAX_MISSES: u32 = 6;
 
-/// The turns of a key's clients.
+/// The turns of the clients of a key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FairQueue {
-    /// Clients by their last turn, the latest last.
-    taken: VecDeque<u64>,
-    /// Clients that were refused last and have not come back yet, of so many, and when they were refused.
-    expected: Vec<u64>,
-    refused: usize,
-    refused_at: MonoTime,
-    /// How many came back before `until_first`.
+    /// Clients in the order of their last turn, the latest last.
+    turn_order: VecDeque<u64>,
+    /// Clients that were refused last and have not returned yet, their initial number, and when they were answered.
+    awaited: Vec<u64>,
+    answered: usize,
+    answered_at: MonoTime,
+    /// Number of clients that returned before `until`.
     in_time: usize,
-    /// Whether the key is reserved for them; until when for all of them, and until when for the first.
+    /// Whether the key is reserved for them, until when for all of them, and until when for the first.
     reserved: bool,
-    until_all: MonoTime,
-    until_first: MonoTime,
-    /// When the timer goes off.
+    all_until: MonoTime,
+    until: MonoTime,
+    /// When the timer expires.
     armed: MonoTime,
-    /// How many come back at all.
+    /// Statistics on how many clients return.
     pub(super) returns: Returns,
-    /// How often in a row none came, and how many chances to wait were passed over because of it.
+    /// Number of reservations in a row that no client used, and number of chances skipped because of that.
     misses: u32,
-    passed: u32,
+    skipped: u32,
 }
 
 impl FairQueue {
-    /// Greater for a later turn; 0 for a client that had none.
+    /// Rank of a client's last turn. Later turns have higher ranks, and a client without a turn has 0.
     fn rank(&self, client: u64) -> usize {
-        self.taken.iter().rposition(|known| *known == client).map_or(0, |at| at + 1)
+        self.turn_order.iter().rposition(|known| *known == client).map_or(0, |at| at + 1)
     }
 
     fn take(&mut self, client: u64) {
-        if let Some(at) = self.taken.iter().rposition(|known| *known == client) {
-            self.taken.remove(at);
-        } else if self.taken.len() >= MOST_CLIENTS {
-            self.taken.pop_front();
+        if let Some(at) = self.turn_order.iter().rposition(|known| *known == client) {
+            self.turn_order.remove(at);
+        } else if self.turn_order.len() >= MAX_CLIENTS {
+            self.turn_order.pop_front();
         }
-        self.taken.push_back(client);
+        self.turn_order.push_back(client);
     }
 
-    pub(super) fn expects_none(&self) -> bool {
-        !self.reserved || self.expected.is_empty()
+    pub(super) fn has_no_reservation(&self) -> bool {
+        !self.reserved || self.awaited.is_empty()
     }
 
-    /// An operation has come to wait. Does its client expect the value that it was shown?
-    pub(super) fn came(&mut self, client: u64, has_learned: bool, now: MonoTime) {
-        if let Some(at) = self.expected.iter().position(|known| *known == client) {
-            self.expected.swap_remove(at);
+    /// Records that a client has queued an operation, and whether the operation uses the value that the client was
+    /// sent.
+    pub(super) fn on_arrival(&mut self, client: u64, has_learned: bool, now: MonoTime) {
+        if let Some(at) = self.awaited.iter().position(|known| *known == client) {
+            self.awaited.swap_remove(at);
             if has_learned {
-                self.in_time += usize::from(now <= self.until_first);
-                self.returns.took(now.since_ns(self.refused_at));
+                self.in_time += usize::from(now <= self.until);
+                self.returns.note_delay(now.since_ns(self.answered_at));
             }
         }
     }
 
-    /// Waits for clients to come back, unless that was in vain too often.
-    fn wait_for(&mut self, clients: Vec<u64>, now: MonoTime, all_ns: u64, one_ns: u64) {
+    /// Reserves the key for clients that may return, unless too many reservations were unused.
+    fn reserve(&mut self, clients: Vec<u64>, now: MonoTime, all_ns: u64, one_ns: u64) {
         if clients.is_empty() {
             return;
         }
-        self.settle(now);
-        self.passed += 1;
-        if self.passed < 1 << self.misses.min(MOST_MISSES) {
+        self.update_returns(now);
+        self.skipped += 1;
+        if self.skipped < 1 << self.misses.min(MAX_MISSES) {
             return;
         }
-        self.passed = 0;
-        (self.refused, self.refused_at, self.in_time) = (clients.len(), now, 0);
-        self.expected = clients;
+        self.skipped = 0;
+        (self.answered, self.answered_at, self.in_time) = (clients.len(), now, 0);
+        self.awaited = clients;
         self.reserved = true;
-        self.until_all = now.after_ns(all_ns.min(LONGEST_HOLD_NS));
-        self.until_first = now.after_ns(one_ns.min(LONGEST_HOLD_NS));
+        self.all_until = now.after_ns(all_ns.min(MAX_RESERVATION_NS));
+        self.until = now.after_ns(one_ns.min(MAX_RESERVATION_NS));
         self.armed = MonoTime(u64::MAX);
     }
 
-    /// Takes account of who has come back. Of those who still have time nothing is known.
-    fn settle(&mut self, now: MonoTime) {
-        let known = if now < self.until_first { self.refused - self.expected.len() } else { self.refused };
+    /// Updates the statistics with the clients that have returned. Clients that still have time are not counted.
+    fn update_returns(&mut self, now: MonoTime) {
+        let known = if now < self.until { self.answered - self.awaited.len() } else { self.answered };
         if known > 0 {
             self.returns.note(known, self.in_time);
             if self.in_time > 0 {
                 self.misses = 0;
             }
         }
-        self.expected.clear();
-        (self.refused, self.reserved) = (0, false);
+        self.awaited.clear();
+        (self.answered, self.reserved) = (0, false);
     }
 }
 
 impl Slot {
-    /// Puts all that waits in the order of turns. Of those that had none, the first to come stays first.
-    pub(super) fn sort_by_turn<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
+    /// Sorts the queue by turns. Clients without a turn keep their order of arrival.
+    pub(super) fn sort_by_turns<R: Rng + ?Sized>(&mut self, env: &Env<'_, R>) {
         let turns = &self.turns;
         if env.shared.config.queue == Queue::Fair && self.queue.len() > 1 {
             self.queue.make_contiguous().sort_by_cached_key(|waiting| turns.rank(waiting.request.op.client));
         }
     }
 
-    /// A client has its turn. A key without a queue keeps no record of turns.
+    /// Records a client's turn. Nothing is recorded for a key without waiting operations.
     pub(super) fn note_turn(&mut self, client: u64) {
-        if !(self.turns.taken.is_empty() && self.queue.is_empty()) {
+        if !(self.turns.turn_order.is_empty() && self.queue.is_empty()) {
             self.turns.take(client);
         }
     }
 
-    /// Of the operations of a shared proposal, those that change something have their turn. To be shown a value is no turn: a
-    /// client that comes back with it would stand behind others that have read it meanwhile.
+    /// Records the turns of a shared proposal: only updates count. If a refusal counted as a turn, a client that
+    /// returns with the value would be behind others that have read it in the meantime.
     pub(super) fn note_batch_turns(&mut self) {
         let members = self.batch.as_ref().map_or(&[][..], |batch| &batch.members);
-        if members.len() + self.turns.taken.len() < 2 {
+        if members.len() + self.turns.turn_order.len() < 2 {
             return;
         }
         for op in members.iter().filter(|op| op.is_own()) {
@@ -143,13 +147,14 @@ impl Slot {
         }
     }
 
-    /// Answers those that the end of `leader` decides for, too. Says which clients were refused.
+    /// Answers the waiting operations that the end of `leader` decides too. Returns the clients that were refused.
     ///
-    /// Safety: the row was the newest at some moment between the sending of the deciding round and its quorum: a
-    /// proposal at that ballot was chosen, or a quorum promised it and reported nothing newer. An operation that waited here
-    /// before that round was sent takes effect at that moment, right after the leader, and may be answered at any later time. Only
-    /// operations that nothing was ever proposed for are refused here: a refusal says that they will never take effect.
-    pub(super) fn piggyback_refusals<R: Rng + ?Sized>(
+    /// Safety: the row was the newest at some moment between the sending of the deciding round and its quorum, since
+    /// a proposal at that ballot was chosen, or a quorum promised it and reported nothing newer. An operation that
+    /// waited here before that round was sent takes effect at that moment, right after the leader, and may be
+    /// answered at any later time. Only operations for which nothing was ever proposed are refused here, since a
+    /// refusal says that they will never take effect.
+    pub(super) fn answer_piggybacked<R: Rng + ?Sized>(
         &mut self,
         leader: &Coordination,
         outcome: &Outcome,
@@ -165,8 +170,9 @@ impl Slot {
             refused.push(leader.op().client);
         }
         let late = env.mutants().has(Mutant::ToldAlongLate);
-        let shown =
-            |waiting: &Waiting| (waiting.arrived < *since || late) && env.now < waiting.deadline && only_shown(waiting, row.value.as_ref());
+        let shown = |waiting: &Waiting| {
+            (waiting.arrived < *since || late) && env.now < waiting.deadline && only_needs_value(waiting, row.value.as_ref())
+        };
         if !self.queue.iter().any(shown) {
             return refused;
         }
@@ -174,10 +180,10 @@ impl Slot {
         self.queue = kept;
         self.turns.take(leader.op().client);
         for waiting in answered {
-            env.shared.counters.piggybacked += 1;
+            env.shared.counters.told_along += 1;
             let (mut op, ended) = Coordination::new(waiting, &self.acceptor, env);
-            let outcome = ended.unwrap_or_else(|| op.shown(row, env));
-            op.copy_rounds(leader);
+            let outcome = ended.unwrap_or_else(|| op.outcome_with_value(row, env));
+            op.copy_round_figures(leader);
             if matches!(outcome, Outcome::ConditionNotMet { .. }) {
                 refused.push(op.op().client);
             }
@@ -188,21 +194,21 @@ impl Slot {
         refused
     }
 
-    /// Clients that were refused may come back now with what they have learned: all of them are waited for so long, and
-    /// longer, if need be, until there is one.
-    pub(super) fn expect<R: Rng + ?Sized>(&mut self, refused: Vec<u64>, all_ns: u64, one_ns: u64, env: &Env<'_, R>) {
+    /// Reserves the key for refused clients, which may return with the value they have learned: `all_ns` for all of
+    /// them, and up to `one_ns` if none has returned by then.
+    pub(super) fn reserve_for<R: Rng + ?Sized>(&mut self, refused: Vec<u64>, all_ns: u64, one_ns: u64, env: &Env<'_, R>) {
         if env.shared.config.queue == Queue::Fair {
-            self.turns.wait_for(refused, env.now, all_ns, one_ns);
+            self.turns.reserve(refused, env.now, all_ns, one_ns);
         }
     }
 
-    /// Whether the key stays free a little longer, for a client whose turn is before all that waits. With a ballot at
-    /// hand, for all who are expected: what leaves together is decided together.
+    /// Whether the key is still reserved for a client whose turn is before those of all waiting ones. With a prepared
+    /// ballot, it stays reserved for all expected clients, since operations in one proposal are decided together.
     pub(super) fn is_reserved<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
-        if self.turns.expects_none() || self.queue.is_empty() || !self.again.is_empty() {
+        if self.turns.has_no_reservation() || self.queue.is_empty() || !self.retries.is_empty() {
             return false;
         }
-        let until = if self.turns.in_time > 0 { self.turns.until_all } else { self.turns.until_first };
+        let until = if self.turns.in_time > 0 { self.turns.all_until } else { self.turns.until };
         if env.now >= until || self.queue.len() >= env.shared.config.queue_per_key {
             self.turns.reserved = false;
             self.turns.misses += u32::from(self.turns.in_time == 0);
@@ -210,14 +216,14 @@ impl Slot {
         }
         let all = self.prepared.as_ref().is_some_and(|prepared| prepared.is_current(&self.acceptor, env));
         let turns = &self.turns;
-        let before_all_that_waits = || {
+        let comes_first = || {
             let first = self.queue.iter().map(|waiting| turns.rank(waiting.request.op.client)).min().unwrap_or(0);
-            turns.expected.iter().any(|client| turns.rank(*client) < first)
+            turns.awaited.iter().any(|client| turns.rank(*client) < first)
         };
-        let held = all || before_all_that_waits();
+        let held = all || comes_first();
         if held {
-            let due = if env.now < turns.until_all { turns.until_all } else { turns.until_first };
-            env.shared.counters.reservations += u64::from(turns.armed == MonoTime(u64::MAX));
+            let due = if env.now < turns.all_until { turns.all_until } else { turns.until };
+            env.shared.counters.held_open += u64::from(turns.armed == MonoTime(u64::MAX));
             if due != turns.armed {
                 self.turns.armed = due;
                 env.timer(TimerId { slot: self.place, serial: RESERVATION_SERIAL }, due);
@@ -228,16 +234,16 @@ impl Slot {
 }
 
 fn partition(queue: VecDeque<Waiting>, takes: impl Fn(&Waiting) -> bool) -> (Vec<Waiting>, VecDeque<Waiting>) {
-    let (mut taken, mut kept) = (vec![], VecDeque::with_capacity(queue.len()));
+    let (mut turn_order, mut kept) = (vec![], VecDeque::with_capacity(queue.len()));
     for waiting in queue {
-        if takes(&waiting) { taken.push(waiting) } else { kept.push_back(waiting) }
+        if takes(&waiting) { turn_order.push(waiting) } else { kept.push_back(waiting) }
     }
-    (taken, kept)
+    (turn_order, kept)
 }
 
-/// Whether an operation only has to be shown this value, and nothing that was ever proposed for it can be chosen.
-pub(super) fn only_shown(waiting: &Waiting, value: Option<&crate::Value>) -> bool {
-    let fresh = matches!(waiting.request.provenance, Provenance::First | Provenance::FirstAfter { .. }) && !waiting.past.open;
+/// Whether an operation only needs to return this value, and nothing that was ever proposed for it can be chosen.
+pub(super) fn only_needs_value(waiting: &Waiting, value: Option<&crate::Value>) -> bool {
+    let fresh = matches!(waiting.request.provenance, Provenance::First | Provenance::FirstAfter { .. }) && !waiting.history.open;
     match &waiting.request.call {
         Call::Read => true,
         Call::Cas { expected, .. } => fresh && expected.as_ref() != value,
@@ -246,8 +252,8 @@ pub(super) fn only_shown(waiting: &Waiting, value: Option<&crate::Value>) -> boo
 }
 
 impl Coordination {
-    /// Its rounds are those of another.
-    fn copy_rounds(&mut self, leader: &Coordination) {
+    /// Takes over the round figures of the leader.
+    fn copy_round_figures(&mut self, leader: &Coordination) {
         let (mine, theirs) = (&mut self.diagnostics, &leader.diagnostics);
         mine.ballot = theirs.ballot;
         mine.promises = theirs.promises;
@@ -256,5 +262,5 @@ impl Coordination {
     }
 }
 
-/// The serial of the timer of a reserved key.
+/// Serial number of the timer for a reserved key.
 pub(super) const RESERVATION_SERIAL: u32 = 1;

@@ -1,9 +1,9 @@
-//! A key's fast path: which operations go along in a proposal, and what becomes of them.
+//! The fast path of a key: which operations join a proposal, and what follows from its result.
 
 use super::Slot;
 use super::refuse;
 use super::reply_throttle::is_refused;
-use crate::coordinator::{Coordination, Course, Env, InFlightBatch, Prepared, ProposalBuilder, Waiting};
+use crate::coordinator::{BatchStatus, Coordination, Env, InFlightBatch, Prepared, ProposalBuilder, Waiting};
 use crate::ids::{MonoTime, TimerId};
 use crate::message::{Body, Message};
 use crate::quorum::NodeSet;
@@ -11,10 +11,10 @@ use crate::request::{NotAppliedWhy, Outcome};
 use rand::Rng;
 
 impl Slot {
-    /// If a ballot is promised already, all that waits goes along at it, as far as there is room.
-    /// Says whether a proposal has left.
+    /// If a ballot is already promised, proposes all waiting operations at it, up to the size limit. Returns whether
+    /// a proposal was sent.
     pub(super) fn propose_batch<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> bool {
-        if self.batch.is_some() || !self.active.is_empty() || (self.again.is_empty() && self.queue.is_empty()) {
+        if self.batch.is_some() || !self.active.is_empty() || (self.retries.is_empty() && self.queue.is_empty()) {
             return false;
         }
         if self.is_reserved(env) {
@@ -24,21 +24,21 @@ impl Slot {
             return false;
         };
         let mut builder = ProposalBuilder::new(prepared, &self.acceptor, env);
-        self.sort_by_turn(env);
+        self.sort_by_turns(env);
         let mut refused = vec![];
         while builder.has_room(env) {
-            if let Some(mut op) = self.again.pop_front() {
+            if let Some(mut op) = self.retries.pop_front() {
                 if op.is_too_late(env) {
                     let outcome = op.on_deadline(env);
                     self.finish(op, outcome, env);
                 } else {
-                    builder.add(op, env);
+                    builder.add_op(op, env);
                 }
             } else if let Some(waiting) = self.queue.pop_front() {
                 if is_refused(&waiting, &builder, env) {
                     refused.push(waiting);
                 } else if let Some(op) = self.begin(waiting, env) {
-                    builder.add(op, env);
+                    builder.add_op(op, env);
                 }
             } else {
                 break;
@@ -59,13 +59,13 @@ impl Slot {
         }
     }
 
-    /// The next operation whose turn it is; those that have tried before come first. What ends before
-    /// it begins is answered on the way.
+    /// Returns the next operation in turn. Those that have been tried before come first. Operations that end before
+    /// they begin are answered here.
     pub(super) fn next_waiting<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Coordination> {
-        if let Some(op) = self.again.pop_front() {
+        if let Some(op) = self.retries.pop_front() {
             return Some(op);
         }
-        self.sort_by_turn(env);
+        self.sort_by_turns(env);
         while let Some(waiting) = self.queue.pop_front() {
             if let Some(op) = self.begin(waiting, env) {
                 return Some(op);
@@ -74,13 +74,13 @@ impl Slot {
         None
     }
 
-    /// What waited begins, if it is not too late and needs it still.
+    /// Begins a waiting operation, unless it is too late or already answered.
     pub(super) fn begin<R: Rng + ?Sized>(&mut self, waiting: Waiting, env: &mut Env<'_, R>) -> Option<Coordination> {
         if env.now >= waiting.deadline {
             refuse(waiting, NotAppliedWhy::TimeoutInQueue, env);
             return None;
         }
-        let waiting = self.spare(waiting, env)?;
+        let waiting = self.answer_or_return(waiting, env)?;
         match Coordination::new(waiting, &self.acceptor, env) {
             (op, Some(outcome)) => {
                 self.finish(op, outcome, env);
@@ -90,15 +90,15 @@ impl Slot {
         }
     }
 
-    /// Takes an answer to the proposal under way.
+    /// Handles a reply to the current proposal.
     pub(super) fn batch_answer<R: Rng + ?Sized>(&mut self, from: u32, message: &Message, env: &mut Env<'_, R>) {
         if let Some(batch) = &mut self.batch {
-            let course = batch.on_answer(from, message, env);
-            self.steer(course, env);
+            let status = batch.on_answer(from, message, env);
+            self.on_batch_status(status, env);
         }
     }
 
-    /// The timer of the key's batches went off.
+    /// Handles the timer of the key's batches.
     pub(super) fn batch_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         if env.now < self.batch_timer_armed {
             return;
@@ -107,30 +107,30 @@ impl Slot {
         self.advance_batch(env);
     }
 
-    /// Resends it, gives it up, and answers those whose time is up.
+    /// Resends the batch or gives it up, and answers the operations whose time is up.
     pub(super) fn advance_batch<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let Some(batch) = &mut self.batch else {
             return;
         };
-        let (course, late) = batch.on_timer(&self.key, env);
+        let (status, late) = batch.on_timer(&self.key, env);
         for mut op in late {
             let outcome = op.on_deadline(env);
             self.finish(op, outcome, env);
         }
-        self.steer(course, env);
+        self.on_batch_status(status, env);
     }
 
-    fn steer<R: Rng + ?Sized>(&mut self, course: Course, env: &mut Env<'_, R>) {
-        match course {
-            Course::Waiting => self.arm_batch_timer(env),
-            Course::Chosen => {
+    fn on_batch_status<R: Rng + ?Sized>(&mut self, status: BatchStatus, env: &mut Env<'_, R>) {
+        match status {
+            BatchStatus::Waiting => self.arm_batch_timer(env),
+            BatchStatus::Chosen => {
                 if let Some(batch) = self.batch.take() {
                     self.complete(batch, env);
                 }
             }
-            Course::Outbid | Course::Lost => {
+            BatchStatus::Outbid | BatchStatus::Lost => {
                 if let Some(batch) = self.batch.take() {
-                    self.abandon(batch, course, env);
+                    self.abandon(batch, status, env);
                 }
             }
         }
@@ -143,14 +143,14 @@ impl Slot {
         let row = prepared.row.clone();
         self.keep(Some(prepared), env);
         let refused = replies.iter().filter(|(_, outcome)| matches!(outcome, Outcome::ConditionNotMet { .. }));
-        let (all_ns, one_ns) = self.turns.returns.patience_ns(round_ns);
-        self.expect(refused.map(|(op, _)| op.op().client).collect(), all_ns, one_ns, env);
+        let (all_ns, one_ns) = self.turns.returns.wait_times_ns(round_ns);
+        self.reserve_for(refused.map(|(op, _)| op.op().client).collect(), all_ns, one_ns, env);
         for (op, outcome) in replies {
             self.finish(op, outcome, env);
         }
-        // What follows at once contains this row, and a replica that accepts it needs no learn.
+        // The next proposal contains this row, so its acceptors need no separate learn message.
         if !self.propose_batch(env) {
-            env.prune_later(&self.key, &row);
+            env.enqueue_prune(&self.key, &row);
             let points = (Some(crate::Point::AfterLearnFirst), Some(crate::Point::AfterLearnAll));
             env.broadcast(&self.key, tag, &Body::Chosen, NodeSet::EMPTY, points.0, points.1);
             if !self.is_busy() {
@@ -159,33 +159,33 @@ impl Slot {
         }
     }
 
-    /// The operations go on one by one, in order, before those that have not tried yet.
-    fn abandon<R: Rng + ?Sized>(&mut self, batch: InFlightBatch, course: Course, env: &mut Env<'_, R>) {
+    /// Continues the operations one by one, in order, before those that have not been tried yet.
+    fn abandon<R: Rng + ?Sized>(&mut self, batch: InFlightBatch, status: BatchStatus, env: &mut Env<'_, R>) {
         let (members, kept) = batch.abandon(env);
-        // It may be chosen all the same, and the own row is then not the newest.
+        // The proposal may still be chosen, and then this node's own row is not the newest.
         self.fresh = None;
         for mut op in members.into_iter().rev() {
             op.arm(env);
-            self.again.push_front(op);
+            self.retries.push_front(op);
         }
         self.keep(kept, env);
         if self.prepared.is_some() && self.propose_batch(env) {
             return;
         }
-        let Some(mut op) = self.again.pop_front() else {
+        let Some(mut op) = self.retries.pop_front() else {
             self.begin_next(env);
             return;
         };
-        let ended = if course == Course::Outbid { op.outbid(env) } else { op.give_up_attempt(env) };
+        let ended = if status == BatchStatus::Outbid { op.outbid(env) } else { op.give_up_attempt(env) };
         self.active.push(op);
         let at = self.active.len() - 1;
         match ended {
             Some(outcome) => self.end(at, outcome, env),
-            None => self.forward_if_held_off(at, env),
+            None => self.forward_held_off(at, env),
         }
     }
 
-    /// Keeps a promised ballot for the next operation on this key, or drops what was kept.
+    /// Keeps a promised ballot for the next operation on this key, and drops the previous one.
     pub(super) fn keep<R: Rng + ?Sized>(&mut self, prepared: Option<Prepared>, env: &mut Env<'_, R>) {
         self.prepared = prepared;
         if self.prepared.is_some() && !self.listed {
@@ -194,7 +194,7 @@ impl Slot {
         }
     }
 
-    /// Others need the room: the next operation on this key prepares again.
+    /// Drops the prepared ballot, because other keys need the room. The next operation on this key prepares again.
     pub(crate) fn forget_prepared(&mut self) {
         self.prepared = None;
         self.listed = false;
@@ -204,19 +204,19 @@ impl Slot {
         let Some(due) = self.batch.as_ref().map(InFlightBatch::due) else {
             return;
         };
-        // One timer serves many batches: it goes off early, looks, and is set again.
+        // One timer serves many batches: it expires early, checks, and is set again.
         if due < self.batch_timer_armed {
             self.batch_timer_armed = due;
             env.timer(TimerId { slot: self.place, serial: BATCH_SERIAL }, due);
         }
     }
 
-    /// Whether a mutant has let an operation in beside a running one.
+    /// Whether a mutant has started an operation beside a running one.
     pub(super) fn is_busy(&self) -> bool {
         !self.active.is_empty() || self.batch.is_some()
     }
 
-    /// Ends an operation that is in none of the lists any more.
+    /// Ends an operation that is no longer in any list.
     pub(super) fn finish<R: Rng + ?Sized>(&mut self, mut ended: Coordination, outcome: Outcome, env: &mut Env<'_, R>) {
         ended.announce_end(env);
         ended.finish_diagnostics(&outcome);
@@ -225,5 +225,5 @@ impl Slot {
     }
 }
 
-/// The serial of the timer of a key's batches; operations count from 1.
+/// Serial number of the timer for the key's batches. Operations count from 1.
 pub(super) const BATCH_SERIAL: u32 = 0;

@@ -1,4 +1,4 @@
-//! One key at one node: its acceptor, the operation being coordinated, and those that wait.
+//! The state of one key at one node: its acceptor, the operation being coordinated, and the waiting ones.
 
 mod fair_queue;
 mod in_flight;
@@ -8,8 +8,8 @@ mod returns;
 use crate::acceptor::Acceptor;
 use crate::action::{Action, Sync};
 use crate::ballot::Ballot;
-use crate::cell::{Cell, PlainRequest, seen};
-use crate::coordinator::{Coordination, Env, ForwardedOp, Fresh, InFlightBatch, Past, PlainOp, Prepared, Waiting};
+use crate::cell::{Cell, PlainRequest, newest_cell};
+use crate::coordinator::{Coordination, Env, ForwardHistory, ForwardedOp, FreshRow, InFlightBatch, PlainOp, Prepared, Waiting};
 use crate::forward::{Forwarded, Origin};
 use crate::ids::{ClientToken, IoId, Key, MonoTime, NodeId, TimerId};
 use crate::message::{Body, Message, RequestKind, Tag};
@@ -20,48 +20,48 @@ use crate::row::Update;
 use rand::Rng;
 use std::collections::VecDeque;
 
-/// One key at one node.
+/// The state of one key at one node.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
     pub(crate) key: Key,
     pub(crate) acceptor: Acceptor,
-    /// The newest batch that holds a record of this key. No answer may leave before it is durable,
-    /// also one that changes nothing: a second copy of a propose arrives while the first is still
-    /// on its way to the disk, and its answer claims the same.
+    /// The newest batch that contains a record of this key. No reply may leave before it is durable, even one that
+    /// changes nothing: a duplicate propose can arrive while the first is still on its way to the disk, and its reply
+    /// makes the same claim.
     pub(crate) newest_io: IoId,
-    /// The newest batch with a lazily learned row. Answers that claim the row is here must wait for
-    /// it, and make sure that it is synced.
+    /// The newest batch with a lazily learned row. A reply that claims to have the row must wait for it, and must
+    /// ensure that it is synced.
     pub(crate) lazy_io: IoId,
-    /// The operations being coordinated: one, but for a mutant.
+    /// The operations being coordinated. There is at most one, except with a mutant.
     pub(crate) active: Vec<Coordination>,
-    /// A proposal at a ballot that was promised before, and the operations that share it.
+    /// A proposal at a ballot promised in advance, and the operations that share it.
     pub(crate) batch: Option<InFlightBatch>,
-    /// When the timer of the key's batches goes off; the end of time if none is set.
+    /// When the timer of the key's batches expires. The end of time if none is set.
     pub(crate) batch_timer_armed: MonoTime,
-    /// Those whose shared proposal failed, in their order. Bounded by one proposal's worth.
-    pub(crate) again: VecDeque<Coordination>,
-    /// Those that wait, in the order they came. Bounded by `queue_per_key`.
+    /// Operations whose shared proposal failed, in their order. At most as many as fit in one proposal.
+    pub(crate) retries: VecDeque<Coordination>,
+    /// Waiting operations, in order of arrival. At most `queue_per_key`.
     pub(crate) queue: VecDeque<Waiting>,
-    /// Those at the holder of a lease. Bounded by `queue_per_key` as well.
-    pub(crate) away: Vec<ForwardedOp>,
-    /// Puts and gets of the last-write-wins path. Bounded by `queue_per_key` as well.
-    pub(crate) plain: Vec<PlainOp>,
-    /// Whose turn it is.
+    /// Operations forwarded to the holder of a lease. At most `queue_per_key`.
+    pub(crate) forwarded: Vec<ForwardedOp>,
+    /// Puts and gets of the last-write-wins path. At most `queue_per_key`.
+    pub(crate) plain_ops: Vec<PlainOp>,
+    /// The turns of the key's clients.
     pub(crate) turns: fair_queue::FairQueue,
-    /// What is known of the own row under a read lease.
-    pub(crate) fresh: Option<Fresh>,
-    /// A ballot that is promised already, for the next operation.
+    /// What is known about this node's own row under a read lease.
+    pub(crate) fresh: Option<FreshRow>,
+    /// A ballot already promised for the next operation.
     pub(crate) prepared: Option<Prepared>,
-    /// Whether this key is counted among those that have one.
+    /// Whether this key is in the list of keys with a prepared ballot.
     pub(crate) listed: bool,
     pub(crate) place: u32,
     pub(crate) next_serial: u32,
-    /// For a mutant: when something was last written here, by the wall clock.
+    /// For a mutant: the wall-clock time of the last write.
     pub(crate) written_us: u64,
 }
 
 impl Slot {
-    /// A key that nothing is known about, in the given place of the node's table.
+    /// Creates the slot of a new key, at this position in the node's table.
     pub(crate) fn new(key: Key, place: u32) -> Self {
         Self {
             key,
@@ -71,10 +71,10 @@ impl Slot {
             active: Vec::new(),
             batch: None,
             batch_timer_armed: MonoTime(u64::MAX),
-            again: VecDeque::new(),
+            retries: VecDeque::new(),
             queue: VecDeque::new(),
-            away: Vec::new(),
-            plain: Vec::new(),
+            forwarded: Vec::new(),
+            plain_ops: Vec::new(),
             turns: fair_queue::FairQueue::default(),
             fresh: None,
             prepared: None,
@@ -85,33 +85,34 @@ impl Slot {
         }
     }
 
-    /// Operations that are running or waiting.
+    /// Number of running and waiting operations.
     pub(crate) fn in_flight(&self) -> usize {
         let members = self.batch.as_ref().map_or(0, |batch| batch.members.len());
-        self.active.len() + members + self.again.len() + self.queue.len() + self.away.len() + self.plain.len()
+        self.active.len() + members + self.retries.len() + self.queue.len() + self.forwarded.len() + self.plain_ops.len()
     }
 
-    /// Takes a client's request: it runs if the key is free, else waits its turn.
+    /// Takes a client's request: runs it if the key is free, and queues it otherwise.
     ///
-    /// One operation a key at a time: two coordinators in one node would only outbid each other,
-    /// and first come, first served is fair within the node.
+    /// Only one operation per key runs at a time: two coordinators in one node would only outbid each other, and
+    /// first come, first served is fair within the node.
     ///
-    /// An operation that another node handed over has a past.
-    pub(crate) fn admit<R: Rng + ?Sized>(&mut self, origin: Origin, request: ClientRequest, past: Past, env: &mut Env<'_, R>) {
+    /// `history` is the history of an operation that another node forwarded.
+    pub(crate) fn admit<R: Rng + ?Sized>(&mut self, origin: Origin, request: ClientRequest, history: ForwardHistory, env: &mut Env<'_, R>) {
         let timer = self.next_timer();
         let deadline = env.now.after_ns(request.timeout_ns);
-        let mut waiting = Waiting { origin, request, deadline, arrived: env.now, timer, armed: MonoTime(u64::MAX), past };
-        let holder = if past.stays() || self.away.len() >= env.shared.config.queue_per_key { None } else { env.known_holder(&self.key) };
+        let mut waiting = Waiting { origin, request, deadline, arrived: env.now, timer, armed: MonoTime(u64::MAX), history };
+        let holder =
+            if history.must_stay() || self.forwarded.len() >= env.shared.config.queue_per_key { None } else { env.known_holder(&self.key) };
         if let Some(holder) = holder {
-            waiting.past.born_us = Some(self.acceptor.row().learned.micros);
+            waiting.history.born_us = Some(self.acceptor.row().learned.micros);
             let diagnostics = Box::new(Diagnostics::new(waiting.request.op, env.quorum()));
-            self.away.push(ForwardedOp::send(waiting, diagnostics, holder, env));
+            self.forwarded.push(ForwardedOp::send(waiting, diagnostics, holder, env));
             return;
         }
         env.touch_lease(&self.key);
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
-        } else if !self.is_busy() && self.queue.is_empty() && self.turns.expects_none() {
+        } else if !self.is_busy() && self.queue.is_empty() && self.turns.has_no_reservation() {
             self.queue.push_back(waiting);
             self.begin_next(env);
         } else if self.is_busy() && self.queue.len() >= env.shared.config.queue_per_key {
@@ -121,9 +122,9 @@ impl Slot {
         } else {
             waiting.armed = deadline;
             env.timer(timer, deadline);
-            let shown = self.prepared.as_ref().map(|prepared| prepared.row.data.value.as_ref());
-            let has_learned = shown.is_none_or(|value| !fair_queue::only_shown(&waiting, value));
-            self.turns.came(waiting.request.op.client, has_learned, env.now);
+            let known_value = self.prepared.as_ref().map(|prepared| prepared.row.data.value.as_ref());
+            let has_learned = known_value.is_none_or(|value| !fair_queue::only_needs_value(&waiting, value));
+            self.turns.on_arrival(waiting.request.op.client, has_learned, env.now);
             self.queue.push_back(waiting);
             if !self.is_busy() {
                 self.begin_next(env);
@@ -136,35 +137,35 @@ impl Slot {
         TimerId { slot: self.place, serial: self.next_serial }
     }
 
-    /// Takes a client's put or get. It does not wait: nothing orders it among the others.
+    /// Takes a client's put or get. It does not wait, since puts and gets have no order among other operations.
     pub(crate) fn admit_plain<R: Rng + ?Sized>(&mut self, token: ClientToken, request: PlainRequest, env: &mut Env<'_, R>) {
-        if self.plain.len() >= env.shared.config.queue_per_key {
+        if self.plain_ops.len() >= env.shared.config.queue_per_key {
             env.shared.counters.queue_full += 1;
             let diagnostics = Box::new(Diagnostics::new(request.op, env.quorum()));
             reply(Origin::Client(token), &self.key, Outcome::NotApplied { why: NotAppliedWhy::Busy }, diagnostics, env);
             return;
         }
         let timer = self.next_timer();
-        self.plain.push(PlainOp::begin(token, request, timer, env));
+        self.plain_ops.push(PlainOp::begin(token, request, timer, env));
     }
 
-    /// Takes a replica's answer to a put, or to a get with what it has.
-    pub(crate) fn answer_plain<R: Rng + ?Sized>(&mut self, from: u32, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
-        let Some(at) = self.plain.iter().position(|plain| plain.is(tag)) else {
+    /// Handles a replica's reply to a put, or to a get with its value.
+    pub(crate) fn on_plain_reply<R: Rng + ?Sized>(&mut self, from: u32, tag: Tag, got: Option<Option<Cell>>, env: &mut Env<'_, R>) {
+        let Some(at) = self.plain_ops.iter().position(|plain_ops| plain_ops.is(tag)) else {
             env.shared.counters.answers_ignored += 1;
             return;
         };
-        if let Some(outcome) = self.plain[at].answer(from, got) {
+        if let Some(outcome) = self.plain_ops[at].answer(from, got) {
             self.end_plain(at, outcome, env);
         }
     }
 
     fn end_plain<R: Rng + ?Sized>(&mut self, at: usize, outcome: Outcome, env: &mut Env<'_, R>) {
-        let ended = self.plain.swap_remove(at);
+        let ended = self.plain_ops.swap_remove(at);
         reply(Origin::Client(ended.token), &self.key, outcome, ended.diagnostics(), env);
     }
 
-    /// Answers a request from a coordinator. Returns the answer and the batch it must wait for.
+    /// Handles a request from a coordinator. Returns the reply and the batch it must wait for.
     pub(crate) fn serve<R: Rng + ?Sized>(&mut self, message: Message, env: &mut Env<'_, R>) -> Option<(Message, Option<IoId>)> {
         let Message { key, tag, body } = message;
         let mutants = env.mutants();
@@ -180,13 +181,13 @@ impl Slot {
             Body::Propose { update, next } => self.acceptor.propose(&key, tag.ballot, next, update, mutants),
             Body::Learn { row } => self.acceptor.learn(&key, row, mutants),
             Body::Chosen => {
-                self.learn_later(tag.ballot, env);
+                self.learn_lazily(tag.ballot, env);
                 env.shared.state.replace(&before, &self.acceptor.bytes());
                 return None;
             }
             Body::Prune { ballot } => self.acceptor.prune(&key, ballot, mutants),
             Body::Put { cell } => {
-                // Ballots made here from now on are above it: what sees it is newer.
+                // Later ballots of this node are above the put, so an operation that sees the put is newer.
                 env.observe(Ballot { micros: cell.us, node: cell.node, nonce: 0 });
                 self.acceptor.put(&key, cell)
             }
@@ -204,7 +205,7 @@ impl Slot {
         let unsynced = match &answer.body {
             Body::Promise { .. } => mutants.has(Mutant::PromiseNotSynced),
             Body::Accepted => mutants.has(Mutant::AcceptNotSynced),
-            // Nothing relies on it: a copy that comes back with a crash is in the way again, no more.
+            // No reply relies on it: a copy that a crash brings back only takes up space again.
             Body::Pruned { .. } => true,
             _ => false,
         };
@@ -220,7 +221,7 @@ impl Slot {
             Body::Busy { .. } | Body::Forward(_) | Body::Forwarded(_) | Body::NotHolder { .. } => {}
             Body::Put { .. } | Body::PutDone | Body::Get | Body::Got { .. } => {}
         }
-        let record = answer.record.or_else(|| self.claim(&answer.body, env));
+        let record = answer.record.or_else(|| self.record_for_claim(&answer.body, env));
         if let Some(record) = record {
             let sync = if unsynced { Sync::Lazy } else { Sync::Required };
             let io_id = env.persist(record, sync);
@@ -232,29 +233,28 @@ impl Slot {
         Some((Message { key, tag, body: answer.body }, after))
     }
 
-    /// What was accepted at this ballot is chosen. There is no answer, so nothing waits for the disk.
+    /// Learns the update accepted at this ballot, which is chosen. No reply is sent, so nothing waits for the disk.
     ///
-    /// Safety: a promise or a row that reports this row before it is durable says nothing that a
-    /// crash could make untrue. The row is chosen for good. And if a promise rests on it (claim 2 of
-    /// `coordinator`: a fence above it may then be accepted here), its own record comes later in the
-    /// log, so the sync that lets the promise out covers this one too. A crash before that sync takes
-    /// back row and promise alike, as if the message had come later.
-    fn learn_later<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
+    /// Safety: a promise or a row that reports this row before it is durable makes no claim that a crash could
+    /// invalidate. The row remains chosen. And if a promise is based on it (claim 2 of `coordinator`: a fence above
+    /// it may then be accepted here), the record of that promise comes later in the log, so the sync that releases
+    /// the promise covers this one too. A crash before that sync undoes row and promise together, as if the message
+    /// had arrived later.
+    fn learn_lazily<R: Rng + ?Sized>(&mut self, ballot: Ballot, env: &mut Env<'_, R>) {
         if let Some(record) = self.acceptor.chosen(&self.key, ballot, env.mutants()) {
             env.shared.counters.learns += 1;
             self.lazy_io = env.persist(record, Sync::Lazy);
         }
     }
 
-    /// An answer that changes nothing but claims that the row is durable, while it is only on its
-    /// way to the disk and no sync was requested: the row is written once more, so that there
-    /// is a sync to wait for.
-    fn claim<R: Rng + ?Sized>(&self, answer: &Body, env: &Env<'_, R>) -> Option<Record> {
+    /// For a reply that changes nothing but claims that the row is durable, while the row is still on its way to the
+    /// disk and no sync was requested: writes the row once more, so that there is a sync to wait for.
+    fn record_for_claim<R: Rng + ?Sized>(&self, answer: &Body, env: &Env<'_, R>) -> Option<Record> {
         let claims = matches!(answer, Body::Accepted | Body::Learned { .. }) && self.lazy_io > env.shared.durable.max(self.newest_io);
         claims.then(|| Record::Learned { key: self.key.clone(), row: self.acceptor.row().clone() })
     }
 
-    /// Takes an answer for the operation being coordinated.
+    /// Handles a reply for the operation being coordinated.
     pub(crate) fn answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
         if self.batch.as_ref().is_some_and(|batch| batch.tag == message.tag) {
             self.batch_answer(from, &message, env);
@@ -267,51 +267,51 @@ impl Slot {
         let ended = self.active[at].on_answer(from, message, &self.acceptor, env);
         match ended {
             Some(outcome) => self.end(at, outcome, env),
-            None => self.forward_if_held_off(at, env),
+            None => self.forward_held_off(at, env),
         }
     }
 
-    /// An operation that a lease holds off goes to the holder, if it may, and the next one has its turn.
-    fn forward_if_held_off<R: Rng + ?Sized>(&mut self, at: usize, env: &mut Env<'_, R>) {
-        if let Some(holder) = self.active[at].leased.leaves.take() {
+    /// Forwards an operation that a lease holds off to the holder, if allowed, and starts the next one.
+    fn forward_held_off<R: Rng + ?Sized>(&mut self, at: usize, env: &mut Env<'_, R>) {
+        if let Some(holder) = self.active[at].leased.forward_to.take() {
             let leaving = self.active.swap_remove(at);
             self.fresh = leaving.fresh_after(None, self.fresh);
-            self.away.push(leaving.leave(holder, env));
+            self.forwarded.push(leaving.forward(holder, env));
             if !self.is_busy() {
                 self.begin_next(env);
             }
         }
     }
 
-    /// The holder has answered.
-    pub(crate) fn on_forward_answer<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, answer: Forwarded, env: &mut Env<'_, R>) {
-        env.note_holder(&self.key, answer.lease, from);
-        let Some(at) = self.away.iter().position(|away| away.is(op, answer.serial)) else {
+    /// Handles the holder's reply to a forwarded operation.
+    pub(crate) fn on_forwarded<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, result: Forwarded, env: &mut Env<'_, R>) {
+        env.note_holder(&self.key, result.lease, from);
+        let Some(at) = self.forwarded.iter().position(|forwarded| forwarded.is(op, result.serial)) else {
             env.shared.counters.answers_ignored += 1;
             return;
         };
-        let (origin, outcome, diagnostics) = self.away.swap_remove(at).answered(answer);
-        // The client takes it for one of this node's, which only rise.
+        let (origin, outcome, diagnostics) = self.forwarded.swap_remove(at).on_reply(result);
+        // The client treats it as a ballot of this node, whose ballots only rise.
         env.observe(diagnostics.ballot);
         reply(origin, &self.key, outcome, diagnostics, env);
     }
 
-    /// The holder has not taken it.
-    pub(crate) fn on_forward_refused<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, serial: u64, env: &mut Env<'_, R>) {
+    /// Handles the holder's refusal to accept a forwarded operation.
+    pub(crate) fn on_not_holder<R: Rng + ?Sized>(&mut self, from: NodeId, op: crate::OpId, serial: u64, env: &mut Env<'_, R>) {
         env.note_holder(&self.key, None, from);
-        let Some(at) = self.away.iter().position(|away| away.is(op, serial)) else {
+        let Some(at) = self.forwarded.iter().position(|forwarded| forwarded.is(op, serial)) else {
             env.shared.counters.answers_ignored += 1;
             return;
         };
-        // It has waited the longest: among equals it comes first.
-        let waiting = self.away.swap_remove(at).back();
+        // This operation has waited the longest, so it comes first among equals.
+        let waiting = self.forwarded.swap_remove(at).into_waiting();
         self.queue.push_front(waiting);
         if !self.is_busy() {
             self.begin_next(env);
         }
     }
 
-    /// A timer of this key went off.
+    /// Handles a timer of this key.
     pub(crate) fn timer<R: Rng + ?Sized>(&mut self, id: TimerId, env: &mut Env<'_, R>) {
         if id.serial == in_flight::BATCH_SERIAL {
             self.batch_timer(env);
@@ -322,22 +322,22 @@ impl Slot {
         } else if let Some(at) = self.active.iter().position(|active| active.timer == id) {
             match self.active[at].on_timer(&self.acceptor, env) {
                 Some(outcome) => self.end(at, outcome, env),
-                None => self.forward_if_held_off(at, env),
+                None => self.forward_held_off(at, env),
             }
-        } else if let Some(at) = self.away.iter().position(|away| away.timer() == id) {
-            if self.away[at].is_over(env.now) {
-                let (origin, outcome, diagnostics) = self.away.swap_remove(at).lost();
+        } else if let Some(at) = self.forwarded.iter().position(|forwarded| forwarded.timer() == id) {
+            if self.forwarded[at].is_over(env.now) {
+                let (origin, outcome, diagnostics) = self.forwarded.swap_remove(at).on_no_reply();
                 reply(origin, &self.key, outcome, diagnostics, env);
             }
-        } else if let Some(at) = self.plain.iter().position(|plain| plain.timer == id) {
-            if let Some(outcome) = self.plain[at].late(env.now) {
+        } else if let Some(at) = self.plain_ops.iter().position(|plain_ops| plain_ops.timer == id) {
+            if let Some(outcome) = self.plain_ops[at].late(env.now) {
                 self.end_plain(at, outcome, env);
             }
-        } else if let Some(at) = self.again.iter().position(|waiting| waiting.timer == id) {
-            if let Some(mut waiting) = self.again.remove(at) {
+        } else if let Some(at) = self.retries.iter().position(|waiting| waiting.timer == id) {
+            if let Some(mut waiting) = self.retries.remove(at) {
                 match waiting.on_timer(&self.acceptor, env) {
                     Some(outcome) => self.finish(waiting, outcome, env),
-                    None => self.again.insert(at, waiting),
+                    None => self.retries.insert(at, waiting),
                 }
             }
         } else if let Some(at) = self.queue.iter().position(|waiting| waiting.timer == id) {
@@ -350,7 +350,7 @@ impl Slot {
         }
     }
 
-    /// The mutant: an operation that never held the key's lock gives it back (Scylla #19698).
+    /// The mutant: an operation that never held the key's lock releases it (Scylla #19698).
     fn leak_lock<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         if env.mutants().has(Mutant::KeyLockLeak) {
             self.begin_next(env);
@@ -361,16 +361,16 @@ impl Slot {
         let mut ended = self.active.swap_remove(at);
         self.keep(ended.prepared.take(), env);
         let basis = ended.basis.take();
-        let refused = self.piggyback_refusals(&ended, &outcome, basis.as_ref(), env);
+        let refused = self.answer_piggybacked(&ended, &outcome, basis.as_ref(), env);
         let half_ns = env.now.since_ns(ended.began) / 2;
-        self.expect(refused, half_ns, half_ns, env);
+        self.reserve_for(refused, half_ns, half_ns, env);
         self.finish(ended, outcome, env);
         if !self.is_busy() {
             self.begin_next(env);
         }
     }
 
-    /// The key is free: the next operation in the queue runs.
+    /// The key is free: starts the next waiting operation.
     fn begin_next<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         if self.propose_batch(env) || self.is_reserved(env) {
             return;
@@ -391,28 +391,29 @@ impl Slot {
         reply(waiting.origin, &self.key, outcome, diagnostics, env);
     }
 
-    /// The answer to a read from the own row, if a read lease allows it.
+    /// The result of a read from this node's own row, if a read lease allows it.
     ///
-    /// Safety: the row is the newest while the lease runs that the last quorum round was sent under (see
-    /// `note_lease`), if it is still the row that round was judged on and nothing is on its way here. `now` was read
-    /// after the request had come, so the read is right at `now` and may be answered at any time later: it lies
-    /// between the client's question and its answer, however long this process sleeps in between.
+    /// Safety: the row is the newest while the lease runs under which the last quorum round was sent (see
+    /// `note_lease`), if it is still the row on which that round was evaluated and no proposal is in flight here.
+    /// `now` was read after the request arrived, so the read is correct at `now` and may be answered at any later
+    /// time: `now` is between the client's request and its reply, however long this process sleeps in between.
     fn local_read<R: Rng + ?Sized>(&self, request: &ClientRequest, env: &Env<'_, R>) -> Option<Outcome> {
         let own = self.acceptor.row();
-        let holds = self.fresh?.holds(own.learned, env.own_lease(&self.key), env.now);
+        let holds = self.fresh?.is_valid(own.learned, env.own_lease(&self.key), env.now);
         let pending = self.acceptor.accepted().is_some_and(|held| held.ballot > own.learned && held.update != Update::Empty);
-        let quiet = self.batch.is_none() && self.active.iter().all(Coordination::is_quiet);
+        let quiet = self.batch.is_none() && self.active.iter().all(Coordination::has_proposed_nothing);
         let reads = matches!(request.call, Call::Read) && quiet;
-        (reads && holds && !pending).then(|| Outcome::Read { current: seen(own, self.acceptor.cell()).map(|cell| cell.value) })
+        (reads && holds && !pending).then(|| Outcome::Read { current: newest_cell(own, self.acceptor.cell()).map(|cell| cell.value) })
     }
 
-    /// Answers or gives back what needs no coordination here, or not any more.
-    fn spare<R: Rng + ?Sized>(&self, waiting: Waiting, env: &mut Env<'_, R>) -> Option<Waiting> {
+    /// Answers or returns an operation that needs no coordination at this node, or no longer needs it.
+    fn answer_or_return<R: Rng + ?Sized>(&self, waiting: Waiting, env: &mut Env<'_, R>) -> Option<Waiting> {
         if let Some(current) = self.local_read(&waiting.request, env) {
             self.answer_locally(waiting, current, env);
             return None;
         }
-        // It has waited here while the lease ended. Nothing was done for it yet, so the node that handed it over may go on.
+        // The lease ended while the operation waited. Nothing was done for it yet, so the node that forwarded it may
+        // continue with it.
         if let (Origin::Node { to, serial, tag }, None) = (waiting.origin, env.own_lease(&self.key)) {
             env.shared.counters.forwards_refused += 1;
             env.send_to(to, &self.key, tag, Body::NotHolder { serial });
@@ -426,14 +427,16 @@ impl Slot {
 fn refuse<R: Rng + ?Sized>(waiting: Waiting, why: NotAppliedWhy, env: &mut Env<'_, R>) {
     let diagnostics = Box::new(Diagnostics::new(waiting.request.op, env.quorum()));
     let outcome = match waiting.request.call {
-        // It was here before and went to a holder in between: what was proposed for it then may still be chosen.
-        Call::Write { .. } | Call::Cas { .. } if waiting.past.open => Outcome::Unknown { why: UnknownWhy::Timeout },
-        Call::Read | Call::Write { .. } | Call::Cas { .. } | Call::Fate { .. } => waiting.request.unserved(why),
+        // The operation was coordinated here before it was forwarded, and what was proposed for it then may still be
+        // chosen.
+        Call::Write { .. } | Call::Cas { .. } if waiting.history.open => Outcome::Unknown { why: UnknownWhy::Timeout },
+        Call::Read | Call::Write { .. } | Call::Cas { .. } | Call::Fate { .. } => waiting.request.unserved_outcome(why),
     };
     reply(waiting.origin, &waiting.request.key, outcome, diagnostics, env);
 }
 
-/// Answers a client and counts the answer; or the node that handed the operation over, which answers the client.
+/// Replies to a client and counts the reply. For a forwarded operation, replies to the forwarding node, which answers
+/// the client.
 pub(crate) fn reply<R: Rng + ?Sized>(origin: Origin, key: &Key, outcome: Outcome, diagnostics: Box<Diagnostics>, env: &mut Env<'_, R>) {
     let token = match origin {
         Origin::Client(token) => token,
@@ -453,6 +456,6 @@ pub(crate) fn reply<R: Rng + ?Sized>(origin: Origin, key: &Key, outcome: Outcome
         Outcome::Unknown { .. } => counters.unknown += 1,
         Outcome::Invalid { .. } => counters.invalid += 1,
     }
-    // Nothing to wait for: what the outcome rests on was durable before the answers to it came.
+    // Nothing to wait for: the state that the outcome is based on was durable before the replies arrived.
     env.out.push(Action::Reply { token, outcome, diagnostics, after: None });
 }

@@ -1,37 +1,39 @@
-//! Reply throttling: how many failed compare-and-sets are answered at once.
+//! Reply throttling: limits how many refused clients are answered at the same time.
 //!
-//! A proposal at a ballot at hand carries all that waits, but one compare-and-set of many that expect the same value can
-//! win. If all losers are answered at once they all retry, one wins, and so on: each success costs as many attempts as
-//! there are clients. So behind an update only as many are answered as it takes for one of them to retry, those whose
-//! turn it is; the others stay queued, and see a newer value when it is their turn. How many that is follows from the share
-//! of refused clients that retried lately: where none does, all of them are answered.
+//! A proposal at a prepared ballot carries all waiting operations, but of many compare-and-sets that expect the same
+//! value only one can succeed. If all losers are answered together, all of them return, one succeeds, and so on: each
+//! success costs as many attempts as there are clients. So after an update, only as many are answered as are needed
+//! for one of them to return, in the order of turns. The others keep waiting, and learn a newer value when it is
+//! their turn. The number depends on how many of the recently answered clients returned: if none does, all of them
+//! are answered.
 //!
-//! Safety: an operation whose reply is delayed has not begun. It is evaluated when it joins a proposal, as if it had just arrived.
+//! Safety: a delayed operation has not begun. It is evaluated when it joins a proposal, as if it had just arrived.
 
 use super::Slot;
-use super::fair_queue::only_shown;
+use super::fair_queue::only_needs_value;
 use crate::config::Queue;
 use crate::coordinator::{Env, ProposalBuilder, Waiting};
 use crate::ids::MonoTime;
 use crate::request::Call;
 use rand::Rng;
 
-/// No reply is delayed longer than this after the operation came, nor longer than a quarter of its time limit.
-const LONGEST_NS: u64 = 50_000_000;
+/// No operation is delayed longer than this after its arrival, nor longer than a quarter of its time limit.
+const MAX_DELAY_NS: u64 = 50_000_000;
 
 impl Slot {
-    /// Operations that can only be refused: as many as are answered now join the proposal, the others stay queued.
+    /// Handles operations that can only be refused: adds as many to the batch as should be answered now. The others
+    /// keep waiting.
     pub(super) fn add_refused<R: Rng + ?Sized>(&mut self, refused: Vec<Waiting>, builder: &mut ProposalBuilder, env: &mut Env<'_, R>) {
-        let mut places = if builder.has_update() { self.turns.returns.enough() } else { usize::MAX };
+        let mut places = if builder.has_update() { self.turns.returns.clients_to_answer() } else { usize::MAX };
         let mut kept = vec![];
         for waiting in refused {
-            if builder.has_room(env) && (places > 0 || env.now >= kept_until(&waiting)) {
+            if builder.has_room(env) && (places > 0 || env.now >= max_delay(&waiting)) {
                 places = places.saturating_sub(1);
                 if let Some(op) = self.begin(waiting, env) {
-                    builder.add(op, env);
+                    builder.add_op(op, env);
                 }
             } else {
-                env.shared.counters.throttled += 1;
+                env.shared.counters.kept_back += 1;
                 kept.push(waiting);
             }
         }
@@ -41,12 +43,12 @@ impl Slot {
     }
 }
 
-/// Whether all that an operation can get from this proposal is a refusal.
+/// Whether this proposal can only refuse the operation.
 pub(super) fn is_refused<R: Rng + ?Sized>(waiting: &Waiting, builder: &ProposalBuilder, env: &Env<'_, R>) -> bool {
     let condition = matches!(waiting.request.call, Call::Cas { .. });
-    condition && env.shared.config.queue == Queue::Fair && only_shown(waiting, builder.value())
+    condition && env.shared.config.queue == Queue::Fair && only_needs_value(waiting, builder.value())
 }
 
-fn kept_until(waiting: &Waiting) -> MonoTime {
-    waiting.arrived.after_ns(LONGEST_NS.min(waiting.request.timeout_ns / 4))
+fn max_delay(waiting: &Waiting) -> MonoTime {
+    waiting.arrived.after_ns(MAX_DELAY_NS.min(waiting.request.timeout_ns / 4))
 }

@@ -83,13 +83,13 @@ fn a_promise_is_kept_and_its_second_copy_is_answered_alike() {
 #[test]
 fn a_holder_hears_once_a_turn_that_others_wait() {
     let mut grantor = Grantor::default();
-    assert_eq!(grantor.turned_away(at(0), 25 * MS), None, "nothing is granted");
+    assert_eq!(grantor.note_refused(at(0), 25 * MS), None, "nothing is granted");
     propose(&mut grantor, 0, ballot(1, 2), 100, LeaseMode::Read);
     for (now, hears) in [(at(1), true), (at(2), false), (before(26), false), (at(26), true), (before(51), false)] {
-        assert_eq!(grantor.turned_away(now, 25 * MS).is_some(), hears, "{now:?}");
+        assert_eq!(grantor.note_refused(now, 25 * MS).is_some(), hears, "{now:?}");
     }
     // Another ballot is another grant: its holder has heard nothing yet.
     propose(&mut grantor, 51, ballot(2, 2), 100, LeaseMode::Read);
-    assert_eq!(grantor.turned_away(at(51), 25 * MS), Some(ballot(2, 2)));
-    assert_eq!(grantor.turned_away(at(151), 25 * MS), None, "it has run out");
+    assert_eq!(grantor.note_refused(at(51), 25 * MS), Some(ballot(2, 2)));
+    assert_eq!(grantor.note_refused(at(151), 25 * MS), None, "it has run out");
 }

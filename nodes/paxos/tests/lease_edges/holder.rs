@@ -11,7 +11,7 @@ use rand_pcg::Pcg64;
 fn a_lease_is_extended_in_its_second_half() {
     for drift_ppm in [0, 200_000] {
         let settings = LeaseSettings { drift_ppm, ..settings(Forward::Off) };
-        let believed = settings.believed_ns();
+        let believed = settings.usable_ns();
         let half = MonoTime(believed - believed / 2);
         for (now, asks) in [(MonoTime(half.0 / 2), false), (MonoTime(half.0 - 1), false), (half, true), (MonoTime(believed - 1), true)] {
             let mut node = Node::new(3, settings);

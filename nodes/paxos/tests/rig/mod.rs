@@ -164,8 +164,8 @@ impl Rig {
         self.request(ClientRequest { op, key: key(), call, timeout_ns: TIMEOUT_NS, provenance: Provenance::First })
     }
 
-    /// A client puts or gets on the last-write-wins path.
-    pub(crate) fn ask_plain(&mut self, op: OpId, call: PlainCall, level: Level) -> ClientToken {
+    /// A client puts or gets on the cheap path.
+    pub(crate) fn ask_cheap(&mut self, op: OpId, call: PlainCall, level: Level) -> ClientToken {
         self.next_token += 1;
         let token = ClientToken(self.next_token);
         let request = PlainRequest { op, key: key(), call, level, timeout_ns: TIMEOUT_NS };

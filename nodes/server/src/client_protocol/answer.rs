@@ -1,4 +1,4 @@
-//! Answers: what is known about an operation, and how far it got.
+//! Replies to clients: the outcome of an operation, and diagnostics.
 
 use std::fmt;
 
@@ -6,64 +6,64 @@ use serde::{Deserialize, Serialize};
 
 use super::OpId;
 
-/// The answer to one [`Request`](super::Request).
+/// The reply to one [`Request`](super::Request).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
-    /// The operation that is answered.
+    /// The operation that this replies to.
     pub op: OpId,
-    /// What is known about it.
+    /// The outcome of the operation.
     pub outcome: Outcome,
-    /// How far it got.
+    /// How far the operation got.
     pub diagnostics: Diagnostics,
 }
 
-/// What is known about an operation. The node never claims more than it knows.
+/// The outcome of an operation. The node never claims more than it knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The write or CAS took effect.
     Applied,
-    /// The CAS took no effect: another value was there.
+    /// The CAS had no effect because the value differed from the expected one.
     ConditionNotMet {
-        /// The value that was there; `None` if the key was never written.
+        /// The value found. `None` if the key was never written.
         current: Option<Vec<u8>>,
     },
-    /// Answer of a read.
+    /// The result of a read.
     Value {
-        /// The value; `None` if the key was never written.
+        /// The value. `None` if the key was never written.
         value: Option<Vec<u8>>,
     },
-    /// It took no effect and never will on behalf of this request.
+    /// The operation had no effect and never will on behalf of this request.
     NotApplied {
-        /// Why not.
+        /// Why it was not applied.
         why: Reason,
     },
-    /// It may have taken effect, and may yet take effect at any later time.
+    /// The operation may have taken effect, and may still take effect at any later time.
     Unknown {
-        /// What stopped the node from finding out.
+        /// Why the outcome is unknown.
         why: Reason,
     },
-    /// The request was malformed or broke a rule; it had no effect.
+    /// The request was malformed or broke a rule. It had no effect.
     Invalid {
-        /// What to mend, in words.
+        /// The reason, and what to change.
         why: String,
     },
-    /// Answer of a question for a fate.
+    /// The result of a fate query.
     Fate {
-        /// What became of the operation asked about.
+        /// The fate of the queried operation.
         fate: Fate,
     },
 }
 
-/// What became of an operation.
+/// The fate of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fate {
-    /// It took effect, once.
+    /// The operation took effect, once.
     Applied,
-    /// It took no effect and never will, whatever still travels.
+    /// The operation had no effect and never will, even if messages of it are still in flight.
     NotApplied,
-    /// It is older than what the key's row remembers.
+    /// The operation is older than those that the key's row remembers.
     Evicted,
-    /// A later operation of the same client took the place of its entry.
+    /// A later operation of the same client has replaced its entry.
     Superseded,
 }
 
@@ -79,10 +79,10 @@ impl Fate {
     }
 }
 
-/// Where a coordinator stood when it answered.
+/// What the coordinator was doing when it replied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Phase {
-    /// Not begun: refused, or waiting behind other operations on the key.
+    /// Not started: refused, or waiting behind other operations on the key.
     #[default]
     Queued,
     /// Waiting for promises.
@@ -91,25 +91,25 @@ pub enum Phase {
     Read,
     /// Bringing lagging replicas up to date.
     Refresh,
-    /// Proposing an earlier, unfinished update again.
+    /// Proposing an unfinished earlier update again.
     RepairPropose,
-    /// Teaching an earlier update that was just finished.
+    /// Sending learn messages for an earlier update that it has just finished.
     RepairLearn,
-    /// Proposing the empty update, after a read or a refused CAS.
+    /// Proposing an empty update, after a read or a refused CAS.
     Fence,
     /// Proposing its own update.
     Propose,
-    /// Its own update is chosen; the replicas learn it.
+    /// Its own update is chosen, and the coordinator is sending learn messages.
     Learn,
     /// Waiting after being outbid.
     Backoff,
-    /// Done without an update of its own, or found done.
+    /// Finished without its own update, or found to be applied already.
     Done,
-    /// Handed to the holder of a lease.
+    /// Forwarded to the holder of a lease.
     Forwarded,
     /// Read from the node's own row under a read lease.
     LocalRead,
-    /// Put or got on the cheap path, without Paxos.
+    /// Put or get on the last-write-wins path, without Paxos.
     Cheap,
 }
 
@@ -135,7 +135,7 @@ impl Phase {
     }
 }
 
-/// Why an operation was not applied, or why that is not known.
+/// Why an operation was not applied, or why its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// The key's queue is full.
@@ -144,25 +144,26 @@ pub enum Reason {
     TooManyInFlight,
     /// Time ran out while waiting behind other operations on the key.
     TimeoutInQueue,
-    /// Time ran out before its own update was proposed to any replica.
+    /// Time ran out before the operation's own update was proposed to any node.
     NoQuorumBeforePropose,
-    /// Time ran out after its own update was proposed.
+    /// Time ran out after the operation's own update was proposed.
     Timeout,
     /// A later operation of the same client is already in the row.
     Superseded,
-    /// The id was declared aborted by an earlier question for its fate.
+    /// An earlier fate query declared the id aborted.
     Aborted,
-    /// It was proposed long ago, and the row no longer remembers ids of that age.
+    /// The operation was proposed long ago, and the row no longer remembers ids of that age.
     Evicted,
     /// An earlier request of the same operation may still be running at another node.
     ResentElsewhere,
     /// The node is stopping.
     Stopping,
-    /// It was born before ids that were declared aborted and are forgotten: it may be one of them.
+    /// The operation may be one of those that were declared aborted and whose ids the row has forgotten, since it is
+    /// older than these ids.
     TooOld,
-    /// It was handed to the holder of a lease, and no answer came.
+    /// The operation was forwarded to the holder of a lease, and no reply arrived.
     Forwarded,
-    /// It was outbid by other coordinators for as long as it may be.
+    /// Other coordinators outbid the operation for longer than the contention timeout.
     Contention,
 }
 
@@ -193,14 +194,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A ballot, as clients see it: `<us>.<node>.<nonce in hex>`.
+/// A ballot in the form that clients see: `<us>.<node>.<nonce in hex>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct BallotTag {
     /// Hybrid logical time in microseconds.
     pub us: u64,
-    /// Number of the node that made it.
+    /// Number of the node that created the ballot.
     pub node: u16,
-    /// Tells apart ballots of one node and time.
+    /// Distinguishes ballots of the same node and time.
     pub nonce: u64,
 }
 
@@ -213,7 +214,7 @@ impl fmt::Display for BallotTag {
 impl std::str::FromStr for BallotTag {
     type Err = String;
 
-    /// Reads what [`fmt::Display`] writes: `300.n2.5`.
+    /// Parses the format that [`fmt::Display`] writes: `300.n2.5`.
     fn from_str(text: &str) -> Result<BallotTag, String> {
         let mut parts = text.splitn(3, '.');
         let mut next = || parts.next().unwrap_or_default();
@@ -225,37 +226,37 @@ impl std::str::FromStr for BallotTag {
     }
 }
 
-/// How far an operation got. Zeroes where it did not get far enough.
+/// How far an operation got. Fields are zero for steps that it did not reach.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Diagnostics {
-    /// Where the coordinator stood.
+    /// What the coordinator was doing when it replied.
     pub phase: Phase,
-    /// The last ballot it used.
+    /// The last ballot used.
     pub ballot: Option<BallotTag>,
-    /// Promises at that ballot.
+    /// Promises received at that ballot.
     pub promises: u32,
-    /// Accepts at that ballot.
+    /// Accepts received at that ballot.
     pub accepts: u32,
-    /// Rejects at that ballot.
+    /// Rejects received at that ballot.
     pub rejects: u32,
     /// Size of a quorum.
     pub needed: u32,
-    /// Highest ballot seen in any answer.
+    /// Highest ballot in any message received for the operation.
     pub max_seen_ballot: Option<BallotTag>,
-    /// The last earlier update that was finished on the way.
+    /// The last unfinished earlier update that the coordinator finished.
     pub repaired_op: Option<OpId>,
-    /// Earlier updates that were finished on the way.
+    /// Number of unfinished earlier updates that the coordinator finished.
     pub repairs: u32,
-    /// Attempts, each with a ballot of its own.
+    /// Number of attempts. Each has its own ballot.
     pub rounds: u32,
-    /// Attempts that were outbid.
+    /// Number of attempts that were outbid.
     pub preempted: u32,
-    /// Round trips to a quorum.
+    /// Number of round trips to a quorum.
     pub round_trips: u32,
-    /// Time spent waiting after preemptions, in nanoseconds.
+    /// Time spent waiting after being outbid, in nanoseconds.
     pub backoff_ns: u64,
-    /// Replicas known to have learned the update.
+    /// Number of replicas known to have learned the update.
     pub learned_by: u32,
-    /// Number of the node that it was handed to, the holder of a lease, if it was.
+    /// Number of the lease holder that the operation was forwarded to, if it was.
     pub forwarded_to: Option<u16>,
 }

@@ -1,9 +1,9 @@
-//! The first frames of a connection: who the client is and whom it expects, and who answers.
+//! The handshake of a connection: the client names itself and the node it expects, and the node identifies itself.
 //!
-//! An address proves nothing: a killed node's port is free to any program of the machine, another cluster's node included. So both
-//! sides say who they are before the first request, and a client that names whom it expects is refused by any other node.
-//! The version is the first field of both messages and is read before the rest, so that programs of different releases
-//! refuse each other by name.
+//! An address proves nothing: any program on the machine can take a killed node's port, including a node of another
+//! cluster. So both sides identify themselves before the first request, and a client that names the node it expects
+//! is refused by all others. The version is the first field of both messages and is read before the rest, so that
+//! programs of different releases can refuse each other with a clear message.
 
 use std::fmt;
 
@@ -14,34 +14,34 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{PROTOCOL, ProtocolError, decode_message};
 use crate::frame::{FrameKind, encode_frame_with};
 
-/// First frame of a client.
+/// First frame sent by a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// The client's [`PROTOCOL`]. First field of every version, so that any node can read it.
+    /// The client's [`PROTOCOL`]. First field in every version, so that any node can read it.
     pub protocol: u32,
-    /// A name for the node's log.
+    /// Name of the client, for the node's log.
     pub client: String,
-    /// The cluster that the client expects; a node of any other refuses it.
+    /// The cluster that the client expects. Nodes of other clusters refuse it.
     pub cluster: Option<String>,
-    /// The name of the node that the client expects; any other refuses it.
+    /// The name of the node that the client expects. Other nodes refuse it.
     pub node: Option<String>,
 }
 
-/// The node's answer to a [`Hello`] it accepts.
+/// The node's reply to a [`Hello`] that it accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The node's [`PROTOCOL`].
     pub protocol: u32,
-    /// Who answers.
+    /// Identity of the node.
     pub identity: Identity,
-    /// How many times this node has been started on its data folder.
+    /// Number of times that this node has been started on its data folder.
     pub incarnation: u64,
-    /// What this node accepts on one connection.
+    /// Limits of this connection.
     pub limits: Limits,
 }
 
-/// Limits of one connection. What is over a limit is answered with [`Outcome::Invalid`](super::Outcome::Invalid) (key, value,
-/// second open operation of one client), [`Outcome::NotApplied`](super::Outcome::NotApplied) with
+/// Limits of one connection. A request over a limit is answered with [`Outcome::Invalid`](super::Outcome::Invalid)
+/// (key, value, second open operation of one client), [`Outcome::NotApplied`](super::Outcome::NotApplied) with
 /// [`Reason::TooManyInFlight`](super::Reason::TooManyInFlight), or a [`Refused`] and a close (frame, connections).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -51,41 +51,41 @@ pub struct Limits {
     pub max_value: u32,
     /// Longest frame payload in bytes.
     pub max_frame: u32,
-    /// Most open operations on this connection.
+    /// Largest number of open operations on this connection.
     pub max_in_flight: u32,
 }
 
-/// The node does not want to talk; it closes the connection after this.
+/// The node refuses the connection, and closes it after this message.
 ///
-/// The reason alone is what clients of every version read. The identity follows it only where the other side has shown that
-/// it speaks this version, or is no client at all.
+/// Clients of every version can read the reason. The identity follows it only if the other side has shown that it
+/// speaks this version, or does not speak the client protocol at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// What was wrong and what to do, in words.
+    /// The reason, and what to do about it.
     pub why: String,
-    /// Who refuses, where another was expected.
+    /// Identity of the node that refuses, if the client expected another.
     pub identity: Option<Identity>,
 }
 
-/// What tells one node from all others.
+/// The identity of a node, distinct from that of all other nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
-    /// Name of its cluster.
+    /// Name of the cluster.
     pub cluster: String,
-    /// Its name there, such as `n1`.
+    /// Name of the node in its cluster, such as `n1`.
     pub node: String,
-    /// Its data folder: two clusters may have one name by mistake, two folders have not.
+    /// Id of the data folder. Two clusters may share a name by mistake, but two folders never share an id.
     pub folder: FolderId,
 }
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Names come from another program: what a terminal would act on is escaped.
+        // The names come from another program, so terminal control characters are escaped.
         write!(f, "{} of cluster {}", self.node.escape_debug(), self.cluster.escape_debug())
     }
 }
 
-/// Random id of a data folder, drawn when the folder is made. Sixteen hexadecimal digits in JSON and in print.
+/// Random id of a data folder, drawn when the folder is created. Sixteen hexadecimal digits in JSON and in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct FolderId(pub u64);
 
@@ -97,7 +97,7 @@ impl fmt::Display for FolderId {
 
 impl Serialize for FolderId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Programs that read JSON numbers as floats would round it.
+        // Programs that read JSON numbers as floats would round the id.
         if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_u64(self.0) }
     }
 }
@@ -113,22 +113,22 @@ impl<'de> Deserialize<'de> for FolderId {
     }
 }
 
-/// Whom a client expects; what is absent may be anything.
+/// The node that a client expects. An absent field matches any node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExpectedNode {
     /// Name of the cluster.
     pub cluster: Option<String>,
     /// Name of the node.
     pub node: Option<String>,
-    /// Its data folder.
+    /// Id of the data folder.
     pub folder: Option<FolderId>,
 }
 
 impl ExpectedNode {
-    /// Whether this is the expected node.
+    /// Whether `found` matches.
     pub fn is(&self, found: &Identity) -> bool {
-        fits(self.cluster.as_deref(), &found.cluster)
-            && fits(self.node.as_deref(), &found.node)
+        matches(self.cluster.as_deref(), &found.cluster)
+            && matches(self.node.as_deref(), &found.node)
             && self.folder.is_none_or(|f| f == found.folder)
     }
 }
@@ -144,17 +144,17 @@ impl fmt::Display for ExpectedNode {
     }
 }
 
-fn fits(expected: Option<&str>, found: &str) -> bool {
+fn matches(expected: Option<&str>, found: &str) -> bool {
     expected.is_none_or(|expected| expected == found)
 }
 
 impl Hello {
-    /// A hello of this version.
+    /// Creates a hello message of this version.
     pub fn new(client: impl Into<String>, expected: &ExpectedNode) -> Hello {
         Hello { protocol: PROTOCOL, client: client.into(), cluster: expected.cluster.clone(), node: expected.node.clone() }
     }
 
-    /// Whom this client expects.
+    /// The node that this client expects.
     pub fn expected(&self) -> ExpectedNode {
         ExpectedNode { cluster: self.cluster.clone(), node: self.node.clone(), folder: None }
     }
@@ -170,7 +170,7 @@ impl Welcome {
     }
 }
 
-/// The version first: what follows it may have another layout.
+/// Decodes the version first, since the fields after it may have another layout.
 fn decode_versioned<T: DeserializeOwned>(
     what: &'static str,
     payload: &[u8],
@@ -184,12 +184,12 @@ fn decode_versioned<T: DeserializeOwned>(
 }
 
 impl Refused {
-    /// A refusal that every version understands.
+    /// Creates a refusal that every version understands.
     pub fn new(why: impl Into<String>) -> Refused {
         Refused { why: why.into(), identity: None }
     }
 
-    /// Appends it as one frame.
+    /// Appends the refusal as one frame.
     pub(crate) fn encode(&self, out: &mut BytesMut) {
         encode_frame_with(FrameKind::Refused, out, |out| {
             crate::encoding::append(&self.why, out);

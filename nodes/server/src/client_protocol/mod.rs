@@ -1,7 +1,7 @@
-//! What clients and nodes say to each other: [`postcard`] messages inside [frames](crate::frame).
+//! The protocol between clients and nodes: [`postcard`] messages inside [frames](crate::frame).
 //!
-//! Described for authors of other clients in `docs/client-protocol.md`; a test there and here holds the bytes.
-//! The types are twins of the core's, never the core's own: the wire changes only with [`PROTOCOL`].
+//! `docs/client-protocol.md` describes the protocol for authors of other clients. Tests compare it and this module
+//! with fixed bytes. The types are separate from the core's, so that the wire format changes only with [`PROTOCOL`].
 //! The enums are encoded by position, so variants are only ever appended.
 //!
 //! ```text
@@ -28,24 +28,24 @@ use crate::frame::{Frame, FrameKind, encode_frame_with};
 pub use answer::{BallotTag, Diagnostics, Fate, Outcome, Phase, Reason, Response};
 pub use handshake::{ExpectedNode, FolderId, Hello, Identity, Limits, Refused, Welcome};
 
-/// Version of the messages in this module. A node refuses clients of any other.
+/// Version of the messages in this module. A node refuses clients of other versions.
 pub const PROTOCOL: u32 = 3;
 /// Longest key in bytes. A key is at least one byte.
 pub const MAX_KEY: usize = 1 << 10;
 /// Longest value in bytes.
 pub const MAX_VALUE: usize = 1 << 20;
-/// Longest name a client may give itself, in bytes.
+/// Longest client name in bytes.
 pub const MAX_CLIENT_NAME: usize = 128;
-/// Longest timeout of an operation: an hour.
+/// Longest timeout of an operation, in microseconds: an hour.
 pub const MAX_TIMEOUT_US: u64 = 3_600_000_000;
 
-/// Names one operation for ever. A client counts `seq` up from 1; sending the same id twice asks for the same operation,
-/// which takes effect at most once.
+/// The permanent id of an operation. A client counts `seq` up from 1. Sending the same id twice requests the same
+/// operation, which takes effect at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OpId {
     /// A number that no other client of the cluster uses.
     pub client: u64,
-    /// Position of the operation among this client's.
+    /// Position of the operation among those of this client.
     pub seq: u64,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for OpId {
 impl std::str::FromStr for OpId {
     type Err = String;
 
-    /// Reads what [`fmt::Display`] writes: `c7.1`.
+    /// Parses the format that [`fmt::Display`] writes: `c7.1`.
     fn from_str(text: &str) -> Result<OpId, String> {
         let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('.'));
         let numbers = parts.and_then(|(client, seq)| Some((client.parse().ok()?, seq.parse().ok()?)));
@@ -67,99 +67,100 @@ impl std::str::FromStr for OpId {
     }
 }
 
-/// An operation's id as answers and histories print it: `c7.1`, or `c7.1@300.n2.5` with the ballot it was born at.
+/// Parses an operation id as replies and histories print it: `c7.1`, or `c7.1@300.n2.5` with its birth ballot.
 ///
 /// # Errors
-/// What is wrong with it, in words.
+/// A description of what is wrong with the text.
 pub fn parse_printed_id(text: &str) -> Result<(OpId, Option<BallotTag>), String> {
     let (op, born) = text.split_once('@').map_or((text, None), |(op, born)| (op, Some(born)));
     Ok((op.parse()?, born.map(str::parse).transpose()?))
 }
 
-/// One operation.
+/// A request for one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// Its identity. At most one operation of an `op.client` may be open on a connection.
+    /// Id of the operation. At most one operation of an `op.client` may be open on a connection.
     pub op: OpId,
     /// The key, 1 to [`MAX_KEY`] bytes.
     pub key: Vec<u8>,
-    /// How long the node may work on it, in microseconds.
+    /// How long the node may work on the operation, in microseconds.
     pub timeout_us: u64,
     /// Whether this operation may have been sent before.
     pub provenance: Provenance,
-    /// What to do.
+    /// The operation.
     pub call: Call,
 }
 
-/// Whether a request is the first of its operation. A client that sends each operation once always says `First`;
-/// one that retries must say so, or the answers may claim more than is known.
+/// Whether a request is the first for its operation. A client that sends each operation only once always uses
+/// `First`. A client that retries must say so, or the replies may claim more than is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Provenance {
-    /// Sent for the first time, to this node only.
+    /// The operation is sent for the first time, to this node only.
     #[default]
     First,
     /// An earlier request of the same operation had an unknown outcome and may still be running.
     Resent {
-        /// A ballot below every ballot that the earlier request can have used: one that its node answered with
-        /// before the request was sent there. `None` if nothing is known.
+        /// A ballot below every ballot that the earlier request can have used: one that its node sent in a reply
+        /// before that request. `None` if no such ballot is known.
         born: Option<BallotTag>,
     },
-    /// Sent for the first time, and born after a ballot of an earlier answer to this client: the newer the better, the
-    /// same in the question for its fate. Once a row has forgotten ids that were declared aborted it refuses
-    /// operations that may be among them; those that say `First` always may.
+    /// The operation is sent for the first time, and after the client saw a ballot in a reply. Newer ballots are
+    /// better. The fate query for the operation must use the same one. Once a row has forgotten ids that were
+    /// declared aborted, it refuses operations that may be among them. An operation sent
+    /// as `First` may always be one of them.
     FirstAfter {
-        /// Any ballot that was seen before.
+        /// Any ballot that the client has seen before.
         born: BallotTag,
     },
 }
 
-/// What to do with a key. Values are opaque bytes, at most [`MAX_VALUE`] of them.
+/// An operation on a key. Values are opaque bytes, at most [`MAX_VALUE`] of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     /// Serial (linearizable) read.
     Read,
-    /// Sets the value, whatever it was.
+    /// Sets the value, whatever the current one is.
     Write {
         /// The value to set.
         new: Vec<u8>,
     },
-    /// Sets the value if it is the expected one.
+    /// Sets the value if the current one is as expected.
     Cas {
-        /// The value that must be there; `None` means that the key was never written.
+        /// The value expected. `None` means that the key was never written.
         expected: Option<Vec<u8>>,
         /// The value to set.
         new: Vec<u8>,
     },
-    /// Asks what became of an earlier write or CAS on this key, under an id of its own. If it did not take effect,
-    /// it never will: the id is declared aborted.
+    /// Queries the fate of an earlier write or CAS on this key, under a separate id. If the operation has not taken
+    /// effect, it never will: its id is declared aborted.
     Fate {
-        /// The operation asked about.
+        /// The queried operation.
         of: OpId,
-        /// The `born` of that operation's requests; `None` if they said [`Provenance::First`].
+        /// The `born` of that operation's requests. `None` if they used [`Provenance::First`].
         born: Option<BallotTag>,
     },
-    /// Sets the value without Paxos, whatever it was: last write wins, by the wall clock of the node asked. Not to be
-    /// mixed with the others on one key. Nothing remembers its id: it is not made safe by [`Provenance`], and it has no
-    /// fate.
+    /// Sets the value without Paxos, whatever the current one is: the last write wins, by the wall clock of the
+    /// requested node. Must not be mixed with the Paxos operations on one key. Its id is not remembered, so
+    /// [`Provenance`] does not make it safe to retry, and it has no fate.
     Put {
         /// The value to set.
         new: Vec<u8>,
-        /// How many replicas must have it durably.
+        /// Number of replicas that must have stored it durably before the reply.
         level: Level,
     },
-    /// Reads without Paxos what one replica or a quorum has, the newest of it.
+    /// Reads without Paxos: the newest value that one replica or a quorum has.
     Get {
-        /// How many replicas must answer.
+        /// Number of replicas that must reply.
         level: Level,
     },
 }
 
-/// How many replicas take part in a put or get before it is answered.
+/// The number of replicas that take part in a put or get before it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Level {
-    /// One: for a put the first of all, for a get the node asked.
+    /// One replica: for a put the fastest, for a get the requested node.
     One,
-    /// A quorum.
+    /// A quorum of replicas.
     Quorum,
 }
 
@@ -176,20 +177,20 @@ impl Level {
 /// Why a frame is not the message that was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// Another kind of frame was expected here.
+    /// Another kind of frame was expected.
     #[error("a {found:?} frame where {expected} was expected")]
     WrongKind {
         /// The kind of the frame.
         found: FrameKind,
-        /// What may come at this point.
+        /// The frames that are allowed here.
         expected: &'static str,
     },
-    /// The frame is whole but its payload is not a message of this version.
+    /// The frame is complete, but its payload is not a message of this version.
     #[error("malformed {what}: {cause}")]
     Malformed {
         /// The message expected.
         what: &'static str,
-        /// What the decoder said.
+        /// The error from the decoder.
         cause: String,
     },
     /// A hello or welcome of another version of this protocol.
@@ -197,26 +198,26 @@ pub enum ProtocolError {
     OtherVersion {
         /// The node's version.
         node: u32,
-        /// The client's.
+        /// The client's version.
         client: u32,
     },
-    /// Whole message, then more bytes.
+    /// More bytes follow a complete message.
     #[error("{extra} bytes after the end of a {what}")]
     Trailing {
         /// The message expected.
         what: &'static str,
-        /// Bytes left over.
+        /// Number of extra bytes.
         extra: usize,
     },
-    /// The other side refused and said why.
+    /// The other side refused the connection.
     #[error("refused: {why}")]
     Refused {
-        /// Its words.
+        /// The reason it gave.
         why: String,
     },
 }
 
-/// What a node may receive from a client.
+/// A message from a client to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToNode {
     /// The handshake.
@@ -225,7 +226,7 @@ pub enum ToNode {
     Request(Request),
 }
 
-/// What a client may receive from a node.
+/// A message from a node to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToClient {
     /// The handshake succeeded.
@@ -245,7 +246,7 @@ impl ToNode {
         }
     }
 
-    /// Reads the message of one frame.
+    /// Decodes the message in one frame.
     ///
     /// # Errors
     /// If a client does not send frames of this kind, or the payload is malformed.
@@ -275,10 +276,10 @@ impl ToClient {
         }
     }
 
-    /// Reads the message of one frame.
+    /// Decodes the message in one frame.
     ///
     /// # Errors
-    /// If a node does not send clients frames of this kind, or the payload is malformed.
+    /// If a node never sends frames of this kind to clients, or the payload is malformed.
     pub fn decode(frame: &Frame) -> Result<ToClient, ProtocolError> {
         match frame.kind {
             FrameKind::ClientWelcome => Welcome::decode(&frame.payload).map(ToClient::Welcome),
@@ -296,7 +297,7 @@ impl ToClient {
 }
 
 impl Request {
-    /// The rule of this protocol that the request breaks, in words, if any.
+    /// Describes the rule of this protocol that the request breaks, if any.
     pub fn broken_rule(&self) -> Option<String> {
         let values: &[&[u8]] = match &self.call {
             Call::Read | Call::Fate { .. } | Call::Get { .. } => &[],

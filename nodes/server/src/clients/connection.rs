@@ -1,4 +1,4 @@
-//! One connection of a client.
+//! A connection of one client.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,13 +7,13 @@ use rustc_hash::FxHashSet;
 
 use crate::net::Outbox;
 
-/// One client connection that has introduced itself.
+/// A client connection after its handshake.
 #[derive(Debug)]
 pub(crate) struct ClientConnection {
     pub(crate) number: u64,
     pub(crate) name: String,
     pub(crate) outbox: Rc<Outbox>,
-    /// Clients with an open operation on this connection.
+    /// Ids of the clients with an open operation on this connection.
     pub(crate) open: RefCell<FxHashSet<u64>>,
 }
 

@@ -15,38 +15,38 @@ use crate::client_protocol::{
     Refused, Request, Response, ToClient, ToNode, Welcome,
 };
 use crate::frame::{FrameError, MAX_PAYLOAD};
-use crate::net::{Ended, Incoming, Outbox, tune};
+use crate::net::{Incoming, Outbox, ReadError, set_socket_options};
 use crate::options::MAX_CLUSTER_ID;
-use crate::shell::{OpenOp, Shell, bump};
+use crate::shell::{OpenOp, Shell, increment};
 
 /// A client must introduce itself within this time.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait for a last answer to be taken.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Pause after a failed accept: out of descriptors, most likely.
+/// Longest wait for the client to take a last reply.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause after a failed accept. The usual cause is a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a connection is closed.
 #[derive(Debug, thiserror::Error)]
-enum Why {
+enum CloseReason {
     #[error(transparent)]
-    Ended(#[from] Ended),
+    Ended(#[from] ReadError),
     #[error("{0}")]
     Refused(String),
-    /// The client looks for another node.
+    /// The client expects another node.
     #[error("this is {found}, and the client expects {expected}: check the address")]
     Mistaken { found: Identity, expected: ExpectedNode },
     #[error("it did not read its answers: {queued} bytes wait")]
     SlowReader { queued: usize },
 }
 
-impl From<FrameError> for Why {
-    fn from(error: FrameError) -> Why {
-        Why::Ended(error.into())
+impl From<FrameError> for CloseReason {
+    fn from(error: FrameError) -> CloseReason {
+        CloseReason::Ended(error.into())
     }
 }
 
-/// Accepts clients for ever.
+/// Accepts clients until the node ends.
 pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
     let mut next = 0;
     loop {
@@ -64,7 +64,7 @@ pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
 }
 
 async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u64) {
-    if let Err(cause) = tune(&stream) {
+    if let Err(cause) = set_socket_options(&stream) {
         shell.log.warn("client_refused", &[("addr", &addr), ("why", &cause)]);
         return;
     }
@@ -73,30 +73,35 @@ async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u6
     let mut incoming = Incoming::new(Rc::clone(&stream));
     let limit = shell.options.limits.client_connections;
     let result = if shell.client_connections.get() >= limit {
-        Err(Why::Refused(format!("{limit} clients are connected to {} already: that is its limit", shell.options.id)))
+        Err(CloseReason::Refused(format!("{limit} clients are connected to {} already: that is its limit", shell.options.id)))
     } else {
         shell.client_connections.set(shell.client_connections.get() + 1);
-        let result = converse(&shell, &mut incoming, &outbox, addr, number).await;
+        let result = serve_client(&shell, &mut incoming, &outbox, addr, number).await;
         shell.client_connections.set(shell.client_connections.get() - 1);
         result
     };
     shell.clients.borrow_mut().remove(&number);
     match result {
-        Ok(()) | Err(Why::Ended(Ended::Closed)) => {}
+        Ok(()) | Err(CloseReason::Ended(ReadError::Closed)) => {}
         Err(why) => {
-            bump(if matches!(why, Why::SlowReader { .. }) { &shell.counts.slow_readers } else { &shell.counts.bad_connections });
+            increment(if matches!(why, CloseReason::SlowReader { .. }) {
+                &shell.counts.slow_readers
+            } else {
+                &shell.counts.bad_connections
+            });
             shell.log.warn("client_closed", &[("addr", &addr), ("why", &why)]);
-            let _ = tokio::time::timeout(LAST_WORDS, last_words(&shell, &stream, &outbox, &why)).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, send_close_reason(&shell, &stream, &outbox, &why)).await;
         }
     }
     outbox.close();
 }
 
-/// Tells the other side why, in a form that it can read: a frame for one of ours, a line of text for anyone else.
-async fn last_words(shell: &Shell, stream: &TcpStream, outbox: &Outbox, why: &Why) {
+/// Sends the reason in a form that the other side can read: a frame for a heckle client, a line of text for anything
+/// else.
+async fn send_close_reason(shell: &Shell, stream: &TcpStream, outbox: &Outbox, why: &CloseReason) {
     let text = format!("heckle {}: {why}", shell.options.id);
     match why {
-        Why::Ended(Ended::Frame(error @ FrameError::WrongMagic { .. })) => {
+        CloseReason::Ended(ReadError::Frame(error @ FrameError::WrongMagic { .. })) => {
             let line = if error.looks_like_http() {
                 let body = format!("{text}\nThis port speaks the heckle client protocol, not HTTP.\n");
                 let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length";
@@ -106,16 +111,16 @@ async fn last_words(shell: &Shell, stream: &TcpStream, outbox: &Outbox, why: &Wh
             };
             let _ = outbox.push(|out| out.extend_from_slice(line.as_bytes()));
         }
-        Why::Ended(Ended::Frame(_)) | Why::Refused(_) => {
+        CloseReason::Ended(ReadError::Frame(_)) | CloseReason::Refused(_) => {
             let _ = outbox.push(|out| Refused::new(text).encode(out));
         }
-        Why::Mistaken { found, expected: _ } => {
+        CloseReason::Mistaken { found, expected: _ } => {
             let _ = outbox.push(|out| Refused { why: text, identity: Some(found.clone()) }.encode(out));
         }
-        Why::Ended(Ended::Closed | Ended::CutShort { .. } | Ended::Io(_)) | Why::SlowReader { .. } => return,
+        CloseReason::Ended(ReadError::Closed | ReadError::CutShort { .. } | ReadError::Io(_)) | CloseReason::SlowReader { .. } => return,
     }
-    outbox.drained().await;
-    // Bytes of the client that were never read would turn the close into a reset, which drops the answer.
+    outbox.wait_until_drained().await;
+    // Unread bytes from the client would turn the close into a reset, which discards the reply.
     let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
     let mut rest = [0; 4_096];
     while stream.readable().await.is_ok() {
@@ -128,13 +133,19 @@ async fn last_words(shell: &Shell, stream: &TcpStream, outbox: &Outbox, why: &Wh
     }
 }
 
-/// The conversation with one client, until it ends.
-async fn converse(shell: &Rc<Shell>, incoming: &mut Incoming, outbox: &Rc<Outbox>, addr: SocketAddr, number: u64) -> Result<(), Why> {
+/// Serves one client until the connection ends.
+async fn serve_client(
+    shell: &Rc<Shell>,
+    incoming: &mut Incoming,
+    outbox: &Rc<Outbox>,
+    addr: SocketAddr,
+    number: u64,
+) -> Result<(), CloseReason> {
     let hello = tokio::time::timeout(HELLO_TIMEOUT, read_hello(incoming)).await;
-    let hello = hello.unwrap_or_else(|_| Err(Why::Refused(format!("no hello within {HELLO_TIMEOUT:?}"))))?;
+    let hello = hello.unwrap_or_else(|_| Err(CloseReason::Refused(format!("no hello within {HELLO_TIMEOUT:?}"))))?;
     let (found, expected) = (shell.identity(), hello.expected());
     if !expected.is(&found) {
-        return Err(Why::Mistaken { found, expected });
+        return Err(CloseReason::Mistaken { found, expected });
     }
     let connection = Rc::new(ClientConnection { number, name: hello.client, outbox: Rc::clone(outbox), open: RefCell::default() });
     let limits = &shell.options.limits;
@@ -156,44 +167,45 @@ async fn converse(shell: &Rc<Shell>, incoming: &mut Incoming, outbox: &Rc<Outbox
     tokio::select! {
         result = read_requests(shell, &connection, incoming) => result,
         written = outbox.write_when_possible() => match written {
-            // It was closed from here, and only a full buffer does that before the end of the node.
-            Ok(()) => Err(Why::SlowReader { queued: outbox.len() }),
-            Err(cause) => Err(Ended::from(cause).into()),
+            // The connection was closed by this node. Before the node ends, only a full buffer causes that.
+            Ok(()) => Err(CloseReason::SlowReader { queued: outbox.len() }),
+            Err(cause) => Err(ReadError::from(cause).into()),
         },
     }
 }
 
-async fn read_hello(incoming: &mut Incoming) -> Result<Hello, Why> {
+async fn read_hello(incoming: &mut Incoming) -> Result<Hello, CloseReason> {
     let frame = incoming.next_frame().await?;
     match ToNode::decode(&frame) {
         Ok(ToNode::Hello(hello)) if hello.client.len() > MAX_CLIENT_NAME => {
-            Err(Why::Refused(format!("a client name of {} bytes is over the limit of {MAX_CLIENT_NAME}", hello.client.len())))
+            Err(CloseReason::Refused(format!("a client name of {} bytes is over the limit of {MAX_CLIENT_NAME}", hello.client.len())))
         }
-        Ok(ToNode::Hello(hello)) if expected_len(&hello) > MAX_CLUSTER_ID => Err(Why::Refused(format!(
+        Ok(ToNode::Hello(hello)) if expected_len(&hello) > MAX_CLUSTER_ID => Err(CloseReason::Refused(format!(
             "names of the expected node of {} bytes are over the limit of {MAX_CLUSTER_ID}",
             expected_len(&hello)
         ))),
         Ok(ToNode::Hello(hello)) => Ok(hello),
-        Ok(ToNode::Request(_)) => Err(Why::Refused("a request before the hello".to_owned())),
-        Err(error) => Err(Why::Refused(error.to_string())),
+        Ok(ToNode::Request(_)) => Err(CloseReason::Refused("a request before the hello".to_owned())),
+        Err(error) => Err(CloseReason::Refused(error.to_string())),
     }
 }
 
-/// Bytes of the longer of the two names that a client expects. No node has one above the limit, and none is put into a log.
+/// Length in bytes of the longer of the two names that a client expects. No node has a name above the limit, and such
+/// names are not logged.
 fn expected_len(hello: &Hello) -> usize {
     [&hello.cluster, &hello.node].into_iter().flatten().map(String::len).max().unwrap_or(0)
 }
 
-async fn read_requests(shell: &Rc<Shell>, connection: &ClientConnection, incoming: &mut Incoming) -> Result<(), Why> {
+async fn read_requests(shell: &Rc<Shell>, connection: &ClientConnection, incoming: &mut Incoming) -> Result<(), CloseReason> {
     loop {
         while let Some(frame) = incoming.next_buffered()? {
             match ToNode::decode(&frame) {
                 Ok(ToNode::Request(request)) => take_request(shell, connection, request),
-                Ok(ToNode::Hello(_)) => return Err(Why::Refused("a second hello".to_owned())),
-                Err(error) => return Err(Why::Refused(error.to_string())),
+                Ok(ToNode::Hello(_)) => return Err(CloseReason::Refused("a second hello".to_owned())),
+                Err(error) => return Err(CloseReason::Refused(error.to_string())),
             }
         }
-        // Answers that needed no step of the core leave here.
+        // Send the replies that needed no step of the core.
         shell.flush_all();
         shell.inbox.has_room().await;
         incoming.read_more().await?;
@@ -214,7 +226,7 @@ fn take_request(shell: &Rc<Shell>, connection: &ClientConnection, request: Reque
     shell.begin_op(OpenOp { connection: connection.number, op }, request);
 }
 
-/// The answer to a request that the core never sees.
+/// The reply to a request that is refused before it reaches the core.
 fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> Option<Outcome> {
     if let Some(why) = request.broken_rule() {
         return Some(Outcome::Invalid { why });
@@ -225,7 +237,7 @@ fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> O
         return Some(Outcome::Invalid { why: format!("client {client} has an open operation on this connection") });
     }
     let turned_away = |why| match request.call {
-        // "Not applied" would be taken for an answer about the operation asked about.
+        // Otherwise "not applied" would be taken for a statement about the operation whose fate was requested.
         Call::Fate { .. } => Outcome::Unknown { why },
         Call::Read | Call::Write { .. } | Call::Cas { .. } | Call::Put { .. } | Call::Get { .. } => Outcome::NotApplied { why },
     };

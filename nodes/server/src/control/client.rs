@@ -26,46 +26,46 @@ pub enum ControlError {
     /// The connection failed or the node did not answer in time.
     #[error("control channel of the node at {addr}: {cause}")]
     Io {
-        /// Where the node was expected.
+        /// Address of the node.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error from the operating system.
         cause: std::io::Error,
     },
-    /// The node answered something else than this version understands.
-    #[error("control channel of the node at {addr} answered nonsense ({cause}): {line}")]
+    /// The node sent a reply that this version does not understand.
+    #[error("control channel of the node at {addr} sent an invalid reply ({cause}): {line}")]
     Malformed {
-        /// Where the node is.
+        /// Address of the node.
         addr: SocketAddr,
-        /// What the decoder said.
+        /// The error from the decoder.
         cause: String,
-        /// The start of the line.
+        /// The start of the reply.
         line: String,
     },
-    /// Another node answers there.
+    /// A different node answers at this address.
     #[error("control channel at {addr}: this is {found}, and {expected} was expected: check the address")]
     Mistaken {
-        /// Where the node was expected.
+        /// The address.
         addr: SocketAddr,
-        /// Who answers.
+        /// The node that answered.
         found: Box<Identity>,
-        /// Who was expected.
+        /// The node that was expected.
         expected: Box<ExpectedNode>,
     },
-    /// The node refused and said why.
+    /// The node refused the request.
     #[error("the node at {addr} refused: {message}")]
     Refused {
-        /// Where the node is.
+        /// Address of the node.
         addr: SocketAddr,
-        /// Its words.
+        /// The reason that the node gave.
         message: String,
     },
 }
 
 impl Client {
-    /// Connects. `timeout` bounds the connect and later every call.
+    /// Connects to a node. `timeout` bounds the connect and every later call.
     ///
     /// # Errors
-    /// If the connection is not accepted in time.
+    /// If the node does not accept the connection in time.
     pub fn connect(addr: SocketAddr, timeout: Duration) -> Result<Client, ControlError> {
         let open = || {
             let stream = TcpStream::connect_timeout(&addr, timeout)?;
@@ -77,8 +77,8 @@ impl Client {
         Ok(Client { addr, stream, line: Vec::new(), points: Vec::new(), leases: Vec::new(), timeout })
     }
 
-    /// Connects and makes sure of the node before anything else is asked: an address may be another's by now, and what is
-    /// meant for one node must not strike another.
+    /// Connects and checks the node's identity before any other request. An address may meanwhile belong to another
+    /// node, and a fault meant for one node must not hit another.
     ///
     /// # Errors
     /// As [`connect`](Client::connect), and [`ControlError::Mistaken`] if another node answers.
@@ -94,7 +94,7 @@ impl Client {
         Err(ControlError::Mistaken { addr, found: Box::new(found), expected: Box::new(expected.clone()) })
     }
 
-    /// Who answers.
+    /// Asks for the identity of the node.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -105,12 +105,12 @@ impl Client {
         }
     }
 
-    /// Asks one thing and waits for its answer. Points that arrive meanwhile are kept for
+    /// Sends a request and waits for its reply. Points that arrive in the meantime are kept for
     /// [`next_point`](Client::next_point).
     ///
     /// # Errors
-    /// If the connection fails, the time is over, or the node refuses. After a timeout the connection is out of
-    /// step and should be dropped.
+    /// If the connection fails, the time is over, or the node refuses. After a timeout, replies no longer match
+    /// requests, so the connection should be dropped.
     pub fn call(&mut self, request: &Request) -> Result<Answer, ControlError> {
         let mut line = serde_json::to_vec(request).expect("a request is plain data");
         line.push(b'\n');
@@ -126,7 +126,7 @@ impl Client {
         }
     }
 
-    /// The node's figures.
+    /// Reads the node's status figures.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -137,7 +137,7 @@ impl Client {
         }
     }
 
-    /// The node's figures as Prometheus text.
+    /// Reads the node's status figures as Prometheus text.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -148,7 +148,7 @@ impl Client {
         }
     }
 
-    /// Falsifies the node's clocks.
+    /// Falsifies the node's clocks from now on.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -156,7 +156,7 @@ impl Client {
         self.expect_ok(&Request::SetClock { offset_us, drift_ppm, freeze: false })
     }
 
-    /// Arms or disarms a failure of the storage.
+    /// Arms or disarms a failpoint.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -164,7 +164,7 @@ impl Client {
         self.expect_ok(&Request::Failpoint { name, action })
     }
 
-    /// Subscribes to these protocol points; all of them if empty.
+    /// Subscribes to these protocol points, or to all if the list is empty.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -172,7 +172,7 @@ impl Client {
         self.expect_ok(&Request::Subscribe { points: points.iter().map(|&p| p.to_owned()).collect() })
     }
 
-    /// Lets the node stand still at the next such point.
+    /// Holds the node at the next hit of a protocol point.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -180,7 +180,7 @@ impl Client {
         self.expect_ok(&Request::Arm { point: point.to_owned(), key: key.map(str::to_owned), hold_ms })
     }
 
-    /// Injects a fault at a named point, after `skip` hits of it.
+    /// Injects a fault at a named point, after `skip` hits are ignored.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -188,7 +188,7 @@ impl Client {
         self.expect_ok(&Request::Inject { point: point.to_owned(), injection, skip, key: None })
     }
 
-    /// Lets nothing happen at a named point any more.
+    /// Removes all injections at a named point.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -196,7 +196,7 @@ impl Client {
         self.expect_ok(&Request::Disarm { point: point.to_owned() })
     }
 
-    /// Lets a node that stands still go on, and disarms all protocol points.
+    /// Releases a held node, and disarms all protocol points.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -204,7 +204,7 @@ impl Client {
         self.expect_ok(&Request::Release {})
     }
 
-    /// Ends the node cleanly. The answer comes before the end.
+    /// Stops the node cleanly. The reply arrives before the node ends.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -212,7 +212,7 @@ impl Client {
         self.expect_ok(&Request::Stop {})
     }
 
-    /// The next protocol point reached, or `None` if none was within `wait`.
+    /// Returns the next protocol point reached, or `None` if there was none within `wait`.
     ///
     /// # Errors
     /// If the connection fails.
@@ -232,7 +232,7 @@ impl Client {
         }
     }
 
-    /// Subscribes to changes of the node's leases, beginning with those that it holds.
+    /// Subscribes to changes of the node's leases. The first reports are the leases that it holds now.
     ///
     /// # Errors
     /// As [`call`](Client::call).
@@ -240,7 +240,7 @@ impl Client {
         self.expect_ok(&Request::WatchLeases {})
     }
 
-    /// The next change of a lease, or `None` if there was none within `wait`.
+    /// Returns the next change of a lease, or `None` if there was none within `wait`.
     ///
     /// # Errors
     /// If the connection fails.
@@ -267,8 +267,8 @@ impl Client {
         }
     }
 
-    /// Reads one line. What was read of it stays in `self.line` when the time is over, so that a later call
-    /// goes on where this one stopped.
+    /// Reads one line. After a timeout, the part that was read stays in `self.line`, so that a later call continues
+    /// from there.
     fn read_answer(&mut self, deadline: Instant) -> Result<Answer, ControlError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
@@ -300,13 +300,13 @@ impl Client {
     }
 
     fn malformed(&self, cause: String) -> ControlError {
-        const SHOWN: usize = 200;
-        let line = String::from_utf8_lossy(&self.line[..self.line.len().min(SHOWN)]).into_owned();
+        const MAX_SHOWN: usize = 200;
+        let line = String::from_utf8_lossy(&self.line[..self.line.len().min(MAX_SHOWN)]).into_owned();
         ControlError::Malformed { addr: self.addr, cause, line }
     }
 
     fn unexpected(&self, answer: &Answer) -> ControlError {
-        ControlError::Malformed { addr: self.addr, cause: "an answer to another question".to_owned(), line: format!("{answer:?}") }
+        ControlError::Malformed { addr: self.addr, cause: "a reply to a different request".to_owned(), line: format!("{answer:?}") }
     }
 }
 

@@ -1,15 +1,15 @@
-//! The control channel: how a harness observes one node and injects faults. JSON lines over TCP, loopback only.
+//! The control channel: a harness uses it to watch a node and to inject faults. JSON lines over TCP, loopback only.
 //!
-//! One request a line, one answer a line, in order. A connection that subscribed to protocol points is sent
-//! [`Answer::Point`] lines besides, whenever one is reached.
+//! Each line is one request or one reply, and replies come in order. A connection that has subscribed to protocol
+//! points also receives an [`Answer::Point`] line whenever one of them is reached.
 //!
 //! ```text
 //! -> {"do":"set_clock","offset_us":-3600000000,"drift_ppm":0}
 //! <- {"answer":"ok"}
 //! ```
 //!
-//! Faults enter through it: the clock seam, failpoints in the storage, and *protocol points* at which the node
-//! stands still for a moment so that a nemesis can strike exactly there.
+//! Faults enter through this channel: the clock seam, failpoints in the storage, and *protocol points* at which the
+//! node is held for a moment so that a nemesis can act exactly then.
 
 mod client;
 pub(crate) mod server;
@@ -23,116 +23,117 @@ pub use crate::points::{Failpoint, FailpointAction, MAX_HOLD_MS, PointReached};
 pub use crate::status::{OpCounts, PeerStatus, StateBytes, Status, SyncLatency};
 pub use client::{Client, ControlError};
 
-/// Longest line either side accepts.
+/// Longest line that either side accepts, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
 
-/// What is asked of a node.
+/// A request to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Who the node is. The first request of a client that has only an address.
+    /// Asks for the node's identity. The first request of a client that knows only an address.
     Identify {},
-    /// Everything the node knows about itself.
+    /// Asks for all figures that the node keeps about itself.
     Status {},
-    /// The same figures as Prometheus text.
+    /// Asks for the same figures as Prometheus text.
     Metrics {},
     /// Falsifies the node's clocks from now on.
     SetClock {
-        /// Added to the wall clock, in microseconds; a change is a jump.
+        /// Added to the wall clock, in microseconds. A change makes the clock jump.
         offset_us: i64,
         /// Both clocks run this many parts per million fast (negative: slow).
         drift_ppm: i64,
-        /// Both clocks stand still.
+        /// Stops both clocks.
         #[serde(default)]
         freeze: bool,
     },
-    /// Arms or disarms a failure of the storage.
+    /// Arms or disarms a failpoint.
     Failpoint {
-        /// Which one.
+        /// The failpoint.
         name: Failpoint,
-        /// On or off.
+        /// Whether to arm or disarm it.
         action: FailpointAction,
     },
-    /// Chooses which protocol points are sent to this connection.
+    /// Subscribes this connection to protocol points.
     Subscribe {
-        /// Names of points; empty for all.
+        /// Names of the points. Empty for all.
         points: Vec<String>,
     },
     /// Injects a fault at a named point; see [`crate::points::list`].
     Inject {
         /// Name of the point.
         point: String,
-        /// What happens there.
+        /// The fault.
         injection: Injection,
-        /// Hits that pass first.
+        /// Number of hits to ignore first.
         #[serde(default)]
         skip: u32,
-        /// At a protocol point only for this key, as bytes of UTF-8; any key if absent.
+        /// For a protocol point: inject only for this key, as UTF-8 bytes. Any key if absent.
         #[serde(default)]
         key: Option<String>,
     },
-    /// Nothing happens at this point any more.
+    /// Removes all injections at this point.
     Disarm {
         /// Name of the point.
         point: String,
     },
-    /// The node stands still at the next such point until released, or until the time is over.
+    /// Holds the node at the next hit of this point, until released or until the time is over.
     Arm {
         /// Name of the point.
         point: String,
-        /// Only for this key, as bytes of UTF-8; any key if absent.
+        /// Hold only for this key, as UTF-8 bytes. Any key if absent.
         #[serde(default)]
         key: Option<String>,
-        /// Longest stand-still, at most [`MAX_HOLD_MS`].
+        /// Longest hold, at most [`MAX_HOLD_MS`].
         hold_ms: u64,
     },
-    /// No protocol point is armed any more, and a node that stands still goes on.
+    /// Disarms all protocol points and releases a held node.
     Release {},
-    /// Tells this connection of changes of the node's leases, beginning with those that it holds.
+    /// Subscribes this connection to changes of the node's leases. The first reports are the leases that it holds
+    /// now.
     WatchLeases {},
-    /// Ends the node as SIGTERM does.
+    /// Stops the node as SIGTERM does.
     Stop {},
 }
 
-/// What a node answers.
+/// A reply from a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// Done.
+    /// The request was carried out.
     Ok,
-    /// Answer to [`Request::Identify`].
+    /// Reply to [`Request::Identify`].
     Identity {
-        /// Who answers.
+        /// Identity of the node.
         identity: Identity,
     },
-    /// Answer to [`Request::Status`].
+    /// Reply to [`Request::Status`].
     Status {
-        /// The figures.
+        /// The status figures.
         status: Box<Status>,
     },
-    /// Answer to [`Request::Metrics`].
+    /// Reply to [`Request::Metrics`].
     Metrics {
-        /// Prometheus text format.
+        /// The figures in the Prometheus text format.
         text: String,
     },
-    /// Not done, and why.
+    /// The request was refused.
     Error {
-        /// What to mend, in words.
+        /// The reason, and what to change.
         message: String,
     },
-    /// A protocol point was reached; sent unasked to subscribers.
+    /// A protocol point was reached. Sent to subscribers without a request.
     Point {
-        /// What was reached.
+        /// The point.
         point: PointReached,
     },
-    /// A lease of the node has changed; sent unasked to watchers.
+    /// A lease of the node has changed. Sent to watchers without a request.
     Lease {
-        /// What changed.
+        /// The change.
         lease: LeaseChanged,
     },
 }
 
-/// A change of a lease, as its holder sees it. Times are the raw monotonic clock in nanoseconds, shared with the harness.
+/// A change of a lease, as its holder sees it. Times are raw monotonic times in nanoseconds, shared with the harness.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseChanged {
     /// The holder.
@@ -141,15 +142,15 @@ pub struct LeaseChanged {
     pub what: String,
     /// The range of keys.
     pub range: u16,
-    /// The ballot it was granted at, `<run>.<restarts>.<node>`.
+    /// The ballot at which the lease was granted, `<run>.<restarts>.<node>`.
     pub ballot: String,
-    /// Held without a gap since.
+    /// Start of the time during which the lease has been held without a gap.
     pub from_ns: u64,
-    /// Believed in until then unless extended or given back; for an end, when it ended.
+    /// When the lease ends unless it is extended or released. For an end: when it ended.
     pub until_ns: u64,
-    /// Why it ended.
+    /// Why the lease ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Whether the holder reads its own row under it.
+    /// Whether the holder may read its own row under this lease.
     pub reads: bool,
 }

@@ -15,12 +15,12 @@ use crate::points::protocol::SUBSCRIBER_QUEUE;
 use crate::points::{self, AnyPoint, Injection};
 use crate::shell::Shell;
 
-/// Connections at once.
+/// Largest number of open connections.
 const MAX_CONNECTIONS: usize = 64;
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts control connections for ever.
+/// Accepts control connections until the node ends.
 pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
     let open = Rc::new(Cell::new(0));
     loop {
@@ -54,7 +54,7 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-/// Ends the subscription with the connection.
+/// A subscription that ends with its connection.
 struct Subscription<'a> {
     shell: &'a Shell,
     id: Option<u64>,
@@ -79,7 +79,7 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
     loop {
         let room = (MAX_LINE - text.len()) as u64;
         let mut bounded = (&mut read).take(room);
-        // A read that is given up for a point keeps what it has read in `text`.
+        // A read that is interrupted by a point keeps in `text` what it has read.
         tokio::select! {
             biased;
             Some(point) = reached.recv() => write.write_all(&line(&Answer::Point { point })).await?,
@@ -120,7 +120,7 @@ fn handle(
             }
             shell.clock.borrow_mut().set(ClockSkew { offset_us, drift_ppm, frozen: freeze });
             shell.clock_changed.set(true);
-            // Timers are due at other real times now.
+            // The real times at which timers are due have changed.
             shell.inbox.bell.notify_one();
             shell.log.warn("clock_set", &[("offset_us", &offset_us), ("drift_ppm", &drift_ppm), ("freeze", &freeze)]);
         }

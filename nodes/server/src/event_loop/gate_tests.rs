@@ -22,10 +22,10 @@ use crate::options::{NodeId, NodeOptions, Rounds};
 use crate::shell::Shell;
 use crate::storage::Store;
 use crate::testing::TempDir;
-use held_disk::{HeldStore, Hold, PATIENCE};
+use held_disk::{DiskGate, HeldStore, TEST_TIMEOUT};
 
 /// Whether the records that were synced hold what a message or reply says. `None` if it says nothing about this node's disk.
-fn backed(leaving: &Outgoing, synced: &[Record]) -> Option<bool> {
+fn backed(outgoing: &Outgoing, synced: &[Record]) -> Option<bool> {
     let claim = |key: &Key, holds: &dyn Fn(&Record) -> bool| {
         let of_key = |record: &&Record| match record {
             Record::Promised { key: k, .. }
@@ -38,7 +38,7 @@ fn backed(leaving: &Outgoing, synced: &[Record]) -> Option<bool> {
         };
         Some(synced.iter().filter(of_key).any(holds))
     };
-    match leaving {
+    match outgoing {
         Outgoing::Send { message: Message { key, tag, body }, .. } => match body {
             Body::Promise { .. } => claim(key, &|r| promised(r).is_some_and(|ballot| ballot >= tag.ballot)),
             Body::Accepted => claim(key, &|r| matches!(r, Record::Accepted { accepted, .. } if accepted.ballot == tag.ballot)),
@@ -86,7 +86,7 @@ struct Rig {
     left: Left,
 }
 
-struct FreeAtEnd(Arc<Hold>);
+struct FreeAtEnd(Arc<DiskGate>);
 
 impl Drop for FreeAtEnd {
     fn drop(&mut self) {
@@ -101,20 +101,20 @@ impl Rig {
         options.peers = peers.iter().map(|&id| (NodeId::new(id).unwrap(), "127.0.0.1:0".parse().unwrap())).collect();
         options.rounds = rounds;
         options.mutants = mutants.iter().map(|&name| name.to_owned()).collect();
-        let hold = Arc::new(Hold::default());
+        let hold = Arc::new(DiskGate::default());
         hold.change(|held| held.free = true);
         let (free_at_end, held) = (FreeAtEnd(Arc::clone(&hold)), Arc::clone(&hold));
         let store = move |wal| Box::new(HeldStore { wal, hold: held }) as Box<dyn Store>;
         let (shell, started) = prepare(options, Logger::to_memory("n1"), Stopper::default(), Hosting::Thread, store).unwrap();
         let (shell, left) = (Rc::new(shell), Left::default());
         let seen = Rc::clone(&left);
-        let exit = move |leaving: Outgoing| {
-            if let Some(backed) = backed(&leaving, &hold.lock().synced) {
-                seen.borrow_mut().push((name(&leaving), backed));
+        let exit = move |outgoing: Outgoing| {
+            if let Some(backed) = backed(&outgoing, &hold.lock().synced) {
+                seen.borrow_mut().push((name(&outgoing), backed));
             }
         };
         let mut event_loop = EventLoop::with_exit(Rc::clone(&shell), started, Box::new(exit)).unwrap();
-        event_loop.settle().await.unwrap();
+        event_loop.make_durable().await.unwrap();
         free_at_end.0.change(|held| (held.free, held.allowed) = (false, held.come));
         Rig { hold: free_at_end, event_loop, shell, left }
     }
@@ -145,7 +145,7 @@ impl Rig {
         self.hold.0.until("a batch is synced", |held| held.done >= held.allowed);
         let begin = Instant::now();
         while self.shell.disk.durable() < io {
-            assert!(begin.elapsed() < PATIENCE, "{io:?} is never durable");
+            assert!(begin.elapsed() < TEST_TIMEOUT, "{io:?} is never durable");
             std::thread::sleep(Duration::from_micros(100));
         }
         self.turn().await;
@@ -158,8 +158,8 @@ impl Rig {
     }
 }
 
-fn name(leaving: &Outgoing) -> &'static str {
-    match leaving {
+fn name(outgoing: &Outgoing) -> &'static str {
+    match outgoing {
         Outgoing::Send { message, .. } => match message.body {
             Body::Promise { .. } => "promise",
             Body::Accepted => "accepted",
@@ -206,11 +206,11 @@ fn answers_to_a_peer(mutants: &[&str]) -> Vec<String> {
         let mut rig = Rig::start(dir, &[2, 3], Rounds::Classic, mutants).await;
         let mut last_batch = None;
         for body in requests() {
-            let before = rig.event_loop.submitted();
+            let before = rig.event_loop.last_submitted();
             for _ in 0..2 {
                 rig.event(asked(body.clone())).await;
             }
-            let submitted = rig.event_loop.submitted();
+            let submitted = rig.event_loop.last_submitted();
             if let Some(io) = last_batch.take() {
                 rig.sync(io).await;
             }
@@ -236,14 +236,14 @@ fn replies_to_clients(rounds: Rounds) -> Vec<String> {
                 op: OpId { client: number, seq: 1 },
                 key: key(number),
                 call: Call::Write { new: Value::from("a") },
-                timeout_ns: u64::try_from(PATIENCE.as_nanos()).unwrap(),
+                timeout_ns: u64::try_from(TEST_TIMEOUT.as_nanos()).unwrap(),
                 provenance: Provenance::First,
             };
             rig.event(Event::Client { token: ClientToken(number), request }).await;
             rig.until_a_batch_comes();
         }
         let begin = Instant::now();
-        while rig.left.borrow().len() < 2 && begin.elapsed() < PATIENCE {
+        while rig.left.borrow().len() < 2 && begin.elapsed() < TEST_TIMEOUT {
             rig.turn().await;
             if rig.holds_a_batch() {
                 rig.sync(IoId(0)).await;

@@ -1,7 +1,7 @@
-//! `GET /metrics` for Prometheus: just enough HTTP/1.1 for a scraper or a browser, one request a connection.
+//! `GET /metrics` for Prometheus: just enough HTTP/1.1 for a scraper or a browser, one request per connection.
 //!
-//! Nothing can be changed through it. It is served by the node's own thread, so a scraper is bounded in connections,
-//! in bytes and in time, and figures are gathered only when a whole, right request is there.
+//! The endpoint is read-only. It is served by the node's own thread, so scrapers are limited in connections, bytes
+//! and time, and figures are gathered only for a complete and valid request.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,16 +12,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::shell::Shell;
 
-/// Connections at once; one more is answered 503.
+/// Largest number of open connections. One more gets a 503.
 const MAX_CONNECTIONS: usize = 16;
-/// Longest request, its head included.
+/// Longest request in bytes, including its head.
 const MAX_REQUEST: usize = 8 << 10;
-/// A request must be whole, and its answer taken, within this.
-const WITHIN: Duration = Duration::from_secs(5);
+/// Time limit for receiving a request and sending its response.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts scrapers for ever.
+/// Accepts scrapers until the node ends.
 pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
     let open = Rc::new(Cell::new(0));
     loop {
@@ -34,8 +34,8 @@ pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
                 let (shell, open) = (Rc::clone(&shell), Rc::clone(&open));
                 open.set(open.get() + 1);
                 tokio::task::spawn_local(async move {
-                    // A scraper that is slow or gone is no news of the node.
-                    let _ = tokio::time::timeout(WITHIN, serve(&shell, stream, full)).await;
+                    // A slow or vanished scraper is not an event worth logging.
+                    let _ = tokio::time::timeout(REQUEST_TIMEOUT, serve(&shell, stream, full)).await;
                     open.set(open.get() - 1);
                 });
             }
@@ -54,13 +54,13 @@ async fn serve(shell: &Shell, mut stream: TcpStream, full: bool) -> std::io::Res
         match read_head(&mut stream).await? {
             Head::Whole(head) => answer(&head, || shell.status().to_prometheus()),
             Head::TooLong => Answer::error("431 Request Header Fields Too Large", format!("a request has at most {MAX_REQUEST} bytes")),
-            // The client is gone.
+            // The scraper has gone, so there is no one to reply to.
             Head::CutShort => return Ok(()),
         }
     };
     stream.write_all(&answer.bytes).await?;
     stream.shutdown().await?;
-    // Bytes that were never read would turn the close into a reset, which drops the answer.
+    // Unread bytes would turn the close into a reset, which discards the response.
     let mut rest = [0; 4_096];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
@@ -108,7 +108,7 @@ impl Answer {
     }
 }
 
-/// The answer to a whole request head; `figures` are gathered only for one that asks for them.
+/// The response to a complete request head. `figures` is called only for a request that needs them.
 fn answer(head: &[u8], figures: impl FnOnce() -> String) -> Answer {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let words: Vec<&str> = std::str::from_utf8(line).map(|line| line.split(' ').collect()).unwrap_or_default();
@@ -116,7 +116,7 @@ fn answer(head: &[u8], figures: impl FnOnce() -> String) -> Answer {
         return Answer::error("400 Bad Request", "this is not HTTP: ask GET /metrics");
     };
     if !version.starts_with("HTTP/1.") {
-        return Answer::error("505 HTTP Version Not Supported", "HTTP/1.1 is spoken here: ask GET /metrics");
+        return Answer::error("505 HTTP Version Not Supported", "this endpoint speaks HTTP/1.1: ask GET /metrics");
     }
     let path = target.split('?').next().unwrap_or_default();
     match (method, path) {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn each_request_has_its_answer() {
+    fn each_request_gets_its_response() {
         check("GET /metrics HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4", "\r\n\r\nheckle_x 1\n");
         check("GET /metrics?x=y HTTP/1.0\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK", "heckle_x 1\n");
         check("HEAD /metrics HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK", "Content-Length: 11\r\nConnection: close\r\n\r\n");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gathers_figures_for_a_wrong_request() {
+    fn invalid_requests_gather_no_figures() {
         for request in ["GET / HTTP/1.1\r\n\r\n", "PUT /metrics HTTP/1.1\r\n\r\n", "\u{fffd}\r\n\r\n"] {
             answer(request.as_bytes(), || panic!("figures for {request:?}"));
         }

@@ -1,20 +1,20 @@
-//! Counting without locks: a histogram that two threads may share.
+//! A lock-free histogram that two threads can share.
 
 pub(crate) mod http;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Sub-buckets of each power of two: figures are right within 1/16.
-const SUB: usize = 16;
-const SUB_BITS: u32 = SUB.ilog2();
-/// Powers of two above the first `SUB` microseconds; the last bucket takes all above 2^36 us (19 hours).
+/// Sub-buckets of each power of two: values are accurate to within 1/16.
+const SUB_BUCKETS: usize = 16;
+const SUB_BITS: u32 = SUB_BUCKETS.ilog2();
+/// Powers of two above the first `SUB_BUCKETS` microseconds. The last bucket takes all values above 2^36 us (19 hours).
 const POWERS: usize = 32;
 
-/// Durations in microseconds, in buckets whose width grows with their value.
+/// A histogram of durations in microseconds, with buckets whose width grows with the value.
 #[derive(Debug)]
 pub(crate) struct LatencyHistogram {
-    buckets: [AtomicU64; SUB * (POWERS + 1)],
+    buckets: [AtomicU64; SUB_BUCKETS * (POWERS + 1)],
     max_us: AtomicU64,
 }
 
@@ -31,7 +31,7 @@ impl LatencyHistogram {
         self.max_us.fetch_max(us, Ordering::Relaxed);
     }
 
-    /// The duration in microseconds that this share of the records does not exceed; zero if there are none.
+    /// The duration in microseconds that this share of the records does not exceed. Zero without records.
     pub(crate) fn quantile_us(&self, share: f64) -> u64 {
         let counts: Vec<u64> = self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect();
         let total: u64 = counts.iter().sum();
@@ -50,21 +50,21 @@ impl LatencyHistogram {
 }
 
 fn bucket_of(us: u64) -> usize {
-    if us < SUB as u64 {
+    if us < SUB_BUCKETS as u64 {
         return us as usize;
     }
     let power = us.ilog2() - SUB_BITS;
-    let sub = (us >> power) as usize - SUB;
-    (SUB * (power as usize + 1) + sub).min(SUB * (POWERS + 1) - 1)
+    let sub = (us >> power) as usize - SUB_BUCKETS;
+    (SUB_BUCKETS * (power as usize + 1) + sub).min(SUB_BUCKETS * (POWERS + 1) - 1)
 }
 
 /// The largest value of a bucket.
 fn upper_us(bucket: usize) -> u64 {
-    if bucket < SUB {
+    if bucket < SUB_BUCKETS {
         return bucket as u64;
     }
-    let (power, sub) = (bucket / SUB - 1, bucket % SUB);
-    (((SUB + sub + 1) as u64) << power) - 1
+    let (power, sub) = (bucket / SUB_BUCKETS - 1, bucket % SUB_BUCKETS);
+    (((SUB_BUCKETS + sub + 1) as u64) << power) - 1
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_right_within_a_sixteenth() {
+    fn quantiles_are_within_a_sixteenth() {
         let histogram = LatencyHistogram::default();
         assert_eq!(histogram.quantile_us(0.5), 0);
         for us in 1..=10_000 {

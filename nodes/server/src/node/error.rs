@@ -1,4 +1,4 @@
-//! Why a node could not start or had to end, and the exit codes that say so.
+//! Why a node could not start or had to stop, and the matching exit codes.
 
 use std::net::SocketAddr;
 
@@ -9,41 +9,41 @@ use crate::options::OptionsError;
 
 /// Exit code of a node whose disk failed (`EX_IOERR`).
 pub const EXIT_DISK: u8 = 74;
-/// Exit code of a node whose options cannot work (`EX_USAGE`).
+/// Exit code of a node whose options are invalid (`EX_USAGE`).
 pub const EXIT_USAGE: u8 = 64;
-/// Exit code of a node that refused its own data: it was damaged or is missing (`EX_DATAERR`).
+/// Exit code of a node whose own data is damaged or missing (`EX_DATAERR`).
 pub const EXIT_DATA: u8 = 65;
-/// Exit code of a node that failed otherwise.
+/// Exit code of a node that failed for any other reason.
 pub const EXIT_FAILED: u8 = 70;
 
-/// Why a node could not start or had to end.
+/// Why a node could not start or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The options cannot work.
+    /// The options are invalid.
     #[error(transparent)]
     Options(#[from] OptionsError),
     /// The core refused its settings.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// The disk failed or the data folder is not usable.
+    /// The disk failed, or the data folder is not usable.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// An address cannot be listened on.
+    /// The node cannot listen on an address.
     #[error("cannot listen for {what} on {addr}: {cause}{}", bind_advice(.cause))]
     Bind {
-        /// For whom.
+        /// What the address is for.
         what: &'static str,
         /// The address.
         addr: SocketAddr,
-        /// What the system said.
+        /// The error from the operating system.
         cause: std::io::Error,
     },
-    /// The system refused something that every node needs.
+    /// The operating system refused something that every node needs.
     #[error("{what}: {cause}")]
     Io {
         /// What was refused.
         what: &'static str,
-        /// What the system said.
+        /// The error from the operating system.
         cause: std::io::Error,
     },
     /// A bug: the node's thread panicked.
@@ -59,7 +59,7 @@ fn bind_advice(cause: &std::io::Error) -> &'static str {
 }
 
 impl NodeError {
-    /// The exit code of a process that ends so.
+    /// The exit code of a process that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
             NodeError::Options(_) | NodeError::Config(_) | NodeError::Bind { .. } => EXIT_USAGE,

@@ -1,7 +1,7 @@
-//! Starting and ending a node: as a process of its own ([`run_node`]) or inside another program ([`Node::start`]).
+//! Starting and stopping a node: as a separate process ([`run_node`]) or inside another program ([`Node::start`]).
 
 mod error;
-mod life;
+mod lifecycle;
 mod process;
 mod stop;
 
@@ -16,41 +16,41 @@ use crate::options::NodeOptions;
 
 pub use error::{EXIT_DATA, EXIT_DISK, EXIT_FAILED, EXIT_USAGE, NodeError};
 #[cfg(test)]
-pub(crate) use life::prepare;
+pub(crate) use lifecycle::prepare;
 pub use process::run_node;
 pub(crate) use stop::Stopper;
 
-/// Whether the node has the process for itself.
+/// Whether the node is alone in its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hosting {
-    /// A failed disk ends the process at once, and a crash failpoint kills it.
+    /// The node is alone: a failed disk ends the process immediately, and a crash failpoint kills it.
     Process,
-    /// Both end the node's threads only.
+    /// The node shares its process: a failed disk or a crash failpoint ends only the node's threads.
     Thread,
 }
 
-/// What a node prints when it is ready, and what a [`NodeHandle`] knows.
+/// The line that a node prints when it is ready; a [`NodeHandle`] holds it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ready {
-    /// Always true; a reader looks for it.
+    /// Always true. Readers search for this field.
     pub ready: bool,
     /// Name of the node.
     pub node: String,
     /// Name of its cluster.
     pub cluster: String,
-    /// Its data folder.
+    /// Id of its data folder.
     pub folder: FolderId,
-    /// Number of this process among those of the node.
+    /// Incarnation: counts the processes of this node.
     pub incarnation: u32,
     /// Process id.
     pub pid: u32,
-    /// Where clients connect.
+    /// Address that clients connect to.
     pub client: SocketAddr,
-    /// Where other nodes connect.
+    /// Address that other nodes connect to.
     pub peer: SocketAddr,
-    /// The control channel.
+    /// Address of the control channel.
     pub control: SocketAddr,
-    /// Where `GET /metrics` is answered, if anywhere.
+    /// Address that answers `GET /metrics`, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,
 }
@@ -60,10 +60,10 @@ pub struct Ready {
 pub struct Node;
 
 impl Node {
-    /// Starts a node in threads of its own and waits until it is ready.
+    /// Starts a node in its own threads and waits until it is ready.
     ///
     /// # Errors
-    /// Whatever keeps it from being ready.
+    /// Any error that keeps the node from getting ready.
     pub fn start(options: NodeOptions) -> Result<NodeHandle, NodeError> {
         let stopper = Stopper::default();
         let log = Logger::to_memory(options.id);
@@ -71,13 +71,13 @@ impl Node {
         let (theirs, their_log) = (stopper.clone(), log.clone());
         let run = move || {
             let on_ready = |ready: &Ready| drop(sender.send(ready.clone()));
-            life::live(options, their_log, theirs, Hosting::Thread, on_ready)
+            lifecycle::run(options, their_log, theirs, Hosting::Thread, on_ready)
         };
         let thread = std::thread::Builder::new().name("node".to_owned()).spawn(run);
         let thread = thread.map_err(|cause| NodeError::Io { what: "thread for a node", cause })?;
         match receiver.recv() {
             Ok(ready) => Ok(NodeHandle { ready, stopper, log, thread: Some(thread) }),
-            // It ended before it was ready, so it has an error to tell.
+            // The node ended before it was ready, so its thread returned an error.
             Err(_) => match thread.join() {
                 Ok(Err(error)) => Err(error),
                 Ok(Ok(())) | Err(_) => Err(NodeError::Panicked),
@@ -86,7 +86,7 @@ impl Node {
     }
 }
 
-/// A node that runs inside this program. Dropping it ends the node as if it was killed.
+/// A node that runs inside this program. Dropping the handle ends the node as if it had been killed.
 #[derive(Debug)]
 pub struct NodeHandle {
     ready: Ready,
@@ -96,45 +96,45 @@ pub struct NodeHandle {
 }
 
 impl NodeHandle {
-    /// Its addresses and incarnation.
+    /// The node's addresses and incarnation.
     pub fn ready(&self) -> &Ready {
         &self.ready
     }
 
-    /// Whether it still runs.
+    /// Whether the node is still running.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// The newest lines of its log.
+    /// The newest lines of the node's log.
     pub fn log_lines(&self) -> Vec<String> {
         self.log.lines()
     }
 
-    /// Stops it cleanly: open operations may end, everything is made durable.
+    /// Stops the node cleanly: open operations may finish, and everything is made durable.
     ///
     /// # Errors
-    /// If it had failed before, or fails while stopping.
+    /// If the node had failed before, or fails while it stops.
     pub fn stop(mut self) -> Result<(), NodeError> {
         self.stopper.stop();
         self.join()
     }
 
-    /// Ends it as a SIGKILL would: nothing more is written or sent.
+    /// Ends the node as a SIGKILL would: it writes nothing more and sends nothing more.
     pub fn kill(mut self) {
-        self.end_as_killed();
+        self.kill_keeping_handle();
     }
 
-    /// As [`kill`](NodeHandle::kill), but leaves the handle with its log and addresses.
-    pub fn end_as_killed(&mut self) {
+    /// Like [`kill`](NodeHandle::kill), but keeps the handle with its log and addresses.
+    pub fn kill_keeping_handle(&mut self) {
         self.stopper.kill();
         let _ = self.join();
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the node ends by itself.
     ///
     /// # Errors
-    /// If it failed.
+    /// If the node failed.
     pub fn wait(mut self) -> Result<(), NodeError> {
         self.join()
     }
@@ -150,6 +150,6 @@ impl NodeHandle {
 
 impl Drop for NodeHandle {
     fn drop(&mut self) {
-        self.end_as_killed();
+        self.kill_keeping_handle();
     }
 }

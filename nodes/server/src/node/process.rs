@@ -1,44 +1,46 @@
-//! A node that has the process for itself.
+//! A node as a separate process.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::life::live;
+use super::lifecycle::run;
 use super::{EXIT_FAILED, Hosting, Ready, Stopper};
 use crate::log::Logger;
 use crate::options::NodeOptions;
 
-/// How long a process may take to end after its parent is gone.
+/// How long a process may take to end after its parent has gone.
 const ORPHAN_GRACE: Duration = Duration::from_secs(1);
-/// How often the parent is looked at.
-const PARENT_CHECK: Duration = Duration::from_millis(200);
+/// How often the parent is checked.
+const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Runs a node as this process, until SIGTERM, SIGINT, the end of its parent, or a failure.
 ///
-/// Prints one JSON line ([`Ready`]) to standard output when it has recovered and listens, and logs to standard error.
-/// Ends with 0 after a clean stop, 64 if the options or the data folder are not usable, 65 if it refuses
-/// its own damaged data, 74 if the disk failed, 70 otherwise. A panic in any thread is logged and aborts the process.
+/// When the node has recovered and listens, it prints one JSON line ([`Ready`]) to standard output. It logs to
+/// standard error.
+/// Exits with 0 after a clean stop, 64 if the options or the data folder are not usable, 65 if its own data is
+/// damaged, 74 if the disk failed, and 70 otherwise. A panic in any thread is logged and aborts the process.
 pub fn run_node(options: NodeOptions) -> ExitCode {
     let log = Logger::to_stderr(options.id);
     abort_on_panic(log.clone());
-    // A write above the limit of file sizes (`ulimit -f`) is then an error like a full disk, and no death by signal.
+    // A write above the file size limit (`ulimit -f`) then fails like a write to a full disk instead of killing the
+    // process.
     // SAFETY: sets the disposition of one signal, before any thread of this process exists.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let stopper = Stopper::default();
-    let stdin = options.exit_on_stdin_eof.then(|| end_with_stdin(stopper.clone(), log.clone()));
-    let parent = options.parent_pid.map(|parent| end_with_parent(parent, stopper.clone(), log.clone()));
+    let stdin = options.exit_on_stdin_eof.then(|| stop_on_stdin_eof(stopper.clone(), log.clone()));
+    let parent = options.parent_pid.map(|parent| stop_on_parent_exit(parent, stopper.clone(), log.clone()));
     if let Some(Err(why)) = stdin.into_iter().chain(parent).find(Result::is_err) {
         log.error("failed", &[("why", &format!("cannot start a thread: {why}")), ("exit_code", &EXIT_FAILED)]);
         return ExitCode::from(EXIT_FAILED);
     }
     let on_ready = |ready: &Ready| {
         let line = serde_json::to_string(ready).expect("plain data");
-        // A parent that does not listen is no reason to end.
+        // A parent that does not read standard output is not a reason to end.
         let _ = writeln!(std::io::stdout(), "{line}");
         let _ = std::io::stdout().flush();
     };
-    match live(options, log.clone(), stopper, Hosting::Process, on_ready) {
+    match run(options, log.clone(), stopper, Hosting::Process, on_ready) {
         Ok(()) => {
             log.info("stopped", &[]);
             ExitCode::SUCCESS
@@ -54,34 +56,34 @@ fn abort_on_panic(log: Logger) {
     std::panic::set_hook(Box::new(move |info| {
         let backtrace = std::backtrace::Backtrace::force_capture();
         log.error("panic", &[("what", info), ("backtrace", &backtrace)]);
-        // A node that has broken an invariant must not send one message more.
+        // A node that has broken an invariant must not send another message.
         std::process::abort();
     }));
 }
 
-fn end_with_stdin(stopper: Stopper, log: Logger) -> std::io::Result<()> {
+fn stop_on_stdin_eof(stopper: Stopper, log: Logger) -> std::io::Result<()> {
     let watch = move || {
         let mut sink = [0; 256];
         while std::io::stdin().read(&mut sink).is_ok_and(|count| count > 0) {}
         log.warn("stdin_ended", &[]);
-        end_soon(&stopper);
+        stop_after_grace(&stopper);
     };
     std::thread::Builder::new().name("stdin".into()).spawn(watch).map(drop)
 }
 
-fn end_with_parent(parent: u32, stopper: Stopper, log: Logger) -> std::io::Result<()> {
+fn stop_on_parent_exit(parent: u32, stopper: Stopper, log: Logger) -> std::io::Result<()> {
     let watch = move || {
         while std::os::unix::process::parent_id() == parent {
-            std::thread::sleep(PARENT_CHECK);
+            std::thread::sleep(PARENT_CHECK_INTERVAL);
         }
         log.warn("parent_ended", &[("parent", &parent)]);
-        end_soon(&stopper);
+        stop_after_grace(&stopper);
     };
     std::thread::Builder::new().name("parent".into()).spawn(watch).map(drop)
 }
 
-/// An orphan's end is not waited for: it gets a moment for a clean end.
-fn end_soon(stopper: &Stopper) {
+/// No process waits for an orphan, so it gets only a moment for a clean stop.
+fn stop_after_grace(stopper: &Stopper) {
     stopper.stop();
     std::thread::sleep(ORPHAN_GRACE);
     std::process::exit(i32::from(EXIT_FAILED));

@@ -1,11 +1,11 @@
-//! How a node is asked to end.
+//! Requests to stop a node.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio::sync::Notify;
 
-/// How a node is asked to end, from any thread.
+/// Asks a node to stop, from any thread.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stopper {
     inner: Arc<StopperInner>,
@@ -13,7 +13,7 @@ pub(crate) struct Stopper {
 
 #[derive(Debug, Default)]
 struct StopperInner {
-    /// 0 goes on, 1 stops cleanly, 2 ends as if killed.
+    /// 0: keep running; 1: stop cleanly; 2: end as if killed.
     asked: AtomicU8,
     notify: Notify,
 }
@@ -33,7 +33,7 @@ impl Stopper {
     fn ask(&self, how: u8) {
         self.inner.asked.fetch_max(how, Ordering::Relaxed);
         self.inner.notify.notify_waiters();
-        // For a task that is about to wait.
+        // Wakes a task that is about to wait.
         self.inner.notify.notify_one();
     }
 
@@ -45,8 +45,8 @@ impl Stopper {
         self.inner.asked.load(Ordering::Relaxed) == KILL
     }
 
-    /// Waits until the node is asked to end.
-    pub(crate) async fn stopping(&self) {
+    /// Waits until the node is asked to stop.
+    pub(crate) async fn stop_requested(&self) {
         while !self.is_stopping() {
             self.inner.notify.notified().await;
         }

@@ -1,4 +1,4 @@
-//! The links to the other nodes: what is known of each, and its figures.
+//! The links to the other nodes: their state and their figures.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use crate::storage::folder::KnownPeer;
 #[derive(Debug)]
 pub(crate) struct Peers {
     pub(crate) links: BTreeMap<NodeId, Rc<Link>>,
-    pub(crate) strangers: Cell<usize>,
-    /// Rung when something new about a peer's folder must be written down.
+    pub(crate) unidentified: Cell<usize>,
+    /// Notified when there is something new about a peer's folder to save.
     pub(crate) learned: Notify,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Link {
     pub(crate) id: NodeId,
     pub(crate) addr: SocketAddr,
     pub(crate) outbox: RefCell<Option<Rc<Outbox>>>,
-    /// Rung to end the connection that the other node opened, when a newer one takes its place.
+    /// Notified to end the connection that the other node opened, when a newer one replaces it.
     pub(crate) inbound: RefCell<Option<Rc<Notify>>>,
     pub(crate) known: Cell<Option<KnownPeer>>,
     pub(crate) sent: Cell<u64>,
@@ -52,14 +52,14 @@ impl Peers {
             };
             (id, Rc::new(link))
         };
-        Peers { links: peers.iter().map(link).collect(), strangers: Cell::new(0), learned: Notify::new() }
+        Peers { links: peers.iter().map(link).collect(), unidentified: Cell::new(0), learned: Notify::new() }
     }
 
     pub(crate) fn link(&self, id: u16) -> Option<&Rc<Link>> {
         self.links.get(&NodeId::new(id).ok()?)
     }
 
-    /// What is known of the other nodes' folders.
+    /// The known identities of the other nodes' folders.
     pub(crate) fn known(&self) -> BTreeMap<NodeId, KnownPeer> {
         self.links.values().filter_map(|link| Some((link.id, link.known.get()?))).collect()
     }

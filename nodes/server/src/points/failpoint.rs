@@ -1,8 +1,8 @@
-//! Failpoints: the older names of one injection at one point of the storage.
+//! Failpoints: older names for an injection at a storage point.
 
 use serde::{Deserialize, Serialize};
 
-/// Named failures of the storage.
+/// Named storage failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failpoint {
@@ -10,13 +10,13 @@ pub enum Failpoint {
     FailWrite,
     /// The next sync fails with an input/output error.
     FailSync,
-    /// The next write fails because the disk is full, after half of it was written.
+    /// The next write fails with a full disk after half of it was written.
     DiskFull,
     /// Every sync takes longer.
     SlowSync,
     /// The node ends as if killed, right before a sync.
     CrashBeforeSync,
-    /// The node ends as if killed, right after a sync and before anything that relied on it left.
+    /// The node ends as if killed, right after a sync and before anything that relies on the sync leaves.
     CrashAfterSync,
     /// The node ends as if killed, after half of a log write.
     CrashMidWrite,
@@ -25,7 +25,7 @@ pub enum Failpoint {
 }
 
 impl Failpoint {
-    /// All of them.
+    /// All failpoints.
     pub const ALL: [Failpoint; 8] = [
         Failpoint::FailWrite,
         Failpoint::FailSync,
@@ -37,7 +37,7 @@ impl Failpoint {
         Failpoint::Panic,
     ];
 
-    /// Its name on the control channel.
+    /// Name of the failpoint on the control channel.
     pub fn as_str(self) -> &'static str {
         match self {
             Failpoint::FailWrite => "fail-write",
@@ -56,11 +56,11 @@ impl Failpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailpointAction {
-    /// Fires at every chance (the first one ends the node, except [`Failpoint::SlowSync`]).
+    /// Fires at every opportunity (the first one ends the node, except [`Failpoint::SlowSync`]).
     Arm {
-        /// Extra time of a slow sync in microseconds; other failpoints ignore it.
+        /// Extra time of a slow sync in microseconds. Other failpoints ignore it.
         delay_us: u64,
     },
-    /// Off.
+    /// Disarms the failpoint.
     Disarm,
 }

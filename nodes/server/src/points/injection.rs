@@ -1,36 +1,37 @@
-//! What can happen at a point.
+//! The faults that can be injected at a point.
 
 use serde::{Deserialize, Serialize};
 
-/// Longest that an armed protocol point may hold the node, in milliseconds.
+/// Longest time in milliseconds that an armed protocol point may hold the node.
 pub const MAX_HOLD_MS: u64 = 100;
 
-/// What happens at an armed point.
+/// The fault that happens at an armed point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Injection {
-    /// The node ends as if killed. At a protocol point, messages sent before it are handed to the system first.
+    /// The node ends as if killed. At a protocol point, messages sent before the point are handed to the operating
+    /// system first.
     Crash,
     /// The thread panics. Storage points only.
     Panic,
-    /// Every time, the thread waits. Storage points only.
+    /// The thread waits at every hit. Storage points only.
     Delay {
-        /// For this many microseconds.
+        /// Length of the wait in microseconds.
         us: u64,
     },
-    /// Every time, the operation fails with an input/output error. Storage points only.
+    /// The operation fails with an input/output error at every hit. Storage points only.
     IoError,
-    /// Every time, the operation fails because the disk is full. Storage points only.
+    /// The operation fails with a full disk at every hit. Storage points only.
     DiskFull,
-    /// Once, the node stands still until released. Protocol points only.
+    /// The node is held at the next hit until released. Protocol points only.
     Hold {
-        /// At most for this many milliseconds; see [`MAX_HOLD_MS`].
+        /// Longest hold in milliseconds; see [`MAX_HOLD_MS`].
         ms: u64,
     },
 }
 
 impl Injection {
-    /// Its name in logs.
+    /// Name of the injection in logs.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Injection::Crash => "crash",
@@ -43,14 +44,14 @@ impl Injection {
     }
 }
 
-/// A protocol point, such as "propose sent to the first acceptor".
+/// Reports that a node has reached a protocol point, such as "propose sent to the first acceptor".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointReached {
     /// The node that reached it.
     pub node: String,
     /// Name of the point.
     pub name: String,
-    /// The key concerned, lossily as UTF-8.
+    /// Key of the operation, converted lossily to UTF-8.
     pub key: String,
     /// The operation, `c<client>.<seq>`.
     pub op: String,
@@ -58,6 +59,6 @@ pub struct PointReached {
     pub ballot: String,
     /// Raw monotonic time in nanoseconds, the clock shared with the harness.
     pub mono_ns: u64,
-    /// Whether the node now stands still.
+    /// Whether the node is now held at the point.
     pub held: bool,
 }

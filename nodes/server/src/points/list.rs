@@ -1,31 +1,31 @@
-//! All points by name.
+//! The list of all points.
 
 use heckle_paxos::Point as ProtocolPoint;
 
 use super::protocol;
 use super::storage_point::StoragePoint;
 
-/// Where a point lies.
+/// Which part of the node a point is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointKind {
     /// In the storage.
     Storage,
-    /// Between the messages of an operation.
+    /// The protocol: between the messages of an operation.
     Protocol,
 }
 
-/// One point.
+/// Description of one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PointInfo {
-    /// Its name on the control channel.
+    /// Name of the point on the control channel.
     pub name: &'static str,
-    /// Where it lies.
+    /// Which part of the node it is in.
     pub kind: PointKind,
-    /// The moment, in one sentence.
+    /// When the point is reached, in one sentence.
     pub doc: &'static str,
 }
 
-/// All points of a node, those of the storage first.
+/// Returns all points of a node, storage points first.
 pub fn list() -> Vec<PointInfo> {
     let storage = StoragePoint::ALL.into_iter().map(|point| PointInfo { name: point.name(), kind: PointKind::Storage, doc: point.doc() });
     let protocol =
@@ -33,14 +33,14 @@ pub fn list() -> Vec<PointInfo> {
     storage.chain(protocol).collect()
 }
 
-/// A point by its kind.
+/// A point of either kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnyPoint {
     Storage(StoragePoint),
     Protocol(ProtocolPoint),
 }
 
-/// The point of this name.
+/// Finds the point with this name.
 pub(crate) fn parse(name: &str) -> Result<AnyPoint, String> {
     let storage = StoragePoint::ALL.into_iter().find(|point| point.name() == name).map(AnyPoint::Storage);
     let protocol = ProtocolPoint::ALL.into_iter().find(|point| point.name() == name).map(AnyPoint::Protocol);
@@ -50,7 +50,7 @@ pub(crate) fn parse(name: &str) -> Result<AnyPoint, String> {
     })
 }
 
-/// The protocol point of this name.
+/// Finds the protocol point with this name.
 pub(crate) fn parse_protocol(name: &str) -> Result<ProtocolPoint, String> {
     match parse(name)? {
         AnyPoint::Protocol(point) => Ok(point),
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_point_has_a_name_of_its_own_a_sentence_and_parses() {
+    fn every_point_has_a_unique_name_and_a_doc() {
         let points = list();
         let names: BTreeSet<&str> = points.iter().map(|point| point.name).collect();
         assert_eq!(names.len(), points.len());

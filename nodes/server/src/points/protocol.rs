@@ -1,4 +1,4 @@
-//! Points of the protocol: subscribers hear of them, and the node can stand still or end at them.
+//! Protocol points: the node reports them to subscribers, and can be held or killed at them.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -9,20 +9,21 @@ use tokio::sync::{Notify, mpsc};
 use crate::clock;
 use crate::points::{Injection, MAX_HOLD_MS, PointReached};
 
-/// Points that a subscriber has not read yet; more are lost for it and counted.
+/// Reached points that a subscriber has not read yet. Beyond the limit, further ones are dropped for this subscriber
+/// and counted.
 pub(crate) const SUBSCRIBER_QUEUE: usize = 1_024;
-/// Most points that may be armed at once.
+/// Largest number of points armed at the same time.
 const MAX_ARMED: usize = 64;
 
-/// Who subscribed to points, and which are armed.
+/// The subscribers, and the armed points.
 #[derive(Debug, Default)]
 pub(crate) struct ProtocolPoints {
     subscribers: RefCell<Vec<Subscriber>>,
     armed: RefCell<Vec<Armed>>,
-    /// How often something happened at each point.
+    /// Number of injections carried out at each point.
     hits: Cell<[u64; Point::ALL.len()]>,
     next_subscriber: Cell<u64>,
-    /// Points that a subscriber was too slow for.
+    /// Number of reports dropped because a subscriber was too slow.
     pub(crate) lost: Cell<u64>,
     released: Notify,
 }
@@ -30,7 +31,7 @@ pub(crate) struct ProtocolPoints {
 #[derive(Debug)]
 struct Subscriber {
     id: u64,
-    /// Empty: all.
+    /// The points of interest. Empty: all points.
     points: Vec<Point>,
     sender: mpsc::Sender<PointReached>,
 }
@@ -39,21 +40,21 @@ struct Subscriber {
 struct Armed {
     point: Point,
     key: Option<Vec<u8>>,
-    /// Hits that pass first.
+    /// Number of hits to ignore first.
     skip: u32,
     stop: Stop,
 }
 
-/// How a node stops at a point.
+/// How a point stops the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// It stands still at most for this long.
+    /// The node is held for at most this long.
     Hold(Duration),
-    /// It ends as if killed.
+    /// The node ends as if killed.
     Crash,
 }
 
-/// The moment, in one sentence.
+/// When the point is reached, in one sentence.
 pub(super) fn doc(point: Point) -> &'static str {
     match point {
         Point::AfterPrepareAll => "Prepare has been sent to all.",
@@ -67,7 +68,8 @@ pub(super) fn doc(point: Point) -> &'static str {
 }
 
 impl ProtocolPoints {
-    /// Tells a connection of these points from now on. Gives a number to unsubscribe with.
+    /// Reports these points to a connection from now on. Returns a number for
+    /// [`unsubscribe`](ProtocolPoints::unsubscribe).
     pub(crate) fn subscribe(&self, points: Vec<Point>, sender: mpsc::Sender<PointReached>) -> u64 {
         let id = self.next_subscriber.get();
         self.next_subscriber.set(id + 1);
@@ -79,7 +81,7 @@ impl ProtocolPoints {
         self.subscribers.borrow_mut().retain(|subscriber| subscriber.id != id);
     }
 
-    /// The node stops at such a point, once, after `skip` others. For a key or for any.
+    /// Arms a point for one hit, after `skip` hits are ignored. Only hits for `key` count, if it is given.
     pub(crate) fn arm(&self, point: Point, key: Option<Vec<u8>>, injection: Injection, skip: u32) -> Result<(), String> {
         let stop = match injection {
             Injection::Hold { ms } if ms > MAX_HOLD_MS => return Err(format!("a hold of {ms} ms is over the limit of {MAX_HOLD_MS}")),
@@ -102,30 +104,30 @@ impl ProtocolPoints {
         self.armed.borrow_mut().retain(|a| a.point != point);
     }
 
-    /// Points that are armed, each once for each injection.
+    /// The armed points, listed once for each injection.
     pub(crate) fn armed(&self) -> Vec<Point> {
         self.armed.borrow().iter().map(|a| a.point).collect()
     }
 
-    /// How often something happened at each point, if it did.
+    /// Number of injections carried out at each point. Points without any are left out.
     pub(crate) fn hits(&self) -> impl Iterator<Item = (Point, u64)> {
         Point::ALL.into_iter().zip(self.hits.get()).filter(|(_, hits)| *hits > 0)
     }
 
-    /// Disarms all points and lets a node that stands still go on.
+    /// Disarms all points and releases a held node.
     pub(crate) fn release(&self) {
         self.armed.borrow_mut().clear();
         self.released.notify_waiters();
     }
 
-    /// Sends it to subscribers, and says whether the node stops here.
-    pub(crate) fn reached(&self, node: &str, point: Point, key: &Key, op: OpId, ballot: Ballot) -> Option<Stop> {
+    /// Reports the point to its subscribers, and returns how the node stops here, if it does.
+    pub(crate) fn on_reached(&self, node: &str, point: Point, key: &Key, op: OpId, ballot: Ballot) -> Option<Stop> {
         let mut armed = self.armed.borrow_mut();
         let mut subscribers = self.subscribers.borrow_mut();
         if armed.is_empty() && subscribers.is_empty() {
             return None;
         }
-        let stop = due(&mut armed, point, key);
+        let stop = take_due(&mut armed, point, key);
         if stop.is_some() {
             let mut hits = self.hits.get();
             hits[point as usize] += 1;
@@ -156,7 +158,7 @@ impl ProtocolPoints {
         stop
     }
 
-    /// Stands still until released, or until the time is over.
+    /// Waits until the node is released or the time is over.
     pub(crate) async fn hold(&self, longest: Duration) {
         tokio::select! {
             () = self.released.notified() => {}
@@ -165,8 +167,8 @@ impl ProtocolPoints {
     }
 }
 
-/// What is armed for this hit, disarmed with it.
-fn due(armed: &mut Vec<Armed>, point: Point, key: &Key) -> Option<Stop> {
+/// Returns the injection that is due at this hit, and disarms it.
+fn take_due(armed: &mut Vec<Armed>, point: Point, key: &Key) -> Option<Stop> {
     let matches = |a: &Armed| a.point == point && a.key.as_deref().is_none_or(|k| k == key.as_bytes());
     let at = armed.iter().position(matches)?;
     if armed[at].skip > 0 {

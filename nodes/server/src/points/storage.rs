@@ -1,4 +1,4 @@
-//! Points of the storage: where its work can be made to fail, wait or end.
+//! Storage points: where the work of the storage can be made to fail, wait or end.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,11 +11,11 @@ use super::storage_point::StoragePoint;
 use super::{Failpoint, Injection};
 use crate::storage::StorageError;
 
-/// Which points are armed, and how often each was hit while it was. Shared by the event loop, which arms, and the threads
-/// of the storage.
+/// The armed points, and how often each was hit while armed. Shared by the event loop, which arms points, and the
+/// storage threads.
 #[derive(Debug, Default)]
 pub(crate) struct StoragePoints {
-    /// One bit for each point at which something is due.
+    /// Bit set of the points with an injection.
     armed: AtomicU32,
     state: Mutex<State>,
 }
@@ -30,12 +30,12 @@ struct State {
 struct Armed {
     at: StoragePoint,
     injection: Injection,
-    /// Hits that pass first.
+    /// Number of hits to ignore first.
     skip: u32,
 }
 
-/// A failpoint of the control channel is a point with one injection.
-fn of_failpoint(failpoint: Failpoint, delay_us: u64) -> (StoragePoint, Injection) {
+/// The point and injection that a failpoint stands for.
+fn point_of_failpoint(failpoint: Failpoint, delay_us: u64) -> (StoragePoint, Injection) {
     match failpoint {
         Failpoint::FailWrite => (StoragePoint::BeforeWrite, Injection::IoError),
         Failpoint::FailSync => (StoragePoint::BeforeSync, Injection::IoError),
@@ -50,11 +50,11 @@ fn of_failpoint(failpoint: Failpoint, delay_us: u64) -> (StoragePoint, Injection
 
 impl StoragePoints {
     fn state(&self) -> MutexGuard<'_, State> {
-        // A thread may panic at a point, by injection.
+        // A thread may have panicked while it held the lock, by injection.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// From the hit after `skip` others on, `injection` happens at this point, in place of one of its kind.
+    /// Arms `injection` at this point, after `skip` hits are ignored. Replaces an injection of the same kind.
     pub(crate) fn arm(&self, at: StoragePoint, injection: Injection, skip: u32) -> Result<(), String> {
         if let Injection::Hold { .. } = injection {
             return Err(format!("{} is a point of the storage: the node holds at protocol points only", at.name()));
@@ -62,24 +62,24 @@ impl StoragePoints {
         self.change(|armed| {
             armed.retain(|a| a.at != at || a.injection.name() != injection.name());
             armed.push(Armed { at, injection, skip });
-            // What ends the node comes first, and a delay before an error.
+            // Injections that end the node come first, and a delay comes before an error.
             armed.sort_by_key(|a| a.injection);
         });
         Ok(())
     }
 
-    /// Nothing happens at this point any more.
+    /// Removes all injections at this point.
     pub(crate) fn disarm(&self, at: StoragePoint) {
         self.change(|armed| armed.retain(|a| a.at != at));
     }
 
     pub(crate) fn arm_failpoint(&self, failpoint: Failpoint, delay_us: u64) {
-        let (at, injection) = of_failpoint(failpoint, delay_us);
+        let (at, injection) = point_of_failpoint(failpoint, delay_us);
         self.arm(at, injection, 0).expect("no failpoint holds");
     }
 
     pub(crate) fn disarm_failpoint(&self, failpoint: Failpoint) {
-        let (at, injection) = of_failpoint(failpoint, 0);
+        let (at, injection) = point_of_failpoint(failpoint, 0);
         self.change(|armed| armed.retain(|a| a.at != at || a.injection.name() != injection.name()));
     }
 
@@ -90,19 +90,20 @@ impl StoragePoints {
         self.armed.store(bits.fold(0, |all, bit| all | bit), Ordering::Relaxed);
     }
 
-    /// Whether something is due at this point.
+    /// Whether an injection is armed at this point.
     pub(crate) fn is_armed(&self, point: StoragePoint) -> bool {
         self.armed.load(Ordering::Relaxed) & point.bit() != 0
     }
 
-    /// The storage is at this point in its work on `path`.
+    /// Called when the storage reaches this point in its work on `path`. Carries out the injections that are armed
+    /// there.
     pub(crate) fn reach(&self, point: StoragePoint, path: &Path) -> Result<(), StorageError> {
         if self.is_armed(point) { self.hit(point, path) } else { Ok(()) }
     }
 
     #[cold]
     fn hit(&self, point: StoragePoint, path: &Path) -> Result<(), StorageError> {
-        for injection in self.due(point) {
+        for injection in self.take_due(point) {
             let errno = match injection {
                 Injection::Crash => return Err(StorageError::Crash { name: point.name() }),
                 Injection::Panic => panic!("point {} was reached", point.name()),
@@ -114,13 +115,13 @@ impl StoragePoints {
                 Injection::DiskFull => libc::ENOSPC,
                 Injection::Hold { .. } => continue,
             };
-            return Err(StorageError::io(point.words().2, path, io::Error::from_raw_os_error(errno)));
+            return Err(StorageError::io(point.texts().2, path, io::Error::from_raw_os_error(errno)));
         }
         Ok(())
     }
 
-    /// What happens at this hit, counted.
-    fn due(&self, point: StoragePoint) -> Vec<Injection> {
+    /// Counts this hit and returns its injections.
+    fn take_due(&self, point: StoragePoint) -> Vec<Injection> {
         let mut state = self.state();
         let State { armed, hits } = &mut *state;
         let mut due = Vec::new();
@@ -135,12 +136,12 @@ impl StoragePoints {
         due
     }
 
-    /// Points that are armed, each once for each injection.
+    /// The armed points, listed once for each injection.
     pub(crate) fn armed(&self) -> Vec<StoragePoint> {
         self.state().armed.iter().map(|a| a.at).collect()
     }
 
-    /// How often something happened at each point.
+    /// Number of injections carried out at each point.
     pub(crate) fn hits(&self) -> Vec<(StoragePoint, u64)> {
         let mut sums = BTreeMap::new();
         for ((point, _), count) in &self.state().hits {
@@ -152,17 +153,17 @@ impl StoragePoints {
     pub(crate) fn armed_failpoints(&self) -> Vec<Failpoint> {
         let state = self.state();
         let is_armed = |failpoint: &Failpoint| {
-            let (at, injection) = of_failpoint(*failpoint, 0);
+            let (at, injection) = point_of_failpoint(*failpoint, 0);
             state.armed.iter().any(|a| a.at == at && a.injection.name() == injection.name())
         };
         Failpoint::ALL.into_iter().filter(is_armed).collect()
     }
 
-    /// How often each failpoint fired, if it did.
+    /// How often each failpoint fired. Failpoints that never fired are left out.
     pub(crate) fn fired_failpoints(&self) -> Vec<(Failpoint, u64)> {
         let state = self.state();
         let fired = |failpoint: Failpoint| {
-            let (at, injection) = of_failpoint(failpoint, 0);
+            let (at, injection) = point_of_failpoint(failpoint, 0);
             state.hits.get(&(at, injection.name())).map(|count| (failpoint, *count))
         };
         Failpoint::ALL.into_iter().filter_map(fired).collect()
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_point_that_is_off_does_nothing_and_counts_nothing() {
+    fn disarmed_points_do_nothing() {
         let points = StoragePoints::default();
         points.arm(StoragePoint::AfterSync, Injection::IoError, 0).unwrap();
         points.reach(StoragePoint::BeforeSync, Path::new("x")).unwrap();
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nth_hit_of_a_point_or_of_any_ends_the_node() {
+    fn skip_counts_hits_of_a_point_or_of_any() {
         let points = StoragePoints::default();
         points.arm(StoragePoint::BeforeSync, Injection::Crash, 2).unwrap();
         let reach = |point| points.reach(point, Path::new("x"));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn one_point_takes_several_injections_and_an_end_comes_first() {
+    fn injections_at_one_point_are_ordered() {
         let points = StoragePoints::default();
         points.arm_failpoint(Failpoint::FailSync, 0);
         points.arm_failpoint(Failpoint::SlowSync, 10);

@@ -1,6 +1,6 @@
-//! The points of the storage.
+//! The list of storage points.
 
-/// Moments between which files change.
+/// A point between two changes to files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StoragePoint {
     BeforeWrite,
@@ -26,7 +26,7 @@ pub(crate) enum StoragePoint {
 }
 
 impl StoragePoint {
-    /// All of them, in the order of the storage's work.
+    /// All storage points, in the order in which the storage reaches them.
     pub(crate) const ALL: [StoragePoint; 20] = [
         StoragePoint::BeforeWrite,
         StoragePoint::MidWrite,
@@ -50,18 +50,18 @@ impl StoragePoint {
         StoragePoint::Any,
     ];
 
-    /// Its name on the control channel.
+    /// Name of the point on the control channel.
     pub(crate) fn name(self) -> &'static str {
-        self.words().0
+        self.texts().0
     }
 
-    /// The moment, in one sentence.
+    /// When the point is reached, in one sentence.
     pub(crate) fn doc(self) -> &'static str {
-        self.words().1
+        self.texts().1
     }
 
-    /// Name, moment, and what an injected error says was tried.
-    pub(super) fn words(self) -> (&'static str, &'static str, &'static str) {
+    /// Name, description, and the attempted operation as an injected error reports it.
+    pub(super) fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
             StoragePoint::BeforeWrite => ("before-write", "Before a batch or a segment's header is written to the log.", "write to"),
             StoragePoint::MidWrite => ("mid-write", "Half of a batch or of a segment's header is written.", "write to"),

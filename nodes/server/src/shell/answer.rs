@@ -1,4 +1,4 @@
-//! Sends answers to clients.
+//! Sends replies to clients.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use crate::client_protocol::{Response, ToClient};
 use crate::clients::connection::ClientConnection;
 
 impl Shell {
-    /// Answers an operation, if its client is still there.
+    /// Sends the reply to an operation, if its client is still connected.
     pub(crate) fn answer(&self, to: OpenOp, response: Response) {
         self.counts.ops(|ops| {
             *ops.of(&response.outcome) += 1;
@@ -19,12 +19,12 @@ impl Shell {
         }
     }
 
-    /// Queues a message for a client, to leave at the end of this turn.
+    /// Queues a message for a client. It is sent at the end of this turn.
     pub(crate) fn send_to_client(&self, connection: &ClientConnection, message: &ToClient) {
         if connection.outbox.push(|out| message.encode(out)).is_ok() {
-            self.will_flush(&connection.outbox);
+            self.flush_at_end_of_turn(&connection.outbox);
         } else {
-            // Its writer task ends the connection and logs why.
+            // The writer task ends the connection and logs the reason.
             connection.outbox.close();
         }
     }

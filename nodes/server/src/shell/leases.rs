@@ -1,4 +1,4 @@
-//! Passes changes of leases on to watchers.
+//! Reports changes of leases to watchers.
 
 use heckle_paxos::lease::{LeaseChange, LeaseEvent, LeaseMode};
 
@@ -7,12 +7,12 @@ use crate::clock;
 use crate::control::LeaseChanged;
 
 impl Shell {
-    /// A lease has changed. Its times leave the node's own, perhaps falsified, clock here.
+    /// Reports that a lease has changed. Here its times are converted from the node's own, possibly falsified, clock.
     pub(crate) fn lease_changed(&self, event: &LeaseEvent) {
         let raw_ns = clock::raw_mono_ns();
         let (now, until_ns) = {
             let clock = self.clock.borrow();
-            // A clock that stands still never gets there.
+            // A stopped clock never reaches the end of the lease.
             let until_ns = clock.real_ns_until(event.until).map_or(u64::MAX, |left_ns| raw_ns.saturating_add(left_ns));
             (clock.mono(), until_ns)
         };
@@ -24,7 +24,7 @@ impl Shell {
         let (what, until_ns, why) = match event.what {
             LeaseChange::Acquired => ("lease_acquired", until_ns, None),
             LeaseChange::Extended => ("lease_extended", until_ns, None),
-            // It ended when its time was over, though that may be noticed later.
+            // The lease ended when its time was over, though that may be noticed later.
             LeaseChange::Ended(why) => ("lease_ended", raw_ns.saturating_sub(now.since_ns(event.until)), Some(why.name().to_owned())),
         };
         let mode = self.options.lease.mode;
@@ -39,7 +39,7 @@ impl Shell {
             reads: mode == LeaseMode::Read,
         };
         self.log.info(what, &[("range", &event.range.0), ("ballot", &event.ballot), ("until_ns", &until_ns)]);
-        self.leases.tell(&changed);
+        self.leases.report(&changed);
         match event.what {
             LeaseChange::Acquired | LeaseChange::Extended => held.insert(event.range.0, changed),
             LeaseChange::Ended(_) => held.remove(&event.range.0),

@@ -1,5 +1,5 @@
-//! What the tasks of one node share. All of them run on one thread, so it is plain cells, borrowed briefly and never
-//! across an `await`.
+//! State that the tasks of one node share. All tasks run on one thread, so the state is in plain cells, borrowed
+//! briefly and never across an `await`.
 
 mod answer;
 mod leases;
@@ -35,7 +35,7 @@ use crate::storage::thread::{Disk, DiskMetrics};
 use crate::timers::Timers;
 use crate::wire;
 
-/// The node.
+/// The shared state of a node.
 pub(crate) struct Shell {
     pub(crate) options: NodeOptions,
     /// The node's id as text.
@@ -46,7 +46,7 @@ pub(crate) struct Shell {
     pub(crate) replica: RefCell<Replica>,
     pub(crate) rng: RefCell<Pcg64>,
     pub(crate) clock: RefCell<ClockSeam>,
-    /// The clock was falsified since the alarm was last set.
+    /// Whether the clock was falsified since the alarm was last set.
     pub(crate) clock_changed: Cell<bool>,
     pub(crate) timers: RefCell<Timers>,
     pub(crate) inbox: Inbox,
@@ -56,12 +56,12 @@ pub(crate) struct Shell {
     pub(crate) folder: Arc<Folder>,
     pub(crate) folder_identity: RefCell<Identity>,
     pub(crate) peers: Peers,
-    /// Client connections, those without a handshake included.
+    /// Number of client connections, including those without a handshake.
     pub(crate) client_connections: Cell<usize>,
     pub(crate) clients: RefCell<FxHashMap<u64, Rc<ClientConnection>>>,
     pub(crate) open_ops: RefCell<FxHashMap<u64, OpenOp>>,
     pub(crate) next_token: Cell<u64>,
-    /// Connections with something to flush at the end of the turn.
+    /// Connections with bytes to flush at the end of the turn.
     pub(crate) dirty: RefCell<Vec<Rc<Outbox>>>,
     pub(crate) points: ProtocolPoints,
     pub(crate) leases: LeaseWatch,
@@ -72,14 +72,14 @@ pub(crate) struct Shell {
     pub(crate) recovered_torn_bytes: u64,
 }
 
-/// An operation that the core works on.
+/// An operation that the core is working on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenOp {
     pub(crate) connection: u64,
     pub(crate) op: OpId,
 }
 
-/// What the shell counts besides the core's counters.
+/// Counters of the shell, in addition to those of the core.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) ops: Cell<OpCounts>,
@@ -97,48 +97,48 @@ impl Counts {
 }
 
 /// Adds one.
-pub(crate) fn bump(cell: &Cell<u64>) {
+pub(crate) fn increment(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
 impl Shell {
-    /// Who this node is.
+    /// The identity that this node reports to clients.
     pub(crate) fn identity(&self) -> client_protocol::Identity {
         let folder = FolderId(self.folder_identity.borrow().folder);
         client_protocol::Identity { cluster: self.options.cluster_id.clone(), node: self.name.clone(), folder }
     }
 
-    /// Marks bytes as to be sent at the end of this turn.
-    pub(crate) fn will_flush(&self, outbox: &Rc<Outbox>) {
+    /// Marks an outbox to be flushed at the end of this turn.
+    pub(crate) fn flush_at_end_of_turn(&self, outbox: &Rc<Outbox>) {
         if outbox.mark_dirty() {
             self.dirty.borrow_mut().push(Rc::clone(outbox));
         }
     }
 
-    /// Sends everything that was gathered.
+    /// Flushes all marked outboxes.
     pub(crate) fn flush_all(&self) {
         for outbox in self.dirty.borrow_mut().drain(..) {
             outbox.flush();
         }
     }
 
-    /// Hands a request to the core and remembers where its answer goes.
+    /// Hands a request to the core and remembers where to send its reply.
     pub(crate) fn begin_op(&self, open: OpenOp, request: Request) {
         let token = self.next_token.get();
         self.next_token.set(token + 1);
         self.open_ops.borrow_mut().insert(token, open);
         self.counts.ops(|ops| ops.started += 1);
-        self.inbox.push(wire::client::event(ClientToken(token), request));
+        self.inbox.push(wire::client::core_event(ClientToken(token), request));
     }
 
-    /// Sends what has passed the gate, at the end of this turn.
-    pub(crate) fn dispatch(&self, leaving: Outgoing) {
-        match leaving {
+    /// Sends what has passed the gate. It is flushed at the end of this turn.
+    pub(crate) fn send_outgoing(&self, outgoing: Outgoing) {
+        match outgoing {
             Outgoing::Send { to, message } => self.send(to, &message),
             Outgoing::SendLease { to, message } => self.send_lease(to, &message),
             Outgoing::Reply { token, outcome, diagnostics } => {
                 let open = self.open_ops.borrow_mut().remove(&token.0);
-                // A token is gone when the node stops and has answered for the core already.
+                // A token is missing if the stopping node has already answered in place of the core.
                 if let Some(open) = open {
                     self.answer(open, wire::client::response(open.op, outcome, &diagnostics));
                 }
@@ -146,18 +146,18 @@ impl Shell {
         }
     }
 
-    /// Hands a message of another node to the core.
+    /// Hands a message from another node to the core.
     pub(crate) fn receive(&self, event: Event) {
         self.inbox.push(event);
     }
 }
 
-/// Events on their way to the core.
+/// Events waiting for the core.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     events: RefCell<VecDeque<Event>>,
     limit: usize,
-    /// Wakes the event loop. Also rung by the disk thread.
+    /// Wakes the event loop. The disk thread uses it too.
     pub(crate) bell: Arc<Notify>,
     /// Wakes connections that wait for room.
     room: Notify,
@@ -188,8 +188,9 @@ impl Inbox {
         self.events.borrow().len()
     }
 
-    /// Waits until the event loop has caught up. A connection that calls this before it reads more is not read
-    /// meanwhile, so TCP holds the sender back. What it had read already may exceed the limit by one read's worth.
+    /// Waits until the event loop has caught up. A connection that calls this before it reads more stays unread in
+    /// the meantime, so TCP slows the sender down. The bytes it has already read may exceed the limit by one read's
+    /// worth.
     pub(crate) async fn has_room(&self) {
         while self.len() >= self.limit {
             self.room.notified().await;

@@ -3,32 +3,32 @@
 use heckle_paxos::lease::LeaseMessage;
 use heckle_paxos::{Message, NodeId as CoreNodeId};
 
-use super::{Shell, bump};
+use super::{Shell, increment};
 use crate::frame::{FrameKind, encode_frame_with};
 use crate::wire;
 
 impl Shell {
-    /// Queues a message for another node, to leave at the end of this turn.
+    /// Queues a message for another node. It is sent at the end of this turn.
     pub(crate) fn send(&self, to: CoreNodeId, message: &Message) {
         self.send_frame(to, FrameKind::PeerMessage, |out| wire::message::encode_message(message, out));
     }
 
-    /// The same for a message about leases.
+    /// Queues a message about leases for another node.
     pub(crate) fn send_lease(&self, to: CoreNodeId, message: &LeaseMessage) {
         self.send_frame(to, FrameKind::PeerLease, |out| wire::lease::encode_lease(message, out));
     }
 
     fn send_frame(&self, to: CoreNodeId, kind: FrameKind, encode: impl FnOnce(&mut bytes::BytesMut)) {
-        // The core sends to members only, and all of them but this node have a link.
+        // The core sends to members only, and every member except this node has a link.
         let Some(link) = self.peers.link(to.0) else { return };
         let outbox = link.outbox.borrow();
         let pushed = outbox.as_ref().is_some_and(|outbox| {
             let pushed = outbox.push(|out| encode_frame_with(kind, out, encode));
             if pushed.is_ok() {
-                self.will_flush(outbox);
+                self.flush_at_end_of_turn(outbox);
             }
             pushed.is_ok()
         });
-        bump(if pushed { &link.sent } else { &link.dropped });
+        increment(if pushed { &link.sent } else { &link.dropped });
     }
 }

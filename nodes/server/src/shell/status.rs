@@ -1,4 +1,4 @@
-//! Gathers the figures of a node.
+//! Gathers the status figures of a node.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use crate::points::storage_point::StoragePoint;
 use crate::status::{StateBytes, Status, SyncLatency};
 
 impl Shell {
-    /// The figures as of now.
+    /// The current status figures.
     pub(crate) fn status(&self) -> Status {
         let replica = self.replica.borrow();
         let (counters, state) = (replica.counters(), replica.state_bytes());

@@ -4,20 +4,20 @@
 //! 0        4         8          16      20      24
 //! | 'HKBT' | len u32 | seq u64  | count | crc   | count x (len u32, record), len bytes in all | pad to 8
 //! ```
-//! The checksum covers the salt of the file, the fields before it and the payload. The salt is random
-//! per file and never leaves the disk, so bytes that a client chose cannot pass for a batch when recovery searches
-//! the rest of a file for one.
+//! The checksum covers the salt of the file, the fields before it and the payload. The salt is random per file and
+//! never leaves the disk. Bytes that a client chose can therefore not pass for a batch when recovery searches the
+//! rest of a file for one.
 
-/// Bytes in front of a batch's payload.
+/// Size of the header in front of a batch's payload, in bytes.
 pub(crate) const BATCH_HEADER: usize = 24;
-/// Batches start at multiples of this, which makes the search for later ones cheap.
+/// Batches start at multiples of this many bytes, which makes the search for later ones cheap.
 pub(crate) const BATCH_ALIGN: usize = 8;
-/// Most payload that is gathered before the event loop waits for the disk.
-pub(crate) const MAX_GATHERED: usize = 4 << 20;
+/// Largest payload in bytes that accumulates before the event loop waits for the disk.
+pub(crate) const MAX_BATCH_PAYLOAD: usize = 4 << 20;
 
 const MAGIC: &[u8; 4] = b"HKBT";
 
-/// Gathers records into the bytes of one batch.
+/// Builds one batch from its records.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
     bytes: Vec<u8>,
@@ -29,7 +29,7 @@ impl BatchBuilder {
         BatchBuilder { bytes: vec![0; BATCH_HEADER], count: 0 }
     }
 
-    /// Adds one record, written in place by `fill`.
+    /// Adds one record. `fill` writes it in place.
     pub(crate) fn add(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 4]);
@@ -47,12 +47,12 @@ impl BatchBuilder {
         self.bytes.len() - BATCH_HEADER
     }
 
-    /// Bytes that the batch takes in a file.
+    /// Size of the batch in a file, in bytes.
     pub(crate) fn file_len(&self) -> usize {
         self.bytes.len().next_multiple_of(BATCH_ALIGN)
     }
 
-    /// Fills in the header and gives the bytes to write. May be called again with another sequence number.
+    /// Fills in the header and returns the bytes to write. May be called again with another sequence number.
     pub(crate) fn seal(&mut self, salt: u64, seq: u64) -> &[u8] {
         let end = BATCH_HEADER + self.payload_len();
         let len = u32::try_from(self.payload_len()).expect("a batch is far below 4 GiB");
@@ -65,10 +65,10 @@ impl BatchBuilder {
         &self.bytes
     }
 
-    /// Empties it for the next batch and keeps its memory, unless one huge batch would pin it.
+    /// Empties the builder for the next batch. Its memory is kept, unless one huge batch would pin it.
     pub(crate) fn clear(&mut self) {
         self.bytes.truncate(BATCH_HEADER);
-        self.bytes.shrink_to(2 * MAX_GATHERED);
+        self.bytes.shrink_to(2 * MAX_BATCH_PAYLOAD);
         self.count = 0;
     }
 }
@@ -81,7 +81,7 @@ fn checksum(salt: u64, head: &[u8], payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// A whole batch whose checksum was right.
+/// A complete batch with a valid checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Batch<'a> {
     pub(crate) seq: u64,
@@ -90,7 +90,7 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// The batch at the start of `bytes`, if there is a valid one.
+    /// Returns the batch at the start of `bytes`, if there is a valid one.
     pub(crate) fn parse(bytes: &'a [u8], salt: u64) -> Option<Batch<'a>> {
         let header = bytes.get(..BATCH_HEADER)?;
         if &header[..4] != MAGIC {
@@ -110,13 +110,13 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// Bytes that it takes in a file.
+    /// Size of the batch in a file, in bytes.
     pub(crate) fn file_len(&self) -> usize {
         (BATCH_HEADER + self.payload.len()).next_multiple_of(BATCH_ALIGN)
     }
 
-    /// Its records, in order. The checksum was right, so a record that does not fit is a bug of the writer: the
-    /// caller compares the number of records with [`count`](Batch::count).
+    /// The records of the batch, in order. The checksum was valid, so a record that does not fit is a bug in the
+    /// writer: the caller compares the number of records with [`count`](Batch::count).
     pub(crate) fn records(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.payload;
         std::iter::from_fn(move || {
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_round_trips_and_notices_every_flipped_bit() {
+    fn batches_round_trip_and_detect_flipped_bits() {
         let mut builder = BatchBuilder::new();
         for record in [&b"one"[..], b"", b"three"] {
             builder.add(|out| out.extend_from_slice(record));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_builder_is_used_again() {
+    fn builders_are_reusable() {
         let mut builder = BatchBuilder::new();
         builder.add(|out| out.extend_from_slice(b"old"));
         builder.clear();

@@ -1,19 +1,19 @@
-//! Why the storage cannot go on, or cannot start.
+//! Why the storage cannot start or continue.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the storage cannot go on, or cannot start.
+/// Why the storage cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The disk failed.
     #[error("{what} {path}: {cause}{}", advice(.cause))]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error from the operating system.
         cause: io::Error,
     },
     /// The folder cannot be used as a data folder.
@@ -21,7 +21,7 @@ pub enum StorageError {
     Unusable {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error from the operating system.
         cause: io::Error,
     },
     /// Another process uses the folder.
@@ -45,9 +45,9 @@ pub enum StorageError {
     OtherOwner {
         /// The file.
         path: PathBuf,
-        /// `node` of `cluster` found.
+        /// The `node` and `cluster` found.
         found: String,
-        /// `node` of `cluster` expected.
+        /// The `node` and `cluster` expected.
         expected: String,
     },
     /// Durable data was damaged or is missing.
@@ -58,15 +58,15 @@ pub enum StorageError {
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// Offset of the damage in bytes.
         offset: u64,
-        /// What is wrong there.
+        /// What is wrong at that offset.
         why: String,
     },
-    /// The process is to end at this point as if it was killed.
+    /// The process must end at this point as if killed.
     #[error("point {name} was reached")]
     Crash {
-        /// Its name.
+        /// Name of the point.
         name: &'static str,
     },
 }
@@ -80,7 +80,7 @@ impl StorageError {
         StorageError::Corrupt { path: path.to_owned(), offset, why: why.into() }
     }
 
-    /// Whether what the user supplied is wrong (exit code 64), rather than the disk (74).
+    /// Whether the user's input is at fault (exit code 64) rather than the disk (74).
     pub fn is_usage(&self) -> bool {
         match self {
             StorageError::Unusable { .. }
@@ -92,7 +92,7 @@ impl StorageError {
     }
 }
 
-/// What to do about it, where that is known.
+/// Advice on the error, if there is any.
 fn advice(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

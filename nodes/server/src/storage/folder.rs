@@ -1,4 +1,4 @@
-//! The data folder: its lock, and the identity that keeps a node from voting with another node's memory.
+//! The data folder: its lock, and the identity that keeps a node from voting with another node's promises.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,39 +13,39 @@ use crate::storage::segment::Owner;
 use crate::storage::vfs::{FolderLock, Vfs};
 use crate::storage::{LogFolder, StorageError, sync_folder};
 
-/// Format of the folder and of the files in it. Any change of a file's layout or of a record's changes this.
+/// Format of the folder and of the files in it. It changes with every change to the layout of a file or record.
 pub(crate) const FORMAT: &str = "heckle.data/3";
-/// The format before it: the same, without records of puts. Such a folder is taken and becomes one of [`FORMAT`] before
-/// anything is written to it, so that a program that knows no puts refuses it rather than take one for a torn log.
+/// The previous format, which has no records of puts. Such a folder is accepted and converted to [`FORMAT`] before
+/// anything is written to it, so that a program without puts refuses the folder instead of taking it for a torn log.
 const FORMAT_WITHOUT_PUTS: &str = "heckle.data/2";
 
 const IDENTITY: &str = "identity.json";
 const LOCK: &str = "lock";
 
-/// Whose folder it is, and what is remembered of the peers' folders. Replaced whole: temporary file, sync, rename,
-/// sync of the folder.
+/// The node that the folder belongs to, and what it knows about its peers' folders. The file is replaced as a whole:
+/// temporary file, sync, rename, sync of the folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) format: String,
     pub(crate) cluster: String,
     pub(crate) node: NodeId,
-    /// Random, drawn when the folder is made: tells a node that lost its disk from one that kept it.
+    /// Random id, drawn when the folder is created. It distinguishes a node that lost its disk from one that kept it.
     pub(crate) folder: u64,
-    /// What is remembered of the other nodes' folders. A peer that comes with another folder, or with an earlier
-    /// incarnation, has lost promises that it once made, and is not listened to.
+    /// Last known folders of the other nodes. A peer that connects with another folder, or with an earlier
+    /// incarnation, has lost promises that it once made, and its messages are refused.
     #[serde(default)]
     pub(crate) peers: BTreeMap<NodeId, KnownPeer>,
 }
 
-/// What a node remembers of another.
+/// What a node knows about a peer's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KnownPeer {
     pub(crate) folder: u64,
-    /// Highest number of its processes that was seen.
+    /// Highest incarnation seen.
     pub(crate) incarnation: u32,
 }
 
-/// A locked data folder. The lock is released when this is dropped, or when the process ends in any way.
+/// A locked data folder. The lock is released when this is dropped, or when the process ends for any reason.
 #[derive(Debug)]
 pub(crate) struct Folder {
     vfs: Arc<dyn Vfs>,
@@ -54,7 +54,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Makes the folder if needed and locks it.
+    /// Creates the folder if needed, and locks it.
     pub(crate) fn open(vfs: Arc<dyn Vfs>, path: &Path) -> Result<Folder, StorageError> {
         let unusable = |cause| StorageError::Unusable { path: path.to_owned(), cause };
         vfs.create_folder(path).map_err(unusable)?;
@@ -73,12 +73,12 @@ impl Folder {
         &self.vfs
     }
 
-    /// Its log, as one of this owner.
+    /// The folder of the log, with the given owner.
     pub(crate) fn log(&self, owner: Owner, points: Arc<StoragePoints>) -> LogFolder {
         LogFolder { vfs: Arc::clone(&self.vfs), path: self.path.clone(), owner, points }
     }
 
-    /// Reads the identity, or makes one for an empty folder. `new_folder` is the random id that a new folder gets.
+    /// Reads the identity, or creates one for an empty folder. `new_folder` is the random id of a new folder.
     pub(crate) fn identity(&self, cluster: &str, node: NodeId, new_folder: u64) -> Result<Identity, StorageError> {
         let Some(identity) = self.read_identity()? else {
             let identity =
@@ -104,7 +104,7 @@ impl Folder {
         let path = self.path.join(IDENTITY);
         let text = match self.vfs.read(&path) {
             Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return self.must_be_empty(&path).map(|()| None),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return self.check_no_data(&path).map(|()| None),
             Err(cause) => return Err(StorageError::io("read of", &path, cause)),
         };
         let corrupt = |cause: serde_json::Error| StorageError::corrupt(&path, 0, cause.to_string());
@@ -120,8 +120,8 @@ impl Folder {
         Ok(Some(identity))
     }
 
-    /// A folder without identity may hold nothing that a node has voted with.
-    fn must_be_empty(&self, identity: &Path) -> Result<(), StorageError> {
+    /// Checks that a folder without an identity holds no log or snapshot, since a node may have voted with them.
+    fn check_no_data(&self, identity: &Path) -> Result<(), StorageError> {
         for path in self.vfs.list(&self.path).map_err(|cause| StorageError::io("list of", &self.path, cause))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.ends_with(".wal") || name.ends_with(".snap") {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_is_made_once() {
+    fn identity_is_created_once() {
         let dir = TempDir::new("folder-once");
         for start in 1..4 {
             let folder = open(dir.path()).unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_serves_one_process_of_its_own_node_only() {
+    fn folders_are_exclusive_to_one_process_of_their_node() {
         let dir = TempDir::new("folder-owner");
         let folder = open(dir.path()).unwrap();
         folder.identity("c", n(1), 1).unwrap();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_the_version_before_puts_is_taken_over_before_anything_else_is_written() {
+    fn previous_format_is_upgraded_first() {
         let dir = TempDir::new("folder-v2");
         let folder = open(dir.path()).unwrap();
         let made = folder.identity("c", n(1), 7).unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_another_version_or_without_identity_is_refused() {
+    fn unknown_formats_and_missing_identities_are_refused() {
         let dir = TempDir::new("folder-version");
         let folder = open(dir.path()).unwrap();
         std::fs::write(dir.path().join(IDENTITY), r#"{"format":"heckle.data/9","more":1}"#).unwrap();

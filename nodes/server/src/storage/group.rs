@@ -1,40 +1,41 @@
-//! Group sync as decisions: what gathers, which work comes next, and what is durable after it.
+//! The decisions of group sync: which records accumulate, which work is next, and what is durable after it.
 //!
-//! No thread, clock or file in here: time is an argument, and work is carried out by the caller (by [`super::thread`] in a
-//! node). Batches, the snapshot and the removal of what it replaced come in the one order that loses nothing:
-//! records gathered before a request for a snapshot are written before it, and later ones after it.
+//! This module uses no thread, clock or file: time is an argument, and the caller carries out the work (in a node,
+//! [`super::thread`]). Batches, the snapshot and the removal of replaced files are done in the only order that loses
+//! nothing: records added before the request for a snapshot are written before the snapshot, and later ones after it.
 
 use std::time::Duration;
 
 use heckle_paxos::{IoId, Sync};
 
 use crate::storage::StorageError;
-use crate::storage::batch::{BatchBuilder, MAX_GATHERED};
+use crate::storage::batch::{BatchBuilder, MAX_BATCH_PAYLOAD};
 use crate::storage::snapshot::SnapshotBuilder;
 
-/// A lazy batch is written after this time at the latest, so that records without a waiting operation are not lost for long.
-const LAZY_FOR: Duration = Duration::from_millis(100);
-/// How often the planted bug `answer-before-write` writes.
+/// Longest time before a lazy batch is written, so that records without a waiting operation are not at risk for long.
+const MAX_LAZY_DELAY: Duration = Duration::from_millis(100);
+/// Time between the writes of the planted bug `answer-before-write`.
 #[cfg(feature = "mutants")]
-const MUTANT_WRITES_EVERY: Duration = Duration::from_millis(200);
+const MUTANT_WRITE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// When records count as durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// When the sync of their batch has returned.
+    /// After the sync of their batch.
     AfterSync,
-    /// At once: the planted bug `answer-before-write`. Records sit in process memory and are written now and then.
+    /// Immediately: the planted bug `answer-before-write`. Records stay in process memory and are written now and
+    /// then.
     #[cfg(feature = "mutants")]
     AnswerBeforeWrite,
 }
 
-/// How the storage ends.
+/// How the storage stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     No,
-    /// Make everything durable first.
+    /// Makes everything durable first.
     Finish,
-    /// Write nothing more, as if killed.
+    /// Writes nothing more, as if killed.
     Abandon,
 }
 
@@ -45,51 +46,52 @@ pub(crate) enum Wake {
     No,
 }
 
-/// What to do now.
+/// The next piece of work.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// Make the batch durable that was swapped into the caller's builder; then everything up to `newest` is.
+    /// Make the batch durable that was swapped into the caller's builder. Everything up to `newest` is durable
+    /// afterwards.
     Batch {
         newest: IoId,
     },
     /// Write this snapshot, which replaces every batch written so far.
     Snapshot(SnapshotBuilder),
-    /// Remove what the durable snapshot up to this batch has replaced.
-    Forget(u64),
-    /// A snapshot could not be written.
+    /// Remove the files that the durable snapshot up to this batch has replaced.
+    Remove(u64),
+    /// Report that a snapshot could not be written.
     Failed(StorageError),
-    /// Mark a clean end.
+    /// Mark a clean end of the log.
     Finish,
     Abandon,
 }
 
-/// Work, or how long there will be none.
+/// The next piece of work, or how long to wait for it.
 #[derive(Debug)]
 pub(crate) enum Next {
     Work(Work),
-    /// Nothing for this long, unless something is submitted.
+    /// There is no work for this long, unless something is submitted.
     WaitFor(Duration),
-    /// Nothing until something is submitted.
+    /// There is no work until something is submitted.
     Wait,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Urgency {
     Idle,
-    /// Since when something lazy gathers.
+    /// Only lazy records are waiting, the first since this time.
     Lazy(Duration),
     Required,
 }
 
-/// The state of group sync. Times are since any fixed moment.
+/// The state of group sync. Times are durations since a fixed moment.
 #[derive(Debug)]
 pub(crate) struct GroupSync {
     durability: Durability,
-    gathering: BatchBuilder,
-    /// The newest batch of the core in `gathering`.
+    current: BatchBuilder,
+    /// The newest core batch in `gathering`.
     newest: IoId,
     urgency: Urgency,
-    /// Sealed by a request for a snapshot: must not grow any more. At most one batch and one snapshot.
+    /// Sealed by a request for a snapshot: no records may be added. At most one batch and one snapshot.
     sealed: Option<(BatchBuilder, IoId)>,
     snapshot: Option<SnapshotBuilder>,
     snapshot_written: Option<Result<u64, StorageError>>,
@@ -101,7 +103,7 @@ impl GroupSync {
     pub(crate) fn new(durability: Durability) -> GroupSync {
         GroupSync {
             durability,
-            gathering: BatchBuilder::new(),
+            current: BatchBuilder::new(),
             newest: IoId(0),
             urgency: Urgency::Idle,
             sealed: None,
@@ -112,11 +114,11 @@ impl GroupSync {
         }
     }
 
-    /// Adds the records of one batch of the core to what gathers. `now` is asked only for the first lazy one.
+    /// Adds the records of one core batch to the current batch. `now` is called only for the first lazy one.
     pub(crate) fn submit(&mut self, now: impl FnOnce() -> Duration, io: IoId, sync: Sync, fill: impl FnOnce(&mut BatchBuilder)) -> Wake {
-        fill(&mut self.gathering);
+        fill(&mut self.current);
         self.newest = io;
-        // Work that is urgent already need not be announced again.
+        // Work that is already urgent needs no second wake-up.
         let (urgency, wake) = match (self.urgency, sync) {
             (Urgency::Required, Sync::Required | Sync::Lazy) => (Urgency::Required, Wake::No),
             (Urgency::Idle | Urgency::Lazy(_), Sync::Required) => (Urgency::Required, Wake::Yes),
@@ -127,9 +129,9 @@ impl GroupSync {
         wake
     }
 
-    /// Whether so much gathers that no new events should be taken.
+    /// Whether the current batch is so large that no new events should be taken.
     pub(crate) fn is_behind(&self) -> bool {
-        self.gathering.payload_len() > MAX_GATHERED
+        self.current.payload_len() > MAX_BATCH_PAYLOAD
     }
 
     /// Whether no snapshot is being written.
@@ -137,20 +139,20 @@ impl GroupSync {
         !self.snapshot_running
     }
 
-    /// Replaces the log so far by this snapshot, which must be of the state right after the last
+    /// Replaces the log so far with this snapshot, which must hold the state right after the last
     /// [`submit`](GroupSync::submit).
     pub(crate) fn begin_snapshot(&mut self, content: SnapshotBuilder) {
         assert!(!self.snapshot_running, "one snapshot at a time");
         self.snapshot_running = true;
         self.snapshot = Some(content);
-        // What gathers from here on is not part of the snapshot, so it must not be in a batch that the snapshot
-        // replaces: the batch is sealed here.
-        let gathered = std::mem::replace(&mut self.gathering, BatchBuilder::new());
+        // Records added from here on are not part of the snapshot, so they must not be in a batch that the snapshot
+        // replaces. The current batch is therefore sealed here.
+        let gathered = std::mem::replace(&mut self.current, BatchBuilder::new());
         self.sealed = Some((gathered, self.newest));
         self.urgency = Urgency::Idle;
     }
 
-    /// The snapshot that was begun is durable, up to this batch of the log, or could not be written.
+    /// Reports that the snapshot is durable, up to this batch of the log, or that it could not be written.
     pub(crate) fn snapshot_ended(&mut self, written: Result<u64, StorageError>) {
         self.snapshot_written = Some(written);
     }
@@ -159,8 +161,8 @@ impl GroupSync {
         self.stop = stop;
     }
 
-    /// What to do at `now`. What was gathered before a request comes before it. `spare` must be empty; a batch to write is
-    /// swapped into it.
+    /// Returns the work to do at `now`. Records added before a request are written before it. `spare` must be empty.
+    /// A batch to write is swapped into it.
     pub(crate) fn next(&mut self, now: Duration, spare: &mut BatchBuilder) -> Next {
         if self.stop == Stop::Abandon {
             return Next::Work(Work::Abandon);
@@ -177,7 +179,7 @@ impl GroupSync {
         match self.snapshot_written.take() {
             Some(Ok(batch)) => {
                 self.snapshot_running = false;
-                return Next::Work(Work::Forget(batch));
+                return Next::Work(Work::Remove(batch));
             }
             Some(Err(error)) => return Next::Work(Work::Failed(error)),
             None => {}
@@ -186,7 +188,7 @@ impl GroupSync {
             None if self.stop == Stop::No => Next::Wait,
             None => Next::Work(Work::Finish),
             Some(Duration::ZERO) => {
-                std::mem::swap(&mut self.gathering, spare);
+                std::mem::swap(&mut self.current, spare);
                 self.urgency = Urgency::Idle;
                 Next::Work(Work::Batch { newest: self.newest })
             }
@@ -194,21 +196,21 @@ impl GroupSync {
         }
     }
 
-    /// How long what gathers may wait, if anything gathers.
+    /// How long the current batch may wait, if it has records.
     fn wait(&mut self, now: Duration) -> Option<Duration> {
         let left_of = |time: Duration, since: Duration| time.saturating_sub(now.saturating_sub(since));
         match (self.durability, self.urgency, self.stop != Stop::No) {
             (_, Urgency::Idle, _) => None,
             (_, Urgency::Required | Urgency::Lazy(_), true) | (Durability::AfterSync, Urgency::Required, false) => Some(Duration::ZERO),
-            (Durability::AfterSync, Urgency::Lazy(since), false) => Some(left_of(LAZY_FOR, since)),
+            (Durability::AfterSync, Urgency::Lazy(since), false) => Some(left_of(MAX_LAZY_DELAY, since)),
             #[cfg(feature = "mutants")]
             (Durability::AnswerBeforeWrite, Urgency::Required, false) => {
-                // The age of what gathers is counted from here on, as for lazy records.
+                // The age of the current batch is counted from now on, as for lazy records.
                 self.urgency = Urgency::Lazy(now);
-                Some(MUTANT_WRITES_EVERY)
+                Some(MUTANT_WRITE_INTERVAL)
             }
             #[cfg(feature = "mutants")]
-            (Durability::AnswerBeforeWrite, Urgency::Lazy(since), false) => Some(left_of(MUTANT_WRITES_EVERY, since)),
+            (Durability::AnswerBeforeWrite, Urgency::Lazy(since), false) => Some(left_of(MUTANT_WRITE_INTERVAL, since)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A segment of the log: its writes and syncs pass the points of the storage.
+//! A log segment whose writes and syncs pass through the storage points.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::points::storage_point::StoragePoint;
 use crate::storage::StorageError;
 use crate::storage::vfs::{RequestId, VfsFile};
 
-/// A segment that is written.
+/// A log segment that is open for writing.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     file: Box<dyn VfsFile>,
@@ -31,7 +31,7 @@ impl LogFile {
         let half = if self.points.is_armed(StoragePoint::MidWrite) { bytes.len() / 2 } else { 0 };
         if half > 0 {
             let written = self.file.write_at(&bytes[..half], offset);
-            // A node that ends here does not learn whether the first half could be written.
+            // A node that ends here does not learn whether the first half was written.
             self.reach(StoragePoint::MidWrite)?;
             self.check("write to", written)?;
         }
@@ -51,7 +51,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// A sync has ended with this result.
+    /// Takes the result of a finished sync.
     pub(crate) fn end_sync(&self, result: io::Result<()>) -> Result<(), StorageError> {
         self.check("sync of", result)?;
         self.reach(StoragePoint::AfterSync)

@@ -1,4 +1,4 @@
-//! The folder of a log, as what works on it needs it.
+//! The folder of a log, as the code that works on the log needs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use crate::storage::error::StorageError;
 use crate::storage::segment::Owner;
 use crate::storage::vfs::Vfs;
 
-/// Where the log and its snapshots are, and whose they are.
+/// Where the log and its snapshots are, and which node they belong to.
 #[derive(Debug, Clone)]
 pub(crate) struct LogFolder {
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) path: PathBuf,
     pub(crate) owner: Owner,
-    /// Where its work can be made to fail.
+    /// Storage points of the work in this folder.
     pub(crate) points: Arc<StoragePoints>,
 }
 
-/// Makes a rename or a new name in `folder` durable.
+/// Makes a rename or a new file in `folder` durable.
 pub(crate) fn sync_folder(vfs: &dyn Vfs, folder: &Path) -> Result<(), StorageError> {
     vfs.sync_folder(folder).map_err(|cause| StorageError::io("sync of folder", folder, cause))
 }

@@ -1,9 +1,9 @@
 //! The node's disk: a write-ahead log with group sync, snapshots and recovery.
 //!
-//! # What is promised
-//! A record is durable once the sync of its batch has returned, and only then is anything sent that relies on it.
-//! A crash at any byte loses no durable record. A failed write or sync ends the process with code 74: after a
-//! failed `fsync` Linux marks the pages clean, so a second `fsync` that succeeds proves nothing (the "fsyncgate" of
+//! # Guarantees
+//! A record is durable once the sync of its batch has returned, and only then is anything sent that relies on it. A
+//! crash at any byte loses no durable record. A failed write or sync ends the process with code 74: after a failed
+//! `fsync` Linux marks the pages clean, so a second `fsync` that succeeds proves nothing (the "fsyncgate" of
 //! PostgreSQL, 2018; Rebello et al., *Can Applications Recover from fsync Failures?*, USENIX ATC 2020).
 //!
 //! # Files of a data folder
@@ -14,17 +14,17 @@
 //! snapshot-<last batch>.snap  the whole state as records; replaces all segments up to that batch
 //! *.tmp                       not yet valid: removed at the start
 //! ```
-//! All of them are readable by the node's own user alone, and every access to them goes through [`vfs`].
+//! All files are readable only by the node's own user, and every access to them goes through [`vfs`].
 //!
 //! # Torn tail or corruption?
 //! The unit of writing, of checksums and of syncing is the *batch*, and batch n+1 is written only after the sync of
-//! batch n has returned. So a crash can damage the last batch only, in any of its sectors and in any order:
-//! a damaged batch with nothing valid after it was (as far as anyone can tell) never acknowledged and is
-//! cut, with a logged count; a damaged batch with a valid one anywhere after it was synced once and has rotted,
-//! and the folder is refused. A clean stop writes an empty batch last, which turns damage of the
-//! last real batch from undecidable into corruption.
-//! Nothing is ever appended to a segment that recovery has read: it is cut to its valid length and a new one begun,
-//! so left-overs of a torn batch can never be read as the continuation of a later log.
+//! batch n has returned. So a crash can damage only the last batch, in any of its sectors and in any order. A damaged
+//! batch with nothing valid after it was never provably acknowledged, so it is cut off and its bytes are counted in
+//! the log. A damaged batch with a valid one anywhere after it was durable once and has been corrupted since, so the
+//! folder is refused. A clean stop ends the log with an empty batch. Damage to the last real batch, otherwise
+//! ambiguous, is then detected as corruption.
+//! Recovery never appends to a segment that it has read. It cuts the segment to its valid length and begins a new
+//! one, so remains of a torn batch can never be read as the continuation of a later log.
 
 pub(crate) mod batch;
 mod error;

@@ -1,4 +1,4 @@
-//! Reads a data folder after a crash: verifies everything first, changes nothing until all of it was right.
+//! Reads a data folder after a crash. Everything is verified first, and nothing is changed until all of it was valid.
 
 use std::path::{Path, PathBuf};
 
@@ -7,21 +7,21 @@ use crate::storage::segment::{self, FileHeader, FileKind, Position};
 use crate::storage::vfs::Vfs;
 use crate::storage::{LogFolder, StorageError, snapshot};
 
-/// A segment that is only read and, some day, deleted.
+/// A segment that will only be read, and eventually deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClosedSegment {
     pub(crate) path: PathBuf,
     pub(crate) last_batch: u64,
 }
 
-/// What recovery found.
+/// The result of recovery.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
     /// Sequence number of the next batch to write.
     pub(crate) next_batch: u64,
-    /// Records shown, those of the snapshot included.
+    /// Number of records recovered, including those of the snapshot.
     pub(crate) records: u64,
-    /// Bytes of a torn tail that were cut.
+    /// Number of bytes cut off as a torn tail.
     pub(crate) torn_bytes: u64,
     /// Segments that hold batches.
     pub(crate) closed: Vec<ClosedSegment>,
@@ -31,7 +31,7 @@ pub(crate) fn segment_name(first_batch: u64) -> String {
     format!("log-{first_batch:016x}.wal")
 }
 
-/// Recovers a folder: shows every durable record, oldest first, to `visit`, then cuts a torn tail.
+/// Recovers a folder: passes every durable record, oldest first, to `visit`, then cuts off a torn tail.
 ///
 /// A record that `visit` refuses counts as corruption.
 pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
@@ -51,8 +51,9 @@ pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(),
         if header.batch != *first {
             return Err(StorageError::corrupt(path, 0, format!("its first batch is {}", header.batch)));
         }
-        // Removals need not reach the disk in their order, so any of the segments that a snapshot has replaced may be left
-        // over. A gap below the snapshot is therefore no loss; after it, each segment starts where the one before ended.
+        // Removals may reach the disk in any order, so any of the segments that a snapshot has replaced may still
+        // exist. A gap below the snapshot is therefore not a loss. After it, each segment starts where the previous
+        // one ended.
         let follows = if index == 0 { *first <= result.next_batch } else { *first == result.next_batch };
         if !follows && (*first < result.next_batch || *first > snapshot_up_to + 1) {
             let why = format!("it begins at batch {first}, but batch {} is in no file", result.next_batch);
@@ -77,9 +78,9 @@ pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(),
             cut = Some((path, scan.valid_len));
         }
     }
-    // Every segment left is older than the snapshot.
+    // All remaining segments are older than the snapshot.
     result.next_batch = result.next_batch.max(snapshot_up_to + 1);
-    // Everything was right: only now is the folder changed.
+    // Everything was valid. Only now is the folder changed.
     at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
     if let Some((path, valid_len)) = cut {
         cut_file(&*at.vfs, path, valid_len)?;
@@ -91,7 +92,7 @@ pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(),
     Ok(result)
 }
 
-/// The file is never written again, so cutting also drops the zeroes that were filled in ahead.
+/// Cuts a file to `len` bytes. The file is never written again, so this also drops the zeroes at its end.
 fn cut_file(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<(), StorageError> {
     let cut = || {
         let file = vfs.open(path)?;

@@ -1,4 +1,4 @@
-//! One file of batches: its header, and the reading of it that tells a torn tail from corruption.
+//! A file of batches: its header, and the scan that distinguishes a torn tail from corruption.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use crate::options::{MAX_CLUSTER_ID, NodeId};
 use crate::storage::StorageError;
 use crate::storage::batch::{BATCH_ALIGN, Batch};
 
-/// Bytes in front of the first batch.
+/// Size of the header in bytes. The first batch follows it.
 pub(crate) const FILE_HEADER: usize = 256;
 
 const MAGIC_LEN: usize = 16;
 const CLUSTER_AT: usize = 48;
 const CRC_AT: usize = FILE_HEADER - 4;
 
-/// What a file of batches is.
+/// The kind of a file of batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Segment,
@@ -21,7 +21,7 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    fn family(self) -> &'static str {
+    fn magic_prefix(self) -> &'static str {
         match self {
             FileKind::Segment => "heckle.log/",
             FileKind::Snapshot => "heckle.snap/",
@@ -29,11 +29,11 @@ impl FileKind {
     }
 
     fn magic(self) -> String {
-        format!("{}1", self.family())
+        format!("{}1", self.magic_prefix())
     }
 }
 
-/// Whose file it is. Checked at every start: a file copied from another node's folder is refused.
+/// The node that a file belongs to. Checked at every start: a file copied from another node's folder is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) cluster: String,
@@ -41,12 +41,12 @@ pub(crate) struct Owner {
     pub(crate) folder: u64,
 }
 
-/// The first bytes of a file.
+/// Header of a file of batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileHeader {
     pub(crate) kind: FileKind,
     pub(crate) owner: Owner,
-    /// Of a segment: sequence number of its first batch. Of a snapshot: of the last batch that it replaces.
+    /// For a segment: sequence number of its first batch. For a snapshot: of the last batch that it replaces.
     pub(crate) batch: u64,
     /// Mixed into the checksums of this file's batches.
     pub(crate) salt: u64,
@@ -77,7 +77,7 @@ impl FileHeader {
         let magic = header[..MAGIC_LEN].split(|&b| b == 0).next().unwrap_or_default();
         let magic = String::from_utf8_lossy(magic);
         if magic != kind.magic() {
-            return Err(if magic.starts_with(kind.family()) {
+            return Err(if magic.starts_with(kind.magic_prefix()) {
                 StorageError::OtherFormat { path: path.to_owned(), found: magic.into_owned(), expected: kind.magic() }
             } else {
                 corrupt("the header is not one of such a file")
@@ -107,32 +107,32 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("the header is long enough")
 }
 
-/// Whether a crash may have cut this file short.
+/// Whether a crash may have damaged the end of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Position {
     /// A later file exists, so every batch in this one was synced.
     Earlier,
-    /// The crash, if there was one, was here.
+    /// This is the last file, so a crash may have damaged its end.
     Last,
 }
 
-/// What a file holds.
+/// The result of scanning a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scan {
     /// Sequence number after the last batch.
     pub(crate) next_batch: u64,
-    /// Where the valid part ends.
+    /// Length of the valid part in bytes.
     pub(crate) valid_len: u64,
-    /// Bytes of a torn batch after it, up to the last that is not zero.
+    /// Length of a torn batch after the valid part, in bytes, up to the last byte that is not zero.
     pub(crate) torn_bytes: u64,
-    /// Records in the valid part.
+    /// Number of records in the valid part.
     pub(crate) records: u64,
 }
 
-/// Is shown each record with the sequence number of its batch; an error counts as damage.
+/// Called with each record and the sequence number of its batch. An error counts as damage.
 pub(crate) type Visit<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
 
-/// Reads the batches of a file, the first of which must be `first_batch`, and shows each record to `visit`.
+/// Reads the batches of a file, the first of which must be `first_batch`, and passes each record to `visit`.
 pub(crate) fn scan(
     path: &Path,
     bytes: &[u8],
@@ -167,7 +167,7 @@ pub(crate) fn scan(
         return Ok(result);
     }
     // Batch n+1 is written only after the sync of batch n. So if anything valid follows the damage, or a later file
-    // exists, then what is damaged here was durable once, and may have been relied on.
+    // exists, then the damaged batch was durable once, and a reply may have relied on it.
     if position == Position::Earlier {
         return Err(StorageError::corrupt(path, offset as u64, "a bad batch, and a later file exists"));
     }

@@ -1,7 +1,7 @@
-//! The whole state of a replica in one file, so that the log before it can go.
+//! A snapshot: the whole state of a replica in one file, so that the log before it can be removed.
 //!
-//! Written to a temporary file, synced, renamed, and the folder synced: under its real name a snapshot is complete,
-//! so any damage in one is corruption and never a torn write.
+//! It is written to a temporary file, synced and renamed, and the folder is synced. A snapshot with its final name is
+//! therefore complete, and any damage to it is corruption and never a torn write.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::storage::segment::{self, FILE_HEADER, FileHeader, FileKind, Position}
 use crate::storage::vfs::Vfs;
 use crate::storage::{LogFolder, StorageError, sync_folder};
 
-/// Payload of one chunk (a batch) of a snapshot.
+/// Size in bytes of the payload of one chunk (a batch) of a snapshot.
 pub(crate) const CHUNK: usize = 256 << 10;
 
 pub(crate) fn file_name(batch: u64) -> String {
@@ -23,7 +23,7 @@ fn number(name: &str) -> Option<u64> {
     u64::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 16)
 }
 
-/// Snapshots in the folder, oldest first.
+/// Lists the snapshots in the folder, oldest first.
 pub(crate) fn list(vfs: &dyn Vfs, folder: &Path) -> Result<Vec<(u64, PathBuf)>, StorageError> {
     let paths = vfs.list(folder).map_err(|cause| StorageError::io("list of", folder, cause))?;
     let snapshot = |path: PathBuf| Some((number(&path.file_name()?.to_string_lossy())?, path));
@@ -32,7 +32,7 @@ pub(crate) fn list(vfs: &dyn Vfs, folder: &Path) -> Result<Vec<(u64, PathBuf)>, 
     Ok(found)
 }
 
-/// Gathers the records of a snapshot in chunks.
+/// Collects the records of a snapshot in chunks.
 #[derive(Debug)]
 pub(crate) struct SnapshotBuilder {
     chunks: Vec<BatchBuilder>,
@@ -57,12 +57,13 @@ impl SnapshotBuilder {
 
 /// Writes the snapshot that replaces everything up to batch `up_to`.
 pub(crate) fn write(at: &LogFolder, up_to: u64, mut content: SnapshotBuilder) -> Result<PathBuf, StorageError> {
-    // A snapshot is never searched for batches, so its salt need not be secret; it only has to differ from others'.
+    // A snapshot is never searched for batches, so its salt need not be secret. It only has to differ from those of
+    // other files.
     let salt = at.owner.folder ^ up_to.rotate_left(32);
     let temporary = at.path.join("snapshot.tmp");
     let path = at.path.join(file_name(up_to));
     let header = FileHeader { kind: FileKind::Snapshot, owner: at.owner.clone(), batch: up_to, salt };
-    // An empty chunk ends the file: without it a file that lost its end would pass for a whole one.
+    // An empty chunk ends the file: without it, a truncated file could pass for a complete one.
     content.chunks.push(BatchBuilder::new());
     let io = |cause| StorageError::io("write of", &path, cause);
     let reach = |point| at.points.reach(point, &path);
@@ -90,7 +91,7 @@ pub(crate) fn write(at: &LogFolder, up_to: u64, mut content: SnapshotBuilder) ->
     Ok(path)
 }
 
-/// Reads a snapshot and shows each record to `visit`. Gives the number of records.
+/// Reads a snapshot and passes each record to `visit`. Returns the number of records.
 pub(crate) fn read(
     at: &LogFolder,
     path: &Path,
@@ -108,7 +109,7 @@ pub(crate) fn read(
         visit(record)
     };
     let scan = segment::scan(path, &bytes, header.salt, 1, Position::Earlier, &mut count)?;
-    // The last chunk is the empty one, so it is one after the last that had a record (or the second, if none had).
+    // The empty chunk comes last, right after the last chunk with a record (or second, if there were no records).
     let ended = scan.next_batch == last_chunk.max(1) + 2;
     if !ended || scan.valid_len != bytes.len() as u64 {
         return Err(StorageError::corrupt(path, scan.valid_len, "its end is missing"));

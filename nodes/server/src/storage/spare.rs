@@ -1,8 +1,8 @@
 //! Prepares the next log segment ahead of time: full length, filled with zeroes, synced.
 //!
-//! A sync of a batch then changes no metadata: no new length, no extent to allocate, and none to convert from
-//! "unwritten", which is what a mere `fallocate` leaves behind. Measured on ext4 with batches of 5 KB: 105 us
-//! zero-filled, 191 us with `fallocate` alone, 190 us appending.
+//! With a prepared segment, a sync of a batch changes no metadata: no new length, no extent to allocate, and none to
+//! convert from "unwritten", which is what `fallocate` alone leaves behind. Measured on ext4 with batches of 5 KB:
+//! 105 us zero-filled, 191 us with `fallocate` alone, 190 us appending.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use std::time::Duration;
 use crate::storage::StorageError;
 use crate::storage::vfs::{Vfs, VfsFile};
 
-/// Bytes written at once. Small steps, each brought to the disk before the next, keep the log's own syncs from waiting
-/// behind a long one.
-const STEP: usize = 256 << 10;
+/// Bytes per write. Small steps, each synced before the next, keep the log's own syncs from waiting behind a long
+/// one.
+const WRITE_STEP: usize = 256 << 10;
 /// Pause between steps, for the same reason.
-const PAUSE: Duration = Duration::from_millis(2);
+const STEP_PAUSE: Duration = Duration::from_millis(2);
 /// Length of the first segment of a process: short, so that a node is ready soon.
-const FIRST_LEN: u64 = 1 << 20;
+const FIRST_SEGMENT_LEN: u64 = 1 << 20;
 
 /// A zero-filled file that is not yet part of the log.
 #[derive(Debug)]
@@ -29,14 +29,14 @@ pub(crate) struct Spare {
     pub(crate) len: u64,
 }
 
-/// Makes spares, one at a time, in a thread of its own.
+/// Makes spare segments, one at a time, in a separate thread.
 #[derive(Debug)]
 pub(crate) struct SpareMaker {
     vfs: Arc<dyn Vfs>,
     folder: PathBuf,
     len: u64,
     running: Option<JoinHandle<Result<Spare, StorageError>>>,
-    /// The log waits for the spare: no pauses any more.
+    /// The log is waiting for the spare: make no more pauses.
     hurry: Arc<AtomicBool>,
 }
 
@@ -45,7 +45,7 @@ impl SpareMaker {
         SpareMaker { vfs, folder: folder.to_owned(), len, running: None, hurry: Arc::default() }
     }
 
-    /// Begins a spare in the background, unless one is under way or there is no background.
+    /// Begins a spare in the background, unless one is in progress or no thread can be used.
     pub(crate) fn begin(&mut self) -> Result<(), StorageError> {
         if self.running.is_none() && self.vfs.allows_helper_threads() {
             self.hurry.store(false, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl SpareMaker {
         Ok(())
     }
 
-    /// A spare of at least `min_len` bytes: the prepared one if it is long enough, else one made on the spot.
+    /// Returns a spare of at least `min_len` bytes: the prepared one if it is long enough, otherwise one made now.
     pub(crate) fn take(&mut self, min_len: u64) -> Result<Spare, StorageError> {
         self.hurry.store(true, Ordering::Relaxed);
         if min_len > self.len {
@@ -66,13 +66,13 @@ impl SpareMaker {
         }
         match self.running.take() {
             Some(thread) => thread.join().expect("the spare thread does not panic"),
-            None => fill(&*self.vfs, self.folder.join("spare.tmp"), self.len.min(FIRST_LEN).max(min_len), &self.hurry),
+            None => fill(&*self.vfs, self.folder.join("spare.tmp"), self.len.min(FIRST_SEGMENT_LEN).max(min_len), &self.hurry),
         }
     }
 }
 
 impl Drop for SpareMaker {
-    /// Waits for the thread: the folder's lock must not be released while a thread still writes in it.
+    /// Waits for the thread: the folder's lock must not be released while a thread still writes to the folder.
     fn drop(&mut self) {
         self.hurry.store(true, Ordering::Relaxed);
         if let Some(thread) = self.running.take() {
@@ -84,17 +84,17 @@ impl Drop for SpareMaker {
 fn fill(vfs: &dyn Vfs, path: PathBuf, len: u64, hurry: &AtomicBool) -> Result<Spare, StorageError> {
     let io = |cause| StorageError::io("zero-filling of", &path, cause);
     let file = vfs.create(&path).map_err(io)?;
-    // Finds out about a full disk before anything relies on the file, and lets the blocks lie together.
+    // Detects a full disk before anything relies on the file, and keeps its blocks contiguous.
     file.allocate(len).map_err(io)?;
-    let zeroes = vec![0; STEP];
+    let zeroes = vec![0; WRITE_STEP];
     let mut at = 0;
     while at < len {
-        let step = (len - at).min(STEP as u64);
+        let step = (len - at).min(WRITE_STEP as u64);
         file.write_at(&zeroes[..step as usize], at).map_err(io)?;
         file.write_back(at, step);
         at += step;
         if !hurry.load(Ordering::Relaxed) {
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(STEP_PAUSE);
         }
     }
     file.sync_all().map_err(io)?;

@@ -1,9 +1,9 @@
-//! Group sync: one thread writes and syncs while the next batch gathers.
+//! Group sync: a thread writes and syncs one batch while the next one accumulates.
 //!
-//! The event loop appends records to the batch that gathers, under a short lock, and never waits for the disk. The
-//! thread takes what has gathered, writes it as one batch, syncs, and takes the next. So a sync is shared by all
-//! operations that arrived during the one before it (Hagmann, *Reimplementing the Cedar File System Using Logging
-//! and Group Commit*, SOSP 1987), and a lone operation does not wait.
+//! The event loop appends records to the current batch, under a short lock, and never waits for the disk. The thread
+//! takes the accumulated records, writes them as one batch, syncs, and takes the next. So a sync is shared by all
+//! operations that arrived during the previous one (Hagmann, *Reimplementing the Cedar File System Using Logging and
+//! Group Commit*, SOSP 1987), and a lone operation does not wait for others.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -19,7 +19,7 @@ use crate::storage::group::{Durability, GroupSync, Next, Stop, Wake, Work};
 use crate::storage::snapshot::{self, SnapshotBuilder};
 use crate::storage::{LogFolder, StorageError, Store};
 
-/// Figures of the storage, shared with the event loop.
+/// Figures of the storage. The storage threads update them; status reports read them.
 #[derive(Debug, Default)]
 pub(crate) struct DiskMetrics {
     pub(crate) syncs: AtomicU64,
@@ -45,11 +45,11 @@ struct Shared {
     work: Condvar,
     /// Wakes the event loop.
     done: Arc<Notify>,
-    /// The newest batch of the core that is durable.
+    /// The newest core batch that is durable.
     durable: AtomicU64,
     failed: AtomicBool,
     metrics: Arc<DiskMetrics>,
-    /// Times in [`GroupSync`] are since then.
+    /// Times in [`GroupSync`] are relative to this.
     started: Instant,
 }
 
@@ -59,11 +59,11 @@ struct State {
     failure: Option<StorageError>,
 }
 
-/// What the thread does when the disk has failed, before the event loop knows of it.
+/// Called by the thread when the disk has failed, before the failure is reported anywhere else.
 pub(crate) type OnFailure = Box<dyn Fn(&StorageError) + Send>;
 
 impl Disk {
-    /// Starts the thread.
+    /// Starts the storage thread.
     pub(crate) fn start(
         store: Box<dyn Store>,
         at: LogFolder,
@@ -88,7 +88,7 @@ impl Disk {
         Ok(Disk { shared, thread: Mutex::new(Some(thread)), durability })
     }
 
-    /// Adds the records of one batch of the core to what gathers.
+    /// Adds the records of one core batch to the current batch.
     pub(crate) fn submit(&self, io: IoId, sync: Sync, fill: impl FnOnce(&mut BatchBuilder)) {
         let wake = self.shared.lock().group.submit(|| self.shared.started.elapsed(), io, sync, fill);
         if wake == Wake::Yes {
@@ -104,27 +104,27 @@ impl Disk {
         }
     }
 
-    /// The newest batch of the core such that it and all before it are durable.
+    /// The newest core batch such that it and all before it are durable.
     pub(crate) fn durable(&self) -> IoId {
         IoId(self.shared.durable.load(Ordering::Acquire))
     }
 
-    /// Whether so much gathers that the event loop takes no new events.
+    /// Whether the current batch is so large that the event loop takes no new events.
     pub(crate) fn is_behind(&self) -> bool {
         self.shared.lock().group.is_behind()
     }
 
-    /// Whether the thread has given up. Nothing more becomes durable then.
+    /// Whether the thread has failed. Nothing more becomes durable after that.
     pub(crate) fn has_failed(&self) -> bool {
         self.shared.failed.load(Ordering::Acquire)
     }
 
-    /// Why the thread has given up, once.
+    /// Returns why the thread has failed. Only the first call returns it.
     pub(crate) fn take_failure(&self) -> Option<StorageError> {
         self.shared.lock().failure.take()
     }
 
-    /// Whether a snapshot is worth while and none is being written.
+    /// Whether a snapshot is worthwhile and none is being written.
     pub(crate) fn wants_snapshot(&self, segments: usize) -> bool {
         self.shared.metrics.segments.load(Ordering::Relaxed) > segments as u64 && self.is_free_for_snapshot()
     }
@@ -134,20 +134,20 @@ impl Disk {
         self.shared.lock().group.is_free_for_snapshot()
     }
 
-    /// Replaces the log so far by this snapshot, which must be of the state right after the last
+    /// Replaces the log so far with this snapshot, which must hold the state right after the last
     /// [`submit`](Disk::submit).
     pub(crate) fn begin_snapshot(&self, content: SnapshotBuilder) {
         self.shared.lock().group.begin_snapshot(content);
         self.shared.work.notify_one();
     }
 
-    /// Makes everything durable, marks a clean end, and waits for it.
+    /// Makes everything durable, marks a clean end, and waits until that is done.
     pub(crate) fn finish(&self) -> Result<(), StorageError> {
         self.end(Stop::Finish);
         self.take_failure().map_or(Ok(()), Err)
     }
 
-    /// Ends the thread without writing what has gathered.
+    /// Ends the thread without writing the current batch.
     pub(crate) fn abandon(&self) {
         self.end(Stop::Abandon);
     }
@@ -178,7 +178,7 @@ struct Worker {
     shared: Arc<Shared>,
     store: Box<dyn Store>,
     at: LogFolder,
-    /// The batch being written; swapped with the one that gathers.
+    /// The batch being written. It is swapped with the one that accumulates.
     spare: BatchBuilder,
 }
 
@@ -189,7 +189,7 @@ impl Worker {
             let result = match self.next_work() {
                 Work::Batch { newest } => self.write_batch(newest),
                 Work::Snapshot(content) => self.begin_snapshot(content).map(|thread| writer = Some(thread)),
-                Work::Forget(batch) => self.store.forget_up_to(batch),
+                Work::Remove(batch) => self.store.remove_up_to(batch),
                 Work::Failed(error) => Err(error),
                 Work::Abandon => break Ok(()),
                 Work::Finish => break self.store.finish(),
@@ -205,13 +205,13 @@ impl Worker {
             self.shared.failed.store(true, Ordering::Release);
             self.shared.done.notify_one();
         }
-        // The folder's lock may be released once this thread has ended.
+        // After this thread has ended, the folder's lock may be released.
         if let Some(thread) = writer {
             thread.join().expect("the snapshot thread does not panic");
         }
     }
 
-    /// Waits for something to do.
+    /// Waits for the next piece of work.
     fn next_work(&mut self) -> Work {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
@@ -234,13 +234,13 @@ impl Worker {
         metrics.records.fetch_add(records, Ordering::Relaxed);
         metrics.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.spare.clear();
-        // Only here, after the sync, may anything that relies on these records leave the node.
+        // Only now, after the sync, may anything that relies on these records leave the node.
         self.shared.durable.fetch_max(newest.0, Ordering::Release);
         self.shared.done.notify_one();
         Ok(())
     }
 
-    /// Writes the snapshot in a thread of its own: it may be large, and the log must go on.
+    /// Writes the snapshot in a separate thread: it may be large, and the log must not wait for it.
     fn begin_snapshot(&mut self, content: SnapshotBuilder) -> Result<JoinHandle<()>, StorageError> {
         let up_to = self.store.seal()?;
         let (shared, at) = (Arc::clone(&self.shared), self.at.clone());

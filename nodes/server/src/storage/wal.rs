@@ -23,7 +23,7 @@ pub(crate) struct Wal {
     rng: Pcg64,
     spares: SpareMaker,
     next_batch: u64,
-    /// Bytes of the batch whose sync is in flight; its request has the batch's number.
+    /// Size in bytes of the batch whose sync is in flight. The id of the sync is the number of the batch.
     in_flight: Option<u64>,
     open: Option<OpenSegment>,
     closed: Vec<ClosedSegment>,
@@ -39,7 +39,7 @@ struct OpenSegment {
 }
 
 impl Wal {
-    /// Goes on after recovery, with a new segment.
+    /// Continues the log after recovery, with a new segment.
     pub(crate) fn new(at: LogFolder, segment_bytes: u64, rng: Pcg64, recovered: Recovered) -> Wal {
         Wal {
             spares: SpareMaker::new(Arc::clone(&at.vfs), &at.path, segment_bytes),
@@ -52,7 +52,7 @@ impl Wal {
         }
     }
 
-    /// The open segment, with room for `len` bytes.
+    /// Returns the open segment, after making room for `len` bytes.
     fn segment_for(&mut self, len: u64) -> Result<&mut OpenSegment, StorageError> {
         if self.open.as_ref().is_none_or(|open| open.offset + len > open.len) {
             self.close();
@@ -70,8 +70,8 @@ impl Wal {
         }
     }
 
-    /// Writes a batch and starts its sync, which ends with a completion of this id. One at a time: only with the batch before
-    /// it durable can recovery tell a torn tail from damage.
+    /// Writes a batch and starts its sync. The completion of the sync has the returned id. Only one batch may be in
+    /// flight: recovery can tell a torn tail from corruption only if the previous batch is durable.
     pub(crate) fn begin_append(&mut self, batch: &mut BatchBuilder) -> Result<RequestId, StorageError> {
         assert!(self.in_flight.is_none(), "batch n+1 is written after the sync of batch n");
         let len = batch.file_len() as u64;
@@ -83,7 +83,7 @@ impl Wal {
         Ok(RequestId(seq))
     }
 
-    /// The sync of the batch in flight has ended: the batch is durable unless this is an error.
+    /// Handles the end of the sync in flight. The batch is durable unless this returns an error.
     pub(crate) fn end_append(&mut self, synced: Completion) -> Result<(), StorageError> {
         assert_eq!(synced.id, RequestId(self.next_batch), "the completion of another request");
         let (len, open) = self.in_flight.take().zip(self.open.as_mut()).expect("a batch is in flight");
@@ -93,8 +93,8 @@ impl Wal {
         Ok(())
     }
 
-    /// Makes a segment durable under its name before the first batch is written to it, so that recovery may take
-    /// any segment with a bad header for corruption.
+    /// Makes a segment durable under its name before the first batch is written to it, so that recovery can treat any
+    /// segment with a bad header as corrupt.
     fn begin_segment(&mut self, min_len: u64) -> Result<OpenSegment, StorageError> {
         let spare = self.spares.take(min_len)?;
         let (first_batch, salt) = (self.next_batch, self.rng.next_u64());
@@ -114,7 +114,7 @@ impl Wal {
 }
 
 impl Store for Wal {
-    /// Only over files that sync on the calling thread.
+    /// Works only with files that sync on the calling thread.
     fn append(&mut self, batch: &mut BatchBuilder) -> Result<(), StorageError> {
         self.begin_append(batch)?;
         let synced = self.at.vfs.next_completion().expect("the sync ended before `begin_sync` returned");
@@ -126,14 +126,14 @@ impl Store for Wal {
         Ok(self.next_batch - 1)
     }
 
-    fn forget_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
+    fn remove_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
         let remove = |path: &Path| {
             self.at.points.reach(StoragePoint::BeforeRemoval, path)?;
             self.at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))
         };
         let (old, kept): (Vec<_>, Vec<_>) = self.closed.drain(..).partition(|segment| segment.last_batch <= batch);
         self.closed = kept;
-        // Oldest first, so that a crash in between leaves no gap in the log.
+        // Remove the oldest first, so that a crash in between leaves no gap in the log.
         for segment in &old {
             remove(&segment.path)?;
         }

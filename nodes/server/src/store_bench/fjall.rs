@@ -1,8 +1,8 @@
 //! fjall 3, a log-structured merge tree.
 //!
-//! A batch is one atomic write of the journal, synced before it is visible (`fjall/src/batch/mod.rs`): with
-//! [`PersistMode::SyncData`], one `fdatasync` of the journal, whose length was set ahead to 64 MiB, without zeroes in it.
-//! Entries sit in memory until there are enough for a table; tables are merged by threads of its own.
+//! A batch is one atomic write to the journal, synced before it is visible (`fjall/src/batch/mod.rs`): with
+//! [`PersistMode::SyncData`], one `fdatasync` of the journal, whose length was set to 64 MiB in advance, without
+//! zero-filling. Entries stay in memory until there are enough for a table. fjall's own threads merge the tables.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ impl Fjall {
     pub(super) fn open(path: &Path) -> Result<Fjall, StorageError> {
         let failed = |error: ::fjall::Error| failure("open of", path, error.to_string());
         let database = Database::builder(path).open().map_err(failed)?;
-        // As many bytes as the log gathers before its snapshot.
+        // As many bytes as the log accumulates before a snapshot.
         let gathered = SEGMENT_BYTES * SEGMENTS_BEFORE_SNAPSHOT as u64;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(gathered);
         let states = database.keyspace("states", options).map_err(failed)?;
@@ -42,7 +42,7 @@ impl Index for Fjall {
         batch.commit().map_err(|error| self.failed("write to", error.to_string()))
     }
 
-    fn each(&self, visit: &mut Visit<'_>) -> Result<(), StorageError> {
+    fn for_each_value(&self, visit: &mut Visit<'_>) -> Result<(), StorageError> {
         for entry in self.states.iter() {
             let bytes = entry.value().map_err(|error| self.failed("read of", error.to_string()))?;
             visit(&bytes).map_err(|why| self.failed("read of", why))?;

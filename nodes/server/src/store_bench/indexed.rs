@@ -1,7 +1,7 @@
-//! Stores with an index: for each key the record that a snapshot would hold of it.
+//! Stores with an index: for each key, they hold the record that a snapshot would hold.
 //!
-//! A node holds all state in memory, so it would never read from such a store but at its start. What is timed is therefore
-//! the durable transaction alone; finding out what the records of a batch make of their keys is not.
+//! A node holds all state in memory, so it would read from such a store only at its start. Therefore only the durable
+//! transaction is timed, not the work of applying the records of a batch to their keys.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use crate::storage::batch::{Batch, BatchBuilder};
 use crate::storage::{StorageError, Store};
 use crate::wire::record::{decode_record, encode_record};
 
-/// A store that keeps bytes under keys.
+/// A key-value store.
 pub(super) trait Index: Send {
-    /// Replaces all entries in one transaction; when this returns, it is durable.
+    /// Replaces all entries in one transaction. It is durable when this returns.
     fn put_all(&mut self, entries: &[(Key, Vec<u8>)]) -> Result<(), StorageError>;
 
-    /// Shows the bytes under every key.
-    fn each(&self, visit: &mut Visit<'_>) -> Result<(), StorageError>;
+    /// Calls `visit` with the value of every key.
+    fn for_each_value(&self, visit: &mut Visit<'_>) -> Result<(), StorageError>;
 
-    /// An error of a store that has no type here.
+    /// Converts an error of the store.
     fn failed(&self, what: &'static str, why: String) -> StorageError;
 }
 
-/// A [`Store`] above an index. It compacts itself, so there are never segments for a snapshot to replace.
+/// A [`Store`] on top of an index. The index compacts itself, so there are never segments for a snapshot to replace.
 pub(super) struct Indexed<I> {
     index: I,
     states: FxHashMap<Key, KeyState>,
@@ -35,10 +35,10 @@ pub(super) struct Indexed<I> {
 }
 
 impl<I: Index> Indexed<I> {
-    /// Shows all that is there, and goes on from it.
+    /// Passes all recovered records to `visit`, and continues from that state.
     pub(super) fn recover(index: I, times: Times, visit: &mut Visit<'_>) -> Result<Indexed<I>, StorageError> {
         let mut states = FxHashMap::<Key, KeyState>::default();
-        index.each(&mut |bytes| {
+        index.for_each_value(&mut |bytes| {
             visit(bytes)?;
             apply(&mut states, decode_record(bytes).map_err(|error| error.to_string())?).map(drop)
         })?;
@@ -62,14 +62,14 @@ impl<I: Index> Store for Indexed<I> {
             (key, bytes)
         };
         let entries: Vec<(Key, Vec<u8>)> = changed.into_iter().map(entry).collect();
-        self.times.of(|| self.index.put_all(&entries))
+        self.times.measure(|| self.index.put_all(&entries))
     }
 
     fn seal(&mut self) -> Result<u64, StorageError> {
         Ok(self.batches)
     }
 
-    fn forget_up_to(&mut self, _batch: u64) -> Result<(), StorageError> {
+    fn remove_up_to(&mut self, _batch: u64) -> Result<(), StorageError> {
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl<I: Index> Store for Indexed<I> {
     }
 }
 
-/// What Paxos knows about a key.
+/// The Paxos state of a key.
 #[derive(Debug)]
 struct KeyState {
     promised: Ballot,
@@ -90,7 +90,8 @@ struct KeyState {
     row: Row,
 }
 
-/// Takes one record, as the core does in recovery. The check after recovery compares with the core's own.
+/// Applies one record, as the core does in recovery. The check after recovery compares the result with the core's
+/// own.
 fn apply(states: &mut FxHashMap<Key, KeyState>, record: Record) -> Result<Key, String> {
     let mut state = |key: &Key, change: &dyn Fn(&mut KeyState)| {
         change(states.entry(key.clone()).or_default());

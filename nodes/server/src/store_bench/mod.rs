@@ -1,17 +1,17 @@
-//! Which store a node should write to, by measurement: the write-ahead log of `storage` beside stores of others, where
-//! the cargo feature `stores` compiles them in. Behind `heckle bench store`; a node never uses any of this.
+//! A benchmark to choose the store of a node: it compares the write-ahead log of `storage` with third-party stores,
+//! which the cargo feature `stores` compiles in. It runs behind `heckle bench store`, and a node never uses it.
 //!
-//! Each candidate stands behind the trait that the node's storage thread drives, and is driven by that very thread:
-//! records of a real replica, in batches, the next one when the one before is durable. So they differ in nothing but the
+//! Each candidate implements the trait that the node's storage thread drives, and the same thread drives it here:
+//! records of a real replica, in batches, each sent when the previous one is durable. So the runs differ only in the
 //! store:
-//! - the **log** appends the records of a batch, and replaces segments by a snapshot as a node does;
+//! - the **log** appends the records of a batch, and replaces segments with a snapshot as a node does;
 //! - an **index** (`Candidate::Fjall`, `Candidate::Redb`) holds for each key the record that a snapshot would hold,
 //!   and replaces those of a batch's keys in one durable transaction.
 //!
-//! What is recovered after the process was killed is compared with a replica that was shown every record.
+//! After the process was killed, the recovered state is compared with a replica that received every record.
 //!
-//! In reading order: `records`, the workload; `open`, each candidate as it is opened; `indexed`, `fjall`, `redb`, those
-//! that have an index; here, writing and recovering.
+//! In reading order: `records`, the workload; `open`, which opens each candidate; `indexed`, `fjall`, `redb`, the
+//! candidates with an index; and this file, which writes and recovers.
 
 mod open;
 mod records;
@@ -42,33 +42,34 @@ use crate::storage::{LogFolder, StorageError, Store};
 use crate::wire::record::encode_record;
 use open::open;
 
-/// After how many bytes the candidates put their state in order: segments before a snapshot, and their length.
+/// Size in bytes of a log segment in this benchmark. With [`SEGMENTS_BEFORE_SNAPSHOT`] it sets how often candidates
+/// compact.
 ///
-/// A node's segments are sixteen times as long. These let a short measurement see several compactions, and an index that
-/// gathers writes in memory (`Candidate::Fjall`) is given the same number of bytes for it.
+/// A node's segments are sixteen times as long. With these, a short measurement includes several compactions. An
+/// index that buffers writes in memory (`Candidate::Fjall`) may buffer the same number of bytes as the log.
 pub const SEGMENT_BYTES: u64 = 1 << 20;
-/// As in a node.
+/// Number of segments before a snapshot, as in a node.
 pub const SEGMENTS_BEFORE_SNAPSHOT: usize = 4;
-/// Records of a batch while the keys are written for the first time, which is not measured.
+/// Records per batch while the keys are written for the first time, which is not measured.
 const FILL_BATCH: usize = 256;
-/// No batch takes this long: a store whose thread has died would otherwise be waited for without end.
-const STUCK_AFTER: Duration = Duration::from_secs(60);
+/// Limit on the time of a batch. Without it, a store whose thread has died would be waited for forever.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A store that could hold what a node must not forget.
+/// A store that could hold a node's durable state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Candidate {
-    /// The node's own: `storage::wal`.
+    /// The node's write-ahead log: `storage::wal`.
     WriteAheadLog,
-    /// A log-structured merge tree: each batch synced to its journal.
+    /// A log-structured merge tree. Each batch is synced to its journal.
     #[cfg(feature = "stores")]
     Fjall,
-    /// A copy-on-write B-tree: each batch a transaction with `Durability::Immediate`.
+    /// A copy-on-write B-tree. Each batch is a transaction with `Durability::Immediate`.
     #[cfg(feature = "stores")]
     Redb,
 }
 
 impl Candidate {
-    /// Those that are compiled in, the node's own first.
+    /// The candidates that are compiled in, beginning with the node's own store.
     pub const ALL: &[Candidate] = &[
         Candidate::WriteAheadLog,
         #[cfg(feature = "stores")]
@@ -77,7 +78,7 @@ impl Candidate {
         Candidate::Redb,
     ];
 
-    /// Its name, as it is shown and parsed.
+    /// Name of the candidate in flags and output.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -103,92 +104,93 @@ impl FromStr for Candidate {
     }
 }
 
-/// What is written.
+/// The writes of a benchmark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
-    /// Seed of the draws: keys and values.
+    /// Seed of the random keys and values.
     pub seed: u64,
-    /// Keys. Each is written once before anything is measured.
+    /// Number of keys. Each is written once before the measurement.
     pub keys: u32,
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     pub value_bytes: usize,
-    /// Clients in turn; a row remembers the last operation of each that wrote it.
+    /// Number of clients, which take turns. A row remembers the last operation of each that wrote it.
     pub clients: u64,
-    /// Records in a batch.
+    /// Number of records per batch.
     pub per_batch: usize,
-    /// Batches that are measured.
+    /// Number of measured batches.
     pub batches: usize,
 }
 
 impl Workload {
-    /// 10,000 keys with values of 100 bytes, 50 clients.
+    /// Creates a workload with 10,000 keys, values of 100 bytes, and 50 clients.
     #[must_use]
     pub fn new(per_batch: usize, batches: usize) -> Workload {
         Workload { seed: 1, keys: 10_000, value_bytes: 100, clients: 50, per_batch, batches }
     }
 }
 
-/// What writing took.
+/// Figures of the write phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Written {
-    /// Records of the measured batches.
+    /// Number of records in the measured batches.
     pub records: u64,
-    /// Bytes of these records.
+    /// Size of these records in bytes.
     pub record_bytes: u64,
-    /// Median of a batch until it was durable, nanoseconds.
+    /// Median time until a batch was durable, in nanoseconds.
     pub p50_ns: u64,
-    /// 99 % of batches were durable within this time.
+    /// Time within which 99 % of the batches were durable, in nanoseconds.
     pub p99_ns: u64,
-    /// The longest.
+    /// Longest time until a batch was durable, in nanoseconds.
     pub max_ns: u64,
-    /// Bytes that the disk under the folder wrote meanwhile, for whomever, if the system tells. Not what the process caused
-    /// by `/proc/self/io`: there a sync of one page counts as all of the folio around it, which may be hundreds of pages.
+    /// Bytes that the disk under the folder wrote in the meantime, for any process, if the system reports it.
+    /// `/proc/self/io` is not used: it counts a sync of one page as the whole folio around it, which may be hundreds
+    /// of pages.
     pub disk_wrote: Option<u64>,
     /// Snapshots that replaced log segments.
     pub snapshots: u64,
-    /// The longest time that gathering a snapshot took. A node's event loop stands meanwhile.
+    /// Longest time to collect a snapshot, in nanoseconds. A node's event loop is blocked during that time.
     pub longest_gathering_ns: u64,
 }
 
-/// What recovery took.
+/// Figures of the recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
-    /// Records read.
+    /// Number of records read.
     pub records: u64,
-    /// From opening the folder to a replica that holds all state.
+    /// Time from opening the folder to a replica that holds all state.
     pub took: Duration,
 }
 
-/// Why nothing was measured.
+/// Why the benchmark failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreBenchError {
     /// A store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The core refuses its settings.
+    /// The core refused its settings.
     #[error("the core refuses its settings: {0}")]
     Core(#[from] ConfigError),
-    /// A batch did not become durable.
-    #[error("the store took a batch and was not done with it after {} s", STUCK_AFTER.as_secs())]
+    /// A batch did not become durable in time.
+    #[error("the store took a batch and was not done with it after {} s", BATCH_TIMEOUT.as_secs())]
     Stuck,
-    /// The replicas that make the records did not do as they should.
+    /// A write of the workload did not have the expected outcome.
     #[error("write {op} of the workload came to {outcome}, though nothing disturbs it")]
     Workload {
-        /// Its number.
+        /// Number of the write.
         op: u64,
-        /// What it came to.
+        /// Its outcome.
         outcome: String,
     },
-    /// What was recovered is not what was written.
+    /// The recovered state differs from the written one.
     #[error("{store} lost or changed state: {differing} of {keys} keys are not as they were written durably, first {first:?}")]
     Differs {
         /// The store.
         store: &'static str,
-        /// Keys whose state differs, those that are only on one side included.
+        /// Number of keys whose state differs, including those that exist on one side only.
         differing: usize,
-        /// Keys written.
+        /// Number of keys written.
         keys: usize,
-        /// The first of them.
+        /// The first of the differing keys.
         first: String,
     },
 }
@@ -196,18 +198,18 @@ pub enum StoreBenchError {
 /// All state that a replica must have after a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// Key, and its record in a snapshot.
+    /// For each key, its record in a snapshot.
     keys: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl State {
-    /// Bytes of the records of a snapshot: what no store can do without.
+    /// Size in bytes of the records of a snapshot: the minimum that any store must hold.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.keys.values().map(|record| record.len() as u64).sum()
     }
 
-    /// Keys.
+    /// Number of keys.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.keys.len()
@@ -231,10 +233,10 @@ impl State {
     }
 }
 
-/// What a replica knows that was shown every record of the workload, without any store.
+/// Returns the state of a replica that received every record of the workload, without any store.
 ///
 /// # Errors
-/// If the workload cannot be made.
+/// If the workload cannot be generated.
 pub fn expected(workload: &Workload) -> Result<State, StoreBenchError> {
     let records = records::make(workload)?;
     let mut replica = records::replica()?;
@@ -242,19 +244,19 @@ pub fn expected(workload: &Workload) -> Result<State, StoreBenchError> {
     Ok(State::of(&replica))
 }
 
-/// Writes a workload into an empty folder. `at_end` is shown the figures while the store stands open: a caller who ends
-/// the process there leaves the folder as a crash does.
+/// Writes a workload into an empty folder. `at_end` gets the figures while the store is still open: a caller that
+/// ends the process there leaves the folder as a crash does.
 ///
 /// # Errors
-/// If the store fails, or the workload cannot be made.
+/// If the store fails, or the workload cannot be generated.
 pub fn write(candidate: Candidate, workload: &Workload, folder: &Path, at_end: &mut dyn FnMut(&Written)) -> Result<(), StoreBenchError> {
     write_through(candidate, workload, folder, |store| store, at_end)
 }
 
-/// Recovers all state from a folder into a replica, as a node does at its start, and compares it with what must be there.
+/// Recovers all state from a folder into a replica, as a starting node does, and compares it with the expected state.
 ///
 /// # Errors
-/// If the store cannot be read, or what it holds is not what was written.
+/// If the store cannot be read, or its content differs from the expected state.
 pub fn recover(candidate: Candidate, folder: &Path, expected: &State) -> Result<Recovery, StoreBenchError> {
     let began = Instant::now();
     let mut replica = records::replica()?;
@@ -270,7 +272,7 @@ pub fn recover(candidate: Candidate, folder: &Path, expected: &State) -> Result<
     Ok(Recovery { records, took })
 }
 
-/// How long each durable batch took.
+/// The time that each durable batch took, in nanoseconds.
 #[derive(Debug, Clone, Default)]
 struct Times(Arc<Mutex<Vec<u64>>>);
 
@@ -279,7 +281,7 @@ impl Times {
         self.0.lock().expect("no thread panics while holding it")
     }
 
-    fn of<T>(&self, work: impl FnOnce() -> T) -> T {
+    fn measure<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let done = work();
         self.lock().push(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
@@ -301,17 +303,17 @@ fn write_through(
     for batch in records.fill.chunks(FILL_BATCH) {
         driver.write(batch)?;
     }
-    driver.come_to_rest()?;
+    driver.wait_for_snapshot()?;
     times.lock().clear();
-    let (snapshots, wrote) = (driver.snapshots(), disk_wrote(folder));
+    let (snapshots, wrote) = (driver.snapshots(), bytes_written_to_disk(folder));
     driver.longest_gathering = Duration::ZERO;
     for batch in records.measured.chunks(workload.per_batch) {
         driver.write(batch)?;
     }
-    driver.come_to_rest()?;
+    driver.wait_for_snapshot()?;
     let mut took = std::mem::take(&mut *times.lock());
     took.sort_unstable();
-    // The smallest time within which this share of batches was durable.
+    // The shortest time within which this share of the batches was durable.
     let within = |share: f64| took.get(((took.len() as f64 * share).ceil() as usize).saturating_sub(1)).copied().unwrap_or(0);
     at_end(&Written {
         records: records.measured.len() as u64,
@@ -319,20 +321,21 @@ fn write_through(
         p50_ns: within(0.5),
         p99_ns: within(0.99),
         max_ns: within(1.0),
-        disk_wrote: wrote.zip(disk_wrote(folder)).map(|(before, after)| after - before),
+        disk_wrote: wrote.zip(bytes_written_to_disk(folder)).map(|(before, after)| after - before),
         snapshots: driver.snapshots() - snapshots,
         longest_gathering_ns: u64::try_from(driver.longest_gathering.as_nanos()).unwrap_or(u64::MAX),
     });
     Ok(())
 }
 
-/// Stands in for the event loop: submits a batch, waits until it is durable, and asks for a snapshot when one is due.
+/// Takes the place of the event loop: submits a batch, waits until it is durable, and requests a snapshot when one is
+/// due.
 struct Driver {
     disk: Disk,
     metrics: Arc<DiskMetrics>,
     durable: Arc<Notify>,
     runtime: tokio::runtime::Runtime,
-    /// Holds what was submitted, for snapshots. It is shown records late, when a snapshot is due.
+    /// Holds the submitted records, for snapshots. It applies them only when a snapshot is due.
     replica: Replica,
     late: Vec<Record>,
     next: IoId,
@@ -350,7 +353,7 @@ impl Driver {
             Durability::AfterSync,
             Arc::clone(&metrics),
             Arc::clone(&durable),
-            // The driver takes the failure while it waits for the batch.
+            // The code that waits for the batch handles the failure.
             Box::new(|_| {}),
         );
         Ok(Driver {
@@ -388,8 +391,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Waits for a snapshot that is being written.
-    fn come_to_rest(&self) -> Result<(), StoreBenchError> {
+    /// Waits until no snapshot is being written.
+    fn wait_for_snapshot(&self) -> Result<(), StoreBenchError> {
         while !self.disk.is_free_for_snapshot() {
             if let Some(error) = self.disk.take_failure() {
                 return Err(error.into());
@@ -408,7 +411,7 @@ impl Driver {
                 if let Some(error) = self.disk.take_failure() {
                     return Err(error.into());
                 }
-                tokio::time::timeout(STUCK_AFTER, self.durable.notified()).await.map_err(|_| StoreBenchError::Stuck)?;
+                tokio::time::timeout(BATCH_TIMEOUT, self.durable.notified()).await.map_err(|_| StoreBenchError::Stuck)?;
             }
         })
     }
@@ -418,13 +421,15 @@ impl Driver {
     }
 }
 
-/// Bytes that the disk under this folder has written since the machine started. File systems without one have none.
-fn disk_wrote(folder: &Path) -> Option<u64> {
-    /// Field of the statistics (`Documentation/block/stat.rst`), and its unit, whatever the disk's own blocks are.
+/// Bytes that the disk under this folder has written since the machine started. `None` for file systems without a
+/// disk.
+fn bytes_written_to_disk(folder: &Path) -> Option<u64> {
+    /// Index of the field in the statistics (`Documentation/block/stat.rst`). Its unit is 512 bytes, whatever the
+    /// disk's own blocks are.
     const WRITE_SECTORS: usize = 6;
     const SECTOR: u64 = 512;
     let open = std::fs::File::open(folder).ok()?;
-    // What is written but not yet at the disk belongs to what came before.
+    // Writes that have not reached the disk yet must not be counted in the measurement that follows.
     // SAFETY: the descriptor is owned by `open`, and no memory is passed.
     if unsafe { libc::syncfs(open.as_raw_fd()) } != 0 {
         return None;

@@ -1,4 +1,4 @@
-//! Each candidate, opened: all that it holds is shown, then it takes batches.
+//! Opens each candidate: passes all its records to the caller, and returns a store that accepts batches.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use crate::storage::{LogFolder, StorageError, Store};
 
 const CLUSTER: &str = "bench";
 
-/// A store that stands open.
-pub(super) struct Opened {
+/// An open store.
+pub(super) struct OpenStore {
     pub(super) store: Box<dyn Store>,
     pub(super) at: LogFolder,
-    /// Its lock, where the store has none of its own.
+    /// Locks the folder, if the store has no lock of its own.
     _folder: Option<Folder>,
 }
 
-/// Opens a folder, empty or not. The store that comes of it notes in `times` how long each durable batch takes.
-pub(super) fn open(candidate: Candidate, path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<Opened, StorageError> {
+/// Opens a folder, empty or not. The returned store records in `times` how long each durable batch takes.
+pub(super) fn open(candidate: Candidate, path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<OpenStore, StorageError> {
     match candidate {
         Candidate::WriteAheadLog => log(path, times, visit),
         #[cfg(feature = "stores")]
@@ -38,17 +38,18 @@ pub(super) fn open(candidate: Candidate, path: &Path, times: &Times, visit: &mut
     }
 }
 
-/// As a node opens it at its start.
-fn log(path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<Opened, StorageError> {
+/// Opens the log as a starting node does.
+fn log(path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<OpenStore, StorageError> {
     let folder = Folder::open(Arc::new(RealVfs::default()), path)?;
     let node = node();
     let identity = folder.identity(CLUSTER, node, 1)?;
     let at = folder.log(Owner { cluster: CLUSTER.to_owned(), node, folder: identity.folder }, Arc::default());
     let recovered = recover(&at, visit)?;
-    // A segment's salt must differ from those before it, as in a node, which draws it from the system's random bits.
+    // A segment's salt must differ from earlier ones. A node draws it from the system's random bits; here it follows
+    // from the batch number.
     let rng = Pcg64::seed_from_u64(recovered.next_batch);
     let wal = Wal::new(at.clone(), SEGMENT_BYTES, rng, recovered);
-    Ok(Opened { store: Box::new(Timed { wal, times: times.clone() }), at, _folder: Some(folder) })
+    Ok(OpenStore { store: Box::new(TimedLog { wal, times: times.clone() }), at, _folder: Some(folder) })
 }
 
 #[cfg(feature = "stores")]
@@ -57,10 +58,10 @@ fn indexed<I: super::indexed::Index + 'static>(
     index: I,
     times: &Times,
     visit: &mut Visit<'_>,
-) -> Result<Opened, StorageError> {
+) -> Result<OpenStore, StorageError> {
     let store = super::indexed::Indexed::recover(index, times.clone(), visit)?;
     let owner = Owner { cluster: CLUSTER.to_owned(), node: node(), folder: 1 };
-    Ok(Opened {
+    Ok(OpenStore {
         store: Box::new(store),
         at: LogFolder { vfs: Arc::new(RealVfs::default()), path: path.to_owned(), owner, points: Arc::default() },
         _folder: None,
@@ -71,23 +72,23 @@ fn node() -> NodeId {
     NodeId::new(2).expect("a number of a node")
 }
 
-/// The log, and how long each of its batches takes.
-struct Timed {
+/// The log, with a record of how long each batch takes.
+struct TimedLog {
     wal: Wal,
     times: Times,
 }
 
-impl Store for Timed {
+impl Store for TimedLog {
     fn append(&mut self, batch: &mut BatchBuilder) -> Result<(), StorageError> {
-        self.times.of(|| self.wal.append(batch))
+        self.times.measure(|| self.wal.append(batch))
     }
 
     fn seal(&mut self) -> Result<u64, StorageError> {
         self.wal.seal()
     }
 
-    fn forget_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
-        self.wal.forget_up_to(batch)
+    fn remove_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
+        self.wal.remove_up_to(batch)
     }
 
     fn segments(&self) -> usize {

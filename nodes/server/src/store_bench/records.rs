@@ -1,5 +1,6 @@
-//! The records of one replica of three, made by the core itself while clients write drawn keys in turn. The three live in
-//! this process, messages are handed over by hand, and every batch is durable at once.
+//! Generates the records of one replica of three: the core itself makes them while clients take turns to write random
+//! keys. The three replicas live in this process, messages are passed directly, and every batch is durable
+//! immediately.
 
 use std::collections::VecDeque;
 
@@ -14,25 +15,25 @@ use super::{StoreBenchError, Workload};
 use crate::wire::record::encode_record;
 
 const NODES: u16 = 3;
-/// The replica whose records are kept.
-const OURS: usize = 1;
-/// Time between operations, as the core sees it.
+/// Index of the replica whose records are kept.
+const RECORDED_REPLICA: usize = 1;
+/// Time between operations as the core sees it, in nanoseconds.
 const TICK_NS: u64 = 1_000_000;
-/// An operation's time; none runs out.
+/// Time limit of an operation in nanoseconds. It never runs out.
 const TIMEOUT_NS: u64 = 60_000_000_000;
 
-/// Is shown each record; an error counts as damage.
+/// Called with each record. An error counts as damage.
 pub(super) type Visit<'a> = dyn FnMut(&[u8]) -> Result<(), String> + 'a;
 
-/// What a workload writes, in order.
+/// The records of a workload, in order.
 pub(super) struct Records {
-    /// Each key for the first time.
+    /// The first write of each key.
     pub(super) fill: Vec<Record>,
-    /// What is measured.
+    /// The measured records.
     pub(super) measured: Vec<Record>,
 }
 
-/// Makes them, the same for the same workload.
+/// Generates the records. The same workload gives the same records.
 pub(super) fn make(workload: &Workload) -> Result<Records, StoreBenchError> {
     let mut cluster = Cluster::new(workload)?;
     for key in 0..workload.keys {
@@ -48,12 +49,12 @@ pub(super) fn make(workload: &Workload) -> Result<Records, StoreBenchError> {
     Ok(Records { fill, measured: cluster.records })
 }
 
-/// An empty replica that has not started: it can be shown records.
+/// Creates an empty replica that has not started, so that it can take records.
 pub(super) fn replica() -> Result<Replica, StoreBenchError> {
-    Ok(Replica::new(config(OURS))?)
+    Ok(Replica::new(config(RECORDED_REPLICA))?)
 }
 
-/// The key that a record is about, if it is about one.
+/// The key of a record, if it has one.
 pub(super) fn key_of(record: &Record) -> Option<&Key> {
     match record {
         Record::Incarnation { .. } | Record::LeaseLimits(_) | Record::Floor { .. } => None,
@@ -67,7 +68,7 @@ pub(super) fn key_of(record: &Record) -> Option<&Key> {
     }
 }
 
-/// Bytes of these records.
+/// Size of these records in bytes.
 pub(super) fn bytes(records: &[Record]) -> u64 {
     let (mut bytes, mut sum) = (Vec::new(), 0);
     for record in records {
@@ -110,13 +111,13 @@ impl<'a> Cluster<'a> {
             cluster.replicas[at].start(&mut cluster.actions);
             cluster.carry_out(at);
         }
-        cluster.settle();
-        // What a process writes at its start is about no key, and not measured.
+        cluster.deliver_all();
+        // The records that a process writes at its start have no key and are not measured.
         cluster.records.clear();
         Ok(cluster)
     }
 
-    /// One write to its end, through the node that coordinates this key.
+    /// Carries out one write, through the node that coordinates this key.
     fn write(&mut self, key: u32) -> Result<(), StoreBenchError> {
         self.written += 1;
         let mut value = vec![0; self.workload.value_bytes];
@@ -131,14 +132,14 @@ impl<'a> Cluster<'a> {
         };
         self.outcome = None;
         self.waiting.push_back((key as usize % usize::from(NODES), Event::Client { token: ClientToken(self.written), request }));
-        self.settle();
+        self.deliver_all();
         match self.outcome.take() {
             Some(Outcome::Applied) => Ok(()),
             other => Err(StoreBenchError::Workload { op: self.written, outcome: format!("{other:?}") }),
         }
     }
 
-    fn settle(&mut self) {
+    fn deliver_all(&mut self) {
         let now_ns = self.written * TICK_NS;
         while let Some((at, event)) = self.waiting.pop_front() {
             self.replicas[at].step(MonoTime(now_ns), WallTime(now_ns / 1_000), event, &mut self.rng, &mut self.actions);
@@ -151,14 +152,14 @@ impl<'a> Cluster<'a> {
         for action in self.actions.drain() {
             match action {
                 Action::Persist { io_id, records, .. } => {
-                    if at == OURS {
+                    if at == RECORDED_REPLICA {
                         self.records.extend(records);
                     }
                     self.waiting.push_back((at, Event::Persisted { io_id }));
                 }
                 Action::Send { to, message, .. } => self.waiting.push_back((usize::from(to.0) - 1, Event::Peer { from, message })),
                 Action::Reply { outcome, .. } => self.outcome = Some(outcome),
-                // Nothing is ever late here, no key rests until it is pruned, and leases are off.
+                // No message is late here, no key is idle long enough to be pruned, and leases are off.
                 Action::Timer { .. } | Action::Point { .. } | Action::SendLease { .. } | Action::Lease(_) => {}
             }
         }

@@ -1,9 +1,9 @@
 //! redb 4, a copy-on-write B-tree in one file.
 //!
-//! A batch is one transaction. With [`Durability::Immediate`] its pages, the pages on the way to them and a commit slot in
-//! the header are written, then the file is synced once (`redb/src/transactions.rs`: the one-phase commit, which is its
-//! default; checksums tell which of two slots holds). After a crash the whole file is walked: quick repair, which avoids
-//! that, costs a second sync a transaction and is off by default.
+//! A batch is one transaction. With [`Durability::Immediate`], its pages, their ancestors and a commit slot in the
+//! header are written, then the file is synced once (`redb/src/transactions.rs`: the one-phase commit, which is the
+//! default; checksums tell which of two slots is valid). After a crash, redb reads the whole file. Quick repair,
+//! which avoids that, costs a second sync per transaction and is off by default.
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ impl Redb {
         Ok(transaction.commit()?)
     }
 
-    fn try_each(&self, visit: &mut Visit<'_>) -> Result<Result<(), String>, ::redb::Error> {
+    fn try_for_each_value(&self, visit: &mut Visit<'_>) -> Result<Result<(), String>, ::redb::Error> {
         let transaction = self.database.begin_read()?;
         let table = match transaction.open_table(STATES) {
             Err(::redb::TableError::TableDoesNotExist(_)) => return Ok(Ok(())),
@@ -63,8 +63,8 @@ impl Index for Redb {
         self.try_put_all(entries).map_err(|error| self.failed("write to", error.to_string()))
     }
 
-    fn each(&self, visit: &mut Visit<'_>) -> Result<(), StorageError> {
-        let shown = self.try_each(visit).unwrap_or_else(|error| Err(error.to_string()));
+    fn for_each_value(&self, visit: &mut Visit<'_>) -> Result<(), StorageError> {
+        let shown = self.try_for_each_value(visit).unwrap_or_else(|error| Err(error.to_string()));
         shown.map_err(|why| self.failed("read of", why))
     }
 

@@ -13,7 +13,7 @@ fn small(per_batch: usize, batches: usize) -> Workload {
 fn written(candidate: Candidate, workload: &Workload, folder: &Path) -> Written {
     let mut figures = None;
     write(candidate, workload, folder, &mut |written| figures = Some(written.clone())).unwrap();
-    figures.expect("figures were given")
+    figures.expect("it was told")
 }
 
 #[test]
@@ -60,8 +60,8 @@ impl Store for Lossy {
         self.store.seal()
     }
 
-    fn forget_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
-        self.store.forget_up_to(batch)
+    fn remove_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
+        self.store.remove_up_to(batch)
     }
 
     fn segments(&self) -> usize {
@@ -95,7 +95,7 @@ fn a_disk_that_fails_is_told_of() {
         fn seal(&mut self) -> Result<u64, StorageError> {
             Ok(0)
         }
-        fn forget_up_to(&mut self, _: u64) -> Result<(), StorageError> {
+        fn remove_up_to(&mut self, _: u64) -> Result<(), StorageError> {
             Ok(())
         }
         fn segments(&self) -> usize {
@@ -106,8 +106,8 @@ fn a_disk_that_fails_is_told_of() {
         }
     }
     let dir = TempDir::new("store-bench");
-    let failed = write_through(Candidate::WriteAheadLog, &small(1, 1), dir.path(), |_| Box::new(Failing), &mut |_| panic!("no figures"));
-    assert!(matches!(failed, Err(StoreBenchError::Storage(StorageError::Io { .. }))), "{failed:?}");
+    let told = write_through(Candidate::WriteAheadLog, &small(1, 1), dir.path(), |_| Box::new(Failing), &mut |_| panic!("no figures"));
+    assert!(matches!(told, Err(StoreBenchError::Storage(StorageError::Io { .. }))), "{told:?}");
 }
 
 #[test]

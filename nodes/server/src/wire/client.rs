@@ -1,4 +1,4 @@
-//! Between the client protocol and the core.
+//! Conversions between the client protocol and the core.
 
 use heckle_paxos as core;
 
@@ -7,35 +7,35 @@ use crate::client_protocol::{
     BallotTag, Call, Diagnostics, Fate, Level, MAX_VALUE, OpId, Outcome, Phase, Provenance, Reason, Request, Response,
 };
 
-/// The event of a request that broke no rule of the protocol.
-pub(crate) fn event(token: core::ClientToken, request: Request) -> core::Event {
+/// Converts a request that has passed all checks to an event of the core.
+pub(crate) fn core_event(token: core::ClientToken, request: Request) -> core::Event {
     let op = core::OpId { client: request.op.client, seq: request.op.seq };
     let (key, timeout_ns) = (request.key.into(), request.timeout_us.saturating_mul(1_000));
-    match call_of(request.call) {
-        Asked::Paxos(call) => {
+    match core_call_of(request.call) {
+        CoreCall::Paxos(call) => {
             let provenance = core_provenance(request.provenance);
             core::Event::Client { token, request: core::ClientRequest { op, key, call, timeout_ns, provenance } }
         }
-        Asked::Plain(call, level) => core::Event::Plain { token, request: core::PlainRequest { op, key, call, level, timeout_ns } },
+        CoreCall::Plain(call, level) => core::Event::Plain { token, request: core::PlainRequest { op, key, call, level, timeout_ns } },
     }
 }
 
-/// Which of the two paths a call takes.
-enum Asked {
+/// The path of a call: through Paxos, or last-write-wins.
+enum CoreCall {
     Paxos(core::Call),
     Plain(core::PlainCall, core::Level),
 }
 
-fn call_of(call: Call) -> Asked {
-    Asked::Paxos(match call {
+fn core_call_of(call: Call) -> CoreCall {
+    CoreCall::Paxos(match call {
         Call::Read => core::Call::Read,
         Call::Write { new } => core::Call::Write { new: new.into() },
         Call::Cas { expected, new } => core::Call::Cas { expected: expected.map(core::Value::from), new: new.into() },
         Call::Fate { of, born } => {
             core::Call::Fate { of: core::OpId { client: of.client, seq: of.seq }, born: born.map_or(core::Ballot::ZERO, core_ballot) }
         }
-        Call::Put { new, level } => return Asked::Plain(core::PlainCall::Put { new: new.into() }, core_level(level)),
-        Call::Get { level } => return Asked::Plain(core::PlainCall::Get, core_level(level)),
+        Call::Put { new, level } => return CoreCall::Plain(core::PlainCall::Put { new: new.into() }, core_level(level)),
+        Call::Get { level } => return CoreCall::Plain(core::PlainCall::Get, core_level(level)),
     })
 }
 
@@ -46,7 +46,7 @@ fn core_level(level: Level) -> core::Level {
     }
 }
 
-/// The core's form of what another node hands over, if its values are within the limits.
+/// Converts a call forwarded by another node to the core's form, if its values are within the limits.
 pub(super) fn core_call(call: Call) -> Result<core::Call, WireError> {
     let values: &[&[u8]] = match &call {
         Call::Read | Call::Fate { .. } | Call::Get { .. } => &[],
@@ -55,14 +55,16 @@ pub(super) fn core_call(call: Call) -> Result<core::Call, WireError> {
     };
     match values.iter().map(|value| value.len()).max() {
         Some(len) if len > MAX_VALUE => Err(WireError::TooLong { what: "value", len, limit: MAX_VALUE }),
-        Some(_) | None => match call_of(call) {
-            Asked::Paxos(call) => Ok(call),
-            Asked::Plain(..) => Err(WireError::Malformed { what: "forwarded call", cause: "a put or get is never handed over".to_owned() }),
+        Some(_) | None => match core_call_of(call) {
+            CoreCall::Paxos(call) => Ok(call),
+            CoreCall::Plain(..) => {
+                Err(WireError::Malformed { what: "forwarded call", cause: "a put or get is never handed over".to_owned() })
+            }
         },
     }
 }
 
-/// The protocol's form of what is asked.
+/// Converts a call to the protocol's form.
 pub(super) fn call(call: &core::Call) -> Call {
     let bytes = |value: &core::Value| value.as_bytes().to_vec();
     match call {
@@ -89,7 +91,7 @@ pub(super) fn core_provenance(provenance: Provenance) -> core::Provenance {
     }
 }
 
-/// The protocol's form of an answer.
+/// Converts a reply to the protocol's form.
 pub(crate) fn response(op: OpId, outcome: core::Outcome, diagnostics: &core::Diagnostics) -> Response {
     Response { op, outcome: self::outcome(outcome), diagnostics: self::diagnostics(diagnostics) }
 }
@@ -151,7 +153,7 @@ pub(super) fn diagnostics(from: &core::Diagnostics) -> Diagnostics {
             core::Phase::Done => Phase::Done,
             core::Phase::Forwarded => Phase::Forwarded,
             core::Phase::LocalRead => Phase::LocalRead,
-            core::Phase::Plain => Phase::Cheap,
+            core::Phase::Cheap => Phase::Cheap,
         },
         ballot: ballot(from.ballot),
         promises: from.promises,
@@ -182,9 +184,9 @@ fn core_ballot(tag: BallotTag) -> core::Ballot {
     core::Ballot { micros: tag.us, node: core::NodeId(tag.node), nonce: tag.nonce }
 }
 
-/// The core's form of an answer that another node gives. A word that no correct node says is refused.
+/// Converts a reply from another node to the core's form. Reasons that no correct node gives are refused.
 pub(super) fn core_outcome(outcome: Outcome) -> Result<core::Outcome, WireError> {
-    let strange = || WireError::Malformed { what: "forwarded answer", cause: "a reason that no holder gives".to_owned() };
+    let malformed = || WireError::Malformed { what: "forwarded answer", cause: "a reason that no holder gives".to_owned() };
     let value = |bytes: Option<Vec<u8>>| bytes.map(core::Value::from);
     Ok(match outcome {
         Outcome::Applied => core::Outcome::Applied,
@@ -212,7 +214,7 @@ pub(super) fn core_outcome(outcome: Outcome) -> Result<core::Outcome, WireError>
                 | Reason::Evicted
                 | Reason::ResentElsewhere
                 | Reason::Stopping
-                | Reason::Forwarded => return Err(strange()),
+                | Reason::Forwarded => return Err(malformed()),
             },
         },
         Outcome::Unknown { why } => core::Outcome::Unknown {
@@ -226,18 +228,18 @@ pub(super) fn core_outcome(outcome: Outcome) -> Result<core::Outcome, WireError>
                 Reason::Contention => core::UnknownWhy::Contention,
                 Reason::Forwarded => core::UnknownWhy::Forwarded,
                 Reason::TooManyInFlight | Reason::TimeoutInQueue | Reason::NoQuorumBeforePropose | Reason::Aborted | Reason::Stopping => {
-                    return Err(strange());
+                    return Err(malformed());
                 }
             },
         },
         Outcome::Invalid { why } => {
             let all = [core::InvalidWhy::KeySize, core::InvalidWhy::ValueSize, core::InvalidWhy::IdReused, core::InvalidWhy::BornAhead];
-            core::Outcome::Invalid { why: all.into_iter().find(|known| known.name() == why).ok_or_else(strange)? }
+            core::Outcome::Invalid { why: all.into_iter().find(|known| known.name() == why).ok_or_else(malformed)? }
         }
     })
 }
 
-/// The core's form of how an answer came about.
+/// Converts the diagnostics of a reply to the core's form.
 pub(super) fn core_diagnostics(op: core::OpId, from: Diagnostics) -> core::Diagnostics {
     let whole = |tag: Option<BallotTag>| tag.map_or(core::Ballot::ZERO, core_ballot);
     core::Diagnostics {
@@ -256,7 +258,7 @@ pub(super) fn core_diagnostics(op: core::OpId, from: Diagnostics) -> core::Diagn
             Phase::Done => core::Phase::Done,
             Phase::Forwarded => core::Phase::Forwarded,
             Phase::LocalRead => core::Phase::LocalRead,
-            Phase::Cheap => core::Phase::Plain,
+            Phase::Cheap => core::Phase::Cheap,
         },
         ballot: whole(from.ballot),
         promises: from.promises,

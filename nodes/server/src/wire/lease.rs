@@ -1,4 +1,4 @@
-//! Twins of the core's messages about leases, and of operations handed to a holder.
+//! Wire forms of the core's messages about leases, and of operations forwarded to a holder.
 
 use heckle_paxos as core;
 use heckle_paxos::lease::{LeaseBody, LeaseMode, RangeId};
@@ -26,7 +26,7 @@ impl From<LeaseBallot> for core::lease::LeaseBallot {
     }
 }
 
-/// A running grant and how long it lasts.
+/// The ballot of a running grant, and its remaining time in nanoseconds.
 pub(super) type Running = Option<(LeaseBallot, u64)>;
 
 pub(super) fn running(core: Option<(core::lease::LeaseBallot, u64)>) -> Running {
@@ -62,7 +62,7 @@ enum Mode {
     Read,
 }
 
-/// Appends the bytes of a message about leases.
+/// Appends the encoding of a message about leases.
 pub(crate) fn encode_lease(message: &core::lease::LeaseMessage, out: &mut impl Sink) {
     let body = match message.body {
         LeaseBody::Prepare => Body::Prepare,
@@ -83,7 +83,7 @@ pub(crate) fn encode_lease(message: &core::lease::LeaseMessage, out: &mut impl S
     encode(LeaseMessage { range: message.range.0, ballot: message.ballot.into(), body }, out);
 }
 
-/// The message of these bytes.
+/// Decodes a message about leases.
 pub(crate) fn decode_lease(bytes: &[u8]) -> Result<core::lease::LeaseMessage, WireError> {
     let LeaseMessage { range, ballot, body } = decode("lease message", bytes)?;
     let body = match body {
@@ -105,7 +105,7 @@ pub(crate) fn decode_lease(bytes: &[u8]) -> Result<core::lease::LeaseMessage, Wi
     Ok(core::lease::LeaseMessage { range: RangeId(range), ballot: ballot.into(), body })
 }
 
-/// An operation on its way to the holder. What is asked and answered has the form of the client protocol.
+/// An operation forwarded to the holder. The call and its reply have the form of the client protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Forward {
     serial: u64,
@@ -147,7 +147,7 @@ impl TryFrom<Forward> for core::Forward {
     }
 }
 
-/// What became of it.
+/// The result of a forwarded operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Forwarded {
     serial: u64,
@@ -157,18 +157,18 @@ pub(super) struct Forwarded {
 }
 
 impl From<&core::Forwarded> for Forwarded {
-    fn from(told: &core::Forwarded) -> Forwarded {
+    fn from(result: &core::Forwarded) -> Forwarded {
         Forwarded {
-            serial: told.serial,
-            outcome: client::outcome(told.outcome.clone()),
-            diagnostics: client::diagnostics(&told.diagnostics),
-            lease: running(told.lease),
+            serial: result.serial,
+            outcome: client::outcome(result.outcome.clone()),
+            diagnostics: client::diagnostics(&result.diagnostics),
+            lease: running(result.lease),
         }
     }
 }
 
 impl Forwarded {
-    /// The core's form; `op` is in the message around it.
+    /// Converts to the core's form. `op` comes from the enclosing message.
     pub(super) fn into_core(self, op: core::OpId) -> Result<core::Forwarded, WireError> {
         Ok(core::Forwarded {
             serial: self.serial,

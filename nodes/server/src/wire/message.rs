@@ -1,4 +1,4 @@
-//! Twin of the core's messages between nodes.
+//! Wire form of the core's messages between nodes.
 
 use heckle_paxos as core;
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,8 @@ enum Body<'a> {
     NotHolder {
         serial: u64,
     },
-    // From here on of version 4 of the messages between nodes.
-    /// A prepare that asks for the row.
+    // The following variants exist since version 4 of the messages between nodes.
+    /// A prepare that requests the row.
     PrepareReading {
         have: Ballot,
     },
@@ -74,7 +74,7 @@ enum Body<'a> {
         #[serde(borrow)]
         row: Row<'a>,
     },
-    /// A propose that asks for the promise of the next ballot.
+    /// A propose that requests the promise of the next ballot.
     ProposeNext {
         #[serde(borrow)]
         update: Update<'a>,
@@ -87,7 +87,7 @@ enum Body<'a> {
     Pruned {
         pruned: Ballot,
     },
-    // From here on of version 5.
+    // The following variants exist since version 5.
     Put {
         #[serde(borrow)]
         cell: Cell<'a>,
@@ -107,12 +107,12 @@ enum RequestKind {
     Propose,
 }
 
-/// Appends the bytes of a message.
+/// Appends the encoding of a message.
 pub(crate) fn encode_message(message: &core::Message, out: &mut impl Sink) {
     encode(Message::from(message), out);
 }
 
-/// The message of these bytes.
+/// Decodes a message.
 pub(crate) fn decode_message(bytes: &[u8]) -> Result<core::Message, WireError> {
     decode::<Message<'_>>("peer message", bytes)?.try_into()
 }
@@ -175,7 +175,7 @@ impl<'a> From<&'a core::Body> for Body<'a> {
                 Body::Busy { request: (*request).into(), holder: holder.map(LeaseBallot::from), remaining_ns: *remaining_ns }
             }
             core::Body::Forward(forward) => Body::Forward(Box::new((&**forward).into())),
-            core::Body::Forwarded(answer) => Body::Forwarded(Box::new((&**answer).into())),
+            core::Body::Forwarded(result) => Body::Forwarded(Box::new((&**result).into())),
             core::Body::NotHolder { serial } => Body::NotHolder { serial: *serial },
             core::Body::Prune { ballot } => Body::Prune { ballot: (*ballot).into() },
             core::Body::Pruned { pruned } => Body::Pruned { pruned: (*pruned).into() },
@@ -221,7 +221,7 @@ fn core_body(body: Body<'_>, op: core::OpId) -> Result<core::Body, WireError> {
             core::Body::Busy { request: request.into(), holder: holder.map(core::lease::LeaseBallot::from), remaining_ns }
         }
         Body::Forward(forward) => core::Body::Forward(Box::new((*forward).try_into()?)),
-        Body::Forwarded(answer) => core::Body::Forwarded(Box::new(answer.into_core(op)?)),
+        Body::Forwarded(result) => core::Body::Forwarded(Box::new(result.into_core(op)?)),
         Body::NotHolder { serial } => core::Body::NotHolder { serial },
         Body::Prune { ballot } => core::Body::Prune { ballot: ballot.into() },
         Body::Pruned { pruned } => core::Body::Pruned { pruned: pruned.into() },

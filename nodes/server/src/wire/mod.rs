@@ -1,9 +1,9 @@
-//! Twins of the core's types for the wire and the disk.
+//! Serializable counterparts of the core's types, for the network and the disk.
 //!
-//! The core's types say nothing about bytes, and these say nothing about the protocol; conversions are total, with
-//! an error for whatever a correct node never sends. Byte strings are borrowed both ways, so a message costs one
-//! copy. Enums are encoded by position: variants are only appended, and each top-level type
-//! carries its version as the first byte.
+//! The core's types do not define an encoding, and these types contain no protocol logic. Conversions are total, and
+//! return an error for anything that a correct node never sends. Byte strings are borrowed in both directions, so a
+//! message costs one copy. Enums are encoded by position, so variants are only appended. Each top-level type carries
+//! its version as the first byte.
 
 pub(crate) mod client;
 pub(crate) mod lease;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::client_protocol::{MAX_KEY, MAX_VALUE};
 use crate::encoding::{Sink, append};
 
-/// Most ids in a dedupe table that is believed.
+/// Largest number of ids accepted in a dedupe table.
 const MAX_DEDUPE: usize = 4_096;
 
 /// The version byte in front of a message or a record.
@@ -26,7 +26,7 @@ enum Versioned<T> {
     V1(T),
 }
 
-/// Why bytes are not what they should be.
+/// Why bytes cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WireError {
     #[error("malformed {what}: {cause}")]
@@ -39,7 +39,7 @@ pub(crate) enum WireError {
     Empty { what: &'static str },
 }
 
-/// Appends the bytes of `value`, with its version.
+/// Appends the encoding of `value`, with its version.
 fn encode<T: Serialize>(value: T, out: &mut impl Sink) {
     append(&Versioned::V1(value), out);
 }

@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 pub(crate) const PEER_PROTOCOL: u32 = 7;
 
 /// First frame on a connection from one node to another, and (as the welcome) the first frame back. Both sides check
-/// all of it: a relay or an address list may have connected them to another node.
+/// all fields: a relay or an address list may have connected them to the wrong node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PeerHello {
-    /// First field of every version, so that any node can read it.
+    /// First field in every version, so that any node can read it.
     pub(crate) protocol: u32,
     pub(crate) cluster: String,
     pub(crate) from: u16,
     pub(crate) to: u16,
     /// Random id of the sender's data folder.
     pub(crate) folder: u64,
-    /// Number of the sender's process on that folder.
+    /// Incarnation of the sender: counts the processes on that folder.
     pub(crate) incarnation: u32,
-    /// Its settings of leases.
+    /// The lease settings of the sender.
     pub(crate) lease: LeaseTerms,
 }
 
-/// The settings of leases that all nodes must share: a holder counts on what its grantors do, for how long, on which range.
-/// With leases off none of the others matters.
+/// The lease settings that all nodes must share, since a holder relies on them when it asks its grantors. With leases
+/// off, the other settings do not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeaseTerms {
     pub(crate) mode: String,
@@ -47,9 +47,9 @@ impl From<&LeaseSettings> for LeaseTerms {
 }
 
 impl LeaseTerms {
-    /// Whether nodes with these two may work together. One with leases off grants nothing and is refused nothing, so a
-    /// cluster may go from one to the other node by node.
-    pub(crate) fn fits(&self, other: &LeaseTerms) -> bool {
+    /// Whether nodes with these two settings may work together. A node with leases off neither grants nor refuses
+    /// anything, so a cluster can be switched node by node.
+    pub(crate) fn is_compatible(&self, other: &LeaseTerms) -> bool {
         let off = LeaseMode::Off.name();
         self.mode == off || other.mode == off || self == other
     }

@@ -1,4 +1,4 @@
-//! Twin of the core's durable records.
+//! Disk form of the core's durable records.
 
 use heckle_paxos as core;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ enum Record<'a> {
         longest_ns: u64,
         longest_read_ns: u64,
     },
-    /// An accepted update together with the promise of a ballot above its own.
+    /// An accepted update, together with the promise of a higher ballot.
     AcceptedNext {
         #[serde(borrow)]
         key: &'a [u8],
@@ -62,7 +62,7 @@ enum Record<'a> {
     Floor {
         micros: u64,
     },
-    /// Since format 3 of the data folder.
+    /// Exists since format 3 of the data folder.
     Put {
         #[serde(borrow)]
         key: &'a [u8],
@@ -71,12 +71,12 @@ enum Record<'a> {
     },
 }
 
-/// Appends the bytes of a record.
+/// Appends the encoding of a record.
 pub(crate) fn encode_record(record: &core::Record, out: &mut Vec<u8>) {
     encode(Record::from(record), out);
 }
 
-/// The record of these bytes.
+/// Decodes a record.
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<core::Record, WireError> {
     decode::<Record<'_>>("record", bytes)?.try_into()
 }

@@ -1,4 +1,4 @@
-//! Twins of ballots, ids, rows and updates: the parts of messages and records.
+//! Wire forms of ballots, ids, rows and updates, which are parts of messages and records.
 
 use std::sync::Arc;
 

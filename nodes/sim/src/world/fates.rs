@@ -1,44 +1,44 @@
-//! Asking what became of operations, while faults strike and the operations may still run.
+//! Fate queries, sent while faults are active and the operations may still be running.
 
-use super::{Asker, Question, What, World};
+use super::{FateQuery, Requester, World, WorldEvent};
 use crate::config::MS;
 use heckle_paxos::{Ballot, Call, OpId, Outcome, Provenance};
 use rand::RngExt;
 
-/// A question is asked at most this often.
-const MAX_ASKED: u32 = 6;
+/// Largest number of times that a query is sent.
+const MAX_QUERIES: u32 = 6;
 
 impl World {
-    /// A client gives up on an operation. Another may ask for its fate.
-    pub(super) fn wonder(&mut self, about: usize, born: Ballot) {
-        if !self.ops[about].call.is_update() || self.ops[about].plain || self.config.fate_ppm == 0 {
+    /// Handles an operation that its client has given up: a fate query may follow.
+    pub(super) fn maybe_query_fate(&mut self, about: usize, born: Ballot) {
+        if !self.ops[about].call.is_update() || self.ops[about].cheap || self.config.fate_ppm == 0 {
             return;
         }
         if self.rngs.clients.random_range(0..1_000_000) < self.config.fate_ppm {
-            self.ask_soon(Question { about, born, asked: 0 });
+            self.schedule_query(FateQuery { about, born, tries: 0 });
         }
     }
 
-    fn ask_soon(&mut self, question: Question) {
+    fn schedule_query(&mut self, query: FateQuery) {
         let at_ns = self.now_ns + self.rngs.clients.random_range(0..=20 * MS);
-        self.push(at_ns, What::AskFate { question });
+        self.push(at_ns, WorldEvent::FateQueryDue { query });
     }
 
-    pub(super) fn on_ask_fate(&mut self, question: Question) {
-        let Question { about, born, asked } = question;
+    pub(super) fn on_fate_query_due(&mut self, query: FateQuery) {
+        let FateQuery { about, born, tries } = query;
         let node = self.rngs.clients.random_range(0..self.nodes.len());
         self.next_number += 1;
         let op = OpId { client: self.next_number, seq: 1 };
         let call = Call::Fate { of: self.ops[about].op, born };
         let at = self.begin_op(op, self.op_keys[about], call, node);
-        let asker = Asker::Question(Question { asked: asked + 1, ..question });
-        self.send_request(at, asker, node, Provenance::First, self.config.op_timeout_ns);
+        let requester = Requester::FateQuery(FateQuery { tries: tries + 1, ..query });
+        self.send_request(at, requester, node, Provenance::First, self.config.op_timeout_ns);
     }
 
-    pub(super) fn on_fate_answer(&mut self, question: Question, outcome: &Outcome) {
+    pub(super) fn on_fate_answer(&mut self, query: FateQuery, outcome: &Outcome) {
         match outcome {
-            Outcome::Fate { fate } => self.judge.fate(&self.ops[question.about], *fate),
-            _ if question.asked < MAX_ASKED => self.ask_soon(question),
+            Outcome::Fate { fate } => self.checker.fate(&self.ops[query.about], *fate),
+            _ if query.tries < MAX_QUERIES => self.schedule_query(query),
             _ => {}
         }
     }

@@ -1,14 +1,14 @@
-//! The event loop. The only place of this crate where time passes and chance is drawn from.
+//! The event loop. The only place in this crate where time advances and random streams are owned.
 
 mod clients;
 mod fates;
 mod nodes;
 
+use crate::checker::{Checker, Values, ViolationKind};
 use crate::client::{Client, key_name};
 use crate::clock::NodeClock;
 use crate::config::WorldConfig;
 use crate::fault::{self, Fault};
-use crate::judge::{Judge, Values, ViolationKind};
 use crate::net::Net;
 use crate::node::Node;
 use crate::op_record::OpRecord;
@@ -20,12 +20,12 @@ use rand_pcg::Pcg64;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// More events than any sensible world has: a loop without end stops here.
+/// Largest number of events. No sensible world has more, so an endless loop stops here.
 const MAX_EVENTS: u64 = 20_000_000;
-/// A run stops when this many things are wrong: more of them explain nothing.
+/// A run stops at this number of violations, since more of them explain nothing.
 const MAX_VIOLATIONS: usize = 20;
 
-/// A virtual world: nodes, network, disks, clocks, clients, faults and a judge.
+/// A virtual world: nodes, network, disks, clocks, clients, faults and a checker.
 #[derive(Debug)]
 pub struct World {
     config: WorldConfig,
@@ -40,11 +40,11 @@ pub struct World {
     next_number: u64,
     next_value: u64,
     ops: Vec<OpRecord>,
-    /// By operation: which key.
+    /// For each operation, its key.
     op_keys: Vec<usize>,
-    /// By token: which operation, and how the request was sent.
+    /// For each token, its operation, and how the request was sent.
     requests: Vec<Request>,
-    judge: Judge,
+    checker: Checker,
     faults: Vec<Fault>,
     finals: Vec<(usize, usize)>,
     out: Actions,
@@ -52,7 +52,7 @@ pub struct World {
     digest: u64,
 }
 
-/// A stream of randomness for each purpose, so that one more draw here does not change all there.
+/// A separate random number stream for each purpose, so that one more draw here does not change everything elsewhere.
 #[derive(Debug)]
 struct Rngs {
     net: Pcg64,
@@ -63,45 +63,45 @@ struct Rngs {
 #[derive(Debug, Clone, Copy)]
 struct Request {
     op: usize,
-    asker: Asker,
+    requester: Requester,
     node: usize,
     epoch: u32,
     provenance: Provenance,
     timeout_ns: u64,
 }
 
-/// Who waits for an answer.
+/// The recipient of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asker {
-    /// A client of the load.
+enum Requester {
+    /// A client of the load phase.
     Client(usize),
     /// One of the reads at the end.
     FinalRead,
-    /// A client that asks for the fate of an operation.
-    Question(Question),
+    /// A fate query.
+    FateQuery(FateQuery),
 }
 
-/// A question for a fate.
+/// A fate query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Question {
-    /// The operation, as an index into the list.
+struct FateQuery {
+    /// Index of the queried operation in the list.
     about: usize,
-    /// What its requests said.
+    /// The birth ballot in its requests.
     born: Ballot,
-    /// How often it was asked.
-    asked: u32,
+    /// Number of times that the query was sent.
+    tries: u32,
 }
 
 #[derive(Debug)]
 struct Entry {
     at_ns: u64,
     seq: u64,
-    what: What,
+    what: WorldEvent,
 }
 
-/// Things that happen. Nodes are counted from 0; `epoch` names the process.
+/// Events of the world. Nodes are counted from 0, and `epoch` identifies the process.
 #[derive(Debug)]
-enum What {
+enum WorldEvent {
     Peer { from: usize, to: usize, message: Message },
     PeerLease { from: usize, to: usize, message: LeaseMessage },
     Timer { node: usize, epoch: u32, id: TimerId },
@@ -111,7 +111,7 @@ enum What {
     ClientAnswer { token: u64, outcome: Outcome, diagnostics: Box<Diagnostics> },
     ClientLost { token: u64 },
     ClientNext { client: usize },
-    AskFate { question: Question },
+    FateQueryDue { query: FateQuery },
     FaultBegins { fault: usize },
     FaultEnds { fault: usize },
     LoadEnds,
@@ -119,7 +119,7 @@ enum What {
 }
 
 impl Ord for Entry {
-    /// Earliest first in a max-heap; what was put on the agenda first wins a tie.
+    /// Earliest first in a max-heap. With equal times, the event scheduled first comes first.
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at_ns, other.seq).cmp(&(self.at_ns, self.seq))
     }
@@ -140,7 +140,7 @@ impl PartialEq for Entry {
 impl Eq for Entry {}
 
 impl World {
-    /// The world of a seed.
+    /// Creates the world of a seed.
     #[must_use]
     pub fn new(seed: u64, config: WorldConfig) -> Self {
         let stream = |name: u64| Pcg64::seed_from_u64(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ name);
@@ -175,7 +175,7 @@ impl World {
             ops: Vec::new(),
             op_keys: Vec::new(),
             requests: Vec::new(),
-            judge: Judge::new(count, if config.plain_ppm > 0 { Values::Ignored } else { Values::Judged }),
+            checker: Checker::new(count, if config.cheap_ppm > 0 { Values::Ignored } else { Values::Checked }),
             faults,
             finals: (0..keys).flat_map(|key| (0..count).map(move |node| (key, node))).rev().collect(),
             out: Actions::new(),
@@ -194,11 +194,11 @@ impl World {
         self.begin();
         while let Some(Entry { at_ns, what, .. }) = self.agenda.pop() {
             self.now_ns = at_ns;
-            self.judge.at(at_ns);
+            self.checker.at(at_ns);
             self.events += 1;
             self.note(at_ns);
             self.handle(what);
-            if self.judge.violations().len() >= MAX_VIOLATIONS || self.events >= MAX_EVENTS {
+            if self.checker.violations().len() >= MAX_VIOLATIONS || self.events >= MAX_EVENTS {
                 break;
             }
         }
@@ -211,17 +211,17 @@ impl World {
         }
         for client in 0..self.clients.len() {
             let at_ns = self.rngs.clients.random_range(0..=self.config.think_ns);
-            self.push(at_ns, What::ClientNext { client });
+            self.push(at_ns, WorldEvent::ClientNext { client });
         }
         for fault in 0..self.faults.len() {
             let (begin_ns, end_ns) = (self.faults[fault].begin_ns, self.faults[fault].end_ns);
-            self.push(begin_ns, What::FaultBegins { fault });
-            self.push(end_ns, What::FaultEnds { fault });
+            self.push(begin_ns, WorldEvent::FaultBegins { fault });
+            self.push(end_ns, WorldEvent::FaultEnds { fault });
         }
-        self.push(self.config.load_ns, What::LoadEnds);
+        self.push(self.config.load_ns, WorldEvent::LoadEnds);
     }
 
-    /// Everything has drained: what is left must add up.
+    /// Checks the final state, after everything has drained.
     fn check_state(&mut self) {
         for (at, node) in self.nodes.iter().enumerate() {
             let Some(replica) = &node.replica else {
@@ -231,19 +231,19 @@ impl World {
             let left = replica.prune_queue_len();
             if left > 0 && self.agenda.is_empty() {
                 let detail = format!("n{}: {left} decisions still wait to be pruned", at + 1);
-                self.judge.report(ViolationKind::PruneLeak, &key_name(0), detail);
+                self.checker.report(ViolationKind::PruneLeak, &key_name(0), detail);
             }
         }
     }
 
     fn end(mut self) -> Report {
         self.check_state();
-        let Self { seed, ops, faults, judge, nodes, net, events, digest, now_ns, .. } = self;
+        let Self { seed, ops, faults, checker, nodes, net, events, digest, now_ns, .. } = self;
         Report {
             seed,
             ops,
             faults,
-            violations: judge.violations().to_vec(),
+            violations: checker.violations().to_vec(),
             counters: nodes.iter().map(Node::counters).collect(),
             state_bytes: nodes.iter().filter_map(|node| node.replica.as_ref()).map(Replica::state_bytes).collect(),
             messages: (net.sent, net.lost, net.doubled),
@@ -254,7 +254,7 @@ impl World {
         }
     }
 
-    fn push(&mut self, at_ns: u64, what: What) {
+    fn push(&mut self, at_ns: u64, what: WorldEvent) {
         self.next_seq += 1;
         self.agenda.push(Entry { at_ns, seq: self.next_seq, what });
     }
@@ -264,8 +264,8 @@ impl World {
         self.digest = (self.digest ^ number).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
     }
 
-    fn handle(&mut self, what: What) {
-        // A stopped process handles everything when it goes on, in the order of arrival.
+    fn handle(&mut self, what: WorldEvent) {
+        // A stopped process handles all its events when it continues, in the order of arrival.
         if let Some(node) = what.handled_by(&self.requests)
             && self.now_ns < self.nodes[node].paused_until_ns
         {
@@ -274,29 +274,29 @@ impl World {
             return;
         }
         match what {
-            What::Peer { from, to, message } => self.on_peer(from, to, message),
-            What::PeerLease { from, to, message } => self.on_peer_lease(from, to, message),
-            What::Timer { node, epoch, id } => self.on_timer(node, epoch, id),
-            What::DiskSynced { node, epoch } => self.on_disk_synced(node, epoch),
-            What::Persisted { node, epoch, io_id } => self.on_persisted(node, epoch, io_id),
-            What::ClientRequest { token } => self.on_request(token),
-            What::ClientAnswer { token, outcome, diagnostics } => self.on_client_answer(token, outcome, *diagnostics),
-            What::ClientLost { token } => self.on_client_lost(token),
-            What::ClientNext { client } => self.on_client_next(client),
-            What::AskFate { question } => self.on_ask_fate(question),
-            What::FaultBegins { fault } => self.on_fault_begins(fault),
-            What::FaultEnds { fault } => self.on_fault_ends(fault),
-            What::LoadEnds => self.on_load_ends(),
-            What::NextFinalRead => self.on_next_final_read(),
+            WorldEvent::Peer { from, to, message } => self.on_peer(from, to, message),
+            WorldEvent::PeerLease { from, to, message } => self.on_peer_lease(from, to, message),
+            WorldEvent::Timer { node, epoch, id } => self.on_timer(node, epoch, id),
+            WorldEvent::DiskSynced { node, epoch } => self.on_disk_synced(node, epoch),
+            WorldEvent::Persisted { node, epoch, io_id } => self.on_persisted(node, epoch, io_id),
+            WorldEvent::ClientRequest { token } => self.on_request(token),
+            WorldEvent::ClientAnswer { token, outcome, diagnostics } => self.on_client_answer(token, outcome, *diagnostics),
+            WorldEvent::ClientLost { token } => self.on_client_lost(token),
+            WorldEvent::ClientNext { client } => self.on_client_next(client),
+            WorldEvent::FateQueryDue { query } => self.on_fate_query_due(query),
+            WorldEvent::FaultBegins { fault } => self.on_fault_begins(fault),
+            WorldEvent::FaultEnds { fault } => self.on_fault_ends(fault),
+            WorldEvent::LoadEnds => self.on_load_ends(),
+            WorldEvent::NextFinalRead => self.on_next_final_read(),
         }
     }
 
-    /// Load is over and all faults have ended: the network gets well, what is under way drains,
-    /// then every key is read through every node.
+    /// Ends the load after all faults have ended: the network recovers, operations in flight drain, and then every
+    /// key is read through every node.
     fn on_load_ends(&mut self) {
         self.net.heal();
         let drain_ns = 4 * self.config.op_timeout_ns + self.config.links.slow_max_ns;
-        self.push(self.now_ns + drain_ns, What::NextFinalRead);
+        self.push(self.now_ns + drain_ns, WorldEvent::NextFinalRead);
     }
 
     fn on_next_final_read(&mut self) {
@@ -306,19 +306,19 @@ impl World {
         self.next_number += 1;
         let op = OpId { client: self.next_number, seq: 1 };
         let at = self.begin_op(op, key, heckle_paxos::Call::Read, node);
-        // Ample: a core that gets nowhere in this time with nothing in its way will not later.
+        // A generous limit: a core that makes no progress in this time without faults will make none later.
         let timeout_ns = 10_000_000_000;
-        self.send_request(at, Asker::FinalRead, node, Provenance::First, timeout_ns);
+        self.send_request(at, Requester::FinalRead, node, Provenance::First, timeout_ns);
     }
 
-    /// The answer to a final read.
+    /// Handles the reply to a final read.
     fn on_final_answer(&mut self, op: usize, outcome: &Outcome) {
         if !matches!(outcome, Outcome::Read { .. }) {
             let (key, node) = (self.ops[op].key.clone(), self.ops[op].node);
             let detail = format!("a read through n{} ended with {outcome:?} after all had healed", node + 1);
-            self.judge.report(ViolationKind::NoProgress, &key, detail);
+            self.checker.report(ViolationKind::NoProgress, &key, detail);
         }
-        self.push(self.now_ns, What::NextFinalRead);
+        self.push(self.now_ns, WorldEvent::NextFinalRead);
     }
 
     fn begin_op(&mut self, op: OpId, key: usize, call: heckle_paxos::Call, node: usize) -> usize {
@@ -326,7 +326,7 @@ impl World {
             op,
             key: key_name(key),
             call,
-            plain: false,
+            cheap: false,
             node,
             invoked_ns: self.now_ns,
             completed_ns: None,
@@ -334,29 +334,29 @@ impl World {
             diagnostics: None,
             resends: 0,
         };
-        self.judge.invoked(&record);
+        self.checker.invoked(&record);
         self.ops.push(record);
         self.op_keys.push(key);
         self.ops.len() - 1
     }
 }
 
-impl What {
-    /// The process that must be awake for this.
+impl WorldEvent {
+    /// The node whose process must be running for this event.
     fn handled_by(&self, requests: &[Request]) -> Option<usize> {
         match self {
-            What::Peer { to, .. } | What::PeerLease { to, .. } => Some(*to),
-            What::Timer { node, .. } | What::Persisted { node, .. } => Some(*node),
-            What::ClientRequest { token } => Some(requests[*token as usize].node),
-            What::DiskSynced { .. }
-            | What::ClientAnswer { .. }
-            | What::ClientLost { .. }
-            | What::ClientNext { .. }
-            | What::AskFate { .. }
-            | What::FaultBegins { .. }
-            | What::FaultEnds { .. }
-            | What::LoadEnds
-            | What::NextFinalRead => None,
+            WorldEvent::Peer { to, .. } | WorldEvent::PeerLease { to, .. } => Some(*to),
+            WorldEvent::Timer { node, .. } | WorldEvent::Persisted { node, .. } => Some(*node),
+            WorldEvent::ClientRequest { token } => Some(requests[*token as usize].node),
+            WorldEvent::DiskSynced { .. }
+            | WorldEvent::ClientAnswer { .. }
+            | WorldEvent::ClientLost { .. }
+            | WorldEvent::ClientNext { .. }
+            | WorldEvent::FateQueryDue { .. }
+            | WorldEvent::FaultBegins { .. }
+            | WorldEvent::FaultEnds { .. }
+            | WorldEvent::LoadEnds
+            | WorldEvent::NextFinalRead => None,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The world's side of a node: it carries out the actions of each step, as a server would.
+//! The nodes of the world. Carries out the actions of each step, as a server would.
 
-use super::{What, World};
+use super::{World, WorldEvent};
 use crate::config::MS;
 use crate::disk::Crash;
 use crate::fault::FaultKind;
@@ -32,7 +32,7 @@ impl World {
         }
     }
 
-    /// The disk has finished a sync; the process hears of it as soon as it runs.
+    /// Ends a sync of the disk. The process is notified as soon as it runs.
     pub(super) fn on_disk_synced(&mut self, node: usize, epoch: u32) {
         let now_ns = self.now_ns;
         let this = &mut self.nodes[node];
@@ -43,19 +43,19 @@ impl World {
             return;
         };
         for record in &records {
-            self.judge.durable(node, record);
+            self.checker.durable(node, record);
         }
         if let (true, Some(replica)) = (this.disk.wants_snapshot(), &this.replica) {
             let snapshot: Vec<Record> = replica.snapshot().collect();
             for record in &snapshot {
-                self.judge.durable(node, record);
+                self.checker.durable(node, record);
             }
             this.disk.replace(snapshot);
         }
         if let Some(at_ns) = next {
-            self.push(at_ns, What::DiskSynced { node, epoch });
+            self.push(at_ns, WorldEvent::DiskSynced { node, epoch });
         }
-        self.push(now_ns, What::Persisted { node, epoch, io_id });
+        self.push(now_ns, WorldEvent::Persisted { node, epoch, io_id });
     }
 
     pub(super) fn on_persisted(&mut self, node: usize, epoch: u32, io_id: IoId) {
@@ -93,11 +93,11 @@ impl World {
                 Action::Persist { io_id, records, sync } => {
                     for record in &records {
                         match record {
-                            Record::Learned { key, row } => self.judge.learned(key, row),
+                            Record::Learned { key, row } => self.checker.learned(key, row),
                             Record::Chosen { key, ballot } => {
                                 let replica = self.nodes[node].replica.as_ref();
                                 let row = replica.and_then(|replica| replica.row(key)).filter(|row| row.learned == *ballot);
-                                self.judge.learned(key, row.expect("it was learned in the step before"));
+                                self.checker.learned(key, row.expect("it was learned in the step before"));
                             }
                             Record::Incarnation { .. }
                             | Record::LeaseLimits(_)
@@ -113,10 +113,10 @@ impl World {
                     let done = this.disk.append(io_id, records, sync, self.now_ns, &mut self.rngs.disks);
                     let early = this.answers_before_write();
                     if let Some(at_ns) = done {
-                        self.push(at_ns, What::DiskSynced { node, epoch });
+                        self.push(at_ns, WorldEvent::DiskSynced { node, epoch });
                     }
                     if early {
-                        self.push(self.now_ns, What::Persisted { node, epoch, io_id });
+                        self.push(self.now_ns, WorldEvent::Persisted { node, epoch, io_id });
                     }
                 }
                 Action::Send { to, message, after } => {
@@ -130,7 +130,7 @@ impl World {
                 Action::Lease(event) => self.on_lease(node, event),
                 Action::Timer { id, at } => {
                     let at_ns = self.nodes[node].clock.when(at).max(self.now_ns);
-                    self.push(at_ns, What::Timer { node, epoch, id });
+                    self.push(at_ns, WorldEvent::Timer { node, epoch, id });
                 }
                 Action::Reply { token, outcome, diagnostics, after } => {
                     self.hold_or_release(node, after, Held::Reply(token.0, outcome, diagnostics));
@@ -153,39 +153,39 @@ impl World {
             Held::Send(to, message) => {
                 let arrivals = self.net.send(node, to, &message.body, self.now_ns, &mut self.rngs.net);
                 if let [_, Some(at_ns)] = arrivals {
-                    self.push(at_ns, What::Peer { from: node, to, message: message.clone() });
+                    self.push(at_ns, WorldEvent::Peer { from: node, to, message: message.clone() });
                 }
                 if let [Some(at_ns), _] = arrivals {
-                    self.push(at_ns, What::Peer { from: node, to, message });
+                    self.push(at_ns, WorldEvent::Peer { from: node, to, message });
                 }
             }
             Held::SendLease(to, message) => {
                 let arrivals = self.net.send_lease(node, to, self.now_ns, &mut self.rngs.net);
                 for at_ns in arrivals.into_iter().flatten() {
-                    self.push(at_ns, What::PeerLease { from: node, to, message });
+                    self.push(at_ns, WorldEvent::PeerLease { from: node, to, message });
                 }
             }
             Held::Reply(token, outcome, diagnostics) => {
                 let at_ns = self.now_ns + self.client_delay();
-                self.push(at_ns, What::ClientAnswer { token, outcome, diagnostics });
+                self.push(at_ns, WorldEvent::ClientAnswer { token, outcome, diagnostics });
             }
         }
     }
 
-    /// What a node believes of its leases, in true time.
+    /// Records a node's belief about its leases, in true time.
     fn on_lease(&mut self, node: usize, event: LeaseEvent) {
         match event.what {
             LeaseChange::Acquired | LeaseChange::Extended => {
                 let until_ns = self.nodes[node].clock.when(event.until);
-                self.judge.holds(node, event.range.0, until_ns);
+                self.checker.holds(node, event.range.0, until_ns);
             }
-            LeaseChange::Ended(_) => self.judge.holds(node, event.range.0, self.now_ns),
+            LeaseChange::Ended(_) => self.checker.holds(node, event.range.0, self.now_ns),
         }
     }
 
     pub(super) fn on_fault_begins(&mut self, fault: usize) {
         let aimed = matches!(self.faults[fault].kind, FaultKind::IsolateHolder | FaultKind::KillOthers | FaultKind::LateHolder);
-        if let Some(holder) = self.judge.holder_of(0).filter(|_| aimed) {
+        if let Some(holder) = self.checker.holder_of(0).filter(|_| aimed) {
             self.faults[fault].node = holder;
         }
         let fault = self.faults[fault].clone();
@@ -231,11 +231,11 @@ impl World {
                     self.net.slow(from, to, 0);
                 }
             }
-            // The process goes on by itself; the clock stays wrong.
+            // A paused process continues by itself, and a clock stays wrong.
             FaultKind::Pause | FaultKind::ClockJump => {}
             FaultKind::Isolate | FaultKind::IsolateHolder | FaultKind::Split | FaultKind::OneWay => {
                 for (from, to) in fault.cuts(self.nodes.len()) {
-                    self.net.mend(from, to);
+                    self.net.restore(from, to);
                 }
             }
         }
@@ -245,16 +245,16 @@ impl World {
         if self.nodes[node].replica.is_none() {
             return;
         }
-        self.judge.died(node);
+        self.checker.on_process_end(node);
         for record in self.nodes[node].crash(crash) {
-            self.judge.durable(node, &record);
+            self.checker.durable(node, &record);
         }
-        // The connections break; their clients notice soon.
+        // The connections break, and the clients notice soon.
         for client in 0..self.clients.len() {
             if let Some((_, token)) = self.clients[client].open
                 && self.requests[token as usize].node == node
             {
-                self.push(self.now_ns + MS, What::ClientLost { token });
+                self.push(self.now_ns + MS, WorldEvent::ClientLost { token });
             }
         }
     }

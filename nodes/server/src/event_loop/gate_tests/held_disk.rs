@@ -10,27 +10,27 @@ use crate::storage::wal::Wal;
 use crate::storage::{StorageError, Store};
 use crate::wire::record::decode_record;
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A disk that syncs a batch when it is allowed to.
+/// Controls when the log may sync a batch.
 #[derive(Default)]
-pub(super) struct Hold {
+pub(super) struct DiskGate {
     state: Mutex<Held>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 pub(super) struct Held {
-    /// Syncs at once.
+    /// Whether batches are synced immediately.
     pub(super) free: bool,
-    /// Batches that have come, that may be synced, and that are.
+    /// Number of batches appended, allowed to be synced, and synced.
     pub(super) come: u64,
     pub(super) allowed: u64,
     pub(super) done: u64,
     pub(super) synced: Vec<Record>,
 }
 
-impl Hold {
+impl DiskGate {
     pub(super) fn lock(&self) -> MutexGuard<'_, Held> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -42,14 +42,14 @@ impl Hold {
 
     #[track_caller]
     pub(super) fn until(&self, what: &str, holds: impl Fn(&Held) -> bool) {
-        let (_held, late) = self.changed.wait_timeout_while(self.lock(), PATIENCE, |held| !holds(held)).unwrap();
+        let (_held, late) = self.changed.wait_timeout_while(self.lock(), TEST_TIMEOUT, |held| !holds(held)).unwrap();
         assert!(!late.timed_out(), "waited in vain: {what}");
     }
 }
 
 pub(super) struct HeldStore {
     pub(super) wal: Wal,
-    pub(super) hold: Arc<Hold>,
+    pub(super) hold: Arc<DiskGate>,
 }
 
 impl Store for HeldStore {
@@ -71,8 +71,8 @@ impl Store for HeldStore {
         self.wal.seal()
     }
 
-    fn forget_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
-        self.wal.forget_up_to(batch)
+    fn remove_up_to(&mut self, batch: u64) -> Result<(), StorageError> {
+        self.wal.remove_up_to(batch)
     }
 
     fn segments(&self) -> usize {

@@ -92,7 +92,7 @@ pub(super) fn compact(at: &LogFolder, ledger: &mut Ledger) -> Result<(), Storage
         ledger.append(&mut wal, vec![200 + round; 40])?;
         snapshot::write(at, up_to, state)?;
         ledger.append(&mut wal, vec![210 + round; 40])?;
-        wal.forget_up_to(up_to)?;
+        wal.remove_up_to(up_to)?;
         ledger.append(&mut wal, vec![220 + round; 40])?;
     }
     Ok(())
@@ -148,7 +148,7 @@ fn a_compaction_in_the_wrong_order_is_noticed() {
     let (mut wal, _) = open(&at).unwrap();
     ledger.append(&mut wal, vec![1; 40]).unwrap();
     let up_to = wal.seal().unwrap();
-    wal.forget_up_to(up_to).unwrap();
+    wal.remove_up_to(up_to).unwrap();
     crash_after(&at, Some(3));
     let mut state = SnapshotBuilder::new();
     state.add(|out| out.extend_from_slice(&ledger.acknowledged[0]));

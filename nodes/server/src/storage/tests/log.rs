@@ -265,7 +265,7 @@ fn a_snapshot_replaces_the_log_and_a_crash_in_between_is_harmless() {
     wal.append(&mut batch(&[b"after".to_vec()])).unwrap();
     snapshot::write(&at(dir.path()), up_to, builder).unwrap();
     let with_old_log = content(dir.path());
-    wal.forget_up_to(up_to).unwrap();
+    wal.remove_up_to(up_to).unwrap();
     wal.append(&mut batch(&[b"last".to_vec()])).unwrap();
     drop(wal);
     let expected: Records = state.iter().cloned().chain([b"after".to_vec(), b"last".to_vec()]).collect();

@@ -43,7 +43,7 @@ struct Seen {
 /// Runs into `step`, loses power, recovers (losing power again at a step drawn from `seed`), and goes on. `None` if there are
 /// fewer steps.
 fn lose_power_at(step: u32, seed: u64, skipped: Option<SkippedSync>, seen: &mut Seen) -> Option<Result<(), String>> {
-    let memory = MemoryVfs::new(SyncMode::AtOnce);
+    let memory = MemoryVfs::new(SyncMode::Immediate);
     let at = match skipped {
         Some(skipped) => log(Careless::new(memory.clone(), skipped)),
         None => log(memory.clone()),
@@ -113,7 +113,7 @@ fn a_forgotten_sync_is_found_out() {
 
 /// The identity is one that was written, whole, whenever power fails.
 fn identity_after(seed: u64, skipped: Option<SkippedSync>) -> Result<(), String> {
-    let memory = MemoryVfs::new(SyncMode::AtOnce);
+    let memory = MemoryVfs::new(SyncMode::Immediate);
     let vfs: Arc<dyn Vfs> = match skipped {
         Some(skipped) => Arc::new(Careless::new(memory.clone(), skipped)),
         None => Arc::new(memory.clone()),
@@ -234,8 +234,8 @@ fn begin_work(next: Next, group: &mut GroupSync, wal: &mut Wal, at: &LogFolder, 
             group.snapshot_ended(snapshot::write(at, up_to, content).map(|_| up_to));
             None
         }
-        Next::Work(Work::Forget(batch)) => {
-            wal.forget_up_to(batch).unwrap();
+        Next::Work(Work::Remove(batch)) => {
+            wal.remove_up_to(batch).unwrap();
             None
         }
         Next::Work(other) => panic!("{other:?}"),

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::real;
 use crate::control::Failpoint;
 use crate::points::storage::StoragePoints;
-use crate::storage::batch::MAX_GATHERED;
+use crate::storage::batch::MAX_BATCH_PAYLOAD;
 use crate::storage::group::Durability;
 use crate::storage::recovery::recover;
 use crate::storage::snapshot::SnapshotBuilder;
@@ -183,7 +183,7 @@ fn the_event_loop_is_held_back_when_the_disk_is_behind() {
     rig.submit(1, Sync::Required);
     std::thread::sleep(Duration::from_millis(20));
     assert!(!rig.disk.is_behind());
-    rig.disk.submit(IoId(2), Sync::Required, |batch| batch.add(|out| out.resize(out.len() + MAX_GATHERED + 1, b'x')));
+    rig.disk.submit(IoId(2), Sync::Required, |batch| batch.add(|out| out.resize(out.len() + MAX_BATCH_PAYLOAD + 1, b'x')));
     assert!(rig.disk.is_behind());
     rig.until_durable(2);
     assert!(!rig.disk.is_behind());

@@ -1,17 +1,18 @@
-//! The file system as the storage sees it: every access to a data folder goes through [`Vfs`].
+//! The storage's interface to the file system: every access to a data folder goes through [`Vfs`].
 //!
-//! Two kinds: [`real`], which the node uses, and [`memory`], which tests and simulations use. The second keeps what was
-//! synced apart from what was not, so that it can lose power.
+//! There are two implementations: [`real`], which the node uses, and [`memory`], which tests and simulations use. The
+//! second keeps synced and un-synced data apart, so that it can simulate a power loss.
 //!
 //! # What is durable when
-//! - Bytes and length of a file: when a sync of it that began after the write has ended.
-//! - A new name, a rename, a removal: when [`Vfs::sync_folder`] has returned. Until then each may vanish on its own.
+//! - Bytes and length of a file: once a sync that began after the write has ended.
+//! - A new name, a rename, a removal: once [`Vfs::sync_folder`] has returned. Until then, each of them may be lost
+//!   separately.
 //!
 //! # Requests and completions
-//! Only the sync of a batch takes long enough that other work has to go on meanwhile. It is a request with an id:
-//! [`VfsFile::begin_sync`] starts it, and [`Vfs::next_completion`] gives its result. The real kind syncs on the calling
-//! thread, so the completion is there when `begin_sync` returns. A simulation lets time pass in between. All other calls
-//! return when they are done.
+//! Only the sync of a batch takes so long that other work must continue in the meantime. It is a request with an id:
+//! [`VfsFile::begin_sync`] starts it, and [`Vfs::next_completion`] returns its result. The real file system syncs on
+//! the calling thread, so the completion is available when `begin_sync` returns. A simulation lets time pass in
+//! between. All other calls return when they are done.
 
 #[cfg(test)]
 pub(crate) mod memory;
@@ -21,7 +22,7 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Names one request. The caller chooses it, and no two requests in flight have the same one.
+/// Id of a request. The caller chooses it, and no two requests in flight have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RequestId(pub(crate) u64);
 
@@ -35,57 +36,60 @@ pub(crate) struct Completion {
 /// Keeps other processes out of a folder until it is dropped or the process ends.
 pub(crate) trait FolderLock: Debug + Send + Sync {}
 
-/// A file system. Errors are the operating system's.
+/// A file system. All errors come from the operating system.
 pub(crate) trait Vfs: Debug + Send + Sync {
-    /// Creates a folder and its missing parents, for the node's user alone. One that exists keeps its mode.
+    /// Creates a folder and its missing parents, accessible only to the node's user. An existing folder keeps its
+    /// mode.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes the lock file `path`; [`io::ErrorKind::WouldBlock`] if another process holds it.
+    /// Takes the lock file `path`. Fails with [`io::ErrorKind::WouldBlock`] if another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FolderLock>>;
 
-    /// The files of a folder, in any order.
+    /// Lists the files of a folder, in any order.
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// The whole content of a file.
+    /// Reads the whole content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// Creates an empty file for the node's user alone, in place of one that may be there.
+    /// Creates an empty file, accessible only to the node's user. Replaces an existing file.
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
 
     /// Opens an existing file for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
 
-    /// Renames a file, in place of one that may have the new name.
+    /// Renames a file. Replaces an existing file with the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes all names of a folder durable.
+    /// Makes all names in a folder durable.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
 
-    /// The result of a request that has ended and was not given before.
+    /// Returns the result of a request that has ended. Each result is returned once.
     fn next_completion(&self) -> Option<Completion>;
 
-    /// Whether helper threads may use it at the same time. Where time is simulated, everything is done in turn.
+    /// Whether helper threads may use the file system in parallel. Where time is simulated, all work is sequential.
     fn allows_helper_threads(&self) -> bool;
 }
 
-/// An open file. It stays the same file when it is renamed.
+/// An open file. The handle stays valid when the file is renamed.
 pub(crate) trait VfsFile: Debug + Send + Sync {
-    /// Its length in bytes.
+    /// Returns the length of the file in bytes.
     fn size(&self) -> io::Result<u64>;
 
-    /// Cuts or extends it.
+    /// Truncates or extends the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Reserves space for `len` bytes, so that a full disk is noticed now. Where the file system cannot, it does nothing.
+    /// Reserves space for `len` bytes, so that a full disk is noticed now. Does nothing if the file system cannot
+    /// reserve space.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
-    /// Writes all of `bytes` at `offset`. Not durable.
+    /// Writes all of `bytes` at `offset`. The write is not durable yet.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Lets the disk start on these bytes, to shorten a later sync. Not durable, and a failure does not matter.
+    /// Asks the disk to start writing these bytes, to shorten a later sync. They are not durable yet, and a failure
+    /// does not matter.
     fn write_back(&self, offset: u64, len: u64);
 
     /// Makes content, length and other metadata durable.
@@ -94,6 +98,6 @@ pub(crate) trait VfsFile: Debug + Send + Sync {
     /// Makes content and length durable.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Starts to make the content durable that was written so far. Ends with a [`Completion`].
+    /// Starts to make the content written so far durable. The sync ends with a [`Completion`].
     fn begin_sync(&self, id: RequestId);
 }

@@ -1,8 +1,8 @@
-//! The operating system's files.
+//! The real file system, through the operating system.
 //!
-//! Folders and files are made for the node's own user alone, since they hold the values of all clients. The mode is set when
-//! a file is made, not afterwards, so there is no moment at which another user could open it. A file of an earlier version
-//! with a wider mode is narrowed before anything is written to it.
+//! Folders and files are accessible only to the node's own user, since they hold the values of all clients. The mode
+//! is set when a file is created, not afterwards, so there is no moment at which another user could open it. If a
+//! file of an earlier version has a wider mode, the mode is narrowed before anything is written to the file.
 
 use std::collections::VecDeque;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -16,10 +16,10 @@ use super::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
-/// What group and others may do.
-const OTHERS: u32 = 0o077;
+/// The permission bits of group and others.
+const OTHERS_MODE_MASK: u32 = 0o077;
 
-/// Real files. A clone shares its completions.
+/// The real file system. Clones share their completions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RealVfs {
     completions: Arc<Completions>,
@@ -60,7 +60,7 @@ impl Vfs for RealVfs {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FolderLock>> {
         let file = open_private(path, false)?;
-        // SAFETY: flock is given a descriptor that this function owns, and no memory.
+        // SAFETY: flock gets a descriptor that this function owns, and no memory.
         let status = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
         if status == 0 { Ok(Box::new(RealLock { _file: file })) } else { Err(io::Error::last_os_error()) }
     }
@@ -125,7 +125,7 @@ impl VfsFile for RealFile {
         self.file.write_all_at(bytes, offset)
     }
 
-    /// Without a commit of the file system's journal, which every sync of the log would wait for.
+    /// Does not commit the file system's journal, since every sync of the log would wait for that.
     fn write_back(&self, offset: u64, len: u64) {
         const FLAGS: libc::c_uint = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
         // SAFETY: the descriptor is owned by `file`, and no memory is passed.
@@ -140,7 +140,7 @@ impl VfsFile for RealFile {
         self.file.sync_data()
     }
 
-    /// On the calling thread.
+    /// Syncs on the calling thread.
     fn begin_sync(&self, id: RequestId) {
         let result = self.sync_data();
         self.completions.lock().push_back(Completion { id, result });
@@ -149,8 +149,8 @@ impl VfsFile for RealFile {
 
 fn open_private(path: &Path, truncate: bool) -> io::Result<File> {
     let file = OpenOptions::new().create(true).truncate(truncate).read(true).write(true).mode(FILE_MODE).open(path)?;
-    // The mode above is for a new file only.
-    if file.metadata()?.permissions().mode() & OTHERS != 0 {
+    // The mode above applies only to a new file.
+    if file.metadata()?.permissions().mode() & OTHERS_MODE_MASK != 0 {
         file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     }
     Ok(file)
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_is_private_and_a_file_left_behind_becomes_so() {
+    fn new_and_existing_files_are_private() {
         let dir = TempDir::new("private");
         let folder = dir.path().join("a/b");
         let vfs = RealVfs::default();

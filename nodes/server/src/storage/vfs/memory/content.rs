@@ -1,4 +1,4 @@
-//! The content of one file: what is durable, and the changes that are not.
+//! The content of one file: the durable part, and the changes that are not durable.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,20 +7,20 @@ use rand_pcg::Pcg64;
 
 use super::power_loss::PowerLoss;
 
-/// What a disk writes whole, unless power fails in the middle of it.
+/// Bytes that a disk writes as a unit, unless power fails in the middle of it.
 pub(super) const SECTOR: u64 = 512;
 
-/// One file.
+/// The content of one file.
 #[derive(Debug, Default)]
 pub(super) struct Content {
-    /// As a running program reads it.
+    /// The content that a running program reads.
     pub(super) now: Vec<u8>,
     durable: Vec<u8>,
-    /// Oldest first.
+    /// Changes that no sync has covered, oldest first.
     unsynced: VecDeque<Change>,
-    /// Changes that a sync has covered, ever.
+    /// Total number of changes that a sync has covered.
     synced: u64,
-    /// Handles of the running process.
+    /// Number of open handles of the running process.
     pub(super) open: u32,
 }
 
@@ -57,12 +57,12 @@ impl Content {
         self.unsynced.is_empty()
     }
 
-    /// Changes made to it, ever.
+    /// Total number of changes made to the file.
     pub(super) fn changes(&self) -> u64 {
         self.synced + self.unsynced.len() as u64
     }
 
-    /// The changes before this one are durable.
+    /// Makes the changes before this one durable.
     pub(super) fn sync(&mut self, up_to: u64) {
         while self.synced < up_to {
             let change = self.unsynced.pop_front().expect("every change counted is there");
@@ -71,7 +71,7 @@ impl Content {
         }
     }
 
-    /// Leaves what the disk may hold after a power loss.
+    /// Reduces the content to what the disk may hold after a power loss.
     pub(super) fn lose_power(&mut self, rng: &mut Pcg64, loss: &mut PowerLoss) {
         let mut lengths = vec![self.durable.len()];
         let mut writes: BTreeMap<u64, Vec<(u64, &[u8])>> = BTreeMap::new();
@@ -104,7 +104,7 @@ impl Content {
     }
 }
 
-/// The parts of a write that lie in one sector each.
+/// Splits a write into parts that each lie in one sector.
 fn sectors(offset: u64, bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let mut done = 0;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! What a disk in memory holds: files, their names, and the syncs in flight.
+//! The state of a disk in memory: files, their names, and the syncs in flight.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -15,17 +15,18 @@ use crate::storage::vfs::{Completion, RequestId};
 pub(super) struct Disk {
     pub(super) files: BTreeMap<u64, Content>,
     pub(super) next_file: u64,
-    /// As a running program sees them.
+    /// The names that a running program sees.
     pub(super) names: BTreeMap<PathBuf, u64>,
     pub(super) durable_names: BTreeMap<PathBuf, u64>,
-    /// Oldest first.
+    /// Changes of names that no sync has covered, oldest first.
     pub(super) unsynced_names: Vec<NameChange>,
     pub(super) locks: BTreeSet<PathBuf>,
     pub(super) mode: SyncMode,
-    /// Oldest first.
+    /// Syncs in flight, oldest first.
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) completions: VecDeque<Completion>,
-    /// Files that were open before a kill or a power loss are of an earlier one.
+    /// Number of the running process. It increases with every kill or power loss, which makes older file handles
+    /// invalid.
     pub(super) process: u64,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Disk {
 pub(super) struct InFlight {
     pub(super) id: RequestId,
     pub(super) file: u64,
-    /// Changes of the file before this one are covered.
+    /// The sync covers the changes of the file before this one.
     pub(super) up_to: u64,
 }
 
@@ -95,11 +96,11 @@ impl Disk {
         self.in_flight.clear();
         self.completions.clear();
         self.files.values_mut().for_each(|content| content.open = 0);
-        self.forget_unnamed();
+        self.drop_unnamed();
     }
 
-    /// Drops the files that cannot be reached any more.
-    pub(super) fn forget_unnamed(&mut self) {
+    /// Drops the files that can no longer be reached.
+    pub(super) fn drop_unnamed(&mut self) {
         let unsynced = self.unsynced_names.iter().map(NameChange::file);
         let named: BTreeSet<u64> = self.names.values().chain(self.durable_names.values()).copied().chain(unsynced).collect();
         self.files.retain(|file, content| content.open > 0 || named.contains(file));
@@ -118,7 +119,7 @@ impl Disk {
             }
         }
         self.names = self.durable_names.clone();
-        self.forget_unnamed();
+        self.drop_unnamed();
         for content in self.files.values_mut().filter(|content| !content.is_durable()) {
             content.lose_power(&mut rng, &mut loss);
         }
@@ -152,6 +153,6 @@ impl Disk {
             }
             !covered
         });
-        self.forget_unnamed();
+        self.drop_unnamed();
     }
 }

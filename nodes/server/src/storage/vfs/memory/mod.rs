@@ -1,12 +1,15 @@
-//! Files in memory that can lose power.
+//! A file system in memory that can lose power.
 //!
-//! Each file has its durable content and, apart from it, the changes that no sync has covered; names likewise. A running
-//! program sees both together. [`MemoryVfs::power_loss`] keeps a seeded part of what was not synced and drops the rest:
-//! - of each 512-byte sector, any prefix of the writes to it survives, the last of them perhaps torn at a random byte;
+//! Each file has its durable content and, separately, the changes that no sync has covered. The same applies to
+//! names. A running program sees both together. [`MemoryVfs::power_loss`] keeps a random part of the un-synced
+//! changes and drops the rest:
+//! - of each 512-byte sector, any prefix of the writes to it survives, and the last of them may be torn at a random
+//!   byte;
 //! - the length is one that the file had since its last sync;
-//! - every change of a name survives or vanishes on its own.
+//! - every change of a name survives or is lost separately.
 //!
-//! This is less than what file systems with a journal promise, and all that POSIX does. Folders themselves are durable.
+//! These guarantees are weaker than those of journaling file systems, and exactly those of POSIX. Folders themselves
+//! are durable.
 
 mod content;
 mod disk;
@@ -23,7 +26,7 @@ use self::disk::{Disk, InFlight, NameChange};
 pub(crate) use self::power_loss::{PowerLoss, SyncMode};
 use super::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
-/// A file system in memory. A clone is the same file system.
+/// A file system in memory. Clones refer to the same file system.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryVfs(Arc<Mutex<Disk>>);
 
@@ -41,17 +44,18 @@ impl MemoryVfs {
         Box::new(MemoryFile { vfs: self.clone(), file, process: disk.process })
     }
 
-    /// Ends the oldest sync in flight; whether there was one.
+    /// Ends the oldest sync in flight. Returns whether there was one.
     pub(crate) fn end_sync(&self) -> bool {
         self.disk().end_sync()
     }
 
-    /// The process ends: open files are closed, locks released, syncs in flight forgotten. All that was written is there.
+    /// Ends the process: open files are closed, locks are released, and syncs in flight are dropped. All written data
+    /// survives.
     pub(crate) fn kill(&self) {
         self.disk().kill();
     }
 
-    /// The process ends, and of what was not synced only a part drawn from `seed` survives.
+    /// Ends the process with a power loss. Of the un-synced changes, only a part drawn from `seed` survives.
     pub(crate) fn power_loss(&self, seed: u64) -> PowerLoss {
         self.disk().power_loss(seed)
     }
@@ -70,14 +74,14 @@ impl MemoryFile {
         if disk.process != self.process {
             return Err(io::Error::other("the process that opened this file has ended"));
         }
-        // A removed file stays usable as long as it is open.
+        // A removed file stays usable while it is open.
         Ok(act(disk.files.get_mut(&self.file).expect("it is open")))
     }
 }
 
 impl Drop for MemoryFile {
     fn drop(&mut self) {
-        // One of an earlier process is closed already.
+        // A file of an earlier process is already closed.
         let _ = self.with(|content| content.open -= 1);
     }
 }
@@ -212,7 +216,7 @@ impl VfsFile for MemoryFile {
             Ok(up_to) => disk.in_flight.push_back(InFlight { id, file: self.file, up_to }),
             Err(cause) => disk.completions.push_back(Completion { id, result: Err(cause) }),
         }
-        if disk.mode == SyncMode::AtOnce {
+        if disk.mode == SyncMode::Immediate {
             disk.end_sync();
         }
     }

@@ -1,15 +1,15 @@
-//! How syncs end, and what a power loss did.
+//! When syncs end, and the effects of a power loss.
 
-/// When a sync that was begun ends.
+/// When a sync ends after it has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SyncMode {
     /// Before `begin_sync` returns.
-    AtOnce,
-    /// When [`MemoryVfs::end_sync`] says so.
+    Immediate,
+    /// When [`MemoryVfs::end_sync`] is called.
     InFlight,
 }
 
-/// What a power loss did.
+/// The effects of a power loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PowerLoss {
     /// Sectors with un-synced writes, all of which survived.
@@ -18,6 +18,6 @@ pub(crate) struct PowerLoss {
     pub(crate) sectors_lost: u64,
     /// Un-synced changes of names that survived.
     pub(crate) names_kept: u64,
-    /// Un-synced changes of names that are undone.
+    /// Un-synced changes of names that were lost.
     pub(crate) names_lost: u64,
 }

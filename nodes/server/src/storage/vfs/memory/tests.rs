@@ -22,7 +22,7 @@ fn durable(vfs: &MemoryVfs, name: &str, bytes: &[u8]) -> Box<dyn VfsFile> {
 /// What a power loss leaves of `name`, for many seeds.
 fn left_by_power_loss(name: &str, act: impl Fn(&MemoryVfs)) -> BTreeSet<Option<Vec<u8>>> {
     let left = (0..200).map(|seed| {
-        let vfs = MemoryVfs::new(SyncMode::AtOnce);
+        let vfs = MemoryVfs::new(SyncMode::Immediate);
         act(&vfs);
         vfs.power_loss(seed);
         vfs.read(&path(name)).ok()
@@ -102,7 +102,7 @@ fn a_sync_in_flight_covers_what_was_written_before_it() {
 
 #[test]
 fn a_killed_process_loses_its_locks_and_handles_and_no_byte() {
-    let vfs = MemoryVfs::new(SyncMode::AtOnce);
+    let vfs = MemoryVfs::new(SyncMode::Immediate);
     let lock = vfs.lock(&path("lock")).unwrap();
     assert_eq!(vfs.lock(&path("lock")).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     let file = vfs.create(&path("a")).unwrap();
@@ -120,7 +120,7 @@ fn a_killed_process_loses_its_locks_and_handles_and_no_byte() {
 #[test]
 fn the_same_seed_loses_the_same() {
     let lose = |seed| {
-        let vfs = MemoryVfs::new(SyncMode::AtOnce);
+        let vfs = MemoryVfs::new(SyncMode::Immediate);
         durable(&vfs, "a", &[0; 4_096]).write_at(&[1; 4_096], 0).unwrap();
         drop(vfs.create(&path("b")).unwrap());
         (vfs.power_loss(seed), vfs.read(&path("a")).unwrap(), vfs.read(&path("b")).ok())

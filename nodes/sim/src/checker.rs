@@ -1,14 +1,13 @@
-//! The invariants, judged from above while the run goes on.
+//! The checker of the simulator: verifies the invariants while a run is in progress.
 //!
-//! The judge sees which updates the disks hold as accepted, which rows are learned, and what the
-//! clients were answered. From the first two it knows the **chain** of each key: the rows that were
-//! chosen, in order, one for each version; operations that were proposed together have a version
-//! each and share a row, whose table names them. Values are unique, so an answer names its version, and
-//! linearizability becomes arithmetic on versions:
-//! - one row a version, each operation at most once, each condition held on the row before;
-//! - an acknowledged operation is in the chain, a refused one never is;
-//! - what completed before an operation was invoked lies below it;
-//! - after a fence, no update from before it enters the chain.
+//! The checker sees which updates the disks hold as accepted, which rows are learned, and which replies the clients
+//! received. From the first two it builds the **chain** of each key: the chosen rows, in order, one for each version.
+//! Operations that were proposed together have separate versions and share a row, whose table names them. Values are
+//! unique, so a reply identifies its version, and checking linearizability only requires arithmetic on versions:
+//! - each version has one row, each operation is applied at most once, and each condition held on the previous row;
+//! - an acknowledged operation is in the chain, and a refused one never is;
+//! - operations that completed before an operation was invoked have lower versions;
+//! - after a fence, no earlier update enters the chain.
 
 use crate::op_record::OpRecord;
 use heckle_paxos::{Accepted, Ballot, Call, DedupeEntry, Fate, Key, OpFate, OpId, Outcome, Record, Row, RowData, Update, Value};
@@ -18,13 +17,13 @@ use std::fmt;
 /// A broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which.
+    /// The invariant.
     pub kind: ViolationKind,
-    /// Virtual time of the discovery.
+    /// Virtual time at which it was detected.
     pub at_ns: u64,
     /// The register.
     pub key: Key,
-    /// What was seen, in words.
+    /// Description of what was seen.
     pub detail: String,
 }
 
@@ -34,7 +33,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The invariants by name.
+/// The invariants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ViolationKind {
     /// Two updates were accepted at one ballot.
@@ -43,51 +42,51 @@ pub enum ViolationKind {
     Fork,
     /// A row was chosen whose predecessor never was.
     Gap,
-    /// An operation is in the chain twice.
+    /// An operation is in the chain more than once.
     AppliedTwice,
     /// A CAS is in the chain although its condition did not hold.
     ConditionBroken,
-    /// An operation took effect although the answer to its client says that it did not.
+    /// An operation took effect although its client was answered that it did not.
     RefusedTookEffect,
     /// An acknowledged operation is not in the chain.
     AcknowledgedLost,
-    /// A client was shown a value that was not chosen.
+    /// A client received a value that was not chosen.
     DirtyRead,
-    /// An operation came after another in time and before it in the chain.
+    /// An operation began after another one had completed, but is before it in the chain.
     OutOfOrder,
-    /// A CAS was refused although its condition held on what it was shown.
+    /// A CAS was refused although its condition held for the value returned.
     WronglyRefused,
     /// An update from before a fence was chosen after it.
     FenceBroken,
-    /// After all faults had healed, a read got no answer.
+    /// A read was not answered after all faults had healed.
     NoProgress,
-    /// Two nodes held one range at one time.
+    /// Two nodes held the same range at the same time.
     TwoHolders,
-    /// After all had drained, slots of a prune queue were still in use.
+    /// Slots of a prune queue were still in use after everything had drained.
     PruneLeak,
 }
 
 impl ViolationKind {
-    /// Whether it is found out by a value that was shown or stored.
+    /// Whether the violation is detected from a returned or stored value.
     #[must_use]
     pub fn is_about_values(self) -> bool {
         use ViolationKind::{ConditionBroken, DirtyRead, OutOfOrder, WronglyRefused};
         matches!(self, ConditionBroken | DirtyRead | OutOfOrder | WronglyRefused)
     }
 
-    /// Whether clients can come to see the harm. The others are broken rules without a victim:
-    /// an update that a fence should have stopped is one of unknown outcome, which may take effect
-    /// at any time as far as a history shows; and what two holders do is seen in its effects.
+    /// Whether clients can observe the harm. The other violations break a rule without affecting a client: an update
+    /// that a fence should have stopped has an unknown outcome, and according to a history it may take effect at any
+    /// time. The actions of two holders are detected by their effects.
     #[must_use]
-    pub fn harms_clients(self) -> bool {
+    pub fn is_client_visible(self) -> bool {
         use ViolationKind::{BallotReused, FenceBroken, PruneLeak, TwoHolders};
         !matches!(self, FenceBroken | BallotReused | TwoHolders | PruneLeak)
     }
 }
 
-/// A chosen row, as far as the judge needs it.
+/// The parts of a chosen row that the checker needs.
 #[derive(Debug)]
-struct Chosen {
+struct ChosenRow {
     op: OpId,
     fate: OpFate,
     value: Option<Value>,
@@ -96,17 +95,17 @@ struct Chosen {
 
 #[derive(Debug, Default)]
 struct Chain {
-    /// By version, from 1.
-    rows: BTreeMap<u64, Chosen>,
-    /// The newest one: a row that only records an abort has the value of the one before.
+    /// Chosen rows by version, from 1.
+    rows: BTreeMap<u64, ChosenRow>,
+    /// The newest version of each value: a row that only records an abort has the value of the previous one.
     version_of_value: BTreeMap<Option<Value>, u64>,
     version_of_op: BTreeMap<OpId, u64>,
     aborted: BTreeSet<OpId>,
-    /// Newest version that a completed operation saw or made, by true time of completion.
+    /// Newest version that a completed operation saw or created, by true time of completion.
     floor: u64,
-    /// By version: the highest ballot time of a fence that stands on it.
+    /// For each version, the highest ballot time of a fence on it.
     fences: BTreeMap<u64, u64>,
-    /// Who holds what as accepted, durably.
+    /// For each ballot, the update accepted durably, and by which nodes.
     accepted: BTreeMap<Ballot, Votes>,
 }
 
@@ -117,36 +116,36 @@ struct Votes {
 }
 
 #[derive(Debug)]
-struct Asked {
+struct Invocation {
     call: Call,
     floor: u64,
     refused: bool,
 }
 
-/// Whether values are judged, or only which operations are in the chain.
+/// Whether values are checked, or only which operations are in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// A row has the value that its update wrote on the row before.
-    Judged,
-    /// Puts change values past Paxos.
+    /// A row has the value that its update wrote on the previous row.
+    Checked,
+    /// Values are ignored, since puts change them outside of Paxos.
     Ignored,
 }
 
-/// Watches one run.
+/// Checks one run.
 #[derive(Debug)]
-pub struct Judge {
+pub struct Checker {
     values: Values,
     quorum: usize,
     chains: BTreeMap<Key, Chain>,
-    asked: BTreeMap<OpId, Asked>,
+    asked: BTreeMap<OpId, Invocation>,
     violations: Vec<Violation>,
-    /// By range and node: until when the node believes that it holds the range.
+    /// For each range and node: until when the node believes that it holds the range.
     holders: BTreeMap<(u16, usize), u64>,
     now_ns: u64,
 }
 
-impl Judge {
-    /// A judge of a cluster of `nodes`.
+impl Checker {
+    /// Creates a checker for a cluster of `nodes`.
     #[must_use]
     pub fn new(nodes: usize, values: Values) -> Self {
         Self {
@@ -160,7 +159,7 @@ impl Judge {
         }
     }
 
-    /// What was found so far.
+    /// The violations found so far.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         &self.violations
@@ -172,12 +171,12 @@ impl Judge {
         self.chains.get(key).and_then(|chain| chain.rows.keys().next_back().copied()).unwrap_or(0)
     }
 
-    /// Time passes.
+    /// Advances the time.
     pub fn at(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
     }
 
-    /// Something broke that only the world can see.
+    /// Reports a violation that only the world can detect.
     pub fn report(&mut self, kind: ViolationKind, key: &Key, detail: String) {
         if self.values == Values::Ignored && kind.is_about_values() {
             return;
@@ -185,7 +184,7 @@ impl Judge {
         self.violations.push(Violation { kind, at_ns: self.now_ns, key: key.clone(), detail });
     }
 
-    /// A node believes from now on that it holds a range until then.
+    /// Records that a node believes that it holds a range until `until_ns`.
     pub fn holds(&mut self, node: usize, range: u16, until_ns: u64) {
         let now_ns = self.now_ns;
         let others = self.holders.range((range, 0)..=(range, usize::MAX));
@@ -198,15 +197,15 @@ impl Judge {
         }
     }
 
-    /// Who believes that it holds a range.
+    /// The node that believes that it holds a range.
     #[must_use]
     pub fn holder_of(&self, range: u16) -> Option<usize> {
         let mut holders = self.holders.range((range, 0)..=(range, usize::MAX));
         holders.find(|(_, until)| **until > self.now_ns).map(|((_, node), _)| *node)
     }
 
-    /// A process is gone, and with it what it believed.
-    pub fn died(&mut self, node: usize) {
+    /// Records that a process has ended, and with it its beliefs about leases.
+    pub fn on_process_end(&mut self, node: usize) {
         self.holders.retain(|(_, holder), _| *holder != node);
     }
 
@@ -227,7 +226,7 @@ impl Judge {
         }
     }
 
-    /// A node learned a row: its coordinator holds it for chosen.
+    /// A node learned a row: its coordinator considers the row chosen.
     pub fn learned(&mut self, key: &Key, row: &Row) {
         self.chosen(key, &row.data);
     }
@@ -245,8 +244,8 @@ impl Judge {
         }
     }
 
-    /// A row was chosen, maybe again. Its newest update, or the several that were proposed together
-    /// and so share a stamp, lead to it from the version below them.
+    /// Records that a row was chosen, maybe again. It extends the chain by its newest update, or by the several that
+    /// were proposed together and so share a stamp.
     fn chosen(&mut self, key: &Key, data: &RowData) {
         let Some(newest) = data.dedupe.newest() else {
             return;
@@ -268,7 +267,7 @@ impl Judge {
                 OpFate::Applied => self.written(entry.op),
                 OpFate::Aborted => before.clone(),
             };
-            self.extend(key, version, Chosen { op: entry.op, fate: entry.fate, value: value.clone(), proposed_us: entry.proposed_us });
+            self.extend(key, version, ChosenRow { op: entry.op, fate: entry.fate, value: value.clone(), proposed_us: entry.proposed_us });
             match entry.fate {
                 OpFate::Applied if known_below => self.check_effect(key, entry.op, version, before),
                 OpFate::Aborted if known_below && before != value => {
@@ -284,7 +283,7 @@ impl Judge {
         }
     }
 
-    /// The same versions must have come about in the same way.
+    /// Checks that the same versions were created by the same operations.
     fn chosen_again(&mut self, key: &Key, data: &RowData, first: u64, batch: &[DedupeEntry]) {
         let Some(chain) = self.chains.get(key) else {
             return;
@@ -293,7 +292,7 @@ impl Judge {
         for (version, entry) in (first..).zip(batch) {
             let known = chain.rows.get(&version);
             let other = known.is_none_or(|known| {
-                let revalued = self.values == Values::Judged && version == data.version && known.value != data.value;
+                let revalued = self.values == Values::Checked && version == data.version && known.value != data.value;
                 known.op != entry.op || known.fate != entry.fate || revalued
             });
             if other {
@@ -307,7 +306,7 @@ impl Judge {
     }
 
     /// Adds one version to the chain.
-    fn extend(&mut self, key: &Key, version: u64, chosen: Chosen) {
+    fn extend(&mut self, key: &Key, version: u64, chosen: ChosenRow) {
         let chain = self.chains.entry(key.clone()).or_default();
         let (op, fate, proposed_us) = (chosen.op, chosen.fate, chosen.proposed_us);
         let fence = chain.fences.get(&(version - 1)).copied().unwrap_or(0);
@@ -332,7 +331,7 @@ impl Judge {
         }
     }
 
-    /// What an operation writes, as far as its client knows.
+    /// The value that an operation writes, if its client has reported the operation.
     fn written(&self, op: OpId) -> Option<Value> {
         match &self.asked.get(&op)?.call {
             Call::Read | Call::Fate { .. } => None,
@@ -340,7 +339,7 @@ impl Judge {
         }
     }
 
-    /// An operation has taken effect on the row `before`.
+    /// Checks an operation that has taken effect on the row `before`.
     fn check_effect(&mut self, key: &Key, op: OpId, version: u64, before: Option<Value>) {
         let Some(asked) = self.asked.get(&op) else {
             return;
@@ -363,14 +362,14 @@ impl Judge {
         }
     }
 
-    /// A client invokes an operation.
+    /// Records that a client invokes an operation.
     pub fn invoked(&mut self, op: &OpRecord) {
         let floor = self.chains.get(&op.key).map_or(0, |chain| chain.floor);
-        self.asked.insert(op.op, Asked { call: op.call.clone(), floor, refused: false });
+        self.asked.insert(op.op, Invocation { call: op.call.clone(), floor, refused: false });
     }
 
-    /// A client got an answer. `fence` is the ballot below which nothing may be chosen any more; none
-    /// if the answer does not promise that.
+    /// Records a reply to a client. `fence` is the ballot below which nothing may be chosen any more, or `None` if
+    /// the reply does not guarantee that.
     pub fn answered(&mut self, op: &OpRecord, outcome: &Outcome, fence: Option<Ballot>) {
         match outcome {
             Outcome::Applied => self.applied(op),
@@ -386,15 +385,15 @@ impl Judge {
                 self.shown(op, current.as_ref(), fence);
             }
             Outcome::NotApplied { .. } | Outcome::Invalid { .. } => self.refused(op),
-            // The answer to a fate request is about another operation: see `fate`.
+            // The result of a fate query is about another operation: see `fate`.
             Outcome::Unknown { .. } | Outcome::Fate { .. } => {}
         }
     }
 
-    /// A question for the fate of `op` was answered.
+    /// Records the result of a fate query for `op`.
     pub fn fate(&mut self, op: &OpRecord, fate: Fate) {
         match fate {
-            // As good as an acknowledgement, and as binding for all that is invoked later.
+            // This is equivalent to an acknowledgement, and also applies to all operations invoked later.
             Fate::Applied => self.applied(op),
             Fate::NotApplied => self.refused(op),
             Fate::Evicted | Fate::Superseded => {}
@@ -422,7 +421,7 @@ impl Judge {
         }
     }
 
-    /// A client was shown a value, perhaps under the protection of a fence.
+    /// Checks a value that was returned to a client, perhaps under a fence.
     fn shown(&mut self, op: &OpRecord, value: Option<&Value>, fence: Option<Ballot>) {
         let chain = self.chains.entry(op.key.clone()).or_default();
         let version = chain.version_of_value.get(&value.cloned()).copied().or(value.is_none().then_some(0));
@@ -435,7 +434,7 @@ impl Judge {
         let broken = fence.and_then(|ballot| {
             let fence = chain.fences.entry(version).or_insert(0);
             *fence = (*fence).max(ballot.micros);
-            // The next update may have been chosen already, above the fence.
+            // The next update may already have been chosen, above the fence.
             let next = chain.rows.get(&(version + 1)).filter(|next| next.proposed_us < ballot.micros);
             next.map(|next| format!("{} of {} us is above the fence {ballot}", next.op, next.proposed_us))
         });

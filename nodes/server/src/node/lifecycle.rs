@@ -1,4 +1,4 @@
-//! A node's life: recover, be ready, serve, end.
+//! The life cycle of a node: recover, get ready, serve, stop.
 
 use std::cell::{Cell, RefCell};
 use std::io::Read;
@@ -35,8 +35,8 @@ use crate::storage::vfs::real::RealVfs;
 use crate::storage::wal::Wal;
 use crate::{StorageError, clients, control, peers, wire};
 
-/// A node's life, on this thread.
-pub(super) fn live(
+/// Runs a node on this thread, from recovery to its end.
+pub(super) fn run(
     options: NodeOptions,
     log: Logger,
     stopper: Stopper,
@@ -54,7 +54,7 @@ pub(super) fn live(
         let result = serve(&shell, started, listeners, hosting, on_ready).await;
         Ok::<_, NodeError>((finish(&shell, hosting, result), Arc::clone(&shell.folder)))
     }))?;
-    // The folder's lock goes last, after all tasks and threads that may write in the folder.
+    // The folder's lock is released last, after all tasks and threads that may write in the folder have ended.
     drop(local);
     drop(runtime);
     drop(folder);
@@ -69,7 +69,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    /// Before recovery, so that a port in use is found before the disk is touched.
+    /// Binds all sockets. This happens before recovery, so that a port in use is found before the disk is touched.
     async fn bind(options: &NodeOptions) -> Result<Listeners, NodeError> {
         let bind = async |what, addr| TcpListener::bind(addr).await.map_err(|cause| NodeError::Bind { what, addr, cause });
         Ok(Listeners {
@@ -126,7 +126,7 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     config.queue_per_key = options.limits.queue_per_key;
     config.max_key_bytes = crate::client_protocol::MAX_KEY;
     config.max_value_bytes = crate::client_protocol::MAX_VALUE;
-    // TCP does not duplicate, but a relay between the nodes may, on purpose.
+    // TCP does not duplicate messages, but a relay between the nodes may do so on purpose.
     config.links = Links::MayDuplicate;
     config.points = match options.announce {
         Announce::Silent => heckle_paxos::Points::Silent,
@@ -149,8 +149,7 @@ fn durability(mutants: Mutants) -> Durability {
     Durability::AfterSync
 }
 
-/// Opens the folder, recovers, and builds everything that does not need the network. `store` may put something in front of
-/// the log.
+/// Opens the folder, recovers, and builds everything that does not need the network. `store` may wrap the log.
 pub(crate) fn prepare(
     options: NodeOptions,
     log: Logger,
@@ -231,14 +230,15 @@ fn log_recovery(log: &Logger, recovered: &Recovered) {
     }
 }
 
-/// Nodes of one seed, and processes of one node, must not draw the same numbers: equal backoffs collide for ever.
+/// Nodes that share a seed, and processes of one node, must not draw the same numbers: with equal backoffs they would
+/// collide forever.
 fn seed(options: &NodeOptions, incarnation: u32) -> u64 {
     let process = u64::from(options.id.number()) << 32 | u64::from(incarnation);
     // The odd constant of splitmix64 spreads small numbers over all bits.
     options.seed ^ process.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Random bits that no seed gives: folder ids and salts must differ between runs of one seed.
+/// Random bits that do not depend on the seed: folder ids and salts must differ between runs of one seed.
 fn entropy() -> Result<u64, NodeError> {
     let mut bits = [0; 8];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bits));
@@ -246,7 +246,7 @@ fn entropy() -> Result<u64, NodeError> {
     Ok(u64::from_le_bytes(bits))
 }
 
-/// A disk that failed ends the process from the disk's own thread: the event loop could be busy for a while yet.
+/// A failed disk ends the process from the disk's own thread, since the event loop could stay busy for a while.
 fn on_disk_failure(log: Logger, hosting: Hosting) -> OnFailure {
     Box::new(move |error| {
         log.error("disk_failed", &[("why", error)]);
@@ -260,7 +260,7 @@ fn on_disk_failure(log: Logger, hosting: Hosting) -> OnFailure {
 }
 
 fn kill_this_process() {
-    // SAFETY: a signal to this process itself. It does not return.
+    // SAFETY: sends a signal to this process itself. The call does not return.
     unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
 }
 
@@ -273,7 +273,7 @@ async fn serve(
 ) -> Result<(), NodeError> {
     let io = |what| move |cause| NodeError::Io { what, cause };
     let mut event_loop = EventLoop::new(Rc::clone(shell), started).map_err(io("timer"))?;
-    event_loop.settle().await?;
+    event_loop.make_durable().await?;
     let identity = shell.identity();
     let ready = Ready {
         ready: true,
@@ -296,7 +296,7 @@ async fn serve(
     if let Some(listener) = listeners.metrics {
         tokio::task::spawn_local(metrics_http::accept_all(Rc::clone(shell), listener));
     }
-    let keeper = tokio::task::spawn_local(keep_identity(Rc::clone(shell)));
+    let keeper = tokio::task::spawn_local(save_identity_changes(Rc::clone(shell)));
     shell.log.info(
         "ready",
         &[("client", &ready.client), ("peer", &ready.peer), ("control", &ready.control), ("incarnation", &ready.incarnation)],
@@ -314,7 +314,7 @@ async fn serve(
     event_loop.wind_down(shell.options.stop_grace).await?;
     let outboxes: Vec<_> = shell.clients.borrow().values().map(|client| client.outbox()).collect();
     for outbox in outboxes {
-        let _ = tokio::time::timeout(shell.options.stop_grace, outbox.drained()).await;
+        let _ = tokio::time::timeout(shell.options.stop_grace, outbox.wait_until_drained()).await;
     }
     Ok(())
 }
@@ -341,7 +341,7 @@ async fn stop_on_signals(shell: Rc<Shell>) {
                 _ = term.recv() => "TERM",
                 _ = int.recv() => "INT",
             };
-            // The log shows that the process did not end by itself.
+            // The log must show that the process did not end by itself.
             shell.log.info("stop_signal", &[("signal", &signal)]);
             shell.stopper.stop();
         }
@@ -349,9 +349,9 @@ async fn stop_on_signals(shell: Rc<Shell>) {
     }
 }
 
-/// Writes down what is learned of the peers' folders, so that a wiped or rolled-back peer is known as such also after
-/// this node was restarted.
-async fn keep_identity(shell: Rc<Shell>) -> Result<(), NodeError> {
+/// Saves what the node learns about its peers' folders, so that a wiped or rolled-back peer is still recognized after
+/// a restart of this node.
+async fn save_identity_changes(shell: Rc<Shell>) -> Result<(), NodeError> {
     loop {
         shell.peers.learned.notified().await;
         let identity = {

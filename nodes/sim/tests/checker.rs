@@ -1,13 +1,13 @@
 //! Every invariant of the judge, broken once.
 
 use heckle_paxos::*;
-use heckle_sim::judge::{Judge, Values};
+use heckle_sim::checker::{Checker, Values};
 use heckle_sim::{OpRecord, ViolationKind};
 use std::sync::Arc;
 
 /// A story told to a judge of three nodes. Operation i is `(i, 1)`; writer i writes the value "vi".
 struct Story {
-    judge: Judge,
+    checker: Checker,
 }
 
 fn key() -> Key {
@@ -28,7 +28,7 @@ fn ballot(micros: u64) -> Ballot {
 
 fn record(client: u64, call: Call) -> OpRecord {
     let (key, outcome, diagnostics) = (key(), None, None);
-    OpRecord { op: op(client), key, call, plain: false, node: 0, invoked_ns: 0, completed_ns: None, outcome, diagnostics, resends: 0 }
+    OpRecord { op: op(client), key, call, cheap: false, node: 0, invoked_ns: 0, completed_ns: None, outcome, diagnostics, resends: 0 }
 }
 
 fn update(version: u64, client: u64, proposed_us: u64) -> Arc<RowData> {
@@ -39,21 +39,21 @@ fn update(version: u64, client: u64, proposed_us: u64) -> Arc<RowData> {
 
 impl Story {
     fn new() -> Self {
-        Self { judge: Judge::new(3, Values::Judged) }
+        Self { checker: Checker::new(3, Values::Checked) }
     }
 
     fn writes(mut self, client: u64) -> Self {
-        self.judge.invoked(&record(client, Call::Write { new: value(client) }));
+        self.checker.invoked(&record(client, Call::Write { new: value(client) }));
         self
     }
 
     fn cas(mut self, client: u64, expected: Option<u64>) -> Self {
-        self.judge.invoked(&record(client, Call::Cas { expected: expected.map(value), new: value(client) }));
+        self.checker.invoked(&record(client, Call::Cas { expected: expected.map(value), new: value(client) }));
         self
     }
 
     fn reads(mut self, client: u64) -> Self {
-        self.judge.invoked(&record(client, Call::Read));
+        self.checker.invoked(&record(client, Call::Read));
         self
     }
 
@@ -65,12 +65,12 @@ impl Story {
 
     fn accepts(mut self, node: usize, us: u64, update: Update) -> Self {
         let accepted = Accepted { ballot: ballot(us), update };
-        self.judge.durable(node, &Record::Accepted { key: key(), accepted, promised: ballot(us) });
+        self.checker.durable(node, &Record::Accepted { key: key(), accepted, promised: ballot(us) });
         self
     }
 
     fn answered(mut self, client: u64, call: Call, outcome: &Outcome, us: u64) -> Self {
-        self.judge.answered(&record(client, call), outcome, Some(ballot(us)));
+        self.checker.answered(&record(client, call), outcome, Some(ballot(us)));
         self
     }
 
@@ -84,8 +84,8 @@ impl Story {
 
     #[track_caller]
     fn found(self, expected: &[ViolationKind]) {
-        let found: Vec<ViolationKind> = self.judge.violations().iter().map(|violation| violation.kind).collect();
-        assert_eq!(found, expected, "{:?}", self.judge.violations());
+        let found: Vec<ViolationKind> = self.checker.violations().iter().map(|violation| violation.kind).collect();
+        assert_eq!(found, expected, "{:?}", self.checker.violations());
     }
 }
 
@@ -141,7 +141,7 @@ fn what_was_refused_never_takes_effect() {
 fn what_a_question_was_told_binds() {
     let write = |client| record(client, Call::Write { new: value(client) });
     let told = |mut story: Story, client, fate| {
-        story.judge.fate(&write(client), fate);
+        story.checker.fate(&write(client), fate);
         story
     };
     let one = || Story::new().writes(1);
