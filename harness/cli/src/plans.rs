@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(read(Path::new("quick")).expect("embedded").name.as_deref(), Some("quick"));
         assert_eq!(read(Path::new("mutants/no-backoff")).expect("embedded").cluster.mutant.as_deref(), Some("no-backoff"));
         // The old way, by path: tests run in the crate's folder.
-        assert_eq!(read(Path::new("../plans/quick.toml")), read(Path::new("quick")));
+        assert_eq!(read(Path::new("../../plans/quick.toml")), read(Path::new("quick")));
         refused("quik", &["did you mean `quick`?", "embedded plans: mixed, nightly, quick", "presets/ backoff", "no-backoff"]);
         refused("no-backof", &["embedded plans:"]);
         refused("no-backoff", &["did you mean `mutants/no-backoff`?"]);

@@ -150,7 +150,7 @@ const KNOW_SYSTEMS_AT: [(&str, &[(&str, &str)]); 3] = [
             ("src/compare/sample.rs", "a made-up comparison of lease modes"),
             ("src/verdict/conclude.rs", "the check that systems with leases register"),
             ("src/text/diff.rs", "a field of results.json"),
-            ("src/explain/advice.rs", "advice on that check"),
+            ("src/text/explain/advice.rs", "advice on that check"),
             ("src/figures/measure.rs", "a key of `latency_ms` in results.json"),
             ("src/records/results_json.rs", "a field of results.json"),
             ("src/samples/sample_results.rs", "made-up results of the bundled server"),

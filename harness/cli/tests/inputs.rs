@@ -7,9 +7,10 @@ const UNBOUNDED: [&str; 5] = ["fs::read_to_string(", "fs::read(", "File::open(",
 const READER: &str = "results/src/folder/input.rs";
 
 /// Files with such a call, how many, and why it is no danger.
-const ALLOWED: [(&str, usize, &str); 9] = [
+const ALLOWED: [(&str, usize, &str); 10] = [
     ("results/src/folder/atomic.rs", 1, "opens a folder to sync it"),
     ("harness/engine/src/history_file.rs", 2, "a history is streamed, and `heckle-history` holds the limits; what /proc says of memory"),
+    ("harness/engine/src/relay/raw/sockets.rs", 1, "the kernel's table of sockets, under /proc, a line at a time"),
     ("harness/engine/src/search.rs", 2, "pipes between this program and itself, the child under a limit of memory and time"),
     ("harness/engine/src/suite/child.rs", 1, "what a run of this program prints"),
     ("systems/etcd/src/members.rs", 1, "after `take`"),

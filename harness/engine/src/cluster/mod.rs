@@ -2,6 +2,7 @@
 //! is. What differs between systems under test is asked of the system.
 
 mod events; // what a system's watcher hears, into the history
+mod identity; // how a process is known again
 pub mod helpers; // processes that help a system's clients
 mod last_words; // what a process said before it ended
 mod log; // what a process writes, up to a bound

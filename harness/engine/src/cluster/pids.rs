@@ -4,7 +4,7 @@
 //! node's data folder in it; and if it runs the program that was recorded or this one. What a node left in the background is known by
 //! its environment alone.
 
-use super::process::proc_state;
+use super::identity::proc_state;
 use super::strays;
 use heckle_results::input;
 use serde::{Deserialize, Serialize};

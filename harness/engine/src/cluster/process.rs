@@ -4,11 +4,12 @@
 //! the child. Each has its own process group, so that a pause or a kill strikes whatever the node started, and a
 //! Ctrl-C in the terminal does not reach it.
 
+use super::identity::FOLDER_VARIABLE;
+pub use super::identity::proc_state;
 use super::{log, pids};
 use crate::limits::thread;
 use crate::relay::raw::owners;
 use heckle_checker::checks::crash::{self, End};
-use heckle_results::input;
 use heckle_system_api::process::{Output, ProcessSpec};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read};
@@ -71,9 +72,6 @@ pub struct Owner<'a> {
     /// The node's name; a process that helps clients has none.
     pub node: Option<&'a str>,
 }
-
-/// Names the run's folder in the environment of every process of a run, besides the variables by which the relay knows them.
-pub const FOLDER_VARIABLE: &str = "HECKLE_RUN_FOLDER";
 
 /// How a process ended, in words.
 pub fn how(status: ExitStatus) -> String {
@@ -235,13 +233,4 @@ fn pass_lines(stdout: impl Read, send: &SyncSender<String>) {
             Ok(_) => drop(send.try_send(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned())),
         }
     }
-}
-
-/// State and start time (in clock ticks since boot) of a process.
-pub fn proc_state(pid: u32) -> Option<(char, u64)> {
-    let stat = input::kernel(format!("/proc/{pid}/stat"))?;
-    // The command's name stands in brackets and may hold anything, so fields are counted from the last bracket.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
 }

@@ -1,7 +1,7 @@
 //! Processes that a node started in the background, out of its process group: known by the run and node in their environment, which
 //! they inherit.
 
-use super::process::{FOLDER_VARIABLE, proc_state};
+use super::identity::{FOLDER_VARIABLE, proc_state};
 use crate::relay::raw::owners::NODE;
 use heckle_results::input;
 use std::os::unix::ffi::OsStrExt;

@@ -166,16 +166,13 @@ fn the_schema_of_plans_is_the_kept_one() {
 #[test]
 fn etcd_takes_the_settings_and_faults_that_it_has() {
     let plan = Plan::resolve(&settings("[cluster]\nsystem = \"etcd\""), crate::testing::SYSTEMS).expect("makes sense");
-    assert_eq!((plan.system.name(), plan.net), ("etcd", Net::Direct));
-    let kinds: Vec<String> = plan.injections.iter().map(|i| i.fault.name()).collect();
-    assert_eq!(kinds, ["kill", "pause"], "of the default kinds, those that can strike it");
+    assert_eq!((plan.system.name(), plan.net), ("etcd", Net::Relay));
+    let kinds: Vec<String> = plan.injections.iter().map(|i| i.fault.listed_as().to_string()).collect();
+    assert_eq!(kinds, ["kill", "pause", "partition"], "the default kinds: its links carry bytes, which can be cut");
     // Run again from its own words.
     assert_eq!(Plan::resolve(&plan.resolved, crate::testing::SYSTEMS).expect("makes sense").resolved, plan.resolved);
-    refused(
-        "[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"partition\"]",
-        "kill, kill-all, pause, terminate, rolling-restart, kill:leader",
-    );
-    refused("[cluster]\nsystem = \"etcd\"\nnet = \"relay\"", "use direct");
+    refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"loss\"]", "fault `loss` cannot be injected into etcd");
+    refused("[cluster]\nsystem = \"etcd\"\nnet = \"direct\"\n[faults]\nkinds = [\"partition\"]", "fault `partition` needs the relay");
     refused("[cluster]\nsystem = \"etcd\"\nrounds = \"classic\"", "`rounds` is a setting of the bundled server");
     refused("[cluster]\nsystem = \"etcd\"\nmutant = \"no-refresh\"", "`mutant` is a setting");
     refused("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"kill:holder\"]", "did you mean `kill:leader`");
