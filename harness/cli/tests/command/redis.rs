@@ -28,7 +28,7 @@ fn without_redis_a_run_ends_with_the_command_that_installs_it() {
 
 fn plan(folder: &Folder, more: &str) {
     let text = format!(
-        "schema = \"heckle.plan/1\"\n[cluster]\nsystem = \"redis\"\n[load]\nrate = 100\nclients = 6\nwarmup = \"4s\"\nduration = \"16s\"\n{more}"
+        "schema = \"heckle.plan/1\"\n[cluster]\nsystem = \"redis\"\n[load]\nrate = 400\nclients = 12\nwarmup = \"4s\"\nduration = \"16s\"\n{more}"
     );
     std::fs::write(folder.path().join("plan.toml"), text).expect("writable");
 }
