@@ -1,8 +1,8 @@
-//! The commit that this program is built from. `build.rs` finds it out.
+//! The commit that this program was built from, as `build.rs` recorded it.
 
 use heckle_results::results_json::BuildInfo;
 
-/// The commit that this program is built from, and whether its sources had changes on top.
+/// Returns the commit that this program was built from, and whether the working tree had uncommitted changes.
 pub fn build_info() -> BuildInfo {
     BuildInfo { git: env!("HECKLE_GIT").into(), dirty: env!("HECKLE_GIT_DIRTY") == "true" }
 }

@@ -1,16 +1,16 @@
-//! The command line: every verb and flag. Parsing only; what a verb does stands in `verbs`. Modules by what verbs are for:
+//! The command line: every verb and flag. This is parsing only; `verbs` holds what each verb does. Modules, grouped by purpose:
 
 mod run; // runs: run, rerun, demo, suite
 mod compare; // settings or builds against each other: compare
-mod inspect; // what runs left: check, explain, show, list, diff, trend, report, export
-mod own; // a system of one's own: init, driver
-mod node; // one node by hand: node, ctl
-mod maintenance; // the tool and its room: doctor, bench, capacity, mutants, gc, clean, completions
+mod inspect; // results of earlier runs: check, explain, show, list, diff, trend, report, export
+mod own; // a custom system under test: init, driver
+mod node; // a single node: node, ctl
+mod maintenance; // the tool itself and its disk usage: doctor, bench, capacity, mutants, gc, clean, completions
 
 pub use compare::CompareArgs;
 pub use inspect::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, ReportArgs, ShowArgs, TrendArgs};
-pub use maintenance::{BenchArgs, BenchWhat, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
-pub use node::{Consistency, CtlArgs, CtlAsk, CtlTo, CtlWho, NodeArgs, ValueForm};
+pub use maintenance::{BenchArgs, BenchTarget, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
+pub use node::{Consistency, CtlArgs, CtlCommand, CtlIdentity, CtlTarget, NodeArgs, ValueForm};
 pub use own::{DriverArgs, DriverCheckArgs, DriverWhat, InitArgs};
 pub use run::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 
@@ -18,7 +18,7 @@ use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings, Settin
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// Everything `heckle` can be asked.
+/// The command line of `heckle`.
 #[derive(Debug, Parser)]
 #[command(
     name = "heckle",
@@ -27,7 +27,7 @@ use std::path::PathBuf;
     propagate_version = true
 )]
 pub struct Cli {
-    /// What to do
+    /// The verb to run
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -35,43 +35,43 @@ pub struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Under a minute: a healthy run passes, then a planted bug is caught
+    /// In under a minute: a healthy run passes, then a planted bug is caught
     Demo(DemoArgs),
-    /// What this machine can do, and which faults can run on it
+    /// Report what this machine can do and which faults can run on it
     Doctor(DoctorArgs),
-    /// Launch a cluster, load it, strike it, judge it, draw it
+    /// Launch a cluster, load it, inject faults, judge the history and draw plots
     Run(Box<RunArgs>),
     /// Judge a recorded history again
     Check(CheckArgs),
-    /// A counterexample in words
+    /// Explain a counterexample in words
     Explain(ExplainArgs),
     /// Show a run's results
     Show(ShowArgs),
     /// List runs
     List(ListArgs),
-    /// Two runs side by side: settings that differ, figures with their ratio, verdicts
+    /// Compare two runs: differing settings, figures with their ratio, verdicts
     Diff(DiffArgs),
-    /// What a shell needs to complete verbs and flags
+    /// Print the completion script for a shell
     Completions(CompletionsArgs),
     /// Run the plan and seed of a run again
     Rerun(RerunArgs),
-    /// Run a matrix of runs: every night, red only when something is wrong
+    /// Run a matrix of runs, such as every night; red only when something is wrong
     Suite(Box<SuiteArgs>),
-    /// The nights of a suite as a page, and which figures tripped
+    /// Write a page with the history of a suite, and list the figures that got worse
     Trend(TrendArgs),
-    /// Remove what old runs need most room for; verdicts and figures stay
+    /// Remove the largest files of old runs; verdicts and figures stay
     Gc(GcArgs),
-    /// Compare settings or builds by paired runs, with intervals and honest words
+    /// Compare settings or builds by paired runs, with confidence intervals
     Compare(Box<CompareArgs>),
-    /// A history in another tool's format, one file a key
+    /// Export a history in another tool's format, one file per key
     Export(ExportArgs),
-    /// Write a run's report and pictures anew
+    /// Write a run's report and plots again
     Report(ReportArgs),
-    /// The tables of the docs, measured now
+    /// Measure the tables of the docs on this machine
     Bench(BenchArgs),
-    /// Bytes of memory and disk that a node needs, with the formula
+    /// Compute the bytes of memory and disk that a node needs, with the formula
     Capacity(CapacityArgs),
-    /// The planted bugs, and what each breaks
+    /// List the planted bugs and what each breaks
     Mutants(MutantsArgs),
     /// End node processes that a killed harness left behind
     Clean(CleanArgs),
@@ -79,34 +79,34 @@ pub enum Verb {
     Init(InitArgs),
     /// Check a client driver
     Driver(DriverArgs),
-    /// Be one server process of the bundled system
+    /// Run one server process of the bundled system
     Node(Box<NodeArgs>),
     /// Talk to a node: read, write, cas, status
     Ctl(CtlArgs),
-    /// Judge one key in a process of its own, with limits (what `check` launches)
+    /// Judge one key in a separate process with limits (started by `check`)
     #[command(hide = true)]
     SearchChild,
-    /// Append and sync for a while (what `bench etcd` launches three of)
+    /// Append and sync for a while (`bench etcd` starts three)
     #[command(hide = true)]
     SyncChild {
-        /// The file, removed at the end
+        /// The file to write, removed at the end
         file: PathBuf,
     },
-    /// Write batches to a store, tell how long they took, and die by a signal (what `bench store` launches)
+    /// Write batches to a store, print how long they took, and end by a signal (started by `bench store`)
     #[command(hide = true)]
     StoreChild {
-        /// Which store
+        /// The store to write to
         store: String,
         /// An empty folder
         folder: PathBuf,
-        /// Records in a batch
+        /// Records per batch
         per_batch: usize,
-        /// Batches
+        /// Number of batches
         batches: usize,
     },
 }
 
-/// Where runs are kept.
+/// The folder of all runs.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutArg {
     /// The folder of all runs
@@ -114,18 +114,18 @@ pub struct OutArg {
     pub out: PathBuf,
 }
 
-/// How much is said.
+/// How much to print.
 #[derive(Debug, Clone, Default, Args)]
-pub struct VoiceArgs {
-    /// Data as JSON on stdout
+pub struct OutputArgs {
+    /// Print JSON on stdout
     #[arg(long)]
     pub json: bool,
-    /// No progress, only the verdict
+    /// Print no progress, only the verdict
     #[arg(long)]
     pub quiet: bool,
 }
 
-/// The settings of a plan as flags: those of the engine, and those of each system that has any.
+/// The settings of a plan as flags: those of the engine, and those of each system that has settings.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PlanFlags {
     /// The system under test
@@ -143,7 +143,7 @@ pub struct PlanFlags {
 }
 
 impl PlanFlags {
-    /// The same as a plan says it.
+    /// Converts the flags to the settings of a plan.
     pub fn settings(&self) -> Settings {
         let cluster = ClusterSettings { of_system: self.paxos.table(), ..self.cluster.clone() };
         Settings { cluster, load: self.load.clone(), faults: self.faults.clone(), ..Settings::default() }

@@ -1,5 +1,5 @@
-//! The plans under `plans/`, embedded in the program, so that `heckle suite quick` works in any folder; and how the plan that a command
-//! line names is found.
+//! The plans under `plans/`, embedded in the program so that `heckle suite quick` works in any folder, and the lookup of the plan
+//! that a command line names.
 
 use crate::plan::file;
 use crate::plan::settings::Settings;
@@ -8,80 +8,81 @@ use heckle_history::printable::printable;
 use heckle_results::input;
 use std::path::Path;
 
-/// A plan that the program carries.
+/// A plan embedded in the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Embedded {
-    /// Its path below `plans/` without the ending: `quick`, `mutants/no-backoff`.
+    /// Its path below `plans/` without the extension: `quick`, `mutants/no-backoff`.
     pub name: &'static str,
     /// The text of the file.
     pub text: &'static str,
 }
 
-/// All of them, by name. `build.rs` writes the list, so a file under `plans/` needs no line here.
+/// All embedded plans, sorted by name. `build.rs` writes the list, so a new file under `plans/` is included automatically.
 pub const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/plans.rs"));
 
-/// The folder of plans that each expose the planted bug they are named after.
+/// The folder of plans that each expose the planted bug of the same name.
 const MUTANTS: &str = "mutants/";
-/// The folder of comparisons that need no plan.
+/// The folder of the comparisons behind `--preset`.
 const PRESETS: &str = "presets/";
 
 impl Embedded {
-    /// Its settings.
+    /// Parses the plan.
     ///
     /// # Panics
-    /// Never: a test reads all of them.
+    /// Never: a test parses every embedded plan.
     pub fn settings(&self) -> Settings {
         file::parse(self.text, self.name, systems::all()).expect("the embedded plans are tested")
     }
 
-    /// What is said of it on a terminal: all but the line that is for editors.
-    pub fn for_people(&self) -> &'static str {
+    /// The text to show on a terminal: without the schema line, which is for editors.
+    pub fn terminal_text(&self) -> &'static str {
         let text = self.text.trim_end();
         if text.starts_with("#:schema") { text.split_once('\n').map_or(text, |(_, rest)| rest) } else { text }
     }
 }
 
-/// The embedded plan of that name.
+/// Finds an embedded plan by name.
 pub fn find(name: &str) -> Option<&'static Embedded> {
     EMBEDDED.iter().find(|plan| plan.name == name)
 }
 
-/// The plan that exposes a planted bug.
-pub fn of_mutant(mutant: &str) -> Option<&'static Embedded> {
+/// Finds the plan that exposes a planted bug.
+pub fn exposing_plan(mutant: &str) -> Option<&'static Embedded> {
     mutants().find(|(name, _)| *name == mutant).map(|(_, plan)| plan)
 }
 
-/// The planted bugs that have a plan, each with its plan.
+/// Returns the planted bugs that have a plan, each with its plan.
 pub fn mutants() -> impl Iterator<Item = (&'static str, &'static Embedded)> {
     EMBEDDED.iter().filter_map(|plan| Some((plan.name.strip_prefix(MUTANTS)?, plan)))
 }
 
-/// The comparisons that need no plan: what `--preset` takes, and the plan.
+/// Returns the values of `--preset`, each with its plan.
 pub fn presets() -> impl Iterator<Item = (&'static str, &'static Embedded)> {
     EMBEDDED.iter().filter_map(|plan| Some((plan.name.strip_prefix(PRESETS)?, plan)))
 }
 
 /// Reads the plan that a command line names: a file, or an embedded plan.
 ///
-/// A word that ends in `.toml`, or that has a `/` and is an existing file, is a file. Any other is the name of an embedded plan if there
-/// is one, so a file called `quick` in the current folder does not replace the plan `quick`; `./quick` names that file.
+/// A word is a path if it ends in `.toml`, or if it contains a `/` and names an existing file. Otherwise it is the name of an
+/// embedded plan if there is one, so a file called `quick` in the current folder does not replace the plan `quick`. To read that
+/// file, write `./quick`.
 ///
 /// # Errors
-/// What is wrong with the plan, and where; or the nearest embedded plan.
+/// If the plan is invalid, what is wrong and where. If there is no such plan, the name of the most similar embedded plan.
 pub fn read(asked: &Path) -> Result<Settings, String> {
     let word = asked.to_string_lossy();
     let looks_like_a_path = word.ends_with(".toml") || (word.contains('/') && asked.exists() && !asked.is_dir());
     match find(&word) {
         Some(plan) if !looks_like_a_path => Ok(plan.settings()),
-        None if !looks_like_a_path && !asked.exists() => Err(no_plan(&word)),
+        None if !looks_like_a_path && !asked.exists() => Err(unknown_plan_error(&word)),
         Some(_) | None => {
-            let text =
-                input::text(asked, input::PLAN).map_err(|e| format!("cannot read the plan {}: {e}{}", asked.display(), hint(&word)))?;
+            let text = input::text(asked, input::PLAN)
+                .map_err(|e| format!("cannot read the plan {}: {e}{}", asked.display(), similar_plan_hint(&word)))?;
             let mut settings = file::parse(&text, &asked.display().to_string(), systems::all())?;
             if let Some(folder) = asked.canonicalize().ok().as_deref().and_then(Path::parent) {
                 settings.set_folder(folder);
             }
-            if let Some(words) = moved(&settings) {
+            if let Some(words) = moved_settings_notice(&settings) {
                 errln!("{}: {words}", printable(&asked.display().to_string()));
             }
             Ok(settings)
@@ -89,41 +90,41 @@ pub fn read(asked: &Path) -> Result<Settings, String> {
     }
 }
 
-/// What is said of settings of a system that stand in `[cluster]`, as in plans of earlier releases.
-fn moved(settings: &Settings) -> Option<String> {
+/// The notice for system settings found in `[cluster]`, where earlier releases expected them.
+fn moved_settings_notice(settings: &Settings) -> Option<String> {
     let keys: Vec<&str> = settings.cluster.of_system.keys().map(String::as_str).collect();
     let table = keys.first().and_then(|key| systems::all().with_key(key))?.table();
     Some(format!("{} in [cluster]: read, but since this release the place for that is [system.{table}]", keys.join(", ")))
 }
 
-/// The name of the embedded plan that a word most likely means: `plans/quick.toml` in a folder without it, or `no-backoff`.
-fn meant(word: &str) -> Option<&'static str> {
+/// Guesses which embedded plan a word refers to: `plans/quick.toml` in a folder without that file, or `no-backoff`.
+fn similar_plan(word: &str) -> Option<&'static str> {
     let bare = word.rsplit_once("plans/").map_or(word, |(_, below)| below);
     let bare = bare.strip_suffix(".toml").unwrap_or(bare);
     let mut names = EMBEDDED.iter().map(|plan| plan.name);
     names.clone().find(|name| *name == bare).or_else(|| names.find(|name| name.rsplit('/').next() == Some(bare)))
 }
 
-/// For the error of a file that cannot be read.
-fn hint(word: &str) -> String {
-    meant(word).map_or(String::new(), |name| format!("; heckle carries a plan called `{name}`"))
+/// The hint appended to the error for an unreadable file.
+fn similar_plan_hint(word: &str) -> String {
+    similar_plan(word).map_or(String::new(), |name| format!("; heckle carries a plan called `{name}`"))
 }
 
-fn no_plan(word: &str) -> String {
+fn unknown_plan_error(word: &str) -> String {
     if let Some(why) = word.strip_prefix(MUTANTS).and_then(crate::verbs::mutants::without_plan) {
         return format!("there is no plan `{word}`, {why}");
     }
     let all: Vec<&str> = EMBEDDED.iter().map(|plan| plan.name).collect();
-    let near = match meant(word) {
+    let near = match similar_plan(word) {
         Some(name) => format!("did you mean `{name}`?"),
         None => file::did_you_mean(word, &all),
     };
     let near = if near.starts_with("did you") { format!("; {near}") } else { String::new() };
-    format!("there is no file `{word}` and no embedded plan of that name{near}\n{}", listed())
+    format!("there is no file `{word}` and no embedded plan of that name{near}\n{}", list_embedded())
 }
 
-/// All embedded plans, a folder a line.
-pub fn listed() -> String {
+/// Lists all embedded plans, one folder per line.
+pub fn list_embedded() -> String {
     let names = |of: &mut dyn Iterator<Item = &'static str>| of.collect::<Vec<_>>().join(", ");
     let top = names(&mut EMBEDDED.iter().map(|plan| plan.name).filter(|name| !name.contains('/')));
     let presets = names(&mut presets().map(|(name, _)| name));
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_embedded_plan_resolves_and_says_how_it_is_run() {
+    fn every_embedded_plan_resolves_and_documents_its_command() {
         for embedded in EMBEDDED {
             let mut settings = embedded.settings();
             let verb = match (settings.suite.is_some(), settings.arm.is_empty()) {
@@ -185,7 +186,8 @@ mod tests {
                 Some((folder, _)) => panic!("plans/{folder} is new: say here what its plans are called"),
             };
             assert_eq!(plan.name, expected);
-            Matrix::of(&settings, &crate::verbs::mutants::of_matrix(), None, None).unwrap_or_else(|e| panic!("{}: {e}", embedded.name));
+            Matrix::of(&settings, &crate::verbs::mutants::matrix_context(), None, None)
+                .unwrap_or_else(|e| panic!("{}: {e}", embedded.name));
         }
     }
 
@@ -196,10 +198,10 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_found_by_name_or_by_path() {
+    fn finds_a_plan_by_name_or_by_path() {
         assert_eq!(read(Path::new("quick")).expect("embedded").name.as_deref(), Some("quick"));
         assert_eq!(read(Path::new("mutants/no-backoff")).expect("embedded").cluster.mutant.as_deref(), Some("no-backoff"));
-        // The old way, by path: tests run in the crate's folder.
+        // By path, relative to the crate's folder, in which tests run.
         assert_eq!(read(Path::new("../../plans/quick.toml")), read(Path::new("quick")));
         refused("quik", &["did you mean `quick`?", "embedded plans: mixed, nightly, quick", "presets/ backoff", "no-backoff"]);
         refused("no-backof", &["embedded plans:"]);
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_wins_only_where_the_word_looks_like_a_path() {
+    fn a_file_takes_precedence_only_if_the_word_looks_like_a_path() {
         let folder = std::env::temp_dir().join(format!("heckle-plans-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("mutants")).expect("a folder");
         let path = folder.join("mutants/no-backoff");

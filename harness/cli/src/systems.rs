@@ -1,9 +1,9 @@
-//! The systems that this command can test: the only list of them. To add one: a crate under `systems/` and a line here.
+//! The systems that this command can test. This is the only list of them. To add one, add a crate under `systems/` and a line here.
 
 pub use heckle_engine::systems::Systems;
 use std::sync::OnceLock;
 
-/// The systems of this package, the default first.
+/// The built-in systems; the first is the default.
 pub const BUILT_IN: Systems = Systems::new(&[
     &heckle_system_paxos::PaxosKind,
     &heckle_system_etcd::EtcdKind,
@@ -14,8 +14,8 @@ pub const BUILT_IN: Systems = Systems::new(&[
 
 static INSTALLED: OnceLock<Systems> = OnceLock::new();
 
-/// Makes the command test other systems than the built-in ones. Only the first call of a process counts, and it must come before the
-/// first plan is read: see [`crate::verbs::main_with`].
+/// Replaces the built-in systems with others. Only the first call in a process has an effect, and it must precede the reading of the
+/// first plan: see [`crate::verbs::main_with`].
 pub fn install(systems: Systems) {
     let _ = INSTALLED.set(systems);
 }

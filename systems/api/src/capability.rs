@@ -1,5 +1,5 @@
-//! What a system may do besides what it must. Each is a small trait; a system that lacks one is not asked for it, and whatever needs
-//! it says so.
+//! Optional capabilities of a system. Each is a small trait. The engine does not use a capability that a system lacks, and a feature
+//! that needs it reports so.
 
 use crate::launch::NodeSpec;
 use heckle_faults::Role;
@@ -8,32 +8,32 @@ use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Figures that nodes tell.
+/// Figures reported by nodes.
 pub trait Metrics: Send + Sync {
-    /// The figures of one node now.
+    /// Returns the current figures of one node.
     ///
     /// # Errors
-    /// If it does not answer in time.
+    /// If the node does not answer in time.
     fn sample(&self, node: &NodeSpec) -> Result<Sample, String>;
 
-    /// Figures of the whole run for its results, from the sums over all nodes.
+    /// Figures of the whole run for its results, computed from the sums over all nodes.
     fn summary(&self, totals: &Totals, nodes: u16) -> Map<String, Json>;
 }
 
 /// The figures of one node at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
-    /// How often its process was started: counters begin at zero with each start.
+    /// How often the node's process was started. Counters begin at zero with each start.
     pub incarnation: u64,
-    /// What only grows until the process ends.
+    /// Figures that only grow until the process ends.
     pub counters: BTreeMap<&'static str, u64>,
-    /// What the node stores now, for the history; empty if it does not say.
+    /// What the node stores, by category, for the history. Empty if the node does not report it.
     pub state: BTreeMap<&'static str, u64>,
-    /// Bytes of stored state in all.
+    /// Total size of the stored state, in bytes.
     pub state_bytes: u64,
-    /// Work that must drain once nothing is asked any more; what is left then leaks.
+    /// Amount of pending work. It must drain when there are no more requests; anything left is a leak.
     pub pending: u64,
-    /// All figures as the node told them, for `metrics.jsonl`.
+    /// All figures as the node reported them, for `metrics.jsonl`.
     pub raw: Json,
 }
 
@@ -42,108 +42,108 @@ pub struct Sample {
 pub struct Totals {
     /// Sums of the counters.
     pub counters: BTreeMap<&'static str, u64>,
-    /// Most bytes of state in one node at one time.
+    /// Maximum state size of any one node at any time, in bytes.
     pub state_bytes_max: u64,
-    /// Bytes of state in the fullest node at the end.
+    /// Largest state size of a node at the end, in bytes.
     pub state_bytes_end: u64,
 }
 
 impl Totals {
-    /// A sum by name; 0 if no node told it.
+    /// The sum of a counter, or 0 if no node reported it.
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.get(name).copied().unwrap_or(0)
     }
 }
 
-/// How the clocks of one node stand, relative to the truth.
+/// The clocks of one node, relative to the true time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClockState {
-    /// Added to the wall clock, microseconds.
+    /// Offset of the wall clock, in microseconds.
     pub offset_us: i64,
-    /// How much faster both clocks run, parts per million.
+    /// How much faster both clocks run than the true time, in parts per million.
     pub drift_ppm: i64,
 }
 
-/// Clocks of nodes that can be set.
+/// Nodes whose clocks can be set.
 pub trait Clocks: Send + Sync {
     /// Sets a node's clocks and reads them back.
     ///
     /// # Errors
-    /// If it does not answer in time.
+    /// If the node does not answer in time.
     fn set(&self, node: &NodeSpec, state: ClockState) -> Result<ClockState, String>;
 
     /// Reads a node's clocks.
     ///
     /// # Errors
-    /// If it does not answer in time.
+    /// If the node does not answer in time.
     fn read(&self, node: &NodeSpec) -> Result<ClockState, String>;
 
-    /// How far clocks may drift without the system being at fault, parts per million.
+    /// Maximum clock drift that the system must tolerate, in parts per million.
     fn drift_bound_ppm(&self) -> i64;
 }
 
-/// Roles that nodes have, for faults that are aimed at one.
+/// Roles of nodes, for faults that target a role.
 pub trait Roles: Send + Sync {
-    /// The roles, in the system's own words.
+    /// The roles, by the system's own names.
     fn all(&self) -> &'static [Role];
 
-    /// The node that has the role now, among those that run, and in words how it was chosen. Where nobody has the role, the nearest
-    /// substitute, which the words must say.
+    /// Finds the node among `running` that has the role now, and describes how it was chosen. If no node has the role, returns the
+    /// nearest substitute, and the description must say so.
     ///
     /// # Errors
     /// If no node answers.
     fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String>;
 }
 
-/// What the links of a system carry, as far as the relay must know it.
+/// What the links of a system carry, in the detail that the relay needs.
 #[derive(Clone, Default)]
 pub enum Links {
-    /// Whole messages of a known form: each can be lost, repeated or reordered by itself, besides all that a byte stream can suffer.
+    /// Whole messages of a known format. Each can be lost, repeated or reordered, in addition to the faults of a byte stream.
     Frames(Arc<dyn Framing>),
-    /// A byte stream of any protocol over TCP: it can be cut, delayed, slowed and reset. Who sends is found by the sockets, so that one
-    /// port serves every peer and client of a node: see [`crate::launch::Dialler::Anyone`].
+    /// A byte stream of any protocol over TCP, which can be cut, delayed, slowed and reset. The relay identifies the sender by its
+    /// socket, so that one port serves every peer and client of a node: see [`crate::launch::Dialler::Anyone`].
     Bytes,
-    /// They do not pass the relay.
+    /// The links do not go through the relay.
     #[default]
     None,
 }
 
-/// What one piece of a byte stream is.
+/// One piece of a byte stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// A whole message of a handshake, this many bytes long: never lost, repeated or reordered, or the connection would hang.
+    /// A whole handshake message of this many bytes. It is never lost, repeated or reordered, since the connection would hang.
     Handshake(usize),
-    /// Any other whole message, this many bytes long.
+    /// Any other whole message of this many bytes.
     Message(usize),
     /// The start of a message of at least this many bytes.
     Partial(usize),
-    /// No message: the stream is of another protocol, or has lost its place.
+    /// Not a message: the stream has a different protocol, or message boundaries were lost.
     Foreign,
 }
 
-/// Where a message ends on a system's links, told by its first bytes alone.
+/// Finds message boundaries on a system's links from the first bytes of each message.
 pub trait Framing: Send + Sync {
-    /// Looks at the next bytes, which are not none.
+    /// Classifies the next bytes, which must not be empty.
     fn next(&self, bytes: &[u8]) -> Piece;
 }
 
-/// Where a watcher puts what it hears.
+/// Receives the events that a [`Watch`] observes.
 pub trait NodeEvents: Send + Sync {
     /// Records an event of a node; `node` is its name.
     fn record(&self, node: &str, what: &str, detail: BTreeMap<String, Json>);
 
-    /// A raw reading of the machine's monotonic clock, in nanoseconds, on the run's clock.
+    /// Converts a raw reading of the machine's monotonic clock, in nanoseconds, to the run's clock.
     fn on_run_clock(&self, raw_ns: u64) -> Nanos;
 }
 
-/// Listens to nodes while a run lasts.
+/// Receives events from nodes during a run.
 pub trait Watch: Send + Sync {
-    /// The group of keys that a key belongs to: keys of one group have one holder.
+    /// The group that a key belongs to. All keys of a group have the same holder.
     fn group_of(&self, key: &str) -> u16;
 
-    /// The node that serves a group now, as far as was heard.
+    /// The node that serves a group now, according to the latest events.
     fn holder_of(&self, group: u16, now: Nanos) -> Option<NodeIx>;
 
-    /// Ends the threads. The nodes are gone by now.
+    /// Stops the threads, after the nodes have ended.
     fn finish(&self);
 }

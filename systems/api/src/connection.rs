@@ -1,5 +1,5 @@
-//! One operation to one node, and its reply. An adapter sends each operation once, never retries by itself, and tells apart what is
-//! proved from what is not.
+//! One operation to one node, and its reply. An adapter sends each operation once and never retries it. It reports an outcome as
+//! proved only if it is.
 
 use heckle_history::{Call, Diagnostics, Fate, OpId, Path, ProcessId, Seen};
 use std::future::Future;
@@ -10,65 +10,65 @@ use std::time::Duration;
 /// One operation to send.
 #[derive(Debug, Clone)]
 pub struct Op {
-    /// Its id in the history.
+    /// Id of the operation in the history.
     pub id: OpId,
-    /// The process it belongs to, which never has two operations open.
+    /// The process that it belongs to, which never has two open operations.
     pub process: ProcessId,
-    /// The key's name.
+    /// Name of the key.
     pub key: Arc<str>,
-    /// What to do.
+    /// The call.
     pub call: Call,
-    /// Which way it takes, in a system that has two.
+    /// The path through the system, if it has two.
     pub path: Path,
-    /// The payload of the value it writes.
+    /// The payload of the value to write.
     pub payload: Option<i64>,
-    /// The payload of the value that a CAS expects.
+    /// The payload of the expected value of a CAS.
     pub expected_payload: Option<i64>,
-    /// When the client gives up.
+    /// Time limit of the client.
     pub timeout: Duration,
 }
 
-/// What became of an operation.
+/// The reply to an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// What is known.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The payload of the value that was seen.
+    /// The payload of the value found.
     pub payload: Option<i64>,
-    /// Why, where it is not an ok.
+    /// The reason for any outcome other than ok.
     pub reason: Option<Box<str>>,
     /// Figures that the system reported about the operation, as [`System::figures`](crate::System::figures) lists them.
     pub diagnostics: Option<Diagnostics>,
 }
 
 impl Reply {
-    /// A reply that says no more than an outcome and why.
+    /// A reply that has only an outcome and a reason.
     pub fn because(outcome: Outcome, reason: impl Into<Box<str>>) -> Self {
         Reply { outcome, payload: None, reason: Some(reason.into()), diagnostics: None }
     }
 }
 
-/// What an adapter may claim. When in doubt: unknown.
+/// The outcome that an adapter reports. If in doubt, it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// It happened, and saw this.
+    /// The operation happened and returned this.
     Ok(Seen),
     /// It is proved not to have happened, and never will.
     NotApplied,
-    /// It may have happened, or may still.
+    /// The operation may have happened, or may still happen.
     Unknown,
 }
 
-/// A question about an operation of unknown outcome, sent through any connection.
+/// A query about an operation of unknown outcome. Any connection can send it.
 #[derive(Debug, Clone)]
 pub struct FateQuery {
     /// The system's id of the operation: the figure [`OP_ID`](heckle_history::figures::OP_ID) of its reply.
     pub id: Box<str>,
-    /// The key's name.
+    /// Name of the key.
     pub key: Arc<str>,
-    /// No other question or process of the run has this number.
+    /// A number that no other query or process of the run has.
     pub number: u64,
-    /// When to give up.
+    /// Time limit of the query.
     pub timeout: Duration,
 }
 
@@ -80,8 +80,8 @@ pub trait Connection {
     /// Sends one operation and waits for its reply or its timeout.
     fn call(&self, op: Op) -> Pending<'_, Reply>;
 
-    /// Asks what became of an operation; `None` without an answer in time. A system that cannot tell gives its operations no id, and
-    /// is not asked.
+    /// Queries the fate of an operation; `None` if there is no answer in time. A system without fate queries gives its operations no
+    /// ids, so that none are sent.
     fn fate(&self, query: FateQuery) -> Pending<'_, Option<Fate>> {
         let _ = query;
         Box::pin(std::future::ready(None))

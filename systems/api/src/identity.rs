@@ -1,19 +1,19 @@
-//! Which node must answer at an address.
+//! The identity of the node that must answer at an address.
 //!
-//! Any program can take a port that a killed node left, and one that listens on all addresses answers everywhere. What is done with
-//! such an answer must not reach the history: whatever answers in a node's place ends the run, by its name, before a request is sent
-//! to it.
+//! Any program can take a port that a killed node has left, and one that listens on all addresses answers on every address. The
+//! answers of such a program must not reach the history. So if another program answers in place of a node, the run ends before a
+//! request is sent to it, with a message that names the program.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-/// Called with a sentence when something else answers in a node's place. It ends the run.
+/// A callback for when another program answers in place of a node. It gets a sentence, and ends the run.
 #[derive(Clone)]
 pub struct Mistaken(Arc<dyn Fn(String) + Send + Sync>);
 
 impl Mistaken {
-    /// What is to be done then.
+    /// Creates the callback from the function that ends the run.
     pub fn new(end: impl Fn(String) + Send + Sync + 'static) -> Self {
         Mistaken(Arc::new(end))
     }
@@ -30,43 +30,43 @@ impl fmt::Debug for Mistaken {
     }
 }
 
-/// One node, as everything in the harness that talks to it knows it.
+/// The identity of one node, shared by all parts of the harness that talk to it.
 #[derive(Debug)]
 pub struct NodeIdentity {
     cluster: String,
     name: String,
-    /// Told by the node's own process when it is ready for the first time.
+    /// Set from the first ready line of the node's process.
     data: OnceLock<u64>,
     mistaken: Mistaken,
 }
 
 impl NodeIdentity {
-    /// A node that has not been started yet.
+    /// Creates the identity of a node that has not been started yet.
     pub fn new(cluster: &str, name: &str, mistaken: Mistaken) -> Arc<Self> {
         Arc::new(NodeIdentity { cluster: cluster.to_owned(), name: name.to_owned(), data: OnceLock::new(), mistaken })
     }
 
-    /// Its cluster's name.
+    /// Name of the node's cluster.
     pub fn cluster(&self) -> &str {
         &self.cluster
     }
 
-    /// Its name.
+    /// Name of the node.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The id of its data folder, once a process of it has said so.
+    /// Id of the node's data folder, once a process of the node has reported it.
     pub fn data(&self) -> Option<u64> {
         self.data.get().copied()
     }
 
-    /// Remembers the id of the node's data folder as its process tells it; the first one counts. Gives the one that counts.
+    /// Stores the id of the node's data folder unless one is stored already. Returns the stored one.
     pub fn remember_data(&self, told: u64) -> u64 {
         *self.data.get_or_init(|| told)
     }
 
-    /// Ends the run: `who` answers at `addr`, where this node should be. Gives the sentence.
+    /// Ends the run because `who` answers at `addr` in place of this node. Returns the message.
     pub fn stranger(&self, addr: SocketAddr, who: &str) -> String {
         let why = format!("{addr}, where {} should be, is answered by {who}", self.name);
         (self.mistaken.0)(format!("{why}; nothing was sent to it"));
@@ -74,14 +74,14 @@ impl NodeIdentity {
     }
 }
 
-/// Where clients reach a node.
+/// The address and identity of a node, for clients.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The address, through a relay perhaps.
+    /// The address to connect to, possibly that of a relay.
     pub addr: SocketAddr,
-    /// Where the node itself listens for clients, for messages.
+    /// The address on which the node itself listens for clients, used in messages.
     pub listens: SocketAddr,
-    /// Who must answer.
+    /// The identity that the node must have.
     pub node: Arc<NodeIdentity>,
 }
 

@@ -1,21 +1,21 @@
-//! The seam between the engine and a system under test.
+//! The interface between the engine and a system under test.
 //!
-//! The engine starts processes, sends operations, injects faults and records what happened. It knows no system: everything that
-//! differs between systems is asked of the [`System`] of the run. A system is a crate that implements that trait, plus one line in the
-//! command's list of systems. No system is named here.
+//! The engine starts processes, sends operations, injects faults and records what happened. It knows no particular system: everything
+//! specific is provided by the [`System`] of the run. To add a system, implement that trait in a crate and add a line to the
+//! command's list of systems. This crate names no system.
 //!
 //! Modules in reading order:
 #![forbid(unsafe_code)]
 
-pub mod system; // what a system must do
-pub mod capability; // what a system may do: metrics, roles, clocks, framed links
+pub mod system; // the required interface of a system
+pub mod capability; // optional capabilities: metrics, roles, clocks, framed links
 pub mod connection; // one operation to one node, and its reply
-pub mod value; // a value's bytes
-pub mod identity; // which node must answer at an address
+pub mod value; // encoding of values
+pub mod identity; // the identity of the node that must answer at an address
 pub mod process; // one process: program, files, environment, output, end
-pub mod launch; // nodes: their processes and addresses, and when they are ready
-pub mod limits; // of this process and machine: an error in words
-pub mod settings; // a system's own settings
-pub mod units; // times and rates as people write them
+pub mod launch; // nodes: processes, addresses, readiness
+pub mod limits; // errors caused by limits of this process and machine
+pub mod settings; // settings of a system
+pub mod units; // times and rates in text form
 
 pub use system::{DescribedSystems, FinalReads, PlanMistake, SettingKey, System, SystemKind};

@@ -1,5 +1,4 @@
-//! The limits of this process and this machine, named when they are met. A limit of the harness is never a failure of the system
-//! under test.
+//! Detects when this process or machine has reached a limit. A limit of the harness is never a failure of the system under test.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +6,7 @@ use std::thread::JoinHandle;
 
 static MET: Mutex<Option<String>> = Mutex::new(None);
 
-/// Which limit an error of the system speaks of, if it speaks of one.
+/// The limit that an operating system error is caused by, if it is one.
 fn limit_of(e: &io::Error) -> Option<&'static str> {
     Some(match e.raw_os_error()? {
         libc::EMFILE => "this process has no file descriptor left: raise `ulimit -n`, or use fewer clients",
@@ -22,26 +21,27 @@ fn limit_of(e: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// An error in words, with the limit that it speaks of and what to do.
+/// An error message that names the limit, if one was reached, and says what to do.
 pub fn named(e: &io::Error) -> String {
     limit_of(e).map_or_else(|| e.to_string(), |limit| format!("{e}: {limit}"))
 }
 
-/// Why there is no thread, with what to do.
+/// Why no thread could be started, and what to do.
 pub fn no_thread(e: &io::Error) -> String {
     let advice = "raise `ulimit -u` (processes and threads) or `ulimit -v` (memory), or end other programs";
     format!("the harness cannot start a thread: {e}: {advice}")
 }
 
-/// Starts a thread; none that can be had is an error, never a panic.
+/// Starts a thread. Failure to start one is an error, never a panic.
 ///
 /// # Errors
-/// If there can be no more threads.
+/// If no more threads can be started.
 pub fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// Notes that the harness itself met a limit: the run then ends as an error of the machine, whatever became of the op.
+/// Records that the harness itself reached a limit. The run then ends as an error of the machine, regardless of the operation's
+/// outcome.
 pub fn note(e: &io::Error) {
     if let Some(limit) = limit_of(e) {
         let mut met = MET.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,12 +49,12 @@ pub fn note(e: &io::Error) {
     }
 }
 
-/// The first limit that was met since [`forget`].
+/// The first limit that was reached since [`forget`].
 pub fn met() -> Option<String> {
     MET.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Begins anew: each run has limits of its own.
+/// Clears the recorded limit, at the start of a run.
 pub fn forget() {
     *MET.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ran_out_is_named() {
+    fn error_names_the_limit() {
         for (errno, name) in [
             (libc::EMFILE, "ulimit -n"),
             (libc::ENFILE, "file-max"),

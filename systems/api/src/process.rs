@@ -1,39 +1,39 @@
-//! One process: what is started, with which files and environment, where its output goes, and how it is stopped. A node is one process or
-//! several; a fault of a node strikes all of them.
+//! One process: its program, files and environment, where its output goes, and how to stop it. A node has one process or several, and a
+//! fault of the node affects all of them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
-/// The name of a process that is its node's only one.
+/// The name of the process of a node that has only one.
 pub const ONLY: &str = "node";
 
-/// A process to be started.
+/// A process to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessSpec {
-    /// Its name, which no other process of its node has: its log is `NAME.log`.
+    /// Its name, unique within its node. Its log is `NAME.log`.
     pub name: String,
-    /// The program; `None` for the one that the plan or the system names.
+    /// The program, or `None` for that of the plan or the system.
     pub program: Option<PathBuf>,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables of its environment, besides those of the harness.
+    /// Environment variables, in addition to those of the harness.
     pub env: Vec<(OsString, OsString)>,
-    /// The folder it is started in; the harness's own by default.
+    /// The working folder, by default that of the harness.
     pub folder: Option<PathBuf>,
-    /// Folders that are made before its first start.
+    /// Folders to create before the first start.
     pub folders: Vec<PathBuf>,
-    /// Files with their text, written before its first start only: a process may keep state in its configuration.
+    /// Files with their text. They are written only before the first start, because a process may keep state in its configuration.
     pub files: Vec<(PathBuf, String)>,
     /// Where its standard output goes. Standard error always goes to its log.
     pub output: Output,
-    /// How it is asked to end.
+    /// How to stop it.
     pub stop: StopRequest,
 }
 
 impl ProcessSpec {
-    /// The only process of a node: the system's program with these arguments, which reports on its standard output.
+    /// The only process of a node. It runs the system's program with these arguments and reports on its standard output.
     pub fn only(args: Vec<OsString>) -> Self {
         ProcessSpec {
             name: ONLY.into(),
@@ -54,16 +54,16 @@ impl ProcessSpec {
 pub enum Output {
     /// To [`Process::line`](crate::launch::Process::line), line by line. Only standard error goes to the log.
     Lines,
-    /// To the log, with standard error. The log has a bound; what is beyond is dropped.
+    /// To the log, with standard error. The log has a maximum size; further output is dropped.
     Log,
 }
 
-/// How a process is asked to end.
+/// How to stop a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopRequest {
-    /// The signal's number.
+    /// Number of the signal to send.
     pub signal: i32,
-    /// How long it may take; the engine's own limit by default.
+    /// Time limit for the process to end, by default that of the engine.
     pub within: Option<Duration>,
 }
 
@@ -73,24 +73,24 @@ impl Default for StopRequest {
     }
 }
 
-/// Starts processes that help a system's clients, such as a driver: children of the harness, gone when it is.
+/// Starts processes for a system's clients, such as a driver. They are children of the harness and end with it.
 pub trait Helpers: Send + Sync {
-    /// Starts one with its standard input and output as pipes.
+    /// Starts a process with its standard input and output as pipes.
     ///
     /// # Errors
     /// If it cannot be started.
     fn start(&self, spec: &ProcessSpec) -> Result<Box<dyn Helper>, String>;
 }
 
-/// A running helper. It is killed with its group when it is dropped.
+/// A running helper. Dropping it kills its process group.
 pub trait Helper: Send {
-    /// Its standard input and output, the first time.
+    /// Returns its standard input and output on the first call, then `None`.
     fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)>;
 
-    /// How it ended, in words, if it did.
+    /// How it ended, in words; `None` if it is running.
     fn ended(&mut self) -> Option<String>;
 
-    /// Kills it with its group, and all other helpers' leftovers of the run.
+    /// Kills its process group, and processes left behind by other helpers of the run.
     fn kill(&mut self);
 
     /// The last lines of its log.

@@ -1,9 +1,9 @@
-//! Words and bounds of settings, with the error that names what would be right.
+//! Validation of settings, with errors that name the valid values.
 
-/// The word given, if it is one of `all`; the first of them where none is given.
+/// Returns the given word if it is one of `all`, or the first of them if none is given.
 ///
 /// # Errors
-/// Names the nearest one.
+/// If it is not. The message names the most similar word.
 pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result<&'a str, String> {
     match given {
         None => Ok(all[0]),
@@ -12,15 +12,15 @@ pub fn one_of<'a>(what: &str, given: Option<&'a str>, all: &[&'a str]) -> Result
     }
 }
 
-/// A value within bounds, both included.
+/// Checks that a value is between `least` and `most`, both included.
 ///
 /// # Errors
-/// Names the bounds. What is no number at all is refused too.
+/// If it is not. The message names the bounds. NaN is refused too.
 pub fn within<T: PartialOrd + std::fmt::Display + Copy>(what: &str, value: T, least: T, most: T) -> Result<T, String> {
     if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{what} = {value} is not between {least} and {most}")) }
 }
 
-/// `did you mean …?`, or the whole list where nothing is near.
+/// Returns `did you mean …?`, or the whole list if no word is similar.
 pub fn did_you_mean<'a>(word: &str, all: impl IntoIterator<Item = &'a &'a str>) -> String {
     let all: Vec<&str> = all.into_iter().copied().collect();
     let near = all.iter().map(|w| (strsim::damerau_levenshtein(word, w), *w)).min();
@@ -30,11 +30,11 @@ pub fn did_you_mean<'a>(word: &str, all: impl IntoIterator<Item = &'a &'a str>) 
     }
 }
 
-/// Whether a type with the settings of a system takes a value under a key: an implementation of
+/// Whether the settings type of a system accepts a value under a key. It implements
 /// [`SystemKind::accepts`](crate::SystemKind::accepts) for settings that serde reads.
 ///
 /// # Errors
-/// What serde says.
+/// The message from serde.
 pub fn accepts<T: serde::de::DeserializeOwned>(key: &str, value: &toml::Value) -> Result<(), String> {
     let one = toml::Table::from_iter([(key.to_owned(), value.clone())]);
     one.try_into::<T>().map(drop).map_err(|e| e.message().trim_end().to_owned())

@@ -1,4 +1,4 @@
-//! What a system under test must do, and the list of what it may do.
+//! The required interface of a system under test, and its optional capabilities.
 
 use crate::capability::{Clocks, Links, Metrics, NodeEvents, Roles, Watch};
 use crate::connection::Connection;
@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A kind of system, as the command lists it: it turns settings into a [`System`].
+/// A kind of system, as listed by the command. It builds a [`System`] from settings.
 pub trait SystemKind: Sync {
     /// The name in plans, such as `etcd`.
     fn name(&self) -> &'static str;
@@ -25,35 +25,35 @@ pub trait SystemKind: Sync {
         self.name()
     }
 
-    /// Whether a key of its settings takes such a value, whatever it means beside the others.
+    /// Whether a key accepts such a value, considered on its own.
     ///
     /// # Errors
-    /// The type or form that is expected.
+    /// The expected type or format.
     fn accepts(&self, key: &str, value: &toml::Value) -> Result<(), String>;
 
-    /// The keys of its settings, each with what it means.
+    /// The keys of its settings, with their meaning.
     fn keys(&self) -> &'static [SettingKey];
 
-    /// Checks settings and builds the system. Keys that are not among [`SystemKind::keys`] were refused before.
+    /// Validates settings and builds the system. Keys that are not among [`SystemKind::keys`] have been rejected before.
     ///
     /// # Errors
-    /// The setting that makes no sense, and what would.
+    /// If a setting is invalid. The message names it and the valid values.
     fn build(&self, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String>;
 }
 
 /// One setting of a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettingKey {
-    /// Its name in plans.
+    /// Name of the key in plans.
     pub name: &'static str,
     /// Values, default and meaning, in one line.
     pub help: &'static str,
-    /// The least and the most that it may be, where it is a whole number.
+    /// The bounds, if it is a whole number.
     pub whole: Option<(u64, u64)>,
 }
 
 impl SettingKey {
-    /// A setting that is no whole number.
+    /// A setting that is not a whole number.
     pub const fn new(name: &'static str, help: &'static str) -> Self {
         SettingKey { name, help, whole: None }
     }
@@ -64,107 +64,107 @@ impl SettingKey {
     }
 }
 
-/// Systems that a plan describes in full: `[system]` with a `name`, without any code here.
+/// Systems that a plan describes in full, by a `[system]` table with a `name`. They need no code here.
 pub trait DescribedSystems: Sync {
-    /// Looks at the whole text of a plan that describes one.
+    /// Checks the whole text of a plan that describes one.
     ///
     /// # Errors
     /// The first mistake in `[system]`.
     fn check(&self, plan: &str) -> Result<(), PlanMistake>;
 
-    /// Builds the system from its table, in which `folder` names the folder of the plan.
+    /// Builds the system from its table, where `folder` is the folder of the plan.
     ///
     /// # Errors
-    /// What makes no sense.
+    /// If a setting is invalid.
     fn build(&self, system: &toml::Table) -> Result<Arc<dyn System>, String>;
 }
 
 /// A mistake in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanMistake {
-    /// The byte at which it stands, where that is known.
+    /// The byte offset of the mistake, if known.
     pub at: Option<usize>,
     /// What is wrong.
     pub what: String,
 }
 
-/// Through which nodes every key is read at the end of a run.
+/// The nodes through which every key is read at the end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FinalReads {
     /// Every node.
     EveryNode,
-    /// The node that has this role: the others may be stale by design.
+    /// Only the node that has this role, because the others may be stale by design.
     Role(&'static str),
-    /// There are none.
+    /// No node.
     None,
 }
 
 /// A system under test with its settings. One run has one.
 ///
-/// The methods without a default are what every system must do. Each optional capability is a trait of its own, so that the engine
-/// can say which one a fault or a report lacks.
+/// Methods without a default are required. Each optional capability is a separate trait, so that the engine can report which one a
+/// fault or a report needs.
 pub trait System: Send + Sync + Debug {
     /// The name in plans and reports.
     fn name(&self) -> &str;
 
-    /// The program that every node runs, unless the plan names another.
+    /// The program of every node, unless the plan names another.
     ///
     /// # Errors
-    /// What to install.
+    /// If it is not installed. The message says what to install.
     fn program(&self) -> Result<PathBuf, String>;
 
-    /// The version of that program, where it is not this one.
+    /// The version of that program, if it is not this one.
     fn version(&self) -> Option<String> {
         None
     }
 
-    /// All nodes, with addresses of their own, and links through the relay where there is one.
+    /// Returns all nodes, each with its own addresses, and with links through the relay if there is one.
     ///
     /// # Errors
-    /// What the machine could not give.
+    /// If the machine lacks a resource.
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String>;
 
-    /// Waits until a process that was just started has recovered and serves. Gives what it said of itself, for the history.
+    /// Waits until a new process has recovered and is ready. Returns what it reported about itself, for the history.
     ///
     /// # Errors
-    /// If it ends first, or the time does.
+    /// If the process ends first, or the time is up.
     fn await_ready(&self, node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String>;
 
-    /// Whether a node answers now and says that it is ready.
+    /// Whether a node answers now and is ready.
     fn is_ready(&self, node: &NodeSpec) -> bool;
 
-    /// Whether a node has reached all of its peers. A system whose readiness implies it need not say more.
+    /// Whether a node has reached all of its peers. A system whose readiness implies this can keep the default.
     ///
     /// # Errors
-    /// If it does not answer.
+    /// If the node does not answer.
     fn sees_peers(&self, node: &NodeSpec) -> Result<bool, String> {
         Ok(self.is_ready(node))
     }
 
-    /// A connection to one of its nodes, opened when it is first needed.
+    /// Creates a connection to a node, which is opened on first use.
     fn connect(&self, target: &Target, name: String, codec: ValueCodec) -> Rc<dyn Connection>;
 
-    /// Who answers in the place of a node whose process is gone, and where; `None` if, as it should be, nothing listens.
+    /// The program that answers in place of a node whose process is gone, and its address; `None` if, as expected, nothing listens.
     fn who_answers(&self, node: &NodeSpec) -> Option<(SocketAddr, String)> {
         crate::launch::who_answers(node)
     }
 
-    /// The figures that its connections report about an operation. A [`FigureId`](heckle_history::FigureId) is a place in this list.
+    /// The figures that connections report about an operation. A [`FigureId`](heckle_history::FigureId) is an index into this list.
     fn figures(&self) -> Vec<FigureInfo> {
         vec![]
     }
 
-    /// The checks that are about this system, by the names that `heckle_checker::checks` registers.
+    /// The checks specific to this system, by their names in `heckle_checker::checks`.
     fn checks(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Its settings, nothing left to defaults, as [`SystemKind::build`] reads them. They name the run in reports.
+    /// The settings with all defaults filled in, in the format of [`SystemKind::build`]. Reports use them to identify the system.
     fn settings(&self) -> toml::Table {
         toml::Table::new()
     }
 
-    /// Labels that runs of this system are compared by, each with its value.
+    /// Labels by which runs of this system are compared, with their values.
     fn labels(&self) -> Vec<(&'static str, String)> {
         vec![]
     }
@@ -172,12 +172,12 @@ pub trait System: Send + Sync + Debug {
     /// Whether clients can be routed to the node that serves a key.
     ///
     /// # Errors
-    /// What would have to be set.
+    /// If not. The message names the settings that would allow it.
     fn can_route_to_holders(&self) -> Result<(), String> {
         Err(format!("{} has none", self.name()))
     }
 
-    /// Whether the system has reads and writes that skip consensus: the last write wins.
+    /// Whether the system has reads and writes without consensus, in which the last write wins.
     fn has_last_write_wins(&self) -> bool {
         false
     }
@@ -187,43 +187,44 @@ pub trait System: Send + Sync + Debug {
         true
     }
 
-    /// Through which nodes every key is read at the end.
+    /// The nodes through which every key is read at the end.
     fn final_reads(&self) -> FinalReads {
         FinalReads::EveryNode
     }
 
-    /// Connections that the harness keeps to one node besides those of clients.
+    /// Number of connections that the harness keeps to one node besides those of clients.
     fn connections_per_node(&self) -> u32 {
         1
     }
 
-    /// How long after a node is gone the others may refuse what it had a right to. Coverage demands progress only after that.
+    /// How long the other nodes may refuse requests after a node with a special role is gone. Coverage requires progress only after
+    /// that.
     fn takeover(&self) -> Nanos {
         Nanos(0)
     }
 
-    /// Figures of its nodes, if they report any.
+    /// Metrics of its nodes, if they report any.
     fn metrics(&self) -> Option<&dyn Metrics> {
         None
     }
 
-    /// Clocks of its nodes, where they can be set.
+    /// Clocks of its nodes, if they can be set.
     fn clocks(&self) -> Option<&dyn Clocks> {
         None
     }
 
-    /// Roles of its nodes, such as `leader`, where a node has one.
+    /// Roles of its nodes, such as `leader`, if there are any.
     fn roles(&self) -> Option<&dyn Roles> {
         None
     }
 
-    /// What its links carry. A system whose [`System::nodes`] leads no link through the relay has none.
+    /// What its links carry. A system whose [`System::nodes`] routes no link through the relay has none.
     fn links(&self) -> Links {
         Links::None
     }
 
-    /// Listens to the nodes for as long as the run lasts: changes of roles enter the history, and clients are routed by them.
-    /// `None` if there is nothing to listen to. All nodes are ready, and no client has connected yet.
+    /// Watches the nodes during the run. Role changes are recorded in the history and used to route clients. `None` if the system has
+    /// none to watch. All nodes are ready, and no client has connected yet.
     ///
     /// # Errors
     /// What could not be started.

@@ -1,5 +1,5 @@
-//! Times and rates as people write them. Every time takes a unit: `1.5s`, `200ms`; a bare number is refused,
-//! because nobody remembers which unit a flag meant.
+//! Times and rates in text form. Every time needs a unit: `1.5s`, `200ms`. A bare number is refused, because its unit would be easy
+//! to confuse.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,22 +7,22 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A length of time with its unit.
+/// A duration, written with its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub struct Span(pub Duration);
 
-/// Longer runs are suites.
+/// A longer run should be a suite.
 const MAX_SPAN: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Span {
-    /// From whole milliseconds.
+    /// Creates a span from whole milliseconds.
     pub const fn ms(ms: u64) -> Self {
         Span(Duration::from_millis(ms))
     }
 
-    /// In nanoseconds.
+    /// The span in nanoseconds.
     pub fn nanos(self) -> heckle_history::Nanos {
         heckle_history::Nanos(u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX))
     }
@@ -43,7 +43,7 @@ impl FromStr for Span {
             "s" => 1.0,
             "m" | "min" => 60.0,
             "h" => 3600.0,
-            other => return Err(format!("`{other}` is no unit of time; use us, ms, s, m or h")),
+            other => return Err(format!("`{other}` is not a unit of time; use us, ms, s, m or h")),
         };
         let seconds = number * seconds;
         if !(0.0..=MAX_SPAN.as_secs_f64()).contains(&seconds) {
@@ -78,7 +78,7 @@ impl From<Span> for String {
     }
 }
 
-/// When something expires.
+/// The age at which something expires.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -130,18 +130,18 @@ impl From<Expiry> for String {
     }
 }
 
-/// How fast ops are asked.
+/// Rate of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RateText", into = "RateText")]
 #[schemars(with = "RateText")]
 pub enum Rate {
-    /// Open loop: this many a second, due by the clock.
+    /// Open loop: this many operations per second, due by the clock.
     PerSecond(f64),
-    /// Closed loop: each client sends its next op when the last is answered.
+    /// Closed loop: each client sends its next operation when the last is answered.
     Max,
 }
 
-/// A rate in a file: a number, or the word `max`.
+/// The form of a rate in a file: a number, or the word `max`.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a rate is a number of ops a second, or \"max\"")]
 enum RateText {
@@ -150,7 +150,7 @@ enum RateText {
     Word(String),
 }
 
-/// More ops a second than a laptop cluster could answer.
+/// More operations per second than a cluster on a laptop could answer.
 const MAX_RATE_PER_S: f64 = 1e6;
 
 impl FromStr for Rate {
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_read_as_they_print() {
+    fn printed_times_can_be_parsed() {
         for (text, ms) in [("20s", 20_000), ("1.5s", 1_500), ("200ms", 200), ("2m", 120_000), ("0s", 0)] {
             let span: Span = text.parse().expect(text);
             assert_eq!(span, Span::ms(ms), "{text}");

@@ -1,5 +1,5 @@
-//! A value's bytes: its number first, then its payload, then filler that follows from both, so that a torn
-//! or mixed-up value shows.
+//! The encoding of a value: its number, its payload, and filler that is computed from both, so that a torn or mixed-up value is
+//! detected.
 //!
 //! | bytes | holds |
 //! |---|---|
@@ -9,7 +9,7 @@
 
 use heckle_history::Value;
 
-/// How long values are, and whether they carry a payload.
+/// Encodes values of a fixed length, with or without a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueCodec {
     bytes: usize,
@@ -26,8 +26,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The fewest bytes in which a torn value still shows: a payload alone could be exchanged unseen, so filler that
-    /// follows from number and payload stands behind it.
+    /// The minimum length in which a torn value is detected. Without filler after it, a payload could be exchanged unnoticed.
     pub const fn least_bytes(self) -> u32 {
         match self {
             Payload::Absent => 8,
@@ -36,18 +35,18 @@ impl Payload {
     }
 }
 
-/// What no client of ours writes: bytes that cannot be read become this, and the judge will name it.
+/// A value that our clients never write. It stands for unreadable bytes, so that the checker reports them.
 const NEVER_WRITTEN: Value = Value(i64::MIN);
 
 impl ValueCodec {
     /// # Panics
-    /// Below [`Payload::least_bytes`]; plans are checked before.
+    /// If `bytes` is less than [`Payload::least_bytes`]. Plans are validated before.
     pub fn new(bytes: u32, form: Payload) -> Self {
         assert!(bytes >= form.least_bytes(), "a value needs {} bytes or more", form.least_bytes());
         ValueCodec { bytes: bytes as usize, form }
     }
 
-    /// The bytes of a value. A missing payload is written as 0.
+    /// Encodes a value. A missing payload is encoded as 0.
     pub fn encode(&self, value: Value, payload: Option<i64>) -> Vec<u8> {
         let number = value.0.to_be_bytes();
         match self.form {
@@ -61,7 +60,7 @@ impl ValueCodec {
         }
     }
 
-    /// Reads a value and its payload back.
+    /// Decodes a value and its payload.
     pub fn decode(&self, bytes: &[u8]) -> (Value, Option<i64>) {
         let word = |at: usize| Some(i64::from_be_bytes(*bytes.get(at..)?.first_chunk::<8>()?));
         let Some(value) = word(0).map(Value) else { return (NEVER_WRITTEN, None) };
@@ -85,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_round_trip_and_torn_ones_show() {
+    fn values_round_trip_and_torn_values_are_detected() {
         for (value, len) in [(1, 8), (i64::MAX, 64), (77, 13)] {
             let codec = ValueCodec::new(len, Payload::Absent);
             let bytes = codec.encode(Value(value), None);
@@ -98,12 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_travels_and_cannot_change_its_value() {
+    fn payload_round_trips_and_is_bound_to_its_value() {
         for (payload, len) in [(0, 24), (-1, 24), (i64::MAX, 31), (7, 1_000)] {
             let codec = ValueCodec::new(len, Payload::Present);
             let bytes = codec.encode(Value(9), Some(payload));
             assert_eq!((bytes.len(), codec.decode(&bytes)), (len as usize, (Value(9), Some(payload))));
-            // The number of one value with the payload of another.
+            // The number of one value and the payload of another.
             let other = codec.encode(Value(10), Some(payload.wrapping_add(1)));
             let mixed = [&bytes[..8], &other[8..]].concat();
             assert_eq!(codec.decode(&mixed).0, NEVER_WRITTEN);

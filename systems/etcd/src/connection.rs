@@ -1,8 +1,8 @@
-//! Operations over etcd's JSON gateway: a compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
-//! refusal tells the value it met.
+//! Operations over etcd's JSON gateway. A compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
+//! refusal returns the value found.
 //!
-//! What is proved and what is not: an operation whose connection was refused was never sent. Everything else that is no answer is
-//! unknown: etcd may answer an error to a proposal that commits later. Each operation is sent once.
+//! An operation whose connection was refused was never sent. Any other failure is unknown, because etcd may answer with an error to a
+//! proposal that commits later. Each operation is sent once.
 
 use crate::http::{self, Failure};
 use base64::Engine;
@@ -16,19 +16,19 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
-/// Connections that are kept open for the next operation.
-const IDLE: usize = 64;
+/// Maximum number of idle connections to keep open.
+const MAX_IDLE: usize = 64;
 
-/// How reads are answered.
+/// Consistency of reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// By a quorum.
+    /// Answered by a quorum.
     Linearizable,
-    /// By one member from what it has, which may be stale.
+    /// Answered by one member from its local data, which may be stale.
     Serializable,
 }
 
-/// A client of one member. HTTP/1.1 takes one operation at a time, so each open one has a connection of its own.
+/// A client of one member. HTTP/1.1 allows one request at a time, so each open operation has its own connection.
 pub(crate) struct EtcdConnection {
     addr: SocketAddr,
     codec: ValueCodec,
@@ -48,7 +48,7 @@ struct KeyValue {
     value: String,
 }
 
-/// A default is left out in the gateway's JSON.
+/// The gateway's JSON leaves out fields with default values.
 #[derive(Deserialize)]
 struct Txn {
     #[serde(default)]
@@ -63,7 +63,7 @@ struct TxnResponse {
 }
 
 impl EtcdConnection {
-    /// A connection to `addr`, opened when it is first needed.
+    /// Creates a client of `addr`. Connections are opened on first use.
     pub(crate) fn new(addr: SocketAddr, codec: ValueCodec, reads: Reads) -> Self {
         EtcdConnection { addr, codec, reads, idle: RefCell::default() }
     }
@@ -94,7 +94,7 @@ impl EtcdConnection {
             Call::Cas { expected, new } => {
                 let condition = match expected {
                     Some(v) => json!({ "key": key, "target": "VALUE", "result": "EQUAL", "value": value(v, op.expected_payload) }),
-                    // A key that was never written has no revision in which it was made.
+                    // A key that was never written has create revision 0.
                     None => json!({ "key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0" }),
                 };
                 let txn = json!({
@@ -115,7 +115,7 @@ impl EtcdConnection {
         }
     }
 
-    /// The value of the one key that was asked for, and its payload.
+    /// The value of the requested key, and its payload.
     fn found(&self, range: &Range) -> Result<(Option<Value>, Option<i64>), Failure> {
         let Some(kv) = range.kvs.first() else { return Ok((None, None)) };
         let bytes = BASE64.decode(&kv.value).map_err(|e| Failure::Unknown(format!("its value is not base64: {e}")))?;
@@ -130,7 +130,7 @@ impl EtcdConnection {
             None => http::connect(self.addr).await?,
         };
         let response = http::post(&mut stream, self.addr, path, body.to_string().as_bytes()).await?;
-        if response.keep_open && self.idle.borrow().len() < IDLE {
+        if response.keep_open && self.idle.borrow().len() < MAX_IDLE {
             self.idle.borrow_mut().push(stream);
         }
         let text = String::from_utf8_lossy(&response.body);

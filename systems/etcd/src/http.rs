@@ -1,5 +1,5 @@
-//! The little of HTTP/1.1 that a client of the JSON gateway needs: POST with a body, a response with a length or in chunks, one at a time on
-//! a connection that stays open.
+//! The part of HTTP/1.1 that a client of the JSON gateway needs: POST with a body, and a response with a length or in chunks. A
+//! connection stays open and has one request at a time.
 
 use heckle_system_api::limits;
 use std::net::SocketAddr;
@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection stands within this or is given up.
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// Longest response, head and body.
+/// Time limit for opening a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// Maximum size of a response, head and body, in bytes.
 const MAX_RESPONSE: usize = 16 << 20;
 const READ_BYTES: usize = 16 << 10;
 
@@ -25,20 +25,20 @@ pub(crate) enum Failure {
 /// A response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
-    /// `200` and so on.
+    /// The status code, such as `200`.
     pub(crate) status: u16,
-    /// Its body.
+    /// The body.
     pub(crate) body: Vec<u8>,
-    /// Whether the connection takes another request.
+    /// Whether the connection can be used for another request.
     pub(crate) keep_open: bool,
 }
 
 /// Opens a connection.
 ///
 /// # Errors
-/// If nobody listens, or not in time.
+/// If the connection is refused or not established in time.
 pub(crate) async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
-    let connected = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(addr)).await;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
     let stream = match connected {
         Ok(Ok(stream)) => stream,
         Ok(Err(e)) => {
@@ -51,7 +51,7 @@ pub(crate) async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
     Ok(stream)
 }
 
-/// Whether an idle connection can still be used: nothing was sent on it unasked, and it was not closed.
+/// Whether an idle connection can still be used: it was not closed, and no unsolicited data arrived.
 pub(crate) fn is_open(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
 }
@@ -59,7 +59,7 @@ pub(crate) fn is_open(stream: &TcpStream) -> bool {
 /// Sends a request and reads its response.
 ///
 /// # Errors
-/// What came instead of a response. The request may have arrived then.
+/// If there is no valid response. The request may have arrived.
 pub(crate) async fn post(stream: &mut TcpStream, host: SocketAddr, path: &str, body: &[u8]) -> Result<Response, Failure> {
     let unknown = |e: std::io::Error| Failure::Unknown(format!("connection: {e}"));
     let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -78,7 +78,7 @@ pub(crate) async fn post(stream: &mut TcpStream, host: SocketAddr, path: &str, b
     }
 }
 
-/// The response, if all of it is there. `ended`: nothing more will come.
+/// Parses a response; `None` if it is incomplete. `ended` means that the connection has ended.
 fn parse(bytes: &[u8], ended: bool) -> Result<Option<Response>, String> {
     let Some(head_end) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&bytes[..head_end]).map_err(|_| "a head that is not text".to_owned())?;
@@ -97,20 +97,20 @@ fn parse(bytes: &[u8], ended: bool) -> Result<Option<Response>, String> {
     let keep_open = header("connection").is_none_or(|c| c != "close");
     let whole = |body: &[u8], keep_open| Some(Response { status, body: body.to_vec(), keep_open });
     if header("transfer-encoding").is_some_and(|t| t == "chunked") {
-        return Ok(unchunk(rest)?.and_then(|body| whole(&body, keep_open)));
+        return Ok(decode_chunks(rest)?.and_then(|body| whole(&body, keep_open)));
     }
     match header("content-length") {
         Some(length) => {
             let length: usize = length.parse().map_err(|_| format!("a length `{}`", length.escape_debug()))?;
             Ok(if rest.len() < length { None } else { whole(&rest[..length], keep_open) })
         }
-        // The end of the connection is the end of the body.
+        // The body ends with the connection.
         None => Ok(if ended { whole(rest, false) } else { None }),
     }
 }
 
-/// A body that came in chunks, if all of it is there.
-fn unchunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, String> {
+/// Decodes a chunked body; `None` if it is incomplete.
+fn decode_chunks(mut rest: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let mut body = vec![];
     loop {
         let Some(line_end) = find(rest, b"\r\n") else { return Ok(None) };
@@ -119,7 +119,7 @@ fn unchunk(mut rest: &[u8]) -> Result<Option<Vec<u8>>, String> {
         let size = usize::from_str_radix(size, 16).ok().filter(|size| *size <= MAX_RESPONSE);
         let size = size.ok_or_else(|| format!("a chunk of `{}` bytes", line.escape_debug()))?;
         let data = &rest[line_end + 2..];
-        // Each chunk ends with a line break; the last one has no bytes.
+        // Each chunk ends with a line break. The last one is empty.
         if data.len() < size + 2 {
             return Ok(None);
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_are_read_by_length_in_chunks_and_to_the_end() {
+    fn parses_responses_with_length_chunks_or_neither() {
         check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", false, Some((200, "{}", true)));
         check("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}", false, None);
         check("HTTP/1.1 503 Not now\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", false, Some((503, "", false)));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_named() {
+    fn rejects_malformed_responses() {
         for (text, what) in [
             ("SSH-2.0-x\r\n\r\n", "SSH-2.0-x"),
             ("HTTP/1.1 many OK\r\n\r\n", "many"),

@@ -1,8 +1,8 @@
-//! etcd, version 3.4 or later, as a system under test: the program of the system's own package, members on loopback, and a small client
-//! of its JSON gateway.
+//! etcd, version 3.4 or later, as a system under test: the program of the operating system's package, members on loopback, and a
+//! small client of its JSON gateway.
 //!
-//! Members and clients know each member by one peer and one client address, the same for all: those of the relay, which finds out by the
-//! socket who dials.
+//! Each member has one peer address and one client address, the same for all members and clients. Both are addresses of the relay,
+//! which identifies the dialler by its socket.
 #![forbid(unsafe_code)]
 
 mod connection; // operations over the JSON gateway
@@ -29,7 +29,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The role of the member that leads.
+/// The role of the leader.
 const LEADER: Role = Role { name: "leader", about: "the leader" };
 
 /// Its name in plans.
@@ -97,7 +97,7 @@ impl System for Etcd {
         members::await_ready(node, process, within)
     }
 
-    /// A member is healthy only once a leader answers it, so it has reached its peers, too.
+    /// A member is healthy only if a leader answers it, so it has also reached its peers.
     fn is_ready(&self, node: &NodeSpec) -> bool {
         members::is_healthy(node.ask)
     }
@@ -115,8 +115,8 @@ impl System for Etcd {
         vec![("serializable_reads", self.settings.serializable_reads.to_string())]
     }
 
-    /// Without their leader the members refuse updates until they have elected another. By default a member waits one to two election
-    /// timeouts of 1 s before it stands for election.
+    /// Without a leader, members refuse updates until they have elected another. By default a member waits one to two election
+    /// timeouts of 1 s before it campaigns.
     fn takeover(&self) -> Nanos {
         Nanos::from_ms(2_000)
     }

@@ -1,4 +1,4 @@
-//! The members of an etcd cluster: their processes, and what they say of themselves over plain HTTP.
+//! The members of an etcd cluster: their processes, and their status over plain HTTP.
 
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
@@ -12,21 +12,21 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Name of the program, looked for on PATH.
+/// Name of the program, which is looked up on PATH.
 const PROGRAM: &str = "etcd";
-/// What to do where it is absent.
+/// What to do if the program is missing.
 pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install etcd-server), or put `etcd` on PATH";
-/// A member that is up answers its health within this: the answer takes a round of Raft.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-/// How often a starting member is asked.
-const ASK_EVERY: Duration = Duration::from_millis(20);
-/// Longest answer that is read.
+/// Time limit of a health query, whose answer takes a round of Raft.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Interval between queries of a starting member.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Maximum size of an answer, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// Where etcd's program is.
+/// Finds the path of etcd's program.
 ///
 /// # Errors
-/// What to install.
+/// If it is not installed. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|file| file.is_file());
@@ -39,15 +39,15 @@ pub fn version() -> Option<String> {
     String::from_utf8_lossy(&out.stdout).lines().find_map(|line| line.strip_prefix("etcd Version: ")).map(|v| v.trim().to_owned())
 }
 
-/// All members of a cluster.
+/// Creates all members of a cluster.
 ///
 /// # Errors
-/// What the machine could not give.
+/// If the machine lacks a resource.
 pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(2 * n)?;
     let (peers, clients) = ports.split_at(n);
-    // What others dial: the relay, where there is one.
+    // The addresses that others dial: those of the relay, if there is one.
     let advertised = |listen: &[SocketAddr]| {
         let each = site.all().zip(listen).map(|(node, listens)| site.dial(Dialler::Anyone, node, *listens));
         each.collect::<Result<Vec<SocketAddr>, String>>()
@@ -69,7 +69,7 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
             ("logger", "zap".into()),
             ("log-outputs", "stderr".into()),
         ];
-        // A path need not be text.
+        // A path need not be valid UTF-8.
         let data = ["--data-dir".into(), site.data_of(node).into_os_string()];
         let args = flags.into_iter().flat_map(|(flag, value)| [OsString::from(format!("--{flag}")), value.into()]).chain(data).collect();
         let listens = vec![clients[i], peers[i]];
@@ -82,7 +82,7 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
 /// Waits until a member is healthy.
 ///
 /// # Errors
-/// If it ends first, or the time does.
+/// If the process ends first, or the time is up.
 pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
     let deadline = Instant::now() + within;
     while !is_healthy(node.ask) {
@@ -92,24 +92,24 @@ pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Du
         if Instant::now() > deadline {
             return Err(format!("it was not healthy within {} s", within.as_secs()));
         }
-        std::thread::sleep(ASK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(BTreeMap::new())
 }
 
-/// Whether a member is healthy, which takes a leader that answers it.
+/// Whether a member is healthy, which requires a leader that answers it.
 pub(crate) fn is_healthy(addr: SocketAddr) -> bool {
     get(addr, "/health").is_ok_and(|body| body.contains("\"health\":\"true\""))
 }
 
-/// Whether this member leads now.
+/// Whether this member is the leader now.
 pub fn leads(addr: SocketAddr) -> bool {
     get(addr, "/metrics").is_ok_and(|body| body.lines().any(|line| line == "etcd_server_is_leader 1"))
 }
 
 fn get(addr: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;
-    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+    let mut stream = TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT)?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.take(MAX_ANSWER).read_to_string(&mut answer)?;

@@ -1,7 +1,7 @@
-//! Clocks of the nodes, set through their own clock seam over the control channel.
+//! Sets the clocks of nodes over the control channel.
 
 use crate::identity::control;
-use crate::{ANSWERS_WITHIN, Paxos};
+use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_paxos::lease::LeaseMode;
 use heckle_server::status::Status;
 use heckle_system_api::capability::{ClockState, Clocks};
@@ -9,7 +9,7 @@ use heckle_system_api::launch::NodeSpec;
 
 impl Clocks for Paxos {
     fn set(&self, node: &NodeSpec, state: ClockState) -> Result<ClockState, String> {
-        let mut client = control(&node.node, node.ask, ANSWERS_WITHIN)?;
+        let mut client = control(&node.node, node.ask, ANSWER_TIMEOUT)?;
         let told = client.set_clock(state.offset_us, state.drift_ppm).and_then(|()| client.status());
         told.map(|status| of(&status)).map_err(|e| e.to_string())
     }
@@ -18,7 +18,7 @@ impl Clocks for Paxos {
         crate::figures::status(node).map(|status| of(&status))
     }
 
-    /// Only a read lease rests on a bound; without one, a tenth is more than any clock drifts.
+    /// Only a read lease depends on a drift bound. Without one the bound is a tenth, which no real clock exceeds.
     fn drift_bound_ppm(&self) -> i64 {
         match self.settings.lease.mode {
             LeaseMode::Read => i64::from(self.settings.lease.drift_ppm),

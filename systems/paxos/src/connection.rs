@@ -1,11 +1,11 @@
-//! The adapter of the bundled server: its client protocol, many ops at a time on one connection.
+//! The adapter of the bundled server. It speaks the client protocol, with many operations at a time on one connection.
 //!
-//! What is proved and what is not: an op whose request was never written did not happen; one whose connection broke
-//! after that, or whose answer is late, is unknown. The node is given less time than the client waits, so that it
-//! can say how far the op came instead of being cut off.
+//! An operation whose request was never written did not happen. If the connection broke after that, or the answer is late, the
+//! outcome is unknown. The node gets a shorter time limit than the client, so that it can report how far the operation got before the
+//! client gives up.
 //!
-//! Nothing is sent to a node before its welcome has shown that it is the one that is meant. Whatever else answers ends the run; an op
-//! that waited for that connection was not sent.
+//! Nothing is sent to a node before its welcome has confirmed its identity. If another program answers, the run ends, and an
+//! operation that waited for that connection was not sent.
 
 use crate::identity::expected;
 use crate::op_figures;
@@ -25,11 +25,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
-/// From one attempt to connect to the next: a dead node is asked fifty times a second, not a million.
-const CONNECT_EVERY: Duration = Duration::from_millis(20);
-/// A connection stands within this or is given up.
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// What the node is given of an op's timeout, in percent.
+/// Interval between connection attempts. It limits the attempts to reach a dead node to fifty per second.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(20);
+/// Time limit for opening a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// The node's share of an operation's timeout, in percent.
 const NODE_TIMEOUT_PERCENT: u32 = 90;
 const READ_BYTES: usize = 64 << 10;
 
@@ -49,11 +49,11 @@ struct Shared {
 struct State {
     link: Link,
     outbox: BytesMut,
-    /// The newest ballot that an answer told.
+    /// The newest ballot in any answer.
     newest: Option<wire::BallotTag>,
-    waiting: HashMap<wire::OpId, oneshot::Sender<Told>>,
+    waiting: HashMap<wire::OpId, oneshot::Sender<RequestOutcome>>,
     next_attempt: Instant,
-    /// Those who wait for the outcome of the current attempt to connect.
+    /// The senders that wait for the outcome of the current connection attempt.
     connecting: Vec<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -64,13 +64,13 @@ enum Link {
     Up,
 }
 
-enum Told {
+enum RequestOutcome {
     Response(Box<wire::Response>),
     Broken(String),
 }
 
 impl PaxosConnection {
-    /// A connection to a node, opened when it is first needed.
+    /// Creates a client of a node. The connection is opened on first use.
     pub fn new(target: Target, name: String, codec: ValueCodec) -> Self {
         let state = State {
             link: Link::Down,
@@ -85,7 +85,7 @@ impl PaxosConnection {
 
     async fn run(&self, asked: Op) -> Reply {
         let deadline = tokio::time::Instant::now() + asked.timeout;
-        match tokio::time::timeout_at(deadline, self.shared.clone().connected()).await {
+        match tokio::time::timeout_at(deadline, self.shared.clone().wait_until_connected()).await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => return not_applied(&format!("not_sent: {why}")),
             Err(_) => return not_applied("not_sent: no connection in time"),
@@ -104,15 +104,16 @@ impl PaxosConnection {
             },
         };
         let timeout_us = (asked.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
-        // The newest ballot of this connection: should the key ever forget aborted ids, the op is not taken for one.
-        // Nothing remembers the ids of the cheap path, so there is no birth to tell and no fate to ask for.
+        // The operation's birth is the newest ballot of this connection. If the key has forgotten the ids of aborted operations, a
+        // fate query can tell by it that this operation is newer. The last-write-wins path stores no ids, so its operations have no
+        // birth and no fate to query.
         let born = self.shared.state.borrow().newest.filter(|_| !asked.path.is_last_write_wins());
         let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });
         let request = wire::Request { op, key: asked.key.as_bytes().to_vec(), timeout_us, provenance, call };
         let told = self.shared.send(op, &ToNode::Request(request));
         let mut answer = match tokio::time::timeout_at(deadline, told).await {
-            Ok(Ok(Told::Response(response))) => self.answer(asked.call, *response),
-            Ok(Ok(Told::Broken(why))) => unknown(&format!("connection: {why}")),
+            Ok(Ok(RequestOutcome::Response(response))) => self.convert_reply(asked.call, *response),
+            Ok(Ok(RequestOutcome::Broken(why))) => unknown(&format!("connection: {why}")),
             Ok(Err(_)) => unknown("connection: dropped"),
             Err(_) => {
                 self.shared.state.borrow_mut().waiting.remove(&op);
@@ -126,16 +127,16 @@ impl PaxosConnection {
         answer
     }
 
-    async fn ask(&self, query: FateQuery) -> Option<Fate> {
+    async fn query_fate(&self, query: FateQuery) -> Option<Fate> {
         let deadline = tokio::time::Instant::now() + query.timeout;
         let (of, born) = wire::parse_printed_id(&query.id).ok()?;
-        tokio::time::timeout_at(deadline, self.shared.clone().connected()).await.ok()?.ok()?;
+        tokio::time::timeout_at(deadline, self.shared.clone().wait_until_connected()).await.ok()?.ok()?;
         let op = wire::OpId { client: query.number, seq: 1 };
         let timeout_us = (query.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
         let (key, provenance) = (query.key.as_bytes().to_vec(), wire::Provenance::First);
         let request = wire::Request { op, key, timeout_us, provenance, call: wire::Call::Fate { of, born } };
         let told = self.shared.send(op, &ToNode::Request(request));
-        let Ok(Ok(Told::Response(response))) = tokio::time::timeout_at(deadline, told).await else {
+        let Ok(Ok(RequestOutcome::Response(response))) = tokio::time::timeout_at(deadline, told).await else {
             self.shared.state.borrow_mut().waiting.remove(&op);
             return None;
         };
@@ -146,7 +147,7 @@ impl PaxosConnection {
                 wire::Fate::Evicted => Fate::Evicted,
                 wire::Fate::Superseded => Fate::Unresolved,
             }),
-            // No quorum in time, no room, a node that stops: another may do better.
+            // No quorum in time, no capacity, or a node that is stopping. Another node may be able to answer.
             wire::Outcome::Applied
             | wire::Outcome::ConditionNotMet { .. }
             | wire::Outcome::Value { .. }
@@ -156,7 +157,7 @@ impl PaxosConnection {
         }
     }
 
-    fn answer(&self, call: Call, response: wire::Response) -> Reply {
+    fn convert_reply(&self, call: Call, response: wire::Response) -> Reply {
         let mut payload = None;
         let mut value = |bytes: Option<Vec<u8>>| {
             let (value, beside) = self.codec.decode(&bytes?);
@@ -191,7 +192,7 @@ impl Connection for PaxosConnection {
     }
 
     fn fate(&self, query: FateQuery) -> Pending<'_, Option<Fate>> {
-        Box::pin(self.ask(query))
+        Box::pin(self.query_fate(query))
     }
 }
 
@@ -210,44 +211,44 @@ fn unknown(why: &str) -> Reply {
     Reply::because(Outcome::Unknown, why)
 }
 
-/// Why a handshake came to nothing.
+/// Why a handshake failed.
 #[derive(Debug, PartialEq, Eq)]
-enum NoWelcome {
-    /// The connection failed or the node refused: what faults do.
+enum HandshakeError {
+    /// The connection failed or the node refused, as can happen under faults.
     Fault(String),
-    /// Another than the node that is meant answered, and this is what it is. No fault does that: the relay loses and cuts whole
-    /// frames, and handshakes not even that.
+    /// Another program than the expected node answered, described here. No fault causes this: the relay loses and cuts only whole
+    /// frames, and exempts handshakes from both.
     Stranger(String),
 }
 
-impl From<std::io::Error> for NoWelcome {
+impl From<std::io::Error> for HandshakeError {
     fn from(error: std::io::Error) -> Self {
-        NoWelcome::Fault(error.to_string())
+        HandshakeError::Fault(error.to_string())
     }
 }
 
-impl NoWelcome {
-    fn garbage(error: impl std::fmt::Display) -> Self {
-        NoWelcome::Stranger(format!("something that does not speak client protocol {} ({error})", wire::PROTOCOL))
+impl HandshakeError {
+    fn malformed(error: impl std::fmt::Display) -> Self {
+        HandshakeError::Stranger(format!("something that does not speak client protocol {} ({error})", wire::PROTOCOL))
     }
 }
 
-/// Whether the first answer is the welcome of the expected node.
-fn answered(answer: &ToClient, expected: &wire::ExpectedNode) -> Result<(), NoWelcome> {
+/// Checks that the first answer is the welcome of the expected node.
+fn check_welcome(answer: &ToClient, expected: &wire::ExpectedNode) -> Result<(), HandshakeError> {
     match answer {
         ToClient::Welcome(welcome) if expected.is(&welcome.identity) => Ok(()),
-        ToClient::Welcome(wire::Welcome { identity, .. }) => Err(NoWelcome::Stranger(identity.to_string())),
+        ToClient::Welcome(wire::Welcome { identity, .. }) => Err(HandshakeError::Stranger(identity.to_string())),
         ToClient::Refused(wire::Refused { identity: Some(found), .. }) if !expected.is(found) => {
-            Err(NoWelcome::Stranger(found.to_string()))
+            Err(HandshakeError::Stranger(found.to_string()))
         }
-        ToClient::Refused(refused) => Err(NoWelcome::Fault(refused.why.clone())),
-        ToClient::Response(_) => Err(NoWelcome::garbage("an answer before the handshake")),
+        ToClient::Refused(refused) => Err(HandshakeError::Fault(refused.why.clone())),
+        ToClient::Response(_) => Err(HandshakeError::malformed("an answer before the handshake")),
     }
 }
 
 impl Shared {
-    /// Waits until the connection stands.
-    async fn connected(self: Rc<Self>) -> Result<(), String> {
+    /// Waits until the connection is open.
+    async fn wait_until_connected(self: Rc<Self>) -> Result<(), String> {
         let wait = {
             let mut state = self.state.borrow_mut();
             match state.link {
@@ -269,16 +270,16 @@ impl Shared {
     async fn connect(self: Rc<Self>, not_before: Instant) {
         tokio::time::sleep_until(not_before.into()).await;
         let began = Instant::now();
-        let attempt = tokio::time::timeout(CONNECT_WITHIN, self.handshake()).await;
+        let attempt = tokio::time::timeout(CONNECT_TIMEOUT, self.handshake()).await;
         let outcome = match attempt {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(NoWelcome::Fault(why))) => Err(why),
-            Ok(Err(NoWelcome::Stranger(who))) => Err(self.target.stranger(&who)),
+            Ok(Err(HandshakeError::Fault(why))) => Err(why),
+            Ok(Err(HandshakeError::Stranger(who))) => Err(self.target.stranger(&who)),
             Err(_) => Err("no answer to the handshake".into()),
         };
         let waiters = {
             let mut state = self.state.borrow_mut();
-            state.next_attempt = began + CONNECT_EVERY;
+            state.next_attempt = began + CONNECT_INTERVAL;
             state.link = if outcome.is_ok() { Link::Up } else { Link::Down };
             std::mem::take(&mut state.connecting)
         };
@@ -291,8 +292,8 @@ impl Shared {
         }
     }
 
-    async fn handshake(&self) -> Result<(TcpStream, FrameReader), NoWelcome> {
-        // The harness's own limit is no failure of the node.
+    async fn handshake(&self) -> Result<(TcpStream, FrameReader), HandshakeError> {
+        // A limit of the harness is not a failure of the node.
         let mut stream = TcpStream::connect(self.target.addr).await.inspect_err(limits::note)?;
         stream.set_nodelay(true)?;
         let expected = expected(&self.target.node);
@@ -302,24 +303,24 @@ impl Shared {
         let mut frames = FrameReader::new();
         let mut buffer = vec![0; READ_BYTES];
         loop {
-            if let Some(frame) = frames.next_frame().map_err(NoWelcome::garbage)? {
-                let answer = ToClient::decode(&frame).map_err(NoWelcome::garbage)?;
-                return answered(&answer, &expected).map(|()| (stream, frames));
+            if let Some(frame) = frames.next_frame().map_err(HandshakeError::malformed)? {
+                let answer = ToClient::decode(&frame).map_err(HandshakeError::malformed)?;
+                return check_welcome(&answer, &expected).map(|()| (stream, frames));
             }
             match stream.read(&mut buffer).await? {
-                0 => return Err(NoWelcome::Fault("closed during the handshake".into())),
+                0 => return Err(HandshakeError::Fault("closed during the handshake".into())),
                 n => frames.push(&buffer[..n]),
             }
         }
     }
 
-    /// Queues a request. From here on it may reach the node.
-    fn send(&self, op: wire::OpId, request: &ToNode) -> oneshot::Receiver<Told> {
+    /// Queues a request. From then on it may reach the node.
+    fn send(&self, op: wire::OpId, request: &ToNode) -> oneshot::Receiver<RequestOutcome> {
         let (send, receive) = oneshot::channel();
         let mut state = self.state.borrow_mut();
         if state.link != Link::Up {
-            // The connection fell between the wait for it and here; unknown would be true too, but less.
-            let _ = send.send(Told::Broken("fell before the request was written".into()));
+            // The connection broke after the wait for it. "Unknown" would also be correct, but less precise.
+            let _ = send.send(RequestOutcome::Broken("fell before the request was written".into()));
             return receive;
         }
         request.encode(&mut state.outbox);
@@ -341,7 +342,7 @@ impl Shared {
             std::mem::take(&mut state.waiting)
         };
         for (_, waiter) in waiting {
-            let _ = waiter.send(Told::Broken(why.clone()));
+            let _ = waiter.send(RequestOutcome::Broken(why.clone()));
         }
     }
 
@@ -356,9 +357,9 @@ impl Shared {
                             state.newest = state.newest.max(response.diagnostics.ballot);
                             let waiter = state.waiting.remove(&response.op);
                             drop(state);
-                            // Nobody waits for an answer that comes after the client gave up.
+                            // An answer after the client's timeout has no receiver.
                             if let Some(waiter) = waiter {
-                                let _ = waiter.send(Told::Response(Box::new(response)));
+                                let _ = waiter.send(RequestOutcome::Response(Box::new(response)));
                             }
                         }
                         Ok(ToClient::Refused(r)) => return r.why,

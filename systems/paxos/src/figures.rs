@@ -1,18 +1,18 @@
-//! What the nodes of the bundled server count.
+//! Metrics of the nodes of the bundled server.
 
 use crate::identity::control;
-use crate::{ANSWERS_WITHIN, Paxos};
+use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_server::status::Status;
 use heckle_system_api::capability::{Metrics, Sample, Totals};
 use heckle_system_api::launch::NodeSpec;
 use serde_json::{Map, Value as Json};
 
-/// What a node says of itself.
+/// Queries the status of a node.
 ///
 /// # Errors
-/// If it does not answer in time.
+/// If the node does not answer in time.
 pub fn status(node: &NodeSpec) -> Result<Status, String> {
-    control(&node.node, node.ask, ANSWERS_WITHIN)?.status().map_err(|e| e.to_string())
+    control(&node.node, node.ask, ANSWER_TIMEOUT)?.status().map_err(|e| e.to_string())
 }
 
 impl Metrics for Paxos {
@@ -23,7 +23,7 @@ impl Metrics for Paxos {
 
     fn summary(&self, totals: &Totals, nodes: u16) -> Map<String, Json> {
         let (syncs, ops) = (totals.counter("syncs"), totals.counter("ops"));
-        // Syncs of all nodes by ops by nodes: what one op costs one disk.
+        // Syncs of all nodes, divided by operations and nodes: the cost of one operation for one disk.
         let fsyncs_per_op = (ops > 0).then(|| syncs as f64 / ops as f64 / f64::from(nodes));
         let figures = [
             ("fsyncs_per_op", Json::from(fsyncs_per_op)),
@@ -74,7 +74,7 @@ mod tests {
     use crate::settings::{Flags, PaxosSettings};
 
     #[test]
-    fn a_sync_counts_once_for_each_node_and_op() {
+    fn syncs_are_divided_by_nodes_and_operations() {
         let paxos = Paxos::new(PaxosSettings::check(&Flags::default()).expect("defaults"));
         let totals = Totals { counters: [("syncs", 38), ("ops", 19)].into(), ..Totals::default() };
         assert_eq!(paxos.summary(&totals, 2)["fsyncs_per_op"], 1.0);

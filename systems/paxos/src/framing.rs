@@ -1,4 +1,4 @@
-//! Where a frame of the client and peer protocols ends, by its header alone.
+//! Finds the end of a frame of the client and peer protocols from its header.
 
 use heckle_server::frame::{FrameKind, HEADER_LEN, MAGIC, frame_kind, frame_len};
 use heckle_system_api::capability::{Framing, Piece};
@@ -10,8 +10,8 @@ pub struct PaxosFraming;
 impl Framing for PaxosFraming {
     fn next(&self, bytes: &[u8]) -> Piece {
         let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
-            // The magic is checked as soon as its bytes are there, so that a short line of another protocol does not leave both sides
-            // waiting for each other.
+            // The magic is checked as soon as its bytes have arrived. Otherwise, after a short line of another protocol, both sides
+            // would wait for each other.
             let known = bytes.len().min(MAGIC.len());
             return if bytes[..known] == MAGIC[..known] { Piece::Partial(HEADER_LEN) } else { Piece::Foreign };
         };
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_end_where_their_header_says() {
+    fn header_determines_the_frame_length() {
         let mut wire = BytesMut::new();
         encode_frame(FrameKind::PeerHello, b"me", &mut wire);
         wire.extend_from_slice(&message());
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_frame_is_foreign() {
+    fn other_protocols_are_foreign() {
         let (mut version, mut kind, mut len) = (message(), message(), message());
         (version[2], kind[3], len[7]) = (9, 99, 255);
         for nonsense in [&b"X"[..], b"hX", b"GET / HTTP/1.1 and more", &version, &kind, &len] {

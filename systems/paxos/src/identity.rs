@@ -1,4 +1,4 @@
-//! The bundled server's own words for who a node is, and its control channel, which only that node may answer.
+//! The identity of a node in terms of the bundled server, and its control channel, which only that node may answer.
 
 use heckle_server::client_protocol::{ExpectedNode, FolderId, Identity};
 use heckle_server::control::{Client, ControlError};
@@ -6,16 +6,16 @@ use heckle_system_api::identity::NodeIdentity;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Whom a hello must name, and a welcome come from.
+/// The identity that a hello names and a welcome must have.
 pub(crate) fn expected(node: &NodeIdentity) -> ExpectedNode {
     ExpectedNode { cluster: Some(node.cluster().to_owned()), node: Some(node.name().to_owned()), folder: node.data().map(FolderId) }
 }
 
-/// Takes what the node's own process said of itself when it was ready.
+/// Checks and stores the identity that the node's own process reported when it was ready.
 ///
 /// # Errors
-/// If it is another node, or another folder than before.
-pub(crate) fn learn(node: &NodeIdentity, told: &Identity) -> Result<(), String> {
+/// If it is that of another node, or names another folder than before.
+pub(crate) fn record_identity(node: &NodeIdentity, told: &Identity) -> Result<(), String> {
     let known = node.remember_data(told.folder.0);
     if expected(node).is(told) && known == told.folder.0 {
         return Ok(());
@@ -23,15 +23,15 @@ pub(crate) fn learn(node: &NodeIdentity, told: &Identity) -> Result<(), String> 
     Err(format!("it says that it is {told} with data folder {}, not {}", told.folder, expected(node)))
 }
 
-/// The node's control channel, after making sure that it is the node's. Anything else there ends the run.
+/// Opens the node's control channel and checks that the node answers. If another program does, the run ends.
 ///
 /// # Errors
-/// Why there is none.
+/// Why it could not be opened.
 pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Result<Client, String> {
     Client::connect_to(addr, within, &expected(node)).map_err(|error| match error {
         ControlError::Mistaken { found, .. } => node.stranger(addr, &found.to_string()),
         ControlError::Malformed { .. } => node.stranger(addr, &format!("something that does not speak the control protocol ({error})")),
-        // The node itself refuses where too many ask at once.
+        // The node itself refuses if there are too many clients.
         ControlError::Refused { .. } | ControlError::Io { .. } => error.to_string(),
     })
 }
@@ -43,7 +43,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[test]
-    fn a_node_is_known_by_cluster_name_and_the_folder_it_named_first() {
+    fn identity_is_cluster_name_and_first_folder() {
         let ended = Arc::new(Mutex::new(vec![]));
         let mistaken = {
             let ended = ended.clone();
@@ -52,10 +52,10 @@ mod tests {
         let node = NodeIdentity::new("c", "n1", mistaken);
         let told = |cluster: &str, node: &str, folder| Identity { cluster: cluster.into(), node: node.into(), folder: FolderId(folder) };
         assert!(expected(&node).is(&told("c", "n1", 7)), "any folder, before it has named one");
-        assert!(learn(&node, &told("c", "n1", 7)).is_ok() && learn(&node, &told("c", "n1", 7)).is_ok());
+        assert!(record_identity(&node, &told("c", "n1", 7)).is_ok() && record_identity(&node, &told("c", "n1", 7)).is_ok());
         for other in [told("c", "n1", 8), told("c", "n2", 7), told("d", "n1", 7)] {
             assert!(!expected(&node).is(&other));
-            assert!(learn(&node, &other).expect_err("another").contains("n1 of cluster c with data folder 0000000000000007"));
+            assert!(record_identity(&node, &other).expect_err("another").contains("n1 of cluster c with data folder 0000000000000007"));
         }
         assert!(ended.lock().expect("no test panics here").is_empty());
         let said = node.stranger("127.3.7.1:12004".parse().expect("an address"), &told("X", "n1", 9).to_string());

@@ -1,5 +1,5 @@
-//! The processes of a cluster: this very program, as `heckle node`, which prints a line when it is ready and answers on a control
-//! channel.
+//! The processes of a cluster. Each is this program run as `heckle node`, which prints a line when it is ready and answers on a
+//! control channel.
 
 use crate::identity;
 use crate::settings::PaxosSettings;
@@ -13,20 +13,20 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How long one look at a node's standard output lasts.
-const LOOK: Duration = Duration::from_millis(20);
+/// Time limit of one read from a node's standard output.
+const READ_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// Where nodes listen.
+/// The addresses of all nodes.
 struct Addresses {
     peer: Vec<SocketAddr>,
     client: Vec<SocketAddr>,
     control: Vec<SocketAddr>,
 }
 
-/// All nodes of a cluster.
+/// Creates all nodes of a cluster.
 ///
 /// # Errors
-/// What the machine could not give.
+/// If the machine lacks a resource.
 pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(3 * n)?;
@@ -34,23 +34,23 @@ pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<Nod
     site.all().map(|node| spec(settings, site, &addresses, node)).collect()
 }
 
-/// Waits for the line with which a node says that it has recovered and listens, and makes sure that it is the node.
+/// Waits for the line with which a node reports that it has recovered and listens, and checks the node's identity.
 ///
 /// # Errors
-/// If it ends first, or the time does.
+/// If the process ends first, or the time is up.
 pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
     let line = ready_line(process, within)?;
     let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
     let who: Identity = serde_json::from_str(&line)
         .map_err(|e| format!("its ready line does not say who it is ({e}): --bin must be a build of this release"))?;
-    identity::learn(&node.node, &who)?;
+    identity::record_identity(&node.node, &who)?;
     Ok(told.into_iter().filter(|(k, _)| k == "incarnation").collect())
 }
 
 fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, String> {
     let deadline = Instant::now() + within;
     loop {
-        if let Some(line) = process.line(LOOK).filter(|line| line.contains("\"ready\":true")) {
+        if let Some(line) = process.line(READ_TIMEOUT).filter(|line| line.contains("\"ready\":true")) {
             return Ok(line);
         }
         if let Some(how) = process.ended() {
@@ -79,7 +79,7 @@ fn spec(settings: &PaxosSettings, site: &Site<'_>, a: &Addresses, me: NodeIx) ->
         flag(name, value);
     }
     flag("parent-pid", std::process::id().to_string());
-    // A path need not be text.
+    // A path need not be valid UTF-8.
     args.extend(["--data".into(), site.data_of(me).into_os_string()]);
     args.push("--exit-on-stdin-eof".into());
     let client = site.dial(Dialler::Clients, me, a.client[i])?;

@@ -1,18 +1,18 @@
-//! Leases as plans and flags say them.
+//! Settings of leases, as given in plans and flags.
 
 use heckle_paxos::lease::settings::{MAX_DRIFT_PPM, MAX_LEASE_NS, MAX_RANGES, MIN_LEASE_NS};
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_system_api::settings::{one_of, within};
 use heckle_system_api::units::Span;
 
-/// What leases are for, the default first.
+/// Purposes of leases, the default first.
 pub const LEASES: &[&str] = &["off", "priority", "read"];
-/// Whether operations go to the holder, the default first.
+/// Whether operations are forwarded to the holder, the default first.
 pub const FORWARDS: &[&str] = &["off", "on"];
 
-/// The words of a plan about leases.
+/// The lease settings of a plan.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Words<'a> {
+pub struct LeaseWords<'a> {
     /// `lease`
     pub lease: Option<&'a str>,
     /// `lease_time`
@@ -25,11 +25,11 @@ pub struct Words<'a> {
     pub forward: Option<&'a str>,
 }
 
-/// The settings of these words.
+/// Validates these settings.
 ///
 /// # Errors
-/// The word that makes no sense, and what would.
-pub fn settings(words: Words<'_>) -> Result<LeaseSettings, String> {
+/// If a setting is invalid. The message names it and the valid values.
+pub fn settings(words: LeaseWords<'_>) -> Result<LeaseSettings, String> {
     let default = LeaseSettings::default();
     let mode = match one_of("lease", words.lease, LEASES)? {
         "priority" => LeaseMode::Priority,
@@ -38,7 +38,7 @@ pub fn settings(words: Words<'_>) -> Result<LeaseSettings, String> {
     };
     let forward = if one_of("forward", words.forward, FORWARDS)? == "on" { Forward::On } else { Forward::Off };
     if forward == Forward::On && mode == LeaseMode::Off {
-        return Err("forward = on needs somebody to forward to: choose lease = priority or lease = read".into());
+        return Err("forward = on needs a lease holder to forward to: choose lease = priority or lease = read".into());
     }
     let (least, most) = (Span::ms(MIN_LEASE_NS / 1_000_000), Span::ms(MAX_LEASE_NS / 1_000_000));
     let time = within("lease_time", words.time.unwrap_or(Span::ms(default.time_ns / 1_000_000)), least, most)?;
@@ -47,7 +47,7 @@ pub fn settings(words: Words<'_>) -> Result<LeaseSettings, String> {
     Ok(LeaseSettings { mode, time_ns: time.nanos().0, drift_ppm, ranges, forward })
 }
 
-/// `0.1%` in parts per million.
+/// Parses `0.1%` to parts per million.
 fn drift(text: &str) -> Result<u32, String> {
     let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
     let most = f64::from(MAX_DRIFT_PPM) / 1e4;
@@ -58,7 +58,7 @@ fn drift(text: &str) -> Result<u32, String> {
     }
 }
 
-/// A drift as it is written: `0.1%`.
+/// Formats a drift as `0.1%`.
 pub fn drift_text(ppm: u32) -> String {
     format!("{}%", f64::from(ppm) / 1e4)
 }
@@ -68,23 +68,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_become_settings() {
-        let all = Words { lease: Some("read"), time: Some(Span::ms(500)), drift: Some("20%"), ranges: Some(4), forward: Some("on") };
+    fn parses_lease_settings() {
+        let all = LeaseWords { lease: Some("read"), time: Some(Span::ms(500)), drift: Some("20%"), ranges: Some(4), forward: Some("on") };
         let expected = LeaseSettings { mode: LeaseMode::Read, time_ns: 500_000_000, drift_ppm: 200_000, ranges: 4, forward: Forward::On };
         assert_eq!(settings(all), Ok(expected));
-        assert_eq!(settings(Words::default()), Ok(LeaseSettings::default()));
+        assert_eq!(settings(LeaseWords::default()), Ok(LeaseSettings::default()));
         assert_eq!((drift("0.1%"), drift_text(1_000).as_str()), (Ok(1_000), "0.1%"));
     }
 
     #[test]
-    fn words_without_sense_are_refused() {
+    fn rejects_invalid_lease_settings() {
         for (words, part) in [
-            (Words { lease: Some("raed"), ..Words::default() }, "did you mean `read`"),
-            (Words { forward: Some("on"), ..Words::default() }, "needs somebody to forward to"),
-            (Words { lease: Some("read"), time: Some(Span::ms(1)), ..Words::default() }, "lease_time = 1ms is not between"),
-            (Words { lease: Some("read"), drift: Some("60%"), ..Words::default() }, "not between 0 and 50 %"),
-            (Words { lease: Some("read"), drift: Some("0.1"), ..Words::default() }, "such as 0.1%"),
-            (Words { lease: Some("read"), ranges: Some(0), ..Words::default() }, "lease_ranges = 0"),
+            (LeaseWords { lease: Some("raed"), ..LeaseWords::default() }, "did you mean `read`"),
+            (LeaseWords { forward: Some("on"), ..LeaseWords::default() }, "needs a lease holder to forward to"),
+            (LeaseWords { lease: Some("read"), time: Some(Span::ms(1)), ..LeaseWords::default() }, "lease_time = 1ms is not between"),
+            (LeaseWords { lease: Some("read"), drift: Some("60%"), ..LeaseWords::default() }, "not between 0 and 50 %"),
+            (LeaseWords { lease: Some("read"), drift: Some("0.1"), ..LeaseWords::default() }, "such as 0.1%"),
+            (LeaseWords { lease: Some("read"), ranges: Some(0), ..LeaseWords::default() }, "lease_ranges = 0"),
         ] {
             let error = settings(words).unwrap_err();
             assert!(error.contains(part), "`{error}` does not say `{part}`");

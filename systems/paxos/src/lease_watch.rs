@@ -1,5 +1,5 @@
-//! Listens to every node for changes of its leases: they enter the history as node events, and clients that are routed to holders
-//! learn where those are.
+//! Listens to every node for changes of its leases. They are recorded in the history as node events, and used to route clients to
+//! holders.
 
 use crate::identity::control;
 use heckle_history::{Nanos, NodeIx};
@@ -14,26 +14,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// From one attempt to reach a node to the next.
-const RETRY: Duration = Duration::from_millis(20);
-/// A node that does not accept within this is down or stopped.
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// How long one look for news lasts.
-const LOOK: Duration = Duration::from_millis(100);
+/// Interval between attempts to reach a node.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// Time limit for opening a connection. A node that exceeds it is down or stopped.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// Time limit of one wait for events.
+const READ_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Who holds which range, as far as was heard.
+/// The holder of each range, according to the latest events.
 #[derive(Debug, Default)]
 struct Holders {
     by_range: Mutex<BTreeMap<u16, (NodeIx, Nanos)>>,
 }
 
 impl Holders {
-    /// Who holds a range now.
+    /// The current holder of a range.
     fn of(&self, range: u16, now: Nanos) -> Option<NodeIx> {
         self.lock().get(&range).filter(|(_, until)| now < *until).map(|(node, _)| *node)
     }
 
-    fn changed(&self, node: NodeIx, lease: &LeaseChanged, until: Nanos) {
+    fn record_change(&self, node: NodeIx, lease: &LeaseChanged, until: Nanos) {
         let mut all = self.lock();
         if lease.what != "lease_ended" {
             all.insert(lease.range, (node, until));
@@ -42,7 +42,7 @@ impl Holders {
         }
     }
 
-    fn gone(&self, node: NodeIx) {
+    fn remove_node(&self, node: NodeIx) {
         self.lock().retain(|_, (holder, _)| *holder != node);
     }
 
@@ -51,7 +51,7 @@ impl Holders {
     }
 }
 
-/// The threads that listen, one for each node.
+/// The listening threads, one per node.
 pub(crate) struct LeaseWatch {
     ranges: u16,
     holders: Arc<Holders>,
@@ -60,10 +60,10 @@ pub(crate) struct LeaseWatch {
 }
 
 impl LeaseWatch {
-    /// Starts to listen.
+    /// Starts the threads.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If no more threads can be started.
     pub(crate) fn start(nodes: &[NodeSpec], ranges: u16, events: &Arc<dyn NodeEvents>) -> std::io::Result<Self> {
         let (holders, over) = (Arc::new(Holders::default()), Arc::new(AtomicBool::new(false)));
         let mut threads = vec![];
@@ -94,7 +94,7 @@ impl Watch for LeaseWatch {
     }
 }
 
-/// What a thread needs.
+/// The state of one listening thread.
 struct Listener {
     node: NodeIx,
     spec: NodeSpec,
@@ -106,22 +106,22 @@ struct Listener {
 impl Listener {
     fn run(&self) {
         while !self.over.load(Ordering::SeqCst) {
-            let connected = control(&self.spec.node, self.spec.ask, CONNECT_WITHIN);
+            let connected = control(&self.spec.node, self.spec.ask, CONNECT_TIMEOUT);
             let watching = connected.and_then(|mut client| client.watch_leases().map(|()| client).map_err(|e| e.to_string()));
             if let Ok(client) = watching {
                 self.listen(client);
-                // What it believed has ended with its process.
-                self.holders.gone(self.node);
+                // Its leases ended with its process.
+                self.holders.remove_node(self.node);
             }
-            std::thread::sleep(RETRY);
+            std::thread::sleep(RETRY_INTERVAL);
         }
     }
 
-    /// Until the connection ends, which it does with the node.
+    /// Listens until the connection ends, which it does when the node ends.
     fn listen(&self, mut client: Client) {
         loop {
-            match client.next_lease(LOOK) {
-                Ok(Some(lease)) => self.note(&lease),
+            match client.next_lease(READ_TIMEOUT) {
+                Ok(Some(lease)) => self.record_event(&lease),
                 Ok(None) if self.over.load(Ordering::SeqCst) => return,
                 Ok(None) => {}
                 Err(_) => return,
@@ -129,10 +129,10 @@ impl Listener {
         }
     }
 
-    fn note(&self, lease: &LeaseChanged) {
-        // The node's raw clock is the run's, but for where it counts from.
+    fn record_event(&self, lease: &LeaseChanged) {
+        // The raw clock of the node is that of the run with a different origin.
         let (from, until) = (self.events.on_run_clock(lease.from_ns), self.events.on_run_clock(lease.until_ns));
-        self.holders.changed(self.node, lease, until);
+        self.holders.record_change(self.node, lease, until);
         let mut detail: BTreeMap<String, Json> = [
             ("range".to_owned(), lease.range.into()),
             ("ballot".to_owned(), lease.ballot.clone().into()),
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_holder_is_known_until_it_ends_is_over_or_is_gone() {
+    fn holder_is_known_until_its_lease_or_process_ends() {
         let holders = Holders::default();
         let lease = |what: &str, range| LeaseChanged {
             node: "n1".into(),
@@ -165,14 +165,14 @@ mod tests {
             why: None,
             reads: false,
         };
-        holders.changed(NodeIx(0), &lease("lease_acquired", 3), Nanos(100));
+        holders.record_change(NodeIx(0), &lease("lease_acquired", 3), Nanos(100));
         assert_eq!((holders.of(3, Nanos(99)), holders.of(3, Nanos(100)), holders.of(4, Nanos(0))), (Some(NodeIx(0)), None, None));
-        holders.changed(NodeIx(1), &lease("lease_ended", 3), Nanos(50));
+        holders.record_change(NodeIx(1), &lease("lease_ended", 3), Nanos(50));
         assert_eq!(holders.of(3, Nanos(60)), Some(NodeIx(0)), "another node's end says nothing of this one");
-        holders.changed(NodeIx(0), &lease("lease_ended", 3), Nanos(50));
+        holders.record_change(NodeIx(0), &lease("lease_ended", 3), Nanos(50));
         assert_eq!(holders.of(3, Nanos(60)), None);
-        holders.changed(NodeIx(0), &lease("lease_extended", 3), Nanos(100));
-        holders.gone(NodeIx(0));
+        holders.record_change(NodeIx(0), &lease("lease_extended", 3), Nanos(100));
+        holders.remove_node(NodeIx(0));
         assert_eq!(holders.of(3, Nanos(60)), None);
     }
 }

@@ -1,19 +1,19 @@
-//! The bundled Paxos server as a system under test. Everything that the engine asks of a system is answered here; the server itself is
-//! `nodes/server`, and knows nothing of this crate.
+//! The bundled Paxos server as a system under test. This crate implements the interface between engine and system. The server itself
+//! is `nodes/server`, and does not depend on this crate.
 //!
 //! Modules in reading order:
 #![forbid(unsafe_code)]
 
-pub mod settings; // as plans and flags say them
-pub mod lease_settings; // those of leases
+pub mod settings; // settings, as given in plans and flags
+pub mod lease_settings; // settings of leases
 mod launch; // node processes: arguments, addresses, the ready line
-mod identity; // which node must answer
-mod strangers; // who answers in the place of a dead node
+mod identity; // the identity of the node that must answer
+mod strangers; // programs that answer in place of a dead node
 mod connection; // the client protocol
 mod framing; // where a frame ends
-mod figures; // what nodes count
-mod op_figures; // what a coordinator reports about an operation
-mod roles; // who holds leases and who coordinates
+mod figures; // metrics of nodes
+mod op_figures; // figures of an operation, reported by its coordinator
+mod roles; // lease holders and coordinators
 mod clocks; // clocks of nodes
 mod lease_watch; // changes of leases, for the history and for routing
 
@@ -42,8 +42,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A node that is up answers its control channel within this.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// Time limit of a query over the control channel.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The bundled server in the command's list of systems.
 #[derive(Debug, Clone, Copy)]
@@ -84,12 +84,12 @@ pub struct Paxos {
 }
 
 impl Paxos {
-    /// With these settings.
+    /// Creates the system with these settings.
     pub fn new(settings: PaxosSettings) -> Self {
         Paxos { settings }
     }
 
-    fn leases(&self) -> bool {
+    fn has_leases(&self) -> bool {
         self.settings.lease.mode != LeaseMode::Off
     }
 }
@@ -144,7 +144,7 @@ impl System for Paxos {
     }
 
     fn can_route_to_holders(&self) -> Result<(), String> {
-        if self.leases() { Ok(()) } else { Err("choose lease = priority or lease = read".into()) }
+        if self.has_leases() { Ok(()) } else { Err("choose lease = priority or lease = read".into()) }
     }
 
     fn has_last_write_wins(&self) -> bool {
@@ -152,12 +152,12 @@ impl System for Paxos {
     }
 
     fn connections_per_node(&self) -> u32 {
-        if self.leases() { 2 } else { 1 }
+        if self.has_leases() { 2 } else { 1 }
     }
 
-    /// A node that is down may hold leases, and a restarted one waits for those it may have granted.
+    /// A node that is down may hold leases, and a restarted node waits for the leases that it may have granted.
     fn takeover(&self) -> Nanos {
-        Nanos(if self.leases() { 2 * self.settings.lease.time_ns } else { 0 })
+        Nanos(if self.has_leases() { 2 * self.settings.lease.time_ns } else { 0 })
     }
 
     fn metrics(&self) -> Option<&dyn Metrics> {
@@ -177,7 +177,7 @@ impl System for Paxos {
     }
 
     fn watch(&self, nodes: &[NodeSpec], events: &Arc<dyn NodeEvents>) -> Result<Option<Box<dyn Watch>>, String> {
-        if !self.leases() {
+        if !self.has_leases() {
             return Ok(None);
         }
         let watch = lease_watch::LeaseWatch::start(nodes, self.settings.lease.ranges, events).map_err(|e| limits::no_thread(&e))?;

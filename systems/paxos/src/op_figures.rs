@@ -1,10 +1,10 @@
-//! What a coordinator reports about one operation, and what each figure means. The header of a history repeats it.
+//! The figures that a coordinator reports about one operation, with their meaning. The header of a history repeats them.
 
 use heckle_history::figures::OP_ID;
 use heckle_history::{Diagnostics, Figure, FigureId, FigureInfo, Measure, Unit};
 use heckle_server::client_protocol as wire;
 
-/// A figure, and where it stands in a node's answer.
+/// A figure, and how to get it from a node's answer.
 struct Row {
     info: FigureInfo,
     of: fn(&wire::Diagnostics) -> Option<Figure<'_>>,
@@ -22,7 +22,7 @@ const fn text(name: &'static str, about: &'static str) -> FigureInfo {
     FigureInfo::new(name, Unit::Text, about)
 }
 
-/// In the order in which a line of the history lists them; a [`FigureId`] is a place in here. [`OP_ID`] follows them.
+/// The figures in the order of a history line; a [`FigureId`] is an index into this list. [`OP_ID`] follows them.
 static ROWS: [Row; 15] = [
     row(text("ballot", "the last ballot of the operation, as <us>.<node>.<nonce>"), |d| d.ballot.map(|b| b.to_string().into())),
     row(number("rounds", "ballots that the operation took").measuring(Measure::Attempts), |d| Some(d.rounds.into())),
@@ -47,7 +47,7 @@ static ROWS: [Row; 15] = [
     row(text("forwarded_to", "the lease holder that it was forwarded to"), |d| d.forwarded_to.map(|node| format!("n{node}").into())),
 ];
 
-/// The figure that only this side knows.
+/// The one figure that the client adds.
 const OP_ID_FIGURE: FigureId = FigureId(ROWS.len() as u16);
 
 /// All figures, in the order of their ids.
@@ -56,12 +56,12 @@ pub(crate) fn all() -> Vec<FigureInfo> {
     ROWS.iter().map(|row| row.info.clone()).chain([op_id]).collect()
 }
 
-/// A node's diagnostics as figures.
+/// Converts a node's diagnostics to figures.
 pub(crate) fn of(node: &wire::Diagnostics) -> Diagnostics {
     Diagnostics::pack((0u16..).zip(&ROWS).filter_map(|(place, row)| Some((FigureId(place), (row.of)(node)?))))
 }
 
-/// The same with the id of an operation whose outcome is unknown.
+/// Adds the id of an operation whose outcome is unknown.
 pub(crate) fn with_op_id(figures: Option<Diagnostics>, id: String) -> Diagnostics {
     figures.unwrap_or_default().with(OP_ID_FIGURE, &id.into())
 }
@@ -72,7 +72,7 @@ mod tests {
     use heckle_history::Names;
 
     #[test]
-    fn figures_stand_under_their_names() {
+    fn figures_have_the_expected_names() {
         let mut names = Names::default();
         names.declare_figures(&all()).expect("no name is taken twice or reserved");
         let ballot = wire::BallotTag { us: 300, node: 2, nonce: 5 };

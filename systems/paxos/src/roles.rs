@@ -1,33 +1,33 @@
-//! Which node is the busiest coordinator, and which holds leases: found out from the nodes' own figures at the moment of asking.
+//! Finds the busiest coordinator and the lease holders from the current figures of the nodes.
 
-use crate::ANSWERS_WITHIN;
+use crate::ANSWER_TIMEOUT;
 use crate::identity::control;
 use heckle_faults::Role;
 use heckle_history::NodeIx;
 use heckle_system_api::launch::NodeSpec;
 use std::time::Duration;
 
-/// The roles, as plans name them.
+/// The roles, by their names in plans.
 pub(crate) const ROLES: &[Role] = &[HOLDER, COORDINATOR];
 /// The node that was granted a lease.
 const HOLDER: Role = Role { name: "holder", about: "the holder of a lease" };
 /// The node that coordinates the most operations.
 const COORDINATOR: Role = Role { name: "coordinator", about: "the busiest coordinator" };
 
-/// How long the nodes are watched to see who is busy.
+/// How long to observe the nodes to determine their load.
 const WATCH: Duration = Duration::from_millis(60);
 
 /// The load on one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Load {
     node: NodeIx,
-    /// Operations it coordinated meanwhile.
+    /// Operations it coordinated in that time.
     coordinated: u64,
-    /// Ranges that it holds a lease on.
+    /// Number of ranges on which it holds a lease.
     held: usize,
 }
 
-/// The node that has the role, and how it was chosen.
+/// Finds the node that has the role, and describes how it was chosen.
 ///
 /// # Errors
 /// If there is no such role, or no node answers.
@@ -35,28 +35,28 @@ pub(crate) fn find(role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx
     if ROLES.iter().all(|known| known.name != role) {
         return Err(format!("no node is a `{role}`; there are: {}, {}", HOLDER.name, COORDINATOR.name));
     }
-    let before = look(running);
+    let before = measure_load(running);
     std::thread::sleep(WATCH);
-    let load: Vec<Load> = look(running)
+    let load: Vec<Load> = measure_load(running)
         .into_iter()
         .map(|after| {
             let known = before.iter().find(|b| b.node == after.node).map_or(after.coordinated, |b| b.coordinated);
             Load { coordinated: after.coordinated.saturating_sub(known), ..after }
         })
         .collect();
-    choose(role, &load).ok_or_else(|| "no node answers, so none can be aimed at".to_owned())
+    choose_node(role, &load).ok_or_else(|| "no node answers, so none can be aimed at".to_owned())
 }
 
-fn look(running: &[(NodeIx, NodeSpec)]) -> Vec<Load> {
+fn measure_load(running: &[(NodeIx, NodeSpec)]) -> Vec<Load> {
     let load = |(node, spec): &(NodeIx, NodeSpec)| {
-        let status = control(&spec.node, spec.ask, ANSWERS_WITHIN).ok()?.status().ok()?;
-        // A process that was restarted in between counts anew, which reads as little work: it has done little.
+        let status = control(&spec.node, spec.ask, ANSWER_TIMEOUT).ok()?.status().ok()?;
+        // A process that was restarted in between counts from zero, so its work appears small, as it is.
         Some(Load { node: *node, coordinated: status.attempts + status.local_reads, held: status.leases_held.len() })
     };
     running.iter().filter_map(load).collect()
 }
 
-fn choose(role: &str, load: &[Load]) -> Option<(NodeIx, String)> {
+fn choose_node(role: &str, load: &[Load]) -> Option<(NodeIx, String)> {
     let busiest = |all: &mut dyn Iterator<Item = &Load>| all.max_by_key(|load| (load.coordinated, load.held)).copied();
     let coordinator = busiest(&mut load.iter())?;
     if role != HOLDER.name {
@@ -73,13 +73,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_busiest_holder_is_meant_and_a_fallback_says_so() {
+    fn chooses_the_busiest_holder_or_a_described_fallback() {
         let load = |n, coordinated, held| Load { node: NodeIx(n), coordinated, held };
-        let chosen = |role, all: &[Load]| choose(role, all).map(|(node, how)| (node.0, how));
+        let chosen = |role, all: &[Load]| choose_node(role, all).map(|(node, how)| (node.0, how));
         let all = [load(1, 50, 0), load(2, 10, 2), load(3, 20, 1)];
         assert_eq!(chosen(COORDINATOR.name, &all), Some((1, "the busiest coordinator".to_owned())));
         assert_eq!(chosen(HOLDER.name, &all), Some((3, "the holder of 1 ranges".to_owned())));
-        let (node, how) = chosen(HOLDER.name, &all[..1]).expect("somebody answers");
+        let (node, how) = chosen(HOLDER.name, &all[..1]).expect("a node answers");
         assert!(node == 1 && how.starts_with("NO HOLDER"), "{how}");
         assert_eq!(chosen(HOLDER.name, &[]), None);
         assert!(find("leader", &[]).expect_err("no such role").contains("holder, coordinator"));

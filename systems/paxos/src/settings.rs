@@ -1,6 +1,6 @@
-//! Settings of the bundled server, as plans and the flags of `heckle node` say them.
+//! Settings of the bundled server, as given in plans and flags of `heckle node`.
 
-use crate::lease_settings::{self, Words, drift_text};
+use crate::lease_settings::{self, LeaseWords, drift_text};
 use clap::Args;
 use heckle_paxos::lease::settings::MAX_RANGES;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
@@ -10,38 +10,35 @@ use heckle_system_api::units::{Expiry, Span};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Ways through the rounds, the default first.
+/// Variants of the Paxos rounds, the default first.
 pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
 /// What a coordinator does after it was outbid, the default first.
 pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
-/// Who comes next where several wait for one key, the default first.
+/// The order of operations that wait for the same key, the default first.
 pub const QUEUES: &[&str] = &["fair", "fifo"];
-/// Whether accepted copies are dropped once every replica has learned, the default first.
+/// Whether to drop accepted copies once every replica has learned, the default first.
 pub const PRUNES: &[&str] = &["on", "off"];
 
 /// The keys of [`Flags`].
 pub(crate) const KEYS: &[SettingKey] = &[
     SettingKey::new("rounds", "Rounds of Paxos: classic, merged, async-learn, fast [default: classic]"),
-    SettingKey::new("backoff", "After losing a ballot: none, uniform, adaptive [default: uniform]"),
-    SettingKey::new(
-        "contention_timeout",
-        "How long an op may go on losing ballots before a node answers it [default: as long as the op timeout]",
-    ),
+    SettingKey::new("backoff", "Backoff after losing a ballot: none, uniform, adaptive [default: uniform]"),
+    SettingKey::new("contention_timeout", "How long an op may keep losing ballots before a node answers it [default: the op timeout]"),
     SettingKey::new("lease", "Leases on ranges of keys: off, priority, read [default: off]"),
     SettingKey::new("lease_time", "How long a lease is granted for [default: 2s]"),
-    SettingKey::new("lease_drift", "How far clocks may drift, under a read lease [default: 0.1%]"),
-    SettingKey::whole("lease_ranges", "Into how many ranges keys fall [default: 16]", 1, MAX_RANGES as u64),
-    SettingKey::new("forward", "Hand operations to the holder of the lease: off, on [default: off]"),
+    SettingKey::new("lease_drift", "Maximum clock drift under a read lease [default: 0.1%]"),
+    SettingKey::whole("lease_ranges", "Number of key ranges [default: 16]", 1, MAX_RANGES as u64),
+    SettingKey::new("forward", "Forward operations to the holder of the lease: off, on [default: off]"),
     SettingKey::new(
         "queue",
-        "Who comes next where several wait for one key: fair (clients in turn), fifo (in order of arrival) [default: fair]",
+        "Order of operations that wait for the same key: fair (clients in turn), fifo (in order of arrival) [default: fair]",
     ),
     SettingKey::new("prune", "Drop accepted copies once every replica has learned: on, off [default: on]"),
     SettingKey::new("paxos_ttl", "Age at which the Paxos state of a key expires: off, or a time such as 10s [default: off]"),
     SettingKey::new("mutant", "A planted bug for all nodes (`heckle mutants` lists them)"),
 ];
 
-/// The settings as flags, and as the keys of `[system.paxos]`, `_` for `-`.
+/// The settings as flags, and as the keys of `[system.paxos]` with `_` for `-`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Args)]
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "System bundled")]
@@ -50,11 +47,11 @@ pub struct Flags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounds: Option<String>,
-    /// After losing a ballot: none, uniform, adaptive [default: uniform]
+    /// Backoff after losing a ballot: none, uniform, adaptive [default: uniform]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff: Option<String>,
-    /// How long an op may go on losing ballots before a node answers it [default: as long as the op timeout]
+    /// How long an op may keep losing ballots before a node answers it [default: the op timeout]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contention_timeout: Option<Span>,
@@ -66,19 +63,19 @@ pub struct Flags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_time: Option<Span>,
-    /// How far clocks may drift, under a read lease [default: 0.1%]
+    /// Maximum clock drift under a read lease [default: 0.1%]
     #[arg(long, value_name = "PERCENT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_drift: Option<String>,
-    /// Into how many ranges keys fall [default: 16]
+    /// Number of key ranges [default: 16]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_ranges: Option<u16>,
-    /// Hand operations to the holder of the lease: off, on [default: off]
+    /// Forward operations to the holder of the lease: off, on [default: off]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward: Option<String>,
-    /// Who comes next where several wait for one key: fair (clients in turn), fifo (in order of arrival) [default: fair]
+    /// Order of operations that wait for the same key: fair (clients in turn), fifo (in order of arrival) [default: fair]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
@@ -90,51 +87,51 @@ pub struct Flags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paxos_ttl: Option<Expiry>,
-    /// A planted bug for all nodes; a flag of the cluster, since every system may have some
+    /// A planted bug for all nodes. As a flag it belongs to the cluster, since every system may have planted bugs
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutant: Option<String>,
 }
 
 impl Flags {
-    /// What was given, by key.
+    /// The given settings, by key.
     pub fn table(&self) -> toml::Table {
         toml::Table::try_from(self).expect("flags are plain data")
     }
 }
 
-/// The settings, checked.
+/// The validated settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaxosSettings {
-    /// How many rounds an operation takes.
+    /// The variant of the Paxos rounds.
     pub rounds: String,
     /// What a coordinator does after it was outbid.
     pub backoff: String,
-    /// How long an operation may go on losing ballots; none: as long as its own time limit.
+    /// How long an operation may keep losing ballots; if none, as long as its own time limit.
     pub contention_timeout: Option<Span>,
     /// Leases and forwarding.
     pub lease: LeaseSettings,
-    /// Who comes next where several wait for one key.
+    /// The order of operations that wait for the same key.
     pub queue: String,
-    /// Whether accepted copies are dropped.
+    /// Whether to drop accepted copies.
     pub prune: String,
-    /// When Paxos state expires.
+    /// The age at which Paxos state expires.
     pub paxos_ttl: Expiry,
     /// The planted bug of all nodes.
     pub mutant: Option<String>,
 }
 
 impl PaxosSettings {
-    /// Checks the settings of a plan.
+    /// Validates the settings of a plan.
     ///
     /// # Errors
-    /// The setting that makes no sense, and what would.
+    /// If a setting is invalid. The message names it and the valid values.
     pub(crate) fn check(given: &Flags) -> Result<Self, String> {
         Ok(PaxosSettings {
             rounds: one_of("rounds", given.rounds.as_deref(), ROUNDS)?.to_owned(),
             backoff: one_of("backoff", given.backoff.as_deref(), BACKOFFS)?.to_owned(),
             contention_timeout: contention_timeout(given.contention_timeout)?,
-            lease: lease_settings::settings(Words {
+            lease: lease_settings::settings(LeaseWords {
                 lease: given.lease.as_deref(),
                 time: given.lease_time,
                 drift: given.lease_drift.as_deref(),
@@ -148,7 +145,7 @@ impl PaxosSettings {
         })
     }
 
-    /// The same as a plan would say it, nothing left to defaults.
+    /// The settings of a plan with all defaults filled in.
     pub(crate) fn as_given(&self) -> Flags {
         let leased = self.lease.mode != LeaseMode::Off;
         Flags {
@@ -186,7 +183,7 @@ impl PaxosSettings {
         flags
     }
 
-    /// What runs are compared by.
+    /// The labels by which runs are compared.
     pub(crate) fn labels(&self) -> Vec<(&'static str, String)> {
         let mut labels = vec![
             ("rounds", self.rounds.clone()),
@@ -202,10 +199,10 @@ impl PaxosSettings {
     }
 }
 
-/// Checks how long an operation may go on losing ballots.
+/// Validates how long an operation may keep losing ballots.
 ///
 /// # Errors
-/// If it makes no sense.
+/// If the time is invalid.
 pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
     match given {
         Some(span) if span < Span::ms(1) || span > Span::ms(600_000) => {
@@ -215,10 +212,10 @@ pub fn contention_timeout(given: Option<Span>) -> Result<Option<Span>, String> {
     }
 }
 
-/// Checks a time to live.
+/// Validates a time to live.
 ///
 /// # Errors
-/// What would make sense.
+/// If it is invalid. The message names valid values.
 pub fn paxos_ttl(given: Expiry) -> Result<Expiry, String> {
     let sensible = heckle_server::options::PAXOS_TTL;
     match given.ttl() {
@@ -233,7 +230,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn settings_read_as_they_are_written_and_every_key_is_listed() {
+    fn settings_round_trip_and_every_key_is_listed() {
         let text = "rounds = \"fast\"\nlease = \"read\"\nlease_time = \"500ms\"\nforward = \"on\"\npaxos_ttl = \"10s\"\n\
             contention_timeout = \"2s\"\nmutant = \"no-backoff\"\n";
         let settings = PaxosSettings::check(&toml::from_str(text).expect("keys")).expect("sound");

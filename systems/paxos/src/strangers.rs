@@ -1,7 +1,7 @@
-//! Looks for whatever answers in the place of a dead node.
+//! Identifies a program that answers in place of a dead node.
 //!
-//! While a node's process is gone its clients must be refused by the kernel. A program that listens on one of its ports instead, on
-//! that very address or on all of them, would be talked to as if it were the node; the harness asks it who it is, and ends the run.
+//! While a node's process is gone, the kernel must refuse connections to it. If a program listens on one of its ports instead, on
+//! that address or on all of them, clients would treat it as the node. So the harness asks it for its identity, and ends the run.
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{ExpectedNode, Hello, Identity, Refused, ToClient, ToNode, Welcome};
@@ -12,81 +12,83 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// On loopback a connection stands or is refused at once.
-const CONNECT_WITHIN: Duration = Duration::from_millis(100);
-/// A program that was connected to says who it is within this, or never.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(300);
-/// Longest quotation of a stranger, in characters.
-const QUOTED: usize = 200;
+/// Time limit for a connection. On loopback it is established or refused immediately.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
+/// Time limit for a program to identify itself.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
+/// Maximum number of characters to quote of a program's answer.
+const MAX_QUOTED_CHARS: usize = 200;
 
-/// What was found.
-enum Found {
-    /// A node, which says which.
+/// What answers at the address.
+enum Responder {
+    /// A node with this identity.
     Known(Identity),
-    /// Something else, in words.
+    /// Another program, described in words.
     Unknown(String),
 }
 
-/// Who answers at the addresses of a node whose process is gone, and where. `None` if, as it should be, nothing listens.
+/// The program that answers in place of a node whose process is gone, and its address. `None` if, as expected, nothing listens.
 pub(crate) fn find(node: &NodeSpec) -> Option<(SocketAddr, String)> {
     let mut unknown = None;
     for addr in &node.listens {
-        match ask(*addr) {
-            Some(Found::Known(who)) => return Some((*addr, who.to_string())),
-            Some(Found::Unknown(what)) => unknown = unknown.or(Some((*addr, what))),
+        match identify(*addr) {
+            Some(Responder::Known(who)) => return Some((*addr, who.to_string())),
+            Some(Responder::Unknown(what)) => unknown = unknown.or(Some((*addr, what))),
             None => {}
         }
     }
     unknown
 }
 
-fn ask(addr: SocketAddr) -> Option<Found> {
-    let stream = TcpStream::connect_timeout(&addr, CONNECT_WITHIN).ok()?;
+fn identify(addr: SocketAddr) -> Option<Responder> {
+    let stream = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT).ok()?;
     let what = match greet(stream) {
-        Found::Unknown(what) => what,
-        known @ Found::Known(_) => return Some(known),
+        Responder::Unknown(what) => what,
+        known @ Responder::Known(_) => return Some(known),
     };
-    let asked = Client::connect(addr, ANSWERS_WITHIN).and_then(|mut client| client.identity());
-    Some(asked.map_or(Found::Unknown(what), Found::Known))
+    let asked = Client::connect(addr, ANSWER_TIMEOUT).and_then(|mut client| client.identity());
+    Some(asked.map_or(Responder::Unknown(what), Responder::Known))
 }
 
-/// Introduces itself as a client that expects nobody in particular, and reads the first answer.
-fn greet(mut stream: TcpStream) -> Found {
+/// Says hello as a client without an expected identity, and reads the first answer.
+fn greet(mut stream: TcpStream) -> Responder {
     let mut hello = BytesMut::new();
     ToNode::Hello(Hello::new("heckle, which expects a dead node here", &ExpectedNode::default())).encode(&mut hello);
-    let deadline = Instant::now() + ANSWERS_WITHIN;
-    if stream.set_write_timeout(Some(ANSWERS_WITHIN)).and_then(|()| stream.write_all(&hello)).is_err() {
-        return Found::Unknown("a program that closes the connection".into());
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    if stream.set_write_timeout(Some(ANSWER_TIMEOUT)).and_then(|()| stream.write_all(&hello)).is_err() {
+        return Responder::Unknown("a program that closes the connection".into());
     }
     let (mut frames, mut chunk) = (FrameReader::new(), [0; 4 << 10]);
     loop {
         match frames.next_frame() {
             Ok(Some(frame)) => match ToClient::decode(&frame) {
                 Ok(ToClient::Welcome(Welcome { identity, .. }) | ToClient::Refused(Refused { identity: Some(identity), .. })) => {
-                    return Found::Known(identity);
+                    return Responder::Known(identity);
                 }
-                Ok(ToClient::Refused(refused)) => return Found::Unknown(format!("a program that says \"{}\"", quoted(&refused.why))),
-                Ok(ToClient::Response(_)) => return Found::Unknown("a program that answers before it is asked".into()),
-                Err(e) => return Found::Unknown(format!("a program that does not speak the client protocol ({})", quoted(&e.to_string()))),
+                Ok(ToClient::Refused(refused)) => return Responder::Unknown(format!("a program that says \"{}\"", quote(&refused.why))),
+                Ok(ToClient::Response(_)) => return Responder::Unknown("a program that answers before it is asked".into()),
+                Err(e) => {
+                    return Responder::Unknown(format!("a program that does not speak the client protocol ({})", quote(&e.to_string())));
+                }
             },
             Ok(None) => {}
-            Err(e) => return Found::Unknown(format!("a program that does not speak the client protocol ({})", quoted(&e.to_string()))),
+            Err(e) => return Responder::Unknown(format!("a program that does not speak the client protocol ({})", quote(&e.to_string()))),
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
-            return Found::Unknown("a program that says nothing".into());
+            return Responder::Unknown("a program that says nothing".into());
         }
         match stream.read(&mut chunk) {
-            Ok(0) => return Found::Unknown("a program that closes the connection".into()),
+            Ok(0) => return Responder::Unknown("a program that closes the connection".into()),
             Ok(count) => frames.push(&chunk[..count]),
-            Err(_) => return Found::Unknown("a program that says nothing".into()),
+            Err(_) => return Responder::Unknown("a program that says nothing".into()),
         }
     }
 }
 
-/// A stranger's words, shortened, and without what a terminal would act on.
-fn quoted(words: &str) -> String {
-    words.chars().take(QUOTED).flat_map(char::escape_debug).collect()
+/// Quotes a program's answer, shortened and without terminal control characters.
+fn quote(words: &str) -> String {
+    words.chars().take(MAX_QUOTED_CHARS).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]
@@ -101,7 +103,7 @@ mod tests {
         NodeSpec { name: "n2".into(), processes: vec![], client: listens[0], ask: listens[0], listens, node }
     }
 
-    /// A program that answers `says` to every connection and keeps it open. It ends with the test.
+    /// Starts a program that answers `says` on every connection and keeps it open. It ends with the test.
     fn program(addr: SocketAddr, says: &'static [u8]) {
         let listener = TcpListener::bind(addr).expect("a claimed port");
         std::thread::spawn(move || {
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_found_where_nothing_listens_and_a_program_is_found_whatever_it_says() {
+    fn finds_any_listening_program() {
         let claim = LoopbackClaim::new().expect("an address");
         let address = || claim.address().expect("a port");
         let spec = dead(vec![address(), address()]);

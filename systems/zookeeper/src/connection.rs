@@ -1,8 +1,8 @@
-//! Operations on znodes. A CAS reads value and version, and sets the new value on condition of that version.
+//! Operations on znodes. A CAS reads value and version, and then sets the new value on condition of that version.
 //!
-//! What is proved and what is not: as long as no request that changes something was sent, nothing happened; and a server that answers that
-//! a znode has another version, exists or does not exist has changed nothing. Everything else that is no answer is unknown. No request is
-//! sent again that may have happened.
+//! Nothing has happened as long as no request that changes something was sent. A server that answers that a znode has another
+//! version, exists or does not exist has changed nothing either. Any other failure is unknown. A request that may have happened is
+//! not sent again.
 
 use crate::jute::{Reader, Writer, Znode};
 use crate::session::{Kind, Session};
@@ -12,34 +12,34 @@ use heckle_system_api::value::ValueCodec;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 
-/// Sessions that are kept open for the next operation.
-const IDLE: usize = 64;
-/// Times that a CAS or a write begins anew after it was proved not to have happened.
+/// Maximum number of idle sessions to keep open.
+const MAX_IDLE: usize = 64;
+/// Maximum number of attempts of a CAS or write, each after the last was proved not to have happened.
 const ATTEMPTS: u32 = 3;
 /// Answers that prove that nothing was changed.
 const OK: i32 = 0;
 const NO_NODE: i32 = -101;
 const BAD_VERSION: i32 = -103;
 const NODE_EXISTS: i32 = -110;
-/// What reads after a change write to; no key of a workload has this name.
+/// The znode that is written before quorum reads. No key of a workload has this name.
 const BARRIER: &str = "/heckle-barrier";
 /// The version that matches every version.
-const ANY: i32 = -1;
-/// All may do all.
+const ANY_VERSION: i32 = -1;
+/// All permissions.
 const ALL_RIGHTS: i32 = 31;
 
-/// How reads are answered.
+/// Consistency of reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// After the server has applied a change that a quorum confirmed: all that was acknowledged before is applied, too.
+    /// Read after the server has applied a change that a quorum confirmed, and with it everything acknowledged before.
     AfterChange,
-    /// After the server has caught up with what the leader has applied. The leader may be late, or a leader no more.
+    /// Read after the server has caught up with the leader. The leader itself may be stale, or may have been replaced.
     AfterSync,
-    /// From what the server has, which may be stale.
+    /// Read the server's local data, which may be stale.
     AtOnce,
 }
 
-/// A client of one server. A session takes one operation at a time, so each open one has a session of its own.
+/// A client of one server. A session handles one operation at a time, so each open operation has its own session.
 pub(crate) struct ZooKeeperConnection {
     addr: SocketAddr,
     codec: ValueCodec,
@@ -47,22 +47,22 @@ pub(crate) struct ZooKeeperConnection {
     idle: RefCell<Vec<Session>>,
 }
 
-/// What a znode holds.
+/// The content of a znode.
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct StoredValue {
     value: Value,
     payload: Option<i64>,
     version: i32,
 }
 
 impl ZooKeeperConnection {
-    /// A connection to `addr`, opened when it is first needed.
+    /// Creates a client of `addr`. Sessions are opened on first use.
     pub(crate) fn new(addr: SocketAddr, codec: ValueCodec, reads: Reads) -> Self {
         ZooKeeperConnection { addr, codec, reads, idle: RefCell::default() }
     }
 
     async fn run(&self, op: Op) -> Reply {
-        // Whether something may have happened that was asked for.
+        // Whether a request that may have changed something was sent.
         let sent = Cell::new(false);
         let why = match tokio::time::timeout(op.timeout, self.attempt(&op, &sent)).await {
             Ok(Ok((seen, payload))) => return Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
@@ -80,7 +80,7 @@ impl ZooKeeperConnection {
         };
         let done =
             Znodes { session: &mut session, path: format!("/{}", op.key), codec: self.codec, reads: self.reads, sent }.run(op).await?;
-        if self.idle.borrow().len() < IDLE {
+        if self.idle.borrow().len() < MAX_IDLE {
             self.idle.borrow_mut().push(session);
         }
         Ok(done)
@@ -93,7 +93,7 @@ impl Connection for ZooKeeperConnection {
     }
 }
 
-/// One operation under way.
+/// One operation in progress.
 struct Znodes<'a> {
     session: &'a mut Session,
     path: String,
@@ -113,52 +113,52 @@ impl Znodes<'_> {
             Call::Write { new } => {
                 let data = self.codec.encode(new, op.payload);
                 for _ in 0..ATTEMPTS {
-                    // A znode that is not there yet is made, unless another client is faster.
-                    if self.set(&data, ANY).await? == OK || self.create(&data).await? == OK {
+                    // Creates a missing znode, unless another client has created it first.
+                    if self.set(&data, ANY_VERSION).await? == OK || self.create(&data).await? == OK {
                         return Ok((Seen::Written, None));
                     }
                 }
-                Err(format!("the znode came and went {ATTEMPTS} times"))
+                Err(format!("the znode was created and deleted {ATTEMPTS} times"))
             }
             Call::Cas { expected: None, new } => {
                 if self.create(&self.codec.encode(new, op.payload)).await? == OK {
                     return Ok((Seen::Applied, None));
                 }
-                Ok(self.refused().await)
+                Ok(self.unmet_condition().await)
             }
             Call::Cas { expected: Some(expected), new } => {
                 let data = self.codec.encode(new, op.payload);
                 for attempt in 0..ATTEMPTS {
                     let held = match self.read().await {
                         Ok(held) => held,
-                        // It was refused before, for a version that was not the one that was read.
+                        // An earlier set was refused because the version had changed, so the outcome is known without this read.
                         Err(_) if attempt > 0 => break,
                         Err(why) => return Err(why),
                     };
-                    let Some(held) = held.filter(|held| held.value == expected) else { return Ok(not_met(held)) };
+                    let Some(held) = held.filter(|held| held.value == expected) else { return Ok(condition_not_met(held)) };
                     if self.set(&data, held.version).await? == OK {
                         return Ok((Seen::Applied, None));
                     }
-                    // Somebody has overwritten the expected value, and no value is ever written twice: the condition is not met. The next
-                    // read says what is there instead.
+                    // Another client has overwritten the expected value, and no value is written twice, so the condition is not met.
+                    // The next read returns the current value.
                 }
                 Ok((Seen::ConditionNotMet(Current::NotReported), None))
             }
         }
     }
 
-    /// The condition was not met; with the value that a read finds now, at which it is not met either.
-    async fn refused(&mut self) -> (Seen, Option<i64>) {
+    /// The outcome for an unmet condition. The value comes from a new read, and does not meet the condition either.
+    async fn unmet_condition(&mut self) -> (Seen, Option<i64>) {
         match self.read().await {
-            Ok(Some(held)) => not_met(Some(held)),
+            Ok(Some(held)) => condition_not_met(Some(held)),
             Ok(None) | Err(_) => (Seen::ConditionNotMet(Current::NotReported), None),
         }
     }
 
     /// Reads the znode; `None` if it was never written.
-    async fn read(&mut self) -> Result<Option<Held>, String> {
+    async fn read(&mut self) -> Result<Option<StoredValue>, String> {
         let first = match self.reads {
-            Reads::AfterChange => Some((Kind::SetData, set_data(BARRIER, &[], ANY))),
+            Reads::AfterChange => Some((Kind::SetData, set_request(BARRIER, &[], ANY_VERSION))),
             Reads::AfterSync => Some((Kind::Sync, Writer::default().string(&self.path))),
             Reads::AtOnce => None,
         };
@@ -169,9 +169,9 @@ impl Znodes<'_> {
         let answer = self.session.answer().await?;
         match (kind, before) {
             (_, OK) => {}
-            // The first read of all makes the znode, by a change that does as well, and asks again.
+            // The very first read creates the znode, which is also a change that a quorum confirms, and then reads again.
             (Some(Kind::SetData), NO_NODE) => {
-                self.session.send([(Kind::Create, creation(BARRIER, &[]))]).await?;
+                self.session.send([(Kind::Create, create_request(BARRIER, &[]))]).await?;
                 return match self.session.answer().await?.code {
                     OK | NODE_EXISTS => Box::pin(self.read()).await,
                     code => Err(format!("Create was answered with error {code}")),
@@ -181,9 +181,9 @@ impl Znodes<'_> {
         }
         match answer.code {
             OK => {
-                let znode = Znode::read(Reader(&answer.body)).ok_or("a read was answered with half a znode")?;
+                let znode = Znode::read(Reader(&answer.body)).ok_or("the answer to a read is an incomplete znode")?;
                 let (value, payload) = self.codec.decode(znode.data);
-                Ok(Some(Held { value, payload, version: znode.version }))
+                Ok(Some(StoredValue { value, payload, version: znode.version }))
             }
             NO_NODE => Ok(None),
             code => Err(format!("a read was answered with error {code}")),
@@ -191,14 +191,14 @@ impl Znodes<'_> {
     }
 
     async fn set(&mut self, data: &[u8], version: i32) -> Result<i32, String> {
-        self.change(Kind::SetData, set_data(&self.path, data, version), &[NO_NODE, BAD_VERSION]).await
+        self.change(Kind::SetData, set_request(&self.path, data, version), &[NO_NODE, BAD_VERSION]).await
     }
 
     async fn create(&mut self, data: &[u8]) -> Result<i32, String> {
-        self.change(Kind::Create, creation(&self.path, data), &[NODE_EXISTS]).await
+        self.change(Kind::Create, create_request(&self.path, data), &[NODE_EXISTS]).await
     }
 
-    /// Sends what changes something; gives 0, or an answer of `refusals`, which proves that nothing was changed.
+    /// Sends a request that changes something. Returns 0, or one of `refusals`, which prove that nothing was changed.
     async fn change(&mut self, kind: Kind, body: Writer, refusals: &[i32]) -> Result<i32, String> {
         self.sent.set(true);
         self.session.send([(kind, body)]).await?;
@@ -214,16 +214,16 @@ impl Znodes<'_> {
     }
 }
 
-fn set_data(path: &str, data: &[u8], version: i32) -> Writer {
+fn set_request(path: &str, data: &[u8], version: i32) -> Writer {
     Writer::default().string(path).bytes(data).int(version)
 }
 
-/// Of a znode that stays, with one list of rights.
-fn creation(path: &str, data: &[u8]) -> Writer {
+/// The request body for a persistent znode with a single access control entry.
+fn create_request(path: &str, data: &[u8]) -> Writer {
     Writer::default().string(path).bytes(data).int(1).int(ALL_RIGHTS).string("world").string("anyone").int(0)
 }
 
-fn not_met(held: Option<Held>) -> (Seen, Option<i64>) {
+fn condition_not_met(held: Option<StoredValue>) -> (Seen, Option<i64>) {
     (Seen::ConditionNotMet(Current::Known(held.map(|held| held.value))), held.and_then(|held| held.payload))
 }
 

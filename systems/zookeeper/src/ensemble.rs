@@ -1,8 +1,8 @@
-//! The servers of an ensemble: their files, their processes, and what they say of themselves in answer to the four letters `srvr`.
+//! The servers of an ensemble: their files, their processes, and their status from the command `srvr`.
 //!
-//! A server's file names for each server one address, at which that server listens and at which the others dial it, and servers pass these
-//! addresses on to each other. So the files name servers, `n1`, and each process reads these names differently: its own as the address at
-//! which it listens, the others' as the relay's. The ports are the same.
+//! A server's configuration has one address per server, on which that server listens and at which the others dial it, and servers
+//! exchange these addresses. So the configuration uses host names, `n1` and so on, and each process resolves them differently: its
+//! own name to the address on which it listens, the others to those of the relay. The ports are the same.
 
 use heckle_history::NodeIx;
 use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
@@ -15,36 +15,36 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The Java virtual machine, looked for on PATH.
+/// The Java virtual machine, which is looked up on PATH.
 const PROGRAM: &str = "java";
-/// Where Debian and Ubuntu put ZooKeeper; its manifest names what else it needs.
+/// Path of ZooKeeper in Debian and Ubuntu. Its manifest names its dependencies.
 const JAR: &str = "/usr/share/java/zookeeper.jar";
-/// A logger that writes to standard error, where there is one.
+/// A logger that writes to standard error, if it is installed.
 const LOGGER: &str = "/usr/share/java/slf4j-simple.jar";
 const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
-/// What to do where it is absent.
+/// What to do if it is missing.
 pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install zookeeper)";
-/// A tick, which the limits below count in.
+/// The unit of the limits below, in milliseconds.
 const TICK_MS: u64 = 500;
-/// A follower takes over its leader's data within this; a small machine starts three Java machines at a time.
+/// Time limit, in ticks, for a follower to copy its leader's data. A small machine starts three Java machines simultaneously.
 const INIT_LIMIT: u64 = 20;
-/// Servers that hear nothing from each other for this long part.
+/// Servers that do not hear from each other for this many ticks disconnect.
 const SYNC_LIMIT: u64 = 5;
 /// The same in milliseconds.
 pub(crate) const SYNC_LIMIT_MS: u64 = SYNC_LIMIT * TICK_MS;
-/// Kilobytes that a log takes at once; by default 64 MB for each server.
+/// Size in which a log file grows, in kilobytes. The default is 64 MB for each server.
 const LOG_KILOBYTES: u64 = 1_024;
-/// A server says what it is within this.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-/// How often a starting server is asked.
-const ASK_EVERY: Duration = Duration::from_millis(50);
-/// Longest answer that is read.
+/// Time limit of a status query.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Interval between queries of a starting server.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum size of an answer, in bytes.
 const MAX_ANSWER: u64 = 64 << 10;
 
-/// Where the program is that runs a server.
+/// Finds the program that runs a server.
 ///
 /// # Errors
-/// What to install.
+/// If it is not installed. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
     if !Path::new(JAR).is_file() {
         return Err(format!("there is no {JAR} here: {INSTALL}"));
@@ -54,7 +54,7 @@ pub fn find_program() -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
 }
 
-/// The version, such as `3.8.0`, which stands in the name of a file beside the program's.
+/// The version, such as `3.8.0`, from the name of a file next to the program.
 pub fn version() -> Option<String> {
     let jar = Path::new(JAR);
     let names = std::fs::read_dir(jar.parent()?).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -65,7 +65,7 @@ pub fn version() -> Option<String> {
     versions.next()
 }
 
-/// Where each server listens, and where others dial it.
+/// The addresses on which each server listens, and those at which others dial it.
 struct Ports {
     listens: Vec<SocketAddr>,
     dialled: Vec<SocketAddr>,
@@ -83,10 +83,10 @@ impl Ports {
     }
 }
 
-/// All servers of an ensemble. Writes their files.
+/// Creates all servers of an ensemble, and writes their files.
 ///
 /// # Errors
-/// What the machine could not give.
+/// If the machine lacks a resource.
 pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let (quorum, election, client) = (Ports::take(site)?, Ports::take(site)?, Ports::take(site)?);
     let spec = |node: NodeIx| {
@@ -110,7 +110,7 @@ pub(crate) fn nodes(site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     site.all().map(spec).collect()
 }
 
-/// Names to addresses, as this server reads them.
+/// Host names and addresses, as this server resolves them.
 fn hosts(site: &Site<'_>, me: NodeIx, ports: &Ports) -> String {
     let line = |node: NodeIx| {
         let i = usize::from(node.0);
@@ -132,7 +132,7 @@ fn configuration(site: &Site<'_>, data: &Path, client: SocketAddr, quorum: &Port
         ("dataDir", data.display().to_string()),
         ("clientPortAddress", client.ip().to_string()),
         ("clientPort", client.port().to_string()),
-        // All clients have one address here, and each operation under way has a session of its own.
+        // All clients share one address here, and each operation in progress has its own session.
         ("maxClientCnxns", "0".into()),
         ("localSessionsEnabled", "true".into()),
         ("preAllocSize", LOG_KILOBYTES.to_string()),
@@ -146,17 +146,17 @@ fn arguments(hosts: &Path, configuration: &Path) -> Vec<OsString> {
     let mut names = OsString::from("-Djdk.net.hosts.file=");
     names.push(hosts);
     let class_path = if Path::new(LOGGER).is_file() { format!("{JAR}:{LOGGER}") } else { JAR.to_owned() };
-    // Small and soon started: several of these share one small machine.
+    // Settings for little memory and a fast start, since several servers share a small machine.
     let machine = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"];
     let rest = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-cp", &class_path, MAIN];
     let words = |all: &[&str]| all.iter().map(OsString::from).collect::<Vec<_>>();
     [words(&machine), vec![names], words(&rest), vec![configuration.into()]].concat()
 }
 
-/// Waits until a server serves.
+/// Waits until a server is ready.
 ///
 /// # Errors
-/// If it ends first, or the time does.
+/// If the process ends first, or the time is up.
 pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
     let deadline = Instant::now() + within;
     while mode(node.ask).is_none() {
@@ -166,20 +166,20 @@ pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Du
         if Instant::now() > deadline {
             return Err(format!("it did not serve within {} s", within.as_secs()));
         }
-        std::thread::sleep(ASK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(BTreeMap::new())
 }
 
-/// What a server is, `leader` or `follower`; `None` of one that does not serve.
+/// The mode of a server, `leader` or `follower`; `None` if it is not serving.
 pub(crate) fn mode(addr: SocketAddr) -> Option<String> {
-    let answer = four_letters(addr, "srvr").ok()?;
+    let answer = send_command(addr, "srvr").ok()?;
     answer.lines().find_map(|line| line.strip_prefix("Mode: ")).map(|mode| mode.trim().to_owned())
 }
 
-fn four_letters(addr: SocketAddr, word: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;
-    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+fn send_command(addr: SocketAddr, word: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&addr, ANSWER_TIMEOUT)?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.write_all(word.as_bytes())?;
     let mut answer = String::new();
     stream.take(MAX_ANSWER).read_to_string(&mut answer)?;

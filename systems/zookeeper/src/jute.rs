@@ -1,6 +1,6 @@
-//! The wire format: integers in network byte order, byte strings behind their length, each message behind its own length.
+//! The wire format: integers in network byte order, byte strings and messages with a length prefix.
 
-/// A record that is being written.
+/// Builds a record.
 #[derive(Debug, Default)]
 pub(crate) struct Writer(Vec<u8>);
 
@@ -21,7 +21,7 @@ impl Writer {
     }
 
     /// # Panics
-    /// If it is longer than any message may be.
+    /// If the string is longer than any message may be.
     pub(crate) fn bytes(mut self, value: &[u8]) -> Self {
         self = self.int(i32::try_from(value.len()).expect("values are bounded"));
         self.0.extend(value);
@@ -32,13 +32,13 @@ impl Writer {
         self.bytes(value.as_bytes())
     }
 
-    /// The record behind its length, as a message.
+    /// The record with its length prefix, as a message.
     pub(crate) fn message(self) -> Vec<u8> {
         Writer::default().bytes(&self.0).0
     }
 }
 
-/// A record that is being read. What is not there is `None`.
+/// Parses a record. Missing fields are `None`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
         Some(i64::from_be_bytes(self.take(8)?.try_into().ok()?))
     }
 
-    /// A byte string; one that is absent is empty.
+    /// Reads a byte string. An absent one is returned as empty.
     pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         match self.int()? {
             -1 => Some(&[]),
@@ -66,17 +66,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a read of a znode is answered.
+/// The answer to a read of a znode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Znode<'a> {
     /// Its data.
     pub(crate) data: &'a [u8],
-    /// How often the data was set.
+    /// Number of times that the data was set.
     pub(crate) version: i32,
 }
 
 impl<'a> Znode<'a> {
-    /// Data and statistics. Before the version stand four numbers of 8 bytes: two transactions and two times.
+    /// Reads data and statistics. Four numbers of 8 bytes precede the version: two transaction ids and two times.
     pub(crate) fn read(mut record: Reader<'a>) -> Option<Self> {
         let data = record.bytes()?;
         for _ in 0..4 {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back_and_what_is_cut_short_is_not_there() {
+    fn records_round_trip_and_truncated_fields_are_absent() {
         let message = Writer::default().int(-2).long(1 << 40).boolean(true).string("/k1").bytes(&[]).message();
         let mut record = Reader(&message);
         let mut body = Reader(record.bytes().expect("the message"));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_znode_is_its_data_and_version() {
+    fn parses_data_and_version_of_a_znode() {
         let body = Writer::default().bytes(b"data").long(1).long(2).long(3).long(4).int(7).int(8).message();
         assert_eq!(Znode::read(Reader(&body[4..])), Some(Znode { data: b"data", version: 7 }));
         assert_eq!(Znode::read(Reader(&body[4..body.len() - 5])), None);

@@ -1,9 +1,9 @@
-//! ZooKeeper, version 3.5 or later, as a system under test: the program of the system's own package, three or more servers on loopback, and
-//! a small client of its wire protocol.
+//! ZooKeeper, version 3.5 or later, as a system under test: the program of the operating system's package, three or more servers on
+//! loopback, and a small client of its wire protocol.
 //!
-//! A register is a znode, its version the condition of a CAS. A read is answered by one server from what it has, which may be old; so each
-//! read follows a `sync`, by which the server catches up with what the leader has, or a change of another znode, which a quorum confirms. A
-//! plan can leave out both.
+//! A register is a znode, and its version is the condition of a CAS. One server answers a read from its local data, which may be
+//! stale. So each read follows a `sync`, by which the server catches up with the leader, or a change of another znode, which a quorum
+//! confirms. A plan can disable both.
 #![forbid(unsafe_code)]
 
 mod connection; // operations on znodes
@@ -31,7 +31,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The role of the server that leads.
+/// The role of the leader.
 const LEADER: Role = Role { name: "leader", about: "the leader" };
 
 /// Its name in plans.
@@ -59,7 +59,7 @@ const KEYS: &[SettingKey] = &[
     SettingKey::new("sync", "a `sync` before each read; without it a read may be stale, which must be caught: true, false [default: true]"),
     SettingKey::new(
         "quorum_reads",
-        "a change of another znode before each read instead, which a quorum confirms, as it does not a `sync`: true, false [default: false]",
+        "change another znode before each read instead, which a quorum confirms, unlike a `sync`: true, false [default: false]",
     ),
 ];
 
@@ -112,7 +112,7 @@ impl System for ZooKeeper {
         ensemble::await_ready(node, process, within)
     }
 
-    /// A server that serves has a leader, or is it, so it has reached its peers, too.
+    /// A server that serves is or has a leader, so it has also reached its peers.
     fn is_ready(&self, node: &NodeSpec) -> bool {
         ensemble::mode(node.ask).is_some()
     }
@@ -134,8 +134,8 @@ impl System for ZooKeeper {
         vec![("sync", self.settings.sync.to_string()), ("quorum_reads", self.settings.quorum_reads.to_string())]
     }
 
-    /// Servers that hear nothing from their leader give it up after the limit that their files set; then they elect another, whose data the
-    /// rest take over before it serves.
+    /// Servers that do not hear from their leader abandon it after the limit in their files. Then they elect another, and copy its
+    /// data before it serves.
     fn takeover(&self) -> Nanos {
         Nanos::from_ms(ensemble::SYNC_LIMIT_MS + 1_500)
     }

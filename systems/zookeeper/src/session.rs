@@ -1,4 +1,4 @@
-//! One session with one server. A server answers the requests of a session in their order, so several can be sent at once.
+//! One session with one server. A server answers the requests of a session in order, so several can be sent without waiting.
 
 use crate::jute::{Reader, Writer};
 use heckle_system_api::limits;
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection stands within this or is given up.
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// What a session asks for: the server ends it after so long a silence.
+/// Time limit for opening a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// The requested session timeout. The server ends the session after this long without requests.
 const SESSION_TIMEOUT_MS: i32 = 10_000;
-/// A session that was idle for longer is not used again, so that none needs to be kept alive.
-const IDLE_AT_MOST: Duration = Duration::from_secs(3);
-/// Longest message that is read.
+/// A session that was idle for longer is not reused, so no session needs to be kept alive.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(3);
+/// Maximum size of a message, in bytes.
 const MAX_MESSAGE: usize = 4 << 20;
-/// Numbers of messages that answer no request: a notice, and the answer to a ping.
-const UNASKED: [i32; 2] = [-1, -2];
+/// Ids of messages that answer no request: notifications and answers to pings.
+const UNSOLICITED_IDS: [i32; 2] = [-1, -2];
 
 /// Kinds of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +27,12 @@ pub(crate) enum Kind {
     Sync = 9,
 }
 
-/// What a server answered.
+/// A server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// 0, or why not.
+    /// 0, or an error code.
     pub(crate) code: i32,
-    /// The record that answers the request.
+    /// The record of the answer.
     pub(crate) body: Vec<u8>,
 }
 
@@ -48,9 +48,9 @@ impl Session {
     /// Opens a connection and a session.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why the session could not be opened.
     pub(crate) async fn open(addr: SocketAddr) -> Result<Session, String> {
-        let connected = tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(addr)).await;
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(addr)).await;
         let stream = match connected {
             Ok(Ok(stream)) => stream,
             Ok(Err(e)) => {
@@ -61,7 +61,7 @@ impl Session {
         };
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         let mut session = Session { stream, sent: 0, heard: 0, used: Instant::now() };
-        // Protocol 0, nothing seen, no earlier session, and no server that only reads.
+        // Protocol version 0, no transaction seen, no earlier session, and no read-only server.
         let hello = Writer::default().int(0).long(0).int(SESSION_TIMEOUT_MS).long(0).bytes(&[0; 16]).boolean(false);
         session.stream.write_all(&hello.message()).await.map_err(|e| format!("connection: {e}"))?;
         let welcome = session.message().await?;
@@ -72,16 +72,16 @@ impl Session {
         }
     }
 
-    /// Whether it can be used again: not idle for long, nothing came unasked, and not closed.
+    /// Whether the session can be reused: it was idle only briefly, is not closed, and received no unsolicited message.
     pub(crate) fn is_fresh(&self) -> bool {
         let open = matches!(self.stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock);
-        open && self.sent == self.heard && self.used.elapsed() < IDLE_AT_MOST
+        open && self.sent == self.heard && self.used.elapsed() < MAX_IDLE_TIME
     }
 
-    /// Sends requests, all at once.
+    /// Sends requests without waiting for their answers.
     ///
     /// # Errors
-    /// What the connection says. Some may have arrived.
+    /// If the connection fails. Some requests may have arrived.
     pub(crate) async fn send(&mut self, requests: impl IntoIterator<Item = (Kind, Writer)>) -> Result<(), String> {
         let mut all = vec![];
         for (kind, body) in requests {
@@ -90,7 +90,7 @@ impl Session {
             let body = body.message();
             let len = i32::try_from(head.len() + body.len() - 8).expect("values are bounded");
             all.extend(len.to_be_bytes());
-            // Both without the lengths of their own.
+            // Both parts without their own length prefix.
             all.extend(&head[4..]);
             all.extend(&body[4..]);
         }
@@ -98,10 +98,10 @@ impl Session {
         self.stream.write_all(&all).await.map_err(|e| format!("connection: {e}"))
     }
 
-    /// The answer to the next request that has none.
+    /// Receives the answer to the oldest open request.
     ///
     /// # Errors
-    /// What came instead.
+    /// If there is no valid answer.
     pub(crate) async fn answer(&mut self) -> Result<Answer, String> {
         loop {
             let message = self.message().await?;
@@ -109,7 +109,7 @@ impl Session {
             let (Some(number), Some(_transaction), Some(code)) = (record.int(), record.long(), record.int()) else {
                 return Err("an answer without its head".into());
             };
-            if UNASKED.contains(&number) {
+            if UNSOLICITED_IDS.contains(&number) {
                 continue;
             }
             self.heard += 1;

@@ -1,5 +1,5 @@
-//! What one operation costs in the core alone: three replicas in this process, messages handed over by hand, every
-//! batch durable at once. Run by two builds in turn, it shows what planted bugs cost that nobody switched on.
+//! The cost of one operation in the core alone: three replicas in this process, messages passed directly, every batch durable
+//! immediately. Comparing two builds shows the cost of planted bugs that are compiled in but off.
 
 use heckle_history::prng::Seed;
 use heckle_paxos::{
@@ -12,17 +12,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Operations of one measurement.
+/// Operations per measurement.
 const OPS: u64 = 60_000;
 const KEYS: u64 = 64;
 const NODES: u16 = 3;
-/// Time between operations, as the core sees it.
+/// Time between operations, on the core's clock.
 const TICK_NS: u64 = 1_000_000;
-/// An operation's time; none runs out.
+/// Timeout of an operation, which is never reached.
 const TIMEOUT_NS: u64 = 60_000_000_000;
-/// Measurements of each build when two are compared.
+/// Measurements of each build in a comparison.
 pub const PAIRS: usize = 15;
-/// A median over this is not noise: the switches would cost something.
+/// A median ratio above this is not noise, so the compiled-in bugs cost something.
 const MAX_RATIO: f64 = 1.03;
 
 /// One measurement.
@@ -30,7 +30,7 @@ const MAX_RATIO: f64 = 1.03;
 pub struct CoreCost {
     /// Whether planted bugs are compiled in.
     pub mutants_compiled_in: bool,
-    /// Nanoseconds of one write in all three replicas together.
+    /// Nanoseconds per write, summed over the three replicas.
     pub ns_per_op: f64,
     /// Steps of the core per operation.
     pub steps_per_op: f64,
@@ -42,7 +42,7 @@ pub struct CoreCost {
 /// If the core refuses its settings, or an operation is not applied.
 pub fn measure() -> Result<CoreCost, String> {
     let mut cluster = Cluster::new().map_err(|e| e.to_string())?;
-    // Rows and tables reach their usual size first.
+    // Warm-up, so that rows and tables reach their usual size.
     run(&mut cluster, OPS / 10)?;
     let (began, steps) = (Instant::now(), cluster.steps);
     run(&mut cluster, OPS)?;
@@ -55,7 +55,7 @@ fn run(cluster: &mut Cluster, ops: u64) -> Result<(), String> {
     for _ in 0..ops {
         match cluster.write() {
             Some(Outcome::Applied) => {}
-            other => return Err(format!("a write that nothing disturbs came to {other:?}")),
+            other => return Err(format!("an undisturbed write ended with {other:?}")),
         }
     }
     Ok(())
@@ -88,13 +88,13 @@ impl Cluster {
         };
         for at in 0..cluster.replicas.len() {
             cluster.replicas[at].start(&mut cluster.actions);
-            cluster.carry_out(at);
+            cluster.apply_actions(at);
         }
-        cluster.settle();
+        cluster.process_all();
         Ok(cluster)
     }
 
-    /// One write through one of the nodes, to its end.
+    /// Runs one write through one of the nodes until it completes.
     fn write(&mut self) -> Option<Outcome> {
         self.written += 1;
         self.now_ns += TICK_NS;
@@ -108,82 +108,82 @@ impl Cluster {
         let node = (self.written % KEYS % u64::from(NODES)) as usize;
         self.outcome = None;
         self.waiting.push_back((node, Event::Client { token: ClientToken(self.written), request }));
-        self.settle();
+        self.process_all();
         self.outcome.take()
     }
 
-    fn settle(&mut self) {
+    fn process_all(&mut self) {
         while let Some((at, event)) = self.waiting.pop_front() {
             self.steps += 1;
             let (now, wall) = (MonoTime(self.now_ns), WallTime(self.now_ns / 1_000));
             self.replicas[at].step(now, wall, event, &mut self.rng, &mut self.actions);
-            self.carry_out(at);
+            self.apply_actions(at);
         }
     }
 
-    fn carry_out(&mut self, at: usize) {
+    fn apply_actions(&mut self, at: usize) {
         let from = NodeId(at as u16 + 1);
         for action in self.actions.drain() {
             match action {
                 Action::Persist { io_id, .. } => self.waiting.push_back((at, Event::Persisted { io_id })),
                 Action::Send { to, message, .. } => self.waiting.push_back((usize::from(to.0) - 1, Event::Peer { from, message })),
                 Action::Reply { outcome, .. } => self.outcome = Some(outcome),
-                // Nothing is ever late here, and leases are off.
+                // No timer fires here, because nothing is late and leases are off.
                 Action::Timer { .. } | Action::Point { .. } | Action::SendLease { .. } | Action::Lease(_) => {}
             }
         }
     }
 }
 
-/// Two builds beside each other.
+/// Measurements of two builds.
 #[derive(Debug, Clone, Serialize)]
-pub struct Compared {
-    /// This build's measurements.
+pub struct BuildComparison {
+    /// Measurements of this build.
     pub this: Vec<CoreCost>,
-    /// The other's.
+    /// Measurements of the other build.
     pub other: Vec<CoreCost>,
-    /// Median of the pairs' ratios, this over other.
+    /// Median of the ratios of all pairs, this build over the other.
     pub ratio: f64,
-    /// The smallest and largest of the middle half of the ratios.
+    /// The interquartile range of the ratios.
     pub middle_half: (f64, f64),
 }
 
-impl Compared {
-    /// Whether the builds cost the same, as far as this can tell.
-    pub fn costs_nothing(&self) -> bool {
+impl BuildComparison {
+    /// Whether the cost difference of the builds is within noise.
+    pub fn is_within_noise(&self) -> bool {
         self.ratio <= MAX_RATIO
     }
 }
 
-/// Measures this program and another in turn, each in a process of its own.
+/// Measures this program and another alternately, each in a separate process.
 ///
 /// # Errors
-/// If one of them cannot be run or says something else.
-pub fn compare(other: &Path) -> Result<Compared, String> {
+/// If one of them cannot be run or prints anything else.
+pub fn compare(other: &Path) -> Result<BuildComparison, String> {
     let this = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
     let (mut ours, mut theirs) = (vec![], vec![]);
     for pair in 0..PAIRS {
-        // Each goes first as often as the other.
+        // The builds alternate in going first.
         if pair % 2 == 0 {
-            ours.push(ask(&this)?);
-            theirs.push(ask(other)?);
+            ours.push(measure_program(&this)?);
+            theirs.push(measure_program(other)?);
         } else {
-            theirs.push(ask(other)?);
-            ours.push(ask(&this)?);
+            theirs.push(measure_program(other)?);
+            ours.push(measure_program(&this)?);
         }
     }
-    Ok(judge(ours, theirs))
+    Ok(summarize(ours, theirs))
 }
 
-fn judge(this: Vec<CoreCost>, other: Vec<CoreCost>) -> Compared {
+fn summarize(this: Vec<CoreCost>, other: Vec<CoreCost>) -> BuildComparison {
     let mut ratios: Vec<f64> = this.iter().zip(&other).map(|(a, b)| a.ns_per_op / b.ns_per_op).collect();
     ratios.sort_by(f64::total_cmp);
     let at = |share: f64| ratios[((ratios.len() - 1) as f64 * share).round() as usize];
     let (ratio, middle_half) = (at(0.5), (at(0.25), at(0.75)));
-    Compared { this, other, ratio, middle_half }
+    BuildComparison { this, other, ratio, middle_half }
 }
 
-fn ask(program: &Path) -> Result<CoreCost, String> {
+fn measure_program(program: &Path) -> Result<CoreCost, String> {
     let shown = program.display();
     let out = Command::new(program).args(["bench", "core", "--json"]).output().map_err(|e| format!("cannot run {shown}: {e}"))?;
     if !out.status.success() {
@@ -197,19 +197,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_go_through_and_take_the_steps_they_should() {
+    fn writes_succeed_with_the_expected_number_of_steps() {
         let mut cluster = Cluster::new().expect("sound settings");
         run(&mut cluster, 200).expect("applied");
-        // Each of three nodes is asked at least twice and syncs at least twice.
+        // Each of the three nodes handles at least two messages and two syncs.
         assert!(cluster.steps >= 200 * 9, "{} steps", cluster.steps);
     }
 
     #[test]
-    fn a_build_that_costs_more_is_seen() {
+    fn detects_a_more_expensive_build() {
         let cost = |ns_per_op| CoreCost { mutants_compiled_in: true, ns_per_op, steps_per_op: 20.0 };
-        let same = judge(vec![cost(100.0), cost(101.0), cost(150.0)], vec![cost(101.0), cost(100.0), cost(149.0)]);
-        assert!(same.costs_nothing(), "{same:?}");
-        let dear = judge(vec![cost(110.0), cost(108.0), cost(90.0)], vec![cost(100.0), cost(100.0), cost(100.0)]);
-        assert!(!dear.costs_nothing() && dear.ratio == 1.08, "{dear:?}");
+        let same = summarize(vec![cost(100.0), cost(101.0), cost(150.0)], vec![cost(101.0), cost(100.0), cost(149.0)]);
+        assert!(same.is_within_noise(), "{same:?}");
+        let dear = summarize(vec![cost(110.0), cost(108.0), cost(90.0)], vec![cost(100.0), cost(100.0), cost(100.0)]);
+        assert!(!dear.is_within_noise() && dear.ratio == 1.08, "{dear:?}");
     }
 }

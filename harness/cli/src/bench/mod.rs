@@ -1,8 +1,8 @@
-//! What `heckle bench` measures. None of it is inside what is measured: the engine and the server know nothing of this.
+//! The benchmarks of `heckle bench`. They are separate from what they measure: the engine and the server have no benchmark code.
 
-pub mod relay; // asked delay and loss against measured
-pub mod soak; // the judge's engines compared on random histories
-pub mod objects; // long histories of sets and lists read and judged
-pub mod core; // what an operation costs in the core alone
-pub mod store; // the node's log measured beside stores of others
-pub mod etcd; // the bundled server measured beside etcd
+pub mod relay; // requested delay and loss versus measured
+pub mod soak; // the checkers compared on random histories
+pub mod objects; // long histories of sets and lists: reading and judging
+pub mod core; // cost of an operation in the core alone
+pub mod store; // the node's log compared with other stores
+pub mod etcd; // the bundled server compared with etcd

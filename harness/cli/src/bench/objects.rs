@@ -1,4 +1,4 @@
-//! What it takes to read and to judge a long history of sets, and one of lists.
+//! The time to read and to judge a long history of sets, and one of lists.
 
 use heckle_checker::bench::objects::{ObjectShape, text};
 use heckle_checker::judge::{Checker, Options};
@@ -8,7 +8,7 @@ use heckle_history::foreign::{Format, ReadOptions, read_with};
 use serde::Serialize;
 use std::time::Instant;
 
-/// Longest text of a generated history.
+/// Maximum size of a generated history, in bytes.
 const MAX_BYTES: u64 = 8 << 30;
 
 /// One row of the table.
@@ -16,31 +16,31 @@ const MAX_BYTES: u64 = 8 << 30;
 pub struct ObjectRow {
     /// The model.
     pub model: &'static str,
-    /// Ops.
+    /// Number of operations.
     pub ops: usize,
-    /// Keys, over which they are spread.
+    /// Number of keys that the operations are spread over.
     pub keys: usize,
-    /// Elements in all answers together.
+    /// Number of elements in all answers together.
     pub elements: u64,
-    /// Megabytes of text.
+    /// Size of the text, in megabytes.
     pub text_mb: f64,
-    /// From text to ops with values as JSON.
+    /// Time to read the text into operations with JSON values.
     pub read_ms: f64,
-    /// From there to the calls of a model.
+    /// Time to convert these operations to the calls of the model.
     pub parse_ms: f64,
-    /// From there to a verdict, certificates verified.
+    /// Time to judge these calls, including verification of the certificates.
     pub judge_ms: f64,
 }
 
-/// Measures both at one length.
+/// Measures both models at one length.
 ///
 /// # Errors
-/// If a generated history is not read, or not judged valid by a scan alone.
+/// If a generated history cannot be read, or a scan alone does not judge it valid.
 pub fn measure(ops: usize) -> Result<Vec<ObjectRow>, String> {
-    [ObjectShape::lists(ops), ObjectShape::sets(ops)].into_iter().map(one).collect()
+    [ObjectShape::lists(ops), ObjectShape::sets(ops)].into_iter().map(measure_shape).collect()
 }
 
-fn one(shape: ObjectShape) -> Result<ObjectRow, String> {
+fn measure_shape(shape: ObjectShape) -> Result<ObjectRow, String> {
     let model = shape.model.word();
     let (text, elements) = text(shape);
     let began = Instant::now();

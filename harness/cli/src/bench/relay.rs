@@ -1,8 +1,8 @@
-//! Asked delay and loss against measured: how far the relay can be trusted as a measuring instrument.
+//! Requested delay and loss compared with measured: the accuracy of the relay as a measuring instrument.
 //!
-//! A sender and a receiver in this process share one clock, so delays are one-way and need no halving. What is
-//! measured is end to end, from the sender's write to the receiver's read: two loopback hops, two wake-ups and
-//! the relay, so a delay of zero is not zero.
+//! A sender and a receiver in this process share one clock, so delays are measured one-way and need no halving. The measurement is
+//! end to end, from the sender's write to the receiver's read. It includes two loopback hops, two wake-ups and the relay, so a
+//! requested delay of zero does not measure as zero.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -19,50 +19,50 @@ use crate::limits;
 use crate::relay::raw::{OnUnknown, Owners};
 use crate::relay::{Relay, Route};
 
-/// Asked delays, microseconds.
+/// Requested delays, in microseconds.
 pub const DELAYS_US: [u64; 8] = [0, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000];
-/// Asked losses, percent.
+/// Requested losses, in percent.
 pub const LOSSES_PERCENT: [f64; 5] = [0.0, 1.0, 5.0, 20.0, 50.0];
 
-/// Frames sent for each delay, one each [`DELAY_PACE`]; the 99th percentile needs a few hundred.
+/// Frames per delay, one every [`DELAY_INTERVAL`]. The 99th percentile needs a few hundred.
 const DELAY_FRAMES: u64 = 400;
-const DELAY_PACE: Duration = Duration::from_micros(700);
-/// Frames sent for each loss: 1 % is then met to within 0.3 points in 99.7 runs of 100.
+const DELAY_INTERVAL: Duration = Duration::from_micros(700);
+/// Frames per loss. With this many, a loss of 1 % is met to within 0.3 points in 99.7 % of runs.
 const LOSS_FRAMES: u64 = 10_000;
 /// Round trips measured with and without the relay.
 const ROUND_TRIPS: u64 = 2_000;
-/// Pauses before a round trip. Back to back the threads stay awake, and a kernel may keep them on one core; with a
-/// pause each hop pays for waking a sleeping one, which is what sparse traffic pays.
+/// Pauses before a round trip. Without a pause the threads stay awake, and a kernel may keep them on one core. With a pause each hop
+/// includes waking a thread, as it does for sparse traffic.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_micros(300)];
-/// Bytes pushed through with and without the relay.
+/// Bytes sent with and without the relay.
 const STREAM_BYTES: usize = 512 << 20;
 const STREAM_FRAME: usize = 64 << 10;
-/// A peer that is silent this long is broken.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A peer that is silent for this long is considered broken.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Median and 99th percentile, microseconds.
+/// Median and 99th percentile, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// Median.
+    /// Median, in microseconds.
     pub p50_us: f64,
-    /// 99th percentile.
+    /// 99th percentile, in microseconds.
     pub p99_us: f64,
 }
 
 /// A kind of relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Of whole messages, each connection one way.
+pub enum RelayKind {
+    /// Relays whole messages, in one direction per connection.
     Frames,
-    /// Of bytes, both ways, where the dialler is found by its socket.
+    /// Relays bytes in both directions, and identifies the dialler by its socket.
     Bytes,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for RelayKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Frames => "frame relay",
-            Kind::Bytes => "raw relay",
+            RelayKind::Frames => "frame relay",
+            RelayKind::Bytes => "raw relay",
         })
     }
 }
@@ -72,42 +72,42 @@ impl fmt::Display for Kind {
 pub enum Row {
     /// One-way delay.
     Delay {
-        /// Asked, microseconds.
+        /// Requested delay, in microseconds.
         asked_us: u64,
-        /// Frames measured.
+        /// Number of frames measured.
         frames: u64,
-        /// Measured end to end.
+        /// Delay measured end to end.
         measured: Spread,
     },
     /// Loss.
     Loss {
-        /// Asked, percent.
+        /// Requested loss, in percent.
         asked_percent: f64,
-        /// Frames sent.
+        /// Number of frames sent.
         frames: u64,
-        /// Measured, percent.
+        /// Measured loss, in percent.
         measured_percent: f64,
     },
-    /// Round trip of a small frame with no fault.
+    /// Round trip of a small frame without faults.
     RoundTrip {
-        /// Which relay.
-        kind: Kind,
-        /// Between one and the next.
+        /// The kind of relay.
+        kind: RelayKind,
+        /// Pause between round trips.
         pause: Duration,
-        /// Round trips measured.
+        /// Number of round trips measured.
         frames: u64,
         /// Without the relay.
         direct: Spread,
-        /// Through it, both ways.
+        /// Through the relay, in both directions.
         relayed: Spread,
     },
-    /// Large frames one way with no fault.
+    /// Large frames in one direction without faults.
     Throughput {
-        /// Which relay.
-        kind: Kind,
-        /// Without the relay, MB/s.
+        /// The kind of relay.
+        kind: RelayKind,
+        /// Throughput without the relay, in MB/s.
         direct_mb_s: f64,
-        /// Through it, MB/s.
+        /// Throughput through the relay, in MB/s.
         relayed_mb_s: f64,
     },
 }
@@ -152,7 +152,7 @@ pub fn table(rows: &[Row]) -> String {
 /// Measures everything, in about ten seconds.
 ///
 /// # Errors
-/// If a socket of loopback fails, or a frame that must come does not come for ten seconds.
+/// If a loopback socket fails, or an expected frame does not arrive within ten seconds.
 pub fn measure() -> io::Result<Vec<Row>> {
     let mut rows = vec![];
     for asked_us in DELAYS_US {
@@ -162,69 +162,69 @@ pub fn measure() -> io::Result<Vec<Row>> {
         rows.push(measure_loss(asked_percent, LOSS_FRAMES)?);
     }
     for pause in PAUSES {
-        let direct = round_trips(&Rig::direct()?, pause)?;
-        for kind in [Kind::Frames, Kind::Bytes] {
-            let relayed = round_trips(&Rig::of(kind)?, pause)?;
+        let direct = round_trips(&TestLink::direct()?, pause)?;
+        for kind in [RelayKind::Frames, RelayKind::Bytes] {
+            let relayed = round_trips(&TestLink::of(kind)?, pause)?;
             rows.push(Row::RoundTrip { kind, pause, frames: ROUND_TRIPS, direct, relayed });
         }
     }
-    let direct_mb_s = throughput(&Rig::direct()?)?;
-    for kind in [Kind::Frames, Kind::Bytes] {
-        let relayed_mb_s = throughput(&Rig::of(kind)?)?;
+    let direct_mb_s = throughput(&TestLink::direct()?)?;
+    for kind in [RelayKind::Frames, RelayKind::Bytes] {
+        let relayed_mb_s = throughput(&TestLink::of(kind)?)?;
         rows.push(Row::Throughput { kind, direct_mb_s, relayed_mb_s });
     }
     Ok(rows)
 }
 
-/// A listener and the way to it.
-struct Rig {
+/// A listener, the address to dial, and the relay between them.
+struct TestLink {
     relay: Option<Relay>,
     listener: TcpListener,
     address: SocketAddr,
 }
 
-impl Rig {
-    fn direct() -> io::Result<Rig> {
+impl TestLink {
+    fn direct() -> io::Result<TestLink> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        Ok(Rig { relay: None, listener, address })
+        Ok(TestLink { relay: None, listener, address })
     }
 
-    fn of(kind: Kind) -> io::Result<Rig> {
+    fn of(kind: RelayKind) -> io::Result<TestLink> {
         match kind {
-            Kind::Frames => Rig::seeded(Seed(1)),
-            Kind::Bytes => {
-                let Rig { listener, address, .. } = Rig::direct()?;
+            RelayKind::Frames => TestLink::with_seed(Seed(1)),
+            RelayKind::Bytes => {
+                let TestLink { listener, address, .. } = TestLink::direct()?;
                 let relay = Relay::start_raw(Seed(1), Owners::new("bench"), OnUnknown::new(|_| {}))?;
                 let address = relay.open(Route::Anyone { to: Node(2) }, address)?;
-                Ok(Rig { relay: Some(relay), listener, address })
+                Ok(TestLink { relay: Some(relay), listener, address })
             }
         }
     }
 
-    fn seeded(seed: Seed) -> io::Result<Rig> {
-        let Rig { listener, address, .. } = Rig::direct()?;
+    fn with_seed(seed: Seed) -> io::Result<TestLink> {
+        let TestLink { listener, address, .. } = TestLink::direct()?;
         let relay = Relay::start(seed, std::sync::Arc::new(heckle_system_paxos::PaxosFraming))?;
         let address = relay.open(Route::Nodes { from: Node(1), to: Node(2) }, address)?;
-        Ok(Rig { relay: Some(relay), listener, address })
+        Ok(TestLink { relay: Some(relay), listener, address })
     }
 
-    fn with(effect: LinkEffect) -> io::Result<Rig> {
-        // Each row throws its own dice: with the same ones all losses would be off to the same side.
-        let rig = Rig::seeded(Seed(1).part(&format!("{effect:?}")))?;
+    fn with_effect(effect: LinkEffect) -> io::Result<TestLink> {
+        // Each row has its own seed. With a common seed, the errors of all losses would have the same sign.
+        let rig = TestLink::with_seed(Seed(1).part(&format!("{effect:?}")))?;
         if let Some(relay) = &rig.relay {
             relay.apply(1, &[Link::between(Node(1), Node(2))], effect);
         }
         Ok(rig)
     }
 
-    /// Both ends of one connection.
+    /// Opens a connection and returns both ends.
     fn connect(&self) -> io::Result<(TcpStream, TcpStream)> {
         let dialler = TcpStream::connect(self.address)?;
         let (target, _) = self.listener.accept()?;
         for socket in [&dialler, &target] {
             socket.set_nodelay(true)?;
-            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.set_read_timeout(Some(SILENCE_TIMEOUT))?;
         }
         Ok((dialler, target))
     }
@@ -236,7 +236,7 @@ fn frame(kind: FrameKind, payload: &[u8]) -> BytesMut {
     out
 }
 
-/// Reads frames until the stream ends, handing over payload and time of arrival.
+/// Reads frames until the stream ends, and passes each payload with its arrival time to `each`.
 fn read_frames(mut from: TcpStream, mut each: impl FnMut(&[u8], Instant)) -> io::Result<()> {
     let mut reader = FrameReader::new();
     let mut buffer = vec![0; 256 << 10];
@@ -254,7 +254,7 @@ fn read_frames(mut from: TcpStream, mut each: impl FnMut(&[u8], Instant)) -> io:
 }
 
 fn measure_delay(asked_us: u64) -> io::Result<Row> {
-    let rig = Rig::with(LinkEffect::Delay { delay_us: asked_us, jitter_us: 0 })?;
+    let rig = TestLink::with_effect(LinkEffect::Delay { delay_us: asked_us, jitter_us: 0 })?;
     let (mut sender, receiver) = rig.connect()?;
     let origin = Instant::now();
     let reading = limits::thread("bench", move || {
@@ -268,16 +268,16 @@ fn measure_delay(asked_us: u64) -> io::Result<Row> {
     for _ in 0..DELAY_FRAMES {
         let sent = origin.elapsed().as_nanos() as u64;
         sender.write_all(&frame(FrameKind::PeerMessage, &sent.to_le_bytes()))?;
-        thread::sleep(DELAY_PACE);
+        thread::sleep(DELAY_INTERVAL);
     }
     drop(sender);
-    let delays = joined(reading)?;
+    let delays = join_thread(reading)?;
     Ok(Row::Delay { asked_us, frames: delays.len() as u64, measured: spread(delays) })
 }
 
 /// Sends `frames` frames over a link that loses `asked_percent` of them.
 fn measure_loss(asked_percent: f64, frames: u64) -> io::Result<Row> {
-    let rig = Rig::with(LinkEffect::Loss { percent: asked_percent })?;
+    let rig = TestLink::with_effect(LinkEffect::Loss { percent: asked_percent })?;
     let (mut sender, receiver) = rig.connect()?;
     let reading = limits::thread("bench", move || {
         let mut got = 0u64;
@@ -289,11 +289,11 @@ fn measure_loss(asked_percent: f64, frames: u64) -> io::Result<Row> {
         sender.write_all(&message)?;
     }
     drop(sender);
-    let got = joined(reading)?;
+    let got = join_thread(reading)?;
     Ok(Row::Loss { asked_percent, frames, measured_percent: 100.0 * (1.0 - got as f64 / frames as f64) })
 }
 
-fn round_trips(rig: &Rig, pause: Duration) -> io::Result<Spread> {
+fn round_trips(rig: &TestLink, pause: Duration) -> io::Result<Spread> {
     let (mut near, mut far) = rig.connect()?;
     let message = frame(FrameKind::PeerMessage, &[7; 100]);
     let len = message.len();
@@ -316,11 +316,11 @@ fn round_trips(rig: &Rig, pause: Duration) -> io::Result<Spread> {
         near.read_exact(&mut buffer)?;
         took.push(start.elapsed().as_nanos() as f64 / 1e3);
     }
-    joined(echo)?;
+    join_thread(echo)?;
     Ok(spread(took))
 }
 
-fn throughput(rig: &Rig) -> io::Result<f64> {
+fn throughput(rig: &TestLink) -> io::Result<f64> {
     let (mut near, mut far) = rig.connect()?;
     let message = frame(FrameKind::PeerMessage, &vec![7; STREAM_FRAME]);
     let start = Instant::now();
@@ -337,11 +337,11 @@ fn throughput(rig: &Rig) -> io::Result<f64> {
         near.write_all(&message)?;
     }
     drop(near);
-    let got = joined(sink)?;
+    let got = join_thread(sink)?;
     Ok(got as f64 / 1e6 / start.elapsed().as_secs_f64())
 }
 
-fn joined<T>(thread: thread::JoinHandle<io::Result<T>>) -> io::Result<T> {
+fn join_thread<T>(thread: thread::JoinHandle<io::Result<T>>) -> io::Result<T> {
     thread.join().unwrap_or_else(|_| Err(io::Error::other("the receiver of the measurement panicked")))
 }
 
@@ -358,7 +358,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_shows_asked_beside_measured() {
+    fn table_shows_requested_and_measured_values() {
         let measured = Spread { p50_us: 1_070.0, p99_us: 1_200.0 };
         let rows = [
             Row::Delay { asked_us: 1_000, frames: 400, measured },
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delayed_frame_is_late_and_half_the_frames_are_lost() {
+    fn delay_and_loss_are_measured() {
         let Ok(Row::Delay { measured, frames, .. }) = measure_delay(2_000) else { panic!("no delay was measured") };
         assert_eq!(frames, DELAY_FRAMES);
         assert!(measured.p50_us >= 2_000.0, "{measured:?}");

@@ -1,5 +1,5 @@
-//! A differential soak of the judge: three engines on random histories for as long as is asked, each case by its number.
-//! With every history of a register goes one of another object, the models taking turns: its scan, and the two searches.
+//! A differential test of the checkers: three checkers judge random histories until the time is up, and each case has a number. Each
+//! register history is followed by a history of another object, with the models in turn, judged by its scan and by both searches.
 
 use heckle_checker::Verdict;
 use heckle_checker::differential::{Case, Engines, MODELS, case, compare, compare_object, file_events, object_case, show, show_object};
@@ -11,70 +11,70 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// How long, and on which cases.
+/// The cases to run, and for how long.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Where the cases come from.
+    /// Seed of the cases.
     pub seed: u64,
-    /// The number of the first one.
+    /// Number of the first case.
     pub from: u64,
-    /// At most so many.
+    /// Maximum number of cases.
     pub cases: u64,
-    /// At most so long.
+    /// Time limit.
     pub time: Duration,
-    /// Where a history on which the engines differ is written.
+    /// Folder for histories on which the checkers differ.
     pub folder: PathBuf,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Soaked {
-    /// Where the cases came from.
+pub struct SoakResult {
+    /// Seed of the cases.
     pub seed: u64,
-    /// The number of the first case.
+    /// Number of the first case.
     pub from: u64,
-    /// Cases compared.
+    /// Number of cases compared.
     pub cases: u64,
-    /// Cases all engines call valid.
+    /// Cases that all checkers judge valid.
     pub valid: u64,
-    /// Cases all engines call invalid.
+    /// Cases that all checkers judge invalid.
     pub invalid: u64,
-    /// Cases the chain checker leaves to a search, on which both searches agree.
+    /// Cases that the chain checker leaves to a search, and on which both searches agree.
     pub left_open: u64,
-    /// Cases of objects beyond the register on which scan and searches agree, or the scan left the key open.
+    /// Cases of objects other than registers, if scan and searches agree or the scan left the key open.
     pub objects: u64,
-    /// Cases on which engines differ.
+    /// Cases on which the checkers differ.
     pub mismatches: Vec<Mismatch>,
 }
 
-/// A case on which engines differ.
+/// A case on which the checkers differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mismatch {
-    /// Its number.
+    /// Number of the case.
     pub case: u64,
-    /// Who says what.
+    /// The verdict of each checker.
     pub what: String,
-    /// Its history: of a register readable by `heckle check`, of other objects as text.
+    /// File with the history: in the format of `heckle check` for a register, as text for other objects.
     pub file: PathBuf,
-    /// The same as text.
+    /// The history as text.
     pub history: String,
 }
 
-/// Steps that brute force may take on one object.
-const STEPS: u64 = 20_000_000;
+/// Maximum number of steps of brute force per object.
+const MAX_STEPS: u64 = 20_000_000;
 
-/// After so many mismatches there is no need to look for more.
+/// The run stops after this many mismatches.
 const MAX_MISMATCHES: usize = 10;
 
-/// Runs the soak on all processors.
+/// Runs the cases on all processors.
 ///
 /// # Errors
-/// A history that cannot be written.
-pub fn run(setup: &Setup, engines: &Engines) -> Result<Soaked, String> {
+/// If a history cannot be written.
+pub fn run(setup: &Setup, engines: &Engines) -> Result<SoakResult, String> {
     let (next, stop, began) = (AtomicU64::new(0), AtomicBool::new(false), Instant::now());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let work = || {
-        let mut part = Soaked::default();
+        let mut part = SoakResult::default();
         while !stop.load(Relaxed) && began.elapsed() < setup.time {
             let place = next.fetch_add(1, Relaxed);
             if place >= setup.cases {
@@ -90,7 +90,7 @@ pub fn run(setup: &Setup, engines: &Engines) -> Result<Soaked, String> {
         }
         Ok(part)
     };
-    let parts: Vec<Result<Soaked, String>> = std::thread::scope(|scope| {
+    let parts: Vec<Result<SoakResult, String>> = std::thread::scope(|scope| {
         let start = |_| std::thread::Builder::new().name("soak".to_owned()).spawn_scoped(scope, work);
         let workers: Vec<_> = (0..threads).map(start).collect();
         let join = |worker: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| match worker {
@@ -99,7 +99,7 @@ pub fn run(setup: &Setup, engines: &Engines) -> Result<Soaked, String> {
         };
         workers.into_iter().map(join).collect()
     });
-    let mut all = Soaked { seed: setup.seed, from: setup.from, ..Soaked::default() };
+    let mut all = SoakResult { seed: setup.seed, from: setup.from, ..SoakResult::default() };
     for part in parts {
         let part = part?;
         all.cases += part.cases;
@@ -113,7 +113,7 @@ pub fn run(setup: &Setup, engines: &Engines) -> Result<Soaked, String> {
     Ok(all)
 }
 
-impl Soaked {
+impl SoakResult {
     fn add(&mut self, case: &Case, engines: &Engines, setup: &Setup) -> Result<(), String> {
         self.cases += 1;
         match compare(case, engines) {
@@ -132,7 +132,7 @@ impl Soaked {
     fn add_object(&mut self, number: u64, setup: &Setup) -> Result<(), String> {
         let model = MODELS[(number % MODELS.len() as u64) as usize];
         let question = object_case(Seed(setup.seed), model, number);
-        let Err(what) = compare_object(&question, STEPS) else {
+        let Err(what) = compare_object(&question, MAX_STEPS) else {
             self.objects += 1;
             return Ok(());
         };
@@ -144,7 +144,7 @@ impl Soaked {
         Ok(())
     }
 
-    /// The same for a person.
+    /// The results as text.
     pub fn text(&self) -> String {
         use std::fmt::Write;
         let mut out = format!(
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_error_is_found_and_its_history_kept() {
+    fn planted_error_is_found_and_its_history_written() {
         let setup = setup(60);
         let engines = Engines { chain: always_valid, ..Engines::default() };
         let found = run(&setup, &engines).expect("a writable folder");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_counts() {
+    fn same_seed_gives_same_counts() {
         let setup = setup(2_000);
         let first = run(&setup, &Engines::default()).expect("nothing is written");
         assert_eq!(first, run(&setup, &Engines::default()).expect("nothing is written"));

@@ -1,6 +1,6 @@
 //! `heckle compare` on the command line.
 
-use super::{OutArg, PlanFlags, VoiceArgs};
+use super::{OutArg, OutputArgs, PlanFlags};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -10,38 +10,38 @@ use std::path::PathBuf;
 pub struct CompareArgs {
     /// A plan file with its arms as `[[arm]]` entries, or an embedded plan such as presets/lease; flags override it
     pub plan: Option<PathBuf>,
-    /// An experiment that needs no plan: lease, rounds, backoff, ttl, state
+    /// A built-in experiment that needs no plan: lease, rounds, backoff, ttl, state
     #[arg(long, help_heading = "Comparison", conflicts_with = "plan")]
     pub preset: Option<String>,
-    /// One of the compared, such as new:rounds=classic,backoff=none; repeated, the first is what the others are held against
+    /// An arm of the comparison, such as new:rounds=classic,backoff=none; may be repeated, the first is the reference
     #[arg(long = "arm", help_heading = "Comparison", value_name = "NAME:KEY=VALUE,…", action = clap::ArgAction::Append)]
     pub arms: Vec<String>,
-    /// Pairs of runs; below 8 no claim is made [default: 10]
+    /// Number of pairs of runs; fewer than 8 support no claim [default: 10]
     #[arg(long, help_heading = "Comparison")]
     pub pairs: Option<u32>,
-    /// The first arm against itself: shows what is noise
+    /// Compare the first arm with itself, which shows the noise
     #[arg(long, help_heading = "Comparison")]
     pub aa: bool,
-    /// Runs during which other processes use more of the machine than this share are dropped, 1 for none [default: 0.25]
+    /// Drop a run if other processes use more than this share of the machine during it; 1 never drops [default: 0.25]
     #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
     pub noise_limit: Option<f64>,
-    /// Runs of which the harness sent more than this share of the ops late are dropped, 1 for none: latency is wrong then, counts and
-    /// bytes are not [default: 0.01]
+    /// Drop a run if the harness sent more than this share of the ops late; 1 never drops. Late sending distorts latency, but not
+    /// counts and bytes [default: 0.01]
     #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
     pub late_limit: Option<f64>,
-    /// Go on to the last pair even when too many were dropped for any claim
+    /// Make all pairs, even when too many were dropped to support any claim
     #[arg(long, help_heading = "Comparison")]
     pub finish: bool,
-    /// What fixes the seeds and the order of all runs: a number, or random [default: random]
+    /// The seed of all runs and of their order: a number, or random [default: random]
     #[arg(long, help_heading = "Comparison")]
     pub seed: Option<String>,
     /// Settings of a plan
     #[command(flatten)]
     pub settings: PlanFlags,
-    /// Where the comparison is kept, with its runs
+    /// The folder of the comparison and its runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }

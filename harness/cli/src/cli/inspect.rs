@@ -1,6 +1,6 @@
-//! Verbs that look at what runs left: `check`, `explain`, `show`, `list`, `diff`, `trend`, `report`, `export`.
+//! Verbs that read the results of runs: `check`, `explain`, `show`, `list`, `diff`, `trend`, `report`, `export`.
 
-use super::{CheckerArg, OutArg, VoiceArgs};
+use super::{CheckerArg, OutArg, OutputArgs};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,13 +9,14 @@ use std::path::PathBuf;
 pub struct CheckArgs {
     /// A run (folder, id, prefix, latest, latest-failed) or a history file, plain or zstd
     pub target: String,
-    /// Which engine judges [default: the run's own, and auto for a file that is no run's]
+    /// Which checker judges the history [default: as in the run; auto for a separate file]
     #[arg(long, value_enum)]
     pub checker: Option<CheckerArg>,
     /// The file's format: jepsen-edn, knossos-json, porcupine-log, csv [default: heckle's own]
     #[arg(long)]
     pub format: Option<String>,
-    /// What a foreign history's keys are: cas-register, set, list-append, queue, counter, mutex, owner-mutex, fenced-mutex, text [default: cas-register]
+    /// The type of the keys in a foreign history: cas-register, set, list-append, queue, counter, mutex, owner-mutex, fenced-mutex,
+    /// text [default: cas-register]
     #[arg(long, requires = "format")]
     pub model: Option<String>,
     /// Where a foreign history's keys come from: field (`:key`), pair (`[key value]`), auto (either) [default: auto]
@@ -24,21 +25,22 @@ pub struct CheckArgs {
     /// The value of a foreign register, counter or text before its first update, such as 0
     #[arg(long, requires = "format", value_name = "VALUE")]
     pub initial: Option<String>,
-    /// Pass over lines and ops of a foreign history that are not understood, and count them, instead of refusing the file
+    /// Skip lines and ops of a foreign history that cannot be parsed, and count them, instead of refusing the file
     #[arg(long, requires = "format")]
     pub lenient: bool,
-    /// Longest history that is read, after decompression: 500M, 20G [default: 4G, or half of the available memory if that is less; of foreign formats 1G, or a sixth]
+    /// Largest history to read, after decompression: 500M, 20G [default: 4G, or half of the available memory if that is less; 1G or a
+    /// sixth for foreign formats]
     #[arg(long, value_name = "BYTES")]
     pub max_bytes: Option<String>,
-    /// Unknown instead of a warning where the history is too thin to tell anything
+    /// Return unknown instead of a warning if the history is too short to be conclusive
     #[arg(long)]
     pub strict: bool,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }
 
 /// `heckle explain`.
@@ -47,10 +49,10 @@ pub struct ExplainArgs {
     /// A run: folder, id, prefix, latest, latest-failed
     #[arg(default_value = "latest-failed")]
     pub run: String,
-    /// Which of its violations
+    /// The number of the violation
     #[arg(long, default_value_t = 1)]
     pub violation: u32,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
 }
@@ -61,35 +63,35 @@ pub struct ShowArgs {
     /// A run: folder, id, prefix, latest, latest-failed; or a comparison: folder, id
     #[arg(default_value = "latest")]
     pub run: String,
-    /// The slowest ops instead, and why each was slow
+    /// Show the slowest ops instead, and why each was slow
     #[arg(long, value_name = "N", conflicts_with_all = ["during", "clients", "json"])]
     pub slowest: Option<usize>,
-    /// What every fault did to latency and timeouts instead, node by node
+    /// Show the effect of every fault on latency and timeouts instead, per node
     #[arg(long, conflicts_with_all = ["clients", "json"])]
     pub during: bool,
-    /// The clients instead, the one that waited longest first
+    /// Show the clients instead, longest wait first
     #[arg(long, conflicts_with = "json")]
     pub clients: bool,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }
 
 /// `heckle list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Comparisons alone, without runs
+    /// List comparisons only
     #[arg(long)]
     pub comparisons: bool,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }
 
 /// `heckle diff`.
@@ -97,28 +99,28 @@ pub struct ListArgs {
 pub struct DiffArgs {
     /// A run: folder, id, prefix, latest, latest-failed
     pub a: String,
-    /// The run to be compared with it
+    /// The run to compare it with
     #[arg(default_value = "latest")]
     pub b: String,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }
 
 /// `heckle trend`.
 #[derive(Debug, Args)]
 pub struct TrendArgs {
-    /// The suite's name; not needed where there is only one
+    /// The suite's name; optional if there is only one
     pub name: Option<String>,
-    /// Where suites are kept
+    /// The folder of all suites
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }
 
 /// `heckle report`.
@@ -127,7 +129,7 @@ pub struct ReportArgs {
     /// A run: folder, id, prefix, latest, latest-failed; or a comparison: folder, id
     #[arg(default_value = "latest")]
     pub run: String,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
 }
@@ -140,13 +142,13 @@ pub struct ExportArgs {
     /// jepsen-edn, knossos-json, porcupine-log or csv
     #[arg(long)]
     pub format: String,
-    /// The folder for the files, one a key
+    /// The folder for the files, one per key
     #[arg(long, default_value = ".")]
     pub to: PathBuf,
-    /// Replace files that are there already
+    /// Overwrite existing files
     #[arg(long)]
     pub force: bool,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
 }

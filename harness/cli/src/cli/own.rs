@@ -1,4 +1,4 @@
-//! A system of one's own: `init`, `driver`.
+//! Verbs for testing a custom system: `init`, `driver`.
 
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
@@ -7,29 +7,29 @@ use std::path::PathBuf;
 /// `heckle init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The system's name, and of the folder that is made
+    /// Name of the system and of the new folder
     pub name: PathBuf,
 }
 
 /// `heckle driver`.
 #[derive(Debug, Args)]
 pub struct DriverArgs {
-    /// What to do with it
+    /// The command
     #[command(subcommand)]
     pub what: DriverWhat,
 }
 
-/// What is done with a driver.
+/// The commands for a driver.
 #[derive(Debug, Subcommand)]
 pub enum DriverWhat {
-    /// Play scripted cases: nodes that refuse, are silent, or lose acknowledgements
+    /// Run scripted cases: nodes that refuse, are silent, or lose acknowledgements
     Check(DriverCheckArgs),
 }
 
 /// `heckle driver check`.
 #[derive(Debug, Args)]
 pub struct DriverCheckArgs {
-    /// Client address of a node that works, for the cases that need one
+    /// Client address of a working node, for the cases that need one
     #[arg(long, value_name = "ADDRESS")]
     pub node: Option<SocketAddr>,
     /// The driver's command

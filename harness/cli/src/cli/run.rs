@@ -1,12 +1,12 @@
-//! Verbs that make runs: `run`, `rerun`, `demo`, `suite`.
+//! Verbs that start runs: `run`, `rerun`, `demo`, `suite`.
 
-use super::{OutArg, PlanFlags, VoiceArgs};
+use super::{OutArg, OutputArgs, PlanFlags};
 use crate::plan::units::Span;
 use clap::{Args, ValueEnum};
 use heckle_workloads::registry;
 use std::path::PathBuf;
 
-/// Workloads and kinds of faults, as `heckle run --help` lists them.
+/// The tables of workloads and fault kinds in `heckle run --help`.
 fn lists() -> String {
     let workloads = registry::WORKLOADS.iter().map(|workload| (workload.name.to_owned(), workload.about.to_owned()));
     let faults = heckle_faults::registry::all(&[]).into_iter().map(|kind| (kind.to_string(), kind.about(&[])));
@@ -28,30 +28,30 @@ pub struct RunArgs {
     /// Settings of a plan
     #[command(flatten)]
     pub settings: PlanFlags,
-    /// What fixes every choice: a number, or random [default: random]
+    /// The seed of all random choices: a number, or random [default: random]
     #[arg(long, help_heading = "Run")]
     pub seed: Option<String>,
-    /// A schedule of faults instead of the drawn one (JSON Lines)
+    /// A file with a fault schedule (JSON Lines), instead of a random one
     #[arg(long, help_heading = "Run")]
     pub schedule: Option<PathBuf>,
-    /// A bound on a figure, such as 'p99_ms<50'; may be repeated
+    /// A limit on a figure, such as 'p99_ms<50'; may be repeated
     #[arg(long, help_heading = "Run", value_name = "EXPR")]
     pub gate: Vec<String>,
-    /// Go on after a violation
+    /// Continue after a violation
     #[arg(long, help_heading = "Run")]
     pub keep_going: bool,
-    /// Which engine judges
+    /// Which checker judges the history
     #[arg(long, help_heading = "Run", value_enum, default_value = "auto")]
     pub checker: CheckerArg,
-    /// Where the run is kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }
 
-/// Which engine judges.
+/// Which checker judges the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CheckerArg {
     /// The chain checker, with a cross-check of small keys and the search for what is outside its fragment
@@ -70,27 +70,27 @@ pub struct RerunArgs {
     /// A run: folder, id, prefix, latest, latest-failed
     #[arg(default_value = "latest")]
     pub run: String,
-    /// How often
+    /// How many times to run it
     #[arg(long, default_value_t = 1)]
     pub times: u32,
-    /// Run the program that the plan names, though another machine wrote the run
+    /// Run the program that the plan names, even if the run came from another machine
     #[arg(long)]
     pub allow_programs: bool,
-    /// Where runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }
 
 /// `heckle demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Where the runs are kept
+    /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,
-    /// No progress
+    /// Print no progress
     #[arg(long)]
     pub quiet: bool,
 }
@@ -100,31 +100,31 @@ pub struct DemoArgs {
 pub struct SuiteArgs {
     /// A plan file with `[suite.axes]` and `[[canary]]`, or an embedded plan: quick, nightly
     pub plan: PathBuf,
-    /// A variant that the plan names under [suite.profile.NAME]
+    /// A variant that the plan defines under [suite.profile.NAME]
     #[arg(long)]
     pub profile: Option<String>,
-    /// Part i of n, for several machines: i/n
+    /// Run part i of n, to split the suite over several machines: i/n
     #[arg(long)]
     pub shard: Option<String>,
-    /// How long this sitting may take, such as 90m; a run that would go over it is not begun
+    /// How long this session may take, such as 90m; a run that would exceed it is not started
     #[arg(long)]
     pub budget: Option<Span>,
-    /// How many cells must be run for the suite to be green; all canaries must be [default: half of the cells]
+    /// How many cells must have run for the suite to be green; all canaries must have [default: half of the cells]
     #[arg(long, value_name = "N")]
     pub min_cells: Option<u32>,
-    /// What the seeds of all runs are made from: a number, or random [default: random]
+    /// The seed that the seeds of all runs derive from: a number, or random [default: random]
     #[arg(long)]
     pub seed: Option<String>,
-    /// Begin anew, even if a suite of this matrix was interrupted
+    /// Start from scratch, even if a suite of this matrix was interrupted
     #[arg(long)]
     pub fresh: bool,
-    /// A heckle binary of an earlier build: figures that tripped are confirmed against it by interleaved pairs
+    /// A heckle binary of an earlier build; figures that got worse are confirmed against it by interleaved pairs
     #[arg(long, value_name = "PATH")]
     pub baseline_bin: Option<PathBuf>,
-    /// Where suites and runs are kept
+    /// The folder of all suites and runs
     #[command(flatten)]
     pub out: OutArg,
-    /// How much is said
+    /// How much to print
     #[command(flatten)]
-    pub voice: VoiceArgs,
+    pub voice: OutputArgs,
 }

@@ -1,8 +1,8 @@
-//! `heckle bench`: the tables of the README, measured when they are asked for. Figures are of this machine, now.
+//! `heckle bench`: measures the tables of the README on this machine.
 
-use crate::bench::etcd::memory::{MemorySetup, SHORTEST};
+use crate::bench::etcd::memory::{MIN_LOAD, MemorySetup};
 use crate::bench::{self, etcd as against_etcd, soak};
-use crate::cli::{BenchArgs, BenchWhat};
+use crate::cli::{BenchArgs, BenchTarget};
 use crate::exit;
 use heckle_checker::bench::{Shape, events, history};
 use heckle_checker::judge::{Checker, Options, judge};
@@ -12,14 +12,14 @@ use heckle_history::{Event, History};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How long each load of `bench etcd` lasts, unless it is said otherwise.
+/// Default length of each load of `bench etcd`.
 const ETCD_LOAD: Duration = Duration::from_secs(3);
-/// The longest history of `bench objects`: the text of one of 10,000,000 ops takes gigabytes.
+/// The longest history of `bench objects`: the text of one with 10,000,000 ops takes gigabytes.
 const OBJECT_OPS: usize = 1_000_000;
-/// How long that of `bench memory` does.
+/// Default length of the load of `bench memory`.
 const MEMORY_LOAD: Duration = Duration::from_secs(600);
 
-/// The judge's engines on random histories, until the time is up.
+/// Compares the checkers on random histories until the time is up.
 fn differential(args: &BenchArgs) -> Result<u8, String> {
     let (seed, from) = (args.seed, args.from_case);
     let setup = soak::Setup { seed, from, cases: args.cases.unwrap_or(u64::MAX), time: args.soak_for.0, folder: args.out.out.clone() };
@@ -39,14 +39,14 @@ fn differential(args: &BenchArgs) -> Result<u8, String> {
 /// Runs the verb.
 pub(super) fn main(args: &BenchArgs) -> ExitCode {
     let done = match args.what {
-        BenchWhat::Faults => faults().map(|()| exit::OK),
-        BenchWhat::Check if args.differential => differential(args),
-        BenchWhat::Check => check(args).map(|()| exit::OK),
-        BenchWhat::Objects => objects(args).map(|()| exit::OK),
-        BenchWhat::Etcd => etcd(args).map(|()| exit::OK),
-        BenchWhat::Core => core(args),
-        BenchWhat::Store => store(args).map(|()| exit::OK),
-        BenchWhat::Memory => memory(args),
+        BenchTarget::Faults => faults().map(|()| exit::OK),
+        BenchTarget::Check if args.differential => differential(args),
+        BenchTarget::Check => check(args).map(|()| exit::OK),
+        BenchTarget::Objects => objects(args).map(|()| exit::OK),
+        BenchTarget::Etcd => etcd(args).map(|()| exit::OK),
+        BenchTarget::Core => core(args),
+        BenchTarget::Store => store(args).map(|()| exit::OK),
+        BenchTarget::Memory => memory(args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -54,14 +54,14 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
     }
 }
 
-/// Asked delay and loss against measured.
+/// Measures requested against actual delay and loss of the relay.
 fn faults() -> Result<(), String> {
     let rows = bench::relay::measure().map_err(|e| format!("the relay could not be measured: {e}"))?;
     out!("{}", bench::relay::table(&rows));
     Ok(())
 }
 
-/// Sets and lists at growing lengths.
+/// Measures sets and lists at growing lengths.
 fn objects(args: &BenchArgs) -> Result<(), String> {
     if cfg!(debug_assertions) {
         errln!("this is not a release build: figures of CPU-bound parts mean little");
@@ -78,10 +78,10 @@ fn objects(args: &BenchArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// The bundled server beside etcd.
+/// Measures the bundled server and etcd.
 fn etcd(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "etcd")) {
-        errln!("without etcd: {}", against_etcd::NO_GRPC);
+        errln!("without etcd: {}", against_etcd::GRPC_MISSING);
     }
     let setup = against_etcd::Setup {
         repetitions: args.repetitions.max(1),
@@ -97,10 +97,10 @@ fn etcd(args: &BenchArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// The node's log beside stores of others.
+/// Measures the node's log and other stores.
 fn store(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "stores")) {
-        errln!("the write-ahead log alone: {}", bench::store::NO_OTHERS);
+        errln!("the write-ahead log alone: {}", bench::store::STORES_MISSING);
     }
     if cfg!(debug_assertions) {
         errln!("this is not a release build: figures of CPU-bound parts mean little");
@@ -115,11 +115,11 @@ fn store(args: &BenchArgs) -> Result<(), String> {
     Ok(())
 }
 
-/// Memory of nodes under full load, with a gate.
+/// Measures the memory of nodes under full load, with a gate.
 fn memory(args: &BenchArgs) -> Result<u8, String> {
     let load_for = args.load_for.map_or(MEMORY_LOAD, |span| span.0);
-    if load_for < SHORTEST || args.keys == 0 {
-        errln!("heckle bench: memory needs a key or more, and a load of {} s or more: --keys 100 --load-for 10m", SHORTEST.as_secs());
+    if load_for < MIN_LOAD || args.keys == 0 {
+        errln!("heckle bench: memory needs a key or more, and a load of {} s or more: --keys 100 --load-for 10m", MIN_LOAD.as_secs());
         return Ok(exit::USAGE);
     }
     let measured = against_etcd::memory::measure(&MemorySetup { load_for, keys: args.keys, folder: args.out.out.clone() })?;
@@ -135,7 +135,7 @@ fn memory(args: &BenchArgs) -> Result<u8, String> {
     Ok(exit::GATE)
 }
 
-/// The core alone, this build or two.
+/// Measures the core of this build, or compares two builds.
 fn core(args: &BenchArgs) -> Result<u8, String> {
     let Some(other) = &args.against else {
         let cost = bench::core::measure()?;
@@ -163,14 +163,14 @@ fn core(args: &BenchArgs) -> Result<u8, String> {
         let (low, high) = compared.middle_half;
         outln!("  ratio {:.3}, middle half of the pairs {low:.3} to {high:.3}", compared.ratio);
     }
-    if compared.costs_nothing() {
+    if compared.is_within_noise() {
         return Ok(exit::OK);
     }
     errln!("this build costs {:.1} % more than the other", (compared.ratio - 1.0) * 100.0);
     Ok(exit::GATE)
 }
 
-/// The judge: batch and online at growing lengths, and porcupine-rs beside it.
+/// Measures the checkers, batch and online, at growing lengths, and then porcupine-rs.
 fn check(args: &BenchArgs) -> Result<(), String> {
     outln!(
         "{:>10} {:>10} {:>9} {:>12} {:>14} {:>10} {:>22}",
@@ -193,7 +193,7 @@ fn check(args: &BenchArgs) -> Result<(), String> {
         if judged.linearizability.verdict != heckle_checker::Verdict::Valid {
             return Err(format!("a valid history of {ops} ops was judged {}", judged.linearizability.verdict));
         }
-        let (online, events, live, unseen) = online(&history)?;
+        let (online, events, live, unseen) = judge_online(&history)?;
         outln!(
             "{ops:>10} {:>10.1} {:>9.0} {:>12.1} {:>14.0} {live:>10} {unseen:>22}",
             batch.as_secs_f64() * 1e3,
@@ -203,10 +203,10 @@ fn check(args: &BenchArgs) -> Result<(), String> {
         );
     }
     outln!();
-    versus_search(args.search_for.0)
+    compare_with_search(args.search_for.0)
 }
 
-fn online(history: &History) -> Result<(Duration, u64, u64, u64), String> {
+fn judge_online(history: &History) -> Result<(Duration, u64, u64, u64), String> {
     let events: Vec<Event> = events(history).collect();
     let mut judge = OnlineJudge::new();
     let began = Instant::now();
@@ -218,8 +218,8 @@ fn online(history: &History) -> Result<(Duration, u64, u64, u64), String> {
     Ok((began.elapsed(), events.len() as u64, judge.counters().live_values_max, judge.counters().unobserved_unknown_writes))
 }
 
-/// A short history with one stale read, where search has to try everything.
-fn versus_search(limit: Duration) -> Result<(), String> {
+/// Compares chain checker and search on a short history with one stale read, for which a search must try every order.
+fn compare_with_search(limit: Duration) -> Result<(), String> {
     let shape = Shape { stale_read: true, ..Shape::contended(1_000, 10, 0.05) };
     let history = history(shape);
     outln!("1,000 ops, 10 processes, 5 % unknown, one stale read:");

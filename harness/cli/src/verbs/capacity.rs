@@ -1,4 +1,4 @@
-//! `heckle capacity`: bytes that a node needs, with the formula.
+//! `heckle capacity`: the bytes that a node needs, with the formula.
 
 use super::usage;
 use crate::cli::CapacityArgs;
@@ -11,9 +11,9 @@ use heckle_system_paxos::settings::{PRUNES, ROUNDS, paxos_ttl};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// More keys than any node of this kind holds; keeps sums within 64 bits.
+/// More keys than any node holds. The limit keeps sums within 64 bits.
 const MAX_KEYS: u64 = 1 << 32;
-/// More keys a second than any node takes.
+/// More keys per second than any node accepts.
 const MAX_RATE: f64 = 1e9;
 
 pub(super) fn main(args: &CapacityArgs) -> ExitCode {
@@ -57,29 +57,37 @@ fn demand(args: &CapacityArgs) -> Result<Demand, String> {
     })
 }
 
-/// Kind, bytes, and how they come about.
+/// Kind of data, bytes, and formula.
 fn rows(demand: &Demand, capacity: &Capacity) -> Vec<(&'static str, u64, String)> {
     let (state, storage) = (&capacity.state, &demand.storage);
     let ids = demand.clients_per_key.min(CLIENTS_REMEMBERED);
     let segment = storage.segment_bytes;
     vec![
-        ("data", state.data, format!("{} keys x ({} key + {} value)", grouped(demand.keys), demand.key_bytes, demand.value_bytes)),
+        ("data", state.data, format!("{} keys x ({} key + {} value)", group_digits(demand.keys), demand.key_bytes, demand.value_bytes)),
         ("promise", state.promise, "24 a key, and 24 more a live key with rounds `fast`".to_owned()),
-        ("accepted", state.accepted, format!("{} copies x (24 + {} value + 40 x {ids} ids)", grouped(capacity.copies), demand.value_bytes)),
+        (
+            "accepted",
+            state.accepted,
+            format!("{} copies x (24 + {} value + 40 x {ids} ids)", group_digits(capacity.copies), demand.value_bytes),
+        ),
         (
             "dedupe",
             state.dedupe,
             format!(
                 "{} live keys x 40 x {ids} ids + {} expired x 8",
-                grouped(capacity.live_keys),
-                grouped(demand.keys - capacity.live_keys)
+                group_digits(capacity.live_keys),
+                group_digits(demand.keys - capacity.live_keys)
             ),
         ),
         ("queue", state.queue, "decisions of this coordinator that wait 20 ms to be pruned".to_owned()),
         ("state, in memory", state.total(), "their sum: sizes of fields, without overhead of containers".to_owned()),
         ("snapshot", capacity.snapshot, "each key as one record of its fields, numbers of variable length".to_owned()),
-        ("log, least", capacity.log_least, format!("2 segments x {}: the open one and the next, prepared", grouped(segment))),
-        ("log, most", capacity.log_most, format!("({} closed + open + prepared) x {}", storage.segments_before_snapshot, grouped(segment))),
+        ("log, least", capacity.log_least, format!("2 segments x {}: the open one and the next, prepared", group_digits(segment))),
+        (
+            "log, most",
+            capacity.log_most,
+            format!("({} closed + open + prepared) x {}", storage.segments_before_snapshot, group_digits(segment)),
+        ),
         ("disk, least", capacity.disk_least(), "snapshot + log, right after a compaction".to_owned()),
         ("disk, most", capacity.disk_most(), "2 snapshots + log, as a compaction ends".to_owned()),
     ]
@@ -91,7 +99,7 @@ fn table(demand: &Demand, capacity: &Capacity) -> String {
     let prune = format!("{:?}", demand.prune).to_lowercase();
     let _ = writeln!(text, "each node, with prune {prune} and time to live {ttl}:\n");
     for (name, bytes, how) in rows(demand, capacity) {
-        let _ = writeln!(text, "  {name:<17} {:>17}   {how}", grouped(bytes));
+        let _ = writeln!(text, "  {name:<17} {:>17}   {how}", group_digits(bytes));
     }
     let _ = writeln!(
         text,
@@ -100,11 +108,11 @@ fn table(demand: &Demand, capacity: &Capacity) -> String {
             None => "all, as nothing expires".to_owned(),
             Some(_) => format!(
                 "new keys a second x (time to live + half a sweep + the part of one that older keys take) + {} hot keys",
-                grouped(demand.hot_keys)
+                group_digits(demand.hot_keys)
             ),
         }
     );
-    let _ = writeln!(text, "all {} nodes: {} bytes of disk at most", demand.nodes, grouped(demand.nodes * capacity.disk_most()));
+    let _ = writeln!(text, "all {} nodes: {} bytes of disk at most", demand.nodes, group_digits(demand.nodes * capacity.disk_most()));
     text
 }
 
@@ -126,7 +134,7 @@ fn json(demand: &Demand, capacity: &Capacity) -> serde_json::Value {
     })
 }
 
-fn grouped(number: u64) -> String {
+fn group_digits(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
     for (at, digit) in digits.chars().enumerate() {

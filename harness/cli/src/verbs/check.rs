@@ -1,4 +1,4 @@
-//! `heckle check`: judges a recorded history again, whether it is a whole run's or a file of its own.
+//! `heckle check`: judges a recorded history again, either that of a run or a separate file.
 
 use super::run::engine;
 use crate::cli::CheckArgs;
@@ -34,36 +34,36 @@ pub(super) fn main(args: &CheckArgs) -> ExitCode {
     if args.voice.json {
         outln!("{}", json(&checked, &path));
     } else {
-        tell(&checked, &path);
+        print_report(&checked, &path);
     }
     ExitCode::from(crate::run::pipeline::exit_code(&checked.results))
 }
 
-/// A history judged again, and what it comes to.
-struct Checked {
+/// A history judged again, with the results that follow from it.
+struct CheckOutcome {
     judged: Judged,
     results: Results,
 }
 
-/// A whole run comes to what the run itself came to; a file that is no run's, to what it shows on its own.
-fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, String> {
+/// The history of a run gets the same results as the run did. A separate file gets what its content alone shows.
+fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<CheckOutcome, String> {
     let checker = args.checker.map(engine);
     let max_bytes = history_file::own_bytes(args.max_bytes.as_deref())?;
     let history = match target {
         Target::Run(folder) => {
             let again = recheck::of_folder(folder, checker, max_bytes)?;
-            return Ok(Checked { judged: again.judged, results: again.results });
+            return Ok(CheckOutcome { judged: again.judged, results: again.results });
         }
         Target::File(path) => read_history_within(path, max_bytes)?,
     };
     let history = match recheck::of_history(history, path, checker)? {
-        Ok((judged, results)) => return Ok(Checked { judged, results }),
+        Ok((judged, results)) => return Ok(CheckOutcome { judged, results }),
         Err(history) => history,
     };
     let judged = judge_history(history, &[], How { checker: checker.unwrap_or(Checker::Auto), strict: args.strict }, None);
     let mut results = Results::default();
     judged.tell(&mut results);
-    let (verdict, reasons) = of_bare_file(&judged, &results, args.strict);
+    let (verdict, reasons) = verdict_of_file(&judged, &results, args.strict);
     results.status = Status::Done;
     results.verdict = verdict;
     results.exit_code = i32::from(match verdict {
@@ -72,7 +72,7 @@ fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<Checked, Stri
         RunVerdict::Unknown | RunVerdict::GateMissed | RunVerdict::Error => exit::INCONCLUSIVE,
     });
     results.reasons = reasons;
-    Ok(Checked { judged, results })
+    Ok(CheckOutcome { judged, results })
 }
 
 pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
@@ -83,16 +83,16 @@ pub(super) fn exit_code(verdict: Verdict) -> ExitCode {
     })
 }
 
-/// What is to be checked.
+/// What to check.
 pub(super) enum Target {
-    /// A history of its own.
+    /// A history file that belongs to no run.
     File(PathBuf),
-    /// A whole run.
+    /// A run.
     Run(RunFolder),
 }
 
 impl Target {
-    /// The history's file.
+    /// Path of the history.
     pub(super) fn history(&self) -> PathBuf {
         match self {
             Target::File(path) => path.clone(),
@@ -101,7 +101,7 @@ impl Target {
     }
 }
 
-/// What `asked` names: a file, else a run.
+/// Resolves `asked`: a file if there is one, otherwise a run.
 pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
     if history_file::exists(Path::new(asked)) {
         return Ok(Target::File(asked.into()));
@@ -113,9 +113,9 @@ pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
     Ok(Target::Run(found?))
 }
 
-/// Invalid only where an answer is proved wrong. What else is amiss or cannot be told (a silent key, no final reads) leaves
-/// a whole run inconclusive; of a file that is no run's, it is only told.
-fn of_bare_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict, Vec<String>) {
+/// Invalid only if an answer is proved wrong. Other problems, and checks without a result (a silent key, no final reads), make a run
+/// inconclusive. For a separate file they are only reported.
+fn verdict_of_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict, Vec<String>) {
     let proof = |c: &&CheckResult| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name);
     let lin = &judged.judgement.linearizability;
     let broken: Vec<String> = judged.checks.iter().filter(proof).map(|c| format!("{}: {}", c.name, c.words)).collect();
@@ -136,7 +136,7 @@ fn of_bare_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict
     (if open.is_empty() { RunVerdict::Valid } else { RunVerdict::Unknown }, open)
 }
 
-fn json(checked: &Checked, path: &Path) -> String {
+fn json(checked: &CheckOutcome, path: &Path) -> String {
     let results = &checked.results;
     let value = serde_json::json!({
         "schema": "heckle.check/1",
@@ -159,14 +159,14 @@ fn json(checked: &Checked, path: &Path) -> String {
     serde_json::to_string_pretty(&value).expect("plain data has a JSON form")
 }
 
-fn tell(checked: &Checked, path: &Path) {
-    let Checked { judged, results } = checked;
+fn print_report(checked: &CheckOutcome, path: &Path) {
+    let CheckOutcome { judged, results } = checked;
     for warning in &results.warnings {
         errln!("warning: {}", block(warning));
     }
     let lin = &judged.judgement.linearizability;
     outln!("history      {}: {} ops on {} keys", printable(&path.display().to_string()), judged.history.ops.len(), lin.keys.len());
-    tell_linearizability(lin);
+    print_linearizability(lin);
     for check in &judged.checks {
         outln!("{:<12} {}: {}", check.name, check.verdict, block(&check.words));
     }
@@ -182,8 +182,8 @@ fn tell(checked: &Checked, path: &Path) {
     }
 }
 
-/// Why keys have no second opinion, and how many of them.
-fn without_second_opinion(lin: &Linearizability) -> BTreeMap<String, usize> {
+/// Counts the keys without a second opinion, by reason.
+fn missing_second_opinions(lin: &Linearizability) -> BTreeMap<String, usize> {
     let mut without = BTreeMap::new();
     for key in lin.keys.iter().filter(|k| !k.second_opinion.confirms()) {
         *without.entry(key.second_opinion.words().trim_start_matches("none: ").to_owned()).or_default() += 1;
@@ -191,13 +191,13 @@ fn without_second_opinion(lin: &Linearizability) -> BTreeMap<String, usize> {
     without
 }
 
-pub(super) fn tell_linearizability(lin: &Linearizability) {
+pub(super) fn print_linearizability(lin: &Linearizability) {
     let second = match (lin.keys.iter().filter(|k| k.second_opinion.confirms()).count(), lin.second_opinion_ms) {
         (0, None) => "; no second opinion".to_owned(),
         (n, ms) => format!("; second opinion on {n} of {} keys{}", lin.keys.len(), ms.map_or(String::new(), |ms| format!(" in {ms} ms"))),
     };
     outln!("linearizable {} (checked in {} ms{second})", lin.verdict, lin.check_ms.unwrap_or(0));
-    for (why, keys) in &without_second_opinion(lin) {
+    for (why, keys) in &missing_second_opinions(lin) {
         outln!("  no second opinion on {keys} of {} keys: {why}", lin.keys.len());
     }
     for key in &lin.keys {

@@ -1,6 +1,6 @@
-//! `heckle check --format`: a history of another tool, judged by the model it is said to have.
+//! `heckle check --format`: judges a history of another tool by the given model.
 
-use super::check::{exit_code, tell_linearizability};
+use super::check::{exit_code, print_linearizability};
 use super::run::engine;
 use crate::cli::CheckArgs;
 use crate::history_file;
@@ -21,7 +21,7 @@ pub(super) fn main(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
             if args.voice.json {
                 outln!("{}", json(&understood, &judged, path));
             } else {
-                tell(&understood, &judged, path);
+                print_report(&understood, &judged, path);
             }
             exit_code(judged.verdict)
         }
@@ -29,11 +29,11 @@ pub(super) fn main(args: &CheckArgs, format: &str, path: &Path) -> ExitCode {
     }
 }
 
-fn check(args: &CheckArgs, format: &str, path: &Path) -> Result<(Understood, ForeignJudgement), String> {
+fn check(args: &CheckArgs, format: &str, path: &Path) -> Result<(InputSummary, ForeignJudgement), String> {
     let parsed: Format = format.parse()?;
     let model: ModelKind = args.model.as_deref().unwrap_or("cas-register").parse()?;
     let key_from = args.key_from.as_deref().unwrap_or("auto").parse().map_err(|e| format!("--key-from {e}"))?;
-    // What is no JSON is a word, so that `--initial a` needs no quotes within quotes.
+    // Text that is not JSON is taken as a string, so that `--initial a` needs no nested quotes.
     let initial = args.initial.as_ref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()));
     let at = |e: heckle_history::reader::ReadError| format!("{}, {e}", path.display());
     let options = ReadOptions { max_bytes: history_file::foreign_bytes(args.max_bytes.as_deref())?, lenient: args.lenient, key_from };
@@ -42,7 +42,7 @@ fn check(args: &CheckArgs, format: &str, path: &Path) -> Result<(Understood, For
     let second = Watched::new(&second, None);
     let options = Options { checker: args.checker.map_or(Checker::Auto, engine), second: &second, ..Options::new(&search) };
     let how = JudgeForeign { model, initial: initial.as_ref(), lenient: args.lenient, strict: args.strict, options };
-    let mut understood = Understood::of(format, model, &history);
+    let mut understood = InputSummary::of(format, model, &history);
     let began = Instant::now();
     let mut judged = judge_foreign(history, &how).map_err(at)?;
     judged.linearizability.check_ms = Some(began.elapsed().saturating_sub(second.took()).as_millis() as u64);
@@ -52,9 +52,9 @@ fn check(args: &CheckArgs, format: &str, path: &Path) -> Result<(Understood, For
     Ok((understood, judged))
 }
 
-/// How a file was read, so that a user sees a misreading.
+/// How the file was interpreted. It is printed so that a user notices a wrong interpretation.
 #[derive(Debug, serde::Serialize)]
-struct Understood {
+struct InputSummary {
     format: String,
     model: String,
     keys: usize,
@@ -79,8 +79,8 @@ struct Count {
     unknown: u64,
 }
 
-impl Understood {
-    fn of(format: &str, model: ModelKind, foreign: &Foreign) -> Understood {
+impl InputSummary {
+    fn of(format: &str, model: ModelKind, foreign: &Foreign) -> InputSummary {
         let Summary { keys, order, events, nemesis, other_lines, passed, .. } = &foreign.summary;
         let mut ops: BTreeMap<String, Count> = BTreeMap::new();
         for op in &foreign.ops {
@@ -92,7 +92,7 @@ impl Understood {
             }
         }
         let distinct = |of: fn(&ForeignOp) -> String| foreign.ops.iter().map(of).collect::<BTreeSet<_>>().len();
-        Understood {
+        InputSummary {
             format: format.to_owned(),
             model: model.word().to_owned(),
             keys: distinct(|op| op.key.clone()),
@@ -110,7 +110,7 @@ impl Understood {
     }
 }
 
-fn json(understood: &Understood, judged: &ForeignJudgement, path: &Path) -> String {
+fn json(understood: &InputSummary, judged: &ForeignJudgement, path: &Path) -> String {
     let mut linearizability = serde_json::to_value(&judged.linearizability).expect("plain data has a JSON form");
     for (violation, told) in
         judged.linearizability.violations.iter().zip(linearizability["violations"].as_array_mut().into_iter().flatten())
@@ -130,7 +130,7 @@ fn json(understood: &Understood, judged: &ForeignJudgement, path: &Path) -> Stri
     serde_json::to_string_pretty(&value).expect("plain data has a JSON form")
 }
 
-fn tell(understood: &Understood, judged: &ForeignJudgement, path: &Path) {
+fn print_report(understood: &InputSummary, judged: &ForeignJudgement, path: &Path) {
     let u = understood;
     judged.warnings.iter().for_each(|w| errln!("warning: {}", block(w)));
     outln!("history      {}: {} as {}", printable(&path.display().to_string()), u.format, u.model);
@@ -147,6 +147,6 @@ fn tell(understood: &Understood, judged: &ForeignJudgement, path: &Path) {
     if !judged.counts.0.is_empty() {
         outln!("counted      {}", judged.counts.words());
     }
-    tell_linearizability(&judged.linearizability);
+    print_linearizability(&judged.linearizability);
     outln!("\nverdict: {}", judged.verdict);
 }

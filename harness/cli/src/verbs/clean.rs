@@ -1,5 +1,5 @@
-//! `heckle clean`: ends node processes that a killed harness may have left. Only what a run folder lists, and only if pid, start
-//! time, program and run folder all match: never by name.
+//! `heckle clean`: ends node processes that a killed harness left behind. It ends only processes that a run folder lists, and only if
+//! pid, start time, program and run folder all match. It never searches by name.
 
 use crate::cli::CleanArgs;
 use crate::cluster::pids;
@@ -12,8 +12,8 @@ use std::time::Duration;
 /// Runs the verb.
 pub(super) fn main(args: &CleanArgs) -> ExitCode {
     let mut ended = 0;
-    for folder in folders(&args.out.out) {
-        if owner_lives(&folder) {
+    for folder in list_run_folders(&args.out.out) {
+        if owner_is_alive(&folder) {
             errln!("{}: its run is still going on; left alone", folder.display());
             continue;
         }
@@ -24,23 +24,24 @@ pub(super) fn main(args: &CleanArgs) -> ExitCode {
         }
     }
     std::thread::sleep(Duration::from_millis(if ended > 0 { 200 } else { 0 }));
-    let left: usize = folders(&args.out.out).iter().filter(|f| !owner_lives(f)).map(|f| pids::alive(f).len()).sum();
+    let left: usize = list_run_folders(&args.out.out).iter().filter(|f| !owner_is_alive(f)).map(|f| pids::alive(f).len()).sum();
     outln!("{ended} ended, {left} left");
     ExitCode::from(if left == 0 { exit::OK } else { exit::BROKEN })
 }
 
-fn owner_lives(folder: &Path) -> bool {
+fn owner_is_alive(folder: &Path) -> bool {
     pids::alive(folder).iter().any(|s| s.node == pids::HARNESS)
 }
 
-fn folders(out: &Path) -> Vec<PathBuf> {
+fn list_run_folders(out: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
-    collect(out, 0, &mut found);
+    collect_run_folders(out, 0, &mut found);
     found
 }
 
-/// Run folders with a list of processes: a plan's, and those below a suite and an arm of a comparison. Links are not followed.
-fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+/// Collects run folders with a list of processes: those of plans, and those below a suite or an arm of a comparison. Does not follow
+/// links.
+fn collect_run_folders(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     const MAX_DEPTH: usize = 5;
     if folder.join(pids::FILE).is_file() {
         found.push(folder.to_owned());
@@ -48,7 +49,7 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     }
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if depth < MAX_DEPTH && entry.file_type().is_ok_and(|t| t.is_dir()) {
-            collect(&entry.path(), depth + 1, found);
+            collect_run_folders(&entry.path(), depth + 1, found);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `heckle completions`: what a shell needs to complete verbs and flags.
+//! `heckle completions`: prints the completion script for a shell.
 
 use crate::cli::{Cli, CompletionsArgs};
 use clap::CommandFactory;

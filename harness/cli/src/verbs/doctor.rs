@@ -1,5 +1,5 @@
-//! `heckle doctor`: what this machine is, and which faults can run on it, or why not. Nothing is assumed: each line is
-//! something tried a moment ago.
+//! `heckle doctor`: reports what this machine can do, which faults can run on it, and why others cannot. Nothing is assumed: each
+//! line results from a test that has just run.
 
 use crate::build_info::build_info;
 use crate::cli::DoctorArgs;
@@ -20,16 +20,16 @@ struct Finding {
     says: String,
 }
 
-/// Open files that a cluster, its relay and its clients may need.
+/// Number of open files that a cluster, its relay and its clients may need.
 const FILES_NEEDED: u64 = 1_024;
-/// Slower syncs make every op slow.
+/// A slower sync makes every operation slow.
 const SLOW_SYNC_US: f64 = 20_000.0;
-/// Later sleeps make the load late.
+/// A later wake-up makes the load late.
 const LATE_SLEEP_US: f64 = 5_000.0;
 
 /// Runs the verb.
 pub(super) fn main(args: &DoctorArgs) -> ExitCode {
-    let findings = examine(args);
+    let findings = collect_findings(args);
     if args.voice.json {
         outln!("{}", serde_json::to_string_pretty(&findings).expect("plain data has a JSON form"));
     } else {
@@ -37,13 +37,13 @@ pub(super) fn main(args: &DoctorArgs) -> ExitCode {
             outln!("{} {:<22} {}", if f.ok { "ok  " } else { "no  " }, f.name, f.says);
         }
     }
-    // What cannot run here is skipped loudly by the runs themselves; only what every run needs counts here.
+    // Runs skip what cannot run here, and say so. Only the needs of every run affect the exit code.
     let needed = ["cores", "open files", "disk sync", "loopback ports", "child processes"];
     let sick = findings.iter().any(|f| !f.ok && needed.contains(&f.name.as_str()));
     ExitCode::from(if sick { exit::BROKEN } else { exit::OK })
 }
 
-fn examine(args: &DoctorArgs) -> Vec<Finding> {
+fn collect_findings(args: &DoctorArgs) -> Vec<Finding> {
     let finding = |name: &str, ok: bool, says: String| Finding { name: name.into(), ok, says };
     let _ = std::fs::create_dir_all(&args.out.out);
     let env = environment::gather(&args.out.out, build_info());
@@ -90,7 +90,7 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
     all.push(finding("diallers", probed.is_ok(), says));
     let bundled = heckle_system_paxos::PaxosKind.build(&toml::Table::new(), 3).expect("its defaults make sense");
     let relay = crate::relay::Relay::start(heckle_history::prng::Seed(0), std::sync::Arc::new(heckle_system_paxos::PaxosFraming));
-    all.extend(systems(&finding));
+    all.extend(system_findings(&finding));
     let roles = bundled.roles().map_or(&[][..], |roles| roles.all());
     for kind in faults_of(&*bundled) {
         let (ok, says) = match (&relay, kind.needs_control(Control::Links)) {
@@ -102,8 +102,8 @@ fn examine(args: &DoctorArgs) -> Vec<Finding> {
     all
 }
 
-/// Whether each system can run here, or what it takes, and what its processes and links can suffer.
-fn systems(finding: &impl Fn(&str, bool, String) -> Finding) -> Vec<Finding> {
+/// Whether each system can run here, or what it needs, and which faults its processes and links support.
+fn system_findings(finding: &impl Fn(&str, bool, String) -> Finding) -> Vec<Finding> {
     let of = |kind: &dyn SystemKind| {
         let built = kind.build(&toml::Table::new(), 3);
         let found = built.and_then(|system| system.program().map(|program| (system, program)));

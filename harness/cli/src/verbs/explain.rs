@@ -1,4 +1,4 @@
-//! `heckle explain`: what a run came to, in words.
+//! `heckle explain`: explains a run's verdict in words.
 
 use crate::cli::ExplainArgs;
 use crate::history_file;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// Runs the verb.
 pub(super) fn main(args: &ExplainArgs) -> ExitCode {
-    match words(args) {
+    match explanation(args) {
         Ok(text) => {
             outln!("{text}");
             ExitCode::SUCCESS
@@ -19,15 +19,15 @@ pub(super) fn main(args: &ExplainArgs) -> ExitCode {
     }
 }
 
-fn words(args: &ExplainArgs) -> Result<String, String> {
+fn explanation(args: &ExplainArgs) -> Result<String, String> {
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
-    // Where there are no results, the history says what the run came to.
+    // Without results, the history yields the verdict.
     let results = match folder.read_results() {
         Ok(results) => results,
         Err(_) => recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?.results,
     };
     if results.linearizability.violations.is_empty() && results.crashes.is_empty() {
-        let told = terminal_report::explanation(explain::text(&results).trim_end(), super::fitting());
+        let told = terminal_report::explanation(explain::text(&results).trim_end(), super::line_width());
         return Ok(format!("{told}\n{}", last_lines(&folder, &results)));
     }
     let ids = results.linearizability.violations.iter().map(|v| v.id).chain(results.crashes.iter().map(|c| c.id));
@@ -45,13 +45,13 @@ fn words(args: &ExplainArgs) -> Result<String, String> {
     let text = input::text(&path, input::WORDS)
         .map_err(|e| format!("cannot read {}: {e}; `heckle report` writes it anew from the history", path.display()))?;
     if results.crashes.iter().any(|c| c.id == args.violation) {
-        // Lines of a log are not broken: they are there to be searched for.
+        // Log lines are not wrapped, so that they can be searched.
         return Ok(format!("{}\n\n{}", visible(&text).trim_end(), last_lines(&folder, &results)));
     }
     let text = format!("{}\n\n{}", text.trim_end(), explain::proofs(&results));
     let timeline = folder.violation(args.violation).join("timeline.html");
-    // A path is never broken: it is there to be copied.
-    let told = terminal_report::explanation(text.trim_end(), super::fitting());
+    // A path is not wrapped, so that it can be copied.
+    let told = terminal_report::explanation(text.trim_end(), super::line_width());
     Ok(format!("{told}\ntimeline: {}\n{}", timeline.display(), last_lines(&folder, &results)))
 }
 

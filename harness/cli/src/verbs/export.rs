@@ -1,4 +1,4 @@
-//! `heckle export`: a history in another tool's format, one file a key, since those tools know no keys.
+//! `heckle export`: writes a history in another tool's format. It writes one file per key, since those tools do not support keys.
 
 use crate::cli::ExportArgs;
 use crate::run::report::read_history;
@@ -26,7 +26,7 @@ fn export(args: &ExportArgs) -> Result<Vec<String>, String> {
     let history = read_history(&path)?;
     std::fs::create_dir_all(&args.to).map_err(|e| format!("cannot make {}: {e}", args.to.display()))?;
     let file_of = |name: &str| args.to.join(format!("{}.{}", file_name(name), args.format));
-    // Before the first is written, so that nothing is left half done.
+    // Checked before the first file is written, so that no export is left half done.
     let there = history.names.keys().map(|(_, name)| file_of(name)).find(|file| file.symlink_metadata().is_ok());
     if let (Some(file), false) = (there, args.force) {
         return Err(format!("{} is there already: name another folder with --to, or add --force to replace it", file.display()));
@@ -37,7 +37,7 @@ fn export(args: &ExportArgs) -> Result<Vec<String>, String> {
         if args.force && !written.contains(&file) {
             let _ = std::fs::remove_file(&file);
         }
-        // Whatever stands there now, above all a link, is not written through.
+        // `create_new` fails if anything exists at the path, so nothing is written through a link.
         let new = std::fs::File::create_new(&file).and_then(|mut new| new.write_all(foreign::write(format, &history, key).as_ref()));
         new.map_err(|e| format!("cannot write {}: {e}", file.display()))?;
         written.insert(file);

@@ -1,5 +1,5 @@
-//! `heckle gc`: room on the disk. What a run came to always stays; its history, pictures and logs go, oldest first. Without
-//! `--delete` nothing is removed: the list is shown.
+//! `heckle gc`: frees disk space. Verdicts and figures of runs always stay. Histories, plots and logs are removed, oldest first.
+//! Without `--delete` it only lists what it would remove.
 
 use crate::cli::GcArgs;
 use crate::exit;
@@ -10,8 +10,8 @@ use heckle_results::utc::UnixSeconds;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const KEEP: usize = 50;
-const KEEP_FAILED: usize = 20;
+const DEFAULT_KEEP: usize = 50;
+const DEFAULT_KEEP_FAILED: usize = 20;
 
 /// Runs the verb.
 pub(super) fn main(args: &GcArgs) -> ExitCode {
@@ -54,8 +54,8 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
 fn limits(args: &GcArgs) -> Result<Limits, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     Ok(Limits {
-        keep: args.keep.unwrap_or(KEEP),
-        keep_failed: args.keep_failed.unwrap_or(KEEP_FAILED),
+        keep: args.keep.unwrap_or(DEFAULT_KEEP),
+        keep_failed: args.keep_failed.unwrap_or(DEFAULT_KEEP_FAILED),
         before: args.older_than.map(|age| UnixSeconds(now.saturating_sub(age.0.as_secs()))),
         max_bytes: args.max_size.as_deref().map(gc::parse_size).transpose().map_err(|e| format!("--max-size {e}"))?,
     })

@@ -1,4 +1,4 @@
-//! What each verb does. One file a verb; what two need stands here or deeper, in `run`.
+//! The verbs, one file each. Code that two verbs share is here or in `run`.
 
 mod bench;
 mod capacity;
@@ -25,7 +25,7 @@ mod show;
 mod suite;
 mod trend;
 
-use crate::cli::{Cli, Verb, VoiceArgs};
+use crate::cli::{Cli, OutputArgs, Verb};
 use crate::exit;
 use crate::systems::{self, Systems};
 use clap::Parser;
@@ -39,9 +39,10 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Runs the command line of this process with systems under test of one's own: a program whose `main` calls this is heckle for them.
+/// Runs the command line of this process with a custom list of systems under test. A program whose `main` calls this is heckle for
+/// those systems.
 ///
-/// heckle starts itself for some of its work, so that program must hand every command line that is not its own to this.
+/// heckle starts itself for some of its work, so such a program must pass every command line that is not its own to this function.
 pub fn main_with(systems: Systems) -> ExitCode {
     systems::install(systems);
     crate::limits::survive_long_files();
@@ -53,9 +54,9 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            // Help and version are answers; anything else is a usage error, which clap would exit with 2.
+            // Help and version exit with 0. Anything else is a usage error, for which clap would exit with 2.
             if e.use_stderr() {
-                // It repeats words of the command line, such as the name of a file.
+                // The message repeats words of the command line, such as the name of a file.
                 e.render().to_string().lines().for_each(|line| errln!("{}", printable(line)));
                 return ExitCode::from(exit::USAGE);
             }
@@ -105,20 +106,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What the user supplied is wrong.
+/// Reports a mistake in the user's input.
 fn usage(verb: &str, what: &str) -> ExitCode {
     errln!("heckle {verb}: {}", block(what));
     ExitCode::from(exit::USAGE)
 }
 
-/// The harness or the machine failed.
+/// Reports a failure of the harness or the machine.
 fn broken(verb: &str, what: &str) -> ExitCode {
     errln!("heckle {verb}: {}", block(what));
     ExitCode::from(exit::BROKEN)
 }
 
-/// Tells what a run came to, and exits accordingly.
-fn tell_results(folder: &RunFolder, results: &Results, voice: &VoiceArgs) -> ExitCode {
+/// Prints the results of a run and returns its exit code.
+fn print_results(folder: &RunFolder, results: &Results, voice: &OutputArgs) -> ExitCode {
     if voice.json {
         outln!("{}", results.to_json());
     } else {
@@ -127,32 +128,32 @@ fn tell_results(folder: &RunFolder, results: &Results, voice: &VoiceArgs) -> Exi
     ExitCode::from(crate::run::pipeline::exit_code(results))
 }
 
-/// A run in words, fit for this stdout.
+/// The summary of a run, fitted to this stdout.
 fn summary_of(folder: &RunFolder, results: &Results) -> String {
     let shown = relative_to_here(folder.root()).display().to_string();
     summary::text(results, View { folder: &shown, width: width(), colour: colour() })
 }
 
-/// A path as a person types it: without the folder that the command was started in.
+/// A path relative to the current folder, as a user would type it.
 fn relative_to_here(path: &Path) -> &Path {
     let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
     path.strip_prefix(&here).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(path)
 }
 
-/// Columns of the terminal.
+/// Width of the terminal, in columns.
 fn width() -> usize {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: `size` is a valid place for the answer.
+    // SAFETY: `size` is a valid buffer for the result.
     let failed = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
     if failed == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 100 }
 }
 
-/// How answers are to come out on this stdout.
-fn fitting() -> Width {
+/// The line width for output on this stdout.
+fn line_width() -> Width {
     Width { letters: width(), colour: colour() }
 }
 
-/// Whether stdout wants colour: a terminal does, unless `NO_COLOR` says otherwise.
+/// Whether to use colour: only on a terminal, and not if `NO_COLOR` is set.
 fn colour() -> Colour {
     let wanted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     if wanted { Colour::Ansi } else { Colour::Never }

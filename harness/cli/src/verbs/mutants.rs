@@ -1,4 +1,4 @@
-//! Planted bugs on the command line: names, what each breaks, and the plan that exposes it.
+//! Planted bugs on the command line: their names, what each breaks, and the plan that exposes it.
 
 use crate::cli::MutantsArgs;
 use crate::plan::file::did_you_mean;
@@ -9,14 +9,14 @@ use crate::suite::matrix::Known;
 use heckle_paxos::mutants::{self, MutantInfo};
 use std::process::ExitCode;
 
-/// `heckle mutants`: the list.
+/// `heckle mutants`: lists the planted bugs.
 pub fn main(args: &MutantsArgs) -> ExitCode {
     let class = |m: &MutantInfo| format!("{:?}", m.class).to_lowercase();
     if args.voice.json {
         let all: Vec<serde_json::Value> = mutants::REGISTRY
             .iter()
             .map(|m| {
-                let (plan, why_not) = (plans::of_mutant(m.name).is_some(), without_plan(m.name));
+                let (plan, why_not) = (plans::exposing_plan(m.name).is_some(), without_plan(m.name));
                 serde_json::json!({
                     "name": m.name, "class": class(m), "source": m.source, "breaks": m.breaks, "plan": plan, "without_plan": why_not,
                 })
@@ -38,30 +38,30 @@ pub fn main(args: &MutantsArgs) -> ExitCode {
 
 /// Planted bugs that no plan exposes on real processes, and why. They run under the default plan.
 const WITHOUT_PLAN: &[(&str, &str)] = &[
-    ("promise-not-synced", UNSYNCED),
-    ("accept-not-synced", UNSYNCED),
-    ("skip-empty-fence-cas", UNFENCED),
-    ("skip-empty-fence-read", UNFENCED),
-    ("accept-keeps-promised-low", UNWRITTEN),
-    ("no-reprepare-after-refresh", UNWRITTEN),
-    ("no-refresh", UNWRITTEN),
-    ("nack-all-is-fail", UNWRITTEN),
-    ("promise-on-equal", UNWRITTEN),
-    ("count-duplicate-answers", UNWRITTEN),
-    ("key-lock-leak", UNWRITTEN),
+    ("promise-not-synced", NEEDS_POWER_LOSS),
+    ("accept-not-synced", NEEDS_POWER_LOSS),
+    ("skip-empty-fence-cas", NOT_IN_HISTORIES),
+    ("skip-empty-fence-read", NOT_IN_HISTORIES),
+    ("accept-keeps-promised-low", NO_PLAN_YET),
+    ("no-reprepare-after-refresh", NO_PLAN_YET),
+    ("no-refresh", NO_PLAN_YET),
+    ("nack-all-is-fail", NO_PLAN_YET),
+    ("promise-on-equal", NO_PLAN_YET),
+    ("count-duplicate-answers", NO_PLAN_YET),
+    ("key-lock-leak", NO_PLAN_YET),
     ("non-unique-nonce", HARMLESS),
     ("keep-accepted-at-learn", HARMLESS),
 ];
 
-const UNSYNCED: &str = "since it takes the loss of power between an answer and its sync, and what a process has written outlives its death; \
+const NEEDS_POWER_LOSS: &str = "since it takes the loss of power between an answer and its sync, and what a process has written outlives its death; \
                         the simulator finds it: cargo test -p heckle-sim --test mutants";
-const UNFENCED: &str = "since no history can show it: the update that gets in late is one of unknown outcome, which may take effect at any time; \
+const NOT_IN_HISTORIES: &str = "since no history can show it: the update that gets in late is one of unknown outcome, which may take effect at any time; \
                         the simulator's judge sees it: cargo test -p heckle-sim --test mutants";
-const UNWRITTEN: &str = "since none has been written yet that shows it on real processes; \
+const NO_PLAN_YET: &str = "since none has been written yet that shows it on real processes; \
                          the simulator finds it: cargo test -p heckle-sim --test mutants";
 const HARMLESS: &str = "since it is harmless: a control, under which every run must stay valid";
 
-/// Why a planted bug has no plan that exposes it, if it has none.
+/// Returns why a planted bug has no plan that exposes it, or `None` if it has one.
 pub fn without_plan(name: &str) -> Option<&'static str> {
     WITHOUT_PLAN.iter().find(|(without, _)| *without == name).map(|(_, why)| *why)
 }
@@ -69,39 +69,39 @@ pub fn without_plan(name: &str) -> Option<&'static str> {
 /// Finds a planted bug.
 ///
 /// # Errors
-/// Names the nearest one.
+/// If there is no such bug. The message names the most similar one.
 pub fn find(name: &str) -> Result<&'static MutantInfo, String> {
     let all: Vec<&str> = mutants::REGISTRY.iter().map(|m| m.name).collect();
     mutants::REGISTRY.iter().find(|m| m.name == name).ok_or_else(|| format!("there is no mutant `{name}`; {}", did_you_mean(name, &all)))
 }
 
-/// Lays settings that name a mutant over the plan that exposes it.
+/// Applies settings that name a mutant to the plan that exposes it.
 ///
 /// # Errors
 /// If there is no such mutant.
-pub fn over_exposing_plan(settings: Settings, tell: bool) -> Result<Settings, String> {
+pub fn apply_to_exposing_plan(settings: Settings, tell: bool) -> Result<Settings, String> {
     let Some(name) = settings.cluster.mutant.clone() else { return Ok(settings) };
     let info = find(&name)?;
-    let Some(exposing) = plans::of_mutant(&name) else { return Ok(settings) };
+    let Some(exposing) = plans::exposing_plan(&name) else { return Ok(settings) };
     if tell {
         errln!("mutant {name}: {}", info.breaks);
-        errln!("the plan that exposes it, {}, unless flags override:\n  {}", exposing.name, exposing.for_people().replace('\n', "\n  "));
+        errln!("the plan that exposes it, {}, unless flags override:\n  {}", exposing.name, exposing.terminal_text().replace('\n', "\n  "));
     }
     let mut laid = exposing.settings().overlaid(&settings);
-    // [[fault]] entries and kinds exclude each other: a plan's own entries win.
+    // [[fault]] entries and kinds exclude each other, so those of the user's plan take precedence.
     if !settings.injections.is_empty() {
         laid.faults.kinds = settings.faults.kinds;
     }
     Ok(laid)
 }
 
-/// How the matrices of suites are read: with all systems, and each planted bug under the plan that exposes it.
-pub fn of_matrix() -> Known<'static> {
-    Known { systems: crate::systems::all(), complete: &|settings| over_exposing_plan(settings, false) }
+/// The context for reading the matrices of suites: all systems, and the exposing plan of each planted bug.
+pub fn matrix_context() -> Known<'static> {
+    Known { systems: crate::systems::all(), complete: &|settings| apply_to_exposing_plan(settings, false) }
 }
 
-/// The shortest load under which an exposing plan makes sense, for tests that hurry.
-pub const SHORTEST: Span = Span::ms(5_000);
+/// The shortest load under which an exposing plan is useful, for tests that need to be fast.
+pub const MIN_LOAD: Span = Span::ms(5_000);
 
 #[cfg(test)]
 mod tests {
@@ -109,9 +109,9 @@ mod tests {
     use crate::plan::Plan;
 
     #[test]
-    fn every_mutant_has_a_plan_or_a_reason_why_not() {
+    fn every_mutant_has_a_plan_or_a_reason_for_none() {
         for info in mutants::REGISTRY {
-            match (plans::of_mutant(info.name), without_plan(info.name)) {
+            match (plans::exposing_plan(info.name), without_plan(info.name)) {
                 (Some(_), None) | (None, Some(_)) => {}
                 (None, None) => panic!("{} has no plans/mutants/{}.toml: write one, or say in WITHOUT_PLAN why not", info.name, info.name),
                 (Some(_), Some(why)) => panic!("{} has a plan, so it is wrong to say that it has none, {why}", info.name),
@@ -123,22 +123,22 @@ mod tests {
     }
 
     #[test]
-    fn every_exposing_plan_names_its_mutant_and_is_what_the_flag_loads() {
+    fn flag_loads_the_exposing_plan_of_its_mutant() {
         for (name, plan) in plans::mutants() {
             assert_eq!(plan.settings().cluster.mutant.as_deref(), Some(name));
             let mut settings = Settings::default();
             settings.cluster.mutant = Some(name.into());
-            let laid = over_exposing_plan(settings, false).expect("found");
+            let laid = apply_to_exposing_plan(settings, false).expect("found");
             assert_eq!(laid, plan.settings());
-            assert_eq!(over_exposing_plan(laid.clone(), false), Ok(laid.clone()), "laid over itself it stays the same");
+            assert_eq!(apply_to_exposing_plan(laid.clone(), false), Ok(laid.clone()), "laid over itself it stays the same");
             let plan = Plan::resolve(&laid, crate::systems::all()).expect("makes sense");
             assert_eq!(plan.name, format!("mutant-{name}"));
-            assert!(plan.duration >= SHORTEST);
+            assert!(plan.duration >= MIN_LOAD);
         }
     }
 
     #[test]
-    fn an_unknown_mutant_names_the_nearest() {
+    fn unknown_mutant_suggests_the_most_similar() {
         assert!(find("quorum-to-small").unwrap_err().contains("did you mean `quorum-too-small`"));
     }
 }

@@ -1,4 +1,4 @@
-//! `heckle node`: one server process. Only parses; the server does the rest.
+//! `heckle node`: runs one server process. This file only parses; the server does the rest.
 
 use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
@@ -14,18 +14,18 @@ use std::process::ExitCode;
 
 /// Runs one node until it ends.
 pub(super) fn main(args: &NodeArgs) -> ExitCode {
-    match with_file(args).and_then(|all| options(&all)) {
+    match merge_config_file(args).and_then(|all| options(&all)) {
         Ok(options) => run_node(options),
         Err(e) => super::usage("node", &e),
     }
 }
 
-/// Lays the flags over the file that they name. What a flag says replaces what the file says under that key.
-fn with_file(flags: &NodeArgs) -> Result<NodeArgs, String> {
+/// Applies the flags to the configuration file that they name. A flag overrides the same key of the file.
+fn merge_config_file(flags: &NodeArgs) -> Result<NodeArgs, String> {
     let Some(path) = &flags.config else { return Ok(flags.clone()) };
     let name = path.display().to_string();
     let text = input::text(path, input::PLAN).map_err(|e| format!("cannot read the configuration {name}: {e}"))?;
-    // Read for itself first, so that a mistake is named where it stands.
+    // The file is parsed on its own first, so that an error names its position there.
     let file: NodeArgs = read_toml(&text, &name)?;
     let table = |args: &NodeArgs| toml::Table::try_from(args).expect("flags and keys are plain data");
     let said = |value: &toml::Value| match value {
@@ -58,7 +58,7 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     options.backoff =
         one_of("backoff", args.backoff.as_deref(), BACKOFFS)?.parse().map_err(|e: heckle_server::OptionsError| e.to_string())?;
     options.contention_timeout = contention_timeout(args.contention_timeout)?.map(|span| span.0);
-    options.lease = lease::settings(lease::Words {
+    options.lease = lease::settings(lease::LeaseWords {
         lease: args.lease.as_deref(),
         time: args.lease_time,
         drift: args.lease_drift.as_deref(),
@@ -73,9 +73,9 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     }
     options.paxos_ttl = paxos_ttl(args.paxos_ttl.unwrap_or_default())?.ttl();
     let limits = &mut options.limits;
-    limit("max_clients", args.max_clients, &mut limits.client_connections)?;
-    limit("max_in_flight", args.max_in_flight, &mut limits.in_flight_per_connection)?;
-    limit("max_queue", args.max_queue, &mut limits.queue_per_key)?;
+    set_limit("max_clients", args.max_clients, &mut limits.client_connections)?;
+    set_limit("max_in_flight", args.max_in_flight, &mut limits.in_flight_per_connection)?;
+    set_limit("max_queue", args.max_queue, &mut limits.queue_per_key)?;
     options.stop_grace = args.stop_grace.map_or(options.stop_grace, |s| s.0);
     options.mutants.clone_from(&args.mutant);
     options.exit_on_stdin_eof = args.exit_on_stdin_eof;
@@ -83,14 +83,14 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     Ok(options)
 }
 
-/// A bare port is one of this machine's alone: who wants to be read from outside says the address.
+/// A bare port means a port of this machine only. To be reachable from outside, give the full address.
 fn metrics_address(text: &str) -> Result<SocketAddr, String> {
     let port = text.parse::<u16>().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     port.or_else(|_| text.parse())
         .map_err(|_| format!("metrics_listen = `{text}`: write a port, or an address and a port as 127.0.0.1:9100"))
 }
 
-fn limit(name: &str, given: Option<u32>, limit: &mut usize) -> Result<(), String> {
+fn set_limit(name: &str, given: Option<u32>, limit: &mut usize) -> Result<(), String> {
     match given {
         Some(0) => Err(format!("{name} = 0: a node that takes nothing is of no use; 1 is the least")),
         Some(most) => {
@@ -118,9 +118,9 @@ mod tests {
         metrics_listen = \"9102\"\nbackoff = \"none\"\nmax_clients = 7\nmax_queue = 9\nstop_grace = \"2s\"\n";
 
     #[test]
-    fn a_file_says_what_flags_say_and_flags_override_it() {
+    fn flags_override_the_configuration_file() {
         let (path, flags) = file(WHOLE);
-        let options_of = |flags: &NodeArgs| with_file(flags).and_then(|all| options(&all));
+        let options_of = |flags: &NodeArgs| merge_config_file(flags).and_then(|all| options(&all));
         let from_file = options_of(&flags).expect("sound");
         assert_eq!((from_file.id.to_string().as_str(), from_file.cluster_id.as_str()), ("n2", "c"));
         assert_eq!(from_file.peers, [("n1".parse().unwrap(), "127.0.0.1:7001".parse().unwrap())]);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_where_they_stand() {
+    fn errors_name_their_position() {
         for (text, parts) in [
             ("id = \"n1\"\nclient_lisen = \"127.0.0.1:1\"\n", &["line 2, column 1", "`client_lisen`", "did you mean `client_listen`"][..]),
             ("id = \"n1\"\n\nmax_clients = \"many\"\n", &["line 3"]),
@@ -155,13 +155,13 @@ mod tests {
             ("id = \"n1\"\ncluster_id = \"c\"\ndata = \"d\"\nbackoff = \"unifrm\"\n", &["did you mean `uniform`"]),
         ] {
             let (path, flags) = file(text);
-            let error = with_file(&flags).and_then(|all| options(&all)).expect_err(text);
+            let error = merge_config_file(&flags).and_then(|all| options(&all)).expect_err(text);
             for part in parts {
                 assert!(error.contains(part), "`{error}` does not say `{part}`");
             }
             let _ = std::fs::remove_file(path);
         }
         let nowhere = NodeArgs { config: Some("nowhere.toml".into()), ..NodeArgs::default() };
-        assert!(with_file(&nowhere).expect_err("no file").contains("nowhere.toml"));
+        assert!(merge_config_file(&nowhere).expect_err("no file").contains("nowhere.toml"));
     }
 }

@@ -1,5 +1,5 @@
-//! `heckle report`: judges a run's history again and writes everything that is derived from it anew; of a comparison, its
-//! pictures and its page from `compare.json`.
+//! `heckle report`: judges a run's history again and rewrites everything derived from it. For a comparison, it rewrites plots and
+//! page from `compare.json`.
 
 use crate::cli::ReportArgs;
 use crate::history_file;
@@ -23,25 +23,25 @@ pub(super) fn main(args: &ReportArgs) -> ExitCode {
 
 fn report(args: &ReportArgs) -> Result<String, String> {
     if let Some(folder) = CompareFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())? {
-        return of_comparison(&folder);
+        return report_comparison(&folder);
     }
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
     let Recheck { judged, from_history, stored, self_contained, .. } = recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?;
     let (mut results, note) = match stored {
         Ok(mut results) => {
-            // What the run came to stays: it is what scripts and indexes were told. `heckle check` says if it is not so any more.
+            // The verdict stays, because scripts and indexes rely on it. `heckle check` reports a verdict that has changed.
             judged.tell(&mut results);
             results.warnings.clone_from(&from_history.warnings);
             (results, None)
         }
         Err(why) if !self_contained => {
             return Err(format!(
-                "{why}, and the history was recorded before histories carried what their run was held to, so it cannot be written anew; \
+                "{why}, and the history was recorded before histories included the rules of their run, so it cannot be written anew; \
                  `heckle check {}` judges the history",
                 rerun::quote(&folder.root().display().to_string())
             ));
         }
-        Err(why) => (set_aside(&folder).map(|()| from_history)?, Some(why)),
+        Err(why) => (rename_damaged_results(&folder).map(|()| from_history)?, Some(why)),
     };
     let started = UnixSeconds::from_compact(&results.run_id).map_or(0, |s| s.0);
     let written = judged.write_violations(&folder).and_then(|()| artifacts::derive(&folder, &judged.history, &mut results, started));
@@ -56,8 +56,8 @@ fn report(args: &ReportArgs) -> Result<String, String> {
     })
 }
 
-/// A `results.json` that cannot be read makes room for the new one, and is not lost.
-fn set_aside(folder: &RunFolder) -> Result<(), String> {
+/// Renames a `results.json` that cannot be read, so that the new one does not overwrite it.
+fn rename_damaged_results(folder: &RunFolder) -> Result<(), String> {
     let (old, aside) = (folder.results(), folder.path("results.damaged.json"));
     if !old.exists() {
         return Ok(());
@@ -65,8 +65,8 @@ fn set_aside(folder: &RunFolder) -> Result<(), String> {
     std::fs::rename(&old, &aside).map_err(|e| format!("cannot set {} aside: {e}", old.display()))
 }
 
-/// What it came to stays as it was decided; only how it looks is made anew.
-fn of_comparison(folder: &CompareFolder) -> Result<String, String> {
+/// Rewrites plots and page of a comparison. Its results stay as they were.
+fn report_comparison(folder: &CompareFolder) -> Result<String, String> {
     let mut comparison = folder.read()?;
     let shown = folder.root().display();
     if comparison.status == Status::Running {

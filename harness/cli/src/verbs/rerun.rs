@@ -1,5 +1,5 @@
-//! `heckle rerun`: the same plan and seed again, k of N. Choices are the same, timing is not, so it is never called
-//! a replay.
+//! `heckle rerun`: runs the same plan and seed again, k of N times. The choices repeat but the timing does not, so it is not a
+//! replay.
 
 use super::run::engine;
 use crate::build_info::build_info;
@@ -16,12 +16,12 @@ use heckle_results::RunFolder;
 use heckle_results::input;
 use std::process::ExitCode;
 
-/// Runs, at most: more is a suite's work.
+/// Maximum number of runs; for more, use a suite.
 const MAX_TIMES: u32 = 1_000;
 
 /// Runs the verb.
 pub(super) fn main(args: &RerunArgs) -> ExitCode {
-    let job = match job(args) {
+    let job = match build_job(args) {
         Ok(job) => job,
         Err(e) => return super::usage("rerun", &e),
     };
@@ -40,7 +40,7 @@ pub(super) fn main(args: &RerunArgs) -> ExitCode {
         }
     }
     let Some((folder, results)) = last else { return super::usage("rerun", "--times 0 asks for nothing") };
-    let told = super::tell_results(&folder, &results, &args.voice);
+    let told = super::print_results(&folder, &results, &args.voice);
     if args.times == 1 {
         return told;
     }
@@ -49,7 +49,7 @@ pub(super) fn main(args: &RerunArgs) -> ExitCode {
     ExitCode::from(exit::gravest(&codes))
 }
 
-fn job(args: &RerunArgs) -> Result<Job, String> {
+fn build_job(args: &RerunArgs) -> Result<Job, String> {
     if args.times == 0 || args.times > MAX_TIMES {
         return Err(format!("--times {} is not between 1 and {MAX_TIMES}", args.times));
     }
@@ -66,7 +66,7 @@ fn job(args: &RerunArgs) -> Result<Job, String> {
             ));
         }
     }
-    // The schedule is what really defines the faults: it may have come from a file of its own.
+    // The schedule defines the faults, and it may have come from a separate file.
     let text = input::text(&folder.schedule(), input::SCHEDULE).map_err(|e| format!("cannot read {}: {e}", folder.schedule().display()))?;
     let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", folder.schedule().display()))?;
     plan = plan.with_schedule(injections)?;

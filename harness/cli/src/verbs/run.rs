@@ -1,4 +1,4 @@
-//! `heckle run`: flags and plan file to a run of [`crate::run::pipeline`].
+//! `heckle run`: turns flags and plan file into a run of [`crate::run::pipeline`].
 
 use crate::build_info::build_info;
 use crate::cli::{CheckerArg, RunArgs};
@@ -17,25 +17,25 @@ use std::process::ExitCode;
 
 /// Runs the verb.
 pub(super) fn main(args: &RunArgs) -> ExitCode {
-    let job = match job(args) {
+    let job = match build_job(args) {
         Ok(job) => job,
         Err(e) => return super::usage("run", &e),
     };
     stop::catch_interrupts();
     match perform(&job) {
-        Ok((folder, results)) => super::tell_results(&folder, &results, &args.voice),
+        Ok((folder, results)) => super::print_results(&folder, &results, &args.voice),
         Err(e) => super::broken("run", &e),
     }
 }
 
-fn job(args: &RunArgs) -> Result<Job, String> {
+fn build_job(args: &RunArgs) -> Result<Job, String> {
     let flags = Settings { seed: args.seed.clone(), ..args.settings.settings() };
     let file = args.plan.as_deref().map(plans::read).transpose()?.unwrap_or_default();
-    let of_suite = args.plan.as_deref().filter(|_| file.suite.is_some() || !file.canary.is_empty()).map(of_suite);
+    let of_suite = args.plan.as_deref().filter(|_| file.suite.is_some() || !file.canary.is_empty()).map(suite_plan_notice);
     if let Some(words) = &of_suite {
         errln!("{words}");
     }
-    let settings = super::mutants::over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
+    let settings = super::mutants::apply_to_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
     let mut plan = Plan::resolve(&settings, crate::systems::all())?;
     if let Some(path) = &args.schedule {
         let text = input::text(path, input::SCHEDULE).map_err(|e| format!("cannot read the schedule {}: {e}", path.display()))?;
@@ -43,7 +43,7 @@ fn job(args: &RunArgs) -> Result<Job, String> {
         plan = plan.with_schedule(injections)?;
     }
     if plan.bin.is_none() {
-        // What has to be installed is said before a folder is made.
+        // A missing program is reported before a folder is created.
         plan.system.program()?;
     }
     let gates = plan.gates.iter().chain(&args.gate).map(|g| g.parse().map_err(|e: heckle_results::gates::GateError| e.to_string()));
@@ -52,14 +52,14 @@ fn job(args: &RunArgs) -> Result<Job, String> {
     Ok(Job { warning: of_suite, plan, gates, build: build_info(), out: args.out.out.clone(), checker: engine(args.checker), options })
 }
 
-/// What is said of a suite's plan that is run alone.
-fn of_suite(path: &Path) -> String {
+/// The notice for running a suite's plan as a single run.
+fn suite_plan_notice(path: &Path) -> String {
     let file = path.display();
     let quoted = heckle_results::rerun::quote(&file.to_string());
     format!("{file} is the plan of a suite: this is one run of its base, without matrix and canaries; all of it: heckle suite {quoted}")
 }
 
-/// The engines a flag asks for.
+/// The checkers that a flag selects.
 pub(super) fn engine(arg: CheckerArg) -> Checker {
     match arg {
         CheckerArg::Auto => Checker::Auto,

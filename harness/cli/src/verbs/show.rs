@@ -1,4 +1,4 @@
-//! `heckle show` and `heckle list`: what runs and comparisons came to, from their results alone.
+//! `heckle show` and `heckle list`: print runs and comparisons from their results alone.
 
 use crate::cli::{ListArgs, ShowArgs};
 use crate::run::report::read_history;
@@ -9,13 +9,13 @@ use heckle_results::summary::View;
 use heckle_results::{RunFolder, index, measure, summary, terminal_report};
 use std::process::ExitCode;
 
-/// Clients that are shown.
+/// Maximum number of clients to show.
 const CLIENTS: usize = 20;
 
 /// `heckle show`.
 pub(super) fn show(args: &ShowArgs) -> ExitCode {
     if args.slowest.is_some() || args.during || args.clients {
-        return match from_history(args) {
+        return match history_view(args) {
             Ok(text) => {
                 out!("{text}");
                 ExitCode::SUCCESS
@@ -50,11 +50,11 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     }
 }
 
-/// What only the history can answer.
-fn from_history(args: &ShowArgs) -> Result<String, String> {
+/// The views that need the history.
+fn history_view(args: &ShowArgs) -> Result<String, String> {
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
     let history = read_history(&folder.history())?;
-    let (measured, width) = (measure::analyze(&history), super::fitting());
+    let (measured, width) = (measure::analyze(&history), super::line_width());
     Ok(match args.slowest {
         Some(wanted) => terminal_report::slowest(&history, &measured, wanted, width),
         None if args.during => terminal_report::faults(&history, &measured, width),
@@ -102,6 +102,6 @@ fn listed(args: &ListArgs) -> std::io::Result<String> {
         return Ok(of_comparisons);
     }
     let runs = summary::list(&index::read(out)?, width, colour);
-    // Whoever compares nothing need not hear of it.
+    // Users without comparisons do not need the hint.
     Ok(if comparisons.is_empty() { runs } else { format!("{runs}\n{of_comparisons}") })
 }

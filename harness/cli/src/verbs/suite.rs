@@ -1,4 +1,4 @@
-//! `heckle suite`: a matrix of runs, within a budget, taken up again where it was interrupted.
+//! `heckle suite`: runs a matrix within a time budget, and resumes it if it was interrupted.
 
 use crate::build_info::build_info;
 use crate::cli::SuiteArgs;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-struct Asked {
+struct SuiteRequest {
     matrix: Matrix,
     shard: Option<Shard>,
     seed: Option<Seed>,
@@ -28,12 +28,12 @@ struct Asked {
 
 /// Runs the verb.
 pub(super) fn main(args: &SuiteArgs) -> ExitCode {
-    let asked = match asked(args) {
+    let asked = match parse_request(args) {
         Ok(asked) => asked,
         Err(e) => return super::usage("suite", &e),
     };
     stop::catch_interrupts();
-    match perform(args, &asked) {
+    match run_suite(args, &asked) {
         Ok((root, suite)) => {
             if args.voice.json {
                 out!("{}", suite.to_json());
@@ -46,10 +46,10 @@ pub(super) fn main(args: &SuiteArgs) -> ExitCode {
     }
 }
 
-fn asked(args: &SuiteArgs) -> Result<Asked, String> {
+fn parse_request(args: &SuiteArgs) -> Result<SuiteRequest, String> {
     let settings = plans::read(&args.plan)?;
     let shard = args.shard.as_deref().map(str::parse).transpose()?;
-    let matrix = Matrix::of(&settings, &super::mutants::of_matrix(), args.profile.as_deref(), shard)
+    let matrix = Matrix::of(&settings, &super::mutants::matrix_context(), args.profile.as_deref(), shard)
         .map_err(|e| format!("{}: {e}", args.plan.display()))?;
     let seed = match args.seed.as_deref().or(settings.seed.as_deref()) {
         None | Some("random") => None,
@@ -63,10 +63,10 @@ fn asked(args: &SuiteArgs) -> Result<Asked, String> {
     if let Some(baseline) = args.baseline_bin.as_deref().filter(|b| !b.is_file()) {
         return Err(format!("--baseline-bin {}: there is no such file; name the heckle binary of an earlier build", baseline.display()));
     }
-    Ok(Asked { budget: args.budget.or(matrix.budget), matrix, shard, seed, exe })
+    Ok(SuiteRequest { budget: args.budget.or(matrix.budget), matrix, shard, seed, exe })
 }
 
-fn perform(args: &SuiteArgs, asked: &Asked) -> Result<(PathBuf, SuiteResults), String> {
+fn run_suite(args: &SuiteArgs, asked: &SuiteRequest) -> Result<(PathBuf, SuiteResults), String> {
     let out = args.out.out.as_path();
     let now = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
     let begin = Begin {
@@ -83,12 +83,12 @@ fn perform(args: &SuiteArgs, asked: &Asked) -> Result<(PathBuf, SuiteResults), S
     book.suite.min_cells = args.min_cells;
     book.suite.budget_s = asked.budget.map(|b| b.0.as_secs_f64());
     if !args.voice.quiet {
-        tell_start(&book, &asked.matrix, asked.budget);
+        print_start(&book, &asked.matrix, asked.budget);
     }
     let manner = SuiteOptions { exe: &asked.exe, out, budget: asked.budget, tell: !args.voice.quiet };
     let interrupted = drive::drive(&mut book, &asked.matrix, &manner)?;
     book.suite.conclude(interrupted);
-    let mut nights = nights(out, &asked.matrix.name, &book);
+    let mut nights = suites_so_far(out, &asked.matrix.name, &book);
     book.suite.trips = trend::trips(&nights);
     if let (Some(baseline), false, false) = (&args.baseline_bin, interrupted, book.suite.trips.is_empty()) {
         confirm::confirm(&mut book, &asked.matrix, &asked.exe, baseline, out);
@@ -97,11 +97,11 @@ fn perform(args: &SuiteArgs, asked: &Asked) -> Result<(PathBuf, SuiteResults), S
     if let Some(newest) = nights.iter_mut().find(|s| s.suite_id == book.suite.suite_id) {
         newest.clone_from(&book.suite);
     }
-    write(&book, &nights).map_err(|e| format!("cannot write the suite's folder: {e}"))?;
+    write_reports(&book, &nights).map_err(|e| format!("cannot write the suite's folder: {e}"))?;
     Ok((book.root, book.suite))
 }
 
-fn tell_start(book: &Book, matrix: &matrix::Matrix, budget: Option<Span>) {
+fn print_start(book: &Book, matrix: &matrix::Matrix, budget: Option<Span>) {
     let done = book.suite.cells.iter().map(|c| c.counted().count()).sum::<usize>();
     let taken_up = if book.suite.sittings > 1 { format!(", taken up again with {done} runs done") } else { String::new() };
     let within = budget.map(|b| format!(" within {b}")).unwrap_or_default();
@@ -116,8 +116,8 @@ fn tell_start(book: &Book, matrix: &matrix::Matrix, budget: Option<Span>) {
     );
 }
 
-/// All suites of this name, shard and profile, oldest first, this one as it stands now.
-fn nights(out: &Path, name: &str, book: &Book) -> Vec<SuiteResults> {
+/// All suites of this name, shard and profile, oldest first, including the current one in its present state.
+fn suites_so_far(out: &Path, name: &str, book: &Book) -> Vec<SuiteResults> {
     let alike = |s: &SuiteResults| (&s.shard, &s.profile) == (&book.suite.shard, &book.suite.profile);
     let mut all: Vec<SuiteResults> = book::suites(out, name).into_iter().map(|(_, s)| s).filter(alike).collect();
     all.retain(|s| s.suite_id != book.suite.suite_id);
@@ -126,7 +126,7 @@ fn nights(out: &Path, name: &str, book: &Book) -> Vec<SuiteResults> {
     all
 }
 
-fn write(book: &Book, nights: &[SuiteResults]) -> std::io::Result<()> {
+fn write_reports(book: &Book, nights: &[SuiteResults]) -> std::io::Result<()> {
     let replace = |file: &str, text: String| atomic::replace(&book.root.join(file), text.as_bytes());
     replace("junit.xml", junit::xml(&book.suite))?;
     replace("summary.md", summary::markdown(&book.suite))?;

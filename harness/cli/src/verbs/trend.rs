@@ -1,4 +1,4 @@
-//! `heckle trend`: the nights of a suite as a page, and what tripped.
+//! `heckle trend`: writes a page with the history of a suite, and lists the figures that got worse.
 
 use crate::cli::TrendArgs;
 use crate::suite::book;
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// Runs the verb.
 pub(super) fn main(args: &TrendArgs) -> ExitCode {
     let out = args.out.out.as_path();
-    let names = names(out);
+    let names = suite_names(out);
     let name = match (&args.name, names.as_slice()) {
         (Some(name), _) => name.clone(),
         (None, [one]) => one.clone(),
@@ -57,8 +57,8 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The names of all suites below `out`: folders that hold a folder with a `suite.json`.
-fn names(out: &Path) -> Vec<String> {
+/// The names of all suites below `out`, which are the folders that contain a folder with a `suite.json`.
+fn suite_names(out: &Path) -> Vec<String> {
     let folders = |p: &Path| std::fs::read_dir(p).into_iter().flatten().flatten().map(|e| e.path()).collect::<Vec<_>>();
     let is_suite = |p: &Path| folders(p).iter().any(|f| f.join(heckle_results::suite::suite_json::FILE).is_file());
     let mut names: Vec<String> = folders(out)

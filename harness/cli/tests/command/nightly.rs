@@ -21,7 +21,7 @@ fn read(path: &str) -> String {
 
 pub(crate) fn plan(name: &str, profile: Option<&str>, shard: Option<Shard>) -> Matrix {
     let settings = file::parse(&read(name), name, heckle::systems::all()).expect("well-formed");
-    Matrix::of(&settings, &heckle::verbs::mutants::of_matrix(), profile, shard).expect("makes sense")
+    Matrix::of(&settings, &heckle::verbs::mutants::matrix_context(), profile, shard).expect("makes sense")
 }
 
 /// Seconds of all cells once, and of every canary as often as it may be tried.
@@ -84,7 +84,7 @@ fn nightly_and_other_plans_in_the_guide_are_plans() {
             // Fairness is of workloads whose clients retry.
             let load = if fence.contains("[fairness]") && !fence.contains("[load]") { "[load]\nworkload = \"counter\"\n" } else { "" };
             let settings = file::parse(&format!("{head}{load}{fence}"), page, heckle::systems::all()).unwrap_or_else(|e| panic!("{e}"));
-            Matrix::of(&settings, &heckle::verbs::mutants::of_matrix(), None, None).unwrap_or_else(|e| panic!("{page}: {e}\n{fence}"));
+            Matrix::of(&settings, &heckle::verbs::mutants::matrix_context(), None, None).unwrap_or_else(|e| panic!("{page}: {e}\n{fence}"));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! etcd over gRPC, for the benchmark: a compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
-//! refusal tells what it met.
+//! etcd over gRPC, for the benchmark. A compare-and-set is one transaction, `if the key is as expected, put, else get`, so that a
+//! refusal returns the value found.
 //!
-//! What is proved and what is not: an op whose connection was refused was never sent. Everything else that is no answer is
-//! unknown: etcd may answer an error to a proposal that commits later. The library sends each call once; it would
-//! only repeat one whose credentials ran out, and there are none.
+//! An operation whose connection was refused was never sent. Any other failure is unknown, because etcd may answer with an error to a
+//! proposal that commits later. The library sends each call once; it would repeat only a call whose credentials expired, and there
+//! are none.
 
 use etcd_client::{Client, Compare, CompareOp, ConnectOptions, Error, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
 use heckle_history::{Call, Current, Seen, Value};
@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// A connection stands within this or is given up.
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
+/// Time limit for opening a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A client of one member.
 pub(super) struct GrpcConnection {
@@ -25,7 +25,7 @@ pub(super) struct GrpcConnection {
 }
 
 impl GrpcConnection {
-    /// A connection to `addr`, opened when it is first needed.
+    /// Creates a connection to `addr`, which is opened on first use.
     pub(super) fn new(addr: SocketAddr, codec: ValueCodec) -> Self {
         GrpcConnection { addr, codec, client: OnceCell::new() }
     }
@@ -34,7 +34,7 @@ impl GrpcConnection {
         let not = |known: Outcome, reason: String| Reply { outcome: known, payload: None, reason: Some(reason.into()), diagnostics: None };
         match tokio::time::timeout(op.timeout, self.attempt(&op)).await {
             Ok(Ok((seen, payload))) => Reply { outcome: Outcome::Ok(seen), payload, reason: None, diagnostics: None },
-            Ok(Err(e)) if never_sent(&e) => not(Outcome::NotApplied, format!("not_sent: {e}")),
+            Ok(Err(e)) if was_never_sent(&e) => not(Outcome::NotApplied, format!("not_sent: {e}")),
             Ok(Err(e)) => {
                 note_limits(&e);
                 not(Outcome::Unknown, e.to_string())
@@ -44,17 +44,17 @@ impl GrpcConnection {
     }
 
     async fn attempt(&self, op: &Op) -> Result<(Seen, Option<i64>), Error> {
-        // The library connects when the first call needs it, and again after a break.
+        // The library connects on the first call, and again after the connection breaks.
         let connect = async || {
-            let options = ConnectOptions::new().with_connect_timeout(CONNECT_WITHIN);
+            let options = ConnectOptions::new().with_connect_timeout(CONNECT_TIMEOUT);
             Client::connect([format!("http://{}", self.addr)], Some(options)).await.map(|client| client.kv_client())
         };
         let mut kv = self.client.get_or_try_init(connect).await?.clone();
         let key = &*op.key;
         match op.call {
-            // Linearizable unless asked to be serializable.
+            // Linearizable unless a serializable read was requested.
             Call::Read => {
-                let (value, payload) = self.found(kv.get(key, None).await?.kvs());
+                let (value, payload) = self.decode_value(kv.get(key, None).await?.kvs());
                 Ok((Seen::Value(value), payload))
             }
             Call::Write { new } => {
@@ -64,7 +64,7 @@ impl GrpcConnection {
             Call::Cas { expected, new } => {
                 let condition = match expected {
                     Some(v) => Compare::value(key, CompareOp::Equal, self.codec.encode(v, op.expected_payload)),
-                    // A key that was never written has no revision in which it was made.
+                    // A key that was never written has create revision 0.
                     None => Compare::create_revision(key, CompareOp::Equal, 0),
                 };
                 let put = TxnOp::put(key, self.codec.encode(new, op.payload), None);
@@ -73,7 +73,7 @@ impl GrpcConnection {
                     return Ok((Seen::Applied, None));
                 }
                 let met = answer.op_responses().into_iter().find_map(|response| match response {
-                    TxnOpResponse::Get(got) => Some(self.found(got.kvs())),
+                    TxnOpResponse::Get(got) => Some(self.decode_value(got.kvs())),
                     TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_) => None,
                 });
                 let (current, payload) = met.map_or((Current::NotReported, None), |(value, payload)| (Current::Known(value), payload));
@@ -82,8 +82,8 @@ impl GrpcConnection {
         }
     }
 
-    /// The value of the one key that was asked for, and what came beside it.
-    fn found(&self, all: &[KeyValue]) -> (Option<Value>, Option<i64>) {
+    /// The value of the requested key, and its payload.
+    fn decode_value(&self, all: &[KeyValue]) -> (Option<Value>, Option<i64>) {
         let Some(kv) = all.first() else { return (None, None) };
         let (value, payload) = self.codec.decode(kv.value());
         (Some(value), payload)
@@ -96,7 +96,7 @@ impl Connection for GrpcConnection {
     }
 }
 
-/// The harness's own limits are no failure of the member.
+/// Exceeding a limit of the harness is not a failure of the member.
 fn note_limits(e: &Error) {
     let mut cause: Option<&dyn std::error::Error> = Some(e);
     while let Some(e) = cause {
@@ -105,11 +105,11 @@ fn note_limits(e: &Error) {
     }
 }
 
-/// Whether nobody listened: only an attempt to connect is refused so, and an op waits for its connection before it
-/// is written.
-fn never_sent(e: &Error) -> bool {
+/// Whether the connection was refused. Only connection attempts are refused, and an operation is written after its connection is
+/// open, so it was never sent.
+fn was_never_sent(e: &Error) -> bool {
     let mut cause = e.source();
-    // A gRPC status keeps its cause apart from the library's own error.
+    // A gRPC status stores its cause separately from the library's own error.
     if let Error::GRpcStatus(status) = e {
         cause = status.source();
     }

@@ -1,4 +1,4 @@
-//! What no system can beat on this machine: syncs while three processes sync, and round trips over loopback.
+//! The limits of this machine that apply to any system: syncs while three processes sync, and round trips over loopback.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Processes that sync at once, as many as there are nodes.
+/// Number of processes that sync simultaneously, equal to the number of nodes.
 const SYNCERS: usize = 3;
-const SYNC_FOR: Duration = Duration::from_secs(1);
-/// Bytes appended before each sync: a small batch.
+const SYNC_DURATION: Duration = Duration::from_secs(1);
+/// Bytes appended before each sync, as in a small batch.
 const BATCH_BYTES: usize = 256;
-/// The file is written full beforehand, as a log segment is, so that a sync changes no metadata.
+/// The file is filled in advance, like a log segment, so that a sync changes no metadata.
 const FILE_BYTES: usize = 8 << 20;
 const ROUND_TRIPS: usize = 4_000;
 const MESSAGE_BYTES: usize = 128;
@@ -20,27 +20,27 @@ const MESSAGE_BYTES: usize = 128;
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Limit {
-    /// Median fdatasync with three processes syncing at once, microseconds.
+    /// Median fdatasync time while three processes sync simultaneously, in microseconds.
     pub(super) sync_us: f64,
-    /// Median round trip over loopback, microseconds.
+    /// Median round trip over loopback, in microseconds.
     pub(super) round_trip_us: f64,
 }
 
 impl Limit {
     /// Measures both.
     pub(super) fn measure(folder: &Path) -> Result<Limit, String> {
-        let syncs = syncs(folder).map_err(|e| format!("cannot measure syncs in {}: {e}", folder.display()))?;
-        let round_trips = round_trips().map_err(|e| format!("cannot measure loopback: {e}"))?;
+        let syncs = measure_syncs(folder).map_err(|e| format!("cannot measure syncs in {}: {e}", folder.display()))?;
+        let round_trips = measure_round_trips().map_err(|e| format!("cannot measure loopback: {e}"))?;
         Ok(Limit { sync_us: median(syncs), round_trip_us: median(round_trips) })
     }
 }
 
-/// The middle one; zero of none.
+/// Returns the median, or zero if there are no figures.
 pub(crate) fn median(figures: Vec<f64>) -> f64 {
     heckle_results::median(&figures).unwrap_or(0.0)
 }
 
-fn syncs(folder: &Path) -> std::io::Result<Vec<f64>> {
+fn measure_syncs(folder: &Path) -> std::io::Result<Vec<f64>> {
     std::fs::create_dir_all(folder)?;
     let child = |i: usize| {
         let file = folder.join(format!("sync-{}-{i}.tmp", std::process::id()));
@@ -56,7 +56,7 @@ fn syncs(folder: &Path) -> std::io::Result<Vec<f64>> {
     if all.is_empty() { Err(std::io::Error::other("the processes that sync said nothing")) } else { Ok(all) }
 }
 
-/// What each of the processes does: appends and syncs for a while, then prints how long each sync took, microseconds.
+/// The work of each process: appends and syncs for a while, then prints the time of each sync in microseconds.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -75,7 +75,7 @@ fn append_and_sync(path: &Path) -> std::io::Result<Vec<f64>> {
     let file = OpenOptions::new().create(true).truncate(true).write(true).open(path)?;
     file.write_all_at(&vec![0; FILE_BYTES], 0)?;
     file.sync_all()?;
-    let (mut took_us, end) = (vec![], Instant::now() + SYNC_FOR);
+    let (mut took_us, end) = (vec![], Instant::now() + SYNC_DURATION);
     while Instant::now() < end {
         let at = took_us.len() * BATCH_BYTES % (FILE_BYTES - BATCH_BYTES);
         let began = Instant::now();
@@ -86,7 +86,7 @@ fn append_and_sync(path: &Path) -> std::io::Result<Vec<f64>> {
     Ok(took_us)
 }
 
-fn round_trips() -> std::io::Result<Vec<f64>> {
+fn measure_round_trips() -> std::io::Result<Vec<f64>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let addr = listener.local_addr()?;
     let echo = crate::limits::thread("echo", move || -> std::io::Result<()> {
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn medians_and_limits_are_plausible() {
         assert_eq!((median(vec![]), median(vec![3.0, 1.0, 2.0])), (0.0, 2.0));
-        let trips = round_trips().expect("loopback");
+        let trips = measure_round_trips().expect("loopback");
         assert_eq!(trips.len(), ROUND_TRIPS);
         assert!(median(trips) > 0.5, "nothing crosses two threads in less than half a microsecond");
     }

@@ -1,7 +1,7 @@
-//! Closed loops of compare-and-set, lean: no recorder, no histories, one thread, the adapters of a real run.
+//! Closed loops of compare-and-set with little overhead: no recorder, no histories, one thread, and the adapters of a real run.
 
 use super::WARM_UP;
-use super::standing::BenchCluster;
+use super::bench_cluster::BenchCluster;
 use hdrhistogram::Histogram;
 use heckle_history::prng::Pcg64;
 use heckle_history::{Call, Current, OpId, Path, ProcessId, Seen, Value};
@@ -12,13 +12,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Latencies above this count as this.
+/// Longer latencies are counted as this.
 const MAX_US: u64 = 600_000_000;
 
-/// What clients do.
+/// The load of the clients.
 pub(super) struct Load {
     clients: u32,
-    /// Names of keys; loads on one cluster use different ones.
+    /// Names of the keys. Loads on the same cluster use different ones.
     keys: Vec<Arc<str>>,
     intents: Intents,
     lasts: Duration,
@@ -26,50 +26,50 @@ pub(super) struct Load {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Intents {
-    /// Each CAS stands for itself.
+    /// Each CAS is a separate intent.
     Single,
-    /// A client goes on, with the value that a refusal carried, until its CAS is applied.
+    /// A client retries with the value that the refusal returned, until its CAS is applied.
     UntilApplied,
 }
 
 impl Load {
-    /// CAS on keys drawn evenly. The clients share what they know of each key, so most conditions are met.
+    /// CAS on uniformly chosen keys. The clients share the last known value of each key, so most conditions are met.
     pub(super) fn wide(clients: u32, keys: u32, lasts: Duration) -> Load {
         let keys = (0..keys).map(|k| format!("wide-{clients}-{k}").into()).collect();
         Load { clients, keys, intents: Intents::Single, lasts }
     }
 
-    /// One key that everybody reads and then sets until it is set.
+    /// All clients read one key and then retry a CAS on it until it is applied.
     pub(super) fn hot(clients: u32, lasts: Duration) -> Load {
         Load { clients, keys: vec!["hot".into()], intents: Intents::UntilApplied, lasts }
     }
 }
 
-/// What came of it, warm-up left out but for `all_ops`.
-pub(super) struct Done {
+/// The results, without the warm-up except in `all_ops`.
+pub(super) struct LoadResult {
     latencies_us: Histogram<u64>,
-    /// CAS that took effect.
+    /// CAS operations that took effect.
     pub(super) applied: u64,
     refused: u64,
-    /// Ops without an answer, and errors.
+    /// Operations that ended with an error or without an answer.
     pub(super) unanswered: u64,
-    /// Every op sent, reads and warm-up included.
+    /// All operations sent, including reads and the warm-up.
     pub(super) all_ops: u64,
     measured_for: Duration,
 }
 
-impl Done {
-    /// CAS answered.
+impl LoadResult {
+    /// Number of CAS operations that were answered.
     pub(super) fn answered(&self) -> u64 {
         self.applied + self.refused
     }
 
-    /// A count per second.
+    /// Converts a count to a rate per second.
     pub(super) fn per_s(&self, count: u64) -> f64 {
         count as f64 / self.measured_for.as_secs_f64()
     }
 
-    /// Median of a CAS, microseconds.
+    /// Median CAS latency, in microseconds.
     pub(super) fn p50_us(&self) -> f64 {
         self.latencies_us.value_at_quantile(0.5) as f64
     }
@@ -77,10 +77,10 @@ impl Done {
 
 struct Shared {
     load: Load,
-    /// What is known of each key.
+    /// The last known value of each key.
     known: RefCell<Vec<Option<Value>>>,
     next: RefCell<(u64, i64)>,
-    done: RefCell<Done>,
+    done: RefCell<LoadResult>,
     begin: Instant,
     end: Instant,
     timeout: Duration,
@@ -89,17 +89,17 @@ struct Shared {
 /// Runs a load against a cluster.
 ///
 /// # Errors
-/// If the machine cannot give what that takes, or nothing was answered.
-pub(super) fn run(standing: &BenchCluster, load: &Load) -> Result<Done, String> {
+/// If the machine lacks the resources, or no operation was answered.
+pub(super) fn run(standing: &BenchCluster, load: &Load) -> Result<LoadResult, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     let begin = Instant::now() + WARM_UP;
     let latencies_us = Histogram::new_with_bounds(1, MAX_US, 3).expect("the bounds are in order and the precision is valid");
-    let done = Done { latencies_us, applied: 0, refused: 0, unanswered: 0, all_ops: 0, measured_for: load.lasts };
+    let done = LoadResult { latencies_us, applied: 0, refused: 0, unanswered: 0, all_ops: 0, measured_for: load.lasts };
     let load = Load { clients: load.clients, keys: load.keys.clone(), ..*load };
     let shared = Rc::new(Shared {
         known: RefCell::new(vec![None; load.keys.len()]),
-        // Ids and values of earlier loads on this cluster must not come again.
+        // Ids and values must differ from those of earlier loads on this cluster.
         next: RefCell::new((u64::from(rand::random::<u32>()) << 24, i64::from(rand::random::<u32>()) << 24)),
         done: RefCell::new(done),
         begin,
@@ -121,7 +121,7 @@ pub(super) fn run(standing: &BenchCluster, load: &Load) -> Result<Done, String> 
         Ok::<_, String>(())
     })?;
     drop(runtime);
-    standing.sound()?;
+    standing.check_nodes()?;
     let done = Rc::into_inner(shared).ok_or("a client is still running")?.done.into_inner();
     if done.answered() == 0 {
         return Err(format!(
@@ -174,7 +174,7 @@ impl Shared {
         (began, connection.call(op).await.outcome)
     }
 
-    /// One CAS. Gives the value that was met if it was refused and there is time to go on.
+    /// Runs one CAS. Returns the value found if the CAS was refused and there is time for another.
     async fn cas(&self, connection: &dyn Connection, process: ProcessId, key: usize, expected: Option<Value>) -> Option<Option<Value>> {
         let new = {
             let mut next = self.next.borrow_mut();

@@ -1,10 +1,10 @@
-//! What nodes take of memory and disk under a load that never rests: what `heckle bench memory` prints. The bundled server
-//! with every remedy for speed and for state, its processes looked at all the time from outside.
+//! Memory and disk usage of nodes under a continuous load, as printed by `heckle bench memory`. The bundled server runs with all
+//! optimizations, and its processes are sampled from outside.
 
-use super::flat::{Growth, MOST_BYTES, NOISE_BYTES, SHARE};
+use super::bench_cluster::BenchCluster;
+use super::growth::{FLAT_SHARE, Growth, MAX_FLAT_BYTES, NOISE_BYTES};
 use super::load::{self, Load};
-use super::standing::BenchCluster;
-use super::{FASTEST, MANY_CLIENTS, plan};
+use super::{FASTEST_SETTINGS, MANY_CLIENTS, plan};
 use crate::cluster::Cluster;
 use heckle_faults::Node;
 use heckle_results::charts::axis::{bytes, count, duration};
@@ -16,90 +16,90 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// A process is looked at so often, or a hundred times a load where that is more often.
-const EVERY: Duration = Duration::from_secs(1);
-/// But not more often than this: a look costs the node a little.
-const EVERY_AT_LEAST: Duration = Duration::from_millis(100);
-/// A load must last this long for its fifths to have samples.
-pub const SHORTEST: Duration = Duration::from_secs(5);
-/// What a leak is told for, however long the load was.
-const TOLD_FOR_S: f64 = 600.0;
+/// Interval between samples of a process. A short load is sampled a hundred times instead.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum interval between samples, because each costs the node a little.
+const MIN_SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
+/// Minimum length of a load, so that each fifth has samples.
+pub const MIN_LOAD: Duration = Duration::from_secs(5);
+/// The period that a leak is projected to, regardless of the length of the load, in seconds.
+const PROJECTION_S: f64 = 600.0;
 
-/// What is measured, and for how long.
+/// Settings of the measurement.
 #[derive(Debug, Clone)]
 pub struct MemorySetup {
-    /// How long the load lasts.
+    /// Length of the load.
     pub load_for: Duration,
-    /// Keys that the load falls on.
+    /// Number of keys under load.
     pub keys: u32,
-    /// Below which folder the cluster keeps its data.
+    /// Parent folder for the cluster's data.
     pub folder: PathBuf,
 }
 
-/// One look at a node.
+/// One sample of a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Look {
-    /// Since the load began.
+struct MemorySample {
+    /// Seconds since the load began.
     t_s: f64,
-    /// Resident, by the kernel.
+    /// Resident set size according to the kernel, in bytes.
     rss: f64,
-    /// Bytes of state as the node counts them, keys and values included.
+    /// State according to the node, including keys and values, in bytes.
     state: u64,
-    /// Bytes of its data folder.
+    /// Size of its data folder, in bytes.
     disk: u64,
     segments: u64,
     snapshots: u64,
 }
 
-/// What came of it.
+/// The results.
 #[derive(Debug, Clone)]
-pub struct MemoryMeasured {
+pub struct MemoryResults {
     setup: MemorySetup,
-    /// Operations, warm-up included.
+    /// Number of operations, including the warm-up.
     ops: u64,
     unanswered: u64,
-    nodes: Vec<Vec<Look>>,
+    nodes: Vec<Vec<MemorySample>>,
 }
 
-/// Loads a cluster and looks at its processes meanwhile.
+/// Loads a cluster and samples its processes meanwhile.
 ///
 /// # Errors
 /// What could not be started or measured.
-pub fn measure(setup: &MemorySetup) -> Result<MemoryMeasured, String> {
-    let standing = BenchCluster::start(&setup.folder, plan(super::OURS, &format!("{FASTEST}prune = \"on\"\n"))?)?;
+pub fn measure(setup: &MemorySetup) -> Result<MemoryResults, String> {
+    let standing = BenchCluster::start(&setup.folder, plan(super::BUNDLED_SERVER, &format!("{FASTEST_SETTINGS}prune = \"on\"\n"))?)?;
     let cluster = standing.cluster().ok_or("the cluster did not start")?;
-    let (over, told) = channel();
+    let (stop, stopped) = channel();
     let (done, nodes) = std::thread::scope(|scope| {
-        let look = || look_until(cluster, standing.folder(), setup.load_for, told);
+        let look = || sample_until(cluster, standing.folder(), setup.load_for, stopped);
         let looking =
             std::thread::Builder::new().name("look".into()).spawn_scoped(scope, look).map_err(|e| crate::limits::no_thread(&e))?;
         let done = load::run(&standing, &Load::wide(MANY_CLIENTS, setup.keys, setup.load_for));
-        drop(over);
+        drop(stop);
         Ok::<_, String>((done, looking.join()))
     })?;
     let done = done?;
     let nodes = nodes.map_err(|_| "the thread that looks at the nodes panicked".to_owned())?;
-    Ok(MemoryMeasured { setup: setup.clone(), ops: done.all_ops, unanswered: done.unanswered, nodes })
+    Ok(MemoryResults { setup: setup.clone(), ops: done.all_ops, unanswered: done.unanswered, nodes })
 }
 
-/// Looks at all nodes until the other end of the channel is gone.
-fn look_until(cluster: &Cluster, folder: &Path, lasts: Duration, over: Receiver<()>) -> Vec<Vec<Look>> {
-    let (began, every) = (Instant::now(), (lasts / 100).clamp(EVERY_AT_LEAST, EVERY));
+/// Samples all nodes until the other end of the channel is dropped.
+fn sample_until(cluster: &Cluster, folder: &Path, lasts: Duration, stopped: Receiver<()>) -> Vec<Vec<MemorySample>> {
+    let (began, every) = (Instant::now(), (lasts / 100).clamp(MIN_SAMPLE_INTERVAL, SAMPLE_INTERVAL));
     let mut nodes = vec![vec![]; usize::from(cluster.size())];
     loop {
         for (i, looks) in nodes.iter_mut().enumerate() {
-            looks.extend(look(cluster, folder, Node(i as u16 + 1), began));
+            looks.extend(sample(cluster, folder, Node(i as u16 + 1), began));
         }
-        if over.recv_timeout(every) == Err(RecvTimeoutError::Disconnected) {
+        if stopped.recv_timeout(every) == Err(RecvTimeoutError::Disconnected) {
             return nodes;
         }
     }
 }
 
-fn look(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<Look> {
+fn sample(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<MemorySample> {
     let status = heckle_system_paxos::status(&cluster.spec_if_free(node)?).ok()?;
-    Some(Look {
-        rss: resident(&input::kernel(format!("/proc/{}/status", status.pid))?)?,
+    Some(MemorySample {
+        rss: resident_bytes(&input::kernel(format!("/proc/{}/status", status.pid))?)?,
         t_s: began.elapsed().as_secs_f64(),
         state: status.state_bytes.total(),
         disk: size_of(&folder.join("nodes").join(node.to_string())),
@@ -108,27 +108,27 @@ fn look(cluster: &Cluster, folder: &Path, node: Node, began: Instant) -> Option<
     })
 }
 
-/// The resident bytes in a `/proc/<pid>/status`.
-fn resident(status: &str) -> Option<f64> {
+/// Parses the resident bytes from a `/proc/<pid>/status`.
+fn resident_bytes(status: &str) -> Option<f64> {
     let kib: f64 = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
 }
 
-impl MemoryMeasured {
-    fn growth(&self, node: &[Look]) -> Option<Growth> {
+impl MemoryResults {
+    fn growth(&self, node: &[MemorySample]) -> Option<Growth> {
         Growth::of(&node.iter().map(|l| (l.t_s, l.rss)).collect::<Vec<_>>(), self.setup.load_for.as_secs_f64())
     }
 
-    /// Whether the memory of every node is seen to stay what it is.
+    /// Whether the memory of every node is flat.
     pub fn is_flat(&self) -> bool {
         self.nodes.iter().all(|node| self.growth(node).is_some_and(|g| g.is_flat()))
     }
 
-    /// For people.
+    /// The results as text.
     pub fn text(&self) -> String {
         let lasts = self.setup.load_for.as_secs_f64();
         let mut out = format!(
-            "{MANY_CLIENTS} clients without a rest on {} keys for {}; rounds fast, lease priority, forward on, prune on\n{} operations, {} a second, {} without an answer\n\n",
+            "{MANY_CLIENTS} clients in closed loops on {} keys for {}; rounds fast, lease priority, forward on, prune on\n{} operations, {} a second, {} without an answer\n\n",
             count(u64::from(self.setup.keys)),
             duration(lasts * 1e3),
             count(self.ops),
@@ -153,8 +153,8 @@ impl MemoryMeasured {
                 bytes(growth.early),
                 bytes(growth.late),
                 signed(growth.bytes()),
-                signed(growth.slope_per_s * TOLD_FOR_S),
-                // From the middle of the second fifth to that of the last are three fifths of all operations.
+                signed(growth.slope_per_s * PROJECTION_S),
+                // Three fifths of all operations fall between the middle of the second fifth and that of the last.
                 signed(growth.bytes() / (0.6 * self.ops as f64)),
                 bytes(last.state as f64),
                 bytes(last.disk as f64),
@@ -167,16 +167,16 @@ impl MemoryMeasured {
             out,
             "\nresident memory, medians of the fifths; \"in 10 min\" is Theil and Sen's slope without the first fifth; {snapshots} snapshots were written\n\
              flat: from the second fifth to the last less than {} % or {}, and less than {} in any case\n",
-            SHARE * 100.0,
+            FLAT_SHARE * 100.0,
             bytes(NOISE_BYTES),
-            bytes(MOST_BYTES),
+            bytes(MAX_FLAT_BYTES),
         );
         out
     }
 
-    /// For programs, with every sample.
+    /// The results as JSON, with every sample.
     pub fn json(&self) -> Json {
-        let node = |(i, node): (usize, &Vec<Look>)| {
+        let node = |(i, node): (usize, &Vec<MemorySample>)| {
             let growth = self.growth(node);
             json!({
                 "node": format!("n{}", i + 1),
@@ -201,7 +201,7 @@ impl MemoryMeasured {
     }
 }
 
-/// Bytes with their sign.
+/// Formats bytes with a sign.
 fn signed(n: f64) -> String {
     format!("{}{}", if n < 0.0 { "−" } else { "+" }, bytes(n.abs()))
 }
@@ -210,14 +210,15 @@ fn signed(n: f64) -> String {
 mod tests {
     use super::*;
 
-    fn measured(rss: impl Fn(f64) -> f64) -> MemoryMeasured {
+    fn measured(rss: impl Fn(f64) -> f64) -> MemoryResults {
         let setup = MemorySetup { load_for: Duration::from_secs(600), keys: 100, folder: PathBuf::new() };
-        let look = |t: u32| Look { t_s: f64::from(t), rss: rss(f64::from(t)), state: 5_000, disk: 3 << 24, segments: 2, snapshots: 7 };
-        MemoryMeasured { setup, ops: 3_000_000, unanswered: 0, nodes: vec![(0..=600).map(look).collect(); 3] }
+        let look =
+            |t: u32| MemorySample { t_s: f64::from(t), rss: rss(f64::from(t)), state: 5_000, disk: 3 << 24, segments: 2, snapshots: 7 };
+        MemoryResults { setup, ops: 3_000_000, unanswered: 0, nodes: vec![(0..=600).map(look).collect(); 3] }
     }
 
     #[test]
-    fn one_node_that_grows_is_enough_and_is_named() {
+    fn reports_a_single_growing_node() {
         let flat = measured(|_| 15e6);
         assert!(flat.is_flat() && flat.text().matches(" flat\n").count() == 3, "{}", flat.text());
         let mut grows = measured(|_| 15e6);
@@ -228,12 +229,12 @@ mod tests {
         assert_eq!(grows.json()["flat"], false);
         let mut silent = measured(|_| 15e6);
         silent.nodes[2].clear();
-        assert!(!silent.is_flat() && silent.text().contains("n3   too few samples: 0"), "nobody saw it: {}", silent.text());
+        assert!(!silent.is_flat() && silent.text().contains("n3   too few samples: 0"), "it was not reported: {}", silent.text());
     }
 
     #[test]
-    fn the_kernels_words_are_read() {
-        assert_eq!(resident("Name:\theckle\nVmPeak:\t  999 kB\nVmRSS:\t   12345 kB\nThreads:\t4\n"), Some(12_345.0 * 1024.0));
-        assert_eq!(resident("Name:\tkworker\n"), None);
+    fn parses_the_resident_size() {
+        assert_eq!(resident_bytes("Name:\theckle\nVmPeak:\t  999 kB\nVmRSS:\t   12345 kB\nThreads:\t4\n"), Some(12_345.0 * 1024.0));
+        assert_eq!(resident_bytes("Name:\tkworker\n"), None);
     }
 }

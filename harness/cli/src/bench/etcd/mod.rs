@@ -1,107 +1,107 @@
-//! The bundled server beside etcd, on the same machine, in the same minutes, through the same client loop: what
-//! `heckle bench etcd` prints. Repetitions of the systems alternate, each on a fresh cluster, and medians are told.
+//! The bundled server compared with etcd on the same machine, in the same minutes, through the same client loop, as printed by
+//! `heckle bench etcd`. Repetitions of the systems alternate, each on a fresh cluster, and medians are reported.
 
-mod flat;
+mod growth;
 #[cfg(feature = "etcd")]
 mod grpc; // etcd over gRPC, its fastest client
 mod limit;
 mod load;
 pub mod memory;
-mod standing;
+mod bench_cluster;
 mod table;
 
 pub(crate) use limit::median;
 pub use limit::sync_child;
-pub use table::Measured;
+pub use table::Measurements;
 
 use crate::plan::Plan;
 use crate::plan::settings::Settings;
 use crate::plan::units::Span;
 use crate::systems;
+use bench_cluster::BenchCluster;
 use limit::Limit;
 use load::Load;
-use standing::BenchCluster;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why etcd is not measured, and what to do.
-pub const NO_GRPC: &str = "this heckle was built without a gRPC client, and etcd is not measured over anything slower: build it with \
+pub const GRPC_MISSING: &str = "this heckle was built without a gRPC client, and etcd is not measured over anything slower: build it with \
     `cargo build --release --features etcd` (which needs protoc; Debian and Ubuntu: apt-get install etcd-server protobuf-compiler \
     libprotobuf-dev)";
 
-/// What is measured, and for how long.
+/// Settings of the measurement.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// Repetitions; medians are of these.
+    /// Number of repetitions, over which medians are taken.
     pub repetitions: u32,
-    /// How long each load lasts.
+    /// Length of each load.
     pub load_for: Duration,
-    /// Below which folder clusters keep their data.
+    /// Parent folder for the data of the clusters.
     pub folder: PathBuf,
 }
 
-/// Keys of the wide load.
+/// Number of keys of the wide load.
 const KEYS: u32 = 100;
-/// Clients of the wide load.
+/// Number of clients of the wide load.
 const MANY_CLIENTS: u32 = 50;
-/// Clients of the hot key.
+/// Number of clients of the hot key.
 const HOT_CLIENTS: u32 = 32;
-/// Load before the measured one, so that leases, leaders and connections stand.
+/// Load before the measurement, so that leases, leaders and connections are established.
 const WARM_UP: Duration = Duration::from_millis(700);
 const NODES: u16 = 3;
-/// The bundled server.
-const OURS: &str = heckle_system_paxos::NAME;
+/// The name of the bundled server.
+const BUNDLED_SERVER: &str = heckle_system_paxos::NAME;
 
-/// How the bundled server runs when it is measured against etcd: with every remedy for speed that it has.
-const FASTEST: &str = "[system.paxos]\nrounds = \"fast\"\nlease = \"priority\"\nforward = \"on\"\n";
+/// Settings of the bundled server for the comparison with etcd: all of its optimizations.
+const FASTEST_SETTINGS: &str = "[system.paxos]\nrounds = \"fast\"\nlease = \"priority\"\nforward = \"on\"\n";
 
-/// A way through the rounds that is measured at one client, and what it cannot be faster than.
+/// A rounds setting that is measured with one client, and its lower bound.
 struct Mode {
     name: &'static str,
-    /// Round trips between nodes; the client's own comes on top.
+    /// Round trips between nodes, in addition to that of the client.
     round_trips: u32,
-    /// Syncs that wait for each other.
+    /// Number of sequential syncs.
     syncs: u32,
 }
 
-/// `cas` in each mode, as docs/rounds.md counts them.
+/// The costs of a `cas` in each mode, from docs/rounds.md.
 const MODES: &[Mode] = &[
     Mode { name: "classic", round_trips: 4, syncs: 3 },
     Mode { name: "merged", round_trips: 3, syncs: 3 },
     Mode { name: "async-learn", round_trips: 2, syncs: 2 },
-    // From the second op of a coordinator on a key on.
+    // From a coordinator's second operation on a key onwards.
     Mode { name: "fast", round_trips: 1, syncs: 1 },
 ];
 
-/// One system, once.
+/// One repetition of one system.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Repetition {
-    /// Transactions a second, 50 clients on 100 keys.
+    /// Transactions per second, with 50 clients on 100 keys.
     txn_per_s: f64,
-    /// Of these, those whose condition was met.
+    /// Transactions per second whose condition was met.
     applied_per_s: f64,
-    /// Syncs of all nodes, per transaction and node, under that load.
+    /// Syncs per transaction and node under that load.
     fsyncs_per_op: Option<f64>,
-    /// One client: median of a CAS, microseconds.
+    /// Median CAS latency with one client, in microseconds.
     alone_p50_us: f64,
-    /// Intents a second, 32 clients on one key.
+    /// Intents per second, with 32 clients on one key.
     hot_intents_per_s: f64,
-    /// CAS per intent there.
+    /// CAS operations per intent on that key.
     hot_attempts: f64,
-    /// Outcomes that were no answer, of all loads.
+    /// Operations without an answer, over all loads.
     unanswered: u64,
 }
 
-/// Measures everything. `tell` hears what is under way.
+/// Measures everything. Reports progress to `tell`.
 ///
 /// # Errors
 /// What could not be started or measured.
-pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measured, String> {
-    let mut measured = Measured::new(setup.clone());
+pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measurements, String> {
+    let mut measured = Measurements::new(setup.clone());
     for round in 1..=setup.repetitions {
         tell(&format!("repetition {round} of {}: the limits of this machine", setup.repetitions));
         measured.limits.push(Limit::measure(&setup.folder)?);
-        for (system, settings) in contestants() {
+        for (system, settings) in systems_to_compare() {
             tell(&format!("repetition {round} of {}: {}", setup.repetitions, system));
             let repetition = repetition(setup, system, settings)?;
             measured.of(system).push(repetition);
@@ -109,7 +109,7 @@ pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measured, String> {
         for mode in MODES {
             tell(&format!("repetition {round} of {}: one client, rounds {}", setup.repetitions, mode.name));
             let settings = format!("[system.paxos]\nrounds = \"{}\"\n", mode.name);
-            let standing = BenchCluster::start(&setup.folder, plan(OURS, &settings)?)?;
+            let standing = BenchCluster::start(&setup.folder, plan(BUNDLED_SERVER, &settings)?)?;
             let alone = load::run(&standing, &Load::wide(1, KEYS, setup.load_for))?;
             measured.mode(mode, alone.p50_us());
         }
@@ -117,15 +117,15 @@ pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measured, String> {
     Ok(measured)
 }
 
-fn contestants() -> Vec<(&'static str, &'static str)> {
+fn systems_to_compare() -> Vec<(&'static str, &'static str)> {
     vec![
-        (OURS, FASTEST),
+        (BUNDLED_SERVER, FASTEST_SETTINGS),
         #[cfg(feature = "etcd")]
         (heckle_system_etcd::NAME, ""),
     ]
 }
 
-/// A plan for one cluster of three, with nothing between its processes.
+/// A plan for a cluster of three nodes without a relay.
 fn plan(system: &str, settings: &str) -> Result<Plan, String> {
     let mut settings: Settings = toml::from_str(settings).map_err(|e| e.to_string())?;
     settings.cluster.system = Some(system.into());
@@ -146,7 +146,7 @@ fn repetition(setup: &Setup, system: &str, settings: &str) -> Result<Repetition,
     Ok(Repetition {
         txn_per_s: wide.per_s(wide.answered()),
         applied_per_s: wide.per_s(wide.applied),
-        // The warm-up's syncs are counted too, and so are its ops.
+        // The syncs of the warm-up are counted too, and so are its operations.
         fsyncs_per_op: syncs.map(|syncs| syncs as f64 / wide.all_ops.max(1) as f64 / f64::from(NODES)),
         alone_p50_us: alone.p50_us(),
         hot_intents_per_s: hot.per_s(hot.applied),
@@ -160,16 +160,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_contestant_and_mode_is_a_plan() {
-        for (system, settings) in contestants() {
+    fn every_system_and_mode_has_a_valid_plan() {
+        for (system, settings) in systems_to_compare() {
             let plan = plan(system, settings).expect("makes sense");
             assert_eq!((plan.nodes, plan.faults.len(), plan.net), (NODES, 0, crate::plan::Net::Direct));
         }
         for mode in MODES {
-            let plan = plan(OURS, &format!("[system.paxos]\nrounds = \"{}\"\n", mode.name)).expect("makes sense");
+            let plan = plan(BUNDLED_SERVER, &format!("[system.paxos]\nrounds = \"{}\"\n", mode.name)).expect("makes sense");
             assert_eq!(plan.system.settings()["rounds"].as_str(), Some(mode.name));
         }
-        // A way through the rounds that is not measured would be missed in the table.
+        // Every rounds setting must be in the table.
         assert_eq!(MODES.len(), heckle_system_paxos::settings::ROUNDS.len());
     }
 }

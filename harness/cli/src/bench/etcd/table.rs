@@ -5,9 +5,9 @@ use super::{Mode, Repetition, Setup};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 
-/// All repetitions of all that was measured.
+/// All repetitions of all measurements.
 #[derive(Debug, Clone, Default)]
-pub struct Measured {
+pub struct Measurements {
     pub(super) setup: Setup,
     pub(super) limits: Vec<Limit>,
     bundled: Vec<Repetition>,
@@ -23,25 +23,25 @@ struct ModeFigures {
     p50s_us: Vec<f64>,
 }
 
-/// What is asked of a ratio.
+/// The requirement on a ratio.
 #[derive(Clone, Copy)]
-enum Asked {
+enum Requirement {
     AtLeast(f64),
     AtMost(f64),
 }
 
-impl Asked {
+impl Requirement {
     fn is_met(self, got: f64) -> bool {
         match self {
-            Asked::AtLeast(bound) => got >= bound,
-            Asked::AtMost(bound) => got <= bound,
+            Requirement::AtLeast(bound) => got >= bound,
+            Requirement::AtMost(bound) => got <= bound,
         }
     }
 
     fn words(self) -> String {
         match self {
-            Asked::AtLeast(bound) => format!("at least {bound}x"),
-            Asked::AtMost(bound) => format!("at most {bound}x"),
+            Requirement::AtLeast(bound) => format!("at least {bound}x"),
+            Requirement::AtMost(bound) => format!("at most {bound}x"),
         }
     }
 }
@@ -52,16 +52,16 @@ struct Line {
     unit: &'static str,
     ours: f64,
     etcd: Option<f64>,
-    asked: Option<Asked>,
+    asked: Option<Requirement>,
 }
 
-impl Measured {
-    pub(super) fn new(setup: Setup) -> Measured {
-        Measured { setup, ..Measured::default() }
+impl Measurements {
+    pub(super) fn new(setup: Setup) -> Measurements {
+        Measurements { setup, ..Measurements::default() }
     }
 
     pub(super) fn of(&mut self, system: &str) -> &mut Vec<Repetition> {
-        if system == super::OURS { &mut self.bundled } else { &mut self.etcd }
+        if system == super::BUNDLED_SERVER { &mut self.bundled } else { &mut self.etcd }
     }
 
     pub(super) fn mode(&mut self, mode: &Mode, p50_us: f64) {
@@ -77,16 +77,16 @@ impl Measured {
         let etcd = |f: fn(&Repetition) -> f64| (!self.etcd.is_empty()).then(|| median(self.etcd.iter().map(f).collect()));
         let line = |name, unit, f: fn(&Repetition) -> f64, asked| Line { name, unit, ours: ours(f), etcd: etcd(f), asked };
         vec![
-            line("CAS on 100 keys, 50 clients", "txn/s", |r| r.txn_per_s, Some(Asked::AtLeast(3.0))),
+            line("CAS on 100 keys, 50 clients", "txn/s", |r| r.txn_per_s, Some(Requirement::AtLeast(3.0))),
             line("  of these applied", "txn/s", |r| r.applied_per_s, None),
-            line("CAS p50, 1 client", "us", |r| r.alone_p50_us, Some(Asked::AtMost(0.5))),
-            line("one hot key, 32 clients", "intents/s", |r| r.hot_intents_per_s, Some(Asked::AtLeast(10.0))),
+            line("CAS p50, 1 client", "us", |r| r.alone_p50_us, Some(Requirement::AtMost(0.5))),
+            line("one hot key, 32 clients", "intents/s", |r| r.hot_intents_per_s, Some(Requirement::AtLeast(10.0))),
             line("  CAS per intent", "", |r| r.hot_attempts, None),
             line("unanswered", "ops", |r| r.unanswered as f64, None),
         ]
     }
 
-    /// Medians of the limits: sync and round trip, microseconds.
+    /// Medians of the limits, sync and round trip, in microseconds.
     fn limit(&self) -> (f64, f64) {
         (median(self.limits.iter().map(|l| l.sync_us).collect()), median(self.limits.iter().map(|l| l.round_trip_us).collect()))
     }
@@ -95,12 +95,12 @@ impl Measured {
         median(self.bundled.iter().filter_map(|r| r.fsyncs_per_op).collect())
     }
 
-    /// Intents per second that one CAS after the other on the hot key could give.
+    /// Maximum intents per second if CAS operations on the hot key run one after the other.
     fn serial_bound_per_s(&self) -> f64 {
         1e6 / median(self.bundled.iter().map(|r| r.alone_p50_us).collect()).max(1.0)
     }
 
-    /// The table, for people.
+    /// The table as text.
     pub fn text(&self) -> String {
         let setup = &self.setup;
         let mut text =
@@ -127,13 +127,13 @@ impl Measured {
         let _ = writeln!(text, "{:<12} {:>12} {:>6} {:>10} {:>12} {:>8}", "rounds", "round trips", "syncs", "sum us", "p50 us", "p50/sum");
         for m in &self.modes {
             let (sum, p50) = (m.sum_us(sync, trip), median(m.p50s_us.clone()));
-            // The client's own round trip is one of them.
+            // One of these round trips is the client's own.
             let _ = writeln!(text, "{:<12} {:>12} {:>6} {sum:>10.0} {p50:>12.0} {:>7.2}x", m.name, m.round_trips + 1, m.syncs, p50 / sum);
         }
         text
     }
 
-    /// All repetitions and the medians, for machines.
+    /// All repetitions and the medians as JSON.
     pub fn json(&self) -> Json {
         let repetition = |r: &Repetition| {
             json!({
@@ -151,7 +151,7 @@ impl Measured {
         let medians = self.lines().into_iter().map(|l| {
             let ratio = l.etcd.filter(|e| *e > 0.0).map(|e| l.ours / e);
             json!({"name": l.name.trim(), "unit": l.unit, "heckle": l.ours, "etcd": l.etcd, "ratio": ratio,
-                "asked": l.asked.map(Asked::words), "met": l.asked.zip(ratio).map(|(a, r)| a.is_met(r))})
+                "asked": l.asked.map(Requirement::words), "met": l.asked.zip(ratio).map(|(a, r)| a.is_met(r))})
         });
         json!({
             "bench": "etcd", "repetitions": self.setup.repetitions, "load_s": self.setup.load_for.as_secs_f64(),
@@ -163,7 +163,7 @@ impl Measured {
 }
 
 impl ModeFigures {
-    /// What an op in this mode cannot be faster than: the client's round trip, those between nodes, and the syncs.
+    /// Lower bound of an operation's latency in this mode: the client's round trip, those between nodes, and the syncs.
     fn sum_us(&self, sync_us: f64, round_trip_us: f64) -> f64 {
         f64::from(self.round_trips + 1) * round_trip_us + f64::from(self.syncs) * sync_us
     }
@@ -173,7 +173,7 @@ impl ModeFigures {
 mod tests {
     use super::*;
 
-    fn measured() -> Measured {
+    fn measured() -> Measurements {
         let r = |txn_per_s, alone_p50_us| Repetition {
             txn_per_s,
             alone_p50_us,
@@ -181,17 +181,17 @@ mod tests {
             fsyncs_per_op: Some(0.2),
             ..Repetition::default()
         };
-        let mut m = Measured { limits: vec![Limit { sync_us: 300.0, round_trip_us: 20.0 }], ..Measured::default() };
+        let mut m = Measurements { limits: vec![Limit { sync_us: 300.0, round_trip_us: 20.0 }], ..Measurements::default() };
         m.bundled = vec![r(900.0, 900.0), r(1_000.0, 1_000.0), r(5_000.0, 5_000.0)];
         m.mode(&Mode { name: "classic", round_trips: 4, syncs: 3 }, 2_000.0);
         m
     }
 
     #[test]
-    fn medians_ratios_and_sums_are_told() {
+    fn prints_medians_ratios_and_sums() {
         let mut m = measured();
         let alone = m.text();
-        // A sum of five round trips and three syncs.
+        // The sum of five round trips and three syncs.
         for part in ["1000            -", "0.90 of 1000 a second", "0.200", "1000         2000    2.00x"] {
             assert!(alone.contains(part), "the table lacks {part:?}:\n{alone}");
         }

@@ -1,12 +1,11 @@
-//! The node's write-ahead log beside stores of others, under the records that a replica writes: what `heckle bench store`
-//! prints. Each measurement is a process of its own on an empty folder, which kills itself when its last batch is durable;
-//! then this process recovers what it left and compares it with what must be there. Repetitions of the stores alternate,
-//! and medians are told.
+//! The node's write-ahead log compared with other stores, with the records that a replica writes, as printed by `heckle bench store`.
+//! Each measurement is a separate process on an empty folder, which kills itself when its last batch is durable. Then this process
+//! recovers the data and compares it with the expected state. Repetitions of the stores alternate, and medians are reported.
 
 mod syncs;
 mod table;
 
-pub use table::Measured;
+pub use table::Measurements;
 
 use heckle_server::store_bench::{self, Candidate, State, Workload, Written};
 use std::io::Write;
@@ -15,59 +14,59 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Records in a batch: what waits for one sync at one client, and at fifty, with room on both sides.
-const PER_BATCH: [usize; 3] = [1, 8, 64];
+/// Records per batch: the sizes that occur with one client and with fifty, and somewhat beyond.
+const BATCH_SIZES: [usize; 3] = [1, 8, 64];
 
-/// How to get the other stores.
-pub const NO_OTHERS: &str = "fjall and redb are not compiled in; build with `cargo build --release --features stores`";
+/// How to compile in the other stores.
+pub const STORES_MISSING: &str = "fjall and redb are not compiled in; build with `cargo build --release --features stores`";
 
-/// How much is measured.
+/// Settings of the measurement.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// Repetitions; medians are of these.
+    /// Number of repetitions, over which medians are taken.
     pub repetitions: u32,
-    /// Batches of each.
+    /// Batches per repetition.
     pub batches: u32,
-    /// Below which folder the stores keep their data meanwhile.
+    /// Parent folder for the data of the stores.
     pub folder: PathBuf,
 }
 
-/// One store, once.
+/// One repetition of one store.
 #[derive(Debug, Clone, PartialEq)]
 struct Repetition {
     written: Written,
-    /// Blocks of all its files after the kill.
+    /// Bytes of the blocks of all files after the kill.
     disk_bytes: u64,
     recovery_ms: f64,
     recovered_records: u64,
 }
 
-/// One store with one size of batches.
+/// One store with one batch size.
 #[derive(Debug, Clone)]
 struct Row {
     store: Candidate,
     per_batch: usize,
-    /// What a snapshot of the state takes.
+    /// Size of a snapshot of the state, in bytes.
     state_bytes: u64,
     repetitions: Vec<Repetition>,
-    /// Or why they were not counted.
+    /// Syncs per batch, or why they were not counted.
     syncs_per_batch: Result<f64, String>,
 }
 
-/// Measures everything that is compiled in. `tell` hears what is under way.
+/// Measures every store that is compiled in. Reports progress to `tell`.
 ///
 /// # Errors
-/// What could not be measured, or a store that does not hold what was written to it.
-pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measured, String> {
-    let scratch = Scratch::new(&setup.folder)?;
-    let mut measured = Measured { setup: setup.clone(), rows: vec![] };
-    for per_batch in PER_BATCH {
+/// If a measurement fails, or a store does not contain what was written to it.
+pub fn measure(setup: &Setup, tell: &dyn Fn(&str)) -> Result<Measurements, String> {
+    let scratch = ScratchFolder::new(&setup.folder)?;
+    let mut measured = Measurements { setup: setup.clone(), rows: vec![] };
+    for per_batch in BATCH_SIZES {
         let workload = Workload::new(per_batch, setup.batches as usize);
         let expected = store_bench::expected(&workload).map_err(|e| e.to_string())?;
         let mut rows: Vec<Row> = Candidate::ALL.iter().map(|store| Row::new(*store, per_batch, &expected)).collect();
         for round in 0..setup.repetitions {
             tell(&format!("batches of {per_batch}: repetition {} of {}", round + 1, setup.repetitions));
-            // Each goes first as often as the others.
+            // The stores alternate in going first.
             let first = round as usize % rows.len();
             rows.rotate_left(first);
             for row in &mut rows {
@@ -92,31 +91,34 @@ impl Row {
 }
 
 fn repetition(store: Candidate, workload: &Workload, folder: &Path, expected: &State) -> Result<Repetition, String> {
-    let out = child(store, workload, folder)?.stdin(Stdio::null()).output().map_err(|e| format!("cannot measure {}: {e}", store.name()))?;
-    let written = answer(store, &out)?;
+    let out = child_command(store, workload, folder)?
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("cannot measure {}: {e}", store.name()))?;
+    let written = parse_figures(store, &out)?;
     let disk_bytes = disk_bytes(folder).map_err(|e| format!("cannot look into {}: {e}", folder.display()))?;
     let recovery = store_bench::recover(store, folder, expected).map_err(|e| e.to_string())?;
     Ok(Repetition { written, disk_bytes, recovery_ms: recovery.took.as_secs_f64() * 1e3, recovered_records: recovery.records })
 }
 
-/// What a child does that writes this workload.
-fn child(store: Candidate, workload: &Workload, folder: &Path) -> Result<Command, String> {
+/// The command of a child process that writes this workload.
+fn child_command(store: Candidate, workload: &Workload, folder: &Path) -> Result<Command, String> {
     let this = std::env::current_exe().map_err(|e| format!("cannot find this program's own file: {e}"))?;
     let mut command = Command::new(this);
     command.args(["store-child", store.name()]).arg(folder).args([workload.per_batch.to_string(), workload.batches.to_string()]);
     Ok(command)
 }
 
-/// The figures of a child, which ends by a signal when it has told them.
-fn answer(store: Candidate, out: &std::process::Output) -> Result<Written, String> {
+/// Parses the figures of a child process, which ends by a signal after it has printed them.
+fn parse_figures(store: Candidate, out: &std::process::Output) -> Result<Written, String> {
     let failed = |why: &str| format!("{}: {why}; {}", store.name(), String::from_utf8_lossy(&out.stderr).trim());
     if out.status.signal() != Some(libc::SIGKILL) {
         return Err(failed(&format!("its process ended early, with {}", out.status)));
     }
-    serde_json::from_slice(&out.stdout).map_err(|e| failed(&format!("its process told no figures: {e}")))
+    serde_json::from_slice(&out.stdout).map_err(|e| failed(&format!("its process printed no figures: {e}")))
 }
 
-/// What the child does: writes, tells the figures on standard output, and dies as by a crash.
+/// The work of a child process: writes, prints the figures to standard output, and ends as in a crash.
 ///
 /// # Errors
 /// If the store fails.
@@ -132,7 +134,7 @@ pub fn store_child(store: &str, folder: &Path, per_batch: usize, batches: usize)
     told.map_err(|e| e.to_string())
 }
 
-/// Bytes of the blocks that files take: not their lengths, which may have holes.
+/// Bytes of the blocks of all files. File lengths may include holes.
 fn disk_bytes(folder: &Path) -> std::io::Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(folder)? {
@@ -143,18 +145,18 @@ fn disk_bytes(folder: &Path) -> std::io::Result<u64> {
     Ok(sum)
 }
 
-/// Where stores keep their data meanwhile. Removed at the end, whatever that is.
-struct Scratch(PathBuf);
+/// The folder of the stores' data during the measurement, removed when dropped.
+struct ScratchFolder(PathBuf);
 
-impl Scratch {
-    fn new(below: &Path) -> Result<Scratch, String> {
+impl ScratchFolder {
+    fn new(below: &Path) -> Result<ScratchFolder, String> {
         let folder = below.join(format!("bench-store-{}-{:08x}", std::process::id(), rand::random::<u32>()));
-        let scratch = Scratch(folder);
+        let scratch = ScratchFolder(folder);
         std::fs::create_dir_all(&scratch.0).map_err(|e| scratch.failed(&e))?;
         Ok(scratch)
     }
 
-    /// The folder of the next store; what the one before left is removed first.
+    /// Returns an empty folder for the next store, after removing that of the last one.
     fn empty(&self) -> Result<PathBuf, String> {
         let folder = self.0.join("data");
         if folder.exists() {
@@ -169,7 +171,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -180,9 +182,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_counted_below_all_folders_and_nothing_is_left() {
+    fn counts_blocks_in_subfolders_and_removes_the_scratch_folder() {
         let below = std::env::temp_dir();
-        let scratch = Scratch::new(&below).expect("a writable folder");
+        let scratch = ScratchFolder::new(&below).expect("a writable folder");
         let folder = scratch.empty().expect("a folder");
         std::fs::create_dir(folder.join("in")).expect("a folder");
         std::fs::write(folder.join("in/file"), vec![1; 100_000]).expect("written");
@@ -196,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_ends_early_is_an_error_with_its_words() {
+    fn early_exit_of_a_child_is_an_error_with_its_stderr() {
         let out = |status: i32, stdout: &str| std::process::Output {
             status: ExitStatusExt::from_raw(status),
             stdout: stdout.into(),
             stderr: "disk on fire".into(),
         };
         for early in [out(4 << 8, ""), out(libc::SIGKILL, ""), out(libc::SIGSEGV, "{}")] {
-            let said = answer(Candidate::WriteAheadLog, &early).expect_err("no figures");
+            let said = parse_figures(Candidate::WriteAheadLog, &early).expect_err("no figures");
             assert!(said.contains("log") && said.contains("disk on fire"), "{said}");
         }
     }

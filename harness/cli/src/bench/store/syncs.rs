@@ -1,19 +1,19 @@
-//! Syncs, counted where all stores must pass: at the kernel, by `strace`, in passes of their own since it slows a process
-//! down. What is counted is every call that waits for the disk, of every thread; `sync_file_range` is not one of them, as it
-//! makes nothing durable.
+//! Counts syncs with `strace` at the kernel interface, which all stores use. It has separate passes, since `strace` slows a process
+//! down. It counts every call of every thread that waits for the disk. `sync_file_range` is not included, as it makes nothing
+//! durable.
 
-use super::{Scratch, child};
+use super::{ScratchFolder, child_command};
 use heckle_results::input;
 use heckle_server::store_bench::{Candidate, Workload};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-const CALLS: [&str; 5] = ["fsync", "fdatasync", "msync", "syncfs", "sync"];
+const SYNC_CALLS: [&str; 5] = ["fsync", "fdatasync", "msync", "syncfs", "sync"];
 
-/// Syncs per batch: those of the workload without those of its first writes, which a pass of its own counts. If they cannot
-/// be counted here, why.
-pub(super) fn per_batch(store: Candidate, workload: &Workload, scratch: &Scratch) -> Result<Result<f64, String>, String> {
+/// Syncs per batch, or why they cannot be counted here. The syncs of the initial writes are counted in a separate pass and
+/// subtracted.
+pub(super) fn per_batch(store: Candidate, workload: &Workload, scratch: &ScratchFolder) -> Result<Result<f64, String>, String> {
     let before = Workload { batches: 0, ..workload.clone() };
     let (before, all) = match (count(store, &before, scratch)?, count(store, workload, scratch)?) {
         (Ok(before), Ok(all)) => (before, all),
@@ -22,18 +22,18 @@ pub(super) fn per_batch(store: Candidate, workload: &Workload, scratch: &Scratch
     Ok(Ok((all as f64 - before as f64) / workload.batches as f64))
 }
 
-fn count(store: Candidate, workload: &Workload, scratch: &Scratch) -> Result<Result<u64, String>, String> {
+fn count(store: Candidate, workload: &Workload, scratch: &ScratchFolder) -> Result<Result<u64, String>, String> {
     let (folder, log) = (scratch.empty()?, scratch.0.join("strace.log"));
-    let measured = child(store, workload, &folder)?;
+    let measured = child_command(store, workload, &folder)?;
     let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq", "-e", "signal=none", "-e"]).arg(format!("trace={}", CALLS.join(","))).arg("-o").arg(&log);
+    traced.args(["-f", "-qq", "-e", "signal=none", "-e"]).arg(format!("trace={}", SYNC_CALLS.join(","))).arg("-o").arg(&log);
     traced.arg(measured.get_program()).args(measured.get_args().collect::<Vec<&OsStr>>());
     let out = match traced.stdin(Stdio::null()).output() {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Err("there is no strace here".into())),
         Err(e) => return Err(format!("cannot run strace: {e}")),
         Ok(out) => out,
     };
-    // Figures come only from a child that came to its end.
+    // Only a child that ran to its end prints figures.
     if serde_json::from_slice::<serde_json::Value>(&out.stdout).is_err() {
         return Ok(Err(format!("strace cannot watch a process here: {}", String::from_utf8_lossy(&out.stderr).trim())));
     }
@@ -41,10 +41,10 @@ fn count(store: Candidate, workload: &Workload, scratch: &Scratch) -> Result<Res
     Ok(Ok(log.lines().filter(|line| is_sync(line)).count() as u64))
 }
 
-/// Whether a line of strace begins such a call; a call that another thread interrupts has a second line.
+/// Whether a line of strace is the start of such a call. A call that another thread interrupts has a second line.
 fn is_sync(line: &str) -> bool {
     let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace());
-    call.split_once('(').is_some_and(|(name, _)| CALLS.contains(&name))
+    call.split_once('(').is_some_and(|(name, _)| SYNC_CALLS.contains(&name))
 }
 
 #[cfg(test)]

@@ -8,19 +8,19 @@ use std::fmt::Write as _;
 
 const MIB: f64 = (1 << 20) as f64;
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug, Clone)]
-pub struct Measured {
+pub struct Measurements {
     pub(super) setup: Setup,
     pub(super) rows: Vec<Row>,
 }
 
-/// Medians of a row.
+/// The medians of a row.
 struct Medians {
     p50_us: f64,
     p99_us: f64,
     longest_us: f64,
-    /// Bytes that the disk wrote for each byte of records.
+    /// Bytes written to disk for each byte of records.
     wrote: Option<f64>,
     disk_mib: f64,
     recovery_ms: f64,
@@ -48,8 +48,8 @@ impl Row {
     }
 }
 
-impl Measured {
-    /// The table, for people.
+impl Measurements {
+    /// The table as text.
     #[must_use]
     pub fn text(&self) -> String {
         let (setup, workload) = (&self.setup, Workload::new(1, 1));
@@ -95,7 +95,7 @@ impl Measured {
         let gathering = self.rows.iter().flat_map(|row| &row.repetitions).map(|r| r.written.longest_gathering_ns).max().unwrap_or(0);
         let _ = writeln!(
             text,
-            "snapshots of the log: {snapshots} in all; to gather one, an event loop stands for {:.1} ms at most",
+            "snapshots of the log: {snapshots} in all; gathering one blocks the event loop for {:.1} ms at most",
             gathering as f64 / 1e6
         );
         if let Some(why) = self.rows.iter().find_map(|row| row.syncs_per_batch.as_ref().err()) {
@@ -104,7 +104,7 @@ impl Measured {
         text
     }
 
-    /// All repetitions and the medians, for machines.
+    /// All repetitions and the medians as JSON.
     #[must_use]
     pub fn json(&self) -> Json {
         let repetition = |r: &Repetition| json!({"written": r.written, "disk_bytes": r.disk_bytes, "recovery_ms": r.recovery_ms, "recovered_records": r.recovered_records});
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn medians_are_told_and_what_is_missing_is_not_made_up() {
+    fn prints_medians_and_omits_missing_figures() {
         let row = Row {
             store: Candidate::WriteAheadLog,
             per_batch: 8,
@@ -156,7 +156,7 @@ mod tests {
             syncs_per_batch: Ok(1.25),
         };
         let setup = Setup { repetitions: 3, batches: 1, folder: "x".into() };
-        let mut measured = Measured { setup, rows: vec![row] };
+        let mut measured = Measurements { setup, rows: vec![row] };
         let text = measured.text();
         let line = "log           8       100       900        2000        1.25       4.5        3.0         12.5";
         for part in [line, "takes 5.0 MiB", "3 in all", "2.5 ms"] {

@@ -1,68 +1,68 @@
-//! What is compared: arms from flags, plan or preset, laid over what they share, and checked against each other before the
-//! first run. Arms differ in what they state and in nothing else.
+//! The arms of a comparison, from flags, plan or preset: each is applied to the common settings and checked against the others before
+//! the first run. Arms differ only in the settings that they state.
 
 use crate::cli::CompareArgs;
 use crate::plan::settings::{ArmSettings, ArmValue, Expect, Settings};
 use crate::plan::units::Rate;
 use crate::plan::{Plan, file, keys};
 use crate::plans;
-use crate::verbs::mutants::over_exposing_plan;
+use crate::verbs::mutants::apply_to_exposing_plan;
 use heckle_history::prng::Seed;
 use rand::RngExt;
 use std::collections::BTreeMap;
 
-/// Pairs, unless it is said otherwise.
+/// Default number of pairs.
 const PAIRS: u32 = 10;
-/// More are a matter of days.
+/// More pairs would take days.
 const MAX_PAIRS: u32 = 1_000;
-/// More arms than these fit no table.
+/// More arms do not fit into a table.
 const MAX_ARMS: usize = 6;
-/// Letters of an arm's name.
+/// Maximum length of an arm's name, in characters.
 const MAX_NAME: usize = 32;
 
-/// One of the compared.
+/// One arm, with its settings.
 #[derive(Debug, Clone)]
 pub(super) struct ArmPlan {
-    /// Its name, and of the folder of its runs.
+    /// Its name, which is also the name of the folder of its runs.
     pub(super) name: String,
-    /// What it states, as it was written.
+    /// The settings that it states, as they were written.
     pub(super) stated: BTreeMap<String, String>,
-    /// That, laid over what all share.
+    /// The common settings with its own applied.
     settings: Settings,
 }
 
-/// A comparison that can begin.
+/// A validated comparison.
 #[derive(Debug, Clone)]
 pub(super) struct Experiment {
-    /// Its name, and of its folder.
+    /// Its name, which is also the name of its folder.
     pub(super) name: String,
-    /// What fixes seeds and order of all runs.
+    /// The seed of the seeds and the order of all runs.
     pub(super) seed: Seed,
-    /// The first is the reference.
+    /// The arms; the first is the reference.
     pub(super) arms: Vec<ArmPlan>,
-    /// Pairs of runs.
+    /// Number of pairs of runs.
     pub(super) pairs: u32,
-    /// Make all pairs, even those that no claim can come from any more.
+    /// Whether to make all pairs, even if too many were dropped to support any claim.
     pub(super) finish: bool,
-    /// All arms are one.
+    /// Whether all arms are the same (`--aa`).
     pub(super) aa: bool,
-    /// Share of the machine that others may use.
+    /// The share of the machine that other processes may use.
     pub(super) noise_limit: f64,
     pub(super) late_limit: f64,
-    /// How fast, in all arms.
+    /// The rate of all arms.
     pub(super) rate: Rate,
-    /// Arms differ in their remedies against state: prune, time to live.
+    /// Whether arms differ in how they bound state: pruning or time to live.
     pub(super) state_differs: bool,
-    /// How long a run takes by plan.
+    /// Planned length of a run.
     pub(super) run_for: std::time::Duration,
 }
 
-/// Checks everything that can be checked beforehand.
+/// Checks everything that can be checked before the first run.
 ///
 /// # Errors
-/// What makes no sense, and what would.
+/// The setting that is invalid, and valid ones.
 pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
-    let (base, name, arms) = shared(args)?;
+    let (base, name, arms) = read_arms(args)?;
     let seed = match args.seed.as_deref().or(base.seed.as_deref()) {
         None | Some("random") => Seed(rand::random()),
         Some(text) => text.parse()?,
@@ -80,7 +80,7 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
         return Err(format!("--noise-limit {noise_limit}: a share of the machine is between 0 and 1"));
     }
     let arms = arms.into_iter().map(|(name, stated)| arm(&base, name, stated)).collect::<Result<Vec<ArmPlan>, String>>()?;
-    let arms = line_up(arms, args.aa)?;
+    let arms = arms_to_run(arms, args.aa)?;
     let mut experiment = Experiment {
         name,
         seed,
@@ -95,7 +95,7 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
         run_for: std::time::Duration::ZERO,
     };
     let plans = (0..experiment.arms.len()).map(|i| experiment.plan(i, 1)).collect::<Result<Vec<Plan>, String>>()?;
-    agree(&experiment.arms, &plans)?;
+    check_comparable(&experiment.arms, &plans)?;
     experiment.rate = plans[0].rate;
     let of_state = |plan: &Plan| ["prune", "paxos_ttl"].map(|key| plan.system.settings().get(key).cloned());
     experiment.state_differs = plans.iter().any(|plan| of_state(plan) != of_state(&plans[0]));
@@ -103,23 +103,23 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
     Ok(experiment)
 }
 
-/// What an arm states.
+/// The settings that an arm states.
 type Stated = BTreeMap<String, String>;
-/// An arm's name and what it states.
+/// An arm's name and settings.
 type Named = (String, Stated);
 
-/// What all arms share, the name of it all, and what each arm states.
-fn shared(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> {
+/// Returns the common settings, the name of the comparison, and the settings of each arm.
+fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> {
     let flags = args.settings.settings();
     let file = match (&args.plan, &args.preset) {
         (Some(plan), _) => plans::read(plan)?,
         (None, Some(preset)) => self::preset(preset)?.settings(),
         (None, None) => Settings::default(),
     };
-    let from_flags = args.arms.iter().map(|arm| stated(arm)).collect::<Result<Vec<_>, String>>()?;
-    let mut arms = if from_flags.is_empty() { file.arm.iter().map(in_file).collect() } else { from_flags };
+    let from_flags = args.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
+    let mut arms = if from_flags.is_empty() { file.arm.iter().map(arm_from_file).collect() } else { from_flags };
     let name = file.name.clone().unwrap_or_else(|| "compare".to_owned());
-    let mut base = over_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
+    let mut base = apply_to_exposing_plan(file.overlaid(&flags), !args.voice.quiet)?;
     base.arm.clear();
     match (arms.len(), args.aa) {
         (0, false) => {
@@ -129,22 +129,22 @@ fn shared(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> 
             );
         }
         (0, true) => arms.push(("a".into(), Stated::new())),
-        // One arm by itself is held against what the plan says without it.
+        // A single arm is compared with the plan as it is.
         (1, false) => arms.insert(0, ("as-planned".into(), Stated::new())),
         _ => {}
     }
     Ok((base, name, arms))
 }
 
-/// The comparison that `--preset` names.
+/// Finds the comparison that `--preset` names.
 fn preset(name: &str) -> Result<&'static plans::Embedded, String> {
     let all: Vec<&str> = plans::presets().map(|(name, _)| name).collect();
     let found = plans::presets().find(|(preset, _)| *preset == name);
     found.map(|(_, plan)| plan).ok_or_else(|| format!("there is no preset `{name}`; {}", file::did_you_mean(name, &all)))
 }
 
-/// `name:key=value,key=value`; a comma in a value belongs to it where no key follows.
-fn stated(text: &str) -> Result<Named, String> {
+/// Parses `name:key=value,key=value`. A comma is part of a value unless a key follows it.
+fn parse_arm(text: &str) -> Result<Named, String> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     let mut stated = Stated::new();
     let mut last: Option<String> = None;
@@ -153,7 +153,7 @@ fn stated(text: &str) -> Result<Named, String> {
             (Some((key, value)), _) => {
                 let key = key.trim().replace('-', "_");
                 if stated.insert(key.clone(), value.trim().to_owned()).is_some() {
-                    return Err(format!("--arm {text}: `{key}` stands there twice"));
+                    return Err(format!("--arm {text}: `{key}` occurs twice"));
                 }
                 last = Some(key);
             }
@@ -164,7 +164,7 @@ fn stated(text: &str) -> Result<Named, String> {
     Ok((name.trim().to_owned(), stated))
 }
 
-fn in_file(arm: &ArmSettings) -> Named {
+fn arm_from_file(arm: &ArmSettings) -> Named {
     let text = |value: &ArmValue| match value {
         ArmValue::Whole(n) => n.to_string(),
         ArmValue::Number(x) => x.to_string(),
@@ -190,8 +190,8 @@ fn arm(base: &Settings, name: String, stated: Stated) -> Result<ArmPlan, String>
     Ok(ArmPlan { name, stated, settings })
 }
 
-/// The arms as they run: with `--aa` the first one twice, else all, no two of them alike.
-fn line_up(mut arms: Vec<ArmPlan>, aa: bool) -> Result<Vec<ArmPlan>, String> {
+/// Returns the arms to run: with `--aa` the first one twice, otherwise all, which must differ.
+fn arms_to_run(mut arms: Vec<ArmPlan>, aa: bool) -> Result<Vec<ArmPlan>, String> {
     if aa {
         let mut again = arms[0].clone();
         again.name += "-again";
@@ -213,8 +213,8 @@ fn line_up(mut arms: Vec<ArmPlan>, aa: bool) -> Result<Vec<ArmPlan>, String> {
     Ok(arms)
 }
 
-/// What must be the same in all arms for pairs to be pairs.
-fn agree(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
+/// Checks that the settings that make runs comparable are the same in all arms.
+fn check_comparable(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
     let first = (&arms[0].name, &plans[0]);
     for (arm, plan) in arms.iter().zip(plans) {
         if plan.expect == Expect::Invalid {
@@ -239,7 +239,7 @@ fn agree(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
             ));
         }
     }
-    // What one states may be what the other has by default.
+    // One arm may state what is the default of the other.
     let nameless = |plan: &Plan| Settings { name: None, ..plan.resolved.clone() };
     for (i, plan) in plans.iter().enumerate() {
         let twin = (0..i).find(|j| nameless(&plans[*j]) == nameless(plan) && arms[*j].settings != arms[i].settings);
@@ -254,10 +254,10 @@ fn agree(arms: &[ArmPlan], plans: &[Plan]) -> Result<(), String> {
 }
 
 impl Experiment {
-    /// The plan of an arm's run in a pair: the pair's seed, and so its schedule, are all arms' own.
+    /// Returns the plan of an arm's run in a pair. All arms of a pair share its seed, and so its schedule.
     ///
     /// # Errors
-    /// If the arm's settings make no sense.
+    /// If the arm's settings are invalid.
     pub(super) fn plan(&self, arm: usize, pair: u32) -> Result<Plan, String> {
         let arm = &self.arms[arm];
         let mut settings = arm.settings.clone();
@@ -271,12 +271,12 @@ impl Experiment {
         self.seed.part(&format!("pair/{pair}"))
     }
 
-    /// The order of the arms within a pair, drawn for each pair by itself: whatever drifts strikes no arm rather than
-    /// another, and sign-flip tests rest on nothing else.
+    /// The order of the arms within a pair, drawn anew for each pair. So a drift of the machine affects all arms alike, which is the
+    /// only assumption of the sign-flip tests.
     pub(super) fn order(&self, pair: u32) -> Vec<usize> {
         let mut rng = self.seed.stream(&format!("order/{pair}"));
         let mut order: Vec<usize> = (0..self.arms.len()).collect();
-        // Fisher and Yates.
+        // Fisher-Yates shuffle.
         for i in (1..order.len()).rev() {
             order.swap(i, rng.random_range(0..=i));
         }

@@ -1,8 +1,8 @@
-//! `heckle compare`: the same plan with one setting changed, in pairs of runs; what differs, by how much, and how sure that
-//! is. See `docs/comparing.md`.
+//! `heckle compare`: runs the same plan in pairs with one setting changed, and reports what differs, by how much, and with what
+//! certainty. See `docs/comparing.md`.
 
 mod arms;
-mod conduct;
+mod runner;
 mod noise;
 
 use crate::build_info::build_info;
@@ -50,7 +50,7 @@ pub(super) fn main(args: &CompareArgs) -> ExitCode {
 fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder, Comparison), String> {
     let began = Instant::now();
     let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
-    let mut comparison = planned(experiment);
+    let mut comparison = planned_comparison(experiment);
     let folder = CompareFolder::create(&args.out.out, &experiment.name, started, rand::random(), &mut comparison)
         .map_err(|e| format!("cannot keep a comparison: {e}; name a writable folder with --out"))?;
     let env = environment::gather(folder.root(), build_info());
@@ -58,24 +58,24 @@ fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder
     let write = |what: std::io::Result<()>| what.map_err(|e| format!("cannot write the comparison's folder: {e}"));
     write(folder.write_comparison(&comparison))?;
     if !args.voice.quiet {
-        err!("{}", text::announcement(&comparison, &conduct::about(experiment)));
+        err!("{}", text::announcement(&comparison, &runner::planned_duration(experiment)));
     }
-    let conducted = match conduct::conduct(experiment, &mut comparison, folder.root(), args.voice.quiet) {
-        Ok(conducted) => conducted,
+    let completed = match runner::run_pairs(experiment, &mut comparison, folder.root(), args.voice.quiet) {
+        Ok(completed) => completed,
         Err(why) => {
             (comparison.status, comparison.exit_code, comparison.verdict) = (Status::Done, i32::from(exit::BROKEN), vec![why.clone()]);
             write(folder.write_comparison(&comparison))?;
             return Err(why);
         }
     };
-    let mut comparison = conclude(comparison, conducted.made, conducted.ending);
+    let mut comparison = conclude(comparison, completed.made, completed.ending);
     comparison.wall_s = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     write(folder.keep(&mut comparison))?;
     Ok((folder, comparison))
 }
 
 /// Everything that is fixed before the first run.
-fn planned(experiment: &Experiment) -> Comparison {
+fn planned_comparison(experiment: &Experiment) -> Comparison {
     let (load, rate_per_s) = match experiment.rate {
         Rate::PerSecond(rate) => (LoadMode::EqualOfferedLoad, Some(rate)),
         Rate::Max => (LoadMode::Saturation, None),
@@ -84,7 +84,7 @@ fn planned(experiment: &Experiment) -> Comparison {
         name: experiment.name.clone(),
         status: Status::Running,
         seed: experiment.seed.to_string(),
-        again: again(experiment),
+        again: repeat_command(experiment),
         build: build_info(),
         design: Design {
             pairs: experiment.pairs,
@@ -107,7 +107,7 @@ fn planned(experiment: &Experiment) -> Comparison {
     }
 }
 
-/// When it stops. None of it depends on what the figures show.
+/// The stopping rule. It does not depend on the figures.
 fn stop_rule(experiment: &Experiment) -> String {
     let pairs = experiment.pairs;
     let dropped = if experiment.finish || (pairs as usize) < PAIRS_NEEDED {
@@ -118,8 +118,8 @@ fn stop_rule(experiment: &Experiment) -> String {
     format!("after {pairs} pairs, whatever they show; a violation ends its arm{dropped}")
 }
 
-/// The command line once more, with the seed that was drawn.
-fn again(experiment: &Experiment) -> String {
+/// The command that repeats the comparison, with the seed that was drawn.
+fn repeat_command(experiment: &Experiment) -> String {
     let mut words: Vec<String> = std::env::args().skip(1).map(|a| rerun::quote(&a)).collect();
     if !words.iter().any(|w| w == "--seed" || w.starts_with("--seed=")) {
         words.extend(["--seed".to_owned(), experiment.seed.to_string()]);

@@ -1,6 +1,6 @@
-//! One request on one connection, blocking: what a person at a terminal needs of the client protocol.
+//! A blocking client that sends one request on one connection, for `heckle ctl`.
 //!
-//! Until the request is written nothing can have happened; from then on, only an answer tells what did.
+//! Until the request is written, nothing can have happened. After that, only an answer shows what happened.
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{
@@ -11,22 +11,23 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// What the node is given of the whole time, in percent: it can say how far an op came, where a cut cannot.
+/// The node's share of the total time limit, in percent. A node that runs out of time can report how far the operation got, while a
+/// broken connection cannot.
 const NODE_TIMEOUT_PERCENT: u32 = 90;
 
-/// A connection that has been welcomed.
+/// A connection after the node's welcome.
 pub(super) struct NodeClient {
     addr: SocketAddr,
     stream: TcpStream,
     frames: FrameReader,
     deadline: Instant,
-    /// What the node said of itself.
+    /// The node's identity and protocol, from its welcome.
     pub(super) welcome: Welcome,
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum NoAnswer {
+pub(super) enum CallError {
     /// Nothing was sent, so nothing happened.
     NotSent(String),
     /// The request may have arrived.
@@ -34,10 +35,10 @@ pub(super) enum NoAnswer {
 }
 
 impl NodeClient {
-    /// Connects and introduces itself.
+    /// Connects and completes the handshake.
     ///
     /// # Errors
-    /// Why there is no node to talk to.
+    /// If there is no such node at the address.
     pub(super) fn connect(addr: SocketAddr, expected: &ExpectedNode, timeout: Duration) -> Result<NodeClient, String> {
         let deadline = Instant::now() + timeout;
         let stream = TcpStream::connect_timeout(&addr, timeout).and_then(|stream| stream.set_nodelay(true).map(|()| stream));
@@ -51,41 +52,41 @@ impl NodeClient {
             }
             Ok(ToClient::Welcome(welcome)) => Ok(NodeClient { addr, stream, frames, deadline, welcome }),
             Ok(ToClient::Refused(refused)) => Err(format!("{addr} refused: {}", refused.why)),
-            Ok(ToClient::Response(_)) => Err(format!("{addr} answered before it was asked")),
+            Ok(ToClient::Response(_)) => Err(format!("{addr} answered before a request was sent")),
             Err(e) => Err(format!(
                 "{addr} did not welcome a client ({e}): --node must be the client address of a node, `client` in its ready line"
             )),
         }
     }
 
-    /// Sends one op and waits for its answer.
+    /// Sends one operation and waits for its answer.
     ///
     /// # Errors
-    /// If there is none.
-    pub(super) fn call(&mut self, op: OpId, key: &str, call: Call) -> Result<Response, NoAnswer> {
+    /// If there is no answer.
+    pub(super) fn call(&mut self, op: OpId, key: &str, call: Call) -> Result<Response, CallError> {
         let left = self.deadline.saturating_duration_since(Instant::now()) * NODE_TIMEOUT_PERCENT / 100;
         let timeout_us = u64::try_from(left.as_micros()).unwrap_or(u64::MAX).clamp(1, MAX_TIMEOUT_US);
         let request = Request { op, key: key.as_bytes().to_vec(), timeout_us, provenance: Provenance::First, call };
         if left.is_zero() {
-            return Err(NoAnswer::NotSent(format!("{} took all of the time to connect", self.addr)));
+            return Err(CallError::NotSent(format!("{} used up the time limit while connecting", self.addr)));
         }
-        send(&mut self.stream, &ToNode::Request(request), self.deadline).map_err(NoAnswer::Silence)?;
-        match receive(&mut self.stream, &mut self.frames, self.deadline).map_err(NoAnswer::Silence)? {
+        send(&mut self.stream, &ToNode::Request(request), self.deadline).map_err(CallError::Silence)?;
+        match receive(&mut self.stream, &mut self.frames, self.deadline).map_err(CallError::Silence)? {
             ToClient::Response(response) if response.op == op => Ok(response),
-            ToClient::Refused(refused) => Err(NoAnswer::Silence(format!("{} closed: {}", self.addr, refused.why))),
-            ToClient::Welcome(_) | ToClient::Response(_) => Err(NoAnswer::Silence(format!("{} answered something else", self.addr))),
+            ToClient::Refused(refused) => Err(CallError::Silence(format!("{} closed: {}", self.addr, refused.why))),
+            ToClient::Welcome(_) | ToClient::Response(_) => Err(CallError::Silence(format!("{} answered something else", self.addr))),
         }
     }
 }
 
-fn left(deadline: Instant) -> Result<Duration, String> {
+fn time_left(deadline: Instant) -> Result<Duration, String> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err("the time is over".into()) } else { Ok(left) }
+    if left.is_zero() { Err("the time is up".into()) } else { Ok(left) }
 }
 
-fn in_words(e: &std::io::Error) -> String {
+fn error_text(e: &std::io::Error) -> String {
     match e.kind() {
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => "the time is over".into(),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => "the time is up".into(),
         _ => e.to_string(),
     }
 }
@@ -93,7 +94,7 @@ fn in_words(e: &std::io::Error) -> String {
 fn send(stream: &mut TcpStream, message: &ToNode, deadline: Instant) -> Result<(), String> {
     let mut out = BytesMut::new();
     message.encode(&mut out);
-    stream.set_write_timeout(Some(left(deadline)?)).and_then(|()| stream.write_all(&out)).map_err(|e| in_words(&e))
+    stream.set_write_timeout(Some(time_left(deadline)?)).and_then(|()| stream.write_all(&out)).map_err(|e| error_text(&e))
 }
 
 fn receive(stream: &mut TcpStream, frames: &mut FrameReader, deadline: Instant) -> Result<ToClient, String> {
@@ -102,8 +103,8 @@ fn receive(stream: &mut TcpStream, frames: &mut FrameReader, deadline: Instant) 
         if let Some(frame) = frames.next_frame().map_err(|e| e.to_string())? {
             return ToClient::decode(&frame).map_err(|e| e.to_string());
         }
-        let read = stream.set_read_timeout(Some(left(deadline)?)).and_then(|()| stream.read(&mut chunk));
-        match read.map_err(|e| in_words(&e))? {
+        let read = stream.set_read_timeout(Some(time_left(deadline)?)).and_then(|()| stream.read(&mut chunk));
+        match read.map_err(|e| error_text(&e))? {
             0 => return Err("it closed the connection".into()),
             count => frames.push(&chunk[..count]),
         }

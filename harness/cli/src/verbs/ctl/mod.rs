@@ -1,12 +1,12 @@
-//! `heckle ctl`: one question to one node. Data goes to stdout, words to stderr, and the exit code tells the outcome:
-//! 0 done or read, 2 unknown, 3 condition not met, 4 not done or nobody there, 64 wrongly asked.
+//! `heckle ctl`: sends one request to one node. Data goes to stdout, explanations to stderr, and the exit code shows the outcome: 0
+//! done or read, 2 unknown, 3 condition not met, 4 not done or node not reached, 64 usage error.
 
 mod client;
-mod words;
+mod format;
 
-use crate::cli::{Consistency, CtlArgs, CtlAsk, CtlTo, CtlWho};
+use crate::cli::{Consistency, CtlArgs, CtlCommand, CtlIdentity, CtlTarget};
 use crate::exit;
-use client::{NoAnswer, NodeClient};
+use client::{CallError, NodeClient};
 use heckle_history::printable::printable;
 use heckle_server::client_protocol::{Call, ExpectedNode, Level, MAX_KEY, MAX_VALUE, OpId, parse_printed_id};
 use heckle_server::control::{self, ControlError};
@@ -17,24 +17,24 @@ use std::time::Duration;
 /// Runs the verb.
 pub(super) fn main(args: &CtlArgs) -> ExitCode {
     match &args.ask {
-        CtlAsk::Read { key, to } => ask(key, Ok(Call::Read), to),
-        CtlAsk::Write { key, value, to } => ask(key, words::parse_value(value, to.form).map(|new| Call::Write { new }), to),
-        CtlAsk::Cas { key, value, expect, absent: _, to } => {
-            let expected = expect.as_deref().map(|e| words::parse_value(e, to.form)).transpose();
-            let call = expected.and_then(|expected| Ok(Call::Cas { expected, new: words::parse_value(value, to.form)? }));
-            ask(key, call, to)
+        CtlCommand::Read { key, to } => run_operation(key, Ok(Call::Read), to),
+        CtlCommand::Write { key, value, to } => run_operation(key, format::parse_value(value, to.form).map(|new| Call::Write { new }), to),
+        CtlCommand::Cas { key, value, expect, absent: _, to } => {
+            let expected = expect.as_deref().map(|e| format::parse_value(e, to.form)).transpose();
+            let call = expected.and_then(|expected| Ok(Call::Cas { expected, new: format::parse_value(value, to.form)? }));
+            run_operation(key, call, to)
         }
-        CtlAsk::Get { key, consistency, to } => ask(key, Ok(Call::Get { level: level(*consistency) }), to),
-        CtlAsk::Put { key, value, consistency, to } => {
+        CtlCommand::Get { key, consistency, to } => run_operation(key, Ok(Call::Get { level: level(*consistency) }), to),
+        CtlCommand::Put { key, value, consistency, to } => {
             let put = |new| Call::Put { new, level: level(*consistency) };
-            ask(key, words::parse_value(value, to.form).map(put), to)
+            run_operation(key, format::parse_value(value, to.form).map(put), to)
         }
-        CtlAsk::Fate { op_id, key, to } => ask(key, parse_printed_id(op_id).map(|(of, born)| Call::Fate { of, born }), to),
-        CtlAsk::Status { node, who, timeout, json } => status(*node, &expected(who), timeout.0, *json),
+        CtlCommand::Fate { op_id, key, to } => run_operation(key, parse_printed_id(op_id).map(|(of, born)| Call::Fate { of, born }), to),
+        CtlCommand::Status { node, who, timeout, json } => status(*node, &expected(who), timeout.0, *json),
     }
 }
 
-fn expected(who: &CtlWho) -> ExpectedNode {
+fn expected(who: &CtlIdentity) -> ExpectedNode {
     ExpectedNode { cluster: who.cluster_id.clone(), node: who.id.clone(), folder: None }
 }
 
@@ -45,9 +45,9 @@ fn level(consistency: Consistency) -> Level {
     }
 }
 
-/// Sends one operation and tells its outcome.
-fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
-    let call = match call.and_then(|call| sendable(key, &call).map(|()| call)) {
+/// Sends one operation and prints its outcome.
+fn run_operation(key: &str, call: Result<Call, String>, to: &CtlTarget) -> ExitCode {
+    let call = match call.and_then(|call| check_sendable(key, &call).map(|()| call)) {
         Ok(call) => call,
         Err(e) => return super::usage("ctl", &e),
     };
@@ -55,27 +55,27 @@ fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
         Ok(client) => client,
         Err(e) => return super::broken("ctl", &e),
     };
-    // Drawn from all of 64 bits, so that no other client of the cluster has it.
+    // Drawn from all 64 bits, so that no other client of the cluster has the same id.
     let op = OpId { client: rand::random(), seq: 1 };
     let node = client.welcome.identity.node.clone();
     match client.call(op, key, call) {
         Ok(response) => {
             if to.json {
-                outln!("{}", words::json(&node, key, &response, to.form));
+                outln!("{}", format::json(&node, key, &response, to.form));
             } else {
-                if let Some(data) = words::data(&response.outcome, to.form) {
+                if let Some(data) = format::outcome_value(&response.outcome, to.form) {
                     outln!("{data}");
                 }
                 errln!(
                     "{}\n{}",
-                    printable(&words::sentence(key, &response, to.form)),
-                    printable(&words::way(&node, op, &response.diagnostics))
+                    printable(&format::outcome_sentence(key, &response, to.form)),
+                    printable(&format::progress_line(&node, op, &response.diagnostics))
                 );
             }
-            ExitCode::from(words::code(&response.outcome))
+            ExitCode::from(format::exit_code(&response.outcome))
         }
-        Err(NoAnswer::NotSent(why)) => super::broken("ctl", &format!("nothing was sent: {why}")),
-        Err(NoAnswer::Silence(why)) => {
+        Err(CallError::NotSent(why)) => super::broken("ctl", &format!("nothing was sent: {why}")),
+        Err(CallError::Silence(why)) => {
             if to.json {
                 let reason = format!("connection: {why}");
                 let exit_code = exit::INCONCLUSIVE;
@@ -94,8 +94,8 @@ fn ask(key: &str, call: Result<Call, String>, to: &CtlTo) -> ExitCode {
     }
 }
 
-/// What no node would take is not sent; above all, nothing longer than a frame can be.
-fn sendable(key: &str, call: &Call) -> Result<(), String> {
+/// Rejects a request that no node would accept, in particular one longer than a frame.
+fn check_sendable(key: &str, call: &Call) -> Result<(), String> {
     if key.is_empty() || key.len() > MAX_KEY {
         return Err(format!("a key has 1 to {MAX_KEY} bytes, this one has {}", key.len()));
     }
@@ -110,7 +110,7 @@ fn sendable(key: &str, call: &Call) -> Result<(), String> {
     }
 }
 
-/// Tells a node's figures.
+/// Prints a node's figures.
 fn status(addr: SocketAddr, expected: &ExpectedNode, timeout: Duration, json: bool) -> ExitCode {
     let asked = control::Client::connect_to(addr, timeout, expected).and_then(|mut client| client.status());
     let status = match asked {
@@ -125,12 +125,12 @@ fn status(addr: SocketAddr, expected: &ExpectedNode, timeout: Duration, json: bo
     if json {
         outln!("{}", serde_json::to_string_pretty(&status).expect("plain data has a JSON form"));
     } else {
-        out!("{}", words_of_status(&status));
+        out!("{}", status_text(&status));
     }
     ExitCode::SUCCESS
 }
 
-fn words_of_status(s: &control::Status) -> String {
+fn status_text(s: &control::Status) -> String {
     let ops = &s.ops;
     let mut text = format!(
         "{} of {}: {}, process {}, started {} times, up {:.1} s\n\

@@ -62,9 +62,9 @@ fn state_is_drawn_where_a_remedy_differs() {
 
 #[test]
 fn a_list_in_an_arm_keeps_its_commas() {
-    let (name, stated) = stated("x:mix=cas=50,backoff=none").expect("well-formed");
+    let (name, stated) = parse_arm("x:mix=cas=50,backoff=none").expect("well-formed");
     assert_eq!((name.as_str(), stated["mix"].as_str(), stated["backoff"].as_str()), ("x", "cas=50", "none"));
-    let (_, stated) = super::stated("x:kinds=kill,pause,keys=2").expect("well-formed");
+    let (_, stated) = super::parse_arm("x:kinds=kill,pause,keys=2").expect("well-formed");
     assert_eq!((stated["kinds"].as_str(), stated["keys"].as_str()), ("kill,pause", "2"));
 }
 

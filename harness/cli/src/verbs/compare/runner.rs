@@ -1,8 +1,8 @@
-//! Makes the runs: pair by pair, in an order drawn for each, each on a fresh cluster, and each looked at only for whether
-//! it counts. No effect is computed before the last run has ended.
+//! Makes the runs pair by pair, in an order drawn for each pair, each on a fresh cluster. Until the last run has ended, a run is only
+//! checked for whether it counts, and no effect is computed.
 
 use super::arms::Experiment;
-use super::noise::Meter;
+use super::noise::CpuMeter;
 use crate::build_info::build_info;
 use crate::run::pipeline::{Job, perform};
 use crate::run::report::read_history;
@@ -23,45 +23,45 @@ use heckle_results::results_json::{Results, RunVerdict};
 use heckle_results::{RunFolder, measure};
 use std::path::Path;
 
-/// Everything that was made, and how it ended.
-pub(super) struct Conducted {
+/// All completed runs, and how the comparison ended.
+pub(super) struct CompletedRuns {
     /// The runs.
     pub(super) made: Vec<Made>,
-    /// By plan or by somebody.
+    /// Whether it ended as planned or was interrupted.
     pub(super) ending: Ending,
 }
 
-/// Makes all runs below `folder`. Violations are noted in `comparison` as they come.
+/// Makes all runs below `folder`. Adds violations to `comparison` as they occur.
 ///
 /// # Errors
-/// If the harness or the machine fails: an arm whose first run breaks will not do better later.
-pub(super) fn conduct(experiment: &Experiment, comparison: &mut Comparison, folder: &Path, quiet: bool) -> Result<Conducted, String> {
+/// If the harness or the machine fails. The comparison ends then, because an arm whose first run fails would fail again.
+pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, folder: &Path, quiet: bool) -> Result<CompletedRuns, String> {
     let mut made: Vec<Made> = vec![];
     let mut told = false;
     for pair in 1..=experiment.pairs {
         let order = experiment.order(pair);
         let stay: Vec<usize> = order.into_iter().filter(|i| comparison.arms[*i].disqualified.is_none()).collect();
-        // Without the reference, or with nothing beside it, there is nothing left to compare.
+        // Without the reference, or without any other arm, there is nothing to compare.
         if comparison.arms[0].disqualified.is_some() || stay.len() < 2 {
             break;
         }
         for (place, arm) in (1u32..).zip(stay) {
             if stop::interrupts() > 0 {
-                return Ok(Conducted { made, ending: Ending::Interrupted });
+                return Ok(CompletedRuns { made, ending: Ending::Interrupted });
             }
-            let (run, violated) = one(experiment, comparison, folder, (pair, place, arm))?;
+            let (run, violated) = run_one(experiment, comparison, folder, (pair, place, arm))?;
             let name = &experiment.arms[arm].name;
             if run.run.verdict == RunVerdict::Error && !made.iter().any(|m| m.run.arm == *name) {
                 let why = run.run.dropped.map(|d| d.why).unwrap_or_default();
                 return Err(format!("the first run of arm `{name}` broke, in {}: {why}", folder.join(&run.run.path).display()));
             }
             if !quiet {
-                errln!("{}", line(experiment.pairs, &run, violated.is_some()));
+                errln!("{}", run_line(experiment.pairs, &run, violated.is_some()));
             }
             comparison.arms[arm].disqualified = comparison.arms[arm].disqualified.take().or(violated);
             made.push(run);
         }
-        if let Some(words) = out_of_reach(experiment, comparison, &made, pair) {
+        if let Some(words) = no_claim_possible(experiment, comparison, &made, pair) {
             if !quiet && !told {
                 errln!("{words}");
             }
@@ -72,23 +72,23 @@ pub(super) fn conduct(experiment: &Experiment, comparison: &mut Comparison, fold
         }
     }
     let ending = if stop::interrupts() > 0 { Ending::Interrupted } else { Ending::AsPlanned };
-    Ok(Conducted { made, ending })
+    Ok(CompletedRuns { made, ending })
 }
 
-/// Says so when too many pairs were dropped for any claim. A comparison that was planned with too few pairs for one is made
-/// all the same.
-fn out_of_reach(experiment: &Experiment, comparison: &Comparison, made: &[Made], done: u32) -> Option<String> {
+/// Returns a message if too many pairs were dropped to support any claim. A comparison that was planned with too few pairs is made
+/// anyway.
+fn no_claim_possible(experiment: &Experiment, comparison: &Comparison, made: &[Made], done: u32) -> Option<String> {
     let needed = comparison.design.pairs_needed;
     let possible = pairs_possible(comparison, made.iter().map(|m| &m.run), done);
     if experiment.pairs < needed || possible >= needed || done == experiment.pairs {
         return None;
     }
-    let goes_on = if experiment.finish { "the rest is run because of --finish" } else { "it stops here; --finish runs the rest" };
+    let goes_on = if experiment.finish { "--finish runs the rest anyway" } else { "it stops here; --finish runs the rest" };
     let dropped = experiment.pairs - possible;
     Some(format!("no claim is possible any more: {dropped} of {} pairs are lost and {needed} are needed; {goes_on}", experiment.pairs))
 }
 
-fn one(
+fn run_one(
     experiment: &Experiment,
     comparison: &Comparison,
     folder: &Path,
@@ -99,10 +99,10 @@ fn one(
     let schedule = format!("{:016x}", Seed(0).part(&schedule_file::format(&plan.injections)).0);
     let gates = plan.gates.iter().map(|g| g.parse::<Expression>().map_err(|e| e.to_string())).collect::<Result<Vec<_>, String>>()?;
     let options = RunOptions { keep_going: false, progress: progress::ProgressStyle::Quiet };
-    let meter = Meter::start();
+    let meter = CpuMeter::start();
     let job = Job { plan, gates, out: folder.to_owned(), checker: Checker::Auto, options, build: build_info(), warning: None };
     let (run_folder, results) = perform(&job)?;
-    let others_cpu = meter.others().map(|o| (o * 1e4).round() / 1e4);
+    let others_cpu = meter.share_of_others().map(|o| (o * 1e4).round() / 1e4);
     let path = run_folder.root().strip_prefix(folder).unwrap_or(run_folder.root()).display().to_string();
     let design = &comparison.design;
     let (dropped, violated) =
@@ -111,7 +111,7 @@ fn one(
             Standing::Dropped(dropped) => (Some(dropped), None),
             Standing::Violated(why) => (None, Some(Disqualified { path: path.clone(), why })),
         };
-    let taken = if results.verdict == RunVerdict::Error { Taken::default() } else { figures(&run_folder, &results)? };
+    let taken = if results.verdict == RunVerdict::Error { Taken::default() } else { read_figures(&run_folder, &results)? };
     let window_s = results.load.window_s;
     let run = Run {
         pair,
@@ -132,13 +132,13 @@ fn one(
     Ok((Made { run, taken }, violated))
 }
 
-fn figures(folder: &RunFolder, results: &Results) -> Result<Taken, String> {
+fn read_figures(folder: &RunFolder, results: &Results) -> Result<Taken, String> {
     let history = read_history(&folder.history())?;
     Ok(take(&history, &measure::analyze(&history), results))
 }
 
-/// A run in a line, while the rest is still to come: its own figures, and no comparison.
-fn line(pairs: u32, made: &Made, violated: bool) -> String {
+/// One line for a completed run: its own figures, without a comparison.
+fn run_line(pairs: u32, made: &Made, violated: bool) -> String {
     let run = &made.run;
     let whole = made.taken.readings.get(&Phase::Whole);
     let figures = FIGURES.iter().filter(|f| f.primary).filter_map(|f| {
@@ -155,11 +155,11 @@ fn line(pairs: u32, made: &Made, violated: bool) -> String {
     words.join("  ")
 }
 
-/// How long it all takes, by plan, in words.
-pub(super) fn about(experiment: &Experiment) -> String {
-    /// Start, judgement and pictures of a run, beyond its plan.
-    const AROUND_A_RUN_MS: f64 = 2_500.0;
+/// The planned duration of all runs, in words.
+pub(super) fn planned_duration(experiment: &Experiment) -> String {
+    /// Time for start, judgement and plots of a run, in addition to its plan.
+    const RUN_OVERHEAD_MS: f64 = 2_500.0;
     let runs = f64::from(experiment.pairs) * experiment.arms.len() as f64;
-    let each_ms = experiment.run_for.as_secs_f64() * 1e3 + AROUND_A_RUN_MS;
+    let each_ms = experiment.run_for.as_secs_f64() * 1e3 + RUN_OVERHEAD_MS;
     format!("{} runs of about {}: about {}", digits(runs), duration(each_ms), duration(runs * each_ms))
 }

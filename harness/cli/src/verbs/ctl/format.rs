@@ -1,4 +1,4 @@
-//! Answers in words and as JSON, and the exit code that goes with each.
+//! Answers as text and as JSON, and their exit codes.
 
 use crate::cli::ValueForm;
 use crate::exit;
@@ -7,10 +7,10 @@ use heckle_server::client_protocol::{Diagnostics, Fate, OpId, Outcome, Response}
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 
-/// A value as bytes.
+/// Parses a value into bytes.
 ///
 /// # Errors
-/// If it is not of that form.
+/// If the text does not have that form.
 pub(super) fn parse_value(text: &str, form: ValueForm) -> Result<Vec<u8>, String> {
     match form {
         ValueForm::Text => Ok(text.as_bytes().to_vec()),
@@ -21,8 +21,8 @@ pub(super) fn parse_value(text: &str, form: ValueForm) -> Result<Vec<u8>, String
     }
 }
 
-/// Bytes as a person reads them.
-pub(super) fn show_value(bytes: &[u8], form: ValueForm) -> String {
+/// Formats bytes as text.
+pub(super) fn format_value(bytes: &[u8], form: ValueForm) -> String {
     match (form, bytes.first_chunk::<8>()) {
         (ValueForm::Number, Some(number)) => i64::from_be_bytes(*number).to_string(),
         (ValueForm::Number, None) | (ValueForm::Text, _) => match std::str::from_utf8(bytes) {
@@ -32,8 +32,8 @@ pub(super) fn show_value(bytes: &[u8], form: ValueForm) -> String {
     }
 }
 
-/// The exit code of an answer. A refused condition is an answer and not a failure, but a script wants to branch on it.
-pub(super) fn code(outcome: &Outcome) -> u8 {
+/// The exit code of an answer. An unmet condition is an answer and not a failure, but scripts need to branch on it.
+pub(super) fn exit_code(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Applied | Outcome::Value { .. } | Outcome::Fate { fate: Fate::Applied } => exit::OK,
         Outcome::ConditionNotMet { .. } => exit::GATE,
@@ -43,21 +43,21 @@ pub(super) fn code(outcome: &Outcome) -> u8 {
     }
 }
 
-/// What is data: the value that was read, or the one that stood in the way. Nothing for a key never written.
-pub(super) fn data(outcome: &Outcome, form: ValueForm) -> Option<String> {
+/// The data of an answer: the value that was read, or the value that did not match. `None` for a key that was never written.
+pub(super) fn outcome_value(outcome: &Outcome, form: ValueForm) -> Option<String> {
     match outcome {
-        Outcome::Value { value } | Outcome::ConditionNotMet { current: value } => value.as_deref().map(|v| show_value(v, form)),
+        Outcome::Value { value } | Outcome::ConditionNotMet { current: value } => value.as_deref().map(|v| format_value(v, form)),
         Outcome::Fate { fate } => Some(fate.as_str().to_owned()),
         Outcome::Applied | Outcome::NotApplied { .. } | Outcome::Unknown { .. } | Outcome::Invalid { .. } => None,
     }
 }
 
-/// What happened, in one sentence.
-pub(super) fn sentence(key: &str, response: &Response, form: ValueForm) -> String {
+/// Describes the outcome in one sentence.
+pub(super) fn outcome_sentence(key: &str, response: &Response, form: ValueForm) -> String {
     match &response.outcome {
         Outcome::Applied => format!("{key} is set"),
         Outcome::ConditionNotMet { current: Some(v) } => {
-            format!("condition not met: {key} was {}, nothing was changed", show_value(v, form))
+            format!("condition not met: {key} was {}, nothing was changed", format_value(v, form))
         }
         Outcome::ConditionNotMet { current: None } => format!("condition not met: {key} was never written, nothing was changed"),
         Outcome::Value { value: Some(_) } => format!("{key} was read"),
@@ -66,8 +66,8 @@ pub(super) fn sentence(key: &str, response: &Response, form: ValueForm) -> Strin
         Outcome::Fate { fate } => match fate {
             Fate::Applied => format!("it was applied to {key}, once"),
             Fate::NotApplied => format!("it was not applied to {key}, and never will be"),
-            Fate::Evicted => format!("{key} no longer remembers operations of that age: nobody can tell"),
-            Fate::Superseded => format!("a later operation of the same client on {key} took its place: nobody can tell"),
+            Fate::Evicted => format!("{key} no longer remembers operations of that age: its fate is unknown"),
+            Fate::Superseded => format!("a later operation of the same client on {key} took its place: its fate is unknown"),
         },
         Outcome::Unknown { why } => {
             format!("unknown ({why}): operation {} on {key} may have been applied, and may yet be at any later time", response.op)
@@ -76,13 +76,13 @@ pub(super) fn sentence(key: &str, response: &Response, form: ValueForm) -> Strin
     }
 }
 
-/// How far the operation got, in one line.
-pub(super) fn way(node: &str, op: OpId, d: &Diagnostics) -> String {
+/// Describes how far the operation got, in one line.
+pub(super) fn progress_line(node: &str, op: OpId, d: &Diagnostics) -> String {
     let mut text = format!(
         "{node} coordinated {op}: phase {}, {}, {}, {} promises and {} accepts of {} needed",
         d.phase.as_str(),
-        count(d.rounds, "round"),
-        count(d.round_trips, "round trip"),
+        counted(d.rounds, "round"),
+        counted(d.round_trips, "round trip"),
         d.promises,
         d.accepts,
         d.needed
@@ -102,11 +102,11 @@ pub(super) fn way(node: &str, op: OpId, d: &Diagnostics) -> String {
     text
 }
 
-fn count(n: u32, what: &str) -> String {
+fn counted(n: u32, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// The whole answer as JSON, with the words of the history for what it shares with it.
+/// The whole answer as JSON. Fields that the history also has use the same names.
 pub(super) fn json(node: &str, key: &str, response: &Response, form: ValueForm) -> Json {
     let (outcome, why, value) = match &response.outcome {
         Outcome::Applied => ("applied", None, None),
@@ -119,13 +119,13 @@ pub(super) fn json(node: &str, key: &str, response: &Response, form: ValueForm) 
     };
     let mut all = json!({
         "node": node, "op": response.op.to_string(), "key": key, "outcome": outcome,
-        "exit_code": code(&response.outcome), "diagnostics": diagnostics(&response.diagnostics),
+        "exit_code": exit_code(&response.outcome), "diagnostics": diagnostics(&response.diagnostics),
     });
     if let Some(why) = why {
         all["reason"] = why.into();
     }
     if let Some((name, value)) = value {
-        all[name] = value.as_deref().map(|v| show_value(v, form)).into();
+        all[name] = value.as_deref().map(|v| format_value(v, form)).into();
         all[format!("{name}_hex")] = value.as_deref().map(|v| v.iter().map(|b| format!("{b:02x}")).collect::<String>()).into();
     }
     all
@@ -161,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn every_outcome_has_its_words_and_its_exit_code() {
+    fn every_outcome_has_a_sentence_and_an_exit_code() {
         let value = Some(b"v1".to_vec());
-        for (outcome, exit_code, says, data_says) in [
+        for (outcome, code, says, data_says) in [
             (Outcome::Applied, 0, "k is set", None),
             (Outcome::Value { value: value.clone() }, 0, "k was read", Some("v1")),
             (Outcome::Value { value: None }, 0, "k was never written", None),
@@ -173,27 +173,27 @@ mod tests {
             (Outcome::Unknown { why: Reason::Timeout }, 2, "unknown (timeout): operation c7.1 on k may have", None),
             (Outcome::Fate { fate: Fate::Applied }, 0, "was applied to k, once", Some("applied")),
             (Outcome::Fate { fate: Fate::NotApplied }, 4, "was not applied to k, and never", Some("not_applied")),
-            (Outcome::Fate { fate: Fate::Evicted }, 2, "nobody can tell", Some("evicted")),
-            (Outcome::Fate { fate: Fate::Superseded }, 2, "nobody can tell", Some("superseded")),
+            (Outcome::Fate { fate: Fate::Evicted }, 2, "its fate is unknown", Some("evicted")),
+            (Outcome::Fate { fate: Fate::Superseded }, 2, "its fate is unknown", Some("superseded")),
             (Outcome::Invalid { why: "the key is empty".into() }, 64, "refused: the key is empty", None),
         ] {
             let r = response(outcome);
-            let text = sentence("k", &r, ValueForm::Text);
+            let text = outcome_sentence("k", &r, ValueForm::Text);
             assert!(text.contains(says), "{text:?} lacks {says:?}");
-            assert_eq!(code(&r.outcome), exit_code, "{text}");
-            assert_eq!(data(&r.outcome, ValueForm::Text).as_deref(), data_says, "{text}");
-            assert_eq!(json("n1", "k", &r, ValueForm::Text)["exit_code"], exit_code, "{text}");
+            assert_eq!(exit_code(&r.outcome), code, "{text}");
+            assert_eq!(outcome_value(&r.outcome, ValueForm::Text).as_deref(), data_says, "{text}");
+            assert_eq!(json("n1", "k", &r, ValueForm::Text)["exit_code"], code, "{text}");
         }
-        let way = way("n1", OpId { client: 7, seq: 1 }, &response(Outcome::Applied).diagnostics);
+        let line = progress_line("n1", OpId { client: 7, seq: 1 }, &response(Outcome::Applied).diagnostics);
         for part in
             ["phase propose", "1 round,", "2 round trips", "1 accepts of 2 needed", "3 times outbid", "300.n2.5", "higher one is 400.n1.6"]
         {
-            assert!(way.contains(part), "{way:?} lacks {part:?}");
+            assert!(line.contains(part), "{line:?} lacks {part:?}");
         }
     }
 
     #[test]
-    fn ids_are_read_as_they_are_printed() {
+    fn printed_ids_can_be_parsed() {
         let op = OpId { client: 7, seq: 1 };
         let born = BallotTag { us: 300, node: 2, nonce: 0x5f };
         assert_eq!(parse_printed_id(&op.to_string()), Ok((op, None)));
@@ -205,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn values_are_shown_as_they_were_given() {
+    fn values_are_printed_in_the_given_form() {
         for (text, form, bytes) in [("héllo", ValueForm::Text, "héllo".as_bytes()), ("-2", ValueForm::Number, &(-2_i64).to_be_bytes())] {
             assert_eq!(parse_value(text, form).as_deref(), Ok(bytes));
-            assert_eq!(show_value(bytes, form), text);
+            assert_eq!(format_value(bytes, form), text);
         }
         assert!(parse_value("two", ValueForm::Number).is_err());
-        // A harness's value, and bytes that would garble a terminal.
-        assert_eq!(show_value(&[0, 0, 0, 0, 0, 0, 0, 17, 1, 1], ValueForm::Number), "17");
-        assert_eq!(show_value(b"\x1b[2J\xff", ValueForm::Text), "\\x1b[2J\\xff");
+        // A value written by the harness, and bytes that would garble a terminal.
+        assert_eq!(format_value(&[0, 0, 0, 0, 0, 0, 0, 17, 1, 1], ValueForm::Number), "17");
+        assert_eq!(format_value(b"\x1b[2J\xff", ValueForm::Text), "\\x1b[2J\\xff");
         let none = json("n1", "k", &response(Outcome::Value { value: None }), ValueForm::Text);
         assert_eq!((&none["value"], &none["value_hex"]), (&Json::Null, &Json::Null));
         let some = json("n1", "k", &response(Outcome::Value { value: Some(vec![0xff, 1]) }), ValueForm::Text);

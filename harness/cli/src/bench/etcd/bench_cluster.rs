@@ -1,5 +1,4 @@
-//! A cluster that stands for a while and is measured: the same launcher and the same processes as in a run, without
-//! relay and faults.
+//! A cluster for benchmarks, started by the same launcher as in a run, but without relay and faults.
 
 use crate::clock::RunClock;
 use crate::cluster::Cluster;
@@ -15,24 +14,24 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The role that is measured, where a system has it.
+/// The role whose node is measured, if the system has it.
 const LEADER: &str = "leader";
-/// A system settles on who leads within this.
-const LEADS_WITHIN: Duration = Duration::from_secs(10);
+/// Time limit for the election of a leader.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A running cluster. Its processes and its folder go with it.
+/// A running cluster. Dropping it stops its processes and removes its folder.
 pub(super) struct BenchCluster {
     pub(super) plan: Plan,
     cluster: Option<Cluster>,
     recording: Option<RecorderThread>,
     folder: PathBuf,
-    /// Where every client connects: the node that leads, so that neither system pays for forwarding.
+    /// The target of every client: the leader, so that neither system pays for forwarding.
     leader: Option<Target>,
     stop: Stop,
 }
 
 impl BenchCluster {
-    /// Starts it and waits until somebody leads.
+    /// Starts a cluster and waits for its leader.
     pub(super) fn start(below: &Path, plan: Plan) -> Result<BenchCluster, String> {
         let unique = format!("bench-{}-{}-{:08x}", plan.system.name(), std::process::id(), rand::random::<u32>());
         let folder = below.join(unique);
@@ -58,12 +57,12 @@ impl BenchCluster {
         Ok(standing)
     }
 
-    /// Its processes.
+    /// The cluster's processes.
     pub(super) fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
     }
 
-    /// Where every client connects.
+    /// The target of every client.
     ///
     /// # Errors
     /// If it has not started.
@@ -71,18 +70,18 @@ impl BenchCluster {
         self.leader.as_ref().ok_or_else(|| "no node leads".to_owned())
     }
 
-    /// What went wrong with the nodes meanwhile: one that died, another program in its place.
+    /// Checks that no node has died or been replaced by another program.
     ///
     /// # Errors
-    /// If something did.
-    pub(super) fn sound(&self) -> Result<(), String> {
+    /// If a node has.
+    pub(super) fn check_nodes(&self) -> Result<(), String> {
         match self.stop.reason() {
             Some(StopReason::Broken(why)) => Err(why),
             Some(StopReason::Violation | StopReason::Interrupted) | None => Ok(()),
         }
     }
 
-    /// Where it keeps its data.
+    /// The folder of the cluster's data.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -94,7 +93,7 @@ impl BenchCluster {
         samples.map(|sample| sample?.counters.get("syncs").copied()).sum()
     }
 
-    /// A client connection, by the fastest client that there is for the system.
+    /// Opens a client connection, using the fastest client for the system.
     pub(super) fn connect(&self, leader: &Target, name: String) -> Rc<dyn Connection> {
         #[cfg(feature = "etcd")]
         if self.plan.system.name() == heckle_system_etcd::NAME {
@@ -114,9 +113,9 @@ impl Drop for BenchCluster {
     }
 }
 
-/// The node that leads; the first where the system has no leader, since whoever is asked coordinates.
+/// Finds the leader, or the first node in a system without leaders, where every node coordinates.
 fn leader(cluster: &Cluster) -> Result<Target, String> {
-    let deadline = Instant::now() + LEADS_WITHIN;
+    let deadline = Instant::now() + LEADER_TIMEOUT;
     let all = cluster.targets();
     let Some(roles) = cluster.system().roles().filter(|roles| roles.all().iter().any(|role| role.name == LEADER)) else {
         return all.first().cloned().ok_or_else(|| "there is no node".to_owned());
@@ -126,7 +125,7 @@ fn leader(cluster: &Cluster) -> Result<Target, String> {
         match roles.find(LEADER, &running) {
             Ok((node, _)) => return Ok(all[usize::from(node.0)].clone()),
             Err(why) if Instant::now() > deadline => {
-                return Err(format!("no node of {} leads after {} s: {why}", cluster.system().name(), LEADS_WITHIN.as_secs()));
+                return Err(format!("no node of {} leads after {} s: {why}", cluster.system().name(), LEADER_TIMEOUT.as_secs()));
             }
             Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
