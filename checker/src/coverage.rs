@@ -1,7 +1,7 @@
-//! Did enough happen for a valid verdict to mean something?
+//! Checks whether enough happened for a valid verdict to be meaningful.
 //!
-//! A run in which nothing happened is not valid, it is unknown. Which rules hold for a run is decided by its
-//! plan; here they are only counted. A rule's id says what it counts:
+//! A run in which nothing happened is not valid but unknown. The plan selects the rules of a run; this module only
+//! counts. The id of a rule names what it counts:
 //!
 //! | id | counts |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | `ok_gets`, `ok_puts` | the same without consensus |
 //! | `ok_cas_during:KIND` | the same as `ok_cas`, completed while a fault of KIND was on; the least over its occurrences |
 //! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
-//! | `fates_asked` | ops of unknown outcome that were asked about, told or not |
+//! | `fates_asked` | ops of unknown outcome whose fate was queried, resolved or not |
 //! | `fault_effective:KIND` | occurrences of KIND with evidence of their effect; every one needs it |
 
 use crate::verdict::Verdict;
@@ -21,17 +21,17 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// In the evidence of a fault's end: whether the figures show its effect. Without it any count above zero does; the harness knows
-/// which counts are of the effect, and says `false` where only others are there.
+/// Key in the evidence of a fault's end: whether the figures show an effect. Without this key any count above zero
+/// does. The harness knows which counts measure the effect, and writes `false` if only others are present.
 pub const EFFECTIVE: &str = "effective";
 
-/// How soon after the end of a fault something must succeed again.
+/// Time after the end of a fault within which an op must succeed again.
 pub const AFTER_HEAL: Nanos = Nanos(10_000_000_000);
 
-/// What must have happened, and how often.
+/// A condition, and how often it must have occurred.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// See the module's table.
+    /// The id, from the table in the module documentation.
     pub id: String,
     /// How often.
     pub need: u64,
@@ -44,14 +44,14 @@ impl Rule {
     }
 }
 
-/// A rule and what was found.
+/// A rule and its count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleResult {
     /// The rule.
     pub id: String,
-    /// How often it should have happened.
+    /// The required count.
     pub need: u64,
-    /// How often it did.
+    /// The actual count.
     pub got: u64,
     /// `got >= need`.
     pub passed: bool,
@@ -62,7 +62,7 @@ pub struct RuleResult {
 pub struct Coverage {
     /// Whether every rule passed.
     pub passed: bool,
-    /// One by one.
+    /// The result of each rule.
     pub rules: Vec<RuleResult>,
 }
 
@@ -72,32 +72,32 @@ impl Coverage {
         if self.passed { Verdict::Valid } else { Verdict::Unknown }
     }
 
-    /// The rules that were missed, in words.
+    /// Describes the rules that were missed.
     pub fn missed(&self) -> Vec<String> {
         self.rules.iter().filter(|r| !r.passed).map(|r| format!("coverage `{}`: {} of {} needed", r.id, r.got, r.need)).collect()
     }
 }
 
-/// One fault, its events put together.
+/// One fault, assembled from its events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// Which.
     pub id: u64,
     /// What kind.
     pub kind: Box<str>,
-    /// Whom it struck.
+    /// The nodes and links that it affected.
     pub targets: Vec<String>,
     /// When it began.
     pub began: Nanos,
-    /// When it was lifted; the end of the history if it was not.
+    /// When it was removed; the end of the history if it was not.
     pub ended: Nanos,
-    /// When it was seen to be over, if it was.
+    /// When the cluster was observed to have recovered, if it was.
     pub healed: Option<Nanos>,
-    /// Whether any event of it carries a count above zero, or a `true`, and none says that this is no effect of it.
+    /// Whether any of its events carries a count above zero or a `true`, and none states that this is not an effect of the fault.
     pub effective: bool,
 }
 
-/// The faults of a history, in the order in which they began.
+/// Returns the faults of a history, ordered by start time.
 pub fn faults(history: &History) -> Vec<Fault> {
     let mut faults: BTreeMap<u64, Fault> = BTreeMap::new();
     for event in &history.faults {
@@ -125,12 +125,12 @@ pub fn faults(history: &History) -> Vec<Fault> {
     faults
 }
 
-/// A heal's evidence shows that the cluster is back, not that it was ever struck.
+/// The evidence of a heal shows that the cluster has recovered, not that the fault had an effect.
 fn shows_effect(event: &FaultEvent) -> bool {
     event.state != FaultState::Healed && event.evidence.values().any(|v| v.as_f64().is_some_and(|n| n > 0.0) || v.as_bool() == Some(true))
 }
 
-/// Counts what the rules ask for. A rule whose id nobody knows counts nothing and so is missed.
+/// Evaluates the rules. A rule with an unknown id has a count of zero and so is missed.
 pub fn evaluate(history: &History, rules: &[Rule]) -> Coverage {
     let faults = faults(history);
     let rules: Vec<RuleResult> = rules
@@ -168,7 +168,7 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
     (got, rule.need)
 }
 
-/// Whether the load sent `op`: what comes after it are the final reads, which happen in an idle run too.
+/// Whether `op` was part of the load. The final reads come after it, and they happen in an idle run too.
 fn under_load(history: &History, op: &Operation) -> bool {
     history.header.load_window.is_none_or(|(_, end)| op.intended < Nanos(end))
 }

@@ -1,8 +1,8 @@
-//! A whole history to a judgement: which engine judges which key, and what to make of two opinions.
+//! Judges a whole history: selects the engine for each key and combines two opinions.
 //!
-//! The chain checker judges what is in its fragment, and every verdict of it carries a certificate that the verifier
-//! has accepted. On small keys the search gives a second opinion on `valid`; an `invalid` is refuted again by brute
-//! force on the few ops of its contradiction. Engines that disagree make the key `unknown`: one of them is broken.
+//! The chain checker judges keys in its fragment, and each of its verdicts carries a certificate that the verifier has
+//! accepted. On small keys the search gives a second opinion on `valid`; an `invalid` is confirmed by brute force on
+//! the few ops of its contradiction. If two engines disagree, the key is `unknown`: one of them has a bug.
 
 use crate::explain::story;
 use crate::linearizable::certificate::Certificate;
@@ -18,16 +18,16 @@ use heckle_history::{History, KeyId, OpId};
 pub enum Checker {
     /// The chain checker where it applies, cross-checked by search on small keys; search elsewhere.
     Auto,
-    /// The chain checker alone, which starts no search process; what is outside its fragment stays unknown.
+    /// The chain checker alone, without a search process; a key outside its fragment stays unknown.
     Chain,
     /// The search alone.
     Porcupine,
-    /// Chain and search on every key, whatever its size.
+    /// Chain and search on every key, regardless of its size.
     Both,
 }
 
 impl Checker {
-    /// The word for it, as flags and files have it.
+    /// The name used in flags and files.
     pub fn name(self) -> &'static str {
         match self {
             Checker::Auto => "auto",
@@ -54,24 +54,24 @@ impl std::str::FromStr for Checker {
 /// Keys of at most this many ops get a second opinion by default.
 pub const CROSS_CHECK_UP_TO: usize = 2_000;
 
-/// Why a key is unknown that the chain checker cannot judge, when it is the only engine allowed.
+/// The reason given for a key that the chain checker cannot judge when no other engine is allowed.
 pub(crate) const NO_OTHER_ENGINE: &str = "the chain checker does not apply, and no other was asked for";
 
-/// How many steps brute force may take to refute the few ops of a contradiction again.
+/// Maximum number of steps for brute force to confirm a contradiction.
 pub(crate) const CERTIFY_STEPS: u64 = 1_000_000;
 
-/// How to judge.
+/// The options of a check.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Which engines.
     pub checker: Checker,
-    /// Whether answered fates constrain the verdict. It is given without them as well.
+    /// Whether resolved fates constrain the verdict. The verdict without them is reported as well.
     pub use_fates: bool,
     /// Keys of at most this many ops are judged by both engines under [`Checker::Auto`].
     pub cross_check_up_to: usize,
     /// Runs a search within limits.
     pub search: &'a dyn SearchRunner,
-    /// Runs the search for a second opinion: under [`Checker::Auto`] a luxury, so within tighter limits.
+    /// Runs the search for a second opinion. Under [`Checker::Auto`] it is optional, so its limits are tighter.
     pub second: &'a dyn SearchRunner,
 }
 
@@ -85,9 +85,9 @@ impl<'a> Options<'a> {
 /// The outcome: the report, and a proof for each key the chain checker judged.
 #[derive(Debug, Clone)]
 pub struct Judgement {
-    /// What `results.json` says under `linearizability`.
+    /// The content of `linearizability` in `results.json`.
     pub linearizability: Linearizability,
-    /// Proofs, already verified; a certificate that its verifier refused never gets here.
+    /// Verified proofs; a certificate that the verifier refused is never included.
     pub certificates: Vec<(KeyId, Certificate)>,
 }
 
@@ -110,7 +110,7 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
     let places = history.by_key();
     for ops in KeyOps::split(history, if options.use_fates { Fates::Used } else { Fates::Ignored }) {
         let key = Judge { ops: &ops, places: &places[ops.key.0 as usize], options }.judge();
-        // A key without fates has the same verdict without them; it still counts in the merged one.
+        // A key without fates has the same verdict either way; it still counts in the merged verdict.
         let without = key.report.verdict_without_fates.unwrap_or(key.report.verdict);
         if without_fates.is_some() || key.report.verdict_without_fates.is_some() {
             let so_far = without_fates.unwrap_or_else(|| Verdict::merge_all(keys.iter().map(|k: &KeyReport| k.verdict)));
@@ -127,7 +127,7 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
     }
     let searched = keys.iter().any(|k| k.engine == Engine::Search);
     let linearizability = Linearizability {
-        // Where no op was judged, nothing was shown.
+        // If no op was judged, nothing was proved.
         verdict: if keys.is_empty() { Verdict::Unknown } else { Verdict::merge_all(keys.iter().map(|k| k.verdict)) },
         checker: if searched { Engine::Search } else { Engine::Chain },
         check_ms: None,
@@ -140,7 +140,7 @@ pub fn judge(history: &History, options: &Options<'_>) -> Judgement {
     Judgement { linearizability, certificates }
 }
 
-/// What is concluded on one key.
+/// The conclusion on one key.
 struct KeyJudgement {
     report: KeyReport,
     violation: Option<Violation>,
@@ -149,7 +149,7 @@ struct KeyJudgement {
 
 struct Judge<'a> {
     ops: &'a KeyOps<'a>,
-    /// Where the key's ops stand, for the verifier: from the history, not from the checker.
+    /// Indices of the key's ops, for the verifier. They come from the history, not from the checker.
     places: &'a [u32],
     options: &'a Options<'a>,
 }
@@ -174,7 +174,7 @@ impl Judge<'_> {
 
     fn without_fates(&self) -> Verdict {
         let ops = self.ops.with(Fates::Ignored);
-        // Only the verdict is wanted, so a second opinion on it is not.
+        // Only the verdict is needed here, not a second opinion on it.
         let options = Options { use_fates: false, cross_check_up_to: 0, ..*self.options };
         Judge { ops: &ops, places: self.places, options: &options }.judge().report.verdict
     }
@@ -273,7 +273,7 @@ impl Judge<'_> {
         let note = (verdict == Verdict::Unknown).then(|| limit(&reply));
         let report = KeyReport { outside, note, ..self.report(verdict, Engine::Search) };
         let violation = (verdict == Verdict::Invalid).then(|| {
-            // The verdict is safe by now. If this second run meets a limit, the violation just stays large.
+            // The verdict is already final. If this second run reaches a limit, the violation just stays large.
             request.shrink = true;
             self.found_by_search(&self.options.search.run(&request))
         });
@@ -328,7 +328,7 @@ fn limit(reply: &SearchReply) -> String {
     reply.limit.clone().unwrap_or_else(|| "the search gave up".to_owned())
 }
 
-/// The verdict of a search on a history of any model: what `heckle check --model` does with foreign files.
+/// Judges a history of any model by search. `heckle check --model` uses this for foreign files.
 pub fn judge_model(key: &str, request: &SearchRequest, search: &dyn SearchRunner) -> (KeyReport, Option<Violation>) {
     let reply = search.run(request);
     let verdict = verdict_of(&reply);

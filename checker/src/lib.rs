@@ -1,23 +1,23 @@
-//! Judges: pure checks of a recorded history.
+//! The checker: pure checks of a recorded history.
 //!
-//! Nothing in here reads a clock, a file or a socket: a verdict is a function of the history and of the budgets
-//! handed in. Three things are kept apart: what the history proves ([`judge`](judge::judge)), what makes it good
-//! evidence ([`checks::vacuity`], [`coverage`]), and what was near it ([`explain`]). Modules in reading order:
+//! Nothing in here reads a clock, a file or a socket: a verdict is a function of the history and the given limits.
+//! Three things are separate: what the history proves ([`judge`](judge::judge)), whether it is good evidence
+//! ([`checks::vacuity`], [`coverage`]), and the context of a violation ([`explain`]). Modules in reading order:
 #![forbid(unsafe_code)]
 #![warn(clippy::iter_over_hash_type)]
 
-pub mod bench;
+pub mod bench; // large histories for measuring the checkers
 pub mod checks; // availability, recovery, liveness, durability, acknowledged, crash, vacuity
-pub mod coverage; // did enough happen for a valid verdict to mean something
-pub mod fairness; // who got how much, who waited how long, whether somebody starved
-pub mod explain; // a violation in words, events and a picture
+pub mod coverage; // whether enough happened for a valid verdict to be meaningful
+pub mod fairness; // shares, waiting times and starvation of clients
+pub mod explain; // explains a violation as text, events and a timeline
 pub mod differential; // the engines compared on random histories
-pub mod judge; // a whole history to a judgement: which engine judges which key
+pub mod judge; // judges a whole history: selects the engine for each key
 pub mod linearizable; // one key of unique values: chain checker, certificates, their verifier, reasons
-pub mod online; // the same judgement event by event, in bounded memory
+pub mod online; // the same check event by event, in bounded memory
 pub mod objects; // one key of a set, list, queue, lock or counter: scans, certificates, their verifier
-pub mod search; // everything else: models, porcupine-rs in a child, brute force
-pub mod verdict; // the words of a judgement: verdict, violation, key report // histories by the million, for measuring the checkers
+pub mod search; // search for all other keys: models, porcupine-rs in a child process, brute force
+pub mod verdict; // the types of a verdict: verdict, violation, key report
 
 pub use coverage::{Coverage, Rule, RuleResult};
 pub use judge::{Checker, Judgement, Options, judge, judge_model};

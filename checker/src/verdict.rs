@@ -1,14 +1,14 @@
-//! The words of a judgement. `results.json` repeats them, so each serialises as it is written there.
+//! The types of a verdict. `results.json` contains them, so each serialises to its form in that file.
 
 use crate::linearizable::certificate::Contradiction;
 use heckle_history::{Nanos, OpId};
 use serde::Serialize;
 
-/// What a check concludes. `Unknown` is not `Valid`: it names a limit that was met.
+/// The conclusion of a check. `Unknown` is not `Valid`: it means that a limit was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Proved to hold. The order of the variants is the order of merging.
+    /// Proved to hold. The variants are ordered by precedence in a merge.
     Valid,
     /// Neither proved nor refuted within the limits.
     Unknown,
@@ -17,7 +17,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict of two parts: invalid beats unknown beats valid.
+    /// Merges the verdicts of two parts: invalid takes precedence over unknown, and unknown over valid.
     ///
     /// ```
     /// use heckle_checker::Verdict;
@@ -29,12 +29,12 @@ impl Verdict {
         self.max(other)
     }
 
-    /// The verdict of many parts; of none, valid.
+    /// Merges the verdicts of any number of parts; returns valid if there are none.
     pub fn merge_all(parts: impl IntoIterator<Item = Verdict>) -> Verdict {
         parts.into_iter().fold(Verdict::Valid, Verdict::merge)
     }
 
-    /// The word for it in files and reports.
+    /// The name used in files and reports.
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Valid => "valid",
@@ -54,46 +54,46 @@ impl std::fmt::Display for Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ViolationKind {
-    /// A value was read after a later one had been established.
+    /// A value was read after a newer value was already known to hold.
     StaleRead,
-    /// An acknowledged update vanished under another that was built on an older value.
+    /// An acknowledged update was overwritten by another update that was based on an older value.
     LostUpdate,
-    /// Two updates took effect on one and the same value, and at least one was never acknowledged.
+    /// Two updates took effect on the same value, and at least one of them was never acknowledged.
     Fork,
     /// A value was observed that no op writes.
     ReadOfNeverWritten,
     /// A value was observed before the op that writes it was invoked.
     FutureRead,
-    /// Real time forces two values to each come before the other.
+    /// By real time, each of two values must precede the other.
     RealTimeCycle,
-    /// A value was observed whose op is known not to have happened.
+    /// A value was observed although the op that writes it is known not to have happened.
     AbortedRead,
-    /// Without the answers about fates the history is valid; with them it is not.
+    /// The history is valid if the resolved fates are ignored, and invalid if they are used.
     FateContradicted,
-    /// A CAS was refused although it saw what it expected.
+    /// A CAS was refused although it found the value it expected.
     RefusedThoughMet,
-    /// CAS ops each found what only the other one writes.
+    /// Several CAS ops form a cycle: each found the value that only the previous one writes.
     CasCycle,
-    /// An element is there twice that was put in once.
+    /// An element that was added once is present twice.
     Duplicate,
-    /// Elements came out, or are listed, in another order than that in which they were put in.
+    /// Elements were removed or listed in a different order from the one in which they were added.
     OutOfOrder,
-    /// A queue was found empty that was not.
+    /// A dequeue reported an empty queue although the queue was not empty.
     FalseEmpty,
     /// Two clients held a lock at the same time.
     TwoHolders,
     /// A lock was released by a client that did not hold it.
     NotHeld,
-    /// A later holder of a lock got a fencing token that is not higher.
+    /// A later holder of a lock got a fencing token that is not higher than the previous one.
     TokenWentBack,
-    /// A counter was read higher than all increments together.
+    /// A read of a counter returned more than the sum of all increments.
     CountTooHigh,
-    /// The search found no order; it does not tell kinds apart.
+    /// The search found no order; it does not distinguish kinds of violation.
     NotLinearizable,
 }
 
 impl ViolationKind {
-    /// Every kind: tests hold a drawn history for each.
+    /// Every kind; the tests contain an example history for each.
     pub const ALL: [ViolationKind; 18] = [
         ViolationKind::StaleRead,
         ViolationKind::LostUpdate,
@@ -115,7 +115,7 @@ impl ViolationKind {
         ViolationKind::NotLinearizable,
     ];
 
-    /// The word for it in files and reports.
+    /// The name used in files and reports.
     pub fn word(self) -> &'static str {
         match self {
             ViolationKind::StaleRead => "stale_read",
@@ -139,7 +139,7 @@ impl ViolationKind {
         }
     }
 
-    /// What it means, in one clause.
+    /// A description of the kind, in one clause.
     pub fn meaning(self) -> &'static str {
         match self {
             ViolationKind::StaleRead => "an old state was seen after a newer one was certain",
@@ -170,85 +170,85 @@ impl std::fmt::Display for ViolationKind {
     }
 }
 
-/// One contradiction, small enough to be read by a person.
+/// One contradiction, reduced to a few ops so that a person can read it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Violation {
-    /// Counted from 1 in a judgement; names the folder `violations/1`.
+    /// Numbered from 1 within a run; also the name of the folder, such as `violations/1`.
     pub id: u32,
-    /// The key it happened on.
+    /// The key that is affected.
     pub key: String,
-    /// How it contradicts the model.
+    /// The kind of contradiction.
     pub kind: ViolationKind,
-    /// The ops that suffice to show it, by invocation.
+    /// The ops that suffice to prove it, ordered by invocation.
     pub ops: Vec<OpId>,
-    /// When the last observation that is part of it completed: no checker could have told earlier.
+    /// When the last observation involved completed. No checker could have detected the violation earlier.
     pub shown_at: Nanos,
-    /// The argument in words.
+    /// The explanation in prose.
     pub explanation: Explanation,
-    /// Whether a second, independent engine agreed that these ops contradict the model.
+    /// Whether a second, independent engine confirmed that these ops contradict the model.
     pub certified: bool,
-    /// The argument as data, for the verifier. Absent for a violation found by search or online.
+    /// The proof as data, for the verifier. Absent for a violation found by the search or by the online judge.
     #[serde(skip)]
     pub contradiction: Option<Contradiction>,
 }
 
-/// A violation in words.
+/// A violation, explained in prose.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Explanation {
-    /// One sentence.
+    /// A summary in one sentence.
     pub summary: String,
-    /// What a user of the system lost: which acknowledged update, what came in between, who saw it. `None` where no
-    /// acknowledged update is proved to be missing.
+    /// The effect on a user of the system: which acknowledged update was lost, what intervened and who saw it. `None`
+    /// if no acknowledged update is proved to be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub story: Option<String>,
     /// The steps of the argument, each about one or two ops.
     pub steps: Vec<String>,
-    /// What was going on around it: faults, nodes, what the system reported. Context, not proof.
+    /// Context: faults, node events and figures that the system reported at the time. It is not part of the proof.
     pub nearby: Vec<String>,
-    /// Why it had to be expected: the ops of the key bypassed consensus. `None` if all of them went through it.
+    /// Why the violation was to be expected: some ops on the key bypassed consensus. `None` if all of them used consensus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
 
-/// What produced a verdict.
+/// The engine that produced a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
     /// The chain checker.
     Chain,
-    /// The scan of an object that is no register.
+    /// The scan for an object that is not a register.
     Scan,
-    /// porcupine-rs, in a child process with limits.
+    /// The porcupine-rs search, in a child process with limits.
     Search,
     /// Both, and they agreed.
     Both,
 }
 
-/// What a second, independent engine said of a key's verdict, or why it was not asked.
+/// The result of checking a key's verdict with a second, independent engine, or why there was no such check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecondOpinion {
-    /// The search came to the same verdict.
+    /// The search reached the same verdict.
     Agreed,
-    /// Brute force refuted the ops of the contradiction again.
+    /// Brute force confirmed that the ops of the contradiction have no valid order.
     Refuted,
-    /// Brute force could not refute the ops of the contradiction within its steps.
+    /// Brute force could not refute the ops of the contradiction within its step limit.
     NotRefuted,
-    /// The search came to the other verdict: one of the engines is broken.
+    /// The search reached the opposite verdict: one of the engines has a bug.
     Disagreed,
-    /// The search met a limit, this one.
+    /// The search reached the given limit.
     GaveUp(String),
-    /// The key has too many ops for a search to be worth its time.
+    /// The key has too many ops for a search to be worthwhile.
     TooLarge {
-        /// Keys of at most this many ops are asked about.
+        /// Largest number of ops in a key that is checked twice.
         up_to: u64,
     },
-    /// Only one engine was asked for, or only one applies.
+    /// Only one engine was requested, or only one applies.
     NotAsked,
 }
 
 impl SecondOpinion {
-    /// In words: what was said, or `none`, with the reason.
+    /// Describes the result, or returns `none` with the reason.
     pub fn words(&self) -> String {
         match self {
             SecondOpinion::Agreed => "the search agrees".into(),
@@ -272,22 +272,22 @@ impl SecondOpinion {
 pub struct KeyReport {
     /// Its name.
     pub key: String,
-    /// How many ops it has.
+    /// Number of ops.
     pub ops: u64,
     /// The verdict.
     pub verdict: Verdict,
-    /// Who gave it.
+    /// The engine that gave the verdict.
     pub engine: Engine,
-    /// The verdict if no fate were known; absent if none was asked for.
+    /// The verdict without known fates; absent if no fate was queried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
-    /// Why the chain checker does not apply, naming the op.
+    /// Why the chain checker does not apply, with the op that prevents it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside: Option<String>,
-    /// Which limit left the verdict unknown, or whose second opinion is missing.
+    /// Which limit left the verdict unknown, or which second opinion is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What a second engine said of it.
+    /// The result of the second engine.
     pub second_opinion: SecondOpinion,
 }
 
@@ -296,20 +296,20 @@ pub struct KeyReport {
 pub struct Linearizability {
     /// Merged over the keys.
     pub verdict: Verdict,
-    /// Chain if it judged every key, both if each was cross-checked, else search.
+    /// `Chain` if it judged every key, `Both` if every key was cross-checked, else `Search`.
     pub checker: Engine,
-    /// How long judging took, second opinions not counted; the caller has the clock.
+    /// Duration of the check without second opinions, in milliseconds. Filled in by the caller, which has the clock.
     pub check_ms: Option<u64>,
-    /// How long second opinions took, if any was asked for; the caller has the clock.
+    /// Duration of the second opinions, if any, in milliseconds. Filled in by the caller, which has the clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_opinion_ms: Option<u64>,
-    /// When the online judge spoke, in milliseconds of the run; the caller knows.
+    /// When the online judge reported a violation, in milliseconds since the start of the run. Filled in by the caller.
     pub detected_ms: Option<u64>,
-    /// Merged verdict if no fate were known; absent if none was asked for.
+    /// Merged verdict without known fates; absent if no fate was queried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
-    /// Key by key.
+    /// Reports per key.
     pub keys: Vec<KeyReport>,
-    /// At most one a key: the first contradiction found on it.
+    /// At most one per key: the first contradiction found.
     pub violations: Vec<Violation>,
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{cases, stream};
-use heckle_checker::differential::{MODELS, ObjectSpice, forget, honest, show_object};
+use heckle_checker::differential::{MODELS, ObjectSpice, drop_outcomes, honest, show_object};
 use heckle_checker::objects::{Question, judge_key};
 use heckle_checker::search::{ModelCall, ModelKind, NoSearch, SearchOp};
 use heckle_checker::{Checker, Options, Verdict, ViolationKind};
@@ -401,7 +401,7 @@ fn honest_histories_are_never_rejected_and_mostly_decided() {
             let mut question = honest(&mut rng, model, ObjectSpice { ops: 2_000, ..SPICE });
             // A lock whose holder is gone for good is held for good, so there everything is answered.
             let share = if n % 2 == 0 || acquires(&question.request.ops[0]) { 0.0 } else { 0.05 };
-            forget(&mut rng, &mut question, share);
+            drop_outcomes(&mut rng, &mut question, share);
             let (report, violation) = judge_key("k", &question, &scan(), &NoSearch);
             assert_ne!(report.verdict, Verdict::Invalid, "{}, case {n}: {violation:#?}", model.word());
             decided += u64::from(report.verdict == Verdict::Valid);

@@ -1,20 +1,20 @@
-//! The primitives that an engine carries out, as data. A fault is made of these; what undoes an action follows from it.
+//! The primitive actions of an engine, as data. A fault consists of these; each action determines how it is undone.
 
 use crate::target::{Link, Node};
 use heckle_history::Nanos;
 
-/// Something an engine can do and undo.
+/// An action that an engine can perform and undo.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// A signal to the processes of these nodes.
     Signal(Signal, Vec<Node>),
-    /// An effect on the frames of these links, until it is lifted.
+    /// An effect on the frames of these links until it is removed.
     Disturb(Vec<Link>, LinkEffect),
-    /// Clocks that are set wrong, until they are set right.
+    /// Clocks that are set wrong until they are corrected.
     SetClocks(Vec<ClockSetting>),
 }
 
-/// A signal, and by it what undoes it.
+/// A signal. It determines how the action is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGKILL; undone by a restart on the same data.
@@ -25,73 +25,74 @@ pub enum Signal {
     Stop,
 }
 
-/// What happens to the frames of a link.
+/// The effect on the frames of a link.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum LinkEffect {
-    /// Nothing passes.
+    /// No frame passes.
     Cut,
     /// Frames wait, and keep their order.
     Delay {
-        /// At least this long, microseconds.
+        /// Minimum delay, in microseconds.
         delay_us: u64,
-        /// Up to this much longer, uniformly.
+        /// Additional delay, uniform from zero to this many microseconds.
         jitter_us: u64,
     },
     /// Frames are dropped.
     Loss {
-        /// With this chance, 0 to 100.
+        /// Probability in percent, 0 to 100.
         percent: f64,
     },
-    /// Frames of node links arrive twice: half of the copies at once, half after later frames.
+    /// Frames of node links arrive twice: half of the copies immediately, half after later frames.
     Duplicate {
-        /// With this chance, 0 to 100.
+        /// Probability in percent, 0 to 100.
         percent: f64,
     },
     /// Frames of node links are held back until later ones have overtaken them, or for 20 ms at most.
     Reorder {
-        /// With this chance, 0 to 100.
+        /// Probability in percent, 0 to 100.
         percent: f64,
     },
-    /// What is sent waits for its turn at a limited rate, and keeps its order. All connections of a link share the rate.
+    /// Bytes are sent in order at a limited rate. All connections of a link share the rate.
     Slow {
-        /// Bytes that pass in a second, at most; not 0.
+        /// Maximum rate in bytes per second; not 0.
         bytes_per_s: u64,
     },
-    /// Connections are reset at once and whenever they come back.
+    /// Connections are reset immediately, and again whenever they are reestablished.
     Reset,
 }
 
-/// How one node's clocks are set.
+/// The clock settings of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockSetting {
     /// The node.
     pub node: Node,
-    /// Added to the wall clock, microseconds.
+    /// Offset of the wall clock, in microseconds.
     pub offset_us: i64,
-    /// Both clocks run this many parts per million fast.
+    /// Drift of both clocks, in parts per million; positive is fast.
     pub drift_ppm: i64,
 }
 
-/// One action and its time. Times count from the beginning of the fault.
+/// One action and its time. Times count from the start of the fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// When it is done.
+    /// When the action starts.
     pub from: Nanos,
-    /// When it is undone.
+    /// When the action is undone.
     pub to: Nanos,
-    /// What is done.
+    /// The action.
     pub action: Action,
 }
 
 impl Step {
-    /// An action for as long as the fault lasts.
+    /// Creates a step that lasts as long as the fault.
     pub fn whole(lasts: Nanos, action: Action) -> Self {
         Step { from: Nanos(0), to: lasts, action }
     }
 }
 
 impl Action {
-    /// The nodes whose processes it takes down or stops: no other fault may hold them, and they are down until it is undone.
+    /// The nodes whose processes it kills or stops. They are down until the step is undone, and no other fault may take
+    /// them down meanwhile.
     pub fn takes_down(&self) -> &[Node] {
         match self {
             Action::Signal(_, nodes) => nodes,
@@ -99,7 +100,7 @@ impl Action {
         }
     }
 
-    /// The links whose frames it disturbs.
+    /// The links whose frames it affects.
     pub fn links(&self) -> &[Link] {
         match self {
             Action::Disturb(links, _) => links,
@@ -107,7 +108,7 @@ impl Action {
         }
     }
 
-    /// The nodes that must be up when it is done.
+    /// The nodes that must be up when the step starts.
     pub fn needs_up(&self) -> Vec<Node> {
         match self {
             Action::Signal(_, nodes) => nodes.clone(),

@@ -1,23 +1,23 @@
-//! What the draws of kinds share.
+//! Helpers for drawing faults of any kind.
 
 use crate::target::{Node, Target, all_nodes};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
-/// What one fault is drawn from.
+/// The inputs for drawing one fault.
 pub struct Draw<'a> {
-    /// How many nodes there are.
+    /// Number of nodes.
     pub nodes: u16,
-    /// How far clocks may drift, parts per million.
+    /// Maximum clock drift, in parts per million.
     pub drift_ppm: i64,
-    /// The node that was drawn last.
+    /// The node drawn last.
     pub last: &'a mut Option<Node>,
-    /// Where choices come from.
+    /// The source of randomness.
     pub rng: &'a mut dyn Rng,
 }
 
 impl Draw<'_> {
-    /// One node. Not the same twice running, where there is a choice: a night should visit them all.
+    /// Draws one node, never the same twice in a row if there is a choice, so that a long run reaches all nodes.
     pub fn node(&mut self) -> Node {
         let mut node = Node(self.rng.random_range(1..=self.nodes));
         if self.nodes > 1 && Some(node) == *self.last {
@@ -27,13 +27,13 @@ impl Draw<'_> {
         node
     }
 
-    /// Half the time one node, half the time all.
+    /// Draws one node or all nodes, with equal probability.
     pub fn one_or_all(&mut self) -> Target {
         let one = self.node();
         Target::Nodes(if self.rng.random() { vec![one] } else { all_nodes(self.nodes) })
     }
 
-    /// All nodes in a drawn order.
+    /// Returns all nodes in random order.
     pub fn shuffled(&mut self) -> Vec<Node> {
         let mut all = all_nodes(self.nodes);
         all.shuffle(self.rng);

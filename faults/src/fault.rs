@@ -1,4 +1,4 @@
-//! One fault with everything drawn: a kind, a target, and amounts. What an engine does for it, and when, are its [`Step`]s.
+//! One fault with all parameters drawn: a kind, a target, and amounts. Its [`Step`]s define what an engine does and when.
 
 use crate::action::{Action, Step};
 use crate::kind::{Coverage, FaultKind, Kind};
@@ -7,36 +7,36 @@ use crate::target::{Node, Target, TargetShape};
 use heckle_history::Nanos;
 use std::collections::BTreeSet;
 
-/// One fault with everything drawn.
+/// One fault with all parameters drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// Its kind.
     pub kind: &'static Kind,
     /// Its target.
     pub target: Target,
-    /// How much.
+    /// Its amounts.
     pub amounts: Amounts,
 }
 
-/// How much of it. Each kind takes the amounts that it knows.
+/// The amounts of a fault. Each kind uses those that apply to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Amounts {
-    /// The least delay, microseconds.
+    /// Minimum delay, in microseconds.
     pub delay_us: Option<u64>,
-    /// Up to this much more, microseconds.
+    /// Maximum additional delay, in microseconds.
     pub jitter_us: Option<u64>,
-    /// A rate, bytes a second.
+    /// A rate, in bytes per second.
     pub bytes_per_s: Option<u64>,
-    /// A chance, 0 to 100.
+    /// A probability in percent, 0 to 100.
     pub percent: Option<f64>,
-    /// Added to wall clocks, microseconds, for each node.
+    /// Wall-clock offset of each node, in microseconds.
     pub offset_us: Option<Vec<i64>>,
-    /// How fast clocks run, parts per million, for each node.
+    /// Clock drift of each node, in parts per million.
     pub drift_ppm: Option<Vec<i64>>,
 }
 
 impl Fault {
-    /// Its kind, as a plan lists it.
+    /// The kind as a plan lists it.
     pub fn listed_as(&self) -> FaultKind {
         let role = match &self.target {
             Target::Role(role) => Some(role.clone()),
@@ -45,7 +45,7 @@ impl Fault {
         FaultKind::new(self.kind, role)
     }
 
-    /// The name by which history and reports speak of it.
+    /// The name used in histories and reports.
     pub fn name(&self) -> String {
         self.listed_as().to_string()
     }
@@ -63,10 +63,10 @@ impl Fault {
         }
     }
 
-    /// The same fault at a target of choice. Amounts that were drawn for each node are dealt out again.
+    /// Returns the same fault with another target. Amounts that were drawn for each node are reassigned.
     ///
     /// # Errors
-    /// If the target makes no sense for its kind.
+    /// If the target is invalid for its kind.
     pub fn with_target(&self, words: &[String], nodes: u16) -> Result<Fault, String> {
         if matches!(self.target, Target::Role(_)) || self.kind.hits == TargetShape::EveryNode {
             return Err(format!("`{}` finds its nodes by itself; leave out target", self.name()));
@@ -79,20 +79,20 @@ impl Fault {
         fault.steps(Nanos(0), nodes).map(|_| fault)
     }
 
-    /// The same fault at the node that turned out to have its role.
+    /// Returns the same fault with the node that has its role as target.
     ///
     /// # Errors
-    /// If faults of its kind cannot be aimed.
+    /// If faults of its kind cannot target a role.
     pub fn aimed_at(&self, node: Node, nodes: u16) -> Result<Fault, String> {
         let aim =
             self.kind.aim.as_ref().ok_or_else(|| format!("there is no fault `{}`: `{}` cannot be aimed", self.name(), self.kind.name))?;
         Ok(Fault { target: (aim.target)(node, nodes), ..self.clone() })
     }
 
-    /// What is done and undone when it lasts so long among so many nodes, in the order of time.
+    /// Returns its steps for a duration of `lasts` in a cluster of `nodes` nodes, ordered by time.
     ///
     /// # Errors
-    /// If target or amounts make no sense, or the node that it is aimed at is not known yet.
+    /// If target or amounts are invalid, or the node with the targeted role is not known yet.
     pub fn steps(&self, lasts: Nanos, nodes: u16) -> Result<Vec<Step>, String> {
         if let Target::Role(role) = &self.target {
             return Err(format!("which node is the {role} is not known"));
@@ -102,22 +102,22 @@ impl Fault {
         Ok(steps)
     }
 
-    /// The steps of a fault of which no more need be known: one that is aimed hits some node, and all nodes are alike.
+    /// Returns representative steps: if the fault targets a role, an arbitrary node is used, since all nodes are equivalent.
     ///
     /// # Errors
-    /// If target or amounts make no sense.
-    pub fn some_steps(&self, lasts: Nanos, nodes: u16) -> Result<Vec<Step>, String> {
+    /// If target or amounts are invalid.
+    pub fn representative_steps(&self, lasts: Nanos, nodes: u16) -> Result<Vec<Step>, String> {
         match self.target {
             Target::Role(_) => self.aimed_at(Node(1), nodes)?.steps(lasts, nodes),
             Target::Nodes(_) | Target::Groups(_) | Target::Links(_) => self.steps(lasts, nodes),
         }
     }
 
-    /// Whether updates must succeed while it is on: it spares a quorum all the time.
+    /// Whether updates must succeed during the fault, because it spares a quorum throughout.
     pub fn leaves_a_quorum(&self, lasts: Nanos, nodes: u16) -> bool {
         match self.kind.coverage {
             Coverage::AfterHeal => false,
-            Coverage::DuringIfQuorum => self.some_steps(lasts, nodes).is_ok_and(|steps| quorum::is_spared(&steps, nodes)),
+            Coverage::DuringIfQuorum => self.representative_steps(lasts, nodes).is_ok_and(|steps| quorum::is_spared(&steps, nodes)),
         }
     }
 }

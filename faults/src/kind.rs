@@ -1,5 +1,5 @@
-//! What is known of a kind of fault: its names, its draw, what it needs, what shows that it took effect, and what must succeed
-//! meanwhile. Each kind is a constant in a file of `kinds/`.
+//! The description of a kind of fault: its name, how it is drawn, its requirements, the evidence of its effect, and the
+//! operations that must succeed. Each kind is a constant in a file of `kinds/`.
 
 use crate::action::Step;
 use crate::draw::Draw;
@@ -15,41 +15,42 @@ use std::fmt;
 pub struct Kind {
     /// Its name in plans, schedules and histories.
     pub name: &'static str,
-    /// What it does, for the reader of a plan.
+    /// A description for the reader of a plan.
     pub about: &'static str,
     /// The form of its targets.
     pub hits: TargetShape,
-    /// What it needs.
+    /// Its requirements.
     pub needs: Needs,
-    /// What shows that it took effect.
+    /// The evidence that it took effect.
     pub evidence: Evidence,
-    /// What must succeed for a run with it to count.
+    /// The operations that must succeed for a run with it to count.
     pub coverage: Coverage,
-    /// How it hits the node that has a role, where it can.
+    /// How it targets the node that has a role, if it can.
     pub aim: Option<Aim>,
-    /// Draws one. A kind may draw another: `partition` draws a shape, and all shapes are called `partition` in histories.
+    /// Draws a fault. A kind may draw another: `partition` draws a shape, and histories call all shapes `partition`.
     pub draw: fn(&mut Draw<'_>) -> Fault,
-    /// What is done, and when, in a fault that lasts so long among so many nodes; in words if target or amounts make no sense.
+    /// Returns the steps of a fault for a given duration and number of nodes, or an error message if target or amounts
+    /// are invalid.
     pub steps: fn(&Fault, Nanos, u16) -> Result<Vec<Step>, String>,
 }
 
-/// What a kind needs of cluster and engine.
+/// What a kind requires of the cluster and the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// The fewest nodes with which it does what its name says.
+    /// Minimum number of nodes for the fault to be meaningful.
     pub nodes: u16,
-    /// What an engine must have in its hand.
+    /// The controls that the engine must have.
     pub control: &'static [Control],
 }
 
-/// What an engine may have in its hand.
+/// A part of the system that an engine can control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
     /// The nodes' processes: signals and restarts.
     Processes,
-    /// What passes on links.
+    /// The traffic on links.
     Links,
-    /// Whole messages on links, one by one.
+    /// Individual messages on links.
     Messages,
     /// The nodes' clocks.
     Clocks,
@@ -58,33 +59,33 @@ pub enum Control {
 /// The figures that show that a fault took effect. A fault without them tested nothing, and its run is inconclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
-    /// One of these is above zero.
+    /// At least one of these is above zero.
     Any(&'static [&'static str]),
-    /// Each of these counts every node that is hit.
+    /// Each of these counts every affected node.
     EachNode(&'static [&'static str]),
 }
 
 /// What must succeed for a run with such a fault to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
-    /// An update during the fault, if some quorum of nodes stays up and connected throughout; else as below.
+    /// An update during the fault if some quorum of nodes stays up and connected throughout, otherwise as `AfterHeal`.
     DuringIfQuorum,
     /// Any operation soon after the fault.
     AfterHeal,
 }
 
-/// How a kind is aimed at the node that has a role.
+/// How a kind targets the node that has a role.
 #[derive(Clone, Copy)]
 pub struct Aim {
-    /// What it does; `{role}` stands for the node.
+    /// A description; `{role}` is replaced by the node.
     pub about: &'static str,
     /// Draws its amounts.
     pub amounts: fn(&mut dyn Rng) -> Amounts,
-    /// What it hits, now that the node is known.
+    /// Returns the target, given the node.
     pub target: fn(Node, u16) -> Target,
 }
 
-/// A kind as a plan lists it: `kill`, or `kill:coordinator`, aimed at a role.
+/// A kind as a plan lists it: `kill`, or `kill:coordinator`, which targets a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultKind {
     kind: &'static Kind,
@@ -92,32 +93,32 @@ pub struct FaultKind {
 }
 
 impl FaultKind {
-    /// This kind, aimed at nobody or at a role.
+    /// Creates the kind with or without a role as target.
     pub(crate) fn new(kind: &'static Kind, role: Option<Box<str>>) -> Self {
         FaultKind { kind, role }
     }
 
-    /// What is known of it.
+    /// The description of the kind.
     pub fn kind(&self) -> &'static Kind {
         self.kind
     }
 
-    /// The role that it is aimed at.
+    /// The role that it targets.
     pub fn role(&self) -> Option<&str> {
         self.role.as_deref()
     }
 
-    /// What it needs; a role, if it is aimed at one, besides.
+    /// Its requirements, including the role if it targets one.
     pub fn needs(&self) -> Needs {
         self.kind.needs
     }
 
-    /// Whether an engine must have this in its hand.
+    /// Whether the engine must have this control.
     pub fn needs_control(&self, of: Control) -> bool {
         self.kind.needs.control.contains(&of)
     }
 
-    /// What it does, in the words of a system with these roles.
+    /// Describes it in the terms of a system with these roles.
     pub fn about(&self, roles: &[Role]) -> String {
         match (&self.role, &self.kind.aim) {
             (Some(role), Some(aim)) => {
@@ -138,7 +139,7 @@ impl FaultKind {
 }
 
 impl Evidence {
-    /// Whether these figures show the effect of a fault that hits so many nodes.
+    /// Whether these figures show the effect of a fault on `nodes_hit` nodes.
     pub fn is_shown(self, figures: &BTreeMap<String, f64>, nodes_hit: usize) -> bool {
         let figure = |name: &&str| figures.get(*name).copied().unwrap_or(0.0);
         match self {
@@ -147,7 +148,7 @@ impl Evidence {
         }
     }
 
-    /// The figures, in words.
+    /// Describes the figures.
     pub fn words(self) -> String {
         match self {
             Evidence::Any(names) => names.join(" or "),
@@ -177,7 +178,7 @@ impl PartialOrd for FaultKind {
     }
 }
 
-// Names are unique, which a test of the registry holds.
+// Names are unique, which a test of the registry verifies.
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name

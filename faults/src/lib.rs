@@ -1,4 +1,4 @@
-//! Faults as data: what can go wrong, where, when and for how long. Pure and seeded: no clock, no IO.
+//! Faults as data: kind, target, time and duration. Pure and seeded: no clock, no IO.
 //!
 //! A [`Kind`] draws a [`Fault`], whose [`Step`]s are made of the few [`Action`]s that an engine can carry out. An engine knows
 //! actions and no kind, so a new kind is a file in `kinds/` and its line in `registry.rs`.
@@ -8,13 +8,13 @@
 
 mod target; // nodes, links, roles
 mod action; // the primitives of an engine
-mod trigger; // what sets a fault off
-mod fault; // one fault with everything drawn
-mod kind; // what is known of a kind of fault
-mod draw; // what the draws of kinds share
-mod quorum; // whether a fault leaves a quorum unhurt
+mod trigger; // the trigger of a fault
+mod fault; // one fault with all parameters drawn
+mod kind; // the description of a kind of fault
+mod draw; // helpers for drawing faults
+mod quorum; // whether a fault spares a quorum
 pub mod registry; // every kind, by name
-pub mod schedule; // which fault comes when
+pub mod schedule; // the fault schedule
 pub mod schedule_file; // a schedule as JSON Lines
 
 pub use action::{Action, ClockSetting, LinkEffect, Signal, Step};

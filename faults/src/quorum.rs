@@ -1,19 +1,19 @@
-//! Whether a fault leaves a quorum unhurt: if it does, the cluster owes progress meanwhile.
+//! Computes whether a fault spares a quorum. If it does, the cluster must make progress meanwhile.
 
 use crate::action::{Action, Step};
 use crate::target::{End, Link, Node, all_nodes};
 use std::collections::BTreeSet;
 
-/// Whether at every moment some node is up, can be reached by clients, and has unhurt links, both ways, to enough others.
+/// Whether at every moment some node is up, reachable by clients, and connected in both directions to enough other nodes.
 pub(crate) fn is_spared(steps: &[Step], nodes: u16) -> bool {
-    // What is on changes only where a step begins, so these moments stand for all.
+    // The set of active steps grows only when a step starts, so checking these moments is sufficient.
     steps.iter().all(|moment| {
         let on = steps.iter().filter(|s| s.from <= moment.from && (moment.from < s.to || s.from == moment.from));
         is_spared_by(&on.map(|s| &s.action).collect::<Vec<_>>(), nodes)
     })
 }
 
-/// The same while all of these are on.
+/// The same while all of these are active.
 fn is_spared_by(actions: &[&Action], nodes: u16) -> bool {
     let down: BTreeSet<Node> = actions.iter().flat_map(|action| action.takes_down()).copied().collect();
     // Every effect may keep an operation from succeeding in time.
@@ -71,12 +71,12 @@ mod tests {
     }
 
     #[test]
-    fn steps_one_after_the_other_add_up_only_where_they_overlap() {
+    fn consecutive_steps_combine_only_if_they_overlap() {
         let in_turn = [step(0, 4, kill(&[1])), step(4, 8, kill(&[2])), step(8, 9, kill(&[3]))];
         assert!(is_spared(&in_turn, 3));
         let overlapping = [step(0, 5, kill(&[1])), step(4, 8, kill(&[2]))];
         assert!(!is_spared(&overlapping, 3) && is_spared(&overlapping, 5));
-        // Of no length, and still all at once.
+        // These steps have zero length but start simultaneously.
         assert!(!is_spared(&[step(0, 0, kill(&[1])), step(0, 0, kill(&[2]))], 3));
     }
 }

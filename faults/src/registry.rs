@@ -1,4 +1,4 @@
-//! The kinds of faults, a line for each file that holds some.
+//! The registry of fault kinds, with one line per source file.
 
 use crate::kind::{FaultKind, Kind};
 use crate::target::Role;
@@ -29,7 +29,8 @@ kinds! {
     clocks: JUMP DRIFT;
 }
 
-/// Every kind that a plan can list where the system has these roles: each as it is, then those that can be aimed at each role.
+/// Every kind that a plan can list for a system with these roles: first all kinds without a role, then those that can
+/// target each role.
 pub fn all(roles: &[Role]) -> Vec<FaultKind> {
     let plain = KINDS.iter().map(|kind| FaultKind::new(kind, None));
     let can_be_aimed = || KINDS.iter().filter(|kind| kind.aim.is_some());
@@ -37,10 +38,10 @@ pub fn all(roles: &[Role]) -> Vec<FaultKind> {
     plain.chain(aimed).collect()
 }
 
-/// The kind of this name, aimed at a role if it says so. Whether there is such a role only a system knows.
+/// Returns the kind with this name, with its role if it has one. Only the system knows whether the role exists.
 ///
 /// # Errors
-/// That there is none.
+/// If there is no such kind.
 pub fn find(name: &str) -> Result<FaultKind, String> {
     let known = |name: &str| KINDS.iter().copied().find(|kind| kind.name == name);
     if let Some(kind) = known(name) {
@@ -75,7 +76,7 @@ mod tests {
         }
     }
 
-    /// What a new kind must bring along. That it brings something is held by the compiler; that it makes sense, here.
+    /// Checks the fields of a new kind. The compiler ensures that they exist; this test ensures that they are meaningful.
     #[test]
     fn every_kind_has_needs_evidence_coverage_and_a_draw_that_names_real_nodes() {
         for kind in all(&ROLES) {
@@ -86,7 +87,7 @@ mod tests {
                 for seed in 0..20 {
                     let fault = drawn(&kind.to_string(), nodes, seed);
                     let lasts = Nanos::from_ms(900);
-                    let steps = fault.some_steps(lasts, nodes).unwrap_or_else(|e| panic!("{kind}: {e}"));
+                    let steps = fault.representative_steps(lasts, nodes).unwrap_or_else(|e| panic!("{kind}: {e}"));
                     assert!(!steps.is_empty(), "{kind} does nothing");
                     for step in &steps {
                         assert!(step.from <= step.to && step.to <= lasts, "{kind}: {step:?}");
@@ -95,7 +96,7 @@ mod tests {
                         let ends = step.action.links().iter().flat_map(|link| [link.from, link.to]);
                         assert!(ends.into_iter().all(|end| end == End::Clients || matches!(end, End::Node(n) if real(&n))), "{step:?}");
                     }
-                    // A cluster of one is down with its node: whatever the rule, it can be evaluated.
+                    // A cluster of one is down with its node, but every rule can still be evaluated.
                     let _ = fault.leaves_a_quorum(lasts, nodes);
                 }
             }

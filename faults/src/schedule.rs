@@ -1,7 +1,7 @@
-//! Which fault comes when: drawn before the run from seed and plan, so that a schedule can be read, kept and run again.
+//! The fault schedule. It is drawn from seed and plan before the run, so that it can be read, stored and repeated.
 //!
-//! Each listed kind comes once before any comes twice. Between faults there is calm, in which recovery shows; the last one
-//! ends before the load does.
+//! Each listed kind occurs once before any occurs twice. Between faults there is a quiet period in which recovery is
+//! measured; the last fault ends before the load does.
 
 use crate::draw::Draw;
 use crate::fault::Fault;
@@ -27,19 +27,19 @@ impl Injection {
         Nanos(self.at.0 + self.lasts.0)
     }
 
-    /// How long its shortest step lasts, from doing to undoing; as long as the whole, where that is not known.
+    /// Duration of its shortest step, until it is undone; the duration of the whole fault if that is not known.
     pub fn shortest_step(&self, nodes: u16) -> Nanos {
-        let steps = self.fault.some_steps(self.lasts, nodes).unwrap_or_default();
+        let steps = self.fault.representative_steps(self.lasts, nodes).unwrap_or_default();
         steps.iter().map(|step| step.to.since(step.from)).min().unwrap_or(self.lasts)
     }
 }
 
-/// The order in which the listed kinds come.
+/// The order of the listed kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// As the plan lists them, again and again.
+    /// In the order of the plan, repeated.
     Listed,
-    /// Shuffled anew each time round.
+    /// Shuffled again in each cycle.
     Shuffled,
 }
 
@@ -52,30 +52,30 @@ pub enum Spacing {
     Random,
 }
 
-/// What a schedule is drawn from. Times count from the start of the run.
+/// The settings from which a schedule is drawn. Times count from the start of the run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScheduleSettings {
     /// What to inject.
     pub kinds: Vec<FaultKind>,
-    /// From one injection's beginning to the next.
+    /// Time from the start of one injection to the start of the next.
     pub every: Nanos,
     /// How long an injection lasts.
     pub lasts: Nanos,
-    /// When load begins and ends: injections stay inside.
+    /// Start and end of the load; injections stay within this interval.
     pub window: (Nanos, Nanos),
-    /// Never more than this many at a time.
+    /// Maximum number of simultaneous injections.
     pub max_at_once: u32,
-    /// In which order.
+    /// The order of the kinds.
     pub order: Order,
-    /// How far apart.
+    /// The spacing of injections.
     pub spacing: Spacing,
-    /// How many nodes there are.
+    /// Number of nodes.
     pub nodes: u16,
-    /// How far clocks may drift, parts per million.
+    /// Maximum clock drift, in parts per million.
     pub drift_ppm: i64,
 }
 
-/// How many injections one schedule may have: a bound on a plan that asks for one every nanosecond.
+/// Maximum number of injections in a schedule, so that a plan cannot request one every nanosecond.
 pub const MAX_INJECTIONS: usize = 100_000;
 
 /// Draws a schedule.
@@ -118,8 +118,8 @@ fn gap(settings: &ScheduleSettings, rng: &mut impl Rng) -> u64 {
     }
 }
 
-/// The first time from `at` on at which fewer than `bound` injections are under way. Times only grow, so ends that are past are
-/// dropped from `ends`: no more than `bound` are left, however long the schedule is.
+/// Returns the first time from `at` on at which fewer than `bound` injections are active. Times only increase, so past
+/// ends are removed from `ends`, which never holds more than `bound` entries.
 fn earliest_free(at: Nanos, ends: &mut Vec<Nanos>, bound: u32) -> Nanos {
     ends.retain(|e| *e > at);
     ends.sort_unstable();

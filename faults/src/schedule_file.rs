@@ -1,5 +1,6 @@
-//! A schedule as JSON Lines, the second half of a scenario: `{"t":…,"kind":…,"targets":[…],"state":"begin|end"}`.
-//! Times are nanoseconds from the start of the run; amounts stand beside the targets.
+//! Reads and writes a schedule as JSON Lines, the second half of a scenario:
+//! `{"t":…,"kind":…,"targets":[…],"state":"begin|end"}`. Times are nanoseconds from the start of the run; amounts are
+//! further fields of the line.
 
 use crate::fault::{Amounts, Fault};
 use crate::registry;
@@ -8,7 +9,7 @@ use crate::target::Target;
 use heckle_history::Nanos;
 use serde::{Deserialize, Serialize};
 
-/// Faults under way at a time, at most, as in a plan.
+/// Maximum number of simultaneous faults, as in a plan.
 const MAX_OPEN: usize = 1_000;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ enum State {
     End,
 }
 
-/// Writes a schedule down.
+/// Writes a schedule.
 pub fn format(injections: &[Injection]) -> String {
     let mut lines: Vec<(Nanos, String)> = vec![];
     for (id, injection) in (1..).zip(injections) {
@@ -74,7 +75,7 @@ fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
 /// Reads a schedule for `nodes` nodes.
 ///
 /// # Errors
-/// The line, what is wrong with it and what would be right.
+/// The line, its error and the expected form.
 pub fn parse(text: &str, nodes: u16) -> Result<Vec<Injection>, String> {
     let mut open: Vec<(usize, Line, Fault)> = vec![];
     let mut injections = vec![];
@@ -117,8 +118,8 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
     let Line { delay_us, jitter_us, bytes_per_s, percent, .. } = *line;
     let amounts = Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm };
     let fault = Fault { kind, target, amounts };
-    // A fault whose steps can be told makes sense.
-    fault.some_steps(Nanos(0), nodes).map(|_| fault)
+    // A fault is valid if its steps can be computed.
+    fault.representative_steps(Nanos(0), nodes).map(|_| fault)
 }
 
 #[cfg(test)]
@@ -129,7 +130,7 @@ mod tests {
     use heckle_history::prng::Seed;
 
     #[test]
-    fn a_drawn_schedule_reads_as_it_was_written() {
+    fn schedules_round_trip() {
         let kinds = registry::all(&[Role { name: "coordinator", about: "the busiest coordinator" }]);
         let (every, lasts) = (Nanos::from_ms(1_000), Nanos::from_ms(400));
         let window = (Nanos(0), Nanos::from_ms(60_000));

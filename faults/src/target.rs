@@ -1,4 +1,4 @@
-//! What a fault hits: nodes, links, or whichever node has a role when the fault begins.
+//! Targets of faults: nodes, links, or the node that has a role when the fault starts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,50 +16,50 @@ pub enum End {
     Clients,
 }
 
-/// A directed link: frames that travel this way. Written `n1>n2`, `clients>n1`.
+/// A directed link, which carries frames in one direction. Written `n1>n2`, `clients>n1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link {
-    /// Who sends.
+    /// The sender.
     pub from: End,
-    /// Who receives.
+    /// The receiver.
     pub to: End,
 }
 
-/// A role that one node has at a time, such as *coordinator*. The system under test says which roles it has, and which node
-/// has one when a fault begins; this crate knows none by name.
+/// A role that one node has at a time, such as *coordinator*. The system under test defines its roles and reports which
+/// node has a role when a fault starts; this crate knows no role by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Role {
     /// Its name in plans, after the colon of `kill:coordinator`.
     pub name: &'static str,
-    /// The node that has it, in a few words: "the busiest coordinator".
+    /// A short description of the node that has it: "the busiest coordinator".
     pub about: &'static str,
 }
 
-/// What one fault hits.
+/// The target of one fault.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// These nodes. A fault of links hits every node link that begins or ends at one of them.
+    /// These nodes. A link fault affects every node link that starts or ends at one of them.
     Nodes(Vec<Node>),
     /// The links between different groups. Written `n1`, `n2|n3`.
     Groups(Vec<Vec<Node>>),
     /// Exactly these links.
     Links(Vec<Link>),
-    /// The node that has this role when the fault begins.
+    /// The node that has this role when the fault starts.
     Role(Box<str>),
 }
 
-/// What a kind of fault can hit. It decides how the targets of a schedule file are read.
+/// The form of targets that a kind of fault accepts. It determines how the targets of a schedule file are parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetShape {
     /// One node.
     OneNode,
-    /// One node or several.
+    /// One or more nodes.
     SomeNodes,
-    /// Every node of the cluster, whatever a file lists.
+    /// Every node of the cluster, regardless of the targets in the file.
     EveryNode,
     /// Links, or all links of some nodes.
     Links,
-    /// Links, or groups of nodes that are cut off from each other.
+    /// Links, or groups of nodes that are separated from each other.
     Cut,
 }
 
@@ -97,7 +97,7 @@ impl Target {
         Target::Groups(vec![vec![node], all_nodes(nodes).into_iter().filter(|other| *other != node).collect()])
     }
 
-    /// The directed links that a fault of links hits among `nodes` nodes.
+    /// Returns the directed links that a link fault affects in a cluster of `nodes` nodes.
     pub fn links(&self, nodes: u16) -> Vec<Link> {
         match self {
             Target::Links(links) => links.clone(),
@@ -110,7 +110,7 @@ impl Target {
         }
     }
 
-    /// As history and schedule files write it.
+    /// Formats the target as in history and schedule files.
     pub fn words(&self) -> Vec<String> {
         match self {
             Target::Nodes(nodes) => nodes.iter().map(Node::to_string).collect(),
@@ -137,7 +137,7 @@ impl TargetShape {
     /// Reads the targets of a fault of `kind` among `nodes` nodes.
     ///
     /// # Errors
-    /// What is wrong, and what would be right.
+    /// The error and the expected form.
     pub fn read(self, kind: &str, words: &[String], nodes: u16) -> Result<Target, String> {
         let node = |s: &str| -> Result<Node, String> {
             let n: Node = s.parse()?;

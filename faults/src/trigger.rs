@@ -1,21 +1,21 @@
-//! What sets a fault off.
+//! The trigger of a fault.
 
 use heckle_history::Nanos;
 
-/// What sets a fault off.
+/// The trigger of a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
-    /// A time, counted from the beginning of the load window.
+    /// A time, counted from the start of the load window.
     At(Nanos),
-    /// A point of the system's protocol that a node reaches. The system says which points it has.
+    /// A point in the system's protocol that a node reaches. The system defines its points.
     AtPoint(Box<str>),
 }
 
 impl Trigger {
-    /// The time of a fault that has one.
+    /// Returns the time of the trigger.
     ///
     /// # Errors
-    /// If it has none: no engine can wait for a protocol point yet.
+    /// If it is a protocol point: no engine can wait for one yet.
     pub fn time(&self) -> Result<Nanos, String> {
         match self {
             Trigger::At(time) => Ok(*time),

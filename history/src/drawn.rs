@@ -1,4 +1,4 @@
-//! Histories drawn as text, so that a test shows what it is about.
+//! Parses histories drawn as text, which make tests easy to read.
 //!
 //! ```text
 //! c1  |w 1---->                            |
@@ -8,12 +8,12 @@
 //! fate|                         2=applied  |   what became of the op that writes 2
 //! ```
 //! A column is a millisecond; an op begins at its first letter and ends at its mark: `>` ok, `?` unknown, `!` failed.
-//! `get V` and `put V` are a read and a write of the last-write-wins path, at a quorum.
-//! Without a mark before the closing bar it stays open. `r null` reads a key never written; `saw ?` is a refusal
-//! that does not tell. `c1@k2` draws on key k2, other rows on k1. A client that meets an unknown outcome goes on
-//! as a new process. Node names may follow a mark: `>n2`.
+//! `get V` and `put V` are a read and a write of the last-write-wins path, at a quorum. Without a mark before the
+//! closing bar it stays open. `r null` reads a key never written; `saw ?` is a refusal that does not report the value.
+//! `c1@k2` draws on key k2, other rows on k1. After an unknown outcome a client continues as a new process. Node names
+//! may follow a mark: `>n2`.
 //!
-//! `cas 1 2:7 i4` belongs to intent 4 of its row's client and carries 7 beside the value 2. An intent's attempts are
+//! `cas 1 2:7 i4` belongs to intent 4 of its row's client and has the payload 7 with the value 2. An intent's attempts are
 //! counted by its updates; a read belongs to the attempt that follows it.
 
 use crate::event::{Call, Completion, Consistency, Current, Event, Fate, Header, Invoke, Path, Seen};
@@ -21,21 +21,21 @@ use crate::ids::{ClientId, IntentId, KeyId, Nanos, OpId, ProcessId, Value};
 use crate::names::Names;
 use crate::operation::History;
 
-/// Reads a drawing.
+/// Parses a drawing.
 ///
 /// # Panics
-/// If it cannot be read: a drawing is part of a test's source.
+/// If it cannot be parsed: a drawing is part of a test's source.
 #[track_caller]
 pub fn history(drawing: &str) -> History {
     let (header, names, events) = events(drawing);
     History::from_events(header, names, events).unwrap_or_else(|(i, what)| panic!("event {i} of the drawing: {what}\n{drawing}"))
 }
 
-/// The events of a drawing in time order; at one instant invokes stand before completions, so that touching
+/// Returns the events of a drawing in time order. At the same instant invokes precede completions, so that touching
 /// intervals overlap.
 ///
 /// # Panics
-/// If it cannot be read.
+/// If it cannot be parsed.
 #[track_caller]
 pub fn events(drawing: &str) -> (Header, Names, Vec<Event>) {
     let mut names = Names::default();
@@ -71,7 +71,7 @@ struct Ids {
     next_process: u32,
     writers: Vec<(i64, OpId)>,
     clients: Vec<(String, Option<ProcessId>)>,
-    /// Updates drawn so far of each intent.
+    /// Number of updates so far per intent.
     intents: Vec<(u64, u32)>,
 }
 
@@ -91,7 +91,7 @@ impl Ids {
         })
     }
 
-    /// Which attempt at `intent` an op is that makes this call.
+    /// Returns the attempt number of `call` within `intent`.
     fn attempt(&mut self, intent: u64, call: Call) -> u32 {
         let at = self.intents.iter().position(|(i, _)| *i == intent).unwrap_or_else(|| {
             self.intents.push((intent, 0));
@@ -166,7 +166,7 @@ fn draw_row(client: &str, key: KeyId, body: &str, ids: &mut Ids, names: &mut Nam
     }
 }
 
-/// An op's words without its intent and its payload, and these two.
+/// Splits the words of an op into the call, its intent and its payload.
 fn beside(text: &str) -> (String, Option<u64>, Option<i64>) {
     let (mut intent, mut payload, mut words) = (None, None, vec![]);
     for word in text.split_whitespace() {
@@ -234,7 +234,7 @@ mod tests {
     use crate::operation::Outcome;
 
     #[test]
-    fn a_drawing_means_what_it_shows() {
+    fn drawings_parse_to_the_expected_events() {
         let h = history(
             "c1  |w 1---->                              |
              c2  |        cas null -2-----?             |

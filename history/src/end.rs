@@ -1,7 +1,7 @@
-//! The last line of a history: what tells a whole one from one that was cut or changed.
+//! The last line of a history. It distinguishes a complete history from one that was truncated or changed.
 //!
-//! Every prefix of a history that ends at a line's end is a history too, and often a valid one: what would have refuted
-//! it stood in the part that is gone. So a writer promises an end record in the header and writes it last: how many
+//! Every prefix of a history that ends at a line's end is a history too, and often a valid one, because the ops that
+//! refute it may be in the missing part. So a writer promises an end record in the header and writes it last: how many
 //! events there are, and a hash of every byte before it. It guards against loss and accident, not against forgery.
 
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,13 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3Default;
 
-/// Whether a line looks like an end record, also with spaces that another tool put in. No event has `"end"` so early.
+/// Whether a line looks like an end record, even with spaces inserted by another tool. No event contains `"end"` that early.
 pub(crate) fn looks_like_one(line: &[u8]) -> bool {
     const WITHIN: usize = 16;
     line[..line.len().min(WITHIN)].windows(5).any(|w| w == b"\"end\"")
 }
 
-/// The end record: `{"e":"end","events":3,"xxh3":"…"}` and whatever the writer adds.
+/// The end record: `{"e":"end","events":3,"xxh3":"…"}` and further fields from the writer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EndRecord {
     e: EndTag,
@@ -23,7 +23,7 @@ pub struct EndRecord {
     pub events: u64,
     /// XXH3 (64 bits, hexadecimal) of all bytes before it, header included, as they are when decompressed.
     pub xxh3: String,
-    /// What else is known only at the end: how the run ended, what its nodes counted.
+    /// Other data known only at the end: how the run ended and the counters of its nodes.
     #[serde(flatten)]
     pub more: BTreeMap<String, Json>,
 }
@@ -45,22 +45,22 @@ impl EndRecord {
     }
 }
 
-/// Whether a history is all that was recorded.
+/// Whether a history is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Completeness {
-    /// Its end record stands last, and count and hash agree with what stands before it.
+    /// The last line is an end record, and its count and hash match the preceding lines.
     Whole,
     /// Its header promises an end record, and there is none.
     Cut,
-    /// Its end record does not agree with what stands before it; how, in words.
+    /// Its end record does not match the preceding lines; describes the difference.
     Altered(String),
-    /// Its header promises no end record: it was recorded before there were any, or by something else.
+    /// Its header promises no end record: it was recorded by an older version or by another tool.
     #[default]
     NotPromised,
 }
 
 impl Completeness {
-    /// What is missing or differs, in words; `None` where nothing is known to be.
+    /// Describes what is missing or differs; `None` if no problem is known.
     pub fn problem(&self) -> Option<String> {
         match self {
             Completeness::Whole | Completeness::NotPromised => None,
@@ -73,7 +73,7 @@ impl Completeness {
     }
 }
 
-/// Counts and hashes what is written or read, so that both sides come to the same end record.
+/// Counts and hashes the lines, so that writer and reader compute the same end record.
 #[derive(Default)]
 pub(crate) struct Tally {
     hash: Xxh3Default,
@@ -89,7 +89,7 @@ impl Tally {
         EndRecord { e: EndTag::End, events: self.events, xxh3: format!("{:016x}", self.hash.digest()), more }
     }
 
-    /// What `record` says otherwise than what was counted.
+    /// Describes how `record` differs from the counted values.
     pub(crate) fn compare(&self, record: &EndRecord) -> Completeness {
         let counted = self.record(BTreeMap::new());
         if record.events != counted.events {

@@ -1,4 +1,4 @@
-//! One line of a history, typed. File order is time order.
+//! The events of a history, one per line of the file. File order is time order.
 
 use crate::figures::{Diagnostics, FigureInfo};
 use crate::ids::{ClientId, IntentId, KeyId, Nanos, NodeIx, OpId, ProcessId, RunId, Value};
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// What the first line says of the whole: schema, seed, keys and nodes by name, and the model of a key.
+/// The first line of a history: schema, seed, names of keys and nodes, and the model of a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// The run that recorded this history; absent in drawn and foreign ones.
+    /// The run that recorded this history; absent in drawn and foreign histories.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
     /// The seed that fixed every choice of the run, as `0x…`.
@@ -20,34 +20,35 @@ pub struct Header {
     /// The unit of every time: `ns`.
     #[serde(default = "clock_ns")]
     pub clock: String,
-    /// Keys known beforehand; more may appear.
+    /// Keys known in advance; more may appear.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// Nodes known beforehand; more may appear.
+    /// Nodes known in advance; more may appear.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<String>,
     /// The model of one key: `cas-register`.
     #[serde(default = "cas_register")]
     pub model: String,
-    /// What the raw CLOCK_MONOTONIC read at time zero of this history, so that node events can be placed.
+    /// The raw CLOCK_MONOTONIC reading at time zero of this history, used to align node events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mono_origin_ns: Option<u64>,
-    /// Load window as (start, end) nanoseconds, known when the run began.
+    /// Load window as (start, end) in nanoseconds, known when the run starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_window: Option<(u64, u64)>,
-    /// Op timeout in nanoseconds: where unknown outcomes are censored in charts.
+    /// Op timeout in nanoseconds. Charts censor unknown outcomes at this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op_timeout_ns: Option<u64>,
     /// The figures that the system reports about an operation. `None` in histories recorded before headers described them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<Vec<FigureInfo>>,
-    /// Checks that belong to the system under test, by name. `None` in histories recorded before systems named theirs: all apply.
+    /// Checks that belong to the system under test, by name. `None` in histories recorded before systems named theirs;
+    /// then all checks apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_checks: Option<Vec<String>>,
-    /// Whether the last line is an [end record](crate::end::EndRecord). Histories recorded before there were any do not say so.
+    /// Whether the last line is an [end record](crate::end::EndRecord). `false` in histories recorded before end records existed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub end: bool,
-    /// Whatever a later version adds; kept, not understood.
+    /// Fields added by later versions; kept but not interpreted.
     #[serde(flatten)]
     pub more: BTreeMap<String, Json>,
 }
@@ -55,7 +56,8 @@ pub struct Header {
 /// The version of the format this crate writes and reads.
 pub const SCHEMA: &str = "heckle.history/1";
 
-/// Where a header carries what its run is held to: coverage rules, gates, the expected verdict. Only whole runs have it.
+/// Header field with the requirements of the run: coverage rules, gates and the expected verdict. Only histories of
+/// whole runs have it.
 pub const TERMS: &str = "terms";
 
 fn clock_ns() -> String {
@@ -89,31 +91,31 @@ impl Default for Header {
 /// One event. The variants are the values of `e` in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// An op was handed to its client; its bytes leave after this.
+    /// An op was handed to its client. This is recorded before its bytes are sent.
     Invoke(Invoke),
-    /// It happened, between its invoke and here.
+    /// It happened, between its invoke and this event.
     Ok(Completion<Seen>),
     /// It is proved not to have happened. Observing its value is an aborted read.
     Fail(Completion<()>),
     /// It may have happened or may still happen.
     Unknown(Completion<()>),
-    /// A fault began, was measured, or ended.
+    /// A fault started, was measured, or ended.
     Fault(FaultEvent),
     /// What an unknown outcome turned out to be.
     Fate {
-        /// The op that was asked about.
+        /// The op whose fate was queried.
         op: OpId,
         /// When the answer arrived.
         t: Nanos,
         /// The answer.
         fate: Fate,
     },
-    /// Something a node did or suffered.
+    /// An event of a node.
     Node(NodeEvent),
 }
 
 impl Event {
-    /// When it was recorded.
+    /// The time at which it was recorded.
     pub fn t(&self) -> Nanos {
         match self {
             Event::Invoke(i) => i.t,
@@ -126,14 +128,14 @@ impl Event {
     }
 }
 
-/// The beginning of an op.
+/// The start of an op.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invoke {
     /// Unique in the run.
     pub op: OpId,
-    /// Who calls. One op at a time; retired after an unknown outcome.
+    /// The calling process. It has one op open at a time and is retired after an unknown outcome.
     pub process: ProcessId,
-    /// The connection it travels on.
+    /// The connection that it uses.
     pub client: Option<ClientId>,
     /// When it was sent.
     pub t: Nanos,
@@ -141,39 +143,39 @@ pub struct Invoke {
     pub intended: Option<Nanos>,
     /// On which key.
     pub key: KeyId,
-    /// What it asks.
+    /// The call.
     pub call: Call,
     /// The node it was sent to.
     pub node: Option<NodeIx>,
-    /// What the client wants, over all retries.
+    /// The intent that it belongs to, which spans all retries.
     pub intent: Option<IntentId>,
-    /// Which try at the intent this is, from 1.
+    /// Number of this attempt within the intent, from 1.
     pub attempt: Option<u32>,
-    /// What rides beside the value: a counter's count, a mutex's holder.
+    /// Payload stored with the value: the count of a counter or the holder of a mutex.
     pub payload: Option<i64>,
-    /// Which way it took through the system.
+    /// The path it took through the system.
     pub path: Path,
 }
 
-/// Which way an op takes through a system that has two. For a verdict there is no difference: a put is a write, and a get
-/// a read, of the same register.
+/// The path of an op through a system that has two. A verdict does not distinguish them: a put is a write and a get is
+/// a read of the same register.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Path {
-    /// Through consensus: one order of all.
+    /// Through consensus, which orders all ops.
     #[default]
     Consensus,
-    /// Last write wins, without consensus; how many replicas took part before it was answered.
+    /// Last write wins, without consensus, at the given consistency level.
     LastWriteWins(Consistency),
 }
 
 impl Path {
-    /// Whether it is the way without consensus.
+    /// Whether it is the path without consensus.
     pub fn is_last_write_wins(self) -> bool {
         matches!(self, Path::LastWriteWins(_))
     }
 }
 
-/// How many replicas take part in an op of the last-write-wins path.
+/// Number of replicas that take part in an op of the last-write-wins path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistency {
@@ -184,7 +186,7 @@ pub enum Consistency {
 }
 
 impl Consistency {
-    /// The word for it in files, plans and flags.
+    /// The name used in files, plans and flags.
     pub fn name(self) -> &'static str {
         match self {
             Consistency::One => "one",
@@ -193,7 +195,7 @@ impl Consistency {
     }
 }
 
-/// What an op asks of its key.
+/// The call of an op on its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// A serial read.
@@ -205,9 +207,9 @@ pub enum Call {
     },
     /// Compare and set.
     Cas {
-        /// The value it must find; `None` is "never written".
+        /// The expected value; `None` is "never written".
         expected: Option<Value>,
-        /// The value written if it does.
+        /// The value written if the expected value is found.
         new: Value,
     },
 }
@@ -221,7 +223,7 @@ impl Call {
         }
     }
 
-    /// The word for it in files and reports: `read`, `write`, `cas`.
+    /// The name used in files and reports: `read`, `write`, `cas`.
     pub fn name(self) -> &'static str {
         match self {
             Call::Read => "read",
@@ -230,7 +232,7 @@ impl Call {
         }
     }
 
-    /// The word for it where the two paths are told apart: `put` and `get` for a write and a read where the last write wins.
+    /// The name used where the two paths are distinguished: `put` and `get` for a write and a read of the last-write-wins path.
     pub fn name_on(self, path: Path) -> &'static str {
         match (self, path) {
             (Call::Read, Path::LastWriteWins(_)) => "get",
@@ -240,36 +242,36 @@ impl Call {
     }
 }
 
-/// What an ok answer told.
+/// The content of an ok answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
     /// A read's value; `None` is "never written".
     Value(Option<Value>),
     /// A write took effect.
     Written,
-    /// A CAS found what it expected and took effect.
+    /// A CAS found the expected value and took effect.
     Applied,
-    /// A CAS found something else. An ok, not a failure: it is a read of what it found.
+    /// A CAS found a different value. This is an ok, not a failure: it counts as a read of the value found.
     ConditionNotMet(Current),
 }
 
-/// What a refused CAS said of the value it found.
+/// The value found by a refused CAS, as reported by the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Current {
     /// The value; `None` is "never written".
     Known(Option<Value>),
-    /// The system does not say. Only foreign histories have these.
+    /// The system does not report it. This occurs only in foreign histories.
     NotReported,
 }
 
-/// The end of an op. `seen` is what only an ok has.
+/// The completion of an op. Only an ok has a meaningful `seen`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion<S> {
     /// Which op.
     pub op: OpId,
     /// When its answer arrived, or the client gave up.
     pub t: Nanos,
-    /// What was learned.
+    /// The content of the answer.
     pub seen: S,
     /// The node that answered.
     pub node: Option<NodeIx>,
@@ -279,32 +281,32 @@ pub struct Completion<S> {
     pub diagnostics: Option<Diagnostics>,
 }
 
-/// A disturbance's life: when it began, what showed that it took effect, when it ended.
+/// An event of a fault: its start, its end with the evidence of its effect, or its heal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultEvent {
-    /// Which disturbance; the same in all its events.
+    /// Id of the fault, the same in all its events.
     pub id: u64,
     /// When.
     pub t: Nanos,
-    /// What kind: `kill`, `pause`, `partition` …
+    /// The kind: `kill`, `pause`, `partition` …
     pub kind: Box<str>,
-    /// Whom it struck, in the kind's own notation: `n1`, `n2|n3`.
+    /// The targets, in the notation of the kind: `n1`, `n2|n3`.
     pub targets: Vec<String>,
-    /// Which point of its life.
+    /// The state that it reached.
     pub state: FaultState,
-    /// Counts that show it took effect; empty means no evidence.
+    /// Counts that show that it took effect; empty if there is no evidence.
     pub evidence: BTreeMap<String, Json>,
 }
 
-/// The points of a fault's life.
+/// The states of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultState {
     /// Injected.
     Began,
-    /// Lifted, with the evidence gathered meanwhile.
+    /// Removed, with the evidence gathered while it was active.
     Ended,
-    /// Seen to be over: traffic flows, the node answers.
+    /// Observed to be over: traffic flows and the node answers.
     Healed,
 }
 
@@ -314,33 +316,33 @@ pub enum FaultState {
 pub enum Fate {
     /// It happened, by the time of the answer.
     Applied,
-    /// It did not and never will.
+    /// It did not happen and never will.
     NotApplied,
-    /// Too old for the system to tell: no information.
+    /// Too old for the system to answer: no information.
     Evicted,
     /// No answer: no information.
     Unresolved,
 }
 
-/// The bytes that a node stores, by kind: a [`NodeEvent`] once a second.
+/// Name of the [`NodeEvent`] that reports once a second how many bytes a node stores, by kind.
 pub const STATE: &str = "state";
 
-/// Something a node did or suffered: `start`, `exit`, `panic`, and what the system reports.
+/// An event of a node: `start`, `exit`, `panic`, or an event that the system reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeEvent {
-    /// When, stamped by whoever saw it.
+    /// The time, from the clock of the observer.
     pub t: Nanos,
     /// Which node.
     pub node: NodeIx,
     /// What.
     pub what: Box<str>,
-    /// Anything else the line says.
+    /// All other fields of the line.
     pub detail: BTreeMap<String, Json>,
 }
 
 impl NodeEvent {
-    /// Whether it only says that things go on as they were: the figures of each second, or a right that was extended, whose event
-    /// ends in `_extended`. Pictures leave these out, or what happened once would be lost among them.
+    /// Whether the event is periodic and reports no change: the figures of each second, or an extension, whose name
+    /// ends in `_extended`. Charts omit these, because they would hide the events that occur once.
     pub fn is_routine(&self) -> bool {
         &*self.what == STATE || self.what.ends_with("_extended")
     }

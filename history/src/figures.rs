@@ -1,7 +1,8 @@
-//! What a system reports about one operation: a small map of named figures.
+//! The figures that a system reports about one operation, by name.
 //!
-//! The system says what its figures are ([`FigureInfo`]), and the header of a history repeats it, so that a stored run explains
-//! itself. An operation holds them packed: a million operations have ten figures each, most of them below 64, and few readers ask.
+//! The system describes its figures ([`FigureInfo`]), and the header of a history repeats the description, so that a
+//! stored run is self-describing. An operation stores them packed, because a million operations have ten figures each,
+//! most of them below 64, and few readers need them.
 
 use crate::ids::FigureId;
 use serde::{Deserialize, Serialize};
@@ -12,22 +13,22 @@ use std::borrow::Cow;
 pub struct FigureInfo {
     /// Its name: the field of a completion's line that holds it.
     pub name: Cow<'static, str>,
-    /// What it is measured in.
+    /// The unit.
     pub unit: Unit,
     /// Its meaning in a few words, for people.
     pub about: Cow<'static, str>,
-    /// The measure that it is, where reports have a place for it.
+    /// The standard measure that it represents, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<Measure>,
 }
 
 impl FigureInfo {
-    /// A figure that reports list and do not add up.
+    /// Creates a figure that reports list but do not sum.
     pub const fn new(name: &'static str, unit: Unit, about: &'static str) -> Self {
         FigureInfo { name: Cow::Borrowed(name), unit, about: Cow::Borrowed(about), measure: None }
     }
 
-    /// The same, taken for `measure` by reports.
+    /// Marks it as `measure` for reports.
     #[must_use]
     pub const fn measuring(mut self, measure: Measure) -> Self {
         self.measure = Some(measure);
@@ -35,32 +36,32 @@ impl FigureInfo {
     }
 }
 
-/// What a figure is measured in.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// How often, or how many.
+    /// A count.
     Count,
-    /// A length of time in nanoseconds.
+    /// A duration in nanoseconds.
     Ns,
     /// A size in bytes.
     Bytes,
-    /// No number: a name, a phase.
+    /// A text, such as a name or a phase.
     Text,
 }
 
-/// What many systems count per operation. Reports, charts and checks show each of these where a system has a figure for it, and
-/// nothing where it has none.
+/// Measures that many systems count per operation. Reports, charts and checks show each of these only if a system has a
+/// figure for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Attempts that the operation took.
+    /// Attempts that the operation needed.
     Attempts,
     /// Round trips between nodes.
     RoundTrips,
-    /// How often a competing operation pushed it aside.
+    /// How often a competing operation preempted it.
     Preemptions,
-    /// Unfinished operations of others that it completed first.
+    /// Unfinished operations of other clients that it had to complete first.
     Repairs,
     /// Time spent waiting between attempts.
     Backoff,
@@ -74,10 +75,10 @@ impl Measure {
         [Measure::Attempts, Measure::RoundTrips, Measure::Preemptions, Measure::Repairs, Measure::Backoff, Measure::Phase];
 }
 
-/// The figure that holds the system's own id of an operation: what a question about its fate names.
+/// The figure with the system's own id of an operation, which a fate query uses.
 pub const OP_ID: &str = "op_id";
 
-/// The fields that lines of a history have themselves: no figure has one of these names.
+/// The field names of the format, which no figure may use.
 pub(crate) const RESERVED: [&str; 28] = [
     "e",
     "op",
@@ -125,7 +126,7 @@ impl From<u32> for Figure<'_> {
 }
 
 impl From<u64> for Figure<'_> {
-    /// What is beyond an `i64` stays at its end.
+    /// Values outside the range of `i64` are clamped.
     fn from(n: u64) -> Self {
         Figure::Number(i64::try_from(n).unwrap_or(i64::MAX))
     }
@@ -151,7 +152,7 @@ impl<'a> From<&'a str> for Figure<'a> {
 pub struct Diagnostics(Box<[u8]>);
 
 impl Diagnostics {
-    /// Packs figures. No id may come twice.
+    /// Packs figures. No id may occur twice.
     pub fn pack<'a>(figures: impl IntoIterator<Item = (FigureId, Figure<'a>)>) -> Self {
         let mut packer = Packer::default();
         for (id, figure) in figures {
@@ -160,7 +161,7 @@ impl Diagnostics {
         packer.finish()
     }
 
-    /// These figures and one more.
+    /// Returns these figures with one more.
     #[must_use]
     pub fn with(&self, id: FigureId, figure: &Figure<'_>) -> Self {
         let mut packer = Packer { bytes: self.0.to_vec() };
@@ -179,7 +180,7 @@ impl Diagnostics {
         self.iter().find(|(found, _)| *found == id).map(|(_, figure)| figure)
     }
 
-    /// One figure as a count; a negative number is none.
+    /// One figure as a count; `None` if it is negative.
     pub fn count(&self, id: FigureId) -> Option<u64> {
         match self.get(id)? {
             Figure::Number(n) => u64::try_from(n).ok(),
@@ -213,7 +214,7 @@ pub(crate) struct Packer {
     bytes: Vec<u8>,
 }
 
-/// Room for the figures of most operations.
+/// Initial capacity, sufficient for the figures of most operations.
 const PACKED_BYTES: usize = 96;
 
 impl Default for Packer {
@@ -252,7 +253,7 @@ impl Packer {
     }
 }
 
-/// Only [`Packer`] makes the bytes, so `None` is the end.
+/// Only [`Packer`] creates the bytes, so `None` means the end.
 fn take_figure<'a>(rest: &mut &'a [u8]) -> Option<(FigureId, Figure<'a>)> {
     let head = take_varint(rest)?;
     let id = FigureId(u16::try_from(head >> 1).ok()?);
@@ -278,8 +279,8 @@ fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The figures of histories whose header describes none: those that reports have a place for. What else such a history has is kept
-/// under its name.
+/// The figures of histories whose header describes none: the standard measures. All other figures of such a history are
+/// stored by name.
 pub(crate) fn of_earlier_histories() -> Vec<FigureInfo> {
     vec![
         FigureInfo::new("rounds", Unit::Count, "attempts that the operation took").measuring(Measure::Attempts),
@@ -297,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_come_back_as_they_were_packed() {
+    fn figures_round_trip() {
         let long = "x".repeat(300);
         let numbers = [0, 1, -1, 63, 64, -64, -65, 1 << 20, i64::MAX, i64::MIN];
         let all: Vec<(FigureId, Figure<'_>)> = (0u16..)

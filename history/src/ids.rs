@@ -1,4 +1,4 @@
-//! The numbers a history is made of. Each is its own type, so that a key cannot be passed as a process.
+//! The numeric ids and times of a history. Each has its own type, so that a key cannot be passed as a process.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -26,7 +26,7 @@ number!(
     ProcessId(u32), ""
 );
 number!(
-    /// A connection's client, as the node sees it; written `c3`.
+    /// The client of a connection, as the node sees it; written `c3`.
     ClientId(u32), "c"
 );
 number!(
@@ -34,15 +34,15 @@ number!(
     IntentId(u64), ""
 );
 number!(
-    /// A key's place in [`Names`](crate::Names).
+    /// Index of a key in [`Names`](crate::Names).
     KeyId(u32), "key#"
 );
 number!(
-    /// A figure's place in [`Names`](crate::Names): in the list of the system that reports it.
+    /// Index of a figure in [`Names`](crate::Names), in the list of the system that reports it.
     FigureId(u16), "figure#"
 );
 number!(
-    /// A node's place in [`Names`](crate::Names).
+    /// Index of a node in [`Names`](crate::Names).
     NodeIx(u16), "node#"
 );
 number!(
@@ -50,13 +50,13 @@ number!(
     Value(i64), ""
 );
 
-/// Nanoseconds on the one monotonic clock of a run, counted from its start.
+/// Nanoseconds since the start of the run, on its monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
 
 impl Nanos {
-    /// Later than every time of a run: when an op without completion may last take effect.
+    /// Later than any time of a run: the latest time at which an op without completion may take effect.
     pub const NEVER: Nanos = Nanos(u64::MAX);
 
     /// Seconds since the start of the run.
@@ -69,19 +69,19 @@ impl Nanos {
         self.0 as f64 / 1e6
     }
 
-    /// A time from whole milliseconds.
+    /// Converts milliseconds.
     pub const fn from_ms(ms: u64) -> Self {
         Nanos(ms * 1_000_000)
     }
 
-    /// The distance from `earlier` to here; zero if `earlier` is later.
+    /// The duration since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Nanos) -> Nanos {
         Nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
 impl fmt::Display for Nanos {
-    /// Seconds with microseconds, as reasons print them: `21.402113 s`.
+    /// Formats seconds with microseconds, as in explanations: `21.402113 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Nanos::NEVER {
             return write!(f, "never");
@@ -90,7 +90,7 @@ impl fmt::Display for Nanos {
     }
 }
 
-/// Names a run: `<UTC>-<4 hex>`, the name of its folder.
+/// The id of a run: `<UTC>-<4 hex>`, also the name of its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub String);

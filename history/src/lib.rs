@@ -1,22 +1,22 @@
-//! Remembers: what happened in a run, as events in time order, and how that is written down and read back.
+//! Histories: the events of a run in time order, and how they are written and read.
 //!
-//! A history is the only thing a verdict may rest on, so this crate keeps it small and strict. It does no
-//! IO of its own: readers and writers are arguments. Modules in reading order:
+//! A verdict depends only on the history, so this crate is small and strict. It does no IO itself: readers and writers
+//! are arguments. Modules in reading order:
 #![forbid(unsafe_code)]
 
-pub mod ids; // the numbers everything else is made of
+pub mod ids; // numeric ids and times
 pub mod names; // keys, nodes and figures as small numbers
-pub mod figures; // what a system reports about an operation, and what that means
-pub mod event; // one line of a history, typed
-pub mod line; // its JSON twin, the file format
-pub mod end; // the last line, which tells a whole history from a cut one
+pub mod figures; // the figures that a system reports about an operation
+pub mod event; // the events of a history
+pub mod line; // the JSON form of an event, the file format
+pub mod end; // the last line, which distinguishes a complete history from a truncated one
 pub mod writer; // events to JSON Lines in zstd, readable up to the last flush
-pub mod reader; // and back, refusing what is ill-formed by line number
-pub mod operation; // invokes paired with completions: what the checkers read
+pub mod reader; // reads events and reports errors by line number
+pub mod operation; // operations: invokes paired with completions
 pub mod foreign; // histories of Jepsen, Knossos, Porcupine and spreadsheets, in and out
 pub mod drawn; // histories drawn as text, for tests
-pub mod printable; // text from elsewhere on its way to a person
-pub mod prng; // named sub-seeds: the one place where randomness starts
+pub mod printable; // escapes untrusted text for display
+pub mod prng; // named random streams of a seed
 
 pub use end::{Completeness, EndRecord};
 pub use event::{Call, Completion, Consistency, Current, Event, Fate, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen};

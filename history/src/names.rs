@@ -1,24 +1,24 @@
-//! Keys, nodes and figures as small numbers. A history of ten million ops names four keys: each name is kept once.
+//! Maps keys, nodes and figures to small numbers, so that each name is stored once.
 
 use crate::figures::{Diagnostics, FigureInfo, Measure, RESERVED};
 use crate::ids::{FigureId, KeyId, NodeIx};
 use rustc_hash::FxHashMap;
 
-/// The names that a history's [`KeyId`]s and [`NodeIx`]s stand for, in order of first appearance, and its figures.
+/// The names behind a history's [`KeyId`]s and [`NodeIx`]s, in order of first appearance, and its figures.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     keys: Table,
     nodes: Table,
     figures: Vec<FigureInfo>,
     figure_index: FxHashMap<Box<str>, FigureId>,
-    /// The first so many figures were declared; the others appeared without a description.
+    /// Number of declared figures; the others appeared without a description.
     declared: usize,
 }
 
-/// How many figures one history may have. What an undescribed history has beyond that is skipped.
+/// Maximum number of figures in a history. Further figures of a history without descriptions are skipped.
 pub const MAX_FIGURES: usize = 256;
 
-/// How many distinct nodes one history may name: a [`NodeIx`] is 16 bits wide.
+/// Maximum number of distinct nodes in a history: a [`NodeIx`] is 16 bits wide.
 pub const MAX_NODES: usize = u16::MAX as usize;
 
 #[derive(Debug, Clone, Default)]
@@ -40,12 +40,12 @@ impl Table {
 }
 
 impl Names {
-    /// The number of key `name`, given one if it is new.
+    /// Returns the number of key `name`, assigning one if it is new.
     pub fn key(&mut self, name: &str) -> KeyId {
         KeyId(self.keys.intern(name))
     }
 
-    /// The number of node `name`, given one if it is new.
+    /// Returns the number of node `name`, assigning one if it is new.
     ///
     /// # Panics
     /// Beyond [`MAX_NODES`] distinct nodes; the reader refuses such a file first.
@@ -84,10 +84,10 @@ impl Names {
         (0u16..).zip(&self.nodes.names).map(|(i, n)| (NodeIx(i), n.as_str()))
     }
 
-    /// Declares the figures of a system, in its order: a [`FigureId`] is a place in `figures`.
+    /// Declares the figures of a system, in its order: a [`FigureId`] is an index into `figures`.
     ///
     /// # Errors
-    /// If a name is empty, comes twice or is a field of the format, or if there are over [`MAX_FIGURES`].
+    /// If a name is empty, duplicated or a field of the format, or if there are more than [`MAX_FIGURES`].
     pub fn declare_figures(&mut self, figures: &[FigureInfo]) -> Result<(), String> {
         for figure in figures {
             if figure.name.is_empty() || RESERVED.contains(&&*figure.name) {
@@ -111,8 +111,8 @@ impl Names {
         Some(id)
     }
 
-    /// The figure called `name`, which `new` describes if it is new; `None` beyond [`MAX_FIGURES`]. `next` is where it probably
-    /// stands: lines list their figures in one order.
+    /// Returns the figure called `name`, described by `new` if it is new; `None` beyond [`MAX_FIGURES`]. `next` is its
+    /// probable index, because lines list their figures in the same order.
     pub(crate) fn figure(&mut self, name: &str, next: usize, new: impl FnOnce() -> FigureInfo) -> Option<FigureId> {
         if self.figures.get(next).is_some_and(|figure| figure.name == name) {
             return Some(FigureId(next as u16));
@@ -133,7 +133,7 @@ impl Names {
         &self.figures[usize::from(id.0)]
     }
 
-    /// Whether the figure was declared, so that its unit holds.
+    /// Whether the figure was declared, so that its unit is enforced.
     pub(crate) fn is_declared(&self, id: FigureId) -> bool {
         usize::from(id.0) < self.declared
     }
@@ -144,18 +144,18 @@ impl Names {
         Some(FigureId(place as u16))
     }
 
-    /// Reads one measure of operations; it is `None` for all of them where the system has no such figure.
+    /// Returns a function that reads one measure of an operation; it returns `None` if the system has no such figure.
     pub fn reads(&self, measure: Measure) -> impl Fn(&Diagnostics) -> Option<u64> + Copy + use<> {
         let id = self.measure(measure);
         move |diagnostics| diagnostics.count(id?)
     }
 
-    /// How many keys.
+    /// Number of keys.
     pub fn key_count(&self) -> usize {
         self.keys.names.len()
     }
 
-    /// How many nodes.
+    /// Number of nodes.
     pub fn node_count(&self) -> usize {
         self.nodes.names.len()
     }

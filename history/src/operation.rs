@@ -1,9 +1,8 @@
-//! Invokes paired with completions: what the checkers read.
+//! Operations: invokes paired with completions, as the checkers read them.
 //!
-//! Pairing is where an ill-formed history is found out, so every rule a verdict rests on is checked here:
-//! an op is invoked once and completes at most once, after its invoke; a process has one op open at a time and
-//! ends at an unknown outcome; a completion speaks of the same kind of call; a fate is asked only of an
-//! unknown outcome.
+//! Pairing detects ill-formed histories, so every rule that a verdict relies on is checked here: an op is invoked once
+//! and completes at most once, after its invoke; a process has one op open at a time and ends at an unknown outcome; a
+//! completion has the same kind of call; only an op of unknown outcome has a fate.
 
 use crate::end::{Completeness, EndRecord};
 use crate::event::{Call, Completion, Event, Fate, FaultEvent, Header, Invoke, NodeEvent, Path, Seen};
@@ -14,20 +13,20 @@ use crate::reader::{ReadError, Reader};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io::Read;
 
-/// One logical call, whole. Kept small: ten million of them are judged at once.
+/// One logical call, from invoke to completion. It is kept small because a check may hold ten million of them in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
     /// Its id in the history.
     pub op: OpId,
     /// When it was sent.
     pub invoked: Nanos,
-    /// When its answer came, or the client gave up; [`Nanos::NEVER`] if the history ends before.
+    /// When the answer arrived or the client gave up; [`Nanos::NEVER`] if the history ends earlier.
     pub completed: Nanos,
-    /// When it was due; its invoke time where that is not known.
+    /// When it was due; the invoke time if that is not known.
     pub intended: Nanos,
-    /// What it asked.
+    /// The call.
     pub call: Call,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// Who called.
     pub process: ProcessId,
@@ -35,30 +34,31 @@ pub struct Operation {
     pub key: KeyId,
     /// The node that answered, else the one it was sent to.
     pub node: Option<NodeIx>,
-    /// Which way it took.
+    /// The path that it took.
     pub path: Path,
 }
 
-/// What came of an op.
+/// The outcome of an op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It happened between `invoked` and `completed`, and saw this.
+    /// It happened between `invoked` and `completed`, with this answer.
     Ok(Seen),
     /// It never happened.
     Failed,
     /// It may have happened or may still happen. `completed` is when the client gave up.
     Unknown,
-    /// The history ends before its completion. For a verdict the same as unknown.
+    /// The history ends before its completion. A verdict treats it as unknown.
     Open,
 }
 
 impl Operation {
-    /// The word for it where the two paths are told apart: `cas`, `read`, `write`, `get`, `put`.
+    /// The name used where the two paths are distinguished: `cas`, `read`, `write`, `get`, `put`.
     pub fn name(&self) -> &'static str {
         self.call.name_on(self.path)
     }
 
-    /// The end of the interval in which the op took effect, if it did: its completion, or never for what is unknown.
+    /// The end of the interval in which the op took effect, if it did: its completion, or [`Nanos::NEVER`] for an
+    /// unknown outcome.
     pub fn effect_by(&self) -> Nanos {
         match self.outcome {
             Outcome::Ok(_) => self.completed,
@@ -67,18 +67,18 @@ impl Operation {
     }
 }
 
-/// What is known of an op beside what a verdict needs. Only kept on request.
+/// Details of an op that a verdict does not need. They are kept only on request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Detail {
-    /// The connection it travelled on.
+    /// The connection that it used.
     pub client: Option<ClientId>,
     /// The node it was sent to.
     pub sent_to: Option<NodeIx>,
-    /// What the client wanted.
+    /// The intent that it belongs to.
     pub intent: Option<IntentId>,
-    /// Which try at it.
+    /// Number of the attempt.
     pub attempt: Option<u32>,
-    /// What rode beside the value.
+    /// Payload stored with the value.
     pub payload: Option<i64>,
     /// Why it failed or is unknown.
     pub reason: Option<Box<str>>,
@@ -86,7 +86,7 @@ pub struct Detail {
     pub diagnostics: Option<Diagnostics>,
 }
 
-/// A whole history: ops by invocation, and what happened around them.
+/// A whole history: ops by invocation, with faults and node events.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// Its first line.
@@ -95,9 +95,9 @@ pub struct History {
     pub names: Names,
     /// All ops, in the order of their invokes.
     pub ops: Vec<Operation>,
-    /// Beside each op, if details were asked for; else empty.
+    /// Details of each op, parallel to `ops`; empty unless requested.
     pub details: Vec<Detail>,
-    /// Fates by place in `ops`, with the time of the answer.
+    /// Fates by index into `ops`, with the time of the answer.
     pub fates: FxHashMap<u32, (Fate, Nanos)>,
     /// Fault events in order.
     pub faults: Vec<FaultEvent>,
@@ -105,27 +105,28 @@ pub struct History {
     pub node_events: Vec<NodeEvent>,
     /// The time of the last event.
     pub end: Nanos,
-    /// What was cut or passed over in reading.
+    /// Warnings about truncated or skipped input.
     pub warnings: Vec<String>,
-    /// Whether it is all that was recorded.
+    /// Whether the history is complete.
     pub completeness: Completeness,
     /// Its last line, if it has one.
     pub end_record: Option<EndRecord>,
 }
 
-/// Whether to keep what only reports need.
+/// Whether to keep the details that only reports need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
-    /// What a verdict needs.
+    /// Only the data that a verdict needs.
     OpsOnly,
-    /// Clients, intents, reasons and diagnostics too: some 300 bytes an op.
+    /// Clients, intents, reasons and diagnostics as well: about 300 bytes per op.
     Details,
 }
 
-/// Fault and node events may take this share of the bytes a history may have: hours of a large cluster by default.
+/// Fault and node events may use one `AROUND_SHARE`-th of the maximum size of a history. With the default maximum that
+/// is enough for hours of a large cluster.
 const AROUND_SHARE: u64 = 8;
 
-/// What an event that is kept as it is takes on the heap, roughly: a tree of fields has room for eleven from the first on.
+/// Approximate heap size of an event that is stored unchanged. A tree node has room for eleven fields from the first one on.
 fn memory_of(event: &Event) -> u64 {
     const TREE: usize = 640;
     let fields = |map: &std::collections::BTreeMap<String, serde_json::Value>| {
@@ -141,7 +142,7 @@ fn memory_of(event: &Event) -> u64 {
     bytes as u64
 }
 
-/// The heap of one field. Nested ones are rare, so their text stands for them.
+/// Heap size of one field. Nested fields are rare, so they are estimated by their text.
 fn memory_of_json(value: &serde_json::Value) -> usize {
     use serde_json::Value as Json;
     match value {
@@ -171,11 +172,11 @@ impl History {
         History::read_within(input, keep, crate::reader::MAX_BYTES)
     }
 
-    /// The same for at most so many bytes after decompression. Fault and node events are kept as they are, so a share of
-    /// the bound limits the memory they take.
+    /// Like `read`, with a limit on the bytes after decompression. Fault and node events are stored unchanged, so a
+    /// share of the limit bounds their memory.
     ///
     /// # Errors
-    /// As [`read`](Self::read); [`ReadError::TooLarge`] where a bound is met.
+    /// As [`read`](Self::read), and [`ReadError::TooLarge`] if a limit is exceeded.
     pub fn read_within(input: impl Read, keep: Keep, max_bytes: u64) -> Result<Self, ReadError> {
         let mut reader = Reader::within(input, max_bytes)?;
         let (mut around, most_around) = (0u64, max_bytes / AROUND_SHARE);
@@ -198,7 +199,7 @@ impl History {
     /// Pairs events that are already in memory.
     ///
     /// # Errors
-    /// The index of the event that breaks a rule, and which.
+    /// The index of the event that breaks a rule, and the rule.
     pub fn from_events(header: Header, names: Names, events: impl IntoIterator<Item = Event>) -> Result<Self, (usize, String)> {
         let mut builder = Builder::new(Keep::Details);
         for (i, event) in events.into_iter().enumerate() {
@@ -207,7 +208,7 @@ impl History {
         Ok(builder.finish(header, names, vec![]))
     }
 
-    /// The places in `ops` of each key's ops, in invocation order, by key.
+    /// For each key, the indices of its ops in `ops`, in invocation order.
     pub fn by_key(&self) -> Vec<Vec<u32>> {
         let mut keys = vec![vec![]; self.names.key_count()];
         for (i, op) in (0u32..).zip(&self.ops) {
@@ -217,7 +218,7 @@ impl History {
     }
 }
 
-/// Pairs events one by one; also what a live judge uses.
+/// Pairs events one by one; the live judge uses it as well.
 pub struct Builder {
     history: History,
     keep: Keep,
@@ -225,12 +226,12 @@ pub struct Builder {
     processes: FxHashMap<ProcessId, ProcessState>,
     by_id: FxHashMap<OpId, u32>,
     next_dense: u64,
-    /// Holds a file to the format's rule that values are unique; `None` for events that come from elsewhere.
+    /// Enforces the rule of the file format that values are unique; `None` for events from other sources.
     values: Option<Written>,
 }
 
-/// The values written so far. Our recorder takes them from one counter, so a maximum is all it takes until the first
-/// that is not above it.
+/// The values written so far. The recorder takes values from one counter, so a maximum is sufficient until a value is
+/// not above it.
 #[derive(Default)]
 struct Written {
     highest: Option<i64>,
@@ -238,7 +239,7 @@ struct Written {
 }
 
 impl Written {
-    /// Adds a value; `false` if it was there. `before` are the ops so far.
+    /// Adds a value; returns `false` if it was already present. `before` are the ops so far.
     fn add(&mut self, value: i64, before: &[Operation]) -> bool {
         if self.all.is_none() && self.highest.is_none_or(|h| h < value) {
             self.highest = Some(value);
@@ -257,7 +258,7 @@ enum ProcessState {
 }
 
 impl Builder {
-    /// An empty history.
+    /// Creates an empty history.
     pub fn new(keep: Keep) -> Self {
         Builder {
             history: History::default(),
@@ -270,7 +271,7 @@ impl Builder {
         }
     }
 
-    /// Takes the next event.
+    /// Adds the next event.
     ///
     /// # Errors
     /// The rule it breaks, in words.
@@ -343,7 +344,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Remembers where op `id` stands. Our own recorder numbers ops 0, 1, 2 …, and then a counter is all it takes.
+    /// Records the index of op `id`. The recorder numbers ops 0, 1, 2 …, and then a counter is sufficient.
     fn register(&mut self, id: OpId, place: u32) -> Result<(), String> {
         if self.by_id.is_empty() && id.0 == self.next_dense && id.0 == u64::from(place) {
             self.next_dense += 1;
@@ -398,7 +399,7 @@ impl Builder {
             Outcome::Open => return Err(format!("fate of op {id}, which is still open")),
             Outcome::Ok(_) | Outcome::Failed => return Err(format!("fate of op {id}, whose outcome is already known")),
         }
-        // A later answer replaces one that told nothing; two that tell must agree.
+        // A later answer replaces one without information; two answers with information must agree.
         if let Some((old, _)) = self.history.fates.get(&place)
             && matches!(old, Fate::Applied | Fate::NotApplied)
         {
@@ -411,12 +412,12 @@ impl Builder {
         Ok(())
     }
 
-    /// The op at `place`, as far as it is known now.
+    /// The op at index `place`, in its current state.
     pub fn op(&self, id: OpId) -> Option<&Operation> {
         self.place_of(id).map(|p| &self.history.ops[p as usize])
     }
 
-    /// The history of what was added.
+    /// Returns the history of all added events.
     pub fn finish(self, header: Header, names: Names, warnings: Vec<String>) -> History {
         History { header, names, warnings, ..self.history }
     }

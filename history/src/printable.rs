@@ -1,6 +1,6 @@
-//! Text from elsewhere on its way to a person: names of keys and nodes, reasons, lines of logs and names of files are whatever
-//! a history, a node, a plan or a folder says. None of them may move a cursor, change the direction of the text, hide letters,
-//! or begin a line of their own that looks like one of ours, such as a verdict.
+//! Escapes untrusted text for display. Names of keys, nodes and files, reasons and log lines come from a history, a
+//! node, a plan or a folder. None of them may move the cursor, change the direction of the text, hide letters, or start
+//! a line that looks like output of heckle, such as a verdict.
 //!
 //! | form | newlines | for |
 //! |---|---|---|
@@ -12,16 +12,16 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a letter steers, reverses or hides: control characters (C0, DEL, C1), separators that some programs take for line
-/// ends, marks and overrides of direction, letters without width, and tags.
+/// Whether a character must be escaped: control characters (C0, DEL, C1), separators that some programs treat as line
+/// ends, direction marks and overrides, zero-width characters, and tags.
 pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
         || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A field on one line: what [`steers`] stands as an escape, such as `\n` or `\u{1b}`. A field that begins like a verdict is
-/// put into quotes: no line of ours begins so.
+/// Formats a field on one line: characters matched by [`steers`] are escaped, such as `\n` or `\u{1b}`. A field that
+/// starts like a verdict is quoted, so that it cannot be mistaken for one.
 pub fn printable(words: &str) -> Cow<'_, str> {
     let shown = escaped(words, |_| false);
     if shown.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("verdict")) {
@@ -30,18 +30,18 @@ pub fn printable(words: &str) -> Cow<'_, str> {
     shown
 }
 
-/// Words of several lines: each as [`printable`], all but the first indented by two.
+/// Formats a text of several lines: each as [`printable`], all but the first indented by two.
 pub fn block(words: &str) -> String {
     words.lines().map(printable).collect::<Vec<_>>().join("\n  ")
 }
 
-/// A text of many lines: what [`steers`] stands as an escape, but for newlines and tabs.
+/// Formats a text of many lines: characters matched by [`steers`] are escaped, except newlines and tabs.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |c| matches!(c, '\n' | '\t'))
 }
 
-/// A JSON text with the same content, in which what [`steers`] is written as `\u202e`. JSON allows such letters in strings only,
-/// where an escape means the same.
+/// Returns a JSON text with the same content, in which characters matched by [`steers`] are written in the form
+/// `\u202e`. JSON allows such characters in strings only, where an escape is equivalent.
 pub fn json(text: &str) -> Cow<'_, str> {
     let raw = |c: char| steers(c) && c != '\n';
     if !text.chars().any(raw) {
@@ -62,7 +62,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The escape of one letter.
+/// Appends the escape of one character.
 pub fn escape(c: char) -> String {
     // `\n`, `\r`, `\t` and `\u{1b}`, as in Rust.
     c.escape_default().to_string()
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_stay_one_line_and_steer_nothing() {
+    fn fields_stay_on_one_line_without_control_characters() {
         shown("k1", "k1");
         shown("Schlüssel 鍵 ✓", "Schlüssel 鍵 ✓");
         shown("a\\b", "a\\b");

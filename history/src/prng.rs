@@ -1,17 +1,17 @@
-//! Named sub-seeds: the one place where randomness starts.
+//! Named random streams of a seed, the only source of randomness.
 //!
-//! Each user of randomness asks for its own stream by name, so that adding a draw in one place (a new
-//! fault kind, say) does not move the choices of any other.
+//! Each user of randomness requests its own stream by name, so that an additional draw in one place (such as a new
+//! fault kind) does not change the choices of any other.
 
 use rand::SeedableRng;
 pub use rand_pcg::Pcg64;
 
-/// The seed of a whole run; shown as `0x…`.
+/// The seed of a run; displayed as `0x…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub u64);
 
 impl Seed {
-    /// The generator for `name`, the same for the same seed and name on every machine.
+    /// Returns the generator for `name`, which is the same for the same seed and name on every machine.
     ///
     /// ```
     /// use heckle_history::prng::Seed;
@@ -24,7 +24,7 @@ impl Seed {
         Pcg64::seed_from_u64(self.part(name).0)
     }
 
-    /// A seed for a part that will name streams of its own.
+    /// Returns a seed for a part that has its own named streams.
     pub fn part(self, name: &str) -> Seed {
         // FNV-1a over the name, then two rounds of the splitmix64 finaliser (Steele et al. 2014), so that
         // names that differ in one letter and seeds that differ in one bit give unrelated streams.
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn streams_are_pinned() {
-        // Written down once: a change here would silently change every recorded plan's choices.
+        // These values are fixed, because a change would silently alter the choices of every recorded plan.
         assert_eq!(Seed(7).part("a"), Seed(9_435_499_237_838_684_784));
         assert_eq!(Seed(7).stream("schedule").next_u64(), 6_439_507_382_193_828_556);
     }

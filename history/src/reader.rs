@@ -1,7 +1,7 @@
-//! JSON Lines, plain or zstd, back to events: strict, and every complaint names its line.
+//! Reads events from JSON Lines, plain or zstd. Parsing is strict, and every error names its line.
 //!
-//! A torn tail (the harness was killed, the file was cut) is not an error: what stands before it is a history
-//! in its own right, so it is cut with a warning. Anything ill-formed before the tail is refused.
+//! A torn tail (the harness was killed, the file was cut) is not an error: the part before it is a valid history, so
+//! the tail is dropped with a warning. Ill-formed lines before the tail are rejected.
 
 use crate::end::{self, Completeness, EndRecord, Tally};
 use crate::event::{Event, Header, SCHEMA};
@@ -11,13 +11,14 @@ use crate::line;
 use crate::names::Names;
 use std::io::{self, BufRead, BufReader, Read};
 
-/// A line may be this long. Ours have some 300 bytes; the bound keeps a file without newlines from filling memory.
+/// Maximum length of a line. Lines of heckle have about 300 bytes; the limit keeps a file without newlines from filling memory.
 pub const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// A history may have this many bytes after decompression, unless it is said otherwise.
+/// Default maximum size of a history after decompression, in bytes.
 pub const MAX_BYTES: u64 = 4 << 30;
 
-/// So many blank lines may follow each other. No writer of ours leaves any, and billions of them fit into a small file.
+/// Maximum number of consecutive blank lines. The writers of heckle leave none, and billions of them fit into a small
+/// compressed file.
 const MAX_BLANK_LINES: u64 = 1_000;
 
 pub(crate) const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -26,20 +27,20 @@ const READ_BUFFER_BYTES: usize = 1 << 18;
 /// Why a history cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The file says something a history cannot say.
+    /// The file violates a rule of the format.
     #[error("line {line}: {what}")]
     IllFormed {
-        /// Counted from 1, header included.
+        /// Line number, counted from 1, header included.
         line: u64,
-        /// What, and what to do.
+        /// The error, and how to fix it.
         what: String,
     },
-    /// The file is longer, or its history larger, than was allowed.
+    /// The file or its history exceeds a limit.
     #[error("line {line}: {what}")]
     TooLarge {
-        /// Where the bound was met.
+        /// The line at which the limit was exceeded.
         line: u64,
-        /// Which bound, and the flag that raises it.
+        /// The limit, and the flag that raises it.
         what: String,
     },
     /// The file could not be read.
@@ -75,22 +76,22 @@ pub struct Reader<'r> {
     blank: u64,
 }
 
-/// What one attempt at a line gave.
+/// The result of reading one line.
 enum Next {
     Line,
     End,
 }
 
 impl<'r> Reader<'r> {
-    /// Reads the header; the compression is told from the first bytes.
+    /// Reads the header; the compression is detected from the first bytes.
     ///
     /// # Errors
-    /// An unreadable input, an empty one, a first line that is no header, or another schema.
+    /// An unreadable or empty input, a first line that is not a header, or a different schema.
     pub fn new(input: impl Read + 'r) -> Result<Self, ReadError> {
         Reader::within(input, MAX_BYTES)
     }
 
-    /// The same for at most so many bytes after decompression.
+    /// Like [`new`](Self::new), with a limit on the bytes after decompression.
     ///
     /// # Errors
     /// As [`new`](Self::new); a longer file is [`ReadError::TooLarge`], here or at a later line.
@@ -152,26 +153,26 @@ impl<'r> Reader<'r> {
         &self.names
     }
 
-    /// The number of the line that was read last.
+    /// The number of the last line read.
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// What was cut or passed over, in words. Complete once [`next_event`](Self::next_event) gave `None`.
+    /// Warnings about truncated or skipped input. Complete once [`next_event`](Self::next_event) has returned `None`.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The next event, `None` at the end of the file or at a torn tail.
+    /// Returns the next event, or `None` at the end of the file or at a torn tail.
     ///
     /// # Errors
-    /// A line that is no event, or one earlier than the line before it.
+    /// A line that is not an event, or that is earlier than the previous line.
     pub fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
         loop {
             if matches!(self.next_line()?, Next::End) {
                 return Ok(None);
             }
-            // The end record itself is not hashed, so it is looked for first.
+            // The end record itself is not hashed, so it is detected first.
             if end::looks_like_one(&self.buffer) && self.take_end_record()? {
                 continue;
             }
@@ -207,12 +208,12 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// Hands out header, names, warnings, and what the end record says, once the events are read.
+    /// Returns header, names, warnings and the end record, after the events have been read.
     pub fn into_parts(self) -> (Header, Names, Vec<String>, (Completeness, Option<EndRecord>)) {
         (self.header, self.names, self.warnings, (self.completeness, self.end))
     }
 
-    /// Holds the end record in `buffer` against what was read; `false` if the line was torn within it.
+    /// Compares the end record in `buffer` with the lines read; returns `false` if the record is torn.
     fn take_end_record(&mut self) -> Result<bool, ReadError> {
         let record: EndRecord = match serde_json::from_slice(&self.buffer) {
             Ok(record) => record,
@@ -253,10 +254,10 @@ impl<'r> Reader<'r> {
                 Err(ReadError::at(self.line, format!("longer than {MAX_LINE_BYTES} bytes; an event takes a few hundred")))
             }
             Ok(_) => Ok(Next::Line),
-            // A zstd stream that was not finished ends like this: the harness died while it wrote.
+            // An unfinished zstd stream ends like this, if the harness died during a write.
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
                 self.warn_torn("the compressed stream ends early");
-                // What was decoded of the last line cannot be complete, else its newline had been found.
+                // The decoded part of the last line cannot be complete, otherwise its newline would have been found.
                 Ok(Next::End)
             }
             Err(e) if self.line == 1 => Err(ReadError::Io(e)),

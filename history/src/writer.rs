@@ -1,7 +1,7 @@
-//! Events to JSON Lines in zstd, streamed while the run goes on.
+//! Streams events to JSON Lines compressed by zstd during a run.
 //!
-//! A harness that dies by SIGKILL leaves what was flushed: zstd blocks end at each flush, and the reader cuts
-//! a torn tail with a warning. Flushing costs compression, so the recorder flushes by time, not by event.
+//! If the harness is killed, all flushed events remain readable: zstd blocks end at each flush, and the reader
+//! truncates a torn tail with a warning. Flushing costs compression, so the recorder flushes by time, not by event.
 
 use crate::end::{EndRecord, Tally};
 use crate::event::{Event, Header};
@@ -11,10 +11,11 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// zstd's own default; 1.5 s of CPU per million events.
+/// The default of zstd; it uses 1.5 s of CPU per million events.
 const LEVEL: i32 = 3;
 
-/// Writes a history into `W`. Its header promises an end record, so what is not [finished](Self::finish) is known as cut.
+/// Writes a history into `W`. Its header promises an end record, so a file that was not [finished](Self::finish) is
+/// recognised as truncated.
 pub struct Writer<W: Write> {
     out: zstd::Encoder<'static, W>,
     buffer: Vec<u8>,
@@ -22,7 +23,7 @@ pub struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the header and is ready for events.
+    /// Creates a writer and writes the header.
     ///
     /// # Errors
     /// From `out`.
@@ -60,12 +61,12 @@ impl<W: Write> Writer<W> {
         self.out.flush()
     }
 
-    /// How many events were written.
+    /// Number of events written.
     pub fn events(&self) -> u64 {
         self.tally.events
     }
 
-    /// Writes the end record with `more` in it, ends the stream and hands `out` back.
+    /// Writes the end record with `more` in it, ends the stream and returns `out`.
     ///
     /// # Errors
     /// From `out`.
@@ -78,14 +79,14 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// The header's line. Whoever writes one writes an end record too.
+/// Formats the line of the header. A writer of this line must also write an end record.
 fn format_header(header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
     serde_json::to_writer(&mut *out, &Header { end: true, ..header.clone() })?;
     out.push(b'\n');
     Ok(())
 }
 
-/// Writes a history as plain JSON Lines: what `heckle export` and counterexamples use.
+/// Writes a history as plain JSON Lines, for `heckle export` and counterexamples.
 ///
 /// # Errors
 /// From `out`.

@@ -1,12 +1,12 @@
 //! The workloads `cas-register` and `mixed`: clients read, write and compare-and-set a few contended registers.
 //!
-//! Every value written in a run is unique, taken from one counter, so that a value tells its writer and the
-//! judge needs no search. In `mixed`, part of the reads and writes skip consensus. A CAS expects what its client last saw of the key, which makes it apply or be
-//! refused by contention alone; a refusal tells the client the value it met.
+//! Every value written in a run is unique, taken from one counter, so that a value identifies its writer and the judge
+//! needs no search. In `mixed`, some of the reads and writes bypass consensus. A CAS expects the value that its client
+//! last saw for the key, so only contention causes a refusal; a refusal reports the value it found.
 
 use crate::keys::KeyChoice;
 use crate::mix::{Kind, Mix};
-use crate::workload::{Ask, Next, Seens, Tagged, Told, Values, Workload};
+use crate::workload::{LastSeen, Next, OpRequest, OpResult, Tagged, Values, Workload};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{Call, Consistency, Nanos, Path};
 
@@ -15,33 +15,33 @@ use heckle_history::{Call, Consistency, Nanos, Path};
 pub struct Settings {
     /// Shares of the kinds of op.
     pub mix: Mix,
-    /// Which keys, how evenly.
+    /// The distribution of keys.
     pub keys: KeyChoice,
-    /// How many replicas take part in the ops that skip consensus, if there are any.
+    /// Number of replicas that take part in ops that bypass consensus, if there are any.
     pub consistency: Consistency,
 }
 
-/// The generator. One for a whole run: the counter of values is in here.
+/// The generator. A run has exactly one, because it holds the counter of values.
 #[derive(Debug, Clone)]
 pub struct CasRegister {
     settings: Settings,
     rng: Pcg64,
     values: Values,
-    seen: Seens,
+    seen: LastSeen,
 }
 
 impl CasRegister {
-    /// A generator for clients `0..clients`, with its own stream of `seed`.
+    /// Creates a generator for clients `0..clients`, with its own stream of `seed`.
     pub fn new(settings: Settings, clients: u32, seed: Seed) -> Self {
-        let seen = Seens::new(clients, settings.keys.count() as usize);
+        let seen = LastSeen::new(clients, settings.keys.count() as usize);
         CasRegister { settings, rng: seed.stream("load"), values: Values::default(), seen }
     }
 }
 
 impl Workload for CasRegister {
-    fn begin(&mut self, client: u32, _now: Nanos) -> Ask {
-        // Kind and key are drawn before anything that depends on timing is looked at: op i of a run has the
-        // same kind and key for the same seed, whatever the cluster did meanwhile.
+    fn begin(&mut self, client: u32, _now: Nanos) -> OpRequest {
+        // Kind and key are drawn before any state that depends on timing is used: op i of a run has the same kind and
+        // key for the same seed, regardless of the cluster.
         let kind = self.settings.mix.draw(&mut self.rng);
         let key = self.settings.keys.draw(&mut self.rng);
         let call = match kind {
@@ -53,15 +53,15 @@ impl Workload for CasRegister {
             Kind::Cas | Kind::Read | Kind::Write => Path::Consensus,
             Kind::Get | Kind::Put => Path::LastWriteWins(self.settings.consistency),
         };
-        Ask { intent: None, attempt: None, key, call, path, payload: None, expected_payload: None }
+        OpRequest { intent: None, attempt: None, key, call, path, payload: None, expected_payload: None }
     }
 
-    /// Every op stands for itself: a client only remembers what it saw.
-    fn told(&mut self, client: u32, ask: &Ask, told: Told, _now: Nanos) -> Next {
+    /// Every op is independent; a client only remembers the last value it saw.
+    fn on_result(&mut self, client: u32, ask: &OpRequest, told: OpResult, _now: Nanos) -> Next {
         match (told, ask.call.writes()) {
-            (Told::Saw(current), _) => *self.seen.of(client, ask.key) = current,
-            (Told::Done, Some(value)) => *self.seen.of(client, ask.key) = Some(Tagged { value, payload: None }),
-            (Told::Done, None) | (Told::Refused | Told::Failed | Told::Unknown, _) => {}
+            (OpResult::Saw(current), _) => *self.seen.of(client, ask.key) = current,
+            (OpResult::Done, Some(value)) => *self.seen.of(client, ask.key) = Some(Tagged { value, payload: None }),
+            (OpResult::Done, None) | (OpResult::Refused | OpResult::Failed | OpResult::Unknown, _) => {}
         }
         Next::Over
     }
@@ -94,22 +94,22 @@ mod tests {
             }
             let took_effect = i % 2 == 0;
             if let (Some(v), true) = (ask.call.writes(), took_effect) {
-                assert_eq!(g.told(client, &ask, Told::Done, Nanos(1)), Next::Over);
+                assert_eq!(g.on_result(client, &ask, OpResult::Done, Nanos(1)), Next::Over);
                 seen.insert((client, ask.key), v);
             } else {
-                assert_eq!(g.told(client, &ask, Told::Unknown, Nanos(1)), Next::Over);
+                assert_eq!(g.on_result(client, &ask, OpResult::Unknown, Nanos(1)), Next::Over);
             }
         }
     }
 
     #[test]
-    fn the_seed_fixes_kinds_and_keys_whatever_was_seen() {
+    fn kinds_and_keys_depend_only_on_the_seed() {
         let (mut a, mut b) = (generator(7), generator(7));
         for i in 0..1_000 {
             let (x, y) = (a.begin(i % 3, Nanos(0)), b.begin(i % 3, Nanos(9)));
             assert_eq!((x.key, x.call.name()), (y.key, y.call.name()));
             let other = Tagged { value: Value(i64::from(i)), payload: None };
-            b.told(i % 3, &y, Told::Saw(Some(other)), Nanos(9));
+            b.on_result(i % 3, &y, OpResult::Saw(Some(other)), Nanos(9));
         }
     }
 }

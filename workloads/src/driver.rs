@@ -1,37 +1,38 @@
 //! The client driver: which client sends what, as which process, to which node, and when.
 //!
-//! Pure: the time and everything that happened are inputs, what is to be done comes out as actions. The load on real processes and a
-//! virtual world therefore run the same driver, and the same inputs at the same times give the same actions.
+//! It is pure: the time and all events are inputs, and its decisions are returned as actions. The load on real
+//! processes and the simulator therefore share one driver, and the same inputs at the same times give the same actions.
 //!
-//! A client is a connection; it has as many processes as it has operations open at once. An operation of unknown outcome retires its
-//! process, since it may still take effect while the client goes on. In the open loop clients take arrivals in turn, and arrivals
-//! beyond the bound on open operations wait in a queue. In the closed loop each client begins again when it is done.
+//! A client is a connection; it has as many processes as it has concurrent operations. An operation of unknown
+//! outcome retires its process, since it may still take effect while the client goes on. In the open loop clients take
+//! arrivals in turn, and arrivals beyond the bound on open operations wait in a queue. In the closed loop each client
+//! starts its next intent when the previous one has ended.
 
 use crate::pacing::Pace;
-use crate::workload::{Ask, Next, Told, Workload};
+use crate::workload::{Next, OpRequest, OpResult, Workload};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{ClientId, Nanos, OpId, ProcessId};
 use rand::RngExt;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What a driver works with.
+/// The settings of a driver.
 #[derive(Debug, Clone, Copy)]
 pub struct DriverSettings {
     /// Clients.
     pub clients: u32,
     /// Nodes.
     pub nodes: u16,
-    /// Which node a client sends to.
+    /// How the node for a client is chosen.
     pub routing: Routing,
-    /// Operations open at once, at most. An intent counts while it waits for its next attempt, too.
+    /// Maximum number of open operations. An intent also counts while it waits for its next attempt.
     pub max_in_flight: u32,
-    /// How arrivals lie in time.
+    /// How arrivals are distributed in time.
     pub pace: Pace,
-    /// When the load ends: no attempt begins after it.
+    /// When the load ends; no attempt starts after it.
     pub until: Nanos,
 }
 
-/// Which node a client sends to.
+/// How the node for a client is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routing {
     /// Client i to node i mod n.
@@ -42,36 +43,36 @@ pub enum Routing {
     Holder,
 }
 
-/// What happened.
+/// An input of the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
-    /// The closed loop begins: every client starts, and starts again when it is done.
+    /// The closed loop starts: every client starts an intent, and another one whenever it has finished.
     Loop,
-    /// The open loop: something new was due at that time.
+    /// Open loop: an arrival was due at the given time.
     Arrival(Nanos),
-    /// A timer is due that an [`Action::Wake`] asked for.
+    /// A timer requested by [`Action::Wake`] has expired.
     Timer(Timer),
-    /// An operation is over, as far as its client knows.
-    Completed(OpId, Told),
-    /// No attempt begins any more. Open operations still complete.
+    /// An operation has completed from the client's point of view.
+    Completed(OpId, OpResult),
+    /// No further attempts start. Open operations still complete.
     Stop,
 }
 
-/// What a timer is for.
+/// The purpose of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
-    /// A client of the closed loop begins something new.
+    /// A client of the closed loop starts a new intent.
     Client(u32),
-    /// The next attempt after this operation begins.
+    /// The next attempt after this operation starts.
     Attempt(OpId),
 }
 
-/// What is to be done.
+/// An action for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Send an operation. Its completion is the next [`Input::Completed`] with its id.
+    /// Send an operation. Report its completion as [`Input::Completed`] with its id.
     Send(Send),
-    /// Give [`Input::Timer`] at that time.
+    /// Pass [`Input::Timer`] at the given time.
     Wake(Nanos, Timer),
 }
 
@@ -80,27 +81,27 @@ pub enum Action {
 pub struct Send {
     /// Its id, unique in a run.
     pub op: OpId,
-    /// Who sends it.
+    /// The process that sends it.
     pub process: ProcessId,
-    /// On which connection.
+    /// The connection to use.
     pub client: ClientId,
-    /// What is asked.
-    pub ask: Ask,
+    /// The call.
+    pub ask: OpRequest,
     /// When it was due, in the open loop; latency counts from then.
     pub due: Option<Nanos>,
-    /// To which node, by its place.
+    /// Index of the node to send it to.
     pub node: u16,
-    /// Whether the node that holds the key goes before `node`.
+    /// Whether to prefer the node that holds the key over `node`.
     pub to_holder: bool,
 }
 
-/// Something that a client wants, over one operation or several.
+/// What a client wants, over one or several operations.
 #[derive(Debug, Clone, Copy)]
 struct Turn {
     client: u32,
     /// `None` after an unknown outcome.
     process: Option<ProcessId>,
-    ask: Ask,
+    ask: OpRequest,
     due: Option<Nanos>,
 }
 
@@ -109,12 +110,12 @@ pub struct Driver {
     workload: Box<dyn Workload>,
     settings: DriverSettings,
     rng: Pcg64,
-    /// By client: processes without an open operation.
+    /// Per client: processes without an open operation.
     idle: Vec<Vec<ProcessId>>,
-    /// Arrivals that wait for room.
+    /// Arrivals that wait because the limit of open operations is reached.
     backlog: VecDeque<Nanos>,
     open: BTreeMap<OpId, Turn>,
-    /// By the operation that came before: attempts that wait for their time.
+    /// Attempts that wait for their start time, by the previous operation.
     waiting: BTreeMap<OpId, Turn>,
     next_op: u64,
     next_process: u32,
@@ -124,7 +125,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A driver that has done nothing yet. It draws from a stream of its own of `seed`.
+    /// Creates a driver. It draws from its own stream of `seed`.
     pub fn new(workload: Box<dyn Workload>, settings: DriverSettings, seed: Seed) -> Self {
         Driver {
             workload,
@@ -142,19 +143,19 @@ impl Driver {
         }
     }
 
-    /// Takes in what happened at `now`, and appends what is to be done to `actions`. Time must not go back.
+    /// Processes an input at time `now` and appends the resulting actions to `actions`. Time must not go backwards.
     pub fn step(&mut self, now: Nanos, input: Input, actions: &mut Vec<Action>) {
         match input {
             Input::Loop => {
                 self.closed_loop = true;
-                (0..self.settings.clients).for_each(|client| self.start_at_bell(now, client, actions));
+                (0..self.settings.clients).for_each(|client| self.start_at_period(now, client, actions));
             }
             Input::Arrival(due) => {
                 self.backlog.push_back(due);
                 self.fill(now, actions);
             }
             Input::Timer(Timer::Client(client)) => {
-                if !self.over(now) {
+                if !self.is_over(now) {
                     self.start(now, client, None, actions);
                 }
             }
@@ -168,27 +169,27 @@ impl Driver {
         }
     }
 
-    /// Operations and intents that are open.
+    /// Number of open operations and intents.
     pub fn in_flight(&self) -> usize {
         self.open.len() + self.waiting.len()
     }
 
-    /// Drops the arrivals that wait for room, and gives their number.
+    /// Drops all queued arrivals and returns their number.
     pub fn drop_backlog(&mut self) -> u64 {
         std::mem::take(&mut self.backlog).len() as u64
     }
 
-    /// How many ids of operations and of processes are used.
+    /// Number of operation ids and process ids in use so far.
     pub fn used(&self) -> (u64, u32) {
         (self.next_op, self.next_process)
     }
 
-    /// No attempt begins any more.
-    fn over(&self, now: Nanos) -> bool {
+    /// Stops starting attempts.
+    fn is_over(&self, now: Nanos) -> bool {
         self.stopped || now >= self.settings.until
     }
 
-    /// Starts what waits in the queue of arrivals, as far as there is room.
+    /// Starts queued arrivals up to the limit of open operations.
     fn fill(&mut self, now: Nanos, actions: &mut Vec<Action>) {
         while self.in_flight() < self.settings.max_in_flight as usize {
             let Some(due) = self.backlog.pop_front() else { return };
@@ -198,8 +199,8 @@ impl Driver {
         }
     }
 
-    /// In the closed loop: the client begins at once, or at the next bell where the workload has one.
-    fn start_at_bell(&mut self, now: Nanos, client: u32, actions: &mut Vec<Action>) {
+    /// In the closed loop the client starts immediately, or at the next period if the workload has one.
+    fn start_at_period(&mut self, now: Nanos, client: u32, actions: &mut Vec<Action>) {
         match self.settings.pace.next(now) {
             at if at > now => actions.push(Action::Wake(at, Timer::Client(client))),
             _ => self.start(now, client, None, actions),
@@ -228,13 +229,13 @@ impl Driver {
         self.open.insert(op, turn);
     }
 
-    fn completed(&mut self, now: Nanos, op: OpId, told: Told, actions: &mut Vec<Action>) {
-        // An operation completes once; a second answer says nothing new.
+    fn completed(&mut self, now: Nanos, op: OpId, told: OpResult, actions: &mut Vec<Action>) {
+        // An operation completes once; a second answer is ignored.
         let Some(mut turn) = self.open.remove(&op) else { return };
-        if told == Told::Unknown {
+        if told == OpResult::Unknown {
             turn.process = None;
         }
-        match self.workload.told(turn.client, &turn.ask, told, now) {
+        match self.workload.on_result(turn.client, &turn.ask, told, now) {
             Next::Again { pause, ask } => {
                 turn.ask = ask;
                 if pause > Nanos(0) {
@@ -248,11 +249,11 @@ impl Driver {
         }
     }
 
-    /// A later attempt of an intent, by the process of the first.
+    /// Starts a later attempt of an intent, with the process of the first attempt.
     fn attempt(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
         match turn.process {
-            Some(process) if !self.over(now) => self.send(Turn { due: turn.due.map(|_| now), ..turn }, process, actions),
-            // After an unknown outcome another attempt could do it twice.
+            Some(process) if !self.is_over(now) => self.send(Turn { due: turn.due.map(|_| now), ..turn }, process, actions),
+            // After an unknown outcome another attempt could apply the change twice.
             Some(_) | None => self.end(now, turn, actions),
         }
     }
@@ -260,8 +261,8 @@ impl Driver {
     fn end(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
         self.idle[turn.client as usize].extend(turn.process);
         if self.closed_loop {
-            if !self.over(now) {
-                self.start_at_bell(now, turn.client, actions);
+            if !self.is_over(now) {
+                self.start_at_period(now, turn.client, actions);
             }
         } else {
             self.fill(now, actions);
@@ -274,27 +275,27 @@ mod tests {
     use super::*;
     use heckle_history::{Call, Path, Value};
 
-    /// Writes forever; a refused write is tried again after a pause.
+    /// A workload that always writes, and retries a refused write after a pause.
     struct Writes {
         value: i64,
         pause: Nanos,
     }
 
     impl Writes {
-        fn ask(&mut self) -> Ask {
+        fn ask(&mut self) -> OpRequest {
             self.value += 1;
             let call = Call::Write { new: Value(self.value) };
-            Ask { intent: None, attempt: None, key: 0, call, path: Path::Consensus, payload: None, expected_payload: None }
+            OpRequest { intent: None, attempt: None, key: 0, call, path: Path::Consensus, payload: None, expected_payload: None }
         }
     }
 
     impl Workload for Writes {
-        fn begin(&mut self, _: u32, _: Nanos) -> Ask {
+        fn begin(&mut self, _: u32, _: Nanos) -> OpRequest {
             self.ask()
         }
 
-        fn told(&mut self, _: u32, _: &Ask, told: Told, _: Nanos) -> Next {
-            if told == Told::Refused { Next::Again { pause: self.pause, ask: self.ask() } } else { Next::Over }
+        fn on_result(&mut self, _: u32, _: &OpRequest, told: OpResult, _: Nanos) -> Next {
+            if told == OpResult::Refused { Next::Again { pause: self.pause, ask: self.ask() } } else { Next::Over }
         }
     }
 
@@ -313,7 +314,7 @@ mod tests {
             std::mem::take(&mut self.actions)
         }
 
-        /// The operations that this input sends.
+        /// Returns the operations that the driver sends for this input.
         fn sends(&mut self, now: u64, input: Input) -> Vec<Send> {
             let sends = |action| if let Action::Send(send) = action { Some(send) } else { None };
             self.step(now, input).into_iter().filter_map(sends).collect()
@@ -330,10 +331,10 @@ mod tests {
         let first = rig.sends(10, Input::Arrival(Nanos(9)));
         assert_eq!((first.len(), first[0].client, first[0].due, first[0].node), (1, ClientId(0), Some(Nanos(9)), 0));
         assert!(rig.sends(20, Input::Arrival(Nanos(19))).is_empty() && rig.sends(30, Input::Arrival(Nanos(29))).is_empty());
-        let next = rig.sends(40, Input::Completed(first[0].op, Told::Done));
+        let next = rig.sends(40, Input::Completed(first[0].op, OpResult::Done));
         assert_eq!((next.len(), next[0].client, next[0].due), (1, ClientId(1), Some(Nanos(19))));
         assert_eq!((rig.driver.in_flight(), rig.driver.drop_backlog(), rig.driver.drop_backlog()), (1, 1, 0));
-        assert!(rig.sends(50, Input::Completed(first[0].op, Told::Done)).is_empty(), "a second answer says nothing new");
+        assert!(rig.sends(50, Input::Completed(first[0].op, OpResult::Done)).is_empty(), "a second answer says nothing new");
         assert_eq!(rig.driver.in_flight(), 1);
     }
 
@@ -343,14 +344,14 @@ mod tests {
         let process = |rig: &mut Rig, now, told| {
             let send = rig.sends(now, Input::Arrival(Nanos(now)))[0];
             rig.step(now, Input::Completed(send.op, told));
-            // The other client's turn, so that the next arrival is this one's again.
+            // This arrival goes to the other client, so that the next one goes to this client again.
             let other = rig.sends(now, Input::Arrival(Nanos(now)))[0];
-            rig.step(now, Input::Completed(other.op, Told::Done));
+            rig.step(now, Input::Completed(other.op, OpResult::Done));
             send.process
         };
-        let first = process(&mut rig, 1, Told::Failed);
-        assert_eq!(process(&mut rig, 2, Told::Unknown), first, "a failed operation leaves its process");
-        assert_ne!(process(&mut rig, 3, Told::Done), first, "an unknown one does not");
+        let first = process(&mut rig, 1, OpResult::Failed);
+        assert_eq!(process(&mut rig, 2, OpResult::Unknown), first, "a failed operation leaves its process");
+        assert_ne!(process(&mut rig, 3, OpResult::Done), first, "an unknown one does not");
         assert_eq!(rig.driver.used(), (6, 3));
     }
 
@@ -359,12 +360,12 @@ mod tests {
         let mut rig = Rig::new(settings());
         let send = rig.sends(10, Input::Arrival(Nanos(4)))[0];
         let timer = Timer::Attempt(send.op);
-        assert_eq!(rig.step(20, Input::Completed(send.op, Told::Refused)), [Action::Wake(Nanos(25), timer)]);
+        assert_eq!(rig.step(20, Input::Completed(send.op, OpResult::Refused)), [Action::Wake(Nanos(25), timer)]);
         assert_eq!(rig.driver.in_flight(), 1, "an intent that waits is open");
         let again = rig.sends(26, Input::Timer(timer))[0];
         assert_eq!((again.process, again.due), (send.process, Some(Nanos(26))));
         assert!(rig.step(27, Input::Timer(timer)).is_empty(), "a timer counts once");
-        rig.step(30, Input::Completed(again.op, Told::Refused));
+        rig.step(30, Input::Completed(again.op, OpResult::Refused));
         assert!(rig.step(1_000, Input::Timer(Timer::Attempt(again.op))).is_empty(), "nothing begins after the end");
         assert_eq!(rig.driver.in_flight(), 0);
     }
@@ -375,7 +376,7 @@ mod tests {
             let mut rig = Rig::new(settings());
             let begun = rig.sends(0, Input::Loop);
             assert_eq!(begun.len(), 2);
-            let next = rig.sends(10, Input::Completed(begun[1].op, Told::Done));
+            let next = rig.sends(10, Input::Completed(begun[1].op, OpResult::Done));
             assert_eq!((next.len(), next[0].client, next[0].due, next[0].node), (1, ClientId(1), None, 1));
             let end = if stop {
                 rig.step(20, Input::Stop);
@@ -383,7 +384,7 @@ mod tests {
             } else {
                 1_000
             };
-            assert!(rig.step(end, Input::Completed(next[0].op, Told::Done)).is_empty());
+            assert!(rig.step(end, Input::Completed(next[0].op, OpResult::Done)).is_empty());
             assert_eq!(rig.driver.in_flight(), 1, "what is open still completes");
         }
     }

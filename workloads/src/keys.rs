@@ -1,4 +1,4 @@
-//! On which key an op falls.
+//! Chooses the key of each op.
 
 use rand::{Rng, RngExt};
 
@@ -11,7 +11,7 @@ pub struct KeyChoice {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Spread {
-    /// This share of all ops goes to the first key, the rest evenly to all.
+    /// This share of all ops goes to the first key; the rest is spread evenly over all keys.
     Hot(f64),
     Zipf(Zipf),
 }
@@ -20,22 +20,22 @@ impl KeyChoice {
     /// `hot` is between 0 (all keys alike) and 1 (only the first).
     ///
     /// # Panics
-    /// Without keys, or with a share that is none; plans are checked before.
+    /// If there are no keys or the share is out of range; plans are validated earlier.
     pub fn new(count: u32, hot: f64) -> Self {
         assert!(count > 0 && (0.0..=1.0).contains(&hot), "one key or more, and a share between 0 and 1");
         KeyChoice { count, spread: Spread::Hot(hot) }
     }
 
-    /// The i-th key is asked for in proportion to `1 / i^exponent`.
+    /// The i-th key is chosen with probability proportional to `1 / i^exponent`.
     ///
     /// # Panics
-    /// Without keys, or with an exponent that is not above 0 and at most [`MAX_EXPONENT`]; plans are checked before.
+    /// If there are no keys, or the exponent is not above 0 and at most [`MAX_EXPONENT`]; plans are validated earlier.
     pub fn zipf(count: u32, exponent: f64) -> Self {
         assert!(count > 0 && exponent > 0.0 && exponent <= MAX_EXPONENT, "one key or more, and an exponent in bounds");
         KeyChoice { count, spread: Spread::Zipf(Zipf::new(count, exponent)) }
     }
 
-    /// The place of the next key.
+    /// Draws the index of the next key.
     pub fn draw(&self, rng: &mut impl Rng) -> u32 {
         match self.spread {
             Spread::Hot(hot) => {
@@ -49,7 +49,7 @@ impl KeyChoice {
         }
     }
 
-    /// How many keys.
+    /// Number of keys.
     pub fn count(&self) -> u32 {
         self.count
     }
@@ -60,7 +60,7 @@ impl KeyChoice {
     }
 }
 
-/// The steepest spread: above it the second key is hardly ever asked for.
+/// The largest exponent: above it the second key is hardly ever chosen.
 pub const MAX_EXPONENT: f64 = 10.0;
 
 /// Draws ranks by rejection and inversion, without a table (Hörmann and Derflinger, *Rejection-inversion to generate
@@ -69,10 +69,10 @@ pub const MAX_EXPONENT: f64 = 10.0;
 struct Zipf {
     count: f64,
     exponent: f64,
-    /// Integrals of the density up to the middle of the first rank and to the end of the last.
+    /// Integrals of the density up to the middle of the first rank and up to the end of the last rank.
     first: f64,
     last: f64,
-    /// Below this distance from its rank a point is taken without looking closer.
+    /// A point within this distance of its rank is accepted without a further test.
     near: f64,
 }
 
@@ -90,7 +90,7 @@ impl Zipf {
             let at = self.last + rng.random::<f64>() * (self.first - self.last);
             let x = self.inverse(at);
             let rank = x.round().clamp(1.0, self.count);
-            // More than four in five points are taken at once, whatever the exponent.
+            // More than four in five points are accepted on the first try, for any exponent.
             if rank - x <= self.near || at >= self.integral(rank + 0.5) - self.density(rank) {
                 return rank as u32 - 1;
             }
@@ -144,7 +144,7 @@ mod tests {
                 for (i, n) in (1u32..).zip(&drawn) {
                     let expected = f64::from(i).powf(-exponent) / total;
                     let share = f64::from(*n) / DRAWS as f64;
-                    // Five standard deviations of a share.
+                    // The tolerance is five standard deviations of a share.
                     let slack = 5.0 * (expected * (1.0 - expected) / DRAWS as f64).sqrt();
                     assert!((share - expected).abs() <= slack, "s {exponent} n {count} rank {i}: {share} for {expected}");
                 }

@@ -1,5 +1,5 @@
-//! The shares of cas, read and write in a load, written `cas=60,read=30,write=10`; for a load that skips consensus, of get
-//! and put as well.
+//! The shares of cas, read and write in a load, written `cas=60,read=30,write=10`; for a load that bypasses consensus,
+//! of get and put as well.
 
 use rand::{Rng, RngExt};
 use std::fmt;
@@ -31,7 +31,7 @@ pub enum Kind {
 }
 
 impl Mix {
-    /// Whether it asks for ops of this kind.
+    /// Whether it contains ops of this kind.
     pub fn has(&self, kind: Kind) -> bool {
         match kind {
             Kind::Cas => self.cas > 0,
@@ -42,24 +42,24 @@ impl Mix {
         }
     }
 
-    /// Whether any of it skips consensus.
+    /// Whether any of its ops bypass consensus.
     pub fn is_last_write_wins(&self) -> bool {
         self.has(Kind::Get) || self.has(Kind::Put)
     }
 
-    /// Whether its ops go both ways, through consensus and past it.
+    /// Whether some of its ops go through consensus and others bypass it.
     pub fn is_mixed(&self) -> bool {
         self.is_last_write_wins() && self.cas + self.read + self.write > 0
     }
 
-    /// What workload `mixed` asks for by itself.
+    /// The default mix of the workload `mixed`.
     pub const MIXED: Mix = Mix { cas: 30, read: 20, write: 0, get: 25, put: 25 };
 
     fn total(&self) -> u32 {
         self.cas + self.read + self.write + self.get + self.put
     }
 
-    /// Draws a kind by its share.
+    /// Draws a kind in proportion to its share.
     pub fn draw(&self, rng: &mut impl Rng) -> Kind {
         let x = rng.random_range(0..self.total());
         if x < self.cas {
@@ -123,7 +123,7 @@ mod tests {
     use heckle_history::prng::Seed;
 
     #[test]
-    fn a_mix_reads_as_it_prints_and_draws_its_shares() {
+    fn mixes_round_trip_and_draw_their_shares() {
         let mix: Mix = "cas=1, write=3".parse().expect("well-formed");
         assert_eq!(mix.to_string().parse(), Ok(mix));
         let mut rng = Seed(1).stream("mix");
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mix_with_both_paths_reads_as_it_prints_and_draws_all_kinds() {
+    fn mixes_of_both_paths_round_trip_and_draw_all_kinds() {
         let mix: Mix = "put=1,cas=1,get=2".parse().expect("well-formed");
         assert_eq!((mix.to_string().as_str(), mix.to_string().parse()), ("cas=1,read=0,write=0,get=2,put=1", Ok(mix)));
         let mut rng = Seed(1).stream("mix");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mix_that_says_nothing_is_refused() {
+    fn empty_mixes_are_rejected() {
         for (text, what) in [("cas", "form"), ("cas=-1", "share"), ("swap=3", "swap"), ("cas=0", "nothing"), ("", "form")] {
             assert!(text.parse::<Mix>().unwrap_err().contains(what), "{text}");
         }

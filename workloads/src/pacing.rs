@@ -1,5 +1,5 @@
-//! When each op is due, in the open loop: arrivals go by the clock, not by completions, so that a stalled
-//! system meets the load it would meet in life, and latency counts from the time an op was due.
+//! Computes when each op of the open loop is due. Arrivals follow the clock, not completions, so that a stalled system
+//! receives the load it would receive in production, and latency is measured from the time an op was due.
 
 use heckle_history::Nanos;
 use rand::{Rng, RngExt};
@@ -19,7 +19,7 @@ impl<R: Rng> Arrivals<R> {
     /// Arrivals at `rate_per_s` from time zero until `end`.
     ///
     /// # Panics
-    /// If the rate is not a positive number; plans are checked before.
+    /// If the rate is not a positive number; plans are validated earlier.
     pub fn new(rate_per_s: f64, end: Nanos, rng: R) -> Self {
         assert!(rate_per_s.is_finite() && rate_per_s > 0.0, "a rate is a positive number");
         Arrivals { slot_ns: 1e9 / rate_per_s, next: 0, end, rng }
@@ -37,12 +37,12 @@ impl<R: Rng> Iterator for Arrivals<R> {
     }
 }
 
-/// How arrivals lie in time.
+/// How arrivals are distributed in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Spread evenly, neighbours colliding as independent users do.
+    /// Spread evenly, where neighbours may collide as with independent users.
     Even,
-    /// All of a period at its beginning, as after a bell: a convoy.
+    /// All arrivals of a period at its start, as a convoy.
     Bursts {
         /// The period.
         every: Nanos,
@@ -58,7 +58,7 @@ impl Pace {
         }
     }
 
-    /// When a client of the closed loop that is free at `at` begins its next intent.
+    /// When a client of the closed loop that is free at `at` starts its next intent.
     pub fn next(self, at: Nanos) -> Nanos {
         match self {
             Pace::Even => at,
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn bursts_come_at_the_bell_and_lose_no_arrival() {
+    fn bursts_start_each_period_and_lose_no_arrivals() {
         let bell = Pace::Bursts { every: Nanos(100) };
         assert_eq!((bell.due(Nanos(99)), bell.due(Nanos(100)), bell.due(Nanos(250))), (Nanos(0), Nanos(100), Nanos(200)));
         assert_eq!((bell.next(Nanos(100)), bell.next(Nanos(101))), (Nanos(100), Nanos(200)));

@@ -4,7 +4,7 @@ use crate::cas_register::{self, CasRegister};
 use crate::mix::Mix;
 use crate::mutex::Mutex;
 use crate::pacing::Pace;
-use crate::retry::{Beside, First, Policy, Retry, Settings};
+use crate::retry::{First, Payload, Policy, Retry, Settings};
 use crate::workload::Workload;
 use heckle_history::Nanos;
 use heckle_history::prng::Seed;
@@ -14,40 +14,40 @@ use heckle_history::prng::Seed;
 pub struct WorkloadInfo {
     /// Its name in plans and flags.
     pub name: &'static str,
-    /// The model its history is judged by.
+    /// The model used to check its history.
     pub model: &'static str,
-    /// What it does, in one line.
+    /// A description, in one line.
     pub about: &'static str,
-    /// What rides beside each value, by the name under which the judge checks it.
+    /// The payload of each value, by the name under which the judge checks it.
     pub projection: Option<&'static str>,
-    /// Keys, unless the plan says otherwise.
+    /// Default number of keys.
     pub keys: u32,
-    /// Ops (intents) a second, unless the plan says otherwise.
+    /// Default rate, in ops (intents) per second.
     pub rate: DefaultRate,
-    /// How arrivals lie in time.
+    /// How arrivals are distributed in time.
     pub pace: Pace,
-    /// What it needs around it, unless the plan says otherwise.
+    /// Default environment of the workload.
     pub around: EnvironmentDefaults,
     engine: Engine,
 }
 
-/// How fast a workload goes by itself.
+/// The default rate of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultRate {
-    /// Open loop, so many a second.
+    /// Open loop, with this many per second.
     PerSecond(u32),
     /// Closed loop.
     Max,
 }
 
-/// What a workload needs around it to be what it is.
+/// The environment that a workload is designed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvironmentDefaults {
     /// Nothing.
     Nothing,
-    /// One client far away, and one node whose clock is behind.
+    /// One remote client, and one node whose clock is behind.
     FarClientAndSlowClock {
-        /// Each way between the first client and its node.
+        /// One-way delay between the first client and its node.
         far: Nanos,
         /// How far the last node's clock is behind.
         behind: Nanos,
@@ -67,7 +67,7 @@ enum Engine {
     Mixed,
 }
 
-const HOT_KEY: Policy = Policy { first: First::Look, beside: Beside::Nothing, pause: Nanos::from_ms(2) };
+const HOT_KEY: Policy = Policy { first: First::Read, payload: Payload::Nothing, pause: Nanos::from_ms(2) };
 
 /// All workloads.
 pub const WORKLOADS: &[WorkloadInfo] = &[
@@ -102,7 +102,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         rate: DefaultRate::Max,
         pace: Pace::Even,
         around: EnvironmentDefaults::Nothing,
-        engine: Engine::Retry(Policy { first: First::Leap, beside: Beside::Count, pause: Nanos::from_ms(2) }),
+        engine: Engine::Retry(Policy { first: First::Cas, payload: Payload::Count, pause: Nanos::from_ms(2) }),
     },
     WorkloadInfo {
         name: "mutex",
@@ -124,7 +124,7 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         rate: DefaultRate::Max,
         pace: Pace::Even,
         around: EnvironmentDefaults::Nothing,
-        engine: Engine::Retry(Policy { first: First::Leap, beside: Beside::Nothing, pause: Nanos(0) }),
+        engine: Engine::Retry(Policy { first: First::Cas, payload: Payload::Nothing, pause: Nanos(0) }),
     },
     WorkloadInfo {
         name: "mixed-speed",
@@ -156,39 +156,39 @@ pub const WORKLOADS: &[WorkloadInfo] = &[
         keys: 4,
         rate: DefaultRate::PerSecond(400),
         pace: Pace::Even,
-        // No more than clocks differ that are well kept: puts are stamped by them.
+        // No more than the offset between well-synchronised clocks, because clocks timestamp the puts.
         around: EnvironmentDefaults::SlowClock { behind: Nanos::from_ms(20) },
         engine: Engine::Mixed,
     },
 ];
 
-/// The workload called `name`.
+/// Returns the workload called `name`.
 pub fn find(name: &str) -> Option<&'static WorkloadInfo> {
     WORKLOADS.iter().find(|w| w.name == name)
 }
 
 impl WorkloadInfo {
-    /// Whether it asks by the shares of a mix.
+    /// Whether its ops follow the shares of a mix.
     pub fn takes_mix(&self) -> bool {
         matches!(self.engine, Engine::CasRegister | Engine::Mixed)
     }
 
-    /// Whether its clients keep intents over several attempts.
+    /// Whether its clients have intents that span several attempts.
     pub fn has_intents(&self) -> bool {
         !matches!(self.engine, Engine::CasRegister | Engine::Mixed)
     }
 
-    /// Whether part of it may skip consensus.
+    /// Whether some of its ops may bypass consensus.
     pub fn skips_consensus(&self) -> bool {
         self.engine == Engine::Mixed
     }
 
-    /// The shares of its ops, unless the plan says otherwise.
+    /// The default shares of its ops.
     pub fn mix(&self) -> Mix {
         if self.skips_consensus() { Mix::MIXED } else { Mix::default() }
     }
 
-    /// Its generator, with its own streams of `seed`.
+    /// Creates its generator, with its own streams of `seed`.
     pub fn generator(&self, mix: Mix, settings: Settings, seed: Seed) -> Box<dyn Workload> {
         match self.engine {
             Engine::CasRegister | Engine::Mixed => {

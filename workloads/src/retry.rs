@@ -1,68 +1,69 @@
-//! Clients that read and compare-and-set one key until they succeed: the engine of every workload whose intent is
-//! "make my change to the latest state".
+//! Clients that read and compare-and-set one key until they succeed. It implements every workload whose intent is
+//! "apply my change to the latest state".
 //!
-//! A refused CAS tells what it met, so the next try needs no read. Where values carry a count, a try writes the count it
-//! saw plus one. A client that meets an unknown outcome never tries again: its change may be in already.
+//! A refused CAS reports the value it found, so the next attempt needs no read. If values carry a count, an attempt
+//! writes the count it saw plus one. After an unknown outcome a client never retries, because its change may already
+//! have been applied.
 
 use crate::keys::KeyChoice;
 use crate::pause;
-use crate::workload::{Ask, Next, Seens, Tagged, Told, Values, Workload};
+use crate::workload::{LastSeen, Next, OpRequest, OpResult, Tagged, Values, Workload};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{Call, Consistency, IntentId, Nanos, Path};
 use std::collections::BTreeMap;
 
-/// How an intent begins.
+/// How an intent starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum First {
     /// With a read of the key.
-    Look,
-    /// With a CAS of what the client last saw.
-    Leap,
+    Read,
+    /// With a CAS of the value that the client last saw.
+    Cas,
 }
 
-/// What rides beside each value.
+/// The payload of each value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
+pub enum Payload {
     /// Nothing.
     Nothing,
-    /// How many increments led here.
+    /// The number of increments so far.
     Count,
 }
 
-/// What tells these workloads apart.
+/// The differences between these workloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// How an intent begins.
+    /// How an intent starts.
     pub first: First,
-    /// What rides beside each value.
-    pub beside: Beside,
+    /// The payload of each value.
+    pub payload: Payload,
     /// The longest wait after a refusal.
     pub pause: Nanos,
 }
 
-/// What all workloads with intents are given.
+/// The settings of all workloads with intents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// Which keys, how evenly.
+    /// The distribution of keys.
     pub keys: KeyChoice,
     /// Clients `0..clients`.
     pub clients: u32,
-    /// A client gives up an intent after this.
+    /// Time after which a client gives up an intent.
     pub patience: Nanos,
-    /// How many replicas take part in the ops that skip consensus, if there are any.
+    /// Number of replicas that take part in ops that bypass consensus, if there are any.
     pub consistency: Consistency,
 }
 
-/// The generator. One for a whole run: the counters of values and intents are in here.
+/// The generator. A run has exactly one, because it holds the counters of values and intents.
 #[derive(Debug, Clone)]
 pub struct Retry {
     policy: Policy,
     settings: Settings,
-    /// Draws keys and nothing else, so that intent i of a run falls on the same key for the same seed.
+    /// Draws only keys, so that intent i of a run uses the same key for the same seed.
     choice: Pcg64,
     pauses: Pcg64,
     values: Values,
-    seen: Seens,
+    seen: LastSeen,
     next_intent: u64,
     open: BTreeMap<IntentId, Open>,
 }
@@ -74,7 +75,7 @@ struct Open {
 }
 
 impl Retry {
-    /// A generator with its own streams of `seed`.
+    /// Creates a generator with its own streams of `seed`.
     pub fn new(policy: Policy, settings: Settings, seed: Seed) -> Self {
         Retry {
             policy,
@@ -82,98 +83,98 @@ impl Retry {
             choice: seed.stream("load"),
             pauses: seed.stream("pauses"),
             values: Values::default(),
-            seen: Seens::new(settings.clients, settings.keys.count() as usize),
+            seen: LastSeen::new(settings.clients, settings.keys.count() as usize),
             next_intent: 0,
             open: BTreeMap::new(),
         }
     }
 
-    fn look(intent: IntentId, attempt: u32, key: u32) -> Ask {
+    fn read_request(intent: IntentId, attempt: u32, key: u32) -> OpRequest {
         let (intent, attempt) = (Some(intent), Some(attempt));
-        Ask { intent, attempt, key, call: Call::Read, path: Path::Consensus, payload: None, expected_payload: None }
+        OpRequest { intent, attempt, key, call: Call::Read, path: Path::Consensus, payload: None, expected_payload: None }
     }
 
-    fn leap(&mut self, client: u32, intent: IntentId, attempt: u32, key: u32) -> Ask {
+    fn cas_request(&mut self, client: u32, intent: IntentId, attempt: u32, key: u32) -> OpRequest {
         let seen = *self.seen.of(client, key);
-        let (payload, expected_payload) = match self.policy.beside {
-            Beside::Nothing => (None, None),
-            Beside::Count => {
+        let (payload, expected_payload) = match self.policy.payload {
+            Payload::Nothing => (None, None),
+            Payload::Count => {
                 let before = seen.map(|s| s.payload.unwrap_or(0));
                 (Some(before.unwrap_or(0).saturating_add(1)), before)
             }
         };
         let call = Call::Cas { expected: seen.map(|s| s.value), new: self.values.fresh() };
-        Ask { intent: Some(intent), attempt: Some(attempt), key, call, path: Path::Consensus, payload, expected_payload }
+        OpRequest { intent: Some(intent), attempt: Some(attempt), key, call, path: Path::Consensus, payload, expected_payload }
     }
 
     fn open(&mut self, intent: IntentId) -> &mut Open {
         self.open.get_mut(&intent).expect("an intent is told about only until it is over")
     }
 
-    fn over(&mut self, intent: IntentId) -> Next {
+    fn finish(&mut self, intent: IntentId) -> Next {
         self.open.remove(&intent);
         Next::Over
     }
 
-    /// The next try at the intent, unless patience has run out.
-    fn try_again(&mut self, client: u32, ask: &Ask, intent: IntentId, pause: Nanos, now: Nanos, with: First) -> Next {
+    /// Returns the next attempt at the intent, unless the time limit is reached.
+    fn try_again(&mut self, client: u32, ask: &OpRequest, intent: IntentId, pause: Nanos, now: Nanos, with: First) -> Next {
         if now.since(self.open(intent).began) >= self.settings.patience {
-            return self.over(intent);
+            return self.finish(intent);
         }
         let attempt = ask.attempt.unwrap_or(0).saturating_add(1);
         let ask = match with {
-            First::Look => Self::look(intent, attempt, ask.key),
-            First::Leap => self.leap(client, intent, attempt, ask.key),
+            First::Read => Self::read_request(intent, attempt, ask.key),
+            First::Cas => self.cas_request(client, intent, attempt, ask.key),
         };
         Next::Again { pause, ask }
     }
 }
 
 impl Workload for Retry {
-    fn begin(&mut self, client: u32, now: Nanos) -> Ask {
+    fn begin(&mut self, client: u32, now: Nanos) -> OpRequest {
         let key = self.settings.keys.draw(&mut self.choice);
         let intent = IntentId(self.next_intent);
         self.next_intent += 1;
         self.open.insert(intent, Open { began: now, failures: 0 });
         match self.policy.first {
-            First::Look => Self::look(intent, 1, key),
-            First::Leap => self.leap(client, intent, 1, key),
+            First::Read => Self::read_request(intent, 1, key),
+            First::Cas => self.cas_request(client, intent, 1, key),
         }
     }
 
-    fn told(&mut self, client: u32, ask: &Ask, told: Told, now: Nanos) -> Next {
+    fn on_result(&mut self, client: u32, ask: &OpRequest, told: OpResult, now: Nanos) -> Next {
         let intent = ask.intent.expect("every op of this workload has an intent");
         let read = matches!(ask.call, Call::Read);
-        if told != Told::Failed {
+        if told != OpResult::Failed {
             self.open(intent).failures = 0;
         }
         match told {
-            Told::Saw(current) => {
+            OpResult::Saw(current) => {
                 *self.seen.of(client, ask.key) = current;
                 if read {
-                    let ask = self.leap(client, intent, ask.attempt.unwrap_or(1), ask.key);
+                    let ask = self.cas_request(client, intent, ask.attempt.unwrap_or(1), ask.key);
                     return Next::Again { pause: Nanos(0), ask };
                 }
                 let pause = pause::up_to(self.policy.pause, &mut self.pauses);
-                self.try_again(client, ask, intent, pause, now, First::Leap)
+                self.try_again(client, ask, intent, pause, now, First::Cas)
             }
-            Told::Refused => {
+            OpResult::Refused => {
                 let pause = pause::up_to(self.policy.pause, &mut self.pauses);
-                self.try_again(client, ask, intent, pause, now, First::Look)
+                self.try_again(client, ask, intent, pause, now, First::Read)
             }
-            Told::Done => {
+            OpResult::Done => {
                 let value = ask.call.writes().expect("only an update takes effect");
                 *self.seen.of(client, ask.key) = Some(Tagged { value, payload: ask.payload });
-                self.over(intent)
+                self.finish(intent)
             }
-            Told::Failed => {
+            OpResult::Failed => {
                 let open = self.open(intent);
                 open.failures += 1;
                 let failures = open.failures;
                 let pause = pause::after_failure(failures, &mut self.pauses);
-                self.try_again(client, ask, intent, pause, now, if read { First::Look } else { First::Leap })
+                self.try_again(client, ask, intent, pause, now, if read { First::Read } else { First::Cas })
             }
-            Told::Unknown => self.over(intent),
+            OpResult::Unknown => self.finish(intent),
         }
     }
 }

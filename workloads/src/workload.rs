@@ -1,51 +1,51 @@
-//! What a workload is: a pure, seeded chooser that is told what became of each op and says what its client does next.
+//! The workload trait: a pure, seeded generator that receives the outcome of each op and returns the client's next action.
 //!
-//! The unit is the **intent**: what a client wants ("increment this", "take this lock"), over all the attempts it
-//! takes. Starvation is a matter of intents; a refused attempt alone means nothing. Rules that hold for every workload:
+//! The unit is the **intent**: what a client wants ("increment this", "take this lock"), over all its attempts.
+//! Starvation is measured by intent; a single refused attempt means nothing. These rules hold for every workload:
 //!
-//! - Every value written in a run is unique, whatever else rides beside it, so that the judge needs no search.
-//! - A CAS never writes what it expects.
-//! - An attempt whose outcome is unknown ends its intent: it may still take effect, so another try could do it twice.
-//! - A client waits between attempts only for as long as a named bound, and gives up after its patience.
+//! - Every value written in a run is unique, regardless of its payload, so that the judge needs no search.
+//! - A CAS never writes the value it expects.
+//! - An attempt whose outcome is unknown ends its intent: it may still take effect, so another attempt could apply it twice.
+//! - The wait between attempts has a named bound, and a client gives up after a time limit.
 
 use heckle_history::{Call, IntentId, Nanos, Path, Seen, Value};
 
-/// One op as a workload asks for it.
+/// One op that a workload requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
-    /// What the client wants with it; `None` where each op stands for itself.
+pub struct OpRequest {
+    /// The intent that it belongs to; `None` if each op is independent.
     pub intent: Option<IntentId>,
-    /// Which try at the intent, from 1. A read that looks where the key stands belongs to the try it prepares.
+    /// Number of the attempt, from 1. A read that fetches the state of the key belongs to the attempt that it prepares.
     pub attempt: Option<u32>,
-    /// The key's place among the plan's keys.
+    /// Index of the key among the plan's keys.
     pub key: u32,
-    /// What is asked of it.
+    /// The call.
     pub call: Call,
-    /// Which way it takes.
+    /// The path that it takes.
     pub path: Path,
-    /// What rides beside the value it writes.
+    /// Payload of the value that it writes.
     pub payload: Option<i64>,
-    /// What rides beside the value a CAS expects.
+    /// Payload of the value that a CAS expects.
     pub expected_payload: Option<i64>,
 }
 
-/// A value and what rides beside it.
+/// A value and its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tagged {
     /// The value, unique to the op that wrote it.
     pub value: Value,
-    /// A counter's count, a mutex's holder.
+    /// The count of a counter or the holder of a mutex.
     pub payload: Option<i64>,
 }
 
-/// What became of an op, as far as its client knows.
+/// The outcome of an op as its client knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// A read, or a refused CAS, met this; `None` is "never written".
+pub enum OpResult {
+    /// A read or a refused CAS found this value; `None` is "never written".
     Saw(Option<Tagged>),
     /// The write or CAS took effect.
     Done,
-    /// A CAS was refused by something the system does not name.
+    /// A CAS was refused by a value that the system does not report.
     Refused,
     /// It is proved not to have happened.
     Failed,
@@ -53,43 +53,43 @@ pub enum Told {
     Unknown,
 }
 
-impl Told {
-    /// From an ok answer; `payload` came with the value in it.
-    pub fn of(seen: Seen, payload: Option<i64>) -> Told {
+impl OpResult {
+    /// Converts an ok answer; `payload` is stored with the value in it.
+    pub fn of(seen: Seen, payload: Option<i64>) -> OpResult {
         use heckle_history::Current;
         let tagged = |v: Option<Value>| v.map(|value| Tagged { value, payload });
         match seen {
-            Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v)) => Told::Saw(tagged(v)),
-            Seen::Written | Seen::Applied => Told::Done,
-            Seen::ConditionNotMet(Current::NotReported) => Told::Refused,
+            Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v)) => OpResult::Saw(tagged(v)),
+            Seen::Written | Seen::Applied => OpResult::Done,
+            Seen::ConditionNotMet(Current::NotReported) => OpResult::Refused,
         }
     }
 }
 
-/// What a client does next about an intent.
+/// The next action of a client on an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// It goes on.
+    /// It continues.
     Again {
-        /// After so long.
+        /// The wait before the next op.
         pause: Nanos,
-        /// With this.
-        ask: Ask,
+        /// The next op.
+        ask: OpRequest,
     },
-    /// It has what it wanted, gives up, or does not know.
+    /// The intent succeeded, was abandoned, or has an unknown outcome.
     Over,
 }
 
-/// A chooser of ops. It has no clock: `now` is an argument, as is everything that happened.
+/// Generates ops. It has no clock: `now` is an argument, as are all outcomes.
 pub trait Workload {
-    /// Client `client` begins something new.
-    fn begin(&mut self, client: u32, now: Nanos) -> Ask;
+    /// Client `client` starts a new intent.
+    fn begin(&mut self, client: u32, now: Nanos) -> OpRequest;
 
-    /// Client `client` learned what became of `ask`.
-    fn told(&mut self, client: u32, ask: &Ask, told: Told, now: Nanos) -> Next;
+    /// Client `client` received the outcome of `ask`.
+    fn on_result(&mut self, client: u32, ask: &OpRequest, told: OpResult, now: Nanos) -> Next;
 }
 
-/// Hands out the values of a run: 1, 2, 3 …
+/// Generates the unique values of a run: 1, 2, 3 …
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Values(i64);
 
@@ -100,16 +100,16 @@ impl Values {
     }
 }
 
-/// What each client last saw of each key.
+/// The value that each client last saw for each key.
 #[derive(Debug, Clone)]
-pub(crate) struct Seens {
+pub(crate) struct LastSeen {
     keys: usize,
     all: Vec<Option<Tagged>>,
 }
 
-impl Seens {
+impl LastSeen {
     pub(crate) fn new(clients: u32, keys: usize) -> Self {
-        Seens { keys, all: vec![None; clients as usize * keys] }
+        LastSeen { keys, all: vec![None; clients as usize * keys] }
     }
 
     pub(crate) fn of(&mut self, client: u32, key: u32) -> &mut Option<Tagged> {

@@ -1,8 +1,8 @@
-//! Sets and lists by the million, for measuring their scans: `heckle bench objects` prints the table.
+//! Generates histories of sets and lists with millions of ops for measuring their scans: `heckle bench objects` prints the table.
 //!
-//! Every process calls in a closed loop; each op takes effect at one instant of its interval. A key takes so many elements,
-//! then the next one follows. A read is kept as the number of elements it saw, since elements only come: of a key's elements
-//! in the order of their effects it saw the first ones.
+//! Every process calls in a closed loop; each op takes effect at one instant of its interval. Each key receives a fixed
+//! number of elements, then the next key is used. A read is stored as the number of elements it saw, since elements are
+//! only added: it saw the first elements of the key, in the order of their effects.
 
 use crate::search::ModelKind;
 use heckle_history::prng::{Pcg64, Seed};
@@ -11,32 +11,32 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
 
-/// What to generate.
+/// The parameters of a generated history.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectShape {
     /// `set` or `list-append`.
     pub model: ModelKind,
-    /// How many ops.
+    /// Number of ops.
     pub ops: usize,
-    /// How many processes call at once.
+    /// Number of concurrent processes.
     pub processes: u32,
-    /// Elements that a key takes.
+    /// Number of elements per key.
     pub per_key: usize,
     /// Share of reads, 0 to 1.
     pub reads: f64,
     /// Share of ops without an answer, 0 to 1; half of them took effect.
     pub unknown: f64,
-    /// Where the choices come from.
+    /// The seed of all random choices.
     pub seed: u64,
 }
 
 impl ObjectShape {
-    /// Lists of 100 values, half of the ops reads.
+    /// Lists of 100 values, where half of the ops are reads.
     pub fn lists(ops: usize) -> Self {
         ObjectShape { model: ModelKind::ListAppend, ops, processes: 20, per_key: 100, reads: 0.5, unknown: 0.01, seed: 1 }
     }
 
-    /// Sets of 1,000 elements, a twentieth of the ops reads.
+    /// Sets of 1,000 elements, where 5 % of the ops are reads.
     pub fn sets(ops: usize) -> Self {
         ObjectShape { model: ModelKind::Set, per_key: 1_000, reads: 0.05, ..ObjectShape::lists(ops) }
     }
@@ -48,7 +48,7 @@ const MEAN_NS: u64 = 100_000;
 #[derive(Debug, Clone, Copy)]
 struct Op {
     key: usize,
-    /// The element that it adds; a read has none.
+    /// The element that it adds; `None` for a read.
     adds: Option<i64>,
     answered: bool,
 }
@@ -65,19 +65,19 @@ struct Run {
     rng: Pcg64,
     agenda: BinaryHeap<Reverse<(u64, Step, u32)>>,
     ops: Vec<Op>,
-    /// How many elements each read saw.
+    /// Number of elements that each read saw.
     saw: Vec<usize>,
     /// The elements of each key in the order of their effects.
     keys: Vec<Vec<i64>>,
-    /// Elements asked of the newest key.
+    /// Number of elements requested for the newest key.
     asked: usize,
     next_process: u32,
     text: String,
-    /// Elements in all answers.
+    /// Number of elements in all answers.
     elements: u64,
 }
 
-/// A history as `knossos-json`, and how many elements its answers have.
+/// Generates a history as `knossos-json`, and returns it with the number of elements in its answers.
 pub fn text(shape: ObjectShape) -> (String, u64) {
     let mut run = Run {
         shape,
@@ -161,14 +161,14 @@ impl Run {
             }
             None => self.text.push_str("null}\n"),
         }
-        // A process ends with an unknown outcome, and another one takes over.
+        // A process ends at an unknown outcome, and a new one takes its place.
         let process = if op.answered { process } else { self.next_process };
         self.next_process += u32::from(!op.answered);
         let pause = self.pause();
         self.agenda.push(Reverse((t + pause, Step::Invoke, process)));
     }
 
-    /// The begin of an event, up to its value.
+    /// Writes the start of an event, up to its value.
     fn event(&mut self, t: u64, process: u32, kind: &str, place: usize) {
         let Op { key, adds, .. } = self.ops[place];
         let f = match (adds, self.shape.model) {

@@ -1,16 +1,17 @@
-//! Acknowledged updates that were undone: how many, which, and what showed it.
+//! Acknowledged updates that were undone: their number, their ops and the ops that show it.
 //!
-//! `durability` compares the newest update with what is left at the end. A system that falls back to an old value and goes
-//! on from there passes it, however much was lost in between. So here every observation counts: when an op sees a value
-//! again although later updates had been acknowledged, those were undone.
+//! `durability` compares the newest update with the final state. A system that falls back to an old value and continues
+//! from there passes that check, however much was lost in between. So this check uses every observation: if an op sees
+//! an old value although later updates were acknowledged, those updates were undone.
 //!
 //! **What is proved.** Write `u > v` if `u` took effect after `v` in every order that respects real time and the CAS links:
 //! `u` is built on `v` by CAS, or an ancestor of `u` was invoked after `v` was known to hold. If `u > v`, `u` was
 //! acknowledged before an op was invoked, and that op saw `v`, then no order explains it: values are written once, so `v`
 //! cannot come back after `u`. Hence a finding here implies that the key is not linearizable. The converse does not hold.
 //!
-//! An update is *undone* if nothing built on it was seen after the last op that missed it, nor any acknowledged update
-//! after it that the same op missed. Else it was only *hidden*: the op read an old copy, and the update came back.
+//! An update is *undone* if, after the last op that missed it, no op saw the update, a value built on it, or a later
+//! acknowledged update that the same op missed. Otherwise it was only *hidden*: the op read an old copy, and the update
+//! reappeared.
 //!
 //! The work is one sort of a key's observations and one of its updates.
 
@@ -23,7 +24,7 @@ use heckle_history::{History, KeyId, Nanos, Operation, Outcome, Seen, Value};
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
-/// Updates named one by one, a key. The counts are always whole.
+/// Largest number of updates listed per key. The counts always cover all of them.
 pub const MAX_LISTED: usize = 20;
 
 /// The acknowledged updates of one key that an op missed.
@@ -40,21 +41,22 @@ pub struct Missed {
 /// An acknowledged update, and the op that missed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Update {
-    /// Its place in the history.
+    /// Its index in the history.
     pub place: u32,
-    /// The place of an op that saw an older value although the update had been acknowledged: the one that was invoked last.
+    /// Index of the op that saw an older value although the update had been acknowledged; if there are several, the one
+    /// invoked last.
     pub missed_by: u32,
-    /// What that op saw.
+    /// The value that the op saw.
     pub seen: Option<Value>,
 }
 
-/// What was missed on every key on which something was.
+/// Returns the missed updates of every key that has any.
 pub fn missed(history: &History) -> Vec<Missed> {
     KeyOps::split(history, Fates::Used).iter().filter_map(|ops| States::of(ops)?.missed()).collect()
 }
 
-/// The acknowledged updates of a key that an op missed, if it saw `seen` and was invoked at `invoked`: their places, by the
-/// time of their acknowledgement.
+/// Returns the acknowledged updates of a key that an op invoked at `invoked` missed if it saw `seen`. They are indices
+/// into the history, ordered by acknowledgement time.
 pub fn missed_by(history: &History, key: KeyId, seen: Option<Value>, invoked: Nanos) -> Vec<u32> {
     let keys = KeyOps::split(history, Fates::Used);
     let Some(ops) = keys.iter().find(|k| k.key == key) else { return vec![] };
@@ -129,7 +131,7 @@ fn on_key(history: &History, missed: &Missed) -> String {
             format!("{n} from op {} to op {}, acknowledged from {from} to {to}{during}", op(first.place).op, op(last.place).op)
         }
     };
-    // The op that missed most says most.
+    // Report the op that missed the most updates.
     let by = last.missed_by;
     let saw = sight(op(by), last.seen);
     format!("on {}, {which}; op {}, invoked at {}, {saw}", history.names.key_name(missed.key), op(by).op, op(by).invoked)
@@ -142,7 +144,7 @@ fn during(history: &History, from: Nanos, to: Nanos) -> String {
     if faults.is_empty() { String::new() } else { format!(", during {}", faults.join(", ")) }
 }
 
-/// How an op saw `seen`.
+/// Describes how an op saw `seen`.
 fn sight(op: &Operation, seen: Option<Value>) -> String {
     match op.outcome {
         Outcome::Ok(Seen::Value(_)) => format!("still read {}", value(seen)),
@@ -175,19 +177,19 @@ fn is_acknowledged(op: &Operation) -> bool {
     matches!(op.outcome, Outcome::Ok(Seen::Written | Seen::Applied))
 }
 
-/// One value of a key, with what is known of when it held.
+/// One value of a key, with bounds on when it held.
 #[derive(Debug, Clone)]
 struct State {
     value: Option<Value>,
-    /// The op that writes it; none for "never written".
+    /// The op that writes it; `None` for "never written".
     writer: Option<u32>,
     /// The state that its writer found, if that was a CAS.
     parent: Option<usize>,
-    /// It took effect not before this.
+    /// Earliest time at which it can have taken effect.
     from: Time,
-    /// It had taken effect by this; never for what nobody acknowledged or saw.
+    /// Time by which it had taken effect; [`NEVER`] if it was neither acknowledged nor seen.
     by: Time,
-    /// The op that saw it last, by invocation, and when that was invoked.
+    /// The latest-invoked op that saw it, with its invocation time.
     last_seen: Option<(Time, u32)>,
 }
 
@@ -198,7 +200,7 @@ struct States<'k, 'h> {
 }
 
 impl<'k, 'h> States<'k, 'h> {
-    /// `None` where a value is written twice: then seeing it says little.
+    /// Returns `None` if a value is written twice, because a read of it is then ambiguous.
     fn of(ops: &'k KeyOps<'h>) -> Option<Self> {
         let mut writers: FxHashMap<Value, (u32, Option<Option<Value>>)> = FxHashMap::default();
         for &place in &ops.places {
@@ -213,13 +215,13 @@ impl<'k, 'h> States<'k, 'h> {
         }
         let mut found = States { ops, states: vec![] };
         let index = found.place_states(&writers);
-        found.note_sights(&index);
+        found.record_observations(&index);
         found.spread();
         Some(found)
     }
 
-    /// Makes a state of every value that hangs together with a root: "never written", a blind write, or a value that no
-    /// op writes. What hangs together with nothing is a circle of CAS, and is left to the linearizability check.
+    /// Creates a state for every value that is linked to a root: "never written", a blind write, or a value that no op
+    /// writes. Values without a root form a cycle of CAS ops, which is left to the linearizability check.
     fn place_states(&mut self, writers: &FxHashMap<Value, (u32, Option<Option<Value>>)>) -> FxHashMap<Option<Value>, usize> {
         let mut children: FxHashMap<Option<Value>, Vec<u32>> = FxHashMap::default();
         let mut index: FxHashMap<Option<Value>, usize> = FxHashMap::default();
@@ -232,7 +234,7 @@ impl<'k, 'h> States<'k, 'h> {
                 Some(expected) => children.entry(*expected).or_default().push(place),
             }
         }
-        // A value that no op writes was there at an unknown time; only what was built upon it is told apart.
+        // The time of a value that no op writes is unknown; only the values built on it are distinguished.
         for &place in &self.ops.places {
             if let Fact::Swapped { expected: Some(e), .. } = self.ops.fact(place).fact
                 && !writers.contains_key(&e)
@@ -264,8 +266,8 @@ impl<'k, 'h> States<'k, 'h> {
         self.push(index, state);
     }
 
-    /// Every op that is certain to have found a value: reads, refused CAS, and CAS that took effect.
-    fn note_sights(&mut self, index: &FxHashMap<Option<Value>, usize>) {
+    /// Records every op that certainly found a value: reads, refused CAS ops, and CAS ops that took effect.
+    fn record_observations(&mut self, index: &FxHashMap<Option<Value>, usize>) {
         for &place in &self.ops.places {
             let timed = self.ops.fact(place);
             let seen = match timed.fact {
@@ -287,7 +289,7 @@ impl<'k, 'h> States<'k, 'h> {
         }
     }
 
-    /// What is known of a state holds for those around it: a child begins after its parent, and a parent held by then.
+    /// Propagates the bounds along the links: a child starts after its parent, and a parent held before its child.
     fn spread(&mut self) {
         for at in 0..self.states.len() {
             if let Some(parent) = self.states[at].parent {
@@ -295,18 +297,18 @@ impl<'k, 'h> States<'k, 'h> {
             }
         }
         for at in (0..self.states.len()).rev() {
-            // Seen before it can have begun: a contradiction of its own, from which nothing about others follows.
+            // It was seen before it can have started. That is a separate contradiction and implies nothing about other states.
             if self.states[at].by < self.states[at].from {
                 self.states[at].by = NEVER;
             }
-            // The same holds here: a value without a writer gets no deadline.
+            // As above, a value without a writer gets no deadline.
             if let Some(parent) = self.states[at].parent.filter(|&p| self.states[p].writer.is_some()) {
                 self.states[parent].by = self.states[parent].by.min(self.states[at].by);
             }
         }
     }
 
-    /// Every acknowledged update that an op missed.
+    /// Returns every acknowledged update that an op missed.
     fn missed(&self) -> Option<Missed> {
         let witness = self.witnesses();
         let mut missed: Vec<(usize, Update)> = vec![];
@@ -321,7 +323,7 @@ impl<'k, 'h> States<'k, 'h> {
             return None;
         }
         missed.sort_by_key(|(_, u)| (self.ops.op(u.place).invoked, u.place));
-        let back = self.came_back(&missed);
+        let back = self.reappeared_later(&missed);
         let (mut undone, mut hidden) = (vec![], vec![]);
         for ((_, update), back) in missed.iter().zip(back) {
             if back { hidden.push(*update) } else { undone.push(*update) }
@@ -329,7 +331,7 @@ impl<'k, 'h> States<'k, 'h> {
         Some(Missed { key: self.ops.key, undone, hidden })
     }
 
-    /// The acknowledged updates after the state of `value` that were acknowledged before `invoked`.
+    /// Returns the updates after the state of `value` that were acknowledged before `invoked`.
     fn after(&self, value: Option<Value>, invoked: Time) -> Vec<u32> {
         let Some(origin) = self.states.iter().position(|s| s.value == value) else { return vec![] };
         let mut descends = vec![false; self.states.len()];
@@ -350,14 +352,14 @@ impl<'k, 'h> States<'k, 'h> {
             (a, b) => a.or(b),
         };
         let sight = |at: usize| self.states[at].last_seen.map(|(t, place)| (t, place, self.states[at].value));
-        // By the links: of all ancestors.
+        // By the CAS links: from all ancestors.
         let mut found: Vec<Option<(Time, u32, Option<Value>)>> = vec![None; self.states.len()];
         for at in 0..self.states.len() {
             if let Some(parent) = self.states[at].parent {
                 found[at] = later(found[parent], sight(parent));
             }
         }
-        // By real time: of all states that were known to hold before this one can have begun.
+        // By real time: from all states that were known to hold before this one can have started.
         let mut by_end: Vec<usize> = (0..self.states.len()).filter(|&at| self.states[at].by != NEVER && sight(at).is_some()).collect();
         by_end.sort_by_key(|&at| self.states[at].by);
         let mut by_start: Vec<usize> = (0..self.states.len()).collect();
@@ -373,10 +375,10 @@ impl<'k, 'h> States<'k, 'h> {
         found
     }
 
-    /// Whether each of `missed` was seen again after the last op that missed it, itself or in what was built on it, or an
-    /// acknowledged update after it was that the op missed as well.
-    fn came_back(&self, missed: &[(usize, Update)]) -> Vec<bool> {
-        // The last sight of a state or of anything built on it.
+    /// For each of `missed`, whether it reappeared after the last op that missed it: an op saw the update, a value
+    /// built on it, or a later acknowledged update that the same op missed.
+    fn reappeared_later(&self, missed: &[(usize, Update)]) -> Vec<bool> {
+        // The last time that an op saw a state or a value built on it.
         let mut last: Vec<Time> = self.states.iter().map(|s| s.last_seen.map_or(START, |(t, _)| t)).collect();
         for at in (0..self.states.len()).rev() {
             if let Some(parent) = self.states[at].parent {
@@ -384,7 +386,7 @@ impl<'k, 'h> States<'k, 'h> {
             }
         }
         let own = |at: usize, update: &Update| last[at] > time(self.ops.op(update.missed_by).invoked);
-        // Those that came back by themselves, the one that was invoked last first: it vouches for all that ended before.
+        // Updates that reappeared, latest invocation first: each is evidence for all updates that completed before it.
         let invoked = |at: usize| self.states[at].from;
         let latest = missed.iter().filter(|(at, u)| own(*at, u)).map(|(at, _)| invoked(*at)).max();
         let superseded = |u: &Update| latest.is_some_and(|t| time(self.ops.op(u.place).completed) < t);
@@ -397,7 +399,7 @@ mod tests {
     use super::*;
     use heckle_history::drawn;
 
-    /// The ops of a drawing that were undone and hidden.
+    /// Returns the undone and the hidden ops of a drawn history.
     #[track_caller]
     fn check_missed(drawing: &str, undone: &[u64], hidden: &[u64]) {
         let history = drawn::history(drawing);
@@ -417,36 +419,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_proved_undone_is_counted() {
+    fn proved_losses_are_counted() {
         check_missed("c1 |w 1-->  w 2-->  r 2-->|", &[], &[]);
         check_missed("c1 |w 1-->  w 2-->  w 3-->  r 1-->|", &[1, 2], &[]);
         check_missed("c1 |w 1-->  w 2-->  r null-->|", &[0, 1], &[]);
-        // By the links, whatever the times: the cas overlaps the write that it found.
+        // By the CAS links, regardless of the times: the CAS overlaps the write that it found.
         check_missed("c1 |w 1-------->              |\nc2 |   cas 1 2-->    r 1-->      |", &[1], &[]);
-        // Overlapping the op that saw the older value, it may come after it.
+        // It overlaps the op that saw the older value, so it may come after that op.
         check_missed("c1 |w 1-->  w 2----------->|\nc2 |              r 1-->    |", &[], &[]);
     }
 
     #[test]
-    fn an_old_copy_is_told_from_a_loss() {
+    fn stale_copies_are_distinguished_from_losses() {
         check_missed("c1 |w 1-->  w 2-->  r 1-->  r 2-->|", &[], &[1]);
         check_missed("c1 |w 1-->  cas 1 2-->  cas 2 3-->  r 1-->  r 3-->|", &[], &[1, 2]);
-        // Overwritten by what came back.
+        // The update is overwritten by the old value that reappeared.
         check_missed("c1 |w 1-->  w 2-->  w 3-->  r 1-->  r 3-->|", &[], &[1, 2]);
-        // Built anew on the old value: what was there is gone.
+        // A new update is based on the old value, so the previous updates are lost.
         check_missed("c1 |w 1-->  cas 1 2-->  cas 1 3-->  r 3-->|", &[1], &[]);
     }
 
     #[test]
-    fn unknown_outcomes_are_never_counted_and_still_tell_the_order() {
+    fn unknown_outcomes_are_not_counted_but_determine_the_order() {
         check_missed("c1 |w 1-->  w 2--?                |\nc2 |              r 1-->           |", &[], &[]);
-        // Seen, so it happened; what came before it, acknowledged, was undone.
+        // The value was seen, so its write happened, and the acknowledged update before it was undone.
         check_missed(
             "c1 |w 1-->  w 2-->            |\nc2 |             cas 2 3--?     |\nc3 |                          r 3-->  r 1-->|",
             &[1],
             &[],
         );
-        // A fate tells when a write had taken effect.
+        // A fate gives a time by which a write had taken effect.
         check_missed("c1 |w 1--?              |\nc2 |             w 2-->        r 1--> |\nfate|        1=applied  |", &[1], &[]);
         check_missed("c1 |w 1--?              |\nc2 |             w 2-->        r 1--> |", &[], &[]);
     }

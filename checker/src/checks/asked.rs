@@ -1,9 +1,9 @@
-//! When a group of ops (those of a key, those at a node) waited for an answer: silence in which nothing was asked is no
+//! Computes when a group of ops (of one key or one node) waited for an answer, because time without requests is not an
 //! outage.
 //!
-//! Time is *asked* while an op is open. After an op that ended without an ok, it stays asked until the next op, if that
-//! comes within [`PAUSE`]: a client that was refused and tries again 20 ms later was without service meanwhile. A longer
-//! pause means that nobody tried (the quiet tail, a load that is over), and is not counted.
+//! Time counts as *asked* while an op is open. After an op that ended without an ok, the time until the next op also
+//! counts if that op starts within [`PAUSE`]: a client that failed and retries 20 ms later was without service
+//! meanwhile. A longer pause means that no client tried (the quiet tail, or the end of the load) and does not count.
 
 use heckle_history::{History, Nanos, Operation, Outcome};
 
@@ -11,25 +11,25 @@ use heckle_history::{History, Nanos, Operation, Outcome};
 /// retry within their op timeout, a second by default; the quiet tail is longer.
 pub const PAUSE: Nanos = Nanos::from_ms(1_000);
 
-/// Stretches of time in which a group of ops waited for an answer; apart, and in order.
+/// Disjoint intervals in which a group of ops waited for an answer, in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
     stretches: Vec<(Nanos, Nanos)>,
 }
 
 impl Asked {
-    /// The stretches of `ops`, which stand in the order of their invokes. Ops without an end are open to the end of the
-    /// history.
+    /// Computes the intervals of `ops`, which must be sorted by invocation. Ops without a completion are open until the
+    /// end of the history.
     pub fn of<'o>(history: &History, ops: impl IntoIterator<Item = &'o Operation>) -> Self {
         let mut stretches: Vec<(Nanos, Nanos)> = vec![];
-        // Whether the op that ended the last stretch left its client without an ok.
+        // Whether the op that ended the last interval did so without an ok.
         let mut unmet = false;
         for op in ops {
             let (from, to) = (op.invoked, op.completed.min(history.end).max(op.invoked));
             let ok = matches!(op.outcome, Outcome::Ok(_));
             match stretches.last_mut() {
                 Some((_, end)) if from <= *end || (unmet && from.since(*end) <= PAUSE) => {
-                    // If two ops end at the same instant, an ok wins: the system did answer.
+                    // If two ops end at the same instant, an ok takes precedence, because the system did answer.
                     unmet = match to.cmp(end) {
                         std::cmp::Ordering::Greater => !ok,
                         std::cmp::Ordering::Equal => unmet && !ok,
@@ -46,7 +46,7 @@ impl Asked {
         Asked { stretches }
     }
 
-    /// How much of the time between `from` and `to` was asked.
+    /// Returns the asked time between `from` and `to`.
     pub fn between(&self, from: Nanos, to: Nanos) -> Nanos {
         let first = self.stretches.partition_point(|(_, end)| *end <= from);
         let parts = self.stretches[first..].iter().take_while(|(began, _)| *began < to);
@@ -75,15 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_waits_for_the_next_try_and_an_ok_for_nothing() {
+    fn refusals_count_until_the_next_attempt() {
         check("c1 |w 1--!          r 1-->   |", 0, 30, 21);
         check("c1 |w 1-->          r 1-->   |", 5, 16, 0);
-        // Another client was answered last.
+        // Here another client received the last answer.
         check("c1 |w 1--!          r 1-->   |\nc2 |  w 2---->               |", 0, 30, 14);
     }
 
     #[test]
-    fn nobody_asks_in_a_long_pause() {
+    fn long_pauses_are_not_counted() {
         let mut history = drawn::history("c1 |w 1--!          r 1-->   |");
         let later = PAUSE.0 + 1;
         (history.ops[1].invoked, history.ops[1].completed) = (Nanos(later + 5_000_000), Nanos(later + 9_000_000));

@@ -1,8 +1,9 @@
-//! The longest time without an ok while something was asked, per key and per node, in calm and during faults.
+//! The longest time without an ok while ops waited, per key and per node, with and without faults.
 //!
-//! A figure, not a proof: what gap is too long is for a gate to say. Of the time between two oks, only that part counts
-//! in which an op waited (see [`asked`](super::asked)): silence in which nobody asked is no outage. A gap counts as one
-//! during faults if any fault was on in it, so that what a fault costs never spoils the figure for calm.
+//! This is a figure, not a proof; a gate decides which gap is too long. Of the time between two oks, only the part in
+//! which an op waited counts (see [`asked`](super::asked)), because time without requests is not an outage. A gap
+//! counts as a gap during faults if any fault was active in it, so that the cost of a fault never affects the figure
+//! for the time without faults.
 
 use super::asked::Asked;
 use super::{CheckResult, result, window};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 /// The longest gaps of one group of ops.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gaps {
-    /// While no fault was on.
+    /// While no fault was active.
     pub calm: Nanos,
     /// While one was.
     pub faults: Nanos,
@@ -63,7 +64,7 @@ pub fn check(history: &History) -> CheckResult {
     result("availability", Verdict::Valid, words, figure)
 }
 
-/// When faults were on: for each beginning, in order, how far the faults that had begun by then reach.
+/// When faults were active: for each start time, in order, the latest end of the faults started so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultTimes(Vec<(Nanos, Nanos)>);
 
@@ -80,7 +81,7 @@ impl FaultTimes {
         FaultTimes(times)
     }
 
-    /// Whether one was on at any time of the closed interval.
+    /// Whether a fault was active at any time in the closed interval.
     pub fn touch(&self, from: Nanos, to: Nanos) -> bool {
         let begun = self.0.partition_point(|(began, _)| *began <= to);
         begun.checked_sub(1).is_some_and(|last| from <= self.0[last].1)
@@ -91,8 +92,8 @@ fn ok(op: &Operation) -> bool {
     matches!(op.outcome, Outcome::Ok(_))
 }
 
-/// The longest asked time between oks of `ops`, the ends of the window included. `ops` stand in the order of their
-/// invokes.
+/// Returns the longest asked times between oks of `ops`, including the ends of the window. `ops` must be sorted by
+/// invocation.
 pub fn gaps(history: &History, ops: &[&Operation], window: (Nanos, Nanos), faults: &FaultTimes) -> Gaps {
     let asked = Asked::of(history, ops.iter().copied());
     let mut times: Vec<Nanos> = ops.iter().filter(|o| ok(o)).map(|o| o.completed).collect();

@@ -1,7 +1,7 @@
-//! No node ended by its own fault, and none stayed away: a crash of the system under test is a violation of its own kind.
+//! Checks that no node crashed and none stayed down. A crash of the system under test is a separate kind of violation.
 //!
-//! One table decides what the end of a process means, [`cause()`]. The harness records the facts (signal or exit code, what the
-//! process said last, at which point of its life), and everything else follows from the history alone.
+//! The table in [`cause()`] classifies the end of a process. The harness records the facts (signal or exit code, last
+//! log lines, phase), and everything else follows from the history alone.
 
 mod cause; // the table
 
@@ -18,38 +18,38 @@ use std::fmt::Write;
 
 /// The kind of violation.
 pub const KIND: &str = "crash";
-/// What a node event is called when a process has ended.
+/// Name of the node event for a process that has ended.
 pub const EXIT: &str = "exit";
-/// What it is called when a node was started and did not become ready.
+/// Name of the node event for a node that was started and did not become ready.
 pub const START_FAILED: &str = "start_failed";
-/// What older histories call a panic that was seen in a log.
+/// Name used in older histories for a panic found in a log.
 const PANIC: &str = "panic";
 
-/// An exit this long after a fault was lifted still is its doing: a killed node is reaped a little later.
+/// An exit within this time after the end of a fault is still attributed to it, because a killed node is reaped slightly later.
 const SLACK: Nanos = Nanos(2_000_000_000);
 
 /// The exit code of a node whose disk failed.
 const DISK_FAILED: i32 = 74;
 
-/// Fault kinds that end a node: an exit under any other kind is not explained by it.
+/// Fault kinds that end a node; no other kind explains an exit.
 const ENDS_NODES: [&str; 8] = ["kill", "kill-all", "terminate", "restart", "crash", "oom", "disk", "wipe"];
 
-/// One node that ended by its own fault.
+/// A crash of one node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Crash {
     /// Its name.
     pub node: String,
     /// When its end was seen.
     pub t: Nanos,
-    /// How it ended, in words.
+    /// A description of how it ended.
     pub how: String,
     /// The assertion or panic that it logged.
     pub said: Option<String>,
     /// The last lines of its log.
     pub log: Vec<String>,
-    /// At which point of its life.
+    /// The phase in which it ended.
     pub phase: Phase,
-    /// The faults that were on, or had just ended, when it happened.
+    /// The faults that were active, or had just ended, when it happened.
     pub faults: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ pub fn crashes(history: &History) -> Vec<Crash> {
     found.collect()
 }
 
-/// Checks the node events: invalid for a crash, unknown for a node that ended or stayed away for reasons outside the system.
+/// Checks the node events: invalid for a crash, unknown for a node that ended or stayed down for reasons outside the system.
 pub fn check(history: &History) -> CheckResult {
     let faults = coverage::faults(history);
     let crashed = crashes(history);
@@ -99,7 +99,7 @@ pub fn check(history: &History) -> CheckResult {
     result(KIND, verdict, words, [("crashes", json!(crashed.len())), ("ended_from_outside", json!(away.len()))])
 }
 
-/// One crash in a sentence.
+/// Describes one crash in a sentence.
 pub fn summary(crash: &Crash) -> String {
     let Crash { node, t, how, said, phase, .. } = crash;
     let did = match phase {
@@ -113,7 +113,7 @@ pub fn summary(crash: &Crash) -> String {
     format!("{node} {did} at {t} ({how}){said}")
 }
 
-/// A crash as `heckle explain` tells it.
+/// Describes a crash for `heckle explain`.
 pub fn text(id: u32, crash: &Crash) -> String {
     let words = summary(crash);
     let mut out = format!("Violation {id}: {KIND} of {}\n\n{}.\n", printable(&crash.node), printable(words.trim_end_matches('.')));
@@ -138,7 +138,7 @@ pub fn text(id: u32, crash: &Crash) -> String {
     out
 }
 
-/// What an event says of an end that no fault explains; none if it says nothing of an end, or a fault does.
+/// Returns the end that an event reports; `None` if the event is not about an end, or a fault explains it.
 fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End, Phase, Cause)> {
     if &*event.what == PANIC {
         return Some((of_detail(event), Phase::Serving, Cause::Crash));
@@ -150,7 +150,8 @@ fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End,
     let recorded = event.detail.get("phase").and_then(Value::as_str).and_then(Phase::of);
     let asked = expected(history, faults, event);
     let phase = recorded.unwrap_or(if asked { Phase::Asked } else { Phase::Serving });
-    // A fault that ends nodes also explains how: only the harness, which knows who sent what, may say otherwise.
+    // A fault that ends nodes also explains how they ended. Only the harness, which knows which signals it sent, may
+    // override that.
     if asked && recorded.is_none() {
         return Some((end, phase, Cause::Asked));
     }
@@ -182,7 +183,7 @@ fn around(faults: &[Fault], t: Nanos) -> Vec<String> {
 }
 
 fn expected(history: &History, faults: &[Fault], event: &NodeEvent) -> bool {
-    // Who recorded the exit may know; else it is told from the faults and from when the load was to end.
+    // The recorder of the exit may know; otherwise the faults and the planned end of the load decide.
     if let Some(expected) = event.detail.get("expected").and_then(Value::as_bool) {
         return expected;
     }

@@ -1,9 +1,9 @@
-//! Nothing older than the newest acknowledged update is left at the end.
+//! Checks that the final state is not older than the newest acknowledged update.
 //!
-//! Reads after the last acknowledgement on a key show what is left. What they see must not have been overwritten, in
-//! real time, by an update that was acknowledged: then that one is lost. Linearizability implies this; it is checked
-//! on its own because it needs no argument, and because it is what people ask first. It compares with the newest update
-//! only: what was undone before that is for [`acknowledged`](super::acknowledged).
+//! Reads after the last acknowledgement on a key show the final state. If an acknowledged update had overwritten, in
+//! real time, the value that they see, that update is lost. Linearizability implies this; it is checked separately
+//! because it is easy to understand, and because it is usually the first question. It compares with the newest update
+//! only; updates undone earlier are reported by [`acknowledged`](super::acknowledged).
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;

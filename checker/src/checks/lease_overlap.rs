@@ -1,13 +1,14 @@
-//! No two nodes held a lease on one range at one time, as the holders themselves reported it.
+//! Checks that no two nodes held a lease on one range simultaneously, according to the reports of the holders.
 //!
-//! A holder reports when it acquires, extends and ends a lease, in the times of the one clock that all processes of the
-//! machine share. It held the range from the first report to the last time it believed in, cut short by the report of
-//! an end or by the end of its process. Reports say what a node *believed*; what came of it is for the other checks.
+//! A holder reports when it acquires, extends and ends a lease, in times of the clock that all processes of the machine
+//! share. It held the range from the first report until the last expiry it knew, or until it reported an end or its
+//! process exited. The reports contain what a node *believed*; the consequences are left to the other checks.
 //!
-//! An overlap breaks the promise of the lease, whatever the mode: it says that a clock was off by more than the stated
+//! An overlap violates the guarantee of the lease in any mode: it means that a clock was off by more than the stated
 //! bound, or that the protocol is wrong. Under a read lease it is a safety finding even if no client saw a stale value
 //! this time, since both holders were ready to answer reads alone; so it proves a violation there (`invalid`). Under a
-//! lease for progress nothing rests on it, and the check is `unknown`: the run is not called valid as if all was well.
+//! lease for progress safety does not depend on it, and the check is `unknown`, so that the run is not reported as
+//! valid.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -16,7 +17,7 @@ use heckle_history::{History, Nanos, NodeIx};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// One stretch of time in which a node held a range.
+/// An interval in which a node held a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tenure {
     range: u64,
@@ -26,7 +27,7 @@ struct Tenure {
     reads: bool,
 }
 
-/// Two tenures at one time.
+/// Two overlapping tenures.
 #[derive(Debug, Clone, Copy)]
 struct Overlap {
     first: Tenure,
@@ -85,7 +86,7 @@ fn number(event: &NodeEvent, field: &str) -> Option<u64> {
     event.detail.get(field).and_then(serde_json::Value::as_u64)
 }
 
-/// What each node held, by its own word.
+/// The tenures of each node, as reported by the node.
 fn tenures(history: &History) -> Vec<Tenure> {
     let mut open: BTreeMap<(u64, NodeIx), Tenure> = BTreeMap::new();
     let mut closed = vec![];
@@ -98,7 +99,7 @@ fn tenures(history: &History) -> Vec<Tenure> {
                 let tenure = Tenure { range, node: event.node, from: Nanos(from), until: Nanos(until), reads };
                 let key = (range, event.node);
                 if &*event.what == "lease_ended" {
-                    // If the beginning was missed, the report of the end tells both.
+                    // If the start was missed, the report of the end contains both.
                     let known = open.remove(&key).unwrap_or(tenure);
                     closed.push(Tenure { until: tenure.until, ..known });
                 } else if let Some(known) = open.get_mut(&key).filter(|known| known.from == tenure.from) {
@@ -107,7 +108,7 @@ fn tenures(history: &History) -> Vec<Tenure> {
                     closed.extend(open.insert(key, tenure));
                 }
             }
-            // A process that is gone believes in nothing.
+            // A process that has exited holds no lease.
             "exit" | "panic" => {
                 for at in open.keys().copied().filter(|(_, node)| *node == event.node).collect::<Vec<_>>() {
                     let tenure = open.remove(&at).expect("the key was just found");
@@ -126,7 +127,7 @@ fn overlaps(tenures: &[Tenure]) -> Vec<Overlap> {
     let mut sorted = tenures.to_vec();
     sorted.sort_by_key(|t| (t.range, t.from, t.until));
     let mut found = vec![];
-    // By range: the tenure of each node that reaches furthest so far.
+    // For each range and node, the tenure with the latest end so far.
     let mut reach: BTreeMap<(u64, NodeIx), Tenure> = BTreeMap::new();
     for second in sorted {
         let others =

@@ -1,7 +1,7 @@
-//! Within a bound after the last fault is over, every key that is asked answers ok again.
+//! Checks that every key with requests answers ok again within a bound after the last fault.
 //!
-//! It is demanded only where nothing stands in the way: faults are over, and time runs from the first op that asks
-//! after that. A key that was not asked, or not for the whole bound, leaves it open.
+//! The bound applies only after all faults have ended, and time starts at the first op after that. A key without ops,
+//! or without ops for the whole bound, is left open.
 
 use super::{CheckResult, result};
 use crate::coverage;
@@ -14,7 +14,7 @@ pub fn check(history: &History, bound: Nanos) -> CheckResult {
     let faults = coverage::faults(history);
     let over = faults.iter().map(|f| f.healed.unwrap_or(f.ended)).max().unwrap_or(Nanos(0));
     let (mut verdict, mut worst, mut silent, mut unasked) = (Verdict::Valid, Nanos(0), vec![], vec![]);
-    // By key: when it was first asked, and when it first answered ok. One pass, however many keys there are.
+    // Per key: the time of its first op and of its first ok. This is one pass for any number of keys.
     let mut times: Vec<(Option<Nanos>, Option<Nanos>)> = vec![(None, None); history.names.key_count()];
     let least = |known: Option<Nanos>, t: Nanos| Some(known.map_or(t, |known| known.min(t)));
     for op in history.ops.iter().filter(|o| o.invoked >= over) {
@@ -32,7 +32,7 @@ pub fn check(history: &History, bound: Nanos) -> CheckResult {
         let deadline = Nanos(asked.0.saturating_add(bound.0));
         match first {
             Some(t) if t <= deadline => worst = worst.max(t.since(asked)),
-            // Silence only counts once the whole bound has passed.
+            // A missing answer only counts when the whole bound has passed.
             None if history.end < deadline => unasked.push(name),
             Some(_) | None => silent.push(name),
         }

@@ -1,16 +1,16 @@
-//! Checks beside linearizability, on the same history: each is a function of the history and its own limits.
+//! Checks other than linearizability, on the same history. Each is a function of the history and its limits.
 
-pub mod acknowledged; // acknowledged updates that were undone, wherever that shows
-pub mod asked; // when ops waited for an answer: silence in which nothing was asked is no outage
-pub mod availability; // the longest time without an ok while asked, per node and key, in calm and during faults
-pub mod crash; // no node ended by its own fault, none stayed away
+pub mod acknowledged; // acknowledged updates that were undone at any time
+pub mod asked; // when ops waited for an answer, because idle time is not an outage
+pub mod availability; // the longest time without an ok while ops waited, per node and key, with and without faults
+pub mod crash; // no node crashed, and none stayed down
 pub mod durability; // acknowledged updates are still there at the end
 pub mod liveness; // ops succeed again within a bound after the last fault
-pub mod projection; // what rides beside the values is right
-pub mod recovery; // how long each fault was felt
-pub mod state; // what nodes keep once nothing is asked of them any more
+pub mod projection; // the payloads of values are correct
+pub mod recovery; // the recovery time of each fault
+pub mod state; // the state that idle nodes keep
 pub mod vacuity; // how concurrent and contended it was
-pub mod lease_overlap; // of systems with leases: no two nodes held one range at one time
+pub mod lease_overlap; // for systems with leases: no two nodes held a range simultaneously
 
 use crate::fairness::starvation;
 use crate::verdict::Verdict;
@@ -23,20 +23,20 @@ use serde_json::{Map, Value};
 pub struct CheckResult {
     /// Its name.
     pub name: &'static str,
-    /// What it concludes.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// Its figures, units in their names.
+    /// Its figures, with units in their names.
     pub figure: Map<String, Value>,
-    /// The same for a person.
+    /// A description for the user.
     pub words: String,
 }
 
-/// How strict the checks are.
+/// The limits of the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// After the last fault is over, every key must see an ok within this time.
     pub liveness: Nanos,
-    /// A vacuous history is `unknown` if strict, else valid with a warning in words.
+    /// Whether a vacuous history is `unknown` rather than valid with a warning.
     pub strict_vacuity: bool,
 }
 
@@ -49,20 +49,20 @@ impl Default for Limits {
 /// A check that only some systems need.
 type SystemCheck = fn(&History) -> CheckResult;
 
-/// The checks that a system can name as its own.
-const OF_SYSTEMS: &[(&str, SystemCheck)] = &[("lease_overlap", lease_overlap::check)];
+/// The checks that a system can select.
+const SYSTEM_CHECKS: &[(&str, SystemCheck)] = &[("lease_overlap", lease_overlap::check)];
 
-/// The checks that the system under test has named in the header. Histories of earlier versions name none, so all apply.
-fn of_system(history: &History) -> Vec<CheckResult> {
-    let Some(named) = &history.header.system_checks else { return OF_SYSTEMS.iter().map(|(_, check)| check(history)).collect() };
-    let known = OF_SYSTEMS.iter().filter(|(name, _)| named.iter().any(|n| n == name)).map(|(_, check)| check(history));
-    let unknown = named.iter().any(|n| OF_SYSTEMS.iter().all(|(name, _)| n != name));
+/// The checks that the system under test selected in the header. Histories of earlier versions select none, so all apply.
+fn system_checks(history: &History) -> Vec<CheckResult> {
+    let Some(named) = &history.header.system_checks else { return SYSTEM_CHECKS.iter().map(|(_, check)| check(history)).collect() };
+    let known = SYSTEM_CHECKS.iter().filter(|(name, _)| named.iter().any(|n| n == name)).map(|(_, check)| check(history));
+    let unknown = named.iter().any(|n| SYSTEM_CHECKS.iter().all(|(name, _)| n != name));
     known.chain(unknown.then(|| unknown_check(named))).collect()
 }
 
-/// What this version cannot check is not valid.
+/// A check that this version does not have is unknown, not valid.
 fn unknown_check(named: &[String]) -> CheckResult {
-    let missing: Vec<&str> = named.iter().map(String::as_str).filter(|n| OF_SYSTEMS.iter().all(|(name, _)| n != name)).collect();
+    let missing: Vec<&str> = named.iter().map(String::as_str).filter(|n| SYSTEM_CHECKS.iter().all(|(name, _)| n != name)).collect();
     let words = format!("the history names checks that this version does not have: {}", missing.join(", "));
     result("system_checks", Verdict::Unknown, words, [])
 }
@@ -77,9 +77,9 @@ pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
         acknowledged::check(history),
         crash::check(history),
     ];
-    all.extend(of_system(history));
+    all.extend(system_checks(history));
     all.extend([state::check(history), vacuity::check(history, limits.strict_vacuity)]);
-    // Only where there is something to check: intents, a payload with a meaning.
+    // These apply only to histories with intents, or with a payload that has a rule.
     all.extend(starvation::check(history));
     all.extend(projection::check(history));
     all
@@ -89,8 +89,8 @@ fn result(name: &'static str, verdict: Verdict, words: String, figure: impl Into
     CheckResult { name, verdict, figure: figure.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(), words }
 }
 
-/// The time in which the system was under load: as the header says, but no longer than the history itself (a run that
-/// was stopped early); else from the first invoke to the last.
+/// The load window: as stated in the header, but no longer than the history itself (a run may be stopped early);
+/// without a header entry, from the first invoke to the last.
 pub(crate) fn window(history: &History) -> (Nanos, Nanos) {
     let invoked = || history.ops.iter().map(|o| o.invoked);
     match history.header.load_window {

@@ -1,9 +1,9 @@
-//! What rides beside the values is right: a counter counts by one, a lock has one holder.
+//! Checks the payloads of values: a counter counts by one, and a lock has one holder.
 //!
-//! Values are unique, so the order of a key's states is forced wherever each state was built on the one before by a CAS;
-//! along these links the payloads must follow the workload's rule. Which rule, the header says as `projection`. This
-//! checks the clients, the value's way through the system, and the system at once; that the states form one chain at
-//! all is the linearizability check's part.
+//! Values are unique, so the order of a key's states is forced wherever each state was built on the one before by a
+//! CAS; along these links the payloads must follow the workload's rule. The header names the rule as `projection`. This
+//! checks the clients, the transport of the value and the system together. Whether the states form one chain at all is
+//! left to the linearizability check.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -11,15 +11,15 @@ use heckle_history::{Fate, History, IntentId, Nanos, Operation, Outcome, Seen, V
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
-/// Under which name a history's header says which rule holds.
+/// Header field that names the rule.
 pub const IN_HEADER: &str = "projection";
 
-/// What a payload means.
+/// The meaning of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
     /// The number of increments so far.
     Counter,
-    /// Who holds the lock: the intent's number from 1, or 0 for nobody.
+    /// The holder of the lock: the number of the intent from 1, or 0 if the lock is free.
     Mutex,
 }
 
@@ -37,7 +37,7 @@ pub fn check(history: &History) -> Option<CheckResult> {
     if history.details.is_empty() && !history.ops.is_empty() {
         return Some(result("projection", Verdict::Unknown, "the history was read without its payloads".to_owned(), []));
     }
-    let gone = gone(history);
+    let gone = abandoned_intents(history);
     let (mut links, mut broken) = (0u64, vec![]);
     for (key, name) in history.by_key().iter().zip(history.names.keys()).map(|(p, (_, n))| (p, n)) {
         let states = States::of(history, key);
@@ -63,8 +63,8 @@ pub fn check(history: &History) -> Option<CheckResult> {
     Some(result("projection", verdict, words, [("rule", json!(name)), ("steps", json!(links)), ("wrong", json!(broken.len()))]))
 }
 
-/// Intents with an attempt of unknown outcome, and since when: their clients never act again.
-fn gone(history: &History) -> FxHashMap<IntentId, Nanos> {
+/// Intents with an attempt of unknown outcome, with its time. Their clients never act again.
+fn abandoned_intents(history: &History) -> FxHashMap<IntentId, Nanos> {
     let unknown = |(op, detail): (&Operation, &heckle_history::operation::Detail)| match op.outcome {
         Outcome::Unknown => detail.intent.map(|i| (i, op.completed)),
         Outcome::Ok(_) | Outcome::Failed | Outcome::Open => None,
@@ -76,9 +76,9 @@ fn gone(history: &History) -> FxHashMap<IntentId, Nanos> {
 struct Link<'h> {
     op: &'h Operation,
     intent: Option<IntentId>,
-    /// `None` where the key was never written.
+    /// `None` if the key was never written.
     from: Option<i64>,
-    /// Whose op wrote what it was built on.
+    /// The intent whose op wrote the previous value.
     from_intent: Option<IntentId>,
     to: i64,
 }
@@ -86,9 +86,9 @@ struct Link<'h> {
 /// The states of one key.
 struct States<'h> {
     history: &'h History,
-    /// Which op writes which value.
+    /// The op that writes each value.
     writers: FxHashMap<Value, u32>,
-    /// Places of CAS that took effect: acknowledged, seen, built upon, or told by their fate.
+    /// Indices of CAS ops that took effect: acknowledged, seen, used by a later CAS, or applied according to their fate.
     effective: Vec<u32>,
     /// Unconditional writes that were acknowledged.
     blind: Vec<heckle_history::OpId>,
@@ -112,7 +112,7 @@ impl<'h> States<'h> {
                 }
             }
         }
-        // What an effective CAS was built on took effect as well.
+        // The op that wrote the value expected by an effective CAS took effect as well.
         let mut done: FxHashSet<Value> = FxHashSet::default();
         let mut effective = vec![];
         while let Some(value) = seen.pop() {

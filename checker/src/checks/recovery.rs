@@ -1,5 +1,5 @@
-//! How long each fault was felt: the time in which a key was asked from its end until the key has answered ok an op that
-//! was invoked after it. Silence in which nobody asked (see [`asked`](super::asked)) is no outage.
+//! Recovery time of each fault: the asked time of a key from the end of the fault until the key answers ok to an op
+//! that was invoked after that end. Time without requests (see [`asked`](super::asked)) is not an outage.
 
 use super::asked::Asked;
 use super::{CheckResult, result};
@@ -8,7 +8,7 @@ use crate::verdict::Verdict;
 use heckle_history::{History, Nanos, Outcome};
 use serde_json::json;
 
-/// Measures every fault. Unknown if one ended and some key saw no ok any more.
+/// Measures every fault. The verdict is unknown if some key had no ok after the end of a fault.
 pub fn check(history: &History) -> CheckResult {
     let (faults, keys) = (coverage::faults(history), Key::all(history));
     let mut lines = vec![];
@@ -57,13 +57,13 @@ impl Key {
     }
 }
 
-/// The longest that a key was asked after the end of `fault` until it answered, over all keys that are ever asked again;
-/// `None` if one did not answer, or none was asked.
+/// The longest asked time of a key after the end of `fault` until it answered, over all keys that receive ops again;
+/// `None` if a key did not answer, or no key received ops.
 fn of(keys: &[Key], fault: &Fault) -> Option<Nanos> {
     let mut worst = None;
     for key in keys {
         let first = key.invoked.partition_point(|t| *t < fault.ended);
-        // A key that nobody asks after the fault says nothing about recovery.
+        // A key without ops after the fault gives no information about recovery.
         let Some(answered) = key.first_ok.get(first) else { continue };
         worst = worst.max(Some(key.asked.between(fault.ended, (*answered)?)));
     }

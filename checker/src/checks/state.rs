@@ -1,8 +1,7 @@
-//! Nodes give back what they keep for a while only: once nothing is asked of them any more, no decision waits to be
-//! pruned.
+//! Checks that nodes release temporary state: once they are idle, no decision is waiting to be pruned.
 //!
-//! Judged by what nodes tell of themselves after the last op and the last fault, with time to finish. A history in
-//! which no node tells anything holds nothing against them.
+//! It uses the reports of the nodes after the last op and the last fault, with time to finish. A history without such
+//! reports passes.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -11,13 +10,13 @@ use heckle_history::event::{NodeEvent, STATE};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Checks the state that nodes told.
+/// Checks the state that nodes reported.
 pub fn check(history: &History) -> CheckResult {
     let told = || history.node_events.iter().filter(|e| &*e.what == STATE);
     let calm = || told().filter(|e| e.detail.get("calm").and_then(Value::as_bool) == Some(true));
     let name = |e: &NodeEvent| history.names.node_name(e.node).to_owned();
     let left: BTreeMap<String, u64> = calm().map(|e| (name(e), figure(e, "prune_queue"))).filter(|(_, slots)| *slots > 0).collect();
-    // Counters begin anew with each process, so the largest of a node is what is known for certain.
+    // Counters restart with each process, so the largest value of a node is a certain lower bound.
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
     for event in told() {
         let most = dropped.entry(name(event)).or_default();

@@ -1,7 +1,7 @@
-//! How concurrent and contended it was: a history in which nothing could have gone wrong proves nothing.
+//! Measures concurrency and contention, because a history in which nothing could have gone wrong proves nothing.
 //!
 //! An op is *contended* if it overlaps an update of another process on its key: only such an op has more than one
-//! place to go. What a client gave up on counts for as long as it waited.
+//! possible position. An op that its client gave up counts for as long as the client waited.
 
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
@@ -9,13 +9,13 @@ use heckle_history::{History, Nanos, Operation, Outcome, Seen};
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
-/// Fewer contended ops than this and the verdict rests on luck.
+/// With fewer contended ops than this, the verdict is not meaningful.
 const MIN_CONTENDED: u64 = 20;
 
-/// Fewer effective updates than this and there was hardly a state to disagree on.
+/// With fewer effective updates than this, there were too few states to detect a violation.
 const MIN_UPDATES: u64 = 20;
 
-/// Measures the history. If it was vacuous: unknown where `strict`, else valid with a warning in its words.
+/// Measures the history. If it is vacuous, the verdict is unknown with `strict`, otherwise valid with a warning.
 pub fn check(history: &History, strict: bool) -> CheckResult {
     let effective = |o: &&Operation| matches!(o.outcome, Outcome::Ok(Seen::Written | Seen::Applied));
     let updates = history.ops.iter().filter(effective).count() as u64;
@@ -25,7 +25,7 @@ pub fn check(history: &History, strict: bool) -> CheckResult {
     for places in history.by_key() {
         let spans: Vec<Span> = places.iter().map(|&p| Span::of(&history.ops[p as usize], history.end)).collect();
         of_all += contended(&spans);
-        most = most.max(most_at_once(&spans));
+        most = most.max(max_open(&spans));
     }
     let (contended, why) = (of_all, thin(of_all, updates));
     let share = contended as f64 / (history.ops.len().max(1)) as f64;
@@ -50,7 +50,7 @@ pub fn check(history: &History, strict: bool) -> CheckResult {
     result("vacuity", verdict, words, figure)
 }
 
-/// Why so few figures are no evidence; `None` if they are.
+/// Explains why the counts are too low to be evidence; `None` if they are sufficient.
 pub fn thin(contended: u64, updates: u64) -> Option<String> {
     let mut why = vec![];
     if contended < MIN_CONTENDED {
@@ -62,10 +62,10 @@ pub fn thin(contended: u64, updates: u64) -> Option<String> {
     (!why.is_empty()).then(|| why.join("; "))
 }
 
-/// One op of a key, as far as overlaps go.
+/// The data of one op that is needed to compute overlaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Who called.
+    /// The calling process.
     pub process: u32,
     /// When it was invoked.
     pub from: Nanos,
@@ -100,13 +100,15 @@ impl Ends {
         self.to.sort_unstable();
     }
 
-    /// How many overlap the closed interval: those that began by its end, less those that were over before it began.
+    /// Number of updates that overlap the closed interval: those that started by its end, minus those that ended before
+    /// its start.
     fn overlapping(&self, span: &Span) -> usize {
         self.from.partition_point(|t| *t <= span.to) - self.to.partition_point(|t| *t < span.from)
     }
 }
 
-/// How many ops of a key overlap an update of another process. In n log n: a history may have as many open ops as it likes.
+/// Number of ops of a key that overlap an update of another process, in O(n log n), because the number of open ops is
+/// not bounded.
 pub fn contended(spans: &[Span]) -> u64 {
     let mut all = Ends::default();
     let mut own: FxHashMap<u32, Ends> = FxHashMap::default();
@@ -120,8 +122,8 @@ pub fn contended(spans: &[Span]) -> u64 {
     spans.iter().filter(others).count() as u64
 }
 
-/// The most ops that were open at once.
-fn most_at_once(spans: &[Span]) -> u64 {
+/// Largest number of simultaneously open ops.
+fn max_open(spans: &[Span]) -> u64 {
     let mut all = Ends::default();
     spans.iter().for_each(|span| all.add(span));
     all.sort();
@@ -135,7 +137,7 @@ mod tests {
     use heckle_history::prng::Seed;
     use rand::RngExt;
 
-    /// Every pair of ops, looked at by itself.
+    /// Counts contended ops by comparing every pair.
     fn by_pairs(spans: &[Span]) -> u64 {
         let overlap = |a: &Span, b: &Span| a.from <= b.to && b.from <= a.to;
         let hit = |a: &&Span| spans.iter().any(|b| b.updates && b.process != a.process && overlap(a, b));
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn counting_by_ends_comes_to_what_counting_by_pairs_does() {
+    fn sorted_counting_matches_pairwise_counting() {
         for n in 0..2_000 {
             let mut rng = Seed(n).stream("spans");
             let count = rng.random_range(0..12u32);
@@ -156,7 +158,7 @@ mod tests {
                 .collect();
             assert_eq!(contended(&spans), by_pairs(&spans), "case {n}: {spans:?}");
             let most = spans.iter().map(|a| spans.iter().filter(|b| b.from <= a.from && a.from <= b.to).count()).max().unwrap_or(0);
-            assert_eq!(most_at_once(&spans), most as u64, "case {n}: {spans:?}");
+            assert_eq!(max_open(&spans), most as u64, "case {n}: {spans:?}");
         }
     }
 }

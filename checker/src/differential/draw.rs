@@ -7,11 +7,11 @@ use rand::RngExt;
 /// What a random history may contain.
 #[derive(Debug, Clone, Copy)]
 pub struct Spice {
-    /// Most ops.
+    /// Maximum number of ops.
     pub ops: u64,
-    /// Whether refusals may hide what they found.
+    /// Whether refusals may omit the value found.
     pub silent: bool,
-    /// Whether fates are answered.
+    /// Whether fates are resolved.
     pub fates: bool,
 }
 
@@ -25,12 +25,12 @@ struct Draft {
     outcome: Outcome,
 }
 
-/// A small history of one key: an honest run of a register, then lies told about some of it. Times are small
+/// Draws a small history of one key: a correct run of a register, of which some parts are then mutated. Times are small
 /// numbers, so that ties and touching intervals are common.
 pub fn random(rng: &mut Pcg64, spice: Spice) -> History {
     let mut drafts = honest(rng, spice);
-    lie(rng, &mut drafts, spice);
-    forget(rng, &mut drafts);
+    mutate(rng, &mut drafts, spice);
+    drop_outcomes(rng, &mut drafts);
     finish(rng, drafts, spice)
 }
 
@@ -38,7 +38,7 @@ fn honest(rng: &mut Pcg64, spice: Spice) -> Vec<Draft> {
     let count = rng.random_range(2..=spice.ops);
     let processes = rng.random_range(1..=5u32);
     let blind = rng.random_range(0..3u32);
-    // Values far apart make the checker use its map, close ones its table.
+    // Widely spaced values make the checker use its map, and dense values its table.
     let stride = if rng.random_bool(0.2) { 1_000_003 } else { 1 };
     let mut free = vec![0u64; processes as usize];
     let mut next_value = if rng.random_bool(0.1) { -3 } else { 0 };
@@ -87,7 +87,7 @@ fn honest(rng: &mut Pcg64, spice: Spice) -> Vec<Draft> {
     drafts
 }
 
-fn lie(rng: &mut Pcg64, drafts: &mut [Draft], spice: Spice) {
+fn mutate(rng: &mut Pcg64, drafts: &mut [Draft], spice: Spice) {
     let lies = match rng.random_range(0..3u32) {
         0 => 0,
         1 => rng.random_range(1..=2),
@@ -129,7 +129,7 @@ fn lie(rng: &mut Pcg64, drafts: &mut [Draft], spice: Spice) {
     }
 }
 
-fn forget(rng: &mut Pcg64, drafts: &mut [Draft]) {
+fn drop_outcomes(rng: &mut Pcg64, drafts: &mut [Draft]) {
     let share = [0.0, 0.1, 0.3, 0.6][rng.random_range(0..4usize)];
     for draft in drafts {
         if rng.random_bool(share) {

@@ -1,10 +1,10 @@
-//! A drawn history in other forms: as a question to a search, as events, as text. None of it uses the checker's own code.
+//! Converts a random history to a search request, to events and to text, without using code of the checker.
 
 use crate::search::{ModelCall, ModelKind, SearchOp, SearchRequest};
 use heckle_history::event::{Completion, Invoke};
 use heckle_history::{Call, Current, Event, Fate, History, Nanos, Outcome, Seen, Value};
 
-/// The question a history asks, put together without the checker's own code.
+/// Converts a history to a search request without using code of the checker.
 pub fn question(history: &History, fates: bool) -> SearchRequest {
     let mut ops = vec![];
     for (place, op) in (0u32..).zip(&history.ops) {
@@ -39,7 +39,8 @@ pub fn question(history: &History, fates: bool) -> SearchRequest {
     SearchRequest { model: ModelKind::CasRegister, ops, shrink: false }
 }
 
-/// A history's events in time order; at one instant invokes come before completions and these before fates.
+/// Returns the events of a history in time order. At the same instant, invokes come before completions and completions
+/// before fates.
 pub fn events(history: &History) -> Vec<Event> {
     let mut timed: Vec<(Nanos, u8, Event)> = vec![];
     for (place, op) in (0u32..).zip(&history.ops) {
@@ -75,7 +76,7 @@ pub fn events(history: &History) -> Vec<Event> {
     timed.into_iter().map(|(_, _, e)| e).collect()
 }
 
-/// A history as text, for a failure.
+/// Formats a history for a failure message.
 pub fn show(history: &History) -> String {
     let mut lines = vec![];
     for (place, op) in (0u32..).zip(&history.ops) {

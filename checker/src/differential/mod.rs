@@ -1,15 +1,15 @@
-//! Three engines on the same small random histories: the chain checker with its certificate verifier, brute force, and
-//! porcupine-rs. They share no code, so where they agree on millions of histories, few mistakes are left.
+//! Compares three engines on the same small random histories: the chain checker with its certificate verifier, brute
+//! force, and porcupine-rs. They share no code, so if they agree on millions of histories, errors are unlikely.
 //!
-//! A case is drawn from a seed and its number alone, so each can be drawn again by itself.
+//! A case depends only on the seed and its number, so each can be regenerated individually.
 
 mod draw; // small random histories
-mod forms; // a history as a question, as events, as text
+mod forms; // converts a history to a question, to events and to text
 mod objects; // sets, lists, queues, counters and locks: scan against brute force
 
 pub use draw::{Spice, random};
 pub use forms::{events, question, show};
-pub use objects::{MODELS, ObjectSpice, compare_object, fail, forget, honest, lie, object_case, show_object};
+pub use objects::{MODELS, ObjectSpice, compare_object, drop_outcomes, honest, mark_failed, mutate, object_case, show_object};
 
 use crate::judge::{Checker, Options, judge};
 use crate::linearizable::certificate::Certificate;
@@ -19,7 +19,7 @@ use heckle_history::prng::Seed;
 use heckle_history::{Event, History, ProcessId};
 use rand::RngExt;
 
-/// Steps that brute force may take on one case; the largest cases need some thousands.
+/// Maximum number of steps for brute force per case; the largest cases need several thousand.
 const STEPS: u64 = 20_000_000;
 
 /// One history to be compared.
@@ -27,9 +27,9 @@ const STEPS: u64 = 20_000_000;
 pub struct Case {
     /// Its number.
     pub number: u64,
-    /// What happened.
+    /// The history.
     pub history: History,
-    /// Whether answered fates count.
+    /// Whether resolved fates are used.
     pub fates: bool,
 }
 
@@ -42,13 +42,14 @@ pub fn case(seed: Seed, number: u64) -> Case {
     Case { number, history: random(&mut rng, Spice { ops, silent, fates }), fates }
 }
 
-/// What one engine says of a history, with or without fates; an error if it contradicts itself.
+/// Judges a history, with or without fates; returns an error if the engine contradicts itself.
 pub type Engine = fn(&History, bool) -> Result<Verdict, String>;
 
 /// The engines that are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Engines {
-    /// The chain checker, its certificate verified. It alone may leave a case open, where a refusal does not say what it found.
+    /// The chain checker with a verified certificate. Only this engine may leave a case open, if a refusal does not
+    /// report the value found.
     pub chain: Engine,
     /// Brute force.
     pub brute: Engine,
@@ -62,7 +63,7 @@ impl Default for Engines {
     }
 }
 
-/// The chain checker. [`judge`] only hands out a certificate that the verifier accepted.
+/// The chain checker. [`judge`] only returns certificates that the verifier accepted.
 fn chain(history: &History, fates: bool) -> Result<Verdict, String> {
     let judged = judge(history, &Options { checker: Checker::Chain, use_fates: fates, ..Options::new(&NoSearch) });
     let report = &judged.linearizability;
@@ -99,10 +100,10 @@ fn porcupine(history: &History, fates: bool) -> Result<Verdict, String> {
     }
 }
 
-/// Compares the engines on one case. The verdict they agree on, [`Verdict::Unknown`] where the chain checker leaves it open.
+/// Compares the engines on one case. Returns the common verdict, or [`Verdict::Unknown`] if the chain checker leaves it open.
 ///
 /// # Errors
-/// Who says what, where they do not agree.
+/// The verdict of each engine, if they disagree.
 pub fn compare(case: &Case, engines: &Engines) -> Result<Verdict, String> {
     let of = |engine: Engine| engine(&case.history, case.fates);
     let (chain, brute, porcupine) = (of(engines.chain), of(engines.brute), of(engines.porcupine));
@@ -116,8 +117,8 @@ pub fn compare(case: &Case, engines: &Engines) -> Result<Verdict, String> {
     }
 }
 
-/// A case as the events of a file that can be read back: every op by a process of its own, since the lies of a drawn history
-/// break the rules on processes.
+/// Returns a case as events for a file that can be read back. Every op gets a separate process, since the mutations of
+/// a random history break the rules on processes.
 pub fn file_events(case: &Case) -> Vec<Event> {
     let mut history = case.history.clone();
     for (op, process) in history.ops.iter_mut().zip(0u32..) {

@@ -1,7 +1,6 @@
-//! A violation in words, events and a picture: the files of `violations/1/`. All of them are texts and events; the
-//! caller writes them.
+//! Explains a violation as text, events and a timeline, the files of `violations/1/`. The caller writes them to disk.
 
-pub mod story; // what a user of the system lost
+pub mod story; // the effect on a user of the system
 pub mod timeline; // timeline.html
 
 use crate::linearizable::core;
@@ -12,7 +11,7 @@ use heckle_history::printable::printable;
 use heckle_history::{Call, Event, Header, History, Nanos, Operation, Outcome, Seen};
 use std::fmt::Write;
 
-/// `explain.txt`: what happened, why it cannot be, and what was near it.
+/// `explain.txt`: the ops, why they contradict the model, and the context.
 pub fn text(history: &History, violation: &Violation) -> String {
     let mut out = String::new();
     let explanation = &violation.explanation;
@@ -54,21 +53,21 @@ pub fn text(history: &History, violation: &Violation) -> String {
     out
 }
 
-/// `certificate.json`: the argument as data, or `null` for a violation found by search, which has none.
+/// `certificate.json`: the proof as data, or `null` for a violation found by search, which has none.
 pub fn certificate_json(violation: &Violation) -> String {
-    // A contradiction is made of numbers and texts, so it always has a JSON form.
+    // A contradiction consists of numbers and texts, so it always has a JSON form.
     serde_json::to_string_pretty(&violation.contradiction).expect("a contradiction is always writable as JSON")
 }
 
 /// `minimal.jsonl`: the events of the ops that suffice, to be written by [`heckle_history::writer::write_plain`].
 ///
 /// The file is a history that is invalid on its own. So an op that matters only for the value it wrote is added as a
-/// blind write, which asks less than a CAS; the header's `note` says so.
+/// blind write, which has weaker requirements than a CAS; the header's `note` says so.
 pub fn minimal_events(history: &History, violation: &Violation) -> (Header, Vec<Event>) {
     let places = chosen(history, violation);
     let mut timed: Vec<(Nanos, u8, Event)> = places.iter().flat_map(|&p| events_of(history, p, &history.ops[p as usize])).collect();
     let mut header = Header { keys: vec![violation.key.clone()], nodes: vec![], ..history.header.clone() };
-    // It is no whole run's any more: a few ops are not held to how many there should have been.
+    // The file no longer contains a whole run, so the requirements of the run do not apply to it.
     header.more.remove(heckle_history::event::TERMS);
     if let Some(key) = history.names.find_key(&violation.key) {
         let all: Vec<u32> = (0u32..).zip(&history.ops).filter(|(_, o)| o.key == key).map(|(p, _)| p).collect();
@@ -91,7 +90,7 @@ pub fn minimal_events(history: &History, violation: &Violation) -> (Header, Vec<
     (header, timed.into_iter().map(|(_, _, e)| e).collect())
 }
 
-/// The places of the violation's ops, by invocation.
+/// Indices of the violation's ops, by invocation.
 fn chosen(history: &History, violation: &Violation) -> Vec<u32> {
     (0u32..).zip(&history.ops).filter(|(_, o)| violation.ops.contains(&o.op)).map(|(p, _)| p).collect()
 }

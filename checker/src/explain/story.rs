@@ -1,15 +1,15 @@
-//! A violation as a story: which acknowledged update is missing, when it was acknowledged, which fault came in between,
-//! and who saw the old value.
+//! Describes the effect of a violation: which acknowledged update is missing, when it was acknowledged, which fault
+//! intervened, and which client saw the old value.
 //!
-//! The argument of a violation says why no order exists. This says what a user of the system lost, where that is proved:
-//! see [`acknowledged`].
+//! The proof of a violation shows why no order exists. This text states what a user of the system lost, if that is
+//! proved: see [`acknowledged`].
 
 use crate::checks::acknowledged;
 use crate::coverage::{self, Fault};
 use crate::linearizable::reason::value;
 use heckle_history::{Call, Current, History, KeyId, Nanos, OpId, Operation, Outcome, Seen, Value};
 
-/// The story of a violation of `key` that is about `ops`; `None` where no acknowledged update is proved to be missing.
+/// Describes a violation of `key` with the given `ops`; `None` if no acknowledged update is proved to be missing.
 pub fn of(history: &History, key: KeyId, ops: &[OpId]) -> Option<String> {
     let (place, seen) = observer(history, ops)?;
     let observer = &history.ops[place as usize];
@@ -18,14 +18,14 @@ pub fn of(history: &History, key: KeyId, ops: &[OpId]) -> Option<String> {
     let faults = coverage::faults(history);
     let between = faults.iter().filter(|f| f.effective && first.completed <= f.began && f.began <= observer.completed);
     let between = between.max_by_key(|f| (f.began, f.id));
-    // Of several, the last one that was safe before the fault came.
+    // If there are several, take the last one acknowledged before the fault.
     let before = between.map_or(observer.invoked, |f| f.began);
     let lost = *missing.iter().rev().find(|&&p| history.ops[p as usize].completed <= before)?;
     let around = faults.iter().find(|f| f.effective && f.began <= observer.invoked && observer.invoked <= f.ended);
     let mut sentences = vec![update(history, lost)];
     sentences.push(match (between, around) {
-        (Some(fault), _) => struck(fault),
-        (None, Some(fault)) => active(fault),
+        (Some(fault), _) => describe_fault(fault),
+        (None, Some(fault)) => describe_active(fault),
         (None, None) => "No fault came in between.".to_owned(),
     });
     sentences.push(observation(history, place, seen, lost));
@@ -42,7 +42,7 @@ pub fn of(history: &History, key: KeyId, ops: &[OpId]) -> Option<String> {
     Some(sentences.join(" "))
 }
 
-/// The op of the violation that completed last among those that found a value, and what it found.
+/// Returns the op that completed last among the ops of the violation that found a value, with that value.
 fn observer(history: &History, ops: &[OpId]) -> Option<(u32, Option<Value>)> {
     let found = |op: &Operation| match (op.call, op.outcome) {
         (_, Outcome::Ok(Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v)))) => Some(v),
@@ -63,7 +63,7 @@ fn update(history: &History, place: u32) -> String {
         Call::Read => format!("read key {key}"),
     };
     let by = op.node.map_or_else(|| "it was acknowledged".to_owned(), |n| format!("{} acknowledged it", history.names.node_name(n)));
-    format!("{} {did} (op {}), and {by} at {}.", capital(&who(history, place)), op.op, op.completed)
+    format!("{} {did} (op {}), and {by} at {}.", capital(&client_name(history, place)), op.op, op.completed)
 }
 
 /// "At 4.410000 s client c7 read key k1 through n1 (op 2268) and still got 12, which op 701 had written: the update was lost."
@@ -86,11 +86,11 @@ fn observation(history: &History, place: u32, seen: Option<Value>, lost: u32) ->
     };
     let undone = acknowledged::missed(history).iter().any(|m| m.undone.iter().any(|u| u.place == lost));
     let end = if undone { "the acknowledged update was lost" } else { "the acknowledged update was not seen there, and came back later" };
-    format!("At {} {} {did} key {key}{through} (op {}) and {got} {origin}: {end}.", op.invoked, who(history, place), op.op)
+    format!("At {} {} {did} key {key}{through} (op {}) and {got} {origin}: {end}.", op.invoked, client_name(history, place), op.op)
 }
 
 /// "client c3", else "process 12".
-fn who(history: &History, place: u32) -> String {
+fn client_name(history: &History, place: u32) -> String {
     match history.details.get(place as usize).and_then(|d| d.client) {
         Some(client) => format!("client {client}"),
         None => format!("process {}", history.ops[place as usize].process),
@@ -98,7 +98,7 @@ fn who(history: &History, place: u32) -> String {
 }
 
 /// "Then n1 was killed at 3.900000 s (fault 2), until 4.300000 s."
-fn struck(fault: &Fault) -> String {
+fn describe_fault(fault: &Fault) -> String {
     let targets = fault.targets.join(", ");
     let kind = fault.kind.split(':').next().unwrap_or_default();
     let be = if fault.targets.len() == 1 { "was" } else { "were" };
@@ -114,7 +114,7 @@ fn struck(fault: &Fault) -> String {
 }
 
 /// "Fault 2 (partition on n1, n2|n3) was active from 0.002000 s to 0.030000 s."
-fn active(fault: &Fault) -> String {
+fn describe_active(fault: &Fault) -> String {
     format!("Fault {} ({} on {}) was active from {} to {}.", fault.id, fault.kind, fault.targets.join(", "), fault.began, fault.ended)
 }
 

@@ -1,8 +1,8 @@
-//! `timeline.html`: one page that needs nothing else, with a lane per process and faults as bands.
+//! `timeline.html`: one self-contained page, with a lane per process and faults as bands.
 //!
-//! The ops of the violation are strong, other ops of the same key that overlap them are faint. The page follows the
-//! reader's light or dark setting, its picture is SVG, and every text that comes from a history is escaped: names of
-//! keys and nodes are whatever a file says.
+//! The ops of the violation are highlighted; other ops of the same key that overlap them are faint. The page follows
+//! the reader's light or dark setting, the diagram is SVG, and every text from a history is escaped, because a file may
+//! contain any names of keys and nodes.
 
 use crate::coverage;
 use crate::linearizable::reason::value;
@@ -11,7 +11,7 @@ use heckle_history::printable::{self, steers};
 use heckle_history::{Call, Current, Fate, History, Nanos, Operation, Outcome, ProcessId, Seen};
 use std::fmt::Write;
 
-/// Other ops drawn around those of the violation; the nearest in time are kept.
+/// Maximum number of other ops shown as context; the nearest in time are kept.
 const MAX_CONTEXT_OPS: usize = 120;
 
 /// Lanes beyond this many would make the page unreadable.
@@ -68,7 +68,7 @@ fn list(page: &mut String, tag: &str, class: &str, items: &[String]) {
     let _ = writeln!(page, "</{tag}>");
 }
 
-/// Text as it may stand in an element or an attribute.
+/// Escapes a text for use in an element or an attribute.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -85,7 +85,7 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// What an op asked and was told, in a few letters: `cas 16 -> 17`, `read 16`.
+/// A short label for an op and its answer: `cas 16 -> 17`, `read 16`.
 pub fn label(op: &Operation) -> String {
     match (op.call, op.outcome) {
         (Call::Read, Outcome::Ok(Seen::Value(v))) => format!("{} {}", op.name(), value(v)),
@@ -110,7 +110,7 @@ fn mark(outcome: Outcome) -> &'static str {
     }
 }
 
-/// What is drawn, chosen and put into lanes.
+/// The selected ops, assigned to lanes.
 struct Scene<'h> {
     history: &'h History,
     violation: &'h Violation,
@@ -128,7 +128,7 @@ impl<'h> Scene<'h> {
         let to = violation.shown_at.max(from);
         let mut near: Vec<(u32, &Operation)> =
             (0u32..).zip(&history.ops).filter(|(_, o)| !hit(o) && Some(o.key) == key && o.invoked <= to && o.completed >= from).collect();
-        // The end of the story matters most: the late op is the one that should have seen something else.
+        // The end of the timeline matters most: the late op is the one that should have seen a different value.
         near.sort_by_key(|(_, o)| to.since(o.invoked));
         near.truncate(MAX_CONTEXT_OPS);
         let mut ops: Vec<(u32, &Operation, bool)> = (0u32..).zip(&history.ops).filter(|(_, o)| hit(o)).map(|(p, o)| (p, o, true)).collect();
@@ -145,7 +145,7 @@ impl<'h> Scene<'h> {
     }
 
     fn x(&self, t: Nanos) -> f64 {
-        // A little air on both sides.
+        // Leave a small margin on both sides.
         let span = (self.to.0 - self.from.0).max(1) as f64 * 1.12;
         let start = self.from.0 as f64 - span * 0.04;
         LEFT + ((t.0 as f64 - start) / span).clamp(0.0, 1.0) * WIDTH

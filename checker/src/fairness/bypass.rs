@@ -1,10 +1,10 @@
-//! How often an intent was bypassed: later intents on its key that were won while it waited.
+//! Counts how often an intent was bypassed by later intents on its key that were won while it waited.
 
 use super::intents::{End, Intent};
 use heckle_history::{KeyId, Nanos};
 use std::collections::BTreeMap;
 
-/// The bypasses of each intent, in the order of `intents`, which is that of their beginnings.
+/// Returns the number of bypasses of each intent, in the order of `intents`, which are sorted by start time.
 pub fn counts(intents: &[Intent]) -> Vec<u32> {
     let mut by_key: BTreeMap<KeyId, Vec<usize>> = BTreeMap::new();
     for (i, intent) in intents.iter().enumerate() {
@@ -17,14 +17,14 @@ pub fn counts(intents: &[Intent]) -> Vec<u32> {
     counts
 }
 
-/// From the last to begin to the first: the wins counted so far are those of later intents.
+/// Iterates from the latest start to the earliest, so that the wins counted so far are those of later intents.
 fn of_key(intents: &[Intent], places: &[usize], counts: &mut [u32]) {
     let mut ends: Vec<Nanos> = places.iter().filter(|&&p| intents[p].end == End::Won).map(|&p| intents[p].ended).collect();
     ends.sort_unstable();
     let mut tree = Tree(vec![0; ends.len() + 1]);
     let mut at = places.len();
     while at > 0 {
-        // Those that began at one instant are not later than each other.
+        // Intents that started at the same instant do not bypass each other.
         let began = intents[places[at - 1]].began;
         let first = places[..at].partition_point(|&p| intents[p].began < began);
         for &place in &places[first..at] {
@@ -37,7 +37,7 @@ fn of_key(intents: &[Intent], places: &[usize], counts: &mut [u32]) {
     }
 }
 
-/// Counts below a place in logarithmic time (Fenwick, *A new data structure for cumulative frequency tables*, 1994).
+/// Counts entries below an index in logarithmic time (Fenwick, *A new data structure for cumulative frequency tables*, 1994).
 struct Tree(Vec<u32>);
 
 impl Tree {

@@ -1,14 +1,14 @@
-//! Time without faults: what a fault costs is told with the fault and must not be taken for starvation.
+//! Computes time without faults. The cost of a fault is reported with the fault and must not count as starvation.
 
 use crate::coverage;
 use heckle_history::{History, Nanos};
 
-/// When faults were on: stretches that do not overlap, rising.
+/// When faults were active: disjoint intervals in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults(Vec<(Nanos, Nanos)>);
 
 impl Faults {
-    /// The faults of a history, each until it was seen to be over.
+    /// Computes the intervals of all faults of a history, each until its heal.
     pub fn of(history: &History) -> Self {
         Self::from_stretches(coverage::faults(history).iter().map(|f| (f.began, f.healed.unwrap_or(f.ended))).collect())
     }
@@ -25,13 +25,13 @@ impl Faults {
         Faults(merged)
     }
 
-    /// How much of the time from `from` to `to` was calm.
+    /// Returns the time without faults between `from` and `to`.
     pub fn calm(&self, from: Nanos, to: Nanos) -> Nanos {
         let disturbed: u64 = self.overlapping(from, to).map(|(a, b)| b.min(to).since(a.max(from)).0).sum();
         Nanos(to.since(from).0 - disturbed)
     }
 
-    /// Whether a fault was on at any time from `from` to `to`.
+    /// Whether a fault was active at any time from `from` to `to`.
     pub fn disturb(&self, from: Nanos, to: Nanos) -> bool {
         self.overlapping(from, to).next().is_some()
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_taken_out_once_however_they_overlap() {
+    fn overlapping_faults_are_subtracted_once() {
         let n = Nanos;
         let faults = Faults::from_stretches(vec![(n(50), n(60)), (n(10), n(20)), (n(15), n(30))]);
         for (from, to, calm) in [(0, 100, 70), (12, 18, 0), (0, 10, 10), (25, 55, 20), (30, 50, 20), (60, 60, 0)] {

@@ -1,18 +1,19 @@
-//! Attempts put together: one intent from all its ops.
+//! Assembles each intent from its ops.
 //!
-//! An intent is won by the first of its updates that took effect. Ops after that (a lock's release) are its aftermath and
-//! count for nothing here. One that was not won has *waited at least* until its last op completed: it is censored there.
+//! An intent is won by the first of its updates that took effect. Later ops of the intent (such as the release of a
+//! lock) are not counted here. An intent that was not won waited *at least* until its last op completed, so it is
+//! censored at that time.
 
 use super::calm::Faults;
 use heckle_history::{ClientId, History, IntentId, KeyId, Nanos, NodeIx, Operation, Outcome, Seen};
 use std::collections::BTreeMap;
 
-/// What a client wanted, and how it went.
+/// What a client wanted, and the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent {
     /// Which.
     pub id: IntentId,
-    /// Who wanted it.
+    /// The client.
     pub client: ClientId,
     /// The node that its first attempt was sent to.
     pub node: Option<NodeIx>,
@@ -20,15 +21,15 @@ pub struct Intent {
     pub key: KeyId,
     /// When its first attempt was due.
     pub began: Nanos,
-    /// When it was won; else when it was last known to be waiting.
+    /// When it was won, or when it was last known to be waiting.
     pub ended: Nanos,
     /// How it ended.
     pub end: End,
-    /// Tries it made.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Tries that were lost: refused, or proved not to have happened.
+    /// Number of attempts that were refused or proved not to have happened.
     pub lost: u32,
-    /// Its wait, without the time in which a fault was on.
+    /// Its waiting time, without the time in which a fault was active.
     pub calm_wait: Nanos,
 }
 
@@ -37,20 +38,20 @@ pub struct Intent {
 pub enum End {
     /// Its change took effect.
     Won,
-    /// An attempt has an unknown outcome, so nobody tried again.
+    /// An attempt has an unknown outcome, so the client did not retry.
     Unknown,
-    /// It was given up, or the load ended first.
+    /// It was abandoned, or the load ended first.
     Waiting,
 }
 
 impl Intent {
-    /// How long it waited, or is known to have waited.
+    /// Its waiting time, or the lower bound if it is censored.
     pub fn wait(&self) -> Nanos {
         self.ended.since(self.began)
     }
 }
 
-/// The intents of a history in the order in which they began. Needs its details; without any, there are none.
+/// Returns the intents of a history, ordered by start time. The history must be read with details; otherwise the result is empty.
 pub fn of(history: &History, faults: &Faults) -> Vec<Intent> {
     let mut intents: BTreeMap<IntentId, Intent> = BTreeMap::new();
     for (op, detail) in history.ops.iter().zip(&history.details) {
@@ -86,14 +87,14 @@ fn take(intent: &mut Intent, op: &Operation, attempt: u32, end: Nanos) {
     (intent.end, intent.lost) = match op.outcome {
         Outcome::Ok(Seen::Applied | Seen::Written) => (End::Won, before),
         Outcome::Ok(Seen::ConditionNotMet(_)) | Outcome::Failed => (End::Waiting, intent.attempts),
-        // A look is not lost by itself; the next try's number tells whether what it saw was.
+        // A read is not a lost attempt by itself; the number of the next attempt shows whether one was lost.
         Outcome::Ok(Seen::Value(_)) => (End::Waiting, before),
         Outcome::Unknown => (End::Unknown, before),
         Outcome::Open => (End::Waiting, before),
     };
 }
 
-/// The most tries in a row that one client lost, and which client.
+/// Returns the largest number of consecutive attempts that a client lost, and that client.
 pub fn most_consecutive_losses(intents: &[Intent]) -> Option<(ClientId, u32)> {
     let mut by_client: BTreeMap<ClientId, Vec<&Intent>> = BTreeMap::new();
     for intent in intents {

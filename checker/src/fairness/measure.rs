@@ -1,4 +1,4 @@
-//! Every figure of fairness, for a whole history.
+//! Computes all fairness figures of a history.
 
 use super::calm::Faults;
 use super::intents::{self, End, Intent};
@@ -8,32 +8,32 @@ use super::{bypass, shares};
 use heckle_history::{ClientId, History, Measure, Nanos};
 use std::collections::BTreeMap;
 
-/// Who got how much.
+/// The fairness figures of a history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fairness {
-    /// The intents that were under way in the load window, by their beginning.
+    /// The intents that were active in the load window, ordered by start time.
     pub intents: Vec<Intent>,
-    /// Beside each, how many later ones on its key were won while it waited.
+    /// For each intent, the number of later intents on its key that were won while it waited.
     pub bypasses: Vec<u32>,
-    /// Waiting times; what was not won is censored.
+    /// Waiting times; intents that were not won are censored.
     pub waits: Curve,
-    /// Tries it took; what was not won is censored.
+    /// Number of attempts; intents that were not won are censored.
     pub attempts: Curve,
-    /// Jain's index of successes in the load window over clients that wanted something; `None` without a success.
+    /// Jain's index of successes in the load window over clients that had an intent; `None` without a success.
     pub jain: Option<f64>,
     /// Gini coefficient of the same.
     pub gini: Option<f64>,
-    /// The same index in calm windows only, with what luck alone would give for so many successes.
+    /// The same index for calm windows only, with the value expected by chance for that many successes.
     pub calm: Option<CalmShares>,
-    /// The most tries in a row that one client lost.
+    /// The largest number of consecutive attempts that one client lost.
     pub losses: Option<(ClientId, u32)>,
     /// The load in windows.
     pub windows: Vec<Window>,
-    /// The longest stretch in calm without a success while somebody waited.
+    /// The longest period without faults and without a success while a client waited.
     pub drought: Option<Drought>,
-    /// Intents begun in the load window, by its length.
+    /// Intents started in the load window, per second.
     pub offered_per_s: f64,
-    /// Intents won in it, by its length.
+    /// Intents won in the load window, per second.
     pub won_per_s: f64,
     /// By client.
     pub clients: Vec<Group>,
@@ -48,11 +48,11 @@ pub struct Fairness {
 pub struct CalmShares {
     /// Jain's index of successes.
     pub jain: f64,
-    /// What it is on average if equal chances fall by luck.
+    /// Mean of the index if every client has the same chance.
     pub luck: f64,
     /// Successes.
     pub won: u64,
-    /// Clients that wanted something.
+    /// Clients that had an intent.
     pub active: usize,
 }
 
@@ -69,19 +69,19 @@ pub struct Group {
     pub won: u64,
     /// Won after the load window had ended.
     pub won_late: u64,
-    /// Won in calm.
+    /// Intents won while no fault was active.
     pub won_in_calm: u64,
     /// Ended by an unknown outcome.
     pub unknown: u64,
-    /// Given up, or waiting when the load ended.
+    /// Abandoned, or still waiting when the load ended.
     pub waiting: u64,
-    /// Tries lost.
+    /// Number of lost attempts.
     pub lost: u64,
     /// The longest wait, ended or not.
     pub longest_wait: Nanos,
     /// The most bypasses of one intent.
     pub most_bypasses: u32,
-    /// Attempts that its ops took.
+    /// Rounds that its ops needed.
     pub rounds: u64,
     /// How often its ops were outbid.
     pub preempted: u64,
@@ -96,7 +96,7 @@ pub fn measure(history: &History) -> Option<Fairness> {
     let faults = Faults::of(history);
     let window = crate::checks::window(history);
     let mut intents = intents::of(history, &faults);
-    // What was over before the load began is warm-up; what waits through the load counts from its own beginning.
+    // Intents that ended before the load started are warm-up; an intent that was waiting by then counts from its own start.
     intents.retain(|i| i.ended >= window.0 && i.began <= window.1);
     if intents.is_empty() {
         return None;
@@ -110,7 +110,7 @@ pub fn measure(history: &History) -> Option<Fairness> {
     let won: Vec<f64> = clients.iter().map(|g| g.won as f64).collect();
     let seconds = window.1.since(window.0).as_secs_f64();
     let per_s = |n: usize| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
-    // Closed: a run that was stopped early ends with its last event.
+    // The interval is closed, because a run that was stopped early ends with its last event.
     let within = |t: Nanos| window.0 <= t && t <= window.1;
     Some(Fairness {
         waits: survival::curve(intents.iter().map(|i| sample(i.wait(), i)).collect()),
@@ -139,22 +139,22 @@ fn calm_shares(clients: &[Group]) -> Option<CalmShares> {
 }
 
 impl Fairness {
-    /// How many ended so.
+    /// Number of intents that ended this way.
     pub fn ended(&self, end: End) -> u64 {
         self.intents.iter().filter(|i| i.end == end).count() as u64
     }
 
-    /// The intent that waited longest, in calm or at all.
+    /// The intent that waited longest, faults included.
     pub fn longest_wait(&self) -> Option<&Intent> {
         self.intents.iter().max_by_key(|i| i.wait())
     }
 
-    /// The intent that waited longest while no fault was on.
+    /// The intent that waited longest while no fault was active.
     pub fn longest_calm_wait(&self) -> Option<&Intent> {
         self.intents.iter().max_by_key(|i| i.calm_wait)
     }
 
-    /// The intent that most later ones overtook, and by how many.
+    /// The intent that was bypassed most often, and how often.
     pub fn most_bypassed(&self) -> Option<(&Intent, u32)> {
         self.intents.iter().zip(&self.bypasses).map(|(i, n)| (i, *n)).max_by_key(|(_, n)| *n)
     }

@@ -1,16 +1,16 @@
-//! Who got how much, who waited how long, and whether somebody starved.
+//! Fairness: the shares and waiting times of clients, and starvation.
 //!
 //! The unit is the intent: what a client wants, over all its attempts. A client whose every attempt is refused is
 //! starving, however fast the refusals come; latency of single ops cannot show it. Everything is computed from the
 //! history alone. Modules in reading order:
 
-pub mod intents; // attempts put together
-pub mod survival; // waiting times with those that never ended (Kaplan and Meier)
-pub mod shares; // how equal shares are: Jain, Gini
+pub mod intents; // intents assembled from attempts
+pub mod survival; // waiting times, including those that never ended (Kaplan and Meier)
+pub mod shares; // equality of shares: Jain, Gini
 pub mod bypass; // how often later intents finished first
 pub mod windows; // shares and droughts over time
 pub mod calm; // time without faults
-pub mod measure; // all of it, for a whole history
+pub mod measure; // all fairness figures of a history
 pub mod starvation; // the verdict
 
 pub use intents::{End, Intent};

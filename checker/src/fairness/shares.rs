@@ -1,7 +1,7 @@
-//! How equal shares are, in one number.
+//! Measures the equality of shares in one number.
 
-/// Jain's index (Jain, Chiu and Hawe, *A quantitative measure of fairness*, 1984): 1 where all get the same, `1/n` where
-/// one takes all. `None` of nothing at all.
+/// Jain's index (Jain, Chiu and Hawe, *A quantitative measure of fairness*, 1984): 1 if all get the same, `1/n` if one
+/// takes everything. `None` if all shares are zero.
 ///
 /// ```
 /// use heckle_checker::fairness::shares::jain;
@@ -15,16 +15,16 @@ pub fn jain(shares: &[f64]) -> Option<f64> {
     (squares > 0.0).then(|| sum * sum / (shares.len() as f64 * squares))
 }
 
-/// About what Jain's index is on average if `won` equal chances fall on `clients` by luck alone: few successes are never spread
-/// evenly, and that is nobody's fault.
+/// Approximates the mean of Jain's index if `won` successes are distributed randomly over `clients` with equal chances:
+/// few successes are never spread evenly, even by a fair system.
 ///
-/// With `N` successes on `k` clients the mean of the sum of squares is `N + N (N - 1) / k`; that the mean of a quotient is
-/// not the quotient of means makes it up to 0.05 too low for a handful of successes.
+/// With `N` successes on `k` clients the mean of the sum of squares is `N + N (N - 1) / k`; because the mean of a
+/// quotient is not the quotient of the means, the result is up to 0.05 too low for very few successes.
 pub fn jain_of_luck(won: u64, clients: usize) -> f64 {
     if won == 0 { 1.0 } else { won as f64 / (won as f64 + clients as f64 - 1.0) }
 }
 
-/// The Gini coefficient: 0 where all get the same, `1 - 1/n` where one takes all. `None` of nothing at all.
+/// The Gini coefficient: 0 if all get the same, `1 - 1/n` if one takes everything. `None` if all shares are zero.
 ///
 /// ```
 /// use heckle_checker::fairness::shares::gini;
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn luck_alone_gives_what_it_says() {
+    fn jain_of_luck_matches_random_draws() {
         use heckle_history::prng::Seed;
         use rand::Rng;
         let mut rng = Seed(5).stream("luck");

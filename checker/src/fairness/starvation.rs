@@ -1,13 +1,13 @@
-//! Does somebody starve? A verdict with limits that the plan sets and the history carries.
+//! Checks for starvation, with limits that the plan sets and the history contains.
 //!
 //! | limit | a finding when | default |
 //! |---|---|---|
-//! | `max_wait` | one intent waits longer than this, faults taken out | 5 s |
-//! | `min_jain` | Jain's index of successes per client in calm is below this share of what luck alone gives | 0.5 |
-//! | `max_livelock` | so long nobody succeeds on a key while somebody waits and no fault is on | 2 s |
+//! | `max_wait` | one intent waits longer than this, not counting time during faults | 5 s |
+//! | `min_jain` | Jain's index of successes per client without faults is below this share of the value expected by chance | 0.5 |
+//! | `max_livelock` | for this long no client succeeds on a key while one waits and no fault is active | 2 s |
 //!
-//! A finding names the client and the node that starve. It says that the system is unfair or stands still, not
-//! that an answer was wrong.
+//! A finding names the starving client and its node. It means that the system is unfair or makes no progress, not that
+//! an answer was wrong.
 
 use super::intents::{End, Intent};
 use super::measure::{Fairness, Group, measure};
@@ -19,13 +19,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
-/// When somebody starves.
+/// The limits for starvation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// The longest wait of an intent while no fault is on, in milliseconds.
+    /// The longest wait of an intent while no fault is active, in milliseconds.
     pub max_wait_ms: f64,
-    /// The least share of what luck alone gives.
+    /// Minimum of Jain's index, as a share of the value expected by chance.
     pub min_jain: f64,
     /// The longest time without any success on a key, in milliseconds.
     pub max_livelock_ms: f64,
@@ -37,19 +37,19 @@ impl Default for Limits {
     }
 }
 
-/// Under which name a history's header carries the limits.
+/// Header field that contains the limits.
 pub const IN_HEADER: &str = "fairness";
 
 impl Limits {
-    /// The limits that the plan set for this history; the defaults where it set none.
+    /// Returns the limits that the plan set for this history, or the defaults.
     pub fn of(header: &Header) -> Self {
         header.more.get(IN_HEADER).and_then(|l| Limits::deserialize(l).ok()).unwrap_or_default()
     }
 }
 
-/// A client gets little if it gets less than this share of the mean.
-const LITTLE: f64 = 0.25;
-/// Clients that are named.
+/// A client is disadvantaged if it gets less than this share of the mean.
+const DISADVANTAGED_SHARE: f64 = 0.25;
+/// Maximum number of clients named in a finding.
 const MAX_NAMED: usize = 4;
 
 /// The check; `None` for a history without intents.
@@ -85,14 +85,14 @@ pub fn check(history: &History) -> Option<CheckResult> {
     Some(CheckResult { name: "starvation", verdict, figure, words })
 }
 
-/// Somebody who starves.
+/// A starving client.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Starved {
     /// `c3`.
     pub client: String,
     /// The node that it is connected to.
     pub node: String,
-    /// Intents it won.
+    /// Number of intents it won.
     pub won: u64,
     /// Its longest wait.
     pub longest_wait_ms: f64,
@@ -106,7 +106,7 @@ struct Finding {
 
 fn healthy(history: &History, fairness: &Fairness) -> String {
     let longest =
-        fairness.longest_wait().map_or(String::new(), |i| format!("; the longest wait was {} ({})", ms(i.wait()), whose(history, i)));
+        fairness.longest_wait().map_or(String::new(), |i| format!("; the longest wait was {} ({})", ms(i.wait()), client_of(history, i)));
     let shares = fairness.jain.map_or(String::new(), |j| format!(", Jain {j:.2} over {} clients", fairness.clients.len()));
     format!("{} of {} intents succeeded{shares}{longest}", fairness.ended(End::Won), fairness.intents.len())
 }
@@ -123,7 +123,7 @@ fn waits(history: &History, fairness: &Fairness, limits: Limits) -> Option<Findi
     };
     let words = format!(
         "{} waited {} in calm over {} attempts {outcome}; {} is the limit",
-        whose(history, worst),
+        client_of(history, worst),
         ms(worst.calm_wait),
         worst.attempts,
         ms(Nanos((limits.max_wait_ms * 1e6) as u64))
@@ -138,7 +138,7 @@ fn unequal(fairness: &Fairness, limits: Limits) -> Option<Finding> {
         return None;
     }
     let mean = calm.won as f64 / calm.active as f64;
-    let mut poor: Vec<&Group> = fairness.clients.iter().filter(|g| (g.won_in_calm as f64) < LITTLE * mean).collect();
+    let mut poor: Vec<&Group> = fairness.clients.iter().filter(|g| (g.won_in_calm as f64) < DISADVANTAGED_SHARE * mean).collect();
     poor.sort_by_key(|g| (g.won_in_calm, std::cmp::Reverse(g.longest_wait)));
     let named: Vec<String> = poor.iter().take(MAX_NAMED).map(|g| format!("{} ({}, {} won)", g.name, g.node, g.won_in_calm)).collect();
     let more = poor.len().saturating_sub(MAX_NAMED);
@@ -151,21 +151,21 @@ fn unequal(fairness: &Fairness, limits: Limits) -> Option<Finding> {
         "successes are unequal: Jain {:.2} over {} clients in calm, at least {floor:.2} is wanted; {who}{}",
         calm.jain,
         calm.active,
-        poorest_node(fairness).map_or(String::new(), |w| format!("; {w}"))
+        least_served_node(fairness).map_or(String::new(), |w| format!("; {w}"))
     );
     let starved = poor.iter().flat_map(|g| starved(fairness, &g.name)).collect();
     Some(Finding { kind: "min_jain", words, starved })
 }
 
-/// The node that gets least for its clients, if it gets much less than the rest.
-fn poorest_node(fairness: &Fairness) -> Option<String> {
+/// Returns the node whose clients get the least, if it is much less than the rest.
+fn least_served_node(fairness: &Fairness) -> Option<String> {
     let clients_of = |node: &Group| fairness.clients.iter().filter(|c| c.node == node.name).count().max(1) as f64;
     let (won, clients): (u64, usize) = (fairness.nodes.iter().map(|n| n.won_in_calm).sum(), fairness.clients.len());
     let per_client = |n: &Group| n.won_in_calm as f64 / clients_of(n);
     let poorest = fairness.nodes.iter().min_by(|a, b| per_client(a).total_cmp(&per_client(b)))?;
     let mean = won as f64 / clients.max(1) as f64;
     let share = if won > 0 { 100.0 * poorest.won_in_calm as f64 / won as f64 } else { 0.0 };
-    (per_client(poorest) < LITTLE * mean).then(|| {
+    (per_client(poorest) < DISADVANTAGED_SHARE * mean).then(|| {
         format!(
             "node whose clients starve: {}, {} of {won} successes ({share:.0} %){}",
             poorest.name,
@@ -183,14 +183,14 @@ fn livelock(history: &History, fairness: &Fairness, limits: Limits) -> Option<Fi
         ms(drought.length()),
         drought.from,
         ms(Nanos((limits.max_livelock_ms * 1e6) as u64)),
-        with_node(fairness, &drought.client.to_string()),
-        duellists(history, &drought)
+        client_and_node(fairness, &drought.client.to_string()),
+        competing_nodes(history, &drought)
     );
     Some(Finding { kind: "max_livelock", words, starved: starved(fairness, &drought.client.to_string()).collect() })
 }
 
-/// How often each node's operations were outbid in a drought, most first.
-fn duellists(history: &History, drought: &Drought) -> String {
+/// Lists how often each node's operations were outbid in a drought, in descending order.
+fn competing_nodes(history: &History, drought: &Drought) -> String {
     let mut outbid: BTreeMap<&str, u64> = BTreeMap::new();
     let preemptions = history.names.reads(Measure::Preemptions);
     for (op, detail) in history.ops.iter().zip(&history.details) {
@@ -217,7 +217,7 @@ fn starved<'f>(fairness: &'f Fairness, client: &str) -> impl Iterator<Item = Sta
     })
 }
 
-fn with_node(fairness: &Fairness, client: &str) -> String {
+fn client_and_node(fairness: &Fairness, client: &str) -> String {
     let node = fairness.clients.iter().find(|g| g.name == client).map(|g| g.node.as_str());
     match node {
         Some(node) if !node.is_empty() => format!("client {client} (node {node})"),
@@ -225,7 +225,7 @@ fn with_node(fairness: &Fairness, client: &str) -> String {
     }
 }
 
-fn whose(history: &History, intent: &Intent) -> String {
+fn client_of(history: &History, intent: &Intent) -> String {
     let at = intent.node.map_or(String::new(), |n| format!(" (node {})", history.names.node_name(n)));
     format!("client {}{at} on {}", intent.client, history.names.key_name(intent.key))
 }

@@ -1,26 +1,26 @@
-//! How long things take when some have not ended yet (Kaplan and Meier, *Nonparametric estimation from incomplete
+//! Estimates durations if some have not ended yet (Kaplan and Meier, *Nonparametric estimation from incomplete
 //! observations*, 1958).
 //!
-//! Leaving out those that still wait would make the worst starvation look best: a client that never gets its lock has no
-//! waiting time at all. Here each of them counts as waiting for as long as it was seen to.
+//! Ignoring unfinished waits would make the worst starvation look best, because a client that never gets its lock has
+//! no waiting time at all. Here an unfinished wait counts for as long as it was observed.
 
 use heckle_history::Nanos;
 
 /// One observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// How long.
+    /// The duration.
     pub time: Nanos,
-    /// Whether it had ended by then; else it was censored there: it lasted at least so long.
+    /// Whether it ended at that time; otherwise it is censored and lasted at least that long.
     pub ended: bool,
 }
 
-/// The share that still waits after a time, estimated.
+/// The estimated share that still waits after a given time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curve {
-    /// From each time on, this share still waits; times rise, shares fall.
+    /// Steps of the curve: from each time on, the given share still waits. Times increase and shares decrease.
     pub steps: Vec<(Nanos, f64)>,
-    /// Times of the censored ones, rising.
+    /// Times of the censored samples, ascending.
     pub censored: Vec<Nanos>,
     /// Observations.
     pub count: u64,
@@ -28,7 +28,7 @@ pub struct Curve {
 
 /// Estimates the curve.
 pub fn curve(mut samples: Vec<Sample>) -> Curve {
-    // At one time ends come before censorings: what was censored there is still at risk there.
+    // At the same time, ended samples come before censored ones, because a censored sample is still at risk at that time.
     samples.sort_by_key(|s| (s.time, !s.ended));
     let mut curve = Curve { count: samples.len() as u64, ..Curve::default() };
     let (mut waiting, mut at_risk, mut at) = (1.0, samples.len(), 0);
@@ -48,13 +48,13 @@ pub fn curve(mut samples: Vec<Sample>) -> Curve {
 }
 
 impl Curve {
-    /// The time by which the share `q` has ended; `None` if too many were censored for it to be reached.
+    /// Returns the time by which the share `q` has ended; `None` if too many samples were censored.
     pub fn quantile(&self, q: f64) -> Option<Nanos> {
-        // A share such as 0.99 is not exact in binary, and neither is a product of many.
+        // A share such as 0.99 is not exact in binary, nor is a product of many shares.
         self.steps.iter().find(|(_, waiting)| 1.0 - waiting >= q - 1e-9).map(|(time, _)| *time)
     }
 
-    /// The share that still waits after `time`.
+    /// Returns the share that still waits after `time`.
     pub fn waiting_after(&self, time: Nanos) -> f64 {
         let passed = self.steps.partition_point(|(t, _)| *t <= time);
         passed.checked_sub(1).map_or(1.0, |i| self.steps[i].1)
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn without_censoring_it_is_the_plain_quantile() {
+    fn uncensored_curves_match_plain_quantiles() {
         let curve = curve(samples(&(1..=100).collect::<Vec<_>>(), &[]));
         for (q, t) in [(0.5, 50), (0.99, 99), (1.0, 100), (0.005, 1)] {
             assert_eq!(curve.quantile(q), Some(Nanos(t)), "{q}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn who_still_waits_moves_the_tail_and_leaving_them_out_would_hide_it() {
+    fn censored_samples_raise_the_tail() {
         let won: Vec<u64> = (1..=90).collect();
         let starving = samples(&won, &[1_000; 10]);
         let curve = curve(starving);

@@ -1,4 +1,4 @@
-//! Shares and droughts over time.
+//! Computes shares and droughts over time.
 
 use super::calm::Faults;
 use super::intents::{End, Intent};
@@ -6,31 +6,31 @@ use super::shares;
 use heckle_history::{ClientId, KeyId, Nanos};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A window holds about so many successes for each client, or shares in it are luck.
+/// Minimum mean number of successes per client in a window; with fewer, shares are dominated by chance.
 const WON_PER_CLIENT: u64 = 10;
-/// More windows than this are not looked at.
+/// Maximum number of windows.
 const MAX_WINDOWS: u64 = 60;
-/// Shorter windows tell of the scheduler, not of the cluster.
+/// Minimum length; shorter windows measure the scheduler rather than the cluster.
 const SHORTEST: Nanos = Nanos::from_ms(500);
 
-/// A stretch of the load.
+/// One window of the load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
     /// Its beginning.
     pub start: Nanos,
     /// Its end.
     pub end: Nanos,
-    /// Clients that wanted something in it.
+    /// Number of clients with an intent in it.
     pub active: u32,
     /// Intents won in it.
     pub won: u64,
-    /// Jain's index of successes over its active clients; `None` if nobody had any.
+    /// Jain's index of successes over its active clients; `None` without a success.
     pub jain: Option<f64>,
-    /// A fault was on in it.
+    /// Whether a fault was active in it.
     pub disturbed: bool,
 }
 
-/// Cuts the load from `start` to `end` into windows.
+/// Divides the load from `start` to `end` into windows.
 pub fn of(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &Faults) -> Vec<Window> {
     let within = |t: Nanos| start <= t && t <= end;
     let won: Vec<&Intent> = intents.iter().filter(|i| i.end == End::Won && within(i.ended)).collect();
@@ -68,27 +68,27 @@ pub fn of(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &Faults) -> 
     active.into_iter().enumerate().map(window).collect()
 }
 
-/// A stretch in which somebody waited all the time for a key and nobody succeeded.
+/// A period in which at least one client waited for a key throughout and no client succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drought {
     /// The key.
     pub key: KeyId,
-    /// Since the last success, or since the first of those who wait began.
+    /// The last success, or the start of the first waiting intent.
     pub from: Nanos,
     /// The next success, or the end.
     pub to: Nanos,
-    /// Who waited through it.
+    /// A client that waited throughout.
     pub client: ClientId,
 }
 
 impl Drought {
-    /// How long it lasted.
+    /// Its duration.
     pub fn length(&self) -> Nanos {
         self.to.since(self.from)
     }
 }
 
-/// The longest drought of the load in calm: livelock, if it is long.
+/// Returns the longest drought of the load without faults. A long one is a livelock.
 pub fn longest_drought(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &Faults) -> Option<Drought> {
     let mut by_key: BTreeMap<KeyId, Vec<&Intent>> = BTreeMap::new();
     for intent in intents {

@@ -1,7 +1,6 @@
-//! A verdict's proof, as data: an order for `valid`, a contradiction for `invalid`.
+//! The proof of a verdict, as data: an order for `valid`, a contradiction for `invalid`.
 //!
-//! Certificates are written by the chain checker and read by [`verify`](super::verify()), which trusts nothing but
-//! the history itself.
+//! The chain checker writes certificates, and [`verify`](super::verify()) checks them against the history alone.
 
 use heckle_history::{OpId, Value};
 use serde::Serialize;
@@ -10,14 +9,14 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "proves", content = "by")]
 pub enum Certificate {
-    /// Places in `History::ops` in an order that explains every answer and respects real time.
+    /// Indices into `History::ops`, in an order that explains every answer and respects real time.
     Valid(Vec<u32>),
     /// A contradiction.
     Invalid(Contradiction),
 }
 
-/// Why no order exists. Every rule is about few ops; `support` are the ops that show that the unknown updates
-/// among them took effect.
+/// Why no order exists. Every rule names few ops; `support` includes the ops that show that the unknown updates among
+/// them took effect.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Contradiction {
     /// The rule that is broken.
@@ -26,14 +25,14 @@ pub struct Contradiction {
     pub support: Vec<OpId>,
 }
 
-/// A run of values in which each CAS took the one before to the next: no other value can hold in between.
+/// A sequence of values, each produced from the previous one by a CAS, so no other value can hold in between.
 /// Its first value may be `None`, "never written".
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Block {
     /// The values, oldest first; each but the first is written by an effective CAS that expects the one before.
     pub values: Vec<Option<Value>>,
-    /// An op on one of the values that completed early. Absent if the block starts with "never written", which
-    /// is before everything.
+    /// An op on one of the values that completed early. Absent if the block starts with "never written", which precedes
+    /// everything.
     pub early: Option<OpId>,
     /// An op on one of the values that was invoked late.
     pub late: Option<OpId>,
@@ -45,12 +44,12 @@ pub struct Block {
 pub enum Rule {
     /// `observer` saw `value`, and no op that may have happened writes it.
     NeverWritten {
-        /// Who saw it.
+        /// The op that saw it.
         observer: OpId,
-        /// What it saw.
+        /// The value it saw.
         value: Value,
     },
-    /// `a` and `b` both took effect, both expecting the same value; each takes it away.
+    /// `a` and `b` both took effect and expected the same value, which only one of them can have replaced.
     TwoSuccessors {
         /// One CAS.
         a: OpId,
@@ -62,14 +61,14 @@ pub enum Rule {
         /// The refused CAS.
         op: OpId,
     },
-    /// The CAS ops expect each other's values, round in a circle.
+    /// The CAS ops expect each other's values in a cycle.
     Circle {
-        /// In order: each expects what the one before writes, the first what the last writes.
+        /// In order: each expects the value that the previous one writes, and the first expects the value of the last.
         ops: Vec<OpId>,
     },
     /// Within one block, an op on a later value completed before an op on an earlier value was invoked.
     Backwards {
-        /// The run of values; `early` is the op on the later value, `late` the one on the earlier value.
+        /// The sequence of values; `early` is the op on the later value, `late` the op on the earlier value.
         block: Block,
     },
     /// An op of each block completed before an op of the other was invoked, but a block cannot be split.

@@ -1,21 +1,21 @@
-//! A key, or the few ops of a contradiction, as a question to a search.
+//! Converts a key, or the few ops of a contradiction, to a search request.
 
 use super::certificate::Contradiction;
 use super::facts::{Fact, KeyOps, NEVER};
 use crate::search::{ModelCall, ModelKind, SearchOp, SearchRequest};
 use heckle_history::{Call, Current, Outcome, Seen, Value};
 
-/// Every op of the key that says anything.
+/// Returns a request with every op of the key that gives information.
 pub(crate) fn whole(ops: &KeyOps<'_>) -> SearchRequest {
     let ops = ops.places.iter().filter_map(|&p| asked(ops, p)).collect();
     SearchRequest { model: ModelKind::CasRegister, ops, shrink: false }
 }
 
-/// The ops of a contradiction, and for each value they saw and did not write its writer as a blind write.
+/// Returns a request with the ops of a contradiction, and with a blind write for each value that they saw but did not write.
 ///
-/// Leaving ops out cannot make a contradiction of a history that had none, as long as the writer of every value seen
-/// stays: in any order of the whole, each op that stays still finds its value. A CAS that stays only for what it wrote
-/// may stand as a blind write, since that asks less.
+/// Removing ops cannot create a contradiction as long as the writer of every value seen remains: in any order of the
+/// whole, each remaining op still finds its value. A CAS that is needed only for the value it wrote can be replaced by
+/// a blind write, which has weaker requirements.
 pub(crate) fn request(ops: &KeyOps<'_>, contradiction: &Contradiction) -> SearchRequest {
     let places: Vec<u32> = ops.places.iter().copied().filter(|&p| contradiction.support.contains(&ops.op(p).op)).collect();
     let mut chosen: Vec<SearchOp> = places.iter().filter_map(|&p| asked(ops, p)).collect();
@@ -28,7 +28,7 @@ pub(crate) fn request(ops: &KeyOps<'_>, contradiction: &Contradiction) -> Search
     SearchRequest { model: ModelKind::CasRegister, ops: chosen, shrink: false }
 }
 
-/// The places of ops that may have written a value which the ops at `places` saw, and are not among them.
+/// Returns the indices of other ops that may have written a value that the ops at `places` saw.
 pub(crate) fn context(ops: &KeyOps<'_>, places: &[u32]) -> Vec<u32> {
     let saw = |p: &u32| match ops.fact(*p).fact {
         Fact::Saw(v) => v,

@@ -1,15 +1,15 @@
-//! What one op of a key contributes to a verdict, fates included. The chain checker and the search read ops only
-//! through here; the verifier of certificates does not.
+//! The facts that one op of a key contributes to a verdict, fates included. The chain checker and the search read ops
+//! only through this module; the verifier of certificates does not.
 
 use heckle_history::{Call, Current, Fate, History, KeyId, Nanos, Operation, Outcome, Seen, Value};
 
 /// A time shifted by one, so that [`START`] is before every op.
 pub(crate) type Time = u64;
 
-/// Before everything: when "never written" began to hold.
+/// Before every op: the time since which "never written" holds.
 pub(crate) const START: Time = 0;
 
-/// After everything.
+/// After every op.
 pub(crate) const NEVER: Time = u64::MAX;
 
 pub(crate) fn time(t: Nanos) -> Time {
@@ -23,26 +23,26 @@ pub(crate) enum Fates {
     Ignored,
 }
 
-/// What an op did or may have done.
+/// The effect that an op had or may have had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fact {
-    /// Saw a value; a refused CAS that tells what it found is one of these too.
+    /// Saw a value; this includes a refused CAS that reports the value found.
     Saw(Option<Value>),
-    /// Wrote, or may have.
+    /// Wrote, or may have written.
     Wrote { new: Value, sure: bool },
-    /// Took `expected` to `new`, or may have.
+    /// Replaced `expected` by `new`, or may have.
     Swapped { expected: Option<Value>, new: Value, sure: bool },
-    /// A refused CAS that saw the very value it expected.
+    /// A refused CAS that found the value it expected.
     SawExpected,
-    /// A refused CAS that does not tell what it found.
+    /// A refused CAS that does not report the value found.
     Refused { expected: Option<Value> },
-    /// Is known not to have happened; what it would have written must never be seen.
+    /// Known not to have happened; its value must never be seen.
     Never,
     /// An unanswered read: no information.
     Nothing,
 }
 
-/// One key's ops as places in `History::ops`, in the order of their invokes.
+/// The ops of one key as indices into `History::ops`, in invocation order.
 pub(crate) struct KeyOps<'h> {
     pub(crate) history: &'h History,
     pub(crate) key: KeyId,
@@ -59,7 +59,7 @@ pub(crate) struct Timed {
 }
 
 impl<'h> KeyOps<'h> {
-    /// The ops of every key that has any, in the order of the keys.
+    /// Returns the ops of every key that has any, in key order.
     pub(crate) fn split(history: &'h History, fates: Fates) -> Vec<KeyOps<'h>> {
         let mut counts = vec![0usize; history.names.key_count()];
         for op in &history.ops {
@@ -83,7 +83,7 @@ impl<'h> KeyOps<'h> {
         &self.history.ops[place as usize]
     }
 
-    /// What the op at `place` contributes.
+    /// Returns the fact that the op at `place` contributes.
     pub(crate) fn fact(&self, place: u32) -> Timed {
         let op = self.op(place);
         let invoked = time(op.invoked);
@@ -106,7 +106,7 @@ impl<'h> KeyOps<'h> {
         }
     }
 
-    /// Whether any op of this key has a fate that tells something.
+    /// Whether any op of this key has a resolved fate.
     pub(crate) fn has_fates(&self) -> bool {
         let tells = |p: &u32| matches!(self.history.fates.get(p), Some((Fate::Applied | Fate::NotApplied, _)));
         !self.history.fates.is_empty() && self.places.iter().any(tells)
@@ -128,7 +128,7 @@ fn answered(call: Call, seen: Seen) -> Fact {
         (Call::Cas { expected, .. }, Seen::ConditionNotMet(Current::Known(v))) if v == expected => Fact::SawExpected,
         (_, Seen::ConditionNotMet(Current::Known(v))) => Fact::Saw(v),
         (Call::Cas { expected, .. }, Seen::ConditionNotMet(Current::NotReported)) => Fact::Refused { expected },
-        // A history pairs answers with calls of their own kind, so nothing else refuses.
+        // A history pairs answers with calls of the same kind, so only a CAS is refused.
         (Call::Read | Call::Write { .. }, Seen::ConditionNotMet(Current::NotReported)) => Fact::Nothing,
     }
 }

@@ -1,11 +1,11 @@
-//! One key of unique values: verdict, proof, and the proof's proof. Modules in reading order:
+//! Judges one key with unique values: verdict, proof, and verification of the proof. Modules in reading order:
 
-pub mod certificate; // a verdict's proof, as data
+pub mod certificate; // the proof of a verdict, as data
 pub(crate) mod chain; // the chain checker, with the argument why it is exact
-pub(crate) mod core; // a key, or the few ops of a contradiction, as a question to a search
-pub(crate) mod facts; // what one op contributes, fates included
-pub(crate) mod paths; // why a violation had to be expected
-pub mod reason; // a contradiction in words, and its kind
+pub(crate) mod core; // converts a key or a contradiction to a search request
+pub(crate) mod facts; // the contribution of one op, fates included
+pub(crate) mod paths; // why a violation was to be expected
+pub mod reason; // explains a contradiction and determines its kind
 pub mod verify; // accepts or refuses a certificate, sharing no code with the checker
 
 pub use verify::verify;

@@ -1,17 +1,17 @@
-//! Which ways the ops of a key took, where the system has two, and what that says of a violation.
+//! Determines which paths the ops of a key took in a system that has two, and what that means for a violation.
 //!
-//! A put is stamped by a clock and a compare-and-set ordered by consensus, and neither waits for the other. So a key that
-//! is used both ways is not linearizable, whatever the system does right; and a key that is only put and got without
-//! consensus was never promised to be. This is a cause and not a proof: the verdict rests on the ops alone.
+//! A put is ordered by a clock timestamp and a compare-and-set by consensus, and neither waits for the other. So a key
+//! that is used both ways is not linearizable even if the system is correct, and a key that is only put and got without
+//! consensus has no such guarantee. This is a cause, not a proof: the verdict depends only on the ops.
 
 use super::facts::KeyOps;
 use heckle_history::Operation;
 
-/// The cause of a violation on this key, if its ops bypassed consensus.
+/// Returns the cause of a violation on this key, if its ops bypassed consensus.
 pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
     let ops = || key.places.iter().map(|&place| key.op(place));
     let (cheap, consensus): (Vec<&Operation>, Vec<&Operation>) = ops().partition(|op| op.path.is_last_write_wins());
-    // The final reads of a run go through consensus on every key; they change nothing.
+    // The final reads of a run go through consensus on every key, so only updates are counted.
     let through = consensus.iter().filter(|op| op.call.writes().is_some()).count();
     let name = key.history.names.key_name(key.key);
     if cheap.is_empty() {
@@ -46,7 +46,7 @@ pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
 mod tests {
     use crate::{InProcess, Options, Verdict, judge};
 
-    /// The cause named for the only violation of a drawn history.
+    /// Returns the cause reported for the only violation of a drawn history.
     #[track_caller]
     fn cause(drawing: &str) -> Option<String> {
         let history = heckle_history::drawn::history(drawing);
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_used_both_ways_is_blamed_on_the_mix() {
+    fn mixed_paths_are_reported_as_the_cause() {
         let said = cause(
             "c1 |w 1-->                 |
              c2 |       put 2-->        |
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn puts_on_another_key_excuse_nothing() {
+    fn puts_on_other_keys_are_ignored() {
         let said = cause(
             "c1    |w 1-->                 |
              c2    |       w 2-->          |

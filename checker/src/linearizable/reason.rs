@@ -1,6 +1,6 @@
-//! A contradiction in words, and its kind.
+//! Explains a contradiction and determines its kind.
 //!
-//! Proof and surroundings are kept apart: the steps say what the history shows, `nearby` what else was going on.
+//! Proof and context are separate: the steps state what the history shows, and `nearby` lists other events at the time.
 
 use super::certificate::{Block, Contradiction, Rule};
 use crate::coverage;
@@ -8,21 +8,21 @@ use crate::verdict::{Explanation, ViolationKind};
 use heckle_history::{Call, Current, Fate, Figure, FigureInfo, History, Nanos, OpId, Operation, Outcome, Seen, Unit, Value};
 use rustc_hash::FxHashMap;
 
-/// Faults named beside a violation: more would bury it.
+/// Maximum number of faults listed with a violation.
 const MAX_NEARBY_FAULTS: usize = 6;
 
-/// What a contradiction amounts to.
+/// The explanation of a contradiction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
-    /// Its kind, as far as the ops alone tell.
+    /// Its kind, as determined by the ops alone.
     pub kind: ViolationKind,
     /// When its last observation completed.
     pub shown_at: Nanos,
-    /// In words.
+    /// The explanation.
     pub explanation: Explanation,
 }
 
-/// Puts a contradiction into words.
+/// Explains a contradiction.
 pub fn explain(history: &History, contradiction: &Contradiction) -> Reason {
     let story = Story::of(history, &contradiction.support);
     let (summary, mut steps) = story.argue(&contradiction.rule);
@@ -31,7 +31,7 @@ pub fn explain(history: &History, contradiction: &Contradiction) -> Reason {
     Reason { kind: story.kind(&contradiction.rule), shown_at: story.shown_at(), explanation }
 }
 
-/// A value as reasons print it.
+/// Formats a value for explanations.
 pub fn value(v: Option<Value>) -> String {
     v.map_or_else(|| "null".to_owned(), |v| v.to_string())
 }
@@ -107,8 +107,9 @@ impl<'h> Story<'h> {
         updates && self.op(id).call.writes().is_some_and(|v| block.values.contains(&Some(v)))
     }
 
-    /// The late op of `block`, if it found the value again after `other` had come. A blind write finds nothing; an op
-    /// that is early and late at once was there once; and after the initial value everything comes.
+    /// Returns the late op of `block` if it found the value again after `other` had started. A blind write finds
+    /// nothing, an op that is both early and late saw the value only once, and all other values come after the initial
+    /// value.
     fn observes(&self, block: &Block, other: &Block) -> Option<OpId> {
         let late = block.late.filter(|_| other.early.is_some() && block.late != block.early)?;
         let blind = matches!(self.op(late).call, Call::Write { .. });
@@ -116,7 +117,7 @@ impl<'h> Story<'h> {
     }
 
     /// "op 812 set 16 to 17"
-    fn deed(&self, id: OpId) -> String {
+    fn describe(&self, id: OpId) -> String {
         let op = self.op(id);
         match (op.call, op.outcome) {
             (Call::Read, Outcome::Ok(Seen::Value(v))) if op.path.is_last_write_wins() => format!("op {id}, a get, read {}", value(v)),
@@ -135,7 +136,7 @@ impl<'h> Story<'h> {
     }
 
     /// "and was acknowledged at 21.402113 s"
-    fn ending(&self, id: OpId) -> String {
+    fn describe_end(&self, id: OpId) -> String {
         let op = self.op(id);
         match (op.outcome, self.fate(id)) {
             (Outcome::Ok(Seen::Written | Seen::Applied), _) => format!("and was acknowledged at {}", op.completed),
@@ -148,12 +149,12 @@ impl<'h> Story<'h> {
         }
     }
 
-    fn whole(&self, id: OpId) -> String {
-        format!("{} {}", self.deed(id), self.ending(id))
+    fn describe_with_end(&self, id: OpId) -> String {
+        format!("{} {}", self.describe(id), self.describe_end(id))
     }
 
     /// "op 901 was invoked at 22.113000 s, after that, and still read 16"
-    fn too_late(&self, id: OpId) -> String {
+    fn describe_late(&self, id: OpId) -> String {
         let op = self.op(id);
         let invoked = format!("op {id} was invoked at {}, after that,", op.invoked);
         match (op.call, op.outcome) {
@@ -175,15 +176,19 @@ impl<'h> Story<'h> {
                     Call::Cas { expected, .. } => value(expected),
                     Call::Read | Call::Write { .. } => String::new(),
                 };
-                let summary = format!("{}; {}; both found {expected}, but the first of them took it away.", self.whole(*a), self.whole(*b));
+                let summary = format!(
+                    "{}; {}; both found {expected}, but the first of them took it away.",
+                    self.describe_with_end(*a),
+                    self.describe_with_end(*b)
+                );
                 (summary, vec![format!("Values are unique, so {expected} held once and only one cas can have found it last.")])
             }
             Rule::SawExpected { op } => {
-                let summary = format!("{} {}: it found the very value it expected.", self.deed(*op), self.ending(*op));
+                let summary = format!("{} {}: it found the very value it expected.", self.describe(*op), self.describe_end(*op));
                 (summary, vec![])
             }
             Rule::Circle { ops } => {
-                let deeds: Vec<String> = ops.iter().map(|&op| self.whole(op)).collect();
+                let deeds: Vec<String> = ops.iter().map(|&op| self.describe_with_end(op)).collect();
                 (format!("{}: each found what only the one before it writes, round in a circle.", deeds.join("; ")), vec![])
             }
             Rule::Backwards { block } => self.argue_backwards(block),
@@ -193,9 +198,9 @@ impl<'h> Story<'h> {
 
     fn argue_never_written(&self, observer: OpId, seen: Value) -> (String, Vec<String>) {
         let how = match self.op(observer).outcome {
-            Outcome::Ok(Seen::Value(_) | Seen::ConditionNotMet(_)) => self.whole(observer),
+            Outcome::Ok(Seen::Value(_) | Seen::ConditionNotMet(_)) => self.describe_with_end(observer),
             Outcome::Ok(_) | Outcome::Failed | Outcome::Unknown | Outcome::Open => {
-                format!("{}, so it found {seen}", self.whole(observer))
+                format!("{}, so it found {seen}", self.describe_with_end(observer))
             }
         };
         let Some(aborted) = self.would_be_writer(seen).filter(|id| *id != observer || self.refused(*id)) else {
@@ -219,33 +224,33 @@ impl<'h> Story<'h> {
             let new = value(self.op(late).call.writes());
             format!(
                 "{}; but op {late}, the only one that writes {new}, was invoked at {}, after that.",
-                self.whole(early),
+                self.describe_with_end(early),
                 self.op(late).invoked
             )
         } else {
-            format!("{}; {}.", self.whole(early), self.too_late(late))
+            format!("{}; {}.", self.describe_with_end(early), self.describe_late(late))
         };
         (summary, self.run(block))
     }
 
     fn argue_interleaved(&self, one: &Block, two: &Block) -> (String, Vec<String>) {
-        // `old` is the block that is found again although `new` had come.
+        // `old` is the block that is found again although `new` had started.
         let (old, new) = if self.observes(one, two).is_some() { (one, two) } else { (two, one) };
         let (Some(back), Some(after)) = (old.late, new.late) else { return (String::new(), vec![]) };
         let Some(established) = new.early else { return self.argue_interleaved(new, old) };
-        let summary = format!("{}; {}.", self.whole(established), self.too_late(back));
+        let summary = format!("{}; {}.", self.describe_with_end(established), self.describe_late(back));
         let (olds, news) = (self.values(old), self.values(new));
         let mut steps = vec![match old.early {
             None => format!("{olds} held before anything was written, so it came before {news}."),
             Some(early) => format!(
                 "{}, before op {after} on {news} was invoked at {}: so {olds} came before {news}.",
-                self.whole(early),
+                self.describe_with_end(early),
                 self.op(after).invoked
             ),
         }];
         steps.push(format!(
             "{}, before op {back} on {olds} was invoked at {}: so {news} came before {olds}.",
-            self.whole(established),
+            self.describe_with_end(established),
             self.op(back).invoked
         ));
         steps.push("Each value is written once, so it holds during one stretch of time, and both cannot be true.".to_owned());
@@ -265,7 +270,7 @@ impl<'h> Story<'h> {
         vec![format!("{}: each cas took one value to the next, so nothing came in between.", self.values(block))]
     }
 
-    /// How updates without an acknowledgement are known to have happened.
+    /// Explains how updates without an acknowledgement are known to have happened.
     fn witnesses(&self, rule: &Rule, support: &[OpId]) -> Vec<String> {
         let mut words = vec![];
         for &id in support {
@@ -281,7 +286,7 @@ impl<'h> Story<'h> {
                 (Call::Read | Call::Write { .. }, _) => false,
             };
             if let Some(&witness) = support.iter().find(|o| saw(o)) {
-                words.push(format!("The outcome of op {id} is unknown, but it happened: {}.", self.whole(witness)));
+                words.push(format!("The outcome of op {id} is unknown, but it happened: {}.", self.describe_with_end(witness)));
             }
         }
         words
@@ -318,7 +323,7 @@ impl<'h> Story<'h> {
     }
 }
 
-/// A figure as people read it. Of the numbers, only those with a measure are worth a place, and only where something happened.
+/// Formats a figure for the reader. Of the numbers, only non-zero ones with a measure are included.
 fn fact(info: &FigureInfo, figure: &Figure<'_>) -> Option<String> {
     let name = info.name.trim_end_matches("_ns").replace('_', " ");
     match figure {

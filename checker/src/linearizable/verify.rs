@@ -1,7 +1,8 @@
 //! The verifier: accepts or refuses a certificate, trusting nothing but the history.
 //!
-//! It shares no code with the checkers and knows none of their ideas: it replays an order, or checks that the few
-//! ops of a contradiction say what the broken rule claims. Linear time, under 200 lines, to be read at a sitting.
+//! It shares no code or concepts with the checkers: it replays an order, or checks that the few ops of a contradiction
+//! show what the broken rule claims. It runs in linear time and has under 200 lines, so that it can be reviewed as a
+//! whole.
 
 use super::certificate::{Block, Certificate, Contradiction, Rule};
 use heckle_history::{Call, Current, Fate, History, KeyId, OpId, Outcome, Seen, Value};
@@ -11,15 +12,15 @@ use rustc_hash::{FxHashMap, FxHashSet};
 struct Op {
     id: OpId,
     invoked: u64,
-    /// When it was over, if it is sure to have happened.
+    /// When it completed, if it certainly happened.
     by: Option<u64>,
-    /// Whether it can have happened.
+    /// Whether it may have happened.
     may: bool,
-    /// The value it saw, for reads, refusals that tell, and CAS: `Some(None)` is "never written".
+    /// The value it saw, for reads, CAS ops, and refusals that report the value: `Some(None)` is "never written".
     saw: Option<Option<Value>>,
     /// The value it would write.
     writes: Option<Value>,
-    /// The value a refused CAS can not have found.
+    /// A value that a refused CAS cannot have found.
     not: Option<Option<Value>>,
 }
 
@@ -43,10 +44,10 @@ fn read(history: &History, place: u32, use_fates: bool) -> Op {
     Op { id: op.op, invoked: op.invoked.0, by, may, saw, writes, not }
 }
 
-/// Checks `certificate` against the ops of `key`, which stand at `places`, as [`History::by_key`] gives them.
+/// Checks `certificate` against the ops of `key`, whose indices are `places`, as returned by [`History::by_key`].
 ///
 /// # Errors
-/// What it claims and the history does not show.
+/// The claim that the history does not support.
 pub fn verify(history: &History, key: KeyId, places: &[u32], use_fates: bool, certificate: &Certificate) -> Result<(), String> {
     match certificate {
         Certificate::Valid(order) => replay(history, key, use_fates, order, places),
@@ -83,13 +84,13 @@ fn replay(history: &History, key: KeyId, use_fates: bool, order: &[u32], places:
     Ok(())
 }
 
-/// A contradiction with what its ops are worth.
+/// A contradiction with the facts of its ops.
 struct Case<'a> {
     ops: FxHashMap<OpId, &'a Op>,
-    /// Values more than one op may have written.
+    /// Values that more than one op may have written.
     repeated: FxHashSet<Value>,
     writers: FxHashMap<Value, OpId>,
-    /// Ops that took effect: sure ones, and whoever wrote what one of these saw.
+    /// Ops that took effect: those that certainly happened, and the writers of values that one of these saw.
     effective: FxHashSet<OpId>,
 }
 
@@ -129,7 +130,7 @@ impl<'a> Case<'a> {
         if self.effective.contains(&id) { Ok(op) } else { Err(format!("nothing shows that op {id} took effect")) }
     }
 
-    /// An effective CAS: what it expected, which no op writes twice, and what it wrote.
+    /// Returns the expected value of an effective CAS, which is written at most once, and the value it wrote.
     fn cas(&self, id: OpId) -> Result<(Option<Value>, Value), String> {
         match self.effective(id)? {
             Op { saw: Some(e), writes: Some(n), .. } if *e != Some(*n) && e.is_none_or(|e| !self.repeated.contains(&e)) => Ok((*e, *n)),
@@ -169,14 +170,14 @@ impl<'a> Case<'a> {
         if holds { Ok(()) } else { Err(format!("the ops do not show {rule:?}")) }
     }
 
-    /// Whether `early` (or, without one, the beginning of time) was over when `late` was invoked.
+    /// Whether `early` completed before `late` was invoked. Without `early`, the start of time is used.
     fn before(&self, early: Option<OpId>, late: OpId) -> Result<bool, String> {
         let Some(early) = early else { return Ok(true) };
         Ok(self.op(early)?.by.is_some_and(|by| by < self.ops[&late].invoked))
     }
 
-    /// Where in a block an op stands: the writer of its k-th value at 2k, its observers at 2k+1. Also checks that the
-    /// block is one: unique values, each taken from the one before by an effective CAS.
+    /// Returns the position of an op in a block: 2k for the writer of the k-th value, 2k+1 for its observers. Also
+    /// checks that the block is valid: unique values, each written by an effective CAS that expects the previous one.
     fn position(&self, block: &Block, id: OpId) -> Result<usize, String> {
         for (i, value) in block.values.iter().enumerate() {
             if value.is_some_and(|v| self.repeated.contains(&v)) || block.values[..i].contains(value) {

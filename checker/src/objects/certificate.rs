@@ -1,4 +1,4 @@
-//! A verdict's proof, as data. Ops are named by their place in the question.
+//! The proof of a verdict, as data. Ops are identified by their position in the question.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "proves", content = "by")]
 pub enum Certificate {
-    /// Places in an order that explains every answer and respects real time.
+    /// Positions of the ops in an order that explains every answer and respects real time.
     Valid(Vec<u32>),
     /// A contradiction.
     Invalid(Rule),
@@ -16,46 +16,46 @@ pub enum Certificate {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "rule")]
 pub enum Rule {
-    /// `observer` saw `element`, and no op that may have happened puts it in.
+    /// `observer` saw `element`, and no op that may have happened adds it.
     NeverAsked {
-        /// Who saw it.
+        /// The op that saw it.
         observer: u32,
-        /// What it saw.
+        /// The element it saw.
         element: i64,
     },
-    /// `observer` saw `element` and completed before any op that puts it in was invoked.
+    /// `observer` saw `element` and completed before any op that adds it was invoked.
     TooEarly {
-        /// Who saw it.
+        /// The op that saw it.
         observer: u32,
-        /// What it saw.
+        /// The element it saw.
         element: i64,
     },
-    /// One answer has an element twice that is put in at most once.
+    /// One answer contains an element twice although the element is added at most once.
     Twice {
-        /// Whose answer.
+        /// The op with that answer.
         observer: u32,
     },
-    /// Set, list: `present` shows that `element` was in when it completed; `absent`, invoked later, did not see it.
+    /// Set, list: `present` shows that `element` was present when it completed; `absent`, invoked later, did not see it.
     Missed {
-        /// An op that put the element in, or saw it.
+        /// An op that added the element or saw it.
         present: u32,
-        /// An op that saw that it was not there.
+        /// An op that found the element missing.
         absent: u32,
         /// The element.
         element: i64,
     },
-    /// Set, list: `first` was in when `present` completed, `second` was not when `absent` was invoked later, so `first` came
-    /// before `second`. `observer` saw `second`, and not `first` before it.
+    /// Set, list: `first` was present when `present` completed, and `second` was still absent when `absent` was invoked
+    /// later, so `first` was added before `second`. `observer` saw `second`, but not `first` before it.
     Crossed {
-        /// An op that put `first` in, or saw it.
+        /// An op that added `first` or saw it.
         present: u32,
-        /// An op that put `second` in, or saw that it was not there.
+        /// An op that added `second` or found it missing.
         absent: u32,
-        /// Who saw the second without the first.
+        /// The op that saw the second element without the first.
         observer: u32,
-        /// The element that came first.
+        /// The element that was added first.
         first: i64,
-        /// The element that came second.
+        /// The element that was added second.
         second: i64,
     },
     /// Set: each of two reads saw an element that the other one did not.
@@ -64,9 +64,9 @@ pub enum Rule {
         one: u32,
         /// The other.
         two: u32,
-        /// What only `one` saw.
+        /// An element that only `one` saw.
         only_one: i64,
-        /// What only `two` saw.
+        /// An element that only `two` saw.
         only_two: i64,
     },
     /// List: two reads differ at a position that both have.
@@ -78,51 +78,52 @@ pub enum Rule {
         /// The position, from 0.
         at: usize,
     },
-    /// Queue: two dequeues got an item that was enqueued once.
+    /// Queue: two dequeues returned an item that was enqueued once.
     DequeuedTwice {
         /// One dequeue.
         one: u32,
         /// The other.
         two: u32,
     },
-    /// Queue: `first` was in before `second` was enqueued, and `second` was out before any dequeue that can have got `first`
-    /// was invoked.
+    /// Queue: `first` was enqueued before `second`, and `second` was dequeued before the invocation of any dequeue that
+    /// can have returned `first`.
     OutOfOrder {
-        /// The item that came first.
+        /// The item that was enqueued first.
         first: i64,
-        /// The item that went first.
+        /// The item that was dequeued first.
         second: i64,
     },
-    /// Queue: each of the items has to be out when a later one was, by `by`. None was dequeued by an op that says so, and fewer
-    /// dequeues with an unknown outcome were invoked by then.
+    /// Queue: each of the items must have been dequeued by `by`, because a later item was. No answered dequeue returned
+    /// any of them, and there were fewer dequeues of unknown outcome by then than items.
     Overdrawn {
         /// The items.
         items: Vec<i64>,
-        /// The time.
+        /// The deadline.
         by: u64,
     },
-    /// Queue: `dequeue` found the queue empty. The items were in it, one taking over from the other, all the time it ran.
+    /// Queue: `dequeue` found the queue empty, although at every instant of its interval at least one of the items was in it.
     FalseEmpty {
         /// The dequeue.
         dequeue: u32,
         /// The items.
         items: Vec<i64>,
     },
-    /// Lock: both holds had begun before any op was invoked that can have ended either.
+    /// Lock: both holds began before the invocation of any op that can have ended either of them.
     TwoHolders {
         /// An acquire.
         one: u32,
         /// Another.
         two: u32,
     },
-    /// Lock: a release ran while another holder had the lock all the time.
+    /// Lock: another client held the lock for the whole duration of a release.
     ReleasedWhileHeld {
         /// The acquire of the holder.
         held: u32,
         /// The release.
         release: u32,
     },
-    /// Lock: by their tokens `earlier` came first; `later` completed before any op was invoked that can have ended that hold.
+    /// Lock: by the tokens `earlier` came first, but `later` completed before the invocation of any op that can have
+    /// ended that hold.
     HeldByToken {
         /// The acquire with the lower token.
         earlier: u32,
@@ -148,21 +149,23 @@ pub enum Rule {
         /// The release.
         release: u32,
     },
-    /// Counter: `read` saw less than is certain: what `since` saw, or the start, and the increments in between.
+    /// Counter: `read` returned less than the minimum: the value of `since`, or the initial value, plus the certain
+    /// increments in between.
     TooLow {
         /// The read.
         read: u32,
-        /// An earlier read; absent for the start.
+        /// An earlier read; absent for the initial value.
         since: Option<u32>,
     },
-    /// Counter: `read` saw more than what `since` saw, or the start, and all increments that can have happened in between.
+    /// Counter: `read` returned more than the maximum: the value of `since`, or the initial value, plus all increments
+    /// that can have happened in between.
     TooHigh {
         /// The read.
         read: u32,
-        /// An earlier read; absent for the start.
+        /// An earlier read; absent for the initial value.
         since: Option<u32>,
     },
-    /// Counter: no number of equal increments comes to what `read` saw.
+    /// Counter: no number of equal increments adds up to the value of `read`.
     NoSum {
         /// The read.
         read: u32,
@@ -170,7 +173,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// The ops that the rule names by themselves; those that put elements in come on top.
+    /// The ops that the rule names directly; the ops that add the elements are needed as well.
     pub(super) fn named(&self) -> Vec<u32> {
         match self {
             Rule::NeverAsked { observer, .. } | Rule::TooEarly { observer, .. } | Rule::Twice { observer } => vec![*observer],
@@ -192,7 +195,7 @@ impl Rule {
         }
     }
 
-    /// The elements it is about.
+    /// The elements that the rule names.
     pub(super) fn elements(&self) -> Vec<i64> {
         match self {
             Rule::NeverAsked { element, .. } | Rule::TooEarly { element, .. } | Rule::Missed { element, .. } => vec![*element],

@@ -1,25 +1,27 @@
 //! A counter.
 //!
-//! *Bounds*, for any increments: a read saw at least the sum of those acknowledged before it was invoked, plus what others
-//! may have taken away, and at most all that may have been added by its completion.
+//! *Bounds*, for any increments: a read returned at least the sum of the increments acknowledged before its invocation,
+//! plus all possible negative increments, and at most the sum of all increments that can have happened by its
+//! completion.
 //!
-//! *Equal increments* are decided. They are the same to every read, so only how many took effect by when matters. By the
-//! completion of a read that saw n, n of them did; before the invocation of such a read, no more than n. The lazy schedule
-//! lets an increment take effect only when it must: at its own completion, or because a read that completes now has counted
-//! it; of several that may go, the one that completes first. No schedule has fewer increments at any time: since the last
-//! read that took one which was not due, exactly those are added that were invoked and completed in between. So if a read
-//! was invoked when there were more than it saw, there is no order, and that earlier read and the acknowledged increments
-//! since are the reason.
+//! *Equal increments* are decided. Reads cannot distinguish them, so only their number over time matters. By the
+//! completion of a read that returned n, n increments took effect; before its invocation, no more than n. The lazy
+//! schedule applies an increment only when it must: at its own completion, or because a read that completes now has
+//! counted it. If several are possible, it takes the one that completes first. No schedule has fewer increments at any
+//! time: since the last read that forced an increment which was not yet due, exactly those increments are added that
+//! were invoked and completed in between. So if more increments than a read returned are applied at its invocation,
+//! there is no order; the reason is that earlier read and the acknowledged increments since.
 //!
-//! *Different increments* make it a question of subsets that add up, for which no fast answer is known. Within the bounds,
-//! and if no read saw less than one before it, the orders by completion and by invocation are tried; else it is left open.
+//! *Different increments* lead to a subset-sum problem, for which no fast algorithm is known. Within the bounds, and if
+//! no read returned less than an earlier one, the orders by completion and by invocation are tried; otherwise the key
+//! is left open.
 
 use super::{Answer, NEVER, Question, Rule, by, place};
 use crate::search::{ModelCall, SearchOp};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A read with what it saw.
+/// A read and its value.
 #[derive(Debug, Clone, Copy)]
 struct Read {
     place: u32,
@@ -29,7 +31,7 @@ struct Read {
 /// Counts are summed in 128 bits, so that no sum of 2^32 increments can overflow.
 struct Counter<'q> {
     ops: &'q [SearchOp],
-    /// Increments that were over before anything else began: what the counter starts at.
+    /// Increments that completed before any other op started: they set the initial value.
     settled: Vec<u32>,
     start: i128,
     adds: Vec<(u32, i128)>,
@@ -52,7 +54,7 @@ pub(super) fn scan(question: &Question) -> Answer {
     }
     let unit = counter.adds.first().map_or(1, |(_, by)| *by);
     let order = if unit != 0 && counter.adds.iter().all(|(_, by)| *by == unit) {
-        // A counter that only falls is one that only rises, seen from below.
+        // A counter that only decreases is handled as its mirror image.
         if unit < 0 {
             counter.mirror();
         }
@@ -103,7 +105,7 @@ impl<'q> Counter<'q> {
         &self.ops[place as usize]
     }
 
-    /// A read outside of the bounds that every counter keeps.
+    /// Finds a read outside the bounds that hold for every counter.
     fn out_of_bounds(&self) -> Option<Rule> {
         let mut begun: Vec<(u64, i128)> = self.adds.iter().map(|&(p, n)| (self.op(p).invoked, n)).collect();
         let mut over: Vec<(u64, i128)> =
@@ -137,7 +139,7 @@ impl<'q> Counter<'q> {
             return Err(Rule::NoSum { read: read.place });
         }
         let fired = self.lazy(unit)?;
-        // The n-th increment stands at its time, a read of n after it.
+        // The n-th increment is placed at its time, and a read of n after it.
         let mut stands: Vec<(u64, usize, u8, u32)> = vec![];
         for (n, &(at, add)) in fired.iter().enumerate() {
             stands.push((at, n + 1, 0, add));
@@ -151,9 +153,10 @@ impl<'q> Counter<'q> {
         Ok(self.settled.iter().copied().chain(stands.into_iter().map(|s| s.3)).collect())
     }
 
-    /// The lazy schedule: increments with the times at which they take effect.
+    /// Computes the lazy schedule: increments with the times at which they take effect.
     fn lazy(&self, unit: i128) -> Result<Vec<(u64, u32)>, Rule> {
-        // At one instant reads are invoked first, then increments; then increments are due, and reads have counted them.
+        // At the same instant the order is: invocations of reads, invocations of increments, completions of increments,
+        // completions of reads.
         let mut events: Vec<(u64, u8, u32, i128)> = vec![];
         for read in &self.reads {
             let (op, n) = (self.op(read.place), (read.saw - self.start) / unit);

@@ -1,4 +1,4 @@
-//! How many updates were acknowledged, and what became of them. Figures, no verdict: an element that the last read misses
+//! Counts acknowledged updates and their fates. These are figures, not a verdict: an element missing from the last read
 //! is lost only if the history as a whole has no order.
 
 use super::Question;
@@ -14,19 +14,19 @@ use std::collections::BTreeMap;
 pub struct Counts(pub BTreeMap<&'static str, u64>);
 
 impl Counts {
-    /// Adds those of another key.
+    /// Adds the counts of another key.
     pub fn add(&mut self, other: &Counts) {
         for (name, n) in &other.0 {
             *self.0.entry(name).or_default() += n;
         }
     }
 
-    /// For a person: `12 acknowledged, 1 missing_from_last_read`.
+    /// Formats the counts for the user: `12 acknowledged, 1 missing_from_last_read`.
     pub fn words(&self) -> String {
         self.0.iter().map(|(name, n)| format!("{n} {}", name.replace('_', " "))).collect::<Vec<_>>().join(", ")
     }
 
-    /// Those of one key.
+    /// Counts the updates of one key.
     pub fn of(question: &Question) -> Counts {
         let ops = &question.request.ops;
         Counts(match question.request.model {
@@ -51,7 +51,7 @@ fn updates(ops: &[SearchOp], what: &'static str, of: fn(&ModelCall) -> bool) -> 
     [(sure, acknowledged), (open, unknown)].into()
 }
 
-/// When each element was acknowledged first, and which are only of unknown outcome.
+/// Returns when each element was first acknowledged, and which elements have only unknown outcomes.
 fn acknowledged(ops: &[SearchOp]) -> (FxHashMap<i64, u64>, FxHashSet<i64>) {
     let (mut sure, mut maybe) = (FxHashMap::default(), FxHashSet::default());
     for op in ops {
@@ -94,7 +94,7 @@ fn grown(ops: &[SearchOp]) -> BTreeMap<&'static str, u64> {
             }
         }
         let before = times.partition_point(|t| *t < op.invoked);
-        // With an element added twice the times are not one for each; then the last read alone is counted.
+        // If an element is added twice, its time is ambiguous, so only the last read is counted.
         stale += u64::from(!repeats && known < before);
         twice += u64::from(matches!(op.call, ModelCall::Members { twice: true, .. }) || repeated(&op.call).is_some());
         if last.is_none_or(|(t, _)| op.invoked >= t) {

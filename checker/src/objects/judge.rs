@@ -1,4 +1,4 @@
-//! A key to a verdict: the scan, its certificate verified, a second opinion, and the search for what is left open.
+//! Judges a key: the scan with a verified certificate, a second opinion, and the search if the scan leaves the key open.
 
 use super::words::{Reason, explain};
 use super::{Answer, Certificate, Question, narrow, scan, verify};
@@ -7,7 +7,7 @@ use crate::search::{SearchAnswer, SearchRunner, brute};
 use crate::verdict::{Engine, KeyReport, SecondOpinion, Verdict, Violation};
 use heckle_history::{Nanos, OpId};
 
-/// Judges one key of a model other than a register. `search` runs what is left to it, within its limits.
+/// Judges one key of a model other than a register. `search` handles a key that the scan leaves open, within its limits.
 pub fn judge_key(key: &str, question: &Question, options: &Options<'_>, search: &dyn SearchRunner) -> (KeyReport, Option<Violation>) {
     if options.checker == Checker::Porcupine {
         return judge_model(key, &question.request, search);
@@ -61,7 +61,7 @@ fn decided(key: &str, question: &Question, certificate: &Certificate, options: &
                 key: key.to_owned(),
                 kind,
                 ops: support.iter().map(|op| OpId(op.id)).collect(),
-                // Times of a question are one later than those of the history.
+                // Times in a question are one greater than those in the history.
                 shown_at: Nanos(shown_at.saturating_sub(1)),
                 explanation,
                 certified,
@@ -86,7 +86,7 @@ fn second_opinion(report: &mut KeyReport, question: &Question, options: &Options
         SearchAnswer::Invalid => Verdict::Invalid,
         SearchAnswer::GaveUp => {
             let limit = reply.limit.unwrap_or_else(|| "the search gave up".to_owned());
-            // What brute force said of a contradiction stays said.
+            // Keep a confirmation of the contradiction by brute force.
             if !report.second_opinion.confirms() {
                 report.second_opinion = SecondOpinion::GaveUp(limit);
             }

@@ -1,16 +1,16 @@
-//! A list to which values are appended, each by at most one op, and which is read whole.
+//! A list in which each value is appended by at most one op, and reads return the whole list.
 //!
-//! 1. Every read is a prefix of the longest one: else two of them *diverge*.
-//! 2. So the longest read is the order of the appends it has, and a read of length n stands between the n-th and the next.
+//! 1. Every read is a prefix of the longest one; otherwise two of them *diverge*.
+//! 2. So the longest read gives the order of its appends, and a read of length n falls between the n-th append and the next.
 //!    Acknowledged appends that no read saw come after all reads, unknown ones of that kind are dropped.
-//! 3. That is one order but for appends at the end; it holds if real time allows it, which one pass over the line tells.
+//! 3. The order is unique except for appends at the end. It is valid if real time allows it, which is checked in one pass.
 
-use super::line::{Bound, Clash, Line};
+use super::line::{Bound, Conflict, Line};
 use super::{Answer, Question, Rule, by, place};
 use crate::search::{ModelCall, SearchOp};
 use rustc_hash::FxHashMap;
 
-/// On no place of the longest read.
+/// Marks a value that is not in the longest read.
 const UNREAD: u32 = u32::MAX;
 
 struct Value {
@@ -79,12 +79,12 @@ impl List<'_> {
         let mut next = 0;
         for length in 0..=order.len() {
             let to = next + reads[next..].partition_point(|r| r.0 == place(length));
-            let blamed = |clash| self.blame(clash, order);
-            line.block(2 * place(length), reads[next..to].iter().map(|&(_, read)| (read, self.invoke(read)))).map_err(blamed)?;
+            let explained = |clash| self.explain_conflict(clash, order);
+            line.block(2 * place(length), reads[next..to].iter().map(|&(_, read)| (read, self.invoke(read)))).map_err(explained)?;
             next = to;
             if let Some(value) = order.get(length) {
                 let append = self.values[value].append;
-                line.block(2 * place(length) + 1, [(append, self.invoke(append))]).map_err(blamed)?;
+                line.block(2 * place(length) + 1, [(append, self.invoke(append))]).map_err(explained)?;
             }
         }
         let unread = |(i, op): (usize, &SearchOp)| match op.call {
@@ -92,7 +92,7 @@ impl List<'_> {
             _ => None,
         };
         let unread = self.ops.iter().enumerate().filter_map(unread).map(|append| (append, self.invoke(append)));
-        line.block(2 * place(order.len()) + 1, unread).map_err(|clash| self.blame(clash, order))?;
+        line.block(2 * place(order.len()) + 1, unread).map_err(|clash| self.explain_conflict(clash, order))?;
         Ok(line.order())
     }
 
@@ -100,24 +100,24 @@ impl List<'_> {
         Bound { from: self.ops[place as usize].invoked, shown_by: place }
     }
 
-    /// A read that is no prefix of the longest one.
+    /// Explains a read that is not a prefix of the longest one.
     fn differs(&self, read: u32, seen: &[i64], order: &[i64]) -> Rule {
         if let Some(&element) = seen.iter().find(|v| !self.values.contains_key(v)) {
             return Rule::NeverAsked { observer: read, element };
         }
         let at = seen.iter().zip(order).position(|(a, b)| a != b).expect("it is no prefix, and no longer");
-        // A value that the read has twice is the plainer reason.
+        // A value that the read contains twice is the simpler explanation.
         let twice = seen[..at].contains(&seen[at]);
         if twice { Rule::Twice { observer: read } } else { Rule::Diverged { one: read, two: self.longest.unwrap_or(read), at } }
     }
 
-    /// Two ops that real time puts the wrong way round, as a rule.
-    fn blame(&self, clash: Clash, order: &[i64]) -> Rule {
-        let Clash { early: present, late: absent } = clash;
+    /// Converts two ops in the wrong real-time order into a rule.
+    fn explain_conflict(&self, clash: Conflict, order: &[i64]) -> Rule {
+        let Conflict { early: present, late: absent } = clash;
         let (early, late) = (&self.ops[present as usize], &self.ops[absent as usize]);
         match (&early.call, &late.call) {
             (ModelCall::Push { item }, ModelCall::Push { item: second }) => {
-                // That it was read before it was appended is the plainer reason.
+                // A read before the append is the simpler explanation.
                 let soon = |op: &SearchOp| by(op) < late.invoked && items(op).is_some_and(|seen| seen.contains(second));
                 if let Some(soon) = self.ops.iter().position(soon) {
                     return Rule::TooEarly { observer: place(soon), element: *second };
@@ -132,7 +132,7 @@ impl List<'_> {
     }
 }
 
-/// What a read saw.
+/// The values that a read returned.
 fn items(op: &SearchOp) -> Option<&[i64]> {
     match &op.call {
         ModelCall::Items { items: Some(items) } if by(op) != super::NEVER => Some(items),

@@ -1,21 +1,21 @@
 //! A lock, with or without fencing tokens.
 //!
-//! An acquire and the release that ends it are a *hold*, and nothing can come between the two. Which release belongs to
-//! which acquire is told by their *label*: the owner, if every op names one; else the token, if every op names one; else the
-//! process is taken for it, which may be wrong, since then the model lets anybody release.
+//! An acquire and the release that ends it form a *hold*, and no other op can take effect between them. Acquires and
+//! releases are matched by a *label*: the owner, if every op names one; otherwise the token, if every op names one;
+//! otherwise the process. The process may be wrong, since the model then lets any process release.
 //!
-//! - *Tokens* have to rise, so if every acquire has one they give the order of the holds, and one pass over the line tells
+//! - *Tokens* must increase, so if every acquire has one they define the order of the holds, and one pass checks
 //!   whether real time allows it.
-//! - *Without tokens*, hold C has to come before hold D if something of C was over before something of D began. As in the
-//!   chain checker, if there is a contradiction at all, two holds must each come before the other: sorted by their first
-//!   completion, neighbours tell.
-//! - An acquire with an unknown outcome that no release needs is dropped. A release with an unknown outcome is taken to have
-//!   happened where it can end a hold: that never hurts, as it may have happened at any later time.
+//! - *Without tokens*, hold C must precede hold D if an op of C completed before an op of D was invoked. As in the
+//!   chain checker, if there is a contradiction at all, two holds must each precede the other. If the holds are sorted
+//!   by first completion, comparing neighbours is sufficient.
+//! - An acquire with an unknown outcome that no release needs is dropped. A release with an unknown outcome is assumed
+//!   to have happened if it can end a hold. This is safe, as it may have happened at any later time.
 //!
-//! Whatever contradiction is found has to satisfy the verifier, which knows no label that not every op has; else the key is
-//! left open. So a lock whose ops name nobody is decided if the processes release what they acquired, and mostly if not.
+//! A contradiction must satisfy the verifier, which uses only labels that every op has; otherwise the key is left open.
+//! So a lock whose ops name no owner is decided if each process releases the lock it acquired, and usually also if not.
 
-use super::line::{Bound, Clash, Line};
+use super::line::{Bound, Conflict, Line};
 use super::verify::shows;
 use super::{Answer, Certificate, NEVER, Question, Rule, by, place};
 use crate::search::{Claim, ModelCall, SearchOp};
@@ -82,7 +82,7 @@ impl<'q> Lock<'q> {
         Bound { from: self.op(place).invoked, shown_by: place }
     }
 
-    /// Tokens of acquires that surely happened, whoever they belong to.
+    /// Checks the tokens of acquires that certainly happened, regardless of their owners.
     fn token_went_back(&self) -> Option<Rule> {
         let sure = |p: &u32| self.acquires(*p) && by(self.op(*p)) != NEVER;
         let mut sorted: Vec<(i64, u32)> = (0..place(self.ops.len())).filter(sure).filter_map(|p| Some((self.token(p)?, p))).collect();
@@ -119,7 +119,7 @@ impl<'q> Lock<'q> {
         Ok(holds)
     }
 
-    /// The holds of one label, whose ops stand by invocation.
+    /// Pairs the holds of one label, whose ops are sorted by invocation.
     fn pair(&self, group: &[u32], holds: &mut Vec<Hold>) -> Result<(), Answer> {
         let mut held: Option<Hold> = None;
         let mut maybe: VecDeque<u32> = VecDeque::new();
@@ -168,15 +168,15 @@ impl<'q> Lock<'q> {
             for (block, p) in [(2 * i, Some(hold.acquire)), (2 * i + 1, hold.release)] {
                 let Some(p) = p else { continue };
                 if let Err(clash) = line.block(block, [(p, self.invoke(p))]) {
-                    return Err(self.blame(clash, &holds));
+                    return Err(self.explain_conflict(clash, &holds));
                 }
             }
         }
         Ok(line.order())
     }
 
-    /// What two ops may show that real time puts the wrong way round: the release of a hold came too late.
-    fn blame(&self, clash: Clash, holds: &[Hold]) -> Vec<Rule> {
+    /// Rules that may explain two ops in the wrong real-time order: the release of a hold came too late.
+    fn explain_conflict(&self, clash: Conflict, holds: &[Hold]) -> Vec<Rule> {
         let hold = |p: u32| holds.iter().find(|h| h.acquire == p || h.release == Some(p));
         match (hold(clash.late), hold(clash.early)) {
             (Some(earlier), Some(later)) => vec![
@@ -192,7 +192,7 @@ impl<'q> Lock<'q> {
         let acquire = self.op(hold.acquire);
         match hold.release.map(|r| self.op(r)) {
             Some(release) => (by(acquire).min(by(release)), acquire.invoked.max(release.invoked)),
-            // Nothing can come after it.
+            // No other hold can come after it.
             None => (by(acquire), NEVER),
         }
     }
@@ -205,7 +205,8 @@ impl<'q> Lock<'q> {
         if let Some(pair) = forward.windows(2).find(|pair| zones[pair[1]].0 < zones[pair[0]].1) {
             return Err(conflict(&holds[pair[0]], &holds[pair[1]]));
         }
-        // A forward hold stands where it is first over. Any other stands where it last began, or behind the zone it is in.
+        // A forward hold is placed at its first completion. Any other is placed at its last invocation, or after the
+        // zone that contains it.
         let mut at: Vec<(u64, u8, usize)> = forward.iter().map(|&i| (zones[i].0, 1, i)).collect();
         for i in (0..holds.len()).filter(|&i| zones[i].0 >= zones[i].1) {
             let started = forward.partition_point(|&f| zones[f].0 < zones[i].1);
@@ -223,7 +224,7 @@ impl<'q> Lock<'q> {
     }
 }
 
-/// What may be wrong with two holds that must each come before the other.
+/// Rules that may explain two holds that must each precede the other.
 fn conflict(one: &Hold, two: &Hold) -> Vec<Rule> {
     let mut rules = vec![Rule::TwoHolders { one: one.acquire, two: two.acquire }];
     rules.extend(two.release.map(|release| Rule::ReleasedWhileHeld { held: one.acquire, release }));

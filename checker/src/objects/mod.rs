@@ -1,8 +1,8 @@
-//! Objects beyond the register, one key at a time: a scan instead of a search, wherever values are unique.
+//! Checks objects other than registers, one key at a time, by a scan instead of a search if values are unique.
 //!
-//! Each scan either finds an order of the ops, or a contradiction of a few of them, or leaves the key *open*, with the op
-//! that puts it outside, for the search. An order and a contradiction are certificates, which [`verify`] checks without any
-//! of the code that made them. With n ops and m elements in all answers together:
+//! Each scan finds an order of the ops or a contradiction between a few of them, or leaves the key *open* for the
+//! search and names the op that prevents a decision. Orders and contradictions are certificates, which [`verify`]
+//! checks without using any code of the scans. With n ops and m elements in all answers together:
 //!
 //! | object | decided | cost | left open |
 //! |---|---|---|---|
@@ -12,20 +12,20 @@
 //! | lock | always, if every op names its owner, or its token, and an owner does one thing at a time | n log n | see [`lock`] |
 //! | counter | always, if all increments are equal | n log n | different increments, within their bounds |
 //!
-//! Unknown ops count as everywhere: they may have happened at any time from their invoke on, or not at all.
+//! Unknown ops may have happened at any time from their invoke on, or not at all.
 
 mod certificate; // a verdict's proof as data
 mod counter; // counts between bounds
-mod counts; // how many acknowledged updates there are, and what became of them
-mod judge; // a key to a verdict: scan, verifier, second opinion, search
-mod line; // ops on a line: one block after the other
+mod counts; // counts of acknowledged updates and their fates
+mod judge; // judges a key: scan, verifier, second opinion, search
+mod line; // places blocks of ops on a time line
 mod list; // reads name prefixes, so the longest read gives the order
 mod lock; // holds, and fencing tokens
-mod narrow; // a contradiction as a question to brute force
+mod narrow; // reduces a contradiction for brute force
 mod queue; // first in, first out
 mod set; // reads that grow
 mod verify; // the verifier
-mod words; // a contradiction in words
+mod words; // explains a contradiction in prose
 
 pub use certificate::{Certificate, Rule};
 pub use counts::Counts;
@@ -37,20 +37,20 @@ use crate::search::{ModelKind, SearchOp, SearchRequest};
 /// The ops of one key of a foreign history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// Its model, and every op that may have happened. Ids rise.
+    /// Its model, and every op that may have happened, by ascending id.
     pub request: SearchRequest,
-    /// Beside each op, whose it is: a number that stands for a process.
+    /// For each op, the number of its process.
     pub processes: Vec<u32>,
     /// Ops that did not happen.
     pub failed: Vec<SearchOp>,
 }
 
-/// What a scan concludes.
+/// The conclusion of a scan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// Decided, and the proof. It is to be verified.
+    /// Decided, with a proof that must be verified.
     Decided(Certificate),
-    /// Not decided: the key is outside of what the scan decides, and why.
+    /// Not decided, with the reason.
     Open(String),
 }
 
@@ -80,15 +80,15 @@ pub fn scan(question: &Question) -> Answer {
     }
 }
 
-/// The end of time: when an op is over that may never have happened.
+/// The end of time, used as the completion of an op that may never have happened.
 const NEVER: u64 = u64::MAX;
 
-/// When an op is over at the latest, if it happened.
+/// The latest time at which an op took effect, if it happened.
 fn by(op: &SearchOp) -> u64 {
     op.completed.unwrap_or(NEVER)
 }
 
-/// A place among the ops of a key.
+/// Converts an index into the ops of a key.
 fn place(index: usize) -> u32 {
     u32::try_from(index).expect("a key has fewer than 2^32 ops")
 }

@@ -1,21 +1,21 @@
-//! A contradiction as a question of a few ops, for brute force to refute again.
+//! Reduces a contradiction to a question of few ops, which brute force can confirm.
 //!
-//! What is left out must not make a contradiction of ops that have an order:
-//! - *Sets, lists, queues*: all ops about other elements go, and these are struck out of every answer. In any order of the
-//!   whole, what is left still fits.
-//! - *Locks*: other holds go, whole. Of what stays only as an acquire or a release, the other half may have happened at any
-//!   time, by anybody.
-//! - *Counters*: what an earlier read saw stands as one increment before everything; increments that surely came before it,
-//!   or after the read that is wrong, go.
+//! The reduction must not create a contradiction among ops that have an order:
+//! - *Sets, lists, queues*: all ops on other elements are removed, and these elements are removed from every answer. In
+//!   any order of the whole, the remaining ops still fit.
+//! - *Locks*: other holds are removed completely. If only the acquire or the release of a hold remains, its counterpart
+//!   may have happened at any time, by any process.
+//! - *Counters*: the value of an earlier read becomes one increment before all ops; increments that certainly happened
+//!   before it, or after the violating read, are removed.
 
 use super::words::calls::{claim, items, puts, repeated, sees};
 use super::{Question, Rule};
 use crate::search::{Claim, ModelCall, SearchOp, SearchRequest};
 
-/// More ops than this are not asked about.
+/// Larger questions are not checked.
 const MAX_OPS: usize = 64;
 
-/// The question, if it is a small one. `support` are the ops that the argument names.
+/// Returns the reduced question if it is small. `support` are the ops that the explanation names.
 pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Option<SearchRequest> {
     let ops = &question.request.ops;
     let chosen = || support.iter().map(|&p| ops[p as usize].clone());
@@ -40,9 +40,11 @@ pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Optio
         Rule::TwoHolders { .. } | Rule::HeldByToken { .. } => chosen().collect(),
         Rule::ReleasedWhileHeld { release, .. } => {
             let by = claim(&ops[*release as usize].call).unwrap_or_default();
-            chosen().chain([somehow(0, ModelCall::Acquire(Claim { owner: by.owner, fence: None }))]).collect()
+            chosen().chain([at_any_time(0, ModelCall::Acquire(Claim { owner: by.owner, fence: None }))]).collect()
         }
-        Rule::TokenWentBack { .. } | Rule::SameToken { .. } => chosen().chain([somehow(0, ModelCall::Release(Claim::default()))]).collect(),
+        Rule::TokenWentBack { .. } | Rule::SameToken { .. } => {
+            chosen().chain([at_any_time(0, ModelCall::Release(Claim::default()))]).collect()
+        }
         Rule::NotHeld { release } => not_held(ops, *release),
         Rule::TooLow { read, since } | Rule::TooHigh { read, since } => counter(ops, *read, *since),
         Rule::NoSum { read } => counter(ops, *read, None),
@@ -51,17 +53,17 @@ pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Optio
 }
 
 /// An op that may have happened at any time.
-fn somehow(n: u64, call: ModelCall) -> SearchOp {
+fn at_any_time(n: u64, call: ModelCall) -> SearchOp {
     SearchOp { id: u64::MAX - n, invoked: 0, completed: None, call }
 }
 
-/// The ops at some places, and every other that puts one of the elements in.
+/// The ops in `support`, and all other ops that add one of the elements.
 fn about(ops: &[SearchOp], support: &[u32], elements: &[i64]) -> Vec<SearchOp> {
     let wanted = |(place, op): &(u32, &SearchOp)| support.contains(place) || puts(&op.call).is_some_and(|e| elements.contains(&e));
     (0u32..).zip(ops).filter(wanted).map(|(_, op)| op.clone()).collect()
 }
 
-/// Strikes all other elements out of answers, and ops about them.
+/// Removes all other elements from answers, and the ops on them.
 fn project(mut ops: Vec<SearchOp>, elements: &[i64]) -> Vec<SearchOp> {
     let kept = |e: &i64| elements.contains(e);
     for op in &mut ops {
@@ -78,7 +80,7 @@ fn project(mut ops: Vec<SearchOp>, elements: &[i64]) -> Vec<SearchOp> {
     ops
 }
 
-/// The items' ops, every dequeue whose answer is not known, and what shows that the items had to be out.
+/// The ops on the items, every dequeue with an unknown answer, and the ops that show that the items must have been dequeued.
 fn queue(ops: &[SearchOp], support: &[u32], rule: &Rule) -> Vec<SearchOp> {
     let mut witness: Vec<u64> = vec![];
     if let Rule::Overdrawn { by, .. } = rule {
@@ -94,7 +96,7 @@ fn queue(ops: &[SearchOp], support: &[u32], rule: &Rule) -> Vec<SearchOp> {
     (0u32..).zip(ops).filter(wanted).map(|(_, op)| op.clone()).collect()
 }
 
-/// Everything by the same owner until the release was over.
+/// All ops by the same owner until the release completed.
 fn not_held(ops: &[SearchOp], release: u32) -> Vec<SearchOp> {
     let wrong = &ops[release as usize];
     let owner = claim(&wrong.call).and_then(|c| c.owner);

@@ -1,29 +1,31 @@
-//! A queue into which every item is put by at most one op.
+//! A queue in which every item is enqueued by at most one op.
 //!
-//! Item a has to come before item b if a was in before b was enqueued, or out before b was dequeued. That is a
+//! Item a must precede item b if a was enqueued before b was, or dequeued before b was. That is a
 //! contradiction if and only if two items each have to come before the other (Henzinger, Sezgin, Vafeiadis: *Aspect-oriented
 //! linearizability proofs*, 2013). In detail:
 //!
-//! 1. Each item's enqueue and dequeue; at once invalid: dequeued twice, never enqueued, dequeued before it was enqueued.
-//!    Unknown enqueues of items never seen are dropped. An item that stays is dequeued at the end of time.
-//! 2. *Unknown dequeues* may each have taken one item. An item needs one if a later one is out, or the queue was found empty,
-//!    after it was in; it must be invoked by then. By deadline, the earliest first: if they do not suffice, that many items
-//!    are lost.
-//! 3. *Empty answers* stand at an instant of their interval at which no item is surely in the queue; if there is none, the
-//!    items that take over from each other are the reason.
-//! 4. Items in order: always one that has to wait for no other, neither at its enqueue nor at its dequeue. If all wait, the
-//!    one whose enqueue is over first waits for the one whose dequeue is over first, and the other way round.
+//! 1. Match each item's enqueue and dequeue. The key is invalid if an item is dequeued twice, never enqueued, or
+//!    dequeued before it was enqueued. Unknown enqueues of items never seen are dropped. An item that remains is
+//!    dequeued at the end of time.
+//! 2. *Unknown dequeues* may each have taken one item. An item needs one if a later item was dequeued, or the queue was
+//!    found empty, after the item was enqueued; the dequeue must be invoked by then. They are assigned by deadline,
+//!    earliest first. If there are not enough, that many items are lost.
+//! 3. *Empty answers* are placed at an instant of their interval at which no item is certainly in the queue. If there
+//!    is none, the items that overlap to cover the interval are the reason.
+//! 4. Order the items: repeatedly take one that need not wait for any other, at its enqueue or at its dequeue. If all
+//!    must wait, the item whose enqueue completes first and the item whose dequeue completes first wait for each other.
 //!
-//! *Exact* but where unknown dequeues meet empty answers: which item one of them took may then matter, and is guessed.
+//! *Exact* except if unknown dequeues are combined with empty answers: then it may matter which item an unknown dequeue
+//! took, and the scan guesses.
 
 use super::{Answer, NEVER, Question, Rule, by, place};
 use crate::search::{ModelCall, SearchOp};
 use rustc_hash::FxHashMap;
 
-/// When an item is out that an unknown dequeue took: before those that stay, else never for sure.
+/// The end time of an item taken by an unknown dequeue: before the items that remain, otherwise never certain.
 const SOMETIME: u64 = NEVER - 1;
 
-/// An item, or an empty answer, which is an item that is in and out at one instant.
+/// An item, or an empty answer, which is treated as an item that is enqueued and dequeued at one instant.
 #[derive(Debug, Clone, Copy)]
 struct Item {
     value: i64,
@@ -80,7 +82,7 @@ fn ends(ops: &[SearchOp]) -> Result<Ends, Answer> {
             ModelCall::Dequeue { item: Some(None) } => ends.empties.push(place(i)),
             ModelCall::Dequeue { item: Some(Some(item)) } => {
                 if let Some(one) = ends.dequeues.insert(item, place(i)) {
-                    // With two enqueues of the item it would be right, and that is seen only at the end.
+                    // With two enqueues of the item this would be correct, which is only known at the end.
                     ends.unknown.clear();
                     return if repeats(ops) { Err(Answer::open(op, "a value is enqueued twice")) } else { Err(twice(one, place(i))) };
                 }
@@ -132,7 +134,7 @@ fn items(ops: &[SearchOp], ends: &Ends) -> Result<Vec<Item>, Answer> {
 
 /// Step 2.
 fn assign(ops: &[SearchOp], ends: &Ends, items: &mut [Item]) -> Result<(), Answer> {
-    // What comes in late, with when it is out: an item that was in before has to be out by then.
+    // Items by latest enqueue, with the dequeue time: an item that was enqueued before must be dequeued by then.
     let out = items.iter().filter(|i| i.dequeue.is_some()).map(|i| (i.into.0, i.out.1, Some(i.value)));
     let empty = ends.empties.iter().map(|&e| (ops[e as usize].invoked, by(&ops[e as usize]), None));
     let mut later: Vec<(u64, u64, Option<i64>)> = out.chain(empty).collect();
@@ -171,9 +173,9 @@ fn assign(ops: &[SearchOp], ends: &Ends, items: &mut [Item]) -> Result<(), Answe
     Ok(())
 }
 
-/// Step 3: the instants of empty answers.
+/// Step 3: chooses the instants of empty answers.
 fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result<(), Answer> {
-    // An item is surely in the queue between these two times, both left out.
+    // An item is certainly in the queue between these two times, exclusive.
     let inside = |items: &[Item]| {
         let mut inside: Vec<(u64, u64, i64)> = items.iter().filter(|i| i.into.1 < i.out.0).map(|i| (i.into.1, i.out.0, i.value)).collect();
         inside.sort_unstable();
@@ -188,7 +190,7 @@ fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result
         let at = block.map_or(op.invoked, |(_, end)| end.max(op.invoked));
         if at > by(op) {
             let first = ends.unknown.first().map_or(NEVER, |&u| ops[u as usize].invoked);
-            // What an unknown dequeue may have taken is in only until the first of them.
+            // An item that an unknown dequeue may have taken is certainly in the queue only until the first of these dequeues.
             let sure: Vec<Item> =
                 items.iter().map(|i| if i.out.1 >= SOMETIME { Item { out: (first.max(i.into.0), NEVER), ..*i } } else { *i }).collect();
             return Err(match cover(&inside(&sure), op) {
@@ -202,12 +204,12 @@ fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result
     Ok(())
 }
 
-/// Stretches of time in which the queue is surely not empty, both ends left out.
+/// Intervals in which the queue is certainly not empty, both ends excluded.
 fn blocks(inside: &[(u64, u64, i64)]) -> Vec<(u64, u64)> {
     let mut blocks: Vec<(u64, u64)> = vec![];
     for &(from, to, _) in inside {
         match blocks.last_mut() {
-            // At the very end of one the next has begun: nothing is left between them.
+            // The next interval has started exactly at the end of this one, so there is no gap between them.
             Some(block) if from < block.1 => block.1 = block.1.max(to),
             _ => blocks.push((from, to)),
         }
@@ -215,7 +217,7 @@ fn blocks(inside: &[(u64, u64, i64)]) -> Vec<(u64, u64)> {
     blocks
 }
 
-/// Few items, one taking over from the other, that are in all the time an op runs.
+/// A few overlapping items that together cover the whole interval of an op.
 fn cover(inside: &[(u64, u64, i64)], op: &SearchOp) -> Option<Vec<i64>> {
     let (mut at, mut chosen, mut next) = (op.invoked, vec![], 0);
     while at <= by(op) {
@@ -233,7 +235,7 @@ fn cover(inside: &[(u64, u64, i64)], op: &SearchOp) -> Option<Vec<i64>> {
     Some(chosen)
 }
 
-/// Step 4: the items in order, by index; else two that must each come before the other, the first by its enqueue.
+/// Step 4: returns the items in order, by index, or two items that must each precede the other.
 fn sequence(items: &[Item]) -> Result<Vec<usize>, (usize, usize)> {
     let by_key = |key: &dyn Fn(&Item) -> u64| {
         let mut sorted: Vec<usize> = (0..items.len()).collect();
@@ -267,7 +269,7 @@ fn sequence(items: &[Item]) -> Result<Vec<usize>, (usize, usize)> {
     Ok(order)
 }
 
-/// The ops in an order that follows that of the items: each at the earliest point that it leaves.
+/// Orders the ops by the order of the items, each at the earliest possible point.
 fn merge(items: &[Item], order: &[usize]) -> Vec<u32> {
     let (mut stands, mut into, mut out) = (vec![], 0, 0);
     for (rank, &i) in order.iter().enumerate() {

@@ -1,17 +1,18 @@
 //! A set from which nothing is removed.
 //!
-//! 1. The set only grows, so the reads, sorted by size, must each contain the one before: else two of them are
-//!    *incomparable*. The distinct reads are the states S1, S2, … that were seen.
-//! 2. An element belongs to the first state that has it: its earliest add takes effect after the reads of the state before,
-//!    and before the reads of its own. So blocks follow each other: reads of the empty set, adds of S1, reads of S1, adds of
-//!    what S2 has more, …, at last the acknowledged adds that no read saw. Unknown adds of elements never seen are dropped.
-//! 3. `contains` x = false is a lower bound on the adds of x. `contains` x = true, and further adds of x, only have to
-//!    come after the first add of x; they bind nothing else.
-//! 4. The blocks fit if real time allows their order, which one pass over the line tells.
+//! 1. The set only grows, so each read, sorted by size, must contain the previous one; otherwise two of them are
+//!    *incomparable*. The distinct reads are the observed states S1, S2, …
+//! 2. An element belongs to the first state that contains it: its earliest add takes effect after the reads of the
+//!    previous state and before the reads of its own. So the blocks are in this order: reads of the empty set, adds of
+//!    S1, reads of S1, adds of the new elements of S2, …, and finally the acknowledged adds that no read saw. Unknown
+//!    adds of elements never seen are dropped.
+//! 3. `contains` x = false is a lower bound on the adds of x. `contains` x = true, and further adds of x, must only
+//!    come after the first add of x; they constrain nothing else.
+//! 4. The blocks are valid if real time allows their order, which is checked in one pass.
 //!
 //! *Exact*: within a block ops commute, step 2 holds in every order, and the points of step 4 are the earliest possible.
 
-use super::line::{Bound, Clash, Line};
+use super::line::{Bound, Conflict, Line};
 use super::{Answer, Question, Rule, by, place};
 use crate::search::{ModelCall, SearchOp};
 use rustc_hash::FxHashMap;
@@ -22,20 +23,20 @@ const UNREAD: u32 = u32::MAX;
 struct Element {
     /// Its add that was invoked first.
     add: u32,
-    /// When it was seen to be absent last.
+    /// When it was last seen to be absent.
     out: Option<Bound>,
-    /// The state that has it first.
+    /// The first state that contains it.
     state: u32,
-    /// Whether an answer proves that it was in.
+    /// Whether an answer proves that it was present.
     needed: bool,
 }
 
 struct Set<'q> {
     ops: &'q [SearchOp],
     elements: Vec<Element>,
-    /// Where an element stands in `elements`.
+    /// Index of an element in `elements`.
     index: FxHashMap<i64, u32>,
-    /// One read of each state; none of the empty one, perhaps.
+    /// One read of each state; the empty state may have none.
     sample: Vec<Option<u32>>,
 }
 
@@ -78,7 +79,7 @@ impl<'q> Set<'q> {
         self.contains()?;
         let reads = self.states()?;
         let mut line = Line::new(self.ops);
-        // Elements by state; what no read saw comes after all states.
+        // Elements by state; elements that no read saw come after all states.
         let last = place(self.sample.len());
         let wanted = self.elements.iter().zip(0u32..).filter(|(e, _)| e.state != UNREAD || e.needed);
         let mut adds: Vec<(u32, u32)> = wanted.map(|(e, at)| (e.state.min(last), at)).collect();
@@ -93,11 +94,11 @@ impl<'q> Set<'q> {
                 bounds[at as usize] = before.filter(|b| b.from > own.from).or(Some(own));
             }
             let block = adds[next_add..to].iter().map(|&(_, at)| (self.elements[at as usize].add, self.first_add(at)));
-            line.block(2 * state, block).map_err(|clash| self.blame(clash))?;
+            line.block(2 * state, block).map_err(|clash| self.explain_conflict(clash))?;
             next_add = to;
             let to = next_read + reads[next_read..].partition_point(|r| r.0 == state);
             let block = reads[next_read..to].iter().map(|&(_, read)| (read, self.invoke(read)));
-            line.block(2 * state + 1, block).map_err(|clash| self.blame(clash))?;
+            line.block(2 * state + 1, block).map_err(|clash| self.explain_conflict(clash))?;
             next_read = to;
         }
         self.others(&mut line, &bounds)?;
@@ -112,7 +113,7 @@ impl<'q> Set<'q> {
         Bound { from: self.ops[place as usize].invoked, shown_by: place }
     }
 
-    /// Before when the first add of an element cannot have taken effect.
+    /// The time before which the first add of an element cannot have taken effect.
     fn first_add(&self, at: u32) -> Bound {
         let element = &self.elements[at as usize];
         let own = self.invoke(element.add);
@@ -172,8 +173,8 @@ impl<'q> Set<'q> {
         Ok(reads)
     }
 
-    /// Some state before is no part of what `read` saw, although it is no larger. Where one of the two reads misses an element
-    /// that was in before it began, that is the plainer reason.
+    /// An earlier state is not a subset of the elements that `read` saw, although it is not larger. If one of the two
+    /// reads misses an element that was present before it started, that is the simpler explanation.
     fn incomparable(&self, read: u32) -> Rule {
         let mine = members(&self.ops[read as usize]).unwrap_or_default();
         let lacks = |other: &'q [i64], from: &[i64]| other.iter().copied().filter(|v| from.binary_search(v).is_err()).collect::<Vec<i64>>();
@@ -186,7 +187,7 @@ impl<'q> Set<'q> {
         found.expect("a state that is no larger and has another element lacks one of this read")
     }
 
-    /// One of `elements`, seen by `present`, that was surely in when `absent` was invoked.
+    /// One of `elements`, seen by `present`, that was certainly present when `absent` was invoked.
     fn missed(&self, present: u32, absent: u32, elements: &[i64]) -> Option<Rule> {
         let begun = self.ops[absent as usize].invoked;
         let shows = |&element: &i64| {
@@ -196,7 +197,7 @@ impl<'q> Set<'q> {
         elements.iter().find_map(shows)
     }
 
-    /// Step 3: ops that only have to come after the first add of their element.
+    /// Step 3: places ops that must only come after the first add of their element.
     fn others(&self, line: &mut Line<'q>, bounds: &[Option<Bound>]) -> Result<(), Rule> {
         for (i, op) in self.ops.iter().enumerate() {
             let here = place(i);
@@ -208,22 +209,22 @@ impl<'q> Set<'q> {
             let stood = if after {
                 let at = self.index[&value] as usize;
                 let state = self.elements[at].state.min(place(self.sample.len()));
-                line.stand(2 * state, 1, here, self.invoke(here), bounds[at])
+                line.insert_op(2 * state, 1, here, self.invoke(here), bounds[at])
             } else {
-                // Before everything at its time, since it only has to come before the adds.
-                line.stand(0, 0, here, self.invoke(here), None)
+                // It goes before all other ops at the same time, since it must only come before the adds.
+                line.insert_op(0, 0, here, self.invoke(here), None)
             };
-            stood.map_err(|clash| self.blame(clash))?;
+            stood.map_err(|clash| self.explain_conflict(clash))?;
         }
         Ok(())
     }
 
-    /// Two ops that real time puts the wrong way round, as a rule.
-    fn blame(&self, clash: Clash) -> Rule {
-        let Clash { early: present, late: absent } = clash;
+    /// Converts two ops in the wrong real-time order into a rule.
+    fn explain_conflict(&self, clash: Conflict) -> Rule {
+        let Conflict { early: present, late: absent } = clash;
         let (early, late) = (&self.ops[present as usize], &self.ops[absent as usize]);
         let Some(second) = element(late) else {
-            // A read is missing something that was in.
+            // A read is missing an element that was present.
             let lacked = members(late).unwrap_or_default();
             let element =
                 element(early).or_else(|| members(early).unwrap_or_default().iter().copied().find(|v| lacked.binary_search(v).is_err()));
@@ -234,7 +235,7 @@ impl<'q> Set<'q> {
             (true, ModelCall::Add { .. }) => Rule::TooEarly { observer: present, element: second },
             (true, _) => Rule::Missed { present, absent, element: second },
             (false, call) => {
-                // That it was seen before it was added is the plainer reason.
+                // A read before the add is the simpler explanation.
                 let soon = |op: &SearchOp| by(op) < late.invoked && members(op).is_some_and(|m| m.binary_search(&second).is_ok());
                 let soon = self.ops.iter().position(soon).filter(|_| matches!(call, ModelCall::Add { .. }));
                 if let Some(soon) = soon {
@@ -248,7 +249,7 @@ impl<'q> Set<'q> {
     }
 }
 
-/// What a read saw, sorted.
+/// The elements that a read saw, sorted.
 fn members(op: &SearchOp) -> Option<&[i64]> {
     match &op.call {
         ModelCall::Members { members: Some(members), .. } if by(op) != super::NEVER => Some(members),
@@ -256,7 +257,7 @@ fn members(op: &SearchOp) -> Option<&[i64]> {
     }
 }
 
-/// The one element an op is about.
+/// The single element of an op.
 fn element(op: &SearchOp) -> Option<i64> {
     match op.call {
         ModelCall::Add { member } | ModelCall::Contains { member, .. } => Some(member),

@@ -1,27 +1,27 @@
-//! What no later event can make legal again.
+//! Drops values and chains that no later event can legally observe.
 //!
-//! Let T be the invocation of the oldest open op: every observation yet to come was invoked at T or later. Then
-//! - a chain C can go if some D has first(D) < T and first(C) < last(D): C comes before D, and whoever saw C again
-//!   would make first(D) < last(C) too;
-//! - a value can go if its successor has first < T: whoever saw it again would be stale;
-//! - an unknown CAS can go if the value it expects is gone: whoever saw what it writes would show that it took effect
-//!   on a value that must not be seen any more.
+//! Let T be the invocation of the oldest open op: every future observation was invoked at T or later. Then
+//! - a chain C can be dropped if some D has first(D) < T and first(C) < last(D): C comes before D, and an op that saw C
+//!   again would also make first(D) < last(C);
+//! - a value can be dropped if its successor has first < T: an op that saw it again would be stale;
+//! - an unknown CAS can be dropped if the value it expects was dropped: an op that saw its value would show that it
+//!   took effect on a value that must not be observed any more.
 //!
-//! A later observation of something forgotten is therefore a violation. Only an answer about a fate shows an effect
-//! without being an observation, so fates of forgotten ops are passed over.
+//! A later observation of something forgotten is therefore a violation. Only a resolved fate shows an effect without
+//! being an observation, so fates of forgotten ops are ignored.
 
 use super::key::{Chain, KeyState, Status};
 use crate::linearizable::facts::{START, Time};
 use heckle_history::Value;
 
-/// How many values a key holds before it first looks for some to forget.
+/// Number of values of a key at which it first tries to forget some.
 pub(super) const FIRST_AT: usize = 256;
 
-/// Keep at most this many times the room that is needed.
+/// Maximum capacity, as a multiple of the required size.
 const ROOM: usize = 8;
 
 impl KeyState {
-    /// Forgets. Costs a walk over all values held, so it runs whenever their number has doubled.
+    /// Forgets values. This visits all values in memory, so it runs whenever their number has doubled.
     pub(super) fn forget(&mut self) {
         self.live_max = self.live_max.max(self.nodes.len());
         let horizon = self.horizon();
@@ -29,7 +29,7 @@ impl KeyState {
         let chains = &self.chains;
         let chain_goes = |number: u64| {
             let at = chains.partition_point(|c| c.number < number);
-            chains.get(at).is_none_or(|c| c.number != number || reach.over(c))
+            chains.get(at).is_none_or(|c| c.number != number || reach.covers(c))
         };
         let goes = |node: &super::key::Node| {
             let replaced = |next: Value| self.nodes.get(&Some(next)).is_none_or(|n| n.first < horizon);
@@ -37,16 +37,16 @@ impl KeyState {
         };
         let gone: Vec<Option<Value>> = self.nodes.iter().filter(|(_, n)| goes(n)).map(|(v, _)| *v).collect();
         self.remove(gone);
-        self.chains.retain(|c| !reach.over(c));
-        self.forget_hopeless();
+        self.chains.retain(|c| !reach.covers(c));
+        self.forget_unreachable();
         self.forget_at = (2 * self.nodes.len()).max(FIRST_AT);
         if self.nodes.capacity() > ROOM * self.forget_at {
             self.nodes.shrink_to(self.forget_at);
         }
     }
 
-    /// Unknown CAS ops whose expected value is gone, and those that expect what these would have written, and so on.
-    fn forget_hopeless(&mut self) {
+    /// Drops unknown CAS ops whose expected value was dropped, and transitively those that expect the values of these.
+    fn forget_unreachable(&mut self) {
         loop {
             let hopeless =
                 |n: &super::key::Node| n.status == Status::Unknown && n.knew && n.expects.is_some_and(|e| !self.nodes.contains_key(&e));
@@ -65,7 +65,7 @@ impl KeyState {
     }
 }
 
-/// The two greatest `last` among chains that began before the horizon: the second is for the owner of the first.
+/// The two greatest `last` among chains that started before the horizon; the second is used for the owner of the first.
 struct Reach {
     greatest: (Time, u64),
     second: Time,
@@ -85,8 +85,8 @@ impl Reach {
         reach
     }
 
-    /// Whether some other chain that began before the horizon has to come after this one.
-    fn over(&self, chain: &Chain) -> bool {
+    /// Whether some other chain that started before the horizon must come after this one.
+    fn covers(&self, chain: &Chain) -> bool {
         let last = if chain.number == self.greatest.1 { self.second } else { self.greatest.0 };
         chain.first < last
     }

@@ -16,39 +16,39 @@ pub(super) struct Alarm {
     pub(super) words: String,
 }
 
-/// How a value came to be, and whether it did.
+/// Whether the write of a value took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     /// Its writer is open.
     Open,
-    /// Its writer's outcome is unknown and nobody has seen it.
+    /// Its writer's outcome is unknown and no op has observed it.
     Unknown,
-    /// It is needed: acknowledged, observed, or built upon.
+    /// It is needed: acknowledged, observed, or expected by an effective CAS.
     Held,
 }
 
 /// A value.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// Who writes it; `None` for "never written".
+    /// The op that writes it; `None` for "never written".
     pub(super) writer: Option<OpId>,
     /// When the writer was invoked.
     pub(super) invoked: Time,
-    /// What the writer expects, if it is a CAS.
+    /// The value that the writer expects, if it is a CAS.
     pub(super) expects: Option<Option<Value>>,
-    /// Whether what it expects was known when it was invoked: if it is not known any more, it is gone for good.
+    /// Whether the expected value was known when the writer was invoked. If it is not known any more, it cannot occur again.
     pub(super) knew: bool,
     pub(super) status: Status,
-    /// First evidence that it held, and whose.
+    /// Time of the first evidence that it held, and the op that gave it.
     pub(super) first: Time,
     pub(super) first_op: Option<OpId>,
-    /// The greatest invocation on it.
+    /// The latest invocation of an op on it.
     pub(super) last: Time,
-    /// The value that an effective CAS made of it.
+    /// The value that replaced it by an effective CAS.
     pub(super) next: Option<Value>,
     /// Its chain, once held.
     pub(super) chain: u64,
-    /// Set while a path of values is walked, to notice a circle.
+    /// Set while a path of values is traversed, to detect a cycle.
     on_path: bool,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Chain {
 pub(super) struct KeyState {
     pub(super) nodes: FxHashMap<Option<Value>, Node>,
     pub(super) chains: VecDeque<Chain>,
-    /// Open ops by invocation; those that closed out of order wait in place until the front does.
+    /// Open ops by invocation. An op that closes out of order stays in the queue until all ops before it have closed.
     open: VecDeque<(Time, OpId, bool)>,
     next_chain: u64,
     pub(super) forget_at: usize,
@@ -123,12 +123,12 @@ impl KeyState {
         self.unobserved_unknown_writes
     }
 
-    /// Judges this key no further, and holds nothing more.
+    /// Stops judging this key and frees its memory.
     pub(super) fn give_up(&mut self, verdict: Verdict) {
         *self = KeyState { verdict, live_max: self.live_max(), ..KeyState::new(self.clients) };
     }
 
-    /// When the oldest open op was invoked: every later observation is invoked then or later.
+    /// When the oldest open op was invoked. No later observation was invoked before that.
     pub(super) fn horizon(&self) -> Time {
         self.open.front().map_or(NEVER, |(t, _, _)| *t)
     }
@@ -145,7 +145,8 @@ impl KeyState {
         };
         let knew = match (expects, self.clients) {
             (None, _) => true,
-            // What a client has seen and is not known is gone. The counter tells it from what is yet to come.
+            // A value that a client has seen and that is not known any more has been forgotten. The greatest value so
+            // far distinguishes it from future values.
             (Some(e), Clients::NameWhatTheySaw) => e <= self.greatest || self.nodes.contains_key(&e),
             (Some(e), Clients::MayGuess) => self.nodes.contains_key(&e),
         };
@@ -172,9 +173,9 @@ impl KeyState {
         }
     }
 
-    /// The op is open no more.
+    /// Marks the op as closed.
     pub(super) fn closed(&mut self, op: OpId) {
-        // Few ops are open on one key at once, so looking through them is cheaper than a map.
+        // Few ops are open on one key at the same time, so a linear search is cheaper than a map.
         if let Some(entry) = self.open.iter_mut().find(|(_, o, open)| *open && *o == op) {
             entry.2 = false;
         }
@@ -197,18 +198,18 @@ impl KeyState {
             return Ok(());
         }
         match self.nodes.get(&Some(new)) {
-            // An open writer holds the horizon back, so its value is not forgotten; but it may have been refuted.
-            None => Err(self.gone(Some(new), op)),
+            // An open writer keeps the horizon from advancing, so its value is not forgotten; but it may have been refuted.
+            None => Err(self.forgotten_value(Some(new), op)),
             Some(node) if node.status == Status::Held => Ok(()),
             Some(_) => self.hold(new, op, START, t),
         }
     }
 
-    /// The op that writes `new` was asked about and had taken effect by `t`.
+    /// A fate query at `t` showed that the op that writes `new` had taken effect.
     pub(super) fn found_applied(&mut self, new: Value, op: OpId, t: Time) -> Result<(), Alarm> {
         match self.nodes.get(&Some(new)) {
             Some(node) if node.status != Status::Held => {
-                // Unlike an observer, an answer about a fate has no invocation that shows that the value held late.
+                // Unlike an observer, a resolved fate has no invocation that shows that the value held at a late time.
                 // So a forgotten value proves nothing here.
                 let known = self.expected_known(new);
                 if known { self.hold(new, op, START, t) } else { Ok(()) }
@@ -226,7 +227,7 @@ impl KeyState {
                 Some(Node { expects: Some(e), .. }) => at = *e,
             }
         }
-        true // A circle: `hold` names it.
+        true // It is a cycle, which `hold` reports.
     }
 
     /// The op that writes `new` did not happen.
@@ -251,7 +252,7 @@ impl KeyState {
         if self.verdict != Verdict::Valid {
             return Ok(());
         }
-        let Some(node) = self.nodes.get_mut(&value) else { return Err(self.gone(value, op)) };
+        let Some(node) = self.nodes.get_mut(&value) else { return Err(self.forgotten_value(value, op)) };
         if let Some(new) = value
             && node.status != Status::Held
         {
@@ -272,8 +273,8 @@ impl KeyState {
         self.grow(chain, invoked, op)
     }
 
-    /// A value that is not remembered cannot legally be seen.
-    fn gone(&self, value: Option<Value>, op: OpId) -> Alarm {
+    /// The alarm for a forgotten value, which cannot legally be observed.
+    fn forgotten_value(&self, value: Option<Value>, op: OpId) -> Alarm {
         let (kind, words) = if value > self.greatest {
             (ViolationKind::ReadOfNeverWritten, format!("op {op} saw {}, which no op has been asked to write", show(value)))
         } else {
@@ -283,7 +284,7 @@ impl KeyState {
         Alarm { kind, ops: vec![op], words }
     }
 
-    /// First evidence, at `t`, that `value` held, and with it everything its CAS ops were built on.
+    /// Records the first evidence, at `t`, that `value` held, and with it all values that its CAS ops were based on.
     fn hold(&mut self, value: Value, op: OpId, invoked: Time, t: Time) -> Result<(), Alarm> {
         let mut path = vec![value];
         let mut base = None;
@@ -294,7 +295,10 @@ impl KeyState {
             let Some(expected) = node.expects else { break };
             let writer = node.writer;
             let Some(before) = self.nodes.get(&expected) else {
-                return Err(Alarm { ops: writer.into_iter().chain([op]).collect(), ..self.gone(expected, writer.unwrap_or(op)) });
+                return Err(Alarm {
+                    ops: writer.into_iter().chain([op]).collect(),
+                    ..self.forgotten_value(expected, writer.unwrap_or(op))
+                });
             };
             if before.on_path {
                 let words = format!("cas ops that took effect expect each other's values in a circle, through {}", show(expected));
@@ -350,14 +354,14 @@ impl KeyState {
         Alarm { kind, ops, words: format!("two cas ops that expected {} both took effect", show(expected)) }
     }
 
-    /// Raises the `last` of a chain, unless its zone then reaches over another that has to come before and after it.
+    /// Raises the `last` of a chain, or reports a violation if its zone then conflicts with the zone of another chain.
     fn grow(&mut self, chain: u64, last: Time, op: OpId) -> Result<(), Alarm> {
         let at = self.chains.partition_point(|c| c.number < chain);
         let Some(&me) = self.chains.get(at).filter(|c| c.number == chain) else { return Ok(()) };
         if last <= me.last {
             return Ok(());
         }
-        // A chain that begins before the old `last` was compared already.
+        // A chain that starts before the old `last` was already compared.
         let from = self.chains.partition_point(|c| c.first < me.last);
         for other in self.chains.range(from..).take_while(|c| c.first < last) {
             if other.number != chain && me.first < other.last {

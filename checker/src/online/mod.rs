@@ -1,21 +1,21 @@
-//! The same judgement event by event, in bounded memory: a run can stop within moments of a violation.
+//! The online judge reaches the same verdict event by event, in bounded memory, so a run can stop soon after a violation.
 //!
-//! Events come in time order, and that makes the zones of the [chain checker](crate::linearizable) easy to keep. The
+//! Events arrive in time order, which makes the zones of the [chain checker](crate::linearizable) easy to maintain. The
 //! first evidence that a value held fixes its `first` for good, so chains are appended in the order of their `first`.
 //! A later observation can only raise `last`, and then two questions remain: was it invoked after evidence for the
 //! next value of its chain (stale), and does the zone of its chain now reach over another that it must precede?
 //!
-//! What no later event can make legal again is forgotten; see `forget.rs`. So memory follows the open ops, with one
-//! exception: a blind write of unknown outcome may still take effect at the end of the run, and unless it is observed
-//! or its fate is answered it stays. Those are [counted](Counters::unobserved_unknown_writes).
+//! A value that no later event can legally observe is forgotten; see `forget.rs`. So memory is proportional to the open
+//! ops, with one exception: a blind write of unknown outcome may still take effect at the end of the run, and unless it
+//! is observed or its fate is answered it stays. Those are [counted](Counters::unobserved_unknown_writes).
 //!
-//! A violation is reported at the first completion after which no order exists: no judge can be earlier. It comes
-//! with a sentence; the batch judge, given the recorded history, adds the proof and the smallest set of ops.
+//! A violation is reported at the first completion after which no order exists, which is the earliest possible time.
+//! The report is one sentence; the batch judge adds the proof and the smallest set of ops from the recorded history.
 //!
-//! What is left to the batch judge, always on the side of silence: keys outside the chain checker's fragment,
-//! refusals that do not tell what they found, and fates of ops that were forgotten.
+//! The following is left to the batch judge, and never causes a false alarm: keys outside the chain checker's fragment,
+//! refusals that do not report the value found, and fates of ops that were forgotten.
 
-mod forget; // what no later event can make legal again
+mod forget; // drops values that no later event can legally observe
 mod key; // one key: values, chains and their zones
 
 use crate::verdict::{Explanation, Verdict, Violation, ViolationKind};
@@ -23,34 +23,34 @@ use heckle_history::{Call, Current, Event, Fate, Invoke, KeyId, Names, OpId, Out
 use key::{Alarm, KeyState};
 use rustc_hash::FxHashMap;
 
-/// What the online judge holds, for the report.
+/// Sizes and counts of the online judge, for the report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
     /// Events fed.
     pub events: u64,
-    /// Values remembered now, over all keys.
+    /// Values currently in memory, over all keys.
     pub live_values: u64,
-    /// The most that one key ever held at once.
+    /// Largest number of values that one key held at the same time.
     pub live_values_max: u64,
-    /// Blind writes of unknown outcome that nobody has observed: the one term that grows with the run, since each
-    /// may still take effect.
+    /// Blind writes of unknown outcome that no op has observed. This is the only part that grows with the run, since
+    /// each may still take effect.
     pub unobserved_unknown_writes: u64,
     /// Unknown ops whose fate may still be answered.
     pub unanswered_fates: u64,
-    /// Keys that are outside the fragment and left to the batch judge.
+    /// Keys outside the fragment, which are left to the batch judge.
     pub keys_left: u64,
 }
 
-/// Whether a CAS may expect a value that is yet to be invoked.
+/// Whether a CAS may expect a value whose write has not been invoked yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
-    /// Clients expect only values they have seen, as the workloads do. A value that is not remembered is then gone.
+    /// Clients expect only values they have seen, as the workloads do. A value that is no longer in memory cannot occur again.
     NameWhatTheySaw,
     /// Clients may guess. Exact too, but an unknown CAS whose guess is never invoked is never forgotten.
     MayGuess,
 }
 
-/// An op between its invoke and the last that can be told of it.
+/// An op between its invoke and the last event about it.
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     key: KeyId,
@@ -58,10 +58,10 @@ struct Pending {
     invoked: u64,
 }
 
-/// Unknown ops whose fate is awaited; beyond this many the oldest knowledge is given up and left to the batch judge.
+/// Maximum number of unknown ops with a pending fate; beyond it the oldest are dropped and left to the batch judge.
 const MAX_UNANSWERED_FATES: usize = 1 << 20;
 
-/// Judges a run while it goes on.
+/// Judges a run while it is in progress.
 #[derive(Debug)]
 pub struct OnlineJudge {
     clients: Clients,
@@ -78,17 +78,17 @@ impl Default for OnlineJudge {
 }
 
 impl OnlineJudge {
-    /// A judge that has seen nothing, for clients that expect what they saw.
+    /// Creates an empty judge for clients that expect only values they have seen.
     pub fn new() -> Self {
         OnlineJudge::for_clients(Clients::NameWhatTheySaw)
     }
 
-    /// A judge that has seen nothing.
+    /// Creates an empty judge.
     pub fn for_clients(clients: Clients) -> Self {
         OnlineJudge { clients, keys: vec![], open: FxHashMap::default(), unanswered: FxHashMap::default(), events: 0 }
     }
 
-    /// Takes the next event; a violation is reported once a key, at the first event after which no order exists.
+    /// Processes the next event. Reports at most one violation per key, at the first event after which no order exists.
     pub fn feed(&mut self, event: &Event, names: &Names) -> Option<Violation> {
         self.events += 1;
         let (op, outcome) = match event {
@@ -156,12 +156,12 @@ impl OnlineJudge {
         })
     }
 
-    /// What it concludes so far: unknown if a key had to be left to the batch judge.
+    /// The verdict so far: unknown if a key had to be left to the batch judge.
     pub fn verdict(&self) -> Verdict {
         Verdict::merge_all(self.keys.iter().map(KeyState::verdict))
     }
 
-    /// What it holds.
+    /// Returns the current counters.
     pub fn counters(&self) -> Counters {
         Counters {
             events: self.events,
@@ -173,7 +173,7 @@ impl OnlineJudge {
         }
     }
 
-    /// Forgets at once what can be forgotten: tests compare with and without.
+    /// Forgets everything that can be forgotten now; tests compare runs with and without this.
     pub fn forget_now(&mut self) {
         for key in &mut self.keys {
             key.forget();

@@ -1,18 +1,18 @@
 //! Exhaustive search with a budget of steps: the oracle of the tests, and the refuter of small sub-histories.
 //!
 //! It tries every order that respects real time, depth first, and remembers the pairs of (ops done, state) it has
-//! been through (Lowe's memo). It shares nothing with the chain checker or with porcupine-rs. The budget bounds its
-//! memory too: every step remembers at most one pair.
+//! visited (Lowe's memo). It shares nothing with the chain checker or with porcupine-rs. The budget bounds its memory
+//! too: every step remembers at most one pair.
 
 use super::model::{State, step};
 use super::{SearchOp, SearchRequest};
 use rustc_hash::FxHashSet;
 
-/// More ops than this are not tried: the search recurses once for each.
+/// Maximum number of ops, because the search recurses once per op.
 pub const MAX_OPS: usize = 2_048;
 
 /// Looks for an order: `Some(Some(order))` if there is one, `Some(None)` if there is none, `None` if the budget of
-/// `steps` or [`MAX_OPS`] does not suffice to tell.
+/// `steps` or [`MAX_OPS`] is exceeded.
 pub fn order(request: &SearchRequest, steps: u64) -> Option<Option<Vec<u64>>> {
     if request.ops.len() > MAX_OPS {
         return None;
@@ -31,7 +31,7 @@ pub fn order(request: &SearchRequest, steps: u64) -> Option<Option<Vec<u64>>> {
 struct Search<'a> {
     /// By invocation.
     ops: Vec<&'a SearchOp>,
-    /// A bit for each op that stands in `order`.
+    /// A bit for each op that is in `order`.
     done: Vec<u64>,
     seen: FxHashSet<(Box<[u64]>, State)>,
     order: Vec<usize>,
@@ -50,7 +50,7 @@ impl Search<'_> {
     }
 
     fn explore(&mut self, state: &State) -> Step {
-        // Whoever goes next must have been invoked before, or as, the first of the remaining ops completed.
+        // The next op must have been invoked no later than the first completion among the remaining ops.
         let deadline = (0..self.ops.len()).filter(|&i| self.open(i)).filter_map(|i| self.ops[i].completed).min();
         let Some(deadline) = deadline else { return Step::Found };
         if !self.seen.insert((self.done.clone().into_boxed_slice(), state.clone())) {

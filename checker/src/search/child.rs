@@ -1,16 +1,16 @@
-//! What the child process does: read a request and search; asked to shrink, make an `invalid` answer small and
-//! certain.
+//! The child process: it reads a request and searches. On request it also reduces an `invalid` answer to few ops and
+//! confirms it.
 
 use super::model::ModelCall;
 use super::{SearchAnswer, SearchOp, SearchReply, SearchRequest, brute, porcupine};
 
-/// How many steps brute force may take for one sub-history.
+/// Maximum number of brute-force steps per sub-history.
 const BRUTE_STEPS: u64 = 50_000;
 
-/// How many observers may be tried to be left out.
+/// Maximum number of attempts to remove an observer.
 const MAX_TRIES: u32 = 400;
 
-/// The whole of `heckle search-child`: stdin's bytes to stdout's bytes.
+/// Implements `heckle search-child`: maps the bytes of stdin to the bytes of stdout.
 ///
 /// A request that cannot be read is a [`SearchReply::gave_up`], like every other failure of a search.
 pub fn child_main(stdin: &[u8]) -> Vec<u8> {
@@ -18,7 +18,7 @@ pub fn child_main(stdin: &[u8]) -> Vec<u8> {
         Ok(request) => answer(&request),
         Err(e) => SearchReply::gave_up(format!("the search child could not read its request: {e}")),
     };
-    // A reply is made of numbers and texts, and a Vec takes every write.
+    // A reply consists of numbers and texts, and writing to a Vec cannot fail.
     serde_json::to_vec(&reply).expect("a reply is always writable as JSON")
 }
 
@@ -27,13 +27,13 @@ pub fn answer(request: &SearchRequest) -> SearchReply {
     if request.shrink { shrink(request) } else { porcupine::search(request) }
 }
 
-/// Few ops of an invalid history that contradict the model on their own, refuted by brute force, not by the engine
-/// that said so first.
+/// Finds few ops of an invalid history that contradict the model on their own. Brute force confirms them, not the
+/// engine that reported the violation.
 ///
-/// Two cuts are sound, in that a contradiction left over is one of the whole. A prefix in time: what was invoked later
-/// is left out, and what was still open may or may not have happened. And leaving out ops that only observe. Ops that
-/// may or may not have happened are what makes a search explode, so every try has a budget of steps, and a try that
-/// runs out of it counts as not refuted.
+/// Two reductions are sound, in that a remaining contradiction is one of the whole history. The first is a prefix in
+/// time: later invocations are removed, and ops still open may or may not have happened. The second removes ops that
+/// only observe. Ops that may or may not have happened make a search explode, so every attempt has a budget of steps,
+/// and an attempt that exceeds it counts as not refuted.
 fn shrink(request: &SearchRequest) -> SearchReply {
     let mut ends: Vec<u64> = request.ops.iter().filter_map(|o| o.completed).collect();
     ends.sort_unstable();
@@ -41,7 +41,7 @@ fn shrink(request: &SearchRequest) -> SearchReply {
     let refuted = |ops: &[SearchOp]| {
         matches!(brute::order(&SearchRequest { model: request.model, ops: ops.to_vec(), shrink: false }, BRUTE_STEPS), Some(None))
     };
-    // A prefix of a valid prefix is valid, so the first invalid one is found by halving.
+    // A prefix of a valid prefix is valid, so the first invalid one is found by binary search.
     let shortest = ends.partition_point(|&end| !refuted(&prefix(&request.ops, end)));
     let core = ends.get(shortest).map(|&end| prefix(&request.ops, end)).filter(|core| refuted(core));
     let Some(mut core) = core.or_else(|| refuted(&request.ops).then(|| request.ops.clone())) else {

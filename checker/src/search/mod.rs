@@ -1,16 +1,15 @@
 //! Search: for histories the chain checker does not judge, and as its second opinion.
 //!
-//! porcupine-rs (Wing and Gong's search with Lowe's memo) may take exponential time and quadratic memory, so it
-//! runs in a child process. The parts: a [`SearchRequest`] goes to the child's stdin as JSON, the child runs
-//! [`child_main`] and prints a [`SearchReply`]; the parent, who has the clock and the limits, implements
-//! [`SearchRunner`] and turns a child that was killed, or died, into [`SearchReply::gave_up`]. No limit ever
-//! becomes `invalid`.
+//! porcupine-rs (Wing and Gong's search with Lowe's memo) may take exponential time and quadratic memory, so it runs in
+//! a child process. A [`SearchRequest`] goes to the child's stdin as JSON, and the child runs [`child_main`] and prints
+//! a [`SearchReply`]. The parent, which has the clock and the limits, implements [`SearchRunner`] and reports a child
+//! that died or was killed as [`SearchReply::gave_up`]. Reaching a limit never results in `invalid`.
 
 pub mod brute; // exhaustive search with a budget of steps: the oracle, and the refuter of small sub-histories
-pub mod child; // what the child process does
+pub mod child; // the child process
 pub mod foreign; // foreign histories as questions
 pub mod model; // the sequential models: register, set, queue, counter, mutex, text
-pub mod porcupine; // porcupine-rs behind our types, its traps fenced off
+pub mod porcupine; // an adapter for porcupine-rs that avoids its pitfalls
 mod small; // small keys in this process
 
 pub use child::child_main;
@@ -22,30 +21,30 @@ use serde::{Deserialize, Serialize};
 /// One op as a search sees it. An op without `completed` may have happened at any time from `invoked` on, or not at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchOp {
-    /// The caller's name for it.
+    /// The caller's identifier.
     pub id: u64,
     /// When it was sent.
     pub invoked: u64,
     /// When its answer came. Intervals are closed: touching ones overlap.
     pub completed: Option<u64>,
-    /// What it asked and was answered.
+    /// The call and its answer.
     pub call: ModelCall,
 }
 
-/// A question to a search: is there an order?
+/// A search request: is there a valid order of these ops?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchRequest {
     /// The sequential model of the key.
     pub model: ModelKind,
     /// The key's ops, in any order.
     pub ops: Vec<SearchOp>,
-    /// Whether to look for few ops that contradict the model on their own. Asked in a second run, once the verdict is
-    /// known, so that a limit met here cannot lose it.
+    /// Whether to look for a small set of ops that contradict the model on their own. This is done in a second run,
+    /// when the verdict is known, so that reaching a limit here cannot lose it.
     #[serde(default)]
     pub shrink: bool,
 }
 
-/// What a search concluded.
+/// The conclusion of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchAnswer {
@@ -53,7 +52,7 @@ pub enum SearchAnswer {
     Valid,
     /// None exists.
     Invalid,
-    /// A limit was met first.
+    /// A limit was reached first.
     GaveUp,
 }
 
@@ -62,22 +61,22 @@ pub enum SearchAnswer {
 pub struct SearchReply {
     /// The conclusion.
     pub answer: SearchAnswer,
-    /// For a valid one: ids in an order that explains every answer.
+    /// If valid: op ids in an order that explains every answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<u64>>,
-    /// For an invalid one: ids of ops that contradict the model on their own.
+    /// If invalid: ids of ops that contradict the model on their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub core: Vec<u64>,
-    /// Whether a second engine refuted `core` again.
+    /// Whether a second engine confirmed that `core` has no valid order.
     #[serde(default)]
     pub certified: bool,
-    /// Which limit was met.
+    /// The limit that was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
 }
 
 impl SearchReply {
-    /// The reply for a search that met a limit: killed for time or memory, or without a readable answer.
+    /// The reply of a search that reached a time or memory limit or gave no readable answer.
     pub fn gave_up(limit: impl Into<String>) -> Self {
         SearchReply { answer: SearchAnswer::GaveUp, order: None, core: vec![], certified: false, limit: Some(limit.into()) }
     }
@@ -86,7 +85,7 @@ impl SearchReply {
 /// Runs one search within limits. The harness spawns `heckle search-child` with an address-space limit and kills
 /// it when its time is up.
 pub trait SearchRunner {
-    /// Answers `request`; every failure on the way is [`SearchReply::gave_up`].
+    /// Answers `request`; any failure is reported as [`SearchReply::gave_up`].
     fn run(&self, request: &SearchRequest) -> SearchReply;
 }
 
@@ -100,7 +99,7 @@ impl SearchRunner for InProcess {
     }
 }
 
-/// Gives up at once: for callers that want no search.
+/// Always gives up, for callers that do not want a search.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoSearch;
 

@@ -1,9 +1,9 @@
-//! The sequential models: what one op does to one key, and whether its answer fits.
+//! The sequential models: how an op changes the state of a key, and whether its answer is possible.
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Which model a key follows: `--model`.
+/// The model of a key: `--model`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelKind {
@@ -15,20 +15,20 @@ pub enum ModelKind {
     Queue,
     /// Add and read.
     Counter,
-    /// Acquire and release. Who releases has to be who holds, where values name them; fencing tokens in maps have to rise.
+    /// Acquire and release. If values name the owner, only the holder may release. Fencing tokens in maps must increase.
     Mutex,
     /// Get, put and append of text.
     Text,
-    /// A mutex held by a process, where no value names the holder.
+    /// A mutex that belongs to a process unless a value names the holder.
     OwnerMutex,
-    /// A mutex whose ok of an acquire is a fencing token, which has to rise.
+    /// A mutex where each successful acquire returns a fencing token, which must increase.
     FencedMutex,
     /// Append a value, read the whole list.
     ListAppend,
 }
 
 impl ModelKind {
-    /// Every model with the word for it.
+    /// Every model with its name.
     pub const ALL: [(ModelKind, &'static str); 9] = [
         (ModelKind::CasRegister, "cas-register"),
         (ModelKind::Set, "set"),
@@ -41,7 +41,7 @@ impl ModelKind {
         (ModelKind::ListAppend, "list-append"),
     ];
 
-    /// The word for it.
+    /// The name of the model.
     pub fn word(self) -> &'static str {
         ModelKind::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, word)| word)
     }
@@ -100,7 +100,7 @@ pub struct Lock {
     pub highest_fence: Option<i64>,
 }
 
-/// Who takes or gives back a mutex, as far as the op says.
+/// The owner and the fencing token that an acquire or release names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// The owner; `None` if the op names none.
@@ -112,21 +112,21 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Whether two ops may speak of the same hold: what both name has to be the same.
+    /// Whether two ops may belong to the same hold: fields that both name must be equal.
     fn fits(self, other: Claim) -> bool {
         let same = |a: Option<i64>, b: Option<i64>| a.is_none() || b.is_none() || a == b;
         same(self.owner, other.owner) && same(self.fence, other.fence)
     }
 }
 
-/// An op with its answer. Where the answer is unknown the field is `None` and any answer fits.
+/// An op with its answer. If the answer is unknown, the field is `None` and matches any state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "f")]
 pub enum ModelCall {
     /// Register: a read.
     Read {
-        /// What it saw; the outer `None` is "not told".
-        #[serde(default, with = "told")]
+        /// The value it read; the outer `None` means "not reported".
+        #[serde(default, with = "nested_option")]
         value: Option<Option<i64>>,
     },
     /// Register: a write.
@@ -136,17 +136,17 @@ pub enum ModelCall {
     },
     /// Register: a CAS that took effect, or may have.
     Cas {
-        /// What it must find.
+        /// The expected value.
         expected: Option<i64>,
-        /// What it then writes.
+        /// The value it writes.
         new: i64,
     },
-    /// Register: a CAS that did not find what it expected.
+    /// Register: a CAS that did not find the expected value.
     Refused {
-        /// What it would have had to find.
+        /// The expected value.
         expected: Option<i64>,
-        /// What it found; the outer `None` is "not told".
-        #[serde(default, with = "told")]
+        /// The value it found; the outer `None` means "not reported".
+        #[serde(default, with = "nested_option")]
         current: Option<Option<i64>>,
     },
     /// Set: add a member.
@@ -158,21 +158,21 @@ pub enum ModelCall {
     Remove {
         /// The member.
         member: i64,
-        /// Whether it was there.
+        /// Whether the member was present.
         found: Option<bool>,
     },
     /// Set: is it a member?
     Contains {
         /// The member.
         member: i64,
-        /// Whether it was there.
+        /// Whether the member was present.
         found: Option<bool>,
     },
     /// Set: all members.
     Members {
-        /// What was seen, sorted, each member once.
+        /// The members read, sorted, without duplicates.
         members: Option<Vec<i64>>,
-        /// Whether the answer had a member twice, which no set has.
+        /// Whether the answer listed a member twice, which is impossible in a set.
         #[serde(default)]
         twice: bool,
     },
@@ -183,33 +183,34 @@ pub enum ModelCall {
     },
     /// Queue: take from the front.
     Dequeue {
-        /// What came; an inner `None` is "empty", the outer one "not told".
-        #[serde(default, with = "told")]
+        /// The item returned; an inner `None` means "empty", the outer one "not reported".
+        #[serde(default, with = "nested_option")]
         item: Option<Option<i64>>,
     },
     /// Counter: add to it.
     Increment {
-        /// How much.
+        /// The amount.
         by: i64,
     },
     /// Counter: read it.
     Count {
-        /// What was seen.
+        /// The value read.
         count: Option<i64>,
     },
-    /// Mutex: take it.
+    /// Mutex: acquire it.
     Acquire(Claim),
-    /// Mutex: give it back.
+    /// Mutex: release it.
     Release(Claim),
     /// Text: read it.
     Get {
-        /// What was seen; an inner `None` is "never put", the outer one "not told". A text never put may read as empty too.
-        #[serde(default, with = "told")]
+        /// The text read; an inner `None` means "never put", the outer one "not reported". A text that was never put
+        /// may also read as empty.
+        #[serde(default, with = "nested_option")]
         text: Option<Option<String>>,
     },
     /// Text: replace it.
     Put {
-        /// By what.
+        /// The new text.
         text: String,
     },
     /// Text: append to it.
@@ -222,15 +223,15 @@ pub enum ModelCall {
         /// The value.
         item: i64,
     },
-    /// List: read it whole.
+    /// List: read all values.
     Items {
-        /// What was seen, in order.
+        /// The values read, in order.
         items: Option<Vec<i64>>,
     },
 }
 
-/// A double option as a list of at most one: JSON's `null` is a value here, so absence needs another form.
-mod told {
+/// Serialises a double option as a list of at most one element. JSON's `null` is a value here, so absence needs a different form.
+mod nested_option {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<Option<T>>, s: S) -> Result<S::Ok, S::Error> {
@@ -242,7 +243,7 @@ mod told {
     }
 }
 
-/// The state after `call` in `state`, or `None` if the call could not have been answered so there.
+/// Returns the state after `call` in `state`, or `None` if that answer is impossible in `state`.
 pub fn step(state: &State, call: &ModelCall) -> Option<State> {
     match (state, call) {
         (State::Register(now), _) => register(*now, call).map(State::Register),
@@ -268,7 +269,7 @@ pub fn step(state: &State, call: &ModelCall) -> Option<State> {
         (State::Text(now), ModelCall::Append { text }) => Some(State::Text(Some(format!("{}{text}", now.as_deref().unwrap_or(""))))),
         (State::List(now), ModelCall::Push { item }) => Some(State::List(now.iter().chain([item]).copied().collect())),
         (State::List(now), ModelCall::Items { items }) => items.as_ref().is_none_or(|seen| seen == now).then(|| State::List(now.clone())),
-        // A call of another model fits nowhere. A request that mixes models has no order.
+        // A call of another model fits no state, so a request that mixes models has no order.
         (State::Queue(_) | State::Counter(_) | State::Text(_) | State::List(_), _) => None,
     }
 }
@@ -276,7 +277,7 @@ pub fn step(state: &State, call: &ModelCall) -> Option<State> {
 fn mutex(now: Lock, call: &ModelCall) -> Option<Lock> {
     match (now.held, call) {
         (None, ModelCall::Acquire(claim)) => {
-            // A token that does not rise would let a client act after its lock was given to another one.
+            // A token that does not increase would let a client act after its lock passed to another client.
             let rises = claim.fence.is_none_or(|fence| now.highest_fence.is_none_or(|highest| fence > highest));
             rises.then_some(Lock { held: Some(*claim), highest_fence: claim.fence.or(now.highest_fence) })
         }
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn models_accept_what_could_have_been_answered_and_nothing_else() {
+    fn models_accept_only_possible_answers() {
         use ModelCall::*;
         use ModelKind as M;
         check(
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_called_by_their_words() {
+    fn models_parse_by_name() {
         for (kind, word) in ModelKind::ALL {
             assert_eq!((word.parse(), kind.word()), (Ok(kind), word));
         }
@@ -394,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn not_told_and_never_written_survive_json() {
+    fn nested_options_round_trip() {
         for value in [None, Some(None), Some(Some(3))] {
             let call = ModelCall::Read { value };
             let json = serde_json::to_string(&call).unwrap();

@@ -1,38 +1,38 @@
-//! porcupine-rs behind our types, its traps fenced off.
+//! An adapter for porcupine-rs that avoids its pitfalls.
 //!
-//! Three traps of porcupine-rs 0.3.0, each held by a test below: its `…_info_timeout` calls say `Illegal` when
-//! time runs out; a time limit is overrun, since it is only looked at between steps and a run ends with all its
-//! threads; and it starts a thread for every partition. So it is called without a time limit, with one partition,
-//! in a process of its own that is killed from outside.
+//! porcupine-rs 0.3.0 has three pitfalls, each covered by a test below: its `…_info_timeout` calls return `Illegal`
+//! when time runs out; a time limit is exceeded, since it is only checked between steps and a run waits for all its
+//! threads; and it starts a thread for every partition. So it is called without a time limit, with one partition, in a
+//! separate process that the parent can kill.
 
 use super::model::{ModelCall, ModelKind, State, step};
 use super::{SearchAnswer, SearchOp, SearchReply, SearchRequest};
 use porcupine_rs::{CheckResult, Model, Operation};
 
-/// One of our models for porcupine-rs. Its models take no parameters, so the kind is part of the type.
+/// A model of this crate for porcupine-rs. Its models have no parameters, so the kind is part of the type.
 #[derive(Debug, Clone)]
-struct Ours<const KIND: usize>;
+struct Adapter<const KIND: usize>;
 
 #[derive(Debug, Clone)]
-struct Asked {
+struct Input {
     call: ModelCall,
     certain: bool,
 }
 
-impl<const KIND: usize> Model for Ours<KIND> {
+impl<const KIND: usize> Model for Adapter<KIND> {
     type State = State;
-    type Op = Asked;
+    type Op = Input;
     type Metadata = ();
 
     fn init() -> State {
         ModelKind::ALL[KIND].0.init()
     }
 
-    fn step(state: &State, op: &Asked) -> (bool, State) {
+    fn step(state: &State, op: &Input) -> (bool, State) {
         match step(state, &op.call) {
             Some(next) => (true, next),
-            // Every op has to be placed somewhere. One that may not have happened is placed where it does nothing;
-            // its interval reaches to the end of time, so such a place exists.
+            // Every op must have a position. An op that may not have happened is placed where it has no effect; its
+            // interval extends to the end of time, so such a position exists.
             None => (!op.certain, state.clone()),
         }
     }
@@ -54,7 +54,7 @@ pub fn search(request: &SearchRequest) -> SearchReply {
 }
 
 fn run<const KIND: usize>(ops: &[SearchOp]) -> SearchReply {
-    let operations: Vec<Operation<Ours<KIND>>> = ops.iter().map(operation).collect();
+    let operations: Vec<Operation<Adapter<KIND>>> = ops.iter().map(operation).collect();
     if operations.is_empty() {
         return SearchReply { answer: SearchAnswer::Valid, order: Some(vec![]), core: vec![], certified: false, limit: None };
     }
@@ -69,13 +69,13 @@ fn run<const KIND: usize>(ops: &[SearchOp]) -> SearchReply {
     SearchReply { answer, order, core: vec![], certified: false, limit: None }
 }
 
-fn operation<const KIND: usize>(op: &SearchOp) -> Operation<Ours<KIND>> {
+fn operation<const KIND: usize>(op: &SearchOp) -> Operation<Adapter<KIND>> {
     let time = |t: u64| i64::try_from(t).unwrap_or(i64::MAX - 1).min(i64::MAX - 1);
     Operation {
         client_id: None,
         call_time: time(op.invoked),
         return_time: op.completed.map_or(i64::MAX, time),
-        op: Asked { call: op.call.clone(), certain: op.completed.is_some() },
+        op: Input { call: op.call.clone(), certain: op.completed.is_some() },
         metadata: None,
     }
 }

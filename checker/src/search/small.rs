@@ -1,14 +1,14 @@
-//! Small keys searched in this process, so that a history of a million keys does not start a million others.
+//! Searches small keys in this process, so that a history of a million keys does not start a million processes.
 
 use super::{SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute, child};
 
-/// Keys of at most so many ops are tried here first.
+/// Keys with at most this many ops are tried here first.
 const MAX_OPS: usize = 32;
 
-/// Steps that brute force may take on one of them: they bound its time and memory.
+/// Maximum number of brute-force steps per key, which bounds time and memory.
 const STEPS: u64 = 20_000;
 
-/// Tries brute force on small keys, and asks another runner where that does not decide.
+/// Tries brute force on small keys, and uses another runner if that is inconclusive.
 pub(super) struct SmallFirst<'a>(pub(super) &'a dyn SearchRunner);
 
 impl SearchRunner for SmallFirst<'_> {
@@ -16,7 +16,7 @@ impl SearchRunner for SmallFirst<'_> {
         if request.ops.len() > MAX_OPS {
             return self.0.run(request);
         }
-        // Looking for fewer ops is done by brute force anyway, with a budget of its own.
+        // Shrinking uses brute force anyway, with a separate budget.
         if request.shrink {
             return child::answer(request);
         }

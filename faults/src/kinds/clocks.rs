@@ -21,7 +21,7 @@ pub(crate) static JUMP: Kind = Kind {
     steps,
 };
 
-/// Every node's clocks drift, each its own way, within the bound.
+/// The clocks of every node drift independently, within the bound.
 pub(crate) static DRIFT: Kind =
     Kind { name: "clock-drift", about: "clocks drift, each its own way, within the bound", draw: drift, ..JUMP };
 
@@ -34,8 +34,8 @@ fn jump(draw: &mut Draw<'_>) -> Fault {
     Fault { kind: &JUMP, target: Target::Nodes(nodes), amounts }
 }
 
-/// As far as is allowed: what is safe at the bound is safe within it. One slow clock among fast ones is what a node that relies
-/// on time has to fear most.
+/// Drifts are at the bound, because a system that is safe at the bound is safe within it. One slow clock among fast
+/// ones is the worst case for a node that relies on time.
 fn drift(draw: &mut Draw<'_>) -> Fault {
     let bound = draw.drift_ppm.max(1);
     let slow = draw.rng.random_range(1..=draw.nodes);

@@ -1,4 +1,4 @@
-//! Frames that arrive late: all of a node's a little, or those of one direction so much that others finish meanwhile.
+//! Delayed frames: all frames of a node by a little, or those of one direction by so much that other operations finish meanwhile.
 
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
@@ -28,7 +28,7 @@ pub(crate) static DELAY: Kind = Kind {
     steps,
 };
 
-/// Frames of one link arrive very late, in one direction: whoever else speaks of them is faster.
+/// Frames of one link arrive very late in one direction, so that messages on other links overtake them.
 pub(crate) static DELAY_LINK: Kind = Kind {
     name: "delay:link",
     about: "frames of one link arrive very late, in one direction",
@@ -40,7 +40,7 @@ pub(crate) static DELAY_LINK: Kind = Kind {
     ..DELAY
 };
 
-/// One node's frames get out very late but come in on time, or the reverse.
+/// One node sends frames very late but receives them on time, or the reverse.
 pub(crate) static DELAY_ONE_WAY: Kind = Kind {
     name: "delay:one-way",
     about: "one node's frames get out very late but come in on time, or the reverse",
@@ -52,7 +52,7 @@ pub(crate) static DELAY_ONE_WAY: Kind = Kind {
     ..DELAY
 };
 
-/// Late enough for others to finish what they do meanwhile: a few operations, and what follows once a key rests.
+/// Late enough for other nodes to finish a few operations and the work that follows when a key is idle.
 const VERY_LATE_US: std::ops::RangeInclusive<u64> = 100_000..=400_000;
 
 fn very_late(links: Vec<Link>, draw: &mut Draw<'_>) -> Fault {
@@ -77,7 +77,7 @@ mod tests {
     use crate::target::Node;
 
     #[test]
-    fn what_is_very_late_is_late_in_one_direction() {
+    fn very_late_frames_are_delayed_in_one_direction() {
         let (mut ins, mut outs) = (0, 0);
         for seed in 0..100 {
             let nodes = 2 + seed as u16 % 4;

@@ -1,4 +1,4 @@
-//! Frames that are lost, doubled or swapped, and connections that are reset.
+//! Frames that are lost, duplicated or reordered, and connections that are reset.
 
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
@@ -51,10 +51,10 @@ pub(crate) static REORDER: Kind = Kind {
     ..RESET
 };
 
-/// Only where the relay knows where a message ends: TCP does none of this to a byte stream.
+/// Only if the relay knows the message boundaries, because TCP does none of this to a byte stream.
 const MESSAGES: Needs = Needs { nodes: 2, control: &[Control::Links, Control::Messages] };
 
-/// Connections are reset, and again whenever they come back.
+/// Connections are reset, and again whenever they are reestablished.
 pub(crate) static RESET: Kind = Kind {
     name: "reset",
     about: "connections are reset",

@@ -1,11 +1,11 @@
-//! `kill-all`: what nodes remember of each other is gone, and only what each has on its disk is left.
+//! `kill-all`: the nodes lose their memory, and only the data on each disk remains.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
 use crate::target::{Target, TargetShape, all_nodes};
 
-/// SIGKILL every node at once, then restart them all.
+/// SIGKILL every node simultaneously, then restart them all.
 pub(crate) static KILL_ALL: Kind = Kind {
     name: "kill-all",
     about: "SIGKILL every node at once, then restart them",

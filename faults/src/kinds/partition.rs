@@ -1,4 +1,4 @@
-//! `partition` and its shapes: links on which no frame passes. Histories and schedules call every shape `partition`; its
+//! `partition` and its shapes, which block all frames on some links. Histories and schedules call every shape `partition`; its
 //! targets show which.
 
 use crate::action::{Action, LinkEffect, Step};
@@ -8,7 +8,7 @@ use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
 use crate::target::{End, Link, Node, Target, TargetShape, links_from, links_to, node_links};
 use rand::RngExt;
 
-/// Cut links in a drawn shape.
+/// Cut links in a random shape.
 pub(crate) static PARTITION: Kind = Kind {
     name: "partition",
     about: "cut links in a drawn shape",
@@ -33,7 +33,7 @@ pub(crate) static ISOLATE: Kind = Kind {
     ..SHAPE
 };
 
-/// One node's frames get out but none get in, or the reverse.
+/// One node can send frames but not receive any, or the reverse.
 pub(crate) static ONE_WAY: Kind = Kind {
     name: "partition:one-way",
     about: "one node sends but does not receive, or the reverse",
@@ -41,7 +41,7 @@ pub(crate) static ONE_WAY: Kind = Kind {
     ..SHAPE
 };
 
-/// Two halves that only one node can reach both of.
+/// Two halves with one node that can reach both.
 pub(crate) static BRIDGE: Kind = Kind {
     name: "partition:bridge",
     about: "two halves joined by one node",
@@ -54,7 +54,7 @@ pub(crate) static BRIDGE: Kind = Kind {
 pub(crate) static RING: Kind = Kind {
     name: "partition:ring",
     about: "each node reaches only its ring neighbours",
-    // On three nodes a ring joins everyone to everyone: nothing would be cut.
+    // With three nodes a ring connects all pairs, so no link would be cut.
     needs: Needs { nodes: 4, ..PARTITION.needs },
     draw: |draw| cut(ring(draw)),
     ..SHAPE
@@ -69,10 +69,10 @@ pub(crate) static CLIENTS: Kind = Kind {
     ..SHAPE
 };
 
-/// What shapes share: all but name and draw. They are not aimed, and on the way back from a file they are partitions.
+/// Everything but name and draw is common to all shapes. They cannot target a role, and are read from a file as `partition`.
 static SHAPE: Kind = Kind { aim: None, ..PARTITION };
 
-/// The shapes that `partition` chooses from, in an order that the seed relies on.
+/// The shapes that `partition` chooses from. Their order determines the choices of a seed.
 static SHAPES: [&Kind; 5] = [&MAJORITY, &ISOLATE, &ONE_WAY, &BRIDGE, &RING];
 
 fn cut(target: Target) -> Fault {

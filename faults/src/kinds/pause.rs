@@ -1,4 +1,4 @@
-//! `pause`: a node that stands still and does not know it, as under a long collection of garbage or a frozen virtual machine.
+//! `pause`: a node stops without noticing it, as in a long garbage collection or a frozen virtual machine.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};

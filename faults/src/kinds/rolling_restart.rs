@@ -1,5 +1,5 @@
-//! `rolling-restart`: what an operator does to upgrade a cluster. Each node in turn is terminated and restarted; a cluster that
-//! loses availability or data meanwhile cannot be upgraded.
+//! `rolling-restart`: the procedure for upgrading a cluster. Each node in turn is terminated and restarted. A cluster
+//! that loses availability or data meanwhile cannot be upgraded.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
@@ -37,7 +37,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_node_has_its_turn_and_never_are_two_down_at_once() {
+    fn nodes_restart_one_at_a_time() {
         for nodes in 1..=7 {
             for lasts in [0, 1, 5, 1_000_000_007] {
                 let steps = drawn("rolling-restart", nodes, 3).steps(Nanos(lasts), nodes).expect("it was drawn");
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn three_nodes_owe_progress_throughout_and_two_do_not() {
+    fn three_nodes_must_make_progress_and_two_need_not() {
         let owes = |nodes: u16| drawn("rolling-restart", nodes, 3).leaves_a_quorum(Nanos(9_000), nodes);
         assert!(owes(3) && owes(5) && !owes(2) && !owes(1));
     }

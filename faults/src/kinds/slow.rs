@@ -1,4 +1,4 @@
-//! Links that carry few bytes a second: whatever is large is late, and what is small waits behind it.
+//! Links with a low bandwidth: large messages arrive late, and small ones wait behind them.
 
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
@@ -8,10 +8,10 @@ use crate::target::TargetShape;
 use heckle_history::Nanos;
 use rand::RngExt;
 
-/// The rates that are drawn: from a modem's to a fair share of what a small cluster sends.
+/// The range of rates: from a modem's to a large part of the traffic of a small cluster.
 const RATES: std::ops::RangeInclusive<u64> = 8_000..=200_000;
 
-/// Links carry few bytes a second.
+/// Links carry few bytes per second.
 pub(crate) static SLOW: Kind = Kind {
     name: "slow",
     about: "links carry few bytes a second",

@@ -1,11 +1,11 @@
-//! `terminate`: SIGTERM, on which a node ends as it would for an operator: it can finish, flush and say goodbye.
+//! `terminate`: SIGTERM, on which a node shuts down cleanly: it can finish its work, flush and close its connections.
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
 use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
 use crate::target::{Target, TargetShape};
 
-/// SIGTERM one node, and restart it on the same data after it has ended by itself.
+/// SIGTERM one node, and restart it on the same data after it has exited.
 pub(crate) static TERMINATE: Kind = Kind {
     name: "terminate",
     about: "SIGTERM one node, which ends by itself, then restart it on the same data",
@@ -37,8 +37,8 @@ mod tests {
         assert!(fault.leaves_a_quorum(Nanos(9), 3) && !drawn("terminate", 2, 1).leaves_a_quorum(Nanos(9), 2));
     }
 
-    /// A node that ignores SIGTERM is killed by the engine, and a node that does not come back is not restarted: both are figures,
-    /// and none of them is evidence of a termination.
+    /// The engine kills a node that ignores SIGTERM, and counts nodes that do not come back. Neither figure is evidence
+    /// of a termination.
     #[test]
     fn the_end_by_itself_and_the_restart_are_both_needed_as_evidence() {
         let shown = |figures: &[&str]| TERMINATE.evidence.is_shown(&figures.iter().map(|name| ((*name).to_owned(), 1.0)).collect(), 1);

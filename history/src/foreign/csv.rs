@@ -1,4 +1,4 @@
-//! `csv`: a row an op, for spreadsheets and for whoever writes an adapter in an afternoon.
+//! `csv`: one row per op, for spreadsheets and simple adapters.
 //!
 //! ```text
 //! process,key,f,argument,outcome,result,invoked,completed
@@ -7,8 +7,8 @@
 //! 5,k1,read,,unknown,,1200,
 //! ```
 //! Times are nanoseconds. `argument` and `result` are JSON; nothing is null. Outcomes are `ok`, `refused` (a CAS that
-//! found `result`; empty if that is not known), `fail` and `unknown`; an op without `completed` never ended. Rows may stand
-//! in any order. A process has one op at a time. Numbers may be written as `1.0`.
+//! found `result`; empty if that is not known), `fail` and `unknown`; an op without `completed` never ended. Rows may
+//! be in any order. A process has one op at a time. Numbers may be written as `1.0`.
 
 use super::process::{Caller, whole};
 use super::summary::{OrderSource, Summary};
@@ -26,7 +26,7 @@ pub const HEADER: &str = "process,key,f,argument,outcome,result,invoked,complete
 /// Reads a history.
 ///
 /// # Errors
-/// What is wrong, with its line.
+/// The error, with its line.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut rows = Rows { text, at: 0, line: 1 };
     match rows.next_row()? {
@@ -48,7 +48,7 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
         }
         match op(line, &row) {
             Ok(op) => ops.push(op),
-            Err(what) if options.lenient => summary.pass(line, what),
+            Err(what) if options.lenient => summary.skip(line, what),
             Err(what) => return Err(ReadError::at(line, what)),
         }
     }
@@ -58,7 +58,7 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     Ok(Foreign { ops, warnings: summary.warnings(), summary })
 }
 
-/// A process has one op open at a time, and none after one whose outcome is unknown.
+/// Checks that a process has one op open at a time, and none after an unknown outcome.
 fn one_at_a_time(ops: &[ForeignOp]) -> Result<(), ReadError> {
     let mut last: FxHashMap<&Process, &ForeignOp> = FxHashMap::default();
     let mut sorted: Vec<&ForeignOp> = ops.iter().collect();
@@ -136,7 +136,7 @@ fn caller(text: &str) -> Result<Process, String> {
     }
 }
 
-/// Rows by the rules of RFC 4180: a quoted field may hold commas, quotes in pairs, and newlines.
+/// Splits rows by the rules of RFC 4180: a quoted field may contain commas, doubled quotes and newlines.
 struct Rows<'t> {
     text: &'t str,
     at: usize,

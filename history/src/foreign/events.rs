@@ -1,8 +1,8 @@
-//! Events to ops: the rules of Jepsen's histories.
+//! Converts events to ops by the rules of Jepsen's histories.
 //!
-//! The order of the lines is the order of what happened; times only say how far apart. A process has one op open at a
-//! time. `ok` happened, `fail` did not, `info` may have; a process ends at `info` and another takes its place. An op that
-//! is still open at the end may have happened too.
+//! The order of the lines is the order of the events; times only give the distances. A process has one op open at a
+//! time. An op with `ok` happened, with `fail` it did not, and with `info` it may have. A process ends at `info` and
+//! another takes its place. An op that is still open at the end may also have happened.
 
 use super::keys::{self, KeySource};
 use super::process::Process;
@@ -13,10 +13,10 @@ use crate::reader::ReadError;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value as Json;
 
-/// What an event says of its op.
+/// The type of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It began.
+    /// The op was invoked.
     Invoke,
     /// It happened.
     Ok,
@@ -27,7 +27,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// From Jepsen's word.
+    /// Parses Jepsen's name.
     pub fn parse(word: &str) -> Option<Kind> {
         match word {
             "invoke" => Some(Kind::Invoke),
@@ -42,68 +42,68 @@ impl Kind {
 /// One event of a foreign file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignEvent {
-    /// Where it stands.
+    /// Its line.
     pub line: u64,
-    /// Whose it is.
+    /// Its process.
     pub process: Process,
-    /// What it says.
+    /// Its type.
     pub kind: Kind,
-    /// Of which call.
+    /// The function.
     pub f: String,
     /// On which key.
     pub key: Option<Json>,
-    /// With what argument or answer; `None` where the line has no such field.
+    /// The argument or answer; `None` if the line has no such field.
     pub value: Option<Json>,
-    /// When, if the file says.
+    /// The time, if the file has one.
     pub time: Option<u64>,
 }
 
-/// What `fail` means to a CAS.
+/// The meaning of `fail` for a CAS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailedCas {
-    /// That nothing is known but that it did not happen: Jepsen and Knossos.
+    /// It is only known that the CAS did not happen: Jepsen and Knossos.
     DidNotHappen,
-    /// That it found another value than it expected: Porcupine's etcd logs.
+    /// The CAS found a different value from the expected one: Porcupine's etcd logs.
     WasRefused,
 }
 
-/// What a line came to.
+/// The result of parsing a line.
 #[derive(Debug)]
 pub(super) enum Line {
     /// An event of a client.
     Event(ForeignEvent),
-    /// Passed over because of `--lenient`, and whose it is, if that can be read.
+    /// Skipped because of `--lenient`, with its process if that can be read.
     Passed(Option<Process>),
 }
 
-/// Lines as they are read.
-pub(super) struct Intake {
+/// Collects parsed lines.
+pub(super) struct EventCollector {
     pub(super) options: ReadOptions,
     pub(super) summary: Summary,
     lines: Vec<Line>,
     last_index: Option<(i64, u64)>,
 }
 
-impl Intake {
+impl EventCollector {
     pub(super) fn new(options: ReadOptions) -> Self {
-        Intake { options, summary: Summary::default(), lines: vec![], last_index: None }
+        EventCollector { options, summary: Summary::default(), lines: vec![], last_index: None }
     }
 
     pub(super) fn event(&mut self, event: ForeignEvent) {
         self.lines.push(Line::Event(event));
     }
 
-    /// A line that cannot be understood: an error, or passed over where that was asked for.
-    pub(super) fn pass(&mut self, line: u64, process: Option<Process>, why: impl Into<String>) -> Result<(), ReadError> {
+    /// Handles a line that cannot be parsed: an error, or skipped with `--lenient`.
+    pub(super) fn skip(&mut self, line: u64, process: Option<Process>, why: impl Into<String>) -> Result<(), ReadError> {
         if !self.options.lenient {
             return Err(ReadError::at(line, why));
         }
-        self.summary.pass(line, why);
+        self.summary.skip(line, why);
         self.lines.push(Line::Passed(process));
         Ok(())
     }
 
-    /// `:index` numbers the lines, so it has to rise with them.
+    /// `:index` numbers the lines, so it must increase.
     pub(super) fn index(&mut self, line: u64, index: i64) -> Result<(), ReadError> {
         if let Some((last, before)) = self.last_index
             && index <= last
@@ -121,7 +121,7 @@ impl Intake {
         self.lines.is_empty()
     }
 
-    /// Gives events their keys and times, and pairs them.
+    /// Assigns keys and times to events, and pairs them.
     pub(super) fn finish(mut self, failed_cas: FailedCas) -> Result<Foreign, ReadError> {
         let mut events: Vec<&mut ForeignEvent> = self.lines.iter_mut().filter_map(Line::event).collect();
         self.summary.events = events.len() as u64;
@@ -140,7 +140,7 @@ impl Line {
     }
 }
 
-/// Makes times rise strictly with the lines, and otherwise leaves them as they are. Checkers take ops whose times touch as
+/// Makes times strictly increasing, and otherwise leaves them unchanged. Checkers treat ops whose times touch as
 /// overlapping, so equal times would lose the order.
 fn times(events: &mut [&mut ForeignEvent]) -> OrderSource {
     let timed = events.iter().filter(|e| e.time.is_some()).count();
@@ -173,7 +173,7 @@ struct Pairing {
     ops: Vec<ForeignOp>,
     open: FxHashMap<Process, usize>,
     ended: FxHashMap<Process, u64>,
-    /// Processes of which a line was passed over, so that the rules on their other lines may not hold.
+    /// Processes with a skipped line. Their other lines may violate the rules.
     torn: FxHashSet<Process>,
 }
 
@@ -198,7 +198,7 @@ impl Pairing {
                 Line::Event(event) if event.kind == Kind::Invoke => self.invoke(event)?,
                 Line::Event(event) => self.complete(event)?,
                 Line::Passed(Some(process)) => {
-                    // The line may have been the completion of its open op, whose outcome is then unknown.
+                    // The skipped line may have been the completion of the open op, whose outcome is therefore unknown.
                     self.open.remove(&process);
                     self.torn.insert(process);
                 }
@@ -236,7 +236,7 @@ impl Pairing {
     fn complete(&mut self, event: ForeignEvent) -> Result<(), ReadError> {
         let Some(place) = self.open.remove(&event.process) else {
             if self.lenient && self.torn.contains(&event.process) {
-                self.summary.pass(event.line, "the invoke of this completion was passed over");
+                self.summary.skip(event.line, "the invoke of this completion was passed over");
                 return Ok(());
             }
             return Err(ReadError::at(event.line, format!("process {} completes without an open op", event.process)));

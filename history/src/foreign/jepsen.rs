@@ -1,7 +1,7 @@
-//! `jepsen-edn`: Jepsen's `history.edn`, a map an event, one after the other or in one vector.
+//! `jepsen-edn`: Jepsen's `history.edn`, one map per event, as a sequence or in one vector.
 
 use super::edn;
-use super::events::{FailedCas, ForeignEvent, Intake, Kind};
+use super::events::{EventCollector, FailedCas, ForeignEvent, Kind};
 use super::process::Caller;
 use super::unpair::unpair;
 use super::values::normalize;
@@ -13,33 +13,33 @@ use std::fmt::Write;
 /// Reads a history.
 ///
 /// # Errors
-/// What is wrong, with its line.
+/// The error, with its line.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut reader = edn::Reader::new(text, 1);
-    let mut intake = Intake::new(options);
+    let mut intake = EventCollector::new(options);
     while let Some((line, form)) = reader.next_form().map_err(|(line, what)| ReadError::at(line, what))? {
         event(&mut intake, line, form)?;
     }
     intake.finish(FailedCas::DidNotHappen)
 }
 
-/// Takes in an event that is written as a map.
-pub(super) fn event(intake: &mut Intake, line: u64, form: Json) -> Result<(), ReadError> {
-    let Json::Object(mut map) = form else { return intake.pass(line, None, "an event is a map with :process, :type and :f") };
+/// Adds an event that is written as a map.
+pub(super) fn event(intake: &mut EventCollector, line: u64, form: Json) -> Result<(), ReadError> {
+    let Json::Object(mut map) = form else { return intake.skip(line, None, "an event is a map with :process, :type and :f") };
     let process = match Caller::parse(map.get("process")) {
         Ok(Caller::Process(process)) => process,
         Ok(Caller::Nemesis) => {
             intake.summary.nemesis += 1;
             return index(intake, line, &map);
         }
-        Err(what) => return intake.pass(line, None, what),
+        Err(what) => return intake.skip(line, None, what),
     };
     index(intake, line, &map)?;
     let Some(kind) = text(&map, "type").and_then(Kind::parse) else {
         let found = map.get("type").map_or("nothing".to_owned(), Json::to_string);
-        return intake.pass(line, Some(process), format!("an event's :type is one of :invoke, :ok, :fail, :info, not {found}"));
+        return intake.skip(line, Some(process), format!("an event's :type is one of :invoke, :ok, :fail, :info, not {found}"));
     };
-    let Some(f) = text(&map, "f").map(str::to_owned) else { return intake.pass(line, Some(process), "an event without :f") };
+    let Some(f) = text(&map, "f").map(str::to_owned) else { return intake.skip(line, Some(process), "an event without :f") };
     let time = match map.get("time") {
         None | Some(Json::Null) => None,
         Some(time) => {
@@ -57,7 +57,7 @@ pub(super) fn event(intake: &mut Intake, line: u64, form: Json) -> Result<(), Re
     Ok(())
 }
 
-fn index(intake: &mut Intake, line: u64, map: &Map<String, Json>) -> Result<(), ReadError> {
+fn index(intake: &mut EventCollector, line: u64, map: &Map<String, Json>) -> Result<(), ReadError> {
     match map.get("index") {
         None | Some(Json::Null) => Ok(()),
         Some(index) => match index.as_i64() {
@@ -80,7 +80,7 @@ pub(super) fn word(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes a history of one key: a refused CAS that tells what it found as a read, since Knossos drops `:fail`.
+/// Writes a history of one key. A refused CAS that reports the value found is written as a read, since Knossos drops `:fail`.
 pub fn write(foreign: &Foreign) -> String {
     let mut out = String::new();
     for (event, index) in unpair(foreign) {

@@ -1,19 +1,19 @@
-//! On which key an op works: a field `:key`, or the first of `[key value]`, as `jepsen.independent` writes it.
+//! Determines the key of an op: a field `:key`, or the first element of `[key value]`, as `jepsen.independent` writes it.
 
 use super::events::{ForeignEvent, Kind};
 use crate::reader::ReadError;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-/// Where keys come from: `--key-from`.
+/// The source of keys: `--key-from`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeyFrom {
-    /// From `:key` where events have it. Else from `[key value]` if every value is such a pair. Else there is one key.
+    /// From `:key` if events have it; otherwise from `[key value]` if every value is such a pair; otherwise there is one key.
     #[default]
     Auto,
     /// From `:key`; a value that is a pair stays a value.
     Field,
-    /// From `[key value]`, which every value has to be.
+    /// From `[key value]`; every value must be such a pair.
     Pair,
 }
 
@@ -29,20 +29,20 @@ impl std::str::FromStr for KeyFrom {
     }
 }
 
-/// Where the keys of a file came from in the end.
+/// The source of keys that was actually used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeySource {
-    /// Nowhere: the file knows one key.
+    /// The file has only one key.
     #[default]
     Single,
-    /// A field or column of its own.
+    /// A separate field or column.
     Field,
-    /// The first of `[key value]`.
+    /// The first element of `[key value]`.
     Pair,
 }
 
 impl KeySource {
-    /// For a person.
+    /// A description for the user.
     pub fn words(self) -> &'static str {
         match self {
             KeySource::Single => "one key, since no event names one",
@@ -52,7 +52,7 @@ impl KeySource {
     }
 }
 
-/// Gives every event its key, and refuses events whose keys cannot be told.
+/// Assigns a key to every event, and rejects events whose key cannot be determined.
 pub(super) fn assign<'e>(events: impl Iterator<Item = &'e mut ForeignEvent>, from: KeyFrom) -> Result<KeySource, ReadError> {
     let mut events: Vec<&mut ForeignEvent> = events.collect();
     let named = events.iter().any(|e| e.key.is_some());
@@ -83,7 +83,7 @@ fn pair(value: Option<&Json>) -> Option<(&Json, &Json)> {
     }
 }
 
-/// Whether an event does not speak against pairs. A completion may leave its value out.
+/// Whether an event is consistent with pairs. A completion may omit its value.
 fn may_be_pair(event: &ForeignEvent) -> bool {
     match (event.kind, pair(event.value.as_ref())) {
         // Without a key, `[expected new]` is a pair too.
@@ -98,7 +98,7 @@ fn may_be_pair(event: &ForeignEvent) -> bool {
 fn split(event: &mut ForeignEvent) -> Result<(), ReadError> {
     let Some((key, value)) = pair(event.value.as_ref()) else {
         let told = event.value.as_ref().is_some_and(|v| !v.is_null());
-        // What an op that failed or is unknown repeats is not used.
+        // The value repeated by a failed or unknown op is not used.
         return match event.kind {
             Kind::Invoke => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
             Kind::Ok if told => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
@@ -112,7 +112,7 @@ fn split(event: &mut ForeignEvent) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// The name of a key in reports.
+/// Returns the name of a key in reports.
 pub(super) fn name(key: &Json) -> String {
     key.as_str().map_or_else(|| key.to_string(), str::to_owned)
 }

@@ -1,6 +1,6 @@
 //! `knossos-json`: the same events as JSON objects, one after the other or in one array.
 
-use super::events::{FailedCas, Intake};
+use super::events::{EventCollector, FailedCas};
 use super::jepsen::{event, word};
 use super::unpair::unpair;
 use super::{Foreign, Process, ReadOptions};
@@ -10,17 +10,17 @@ use serde_json::{Value as Json, json};
 /// Reads a history.
 ///
 /// # Errors
-/// What is wrong, with its line.
+/// The error, with its line.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     let mut stream = Stream { text, at: 0, line: 1, counted: 0 };
-    let mut intake = Intake::new(options);
+    let mut intake = EventCollector::new(options);
     while stream.peek().is_some() {
         if stream.peek() != Some('[') {
             let (line, value) = stream.value()?;
             event(&mut intake, line, value)?;
             continue;
         }
-        // An array around events is looked through, so that each event has a line of its own.
+        // An array around the events is unwrapped, so that each event has its own line number.
         stream.skip();
         let mut first = true;
         loop {
@@ -39,7 +39,7 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
     intake.finish(FailedCas::DidNotHappen)
 }
 
-/// Values one after the other, with their lines.
+/// A sequence of values with their line numbers.
 struct Stream<'t> {
     text: &'t str,
     at: usize,
@@ -48,7 +48,7 @@ struct Stream<'t> {
 }
 
 impl Stream<'_> {
-    /// The next character that is no blank.
+    /// Returns the next character that is not whitespace.
     fn peek(&mut self) -> Option<char> {
         let rest = &self.text[self.at..];
         self.at += rest.len() - rest.trim_start().len();

@@ -1,29 +1,29 @@
-//! Histories of other tools, in and out.
+//! Reads and writes histories of other tools.
 //!
 //! | format | what it is |
 //! |---|---|
 //! | `jepsen-edn` | Jepsen's `history.edn`: a map an event |
 //! | `knossos-json` | the same as JSON: what Knossos and elle-cli read |
 //! | `porcupine-log` | Porcupine's test data: `jepsen.util` log lines of an etcd register, or maps of a key-value store |
-//! | `csv` | a row an op, times in nanoseconds |
+//! | `csv` | one row per op, times in nanoseconds |
 //!
-//! A foreign file becomes [`Foreign`], a list of ops whose values are still JSON, since it may speak of sets, queues
-//! or texts. A register's ops become a [`History`] by [`Foreign::into_history`] and are then judged
-//! like our own. Fates have no place in other formats and are left out when writing.
+//! A foreign file is read as [`Foreign`], a list of ops whose values are still JSON, since it may contain sets, queues
+//! or texts. [`Foreign::into_history`] converts a register's ops to a [`History`], which is then judged like any other.
+//! Other formats cannot represent fates, so these are omitted when writing.
 
-pub mod csv; // a row an op
+pub mod csv; // one row per op
 mod edn; // the notation of Clojure
 pub mod events; // events to ops: the rules of Jepsen's histories
 pub mod jepsen; // jepsen-edn
-pub mod keys; // on which key an op works
+pub mod keys; // determines the key of an op
 pub mod knossos; // knossos-json
 pub mod porcupine; // porcupine-log
-pub mod process; // who calls
+pub mod process; // the calling process
 mod register; // ops of a register to a history and back
-pub mod summary; // what a reader made of a file
+pub mod summary; // how a file was interpreted
 mod text; // bytes to text, within bounds
 mod unpair; // ops to events
-pub mod values; // values of any shape as numbers
+pub mod values; // maps values of any type to numbers
 
 pub use keys::{KeyFrom, KeySource};
 pub use process::Process;
@@ -37,13 +37,13 @@ use crate::reader::ReadError;
 use serde_json::Value as Json;
 use std::io::Read;
 
-/// A foreign file may be this long after decompression, unless it is said otherwise: it is held in memory whole.
+/// Default maximum size of a foreign file after decompression, because the whole file is held in memory.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// A line of a format of lines may be this long.
+/// Maximum length of a line in line-based formats.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
 
-/// Which foreign format.
+/// A foreign format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Jepsen's EDN.
@@ -57,7 +57,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format with the word for it.
+    /// Every format with its name.
     pub const ALL: [(Format, &'static str); 4] = [
         (Format::JepsenEdn, "jepsen-edn"),
         (Format::KnossosJson, "knossos-json"),
@@ -83,20 +83,20 @@ impl std::str::FromStr for Format {
 pub struct Foreign {
     /// Its ops, by invocation.
     pub ops: Vec<ForeignOp>,
-    /// What a user should know before trusting a verdict.
+    /// Caveats that apply to a verdict.
     pub warnings: Vec<String>,
-    /// What the reader made of the file.
+    /// How the file was interpreted.
     pub summary: Summary,
 }
 
-/// How to read a foreign history.
+/// Options for reading a foreign history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Bytes after decompression; a longer file is refused.
+    /// Maximum size after decompression, in bytes; a larger file is rejected.
     pub max_bytes: u64,
-    /// Whether lines that cannot be understood are passed over, and counted, rather than refused.
+    /// Whether lines that cannot be parsed are skipped and counted instead of rejected.
     pub lenient: bool,
-    /// Where keys come from.
+    /// The source of keys.
     pub key_from: KeyFrom,
 }
 
@@ -111,28 +111,28 @@ impl Default for ReadOptions {
 pub struct ForeignOp {
     /// The line of its invoke.
     pub line: u64,
-    /// Who called.
+    /// The calling process.
     pub process: Process,
-    /// On which key; formats of one key call it `k1`.
+    /// The key; single-key formats use `k1`.
     pub key: String,
-    /// What: `read`, `write`, `cas`, `add`, `enqueue`, …
+    /// The function: `read`, `write`, `cas`, `add`, `enqueue`, …
     pub f: String,
-    /// With what argument.
+    /// The argument.
     pub argument: Json,
-    /// When it was invoked: the file's time, or the event's place where it has none.
+    /// When it was invoked: the time in the file, or the index of the event if it has no time.
     pub invoked: Nanos,
     /// When it completed; `None` if it never did.
     pub completed: Option<Nanos>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: ForeignOutcome,
 }
 
-/// What came of a foreign op.
+/// The outcome of a foreign op.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ForeignOutcome {
-    /// It happened and answered this.
+    /// It happened, with this answer.
     Ok(Json),
-    /// A CAS that did not find what it expected, and what it found, if told.
+    /// A CAS that did not find the expected value, with the value found, if reported.
     Refused(Option<Json>),
     /// It did not happen.
     Failed,
@@ -140,18 +140,18 @@ pub enum ForeignOutcome {
     Unknown,
 }
 
-/// Reads a foreign history, plain or compressed by zstd.
+/// Reads a foreign history, plain or compressed with zstd.
 ///
 /// # Errors
-/// What is wrong, with its line.
+/// The error, with its line.
 pub fn read(format: Format, input: impl Read) -> Result<Foreign, ReadError> {
     read_with(format, input, ReadOptions::default())
 }
 
-/// The same with options.
+/// Like [`read`], with options.
 ///
 /// # Errors
-/// What is wrong, with its line.
+/// The error, with its line.
 pub fn read_with(format: Format, input: impl Read, options: ReadOptions) -> Result<Foreign, ReadError> {
     let text = text::read(input, options.max_bytes)?;
     match format {
@@ -162,7 +162,7 @@ pub fn read_with(format: Format, input: impl Read, options: ReadOptions) -> Resu
     }
 }
 
-/// Writes one key of a register's history; CSV takes any number of keys, the others know only one.
+/// Writes one key of a register's history; CSV supports any number of keys, the other formats only one.
 pub fn write(format: Format, history: &History, key: KeyId) -> String {
     let foreign = Foreign::of_history(history, key);
     match format {

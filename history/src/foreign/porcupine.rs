@@ -4,10 +4,10 @@
 //! INFO  jepsen.util - 3 :invoke :cas [1 2]
 //! {:process 0, :type :invoke, :f :get, :key "7", :value nil}
 //! ```
-//! The first is an etcd register, where a failed CAS found another value than it expected. Lines of other loggers
-//! are passed over, as Porcupine does, and counted.
+//! The first is an etcd register, where a failed CAS found another value than it expected. Lines of other loggers are
+//! skipped, as Porcupine does, and counted.
 
-use super::events::{FailedCas, ForeignEvent, Intake, Kind};
+use super::events::{EventCollector, FailedCas, ForeignEvent, Kind};
 use super::jepsen::{event, word};
 use super::process::Caller;
 use super::text::lines;
@@ -23,9 +23,9 @@ const LOGGER: &str = "jepsen.util - ";
 /// Reads a history.
 ///
 /// # Errors
-/// What is wrong, with its line.
+/// The error, with its line.
 pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
-    let mut intake = Intake::new(options);
+    let mut intake = EventCollector::new(options);
     for line in lines(text) {
         let (number, line) = line?;
         if let Some((_, rest)) = line.split_once(LOGGER) {
@@ -44,8 +44,8 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Foreign, ReadError> {
 }
 
 /// `3 :invoke :cas [1 2]`. Other messages of the same logger have no keyword in second or third place.
-fn logged(intake: &mut Intake, line: u64, rest: &str) -> Result<(), ReadError> {
-    // Between fields stand one tab or several blanks, as the version of Jepsen has it.
+fn logged(intake: &mut EventCollector, line: u64, rest: &str) -> Result<(), ReadError> {
+    // Fields are separated by one tab or several spaces, depending on the version of Jepsen.
     let field = |text: &'_ str| -> Option<(usize, usize)> {
         let start = text.len() - text.trim_start().len();
         let end = text[start..].find(char::is_whitespace).map_or(text.len(), |i| start + i);
@@ -69,15 +69,15 @@ fn logged(intake: &mut Intake, line: u64, rest: &str) -> Result<(), ReadError> {
             intake.summary.nemesis += 1;
             return Ok(());
         }
-        Err(what) => return intake.pass(line, None, what),
+        Err(what) => return intake.skip(line, None, what),
     };
     let Some(kind) = kind.strip_prefix(':').and_then(Kind::parse) else {
         let what = format!("`{}` is no event: it takes a process, one of :invoke :ok :fail :info, and a call", whole.trim());
-        return intake.pass(line, Some(process), what);
+        return intake.skip(line, Some(process), what);
     };
     let f = f.strip_prefix(':').unwrap_or(f).to_owned();
     if f.is_empty() {
-        return intake.pass(line, Some(process), "an event without a call");
+        return intake.skip(line, Some(process), "an event without a call");
     }
     let mut value = form(rest)?;
     value.iter_mut().for_each(normalize);
@@ -85,7 +85,7 @@ fn logged(intake: &mut Intake, line: u64, rest: &str) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Writes a register's history in the etcd notation. It has no times: the order of the lines is all it keeps.
+/// Writes a register's history in the etcd notation. The format has no times and keeps only the order of the lines.
 pub fn write(foreign: &Foreign) -> String {
     let mut out = String::new();
     for (event, _) in unpair(foreign) {

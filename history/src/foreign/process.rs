@@ -1,29 +1,29 @@
-//! Who calls, as other tools name it.
+//! The calling process, in the notation of other tools.
 
 use serde_json::{Number, Value as Json};
 use std::fmt;
 
-/// A process of a foreign history: a number, or any other scalar by its text.
+/// A process of a foreign history: a number, or the text of any other scalar.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Process {
-    /// A whole number; `3.0` is one too.
+    /// An integer; `3.0` is accepted as well.
     Number(i64),
-    /// Anything else, as JSON: `"c0"`, `0.5`, `true`. So `"0"` is another process than `0`.
+    /// Anything else, as JSON: `"c0"`, `0.5`, `true`. So `"0"` and `0` are different processes.
     Name(Box<str>),
 }
 
-/// Whose line it is.
+/// The owner of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Caller {
     Nemesis,
     Process(Process),
 }
 
-/// The one word that stands for the nemesis, as a keyword or as a text.
+/// The name of the nemesis, as a keyword or as a text.
 const NEMESIS: &str = "nemesis";
 
 impl Caller {
-    /// From the value of `:process`.
+    /// Parses the value of `:process`.
     pub(super) fn parse(value: Option<&Json>) -> Result<Caller, String> {
         match value {
             None => Err("an event without :process".to_owned()),
@@ -47,10 +47,10 @@ impl fmt::Display for Process {
     }
 }
 
-/// Floats beyond this cannot tell neighbouring whole numbers apart.
+/// Floats beyond this cannot represent consecutive integers.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The whole number that a float such as `1.0` stands for: JSON written by tools that know only floats has many.
+/// Returns the integer that a float such as `1.0` represents, because some tools write all JSON numbers as floats.
 pub(super) fn whole(number: &Number) -> Option<i64> {
     let float = number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < EXACT)?;
     Some(float as i64)

@@ -1,4 +1,4 @@
-//! Ops of a register to a history and back.
+//! Converts ops of a register to a history and back.
 
 use super::unpair::rank;
 use super::{Foreign, ForeignOp, ForeignOutcome, Process, Summary, Values};
@@ -10,25 +10,25 @@ use crate::reader::ReadError;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-/// How often an op's value appears in the words for it; longer ones are cut.
+/// Maximum length of a value in a message; longer values are truncated.
 const MAX_SHOWN: usize = 60;
 
-/// A foreign history as one of registers.
+/// A foreign history converted to registers.
 #[derive(Debug, Clone)]
 pub struct RegisterHistory {
-    /// The ops, and for each key a write of the initial value before everything, if there is one.
+    /// The ops, preceded for each key by a write of the initial value, if there is one.
     pub history: History,
-    /// What the numbers of the history stand for.
+    /// The values that the numbers of the history represent.
     pub values: Values,
-    /// Ids from here on are writes of the initial value.
+    /// The first id of a write of an initial value.
     pub initial_from: OpId,
 }
 
-/// So much later everything happens where an initial value was written before it.
+/// Shift of all times if initial values are written first.
 const SHIFT_NS: u64 = 1;
 
 impl Foreign {
-    /// The ops as a history of registers that begin unwritten.
+    /// Converts the ops to a history of registers without an initial value.
     ///
     /// # Errors
     /// See [`into_register`](Self::into_register).
@@ -36,8 +36,8 @@ impl Foreign {
         self.into_register(None).map(|register| register.history)
     }
 
-    /// The ops as a history of registers: `read`, `write` and `cas`. With an initial value every key begins with a write of
-    /// it that is over before anything else begins.
+    /// The ops as a history of registers: `read`, `write` and `cas`. With an initial value, the first op of every key
+    /// is a write of it, which completes before any other op starts.
     ///
     /// # Errors
     /// The line of an op that is none of these.
@@ -75,7 +75,7 @@ impl Foreign {
         Ok(RegisterHistory { history, values, initial_from })
     }
 
-    /// One key of a history.
+    /// Extracts one key of a history.
     pub(super) fn of_history(history: &History, key: KeyId) -> Foreign {
         let name = history.names.key_name(key);
         let of_key = (0u64..).zip(&history.ops).filter(|(_, o)| o.key == key);
@@ -168,11 +168,11 @@ fn value(value: &Json, values: &mut Values) -> Result<Option<Value>, String> {
 }
 
 impl ForeignOp {
-    /// Holds the ok of an update to saying nothing, `true`, or its argument once more: anything else may mean that it did
-    /// something else, or nothing.
+    /// Requires that the ok of an update has no value, `true`, or its argument: any other value may mean that it did
+    /// something different or nothing.
     ///
     /// # Errors
-    /// What it says instead.
+    /// The unexpected value.
     pub fn echoed(&self, answer: &Json) -> Result<(), String> {
         if answer.is_null() || *answer == Json::Bool(true) || *answer == self.argument {
             return Ok(());
@@ -182,7 +182,7 @@ impl ForeignOp {
     }
 }
 
-/// A value, cut where it is long.
+/// Formats a value, truncated if it is long.
 fn shown(value: &Json) -> String {
     let mut text = value.to_string();
     if let Some((cut, _)) = text.char_indices().nth(MAX_SHOWN) {

@@ -1,4 +1,4 @@
-//! What a reader made of a file, so that a user sees where it was misread.
+//! Summarises how a file was interpreted, so that a user can detect a misreading.
 
 use super::keys::KeySource;
 
@@ -12,19 +12,19 @@ pub enum OrderSource {
     SomeTimes,
     /// From the lines, and their times agree.
     Times,
-    /// From the lines, though times go back.
+    /// From the lines, although times go backwards.
     TimesGoBack {
-        /// Where they first do.
+        /// The first such line.
         line: u64,
-        /// On how many lines.
+        /// Number of such lines.
         lines: u64,
     },
-    /// From the times of each op's beginning and end, in whatever order the rows stand.
+    /// From the start and end times of the ops, regardless of the order of the rows.
     Columns,
 }
 
 impl OrderSource {
-    /// For a person.
+    /// A description for the user.
     pub fn words(self) -> &'static str {
         match self {
             OrderSource::Lines => "in the order of the lines, which have no times",
@@ -35,33 +35,33 @@ impl OrderSource {
     }
 }
 
-/// What a reader made of a file.
+/// How a file was interpreted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Lines, or rows, of clients.
     pub events: u64,
-    /// Lines of the nemesis, which say nothing about answers.
+    /// Lines of the nemesis, which contain no answers.
     pub nemesis: u64,
     /// Lines of a log that come from other loggers.
     pub other_lines: u64,
-    /// Lines and ops passed over because of `--lenient`.
+    /// Lines and ops skipped because of `--lenient`.
     pub passed: u64,
     /// The first of them, with the reason.
     pub first_passed: Option<(u64, String)>,
-    /// Where keys came from.
+    /// The source of the keys.
     pub keys: KeySource,
-    /// Where the order came from.
+    /// The source of the order.
     pub order: OrderSource,
 }
 
 impl Summary {
-    /// Counts something that is passed over.
-    pub fn pass(&mut self, line: u64, why: impl Into<String>) {
+    /// Counts a skipped line or op.
+    pub fn skip(&mut self, line: u64, why: impl Into<String>) {
         self.passed += 1;
         self.first_passed.get_or_insert_with(|| (line, why.into()));
     }
 
-    /// What a user should know before trusting a verdict.
+    /// Caveats that apply to a verdict.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = vec![];
         match self.order {

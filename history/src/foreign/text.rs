@@ -1,13 +1,13 @@
-//! The bytes of a foreign file as text, within bounds.
+//! Reads a foreign file as text, within limits.
 
 use super::MAX_LINE_BYTES;
 use crate::reader::{ReadError, ZSTD_MAGIC};
 use std::io::{BufRead, BufReader, Read};
 
-/// How many bytes are looked at before the next are asked for: what is no text is refused early, however long it is.
+/// Chunk size in bytes. Reading by chunks rejects a binary file early, regardless of its size.
 const CHUNK_BYTES: u64 = 1 << 20;
 
-/// The whole text, decompressed if it is zstd, without a byte order mark.
+/// Returns the whole text, decompressed if it is zstd, without a byte order mark.
 pub(super) fn read(input: impl Read, max_bytes: u64) -> Result<String, ReadError> {
     let mut input = BufReader::new(input);
     let zstd = input.fill_buf()?.starts_with(&ZSTD_MAGIC);
@@ -27,7 +27,7 @@ fn bounded(mut input: impl Read, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
         match input.by_ref().take(room).read_to_end(&mut bytes) {
             Ok(0) => return Ok(bytes),
             Ok(_) => {}
-            // What stands before a torn end may lack its last lines, and in these formats nothing says so.
+            // The part before a torn end may lack lines, and these formats have no way to detect that.
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(ReadError::at(line_of(&bytes, bytes.len()), "the compressed file ends early here"));
             }
@@ -36,7 +36,7 @@ fn bounded(mut input: impl Read, max_bytes: u64) -> Result<Vec<u8>, ReadError> {
         if bytes.len() as u64 > max_bytes {
             return Err(ReadError::too_long(line_of(&bytes, bytes.len()), max_bytes));
         }
-        // A character may be cut by the end of a chunk, and is then seen in the next one.
+        // A character may be split by the end of a chunk, and is then completed by the next one.
         let invalid = std::str::from_utf8(&bytes[begin..]).err().filter(|e| e.error_len().is_some());
         let nul = bytes[begin..].iter().position(|b| *b == 0);
         let cut = |e: &std::str::Utf8Error| e.valid_up_to() < 3 && begin > 0;
@@ -54,7 +54,7 @@ fn line_of(bytes: &[u8], at: usize) -> u64 {
     1 + bytes[..at].iter().filter(|&&b| b == b'\n').count() as u64
 }
 
-/// The lines of a text with their numbers, none of them endless.
+/// Iterates over the lines of a text with their numbers, up to the maximum length of a line.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Result<(u64, &str), ReadError>> {
     (1u64..).zip(text.lines()).map(|(number, line)| {
         if line.len() > MAX_LINE_BYTES {

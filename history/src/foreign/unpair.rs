@@ -1,4 +1,4 @@
-//! Ops to events, for the formats that have a line an event.
+//! Converts ops to events, for the formats with one line per event.
 
 use super::events::{ForeignEvent, Kind};
 use super::{Foreign, ForeignOp, ForeignOutcome};
@@ -6,8 +6,8 @@ use crate::ids::Nanos;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-/// Where a completion stands among events of one instant, invokes being at 1: after its own invoke, but before the
-/// next of its process. For a verdict it makes no difference, since intervals are closed.
+/// Sort rank of a completion among simultaneous events, where invokes have rank 1: after its own invoke, but before the
+/// next invoke of its process. For a verdict it makes no difference, since intervals are closed.
 pub(super) fn rank(op: &ForeignOp) -> u8 {
     if op.completed == Some(op.invoked) { 2 } else { 0 }
 }
@@ -49,9 +49,9 @@ pub(super) fn unpair(foreign: &Foreign) -> Vec<(ForeignEvent, usize)> {
     instants.zip(0..).collect()
 }
 
-/// The events of one instant, invokes first wherever their process is idle. Ops that touch overlap, and the readers of
-/// these formats go by the order of the lines: a completion that stands before an invoke would say that the one op was over
-/// before the other began.
+/// Orders the events of one instant, with the invokes of idle processes first. Ops that touch overlap, but readers of
+/// these formats use the order of the lines: a completion before an invoke would mean that the one op completed before
+/// the other started.
 fn overlapping(instant: Vec<ForeignEvent>) -> Vec<ForeignEvent> {
     if instant.len() < 2 {
         return instant;
@@ -71,7 +71,7 @@ fn overlapping(instant: Vec<ForeignEvent>) -> Vec<ForeignEvent> {
         let invokes = |q: &std::collections::VecDeque<ForeignEvent>| q.front().is_some_and(|e| e.kind == Kind::Invoke);
         out.extend(queues.iter_mut().filter(|q| invokes(q)).filter_map(|q| q.pop_front()));
         if !queues.iter().any(invokes) {
-            // Then the completions that other events of their process wait for, and at last the others.
+            // Then the completions that precede other events of their process, and finally all others.
             let waited_for = queues.iter().any(|q| q.len() > 1);
             out.extend(queues.iter_mut().filter(|q| q.len() > 1 || !waited_for).filter_map(|q| q.pop_front()));
         }

@@ -1,23 +1,23 @@
-//! Values of any shape as numbers, which is what the checkers compare.
+//! Maps values of any type to numbers, which the checkers compare.
 //!
-//! Whole numbers stand for themselves. Every other value gets a number of its own at the lower end of 64 bits, so equal
-//! values have equal numbers, and different values different ones. Nothing ever becomes 0, or the empty text, because it
-//! has another shape than expected.
+//! Integers map to themselves. Every other value gets a unique number at the lower end of the 64-bit range, so equal
+//! values have equal numbers, and different values different ones. A value of an unexpected type never becomes 0 or the
+//! empty text.
 
 use super::process::whole;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-/// So many values other than whole numbers may stand in one history.
+/// Maximum number of values other than integers in one history.
 const ROOM: i64 = 1 << 32;
 
-/// The number of the first value that is not a whole number.
+/// The number of the first value that is not an integer.
 const FIRST: i64 = i64::MIN;
 
-/// Decimal digits of the numbers handed out.
+/// Number of decimal digits of the assigned numbers.
 const DIGITS: usize = 19;
 
-/// The numbers that stand for values.
+/// The numbers assigned to values.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     ids: FxHashMap<String, i64>,
@@ -27,10 +27,11 @@ pub struct Values {
 }
 
 impl Values {
-    /// The number for a value.
+    /// Returns the number of a value.
     ///
     /// # Errors
-    /// `NaN`, which equals nothing, and a history that has other values beside whole numbers near the lower end of 64 bits.
+    /// `NaN`, which is not equal to itself, and a history that mixes other values with integers near the lower end of
+    /// the 64-bit range.
     pub fn id(&mut self, value: &Json) -> Result<i64, String> {
         if let Some(number) = value.as_i64() {
             self.numbers = true;
@@ -58,7 +59,7 @@ impl Values {
         Ok(number)
     }
 
-    /// What the values are, for a person.
+    /// Describes the types of the values for the user.
     pub fn words(&self) -> &'static str {
         match (self.numbers, self.names.is_empty()) {
             (_, true) => "whole numbers",
@@ -67,7 +68,7 @@ impl Values {
         }
     }
 
-    /// A text in which the numbers handed out are replaced by the values they stand for.
+    /// Replaces the assigned numbers in a text by the original values.
     pub fn restore(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -89,7 +90,7 @@ impl Values {
     }
 }
 
-/// Turns floats that are whole numbers into these, all the way down.
+/// Converts floats with integer values to integers, recursively.
 pub(super) fn normalize(value: &mut Json) {
     match value {
         Json::Number(number) if number.is_f64() => {

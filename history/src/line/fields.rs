@@ -1,4 +1,4 @@
-//! Every field that an event may have, in serde's terms. Which ones an event needs is decided in `read`.
+//! Declares every field that an event may have, for serde. The module `read` decides which ones an event needs.
 
 use crate::event::{Consistency, Fate, FaultState};
 use crate::figures::{Diagnostics, Figure};
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Text that borrows from the line unless it holds an escape.
+/// Text that borrows from the line unless it contains an escape.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
@@ -35,7 +35,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A field that the format does not know: a figure, or what only a later version understands.
+/// A field that the format does not define: a figure, or a field of a later version.
 pub(super) enum Other<'a> {
     Null,
     Number(i64),
@@ -43,14 +43,14 @@ pub(super) enum Other<'a> {
     NoFigure,
 }
 
-/// The figures of a completion on their way to a line.
+/// The figures of a completion to be written.
 #[derive(Clone, Copy)]
 pub(super) struct Written<'a> {
     pub(super) figures: &'a Diagnostics,
     pub(super) names: &'a Names,
 }
 
-/// Lists the fields once: for the struct, for serde, and for what a figure must not be called.
+/// Lists the fields once: for the struct, for serde, and for the names that figures must not use.
 macro_rules! line {
     ($($name:ident: $type:ty,)*) => {
         /// Every field any event may have.
@@ -63,7 +63,8 @@ macro_rules! line {
             pub(super) written: Option<Written<'a>>,
         }
 
-        /// The names as constants: a match over bytes branches on the length first, a match over texts compares one after the other.
+        /// The names as constants, because a match over bytes branches on the length first, and a match over texts
+        /// compares one by one.
         #[allow(non_upper_case_globals)]
         mod bytes {
             $(pub(super) const $name: &[u8] = stringify!($name).as_bytes();)*
@@ -110,7 +111,7 @@ macro_rules! line {
     };
 }
 
-/// Room for the figures of one operation at once.
+/// Initial capacity for the figures of one operation.
 const OTHERS: usize = 16;
 
 line! {
@@ -144,7 +145,7 @@ line! {
     detail: BTreeMap<String, Json>,
 }
 
-/// How the value of a field is read. `null` counts as absent, except where it is a value.
+/// Parses the value of a field. `null` counts as absent, except for fields in which it is a value.
 trait Field<'de>: Sized {
     fn read<M: MapAccess<'de>>(map: &mut M) -> Result<Option<Self>, M::Error>;
 }
@@ -161,7 +162,7 @@ macro_rules! field {
 
 field!(u32, u64, i64, bool, Text<'de>, Consistency, FaultState, Fate, Vec<String>, BTreeMap<String, Json>);
 
-/// A key never written reads `null`, which is not the same as no field.
+/// A read of a key never written returns `null`, which differs from a missing field.
 impl<'de> Field<'de> for Option<i64> {
     fn read<M: MapAccess<'de>>(map: &mut M) -> Result<Option<Self>, M::Error> {
         map.next_value().map(Some)

@@ -1,10 +1,10 @@
-//! The JSON twin of an event: one flat object a line, schema `heckle.history/1`.
+//! The JSON form of an event: one flat object per line, schema `heckle.history/1`.
 //!
-//! It is flat, and its texts borrow from the line, because ten million lines are read in one go: serde's tagged enums would first
-//! buffer every object as a tree. A completion's other fields are figures of the system; on other lines they are skipped, so that a
-//! later minor version can add some.
+//! It is flat, and its texts borrow from the line, because a file may have ten million lines, and serde's tagged enums
+//! would first buffer every object as a tree. Additional fields of a completion are figures of the system; on other
+//! lines they are skipped, so that a later minor version can add fields.
 
-mod fields; // every field that an event may have, in serde's terms
+mod fields; // every field that an event may have, for serde
 mod read; // fields to events, with every rule of the format
 mod write; // events to fields
 
@@ -15,16 +15,16 @@ use fields::Line;
 /// Reads one event from its line.
 ///
 /// # Errors
-/// What is wrong with the line, in words; the caller knows its number.
+/// Describes the error; the caller knows the line number.
 pub fn parse(line: &[u8], names: &mut Names) -> Result<Event, String> {
     let line: Line<'_> = serde_json::from_slice(line).map_err(|e| format!("not an event: {e}"))?;
     line.into_event(names)
 }
 
-/// Writes one event as its line, newline included.
+/// Writes one event as a line, newline included.
 pub fn format(event: &Event, names: &Names, out: &mut Vec<u8>) {
     let line = Line::from_event(event, names);
-    // A Vec takes every write and every field has a JSON form, so this cannot fail.
+    // Writes to a Vec cannot fail and every field has a JSON form, so this cannot fail.
     serde_json::to_writer(&mut *out, &line).expect("an event is always writable as JSON");
     out.push(b'\n');
 }

@@ -1,4 +1,4 @@
-//! Fields to events.
+//! Converts fields to events.
 
 use super::fields::{Line, Other, Text};
 use crate::event::{Call, Completion, Current, Event, FaultEvent, Invoke, NodeEvent, Path, Seen};
@@ -95,8 +95,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The figures among a completion's other fields. A figure that the header describes must be of its unit; what it does not describe
-/// is kept as it comes, and skipped where it is no figure.
+/// The figures among a completion's other fields. A figure that the header describes must have its unit; other fields
+/// are stored unchanged, or skipped if they are not figures.
 fn figures(others: Vec<(Text<'_>, Other<'_>)>, names: &mut Names) -> Result<Option<Diagnostics>, String> {
     if others.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Events to fields.
+//! Converts events to fields.
 
 use super::fields::{Line, Text, Written};
 use crate::event::{Call, Completion, Current, Event, Invoke, Path, Seen};

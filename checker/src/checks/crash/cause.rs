@@ -1,20 +1,20 @@
-//! What the end of a process means: one table, and the words for its facts.
+//! Classifies the end of a process by one table, and describes it.
 
-/// Where in its life a process ended.
+/// The phase in which a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Before it was ready for the first time in the run: nothing was asked of it yet.
+    /// Before it was ready for the first time in the run, so it had not received any requests yet.
     FirstStart,
-    /// It was started again on its data and was not ready yet.
+    /// It was restarted on its data and was not ready yet.
     Restart,
     /// It was serving.
     Serving,
-    /// It had been asked to end.
+    /// It had been asked to shut down.
     Asked,
 }
 
 impl Phase {
-    /// The word for it in histories.
+    /// The name used in histories.
     pub fn word(self) -> &'static str {
         match self {
             Phase::FirstStart => "first_start",
@@ -34,7 +34,7 @@ impl Phase {
 pub struct End {
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// Its exit code, where no signal did.
+    /// Its exit code, if it was not ended by a signal.
     pub code: Option<i32>,
     /// The assertion or panic that it logged.
     pub said: Option<String>,
@@ -42,26 +42,27 @@ pub struct End {
     pub log: Vec<String>,
 }
 
-/// What the end of a process means.
+/// The cause of the end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// It was asked to end and did.
+    /// It was asked to shut down and did.
     Asked,
-    /// The system under test failed by itself: a violation.
+    /// The system under test failed on its own: a violation.
     Crash,
-    /// Something outside the system ended it; in words.
+    /// A cause outside the system, with a description.
     Outside(&'static str),
 }
 
 const ABRT: i32 = 6;
-/// ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS: a process brings them upon itself. Who sent one cannot be told afterwards, so all count.
-const OWN_FAULT: [i32; 8] = [4, 5, ABRT, 7, 8, 11, 13, 31];
+/// ILL, TRAP, ABRT, BUS, FPE, SEGV, PIPE, SYS: signals that a process causes itself. The sender is not known
+/// afterwards, so all of them count.
+const CRASH_SIGNALS: [i32; 8] = [4, 5, ABRT, 7, 8, 11, 13, 31];
 
-/// Lines at the end of a log that count as last words.
-const LAST_WORDS: usize = 3;
+/// Number of lines at the end of a log that are searched for the cause.
+const LAST_LINES: usize = 3;
 
-/// What a process logs when the machine refuses it something, and what that is. Only the words of its own last error count: a
-/// shortage in passing does not excuse an assertion that has nothing to do with it.
+/// Log messages of a process that is refused a resource, with the name of the resource. Only the last error of the
+/// process counts: a temporary shortage does not excuse an unrelated assertion.
 const SHORTAGES: [(&str, &str); 14] = [
     ("too many open files", "the machine or a limit (`ulimit -n`) left it without file descriptors"),
     ("cannot allocate memory", "the machine or a limit left it without memory"),
@@ -79,7 +80,7 @@ const SHORTAGES: [(&str, &str); 14] = [
     ("event=stop_signal", "it received a signal from outside the run"),
 ];
 
-/// The table: what an end means that no fault explains. Its rows stand in the order in which they are tried.
+/// Classifies an end that no fault explains. The rows are in the order in which they are tried.
 ///
 /// | phase | ended by | means |
 /// |---|---|---|
@@ -88,20 +89,20 @@ const SHORTAGES: [(&str, &str); 14] = [
 /// | any | a logged panic or assertion; exit 101, which is Rust's | crash |
 /// | asked | anything else | asked |
 /// | any | any other signal: KILL, TERM, HUP, INT, QUIT, XCPU, XFSZ … | outside |
-/// | any | exit 64: what it was started with cannot work | outside |
+/// | any | exit 64: its configuration is invalid | outside |
 /// | any | exit 74: its disk failed, and no fault of the disk was injected | outside |
-/// | first start | any other exit code: nothing was asked of it yet | outside |
-/// | restart, serving | any other exit code, 0 too; also refusal of its own data | crash |
+/// | first start | any other exit code: it had not received requests yet | outside |
+/// | restart, serving | any other exit code, including 0; also a refusal of its own data | crash |
 pub fn cause(end: &End, phase: Phase) -> Cause {
-    // An assertion's own words decide where there is one; else the last lines of the log do.
-    let last = &end.log[end.log.len().saturating_sub(LAST_WORDS)..];
+    // If there is an assertion, its text decides, otherwise the last lines of the log.
+    let last = &end.log[end.log.len().saturating_sub(LAST_LINES)..];
     let last_words = end.said.clone().unwrap_or_else(|| last.join("\n")).to_lowercase();
     if let Some((_, what)) = SHORTAGES.iter().find(|(words, _)| last_words.contains(words))
         && phase != Phase::Asked
     {
         return Cause::Outside(what);
     }
-    let own_fault = |signal: i32| OWN_FAULT.contains(&signal);
+    let own_fault = |signal: i32| CRASH_SIGNALS.contains(&signal);
     match (end.signal, end.code) {
         (Some(signal), _) if own_fault(signal) => Cause::Crash,
         (_, Some(code)) if code == 101 || (code != 141 && own_fault(code - 128)) => Cause::Crash,
@@ -116,7 +117,7 @@ pub fn cause(end: &End, phase: Phase) -> Cause {
     }
 }
 
-/// How a process ended, in words.
+/// Describes how a process ended.
 pub fn how(end: &End) -> String {
     match (end.signal, end.code) {
         (Some(signal), _) => format!("signal {signal}{}", signal_name(signal).map_or(String::new(), |name| format!(" ({name})"))),
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_its_own_is_a_crash_whoever_sent_the_signal() {
+    fn fatal_signals_are_crashes() {
         for number in [4, 5, 6, 7, 8, 11, 13, 31] {
             check(&signal(number), &ALL, "crash");
         }
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_is_no_crash() {
+    fn outside_causes_are_not_crashes() {
         for number in [1, 2, 3, 9, 14, 15, 24, 25, 40] {
             check(&signal(number), &ALIVE, "a signal from outside");
         }
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortage_of_the_machine_excuses_an_end_that_says_so_and_no_other() {
+    fn only_logged_shortages_excuse_an_exit() {
         check(
             &saying(signal(6), "failed to spawn thread: Os { code: 11, message: \"Resource temporarily unavailable\" }"),
             &ALIVE,
@@ -230,14 +231,14 @@ mod tests {
         ] {
             check(&logging(exit(70), &[words]), &ALIVE, want);
         }
-        // A shortage in passing explains no assertion, and none that lies far back.
+        // A temporary shortage does not explain an assertion, nor does a shortage much earlier in the log.
         let passing = ["accept: Too many open files (os error 24)", "a", "b", "c"];
         check(&saying(logging(signal(6), &passing[..1]), "assertion failed: held <= promised"), &ALL, "crash");
         check(&logging(signal(6), &passing), &ALL, "crash");
     }
 
     #[test]
-    fn an_end_that_was_asked_for_is_one() {
+    fn requested_shutdowns_are_not_crashes() {
         for end in [signal(9), signal(15), exit(0), exit(1), exit(70), exit(74)] {
             check(&end, &[Phase::Asked], "asked");
         }

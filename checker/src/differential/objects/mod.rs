@@ -1,10 +1,10 @@
-//! Small random histories of one set, list, queue, counter or lock: an honest run of the object, then lies told about some
-//! of it, outcomes forgotten.
+//! Small random histories of one set, list, queue, counter or lock: a correct run of the object, in which some answers
+//! are then mutated and some outcomes dropped.
 
-mod lies; // answers changed, ops moved in time
+mod mutations; // changed answers, shifted times, dropped outcomes
 mod locks; // holds that take turns
 
-pub use lies::{fail, forget, lie};
+pub use mutations::{drop_outcomes, mark_failed, mutate};
 
 use crate::objects::{self, Answer, Certificate, Question};
 use crate::search::model::step;
@@ -25,18 +25,18 @@ pub const MODELS: [ModelKind; 7] = [
     ModelKind::FencedMutex,
 ];
 
-/// How a history of an object is drawn.
+/// The parameters for drawing a history of an object.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectSpice {
-    /// Most ops.
+    /// Maximum number of ops.
     pub ops: u64,
-    /// Processes, at most.
+    /// Maximum number of processes.
     pub processes: u32,
-    /// Whether ops are drawn that the scan leaves to the search: removes, values put in twice, different increments.
+    /// Whether to include ops that the scan leaves to the search: removes, repeated values, different increments.
     pub outside: bool,
 }
 
-/// An honest history of an object: every op takes effect at one instant of its interval.
+/// Draws a correct history of an object, in which every op takes effect at one instant of its interval.
 pub fn honest(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Question {
     let mut ops = match model {
         ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => return locks::honest(rng, model, spice),
@@ -62,7 +62,7 @@ pub fn honest(rng: &mut Pcg64, model: ModelKind, spice: ObjectSpice) -> Question
     finish(model, ops)
 }
 
-/// Intervals of a few processes, with ties and touching ones.
+/// Draws the intervals of a few processes, with ties and touching intervals.
 fn intervals(rng: &mut Pcg64, spice: ObjectSpice) -> Vec<(u32, SearchOp)> {
     let count = rng.random_range(2..=spice.ops);
     let processes = rng.random_range(1..=spice.processes);
@@ -95,7 +95,7 @@ fn ask(rng: &mut Pcg64, model: ModelKind, fresh: i64, unit: i64, spice: ObjectSp
     }
 }
 
-/// The honest answer.
+/// Returns the correct answer.
 fn answer(state: &State, call: ModelCall) -> ModelCall {
     match (state, call) {
         (State::Set(now), ModelCall::Remove { member, .. }) => ModelCall::Remove { member, found: Some(now.contains(&member)) },
@@ -120,18 +120,18 @@ pub fn object_case(seed: Seed, model: ModelKind, number: u64) -> Question {
     let mut rng = seed.stream(&format!("objects {} {number}", model.word()));
     let spice = ObjectSpice { ops: if rng.random_bool(0.2) { 14 } else { 9 }, processes: 5, outside: rng.random_bool(0.15) };
     let mut question = honest(&mut rng, model, spice);
-    lie(&mut rng, &mut question);
+    mutate(&mut rng, &mut question);
     let share = [0.0, 0.1, 0.3, 0.6][rng.random_range(0..4usize)];
-    forget(&mut rng, &mut question, share);
-    fail(&mut rng, &mut question);
+    drop_outcomes(&mut rng, &mut question, share);
+    mark_failed(&mut rng, &mut question);
     question
 }
 
-/// Compares the scan, its certificate verified, with brute force and porcupine-rs. The verdict they agree on,
-/// [`Verdict::Unknown`] where the scan leaves the case open.
+/// Compares the scan and its verified certificate with brute force and porcupine-rs. Returns the common verdict, or
+/// [`Verdict::Unknown`] if the scan leaves the case open.
 ///
 /// # Errors
-/// Who says what, where they do not agree.
+/// The verdict of each engine, if they disagree.
 pub fn compare_object(question: &Question, steps: u64) -> Result<Verdict, String> {
     let truth = match brute::order(&question.request, steps) {
         Some(order) => order.is_some(),
@@ -151,7 +151,7 @@ pub fn compare_object(question: &Question, steps: u64) -> Result<Verdict, String
     Ok(if ours { Verdict::Valid } else { Verdict::Invalid })
 }
 
-/// A case as text, for a failure.
+/// Formats a case for a failure message.
 pub fn show_object(question: &Question) -> String {
     let line = |(op, process): (&SearchOp, &u32)| {
         let end = op.completed.map_or("..".to_owned(), |t| t.to_string());
@@ -160,7 +160,7 @@ pub fn show_object(question: &Question) -> String {
     question.request.ops.iter().zip(&question.processes).map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Every element that some op puts in.
+/// Every element that some op adds.
 fn elements(question: &Question) -> BTreeSet<i64> {
     let put = |op: &SearchOp| match op.call {
         ModelCall::Add { member } => Some(member),

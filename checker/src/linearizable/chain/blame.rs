@@ -1,8 +1,8 @@
-//! Findings to contradictions with as few ops as the finding allows.
+//! Turns findings into contradictions with as few ops as possible.
 //!
-//! A long chain is cut to the shortest run of values that still contradicts, and of two ops that would do the one
-//! that is part of the argument anyway is named. An update without an acknowledgement needs a witness that it took
-//! effect: an observer of its value, or the CAS that expected it, and then that one's witness.
+//! A long chain is reduced to the shortest sequence of values that still contradicts. If two ops are suitable, the one
+//! that is already part of the argument is used. An update without an acknowledgement needs a witness that it took
+//! effect: an observer of its value, or the CAS that expected it together with the witness of that CAS.
 
 use super::super::certificate::{Block, Contradiction, Rule};
 use super::super::facts::{Fact, KeyOps, NEVER, START, Time};
@@ -30,7 +30,7 @@ impl<'a> Support<'a> {
         self.id(place)
     }
 
-    /// The writer of a needed value and what shows that it took effect.
+    /// Adds the writer of a needed value and the ops that show that it took effect.
     fn effective(&mut self, mut cluster: u32) {
         loop {
             let c = self.clusters.get(cluster);
@@ -45,7 +45,7 @@ impl<'a> Support<'a> {
                 self.places.push(c.first_op);
                 return;
             }
-            // Nobody saw the value and nobody was told it was written, so it is needed for what was built on it.
+            // The value was neither observed nor acknowledged, so it is needed because of a later CAS that expected it.
             cluster = c.next;
         }
     }
@@ -62,13 +62,13 @@ impl<'a> Support<'a> {
         }
     }
 
-    /// An op on `cluster` that completed before `limit`, its writer if that did.
+    /// Returns an op on `cluster` that completed before `limit`, preferably its writer.
     fn early(&self, cluster: u32, limit: Time) -> u32 {
         let c = self.clusters.get(cluster);
         if c.writer != NONE && self.ops.fact(c.writer).by < limit { c.writer } else { c.first_op }
     }
 
-    /// An op on `cluster` that was invoked after `limit`, its writer if that was.
+    /// Returns an op on `cluster` that was invoked after `limit`, preferably its writer.
     fn late(&self, cluster: u32, limit: Time) -> u32 {
         let c = self.clusters.get(cluster);
         if c.writer != NONE && self.ops.fact(c.writer).invoked > limit { c.writer } else { c.last_op }
@@ -100,7 +100,7 @@ pub(super) fn never_written(ops: &KeyOps<'_>, clusters: &Clusters, place: u32) -
         support.places.clear();
         support.effective(own);
     }
-    // Whoever would have written it, had it happened, belongs to the story.
+    // Include the op that would have written it, if it had happened.
     let would_have = |p: &&u32| ops.op(**p).call.writes() == Some(value);
     support.places.extend(ops.places.iter().filter(would_have).take(1));
     support.finish(Rule::NeverWritten { observer, value })
@@ -124,7 +124,7 @@ pub(super) fn two_successors(ops: &KeyOps<'_>, clusters: &Clusters, a: u32, b: u
     support.finish(rule)
 }
 
-/// Some needed clusters hang on no root, so their links form a circle.
+/// Some needed clusters have no root, so their links form a cycle.
 pub(super) fn circle(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) -> Contradiction {
     let mut walked = vec![false; clusters.all.len()];
     for chain in chains {
@@ -148,12 +148,12 @@ pub(super) fn circle(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) ->
     support.finish(Rule::Circle { ops: circle })
 }
 
-/// On the chain from `root` something on a later value completed before something on an earlier one was invoked.
+/// On the chain from `root` an op on a later value completed before an op on an earlier value was invoked.
 pub(super) fn backwards(ops: &KeyOps<'_>, clusters: &Clusters, root: u32) -> Contradiction {
     let run: Vec<u32> = run(clusters, root).collect();
     let mut best: Option<(usize, usize)> = None;
-    // Earlier clusters that are the latest invoked from there on: their `last` falls along the stack, so the nearest
-    // one that is too late for j is found by halving.
+    // A monotonic stack of earlier clusters: `last` decreases along the stack, so the nearest cluster that is too late
+    // for j is found by binary search.
     let mut stack: Vec<usize> = vec![];
     for (j, &cluster) in run.iter().enumerate() {
         let c = clusters.get(cluster);
@@ -180,7 +180,7 @@ pub(super) fn backwards(ops: &KeyOps<'_>, clusters: &Clusters, root: u32) -> Con
     support.finish(Rule::Backwards { block: Block { values, early: Some(early), late: Some(late) } })
 }
 
-/// Chains `a` and `b` each have to precede the other.
+/// Chains `a` and `b` must each precede the other.
 pub(super) fn interleaved(ops: &KeyOps<'_>, clusters: &Clusters, a: &Chain, b: &Chain) -> Contradiction {
     let mut support = Support::new(ops, clusters);
     let (one, first, last) = block(&mut support, a, b.first, b.last);
@@ -188,8 +188,8 @@ pub(super) fn interleaved(ops: &KeyOps<'_>, clusters: &Clusters, a: &Chain, b: &
     support.finish(Rule::Interleaved { one, two })
 }
 
-/// The shortest run of a chain with something completed before `last` and something invoked after `first` of the
-/// other, and the times of these two.
+/// Returns the shortest part of a chain with an op completed before `last` and an op invoked after `first` of the other
+/// chain, and the times of these two ops.
 fn block(support: &mut Support<'_>, chain: &Chain, first: Time, last: Time) -> (Block, Time, Time) {
     let clusters = support.clusters;
     let run: Vec<u32> = run(clusters, chain.root).collect();
@@ -210,7 +210,7 @@ fn block(support: &mut Support<'_>, chain: &Chain, first: Time, last: Time) -> (
         support.effective(cluster);
     }
     let early_op = (run[e] != INITIAL).then(|| support.early(run[e], last));
-    // One op in both roles is an op less to read.
+    // One op in both roles makes the argument shorter.
     let both = early_op.filter(|&p| e == l && support.ops.fact(p).invoked > first);
     let late_op = both.unwrap_or_else(|| support.late(run[l], first));
     let at = (early_op.map_or(START, |p| support.ops.fact(p).by), support.ops.fact(late_op).invoked);

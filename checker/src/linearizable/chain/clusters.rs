@@ -1,4 +1,4 @@
-//! What the steps work on: a cluster is a value with those who saw it, a chain a run of clusters that follow each other.
+//! The data of the steps: a cluster is a value with its observers, and a chain is a sequence of linked clusters.
 
 use super::super::facts::Time;
 use heckle_history::Value;
@@ -10,18 +10,18 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The cluster of "never written".
 pub(super) const INITIAL: u32 = 0;
 
-/// A value, its writer and its observers. Half a million of them exist at once for a million ops, so it is small.
+/// A value, its writer and its observers. It is small, because half a million of them exist simultaneously for a million ops.
 #[derive(Debug, Clone)]
 pub(super) struct Cluster {
-    /// The place of the op that writes the value; [`NONE`] for "never written".
+    /// Index of the op that writes the value; [`NONE`] for "never written".
     pub(super) writer: u32,
-    /// The least completion, and whose it is. [`START`] for "never written": it holds before everything.
+    /// The least completion and its op. [`START`] for "never written", which holds before every op.
     pub(super) first: Time,
     pub(super) first_op: u32,
-    /// The greatest invocation, and whose it is.
+    /// The greatest invocation and its op.
     pub(super) last: Time,
     pub(super) last_op: u32,
-    /// The cluster of the value that the one effective CAS writes which expects this one.
+    /// The cluster of the value written by the effective CAS that expects this one.
     pub(super) next: u32,
     /// Whether the value must have held.
     pub(super) needed: bool,
@@ -32,7 +32,7 @@ pub(super) struct Cluster {
 pub(super) struct Clusters {
     /// By number; [`INITIAL`] comes first, the others in the order of their writers' invokes.
     pub(super) all: Vec<Cluster>,
-    /// Beside each of the key's ops: the cluster it observed, or [`NONE`].
+    /// For each of the key's ops, the cluster it observed, or [`NONE`].
     pub(super) observed: Vec<u32>,
     pub(super) index: Index,
 }
@@ -62,19 +62,19 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Whether its zone is forward: something on it completed before something else on it was invoked.
+    /// Whether its zone is forward: an op on it completed before another op on it was invoked.
     pub(super) fn forward(&self) -> bool {
         self.first < self.last
     }
 }
 
-/// From values to clusters. Values mostly come from one counter, and then a table is smaller and faster than a map.
+/// Maps values to clusters. Values usually come from one counter, and then a table is smaller and faster than a map.
 pub(super) enum Index {
     Dense { least: i64, table: Vec<u32> },
     Sparse(FxHashMap<i64, u32>),
 }
 
-/// A table may have this many slots for each value in it.
+/// Maximum number of table slots per value.
 const SLOTS_PER_VALUE: u64 = 8;
 
 impl Index {
@@ -98,7 +98,7 @@ impl Index {
         }
     }
 
-    /// Enters a value; the cluster it already had, if any.
+    /// Inserts a value; returns the cluster it already had, if any.
     pub(super) fn insert(&mut self, value: i64, cluster: u32) -> Option<u32> {
         match self {
             Index::Dense { least, table } => {

@@ -1,4 +1,4 @@
-//! Steps 1 to 3: values and who saw them, which of them are needed, and what follows what.
+//! Steps 1 to 3: values with their observers, which values are needed, and the links between them.
 
 use super::super::facts::{Fact, KeyOps, START};
 use super::blame;

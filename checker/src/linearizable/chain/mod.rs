@@ -1,51 +1,51 @@
 //! The chain checker: a verdict on one key in near-linear time, without search.
 //!
 //! # Why no search is needed
-//! Checking linearizability is NP-complete in general (Gibbons and Korach 1997), but not where every value is
-//! written by at most one op: then each answer names the one op it depends on (the read mapping of Gibbons and
-//! Korach; zones after Gibbons, Korach 1997 and Golab, Li, Shah 2011). Our refused CAS tells the value it found
-//! and so is a read, and an applied CAS names the value right before its own: the order within a key is forced.
+//! Checking linearizability is NP-complete in general (Gibbons and Korach 1997), but not where every value is written
+//! by at most one op: then each answer names the one op it depends on (the read mapping of Gibbons and Korach; zones
+//! after Gibbons, Korach 1997 and Golab, Li, Shah 2011). A refused CAS reports the value it found and so is a read, and
+//! an applied CAS names the value directly before its own: the order within a key is forced.
 //!
 //! # The fragment
 //! One register, initially "never written". Each value is written by at most one op that may have happened; a CAS
 //! expects another value than it writes. Reads, blind writes, applied CAS, refused CAS, and unknown outcomes of all
-//! of them. What is outside is named with the op that puts it there, and the search judges.
+//! of them. A key outside the fragment is reported with the op that puts it there, and is left to the search.
 //!
 //! # The steps
 //! 1. A *cluster* is a value, its writer and every op that observed it. `first` is the least completion in it and
 //!    `last` the greatest invocation. An unknown op never completes.
 //! 2. A value is *needed* if its write is certain, if it was observed, or if a needed CAS expected it. Unknown
 //!    updates whose values are not needed are dropped.
-//! 3. Each needed CAS links the value it expects to the value it writes. Contradictions seen here: a value nobody
-//!    wrote; two successors of one value; a refused CAS that saw what it expected; a circle of links.
-//! 4. So the needed clusters form *chains*. Within one, nothing on an earlier value may be invoked after something
-//!    on a later value completed. Nor may an observer complete before its writer is invoked.
+//! 3. Each needed CAS links the value it expects to the value it writes. Contradictions found here: a value that no op
+//!    wrote; two successors of one value; a refused CAS that found the value it expected; a cycle of links.
+//! 4. So the needed clusters form *chains*. Within a chain, no op on an earlier value may be invoked after an op on a
+//!    later value completed. Nor may an observer complete before its writer is invoked.
 //! 5. The *zone* of a chain is (`first`, `last`) over all of it; the chain of "never written" starts before
 //!    everything. There is no order iff some two chains C and D have first(C) < last(D) and first(D) < last(C).
-//! 6. Otherwise write an order down: chains by their zones, clusters in chain order, in each the writer and then
-//!    its observers as they were invoked.
+//! 6. Otherwise output an order: chains by their zones, clusters in chain order, and within a cluster the writer and
+//!    then its observers by invocation.
 //!
 //! # Why this is exact
 //! *Dropping loses nothing.* Take any order of the whole history. While a dropped value holds, no kept op occurs:
 //! an observer or a needed CAS would have made it needed. Delete the dropped ops; the state before each kept op is
-//! as before, except where a dropped update stood in front of a blind write, which does not care. Conversely an
+//! as before, except where a dropped update preceded a blind write, which is unaffected. Conversely an
 //! unknown op may never happen, so an order of the kept ops is an order of the history.
 //!
-//! *Clusters and chains are contiguous.* Values are unique, so whatever observes v lies between the write of v and
-//! the next write, and an applied CAS comes while what it expects still holds, so its value follows at once. Within
-//! a chain the order of clusters is therefore fixed, in a cluster the writer comes first, and a chain is a block
-//! that nothing of another chain can enter.
+//! *Clusters and chains are contiguous.* Values are unique, so every observer of v falls between the write of v and the
+//! next write, and an applied CAS happens while its expected value still holds, so its value follows directly. Within a
+//! chain the order of clusters is therefore fixed, in a cluster the writer comes first, and a chain is a block that no
+//! op of another chain can enter.
 //!
 //! *Within a chain* an order respects real time iff no op on a later value completes before an op on an earlier
 //! one is invoked, which is step 4.
 //!
-//! *Between chains.* C has to precede D iff some op of C completes before some op of D is invoked: iff
-//! first(C) < last(D). An order of the chains exists iff this relation has no cycle. Take a shortest cycle, in it
-//! the member X with the greatest `last`, and X's successor Y. Y's successor Z has first(Y) < last(Z) <= last(X),
-//! so Y has to precede X too, and (X, Y) is a cycle of two. So step 5 looks at pairs only, and every contradiction
-//! has a witness of at most four ops and the CAS ops that tie their values together.
+//! *Between chains.* C has to precede D iff some op of C completes before some op of D is invoked: iff first(C) <
+//! last(D). An order of the chains exists iff this relation has no cycle. Take a shortest cycle, let X be its member
+//! with the greatest `last`, and let Y be X's successor. Y's successor Z has first(Y) < last(Z) <= last(X), so Y has to
+//! precede X too, and (X, Y) is a cycle of two. So step 5 looks at pairs only, and every contradiction has a witness of
+//! at most four ops and the CAS ops that tie their values together.
 //!
-//! Intervals are closed: a completion and an invocation at one instant overlap.
+//! Intervals are closed: a completion and an invocation at the same instant overlap.
 //!
 //! *A pair is found by one scan.* Call a zone forward if first < last. Of two conflicting chains at least one is
 //! forward: first(C) < last(D) <= first(D) < last(C) <= first(C) cannot be. Two forward zones conflict iff they
@@ -53,17 +53,17 @@
 //! is forward and contains it strictly; as forward zones are disjoint by now, only the last one that starts before
 //! can.
 //!
-//! # Refusals that do not tell what they found
-//! They only occur in foreign histories. They are placed into the order that was found, greedily; where that
-//! fails nothing is proved, and the search decides.
+//! # Refusals that do not report the value found
+//! They only occur in foreign histories. They are inserted greedily into the order that was found. If that fails,
+//! nothing is proved, and the search decides.
 
-mod outcome; // what is concluded on one key
-mod clusters; // values with those who saw them, and chains of them
-mod blame; // findings to contradictions with few ops
+mod outcome; // the conclusion on one key
+mod clusters; // values with their observers, and chains of values
+mod blame; // turns findings into contradictions with few ops
 mod gather; // steps 1 to 3
 mod zones; // steps 4 and 5
 mod order; // step 6
-mod silent; // refusals that do not say what they found
+mod silent; // refusals that do not report the value found
 
 use super::facts::KeyOps;
 pub(crate) use outcome::Outcome;

@@ -1,22 +1,22 @@
-//! What is concluded on one key, and why judging ends early.
+//! The conclusion on one key, and the reasons to stop early.
 
 use super::super::certificate::Contradiction;
 use heckle_history::OpId;
 
-/// What the chain checker concludes on one key.
+/// The conclusion of the chain checker on one key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
-    /// An order, as places in `History::ops`.
+    /// An order, as indices into `History::ops`.
     Valid(Vec<u32>),
     /// A contradiction.
     Invalid(Contradiction),
     /// Outside the fragment, because of this op.
     Outside { op: OpId, why: String },
-    /// Inside it but for this refusal that does not tell what it found and could not be placed.
+    /// Inside the fragment except for this refusal, which does not report the value found and could not be placed.
     Undecided { op: OpId },
 }
 
-/// Why judging ends early.
+/// The reasons to stop early.
 pub(super) enum Stop {
     Broken(Box<Contradiction>),
     Outside { op: OpId, why: String },

@@ -1,8 +1,8 @@
-//! Refusals that do not tell what they found, put into an order that holds without them.
+//! Inserts refusals that do not report the value found into an order of the other ops.
 //!
-//! Such a refusal only says that the value was not the expected one. In the order of their invokes each is put at
-//! the first place that real time allows and where another value holds: as early as possible leaves most room for
-//! the next. If one finds no place, another order might have had one, so nothing is proved.
+//! Such a refusal only shows that the value was not the expected one. In invocation order, each is inserted at the
+//! first position that real time allows and where another value holds; the earliest position leaves the most room for
+//! the next. If there is no position, another order might have one, so nothing is proved.
 
 use super::super::facts::{Fact, KeyOps, Time};
 use super::outcome::Outcome;
@@ -19,7 +19,8 @@ pub(super) fn place(ops: &KeyOps<'_>, order: Vec<u32>) -> Outcome {
     silent.sort_by_key(|&p| ops.fact(p).invoked);
     let gaps = Gaps::of(ops, &order);
     let mut placed: Vec<(usize, u32)> = vec![];
-    // Refusals keep real time among themselves too: by completion, those that are over when the next is invoked.
+    // Refusals must respect real time among themselves: this queue, sorted by completion, yields those that complete
+    // before the next is invoked.
     let mut over: BinaryHeap<Reverse<(Time, usize)>> = BinaryHeap::new();
     let mut floor = 0;
     for refusal in silent {
@@ -42,7 +43,7 @@ pub(super) fn place(ops: &KeyOps<'_>, order: Vec<u32>) -> Outcome {
     Outcome::Valid(merge(&order, placed))
 }
 
-/// The gaps of an order: gap g stands before its g-th op.
+/// The gaps of an order: gap g is before its g-th op.
 struct Gaps {
     /// The value that holds in each gap.
     value: Vec<Option<Value>>,
@@ -97,7 +98,7 @@ impl Gaps {
 }
 
 fn merge(order: &[u32], mut placed: Vec<(usize, u32)>) -> Vec<u32> {
-    // Within one gap they stay as they were invoked: the sort is stable.
+    // Within one gap they keep their invocation order, because the sort is stable.
     placed.sort_by_key(|(gap, _)| *gap);
     let mut merged = Vec::with_capacity(order.len() + placed.len());
     let mut next = placed.into_iter().peekable();

@@ -43,8 +43,9 @@ pub(super) fn sequence(ops: &KeyOps<'_>, clusters: &Clusters, chains: &[Chain]) 
             return Err(conflict(pair[0], pair[1]));
         }
     }
-    // A forward chain stands at its `first`. Any other stands at its `last`, before a forward one that starts
-    // there; if that is inside a forward zone, it stands at the end of that zone, since the zone must come first.
+    // A forward chain is placed at its `first`. Any other chain is placed at its `last`, before a forward chain that
+    // starts there; if that is inside a forward zone, it is placed at the end of that zone, since the zone must come
+    // first.
     let mut at: Vec<(Time, u8, u32)> = forward.iter().map(|&i| (chains[i as usize].first, 1, i)).collect();
     for (i, chain) in (0u32..).zip(chains).filter(|(_, c)| !c.forward()) {
         let started = forward.partition_point(|&f| chains[f as usize].first < chain.last);

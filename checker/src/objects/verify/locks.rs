@@ -4,7 +4,7 @@ use super::super::{NEVER, Rule};
 use super::Case;
 use crate::search::{Claim, ModelCall, ModelKind, SearchOp};
 
-/// By what acquires and releases belong together: only what every op of the key names.
+/// How acquires and releases are matched: only by a property that every op of the key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Label {
     Owner(i64),
@@ -30,24 +30,24 @@ impl Case<'_> {
         }
         Ok(match rule {
             Rule::TwoHolders { one, two } => {
-                let begun = self.begun(*one)?.max(self.begun(*two)?);
+                let begun = self.hold_start(*one)?.max(self.hold_start(*two)?);
                 one != two && begun < self.held_until(*one).min(self.held_until(*two))
             }
             Rule::ReleasedWhileHeld { held, release } => {
-                let (op, over) = (self.op(*release), self.over(*release).ok_or("nothing shows that the release happened")?);
+                let (op, over) = (self.op(*release), self.completed(*release).ok_or("nothing shows that the release happened")?);
                 let other = self.label(op) != self.label(self.op(*held)) && self.label(op) != Label::Nothing;
-                other && !acquires(op) && self.begun(*held)? < op.invoked && over < self.held_until(*held)
+                other && !acquires(op) && self.hold_start(*held)? < op.invoked && over < self.held_until(*held)
             }
             Rule::HeldByToken { earlier, later } => {
-                self.begun(*later)? < self.held_until(*earlier) && self.token(*earlier)? < self.token(*later)?
+                self.hold_start(*later)? < self.held_until(*earlier) && self.token(*earlier)? < self.token(*later)?
             }
             Rule::TokenWentBack { before, after } => {
-                self.begun(*after)?;
-                self.begun(*before)? < self.op(*after).invoked && self.token(*before)? >= self.token(*after)?
+                self.hold_start(*after)?;
+                self.hold_start(*before)? < self.op(*after).invoked && self.token(*before)? >= self.token(*after)?
             }
             Rule::SameToken { one, two } => {
-                self.begun(*one)?;
-                self.begun(*two)?;
+                self.hold_start(*one)?;
+                self.hold_start(*two)?;
                 one != two && self.token(*one)? == self.token(*two)?
             }
             Rule::NotHeld { release } => self.not_held(*release),
@@ -55,9 +55,9 @@ impl Case<'_> {
         })
     }
 
-    /// When an acquire was over that is sure to have happened.
-    fn begun(&self, place: u32) -> Result<u64, String> {
-        let over = self.over(place).filter(|_| acquires(self.op(place)));
+    /// Returns when an acquire completed that certainly happened.
+    fn hold_start(&self, place: u32) -> Result<u64, String> {
+        let over = self.completed(place).filter(|_| acquires(self.op(place)));
         over.ok_or_else(|| format!("op {} is no acquire that happened", self.op(place).id))
     }
 
@@ -80,19 +80,19 @@ impl Case<'_> {
         self.end_of_hold(acquire).map_or(NEVER, |release| self.op(release).invoked)
     }
 
-    /// The first release that can have ended a hold. If an acknowledged release of its label has no other acquire of that
-    /// label to end, it is that one: after it, the label has nothing to release, and before it, the lock was held.
+    /// The first release that can have ended a hold. If an acknowledged release with its label has no other acquire of
+    /// that label to match, it is that release: the label has no hold after it, and the lock was held before it.
     pub(super) fn end_of_hold(&self, acquire: u32) -> Option<u32> {
         let own = self.op(acquire);
         let label = self.label(own);
         let alike: Vec<u32> = (0u32..).zip(self.ops).filter(|(_, op)| self.label_is(op, label)).map(|(p, _)| p).collect();
-        let not_before = |p: &u32| self.over(*p).is_none_or(|over| over >= own.invoked);
+        let not_before = |p: &u32| self.completed(*p).is_none_or(|over| over >= own.invoked);
         let others = alike.iter().filter(|&&p| p != acquire && acquires(self.op(p)) && not_before(&p));
         let next = others.map(|&p| self.op(p).invoked).min().unwrap_or(NEVER);
         let releases: Vec<u32> = alike.iter().copied().filter(|&p| !acquires(self.op(p)) && not_before(&p)).collect();
-        let begun = self.over(acquire);
+        let begun = self.completed(acquire);
         let sure = |p: &&u32| {
-            let over = self.over(**p);
+            let over = self.completed(**p);
             label != Label::Nothing && over.is_some_and(|over| over < next) && begun.is_some_and(|begun| begun < self.op(**p).invoked)
         };
         let first = |of: &mut dyn Iterator<Item = &u32>| of.copied().min_by_key(|&p| self.op(p).invoked);
@@ -109,7 +109,7 @@ impl Case<'_> {
 
     fn not_held(&self, release: u32) -> bool {
         let label = self.label(self.op(release));
-        let Some(over) = self.over(release).filter(|_| !acquires(self.op(release))) else { return false };
+        let Some(over) = self.completed(release).filter(|_| !acquires(self.op(release))) else { return false };
         let alike = || self.ops.iter().filter(|op| self.label_is(op, label));
         let released = alike().filter(|op| !acquires(op) && op.completed.is_some_and(|t| t <= over)).count();
         released > alike().filter(|op| acquires(op) && op.invoked <= over).count()

@@ -1,7 +1,7 @@
 //! The verifier: accepts or refuses a certificate, trusting nothing but the question.
 //!
-//! It shares no code with the scans and knows none of their ideas: it replays an order, or checks that the few ops of a
-//! contradiction say what the broken rule claims. Linear time but for one sort.
+//! It shares no code or concepts with the scans: it replays an order, or checks that the few ops of a contradiction
+//! show what the broken rule claims. It runs in linear time except for one sort.
 
 mod locks; // rules of a lock
 mod queues; // rules of a queue
@@ -15,7 +15,7 @@ use rustc_hash::FxHashSet;
 /// Checks a certificate.
 ///
 /// # Errors
-/// What it claims and the ops do not show.
+/// The claim that the ops do not support.
 pub fn verify(question: &Question, certificate: &Certificate) -> Result<(), String> {
     match certificate {
         Certificate::Valid(order) => replay::replay(question, order),
@@ -30,10 +30,10 @@ pub(super) fn shows(question: &Question, rule: &Rule) -> Result<(), String> {
         return Err("it names an op that there is not".to_owned());
     }
     let holds = match rule {
-        Rule::NeverAsked { observer, element } => case.sees(*observer, *element) && case.putters(*element).next().is_none(),
+        Rule::NeverAsked { observer, element } => case.sees(*observer, *element) && case.adders(*element).next().is_none(),
         Rule::TooEarly { observer, element } => {
-            let over = case.over(*observer).ok_or("an observer without an answer")?;
-            case.sees(*observer, *element) && case.putters(*element).all(|p| p.invoked > over)
+            let over = case.completed(*observer).ok_or("an observer without an answer")?;
+            case.sees(*observer, *element) && case.adders(*element).all(|p| p.invoked > over)
         }
         Rule::Twice { observer } => case.sees_twice(*observer),
         Rule::Missed { present, absent, element } => {
@@ -64,12 +64,12 @@ pub(super) fn shows(question: &Question, rule: &Rule) -> Result<(), String> {
     if holds { Ok(()) } else { Err(format!("the ops do not show {rule:?}")) }
 }
 
-/// The first op that can have ended the hold that `acquire` began, if there is one.
+/// Returns the first op that can have ended the hold that `acquire` started, if there is one.
 pub(super) fn end_of_hold(question: &Question, acquire: u32) -> Option<u32> {
     Case { ops: &question.request.ops, model: question.request.model }.end_of_hold(acquire)
 }
 
-/// The ops of a key, and what they say.
+/// The ops of a key and their answers.
 struct Case<'q> {
     ops: &'q [SearchOp],
     model: ModelKind,
@@ -80,13 +80,13 @@ impl<'q> Case<'q> {
         &self.ops[place as usize]
     }
 
-    /// When an op was over, if it is sure to have happened.
-    fn over(&self, place: u32) -> Option<u64> {
+    /// When an op completed, if it certainly happened.
+    fn completed(&self, place: u32) -> Option<u64> {
         self.op(place).completed
     }
 
-    /// Ops that may have put an element in.
-    fn putters(&self, element: i64) -> impl Iterator<Item = &'q SearchOp> {
+    /// Ops that may have added an element.
+    fn adders(&self, element: i64) -> impl Iterator<Item = &'q SearchOp> {
         self.ops.iter().filter(move |op| match op.call {
             ModelCall::Add { member } => member == element,
             ModelCall::Push { item } | ModelCall::Enqueue { item } => item == element,
@@ -96,14 +96,14 @@ impl<'q> Case<'q> {
 
     fn items(&self, place: u32) -> Option<&'q [i64]> {
         match &self.op(place).call {
-            ModelCall::Items { items } if self.over(place).is_some() => items.as_deref(),
+            ModelCall::Items { items } if self.completed(place).is_some() => items.as_deref(),
             _ => None,
         }
     }
 
-    /// Whether an answer shows that an element was in; `None` if it says nothing of it.
-    fn says(&self, place: u32, element: i64) -> Option<bool> {
-        self.over(place)?;
+    /// Whether an answer shows that an element was present; `None` if it gives no information.
+    fn reports(&self, place: u32, element: i64) -> Option<bool> {
+        self.completed(place)?;
         match &self.op(place).call {
             ModelCall::Members { members, .. } => members.as_ref().map(|m| m.binary_search(&element).is_ok()),
             ModelCall::Contains { member, found } if *member == element => *found,
@@ -114,16 +114,16 @@ impl<'q> Case<'q> {
     }
 
     fn sees(&self, place: u32, element: i64) -> bool {
-        self.says(place, element) == Some(true)
+        self.reports(place, element) == Some(true)
     }
 
     fn sees_twice(&self, place: u32) -> bool {
         match &self.op(place).call {
-            ModelCall::Members { twice, .. } => *twice && self.over(place).is_some(),
+            ModelCall::Members { twice, .. } => *twice && self.completed(place).is_some(),
             ModelCall::Items { .. } => {
                 let mut seen = FxHashSet::default();
                 let again = self.items(place).unwrap_or_default().iter().find(|item| !seen.insert(**item));
-                again.is_some_and(|item| self.putters(*item).count() <= 1)
+                again.is_some_and(|item| self.adders(*item).count() <= 1)
             }
             _ => false,
         }
@@ -134,28 +134,28 @@ impl<'q> Case<'q> {
         grows && !self.ops.iter().any(|op| matches!(op.call, ModelCall::Remove { .. }))
     }
 
-    /// A time at which an element was surely in: an op that put it in, or saw it, was over.
+    /// Returns a time at which an element was certainly present: the completion of an op that added or saw it.
     fn present(&self, place: u32, element: i64) -> Result<u64, String> {
-        let put = self.putters(element).any(|op| op.id == self.op(place).id);
-        let over = self.over(place).filter(|_| put || self.sees(place, element));
+        let put = self.adders(element).any(|op| op.id == self.op(place).id);
+        let over = self.completed(place).filter(|_| put || self.sees(place, element));
         over.ok_or_else(|| format!("op {} does not show that {element} was in", self.op(place).id))
     }
 
-    /// A time before which an element was not in: it was missing from the answer of an op that was invoked then.
+    /// Returns a time before which an element was absent: the invocation of an op that did not see it.
     fn absent(&self, place: u32, element: i64) -> Result<u64, String> {
-        let missing = self.says(place, element) == Some(false);
+        let missing = self.reports(place, element) == Some(false);
         missing.then(|| self.op(place).invoked).ok_or_else(|| format!("op {} does not show that {element} was missing", self.op(place).id))
     }
 
-    /// Whether an element came in after `time`: an answer without it, or every op that puts it in, was invoked later.
+    /// Whether an element was added after `time`: an answer without it, or every op that adds it, was invoked later.
     fn not_in_until(&self, place: u32, element: i64, time: u64) -> bool {
         match self.absent(place, element) {
             Ok(at) => at > time,
-            Err(_) => self.putters(element).all(|op| op.invoked > time),
+            Err(_) => self.adders(element).all(|op| op.invoked > time),
         }
     }
 
-    /// Whether an answer has `element`, and not `other` before it.
+    /// Whether an answer contains `element` without `other` before it.
     fn sees_without(&self, place: u32, element: i64, other: i64) -> bool {
         let position = |of: i64| self.items(place).and_then(|items| items.iter().position(|i| *i == of));
         let before = position(other).is_some_and(|o| position(element).is_some_and(|e| o < e));

@@ -1,17 +1,17 @@
-//! Rules of a queue. An item is only argued about if at most one op puts it in.
+//! Rules of a queue. They apply to an item only if at most one op enqueues it.
 
 use super::super::{NEVER, Rule};
 use super::Case;
 use crate::search::{ModelCall, ModelKind, SearchOp};
 use rustc_hash::FxHashSet;
 
-/// What the ops say about one item.
+/// The facts about one item.
 struct Item<'q> {
     enqueue: &'q SearchOp,
     dequeue: Option<&'q SearchOp>,
-    /// It was surely in by then.
+    /// It was certainly enqueued by this time.
     in_by: u64,
-    /// No op that can have taken it was invoked before.
+    /// No op that can have dequeued it was invoked before this time.
     out_from: u64,
 }
 
@@ -23,7 +23,7 @@ impl<'q> Case<'q> {
         Ok(match rule {
             Rule::DequeuedTwice { one, two } => match (&self.op(*one).call, &self.op(*two).call) {
                 (ModelCall::Dequeue { item: Some(Some(a)) }, ModelCall::Dequeue { item: Some(Some(b)) }) => {
-                    one != two && a == b && self.putters(*a).count() <= 1
+                    one != two && a == b && self.adders(*a).count() <= 1
                 }
                 _ => false,
             },
@@ -50,15 +50,15 @@ impl<'q> Case<'q> {
         })
     }
 
-    /// Dequeues whose answer is not known.
+    /// Invocation times of dequeues with an unknown answer.
     fn unknown_dequeues(&self) -> impl Iterator<Item = u64> {
         let unknown = |op: &&SearchOp| matches!(op.call, ModelCall::Dequeue { item: None });
         self.ops.iter().filter(unknown).map(|op| op.invoked)
     }
 
     fn item(&self, item: i64) -> Result<Item<'q>, String> {
-        let mut putters = self.putters(item);
-        let (Some(enqueue), None) = (putters.next(), putters.next()) else {
+        let mut adders = self.adders(item);
+        let (Some(enqueue), None) = (adders.next(), adders.next()) else {
             return Err(format!("not exactly one op enqueues {item}"));
         };
         let takes = |op: &&SearchOp| matches!(op.call, ModelCall::Dequeue { item: Some(Some(i)) } if i == item);
@@ -70,7 +70,7 @@ impl<'q> Case<'q> {
     }
 
     fn overdrawn(&self, items: &[i64], by: u64) -> Result<bool, String> {
-        // The latest beginning of what was out by then: whatever was in before it has to be out, too.
+        // The latest start of an item that was dequeued by then: all items enqueued before it must have been dequeued as well.
         let (mut seen, mut repeated) = (FxHashSet::default(), FxHashSet::default());
         for op in self.ops {
             if let ModelCall::Enqueue { item } = op.call

@@ -1,11 +1,11 @@
-//! An order, op by op: each stands within its interval, none is left out that happened, every answer fits.
+//! Replays an order: each op is within its interval, no op that happened is missing, and every answer fits.
 
 use super::super::Question;
 use crate::search::{Claim, ModelCall, ModelKind};
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 
-/// The state of an object. It changes in place, where that of a search is a value for each step.
+/// The state of an object. It is modified in place, unlike the state of a search.
 enum Now {
     Set(FxHashSet<i64>),
     List(Vec<i64>),

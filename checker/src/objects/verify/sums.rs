@@ -1,16 +1,16 @@
-//! Rules of a counter, in sums of 128 bits.
+//! Rules of a counter, with 128-bit sums.
 
 use super::super::{NEVER, Rule};
 use super::Case;
 use crate::search::{ModelCall, ModelKind};
 
-/// What increments come to between two points of time.
+/// The sums of increments between two points in time.
 struct Between {
-    /// Those that surely lie between.
+    /// Increments that are certainly in between.
     sure: i128,
-    /// The others that may, as far as they add.
+    /// Other positive increments that may be in between.
     up: i128,
-    /// The others that may, as far as they take away.
+    /// Other negative increments that may be in between.
     down: i128,
     /// A number that divides all of the others; 0 if there is none.
     divisor: i128,
@@ -41,7 +41,7 @@ impl Case<'_> {
 
     fn saw(&self, read: u32) -> Result<i128, String> {
         match self.op(read).call {
-            ModelCall::Count { count: Some(count) } if self.over(read).is_some() => Ok(i128::from(count)),
+            ModelCall::Count { count: Some(count) } if self.completed(read).is_some() => Ok(i128::from(count)),
             _ => Err(format!("op {} is no answered read", self.op(read).id)),
         }
     }

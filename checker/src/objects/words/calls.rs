@@ -1,8 +1,8 @@
-//! What a call says of elements and locks.
+//! Extracts elements and lock claims from a call.
 
 use crate::search::{Claim, ModelCall};
 
-/// The element that an op puts in.
+/// The element that an op adds.
 pub(crate) fn puts(call: &ModelCall) -> Option<i64> {
     match call {
         ModelCall::Add { member } => Some(*member),
@@ -11,7 +11,7 @@ pub(crate) fn puts(call: &ModelCall) -> Option<i64> {
     }
 }
 
-/// The one element that an op saw.
+/// The single element that an op saw.
 pub(crate) fn sees(call: &ModelCall) -> Option<i64> {
     match call {
         ModelCall::Dequeue { item } => item.flatten(),
@@ -33,7 +33,7 @@ pub(crate) fn items(call: &ModelCall) -> &[i64] {
     }
 }
 
-/// The first value that a list has twice. A set's answer does not say which it was.
+/// The first value that a list contains twice. A set's answer does not identify it.
 pub(crate) fn repeated(call: &ModelCall) -> Option<i64> {
     let mut seen = rustc_hash::FxHashSet::default();
     items(call).iter().copied().find(|item| !seen.insert(*item))

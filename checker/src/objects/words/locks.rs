@@ -1,4 +1,4 @@
-//! What is wrong with a lock, in words.
+//! Explains contradictions of a lock.
 
 use super::super::Rule;
 use super::super::verify::end_of_hold;

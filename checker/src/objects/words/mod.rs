@@ -1,7 +1,7 @@
-//! A contradiction in words, its kind, and the ops that it is about.
+//! Explains a contradiction: its text, its kind and its ops.
 
-pub(super) mod calls; // what a call says of elements and locks
-mod locks; // what is wrong with a lock
+pub(super) mod calls; // the elements and locks of a call
+mod locks; // explains rules of a lock
 
 use super::verify::{end_of_hold, shows};
 use super::{Question, Rule};
@@ -9,21 +9,21 @@ use crate::search::{ModelCall, ModelKind, SearchOp};
 use crate::verdict::{Explanation, ViolationKind};
 use calls::{items, puts, repeated, sees};
 
-/// Elements named one by one: more would bury the point.
+/// Maximum number of elements listed in an explanation.
 const MAX_NAMED: usize = 8;
 
-/// What a contradiction amounts to.
+/// The explanation of a contradiction.
 pub(super) struct Reason {
     pub(super) kind: ViolationKind,
     pub(super) explanation: Explanation,
-    /// Every op that the argument needs, by place.
+    /// Indices of all ops that the argument needs.
     pub(super) support: Vec<u32>,
 }
 
-/// Puts a contradiction into words.
+/// Explains a contradiction.
 pub(super) fn explain(question: &Question, rule: &Rule) -> Reason {
     let story = Story { question, ops: &question.request.ops };
-    let (kind, summary, steps) = story.tell(rule);
+    let (kind, summary, steps) = story.describe(rule);
     Reason { kind, explanation: Explanation { summary, steps, ..Explanation::default() }, support: story.support(rule) }
 }
 
@@ -41,10 +41,14 @@ impl Story<'_> {
         format!("op {}", self.op(place).id)
     }
 
-    fn tell(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
+    fn describe(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         match rule {
-            Rule::NeverAsked { .. } | Rule::TooEarly { .. } | Rule::Twice { .. } | Rule::DequeuedTwice { .. } => self.strange(rule),
-            Rule::Missed { .. } | Rule::Crossed { .. } | Rule::Incomparable { .. } | Rule::Diverged { .. } => self.growing(rule),
+            Rule::NeverAsked { .. } | Rule::TooEarly { .. } | Rule::Twice { .. } | Rule::DequeuedTwice { .. } => {
+                self.describe_element(rule)
+            }
+            Rule::Missed { .. } | Rule::Crossed { .. } | Rule::Incomparable { .. } | Rule::Diverged { .. } => {
+                self.describe_set_or_list(rule)
+            }
             Rule::OutOfOrder { .. } | Rule::Overdrawn { .. } | Rule::FalseEmpty { .. } => self.queue(rule),
             Rule::TooLow { .. } | Rule::TooHigh { .. } | Rule::NoSum { .. } => self.counter(rule),
             Rule::TwoHolders { .. }
@@ -56,8 +60,8 @@ impl Story<'_> {
         }
     }
 
-    /// What came from nowhere, or came twice.
-    fn strange(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
+    /// Elements that no op added, or that occur twice.
+    fn describe_element(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         let verb = self.verb();
         match rule {
             Rule::NeverAsked { observer, element } => {
@@ -89,7 +93,7 @@ impl Story<'_> {
     }
 
     /// Sets and lists, which only grow.
-    fn growing(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
+    fn describe_set_or_list(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         match rule {
             Rule::Missed { present, absent, element } => {
                 let kind = if self.seen_by_others(*element) { ViolationKind::StaleRead } else { ViolationKind::LostUpdate };
@@ -99,7 +103,7 @@ impl Story<'_> {
                 };
                 let summary = format!(
                     "{} and was over before {} was invoked, which did not see {element}.",
-                    self.shows_in(*present, *element),
+                    self.evidence_of(*present, *element),
                     self.id(*absent)
                 );
                 (kind, summary, vec![after])
@@ -120,7 +124,7 @@ impl Story<'_> {
                     (false, true) => ViolationKind::StaleRead,
                     (_, false) => ViolationKind::LostUpdate,
                 };
-                (kind, summary, vec![format!("{} and was over", self.shows_in(*present, *first)), absent])
+                (kind, summary, vec![format!("{} and was over", self.evidence_of(*present, *first)), absent])
             }
             Rule::Incomparable { one, two, only_one, only_two } => {
                 let (a, b) = (self.id(*one), self.id(*two));
@@ -191,7 +195,7 @@ impl Story<'_> {
                         self.id(*since)
                     ),
                 };
-                let kind = if self.made_up_for(*read, *since) { ViolationKind::StaleRead } else { ViolationKind::LostUpdate };
+                let kind = if self.recovers_later(*read, *since) { ViolationKind::StaleRead } else { ViolationKind::LostUpdate };
                 (kind, summary, vec![])
             }
             Rule::TooHigh { read, since } => {
@@ -209,7 +213,7 @@ impl Story<'_> {
     }
 
     /// "op 3 added 5", "op 7 saw 5"
-    fn shows_in(&self, place: u32, element: i64) -> String {
+    fn evidence_of(&self, place: u32, element: i64) -> String {
         match &self.op(place).call {
             ModelCall::Add { .. } => format!("{} added {element}, was acknowledged", self.id(place)),
             ModelCall::Push { .. } => format!("{} appended {element}, was acknowledged", self.id(place)),
@@ -234,8 +238,8 @@ impl Story<'_> {
         })
     }
 
-    /// Whether the last read is not too low itself: then the increments were missed, and not lost.
-    fn made_up_for(&self, read: u32, since: Option<u32>) -> bool {
+    /// Whether the last read is high enough, so that the increments were only missed and not lost.
+    fn recovers_later(&self, read: u32, since: Option<u32>) -> bool {
         let answered = |op: &SearchOp| matches!(op.call, ModelCall::Count { count: Some(_) });
         let reads = (0u32..).zip(self.ops).filter(|(_, op)| answered(op));
         let last = reads.max_by_key(|(_, op)| op.invoked).map_or(read, |(place, _)| place);
@@ -243,7 +247,7 @@ impl Story<'_> {
         last != read && !low(None) && !low(since)
     }
 
-    /// The ops of a rule with those that put its elements in, or took them out, and those that ended its holds.
+    /// The ops of a rule, with the ops that added or removed its elements and those that ended its holds.
     fn support(&self, rule: &Rule) -> Vec<u32> {
         let mut support = rule.named();
         let elements = rule.elements();

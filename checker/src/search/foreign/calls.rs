@@ -1,13 +1,13 @@
-//! One op of a foreign history as a call of a model. A value of another shape than the model's is refused.
+//! Converts one op of a foreign history to a call of a model. A value of the wrong type is rejected.
 
 use super::super::{Claim, ModelCall, ModelKind};
 use heckle_history::foreign::{ForeignOp, ForeignOutcome, Process, Values};
 use serde_json::{Map, Value as Json};
 
-/// What an op asks and was answered.
+/// Converts the call and the answer of an op.
 ///
 /// # Errors
-/// Why it is no op of the model.
+/// Why it is not an op of the model.
 pub(super) fn call(op: &ForeignOp, model: ModelKind, values: &mut Values) -> Result<ModelCall, String> {
     let answer = match &op.outcome {
         ForeignOutcome::Ok(answer) => Some(answer),
@@ -26,7 +26,7 @@ pub(super) fn call(op: &ForeignOp, model: ModelKind, values: &mut Values) -> Res
 }
 
 /// Whether a model has an op of this name.
-pub(super) fn knows(model: ModelKind, f: &str) -> bool {
+pub(super) fn supports(model: ModelKind, f: &str) -> bool {
     let all: &[&str] = match model {
         ModelKind::CasRegister => &["read", "write", "cas"],
         ModelKind::Set => &["add", "remove", "contains", "read"],
@@ -39,11 +39,11 @@ pub(super) fn knows(model: ModelKind, f: &str) -> bool {
     all.contains(&f)
 }
 
-fn none_of(op: &ForeignOp, model: &str) -> String {
+fn unsupported(op: &ForeignOp, model: &str) -> String {
     format!("`{}` is no op of a {model}", op.f)
 }
 
-fn echoed(op: &ForeignOp, answer: Option<&Json>) -> Result<(), String> {
+fn check_echo(op: &ForeignOp, answer: Option<&Json>) -> Result<(), String> {
     answer.map_or(Ok(()), |answer| op.echoed(answer))
 }
 
@@ -55,10 +55,10 @@ fn set(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<Mod
     let truth = |answer: &Json| answer.as_bool().ok_or_else(|| format!("`{}` answers true or false, not {answer}", op.f));
     Ok(match op.f.as_str() {
         "add" => {
-            echoed(op, answer)?;
+            check_echo(op, answer)?;
             ModelCall::Add { member: member(op, values)? }
         }
-        // Most clients only repeat what they removed.
+        // Most clients only echo the element they removed.
         "remove" => {
             let silent = |answer: &&Json| answer.is_null() || **answer == op.argument;
             let found = answer.filter(|a| !silent(a)).map(truth).transpose()?;
@@ -74,15 +74,15 @@ fn set(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<Mod
             let twice = members.len() < items.len();
             ModelCall::Members { members: Some(members), twice }
         }
-        _ => return Err(none_of(op, "set")),
+        _ => return Err(unsupported(op, "set")),
     })
 }
 
-/// A list that was never appended to may read as nothing.
+/// A read of an empty list may return nothing.
 fn list(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<ModelCall, String> {
     Ok(match op.f.as_str() {
         "append" => {
-            echoed(op, answer)?;
+            check_echo(op, answer)?;
             ModelCall::Push { item: member(op, values)? }
         }
         "read" => {
@@ -92,7 +92,7 @@ fn list(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<Mo
             let items = items.ok_or_else(|| format!("a read of a list answers its values, not {answer}"))?;
             ModelCall::Items { items: Some(items.iter().map(|item| values.id(item)).collect::<Result<_, _>>()?) }
         }
-        _ => return Err(none_of(op, "list")),
+        _ => return Err(unsupported(op, "list")),
     })
 }
 
@@ -100,11 +100,11 @@ fn queue(op: &ForeignOp, answer: Option<&Json>, values: &mut Values) -> Result<M
     let mut item = |answer: &Json| if answer.is_null() { Ok(None) } else { values.id(answer).map(Some) };
     Ok(match op.f.as_str() {
         "enqueue" => {
-            echoed(op, answer)?;
+            check_echo(op, answer)?;
             ModelCall::Enqueue { item: member(op, values)? }
         }
         "dequeue" => ModelCall::Dequeue { item: answer.map(&mut item).transpose()? },
-        _ => return Err(none_of(op, "queue")),
+        _ => return Err(unsupported(op, "queue")),
     })
 }
 
@@ -112,36 +112,36 @@ fn counter(op: &ForeignOp, answer: Option<&Json>) -> Result<ModelCall, String> {
     let number = |value: &Json| value.as_i64().ok_or_else(|| format!("a whole number of 64 bits is needed, not {value}"));
     Ok(match op.f.as_str() {
         "add" | "inc" | "increment" => {
-            echoed(op, answer)?;
+            check_echo(op, answer)?;
             let one = op.argument.is_null() && op.f != "add";
             ModelCall::Increment { by: if one { 1 } else { number(&op.argument)? } }
         }
         "read" => ModelCall::Count { count: answer.map(number).transpose()? },
-        _ => return Err(none_of(op, "counter")),
+        _ => return Err(unsupported(op, "counter")),
     })
 }
 
-/// A text is put as it is; a number is no text, since `5` and `"5"` would become the same.
+/// Converts an op on a text. A number is not accepted as a text, since `5` and `"5"` would become equal.
 fn text_op(op: &ForeignOp, answer: Option<&Json>) -> Result<ModelCall, String> {
     let text = |value: &Json| value.as_str().map(str::to_owned).ok_or_else(|| format!("a text is needed, not {value}"));
     let seen = |answer: &Json| if answer.is_null() { Ok(None) } else { text(answer).map(Some) };
     Ok(match op.f.as_str() {
         "get" | "read" => ModelCall::Get { text: answer.map(seen).transpose()? },
         "put" | "write" => {
-            echoed(op, answer)?;
+            check_echo(op, answer)?;
             ModelCall::Put { text: text(&op.argument)? }
         }
         "append" => {
-            echoed(op, answer)?;
+            check_echo(op, answer)?;
             ModelCall::Append { text: text(&op.argument)? }
         }
-        _ => return Err(none_of(op, "text")),
+        _ => return Err(unsupported(op, "text")),
     })
 }
 
-/// What one value says about a mutex: an owner, or a map of owner and token.
+/// A value of a mutex op: an owner, or a map of owner and token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Said {
+struct MutexValue {
     owner: Option<i64>,
     fence: Option<i64>,
 }
@@ -150,11 +150,11 @@ fn mutex(op: &ForeignOp, answer: Option<&Json>, model: ModelKind, values: &mut V
     let acquires = match op.f.as_str() {
         "acquire" => true,
         "release" => false,
-        _ => return Err(none_of(op, "mutex")),
+        _ => return Err(unsupported(op, "mutex")),
     };
-    let asked = said(&op.argument, model, values)?;
+    let asked = parse_mutex_value(&op.argument, model, values)?;
     let answer = answer.filter(|a| !a.is_null() && **a != Json::Bool(true));
-    let answered = answer.map(|answer| said(answer, model, values)).transpose()?.unwrap_or_default();
+    let answered = answer.map(|answer| parse_mutex_value(answer, model, values)).transpose()?.unwrap_or_default();
     let both = |name: &str, asked: Option<i64>, answered: Option<i64>| match (asked, answered) {
         (Some(a), Some(b)) if a != b => {
             let hint = "write {:owner …, :fence …} where one is an owner and the other a token";
@@ -171,24 +171,24 @@ fn mutex(op: &ForeignOp, answer: Option<&Json>, model: ModelKind, values: &mut V
     Ok(if acquires { ModelCall::Acquire(claim) } else { ModelCall::Release(claim) })
 }
 
-/// A process as a holder, apart from every value that may name one.
+/// Returns a number for a process as holder, distinct from all values that may name an owner.
 fn holder(process: &Process, values: &mut Values) -> Result<i64, String> {
     values.id(&serde_json::json!({ "process": process.to_string() }))
 }
 
-fn said(value: &Json, model: ModelKind, values: &mut Values) -> Result<Said, String> {
+fn parse_mutex_value(value: &Json, model: ModelKind, values: &mut Values) -> Result<MutexValue, String> {
     let token = |value: &Json| value.as_i64().ok_or_else(|| format!("a fencing token is a whole number, not {value}"));
     match value {
-        Json::Null => Ok(Said::default()),
+        Json::Null => Ok(MutexValue::default()),
         Json::Object(map) => from_map(map, values),
         Json::Array(_) => Err(format!("a mutex is held by an owner, not by {value}; with [key value], is --key-from right?")),
-        scalar if model == ModelKind::FencedMutex => Ok(Said { owner: None, fence: Some(token(scalar)?) }),
-        scalar => Ok(Said { owner: Some(values.id(scalar)?), fence: None }),
+        scalar if model == ModelKind::FencedMutex => Ok(MutexValue { owner: None, fence: Some(token(scalar)?) }),
+        scalar => Ok(MutexValue { owner: Some(values.id(scalar)?), fence: None }),
     }
 }
 
-fn from_map(map: &Map<String, Json>, values: &mut Values) -> Result<Said, String> {
-    let mut said = Said::default();
+fn from_map(map: &Map<String, Json>, values: &mut Values) -> Result<MutexValue, String> {
+    let mut said = MutexValue::default();
     for (name, value) in map.iter().filter(|(_, value)| !value.is_null()) {
         let slot = match name.as_str() {
             "owner" | "client" => &mut said.owner,

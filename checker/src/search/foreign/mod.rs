@@ -1,4 +1,4 @@
-//! Foreign histories: ops whose values are still JSON, as questions to a search.
+//! Foreign histories, whose values are still JSON, converted to search requests.
 //!
 //! | model | ops |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! The ops of a `cas-register` become a [`History`] and go to the chain checker first.
 
 mod calls; // an op as a call of a model
-mod thin; // whether enough happened
+mod thin; // checks whether enough happened
 
 use super::small::SmallFirst;
 use super::{ModelKind, SearchOp, SearchRequest, SearchRunner};
@@ -37,30 +37,30 @@ const MANY_KEYS: usize = 500;
 pub struct JudgeForeign<'a> {
     /// What a key is.
     pub model: ModelKind,
-    /// The value of a key before its first update: a register, a counter or a text may have one.
+    /// The initial value of a key, for a register, a counter or a text.
     pub initial: Option<&'a Json>,
-    /// Whether ops that are none of the model's are passed over, and counted.
+    /// Whether ops that the model does not have are skipped and counted.
     pub lenient: bool,
-    /// Whether a history too thin to tell anything is unknown rather than valid with a warning.
+    /// Whether a history with too few contended ops is unknown rather than valid with a warning.
     pub strict: bool,
-    /// Which engines, within which limits.
+    /// The engines and their limits.
     pub options: Options<'a>,
 }
 
-/// What came of it.
+/// The result of judging a foreign history.
 #[derive(Debug, Clone)]
 pub struct ForeignJudgement {
-    /// The verdict on the answers, key by key.
+    /// The verdict per key.
     pub linearizability: Linearizability,
-    /// The verdict as a whole: unknown where nothing, or by `strict` too little, was checked.
+    /// The overall verdict: unknown if nothing was checked or, with `strict`, too little.
     pub verdict: Verdict,
-    /// How many ops were answered, and so checked.
+    /// Number of ops that were answered and therefore checked.
     pub checked: u64,
-    /// What the values were taken for.
+    /// How the values were interpreted.
     pub values: String,
-    /// How many updates were acknowledged, and what became of them; none of a register.
+    /// Counts of acknowledged updates and their fates; empty for a register.
     pub counts: Counts,
-    /// What a user should know before trusting the verdict.
+    /// Caveats that apply to the verdict.
     pub warnings: Vec<String>,
     /// A register's ops, for checks and explanations.
     pub history: Option<History>,
@@ -69,7 +69,7 @@ pub struct ForeignJudgement {
 /// Judges a foreign history by a model.
 ///
 /// # Errors
-/// An op that is none of the model's, by its line.
+/// An op that the model does not have, with its line number.
 pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<ForeignJudgement, ReadError> {
     let model = how.model;
     if how.initial.is_some() && !matches!(model, ModelKind::CasRegister | ModelKind::Counter | ModelKind::Text) {
@@ -78,9 +78,9 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
     if how.lenient {
         let Foreign { ops, summary, .. } = &mut foreign;
         ops.retain(|op| {
-            let known = calls::knows(model, &op.f);
+            let known = calls::supports(model, &op.f);
             if !known {
-                summary.pass(op.line, format!("`{}` is no op of a {}", op.f, model.word()));
+                summary.skip(op.line, format!("`{}` is no op of a {}", op.f, model.word()));
             }
             known
         });
@@ -98,7 +98,7 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
         (judged, register.values, register.initial_from, Some(register.history), Counts::default())
     } else {
         let (questions, values) = questions(&foreign, model, how.initial)?;
-        // A process for each of very many keys would take hours.
+        // Starting a process for each of very many keys would take hours.
         let small = SmallFirst(how.options.search);
         let many = how.options.checker == Checker::Auto && questions.len() > MANY_KEYS;
         let judged = judge_questions(&questions, &how.options, if many { &small } else { how.options.search });
@@ -122,7 +122,7 @@ pub fn judge_foreign(mut foreign: Foreign, how: &JudgeForeign<'_>) -> Result<For
     Ok(ForeignJudgement { linearizability, verdict, checked, values: values.words().to_owned(), counts, warnings, history })
 }
 
-/// Gives values their names back, and ops their lines.
+/// Replaces numbers by the original values, and op ids by line numbers.
 fn explain(violation: &mut Violation, ops: &[ForeignOp], values: &Values, initial_from: OpId) {
     let Explanation { summary, steps, nearby, .. } = &mut violation.explanation;
     for text in std::iter::once(&mut *summary).chain(steps.iter_mut()).chain(nearby.iter_mut()) {
@@ -144,7 +144,7 @@ fn explain(violation: &mut Violation, ops: &[ForeignOp], values: &Values, initia
     }
 }
 
-/// Judges each key. `search` runs what a scan leaves open.
+/// Judges each key. `search` handles the keys that a scan leaves open.
 pub fn judge_questions(questions: &BTreeMap<String, Question>, options: &Options<'_>, search: &dyn SearchRunner) -> Linearizability {
     let (mut keys, mut violations) = (vec![], vec![]);
     for (key, question) in questions {
@@ -169,10 +169,10 @@ pub fn judge_questions(questions: &BTreeMap<String, Question>, options: &Options
     }
 }
 
-/// One question for each key, and what the numbers in it stand for.
+/// Returns one question per key, and the values that its numbers represent.
 ///
 /// # Errors
-/// An op that is none of the model's, by its line.
+/// An op that the model does not have, with its line number.
 pub fn questions(foreign: &Foreign, model: ModelKind, initial: Option<&Json>) -> Result<(BTreeMap<String, Question>, Values), ReadError> {
     let mut keys: BTreeMap<String, Question> = BTreeMap::new();
     let mut values = Values::default();
@@ -185,7 +185,7 @@ pub fn questions(foreign: &Foreign, model: ModelKind, initial: Option<&Json>) ->
         }
         let Some(question) = keys.get_mut(&op.key) else { continue };
         let happened = matches!(op.outcome, ForeignOutcome::Ok(_) | ForeignOutcome::Refused(_));
-        // One later, so that what sets the initial value is over before everything.
+        // Times are shifted by one, so that the op that sets the initial value completes before all others.
         let completed = op.completed.filter(|_| happened).map(|t| t.0 + 1);
         let asked = SearchOp { id, invoked: op.invoked.0 + 1, completed, call };
         if op.outcome == ForeignOutcome::Failed {

@@ -1,10 +1,10 @@
-//! Whether enough happened in a foreign history, whatever its model: the figures of the vacuity check.
+//! Computes the figures of the vacuity check for a foreign history of any model.
 
 use crate::checks::vacuity::{Span, contended};
 use heckle_history::foreign::{ForeignOp, ForeignOutcome};
 use rustc_hash::FxHashMap;
 
-/// How much happened.
+/// The figures of a history.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Figures {
     /// Ops that overlapped an update of another process on their key.
@@ -13,7 +13,7 @@ pub(super) struct Figures {
     pub(super) updates: u64,
 }
 
-/// Names of ops that only look.
+/// Names of ops that only observe.
 const OBSERVERS: [&str; 3] = ["read", "get", "contains"];
 
 pub(super) fn figures(ops: &[ForeignOp]) -> Figures {

@@ -8,7 +8,7 @@ use heckle_workloads::keys::KeyChoice;
 use heckle_workloads::pacing::Pace;
 use heckle_workloads::registry::WorkloadInfo;
 use heckle_workloads::retry::Settings;
-use heckle_workloads::workload::{Tagged, Told};
+use heckle_workloads::workload::{OpResult, Tagged};
 use rand::RngExt;
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ enum What {
 struct Op {
     send: Send,
     fate: Ends,
-    told: Option<(Told, Option<Seen>)>,
+    told: Option<(OpResult, Option<Seen>)>,
 }
 
 #[derive(PartialEq)]
@@ -172,22 +172,22 @@ impl Running {
         self.ops.push(Op { send, fate, told: None });
     }
 
-    fn effect(&mut self, op: usize) -> (Told, Option<Seen>) {
+    fn effect(&mut self, op: usize) -> (OpResult, Option<Seen>) {
         let ask = self.ops[op].send.ask;
         let register = &mut self.registers[ask.key as usize];
         let current = register.map(|r| r.value);
         match ask.call {
-            Call::Read => (Told::Saw(*register), Some(Seen::Value(current))),
+            Call::Read => (OpResult::Saw(*register), Some(Seen::Value(current))),
             Call::Write { new } => {
                 *register = Some(Tagged { value: new, payload: ask.payload });
-                (Told::Done, Some(Seen::Written))
+                (OpResult::Done, Some(Seen::Written))
             }
             Call::Cas { expected, new } if expected == current => {
                 assert_eq!(ask.expected_payload, register.and_then(|r| r.payload), "a client knows what rides beside what it expects");
                 *register = Some(Tagged { value: new, payload: ask.payload });
-                (Told::Done, Some(Seen::Applied))
+                (OpResult::Done, Some(Seen::Applied))
             }
-            Call::Cas { .. } => (Told::Saw(*register), Some(Seen::ConditionNotMet(Current::Known(current)))),
+            Call::Cas { .. } => (OpResult::Saw(*register), Some(Seen::ConditionNotMet(Current::Known(current)))),
         }
     }
 
@@ -204,11 +204,11 @@ impl Running {
             }
             Ends::Failed => {
                 self.events.push(Event::Fail(done));
-                Told::Failed
+                OpResult::Failed
             }
             Ends::Unknown => {
                 self.events.push(Event::Unknown(done));
-                Told::Unknown
+                OpResult::Unknown
             }
         };
         self.drive(now, Input::Completed(send.op, told));

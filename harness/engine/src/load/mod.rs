@@ -23,7 +23,7 @@ use heckle_system_api::identity::Target;
 use heckle_workloads::driver::{Action, Driver, DriverSettings, Input, Routing, Send};
 use heckle_workloads::pacing::Arrivals;
 use heckle_workloads::retry::Settings;
-use heckle_workloads::workload::Told;
+use heckle_workloads::workload::OpResult;
 use live::Live;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -268,7 +268,7 @@ impl Load {
     }
 
     /// Records what became of an op, and puts it as its client sees it.
-    fn complete(&self, sent: &Sent, reply: Reply) -> (Told, Nanos) {
+    fn complete(&self, sent: &Sent, reply: Reply) -> (OpResult, Nanos) {
         let (outcome, payload) = (reply.outcome, reply.payload);
         let id = self.outside.names.find_figure(OP_ID).and_then(|figure| Some(reply.diagnostics.as_ref()?.text(figure)?.into()));
         let t = record_completion(&self.outside.recorder, sent.op.id, sent.node, reply);
@@ -278,9 +278,9 @@ impl Load {
         }
         self.outside.live.completed(outcome, t.since(sent.from));
         let told = match outcome {
-            Outcome::Ok(seen) => Told::of(seen, payload),
-            Outcome::NotApplied => Told::Failed,
-            Outcome::Unknown => Told::Unknown,
+            Outcome::Ok(seen) => OpResult::of(seen, payload),
+            Outcome::NotApplied => OpResult::Failed,
+            Outcome::Unknown => OpResult::Unknown,
         };
         (told, t)
     }

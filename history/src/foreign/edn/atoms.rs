@@ -3,7 +3,7 @@
 use super::{Fault, Reader, other};
 use serde_json::{Number, Value as Json};
 
-/// How much of a word appears in a complaint about it.
+/// Maximum length of a word in an error message.
 const MAX_SHOWN: usize = 40;
 
 impl Reader<'_> {
@@ -76,7 +76,7 @@ impl Reader<'_> {
         })
     }
 
-    /// `\uXXXX`, or two of them for a character beyond 16 bits: two texts that differ must not become the same one.
+    /// `\uXXXX`, or two of them for a character beyond 16 bits: different texts must stay different.
     fn unicode(&mut self) -> Result<char, Fault> {
         let first = self.hex()?;
         if !(0xd800..0xdc00).contains(&first) {
@@ -100,7 +100,7 @@ impl Reader<'_> {
         Ok(code)
     }
 
-    /// `"…"` after `#`: a backslash keeps what follows it, and stays.
+    /// `"…"` after `#`: a backslash escapes the next character and is kept.
     pub(super) fn regex(&mut self) -> Result<String, Fault> {
         self.take();
         let begin = self.at;
@@ -129,8 +129,8 @@ impl Reader<'_> {
     }
 }
 
-/// Whole numbers in base 10, 16, 8 and `36rZZ`; `…N`; ratios; decimals, with `…M` too. What does not fit into 64 bits keeps
-/// its digits.
+/// Whole numbers in base 10, 16, 8 and `36rZZ`; `…N`; ratios; decimals, with `…M` too. Numbers that do not fit into 64
+/// bits keep their digits.
 fn number(word: &str) -> Option<Json> {
     let (sign, digits) = match word.strip_prefix(['-', '+']) {
         Some(digits) => (if word.starts_with('-') { "-" } else { "" }, digits),
@@ -164,7 +164,7 @@ fn number(word: &str) -> Option<Json> {
         return whole(decimal, if octal { 8 } else { 10 }).map(Json::from);
     }
     let float = decimal.parse::<f64>().ok().filter(|f| f.is_finite() && decimal.contains(['.', 'e', 'E']))?;
-    // Decimals that are not whole keep their digits: two of them may be the same in 64 bits.
+    // Decimals that are not integers keep their digits, because two of them may be equal as 64-bit floats.
     if exact && float.fract() != 0.0 {
         return Some(other("#M", Json::String(format!("{sign}{decimal}"))));
     }

@@ -1,8 +1,9 @@
-//! EDN, the notation of Clojure, as histories are really printed: what `pr` writes, unreadable objects included.
+//! Parses EDN, the notation of Clojure, as printed by `pr`, including unreadable objects.
 //!
-//! Forms become JSON. A keyword or a symbol is the text of its name. What JSON has no form for becomes an object of one
-//! entry whose name begins with `#`, such as `{"#ratio":"1/3"}` or `{"#inst":"…"}`, so that it can be compared and is
-//! never mistaken for a number or a text. The tag of a record (`#jepsen.history.Op{…}`) is dropped.
+//! Forms are converted to JSON. A keyword or a symbol becomes the text of its name. A form without a JSON equivalent
+//! becomes an object with one entry whose name starts with `#`, such as `{"#ratio":"1/3"}` or `{"#inst":"…"}`, so that
+//! it can be compared and is never mistaken for a number or a text. The tag of a record (`#jepsen.history.Op{…}`) is
+//! dropped.
 
 mod atoms; // numbers, characters, texts
 mod write; // JSON values in EDN
@@ -11,10 +12,10 @@ pub(super) use write::write;
 
 use serde_json::{Map, Value as Json};
 
-/// Forms may be nested this deep: a bound for the reader's own recursion. Stack traces with causes reach some 20.
+/// Maximum nesting depth, which bounds the recursion of the parser. Stack traces with causes reach about 20.
 const MAX_DEPTH: usize = 128;
 
-/// Reads form after form.
+/// Reads a sequence of forms.
 pub(super) struct Reader<'t> {
     text: &'t str,
     at: usize,
@@ -23,7 +24,7 @@ pub(super) struct Reader<'t> {
     vector: Option<u64>,
 }
 
-/// What is wrong, and on which line.
+/// The error and its line.
 pub(super) type Fault = (u64, String);
 
 impl<'t> Reader<'t> {
@@ -31,8 +32,8 @@ impl<'t> Reader<'t> {
         Reader { text, at: 0, line, vector: None }
     }
 
-    /// The next form with the line it begins on; `None` at the end. A vector around all of them is looked through, so that
-    /// each event has a line of its own.
+    /// Returns the next form with its starting line; `None` at the end. A vector around all forms is unwrapped, so that
+    /// each event has its own line number.
     pub(super) fn next_form(&mut self) -> Result<Option<(u64, Json)>, Fault> {
         loop {
             self.skip_blank(0)?;
@@ -50,7 +51,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// The next form, whatever it is: one value that stands alone, such as what an op was asked.
+    /// Returns the next form of any type, for a single value such as the argument of an op.
     pub(super) fn one_form(&mut self) -> Result<Option<Json>, Fault> {
         self.skip_blank(0)?;
         if self.peek().is_none() {
@@ -78,7 +79,7 @@ impl<'t> Reader<'t> {
         Err((self.line, what.into()))
     }
 
-    /// Passes over blanks, commas, comments, and forms discarded by `#_`.
+    /// Skips whitespace, commas, comments, and forms discarded by `#_`.
     fn skip_blank(&mut self, depth: usize) -> Result<(), Fault> {
         while let Some(c) = self.peek() {
             if c == ';' {
@@ -110,7 +111,7 @@ impl<'t> Reader<'t> {
             Some('"') => self.string(),
             Some('#') => self.dispatch(depth),
             Some('\\') => self.character(),
-            // Metadata says nothing about a value.
+            // Metadata is not part of a value.
             Some('^') => {
                 self.take();
                 self.form(depth + 1)?;
@@ -125,7 +126,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// What begins with `#`: a set, a regex, `##Inf`, a var, an object that Clojure cannot read back, a tagged form.
+    /// Parses a form that starts with `#`: a set, a regex, `##Inf`, a var, an unreadable object, or a tagged form.
     fn dispatch(&mut self, depth: usize) -> Result<Json, Fault> {
         self.take();
         match self.peek() {
@@ -187,7 +188,7 @@ impl<'t> Reader<'t> {
                 return self.fault(format!("key `{key}` without a value"));
             }
             let value = self.form(depth + 1)?;
-            // An event that has two values, or two processes, says nothing for certain.
+            // An event with two values or two processes is ambiguous.
             if depth == 0 && map.contains_key(&key) {
                 return self.fault(format!("key `{key}` stands twice in one map"));
             }
@@ -195,7 +196,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Up to what ends a number, a symbol or a keyword.
+    /// Reads up to the end of a number, a symbol or a keyword.
     fn word(&mut self) -> &'t str {
         let rest = &self.text[self.at..];
         let end = rest
@@ -206,7 +207,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// A form that JSON has no form for.
+/// Wraps a form that has no JSON equivalent.
 fn other(name: &str, form: Json) -> Json {
     Json::Object([(name.to_owned(), form)].into_iter().collect())
 }

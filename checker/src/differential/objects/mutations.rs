@@ -1,4 +1,4 @@
-//! Answers changed, ops moved in time, outcomes forgotten.
+//! Mutates histories: changes answers, shifts ops in time and drops outcomes.
 
 use super::elements;
 use crate::objects::Question;
@@ -7,8 +7,8 @@ use heckle_history::prng::Pcg64;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-/// Tells no lie, a few, or many.
-pub fn lie(rng: &mut Pcg64, question: &mut Question) {
+/// Applies no mutation, a few, or many.
+pub fn mutate(rng: &mut Pcg64, question: &mut Question) {
     let most = question.request.ops.len();
     let lies = match rng.random_range(0..3u32) {
         0 => 0,
@@ -34,7 +34,7 @@ pub fn lie(rng: &mut Pcg64, question: &mut Question) {
             change(rng, &mut op.call, other);
         }
     }
-    resort(question);
+    sort_by_invocation(question);
 }
 
 fn change(rng: &mut Pcg64, call: &mut ModelCall, other: i64) {
@@ -55,12 +55,12 @@ fn change(rng: &mut Pcg64, call: &mut ModelCall, other: i64) {
         },
         ModelCall::Dequeue { item } => *item = Some(rng.random_bool(0.7).then_some(other)),
         ModelCall::Count { count: Some(count) } => *count += rng.random_range(-2..3i64),
-        ModelCall::Acquire(claim) | ModelCall::Release(claim) => lie_about(rng, claim),
+        ModelCall::Acquire(claim) | ModelCall::Release(claim) => mutate_claim(rng, claim),
         _ => {}
     }
 }
 
-fn lie_about(rng: &mut Pcg64, claim: &mut Claim) {
+fn mutate_claim(rng: &mut Pcg64, claim: &mut Claim) {
     if rng.random_bool(0.5) {
         claim.owner = claim.owner.map(|_| 100 + rng.random_range(0..5i64));
     } else {
@@ -68,18 +68,18 @@ fn lie_about(rng: &mut Pcg64, claim: &mut Claim) {
     }
 }
 
-/// Takes away a share of the outcomes: the ops may have happened. What is honest stays so.
-pub fn forget(rng: &mut Pcg64, question: &mut Question, share: f64) {
+/// Drops a share of the outcomes, so that these ops may have happened. A correct history stays correct.
+pub fn drop_outcomes(rng: &mut Pcg64, question: &mut Question, share: f64) {
     for op in &mut question.request.ops {
         if rng.random_bool(share) {
             op.completed = None;
-            silence(&mut op.call);
+            clear_answer(&mut op.call);
         }
     }
 }
 
-/// Says of some ops whose outcome is unknown that they failed, which may be a lie.
-pub fn fail(rng: &mut Pcg64, question: &mut Question) {
+/// Marks some ops of unknown outcome as failed, which may be wrong.
+pub fn mark_failed(rng: &mut Pcg64, question: &mut Question) {
     for i in (0..question.request.ops.len()).rev() {
         if question.request.ops[i].completed.is_none() && rng.random_bool(0.2) {
             question.processes.remove(i);
@@ -88,7 +88,7 @@ pub fn fail(rng: &mut Pcg64, question: &mut Question) {
     }
 }
 
-fn silence(call: &mut ModelCall) {
+fn clear_answer(call: &mut ModelCall) {
     match call {
         ModelCall::Members { members, twice } => (*members, *twice) = (None, false),
         ModelCall::Contains { found, .. } | ModelCall::Remove { found, .. } => *found = None,
@@ -100,8 +100,8 @@ fn silence(call: &mut ModelCall) {
     }
 }
 
-/// Ids rise with invocation.
-fn resort(question: &mut Question) {
+/// Renumbers the ops by invocation.
+fn sort_by_invocation(question: &mut Question) {
     let mut ops: Vec<(SearchOp, u32)> =
         std::mem::take(&mut question.request.ops).into_iter().zip(std::mem::take(&mut question.processes)).collect();
     ops.sort_by_key(|(op, _)| op.invoked);
