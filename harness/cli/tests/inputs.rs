@@ -15,7 +15,7 @@ const ALLOWED: [(&str, usize, &str); 10] = [
     ("harness/engine/src/suite/child.rs", 1, "what a run of this program prints"),
     ("systems/etcd/src/members.rs", 1, "after `take`"),
     ("systems/loopback/src/lib.rs", 1, "the kernel's range of ports, under /proc"),
-    ("harness/engine/src/cluster/last_words.rs", 2, "a bounded end of a log, from where its process began, after `take`"),
+    ("harness/engine/src/cluster/log_tail.rs", 2, "a bounded end of a log, from where its process began, after `take`"),
     ("harness/engine/src/run/strain.rs", 2, "what the kernel counts of the machine and of our own threads, under /proc"),
     (READER, 4, "the reader"),
 ];

@@ -1,4 +1,4 @@
-//! History files of any kind: plain files, pipes, devices. A reader never waits for ever, and never reads without end.
+//! History files of any kind: plain files, pipes, devices. Bounds both the time and the bytes of a read.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,35 +7,35 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-/// A pipe that says nothing for so long is given up.
+/// Time limit for a silent pipe. After it, the read fails.
 const PIPE_SILENCE: Duration = Duration::from_secs(30);
 
-/// Whether `path` can be read as a file: a pipe or a device can, a folder cannot.
+/// Whether `path` can be read as a file. Pipes and devices can, folders cannot.
 pub fn exists(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| !m.is_dir())
 }
 
-/// Opens a history. A pipe is waited for, but not for ever.
+/// Opens a history. Waits for the writer of a pipe, but not forever.
 ///
 /// # Errors
-/// From the file system, with the path.
+/// If the file cannot be opened. The message names the path.
 pub fn open(path: &Path) -> Result<Box<dyn Read>, String> {
     let at = |e: io::Error| format!("cannot open {}: {e}", path.display());
     let kind = std::fs::metadata(path).map_err(at)?.file_type();
     if !kind.is_fifo() && !kind.is_char_device() {
         return File::open(path).map(|file| Box::new(file) as Box<dyn Read>).map_err(at);
     }
-    // Opened without waiting: a pipe that has no writer would hold up the open itself.
+    // Opened without blocking: a pipe that has no writer would block the open itself.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(at)?;
-    Ok(Box::new(Patient { file }))
+    Ok(Box::new(TimeoutReader { file }))
 }
 
-/// Reads that give up after [`PIPE_SILENCE`].
-struct Patient {
+/// Reader that fails after [`PIPE_SILENCE`] without data.
+struct TimeoutReader {
     file: File,
 }
 
-impl Read for Patient {
+impl Read for TimeoutReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut poll = libc::pollfd { fd: self.file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let ms = i32::try_from(PIPE_SILENCE.as_millis()).unwrap_or(i32::MAX);
@@ -51,11 +51,12 @@ impl Read for Patient {
     }
 }
 
-/// The bound for a foreign format, which is held in memory whole: what the flag says, else the least of its default and a
-/// sixth of the memory that is available, since events take some five times their text.
+/// Returns the size limit for a foreign format, which is held in memory as a whole: the flag's value if given, else
+/// the lower of its default and a sixth of the available memory, since events take about five times the memory of
+/// their text.
 ///
 /// # Errors
-/// A flag that is no number of bytes.
+/// If the flag is not a number of bytes.
 pub fn foreign_bytes(flag: Option<&str>) -> Result<u64, String> {
     if let Some(flag) = flag {
         return bytes(flag);
@@ -64,10 +65,11 @@ pub fn foreign_bytes(flag: Option<&str>) -> Result<u64, String> {
     Ok(heckle_history::foreign::MAX_BYTES.min(room))
 }
 
-/// The bound for our own format: what the flag says, else the least of its default and half of the memory that is available.
+/// Returns the size limit for our own format: the flag's value if given, else the lower of its default and half of
+/// the available memory.
 ///
 /// # Errors
-/// A flag that is no number of bytes.
+/// If the flag is not a number of bytes.
 pub fn own_bytes(flag: Option<&str>) -> Result<u64, String> {
     if let Some(flag) = flag {
         return bytes(flag);
@@ -76,10 +78,10 @@ pub fn own_bytes(flag: Option<&str>) -> Result<u64, String> {
     Ok(heckle_history::reader::MAX_BYTES.min(room))
 }
 
-/// A number of bytes such as `500M`.
+/// Parses a number of bytes such as `500M`.
 ///
 /// # Errors
-/// A text that is none.
+/// If the text is not a number of bytes.
 pub fn bytes(flag: &str) -> Result<u64, String> {
     let (digits, unit) = match flag.strip_suffix(['K', 'M', 'G', 'T']) {
         Some(digits) => (digits, flag.chars().last()),
@@ -93,10 +95,10 @@ pub fn bytes(flag: &str) -> Result<u64, String> {
         _ => 1u64,
     };
     let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|n| *n > 0);
-    bytes.ok_or_else(|| format!("--max-bytes `{flag}` is no number of bytes such as 500M or 20G"))
+    bytes.ok_or_else(|| format!("--max-bytes `{flag}` is not a number of bytes such as 500M or 20G"))
 }
 
-/// What the kernel says can be used without swapping.
+/// Returns the memory that the kernel reports as available without swapping, in bytes.
 pub fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

@@ -1,27 +1,27 @@
-//! Does: runs a system under test. Everything that touches processes, sockets, clocks and disks on behalf of a run is here; what differs
-//! between systems is asked of the traits of `heckle-system-api`. No system is named.
+//! Runs a system under test. Everything that touches processes, sockets, clocks and disks on behalf of a run is here;
+//! the traits of `heckle-system-api` cover what differs between systems. This crate names no system.
 //!
 //! The command `heckle` is a thin shell around this crate. Modules in reading order:
 
 #[macro_use] // its macros print, for all modules below
-pub mod output; // what is printed
+pub mod output; // printing to stdout and stderr
 
 pub mod clock; // the one monotonic clock of a run
 pub mod exit; // the exit codes
 pub mod systems; // the list of systems that a plan can name
 pub mod plan; // what defines a run, validated once
-pub mod limits; // of this process and machine: compared, raised, named
-pub mod machine; // what is known to be written here
+pub mod limits; // of this process and machine: compared, raised, reported
+pub mod machine; // proof that a run folder was written on this machine
 pub mod history_file; // history files, pipes and devices, within bounds
 pub mod recorder; // events to disk and to the online judge
 pub mod cluster; // node processes
-pub mod relay; // every link of the cluster, where frames can be cut, delayed, dropped, doubled and swapped
-pub mod load; // ops at their times
-pub mod nemesis; // faults at theirs
+pub mod relay; // the proxy for every link: cuts, delays, drops, duplicates and reorders frames
+pub mod load; // sends operations on schedule
+pub mod nemesis; // injects faults on schedule
 pub mod search; // the search engine in a child process with limits
-pub mod run; // all of it, from plan to report
+pub mod run; // a whole run, from plan to report
 pub mod suite; // a matrix of runs, night after night
-pub mod stop; // asking everything to stop
+pub mod stop; // the shared stop flag of a run
 
 #[cfg(test)]
 mod testing; // systems for the tests of this crate

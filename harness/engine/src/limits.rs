@@ -1,28 +1,29 @@
-//! The limits of this process and this machine: what a run needs is compared with them before the load starts, and what
-//! runs out meanwhile is named. A limit of the harness is never a failure of the system under test.
+//! The limits of this process and this machine. They are compared with the needs of a run before the load starts, and
+//! a limit reached later is reported by name. A limit of the harness is never a failure of the system under test.
 
 use crate::plan::{Net, Plan, Route};
 pub use heckle_system_api::limits::{forget, met, named, no_thread, note, thread};
 
-/// Descriptors that are open for a moment: files of results, pipes of children, sockets that are being closed.
+/// Descriptors for short-lived uses: result files, pipes of children, sockets that are being closed.
 const SPARE_DESCRIPTORS: u64 = 32;
-/// What a process has open without any of our doing, with its runtime's: streams, epoll, timers, signals.
+/// Descriptors that a process has open anyway, including those of its runtime: streams, epoll, timers, signals.
 const OWN_DESCRIPTORS: u64 = 16;
-/// A node's log files, lock, runtime and listeners.
+/// Descriptors of a node's log files, lock, runtime and listeners.
 const NODE_DESCRIPTORS: u64 = 24;
-/// The longest file that a node writes before it begins the next: a segment of its log. Shorter limits of
-/// file sizes end every node.
+/// Largest file that a node writes before it begins the next: a segment of its log. A lower limit on file sizes ends
+/// every node.
 const LONGEST_FILE_BYTES: u64 = 16 << 20;
-/// Address space without which threads, their stacks and the relay's buffers do not fit.
-const LEAST_ADDRESS_SPACE: u64 = 512 << 20;
+/// Least address space that holds the threads, their stacks and the relay's buffers.
+const MIN_ADDRESS_SPACE: u64 = 512 << 20;
 
-/// Makes a write beyond `ulimit -f` an error, as on a full disk, instead of a death by SIGXFSZ. Children inherit it.
+/// Turns a write beyond `ulimit -f` into an error, as on a full disk, instead of a death by SIGXFSZ. Children inherit
+/// this.
 pub fn survive_long_files() {
     // SAFETY: sets the disposition of one signal, before any other thread of this process exists.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// What a run needs of one process, at most.
+/// Upper bound on what a run needs of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// File descriptors of the harness.
@@ -32,19 +33,19 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// What `plan` needs.
+    /// Computes what `plan` needs.
     pub fn of(plan: &Plan) -> Needs {
         let nodes = u64::from(plan.nodes);
         let to_each = match plan.route {
             Route::Pinned => 1,
             Route::Random | Route::Holder => nodes,
         };
-        // Clients, questions about fates during the load and after it, final reads.
+        // Clients, fate queries during and after the load, final reads.
         let clients = u64::from(plan.clients) * to_each + 2 * nodes + 1;
         let links = nodes * (nodes - 1);
         let relay = match plan.net {
             Net::Direct => 0,
-            // Doors, two descriptors a connection, and epoll, timer and waker.
+            // Listeners, two descriptors a connection, and epoll, timer and waker.
             Net::Relay => links + nodes + 2 * (clients + links) + 3 + if plan.client_delay.is_some() { 3 * nodes + 3 } else { 0 },
         };
         let watching = nodes * u64::from(plan.system.connections_per_node());
@@ -56,10 +57,10 @@ impl Needs {
     }
 }
 
-/// Raises what may be raised, and compares what the plan needs with what there is.
+/// Raises the soft limits where possible, and compares the needs of the plan with the limits.
 ///
 /// # Errors
-/// Which limit is too low, what is needed, and how to raise it.
+/// Names the limit that is too low, what is needed, and how to raise it.
 pub fn check(plan: &Plan) -> Result<(), String> {
     let needs = Needs::of(plan);
     let (descriptors, who) = if needs.harness_descriptors >= needs.node_descriptors {
@@ -68,26 +69,26 @@ pub fn check(plan: &Plan) -> Result<(), String> {
         (needs.node_descriptors, "a node")
     };
     let what = || format!("{who} of {} nodes and {} clients needs up to {descriptors} file descriptors", plan.nodes, plan.clients);
-    enough(raised(libc::RLIMIT_NOFILE, descriptors), descriptors, &what, "ulimit -n", descriptors)?;
+    require(raise_soft_limit(libc::RLIMIT_NOFILE, descriptors), descriptors, &what, "ulimit -n", descriptors)?;
     let what = || format!("a node writes files of up to {} MiB", LONGEST_FILE_BYTES >> 20);
-    enough(raised(libc::RLIMIT_FSIZE, LONGEST_FILE_BYTES), LONGEST_FILE_BYTES, &what, "ulimit -f", LONGEST_FILE_BYTES >> 10)?;
-    let what = || format!("a run needs {} MiB of address space", LEAST_ADDRESS_SPACE >> 20);
-    enough(raised(libc::RLIMIT_AS, LEAST_ADDRESS_SPACE), LEAST_ADDRESS_SPACE, &what, "ulimit -v", LEAST_ADDRESS_SPACE >> 10)
+    require(raise_soft_limit(libc::RLIMIT_FSIZE, LONGEST_FILE_BYTES), LONGEST_FILE_BYTES, &what, "ulimit -f", LONGEST_FILE_BYTES >> 10)?;
+    let what = || format!("a run needs {} MiB of address space", MIN_ADDRESS_SPACE >> 20);
+    require(raise_soft_limit(libc::RLIMIT_AS, MIN_ADDRESS_SPACE), MIN_ADDRESS_SPACE, &what, "ulimit -v", MIN_ADDRESS_SPACE >> 10)
 }
 
-fn enough(limit: u64, needed: u64, what: &dyn Fn() -> String, name: &str, in_its_unit: u64) -> Result<(), String> {
+fn require(limit: u64, needed: u64, what: &dyn Fn() -> String, name: &str, in_its_unit: u64) -> Result<(), String> {
     if limit >= needed {
         return Ok(());
     }
     Err(format!("{}, and the limit is {limit}: raise it with `{name} {in_its_unit}`, or ask for less", what()))
 }
 
-/// The soft limit, raised as far as the hard one allows where it is below `wanted`.
-fn raised(resource: libc::__rlimit_resource_t, wanted: u64) -> u64 {
+/// Returns the soft limit, raised towards `wanted` within the hard limit.
+fn raise_soft_limit(resource: libc::__rlimit_resource_t, wanted: u64) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid place for the answer.
+    // SAFETY: `limit` is a valid place for the result.
     if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
-        // A limit that cannot be read cannot be judged: what runs out is named when it does.
+        // A limit that cannot be read cannot be checked; it is reported when it is reached.
         return u64::MAX;
     }
     if limit.rlim_cur < wanted && limit.rlim_max > limit.rlim_cur {
@@ -121,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_too_low_is_named_with_what_is_needed() {
-        let said = enough(40, 131, &|| "it needs 131".into(), "ulimit -n", 131).expect_err("too low");
+    fn a_low_limit_is_reported_with_the_need() {
+        let said = require(40, 131, &|| "it needs 131".into(), "ulimit -n", 131).expect_err("too low");
         assert!(said.contains("the limit is 40") && said.contains("`ulimit -n 131`"), "{said}");
-        assert_eq!(enough(131, 131, &String::new, "ulimit -n", 131), Ok(()));
+        assert_eq!(require(131, 131, &String::new, "ulimit -n", 131), Ok(()));
     }
 }

@@ -1,13 +1,14 @@
-//! The secret of this user on this machine, by which run folders that were written here are known again; see
-//! [`heckle_results::seal`]. It lies in the user's state folder and not below `--out`: results are copied and published, and a
-//! secret among them would be too. Without a home there is none, and then no folder counts as written here.
+//! The secret of this user on this machine, which identifies run folders that were written here; see
+//! [`heckle_results::seal`]. It is stored in the user's state folder and not below `--out`: results are copied and
+//! published, and a secret among them would be too. Without a home folder there is no secret, and no folder counts as
+//! written here.
 
 use heckle_results::{RunFolder, input, seal};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Hexadecimal digits of the secret.
+/// Number of hexadecimal digits in the secret.
 const DIGITS: u64 = 64;
 
 fn state_folder() -> Option<PathBuf> {
@@ -21,7 +22,7 @@ fn secret() -> Option<String> {
     Some(text.trim_end().to_owned()).filter(|s| s.len() as u64 == DIGITS)
 }
 
-/// The secret, made anew where there is none.
+/// Returns the secret, and creates one if there is none.
 fn secret_or_new() -> Option<String> {
     if let Some(secret) = secret() {
         return Some(secret);
@@ -29,7 +30,8 @@ fn secret_or_new() -> Option<String> {
     let folder = state_folder()?;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
     let fresh: String = (0..DIGITS / 16).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
-    // Linked into its place, so that of two that begin at once one wins and neither reads half a secret.
+    // The file is linked into place, so that of two processes that start together one wins and neither reads half a
+    // secret.
     let temp = folder.join(format!("machine.{}", std::process::id()));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp).ok()?;
     let written = file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all());
@@ -38,10 +40,10 @@ fn secret_or_new() -> Option<String> {
     secret()
 }
 
-/// Seals the plan of a run folder that is being made.
+/// Seals the plan of a run folder that is being created.
 ///
 /// # Errors
-/// If the folder cannot be written. A machine that can keep no secret makes no seal.
+/// If the folder cannot be written. A machine that cannot store a secret writes no seal.
 pub fn seal_plan(folder: &RunFolder, plan: &str) -> std::io::Result<()> {
     match secret_or_new() {
         Some(secret) => folder.write(seal::FILE, seal::of(secret.as_bytes(), plan).as_bytes()),

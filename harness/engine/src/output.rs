@@ -1,12 +1,14 @@
-//! What every verb prints passes through here, so that a reader who went away or a full disk is met in one place.
+//! All output of the verbs passes through here, so that a closed reader or a full disk is handled in one place.
 //!
 //! | stream | what happens | then |
 //! |---|---|---|
-//! | stdout | its reader is gone (`heckle list \| head -1`) | the rest is dropped without a word; the exit code is the verb's own |
+//! | stdout | its reader is gone (`heckle list \| head -1`) | the rest is dropped silently; the exit code is the
+//! verb's own |
 //! | stdout | it cannot be written (`heckle list > /dev/full`) | one line on stderr; success becomes 4, any other code stays |
-//! | stderr | whatever fails | dropped: an error that cannot be printed must not become another one |
+//! | stderr | any error | dropped: an error that cannot be printed must not become another one |
 //!
-//! `println!` and its siblings panic in all three cases. `harness/cli/tests/arrows.rs` keeps them out of the engine and the command.
+//! `println!` and its siblings panic in all three cases. `harness/cli/tests/arrows.rs` keeps them out of the engine
+//! and the command.
 
 use crate::exit;
 use heckle_history::printable;
@@ -18,14 +20,14 @@ use std::sync::{Mutex, PoisonError};
 
 /// Why nothing more is written to stdout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Closed {
-    /// The reader has seen enough.
+enum WriteStop {
+    /// The reader has closed its end.
     ReaderGone,
-    /// A write failed; the text says how.
+    /// A write failed, with the text of the error.
     Failed(String),
 }
 
-static STDOUT: Mutex<Option<Closed>> = Mutex::new(None);
+static STDOUT: Mutex<Option<WriteStop>> = Mutex::new(None);
 
 /// Prints to stdout, as `print!` does.
 #[macro_export]
@@ -53,43 +55,44 @@ macro_rules! err {
     ($($arg:tt)*) => { $crate::output::to_stderr(format_args!($($arg)*)) };
 }
 
-/// Writes text to stdout. A failure is kept for [`finish`]; nothing more is written after one.
+/// Writes text to stdout. A failure is kept for [`finish`]; after it, nothing more is written.
 pub fn to_stdout(text: Arguments<'_>) {
-    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(safe(&text.to_string()).as_bytes()));
+    write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(sanitize(&text.to_string()).as_bytes()));
 }
 
-/// Writes a line to stdout, as [`to_stdout`].
+/// Writes a line to stdout, like [`to_stdout`].
 pub fn line_to_stdout(text: Arguments<'_>) {
     write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| {
-        out.write_all(safe(&text.to_string()).as_bytes())?;
+        out.write_all(sanitize(&text.to_string()).as_bytes())?;
         out.write_all(b"\n")
     });
 }
 
-/// Writes bytes to stdout, as [`to_stdout`].
+/// Writes bytes to stdout, like [`to_stdout`].
 pub fn bytes_to_stdout(bytes: &[u8]) {
     write_unless_closed(&mut io::stdout().lock(), &STDOUT, |out| out.write_all(bytes));
 }
 
-/// Writes text to stderr in one piece, and drops it where that fails.
+/// Writes text to stderr with one call, and ignores errors.
 pub fn to_stderr(text: Arguments<'_>) {
-    let _ = io::stderr().lock().write_all(safe(&text.to_string()).as_bytes());
+    let _ = io::stderr().lock().write_all(sanitize(&text.to_string()).as_bytes());
 }
 
-/// Writes text that moves the cursor to stderr: only for what holds no word from elsewhere.
+/// Writes text with cursor movements to stderr. The text must not contain words from outside.
 pub fn drawing_to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes a line to stderr, as [`to_stderr`].
+/// Writes a line to stderr, like [`to_stderr`].
 pub fn line_to_stderr(text: Arguments<'_>) {
     to_stderr(format_args!("{text}\n"));
 }
 
-/// What may reach a terminal: words of a history, a node, a plan or a file must not steer it, whatever a verb forgot. Colours
-/// are our own, so fields are made [`printable`](heckle_history::printable::printable) where they are put into a line; what is
-/// left is caught here. A JSON text keeps its meaning.
-fn safe(text: &str) -> Cow<'_, str> {
+/// Removes control sequences before text reaches a terminal: text from a history, a node, a plan or a file must not
+/// control the terminal, even if a verb forgot to check it. Colours are our own, so fields are made
+/// [`printable`](heckle_history::printable::printable) when they are put into a line; this is the last check. JSON
+/// text keeps its meaning.
+fn sanitize(text: &str) -> Cow<'_, str> {
     if text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
         return printable::json(text);
     }
@@ -112,32 +115,32 @@ fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The colour sequence with which a text begins: `ESC [ digits and ; m`.
+/// Returns the colour sequence at the start of a text: `ESC [ digits and ; m`.
 fn colour_at(text: &str) -> Option<&str> {
     let body = text.strip_prefix("\x1b[")?;
     let end = body.find(|c: char| !c.is_ascii_digit() && c != ';')?;
     body[end..].starts_with('m').then(|| &text[..2 + end + 1])
 }
 
-/// The exit code of the process: the verb's own, unless it is success and stdout could not be written.
+/// Returns the exit code of the process: the verb's own, unless it is success and stdout could not be written.
 pub fn finish(code: ExitCode) -> ExitCode {
     write_unless_closed(&mut io::stdout().lock(), &STDOUT, |_| Ok(()));
     let closed = STDOUT.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(Closed::Failed(why)) = closed else { return code };
+    let Some(WriteStop::Failed(why)) = closed else { return code };
     errln!("heckle: cannot write to standard output: {why}");
     if code == ExitCode::SUCCESS { ExitCode::from(exit::BROKEN) } else { code }
 }
 
-fn write_unless_closed<W: Write>(stream: &mut W, closed: &Mutex<Option<Closed>>, write: impl FnOnce(&mut W) -> io::Result<()>) {
+fn write_unless_closed<W: Write>(stream: &mut W, closed: &Mutex<Option<WriteStop>>, write: impl FnOnce(&mut W) -> io::Result<()>) {
     let mut closed = closed.lock().unwrap_or_else(PoisonError::into_inner);
     if closed.is_some() {
         return;
     }
-    // Flushed at once: what stays in a buffer until the process ends fails without anyone to see it.
+    // Flushed immediately: an error that occurs when the process ends would go unnoticed.
     *closed = match write(stream).and_then(|()| stream.flush()) {
         Ok(()) => None,
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Some(Closed::ReaderGone),
-        Err(e) => Some(Closed::Failed(e.to_string())),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Some(WriteStop::ReaderGone),
+        Err(e) => Some(WriteStop::Failed(e.to_string())),
     };
 }
 
@@ -146,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_colours_pass() {
+    fn only_colour_sequences_pass() {
         for (text, want) in [
             ("plain\n\ttext ✓", "plain\n\ttext ✓"),
             ("\x1b[1;31mred\x1b[0m", "\x1b[1;31mred\x1b[0m"),
@@ -157,11 +160,11 @@ mod tests {
             ("\u{9b}2J\u{202e}\r", "\\u{9b}2J\\u{202e}\\r"),
             ("{\"a\": \"\u{202e}\u{9b}\"}", "{\"a\": \"\\u202e\\u009b\"}"),
         ] {
-            assert_eq!(safe(text), want);
+            assert_eq!(sanitize(text), want);
         }
     }
 
-    /// A stream that takes so many writes and then fails.
+    /// A stream that accepts this many writes and then fails.
     struct Failing {
         left: usize,
         with: i32,
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(errno: i32, want: &Closed) {
+    fn check(errno: i32, want: &WriteStop) {
         let (mut stream, closed) = (Failing { left: 1, with: errno, written: vec![] }, Mutex::new(None));
         for text in ["a", "b", "c"] {
             write_unless_closed(&mut stream, &closed, |out| out.write_all(text.as_bytes()));
@@ -195,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_failed_gets_no_more_and_says_why() {
-        check(libc::EPIPE, &Closed::ReaderGone);
-        check(libc::ENOSPC, &Closed::Failed("No space left on device (os error 28)".into()));
+    fn a_failed_stream_gets_no_more_writes() {
+        check(libc::EPIPE, &WriteStop::ReaderGone);
+        check(libc::ENOSPC, &WriteStop::Failed("No space left on device (os error 28)".into()));
     }
 }

@@ -1,8 +1,8 @@
-//! Everything that happens, in the order in which it happened, to disk and to the judge while the run goes on.
+//! Records all events in order, to disk and to the online judge, while the run goes on.
 //!
-//! An event is stamped and enqueued under one lock, so file order is time order. A thread of its own encodes,
-//! writes and judges: what an op waits for here is a clock reading and a push. The queue is bounded; should the
-//! disk fall behind by that much, recording waits, which shows as late ops instead of as lost events.
+//! An event is stamped and enqueued under one lock, so file order is time order. A separate thread encodes, writes
+//! and judges: an op only waits for a clock reading and a push. The queue is bounded. If the disk falls behind by a
+//! full queue, recording blocks, which shows as late ops instead of lost events.
 
 use crate::clock::RunClock;
 use crate::stop::{Stop, StopReason};
@@ -19,36 +19,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Events between those who act and the thread that writes: some 30 MB at most.
+/// Capacity of the queue between the recording threads and the writing thread, in events: about 30 MB at most.
 const QUEUE_EVENTS: usize = 65_536;
-/// What a harness killed with SIGKILL may lose.
+/// Maximum time whose events a harness killed with SIGKILL may lose.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
-/// Where events go. Cheap to clone.
+/// Handle for recording events. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     clock: RunClock,
     queue: Arc<Mutex<Option<SyncSender<Event>>>>,
 }
 
-/// The thread behind a [`Recorder`].
+/// The thread that writes what [`Recorder`]s enqueue.
 pub struct RecorderThread {
     recorder: Recorder,
-    thread: JoinHandle<Result<Drained, std::io::Error>>,
+    thread: JoinHandle<Result<UnfinishedHistory, std::io::Error>>,
 }
 
-/// A history with all its events, which still lacks its end record.
-struct Drained {
+/// A history with all its events, but without its end record.
+struct UnfinishedHistory {
     writer: Writer<BufWriter<File>>,
-    /// When the live judge saw the first violation.
+    /// When the online judge saw the first violation.
     detected: Option<Nanos>,
 }
 
 impl Recorder {
-    /// Opens the history at `path`. With `judge`, every event is judged as it comes, and a violation asks for a stop.
+    /// Creates the history at `path`. With `judge`, every event is judged as it is recorded, and a violation requests
+    /// a stop.
     ///
     /// # Errors
-    /// If the file cannot be made.
+    /// If the file cannot be created.
     pub fn start(
         path: &Path,
         header: &Header,
@@ -69,12 +70,12 @@ impl Recorder {
         Ok(RecorderThread { recorder: Recorder { clock, queue: Arc::new(Mutex::new(Some(send))) }, thread })
     }
 
-    /// Stamps and keeps what `event` makes of the present time, and gives that time back.
+    /// Calls `event` with the present time, enqueues the result, and returns that time.
     pub fn record(&self, event: impl FnOnce(Nanos) -> Event) -> Nanos {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         if let Some(queue) = &*queue {
-            // The thread is gone only after a failed write, and then the run is already being stopped.
+            // The thread ends early only after a failed write, and then the run is already being stopped.
             let _ = queue.send(event(now));
         }
         now
@@ -82,22 +83,22 @@ impl Recorder {
 }
 
 impl RecorderThread {
-    /// A handle to record with.
+    /// Returns a handle for recording.
     pub fn handle(&self) -> Recorder {
         self.recorder.clone()
     }
 
-    /// Ends the history with a record of its end, into which `more` goes; it is given the time at which the live judge saw a
-    /// violation, if it did.
+    /// Ends the history with an end record that contains the result of `more`. `more` gets the time at which the
+    /// online judge saw a violation, if any.
     ///
     /// # Errors
-    /// If it could not be written to its end.
+    /// If the file could not be written completely.
     ///
     /// # Panics
     /// If the judge panicked.
     pub fn finish(self, more: impl FnOnce(Option<Nanos>) -> BTreeMap<String, Json>) -> std::io::Result<EndRecord> {
         *self.recorder.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let Drained { writer, detected } = self.thread.join().expect("the recorder's thread does not panic")?;
+        let UnfinishedHistory { writer, detected } = self.thread.join().expect("the recorder's thread does not panic")?;
         let (file, end) = writer.finish(more(detected))?;
         file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
         Ok(end)
@@ -111,7 +112,7 @@ fn drain(
     mut judge: Option<OnlineJudge>,
     clock: RunClock,
     stop: &Stop,
-) -> std::io::Result<Drained> {
+) -> std::io::Result<UnfinishedHistory> {
     let mut detected = None;
     let mut flushed = Instant::now();
     loop {
@@ -119,7 +120,7 @@ fn drain(
             Ok(event) => {
                 writer.write(&event, names)?;
                 if judge.as_mut().and_then(|j| j.feed(&event, names)).is_some() {
-                    // One is enough to stop for; the judgement of the whole history names them all.
+                    // One violation is enough to stop; the judgement of the whole history finds all of them.
                     judge = None;
                     detected = Some(clock.now());
                     stop.ask(StopReason::Violation);
@@ -133,5 +134,5 @@ fn drain(
             flushed = Instant::now();
         }
     }
-    Ok(Drained { writer, detected })
+    Ok(UnfinishedHistory { writer, detected })
 }

@@ -1,5 +1,6 @@
-//! The search engine in a process of its own, so that its appetite cannot hurt the harness: an address-space limit
-//! set before it starts, a clock that kills it. Whatever stops it, the answer is "gave up", never a verdict.
+//! Runs the search engine in a separate process, so that its memory use cannot hurt the harness: an address-space
+//! limit is set before it starts, and a timeout kills it. If a limit stops it, the answer is "gave up", never a
+//! verdict.
 
 use crate::limits;
 use crate::load::live::Live;
@@ -11,10 +12,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What one search may use.
+/// Limits of one search.
 #[derive(Debug, Clone, Copy)]
 pub struct ChildProcess {
-    /// Address space, bytes.
+    /// Address space, in bytes.
     pub memory_bytes: u64,
     /// Wall time.
     pub time: Duration,
@@ -26,8 +27,8 @@ impl Default for ChildProcess {
     }
 }
 
-/// Searches for second opinions, which must not hold up a verdict that stands already: little time for each, and for
-/// all together.
+/// Runs searches for second opinions, which must not delay a verdict that is already decided: each one has little
+/// time, and all together have a limit, too.
 pub struct SecondOpinions {
     each: ChildProcess,
     left: Cell<Duration>,
@@ -53,31 +54,31 @@ impl SearchRunner for SecondOpinions {
     }
 }
 
-/// Searches for second opinions, timed, so that their time is not taken for the judge's.
-pub struct Watched<'a> {
+/// Times the searches for second opinions, so that their time is not attributed to the judge.
+pub struct TimedSearch<'a> {
     runner: &'a dyn SearchRunner,
     live: Option<&'a Live>,
     took: Cell<Option<Duration>>,
 }
 
-impl<'a> Watched<'a> {
-    /// Nothing was asked yet. `live` shows when something is.
+impl<'a> TimedSearch<'a> {
+    /// Creates a timer with no search so far. `live` shows when a search runs.
     pub fn new(runner: &'a dyn SearchRunner, live: Option<&'a Live>) -> Self {
-        Watched { runner, live, took: Cell::new(None) }
+        TimedSearch { runner, live, took: Cell::new(None) }
     }
 
-    /// Whether any opinion was asked for.
-    pub fn asked(&self) -> bool {
+    /// Whether any search was run.
+    pub fn was_used(&self) -> bool {
         self.took.get().is_some()
     }
 
-    /// How long all of them took.
-    pub fn took(&self) -> Duration {
+    /// Returns the total time of all searches.
+    pub fn total_time(&self) -> Duration {
         self.took.get().unwrap_or_default()
     }
 }
 
-impl SearchRunner for Watched<'_> {
+impl SearchRunner for TimedSearch<'_> {
     fn run(&self, request: &SearchRequest) -> SearchReply {
         let enter = |phase| {
             if let Some(live) = self.live {
@@ -87,7 +88,7 @@ impl SearchRunner for Watched<'_> {
         enter(Phase::SecondOpinion);
         let began = Instant::now();
         let reply = self.runner.run(request);
-        self.took.set(Some(self.took() + began.elapsed()));
+        self.took.set(Some(self.total_time() + began.elapsed()));
         enter(Phase::Judging);
         reply
     }
@@ -124,7 +125,7 @@ impl ChildProcess {
         let mut stdin = child.stdin.take().expect("stdin was piped");
         let mut stdout = child.stdout.take().expect("stdout was piped");
         let question = question.to_vec();
-        // Both pipes are served by threads of their own, so that neither side can block the other or the clock.
+        // Each pipe has its own thread, so that neither side can block the other or the timeout.
         let writing = limits::thread("question", move || stdin.write_all(&question));
         let reading = limits::thread("answer", move || {
             let mut answer = vec![];
@@ -162,7 +163,7 @@ impl ChildProcess {
 /// `heckle search-child`: reads a request from stdin, writes the reply to stdout.
 ///
 /// # Errors
-/// From the pipes.
+/// If a pipe cannot be read or written.
 pub fn child() -> std::io::Result<()> {
     let mut question = vec![];
     std::io::stdin().read_to_end(&mut question)?;
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_is_stopped_or_dies_or_babbles_gives_up() {
+    fn a_failed_search_gives_up() {
         for (script, why) in
             [("exec sleep 60", "time limit"), ("kill -9 $$", "memory limit"), ("echo nonsense", "nonsense"), ("exit 3", "ended with")]
         {
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_second_opinions_is_measured_apart() {
+    fn the_time_of_second_opinions_is_measured_separately() {
         struct Slow;
         impl SearchRunner for Slow {
             fn run(&self, _: &SearchRequest) -> SearchReply {
@@ -197,12 +198,12 @@ mod tests {
             }
         }
         let (live, slow) = (Live::default(), Slow);
-        let watched = Watched::new(&slow, Some(&live));
-        assert!(!watched.asked() && watched.took().is_zero());
+        let watched = TimedSearch::new(&slow, Some(&live));
+        assert!(!watched.was_used() && watched.total_time().is_zero());
         let request = SearchRequest { model: heckle_checker::search::ModelKind::CasRegister, ops: vec![], shrink: false };
         watched.run(&request);
         watched.run(&request);
-        assert!(watched.asked() && watched.took() >= Duration::from_millis(10));
+        assert!(watched.was_used() && watched.total_time() >= Duration::from_millis(10));
         assert_eq!(live.read().phase, Phase::Judging, "the judge goes on");
     }
 

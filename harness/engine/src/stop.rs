@@ -1,4 +1,4 @@
-//! Asking everything to stop, and waiting for a time or for that, whichever comes first.
+//! The shared stop flag of a run, and waits that end at a time or at a stop.
 
 use crate::clock::RunClock;
 use crate::limits;
@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Why a run stops before its time.
+/// Why a run stops early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
     /// The judge found a violation while the run went on, or a node crashed.
     Violation,
     /// Ctrl-C or SIGTERM.
     Interrupted,
-    /// The harness or the machine failed; the text says how.
+    /// The harness or the machine failed, with a description.
     Broken(String),
 }
 
-/// A flag that everything in a run looks at. The gravest reason counts: a failure of the run, a violation, an interruption.
-/// None hides another: see [`Stop::broken`].
+/// A flag that everything in a run checks. The most severe reason counts: a failure of the run, a violation, an
+/// interruption. None hides another: see [`Stop::broken`].
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<Shared>);
 
@@ -29,7 +29,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// What was asked so far.
+/// The reasons given so far.
 #[derive(Debug, Default)]
 struct Reasons {
     interrupted: bool,
@@ -43,14 +43,14 @@ impl Reasons {
         self.interrupted || self.violation || self.broken.is_some()
     }
 
-    fn gravest(&self) -> Option<StopReason> {
+    fn most_severe(&self) -> Option<StopReason> {
         let broken = self.broken.clone().map(StopReason::Broken);
         broken.or(self.violation.then_some(StopReason::Violation)).or(self.interrupted.then_some(StopReason::Interrupted))
     }
 }
 
 impl Stop {
-    /// Asks everything to stop.
+    /// Requests a stop.
     pub fn ask(&self, reason: StopReason) {
         let mut held = self.lock();
         match reason {
@@ -61,35 +61,35 @@ impl Stop {
         self.0.changed.notify_all();
     }
 
-    /// Why, if it was asked.
+    /// Returns the reason, if a stop was requested.
     pub fn reason(&self) -> Option<StopReason> {
-        self.look().gravest()
+        self.lock_updated().most_severe()
     }
 
-    /// What in the harness or on the machine failed first, whatever else was asked.
+    /// Returns the first failure of the harness or the machine, regardless of other reasons.
     pub fn broken(&self) -> Option<String> {
-        self.look().broken.clone()
+        self.lock_updated().broken.clone()
     }
 
-    /// Whether it was asked.
+    /// Whether a stop was requested.
     pub fn asked(&self) -> bool {
-        self.look().asked()
+        self.lock_updated().asked()
     }
 
     fn lock(&self) -> MutexGuard<'_, Reasons> {
         self.0.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was asked, with what signal handlers and the harness's own limits have to say: neither can notify.
-    fn look(&self) -> MutexGuard<'_, Reasons> {
+    /// Returns the reasons, including those from signal handlers and the harness's own limits, which cannot notify.
+    fn lock_updated(&self) -> MutexGuard<'_, Reasons> {
         let mut held = self.lock();
-        take_notice(&mut held);
+        add_signal_reasons(&mut held);
         held
     }
 
-    /// Waits until `at`. Returns early, with `false`, if a stop is asked.
+    /// Waits until `at`. Returns `false` early if a stop is requested.
     pub fn wait_until(&self, clock: RunClock, at: Nanos) -> bool {
-        let mut held = self.look();
+        let mut held = self.lock_updated();
         loop {
             let left = at.since(clock.now());
             if held.asked() {
@@ -98,18 +98,18 @@ impl Stop {
             if left.0 == 0 {
                 return true;
             }
-            // A signal handler cannot notify, so the wait is cut into pieces in which its count is looked at.
+            // A signal handler cannot notify, so the wait is cut into pieces, and its counter is checked after each.
             let piece = Duration::from_nanos(left.0).min(Duration::from_millis(50));
             held = self.0.changed.wait_timeout(held, piece).unwrap_or_else(PoisonError::into_inner).0;
-            if take_notice(&mut held) {
+            if add_signal_reasons(&mut held) {
                 self.0.changed.notify_all();
             }
         }
     }
 }
 
-/// Takes over what came by ways that cannot notify; whether anything new did.
-fn take_notice(held: &mut Reasons) -> bool {
+/// Adds the reasons from sources that cannot notify. Returns whether there are new ones.
+fn add_signal_reasons(held: &mut Reasons) -> bool {
     let before = held.asked();
     held.interrupted |= interrupts() > 0;
     if held.broken.is_none() {
@@ -120,7 +120,7 @@ fn take_notice(held: &mut Reasons) -> bool {
 
 static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
 
-/// How often Ctrl-C or SIGTERM arrived.
+/// Returns how often Ctrl-C or SIGTERM arrived.
 pub fn interrupts() -> u32 {
     INTERRUPTS.load(Ordering::SeqCst)
 }
@@ -129,14 +129,14 @@ pub fn interrupts() -> u32 {
 pub const EXIT_INTERRUPTED: i32 = 130;
 
 extern "C" fn on_signal(_: libc::c_int) {
-    // The second one ends the process at once; nodes follow, by their parent-death signal.
+    // The second one ends the process immediately; nodes follow, by their parent-death signal.
     if INTERRUPTS.fetch_add(1, Ordering::SeqCst) >= 1 {
         // SAFETY: `_exit` may be called in a signal handler.
         unsafe { libc::_exit(EXIT_INTERRUPTED) };
     }
 }
 
-/// Lets Ctrl-C and SIGTERM be counted instead of ending the process.
+/// Makes Ctrl-C and SIGTERM count instead of ending the process.
 pub fn catch_interrupts() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the handler touches an atomic and `_exit` only, both allowed in a signal handler.
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_ends_by_time_or_by_a_stop_and_the_gravest_reason_stays() {
+    fn a_wait_ends_by_time_or_stop_with_the_most_severe_reason() {
         let (stop, clock) = (Stop::default(), RunClock::start());
         assert!(stop.wait_until(clock, Nanos(1_000_000)));
         stop.ask(StopReason::Interrupted);

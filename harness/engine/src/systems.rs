@@ -1,4 +1,4 @@
-//! The systems that a plan can name. The engine is given the list; which systems are in it is the command's business.
+//! The systems that a plan can name. The engine receives the list; the command decides which systems are in it.
 
 use heckle_system_api::settings::{did_you_mean, one_of};
 use heckle_system_api::{DescribedSystems, System, SystemKind};
@@ -12,64 +12,64 @@ pub struct Systems {
 }
 
 impl Systems {
-    /// A list of one's own, the default first.
+    /// Creates a list of systems. The first one is the default.
     pub const fn new(all: &'static [&'static dyn SystemKind]) -> Self {
         Systems { kinds: all, described: None }
     }
 
-    /// The same, and those that plans describe.
+    /// Adds support for systems that plans describe.
     #[must_use]
     pub const fn with_described(self, described: &'static dyn DescribedSystems) -> Self {
         Systems { kinds: self.kinds, described: Some(described) }
     }
 
-    /// Systems that plans describe.
+    /// Returns the support for systems that plans describe.
     ///
     /// # Errors
-    /// If this program tests none.
+    /// If this program does not support them.
     pub fn described(self) -> Result<&'static dyn DescribedSystems, String> {
         self.described.ok_or_else(|| "this program does not test systems that a plan describes: leave out [system] name".to_owned())
     }
 
-    /// Every system.
+    /// Iterates over all systems.
     pub fn iter(self) -> impl Iterator<Item = &'static dyn SystemKind> {
         self.kinds.iter().copied()
     }
 
-    /// The system of that name, or the default.
+    /// Returns the system with that name, or the default.
     ///
     /// # Errors
-    /// Names the nearest one.
+    /// If there is none. The message names the nearest one.
     pub fn find(self, name: Option<&str>) -> Result<&'static dyn SystemKind, String> {
         let names: Vec<&str> = self.iter().map(SystemKind::name).collect();
         let name = one_of("system", name, &names)?;
         self.iter().find(|kind| kind.name() == name).ok_or_else(|| format!("there is no system `{name}`"))
     }
 
-    /// The system whose settings stand in `[system.TABLE]`; its name will do, too.
+    /// Returns the system whose settings are in `[system.TABLE]`; the name of the system also works.
     ///
     /// # Errors
-    /// Names the nearest one.
+    /// If there is none. The message names the nearest one.
     pub fn by_table(self, table: &str) -> Result<&'static dyn SystemKind, String> {
         let found = self.iter().find(|kind| kind.table() == table || kind.name() == table);
         let all: Vec<&str> = self.iter().map(SystemKind::table).collect();
         found.ok_or_else(|| format!("there is no table [system.{table}]; {}", did_you_mean(table, &all)))
     }
 
-    /// The first system that has a setting.
+    /// Returns the first system that has this setting.
     pub fn with_key(self, key: &str) -> Option<&'static dyn SystemKind> {
         self.iter().find(|kind| kind.keys().iter().any(|k| k.name == key))
     }
 
-    /// The keys of all systems.
+    /// Returns the setting keys of all systems.
     pub fn keys(self) -> impl Iterator<Item = &'static str> {
         self.iter().flat_map(|kind| kind.keys().iter().map(|key| key.name))
     }
 
-    /// Builds a system. A setting of another system is refused rather than passed over.
+    /// Builds a system. A setting of another system is rejected instead of ignored.
     ///
     /// # Errors
-    /// The setting that makes no sense, and what would.
+    /// The invalid setting, and what would be valid.
     pub fn build(self, kind: &dyn SystemKind, settings: &toml::Table, nodes: u16) -> Result<Arc<dyn System>, String> {
         let has = |kind: &dyn SystemKind, key: &str| kind.keys().iter().any(|k| k.name == key);
         if let Some(key) = settings.keys().find(|key| !has(kind, key)) {

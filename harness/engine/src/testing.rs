@@ -1,13 +1,13 @@
-//! What the engine's own tests need.
+//! Helpers for the engine's own tests.
 
 use crate::plan::settings::Settings;
 use crate::suite::matrix::Known;
 use crate::systems::Systems;
 
-/// Systems to name in plans. The engine is tested with real ones, and knows none elsewhere.
+/// The systems that test plans can name. The tests use real systems; the rest of the engine knows none.
 pub(crate) const SYSTEMS: Systems = Systems::new(&[&heckle_system_paxos::PaxosKind, &heckle_system_etcd::EtcdKind]);
 
-/// How the matrices of these tests are read: with one planted bug, which shows under `kill-all`.
+/// The context for reading matrices in tests: one planted bug, which `kill-all` exposes.
 pub(crate) fn of_matrix() -> Known<'static> {
     Known { systems: SYSTEMS, complete: &complete }
 }

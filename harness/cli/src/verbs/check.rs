@@ -3,7 +3,7 @@
 use super::run::engine;
 use crate::cli::CheckArgs;
 use crate::run::recheck;
-use crate::run::report::{How, Judged, judge_history, read_history_within};
+use crate::run::report::{JudgeOptions, Judged, judge_history, read_history_within};
 use crate::{exit, history_file};
 use heckle_checker::checks::CheckResult;
 use heckle_checker::judge::Checker;
@@ -60,7 +60,7 @@ fn check(args: &CheckArgs, target: &Target, path: &Path) -> Result<CheckOutcome,
         Ok((judged, results)) => return Ok(CheckOutcome { judged, results }),
         Err(history) => history,
     };
-    let judged = judge_history(history, &[], How { checker: checker.unwrap_or(Checker::Auto), strict: args.strict }, None);
+    let judged = judge_history(history, &[], JudgeOptions { checker: checker.unwrap_or(Checker::Auto), strict: args.strict }, None);
     let mut results = Results::default();
     judged.tell(&mut results);
     let (verdict, reasons) = verdict_of_file(&judged, &results, args.strict);

@@ -4,7 +4,7 @@ use super::check::{exit_code, print_linearizability};
 use super::run::engine;
 use crate::cli::CheckArgs;
 use crate::history_file;
-use crate::search::{ChildProcess, SecondOpinions, Watched};
+use crate::search::{ChildProcess, SecondOpinions, TimedSearch};
 use heckle_checker::judge::{Checker, Options};
 use heckle_checker::search::{ForeignJudgement, JudgeForeign, ModelKind, judge_foreign};
 use heckle_history::foreign::{self, Foreign, ForeignOp, ForeignOutcome, Format, ReadOptions, Summary};
@@ -39,14 +39,14 @@ fn check(args: &CheckArgs, format: &str, path: &Path) -> Result<(InputSummary, F
     let options = ReadOptions { max_bytes: history_file::foreign_bytes(args.max_bytes.as_deref())?, lenient: args.lenient, key_from };
     let history = foreign::read_with(parsed, history_file::open(path)?, options).map_err(at)?;
     let (search, second) = (ChildProcess::default(), SecondOpinions::default());
-    let second = Watched::new(&second, None);
+    let second = TimedSearch::new(&second, None);
     let options = Options { checker: args.checker.map_or(Checker::Auto, engine), second: &second, ..Options::new(&search) };
     let how = JudgeForeign { model, initial: initial.as_ref(), lenient: args.lenient, strict: args.strict, options };
     let mut understood = InputSummary::of(format, model, &history);
     let began = Instant::now();
     let mut judged = judge_foreign(history, &how).map_err(at)?;
-    judged.linearizability.check_ms = Some(began.elapsed().saturating_sub(second.took()).as_millis() as u64);
-    judged.linearizability.second_opinion_ms = second.asked().then(|| second.took().as_millis() as u64);
+    judged.linearizability.check_ms = Some(began.elapsed().saturating_sub(second.total_time()).as_millis() as u64);
+    judged.linearizability.second_opinion_ms = second.was_used().then(|| second.total_time().as_millis() as u64);
     understood.values.clone_from(&judged.values);
     understood.initial = initial.as_ref().filter(|v| !v.is_null()).map(ToString::to_string);
     Ok((understood, judged))

@@ -1,7 +1,7 @@
 //! `heckle driver check`: plays scripted cases with a client driver, and names each that it fails.
 
 use crate::cli::{DriverArgs, DriverCheckArgs, DriverWhat};
-use crate::cluster::helpers::OfRun;
+use crate::cluster::helpers::RunHelpers;
 use crate::exit;
 use heckle_history::printable::block;
 use heckle_system_external::check::{self, CaseError, CheckJob};
@@ -25,7 +25,7 @@ pub(super) fn main(args: &DriverArgs) -> ExitCode {
 fn check(args: &DriverCheckArgs) -> Result<usize, String> {
     let here = std::env::current_dir().map_err(|e| format!("there is no current folder: {e}"))?;
     let folder = Scratch::new()?;
-    let helpers = OfRun::alone(&folder.0)?;
+    let helpers = RunHelpers::without_run(&folder.0)?;
     let results = check::check(&CheckJob { command: args.command.clone(), folder: here, node: args.node }, &helpers);
     for case in &results {
         let (mark, says) = match &case.result {

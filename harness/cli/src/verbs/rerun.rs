@@ -46,7 +46,7 @@ pub(super) fn main(args: &RerunArgs) -> ExitCode {
     }
     let failed = codes.iter().filter(|c| **c != exit::OK).count();
     errln!("{failed} of {} runs of this plan and seed did not end with 0", codes.len());
-    ExitCode::from(exit::gravest(&codes))
+    ExitCode::from(exit::worst(&codes))
 }
 
 fn build_job(args: &RerunArgs) -> Result<Job, String> {

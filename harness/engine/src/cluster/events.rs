@@ -1,4 +1,4 @@
-//! What a system's watcher hears, on the run's clock and into its history.
+//! Records the events that a system's watcher reports in the history, with times of the run's clock.
 
 use crate::clock::RunClock;
 use crate::recorder::Recorder;
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Where node events go.
+/// Sink for node events.
 pub(super) struct Events {
     clock: RunClock,
     recorder: Recorder,
@@ -16,14 +16,14 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Into this history.
+    /// Creates a sink that writes to this history.
     pub(super) fn new(clock: RunClock, recorder: Recorder, names: Arc<Names>) -> Self {
         Events { clock, recorder, names }
     }
 }
 
 impl NodeEvents for Events {
-    /// An event of a node that is not in the header is of another cluster, and is not recorded.
+    /// Records an event. An event of a node that is not in the header belongs to another cluster and is ignored.
     fn record(&self, node: &str, what: &str, detail: BTreeMap<String, Json>) {
         let Some((node, _)) = self.names.nodes().find(|(_, name)| *name == node) else { return };
         let what = what.into();

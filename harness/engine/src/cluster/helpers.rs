@@ -1,9 +1,9 @@
-//! Processes that help a system's clients, such as a driver. They belong to the run as nodes do: children of the spawner's thread, in
-//! `pids.jsonl`, with the run in their environment.
+//! Helper processes of a system's clients, such as a driver. They belong to the run in the same way as nodes: they are
+//! children of the spawner's thread, are listed in `pids.jsonl`, and have the run in their environment.
 
-use super::last_words;
+use super::log_tail;
 use super::pids;
-use super::process::{NodeProcess, Owner, Spawner, how};
+use super::process::{NodeProcess, Owner, Spawner, describe_exit};
 use super::strays::{self, CLIENTS};
 use crate::limits;
 use heckle_system_api::process::{Helper, Helpers, ProcessSpec};
@@ -11,30 +11,30 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 
-/// Starts helpers that log below a folder.
-pub struct OfRun {
+/// Starts helpers whose logs go into a folder.
+pub struct RunHelpers {
     spawner: Arc<Spawner>,
     folder: PathBuf,
 }
 
-impl OfRun {
-    /// Helpers of the run in that folder.
+impl RunHelpers {
+    /// Creates a starter for helpers of the run in that folder.
     pub(super) fn new(spawner: Arc<Spawner>, folder: &Path) -> Self {
-        OfRun { spawner, folder: folder.to_owned() }
+        RunHelpers { spawner, folder: folder.to_owned() }
     }
 }
 
-impl OfRun {
-    /// Helpers of no run, in a folder that is there.
+impl RunHelpers {
+    /// Creates a starter for helpers without a run, in an existing folder.
     ///
     /// # Errors
-    /// If there can be no more threads.
-    pub fn alone(folder: &Path) -> Result<Self, String> {
-        Ok(OfRun::new(Arc::new(Spawner::start().map_err(|e| limits::no_thread(&e))?), folder))
+    /// If no thread can be started.
+    pub fn without_run(folder: &Path) -> Result<Self, String> {
+        Ok(RunHelpers::new(Arc::new(Spawner::start().map_err(|e| limits::no_thread(&e))?), folder))
     }
 }
 
-impl Helpers for OfRun {
+impl Helpers for RunHelpers {
     fn start(&self, spec: &ProcessSpec) -> Result<Box<dyn Helper>, String> {
         let cannot = |e: std::io::Error| format!("cannot start `{}`: {}", spec.name, limits::named(&e));
         let program = spec.program.as_deref().ok_or_else(|| format!("`{}` names no program", spec.name))?;
@@ -43,32 +43,32 @@ impl Helpers for OfRun {
         let owner = Owner { run: &root, node: None };
         let process = NodeProcess::start_piped(&self.spawner, program, spec, owner, &log).map_err(cannot)?;
         pids::append(&self.folder, CLIENTS, process.pid()).map_err(cannot)?;
-        Ok(Box::new(OneHelper { process, log, run: root }))
+        Ok(Box::new(HelperProcess { process, log, run: root }))
     }
 }
 
-struct OneHelper {
+struct HelperProcess {
     process: NodeProcess,
     log: PathBuf,
     run: PathBuf,
 }
 
-impl Helper for OneHelper {
+impl Helper for HelperProcess {
     fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
         self.process.pipes()
     }
 
     fn ended(&mut self) -> Option<String> {
-        self.process.ended().map(how)
+        self.process.ended().map(describe_exit)
     }
 
     fn kill(&mut self) {
         let _ = self.process.signal(libc::SIGKILL);
-        // What it left in the background goes, too.
+        // Also kill the processes that it left in the background.
         strays::kill(&self.run, CLIENTS);
     }
 
     fn last_words(&self) -> Vec<String> {
-        last_words::end(None, &self.log, 0).log
+        log_tail::end(None, &self.log, 0).log
     }
 }

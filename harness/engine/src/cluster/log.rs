@@ -1,28 +1,28 @@
-//! The log of a process: what it writes to its pipe goes to a file up to a bound, and is read to its end in any case, so that the process
-//! never waits for us.
+//! The log of a process: its output is copied from a pipe to a file up to a size limit, and is read to the end in any case,
+//! so that a full pipe never blocks the process.
 
 use crate::limits::thread;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Bytes of one log, at most: a process that writes without end must not fill the disk.
+/// Maximum size of one log, in bytes: a process that writes without end must not fill the disk.
 const MAX_LOG: u64 = 64 << 20;
-/// Bytes that are copied at a time.
-const PIECE: usize = 16 << 10;
+/// Number of bytes that are copied at a time.
+const COPY_BYTES: usize = 16 << 10;
 
-/// Copies `from` to the end of a log until it ends.
+/// Starts a thread that appends `from` to a log until `from` ends.
 ///
 /// # Errors
-/// If the log cannot be opened, or there can be no more threads.
-pub(super) fn keep(from: impl Read + Send + 'static, log: &Path) -> std::io::Result<()> {
+/// If the log cannot be opened, or no thread can be started.
+pub(super) fn append_in_background(from: impl Read + Send + 'static, log: &Path) -> std::io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(log)?;
     let room = MAX_LOG.saturating_sub(file.metadata()?.len());
     thread("node-log", move || copy(from, &mut file, room)).map(drop)
 }
 
 fn copy(mut from: impl Read, log: &mut impl Write, mut room: u64) {
-    let (mut piece, mut full) = (vec![0; PIECE], false);
+    let (mut piece, mut full) = (vec![0; COPY_BYTES], false);
     while let Ok(n) = from.read(&mut piece) {
         if n == 0 {
             return;
@@ -43,11 +43,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_ends_at_its_bound_with_a_word_about_it() {
+    fn a_full_log_ends_with_a_note() {
         let mut log = vec![];
-        copy(&[b'x'; 3 * PIECE][..], &mut log, PIECE as u64 + 10);
+        copy(&[b'x'; 3 * COPY_BYTES][..], &mut log, COPY_BYTES as u64 + 10);
         let text = String::from_utf8(log).expect("text");
-        assert!(text.starts_with(&"x".repeat(PIECE + 10)) && text.ends_with("the rest is dropped\n"), "{}", text.len());
+        assert!(text.starts_with(&"x".repeat(COPY_BYTES + 10)) && text.ends_with("the rest is dropped\n"), "{}", text.len());
         assert_eq!(text.matches("dropped").count(), 1);
         let mut log = vec![];
         copy(&b"all of it\n"[..], &mut log, 100);

@@ -1,16 +1,16 @@
-//! The processes of one cluster: started together, watched, struck, restarted on their data, and gone when the run
-//! is. What differs between systems under test is asked of the system.
+//! The processes of one cluster: started together, watched, faulted, restarted on their data, and ended with the run.
+//! The system under test supplies whatever differs between systems.
 
-mod events; // what a system's watcher hears, into the history
-mod identity; // how a process is known again
+mod events; // records what a system's watcher reports
+mod identity; // identifies a process by its start time and run folder
 pub mod helpers; // processes that help a system's clients
-mod last_words; // what a process said before it ended
-mod log; // what a process writes, up to a bound
+mod log_tail; // the end of a process's log, with its assertion or panic
+mod log; // the log of a process, up to a size limit
 pub mod pids;
 pub mod process;
-mod running; // a node's processes as one
-mod strays; // what a node left in the background
-mod signals; // what a fault does to a process, and what undoes it
+mod running; // all processes of a node as a unit
+mod strays; // processes that a node left in the background
+mod signals; // signals that faults send to a process, and their undoing
 
 use crate::clock::RunClock;
 use crate::limits;
@@ -39,18 +39,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A node recovers within this, or the run is broken.
+/// Time limit for the recovery of a node. Beyond it the run is broken.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-/// After a signal, the kernel shows its effect within this.
+/// Time limit for the kernel to show the effect of a signal.
 const SIGNAL_WITHIN: Duration = Duration::from_secs(2);
-/// After SIGTERM, a node has this long before it is killed.
+/// Time that a node has to end after SIGTERM, before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
-/// How often processes are looked at.
+/// Interval between two checks of all processes.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 
-pub use signals::Ended;
+pub use signals::EndCause;
 
-/// What a fault did or undid, for the history.
+/// Figures on what a fault did or undid, for the history.
 pub type Evidence = BTreeMap<String, Json>;
 
 /// All nodes of a run.
@@ -70,23 +70,23 @@ struct Shared {
     recorder: Recorder,
     names: Arc<Names>,
     stop: Stop,
-    /// Whose processes they are, for a relay that finds out who dials.
+    /// Which process belongs to which node, for a relay that identifies diallers.
     owners: Owners,
     over: AtomicBool,
-    /// Keeps the address of all nodes, and is given back after they are gone.
+    /// Reserves the address of all nodes; released after the nodes are gone.
     _claim: LoopbackClaim,
 }
 
 struct NodeSlot {
     spec: NodeSpec,
     process: Option<RunningNode>,
-    /// Whether the end of the process is of our making, or was seen already.
-    struck: bool,
-    /// Something listened in its place when the watch last looked.
-    suspicious: bool,
-    /// Whether any process of the node was ready once.
-    served: bool,
-    /// The log of the process that is looked at: of the first, or of the one that ended.
+    /// Whether we ended the process, or its end was noticed already.
+    end_handled: bool,
+    /// Whether the last check found a listener in place of the ended process.
+    saw_listener: bool,
+    /// Whether any process of the node has been ready.
+    was_ready: bool,
+    /// The log to read: that of the first process, or of the one that ended.
     log: LogPart,
 }
 
@@ -94,7 +94,7 @@ impl Cluster {
     /// Starts all nodes and waits until each has recovered and reached its peers.
     ///
     /// # Errors
-    /// The node that did not come up, why, and the end of its log.
+    /// Returns the node that did not start, the reason, and the end of its log.
     pub fn start(
         plan: &Plan,
         folder: &Path,
@@ -113,9 +113,9 @@ impl Cluster {
             nodes: plan.nodes,
             seed: plan.seed,
             links: relay.map(|relay| relay as &dyn RelayPorts),
-            addresses: &Claimed(&claim),
-            mistaken: mistaken(&stop),
-            helpers: Arc::new(helpers::OfRun::new(spawner.clone(), folder)),
+            addresses: &ClaimedAddresses(&claim),
+            mistaken: on_foreign_server(&stop),
+            helpers: Arc::new(helpers::RunHelpers::new(spawner.clone(), folder)),
         })?;
         let slots = specs.into_iter().map(|spec| slot(spec, folder).map(Mutex::new));
         let nodes = slots.collect::<Result<Vec<_>, String>>()?;
@@ -147,35 +147,35 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Where clients reach each node, relay included, and who must answer there.
+    /// Returns where clients reach each node, relay included, and the identity that must answer there.
     pub fn targets(&self) -> Vec<Target> {
         self.shared.nodes.iter().map(|s| lock(s).spec.target()).collect()
     }
 
-    /// The system under test.
+    /// Returns the system under test.
     pub fn system(&self) -> &dyn System {
         &*self.shared.system
     }
 
-    /// How a node is started and reached.
+    /// Returns how a node is started and reached.
     pub fn spec(&self, node: Node) -> NodeSpec {
         self.slot(node).spec.clone()
     }
 
-    /// The same, but `None` at once for a node that is down, paused or being struck: nobody waits for it.
+    /// Like [`Cluster::spec`], but returns `None` without waiting for a node that is down, paused or being faulted.
     pub fn spec_if_free(&self, node: Node) -> Option<NodeSpec> {
         let slot = self.shared.nodes[node_index(node)].try_lock().ok()?;
         let running = slot.process.as_ref()?.state().is_some_and(|s| s != 'T' && s != 'Z');
         running.then(|| slot.spec.clone())
     }
 
-    /// The figures of a node that is free to answer, if the system reports any.
+    /// Returns the figures of a node that is free to answer, if the system reports any.
     pub fn sample_if_free(&self, node: Node) -> Option<Sample> {
         let metrics = self.shared.system.metrics()?;
         metrics.sample(&self.spec_if_free(node)?).ok()
     }
 
-    /// The node that has a role now, and how it was chosen.
+    /// Returns the node that has a role now, and how it was chosen.
     ///
     /// # Errors
     /// If no node answers, or the system has no such role.
@@ -187,10 +187,10 @@ impl Cluster {
         Ok((Node(node.0 + 1), how))
     }
 
-    /// Listens to the nodes while the run lasts, where the system has something to tell.
+    /// Listens to the nodes for the duration of the run, if the system reports events.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If no thread can be started.
     pub fn watch(&self, clock: RunClock) -> Result<Option<Arc<dyn Watch>>, String> {
         let specs: Vec<NodeSpec> = self.shared.nodes.iter().map(|slot| lock(slot).spec.clone()).collect();
         let events: Arc<dyn NodeEvents> = Arc::new(events::Events::new(clock, self.shared.recorder.clone(), self.shared.names.clone()));
@@ -198,8 +198,8 @@ impl Cluster {
         Ok(watch.map(Arc::from))
     }
 
-    /// Puts into the history what a node stores. `calm`: nothing is asked of it any more.
-    pub fn note_state(&self, node: Node, sample: &Sample, calm: bool) {
+    /// Records what a node stores. `calm`: clients send no more operations.
+    pub fn record_state(&self, node: Node, sample: &Sample, calm: bool) {
         if sample.state.is_empty() {
             return;
         }
@@ -207,17 +207,17 @@ impl Cluster {
         if calm {
             detail.insert("calm".into(), true.into());
         }
-        self.shared.note(node_index(node), heckle_history::event::STATE, detail);
+        self.shared.record(node_index(node), heckle_history::event::STATE, detail);
     }
 
-    /// Waits until no node has work left to drain, at most `patience`, and puts the state of all into the history. What is left
-    /// then leaks.
+    /// Waits until no node has work left to drain, at most `patience`, and records the state of all nodes. Whatever
+    /// is left then is a leak.
     pub fn settle(&self, stop: &Stop, patience: Duration) {
         let deadline = Instant::now() + patience;
         for node in (1..=self.size()).map(Node) {
             while let Some(sample) = self.sample_if_free(node) {
                 if sample.pending == 0 || Instant::now() >= deadline || stop.reason().is_some() {
-                    self.note_state(node, &sample, stop.reason().is_none());
+                    self.record_state(node, &sample, stop.reason().is_none());
                     break;
                 }
                 std::thread::sleep(WATCH_EVERY);
@@ -225,25 +225,25 @@ impl Cluster {
         }
     }
 
-    /// Whether a node answers now, and says that it is ready.
+    /// Whether a node answers now and reports that it is ready.
     pub fn is_ready(&self, node: Node) -> bool {
         self.shared.system.is_ready(&self.spec(node))
     }
 
-    /// How many nodes.
+    /// Returns the number of nodes.
     pub fn size(&self) -> u16 {
         self.shared.nodes.len() as u16
     }
 
-    /// Ends all nodes cleanly, paused ones included, and tells which had to be killed.
+    /// Ends all nodes cleanly, paused ones included. Returns those that had to be killed.
     pub fn stop(&mut self) -> Vec<String> {
         self.shared.over.store(true, Ordering::SeqCst);
         let mut forced = vec![];
         for slot in &self.shared.nodes {
             let mut slot = lock(slot);
-            // What ended by itself until now was not asked to.
-            self.shared.look_after(&mut slot);
-            slot.struck = true;
+            // A process that ended by itself before this point was not asked to.
+            self.shared.check_process(&mut slot);
+            slot.end_handled = true;
             if let Some(process) = slot.process.as_mut() {
                 let _ = process.ask_to_end();
                 let _ = process.signal(libc::SIGCONT);
@@ -253,15 +253,15 @@ impl Cluster {
             let mut slot = lock(slot);
             let Some(mut process) = slot.process.take() else { continue };
             let status = process.wait_ended(STOP_WITHIN);
-            let end = last_words::end(status, &slot.log.path, slot.log.from);
-            let mut detail = last_words::detail(&end, Phase::Asked, "teardown");
+            let end = log_tail::end(status, &slot.log.path, slot.log.from);
+            let mut detail = log_tail::detail(&end, Phase::Asked, "teardown");
             if status.is_none() {
                 forced.push(slot.spec.name.clone());
                 detail.insert("how".into(), "SIGKILL after it ignored SIGTERM".into());
                 detail.insert("signal".into(), libc::SIGKILL.into());
             }
             drop(process);
-            self.shared.note(i, crash::EXIT, detail);
+            self.shared.record(i, crash::EXIT, detail);
         }
         if let Some(watch) = self.watch.take() {
             let _ = watch.join();
@@ -296,7 +296,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The cluster's name, by the folder of its run.
+/// Returns the cluster's name, derived from the folder of its run.
 pub fn name_of(folder: &Path) -> String {
     folder.file_name().map_or("heckle".into(), |name| name.to_string_lossy().into_owned())
 }
@@ -309,10 +309,10 @@ fn node_index(node: Node) -> usize {
     usize::from(node.0) - 1
 }
 
-/// Addresses for the processes of one cluster, from its claim.
-struct Claimed<'a>(&'a LoopbackClaim);
+/// Allocates addresses for the processes of one cluster, from its claim.
+struct ClaimedAddresses<'a>(&'a LoopbackClaim);
 
-impl Addresses for Claimed<'_> {
+impl Addresses for ClaimedAddresses<'_> {
     fn take(&self, count: usize) -> Result<Vec<SocketAddr>, String> {
         self.0.addresses(count).map_err(|e| format!("the cluster needs {count} ports: {e}"))
     }
@@ -330,8 +330,8 @@ impl RelayPorts for Relay {
     }
 }
 
-/// Whatever answers in a node's place ends the run.
-fn mistaken(stop: &Stop) -> Mistaken {
+/// Ends the run if another program answers in place of a node.
+fn on_foreign_server(stop: &Stop) -> Mistaken {
     let stop = stop.clone();
     Mistaken::new(move |why| stop.ask(StopReason::Broken(why)))
 }
@@ -340,13 +340,13 @@ fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
     let dir = folder.join("nodes").join(&spec.name);
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
     let first = spec.processes.first().map_or(ONLY, |process| &process.name);
-    let log = LogPart { path: running::log_of(folder, &spec.name, first), from: 0 };
-    Ok(NodeSlot { spec, process: None, struck: false, suspicious: false, served: false, log })
+    let log = LogPart { path: running::log_path(folder, &spec.name, first), from: 0 };
+    Ok(NodeSlot { spec, process: None, end_handled: false, saw_listener: false, was_ready: false, log })
 }
 
 impl NodeSlot {
-    /// From now on the log that counts is that of the process that ended.
-    fn look_at_the_ended(&mut self) {
+    /// Selects the log of the process that ended as the one to read.
+    fn select_ended_log(&mut self) {
         if let Some(process) = &mut self.process {
             self.log = process.log();
         }
@@ -358,7 +358,7 @@ impl Shared {
         let name = slot.spec.name.clone();
         let node = name.parse().ok();
         let started = |pid| {
-            // The relay must know whose it is before it dials.
+            // The relay must know the owner of the process before the process dials.
             node.into_iter().for_each(|node| self.owners.register(pid, node));
             pids::append(&self.folder, &name, pid).map_err(|e| std::io::Error::new(e.kind(), format!("{}: {e}", pids::FILE)))
         };
@@ -378,15 +378,15 @@ impl Shared {
         let pid = process.pid();
         let mut detail = match ready {
             Ok(detail) => detail,
-            Err(why) => return Err(self.did_not_start(slot, &why)),
+            Err(why) => return Err(self.record_failed_start(slot, &why)),
         };
-        slot.served = true;
+        slot.was_ready = true;
         detail.insert("pid".into(), pid.into());
-        self.note_by_name(&slot.spec.name, "start", detail);
+        self.record_by_name(&slot.spec.name, "start", detail);
         Ok(())
     }
 
-    /// Sets the clock that is wrong for the whole run: a process begins with the right time, after a restart too.
+    /// Sets the clock that is wrong for the whole run. A process begins with the right time, also after a restart.
     fn set_clock(&self, spec: &NodeSpec, mut detail: Evidence) -> Result<Evidence, String> {
         let Some(offset) = self.clock_offset.filter(|offset| offset.node.to_string() == spec.name) else { return Ok(detail) };
         let clocks = self.system.clocks().ok_or_else(|| format!("the clocks of {} cannot be set", self.system.name()))?;
@@ -396,54 +396,55 @@ impl Shared {
         Ok(detail)
     }
 
-    /// Puts into the history that a node did not become ready, and gives the reason in words, with the end of the log of the process
-    /// that ended, or of all.
-    fn did_not_start(&self, slot: &mut NodeSlot, why: &str) -> String {
+    /// Records that a node did not become ready. Returns the reason in words, with the end of the log of the process that
+    /// ended, or of all logs.
+    fn record_failed_start(&self, slot: &mut NodeSlot, why: &str) -> String {
         let process = slot.process.as_mut();
         let (status, logs) = process.map_or((None, vec![]), |process| (process.ended(), process.logs()));
-        let background = slot.process.as_mut().and_then(RunningNode::went_to_background);
+        let background = slot.process.as_mut().and_then(RunningNode::end_background_process);
         let why = background.as_deref().unwrap_or(why);
-        slot.look_at_the_ended();
-        let end = last_words::end(status, &slot.log.path, slot.log.from);
+        slot.select_ended_log();
+        let end = log_tail::end(status, &slot.log.path, slot.log.from);
         let logs = if status.is_some() || logs.is_empty() { vec![slot.log.clone()] } else { logs };
         if end.signal.is_some() || end.code.is_some() {
-            let phase = if slot.served { Phase::Restart } else { Phase::FirstStart };
-            self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, phase, "itself"));
+            let phase = if slot.was_ready { Phase::Restart } else { Phase::FirstStart };
+            self.record_by_name(&slot.spec.name, crash::EXIT, log_tail::detail(&end, phase, "itself"));
             slot.process = None;
         } else {
-            self.note_by_name(&slot.spec.name, crash::START_FAILED, [("why".to_owned(), why.into())].into());
+            self.record_by_name(&slot.spec.name, crash::START_FAILED, [("why".to_owned(), why.into())].into());
         }
-        slot.struck = true;
-        let again = if slot.served { " again" } else { "" };
-        let ends = logs.iter().map(|log| last_words::quoted(&last_words::end(None, &log.path, log.from), &log.path));
+        slot.end_handled = true;
+        let again = if slot.was_ready { " again" } else { "" };
+        let ends = logs.iter().map(|log| log_tail::quote(&log_tail::end(None, &log.path, log.from), &log.path));
         format!("{} did not start{again}: {why}\n{}", slot.spec.name, ends.collect::<Vec<_>>().join("\n"))
     }
 
-    fn note(&self, index: usize, what: &str, detail: BTreeMap<String, Json>) {
-        self.note_by_name(&format!("n{}", index + 1), what, detail);
+    fn record(&self, index: usize, what: &str, detail: BTreeMap<String, Json>) {
+        self.record_by_name(&format!("n{}", index + 1), what, detail);
     }
 
-    fn note_by_name(&self, name: &str, what: &str, detail: BTreeMap<String, Json>) {
+    fn record_by_name(&self, name: &str, what: &str, detail: BTreeMap<String, Json>) {
         let node = self.names.nodes().find(|(_, n)| *n == name).expect("all nodes are in the header").0;
         self.recorder.record(|t| Event::Node(NodeEvent { t, node, what: what.into(), detail }));
     }
 
-    /// While a node's process is gone nothing may listen in its place. Seen twice, so that the last moment of a process that was
-    /// just killed is not taken for a program.
-    fn look_for_a_stranger(&self, slot: &mut NodeSlot) {
+    /// Checks that nothing listens in place of a node whose process is gone. It takes two sightings, so that the last
+    /// moment of a process that was just killed does not count as a foreign program.
+    fn check_for_foreign_listener(&self, slot: &mut NodeSlot) {
         if slot.process.is_some() {
-            slot.suspicious = false;
+            slot.saw_listener = false;
             return;
         }
         let found = self.system.who_answers(&slot.spec);
-        if let Some((addr, who)) = found.as_ref().filter(|_| slot.suspicious) {
+        if let Some((addr, who)) = found.as_ref().filter(|_| slot.saw_listener) {
             slot.spec.node.stranger(*addr, who);
         }
-        slot.suspicious = found.is_some();
+        slot.saw_listener = found.is_some();
     }
 
-    /// Why a node did not start again: the program that has its port, if one has, and then the run's reason is that.
-    fn taken_by_a_stranger(&self, slot: &mut NodeSlot, why: String) -> String {
+    /// Returns why a node did not start again. If another program has its port, that program is the reason, and the
+    /// run stops for it.
+    fn explain_failed_start(&self, slot: &mut NodeSlot, why: String) -> String {
         if slot.process.as_mut().is_some_and(|process| RunningNode::ended(process).is_none()) {
             return why;
         }
@@ -454,15 +455,15 @@ impl Shared {
         }
     }
 
-    /// Looks for nodes that end without having been struck.
+    /// Watches for nodes that end without having been faulted.
     fn watch(&self) {
         while !self.over.load(Ordering::SeqCst) {
             for slot in &self.nodes {
-                // A slot that is held is being struck or restarted right now.
+                // A locked slot is being faulted or restarted right now.
                 if let Ok(mut slot) = slot.try_lock() {
-                    self.look_after(&mut slot);
-                    if slot.struck {
-                        self.look_for_a_stranger(&mut slot);
+                    self.check_process(&mut slot);
+                    if slot.end_handled {
+                        self.check_for_foreign_listener(&mut slot);
                     }
                 }
             }
@@ -470,28 +471,28 @@ impl Shared {
         }
     }
 
-    /// Notes the end of a node that was not asked to end, and stops the run: by a crash of the system as by any other
-    /// violation, else as an error of the machine.
-    fn look_after(&self, slot: &mut NodeSlot) {
-        if slot.struck {
+    /// Records the end of a node that was not asked to end, and stops the run. A crash of the system counts as a
+    /// violation, anything else as an error of the machine.
+    fn check_process(&self, slot: &mut NodeSlot) {
+        if slot.end_handled {
             return;
         }
         let Some(status) = slot.process.as_mut().and_then(RunningNode::ended) else { return };
-        slot.struck = true;
-        slot.look_at_the_ended();
-        let background = slot.process.as_mut().and_then(RunningNode::went_to_background);
-        let who = slot.process.as_mut().and_then(RunningNode::who_ended);
+        slot.end_handled = true;
+        slot.select_ended_log();
+        let background = slot.process.as_mut().and_then(RunningNode::end_background_process);
+        let who = slot.process.as_mut().and_then(RunningNode::ended_process_name);
         slot.process = None;
-        let end = last_words::end(Some(status), &slot.log.path, slot.log.from);
-        // A node that was never ready has promised nothing yet, so an end of it is no crash unless it says so itself.
-        let phase = if slot.served { Phase::Serving } else { Phase::FirstStart };
-        self.note_by_name(&slot.spec.name, crash::EXIT, last_words::detail(&end, phase, "itself"));
+        let end = log_tail::end(Some(status), &slot.log.path, slot.log.from);
+        // A node that was never ready has promised nothing yet, so its end is not a crash unless its log shows one.
+        let phase = if slot.was_ready { Phase::Serving } else { Phase::FirstStart };
+        self.record_by_name(&slot.spec.name, crash::EXIT, log_tail::detail(&end, phase, "itself"));
         match crash::cause(&end, phase) {
             crash::Cause::Crash | crash::Cause::Asked => self.stop.ask(StopReason::Violation),
             crash::Cause::Outside(why) => {
                 let (name, how, of) = (&slot.spec.name, crash::how(&end), who.map_or(String::new(), |who| format!("`{who}` of ")));
                 let why = background.unwrap_or(why.to_owned());
-                let why = format!("{of}{name} ended without a fault, with {how}: {why}\n{}", last_words::quoted(&end, &slot.log.path));
+                let why = format!("{of}{name} ended without a fault, with {how}: {why}\n{}", log_tail::quote(&end, &slot.log.path));
                 self.stop.ask(StopReason::Broken(why));
             }
         }

@@ -1,8 +1,8 @@
-//! The run folder's list of node processes, so that `heckle clean` can end what a killed harness may have left.
-//! A pid alone may be another's by then: it counts only together with its start time. And the list may have been written by
-//! anyone: a process is a node of this run only if its environment names this very run folder and the node, or its command line the
-//! node's data folder in it; and if it runs the program that was recorded or this one. What a node left in the background is known by
-//! its environment alone.
+//! The run folder's list of node processes, so that `heckle clean` can end what a killed harness left running. The kernel
+//! may have reused a pid, so it counts only together with its start time. The list itself cannot be trusted either: a
+//! process is a node of this run only if its environment names this run folder and the node, or its command line names the
+//! node's data folder in it, and if it runs the recorded program or this one. Background processes of a node are identified
+//! by their environment alone.
 
 use super::identity::proc_state;
 use super::strays;
@@ -13,19 +13,19 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// One started process.
+/// Record of one started process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Started {
-    /// Which node.
+pub struct ProcessRecord {
+    /// Name of the node.
     pub node: String,
-    /// Its process id and group.
+    /// Process id, also the id of its group.
     pub pid: u32,
-    /// Clock ticks since boot.
+    /// Start time, in clock ticks since boot.
     pub start_time: u64,
-    /// The program it runs, as the kernel names it; older lists do not say.
+    /// Path of its program, as the kernel reports it. Absent in older lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// The run folder, from the root; older lists do not say.
+    /// Absolute path of the run folder. Absent in older lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
 }
@@ -33,7 +33,7 @@ pub struct Started {
 /// Name of the list in the run folder.
 pub const FILE: &str = "pids.jsonl";
 
-/// The name under which the harness itself stands in the list: while it lives, its nodes are not leftovers.
+/// Name of the harness itself in the list. While it lives, its nodes are not leftovers.
 pub const HARNESS: &str = "harness";
 
 /// Appends a process to the list.
@@ -44,59 +44,60 @@ pub fn append(folder: &Path, node: &str, pid: u32) -> std::io::Result<()> {
     let start_time = proc_state(pid).map_or(0, |(_, t)| t);
     let words = |path: PathBuf| path.to_string_lossy().into_owned();
     let (program, root) = (program_of(pid).map(words), folder.canonicalize().ok().map(words));
-    let line = serde_json::to_string(&Started { node: node.into(), pid, start_time, program, folder: root })?;
+    let line = serde_json::to_string(&ProcessRecord { node: node.into(), pid, start_time, program, folder: root })?;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(FILE))?;
     writeln!(file, "{line}")
 }
 
-/// Those of the list that are still alive, and what the list says they are.
-pub fn alive(folder: &Path) -> Vec<Started> {
+/// Returns the processes of the list that are still alive and match their record.
+pub fn alive(folder: &Path) -> Vec<ProcessRecord> {
     let text = input::text(&folder.join(FILE), input::PIDS).unwrap_or_default();
-    let all = text.lines().filter_map(|l| serde_json::from_str::<Started>(l).ok());
-    let lives = |s: &Started| proc_state(s.pid).is_some_and(|(state, t)| t == s.start_time && state != 'Z');
-    let mut alive: Vec<Started> = all.filter(|s| lives(s) && is_of(s, folder)).collect();
+    let all = text.lines().filter_map(|l| serde_json::from_str::<ProcessRecord>(l).ok());
+    let lives = |s: &ProcessRecord| proc_state(s.pid).is_some_and(|(state, t)| t == s.start_time && state != 'Z');
+    let mut alive: Vec<ProcessRecord> = all.filter(|s| lives(s) && belongs_to(s, folder)).collect();
     let Ok(root) = folder.canonicalize() else { return alive };
-    for stray in strays::of(&root, None) {
+    for stray in strays::find(&root, None) {
         if !alive.iter().any(|known| known.pid == stray.pid) {
             let (program, folder) =
                 (program_of(stray.pid).map(|p| p.to_string_lossy().into_owned()), Some(root.to_string_lossy().into_owned()));
-            alive.push(Started { node: stray.node, pid: stray.pid, start_time: stray.start_time, program, folder });
+            alive.push(ProcessRecord { node: stray.node, pid: stray.pid, start_time: stray.start_time, program, folder });
         }
     }
     alive
 }
 
 /// Whether a process is the node of this run folder, or its harness.
-fn is_of(started: &Started, folder: &Path) -> bool {
+fn belongs_to(record: &ProcessRecord, folder: &Path) -> bool {
     let Ok(root) = folder.canonicalize() else { return false };
-    if started.folder.as_ref().is_some_and(|f| *f != root.to_string_lossy()) {
+    if record.folder.as_ref().is_some_and(|f| *f != root.to_string_lossy()) {
         return false;
     }
-    let Some(program) = program_of(started.pid) else { return false };
-    if strays::owner(started.pid, &root).is_some_and(|node| node == started.node) {
-        // A script's process may have become another program since.
+    let Some(program) = program_of(record.pid) else { return false };
+    if strays::owner(record.pid, &root).is_some_and(|node| node == record.node) {
+        // The process of a script may have become another program since.
         return true;
     }
     let this = std::env::current_exe().is_ok_and(|this| this == program);
-    if started.program.as_ref().is_some_and(|p| *p != program.to_string_lossy()) && !this {
+    if record.program.as_ref().is_some_and(|p| *p != program.to_string_lossy()) && !this {
         return false;
     }
-    // A harness is only ever spared for being alive, never killed.
-    started.node == HARNESS || data_folder_of(started.pid).is_some_and(|data| data == root.join("nodes").join(&started.node).join("data"))
+    // A living harness only protects its nodes; it is never killed.
+    record.node == HARNESS || data_folder_of(record.pid).is_some_and(|data| data == root.join("nodes").join(&record.node).join("data"))
 }
 
-/// The program of a process. One that was replaced by a newer build meanwhile is still that program.
+/// Returns the program of a process. The path stays the same if a newer build has replaced the file.
 fn program_of(pid: u32) -> Option<PathBuf> {
     let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let gone = path.as_os_str().as_bytes().strip_suffix(b" (deleted)").map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)));
     Some(gone.unwrap_or(path))
 }
 
-/// In the environment of a node's processes: the folder of its data, from the root. Not every program names it in its command line.
+/// Environment variable with the absolute path of a node's data folder. Not every program has the path in its command
+/// line.
 pub const DATA: &str = "HECKLE_DATA";
 
-/// The folder of a node's data, from the root, as its command line says it (`--data DIR`, `--data-dir DIR`, or either with `=`), or else its
-/// environment.
+/// Returns the absolute path of a node's data folder from its command line (`--data DIR`, `--data-dir DIR`, or either
+/// with `=`), or else from its environment.
 fn data_folder_of(pid: u32) -> Option<PathBuf> {
     let read = |file: &str| input::bytes(Path::new(&format!("/proc/{pid}/{file}")), input::KERNEL).unwrap_or_default();
     let (line, environment) = (read("cmdline"), read("environ"));
@@ -109,16 +110,16 @@ fn data_folder_of(pid: u32) -> Option<PathBuf> {
     let set = environment.split(|b| *b == 0).find(|entry| variable(entry)).map(|entry| &entry[DATA.len() + 1..]);
     let value = named.or(set)?;
     let whole = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?.join(OsStr::from_bytes(value));
-    // The data folder itself is removed after a run that passed, so the run folder above it is what is looked up.
+    // The data folder itself is removed after a run that passed, so only the run folder above it is resolved.
     let run = whole.ancestors().nth(3)?;
     Some(run.canonicalize().ok()?.join(whole.strip_prefix(run).ok()?))
 }
 
-/// Kills one of them, with its group.
-pub fn kill(started: &Started) {
-    let pid = started.pid as libc::pid_t;
-    // SAFETY: the caller took it from [`alive`], which compared start time, program and folder a moment ago. A group is struck
-    // only where the process leads one, as nodes do.
+/// Kills one of these processes, with its group.
+pub fn kill(record: &ProcessRecord) {
+    let pid = record.pid as libc::pid_t;
+    // SAFETY: the caller took it from [`alive`], which compared start time, program and folder a moment ago. The
+    // signal goes to the group only if the process leads one, as nodes do.
     unsafe {
         if libc::getpgid(pid) == pid {
             libc::kill(-pid, libc::SIGKILL);
@@ -142,7 +143,7 @@ mod tests {
             Run(root, vec![])
         }
 
-        /// A process of the test's own that sleeps, with these words behind its name.
+        /// Starts a sleeping process with these arguments after its name.
         fn sleeper(&mut self, words: &[&str], data: Option<&str>) -> u32 {
             let mut command = Command::new("sh");
             command.args(["-c", "read line", "sh"]).args(words).current_dir(&self.0).process_group(0);
@@ -150,7 +151,7 @@ mod tests {
             let child = command.stdin(std::process::Stdio::piped()).spawn().expect("a shell");
             let pid = child.id();
             self.1.push(child);
-            // Until it has become the shell, its command line is the test's.
+            // Until the shell has replaced the forked process, the command line is still the test's.
             let named = || input::kernel(format!("/proc/{pid}/cmdline")).is_some_and(|line| line.starts_with("sh\0"));
             while !named() {
                 std::thread::sleep(std::time::Duration::from_millis(1));
@@ -158,8 +159,8 @@ mod tests {
             pid
         }
 
-        /// What of a list of one such line is taken for alive.
-        fn taken(&self, line: &Started) -> usize {
+        /// Returns how many processes of a list with this one line count as alive.
+        fn taken(&self, line: &ProcessRecord) -> usize {
             std::fs::write(self.0.join(FILE), serde_json::to_string(line).expect("plain") + "\n").expect("writable");
             alive(&self.0).len()
         }
@@ -176,30 +177,30 @@ mod tests {
     }
 
     #[test]
-    fn only_a_process_of_this_run_folder_is_taken_for_its_node() {
+    fn only_a_process_of_this_run_folder_matches() {
         let mut run = Run::new("forged");
         let data = run.0.join("nodes/n1/data").to_string_lossy().into_owned();
         let others = [vec![], vec![data.as_str()], vec!["--data", "/elsewhere/nodes/n1/data"], vec!["--data", "nodes/n2/data"]];
         let forged = |pid: u32, node: &str| {
             let start_time = proc_state(pid).expect("alive").1;
-            Started { node: node.into(), pid, start_time, program: None, folder: None }
+            ProcessRecord { node: node.into(), pid, start_time, program: None, folder: None }
         };
         for words in others {
             let pid = run.sleeper(&words, Some("/elsewhere/nodes/n1/data"));
             let program = program_of(pid).map(|p| p.to_string_lossy().into_owned());
             let folder = run.0.canonicalize().ok().map(|f| f.to_string_lossy().into_owned());
             assert_eq!(run.taken(&forged(pid, "n1")), 0, "{words:?}");
-            assert_eq!(run.taken(&Started { program, folder, ..forged(pid, "n1") }), 0, "{words:?}");
+            assert_eq!(run.taken(&ProcessRecord { program, folder, ..forged(pid, "n1") }), 0, "{words:?}");
         }
         let cases = [vec!["--data", data.as_str()], vec!["--data", "nodes/n1/data"], vec!["--data-dir=nodes/n1/data"], vec![]];
         for words in cases {
-            // Without words its environment says it.
+            // Without arguments, the environment names the folder.
             let pid = run.sleeper(&words, words.is_empty().then_some(data.as_str()));
             assert_eq!(run.taken(&forged(pid, "n1")), 1, "{words:?}: an older list");
             assert_eq!(run.taken(&forged(pid, "n2")), 0, "another node's");
-            assert_eq!(run.taken(&Started { start_time: 1, ..forged(pid, "n1") }), 0, "another time");
-            assert_eq!(run.taken(&Started { program: Some("/bin/other".into()), ..forged(pid, "n1") }), 0, "another program");
-            assert_eq!(run.taken(&Started { folder: Some("/elsewhere".into()), ..forged(pid, "n1") }), 0, "another folder");
+            assert_eq!(run.taken(&ProcessRecord { start_time: 1, ..forged(pid, "n1") }), 0, "another time");
+            assert_eq!(run.taken(&ProcessRecord { program: Some("/bin/other".into()), ..forged(pid, "n1") }), 0, "another program");
+            assert_eq!(run.taken(&ProcessRecord { folder: Some("/elsewhere".into()), ..forged(pid, "n1") }), 0, "another folder");
             append(&run.0, "n1", pid).expect("writable");
             let own = alive(&run.0).pop().expect("as it was recorded");
             kill(&own);

@@ -1,8 +1,8 @@
-//! One process of a node: started, struck with signals, seen to be in the state it should be in, reaped.
+//! One process of a node: started, signalled, its state verified, and reaped.
 //!
-//! Such processes are children of one long-lived thread, because a parent-death signal follows the *thread* that started
-//! the child. Each has its own process group, so that a pause or a kill strikes whatever the node started, and a
-//! Ctrl-C in the terminal does not reach it.
+//! Such processes are children of one long-lived thread, because a parent-death signal follows the *thread* that
+//! started the child. Each has its own process group, so that a pause or a kill also reaches its children, and a Ctrl-C in
+//! the terminal does not reach it.
 
 use super::identity::FOLDER_VARIABLE;
 pub use super::identity::proc_state;
@@ -19,9 +19,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Lines of standard output that wait for somebody to read them, at most.
+/// Maximum number of lines of standard output that wait for a reader.
 const MAX_LINES: usize = 1_024;
-/// Bytes of one line, at most; what is longer comes in pieces.
+/// Maximum length of one line, in bytes; a longer line is split.
 const MAX_LINE: u64 = 64 << 10;
 
 /// Starts processes from one thread that lives as long as the harness.
@@ -33,14 +33,14 @@ impl Spawner {
     /// Starts the thread.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If no thread can be started.
     pub fn start() -> std::io::Result<Self> {
         let (jobs, queue) = channel::<(Command, Sender<std::io::Result<Child>>)>();
         std::thread::Builder::new().name("spawner".into()).spawn(move || {
             for (mut command, answer) in queue {
                 let _ = answer.send(command.spawn());
             }
-            // The thread never ends before the process does: its end would kill every child.
+            // The thread must not end before the process does: its end would kill every child.
             loop {
                 std::thread::park();
             }
@@ -59,30 +59,30 @@ impl Spawner {
 /// A running process.
 pub struct NodeProcess {
     child: Child,
-    /// Of its standard output, where that is not in its log.
+    /// Lines of its standard output, unless that goes to its log.
     lines: Receiver<String>,
     status: Option<ExitStatus>,
 }
 
-/// Whose process it is, in its environment: what it starts in the background is known by that, too.
+/// The owner of a process, stored in its environment. Its background processes inherit the environment and are found by it.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
-    /// The run's folder, from the root.
+    /// Absolute path of the run's folder.
     pub run: &'a Path,
-    /// The node's name; a process that helps clients has none.
+    /// Name of the node; a helper process of the clients has none.
     pub node: Option<&'a str>,
 }
 
-/// How a process ended, in words.
-pub fn how(status: ExitStatus) -> String {
+/// Describes how a process ended.
+pub fn describe_exit(status: ExitStatus) -> String {
     crash::how(&End { signal: status.signal(), code: status.code(), ..End::default() })
 }
 
 impl NodeProcess {
-    /// Starts a process, its standard error appended to `log`; `program` where the process names none.
+    /// Starts a process whose standard error is appended to `log`. It runs `program` if it names no other.
     ///
     /// # Errors
-    /// If it cannot be started.
+    /// If the process cannot be started.
     pub fn start(spawner: &Spawner, program: &Path, spec: &ProcessSpec, owner: Owner<'_>, log: &Path) -> std::io::Result<Self> {
         let mut command = command(program, spec, owner);
         let reader = match spec.output {
@@ -100,13 +100,13 @@ impl NodeProcess {
         let (send, lines) = sync_channel(MAX_LINES);
         match (child.stdout.take(), reader) {
             (Some(stdout), _) => drop(thread("node-stdout", move || pass_lines(stdout, &send))?),
-            (None, Some(reader)) => drop(log::keep(reader, log)?),
+            (None, Some(reader)) => drop(log::append_in_background(reader, log)?),
             (None, None) => {}
         }
         Ok(NodeProcess { child, lines, status: None })
     }
 
-    /// Starts a process with its standard input and output as pipes, its standard error kept in `log` up to a bound.
+    /// Starts a process with pipes for its standard input and output. Its standard error goes to `log`, up to a size limit.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -115,21 +115,21 @@ impl NodeProcess {
         let mut command = command(program, spec, owner);
         command.stdout(Stdio::piped()).stderr(writer);
         let child = spawner.spawn(command)?;
-        log::keep(reader, log)?;
+        log::append_in_background(reader, log)?;
         Ok(NodeProcess { child, lines: sync_channel(0).1, status: None })
     }
 
-    /// The pipes of a process that was started with them, the first time.
+    /// Returns the pipes of a process that was started with them. Later calls return `None`.
     pub fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout)> {
         Some((self.child.stdin.take()?, self.child.stdout.take()?))
     }
 
-    /// Its process id, also the id of its group.
+    /// Returns its process id, also the id of its group.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it did. Reaps it.
+    /// Returns how it ended, if it did. Reaps it.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
@@ -137,7 +137,7 @@ impl NodeProcess {
         self.status
     }
 
-    /// Waits for its end.
+    /// Waits for its end, at most `within`.
     pub fn wait_ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + within;
         loop {
@@ -151,32 +151,33 @@ impl NodeProcess {
         }
     }
 
-    /// Sends a signal to the node's group. Nothing is sent once the process was reaped: its pid may be another's.
+    /// Sends a signal to the node's group. Sends nothing after the process was reaped, since its pid may have been
+    /// reused.
     ///
     /// # Errors
-    /// What the system said.
+    /// The error that the kernel returned.
     pub fn signal(&mut self, signal: libc::c_int) -> std::io::Result<()> {
         if self.ended().is_some() {
             return Err(std::io::Error::other("the process has already ended"));
         }
-        // SAFETY: the group is the child's own, which has not been reaped, so the id cannot be another's.
+        // SAFETY: the group belongs to the child, which has not been reaped, so the id cannot have been reused.
         match unsafe { libc::kill(-(self.pid() as libc::pid_t), signal) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         }
     }
 
-    /// The next line of its standard output; `None` if none comes within `wait`.
+    /// Returns the next line of its standard output; `None` if there is none within `wait`.
     pub fn line(&mut self, wait: Duration) -> Option<String> {
         self.lines.recv_timeout(wait).ok()
     }
 
-    /// Its state as the kernel tells it: `R`, `S`, `T` …
+    /// Returns its state as the kernel reports it: `R`, `S`, `T` …
     pub fn state(&self) -> Option<char> {
         proc_state(self.pid()).map(|(state, _)| state)
     }
 
-    /// Waits until its kernel state is (or is not) stopped.
+    /// Waits until the kernel reports the process as stopped, or as not stopped.
     pub fn await_stopped(&self, stopped: bool, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
@@ -198,7 +199,7 @@ impl Drop for NodeProcess {
     }
 }
 
-/// The command of a process: in a group of its own, with a parent-death signal.
+/// Builds the command of a process, with a separate process group and a parent-death signal.
 fn command(program: &Path, spec: &ProcessSpec, owner: Owner<'_>) -> Command {
     let mut command = Command::new(spec.program.as_deref().unwrap_or(program));
     command.args(&spec.args).stdin(Stdio::piped()).process_group(0);
@@ -222,7 +223,8 @@ fn command(program: &Path, spec: &ProcessSpec, owner: Owner<'_>) -> Command {
     command
 }
 
-/// Reads a process's standard output to its end, so that it never waits for us. Lines that nobody takes are dropped.
+/// Reads a process's standard output to the end, so that a full pipe never blocks the process. Lines without a reader are
+/// dropped.
 fn pass_lines(stdout: impl Read, send: &SyncSender<String>) {
     let mut stdout = BufReader::new(stdout);
     let mut line = vec![];

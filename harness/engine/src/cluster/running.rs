@@ -1,6 +1,6 @@
-//! A node that runs: its processes as one. A fault strikes all of them, and the node has ended when one of them has.
+//! All processes of a running node as a unit. A fault affects all of them, and the node has ended when one of them has.
 
-use super::process::{NodeProcess, Owner, Spawner, how};
+use super::process::{NodeProcess, Owner, Spawner, describe_exit};
 use super::strays;
 use heckle_system_api::launch::{NodeSpec, Process};
 use heckle_system_api::process::ProcessSpec;
@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-/// Bytes of a log in which a line is looked for, counted from a process's start.
-const LOG_LOOKED_AT: u64 = 4 << 20;
+/// Number of bytes in which a log line is searched, counted from the start of the process.
+const MAX_LOG_SEARCH: u64 = 4 << 20;
 
 /// All processes of a node.
 pub(super) struct RunningNode {
     name: String,
     run: PathBuf,
-    /// One at least, in the order of their start.
-    processes: Vec<Running>,
+    /// At least one, in start order.
+    processes: Vec<MemberProcess>,
 }
 
-struct Running {
+struct MemberProcess {
     spec: ProcessSpec,
     process: NodeProcess,
     log: LogPart,
@@ -30,22 +30,22 @@ struct Running {
 /// The part of a log that one process wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogPart {
-    /// The log.
+    /// Path of the log.
     pub(super) path: PathBuf,
-    /// Where the process began.
+    /// Offset at which the output of the process begins.
     pub(super) from: u64,
 }
 
-/// Where a node of a run folder logs.
-pub(super) fn log_of(run: &Path, node: &str, process: &str) -> PathBuf {
+/// Returns the path of a process's log in a run folder.
+pub(super) fn log_path(run: &Path, node: &str, process: &str) -> PathBuf {
     run.join("nodes").join(node).join(format!("{process}.log"))
 }
 
 impl RunningNode {
-    /// Starts all processes of a node; `program` is what one runs that names none. `started` is called with the id of each.
+    /// Starts all processes of a node. A process that names no program runs `program`. `started` is called with each process id.
     ///
     /// # Errors
-    /// The process that could not be started. Those before it are gone then.
+    /// The process that could not be started. The ones started before it have been killed.
     pub(super) fn start(
         spawner: &Spawner,
         program: &Path,
@@ -56,46 +56,47 @@ impl RunningNode {
         let root = run.canonicalize().map_err(|e| (run.display().to_string(), e))?;
         let mut running = RunningNode { name: node.name.clone(), run: root.clone(), processes: vec![] };
         for spec in &node.processes {
-            let path = log_of(run, &node.name, &spec.name);
+            let path = log_path(run, &node.name, &spec.name);
             let named = |e| (spec.name.clone(), e);
             prepare(spec).map_err(named)?;
             let log = LogPart { from: std::fs::metadata(&path).map_or(0, |meta| meta.len()), path };
             let process =
                 NodeProcess::start(spawner, program, spec, Owner { run: &root, node: Some(&node.name) }, &log.path).map_err(named)?;
             started(process.pid()).map_err(named)?;
-            running.processes.push(Running { spec: spec.clone(), process, log });
+            running.processes.push(MemberProcess { spec: spec.clone(), process, log });
         }
         Ok(running)
     }
 
-    /// The process id of the first process.
+    /// Returns the process id of the first process.
     pub(super) fn pid(&self) -> u32 {
         self.processes[0].process.pid()
     }
 
-    /// How the first process ended that did, if one did. What it may have left in the background does not count as running.
+    /// Returns how a process ended, if one did. Processes that it left in the background do not count as running.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.processes.iter_mut().find_map(|running| running.process.ended())
     }
 
-    /// The name of a process that ended, where the node has several.
-    pub(super) fn who_ended(&mut self) -> Option<String> {
+    /// Returns the name of a process that ended, if the node has several.
+    pub(super) fn ended_process_name(&mut self) -> Option<String> {
         let i = self.processes.iter_mut().position(|running| running.process.ended().is_some())?;
         (self.processes.len() > 1).then(|| self.processes[i].spec.name.clone())
     }
 
-    /// The log of the process that ended; of the first, where none did.
+    /// Returns the log of the process that ended, or that of the first process if none did.
     pub(super) fn log(&mut self) -> LogPart {
         let ended = self.processes.iter_mut().position(|running| running.process.ended().is_some());
         self.processes[ended.unwrap_or(0)].log.clone()
     }
 
-    /// All its logs.
+    /// Returns all logs of the node.
     pub(super) fn logs(&self) -> Vec<LogPart> {
         self.processes.iter().map(|running| running.log.clone()).collect()
     }
 
-    /// Waits until every process has ended, `within` for those that have no time of their own. The status is the first process's.
+    /// Waits until every process has ended. `within` is the time limit of processes that specify none. Returns the status of the
+    /// first process.
     pub(super) fn wait_ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let began = Instant::now();
         let mut first = None;
@@ -107,10 +108,10 @@ impl RunningNode {
         first
     }
 
-    /// Sends a signal to every process that runs.
+    /// Sends a signal to every running process.
     ///
     /// # Errors
-    /// If none runs, or what the system said.
+    /// If no process runs, or the error that the kernel returned.
     pub(super) fn signal(&mut self, signal: libc::c_int) -> std::io::Result<()> {
         let mut sent = Err(std::io::Error::other("the process has already ended"));
         for running in self.processes.iter_mut().filter_map(|r| r.process.ended().is_none().then_some(&mut r.process)) {
@@ -123,10 +124,10 @@ impl RunningNode {
         sent
     }
 
-    /// Asks every process to end, each by its own signal.
+    /// Asks every process to end, with the stop signal that each specifies.
     ///
     /// # Errors
-    /// If none runs, or what the system said.
+    /// If no process runs, or the error that the kernel returned.
     pub(super) fn ask_to_end(&mut self) -> std::io::Result<()> {
         let mut asked = Err(std::io::Error::other("the process has already ended"));
         for running in &mut self.processes {
@@ -137,24 +138,25 @@ impl RunningNode {
         asked
     }
 
-    /// The state that the kernel shows: `T` if all are stopped, else that of the first which is not.
+    /// Returns the state that the kernel reports: `T` if all are stopped, else that of the first one which is not.
     pub(super) fn state(&self) -> Option<char> {
         let states: Vec<char> = self.processes.iter().filter_map(|running| running.process.state()).collect();
         states.iter().find(|state| **state != 'T').or(states.first()).copied()
     }
 
-    /// Waits until the kernel shows each of them stopped, or none.
+    /// Waits until the kernel reports all processes as stopped, or none.
     pub(super) fn await_stopped(&self, stopped: bool, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         self.processes.iter().all(|r| r.process.await_stopped(stopped, deadline.saturating_duration_since(Instant::now())))
     }
 
-    /// What a process of this node that ended with success left in the background, and ends it: such a process cannot be watched.
-    pub(super) fn went_to_background(&mut self) -> Option<String> {
+    /// Kills the background process that a successfully ended process of this node left behind, and returns an error text: a
+    /// background process cannot be watched.
+    pub(super) fn end_background_process(&mut self) -> Option<String> {
         let gone = self.processes.iter_mut().position(|r| r.process.ended().is_some_and(|status| status.success()))?;
         let name = self.processes[gone].spec.name.clone();
         let own: Vec<u32> = self.processes.iter().map(|running| running.process.pid()).collect();
-        let stray = strays::of(&self.run, Some(&self.name)).into_iter().find(|stray| !own.contains(&stray.pid))?;
+        let stray = strays::find(&self.run, Some(&self.name)).into_iter().find(|stray| !own.contains(&stray.pid))?;
         strays::kill(&self.run, &self.name);
         Some(format!("`{name}` ended and left process {} in the background: let it stay in the foreground", stray.pid))
     }
@@ -166,8 +168,8 @@ impl Process for RunningNode {
     }
 
     fn ended(&mut self) -> Option<String> {
-        let words = how(RunningNode::ended(self)?);
-        Some(self.who_ended().map_or(words.clone(), |name| format!("{words} of `{name}`")))
+        let words = describe_exit(RunningNode::ended(self)?);
+        Some(self.ended_process_name().map_or(words.clone(), |name| format!("{words} of `{name}`")))
     }
 
     fn has_logged(&self, process: &str, text: &str) -> bool {
@@ -176,7 +178,7 @@ impl Process for RunningNode {
             let mut file = File::open(&running.log.path)?;
             file.seek(SeekFrom::Start(running.log.from))?;
             let mut bytes = vec![];
-            file.take(LOG_LOOKED_AT).read_to_end(&mut bytes)?;
+            file.take(MAX_LOG_SEARCH).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         read().is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
@@ -190,7 +192,7 @@ impl Drop for RunningNode {
     }
 }
 
-/// Makes what a process needs before its first start. A file that is there stays as it is.
+/// Creates the folders and files that a process needs before its first start. Existing files are not changed.
 fn prepare(spec: &ProcessSpec) -> std::io::Result<()> {
     for folder in &spec.folders {
         std::fs::create_dir_all(folder)?;

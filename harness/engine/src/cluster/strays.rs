@@ -1,5 +1,5 @@
-//! Processes that a node started in the background, out of its process group: known by the run and node in their environment, which
-//! they inherit.
+//! Processes that a node started in the background, outside its process group. They are identified by the run and the node in
+//! their environment, which they inherit.
 
 use super::identity::{FOLDER_VARIABLE, proc_state};
 use crate::relay::raw::owners::NODE;
@@ -7,24 +7,25 @@ use heckle_results::input;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What stands for the node's name of a process that helps clients.
+/// Replaces the node's name for helper processes of the clients.
 pub(super) const CLIENTS: &str = "clients";
-/// Bytes of an environment that are read, at most.
+/// Maximum number of bytes to read of an environment.
 const ENVIRONMENT: u64 = 256 << 10;
 
 /// A process of a run, found by its environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stray {
-    /// Its process id.
+    /// Process id.
     pub(super) pid: u32,
-    /// Clock ticks since boot.
+    /// Start time, in clock ticks since boot.
     pub(super) start_time: u64,
-    /// The node it belongs to.
+    /// Name of the node that it belongs to.
     pub(super) node: String,
 }
 
-/// The processes of a run, or of one node of it. `run` is the run's folder from the root. This process is none of them.
-pub(super) fn of(run: &Path, node: Option<&str>) -> Vec<Stray> {
+/// Finds the processes of a run, or of one of its nodes. `run` is the absolute path of the run's folder. The present process is
+/// excluded.
+pub(super) fn find(run: &Path, node: Option<&str>) -> Vec<Stray> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).filter(|pid| *pid != std::process::id());
     let found = pids.filter_map(|pid| {
@@ -35,7 +36,7 @@ pub(super) fn of(run: &Path, node: Option<&str>) -> Vec<Stray> {
     found.collect()
 }
 
-/// The node that a process belongs to, if it is one of the run's.
+/// Returns the node that a process belongs to, if the process belongs to the run.
 pub(super) fn owner(pid: u32, run: &Path) -> Option<String> {
     let environment = input::bytes(Path::new(&format!("/proc/{pid}/environ")), ENVIRONMENT).ok()?;
     let value = |name: &str| {
@@ -46,11 +47,11 @@ pub(super) fn owner(pid: u32, run: &Path) -> Option<String> {
     of_run.then(|| value(NODE).map_or(CLIENTS.to_owned(), |node| String::from_utf8_lossy(&node).into_owned()))
 }
 
-/// Kills all processes of a node that are left.
+/// Kills all remaining processes of a node.
 pub(super) fn kill(run: &Path, node: &str) {
-    for stray in of(run, Some(node)) {
+    for stray in find(run, Some(node)) {
         if proc_state(stray.pid).is_some_and(|(_, start)| start == stray.start_time) {
-            // SAFETY: it was this process, by its start time, a moment ago.
+            // SAFETY: a moment ago the pid belonged to this process, according to its start time.
             unsafe {
                 libc::kill(stray.pid as libc::pid_t, libc::SIGKILL);
             }

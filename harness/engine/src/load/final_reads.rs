@@ -1,22 +1,24 @@
-//! After the quiet tail, every key is read serially through every node that may be asked: what was acknowledged must still be there,
-//! and a lost update that nobody looked at comes to light.
+//! After the quiet tail, reads every key serially through every node that may be queried. What was acknowledged must still
+//! be there, and a lost update that no client has read becomes visible.
 
-use super::{LoadContext, Used, record_completion};
+use super::{LoadContext, UsedIds, record_completion};
 use crate::plan::Plan;
 use heckle_history::{Call, Event, Invoke, NodeIx, OpId, Path, ProcessId};
 use heckle_system_api::connection::{Connection, Op, Outcome};
 use std::sync::Arc;
 
-/// Keys read at the end, at most: with more, the first ones, which are the busiest where any are.
+/// Maximum number of keys read at the end. With more keys, the first ones are read, which are the busiest in a skewed
+/// load.
 pub const MAX_KEYS_READ: usize = 1_000;
-/// A final read is tried this often.
+/// Attempts per final read.
 const ATTEMPTS: u32 = 3;
 
-/// Reads through these nodes, recorded like all ops. Gives the number of (key, node) pairs that no attempt could read.
+/// Reads all keys through these nodes, recorded like all ops. Returns the number of (key, node) pairs that no attempt could
+/// read.
 ///
 /// # Errors
-/// If the machine cannot give what that takes.
-pub fn run(plan: &Plan, outside: &LoadContext, used: Used, through: &[NodeIx]) -> Result<u64, String> {
+/// If a thread, port or runtime cannot be created.
+pub fn run(plan: &Plan, outside: &LoadContext, used: UsedIds, through: &[NodeIx]) -> Result<u64, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -52,7 +54,7 @@ pub fn run(plan: &Plan, outside: &LoadContext, used: Used, through: &[NodeIx]) -
                 }
                 unread += u64::from(!read);
             }
-            // The next node's reads are another process's, since one process talks to one node.
+            // Reads of the next node belong to another process, since one process talks to one node.
             process += 1;
         }
         Ok(unread)

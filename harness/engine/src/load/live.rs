@@ -1,4 +1,4 @@
-//! Figures of the run so far, for the terminal only. Reports take theirs from the history.
+//! Figures of the run so far, for the terminal only. Reports compute theirs from the history.
 
 use super::phase::Phase;
 use crate::clock::RunClock;
@@ -8,10 +8,10 @@ use heckle_system_api::connection::Outcome;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Latencies above this are shown as this: ten minutes, the longest op timeout.
+/// Upper limit of displayed latencies: ten minutes, the longest op timeout.
 const MAX_LATENCY_US: u64 = 600_000_000;
 
-/// Counters that ops add to and the terminal reads.
+/// Counters that ops update and the terminal reads.
 #[derive(Debug)]
 pub struct Live {
     invoked: AtomicU64,
@@ -25,26 +25,26 @@ pub struct Live {
     clock: OnceLock<RunClock>,
 }
 
-/// One reading.
+/// A snapshot of the counters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// Ops sent.
     pub invoked: u64,
-    /// Ok, refused CAS included.
+    /// Ops that were ok, refused CAS included.
     pub ok: u64,
-    /// Of these, refused CAS.
+    /// Refused CAS among them.
     pub condition_not_met: u64,
-    /// Proved not to have happened.
+    /// Ops proved not to have happened.
     pub failed: u64,
-    /// Unknown outcomes.
+    /// Ops of unknown outcome.
     pub unknown: u64,
-    /// Median and 99th percentile of latency since the last reading, ms; `None` if nothing was answered ok.
+    /// Median and 99th percentile of latency since the last reading, ms; `None` if no op was ok.
     pub latency_ms: Option<(f64, f64)>,
-    /// What the run is doing.
+    /// Current phase of the run.
     pub phase: Phase,
-    /// Since the run's clock started, if it has.
+    /// Time on the run's clock, if it has started.
     pub now: Option<Nanos>,
-    /// Faults under way.
+    /// Active faults.
     pub faults: Vec<String>,
 }
 
@@ -67,22 +67,22 @@ impl Default for Live {
 }
 
 impl Live {
-    /// The run's clock has started.
-    pub fn starts(&self, clock: RunClock) {
+    /// Sets the run's clock, which has just started.
+    pub fn set_clock(&self, clock: RunClock) {
         let _ = self.clock.set(clock);
     }
 
-    /// A phase of the run begins.
+    /// Sets the current phase of the run.
     pub fn enter(&self, phase: Phase) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
-    /// An op was sent.
+    /// Counts an op that was sent.
     pub fn invoked(&self) {
         self.invoked.fetch_add(1, Relaxed);
     }
 
-    /// An op ended.
+    /// Counts an op that ended.
     pub fn completed(&self, outcome: Outcome, latency: Nanos) {
         let counter = match outcome {
             Outcome::Ok(seen) => {
@@ -98,12 +98,12 @@ impl Live {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// A fault begins.
+    /// Adds a fault that begins.
     pub fn fault_began(&self, label: &str) {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).push(label.to_owned());
     }
 
-    /// A fault is over.
+    /// Removes a fault that has ended.
     pub fn fault_ended(&self, label: &str) {
         let mut faults = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(i) = faults.iter().position(|f| f == label) {
@@ -111,7 +111,7 @@ impl Live {
         }
     }
 
-    /// Reads all, and begins a new interval of latency.
+    /// Returns all figures, and begins a new latency interval.
     pub fn read(&self) -> Reading {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let ms = |q: f64| recent.value_at_quantile(q) as f64 / 1e3;

@@ -1,8 +1,8 @@
-//! Sends the load: each op at its time, each answer as it comes, everything recorded.
+//! Sends the load: each op at its time, with every invoke and every reply recorded.
 //!
-//! What is sent, by whom and when is decided by the driver of `heckle-workloads`, which has no clock and no socket. Here is the rest: a
-//! thread that sleeps precisely announces the arrivals of the open loop, connections carry operations, timers wake the driver, and
-//! everything is recorded.
+//! The driver of `heckle-workloads`, which has no clock and no socket, decides which client sends what and when. This
+//! module does the rest: a thread that sleeps precisely announces the arrivals of the open loop, connections carry
+//! operations, timers wake the driver, and everything is recorded.
 
 pub mod fates;
 pub mod final_reads;
@@ -14,7 +14,7 @@ use crate::plan::units::Rate;
 use crate::plan::{Plan, Route};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
-use fates::{Fates, Open};
+use fates::{Fates, PendingFate};
 use heckle_history::figures::OP_ID;
 use heckle_history::{Completion, Event, Invoke, Names, Nanos, NodeIx, OpId};
 use heckle_system_api::capability::Watch;
@@ -30,51 +30,51 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Announced arrivals that the dispatcher has not looked at yet.
+/// Capacity of the queue of arrivals that the dispatcher has not yet read.
 const ARRIVAL_QUEUE: usize = 65_536;
-/// How long after the op timeout the last op may take to be recorded.
+/// Time after the op timeout within which the last op must be recorded.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
-/// The longest piece in which the pacing thread sleeps without looking for a stop.
-const NAP: Nanos = Nanos::from_ms(50);
+/// Longest sleep of the pacing thread between two checks for a stop.
+const MAX_SLEEP: Nanos = Nanos::from_ms(50);
 
-/// What all who send ops need.
+/// Shared by everything that sends ops.
 #[derive(Clone)]
 pub struct LoadContext {
     /// The run's clock.
     pub clock: RunClock,
-    /// Where events go.
+    /// The recorder of events.
     pub recorder: Recorder,
     /// Keys and nodes.
     pub names: Arc<Names>,
-    /// Whether to stop.
+    /// The stop flag.
     pub stop: Stop,
     /// Figures for the terminal.
     pub live: Arc<Live>,
-    /// Where clients reach each node, and who must answer there.
+    /// Where clients reach each node, and the identity that must answer there.
     pub nodes: Arc<[Target]>,
-    /// Which node serves which keys, if the system reports it.
+    /// Reports which node serves which keys, if the system supports it.
     pub watch: Option<Arc<dyn Watch>>,
-    /// Where the first client does, if it is far away.
+    /// Where the first client reaches each node, if it is remote.
     pub far: Option<Arc<[Target]>>,
 }
 
 /// Ids that no later op or process may use again.
 #[derive(Debug, Clone, Copy)]
-pub struct Used {
+pub struct UsedIds {
     /// Ops sent.
     pub ops: u64,
     /// Processes opened.
     pub processes: u32,
-    /// Arrivals that were due before the load ended and were never sent, since there was no room.
+    /// Arrivals that were due before the load ended but were never sent, because too many ops were open.
     pub unsent: u64,
 }
 
-/// Sends the plan's load from now to the end of its window. Gives what was used, and the ops of unknown outcome whose
-/// fate is still to be asked for.
+/// Sends the plan's load from now to the end of its window. Returns the ids used, and the ops of unknown outcome
+/// whose fate is still to be queried.
 ///
 /// # Errors
-/// If the machine cannot give what that takes.
-pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(Used, Vec<Open>), String> {
+/// If a thread, port or runtime cannot be created.
+pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(UsedIds, Vec<PendingFate>), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     let local = tokio::task::LocalSet::new();
@@ -86,7 +86,7 @@ pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(Used, Vec<Open>), Stri
         }
         let unsent = drain(plan, &load).await;
         let (ops, processes) = load.driver.borrow().used();
-        Ok::<_, String>((Used { ops, processes, unsent }, load.fates.rest()))
+        Ok::<_, String>((UsedIds { ops, processes, unsent }, load.fates.remaining()))
     });
     // Connection tasks hold the sockets: dropping the set closes them before the final reads begin.
     drop(local);
@@ -100,10 +100,10 @@ async fn open_loop(plan: &Plan, rate: f64, load: &Rc<Load>) -> Result<(), String
     let pace = plan.workload.pace;
     let arrivals = Arrivals::new(rate, end, plan.seed.stream("arrivals")).map(move |at| pace.due(at));
     let pacer = std::thread::Builder::new().name("pacer".into()).spawn(move || {
-        // The cluster took its time to start; what was due before now is not sent in a burst.
+        // Starting the cluster took time; arrivals that were due before now are not sent in a burst.
         for at in arrivals.skip_while(|at| *at < base) {
             while clock.now() < at && !stop.asked() {
-                clock.sleep_until(Nanos(at.0.min(clock.now().0 + NAP.0)));
+                clock.sleep_until(Nanos(at.0.min(clock.now().0 + MAX_SLEEP.0)));
             }
             if stop.asked() || send.blocking_send(at).is_err() {
                 break;
@@ -125,7 +125,7 @@ async fn closed_loop(plan: &Plan, load: &Rc<Load>) {
     load.step(Input::Stop);
 }
 
-/// Waits for what is under way. Gives the number of arrivals that were still waiting for room, which are dropped.
+/// Waits for open ops. Returns the number of arrivals that were still waiting to be sent, which are dropped.
 async fn drain(plan: &Plan, load: &Load) -> u64 {
     let unsent = load.driver.borrow_mut().drop_backlog();
     let deadline = tokio::time::Instant::now() + plan.op_timeout.0 + DRAIN_GRACE;
@@ -135,24 +135,24 @@ async fn drain(plan: &Plan, load: &Load) -> u64 {
     unsent
 }
 
-/// Carries out what the driver wants.
+/// Carries out the driver's commands.
 struct Load {
     outside: LoadContext,
     driver: RefCell<Driver>,
     route: Route,
     keys: Vec<Arc<str>>,
-    /// By key: the group that it is served in.
+    /// Group of each key, by index of the key. Nodes serve keys by group.
     groups: Vec<u16>,
     connections: Vec<Vec<Rc<dyn Connection>>>,
     fates: Rc<Fates>,
     timeout: Duration,
 }
 
-/// One op on its way.
-struct Sent {
+/// An open operation.
+struct PendingOp {
     op: Op,
     node: NodeIx,
-    /// When it was due, or was sent where nothing was due.
+    /// When it was due; in the closed loop, when it was sent.
     from: Nanos,
 }
 
@@ -160,7 +160,7 @@ impl Load {
     fn new(plan: &Plan, outside: LoadContext) -> Self {
         let n = outside.nodes.len();
         let connect = |client: u32| -> Vec<Rc<dyn Connection>> {
-            // Client i talks to node i mod n; only the other routes need a connection to each.
+            // Client i talks to node i mod n; only the other routes need a connection to each node.
             let nodes = match plan.route {
                 Route::Pinned => vec![client as usize % n],
                 Route::Random | Route::Holder => (0..n).collect(),
@@ -195,7 +195,7 @@ impl Load {
         }
     }
 
-    /// Something happened now.
+    /// Passes an input to the driver, with the present time.
     fn step(self: &Rc<Self>, input: Input) {
         self.step_at(self.outside.clock.now(), input);
     }
@@ -233,7 +233,7 @@ impl Load {
         });
     }
 
-    fn invoke(&self, send: &Send) -> (Sent, Rc<dyn Connection>) {
+    fn invoke(&self, send: &Send) -> (PendingOp, Rc<dyn Connection>) {
         let (op, process, client, intended, asked) = (send.op, send.process, send.client, send.due, send.ask);
         let holder = || {
             let group = self.groups[asked.key as usize];
@@ -264,17 +264,17 @@ impl Load {
         let (call, path) = (asked.call, asked.path);
         let (payload, expected_payload) = (asked.payload, asked.expected_payload);
         let op = Op { id: op, process, key: name, call, path, payload, expected_payload, timeout: self.timeout };
-        (Sent { op, node, from: intended.unwrap_or(t) }, self.connections[client.0 as usize][slot].clone())
+        (PendingOp { op, node, from: intended.unwrap_or(t) }, self.connections[client.0 as usize][slot].clone())
     }
 
-    /// Records what became of an op, and puts it as its client sees it.
-    fn complete(&self, sent: &Sent, reply: Reply) -> (OpResult, Nanos) {
+    /// Records the outcome of an op, and translates it for the driver.
+    fn complete(&self, sent: &PendingOp, reply: Reply) -> (OpResult, Nanos) {
         let (outcome, payload) = (reply.outcome, reply.payload);
         let id = self.outside.names.find_figure(OP_ID).and_then(|figure| Some(reply.diagnostics.as_ref()?.text(figure)?.into()));
         let t = record_completion(&self.outside.recorder, sent.op.id, sent.node, reply);
-        // A read has no effect that could be asked about.
+        // A read has no effect that could be queried.
         if let (Outcome::Unknown, Some(_), Some(id)) = (outcome, sent.op.call.writes(), id) {
-            self.fates.take(Open { op: sent.op.id, id, key: sent.op.key.clone() });
+            self.fates.add(PendingFate { op: sent.op.id, id, key: sent.op.key.clone() });
         }
         self.outside.live.completed(outcome, t.since(sent.from));
         let told = match outcome {

@@ -1,38 +1,38 @@
-//! What a run is doing: the terminal says it, so that a time without ops does not look like a stall.
+//! The phases of a run. The terminal shows the current one, so that a time without ops does not look like a stall.
 
-/// The parts of a run, in their order.
+/// The phases of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// The machine is measured, the plan is written down.
+    /// The machine is measured and the plan is written to disk.
     #[default]
     Preparing,
     /// Nodes start and answer for the first time.
     StartingNodes,
-    /// Ops are sent: warm-up, then the load window.
+    /// Ops are sent, first in the warm-up, then in the load window.
     Load,
-    /// The load is over; the last faults are lifted, and heals are seen.
+    /// The load is over; the last faults end, and their heals are verified.
     Healing,
-    /// Nothing is asked, so that what is late can arrive.
+    /// No ops are sent, so that late messages can arrive.
     QuietTail,
-    /// Unknown outcomes that are left are asked about.
+    /// The remaining unknown outcomes are queried.
     AskingFates,
-    /// Nodes give back what they keep for a while only.
+    /// Nodes release what they hold temporarily.
     Settling,
     /// Every key is read through every node.
     FinalReads,
-    /// Nodes end.
+    /// Nodes are stopped.
     StoppingNodes,
-    /// The chain checker and the other checks.
+    /// The chain checker and the other checks run.
     Judging,
-    /// Another engine judges small keys again.
+    /// Another engine checks small keys again.
     SecondOpinion,
-    /// Pictures, page and results are written.
+    /// Charts, page and results are written.
     Drawing,
 }
 
 impl Phase {
-    /// What is being done, in words.
-    pub fn words(self) -> &'static str {
+    /// Returns the phase in words.
+    pub fn label(self) -> &'static str {
         match self {
             Phase::Preparing => "measuring the machine",
             Phase::StartingNodes => "starting nodes",

@@ -1,6 +1,6 @@
-//! The primitives: each action done, undone, and seen to be undone.
+//! The primitive actions: how each is done, undone, and verified to be undone.
 
-use super::claims::Patience;
+use super::claims::WaitLimit;
 use super::evidence::add;
 use super::{Nemesis, clocks, links, nodes};
 use crate::cluster::Evidence;
@@ -8,15 +8,15 @@ use crate::relay::Relay;
 use heckle_faults::{Action, Step};
 use heckle_history::Nanos;
 
-/// A node that another fault holds is back within this.
+/// Time limit for the return of a node that another fault holds.
 const BACK_WITHIN: Nanos = Nanos::from_ms(60_000);
 
 impl Nemesis {
-    /// Does it; `rule` is the relay's name for an effect on links.
-    pub(super) fn act(&self, rule: u64, action: &Action) -> Result<Evidence, String> {
+    /// Does the action; `rule` is the relay's name for an effect on links.
+    pub(super) fn apply(&self, rule: u64, action: &Action) -> Result<Evidence, String> {
         match action {
             Action::Signal(signal, nodes) => nodes::signal(&self.cluster, *signal, nodes),
-            Action::SetClocks(clocks) => clocks::set_wrong(&self.cluster, clocks),
+            Action::SetClocks(clocks) => clocks::skew(&self.cluster, clocks),
             Action::Disturb(links, effect) => {
                 self.relay()?.apply(rule, links, *effect);
                 Ok(Evidence::new())
@@ -24,28 +24,30 @@ impl Nemesis {
         }
     }
 
-    /// Undoes it.
+    /// Undoes the action.
     pub(super) fn undo(&self, rule: u64, action: &Action) -> Result<Evidence, String> {
         match action {
             Action::Signal(signal, nodes) => nodes::undo(&self.cluster, *signal, nodes),
             Action::SetClocks(clocks) => {
-                // A node that is down or stopped now is asked when it is back: the wait is bounded by that fault's own heal.
-                let patience = Patience { clock: self.clock, until: Nanos(self.clock.now().0 + BACK_WITHIN.0), stop: &self.stop };
-                self.claims.wait_free(&action.needs_up(), patience);
-                clocks::set_right(&self.cluster, clocks)
+                // A node that is down or stopped now gets the request when it is back; the heal of that other fault
+                // bounds the wait.
+                let limit = WaitLimit { clock: self.clock, until: Nanos(self.clock.now().0 + BACK_WITHIN.0), stop: &self.stop };
+                self.claims.wait_free(&action.needs_up(), limit);
+                clocks::restore(&self.cluster, clocks)
             }
-            Action::Disturb(..) => Ok(links::lift(self.relay()?, rule)),
+            Action::Disturb(..) => Ok(links::remove_rule(self.relay()?, rule)),
         }
     }
 
-    /// Waits until every step is seen to be undone; `None` if one is not in time, which leaves the fault unhealed in the history.
-    pub(super) fn see_healed(&self, steps: &[Step]) -> Option<Evidence> {
+    /// Waits until every step is verified to be undone. Returns `None` if one is not undone in time, which leaves the
+    /// fault unhealed in the history.
+    pub(super) fn await_healed(&self, steps: &[Step]) -> Option<Evidence> {
         let mut sum = Evidence::new();
         for step in steps {
             let seen = match &step.action {
-                Action::Signal(_, hit) => nodes::see_up(&self.cluster, hit)?,
-                Action::SetClocks(clocks) => clocks::see_right(&self.cluster, clocks)?,
-                Action::Disturb(links, _) => links::see_flow(self.relay().ok()?, links, &self.stop)?,
+                Action::Signal(_, hit) => nodes::await_ready(&self.cluster, hit)?,
+                Action::SetClocks(clocks) => clocks::verify_restored(&self.cluster, clocks)?,
+                Action::Disturb(links, _) => links::await_flow(self.relay().ok()?, links, &self.stop)?,
             };
             add(&mut sum, seen);
         }

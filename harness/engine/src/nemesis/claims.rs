@@ -1,13 +1,13 @@
-//! Which nodes a fault holds down, stopped or otherwise in its hand. A fault whose nodes are in another's hand waits for them:
-//! it is late, not impossible.
+//! Which nodes a fault holds: down, stopped or otherwise affected. A fault that needs a node held by another fault
+//! waits for it, and so begins late instead of failing.
 //!
-//! | a fault with a step that … | nodes in another fault's hand |
+//! | a fault with a step that … | nodes held by another fault |
 //! |---|---|
 //! | sends a signal | waits until all of its nodes are free, then holds them until they are back |
 //! | only sets clocks | waits until its nodes are free, holds none: a node may be killed while its clock is wrong, and its next process has the right time |
-//! | only disturbs links | does not wait: a link can be cut whatever its ends do |
+//! | only disturbs links | does not wait: a link can be cut in any state of its nodes |
 //!
-//! The wait ends with the load. A fault that has not begun by then is left out, and the run says so.
+//! The wait ends with the load. A fault that has not begun by then is left out, and the run reports it.
 
 use crate::clock::RunClock;
 use crate::stop::Stop;
@@ -17,10 +17,10 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often a wait looks for a stop.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Interval between two checks for a stop during a wait.
+const STOP_CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// Nodes in the hand of a fault.
+/// The nodes that faults hold.
 #[derive(Debug, Default)]
 pub struct Claims {
     held: Mutex<BTreeSet<Node>>,
@@ -34,34 +34,34 @@ pub(super) struct Claim<'a> {
     nodes: Vec<Node>,
 }
 
-/// How long a wait may take.
+/// Limits of a wait.
 #[derive(Clone, Copy)]
-pub(super) struct Patience<'a> {
+pub(super) struct WaitLimit<'a> {
     pub(super) clock: RunClock,
     pub(super) until: Nanos,
     pub(super) stop: &'a Stop,
 }
 
 impl Claims {
-    /// Waits until all of `nodes` are free and holds them; none if the time or the run ends first.
-    pub(super) fn claim(&self, nodes: &[Node], patience: Patience<'_>) -> Option<Claim<'_>> {
-        let mut held = self.free(nodes, patience)?;
+    /// Waits until all of `nodes` are free, and holds them. Returns `None` if the time or the run ends first.
+    pub(super) fn claim(&self, nodes: &[Node], limit: WaitLimit<'_>) -> Option<Claim<'_>> {
+        let mut held = self.free(nodes, limit)?;
         held.extend(nodes);
         Some(Claim { claims: self, nodes: nodes.to_vec() })
     }
 
-    /// Waits until all of `nodes` are free; whether they are.
-    pub(super) fn wait_free(&self, nodes: &[Node], patience: Patience<'_>) -> bool {
-        self.free(nodes, patience).is_some()
+    /// Waits until all of `nodes` are free. Returns whether they are.
+    pub(super) fn wait_free(&self, nodes: &[Node], limit: WaitLimit<'_>) -> bool {
+        self.free(nodes, limit).is_some()
     }
 
-    fn free(&self, nodes: &[Node], Patience { clock, until, stop }: Patience<'_>) -> Option<MutexGuard<'_, BTreeSet<Node>>> {
+    fn free(&self, nodes: &[Node], WaitLimit { clock, until, stop }: WaitLimit<'_>) -> Option<MutexGuard<'_, BTreeSet<Node>>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         while nodes.iter().any(|node| held.contains(node)) {
             if stop.asked() || clock.now() >= until {
                 return None;
             }
-            held = self.freed.wait_timeout(held, LOOK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+            held = self.freed.wait_timeout(held, STOP_CHECK_EVERY).unwrap_or_else(PoisonError::into_inner).0;
         }
         Some(held)
     }
@@ -85,9 +85,9 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_waits_for_nodes_in_anothers_hand_until_they_are_free_or_the_load_ends() {
+    fn a_fault_waits_for_held_nodes_until_the_load_ends() {
         let (claims, stop, clock) = (Claims::default(), Stop::default(), RunClock::start());
-        let within = |ms| Patience { clock, until: Nanos(clock.now().0 + Nanos::from_ms(ms).0), stop: &stop };
+        let within = |ms| WaitLimit { clock, until: Nanos(clock.now().0 + Nanos::from_ms(ms).0), stop: &stop };
         let first = claims.claim(&nodes(&[1]), within(10_000)).expect("free");
         assert!(claims.claim(&nodes(&[2, 3]), within(10_000)).is_some(), "others are free");
         assert!(claims.claim(&nodes(&[1, 2, 3]), within(30)).is_none() && !claims.wait_free(&nodes(&[1]), within(30)));

@@ -1,11 +1,11 @@
-//! The evidence of several nodes and steps added up, and whether it shows the effect of a fault.
+//! Adds up the evidence of several nodes and steps, and decides whether it shows the effect of a fault.
 
 use crate::cluster::Evidence;
 use heckle_faults::Evidence as Needed;
 use serde_json::Value as Json;
 
-/// Adds `more` to `sum`: counts add up, of two times the longer one stands (times carry their unit in the name), and what else
-/// two have under one name is the later one's.
+/// Adds `more` to `sum`. Counts are added. Of two times the longer one is kept (the names of times end with their
+/// unit). For any other value under one name, the later one is kept.
 pub(super) fn add(sum: &mut Evidence, more: Evidence) {
     for (name, value) in more {
         let is_time = name.ends_with("_us") || name.ends_with("_ms");
@@ -26,8 +26,9 @@ pub(super) fn add(sum: &mut Evidence, more: Evidence) {
     }
 }
 
-/// Whether some figure is above zero, which the checker takes for an effect, and yet what this kind of fault needs is not shown.
-pub(super) fn would_pass_for_an_effect(all: &Evidence, needed: Needed, nodes_hit: usize) -> bool {
+/// Whether some figure is above zero, which the checker takes for an effect, although the figure that this kind of
+/// fault needs is missing.
+pub(super) fn lacks_needed_effect(all: &Evidence, needed: Needed, nodes_hit: usize) -> bool {
     let figure = |value: &Json| value.as_f64().or_else(|| value.as_bool().map(f64::from));
     let figures = all.iter().filter_map(|(name, value)| Some((name.clone(), figure(value)?))).collect();
     !needed.is_shown(&figures, nodes_hit) && figures.values().any(|figure| *figure > 0.0)
@@ -43,16 +44,16 @@ mod tests {
     }
 
     #[test]
-    fn counts_add_up_and_of_times_the_longest_stands() {
+    fn counts_add_up_and_the_longest_time_is_kept() {
         let mut sum = evidence(json!({"killed": 1, "pid_n1": 7, "delay_p99_us": 300, "links": {"n1>n2": 2}, "aimed_at": "n1"}));
         add(&mut sum, evidence(json!({"killed": 1, "pid_n2": 8, "delay_p99_us": 200, "links": {"n1>n2": 1, "n2>n1": 4}})));
         let want = json!({"killed": 2, "pid_n1": 7, "pid_n2": 8, "delay_p99_us": 300, "links": {"n1>n2": 3, "n2>n1": 4}, "aimed_at": "n1"});
         assert_eq!(sum, evidence(want));
     }
 
-    /// A node that ignores SIGTERM is killed and restarted: much happened, and no termination.
+    /// A node that ignores SIGTERM is killed and restarted: figures above zero, but no termination.
     #[test]
-    fn other_figures_do_not_pass_for_the_effect() {
+    fn other_figures_do_not_count_as_the_effect() {
         let needed = Needed::EachNode(&["terminated", "restarted"]);
         for (figures, nodes, withheld) in [
             (json!({"terminated": 1, "pid_n1": 7, "restarted": 1}), 1, false),
@@ -60,7 +61,7 @@ mod tests {
             (json!({"killed_after_sigterm": 1, "pid_n1": 7, "restarted": 1}), 1, true),
             (json!({"was_down": "n1"}), 1, false),
         ] {
-            assert_eq!(would_pass_for_an_effect(&evidence(figures.clone()), needed, nodes), withheld, "{figures}");
+            assert_eq!(lacks_needed_effect(&evidence(figures.clone()), needed, nodes), withheld, "{figures}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! Injects faults on time, gathers the evidence that they took effect, undoes them for certain, and sees the heal.
+//! Injects faults on time, gathers the evidence that they took effect, always undoes them, and verifies the heal.
 //!
-//! What a fault does is a list of steps made of a few primitive actions ([`heckle_faults::Action`]). The nemesis carries out
-//! actions and knows no kind of fault.
+//! A fault is a list of steps made of a few primitive actions ([`heckle_faults::Action`]). The nemesis carries out
+//! actions and knows no kinds of faults.
 //!
-//! Each fault has a thread of its own, so that a slow restart does not delay the next one on another node; the plan bounds how
-//! many are under way. A fault whose nodes another one holds waits for them: see [`claims`]. A step is undone at its time, or at
-//! once when the run stops early: no node stays paused and no link stays cut.
+//! Each fault has its own thread, so that a slow restart does not delay the next fault on another node; the plan
+//! bounds how many are active. A fault whose nodes are held by another one waits for them: see [`claims`]. A step is
+//! undone at its time, or immediately when the run stops early: no node stays paused and no link stays cut.
 
-mod target_role; // which node has a role now
-pub mod claims; // which nodes are in the hand of a fault
-mod take_up; // a fault with its target known and its nodes free
-mod timeline; // the steps of a fault in the order of time
-mod evidence; // figures added up, and whether they show an effect
-mod actions; // the primitives: done, undone, seen to be undone
+mod target_role; // the node that has a role now
+pub mod claims; // the nodes that faults hold
+mod prepare; // finds a fault's target and waits for its nodes
+mod timeline; // the steps of a fault, ordered by time
+mod evidence; // adds up figures, and decides whether they show an effect
+mod actions; // the primitives: done, undone, verified
 mod nodes;
 mod links;
 mod clocks;
@@ -25,41 +25,41 @@ use crate::recorder::Recorder;
 use crate::relay::Relay;
 use crate::stop::{Stop, StopReason};
 use claims::Claims;
-use evidence::{add, would_pass_for_an_effect};
+use evidence::{add, lacks_needed_effect};
 use heckle_checker::coverage::EFFECTIVE;
 use heckle_faults::schedule::Injection;
 use heckle_faults::{Step, nodes_hit};
 use heckle_history::{Event, FaultEvent, FaultState, Nanos};
+use prepare::PreparedFault;
 use std::sync::{Arc, Mutex, PoisonError};
-use take_up::TakenUp;
-use timeline::{Due, Moment, moments};
+use timeline::{Moment, MomentKind, moments};
 
-/// A fault that begins later than this after its time had to wait for another.
-const LATE: Nanos = Nanos::from_ms(250);
+/// A fault that begins later than this after its time had to wait for another one.
+const LATE_AFTER: Nanos = Nanos::from_ms(250);
 
-/// What the nemesis needs of the run.
+/// Shared state for injecting faults.
 #[derive(Clone)]
 pub struct Nemesis {
-    /// When the load ends: no fault begins after it.
+    /// End of the load: no fault begins after it.
     pub until: Nanos,
-    /// Nodes in the hand of a fault.
+    /// The nodes that faults hold.
     pub claims: Arc<Claims>,
     /// The run's clock.
     pub clock: RunClock,
     /// The nodes.
     pub cluster: Arc<Cluster>,
-    /// The links, where there is a relay.
+    /// The links, if there is a relay.
     pub relay: Option<Arc<Relay>>,
-    /// Where fault events go.
+    /// The recorder of fault events.
     pub recorder: Recorder,
-    /// Whether to stop.
+    /// The stop flag.
     pub stop: Stop,
-    /// What the terminal shows.
+    /// Figures for the terminal.
     pub live: Arc<Live>,
 }
 
 impl Nemesis {
-    /// Runs the whole schedule and returns when the last heal is over, with the faults that were left out.
+    /// Runs the whole schedule and returns after the last heal, with the faults that were left out.
     pub fn run(&self, injections: &[Injection]) -> Vec<String> {
         let left_out = Mutex::new(vec![]);
         let left_out_ref = &left_out;
@@ -82,11 +82,11 @@ impl Nemesis {
         left_out.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One fault, from its time to its heal. If it was left out, a sentence that says so.
+    /// Runs one fault, from its time to its heal. Returns a sentence if the fault was left out.
     fn inject(&self, id: u64, injection: &Injection) -> Option<String> {
         let kind = injection.fault.name();
-        match self.take_up(injection) {
-            Ok(Some(taken)) => self.carry_out(id, &kind, injection, taken),
+        match self.prepare(injection) {
+            Ok(Some(taken)) => self.run_steps(id, &kind, injection, taken),
             Ok(None) if self.stop.asked() => {}
             Ok(None) => {
                 let targets = injection.fault.target.words().join(" ");
@@ -100,8 +100,8 @@ impl Nemesis {
         None
     }
 
-    fn carry_out(&self, id: u64, kind: &str, injection: &Injection, taken: TakenUp<'_>) {
-        let TakenUp { fault, steps, aimed, claim } = taken;
+    fn run_steps(&self, id: u64, kind: &str, injection: &Injection, taken: PreparedFault<'_>) {
+        let PreparedFault { fault, steps, aimed, claim } = taken;
         let targets = fault.target.words();
         let label = format!("{kind} {}", targets.join(" "));
         let record = |state: FaultState, evidence: Evidence| {
@@ -109,7 +109,7 @@ impl Nemesis {
             self.recorder.record(|t| Event::Fault(FaultEvent { id, t, kind, targets, state, evidence }));
         };
         let late = self.clock.now().since(injection.at);
-        let waited = (late > LATE).then(|| ("waited_ms".to_owned(), (late.0 / 1_000_000).into()));
+        let waited = (late > LATE_AFTER).then(|| ("waited_ms".to_owned(), (late.0 / 1_000_000).into()));
         self.live.fault_began(&label);
         let mut progress = Progress { id, label: &label, begun: vec![false; steps.len()], evidence: aimed, healed: true };
         let (first, rest) = split_first(moments(&steps));
@@ -121,36 +121,37 @@ impl Nemesis {
         for moment in rest {
             let on_time = self.stop.wait_until(self.clock, self.due(injection, late, moment.at));
             match moment.due {
-                // What has not begun when the run stops does not begin any more.
-                Due::Do if on_time => self.do_step(&mut progress, &steps, moment),
-                Due::Do => {}
-                Due::Undo => self.undo_step(&mut progress, &steps, moment),
+                // Steps that have not begun when the run stops are skipped.
+                MomentKind::Do if on_time => self.do_step(&mut progress, &steps, moment),
+                MomentKind::Do => {}
+                MomentKind::Undo => self.undo_step(&mut progress, &steps, moment),
             }
         }
         add(&mut all, progress.evidence.clone());
-        if would_pass_for_an_effect(&all, fault.kind.evidence, nodes_hit(&steps).len()) {
+        if lacks_needed_effect(&all, fault.kind.evidence, nodes_hit(&steps).len()) {
             progress.evidence.insert(EFFECTIVE.to_owned(), false.into());
         }
         record(FaultState::Ended, progress.evidence);
         if progress.healed
-            && let Some(evidence) = self.see_healed(&steps)
+            && let Some(evidence) = self.await_healed(&steps)
         {
-            // Of the heal, since a number in the evidence of a fault would pass for its effect.
+            // Recorded with the heal, since a number in the evidence of a fault would count as its effect.
             record(FaultState::Healed, evidence.into_iter().chain(waited).collect());
         }
         drop(claim);
         self.live.fault_ended(&label);
     }
 
-    /// When a moment of a fault is due. A fault that had to wait keeps its length, but for what would last beyond the load.
+    /// Returns when a moment of a fault is due. A fault that had to wait keeps its length, but does not last beyond
+    /// the end of the load.
     fn due(&self, injection: &Injection, late: Nanos, after: Nanos) -> Nanos {
         let planned = Nanos(injection.at.0 + after.0);
-        if late > LATE { Nanos(planned.0 + late.0).min(self.until.max(injection.end())) } else { planned }
+        if late > LATE_AFTER { Nanos(planned.0 + late.0).min(self.until.max(injection.end())) } else { planned }
     }
 
     fn do_step(&self, progress: &mut Progress<'_>, steps: &[Step], moment: Moment) {
         progress.begun[moment.step] = true;
-        match self.act(relay_rule(progress.id, moment.step), &steps[moment.step].action) {
+        match self.apply(relay_rule(progress.id, moment.step), &steps[moment.step].action) {
             Ok(evidence) => add(&mut progress.evidence, evidence),
             Err(why) => self.stop.ask(StopReason::Broken(format!("fault `{}` could not be injected: {why}", progress.label))),
         }
@@ -170,28 +171,28 @@ impl Nemesis {
     }
 }
 
-/// How far a fault has come.
+/// Progress of a fault through its steps.
 struct Progress<'a> {
     id: u64,
     label: &'a str,
-    /// Which steps were done, with success or without: these are undone.
+    /// Which steps were begun, with success or without: these are undone.
     begun: Vec<bool>,
-    /// What was seen since the last event of the fault.
+    /// Evidence since the last event of the fault.
     evidence: Evidence,
-    /// Whether all that was done could be undone.
+    /// Whether every step so far could be undone.
     healed: bool,
 }
 
-/// What is done at the very beginning, and all that follows.
+/// Splits the moments into those at the very beginning and all later ones.
 fn split_first(moments: Vec<Moment>) -> (Vec<Moment>, Vec<Moment>) {
     let begins = moments.first().map(|first| first.at);
-    let first = moments.iter().take_while(|m| m.due == Due::Do && Some(m.at) == begins).count();
+    let first = moments.iter().take_while(|m| m.due == MomentKind::Do && Some(m.at) == begins).count();
     let mut moments = moments;
     let rest = moments.split_off(first);
     (moments, rest)
 }
 
-/// The relay's name for a step of a fault: the fault's own, for its first.
+/// Returns the relay's name for a step of a fault: for the first step, the fault's own id.
 fn relay_rule(fault: u64, step: usize) -> u64 {
     fault + ((step as u64) << 32)
 }

@@ -1,15 +1,15 @@
-//! Signals to nodes, what undoes them, and how a node is seen to be back.
+//! Sends signals to nodes, undoes their effects, and verifies that the nodes are back.
 
 use super::evidence::add;
-use crate::cluster::{Cluster, Ended, Evidence};
+use crate::cluster::{Cluster, EndCause, Evidence};
 use crate::limits;
 use heckle_faults::{Node, Signal};
 use std::time::{Duration, Instant};
 
-/// A node that was restarted or resumed answers within this, or counts as not healed.
+/// Time limit for a node to answer after a restart or resume; otherwise it counts as not healed.
 const UP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Sends a signal to each of these nodes, as close together as the machine allows.
+/// Sends a signal to each of these nodes, as close together in time as the machine allows.
 pub(super) fn signal(cluster: &Cluster, signal: Signal, nodes: &[Node]) -> Result<Evidence, String> {
     for_all(nodes, |node| match signal {
         Signal::Kill => cluster.kill(node).map(|ended| evidence_of(node, ended)),
@@ -18,7 +18,7 @@ pub(super) fn signal(cluster: &Cluster, signal: Signal, nodes: &[Node]) -> Resul
     })
 }
 
-/// Undoes it, on all of them at once.
+/// Undoes a signal on all of these nodes in parallel.
 pub(super) fn undo(cluster: &Cluster, signal: Signal, nodes: &[Node]) -> Result<Evidence, String> {
     for_all(nodes, |node| match signal {
         Signal::Kill | Signal::Terminate => cluster.restart(node),
@@ -26,11 +26,12 @@ pub(super) fn undo(cluster: &Cluster, signal: Signal, nodes: &[Node]) -> Result<
     })
 }
 
-/// A node that had ended by itself is no fault of ours: what it was stands in the history, and the run is being stopped.
-fn evidence_of(node: Node, ended: Ended) -> Evidence {
+/// Returns the evidence of an ended node. A node that had ended by itself is not our fault: its end is in the
+/// history, and the run is being stopped.
+fn evidence_of(node: Node, ended: EndCause) -> Evidence {
     match ended {
-        Ended::Now(evidence) => evidence,
-        Ended::Before => [("was_down".to_owned(), node.to_string().into())].into(),
+        EndCause::Fault(evidence) => evidence,
+        EndCause::Earlier => [("was_down".to_owned(), node.to_string().into())].into(),
     }
 }
 
@@ -58,8 +59,8 @@ fn for_all(nodes: &[Node], act: impl Fn(Node) -> Result<Evidence, String> + Sync
     Ok(sum)
 }
 
-/// Waits until these nodes answer that they are ready.
-pub(super) fn see_up(cluster: &Cluster, nodes: &[Node]) -> Option<Evidence> {
+/// Waits until these nodes report that they are ready.
+pub(super) fn await_ready(cluster: &Cluster, nodes: &[Node]) -> Option<Evidence> {
     let deadline = Instant::now() + UP_WITHIN;
     for node in nodes {
         while !cluster.is_ready(*node) {

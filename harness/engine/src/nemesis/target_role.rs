@@ -1,9 +1,9 @@
-//! Which node has a role now: asked of the system when a fault begins that is aimed at the role.
+//! Finds the node that has a role now. The system is queried when a fault aimed at the role begins.
 
 use crate::cluster::{Cluster, Evidence};
 use heckle_faults::Node;
 
-/// The node that has this role, and how it was chosen.
+/// Returns the node that has this role, and how it was chosen.
 ///
 /// # Errors
 /// If no node answers, or the system has no such role.

@@ -1,37 +1,37 @@
-//! The steps of a fault as moments in the order of time.
+//! The steps of a fault as moments, ordered by time.
 
 use heckle_faults::Step;
 use heckle_history::Nanos;
 
-/// What is due.
+/// What happens at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
-    /// The action of the step.
+pub(super) enum MomentKind {
+    /// The step's action is done.
     Do,
-    /// What undoes it.
+    /// The step's action is undone.
     Undo,
 }
 
-/// One action or its undoing.
+/// The time at which one step is done or undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
-    /// When, counted from the beginning of the fault.
+    /// Time since the beginning of the fault.
     pub(super) at: Nanos,
-    /// What is due.
-    pub(super) due: Due,
-    /// Of which step, by its place.
+    /// What happens.
+    pub(super) due: MomentKind,
+    /// Index of the step.
     pub(super) step: usize,
 }
 
-/// All moments. What ends at a time is undone before what begins then is done, so that steps that follow each other never
-/// overlap.
+/// Returns all moments in order. A step that ends at a time is undone before a step that begins at that time is done,
+/// so that consecutive steps never overlap.
 pub(super) fn moments(steps: &[Step]) -> Vec<Moment> {
     let mut all = vec![];
     for (i, step) in steps.iter().enumerate() {
-        // A step of no length is done before it is undone.
+        // A step of zero length is done before it is undone.
         let undo_first = if step.from < step.to { 0 } else { 2 };
-        all.push((step.from, 1, Moment { at: step.from, due: Due::Do, step: i }));
-        all.push((step.to, undo_first, Moment { at: step.to, due: Due::Undo, step: i }));
+        all.push((step.from, 1, Moment { at: step.from, due: MomentKind::Do, step: i }));
+        all.push((step.to, undo_first, Moment { at: step.to, due: MomentKind::Undo, step: i }));
     }
     all.sort_by_key(|(at, rank, _)| (*at, *rank));
     all.into_iter().map(|(_, _, moment)| moment).collect()
@@ -46,12 +46,12 @@ mod tests {
     fn check(steps: &[(u64, u64)], want: &str) {
         let steps: Vec<Step> =
             steps.iter().map(|(from, to)| Step { from: Nanos(*from), to: Nanos(*to), action: Action::SetClocks(vec![]) }).collect();
-        let words = moments(&steps).into_iter().map(|m| format!("{}{}", if m.due == Due::Do { '+' } else { '-' }, m.step));
+        let words = moments(&steps).into_iter().map(|m| format!("{}{}", if m.due == MomentKind::Do { '+' } else { '-' }, m.step));
         assert_eq!(words.collect::<Vec<_>>().join(" "), want);
     }
 
     #[test]
-    fn what_ends_is_undone_before_what_begins_at_that_time_is_done() {
+    fn at_one_time_ends_come_before_beginnings() {
         check(&[(0, 9)], "+0 -0");
         check(&[(0, 0)], "+0 -0");
         check(&[(0, 3), (3, 6), (6, 9)], "+0 -0 +1 -1 +2 -2");

@@ -1,5 +1,5 @@
-//! The settings of a plan one by one: what each may be, its default, and what is said where it makes no sense. What settings
-//! mean together is held by [`super::Plan`].
+//! Validates the settings of a plan one by one: allowed values, defaults, and error messages. [`super::Plan`] holds
+//! the combined meaning.
 
 use super::settings::{self, Expect};
 use super::units::Span;
@@ -31,7 +31,7 @@ pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) ->
     Ok(name)
 }
 
-/// The system under test, and the table of its settings; no table for one that the plan describes.
+/// Returns the system under test and the table of its settings. A system that the plan describes has no table.
 pub(super) fn system(
     settings: &settings::Settings,
     systems: Systems,
@@ -54,11 +54,11 @@ pub(super) fn system(
         systems.by_table(table)?;
     }
     let kind = systems.find(cluster.system.as_deref())?;
-    let system = systems.build(kind, &settings.of_system(kind.table()), nodes)?;
+    let system = systems.build(kind, &settings.system_settings(kind.table()), nodes)?;
     Ok((system, Some(kind.table())))
 }
 
-pub(super) fn beside(workload: &WorkloadInfo) -> Payload {
+pub(super) fn payload(workload: &WorkloadInfo) -> Payload {
     if workload.projection.is_some() { Payload::Present } else { Payload::Absent }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn route(l: &settings::LoadSettings, system: &dyn System) -> Result<R
 }
 
 pub(super) fn value_bytes(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<u32, String> {
-    let least = beside(workload).least_bytes();
+    let least = payload(workload).least_bytes();
     within("value_bytes", l.value_bytes.unwrap_or(least), least, MAX_VALUE_BYTES)
 }
 
@@ -103,7 +103,7 @@ pub(super) fn mix(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result
     }
 }
 
-/// How many replicas take part in reads and writes that skip consensus.
+/// Returns how many replicas take part in reads and writes that skip consensus.
 pub(super) fn consistency(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Consistency, String> {
     if l.consistency.is_some() && !workload.skips_consensus() {
         return Err(format!("workload `{}` has neither get nor put; leave out consistency", workload.name));
@@ -113,21 +113,22 @@ pub(super) fn consistency(l: &settings::LoadSettings, workload: &WorkloadInfo) -
     Ok(all.into_iter().find(|c| c.name() == name).unwrap_or(Consistency::Quorum))
 }
 
-/// What a plan expects that does not say so: both paths on the same keys are no register, and that must be found out.
+/// Returns the default expectation of a plan. Mixing both paths on the same keys does not give a register, and the
+/// judge must find that.
 pub(super) fn expectation(mix: Mix) -> Expect {
     if mix.is_mixed() { Expect::Invalid } else { Expect::Valid }
 }
 
 pub(super) fn intent_timeout(l: &settings::LoadSettings, workload: &WorkloadInfo) -> Result<Span, String> {
     if l.intent_timeout.is_some() && !workload.has_intents() {
-        return Err(format!("each op of workload `{}` stands for itself; leave out intent_timeout", workload.name));
+        return Err(format!("workload `{}` has no intents; leave out intent_timeout", workload.name));
     }
     within("intent_timeout", l.intent_timeout.unwrap_or(INTENT_TIMEOUT), Span::ms(1), Span::ms(24 * 3_600_000))
 }
 
 pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) -> Result<starvation::Limits, String> {
     if *f != settings::FairnessSettings::default() && !workload.has_intents() {
-        return Err(format!("each op of workload `{}` stands for itself, so nobody can starve; leave out [fairness]", workload.name));
+        return Err(format!("workload `{}` has no intents, so no client can starve; leave out [fairness]", workload.name));
     }
     let mut limits = starvation::Limits::default();
     let ms = |s: Span| s.nanos().as_ms_f64();
@@ -137,13 +138,13 @@ pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) 
     Ok(limits)
 }
 
-/// The path of a program from everywhere, since nodes are started by a thread that need not know where the plan was read.
+/// Makes the path of a program absolute, since the thread that starts nodes may not know where the plan was read.
 pub(super) fn program(path: &Path) -> Result<PathBuf, String> {
     let whole = path.canonicalize().map_err(|e| format!("bin = `{}`: {e}; name a build of heckle", path.display()))?;
-    if whole.is_file() { Ok(whole) } else { Err(format!("bin = `{}` is no program; name a build of heckle", path.display())) }
+    if whole.is_file() { Ok(whole) } else { Err(format!("bin = `{}` is not a program; name a build of heckle", path.display())) }
 }
 
-/// The kind of fault of that name. A role that the system does not know is a misspelt name.
+/// Parses a kind of fault. A role that the system does not know is reported as a misspelt name.
 pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String> {
     let roles = roles_of(system);
     let knows = |role: &str| roles.is_empty() || roles.iter().any(|known| known.name == role);
@@ -153,7 +154,7 @@ pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String>
     registry::find(text).ok().filter(|kind| kind.role().is_none_or(knows)).ok_or_else(unknown)
 }
 
-/// How processes reach each other: through the relay, where they can.
+/// Returns the network setting. The default is the relay, if the system can use it.
 pub(super) fn net(system: &dyn System, given: Option<&str>) -> Result<Net, String> {
     let all = ["relay", "direct"];
     match one_of("net", given, &all)? {
@@ -163,8 +164,8 @@ pub(super) fn net(system: &dyn System, given: Option<&str>) -> Result<Net, Strin
     }
 }
 
-/// What a system lacks for a kind of fault to be injected into it, in words.
-pub(super) fn lack(system: &dyn System, kind: &FaultKind) -> Option<&'static str> {
+/// Describes the capability that a system lacks for a kind of fault, if any.
+pub(super) fn missing_capability(system: &dyn System, kind: &FaultKind) -> Option<&'static str> {
     let missing = |control: &Control| match control {
         Control::Processes => None,
         Control::Links => matches!(system.links(), Links::None).then_some("whose links do not pass the relay"),
@@ -180,7 +181,7 @@ pub(super) fn lack(system: &dyn System, kind: &FaultKind) -> Option<&'static str
     kind.needs().control.iter().find_map(missing).or(role)
 }
 
-/// The roles of nodes at which faults can be aimed.
+/// Returns the roles of nodes at which faults can be aimed.
 pub(super) fn roles_of(system: &dyn System) -> &'static [Role] {
     system.roles().map_or(&[], |roles| roles.all())
 }
@@ -198,7 +199,7 @@ pub(super) fn kinds(
         let kinds = listed.iter().map(|i| kind(&i.kind)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
         return Ok(kinds.into_iter().collect());
     }
-    let fits = |name: &&str| kind(name).is_ok_and(|kind| lack(system, &kind).is_none());
+    let fits = |name: &&str| kind(name).is_ok_and(|kind| missing_capability(system, &kind).is_none());
     let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
     let given = given.unwrap_or(&default);
     if given == ["none"] {

@@ -1,4 +1,4 @@
-//! A plan file to settings, with every mistake named by line and column, and the nearest right word.
+//! Parses plan files into settings. Every mistake is reported by line and column, with the nearest valid word.
 
 use super::ranges;
 use super::settings::Settings;
@@ -6,25 +6,25 @@ use crate::systems::Systems;
 pub use heckle_system_api::settings::did_you_mean;
 use heckle_system_api::{PlanMistake, SystemKind};
 
-/// The version of plan files this version reads.
+/// The version of plan files that this program reads.
 pub const SCHEMA: &str = "heckle.plan/1";
 
-/// Reads plan text, in which the settings of these systems may stand. `name` is the file's name, for messages.
+/// Parses plan text, which may contain the settings of these systems. `name` is the file's name, for messages.
 ///
 /// # Errors
-/// What is wrong, where, and what would be right.
+/// Describes the mistake, its place, and what would be valid.
 pub fn parse(text: &str, name: &str, systems: Systems) -> Result<Settings, String> {
     let mut settings: Settings = read_toml(text, name)?;
     match settings.schema.as_deref() {
         Some(SCHEMA) if settings.describes_a_system() => {
-            described(text, systems).map_err(|mistake| match mistake.at {
-                Some(at) => placed(text, name, at, &mistake.what),
+            check_described_system(text, systems).map_err(|mistake| match mistake.at {
+                Some(at) => format_mistake(text, name, at, &mistake.what),
                 None => format!("{name}: {}", mistake.what),
             })?;
             Ok(settings)
         }
         Some(SCHEMA) => {
-            of_systems(&mut settings, systems).map_err(|(key, what)| match line_of(text, &key) {
+            check_system_settings(&mut settings, systems).map_err(|(key, what)| match line_of(text, &key) {
                 Some(line) => format!("{name}, line {line}: {what}"),
                 None => format!("{name}: {what}"),
             })?;
@@ -35,27 +35,27 @@ pub fn parse(text: &str, name: &str, systems: Systems) -> Result<Settings, Strin
     }
 }
 
-/// Checks a plan that describes its system.
-fn described(text: &str, systems: Systems) -> Result<(), PlanMistake> {
+/// Checks a plan that describes its own system.
+fn check_described_system(text: &str, systems: Systems) -> Result<(), PlanMistake> {
     systems.described().map_err(|what| PlanMistake { at: None, what })?.check(text)
 }
 
-/// The keys of `[cluster]` that are no system's.
-pub(super) const OF_CLUSTER: [&str; 6] = ["system", "nodes", "net", "clock_offset", "bin", "mutant"];
+/// The keys of `[cluster]` that do not belong to a system.
+pub(super) const CLUSTER_KEYS: [&str; 6] = ["system", "nodes", "net", "clock_offset", "bin", "mutant"];
 
-/// Checks the settings of systems, each by the system that it belongs to, and names their tables by the one name that each has.
+/// Lets each system check its own settings, and renames their tables to the one name that each has.
 ///
 /// # Errors
 /// The key, and what is wrong with it.
-fn of_systems(settings: &mut Settings, systems: Systems) -> Result<(), (String, String)> {
+fn check_system_settings(settings: &mut Settings, systems: Systems) -> Result<(), (String, String)> {
     for (key, value) in &settings.cluster.of_system {
-        let known: Vec<&str> = OF_CLUSTER.iter().copied().chain(systems.keys()).collect();
+        let known: Vec<&str> = CLUSTER_KEYS.iter().copied().chain(systems.keys()).collect();
         let unknown = || (key.clone(), format!("unknown key `{key}`; {}", did_you_mean(key, &known)));
         accepts(systems.with_key(key).ok_or_else(unknown)?, key, value)?;
     }
     for (table, given) in std::mem::take(&mut settings.system) {
         let toml::Value::Table(given) = given else {
-            let what = format!("`{table}` stands in [system], which describes a system only with a `name`: [system] name = \"mydb\"");
+            let what = format!("`{table}` is in [system], which describes a system only with a `name`: [system] name = \"mydb\"");
             return Err((table, what));
         };
         let kind = systems.by_table(&table).map_err(|what| (format!("[system.{table}]"), what))?;
@@ -65,7 +65,7 @@ fn of_systems(settings: &mut Settings, systems: Systems) -> Result<(), (String, 
                 return Err((key.clone(), format!("unknown key `{key}`; {}", did_you_mean(key, &keys))));
             }
             if settings.cluster.of_system.contains_key(key) {
-                return Err((key.clone(), format!("`{key}` stands in [cluster] and in [system.{table}]: leave out the first")));
+                return Err((key.clone(), format!("`{key}` is in [cluster] and in [system.{table}]: leave out the first")));
             }
             accepts(kind, key, value)?;
         }
@@ -77,19 +77,19 @@ fn of_systems(settings: &mut Settings, systems: Systems) -> Result<(), (String, 
     Ok(())
 }
 
-/// Whether a setting of a system takes a value, in the words of plans.
+/// Checks whether a setting of a system accepts a value.
 ///
 /// # Errors
 /// The key, and what is wrong with it.
 pub(super) fn accepts(kind: &dyn SystemKind, key: &str, value: &toml::Value) -> Result<(), (String, String)> {
     kind.accepts(key, value).map_err(|message| {
         let range = kind.keys().iter().find(|known| known.name == key).and_then(|known| known.whole);
-        let what = ranges::out_of(range, Some(key), &message).unwrap_or_else(|| explain(&message));
+        let what = ranges::out_of_known_range(range, Some(key), &message).unwrap_or_else(|| shorten_message(&message));
         (key.to_owned(), if what.contains(key) { what } else { format!("{key}: {what}") })
     })
 }
 
-/// The line of a text that gives a key its value, or names a table.
+/// Finds the line of a text that sets a key or names a table.
 fn line_of(text: &str, key: &str) -> Option<usize> {
     let gives = |line: &str| {
         let rest = line.trim_start().strip_prefix(key);
@@ -98,20 +98,20 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     text.lines().position(gives).map(|at| at + 1)
 }
 
-/// Reads TOML text into any settings. `name` is the file's name, for messages.
+/// Parses TOML text into settings of any type. `name` is the file's name, for messages.
 ///
 /// # Errors
-/// What is wrong, where, and what would be right.
+/// Describes the mistake, its place, and what would be valid.
 pub fn read_toml<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, String> {
-    toml::from_str(text).map_err(|e| placed(text, name, e.span().map_or(0, |s| s.start), e.message()))
+    toml::from_str(text).map_err(|e| format_mistake(text, name, e.span().map_or(0, |s| s.start), e.message()))
 }
 
-/// A mistake with its line, column and key.
-fn placed(text: &str, name: &str, at: usize, message: &str) -> String {
+/// Formats a mistake with its line, column and key.
+fn format_mistake(text: &str, name: &str, at: usize, message: &str) -> String {
     let (line, column) = position(text, at);
     let key = ranges::key_at(text, at);
-    let what = ranges::out_of_range(key, message).unwrap_or_else(|| explain(message));
-    // The message of a value need not say whose it is.
+    let what = ranges::out_of_range(key, message).unwrap_or_else(|| shorten_message(message));
+    // The message about a value may lack the key.
     let key = key.filter(|key| !what.contains(*key)).map_or(String::new(), |key| format!("{key}: "));
     format!("{name}, line {line}, column {column}: {key}{what}")
 }
@@ -123,8 +123,8 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// Turns serde's list of all fields into the one that was probably meant.
-pub(super) fn explain(message: &str) -> String {
+/// Shortens serde's list of all fields to the one that was probably meant.
+pub(super) fn shorten_message(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
         return message.trim_end().to_owned();
@@ -161,7 +161,7 @@ mod tests {
         refused("[system.etcd]\nserializable_reads = \"yes\"", &["line 3", "serializable_reads", "boolean"]);
         refused(
             "[cluster]\nlease = \"off\"\n[system.paxos]\nlease = \"read\"",
-            &["line 3", "`lease` stands in [cluster] and in [system.paxos]"],
+            &["line 3", "`lease` is in [cluster] and in [system.paxos]"],
         );
         refused("[load]\nduration = \"20\"", &["line 3", "no unit"]);
         refused("[load]\nduration = 20", &["line 3", "string"]);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_plan_is_read_back() {
         let text = "schema = \"heckle.plan/1\"\nname = \"x\"\n[load]\nrate = \"max\"\n[faults]\nkinds = [\"kill\"]\nfor = \"2s\"\n[[fault]]\nat = \"1s\"\ndo = \"kill\"\nfor = \"2s\"\n";
         let settings = parse(text, "p", SYSTEMS).expect("well-formed");
         let again = toml::to_string(&settings).expect("TOML");

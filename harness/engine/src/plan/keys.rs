@@ -1,7 +1,8 @@
-//! One setting by its name alone: what the axes of a suite and the arms of a comparison are made of. A key belongs to the one
-//! table of a plan that knows it, so `keys = 8` needs no `[load]` in front, and no setting of a system the system's table.
+//! One setting identified by its key alone: the axes of a suite and the arms of a comparison consist of these. The
+//! table of a plan that knows the key is found automatically, so `keys = 8` needs no `[load]` in front, and a setting
+//! of a system does not need the system's table.
 
-use super::file::{self, did_you_mean, explain};
+use super::file::{self, did_you_mean, shorten_message};
 use super::ranges::out_of_range;
 use super::settings::Settings;
 use crate::systems::Systems;
@@ -11,30 +12,32 @@ use toml::{Table, Value};
 /// The tables of a plan that hold settings, by name.
 const TABLES: [&str; 3] = ["cluster", "load", "faults"];
 
-/// Settings that say `key = value` and nothing else.
+/// Returns settings that contain `key = value` and nothing else.
 ///
 /// # Errors
-/// If no table knows the key (names the nearest one), or the value does not fit it.
+/// If no table knows the key (the message names the nearest one), or the value does not fit it.
 pub fn one(key: &str, value: &Value, systems: Systems) -> Result<Settings, String> {
     let mut known = vec![];
     for table in TABLES {
         let inner = Table::from_iter([(key.to_owned(), value.clone())]);
         let outer = Table::from_iter([(table.to_owned(), Value::Table(inner))]);
         match Settings::deserialize(Value::Table(outer)) {
-            // What `[cluster]` takes for a setting of a system may be a key of another table.
+            // A key that `[cluster]` takes for a setting of a system may belong to another table.
             Ok(settings) if !settings.cluster.of_system.is_empty() => {
                 if let Some(kind) = systems.with_key(key) {
                     file::accepts(kind, key, value).map_err(|(_, what)| what)?;
                     return Ok(settings);
                 }
-                known.extend(file::OF_CLUSTER.into_iter().chain(systems.keys()).map(str::to_owned));
+                known.extend(file::CLUSTER_KEYS.into_iter().chain(systems.keys()).map(str::to_owned));
             }
             Ok(settings) => return Ok(settings),
             Err(e) if e.message().starts_with("unknown field") => {
                 known.extend(e.message().split('`').skip(3).step_by(2).map(str::to_owned));
             }
             Err(e) => {
-                return Err(out_of_range(Some(key), e.message()).unwrap_or_else(|| format!("{key} = {value}: {}", explain(e.message()))));
+                return Err(
+                    out_of_range(Some(key), e.message()).unwrap_or_else(|| format!("{key} = {value}: {}", shorten_message(e.message())))
+                );
             }
         }
     }
@@ -42,10 +45,10 @@ pub fn one(key: &str, value: &Value, systems: Systems) -> Result<Settings, Strin
     Err(format!("there is no setting `{key}`; {}", did_you_mean(key, &known)))
 }
 
-/// The same from a command line, where `8` may be a number and `kill,pause` a list.
+/// Like [`one`], but for text of a command line, where `8` may be a number and `kill,pause` a list.
 ///
 /// # Errors
-/// As [`one`].
+/// Like [`one`].
 pub fn one_of_text(key: &str, text: &str, systems: Systems) -> Result<Settings, String> {
     let key = key.trim().replace('-', "_");
     let text = text.trim();
@@ -57,10 +60,10 @@ pub fn one_of_text(key: &str, text: &str, systems: Systems) -> Result<Settings, 
     fits.or(words)
 }
 
-/// `key=value` from a command line.
+/// Parses `key=value` from a command line.
 ///
 /// # Errors
-/// As [`one`]; or if there is no `=`.
+/// Like [`one`]; also if there is no `=`.
 pub fn assignment(text: &str, systems: Systems) -> Result<Settings, String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is not of the form key=value"))?;
     one_of_text(key, value, systems)
@@ -73,7 +76,7 @@ mod tests {
     use crate::testing::SYSTEMS;
 
     #[test]
-    fn a_key_finds_its_table() {
+    fn a_key_is_assigned_to_its_table() {
         let set = |text: &str| assignment(text, SYSTEMS).expect("known");
         assert_eq!(set("rounds=classic").cluster.of_system["rounds"].as_str(), Some("classic"));
         assert_eq!(set("lease-ranges=8").cluster.of_system["lease_ranges"].as_integer(), Some(8));

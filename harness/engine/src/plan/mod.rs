@@ -1,18 +1,18 @@
-//! What defines a run, validated once at the edge: nothing behind this module meets a setting that makes no sense.
+//! The validated definition of a run. Later modules never see an invalid setting.
 
-mod checks; // settings one by one
-mod environs; // what a workload needs around it
+mod checks; // validates settings one by one
+mod environment; // conditions that hold for a whole run
 pub mod file;
 pub mod keys;
-mod ranges; // of whole numbers, by key
+mod ranges; // ranges of whole numbers, by key
 mod schedule; // the faults and their times
 pub mod settings;
 
 use crate::systems::Systems;
 use checks::{
-    beside, consistency, expectation, fairness, intent_timeout, keys, kinds, mix, name, net, program, route, system, value_bytes,
+    consistency, expectation, fairness, intent_timeout, keys, kinds, mix, name, net, payload, program, route, system, value_bytes,
 };
-pub use environs::ClockOffset;
+pub use environment::ClockOffset;
 use heckle_checker::fairness::starvation;
 use heckle_faults::schedule::Injection;
 use heckle_faults::{Control, FaultKind};
@@ -35,65 +35,65 @@ use units::{Rate, Span};
 /// A validated plan. Times count in nanoseconds from the start of the run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Its name.
+    /// Name of the plan.
     pub name: String,
-    /// What it expects.
+    /// The expected verdict.
     pub expect: Expect,
-    /// What fixes every choice.
+    /// The seed of every random choice.
     pub seed: Seed,
-    /// What is tested, with its own settings.
+    /// The system under test, with its settings.
     pub system: Arc<dyn System>,
-    /// The table of those in plans; `None` for a system that the plan describes.
+    /// Name of the table of its settings in plans; `None` for a system that the plan describes.
     system_table: Option<&'static str>,
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: u16,
     /// How processes reach each other.
     pub net: Net,
     /// Fixed wall-clock offset of one node.
     pub clock_offset: Option<ClockOffset>,
-    /// The program that the nodes run, where it is not this one.
+    /// The program that the nodes run, if it is not this one.
     pub bin: Option<PathBuf>,
-    /// What clients do.
+    /// The workload.
     pub workload: &'static WorkloadInfo,
-    /// Shares of ops.
+    /// Shares of the kinds of ops.
     pub mix: Mix,
     /// How many replicas take part in reads and writes that skip consensus.
     pub consistency: Consistency,
-    /// Keys.
+    /// Number of keys and their distribution.
     pub keys: KeyChoice,
-    /// Connections.
+    /// Number of client connections.
     pub clients: u32,
-    /// How fast.
+    /// Rate of ops.
     pub rate: Rate,
     /// Which node a client talks to.
     pub route: Route,
-    /// Load before the window.
+    /// Length of the load before the window.
     pub warmup: Span,
-    /// The load window.
+    /// Length of the load window.
     pub duration: Span,
-    /// When a client gives up.
+    /// Time after which a client gives up on an op.
     pub op_timeout: Span,
     /// Network delay of the first client, each way.
     pub client_delay: Option<Span>,
-    /// How long a client keeps an intent.
+    /// How long a client retries an intent.
     pub intent_timeout: Span,
-    /// Bytes of a value.
+    /// Size of a value, in bytes.
     pub value_bytes: u32,
-    /// Ops open at a time.
+    /// Maximum number of open ops.
     pub max_in_flight: u32,
     /// Kinds of faults.
     pub faults: Vec<FaultKind>,
-    /// Every fault with its time.
+    /// All faults, with their times.
     pub injections: Vec<Injection>,
-    /// Calm after the load.
+    /// Length of the calm after the load.
     pub quiet_tail: Span,
-    /// Bounds on figures, as `p99_ms<50`.
+    /// Limits on figures, such as `p99_ms<50`.
     pub gates: Vec<String>,
-    /// When somebody starves.
+    /// Limits beyond which a client counts as starved.
     pub fairness: starvation::Limits,
-    /// What must have happened, as the plan says it.
+    /// What must have happened, as the plan specifies it.
     pub coverage: std::collections::BTreeMap<String, u64>,
-    /// All of the above as a file would say it.
+    /// All of the above, in the form of a plan file.
     pub resolved: Settings,
 }
 
@@ -102,7 +102,7 @@ pub struct Plan {
 pub enum Net {
     /// Through the relay, where links can be disturbed.
     Relay,
-    /// Straight, for benchmarks.
+    /// Direct connections, for benchmarks.
     Direct,
 }
 
@@ -113,40 +113,43 @@ pub enum Route {
     Pinned,
     /// A node drawn for each op.
     Random,
-    /// The node that serves the key's group, as the system tells; the pinned one while nobody is known to.
+    /// The node that serves the key's group, as the system reports it; the pinned node while it is unknown.
     Holder,
 }
 
-/// Nodes on one machine, at most: each is a process with a disk of its own.
+/// Maximum number of nodes on one machine: each is a process with its own data folder.
 const MAX_NODES: u16 = 15;
-/// Connections, at most.
+/// Maximum number of connections.
 const MAX_CLIENTS: u32 = 4_096;
-/// Keys, at most.
+/// Maximum number of keys.
 const MAX_KEYS: u32 = 1_000_000;
-/// Bytes of a value, at most: what a node takes.
+/// Maximum size of a value, in bytes: the limit of a node.
 const MAX_VALUE_BYTES: u32 = 1 << 20;
-/// Ops open at a time, at most.
+/// Maximum number of open ops.
 const MAX_IN_FLIGHT: u32 = 65_536;
-/// Faults at a time, at most.
+/// Maximum number of concurrent faults.
 const MAX_AT_ONCE: u32 = 1_000;
-/// `[[fault]]` entries, at most: one a second for some hours.
+/// Maximum number of `[[fault]]` entries: one a second for some hours.
 const MAX_INJECTIONS: usize = 10_000;
-/// All values together, at most, in a node and on their way.
+/// Maximum size of all values together, in a node and in transit.
 const MAX_DATA_BYTES: u64 = 4 << 30;
-/// How long a client keeps an intent, unless the plan says otherwise.
+/// How long a client retries an intent, unless the plan specifies it.
 const INTENT_TIMEOUT: Span = Span::ms(30_000);
 const DEFAULT_FAULTS: &str = "kill,pause,partition";
 
-/// The kinds of faults that can strike a system.
+/// Returns the kinds of faults that can be injected into a system.
 pub fn faults_of(system: &dyn System) -> Vec<FaultKind> {
-    heckle_faults::registry::all(checks::roles_of(system)).into_iter().filter(|kind| checks::lack(system, kind).is_none()).collect()
+    heckle_faults::registry::all(checks::roles_of(system))
+        .into_iter()
+        .filter(|kind| checks::missing_capability(system, kind).is_none())
+        .collect()
 }
 
 impl Plan {
-    /// Lays settings over the defaults and checks everything.
+    /// Applies settings to the defaults and validates everything.
     ///
     /// # Errors
-    /// The setting that makes no sense, and what would.
+    /// The invalid setting, and what would be valid.
     pub fn resolve(settings: &Settings, systems: Systems) -> Result<Plan, String> {
         let (c, l, f) = (&settings.cluster, &settings.load, &settings.faults);
         if !settings.arm.is_empty() {
@@ -182,7 +185,7 @@ impl Plan {
             seed,
             nodes,
             net,
-            clock_offset: environs::clock_offset(c.clock_offset.as_deref(), workload, nodes)?,
+            clock_offset: environment::clock_offset(c.clock_offset.as_deref(), workload, nodes)?,
             bin: c.bin.as_deref().map(program).transpose()?,
             workload,
             mix,
@@ -199,7 +202,7 @@ impl Plan {
             warmup,
             duration,
             op_timeout,
-            client_delay: environs::client_delay(l.client_delay, workload, net)?,
+            client_delay: environment::client_delay(l.client_delay, workload, net)?,
             intent_timeout: intent_timeout(l, workload)?,
             value_bytes: value_bytes(l, workload)?,
             max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, MAX_IN_FLIGHT)?,
@@ -218,36 +221,36 @@ impl Plan {
         Ok(plan)
     }
 
-    /// When the load window begins and ends.
+    /// Returns the start and the end of the load window.
     pub fn window(&self) -> (Nanos, Nanos) {
         let start = self.warmup.nanos();
         (start, Nanos(start.0 + self.duration.nanos().0))
     }
 
-    /// Whether the load is meant to break the register, so that there is nothing to gain from stopping when it does.
+    /// Whether the load is meant to violate the register, so that stopping at a violation gains nothing.
     pub fn mixes_paths(&self) -> bool {
         self.mix.is_mixed()
     }
 
-    /// How far clocks may drift, which only matters where they can be set.
+    /// Returns the maximum drift of clocks, which only matters if they can be set.
     fn drift_bound_ppm(&self) -> i64 {
         self.system.clocks().map_or(0, |clocks| clocks.drift_bound_ppm())
     }
 
-    /// How values are written.
+    /// Returns the encoding of values.
     pub fn codec(&self) -> ValueCodec {
-        ValueCodec::new(self.value_bytes, beside(self.workload))
+        ValueCodec::new(self.value_bytes, payload(self.workload))
     }
 
-    /// Whether the plan names programs that are started: of a run folder that somebody else wrote, such a plan is not run unasked.
+    /// Whether the plan names programs to start. Such a plan from a run folder that another user wrote is not run without consent.
     pub fn names_programs(&self) -> bool {
         self.bin.is_some() || self.system_table.is_none()
     }
 
-    /// Runs another schedule than the drawn one.
+    /// Replaces the drawn schedule.
     ///
     /// # Errors
-    /// If it needs what this plan does not have.
+    /// If the schedule needs something that this plan lacks.
     pub fn with_schedule(mut self, injections: Vec<Injection>) -> Result<Plan, String> {
         let end = self.window().1;
         if let Some(late) = injections.iter().find(|i| i.end() > end) {
@@ -264,7 +267,7 @@ impl Plan {
         Ok(self)
     }
 
-    /// Values must fit into memory: of all keys in each node, and of all ops that are open in the harness.
+    /// Checks that values fit into memory: those of all keys in each node, and those of all open ops in the harness.
     fn check_room(&self) -> Result<(), String> {
         let each = u64::from(self.value_bytes);
         for (what, count) in [("keys", u64::from(self.keys.count())), ("max_in_flight", u64::from(self.max_in_flight))] {
@@ -297,7 +300,7 @@ impl Plan {
             return Err(format!("workload `{workload}` writes payloads, which {system} does not carry: choose another workload"));
         }
         for kind in &self.faults {
-            if let Some(lack) = checks::lack(&*self.system, kind) {
+            if let Some(lack) = checks::missing_capability(&*self.system, kind) {
                 let all: Vec<String> = faults_of(&*self.system).iter().map(ToString::to_string).collect();
                 let system = self.system.name();
                 return Err(format!("fault `{kind}` cannot be injected into {system}, {lack}; there are: {}", all.join(", ")));
@@ -321,10 +324,10 @@ impl Plan {
         Ok(())
     }
 
-    /// This plan as a file would say it, nothing left to defaults.
+    /// Returns this plan in the form of a plan file, with every default filled in.
     fn as_settings(&self, given: &Settings) -> Settings {
         let mut s = given.clone();
-        // The matrix that a run may be a cell of is not part of the run.
+        // The matrix that this run may belong to is not part of the run.
         (s.suite, s.canary) = (None, vec![]);
         s.schema = Some(file::SCHEMA.into());
         s.name = Some(self.name.clone());
@@ -333,7 +336,7 @@ impl Plan {
         s.cluster.nodes = Some(self.nodes);
         if let Some(table) = self.system_table {
             s.cluster.system = Some(self.system.name().into());
-            s.set_of_system(self.system.settings(), table);
+            s.set_system_settings(self.system.settings(), table);
         }
         if self.system.clocks().is_some() {
             s.cluster.clock_offset = Some(self.clock_offset.map_or("none".into(), |c| c.to_string()));
@@ -367,7 +370,7 @@ impl Plan {
         s
     }
 
-    /// Names the settings, whatever the seed: runs of one plan can be compared.
+    /// Hashes the settings without the seed: runs of one plan can be compared.
     pub fn hash(&self) -> String {
         let mut settings = self.resolved.clone();
         settings.seed = None;

@@ -1,8 +1,8 @@
-//! The ranges of a plan's whole numbers, by key: what checks a number, and what is said of one that does not even fit its
-//! type, such as `keys = 1000000000000`.
+//! The ranges of a plan's whole numbers, by key. They check a number, and supply the message for one that does not
+//! even fit its type, such as `keys = 1000000000000`.
 
-/// Keys, least and most.
-const WHOLE: [(&str, u64, u64); 8] = [
+/// Key, minimum and maximum.
+const RANGES: [(&str, u64, u64); 8] = [
     ("nodes", 1, super::MAX_NODES as u64),
     ("clients", 1, super::MAX_CLIENTS as u64),
     ("keys", 1, super::MAX_KEYS as u64),
@@ -13,14 +13,15 @@ const WHOLE: [(&str, u64, u64); 8] = [
     ("within_runs", 1, 1_000),
 ];
 
-/// The words for a whole number that is too large (or below zero) for its type, from serde's message; none for other messages.
+/// Returns the message for a whole number that is too large (or below zero) for its type, based on serde's message;
+/// `None` for other messages.
 pub(super) fn out_of_range(key: Option<&str>, message: &str) -> Option<String> {
-    let range = key.and_then(|key| WHOLE.iter().find(|(name, ..)| *name == key).map(|(_, least, most)| (*least, *most)));
-    out_of(range, key, message)
+    let range = key.and_then(|key| RANGES.iter().find(|(name, ..)| *name == key).map(|(_, least, most)| (*least, *most)));
+    out_of_known_range(range, key, message)
 }
 
-/// The same for a key whose range is known.
-pub(super) fn out_of(range: Option<(u64, u64)>, key: Option<&str>, message: &str) -> Option<String> {
+/// Like [`out_of_range`], for a key whose range is known.
+pub(super) fn out_of_known_range(range: Option<(u64, u64)>, key: Option<&str>, message: &str) -> Option<String> {
     let (number, kind) = message.strip_prefix("invalid value: integer `")?.split_once("`, expected ")?;
     let of_type = match kind.trim() {
         "u16" => u64::from(u16::MAX),
@@ -33,7 +34,7 @@ pub(super) fn out_of(range: Option<(u64, u64)>, key: Option<&str>, message: &str
     Some(format!("{key} = {number} is not between {least} and {most}"))
 }
 
-/// The key to which the value at byte `at` of a TOML text belongs, where it stands on the same line.
+/// Returns the key of the value at byte `at` of a TOML text, if it is on the same line.
 pub(super) fn key_at(text: &str, at: usize) -> Option<&str> {
     let before = text.get(..at)?;
     let line = before.rsplit('\n').next()?.trim_end().strip_suffix('=')?.trim_end();
@@ -45,7 +46,7 @@ pub(super) fn key_at(text: &str, at: usize) -> Option<&str> {
 mod tests {
     use super::super::{Plan, file};
 
-    /// Refused with one short line that names the key and its range.
+    /// Checks that the text is rejected with one short line that names the key and its range.
     #[track_caller]
     fn refused(text: &str, parts: &[&str]) {
         let text = format!("schema = \"heckle.plan/1\"\n{text}\n");
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_numbers_are_refused_with_key_and_range() {
+    fn numbers_out_of_range_are_refused() {
         refused("[load]\nkeys = 1000000000000", &["line 3", "keys = 1000000000000", "1 and 1000000"]);
         refused("load = { clients = 3, keys = 1000000000000 }", &["line 2", "keys = 1000000000000", "1 and 1000000"]);
         refused("[load]\nkeys = -1", &["keys = -1", "1 and 1000000"]);
@@ -82,13 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn too_many_faults_are_refused_before_any_is_drawn() {
+    fn too_many_faults_are_refused_before_drawing() {
         let faults = "[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(100_000);
         refused(&faults, &["[[fault]]", "100000", "10000 are"]);
     }
 
     #[test]
-    fn a_plan_with_listed_faults_runs_again_as_it_was_resolved() {
+    fn a_resolved_plan_with_listed_faults_resolves_again() {
         let text = "schema = \"heckle.plan/1\"\n[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n";
         let plan = file::parse(text, "p", crate::testing::SYSTEMS).and_then(|s| Plan::resolve(&s, crate::testing::SYSTEMS)).expect("sound");
         let again = Plan::resolve(&plan.resolved, crate::testing::SYSTEMS).expect("what a run wrote down");
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_faults_as_are_allowed_are_drawn_at_once() {
+    fn the_maximum_number_of_faults_is_drawn() {
         let faults = "[[fault]]\nat=\"1s\"\ndo=\"kill\"\nfor=\"1s\"\n".repeat(super::super::MAX_INJECTIONS);
         let text = format!("schema = \"heckle.plan/1\"\n{faults}");
         let plan =

@@ -11,10 +11,10 @@ use heckle_history::prng::Pcg64;
 use heckle_system_api::settings::{one_of, within};
 
 impl Plan {
-    /// Every fault with its time.
+    /// Returns all faults with their times.
     ///
     /// # Errors
-    /// The setting that makes no sense, and what would.
+    /// The invalid setting, and what would be valid.
     pub(super) fn schedule(&self, settings: &Settings) -> Result<Vec<Injection>, String> {
         let mut rng = self.seed.stream("schedule");
         let drawn = self.schedule_settings(&settings.faults, settings.injections.is_empty())?;
@@ -71,7 +71,7 @@ impl Plan {
         })
     }
 
-    /// One `[[fault]]`: drawn as any of its kind, then moved to its time, and to its target if it names one.
+    /// Builds one `[[fault]]`: drawn like any of its kind, then moved to its time, and to its target if it names one.
     fn injection(&self, listed: &InjectionSettings, drawn: &ScheduleSettings, rng: &mut Pcg64) -> Result<Injection, String> {
         let kind = kind(&*self.system, &listed.kind)?;
         let after = trigger(listed)?.time()?;
@@ -99,12 +99,12 @@ fn span(time: Nanos) -> Span {
     Span(std::time::Duration::from_nanos(time.0))
 }
 
-/// What sets a listed fault off.
+/// Returns what triggers a listed fault.
 fn trigger(listed: &InjectionSettings) -> Result<Trigger, String> {
     match (listed.at, &listed.at_point) {
         (Some(at), None) => Ok(Trigger::At(at.nanos())),
         (None, Some(point)) => Ok(Trigger::AtPoint(point.as_str().into())),
         (Some(_), Some(_)) => Err(format!("[[fault]] `{}` has both at and at_point; leave out one", listed.kind)),
-        (None, None) => Err(format!("[[fault]] `{}` says no time: give it one, such as at = \"5s\"", listed.kind)),
+        (None, None) => Err(format!("[[fault]] `{}` has no time: add one, such as at = \"5s\"", listed.kind)),
     }
 }

@@ -1,5 +1,5 @@
-//! Everything a plan can say, once: the same fields are TOML keys and flags, `_` for `-`. All are optional here;
-//! [`super::Plan`] is what is left when defaults, mutant, file and flags are laid over each other.
+//! Every setting that a plan can contain. The same fields are TOML keys and flags, with `_` for `-`. All are optional
+//! here; [`super::Plan`] is the result of merging defaults, mutant, file and flags.
 
 use super::units::{Rate, Span};
 use clap::Args;
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// A plan as a file says it.
+/// The contents of a plan file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Always `heckle.plan/1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    /// The plan's name, and of its folder under `results/runs`.
+    /// Name of the plan and of its folder under `results/runs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `valid`, or `invalid` for a canary.
@@ -31,40 +31,40 @@ pub struct Settings {
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub system: toml::Table,
-    /// What is asked of it.
+    /// The load on the system.
     pub load: LoadSettings,
-    /// What goes wrong meanwhile.
+    /// The faults during the load.
     pub faults: FaultSettings,
-    /// Bounds on figures: `p99_ms = "<50"`.
+    /// Limits on figures: `p99_ms = "<50"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub gates: BTreeMap<String, String>,
     /// What must have happened for a verdict to count.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub coverage: BTreeMap<String, u64>,
-    /// When somebody starves, where the workload has intents.
+    /// Limits beyond which a client counts as starved, for workloads with intents.
     #[serde(skip_serializing_if = "FairnessSettings::is_empty")]
     pub fairness: FairnessSettings,
     /// Faults at fixed times, instead of a drawn schedule. Plans of earlier releases call it `strike`.
     #[serde(rename = "fault", alias = "strike", skip_serializing_if = "Vec::is_empty")]
     pub injections: Vec<InjectionSettings>,
-    /// What `heckle suite` makes of this plan; `heckle run` runs the plan alone.
+    /// The matrix for `heckle suite`; `heckle run` runs the plan alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suite: Option<SuiteSettings>,
     /// Planted bugs that a suite must catch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanarySettings>,
-    /// What `heckle compare` holds against each other, the first being the reference.
+    /// The variants that `heckle compare` compares. The first one is the reference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arm: Vec<ArmSettings>,
 }
 
-/// What a plan expects of its run.
+/// The expected verdict of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
     /// The system is linearizable.
     Valid,
-    /// It is not, and the judge finds it.
+    /// The system is not linearizable, and the judge finds the violation.
     Invalid,
 }
 
@@ -97,7 +97,7 @@ pub struct ClusterSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutant: Option<String>,
-    /// Settings of the system under test, as plans of earlier releases say them here, and flags. They belong in `[system.NAME]`.
+    /// Settings of the system under test, from flags or from plans of earlier releases. They now belong in `[system.NAME]`.
     #[arg(skip)]
     #[serde(flatten)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
@@ -126,11 +126,11 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<u32>,
-    /// Share of ops on the first key beyond its even part, 0 to 1 [default: 0]
+    /// Additional share of ops on the first key, 0 to 1 [default: 0]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hot: Option<f64>,
-    /// The i-th key is asked for in proportion to 1/i^ZIPF, instead of --hot
+    /// Skew of the keys, instead of --hot: the i-th key is chosen in proportion to 1/i^ZIPF
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zipf: Option<f64>,
@@ -154,7 +154,7 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup: Option<Span>,
-    /// When a client gives up on an op [default: 1s]
+    /// Time after which a client gives up on an op [default: 1s]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub op_timeout: Option<Span>,
@@ -166,11 +166,11 @@ pub struct LoadSettings {
     #[arg(long, alias = "patience")]
     #[serde(alias = "patience", skip_serializing_if = "Option::is_none")]
     pub intent_timeout: Option<Span>,
-    /// Bytes of a value [default: 8; 24 where something rides beside it]
+    /// Bytes of a value [default: 8; 24 if the workload has payloads]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_bytes: Option<u32>,
-    /// Ops open at a time in the open loop [default: 2048]
+    /// Maximum number of open ops in the open loop [default: 2048]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<u32>,
@@ -185,7 +185,7 @@ pub struct FaultSettings {
     #[arg(long = "faults", value_delimiter = ',', value_name = "KIND")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,
-    /// From one fault to the next [default: duration / (kinds + 1)]
+    /// Time from one fault to the next [default: duration / (kinds + 1)]
     #[arg(long = "fault-every")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
@@ -201,7 +201,7 @@ pub struct FaultSettings {
     #[arg(long = "fault-spacing")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spacing: Option<String>,
-    /// Faults at a time, at most [default: 1]
+    /// Maximum number of concurrent faults [default: 1]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_at_once: Option<u32>,
@@ -215,13 +215,13 @@ pub struct FaultSettings {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FairnessSettings {
-    /// The longest wait of an intent while no fault is on; 5s by default.
+    /// The longest wait of an intent while no fault is active; 5s by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_wait: Option<Span>,
-    /// The least share that Jain's index over clients may have of what luck alone gives; 0.5 by default.
+    /// The minimum of Jain's index over clients, relative to its value under pure chance; 0.5 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_jain: Option<f64>,
-    /// The longest time without any success on a key while somebody waits and no fault is on; 2s by default.
+    /// The longest time without any success on a key while a client waits and no fault is active; 2s by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_livelock: Option<Span>,
 }
@@ -236,19 +236,19 @@ impl FairnessSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InjectionSettings {
-    /// When, counted from the beginning of the load window.
+    /// Time since the start of the load window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Span>,
-    /// At which point of the system's protocol, instead of a time. Not built yet: a plan that uses it is refused.
+    /// Point of the system's protocol, instead of a time. Not implemented yet: a plan that uses it is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_point: Option<String>,
-    /// Which kind of fault.
+    /// Kind of the fault.
     #[serde(rename = "do")]
     pub kind: String,
-    /// For how long.
+    /// Duration of the fault.
     #[serde(rename = "for")]
     pub lasts: Span,
-    /// What it hits, such as `["n2"]`, `["n1>n2"]` or, for a partition, `["n1", "n2|n3"]`; drawn by default.
+    /// The target, such as `["n2"]`, `["n1>n2"]` or, for a partition, `["n1", "n2|n3"]`; drawn by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
 }
@@ -257,16 +257,16 @@ pub struct InjectionSettings {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SuiteSettings {
-    /// How long a sitting may take; a run that would go over it is not begun.
+    /// Time limit of a session; a run that would exceed it is not begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Span>,
-    /// Runs a cell, each with a seed of its own [default: 1]
+    /// Number of runs per cell, each with a different seed [default: 1]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat: Option<u32>,
     /// Values by key of a plan: the matrix has a cell for each combination.
     #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>")]
     pub axes: BTreeMap<String, Vec<toml::Value>>,
-    /// Combinations that are left out.
+    /// Combinations to leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<BTreeMap<String, serde_json::Value>>")]
     pub exclude: Vec<BTreeMap<String, toml::Value>>,
@@ -275,7 +275,7 @@ pub struct SuiteSettings {
     pub profile: BTreeMap<String, ProfileSettings>,
 }
 
-/// `[suite.profile.NAME]`: what it says wins; an axis replaces the one of its key.
+/// `[suite.profile.NAME]`: its settings override those of the suite; an axis replaces the one with the same key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProfileSettings {
@@ -290,25 +290,25 @@ pub struct ProfileSettings {
     pub axes: BTreeMap<String, Vec<toml::Value>>,
 }
 
-/// `[[canary]]`: a planted bug that a suite must catch, or the night is red.
+/// `[[canary]]`: a planted bug that a suite must catch, or the suite is red.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CanarySettings {
-    /// Which bug.
+    /// The planted bug.
     pub mutant: String,
-    /// Caught within this many runs [default: 1]
+    /// Number of runs within which it must be caught [default: 1]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_runs: Option<u32>,
-    /// Settings by key, over the plan that exposes the bug.
+    /// Settings by key, applied to the plan that exposes the bug.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub set: BTreeMap<String, toml::Value>,
 }
 
-/// `[[arm]]`: one of the compared, with the settings in which it differs, such as `nodes = 5`.
+/// `[[arm]]`: one variant of a comparison, with the settings that distinguish it, such as `nodes = 5`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmSettings {
-    /// Its name, and of the folder of its runs.
+    /// Name of the arm and of the folder of its runs.
     pub name: String,
     /// Any key of `[cluster]`, `[load]` or `[faults]`.
     #[serde(flatten)]
@@ -323,59 +323,59 @@ pub enum ArmValue {
     Whole(i64),
     /// A number.
     Number(f64),
-    /// Words, times and all else.
+    /// Any other value, such as a word or a time.
     Text(String),
     /// A list of words.
     List(Vec<String>),
 }
 
-/// Lays `over` on `under`: what `over` says wins.
+/// Merges `over` into `under`: values in `over` win.
 macro_rules! overlay {
     ($over:expr, $under:expr; $($field:ident),+) => {
         $( if $over.$field.is_some() { $under.$field.clone_from(&$over.$field); } )+
     };
 }
 
-/// The key of `[system]` that says that it describes a system.
-const DESCRIBED: &str = "name";
-/// The key of such a system for the folder in which its commands run.
-const FOLDER: &str = "folder";
+/// The key of `[system]` that is present if the table describes a system.
+const DESCRIBED_KEY: &str = "name";
+/// The key of a described system for the folder in which its commands run.
+const FOLDER_KEY: &str = "folder";
 
-/// The setting by which a system plants a bug in its nodes, where it has any.
-const MUTANT: &str = "mutant";
+/// The setting with which a system plants a bug in its nodes, if it supports any.
+const MUTANT_KEY: &str = "mutant";
 
 impl Settings {
     /// Whether `[system]` describes a system.
     pub fn describes_a_system(&self) -> bool {
-        self.system.get(DESCRIBED).is_some_and(toml::Value::is_str)
+        self.system.get(DESCRIBED_KEY).is_some_and(toml::Value::is_str)
     }
 
-    /// The settings of the system with that table, wherever they stand.
-    pub(super) fn of_system(&self, table: &str) -> toml::Table {
+    /// Returns the settings of the system with that table, from both places that may hold them.
+    pub(super) fn system_settings(&self, table: &str) -> toml::Table {
         let mut all = self.system.get(table).and_then(toml::Value::as_table).cloned().unwrap_or_default();
         all.extend(self.cluster.of_system.clone());
-        all.extend(self.cluster.mutant.iter().map(|mutant| (MUTANT.to_owned(), mutant.clone().into())));
+        all.extend(self.cluster.mutant.iter().map(|mutant| (MUTANT_KEY.to_owned(), mutant.clone().into())));
         all
     }
 
-    /// Remembers the folder of the plan, which the commands of a described system run in, unless the plan names another. That may be
+    /// Stores the folder of the plan, in which the commands of a described system run. If the plan names another folder, it may be
     /// relative to the plan's.
     pub fn set_folder(&mut self, plan: &std::path::Path) {
         if self.describes_a_system() {
-            let named = self.system.get(FOLDER).and_then(toml::Value::as_str).unwrap_or_default();
+            let named = self.system.get(FOLDER_KEY).and_then(toml::Value::as_str).unwrap_or_default();
             let whole = plan.join(named).to_string_lossy().into_owned();
-            self.system.insert(FOLDER.into(), whole.into());
+            self.system.insert(FOLDER_KEY.into(), whole.into());
         }
     }
 
-    /// Writes a system's settings down, nothing left to defaults.
-    pub(super) fn set_of_system(&mut self, mut settings: toml::Table, table: &str) {
-        self.cluster.mutant = settings.remove(MUTANT).and_then(|mutant| mutant.as_str().map(str::to_owned));
+    /// Stores a system's settings, with every default filled in.
+    pub(super) fn set_system_settings(&mut self, mut settings: toml::Table, table: &str) {
+        self.cluster.mutant = settings.remove(MUTANT_KEY).and_then(|mutant| mutant.as_str().map(str::to_owned));
         self.cluster.of_system.clear();
         self.system = if settings.is_empty() { toml::Table::new() } else { toml::Table::from_iter([(table.to_owned(), settings.into())]) };
     }
 
-    /// Lays `over` on top of these settings.
+    /// Merges `over` into these settings; values in `over` win.
     #[must_use]
     pub fn overlaid(mut self, over: &Settings) -> Settings {
         overlay!(over, self; schema, name, expect, seed);
@@ -394,7 +394,7 @@ impl Settings {
                 self.system.insert(name.clone(), over.clone());
                 continue;
             };
-            // What is laid over counts, whichever of the two tables the setting stood in.
+            // The value in `over` wins, no matter which of the two tables held the setting.
             over.keys().for_each(|key| drop(self.cluster.of_system.remove(key)));
             under.extend(over.clone());
         }

@@ -132,9 +132,9 @@ fn what_makes_no_sense_is_refused() {
     refused("[load]\nvalue_bytes = 4", "value_bytes");
     refused("[load]\nworkload = \"counter\"\nvalue_bytes = 16", "value_bytes");
     refused("[load]\nworkload = \"counter\"\nmix = \"cas=1\"", "by itself");
-    refused("[load]\nintent_timeout = \"1s\"", "stands for itself");
+    refused("[load]\nintent_timeout = \"1s\"", "has no intents");
     refused("[cluster]\nslow_clock = \"n3:-1s\"\n[faults]\nkinds = [\"clock-jump\"]", "set right");
-    refused("[fairness]\nmin_jain = 0.9", "nobody can starve");
+    refused("[fairness]\nmin_jain = 0.9", "no client can starve");
     refused("[load]\nworkload = \"duel\"\n[fairness]\nmin_jain = 1.5", "min_jain");
     refused("[load]\nzipf = 0.0", "above 0");
     refused("[load]\nzipf = 1.1\nhot = 0.5", "not both");
@@ -149,11 +149,11 @@ fn what_makes_no_sense_is_refused() {
     refused("[faults]\nkinds = [\"partition:majorty\"]", "did you mean `partition:majority`");
     refused("[faults]\nkinds = [\"kill:coordinater\"]", "did you mean `kill:coordinator`");
     refused("[[fault]]\nat_point = \"after-propose\"\ndo = \"kill\"\nfor = \"1s\"\n", "cannot inject a fault at a protocol point");
-    refused("[[fault]]\ndo = \"kill\"\nfor = \"1s\"\n", "says no time");
+    refused("[[fault]]\ndo = \"kill\"\nfor = \"1s\"\n", "has no time");
     refused("[[fault]]\nat = \"29s\"\ndo = \"kill\"\nfor = \"9s\"\n", "after the load");
 }
 
-/// The schema for editors, kept beside those of the other files. HECKLE_BLESS=1 writes it anew.
+/// The schema for editors, kept beside those of the other files. HECKLE_BLESS=1 rewrites it.
 #[test]
 fn the_schema_of_plans_is_the_kept_one() {
     let schema = heckle_results::schemas::of::<Settings>(file::SCHEMA);

@@ -1,27 +1,27 @@
-//! One relayed connection: two sockets, and between them two directions.
+//! One relayed connection: two sockets, with one direction each way between them.
 //!
-//! The healthy path is one read, a walk over the frame headers and one write, out of a buffer shared by all
-//! connections: nothing is copied and nothing is kept but the frame that is not complete yet. Only when a rule is
-//! on the link, or the other side is not up yet, do frames go through the [`Lane`].
+//! The undisturbed path is one read, a walk over the frame headers and one write, out of a buffer shared by all
+//! connections: nothing is copied, and only an incomplete frame is kept. Frames go through the [`Lane`] only if a
+//! rule is on the link, or the other side is not connected yet.
 
 use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use heckle_faults::LinkEffect;
 
-use super::context::{Context, LARGE_BYTES, READ_BYTES, Sleeper};
+use super::context::{Context, LARGE_BYTES, READ_BYTES, TimerOwner};
 use super::lane::{Close, Departure, Lane};
 use super::poll::{Interest, Ready};
 use super::rules::{LinkId, RuleKey, Rules, Traffic};
 use super::socket::{dial, reset_on_close, write_some};
 use super::splitter::{Split, Splitter};
 
-/// Whether a connection goes on.
+/// Whether a connection stays open after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Life {
-    Goes,
-    Over(Close),
+pub(super) enum ConnectionState {
+    Open,
+    Closed(Close),
 }
 
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Socket {
         }
     }
 
-    fn up(&self) -> Option<&TcpStream> {
+    fn connected(&self) -> Option<&TcpStream> {
         match self {
             Socket::NotDialled | Socket::Dialling(_) => None,
             Socket::Up(stream) => Some(stream),
@@ -48,51 +48,52 @@ impl Socket {
     }
 }
 
-/// How far a direction has come.
+/// The stage of a direction, from open to closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Its source may say more.
+    /// The source may send more.
     Open,
-    /// Its source has ended; the end is in the lane.
+    /// The source has ended; the end is in the lane.
     Ended,
-    /// The end is out of the lane and goes behind the bytes that the receiver has not taken yet.
+    /// The end has left the lane and follows the bytes that the receiver has not yet accepted.
     Ending(Close),
-    /// The end was passed on.
+    /// The end was forwarded.
     Done,
-    /// Its receiver is gone: nothing more can be said.
+    /// The receiver is gone: nothing more can be sent.
     Dead,
 }
 
-/// One direction: from the socket of its own index to the other.
-struct Way {
+/// One direction: from the socket with the same index to the other socket.
+struct Direction {
     lane: Lane,
     splitter: Splitter,
     stage: Stage,
-    /// The link to whose flow it counts.
+    /// The link whose traffic it counts.
     flow: Option<LinkId>,
-    /// The start of a frame whose end has not come, and how long it will be at least.
+    /// The start of an incomplete frame, and the minimum length of the whole frame.
     partial: Vec<u8>,
     wanted: usize,
-    /// Bytes that the receiver's socket has not taken, from `sent` on, and the pieces they belong to.
+    /// Bytes that the receiver's socket has not accepted, from `sent` on, and the number of pieces they belong to.
     out: Vec<u8>,
     sent: usize,
     pieces: u64,
     timer: Option<u64>,
 }
 
-impl Way {
-    fn new(lane: Lane, flow: Option<LinkId>) -> Way {
+impl Direction {
+    fn new(lane: Lane, flow: Option<LinkId>) -> Direction {
         let splitter = Splitter::default();
-        Way { lane, splitter, stage: Stage::Open, flow, partial: vec![], wanted: 0, out: vec![], sent: 0, pieces: 0, timer: None }
+        Direction { lane, splitter, stage: Stage::Open, flow, partial: vec![], wanted: 0, out: vec![], sent: 0, pieces: 0, timer: None }
     }
 
-    /// Whether a cut holds even what is out of the lane: a frame that has begun goes on to its end, but bytes can wait anywhere.
+    /// Whether a cut also holds bytes that have left the lane. A frame that has begun must be completed, but a byte
+    /// stream can stop anywhere.
     fn is_held(&self, rules: &Rules) -> bool {
         self.lane.traffic() == Traffic::Bytes && rules.is_cut(self.lane.gate())
     }
 
-    /// Moves what may leave from the lane to the bytes to be written.
-    fn gather(&mut self, now: u64, rules: &mut Rules) {
+    /// Moves pieces that may leave from the lane to the output buffer.
+    fn collect_output(&mut self, now: u64, rules: &mut Rules) {
         while self.out.len() < READ_BYTES {
             match self.lane.pop(now, rules) {
                 None => return,
@@ -109,177 +110,182 @@ impl Way {
     }
 }
 
-/// What a connection carries, and on which links.
+/// The kind of traffic of a connection, and its links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carries {
-    /// What one node says to another; back comes only the answer to its handshake.
+pub(super) enum ConnectionKind {
+    /// Messages from one node to another; only the reply to the handshake comes back.
     Messages { forward: LinkId },
-    /// What a client and a node say to each other.
+    /// Requests of a client and replies of a node.
     Conversation { forward: LinkId, backward: LinkId },
-    /// A byte stream, both ways.
+    /// A byte stream in both directions.
     Bytes { forward: LinkId, backward: LinkId },
 }
 
-impl Carries {
-    /// The link of the forward direction.
+impl ConnectionKind {
+    /// Returns the link of the forward direction.
     pub(super) fn forward(self) -> LinkId {
         match self {
-            Carries::Messages { forward } | Carries::Conversation { forward, .. } | Carries::Bytes { forward, .. } => forward,
+            ConnectionKind::Messages { forward } | ConnectionKind::Conversation { forward, .. } | ConnectionKind::Bytes { forward, .. } => {
+                forward
+            }
         }
     }
 
-    /// All its links.
+    /// Returns all its links.
     pub(super) fn links(self) -> impl Iterator<Item = LinkId> {
         let backward = match self {
-            Carries::Messages { .. } => None,
-            Carries::Conversation { backward, .. } | Carries::Bytes { backward, .. } => Some(backward),
+            ConnectionKind::Messages { .. } => None,
+            ConnectionKind::Conversation { backward, .. } | ConnectionKind::Bytes { backward, .. } => Some(backward),
         };
         [Some(self.forward()), backward].into_iter().flatten()
     }
 }
 
-/// Two sockets and what is between them. Index 0 is the side that dialled, 1 the target.
+/// A pair of sockets with the data in transit between them. Index 0 is the side that dialled, 1 the target.
 pub(super) struct Connection {
     id: u64,
     target: SocketAddr,
     sockets: [Socket; 2],
     watched: [Interest; 2],
-    ways: [Way; 2],
+    directions: [Direction; 2],
 }
 
 impl Connection {
-    /// A connection that came in for `target`, with its links. Not dialled yet: [`Connection::resume`] does that.
-    pub(super) fn new(id: u64, dialler: TcpStream, target: SocketAddr, carries: Carries) -> Connection {
+    /// Creates a connection for a client or node that dialled `target`. The target is not dialled yet:
+    /// [`Connection::resume`] does that.
+    pub(super) fn new(id: u64, dialler: TcpStream, target: SocketAddr, kind: ConnectionKind) -> Connection {
         let both = |traffic, forward, backward| {
-            let way = |link| Way::new(Lane::new(traffic, link), Some(link));
-            [way(forward), way(backward)]
+            let direction = |link| Direction::new(Lane::new(traffic, link), Some(link));
+            [direction(forward), direction(backward)]
         };
-        let ways = match carries {
-            Carries::Messages { forward } => {
-                let answers = Way::new(Lane::new(Traffic::Answers, forward), None);
-                [Way::new(Lane::new(Traffic::Messages, forward), Some(forward)), answers]
+        let directions = match kind {
+            ConnectionKind::Messages { forward } => {
+                let answers = Direction::new(Lane::new(Traffic::Answers, forward), None);
+                [Direction::new(Lane::new(Traffic::Messages, forward), Some(forward)), answers]
             }
-            Carries::Conversation { forward, backward } => both(Traffic::Conversation, forward, backward),
-            Carries::Bytes { forward, backward } => both(Traffic::Bytes, forward, backward),
+            ConnectionKind::Conversation { forward, backward } => both(Traffic::Conversation, forward, backward),
+            ConnectionKind::Bytes { forward, backward } => both(Traffic::Bytes, forward, backward),
         };
-        Connection { id, target, sockets: [Socket::Up(dialler), Socket::NotDialled], watched: [Interest::NONE; 2], ways }
+        Connection { id, target, sockets: [Socket::Up(dialler), Socket::NotDialled], watched: [Interest::NONE; 2], directions }
     }
 
-    /// The links it carries.
+    /// Returns the links of this connection.
     pub(super) fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
-        self.ways.iter().filter_map(|w| w.flow)
+        self.directions.iter().filter_map(|w| w.flow)
     }
 
-    /// A cut begins on these links.
+    /// Starts a cut on these links.
     pub(super) fn cut(&mut self, rule: RuleKey, links: &[LinkId], rules: &mut Rules) {
-        for way in self.ways.iter_mut().filter(|w| links.contains(&w.lane.gate())) {
+        for way in self.directions.iter_mut().filter(|w| links.contains(&w.lane.gate())) {
             way.lane.cut(rule, rules);
             if way.lane.traffic() == Traffic::Bytes {
-                rules.blocked(way.lane.gate(), Some(rule), 0, (way.out.len() - way.sent) as u64);
+                rules.count_blocked(way.lane.gate(), Some(rule), 0, (way.out.len() - way.sent) as u64);
             }
         }
     }
 
-    /// Bytes that wait for a link to carry them.
+    /// Returns the number of bytes that wait for this link.
     pub(super) fn waiting(&self, link: LinkId) -> u64 {
-        let of = self.ways.iter().filter(|way| way.flow == Some(link));
+        let of = self.directions.iter().filter(|way| way.flow == Some(link));
         of.map(|way| way.lane.waiting() + (way.out.len() - way.sent) as u64).sum()
     }
 
-    /// A rule was taken off these links.
-    pub(super) fn lifted(&mut self, rule: RuleKey, effect: LinkEffect, links: &[LinkId], ctx: &mut Context) {
+    /// Releases what a rule held back on these links, after it was removed.
+    pub(super) fn release(&mut self, rule: RuleKey, effect: LinkEffect, links: &[LinkId], ctx: &mut Context) {
         let now = ctx.now();
-        for way in self.ways.iter_mut().filter(|w| links.contains(&w.lane.gate())) {
-            way.lane.lifted(rule, effect, now, &mut ctx.rules);
+        for way in self.directions.iter_mut().filter(|w| links.contains(&w.lane.gate())) {
+            way.lane.release(rule, effect, now, &mut ctx.rules);
         }
     }
 
-    /// Goes on after its rules changed, a timer fired or it was accepted.
-    pub(super) fn resume(&mut self, ctx: &mut Context) -> Life {
+    /// Continues after the connection was accepted, its rules changed or a timer fired.
+    pub(super) fn resume(&mut self, ctx: &mut Context) -> ConnectionState {
         if matches!(self.sockets[1], Socket::NotDialled) {
-            if !ctx.rules.is_cut(self.ways[0].lane.gate()) {
-                if let Life::Over(close) = self.dial(ctx) {
-                    return Life::Over(close);
+            if !ctx.rules.is_cut(self.directions[0].lane.gate()) {
+                if let ConnectionState::Closed(close) = self.dial(ctx) {
+                    return ConnectionState::Closed(close);
                 }
-            } else if self.ways[0].stage != Stage::Open {
-                // It dialled into a cut and gave up: the target never knew of it and need not learn now.
-                return Life::Over(Close::Fin);
+            } else if self.directions[0].stage != Stage::Open {
+                // The dialler connected during a cut and gave up: the target never saw the connection and need not
+                // see it now.
+                return ConnectionState::Closed(Close::Fin);
             }
         }
         for way in 0..2 {
-            if let Life::Over(close) = self.pump(way, ctx) {
-                return Life::Over(close);
+            if let ConnectionState::Closed(close) = self.flush(way, ctx) {
+                return ConnectionState::Closed(close);
             }
         }
-        self.refresh(ctx);
-        Life::Goes
+        self.update_interest(ctx);
+        ConnectionState::Open
     }
 
-    /// A socket is ready.
-    pub(super) fn ready(&mut self, side: usize, ready: Ready, ctx: &mut Context) -> Life {
+    /// Handles a socket that is ready.
+    pub(super) fn ready(&mut self, side: usize, ready: Ready, ctx: &mut Context) -> ConnectionState {
         let interest = self.watched[side];
         if matches!(self.sockets[side], Socket::Dialling(_))
-            && let Life::Over(close) = self.dialled(ctx)
+            && let ConnectionState::Closed(close) = self.finish_dial(ctx)
         {
-            return Life::Over(close);
+            return ConnectionState::Closed(close);
         }
         if ready.read
             && interest.read
-            && let Life::Over(close) = self.fill(side, ctx)
+            && let ConnectionState::Closed(close) = self.read_source(side, ctx)
         {
-            return Life::Over(close);
+            return ConnectionState::Closed(close);
         }
-        // A read, too, may have changed what the other way can do: resume looks at both.
+        // A read may also have changed the state of the other direction: resume handles both.
         self.resume(ctx)
     }
 
-    fn dial(&mut self, ctx: &mut Context) -> Life {
+    fn dial(&mut self, ctx: &mut Context) -> ConnectionState {
         match dial(self.target) {
             Err(e) => {
-                // A dial that the relay's own limits prevent must not pass for a node that refuses.
+                // A dial that fails because of the relay's own limits must not look like a node that refuses.
                 crate::limits::note(&e);
-                refused(ctx)
+                close_refused(ctx)
             }
             Ok(stream) => {
                 self.sockets[1] = Socket::Dialling(stream);
-                // On loopback the answer is usually there already.
-                self.dialled(ctx)
+                // On loopback the dial has usually completed already.
+                self.finish_dial(ctx)
             }
         }
     }
 
-    /// Looks how the dial stands.
-    fn dialled(&mut self, ctx: &mut Context) -> Life {
-        let Some(stream) = self.sockets[1].stream() else { return Life::Goes };
+    /// Checks whether the dial has completed.
+    fn finish_dial(&mut self, ctx: &mut Context) -> ConnectionState {
+        let Some(stream) = self.sockets[1].stream() else { return ConnectionState::Open };
         match stream.take_error() {
             Ok(None) => {}
-            Ok(Some(_)) | Err(_) => return refused(ctx),
+            Ok(Some(_)) | Err(_) => return close_refused(ctx),
         }
         let (Ok(here), Ok(there)) = (stream.local_addr(), stream.peer_addr()) else {
-            // Not connected and no error: the dial is still going on.
-            return Life::Goes;
+            // Not connected and no error: the dial is still in progress.
+            return ConnectionState::Open;
         };
-        // TCP allows a socket to connect to itself: if nobody listens on a port of the ephemeral range, a dial to it
-        // may be given that very port as its own, and would then keep the node from ever binding it again.
+        // TCP allows a socket to connect to itself. If no process listens on a port of the ephemeral range, the
+        // kernel may give a dial to it that same port as its own, which would then keep the node from binding it
+        // again.
         if here == there {
-            return refused(ctx);
+            return close_refused(ctx);
         }
         if let Socket::Dialling(stream) = std::mem::replace(&mut self.sockets[1], Socket::NotDialled) {
             self.sockets[1] = Socket::Up(stream);
         }
-        Life::Goes
+        ConnectionState::Open
     }
 
-    /// Reads once from the socket of this way's source.
-    fn fill(&mut self, way: usize, ctx: &mut Context) -> Life {
-        let Some(mut source) = self.sockets[way].up() else { return Life::Goes };
-        let w = &mut self.ways[way];
+    /// Reads once from the source of this direction.
+    fn read_source(&mut self, way: usize, ctx: &mut Context) -> ConnectionState {
+        let Some(mut source) = self.sockets[way].connected() else { return ConnectionState::Open };
+        let w = &mut self.directions[way];
         let have = w.partial.len();
         let missing = w.wanted.saturating_sub(have);
         let large = have > LARGE_BYTES || missing > LARGE_BYTES;
         let mut scratch = std::mem::take(&mut ctx.scratch);
         let read = if large {
-            // Never past the end of this frame, so that it is whole when the buffer is full.
+            // Never read past the end of this frame, so that it is complete when the buffer is full.
             w.partial.resize(have + missing.min(READ_BYTES), 0);
             let read = source.read(&mut w.partial[have..]);
             w.partial.truncate(have + *read.as_ref().unwrap_or(&0));
@@ -288,39 +294,40 @@ impl Connection {
             scratch[..have].copy_from_slice(&w.partial);
             source.read(&mut scratch[have..have + READ_BYTES])
         };
-        let life = match read {
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Life::Goes,
+        let state = match read {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => ConnectionState::Open,
             Ok(0) => self.source_ended(way, Close::Fin, ctx),
             Err(_) => self.source_ended(way, Close::Reset, ctx),
-            Ok(_) if large && w.partial.len() < w.wanted => Life::Goes,
+            Ok(_) if large && w.partial.len() < w.wanted => ConnectionState::Open,
             Ok(_) if large => {
                 let frame = std::mem::take(&mut w.partial);
-                self.take_in(way, &frame, ctx)
+                self.receive(way, &frame, ctx)
             }
-            Ok(n) => self.take_in(way, &scratch[..have + n], ctx),
+            Ok(n) => self.receive(way, &scratch[..have + n], ctx),
         };
         ctx.scratch = scratch;
-        life
+        state
     }
 
-    /// The source says no more. A torn frame goes on torn: the receiver shall see what it would see without us.
-    fn source_ended(&mut self, way: usize, close: Close, ctx: &mut Context) -> Life {
+    /// Handles the end of the source. An incomplete frame is forwarded as it is: the receiver must see what it would
+    /// see without a relay.
+    fn source_ended(&mut self, way: usize, close: Close, ctx: &mut Context) -> ConnectionState {
         let now = ctx.now();
-        let w = &mut self.ways[way];
+        let w = &mut self.directions[way];
         if !w.partial.is_empty() {
             let torn = std::mem::take(&mut w.partial);
             w.lane.push(super::splitter::Unit::Raw, &torn, now, &mut ctx.rules);
         }
         w.lane.push_end(close, now);
         w.stage = Stage::Ended;
-        Life::Goes
+        ConnectionState::Open
     }
 
-    /// Splits what came in; hands it straight to the receiver or lays it into the lane.
-    fn take_in(&mut self, way: usize, bytes: &[u8], ctx: &mut Context) -> Life {
+    /// Splits the input into pieces, and forwards them directly or through the lane.
+    fn receive(&mut self, way: usize, bytes: &[u8], ctx: &mut Context) -> ConnectionState {
         let now = ctx.now();
-        let receiver_up = self.sockets[1 - way].up().is_some();
-        let w = &mut self.ways[way];
+        let receiver_up = self.sockets[1 - way].connected().is_some();
+        let w = &mut self.directions[way];
         let flowing = receiver_up && w.out.is_empty();
         let straight = flowing && w.lane.is_open(&ctx.rules);
         let was_raw = w.splitter.is_raw();
@@ -337,9 +344,9 @@ impl Connection {
                         w.lane.push(unit, &bytes[at..at + len], now, &mut ctx.rules);
                     }
                     if !straight && flowing {
-                        // One by one, as if each had come alone: a burst would else fill the places of frames held
-                        // aside before the first of them could be overtaken.
-                        w.gather(now, &mut ctx.rules);
+                        // One by one, as if each frame had arrived alone: a burst would otherwise use up the room for
+                        // held frames before the first of them could be overtaken.
+                        w.collect_output(now, &mut ctx.rules);
                     }
                     at += len;
                     pieces += 1;
@@ -351,39 +358,40 @@ impl Connection {
         w.partial.clear();
         w.partial.shrink_to(READ_BYTES);
         w.partial.extend_from_slice(&bytes[at..]);
-        if straight && at > 0 { self.send(way, &bytes[..at], pieces, ctx) } else { Life::Goes }
+        if straight && at > 0 { self.send(way, &bytes[..at], pieces, ctx) } else { ConnectionState::Open }
     }
 
-    /// Writes bytes past the lane; what the receiver does not take now is kept, and no more read until it is gone.
-    fn send(&mut self, way: usize, bytes: &[u8], pieces: u64, ctx: &mut Context) -> Life {
-        let Some(receiver) = self.sockets[1 - way].up() else { return Life::Goes };
+    /// Writes bytes directly, without the lane. Bytes that the receiver does not accept now are kept, and reading
+    /// pauses until they are gone.
+    fn send(&mut self, way: usize, bytes: &[u8], pieces: u64, ctx: &mut Context) -> ConnectionState {
+        let Some(receiver) = self.sockets[1 - way].connected() else { return ConnectionState::Open };
         let written = write_some(receiver, bytes);
-        let w = &mut self.ways[way];
+        let w = &mut self.directions[way];
         match written {
             Err(_) => self.receiver_gone(way),
             Ok(n) if n == bytes.len() => {
                 ctx.count(w.flow, pieces, n);
-                Life::Goes
+                ConnectionState::Open
             }
             Ok(n) => {
                 ctx.count(w.flow, 0, n);
                 w.out.extend_from_slice(&bytes[n..]);
                 w.pieces = pieces;
-                Life::Goes
+                ConnectionState::Open
             }
         }
     }
 
-    /// Writes what may leave, until nothing may or the receiver takes no more.
-    fn pump(&mut self, way: usize, ctx: &mut Context) -> Life {
+    /// Writes until no more bytes may leave or the receiver accepts no more.
+    fn flush(&mut self, way: usize, ctx: &mut Context) -> ConnectionState {
         loop {
-            let Some(receiver) = self.sockets[1 - way].up() else { return Life::Goes };
-            let w = &mut self.ways[way];
+            let Some(receiver) = self.sockets[1 - way].connected() else { return ConnectionState::Open };
+            let w = &mut self.directions[way];
             if matches!(w.stage, Stage::Done | Stage::Dead) {
-                return Life::Goes;
+                return ConnectionState::Open;
             }
             if w.is_held(&ctx.rules) {
-                return Life::Goes;
+                return ConnectionState::Open;
             }
             if !w.out.is_empty() {
                 let Ok(n) = write_some(receiver, &w.out[w.sent..]) else { return self.receiver_gone(way) };
@@ -391,54 +399,54 @@ impl Connection {
                 let all = w.sent == w.out.len();
                 ctx.count(w.flow, if all { w.pieces } else { 0 }, n);
                 if !all {
-                    return Life::Goes;
+                    return ConnectionState::Open;
                 }
                 (w.sent, w.pieces) = (0, 0);
                 w.out.clear();
                 w.out.shrink_to(READ_BYTES);
             }
             if let Stage::Ending(close) = w.stage {
-                return self.pass_end(way, close);
+                return self.forward_end(way, close);
             }
             let now = ctx.now();
-            w.gather(now, &mut ctx.rules);
+            w.collect_output(now, &mut ctx.rules);
             if w.out.is_empty() && !matches!(w.stage, Stage::Ending(_)) {
-                return Life::Goes;
+                return ConnectionState::Open;
             }
         }
     }
 
-    fn pass_end(&mut self, way: usize, close: Close) -> Life {
-        let other = self.ways[1 - way].stage;
+    fn forward_end(&mut self, way: usize, close: Close) -> ConnectionState {
+        let other = self.directions[1 - way].stage;
         match (close, other) {
-            (Close::Reset, _) | (Close::Fin, Stage::Dead) => Life::Over(Close::Reset),
-            (Close::Fin, Stage::Done) => Life::Over(Close::Fin),
+            (Close::Reset, _) | (Close::Fin, Stage::Dead) => ConnectionState::Closed(Close::Reset),
+            (Close::Fin, Stage::Done) => ConnectionState::Closed(Close::Fin),
             (Close::Fin, Stage::Open | Stage::Ended | Stage::Ending(_)) => {
-                self.ways[way].stage = Stage::Done;
-                match self.sockets[1 - way].up().map(|s| s.shutdown(Shutdown::Write)) {
-                    Some(Err(_)) | None => Life::Over(Close::Reset),
-                    Some(Ok(())) => Life::Goes,
+                self.directions[way].stage = Stage::Done;
+                match self.sockets[1 - way].connected().map(|s| s.shutdown(Shutdown::Write)) {
+                    Some(Err(_)) | None => ConnectionState::Closed(Close::Reset),
+                    Some(Ok(())) => ConnectionState::Open,
                 }
             }
         }
     }
 
-    /// The receiver of this way is gone. What it said before it went is still to be passed on the other way.
-    fn receiver_gone(&mut self, way: usize) -> Life {
-        let w = &mut self.ways[way];
+    /// Handles the loss of the receiver. Bytes that it sent before are still forwarded in the other direction.
+    fn receiver_gone(&mut self, way: usize) -> ConnectionState {
+        let w = &mut self.directions[way];
         w.lane = Lane::new(w.lane.traffic(), w.lane.gate());
         (w.out, w.partial, w.stage) = (vec![], vec![], Stage::Dead);
-        match self.ways[1 - way].stage {
-            Stage::Done | Stage::Dead => Life::Over(Close::Reset),
-            Stage::Open | Stage::Ended | Stage::Ending(_) => Life::Goes,
+        match self.directions[1 - way].stage {
+            Stage::Done | Stage::Dead => ConnectionState::Closed(Close::Reset),
+            Stage::Open | Stage::Ended | Stage::Ending(_) => ConnectionState::Open,
         }
     }
 
-    /// Tells poller and timers what it now waits for.
-    fn refresh(&mut self, ctx: &mut Context) {
+    /// Registers the present needs of this connection with the poller and the timers.
+    fn update_interest(&mut self, ctx: &mut Context) {
         for i in 0..2 {
-            let (reads, writes) = (&self.ways[i], &self.ways[1 - i]);
-            // In a cut what comes in must be taken and dropped even while the receiver is slow.
+            let (reads, writes) = (&self.directions[i], &self.directions[1 - i]);
+            // During a cut, input must be read and dropped even if the receiver is slow.
             let room = !reads.lane.is_full(&ctx.rules) && (reads.out.is_empty() || ctx.rules.is_cut(reads.lane.gate()));
             let wanted = match &self.sockets[i] {
                 Socket::NotDialled => Interest::NONE,
@@ -453,25 +461,25 @@ impl Connection {
             }
         }
         for i in 0..2 {
-            let blocked = self.sockets[1 - i].up().is_none() || !self.ways[i].out.is_empty();
-            let due = if blocked { None } else { self.ways[i].lane.next_due(&ctx.rules) };
+            let blocked = self.sockets[1 - i].connected().is_none() || !self.directions[i].out.is_empty();
+            let due = if blocked { None } else { self.directions[i].lane.next_due(&ctx.rules) };
             self.set_timer(i, due, ctx);
         }
     }
 
     fn set_timer(&mut self, way: usize, due: Option<u64>, ctx: &mut Context) {
-        let timer = &mut self.ways[way].timer;
+        let timer = &mut self.directions[way].timer;
         if *timer != due {
-            let sleeper = Sleeper::Way(self.id, way);
-            timer.map(|old| ctx.timers.remove(&(old, sleeper)));
-            due.map(|new| ctx.timers.insert((new, sleeper)));
+            let owner = TimerOwner::Direction(self.id, way);
+            timer.map(|old| ctx.timers.remove(&(old, owner)));
+            due.map(|new| ctx.timers.insert((new, owner)));
             *timer = due;
         }
     }
 
-    /// A timer of this way fired and is no longer among the timers.
+    /// Handles a timer of this direction, which the timer set no longer contains.
     pub(super) fn timer_fired(&mut self, way: usize) {
-        self.ways[way].timer = None;
+        self.directions[way].timer = None;
     }
 
     /// Closes both sockets.
@@ -485,7 +493,7 @@ impl Connection {
     }
 }
 
-fn refused(ctx: &mut Context) -> Life {
+fn close_refused(ctx: &mut Context) -> ConnectionState {
     ctx.stats.refused_by_target += 1;
-    Life::Over(Close::Reset)
+    ConnectionState::Closed(Close::Reset)
 }

@@ -1,4 +1,4 @@
-//! What all connections of the relay share: poller, rules, counters, timers, clock and read buffer.
+//! State shared by all connections of the relay: poller, rules, counters, timers, clock and read buffer.
 
 use heckle_system_api::capability::Framing;
 use std::collections::BTreeSet;
@@ -9,34 +9,34 @@ use super::poll::Poller;
 use super::rules::{LinkId, Rules};
 use super::{Flow, Stats};
 
-/// Bytes asked of a socket in one read.
+/// Size of one read from a socket, in bytes.
 pub(super) const READ_BYTES: usize = 256 << 10;
-/// A frame that has, or lacks, more than this is collected in a buffer of its own, instead of being copied in
-/// front of the next read again and again.
+/// A frame with more bytes than this present or missing is collected in a separate buffer, instead of being copied in
+/// front of each new read.
 pub(super) const LARGE_BYTES: usize = READ_BYTES / 2;
 
-/// Whom a timer wakes.
+/// The target of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Sleeper {
+pub(super) enum TimerOwner {
     /// A direction of a connection.
-    Way(u64, usize),
-    /// A door that could not accept for want of descriptors.
-    Door(usize),
-    /// Doors that are open only while their targets listen.
-    Doors,
+    Direction(u64, usize),
+    /// A listener that could not accept because descriptors had run out.
+    Port(usize),
+    /// Listeners that are open only while their targets listen.
+    FollowingPorts,
 }
 
-/// What all connections share; everything in it belongs to the relay's one thread.
+/// State shared by all connections. Only the relay's thread uses it.
 pub(super) struct Context {
     pub(super) poller: Poller,
     pub(super) rules: Rules,
-    /// Where a message ends.
+    /// Finds the ends of messages.
     pub(super) framing: Arc<dyn Framing>,
     flows: Vec<(LinkId, Flow)>,
-    pub(super) timers: BTreeSet<(u64, Sleeper)>,
+    pub(super) timers: BTreeSet<(u64, TimerOwner)>,
     pub(super) stats: Stats,
     origin: Instant,
-    /// Where reads land, behind the start of a frame that was kept from the read before.
+    /// Read buffer. The start of an incomplete frame from the previous read comes before the new bytes.
     pub(super) scratch: Vec<u8>,
 }
 
@@ -47,7 +47,7 @@ impl Context {
         Context { poller, rules, framing, flows: vec![], timers, stats, origin: Instant::now(), scratch }
     }
 
-    /// Nanoseconds since the relay began.
+    /// Returns nanoseconds since the start of the relay.
     pub(super) fn now(&self) -> u64 {
         // 2^64 ns are 584 years.
         self.origin.elapsed().as_nanos() as u64
@@ -64,7 +64,7 @@ impl Context {
         &mut self.flows[at].1
     }
 
-    /// Counts pieces and bytes that a receiver took.
+    /// Counts pieces and bytes that a receiver accepted.
     pub(super) fn count(&mut self, flow: Option<LinkId>, pieces: u64, bytes: usize) {
         if let Some(link) = flow {
             let flow = self.flow(link);

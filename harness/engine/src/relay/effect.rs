@@ -1,14 +1,14 @@
-//! What a rule does to a link, and what it is shown to have done.
+//! The measured effects of rules on links.
 //!
-//! A fault that left no trace in the traffic tested nothing. So every effect counts what it really changed, at the
-//! moment it changed it, and an effect that met no traffic has empty evidence.
+//! A fault that left no trace in the traffic tested nothing. So every effect counts each change when it happens, and
+//! an effect without traffic has empty evidence.
 
 use std::collections::BTreeMap;
 
 use heckle_faults::{Link, LinkEffect};
 use serde_json::{Value, json};
 
-/// How long the delayed frames really waited inside the relay, from read to write.
+/// Measured waiting time of delayed frames inside the relay, from read to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MeasuredDelay {
     /// Median, microseconds.
@@ -19,9 +19,9 @@ pub struct MeasuredDelay {
     pub max_us: u64,
 }
 
-/// What the figures of frames count: where no message begins or ends, bytes.
+/// Unit of the frame counters: whole messages, or bytes for a protocol whose messages the relay does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Counted {
+pub enum CountUnit {
     /// Whole messages.
     #[default]
     Frames,
@@ -29,50 +29,50 @@ pub enum Counted {
     Bytes,
 }
 
-/// What the effects of one fault did. On a link that carries bytes each figure of frames counts bytes.
+/// Evidence of one fault. On a byte link, the frame counters count bytes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
-    /// What figures of frames count.
-    pub counted: Counted,
-    /// The effects it had.
+    /// The unit of the frame counters.
+    pub counted: CountUnit,
+    /// The effects of the fault.
     pub effects: Vec<LinkEffect>,
-    /// Frames that a cut stopped.
+    /// Frames that a cut blocked.
     pub blocked_frames: u64,
-    /// Of these, the ones held for delivery at heal (client links, handshakes); the rest is gone.
+    /// Blocked frames that were held for delivery at heal (client links, handshakes); the others were dropped.
     pub held_frames: u64,
-    /// Connections dialled into a cut.
+    /// Connections dialled during a cut.
     pub blocked_connections: u64,
     /// Frames that left after a delay.
     pub delayed_frames: u64,
-    /// How long those waited.
+    /// The waiting time of those frames.
     pub measured_delay: Option<MeasuredDelay>,
-    /// Delayed frames let out early, because the delay was lifted.
+    /// Delayed frames that left early, because the delay was removed.
     pub released_early: u64,
-    /// Frames that left after they had waited for their turn on a slow link.
+    /// Frames that left after waiting for the rate limit of a slow link.
     pub slowed_frames: u64,
-    /// Frames lost.
+    /// Frames dropped.
     pub dropped_frames: u64,
-    /// Second copies that left.
+    /// Duplicate copies that left.
     pub duplicated_frames: u64,
-    /// Frames that left after at least one younger frame.
+    /// Frames that left after at least one later frame.
     pub reordered_frames: u64,
     /// Connections reset.
     pub resets: u64,
-    /// Frames that left on the struck links while the effects were on.
+    /// Frames that left on the affected links during the fault.
     pub passed_frames: u64,
-    /// How often each link was struck; a link that is missing was not.
+    /// How often each link was affected; unaffected links are absent.
     pub strikes: BTreeMap<Link, u64>,
-    /// Bytes held, delayed or slowed on each link, where bytes are counted.
+    /// Bytes held, delayed or slowed on each link of a byte relay.
     pub bytes: BTreeMap<Link, u64>,
 }
 
 impl Evidence {
-    /// Whether the fault changed anything at all. A blocked dial counts: it kept a link from coming up.
+    /// Whether the fault changed anything at all. A blocked dial counts, since it kept a link from opening.
     pub fn shows_effect(&self) -> bool {
         !self.strikes.is_empty()
     }
 
-    /// Adds what another rule of the same fault did.
+    /// Adds the evidence of another rule of the same fault.
     pub(super) fn add(&mut self, other: &Evidence) {
         self.effects.extend(&other.effects);
         self.blocked_frames += other.blocked_frames;
@@ -95,11 +95,11 @@ impl Evidence {
         }
     }
 
-    /// For the history: the counters that its effects can move, also when they are zero.
+    /// Returns the evidence for the history: the counters that its effects can change, even if they are zero.
     pub fn to_json(&self) -> BTreeMap<String, Value> {
         let (frames, is_bytes) = match self.counted {
-            Counted::Frames => ("frames", false),
-            Counted::Bytes => ("bytes", true),
+            CountUnit::Frames => ("frames", false),
+            CountUnit::Bytes => ("bytes", true),
         };
         let mut out = BTreeMap::from([(format!("passed_{frames}"), json!(self.passed_frames))]);
         let mut put = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));

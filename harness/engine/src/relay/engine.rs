@@ -1,4 +1,4 @@
-//! The relay's thread: doors, connections, timers and commands, one at a time.
+//! The relay's thread: listeners, connections, timers and commands, one at a time.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -11,107 +11,108 @@ use heckle_history::prng::Seed;
 use heckle_loopback::LoopbackClaim;
 use heckle_system_api::capability::Framing;
 
-use super::connection::{Carries, Connection, Life};
-use super::context::{Context, Sleeper};
-use super::effect::{Counted, Evidence};
+use super::connection::{Connection, ConnectionKind, ConnectionState};
+use super::context::{Context, TimerOwner};
+use super::effect::{CountUnit, Evidence};
 use super::lane::Close;
 use super::poll::{Interest, Poller, Ready};
-use super::raw::{Found, Identifier, NoFraming, Owner, Question, Sockets, v4};
+use super::raw::{DiallerQuery, Identification, Identifier, NoFraming, Owner, Sockets, v4};
 use super::rules::{LinkId, RuleKey, Rules};
 use super::socket::reset_on_close;
 use super::{Command, Flow, Route};
 
-/// Connections open at the same time; each costs two descriptors. More are turned away with a reset.
-const CONNECTIONS_AT_MOST: usize = 4096;
-/// Connections accepted at one door before the others get their turn.
-const ACCEPTS_AT_ONCE: usize = 64;
-/// Connections that wait to be accepted at one door; the kernel may have a lower bound of its own.
+/// Maximum number of open connections; each needs two descriptors. Further ones are reset.
+const MAX_CONNECTIONS: usize = 4096;
+/// Maximum number of connections accepted from one listener before the others are served.
+const MAX_ACCEPTS_PER_ROUND: usize = 64;
+/// Maximum number of connections that wait to be accepted by one listener; the kernel may have a lower limit.
 const BACKLOG: i32 = 4096;
-/// How long a door stays shut when the process is out of descriptors.
-const DOOR_SHUT_NS: u64 = 10_000_000;
-/// How often a relay of bytes looks which targets listen: a question to the kernel of some microseconds for each door.
-const FOLLOW_EVERY_NS: u64 = 5_000_000;
-/// Tokens of doors have this bit; those of connections do not.
-const DOOR: u64 = 1 << 62;
+/// Pause of a listener after the process has run out of descriptors.
+const PORT_PAUSE_NS: u64 = 10_000_000;
+/// Interval at which a byte relay checks which targets listen. A check takes some microseconds per listener.
+const TARGET_CHECK_NS: u64 = 5_000_000;
+/// Bit that marks the tokens of ports.
+const PORT_BIT: u64 = 1 << 62;
 
 /// A port that the relay listens on.
-struct Door {
+struct Port {
     route: Route,
     target: SocketAddr,
     address: SocketAddr,
-    /// None while the door is closed.
+    /// `None` while the port is closed.
     listener: Option<TcpListener>,
-    /// Whose it is, if it is open only while its target listens.
+    /// The node and address that the port follows, if it is open only while its target listens.
     follows: Option<(Node, SocketAddrV4)>,
-    /// The links of its connections, where the port says whose they are.
-    carries: Option<Carries>,
+    /// The links of its connections, if the port determines them.
+    kind: Option<ConnectionKind>,
     watched: Interest,
 }
 
-/// A connection of which it is not known yet who dialled it.
+/// A connection whose dialler is not yet identified.
 struct Unidentified {
     stream: TcpStream,
     to: Node,
     target: SocketAddr,
 }
 
-/// What a relay's links carry.
+/// What the links of a relay carry.
 pub(super) enum Links {
-    /// Messages of a known form.
+    /// Messages of a known protocol.
     Frames(Arc<dyn Framing>),
-    /// Bytes.
-    Bytes(ForBytes),
+    /// Byte streams.
+    Bytes(ByteRelayParts),
 }
 
-/// What a relay of bytes has besides.
-pub(super) struct ForBytes {
-    /// Finds out who dials.
+/// Additional parts of a byte relay.
+pub(super) struct ByteRelayParts {
+    /// Identifies diallers.
     pub(super) identifier: Identifier,
-    /// Keeps the address of its ports.
+    /// Reserves the address of its ports.
     pub(super) claim: LoopbackClaim,
-    /// Says whether a target listens.
+    /// Checks whether a target listens.
     pub(super) sockets: Sockets,
 }
 
-/// Listens at an address of the relay's.
+/// Listens at an address that belongs to the relay.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(at).map_err(|e| io::Error::new(e.kind(), format!("{at}: {e}")))?;
-    // A burst of dials must not find the queue full: the kernel would repeat the last step of a handshake only after a second.
+    // A burst of dials must not find the queue full: the kernel would repeat the last step of a handshake only after
+    // a second.
     rustix::net::listen(&listener, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-/// Whether the thread goes on.
+/// Whether the thread continues.
 #[derive(PartialEq, Eq)]
-enum Going {
-    On,
-    Stops,
+enum LoopControl {
+    Continue,
+    Stop,
 }
 
 pub(super) struct Engine {
     inbox: Receiver<Command>,
     ctx: Context,
-    doors: Vec<Door>,
+    ports: Vec<Port>,
     connections: BTreeMap<u64, Connection>,
-    /// Held until it is known who dialled.
+    /// Connections on hold until their dialler is identified.
     unidentified: BTreeMap<u64, Unidentified>,
-    bytes: Option<ForBytes>,
+    bytes: Option<ByteRelayParts>,
     next_id: u64,
 }
 
 impl Engine {
     pub(super) fn new(seed: Seed, poller: Poller, inbox: Receiver<Command>, links: Links) -> Engine {
         let (framing, bytes, counted): (Arc<dyn Framing>, _, _) = match links {
-            Links::Frames(framing) => (framing, None, Counted::Frames),
-            Links::Bytes(bytes) => (Arc::new(NoFraming), Some(bytes), Counted::Bytes),
+            Links::Frames(framing) => (framing, None, CountUnit::Frames),
+            Links::Bytes(bytes) => (Arc::new(NoFraming), Some(bytes), CountUnit::Bytes),
         };
         let ctx = Context::new(poller, Rules::new(seed, counted), framing);
         let (connections, unidentified) = (BTreeMap::new(), BTreeMap::new());
-        Engine { inbox, ctx, doors: vec![], connections, unidentified, bytes, next_id: 0 }
+        Engine { inbox, ctx, ports: vec![], connections, unidentified, bytes, next_id: 0 }
     }
 
-    /// Runs until told to stop; everything closes as it is dropped.
+    /// Runs until a stop command; dropping the engine closes everything.
     pub(super) fn run(mut self) {
         let mut ready = vec![];
         loop {
@@ -119,14 +120,14 @@ impl Engine {
             let now = self.ctx.now();
             self.ctx.poller.arm(due, now);
             self.ctx.poller.wait(&mut ready);
-            // Commands first: a cut that was asked for before these bytes were read stops them.
-            if self.obey() == Going::Stops {
+            // Commands first: a cut that was requested before these bytes were read must stop them.
+            if self.run_commands() == LoopControl::Stop {
                 return;
             }
             self.fire_timers();
             for ready in &ready {
-                if ready.token & DOOR != 0 {
-                    self.accept((ready.token & !DOOR) as usize);
+                if ready.token & PORT_BIT != 0 {
+                    self.accept((ready.token & !PORT_BIT) as usize);
                 } else {
                     self.socket_ready(*ready);
                 }
@@ -134,8 +135,8 @@ impl Engine {
         }
     }
 
-    fn obey(&mut self) -> Going {
-        // Whoever asked waits for the answer; if it gave up, the answer goes nowhere.
+    fn run_commands(&mut self) -> LoopControl {
+        // The caller waits for the answer. If it gave up, the send fails and the answer is dropped.
         while let Ok(command) = self.inbox.try_recv() {
             match command {
                 Command::Open { route, target, answer } => drop(answer.send(self.open(route, target))),
@@ -144,20 +145,20 @@ impl Engine {
                     let _ = answer.send(());
                 }
                 Command::Evidence { id, answer } => drop(answer.send(self.ctx.rules.evidence(id))),
-                Command::Lift { id, answer } => drop(answer.send(self.lift(id))),
+                Command::RemoveFault { id, answer } => drop(answer.send(self.remove_fault(id))),
                 Command::Flow { link, answer } => drop(answer.send(self.flow(link))),
-                Command::Identified { connection, found } => self.identified(connection, found),
+                Command::Identified { connection, found } => self.handle_identified(connection, found),
                 Command::Stats { answer } => drop(answer.send(self.ctx.stats)),
-                Command::Stop => return Going::Stops,
+                Command::Stop => return LoopControl::Stop,
             }
         }
-        Going::On
+        LoopControl::Continue
     }
 
     fn open(&mut self, route: Route, target: SocketAddr) -> io::Result<SocketAddr> {
-        // A node may listen at several addresses; what dials them is told apart by the socket.
-        let is_open = |d: &Door| d.route == route && (!matches!(route, Route::Anyone { .. }) || d.target == target);
-        if self.doors.iter().any(is_open) {
+        // A node may listen at several addresses; the dialler's socket distinguishes the connections to them.
+        let is_open = |d: &Port| d.route == route && (!matches!(route, Route::Anyone { .. }) || d.target == target);
+        if self.ports.iter().any(is_open) {
             return Err(io::Error::new(ErrorKind::AlreadyExists, format!("the relay already has a port for {route} at {target}")));
         }
         let unfit = match (route, &self.bytes) {
@@ -168,170 +169,171 @@ impl Engine {
         if let Some(why) = unfit {
             return Err(io::Error::new(ErrorKind::InvalidInput, why));
         }
-        // The door is held as long as the relay lives. It is on the target's own address, which is the cluster's alone; where all dial one
-        // port, on an address of the relay's own, with the target's number: some systems know one number for what they listen on and
-        // what they tell others.
+        // The port is held as long as the relay lives. It is on the target's own address, which belongs to the
+        // cluster alone. If all diallers share one port, it is on the relay's own address and has the target's
+        // number, since some systems use one number both to listen and to advertise.
         let at = match (&self.bytes, route) {
             (Some(bytes), Route::Anyone { .. }) => SocketAddr::from((bytes.claim.ip(), target.port())),
             _ => SocketAddr::from((target.ip(), 0)),
         };
         let listener = listen(at)?;
         let address = listener.local_addr()?;
-        let carries = match route {
-            Route::Nodes { from, to } => Some(Carries::Messages { forward: self.ctx.rules.link(Link::between(from, to)) }),
+        let kind = match route {
+            Route::Nodes { from, to } => Some(ConnectionKind::Messages { forward: self.ctx.rules.link(Link::between(from, to)) }),
             Route::Clients { to } => {
-                let [forward, backward] = self.both_ways(End::Clients, to);
-                Some(Carries::Conversation { forward, backward })
+                let [forward, backward] = self.link_pair(End::Clients, to);
+                Some(ConnectionKind::Conversation { forward, backward })
             }
             Route::Anyone { .. } => None,
         };
         let follows = match (&self.bytes, route) {
-            // Only where the kernel says of this very door that it listens is it to be believed of others.
+            // The kernel's report on other listeners is trusted only if it reports this one as listening.
             (Some(bytes), Route::Anyone { to }) if v4(address).and_then(|at| bytes.sockets.listens(at)) == Some(true) => {
                 v4(target).map(|target| (to, target))
             }
             _ => None,
         };
-        self.doors.push(Door { route, target, address, listener: Some(listener), follows, carries, watched: Interest::NONE });
-        self.watch_door(self.doors.len() - 1, Interest::READ);
+        self.ports.push(Port { route, target, address, listener: Some(listener), follows, kind, watched: Interest::NONE });
+        self.watch_port(self.ports.len() - 1, Interest::READ);
         if follows.is_some() {
             self.follow_targets();
         }
         Ok(address)
     }
 
-    /// Watches a door, if it is open.
-    fn watch_door(&mut self, index: usize, wanted: Interest) {
-        let door = &mut self.doors[index];
-        if let Some(listener) = &door.listener {
-            self.ctx.poller.watch(listener, DOOR | index as u64, door.watched, wanted);
-            door.watched = wanted;
+    /// Changes what the poller watches on a port, if it is open.
+    fn watch_port(&mut self, index: usize, wanted: Interest) {
+        let port = &mut self.ports[index];
+        if let Some(listener) = &port.listener {
+            self.ctx.poller.watch(listener, PORT_BIT | index as u64, port.watched, wanted);
+            port.watched = wanted;
         }
     }
 
-    /// Opens and closes doors as their targets begin and cease to listen, and comes back soon.
+    /// Opens and closes ports as their targets begin and cease to listen, and schedules the next check.
     fn follow_targets(&mut self) {
-        for index in 0..self.doors.len() {
-            let Door { address, follows, ref listener, .. } = self.doors[index];
+        for index in 0..self.ports.len() {
+            let Port { address, follows, ref listener, .. } = self.ports[index];
             let (Some((to, target)), Some(bytes)) = (follows, &self.bytes) else { continue };
             let open = bytes.sockets.listens(target) != Some(false) || self.ctx.rules.is_cut_off(End::Node(to));
             match (open, listener.is_some()) {
                 (true, false) => match listen(address) {
                     Ok(listener) => {
-                        self.doors[index].listener = Some(listener);
-                        self.watch_door(index, Interest::READ);
+                        self.ports[index].listener = Some(listener);
+                        self.watch_port(index, Interest::READ);
                     }
-                    // Nothing but this relay has the address: what is short is descriptors, and the next look tries again.
+                    // Only this relay uses the address, so the cause is a lack of descriptors; the next check tries
+                    // again.
                     Err(e) => crate::limits::note(&e),
                 },
                 (false, true) => {
-                    self.watch_door(index, Interest::NONE);
-                    self.doors[index].listener = None;
+                    self.watch_port(index, Interest::NONE);
+                    self.ports[index].listener = None;
                 }
                 (true, true) | (false, false) => {}
             }
         }
-        self.ctx.timers.retain(|(_, sleeper)| *sleeper != Sleeper::Doors);
-        let due = self.ctx.now() + FOLLOW_EVERY_NS;
-        self.ctx.timers.insert((due, Sleeper::Doors));
+        self.ctx.timers.retain(|(_, owner)| *owner != TimerOwner::FollowingPorts);
+        let due = self.ctx.now() + TARGET_CHECK_NS;
+        self.ctx.timers.insert((due, TimerOwner::FollowingPorts));
     }
 
     fn accept(&mut self, index: usize) {
-        for _ in 0..ACCEPTS_AT_ONCE {
-            let Some(listener) = &self.doors[index].listener else { return };
+        for _ in 0..MAX_ACCEPTS_PER_ROUND {
+            let Some(listener) = &self.ports[index].listener else { return };
             match listener.accept() {
-                Ok((stream, dialler)) => self.accepted(index, stream, dialler),
+                Ok((stream, dialler)) => self.handle_accepted(index, stream, dialler),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock) => return,
                 Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(e) => {
                     crate::limits::note(&e);
-                    // Out of descriptors or memory: the listener stays readable, so look away for a while.
+                    // Out of descriptors or memory: the listener stays readable, so stop watching it for a while.
                     self.ctx.stats.turned_away += 1;
-                    self.watch_door(index, Interest::NONE);
-                    let due = self.ctx.now() + DOOR_SHUT_NS;
-                    self.ctx.timers.insert((due, Sleeper::Door(index)));
+                    self.watch_port(index, Interest::NONE);
+                    let due = self.ctx.now() + PORT_PAUSE_NS;
+                    self.ctx.timers.insert((due, TimerOwner::Port(index)));
                     return;
                 }
             }
         }
     }
 
-    fn accepted(&mut self, index: usize, stream: TcpStream, dialler: SocketAddr) {
-        let Door { route, target, carries, .. } = self.doors[index];
+    fn handle_accepted(&mut self, index: usize, stream: TcpStream, dialler: SocketAddr) {
+        let Port { route, target, kind, .. } = self.ports[index];
         self.ctx.stats.accepted += 1;
         let (Some(bytes), Route::Anyone { to }) = (&self.bytes, route) else {
-            return carries.map_or((), |carries| self.admit(carries, target, stream));
+            return kind.map_or((), |kind| self.add_connection(kind, target, stream));
         };
-        let full = self.connections.len() + self.unidentified.len() >= CONNECTIONS_AT_MOST;
+        let full = self.connections.len() + self.unidentified.len() >= MAX_CONNECTIONS;
         let dialled = stream.local_addr();
         let (false, Ok(dialled)) = (full, dialled) else {
             self.ctx.stats.turned_away += 1;
             return reset_on_close(&stream);
         };
-        bytes.identifier.ask(Question { connection: self.next_id, to, dialler, dialled });
+        bytes.identifier.submit(DiallerQuery { connection: self.next_id, to, dialler, dialled });
         self.unidentified.insert(self.next_id, Unidentified { stream, to, target });
         self.next_id += 1;
     }
 
-    /// It is known who dialled, or that it will not be known.
-    fn identified(&mut self, connection: u64, found: Found) {
+    /// Continues with a connection after its dialler was identified, or could not be.
+    fn handle_identified(&mut self, connection: u64, found: Identification) {
         match found {
-            Found::Known(owner) => {
+            Identification::Known(owner) => {
                 let Some(Unidentified { stream, to, target }) = self.unidentified.remove(&connection) else { return };
                 let from = match owner {
                     Owner::Node(node) => End::Node(node),
                     Owner::Clients => End::Clients,
                 };
-                let [forward, backward] = self.both_ways(from, to);
+                let [forward, backward] = self.link_pair(from, to);
                 self.ctx.stats.identified += 1;
-                self.admit(Carries::Bytes { forward, backward }, target, stream);
+                self.add_connection(ConnectionKind::Bytes { forward, backward }, target, stream);
             }
-            Found::Gone => {
+            Identification::Gone => {
                 self.ctx.stats.gone_unidentified += 1;
                 self.unidentified.remove(&connection);
             }
-            // It stays held: the run ends.
-            Found::Unknown => self.ctx.stats.unknown += 1,
+            // The connection stays on hold: the run ends.
+            Identification::Unknown => self.ctx.stats.unknown += 1,
         }
     }
 
-    fn both_ways(&mut self, from: End, to: Node) -> [LinkId; 2] {
+    fn link_pair(&mut self, from: End, to: Node) -> [LinkId; 2] {
         let to = End::Node(to);
         [Link { from, to }, Link { from: to, to: from }].map(|link| self.ctx.rules.link(link))
     }
 
-    fn admit(&mut self, carries: Carries, target: SocketAddr, stream: TcpStream) {
-        let reset = carries.links().any(|l| self.ctx.rules.has(l, |e| e == LinkEffect::Reset));
+    fn add_connection(&mut self, kind: ConnectionKind, target: SocketAddr, stream: TcpStream) {
+        let reset = kind.links().any(|l| self.ctx.rules.has(l, |e| e == LinkEffect::Reset));
         if reset {
-            let links: Vec<LinkId> = carries.links().collect();
-            self.ctx.rules.reset(&links, None);
+            let links: Vec<LinkId> = kind.links().collect();
+            self.ctx.rules.count_reset(&links, None);
             return reset_on_close(&stream);
         }
-        let full = self.connections.len() >= CONNECTIONS_AT_MOST;
+        let full = self.connections.len() >= MAX_CONNECTIONS;
         if full || stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_err() {
             self.ctx.stats.turned_away += 1;
             return reset_on_close(&stream);
         }
-        self.ctx.rules.blocked_connection(carries.forward());
+        self.ctx.rules.count_blocked_connection(kind.forward());
         let id = self.next_id;
         self.next_id += 1;
-        self.connections.insert(id, Connection::new(id, stream, target, carries));
-        self.go_on(id, |connection, ctx| connection.resume(ctx));
+        self.connections.insert(id, Connection::new(id, stream, target, kind));
+        self.step_connection(id, |connection, ctx| connection.resume(ctx));
     }
 
     fn socket_ready(&mut self, ready: Ready) {
-        // A connection that ended earlier in this round is not found, as its number is never used again.
-        self.go_on(ready.token >> 1, |connection, ctx| connection.ready((ready.token & 1) as usize, ready, ctx));
+        // A connection that ended earlier in this round is not found, as its number is never reused.
+        self.step_connection(ready.token >> 1, |connection, ctx| connection.ready((ready.token & 1) as usize, ready, ctx));
     }
 
     fn fire_timers(&mut self) {
         let now = self.ctx.now();
-        while let Some((_, sleeper)) = self.ctx.timers.first().copied().filter(|(due, _)| *due <= now) {
+        while let Some((_, owner)) = self.ctx.timers.first().copied().filter(|(due, _)| *due <= now) {
             self.ctx.timers.pop_first();
-            match sleeper {
-                Sleeper::Doors => self.follow_targets(),
-                Sleeper::Door(index) => self.watch_door(index, Interest::READ),
-                Sleeper::Way(id, way) => self.go_on(id, |connection, ctx| {
+            match owner {
+                TimerOwner::FollowingPorts => self.follow_targets(),
+                TimerOwner::Port(index) => self.watch_port(index, Interest::READ),
+                TimerOwner::Direction(id, way) => self.step_connection(id, |connection, ctx| {
                     connection.timer_fired(way);
                     connection.resume(ctx)
                 }),
@@ -339,22 +341,22 @@ impl Engine {
         }
     }
 
-    /// Lets one connection act, and buries it if that was its end.
-    fn go_on(&mut self, id: u64, act: impl FnOnce(&mut Connection, &mut Context) -> Life) {
+    /// Runs one step of a connection, and closes the connection if the step ends it.
+    fn step_connection(&mut self, id: u64, act: impl FnOnce(&mut Connection, &mut Context) -> ConnectionState) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         match act(connection, &mut self.ctx) {
-            Life::Goes => {}
-            Life::Over(close) => self.bury(id, close),
+            ConnectionState::Open => {}
+            ConnectionState::Closed(close) => self.close_connection(id, close),
         }
     }
 
-    fn bury(&mut self, id: u64, close: Close) {
+    fn close_connection(&mut self, id: u64, close: Close) {
         if let Some(connection) = self.connections.remove(&id) {
             connection.close(close, &mut self.ctx);
         }
     }
 
-    fn on_links(&self, links: &[LinkId]) -> Vec<u64> {
+    fn connections_on(&self, links: &[LinkId]) -> Vec<u64> {
         let touched = self.connections.iter().filter(|(_, c)| c.links().any(|l| links.contains(&l)));
         touched.map(|(id, _)| *id).collect()
     }
@@ -363,10 +365,10 @@ impl Engine {
         let now = self.ctx.now();
         let rule = self.ctx.rules.apply(fault, links, effect, now);
         let links: Vec<LinkId> = links.iter().map(|l| self.ctx.rules.link(*l)).collect();
-        for id in self.on_links(&links) {
+        for id in self.connections_on(&links) {
             match effect {
                 LinkEffect::Reset => self.reset(id, rule),
-                LinkEffect::Cut => self.go_on(id, |connection, ctx| {
+                LinkEffect::Cut => self.step_connection(id, |connection, ctx| {
                     connection.cut(rule, &links, &mut ctx.rules);
                     connection.resume(ctx)
                 }),
@@ -382,21 +384,21 @@ impl Engine {
     fn reset(&mut self, id: u64, rule: RuleKey) {
         if let Some(connection) = self.connections.get(&id) {
             let links: Vec<LinkId> = connection.links().collect();
-            self.ctx.rules.reset(&links, Some(rule));
-            self.bury(id, Close::Reset);
+            self.ctx.rules.count_reset(&links, Some(rule));
+            self.close_connection(id, Close::Reset);
         }
     }
 
-    fn lift(&mut self, fault: u64) -> Evidence {
-        for (rule, effect, links) in self.ctx.rules.take_off(fault) {
-            for id in self.on_links(&links) {
-                self.go_on(id, |connection, ctx| {
-                    connection.lifted(rule, effect, &links, ctx);
+    fn remove_fault(&mut self, fault: u64) -> Evidence {
+        for (rule, effect, links) in self.ctx.rules.remove_rules(fault) {
+            for id in self.connections_on(&links) {
+                self.step_connection(id, |connection, ctx| {
+                    connection.release(rule, effect, &links, ctx);
                     connection.resume(ctx)
                 });
             }
         }
-        self.ctx.rules.settle(fault)
+        self.ctx.rules.archive(fault)
     }
 
     fn flow(&mut self, link: Link) -> Flow {

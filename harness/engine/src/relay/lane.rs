@@ -1,55 +1,56 @@
-//! What waits inside one direction of one connection, and when it may leave. Pure: no socket, no clock.
+//! The queue of one direction of one connection, which decides when each piece may leave. Pure: no socket, no clock.
 //!
-//! A lane is a queue in order of arrival, plus a few frames held aside until younger ones have overtaken them.
-//! It is used only while a rule is on the link (or the connection is not up yet): undisturbed bytes never enter.
+//! A lane is a queue in order of arrival, plus a few frames held back until later ones have overtaken them. It is
+//! used only while a rule is on the link (or the connection is not open yet): undisturbed bytes never enter it.
 
 use std::collections::VecDeque;
 
 use heckle_faults::LinkEffect;
 
-use super::rules::{Copy, Fate, Hold, LinkId, RuleKey, Rules, Traffic};
+use super::rules::{Duplicate, FrameAction, Hold, LinkId, RuleKey, Rules, Traffic};
 use super::splitter::Unit;
 
-/// Bytes that a lane holds before its writer is stopped by backpressure. Above the bandwidth-delay product of any
-/// test (80 MB/s at 50 ms); it is overshot by one read at most.
+/// Number of bytes in a lane at which backpressure stops its writer. Above the bandwidth-delay product of any test
+/// (80 MB/s at 50 ms). One read may exceed it.
 const LANE_BYTES: usize = 4 << 20;
-/// On a slow link a lane holds what passes in a quarter of a second, within these bounds, so that its writer soon feels the rate.
+/// Bounds of the lane's size on a slow link: it holds a quarter of a second of traffic, so that its writer soon
+/// notices the rate.
 const SLOW_LANE_BYTES: (u64, u64) = (16 << 10, LANE_BYTES as u64);
-/// A byte stream on a slow link is cut into pieces of a hundredth of a second, within these bounds.
+/// Bounds of the piece size of a byte stream on a slow link: a piece takes a hundredth of a second.
 const SLOW_PIECE_BYTES: (u64, u64) = (256, 64 << 10);
-/// What one piece costs beyond its bytes, so that many small frames are bounded too.
+/// Cost of one piece in addition to its bytes, so that the number of small frames is bounded too.
 const PIECE_COST: usize = 128;
-/// Frames held aside at the same time; with more, the next keep their place.
-const HELD_AT_MOST: usize = 64;
+/// Maximum number of held frames. Beyond it, frames keep their place.
+const MAX_HELD: usize = 64;
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Close {
-    /// In order, after all that was said.
+    /// In order, after all bytes.
     Fin,
     /// With RST.
     Reset,
 }
 
-/// What leaves a lane.
+/// A piece, or the end, that leaves a lane.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Departure {
-    /// A whole piece.
+    /// A piece.
     Piece(Box<[u8]>),
-    /// The end; nothing follows.
+    /// The end of the stream; nothing follows.
     End(Close),
 }
 
 #[derive(Debug)]
-enum What {
+enum Content {
     Unit(Unit),
     CopyFor(RuleKey),
     End(Close),
 }
 
 #[derive(Debug)]
-struct Waiting {
-    what: What,
+struct QueuedPiece {
+    what: Content,
     bytes: Box<[u8]>,
     seq: u64,
     arrived: u64,
@@ -57,33 +58,33 @@ struct Waiting {
 }
 
 #[derive(Debug)]
-struct Aside {
-    waiting: Waiting,
+struct HeldPiece {
+    waiting: QueuedPiece,
     hold: Hold,
     overtaken: u32,
 }
 
-impl Aside {
+impl HeldPiece {
     fn due(&self) -> u64 {
         let patience = if self.overtaken >= self.hold.overtakers { 0 } else { self.hold.at_most_ns };
         self.waiting.due.saturating_add(patience)
     }
 }
 
-/// One direction's waiting room.
+/// The queue of one direction.
 #[derive(Debug)]
 pub(super) struct Lane {
     traffic: Traffic,
     gate: LinkId,
-    queue: VecDeque<Waiting>,
-    aside: Vec<Aside>,
+    queue: VecDeque<QueuedPiece>,
+    aside: Vec<HeldPiece>,
     charged: usize,
     next_seq: u64,
     last_due: u64,
 }
 
 impl Lane {
-    /// A lane for `traffic` whose cuts and other rules are those of `gate`.
+    /// Creates a lane for `traffic` that follows the cuts and other rules of the link `gate`.
     pub(super) fn new(traffic: Traffic, gate: LinkId) -> Lane {
         Lane { traffic, gate, queue: VecDeque::new(), aside: vec![], charged: 0, next_seq: 0, last_due: 0 }
     }
@@ -106,7 +107,7 @@ impl Lane {
         self.charged >= slow.unwrap_or(LANE_BYTES)
     }
 
-    /// What evidence counts of a piece: one, or its bytes.
+    /// Returns the amount by which a piece counts in the evidence: one, or its bytes.
     fn amount(&self, bytes: usize) -> u64 {
         match self.traffic {
             Traffic::Messages | Traffic::Conversation | Traffic::Answers => 1,
@@ -114,18 +115,18 @@ impl Lane {
         }
     }
 
-    /// Bytes that wait, as evidence counts them.
+    /// Returns the amount that waits, in the unit of the evidence.
     pub(super) fn waiting(&self) -> u64 {
-        let units = self.queue.iter().filter(|w| matches!(w.what, What::Unit(_)));
+        let units = self.queue.iter().filter(|w| matches!(w.what, Content::Unit(_)));
         units.map(|w| self.amount(w.bytes.len())).sum()
     }
 
-    /// Whether bytes may go straight through, without entering the lane.
+    /// Whether bytes may be forwarded directly, without entering the lane.
     pub(super) fn is_open(&self, rules: &Rules) -> bool {
-        self.is_empty() && (rules.is_free(self.gate) || (self.traffic == Traffic::Answers && !rules.is_cut(self.gate)))
+        self.is_empty() && (rules.is_undisturbed(self.gate) || (self.traffic == Traffic::Answers && !rules.is_cut(self.gate)))
     }
 
-    /// Takes in one piece, or drops it, as the rules have it.
+    /// Adds one piece, or drops it, according to the rules.
     pub(super) fn push(&mut self, unit: Unit, bytes: &[u8], now: u64, rules: &mut Rules) {
         match (self.traffic, rules.rate(self.gate)) {
             (Traffic::Bytes, Some(rate)) => {
@@ -142,64 +143,64 @@ impl Lane {
         let amount = self.amount(bytes.len());
         if rules.is_cut(self.gate) {
             let gone = unit == Unit::Frame && self.traffic == Traffic::Messages;
-            rules.blocked(self.gate, None, if gone { amount } else { 0 }, if gone { 0 } else { amount });
+            rules.count_blocked(self.gate, None, if gone { amount } else { 0 }, if gone { 0 } else { amount });
             if gone {
                 return;
             }
         }
         let fate = match (self.traffic, unit) {
-            (Traffic::Answers, Unit::Handshake | Unit::Frame | Unit::Raw) => Fate::Goes { wait_ns: 0, hold: None, copies: vec![] },
+            (Traffic::Answers, Unit::Handshake | Unit::Frame | Unit::Raw) => {
+                FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![] }
+            }
             (Traffic::Messages | Traffic::Conversation, Unit::Handshake | Unit::Raw)
             | (Traffic::Bytes, Unit::Handshake | Unit::Frame | Unit::Raw) => {
-                Fate::Goes { wait_ns: rules.wait_only(self.gate), hold: None, copies: vec![] }
+                FrameAction::Forward { wait_ns: rules.draw_delay(self.gate), hold: None, copies: vec![] }
             }
-            (Traffic::Messages | Traffic::Conversation, Unit::Frame) => {
-                rules.decide(self.gate, self.traffic, self.aside.len() >= HELD_AT_MOST)
-            }
+            (Traffic::Messages | Traffic::Conversation, Unit::Frame) => rules.decide(self.gate, self.traffic, self.aside.len() >= MAX_HELD),
         };
-        let Fate::Goes { wait_ns, hold, copies } = fate else { return };
+        let FrameAction::Forward { wait_ns, hold, copies } = fate else { return };
         let mut due = now.saturating_add(wait_ns).max(self.last_due);
         if self.traffic != Traffic::Answers {
-            due = rules.take_turn(self.gate, bytes.len(), due);
+            due = rules.reserve_send_time(self.gate, bytes.len(), due);
         }
         self.last_due = due;
-        self.place(What::Unit(unit), bytes, now, due, hold);
+        self.enqueue(Content::Unit(unit), bytes, now, due, hold);
         for copy in copies {
             match copy {
-                Copy::AtOnce(rule) => self.place(What::CopyFor(rule), bytes, now, due, None),
-                Copy::Later(hold) => self.place(What::CopyFor(hold.rule), bytes, now, due, Some(hold)),
+                Duplicate::Immediate(rule) => self.enqueue(Content::CopyFor(rule), bytes, now, due, None),
+                Duplicate::Delayed(hold) => self.enqueue(Content::CopyFor(hold.rule), bytes, now, due, Some(hold)),
             }
         }
     }
 
-    /// Takes in the end of the stream, behind all that waits.
+    /// Adds the end of the stream, after all waiting pieces.
     pub(super) fn push_end(&mut self, close: Close, now: u64) {
-        self.place(What::End(close), &[], now, now.max(self.last_due), None);
+        self.enqueue(Content::End(close), &[], now, now.max(self.last_due), None);
     }
 
-    fn place(&mut self, what: What, bytes: &[u8], arrived: u64, due: u64, hold: Option<Hold>) {
-        let waiting = Waiting { what, bytes: bytes.into(), seq: self.next_seq, arrived, due };
+    fn enqueue(&mut self, what: Content, bytes: &[u8], arrived: u64, due: u64, hold: Option<Hold>) {
+        let waiting = QueuedPiece { what, bytes: bytes.into(), seq: self.next_seq, arrived, due };
         self.next_seq += 1;
         self.charged += bytes.len() + PIECE_COST;
         match hold {
-            Some(hold) => self.aside.push(Aside { waiting, hold, overtaken: 0 }),
+            Some(hold) => self.aside.push(HeldPiece { waiting, hold, overtaken: 0 }),
             None => self.queue.push_back(waiting),
         }
     }
 
-    /// The next piece that may leave now.
+    /// Returns the next piece that may leave now.
     pub(super) fn pop(&mut self, now: u64, rules: &mut Rules) -> Option<Departure> {
         if rules.is_cut(self.gate) {
             return None;
         }
-        let ends = self.queue.front().is_some_and(|w| matches!(w.what, What::End(_)) && w.due <= now);
-        // The end waits for the frames held aside: they were sent before it.
+        let ends = self.queue.front().is_some_and(|w| matches!(w.what, Content::End(_)) && w.due <= now);
+        // The end waits for held frames: they were sent before it.
         if let Some(i) = self.aside.iter().position(|a| ends || a.due() <= now) {
-            let Aside { waiting, hold, overtaken } = self.aside.remove(i);
-            if overtaken > 0 && matches!(waiting.what, What::Unit(_)) {
-                rules.reordered(hold.rule, self.gate);
+            let HeldPiece { waiting, hold, overtaken } = self.aside.remove(i);
+            if overtaken > 0 && matches!(waiting.what, Content::Unit(_)) {
+                rules.count_reordered(hold.rule, self.gate);
             }
-            return Some(self.depart(waiting, now, rules));
+            return Some(self.release_piece(waiting, now, rules));
         }
         if self.queue.front()?.due > now {
             return None;
@@ -208,37 +209,37 @@ impl Lane {
         for aside in &mut self.aside {
             aside.overtaken += u32::from(aside.waiting.seq < waiting.seq && aside.waiting.due <= now);
         }
-        Some(self.depart(waiting, now, rules))
+        Some(self.release_piece(waiting, now, rules))
     }
 
-    fn depart(&mut self, waiting: Waiting, now: u64, rules: &mut Rules) -> Departure {
+    fn release_piece(&mut self, waiting: QueuedPiece, now: u64, rules: &mut Rules) -> Departure {
         self.charged -= waiting.bytes.len() + PIECE_COST;
         match waiting.what {
-            What::End(close) => return Departure::End(close),
-            What::CopyFor(rule) => rules.duplicated(rule, self.gate),
-            What::Unit(_) if self.traffic == Traffic::Answers => {}
-            What::Unit(_) => rules.left(self.gate, waiting.arrived, now, self.amount(waiting.bytes.len())),
+            Content::End(close) => return Departure::End(close),
+            Content::CopyFor(rule) => rules.count_duplicate(rule, self.gate),
+            Content::Unit(_) if self.traffic == Traffic::Answers => {}
+            Content::Unit(_) => rules.count_departure(self.gate, waiting.arrived, now, self.amount(waiting.bytes.len())),
         }
         Departure::Piece(waiting.bytes)
     }
 
-    /// When something could leave, if nothing else comes in; a cut lets nothing leave, whatever its time.
+    /// Returns the time at which the next piece may leave if nothing else arrives; `None` during a cut.
     pub(super) fn next_due(&self, rules: &Rules) -> Option<u64> {
         if rules.is_cut(self.gate) {
             return None;
         }
-        self.queue.front().map(|w| w.due).into_iter().chain(self.aside.iter().map(Aside::due)).min()
+        self.queue.front().map(|w| w.due).into_iter().chain(self.aside.iter().map(HeldPiece::due)).min()
     }
 
-    /// A cut begins: messages that were under way are lost with the wire, everything else is held.
+    /// Starts a cut: messages in transit are lost with the wire, everything else is held.
     pub(super) fn cut(&mut self, rule: RuleKey, rules: &mut Rules) {
-        let is_frame = |w: &Waiting| matches!(w.what, What::Unit(_));
+        let is_frame = |w: &QueuedPiece| matches!(w.what, Content::Unit(_));
         if self.traffic != Traffic::Messages {
-            return rules.blocked(self.gate, Some(rule), 0, self.waiting());
+            return rules.count_blocked(self.gate, Some(rule), 0, self.waiting());
         }
         let (mut gone, mut held, mut freed) = (0, 0, 0);
-        let mut stays = |w: &Waiting| {
-            let stays = matches!(w.what, What::Unit(Unit::Handshake | Unit::Raw) | What::End(_));
+        let mut stays = |w: &QueuedPiece| {
+            let stays = matches!(w.what, Content::Unit(Unit::Handshake | Unit::Raw) | Content::End(_));
             gone += u64::from(!stays && is_frame(w));
             held += u64::from(stays && is_frame(w));
             freed += if stays { 0 } else { w.bytes.len() + PIECE_COST };
@@ -247,19 +248,19 @@ impl Lane {
         self.queue.retain(&mut stays);
         self.aside.retain(|a| stays(&a.waiting));
         self.charged -= freed;
-        rules.blocked(self.gate, Some(rule), gone, held);
+        rules.count_blocked(self.gate, Some(rule), gone, held);
     }
 
-    /// A rule is off this link (and already out of `rules`' view): what only it held back may go.
-    pub(super) fn lifted(&mut self, rule: RuleKey, effect: LinkEffect, now: u64, rules: &mut Rules) {
+    /// Releases pieces that only this rule held back. The rule has already been removed from the link.
+    pub(super) fn release(&mut self, rule: RuleKey, effect: LinkEffect, now: u64, rules: &mut Rules) {
         match effect {
             LinkEffect::Delay { .. } | LinkEffect::Slow { .. } => {
                 if !rules.has(self.gate, |e| matches!(e, LinkEffect::Delay { .. } | LinkEffect::Slow { .. })) {
-                    let late = |w: &Waiting| w.due > now;
+                    let late = |w: &QueuedPiece| w.due > now;
                     let waiting = self.queue.iter().chain(self.aside.iter().map(|a| &a.waiting));
-                    let late = waiting.filter(|w| late(w) && matches!(w.what, What::Unit(_)));
+                    let late = waiting.filter(|w| late(w) && matches!(w.what, Content::Unit(_)));
                     let amount = late.map(|w| self.amount(w.bytes.len())).sum();
-                    rules.released_early(rule, self.gate, amount);
+                    rules.count_early_release(rule, self.gate, amount);
                     self.queue.iter_mut().chain(self.aside.iter_mut().map(|a| &mut a.waiting)).for_each(|w| w.due = w.due.min(now));
                     self.last_due = self.last_due.min(now);
                 }
@@ -290,7 +291,7 @@ mod tests {
 
     fn world(traffic: Traffic) -> World {
         let link = Link::between(Node(1), Node(2));
-        let mut rules = Rules::new(Seed(3), super::super::effect::Counted::Frames);
+        let mut rules = Rules::new(Seed(3), super::super::effect::CountUnit::Frames);
         let gate = rules.link(link);
         World { rules, lane: Lane::new(traffic, gate), link }
     }
@@ -304,8 +305,8 @@ mod tests {
         }
 
         fn lift(&mut self, fault: u64, now: u64) {
-            for (key, effect, _) in self.rules.take_off(fault) {
-                self.lane.lifted(key, effect, now, &mut self.rules);
+            for (key, effect, _) in self.rules.remove_rules(fault) {
+                self.lane.release(key, effect, now, &mut self.rules);
             }
         }
 
@@ -313,7 +314,7 @@ mod tests {
             self.lane.push(unit, text.as_bytes(), now, &mut self.rules);
         }
 
-        /// Everything that may leave at `now`, with `|` for an end.
+        /// Returns everything that may leave at `now`, with `|` for an end.
         fn out(&mut self, now: u64) -> String {
             let mut out = String::new();
             while let Some(departure) = self.lane.pop(now, &mut self.rules) {
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_keeps_the_order_and_its_end_lets_all_go() {
+    fn a_delay_keeps_the_order_and_its_end_releases_everything() {
         let mut w = world(Traffic::Messages);
         w.apply(1, LinkEffect::Delay { delay_us: 5_000, jitter_us: 0 }, 0);
         w.push(Unit::Frame, "a", 0);
@@ -337,7 +338,7 @@ mod tests {
         w.lift(1, 5 * MS);
         w.push(Unit::Frame, "c", 5 * MS);
         assert_eq!(w.out(5 * MS), "bc");
-        let did = w.rules.settle(1);
+        let did = w.rules.archive(1);
         assert_eq!((did.delayed_frames, did.released_early), (1, 1));
         assert_eq!(did.measured_delay.unwrap().p50_us / 10, 500);
     }
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_wire_loses_what_is_under_way_but_no_handshake_and_no_end() {
+    fn a_cut_drops_messages_but_not_handshakes_and_ends() {
         let mut w = world(Traffic::Messages);
         w.apply(1, LinkEffect::Delay { delay_us: 1_000, jitter_us: 0 }, 0);
         w.push(Unit::Frame, "a", 0);
@@ -367,12 +368,12 @@ mod tests {
         assert_eq!(w.out(9 * MS), "H|");
         assert!(w.lane.is_empty());
         assert_eq!(w.lane.charged, 0);
-        let did = w.rules.settle(2);
+        let did = w.rules.archive(2);
         assert_eq!((did.blocked_frames, did.held_frames), (3, 1));
     }
 
     #[test]
-    fn a_cut_conversation_is_held_and_goes_on_in_order() {
+    fn a_cut_holds_a_conversation_and_keeps_its_order() {
         let mut w = world(Traffic::Conversation);
         w.push(Unit::Frame, "a", 0);
         w.apply(1, LinkEffect::Cut, 0);
@@ -380,12 +381,12 @@ mod tests {
         assert_eq!(w.out(0), "");
         w.lift(1, MS);
         assert_eq!(w.out(MS), "ab");
-        let did = w.rules.settle(1);
+        let did = w.rules.archive(1);
         assert_eq!((did.blocked_frames, did.held_frames, did.passed_frames), (2, 2, 0));
     }
 
     #[test]
-    fn a_full_lane_says_so() {
+    fn a_full_lane_is_full() {
         let mut w = world(Traffic::Conversation);
         w.apply(1, LinkEffect::Cut, 0);
         let frame = "x".repeat(1 << 16);
@@ -394,25 +395,25 @@ mod tests {
     }
 
     #[test]
-    fn held_frames_leave_behind_younger_ones_or_when_patience_ends() {
+    fn held_frames_leave_after_later_ones_or_a_time_limit() {
         let mut w = world(Traffic::Messages);
         w.apply(1, LinkEffect::Reorder { percent: 100.0 }, 0);
         w.push(Unit::Frame, "a", 0);
         w.lift(1, 0);
-        // Nobody overtook it: nothing was reordered, and nothing is claimed.
-        assert_eq!((w.out(0), w.rules.settle(1).shows_effect()), ("a".into(), false));
+        // No frame overtook it: nothing was reordered, and the evidence shows nothing.
+        assert_eq!((w.out(0), w.rules.archive(1).shows_effect()), ("a".into(), false));
 
         w.apply(2, LinkEffect::Reorder { percent: 100.0 }, 0);
         w.push(Unit::Frame, "b", 0);
         w.push(Unit::Handshake, "H", 0);
         assert_eq!(w.out(1), if w.lane.aside.is_empty() { "Hb" } else { "H" });
         w.out(20 * MS);
-        assert_eq!(w.rules.settle(2).reordered_frames, 1);
+        assert_eq!(w.rules.archive(2).reordered_frames, 1);
         assert!(w.lane.is_empty());
     }
 
     #[test]
-    fn the_end_waits_for_frames_held_aside() {
+    fn the_end_waits_for_held_frames() {
         let mut w = world(Traffic::Messages);
         w.apply(1, LinkEffect::Reorder { percent: 100.0 }, 0);
         w.push(Unit::Frame, "a", 0);
@@ -421,12 +422,12 @@ mod tests {
     }
 
     #[test]
-    fn copies_leave_once_each_and_are_counted_when_they_do() {
+    fn each_copy_leaves_and_is_counted_once() {
         let mut w = world(Traffic::Messages);
         w.apply(1, LinkEffect::Duplicate { percent: 100.0 }, 0);
         (0..50).for_each(|_| w.push(Unit::Frame, "a", 0));
         assert_eq!(w.out(20 * MS).len(), 100);
-        let did = w.rules.settle(1);
+        let did = w.rules.archive(1);
         assert_eq!((did.duplicated_frames, did.passed_frames), (50, 50));
     }
 }

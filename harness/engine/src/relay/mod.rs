@@ -1,44 +1,46 @@
-//! The relay: every directed link between nodes, and between clients and nodes, passes through it, and here it
-//! can be cut, delayed, made lossy, doubled, shuffled or reset. It needs no rights: it is a process-local TCP
-//! proxy on loopback, one thread around one `epoll`.
+//! The relay: a process-local TCP proxy on loopback that carries every directed link between nodes, and between
+//! clients and nodes. It can cut and delay links, drop, duplicate and reorder messages, and reset connections. It
+//! needs no privileges: one thread runs one `epoll` loop.
 //!
-//! **What a link is.** What node n1 says to n2 travels only on the connection that n1 opened to n2, so the
-//! forward direction of that connection *is* the link `n1>n2`; the bytes that come back on it are the answer to
-//! the handshake and belong to the connection, not to `n2>n1`. A client's connection carries two links:
-//! `clients>n1` forward and `n1>clients` backward.
+//! **What a link is.** Messages from node n1 to n2 travel only on the connection that n1 opened to n2, so the forward
+//! direction of that connection *is* the link `n1>n2`; the bytes that come back on it are the reply to the handshake
+//! and belong to the connection, not to `n2>n1`. A client's connection carries two links: `clients>n1` forward and
+//! `n1>clients` backward.
 //!
-//! **Frames, not bytes.** Whole frames are forwarded, found by their headers alone, so that the protocol under
-//! test sees message faults: a frame is lost, late or doubled, never torn. What is no frame passes as raw bytes
-//! (the node has to answer nonsense, not the relay), can be cut and delayed, and is never dropped piecewise.
+//! **Frames, not bytes.** The relay forwards whole frames, which it finds by their headers alone, so that the
+//! protocol under test sees message faults: a frame is lost, late or duplicated, but never torn. Bytes that are not a
+//! frame pass as raw bytes (the node must reply to nonsense, not the relay). They can be cut and delayed, and are
+//! never dropped in part.
 //!
 //! **The rules.**
-//! - *Cut*, node link: messages that arrive, and those still waiting in the relay, are gone. Handshakes and
-//!   closings are held and delivered at heal, so a link that was dialled during the cut comes up at once when it
-//!   ends. New connections are accepted and left hanging, as a dial into a partition hangs; a refusal would
-//!   tell the node what a cut wire cannot tell.
-//! - *Cut*, client link: everything is held, and delivered in order at heal: TCP loses nothing in the middle of
-//!   a connection. A request may so take effect long after its client gave up, which is worth testing.
-//! - *Delay* keeps the order; *loss* spares handshakes; *duplicate* and *reorder* strike node links only and do
+//! - *Cut*, node link: messages that arrive, and those still waiting in the relay, are lost. Handshakes and closings
+//!   are held and delivered at heal, so a link that was dialled during the cut opens as soon as the cut ends. New
+//!   connections are accepted and left hanging, as a dial into a partition hangs; a refusal would carry information
+//!   that a cut wire cannot carry.
+//! - *Cut*, client link: everything is held, and delivered in order at heal: TCP loses nothing in the middle of a
+//!   connection. A request may thus take effect long after its client gave up, which is worth testing.
+//! - *Delay* keeps the order; *loss* spares handshakes; *duplicate* and *reorder* affect node links only and do
 //!   nothing on a client link, whose frames are an ordered conversation.
-//! - *Reset* closes with RST, at once and whenever a connection comes back.
-//! - Lifting a delay or a reordering lets out at once, in order, what only it held back.
-//! - Rules stack: delays add up, chances are drawn one after the other, a cut beats all.
-//! - A target that refuses shows as a reset right after the dial: closest to a refusal that a relay can get.
-//! - Backpressure is per direction: a reader that does not read stops its own writer and nobody else.
+//! - *Reset* closes with RST, immediately and whenever a connection is opened again.
+//! - The end of a delay or a reordering immediately releases, in order, the frames that only it held back.
+//! - Rules combine: delays add up, chances are drawn one after the other, a cut overrides all others.
+//! - A target that refuses shows as a reset right after the dial, which is the closest to a refusal that a relay can
+//!   produce.
+//! - Backpressure is per direction: a reader that does not read stops only its own writer.
 //!
 //! Why not tokio: its timers round to whole milliseconds and fire about 1.1 ms late. A `timerfd` in the same
 //! `epoll` as the sockets is exact to the kernel's wake-up, without spinning on the cores that the nodes need.
 
 mod connection; // one relayed connection: two sockets, two directions
-mod context; // what all connections share
-pub mod effect; // what a rule does to a link, and what it is shown to have done
+mod context; // state shared by all connections
+pub mod effect; // the measured effects of rules
 mod engine; // the thread: listeners, connections, timers, commands
-mod lane; // what waits inside one direction, and when it may leave
-mod poll; // epoll, timerfd and eventfd behind a safe face
-pub mod raw; // links that carry bytes: who dials is found by the socket
-mod rules; // which rules strike which link; dice; evidence
+mod lane; // the queue of one direction
+mod poll; // safe wrappers of epoll, timerfd and eventfd
+pub mod raw; // byte links, whose diallers are identified by their sockets
+mod rules; // which rules apply to which link; random decisions; evidence
 mod socket; // dials, writes and resets of one socket
-mod splitter; // where a frame ends
+mod splitter; // finds the ends of frames
 
 #[cfg(test)]
 mod tests;
@@ -56,31 +58,31 @@ use heckle_history::prng::Seed;
 use heckle_loopback::LoopbackClaim;
 use heckle_system_api::capability::Framing;
 
-pub use effect::{Counted, Evidence, MeasuredDelay};
+pub use effect::{CountUnit, Evidence, MeasuredDelay};
 use poll::Waker;
 use raw::{OnUnknown, Owners};
 
-/// Commands waiting for the relay's thread. Each caller waits for its answer, so this bounds callers, not work.
+/// Capacity of the queue of commands. Each caller waits for its answer, so this bounds callers, not work.
 const COMMAND_QUEUE: usize = 64;
 
-/// Which connections come in at one port of the relay.
+/// The diallers and the target of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Route {
     /// `from` dials `to`; carries the link `from>to`.
     Nodes {
-        /// Who dials.
+        /// The node that dials.
         from: Node,
-        /// Who listens.
+        /// The node that listens.
         to: Node,
     },
     /// Clients dial `to`; carries `clients>to` and `to>clients`.
     Clients {
-        /// Who listens.
+        /// The node that listens.
         to: Node,
     },
-    /// Nodes and clients dial `to`; carries the links between it and whoever dialled. For [`raw`] relays.
+    /// Nodes and clients dial `to`; carries the links between `to` and each dialler. For [`raw`] relays.
     Anyone {
-        /// Who listens.
+        /// The node that listens.
         to: Node,
     },
 }
@@ -95,48 +97,48 @@ impl fmt::Display for Route {
     }
 }
 
-/// What a link has carried so far. A frame counts once the receiver's socket has taken all of it.
+/// Traffic of a link so far. A frame counts once the receiver's socket has accepted all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flow {
     /// Frames delivered: messages, requests, responses and handshakes (pieces of a raw stream count too).
     pub frames: u64,
     /// Bytes delivered.
     pub bytes: u64,
-    /// When the last of them was delivered.
+    /// When the last frame was delivered.
     pub last: Option<Instant>,
-    /// Connections open now that carry this link.
+    /// Open connections that carry this link.
     pub connections: u32,
-    /// Frames that wait in the relay, or bytes in a relay of bytes.
+    /// Frames that wait in the relay, or bytes in a byte relay.
     pub waiting: u64,
 }
 
-/// What happened at the edges of the relay, for the log.
+/// Counters of the relay's connections, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
     /// Connections accepted.
     pub accepted: u64,
-    /// Connections whose target refused.
+    /// Connections that the target refused.
     pub refused_by_target: u64,
-    /// Directions in which something came that is no frame.
+    /// Directions with bytes that are not a frame.
     pub unframed: u64,
-    /// Connections turned away because too many were open, or the process was out of descriptors.
+    /// Connections reset because too many were open, or the process was out of descriptors.
     pub turned_away: u64,
-    /// Connections whose dialler was found by its socket.
+    /// Connections whose dialler was identified by its socket.
     pub identified: u64,
-    /// Connections whose dialler was gone before it was found; dropped.
+    /// Connections whose dialler was gone before it was identified; dropped.
     pub gone_unidentified: u64,
-    /// Connections whose dialler stayed unknown; held.
+    /// Connections whose dialler could not be identified; on hold.
     pub unknown: u64,
 }
 
-/// What the handle asks of the thread.
+/// Commands from the handle to the relay's thread.
 enum Command {
     Open { route: Route, target: SocketAddr, answer: SyncSender<io::Result<SocketAddr>> },
     Apply { id: u64, links: Vec<Link>, effect: LinkEffect, answer: SyncSender<()> },
     Evidence { id: u64, answer: SyncSender<Evidence> },
-    Lift { id: u64, answer: SyncSender<Evidence> },
+    RemoveFault { id: u64, answer: SyncSender<Evidence> },
     Flow { link: Link, answer: SyncSender<Flow> },
-    Identified { connection: u64, found: raw::Found },
+    Identified { connection: u64, found: raw::Identification },
     Stats { answer: SyncSender<Stats> },
     Stop,
 }
@@ -147,12 +149,13 @@ pub struct Relay {
     commands: SyncSender<Command>,
     waker: Waker,
     threads: Vec<JoinHandle<()>>,
-    /// Of a relay of bytes: whose the processes are that dial.
+    /// In a byte relay: which process belongs to which node.
     owners: Option<Owners>,
 }
 
 impl Relay {
-    /// Starts the relay's thread. Each link draws from its own stream of `seed`; `framing` tells where a message ends.
+    /// Starts the relay's thread. Each link draws from a separate stream of `seed`; `framing` finds the ends of
+    /// messages.
     ///
     /// # Errors
     /// If the kernel refuses a thread or one of three descriptors.
@@ -164,7 +167,7 @@ impl Relay {
         Ok(Relay { commands, waker, threads: vec![thread], owners: None })
     }
 
-    /// Starts a relay of bytes, whose ports are of [`Route::Anyone`]: who dials is one of `owners`.
+    /// Starts a byte relay, whose ports have [`Route::Anyone`]. `owners` identifies the diallers.
     ///
     /// # Errors
     /// If the kernel refuses one of two threads or of three descriptors, or no loopback address can be claimed.
@@ -178,25 +181,25 @@ impl Relay {
             sent.is_ok()
         };
         let (identifier, identifying) = raw::Identifier::start(owners.clone(), on_unknown, answer)?;
-        let bytes = engine::ForBytes { identifier, claim: LoopbackClaim::new()?, sockets: raw::Sockets::new() };
+        let bytes = engine::ByteRelayParts { identifier, claim: LoopbackClaim::new()?, sockets: raw::Sockets::new() };
         let engine = engine::Engine::new(seed, poller, inbox, engine::Links::Bytes(bytes));
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || engine.run())?;
-        // The engine ends first: with it goes what the other thread waits for.
+        // The engine ends first, which ends the other thread's input.
         Ok(Relay { commands, waker, threads: vec![thread, identifying], owners: Some(owners) })
     }
 
-    /// What its evidence counts.
-    pub fn counted(&self) -> Counted {
-        if self.owners.is_some() { Counted::Bytes } else { Counted::Frames }
+    /// Returns the unit of the evidence.
+    pub fn counted(&self) -> CountUnit {
+        if self.owners.is_some() { CountUnit::Bytes } else { CountUnit::Frames }
     }
 
-    /// Where the processes of nodes are registered, if the relay finds out who dials.
+    /// Returns the registry of node processes, if the relay identifies diallers.
     pub fn owners(&self) -> Option<Owners> {
         self.owners.clone()
     }
 
-    /// Opens a port on loopback; what connects there is forwarded to `target`. `target` need not listen yet. A port of [`Route::Anyone`]
-    /// has the number of `target`, on an address of the relay's own.
+    /// Opens a port on loopback and forwards its connections to `target`, which need not listen yet. A port with
+    /// [`Route::Anyone`] has the number of `target`, on the relay's own address.
     ///
     /// # Errors
     /// If no port is free, or `route` is open already.
@@ -204,29 +207,29 @@ impl Relay {
         self.ask(|answer| Command::Open { route, target, answer })
     }
 
-    /// Puts `effect` on `links` as part of fault `id`; it holds when this returns. One fault may put several
-    /// effects. Links that carry nothing yet are struck as soon as they do.
+    /// Applies `effect` to `links` as part of fault `id`; it is active when this returns. One fault may apply several
+    /// effects. Links without traffic are affected as soon as they have some.
     pub fn apply(&self, id: u64, links: &[Link], effect: LinkEffect) {
         self.ask(|answer| Command::Apply { id, links: links.to_vec(), effect, answer });
     }
 
-    /// Takes all effects of fault `id` away and says what they did. Called again it says the same again; for an
-    /// unknown fault the evidence is empty.
-    pub fn lift(&self, id: u64) -> Evidence {
-        self.ask(|answer| Command::Lift { id, answer })
+    /// Removes all effects of fault `id` and returns their evidence. A second call returns the same evidence; for an
+    /// unknown fault it is empty.
+    pub fn remove_fault(&self, id: u64) -> Evidence {
+        self.ask(|answer| Command::RemoveFault { id, answer })
     }
 
-    /// What fault `id` has done so far.
+    /// Returns the evidence of fault `id` so far.
     pub fn evidence(&self, id: u64) -> Evidence {
         self.ask(|answer| Command::Evidence { id, answer })
     }
 
-    /// What `link` has carried: after a heal, compare to see that traffic really flows again.
+    /// Returns the traffic of `link` so far. Compare two values after a heal to verify that traffic passes again.
     pub fn flow(&self, link: Link) -> Flow {
         self.ask(|answer| Command::Flow { link, answer })
     }
 
-    /// Counters of the relay itself.
+    /// Returns the relay's own counters.
     pub fn stats(&self) -> Stats {
         self.ask(|answer| Command::Stats { answer })
     }

@@ -1,4 +1,4 @@
-//! Epoll, timerfd and eventfd behind a safe face: one wait for sockets, commands and deadlines.
+//! Safe wrappers of epoll, timerfd and eventfd: one wait for sockets, commands and deadlines.
 //!
 //! The timer is a `timerfd` and not the timeout of the wait: that timeout is coarse (whole milliseconds, or the
 //! thread's timer slack of 50 us), while a timerfd fires from the kernel's high-resolution timer.
@@ -12,15 +12,15 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
 
-/// Events taken from one wait; the rest comes with the next.
+/// Maximum number of events per wait; the next wait returns the rest.
 const EVENTS_PER_WAIT: usize = 128;
 /// Tokens of the poller's own descriptors; sockets use smaller ones.
 const WAKE: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 
-/// What to be told of a socket. `NONE` takes it out of the poll set altogether: the kernel reports errors and
-/// hang-ups even of sockets that nobody asked about, again and again, and a socket whose bytes must wait (in a
-/// cut, say) would then keep the thread spinning.
+/// What the poller reports about a socket. `NONE` removes the socket from the poll set entirely: the kernel reports
+/// errors and hang-ups even of sockets with an empty interest, repeatedly, and a socket whose bytes must wait (during
+/// a cut, for example) would then keep the thread spinning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Interest {
     pub(super) read: bool,
@@ -39,7 +39,7 @@ impl Interest {
     }
 }
 
-/// One socket that can go on. An error or hang-up counts as readable: the read will tell.
+/// A socket that is ready. An error or hang-up counts as readable: the read will return it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ready {
     pub(super) token: u64,
@@ -80,7 +80,7 @@ impl Poller {
     /// Changes what is watched on a socket from `old` to `new`.
     ///
     /// # Panics
-    /// If `old` is not what was asked for last, or the kernel is out of memory for its poll set.
+    /// If `old` is not the interest set last, or the kernel is out of memory for its poll set.
     pub(super) fn watch(&self, socket: impl AsFd, token: u64, old: Interest, new: Interest) {
         let data = EventData::new_u64(token);
         let done = match (old == Interest::NONE, new == Interest::NONE) {
@@ -105,7 +105,7 @@ impl Poller {
         timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec).expect("a timerfd takes any positive time");
     }
 
-    /// Waits until a socket is ready, the timer fires or somebody wakes it; fills `ready`.
+    /// Waits until a socket is ready, the timer fires or a waker is used; fills `ready`.
     pub(super) fn wait(&mut self, ready: &mut Vec<Ready>) {
         ready.clear();
         let mut space = [MaybeUninit::<epoll::Event>::uninit(); EVENTS_PER_WAIT];
@@ -114,7 +114,7 @@ impl Poller {
             Err(rustix::io::Errno::INTR) => return,
             Err(error) => panic!("waiting on the relay's own poll set failed: {error}"),
         };
-        // Reading them only resets them; that there was nothing to read would not matter.
+        // These reads only reset the descriptors, so an error does not matter.
         for event in events {
             let (flags, token) = (event.flags, event.data.u64());
             let mut counter = [0; 8];

@@ -1,5 +1,5 @@
-//! Which rules strike which link, the dice they throw, and the count of what they did. Pure: time comes in as an
-//! argument, and each link has a random stream of its own.
+//! Which rules apply to which link, their random decisions, and the counters of their effects. Pure: time is an
+//! argument, and each link has its own random stream.
 
 use std::collections::BTreeMap;
 
@@ -8,40 +8,40 @@ use heckle_faults::{End, Link, LinkEffect};
 use heckle_history::prng::{Pcg64, Seed};
 use rand::RngExt;
 
-use super::effect::{Counted, Evidence, MeasuredDelay};
+use super::effect::{CountUnit, Evidence, MeasuredDelay};
 
-/// Lifted faults whose evidence can still be asked for; a run has a few hundred at most.
-const LIFTED_KEPT: usize = 4096;
-/// A frame held for reordering leaves after up to this many younger ones …
-const OVERTAKERS_AT_MOST: u32 = 4;
+/// Maximum number of ended faults whose evidence is kept; a run has a few hundred at most.
+const MAX_ENDED_FAULTS: usize = 4096;
+/// A frame held for reordering leaves after up to this many later ones …
+const MAX_OVERTAKERS: u32 = 4;
 /// … or after this long, so that a quiet link does not swallow it.
-const HOLD_NS: u64 = 20_000_000;
+const MAX_HOLD_NS: u64 = 20_000_000;
 /// Longest wait that the histogram can hold: an hour, in nanoseconds.
-const LONGEST_WAIT_NS: u64 = 3_600_000_000_000;
+const MAX_WAIT_NS: u64 = 3_600_000_000_000;
 
-/// A link that the relay knows.
+/// Number of a link in the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LinkId(usize);
 
-/// One effect that was applied.
+/// Key of one applied effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RuleKey(u64);
 
-/// What kind of conversation a direction carries, which decides what may happen to it.
+/// The kind of traffic in one direction, which decides what may happen to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Traffic {
-    /// Messages between nodes: may be lost, doubled, reordered.
+    /// Messages between nodes: may be lost, duplicated, reordered.
     Messages,
     /// An ordered conversation with a client.
     Conversation,
-    /// A byte stream of any protocol, whose pieces are as large as they happened to be read. Counted in bytes.
+    /// A byte stream of any protocol, in pieces of the size in which they were read. Counted in bytes.
     Bytes,
-    /// The way back on a connection between nodes: only the answer to its handshake. No rule strikes it but a cut
-    /// of the connection's own link, which silences the connection as a whole.
+    /// The backward direction of a connection between nodes: only the reply to its handshake. Only a cut of the
+    /// connection's own link affects it, which silences the connection as a whole.
     Answers,
 }
 
-/// Why and how long a frame is held aside while others overtake it.
+/// The rule that holds a frame while others overtake it, and the limits of the hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hold {
     pub(super) rule: RuleKey,
@@ -49,22 +49,22 @@ pub(super) struct Hold {
     pub(super) at_most_ns: u64,
 }
 
-/// A second copy of a frame.
+/// A duplicate of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Copy {
-    /// Right behind the first.
-    AtOnce(RuleKey),
-    /// Held aside, to arrive among later frames.
-    Later(Hold),
+pub(super) enum Duplicate {
+    /// It follows the first copy directly.
+    Immediate(RuleKey),
+    /// It is held, to arrive among later frames.
+    Delayed(Hold),
 }
 
-/// What the rules have in mind for a frame that came in.
+/// The decision of the rules on a frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is never seen again.
-    Gone,
-    /// It goes on its way.
-    Goes { wait_ns: u64, hold: Option<Hold>, copies: Vec<Copy> },
+pub(super) enum FrameAction {
+    /// The frame is dropped.
+    Drop,
+    /// The frame is forwarded.
+    Forward { wait_ns: u64, hold: Option<Hold>, copies: Vec<Duplicate> },
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ struct Rule {
     links: Vec<LinkId>,
     since_ns: u64,
     did: Evidence,
-    /// Of a slow link: when each of its links has sent what it took in.
+    /// On a slow link: the time at which each of its links has sent everything so far.
     free_at: BTreeMap<LinkId, u64>,
     waits: Option<Box<Histogram<u32>>>,
 }
@@ -91,7 +91,7 @@ struct LinkState {
 #[derive(Debug)]
 pub(super) struct Rules {
     seed: Seed,
-    counted: Counted,
+    counted: CountUnit,
     links: Vec<LinkState>,
     by_link: BTreeMap<Link, LinkId>,
     rules: BTreeMap<RuleKey, Rule>,
@@ -100,11 +100,11 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(seed: Seed, counted: Counted) -> Rules {
+    pub(super) fn new(seed: Seed, counted: CountUnit) -> Rules {
         Rules { seed, counted, links: vec![], by_link: BTreeMap::new(), rules: BTreeMap::new(), next_key: 0, lifted: BTreeMap::new() }
     }
 
-    /// The number of a link, given on first use: a rule may come before the first connection or after it.
+    /// Returns the number of a link, assigned on first use: a rule may precede the first connection or follow it.
     pub(super) fn link(&mut self, link: Link) -> LinkId {
         *self.by_link.entry(link).or_insert_with(|| {
             let dice = self.seed.stream(&format!("relay/{link}"));
@@ -124,15 +124,15 @@ impl Rules {
             self.links[id.0].cut |= effect == LinkEffect::Cut;
         }
         let waits = matches!(effect, LinkEffect::Delay { .. })
-            .then(|| Box::new(Histogram::new_with_bounds(1, LONGEST_WAIT_NS, 3).expect("these bounds and three digits are valid")));
+            .then(|| Box::new(Histogram::new_with_bounds(1, MAX_WAIT_NS, 3).expect("these bounds and three digits are valid")));
         let did = Evidence { counted: self.counted, effects: vec![effect], ..Evidence::default() };
         self.rules.insert(key, Rule { fault, effect, links: ids, since_ns: now, did, free_at: BTreeMap::new(), waits });
         key
     }
 
-    /// Takes the rules of a fault off their links, which act as if they were gone from now on; [`Rules::settle`]
-    /// closes their books. Returns each with its effect and links.
-    pub(super) fn take_off(&mut self, fault: u64) -> Vec<(RuleKey, LinkEffect, Vec<LinkId>)> {
+    /// Removes the rules of a fault from their links, and returns each with its effect and links. The counters stay
+    /// open until [`Rules::archive`].
+    pub(super) fn remove_rules(&mut self, fault: u64) -> Vec<(RuleKey, LinkEffect, Vec<LinkId>)> {
         let taken: Vec<_> = self.rules.iter().filter(|(_, r)| r.fault == fault).map(|(k, r)| (*k, r.effect, r.links.clone())).collect();
         for (key, _, links) in &taken {
             for id in links {
@@ -144,27 +144,27 @@ impl Rules {
         taken
     }
 
-    /// Forgets the rules of a fault and keeps what they did.
-    pub(super) fn settle(&mut self, fault: u64) -> Evidence {
+    /// Deletes the rules of a fault and keeps their evidence.
+    pub(super) fn archive(&mut self, fault: u64) -> Evidence {
         let evidence = self.evidence(fault);
         if self.rules.values().any(|r| r.fault == fault) {
             self.rules.retain(|_, r| r.fault != fault);
             self.lifted.insert(fault, evidence.clone());
-            while self.lifted.len() > LIFTED_KEPT {
+            while self.lifted.len() > MAX_ENDED_FAULTS {
                 self.lifted.pop_first();
             }
         }
         evidence
     }
 
-    /// What a fault has done, over all its rules, also those lifted earlier.
+    /// Returns the evidence of a fault over all its rules, also those removed earlier.
     pub(super) fn evidence(&self, fault: u64) -> Evidence {
         let mut total = self.lifted.get(&fault).cloned().unwrap_or_default();
         for rule in self.rules.values().filter(|r| r.fault == fault) {
             total.add(&rule.did);
             if let Some(waits) = rule.waits.as_ref().filter(|w| !w.is_empty()) {
                 let us = |quantile| waits.value_at_quantile(quantile) / 1_000;
-                // Of several delays in one fault the longest speaks.
+                // Of several delays in one fault, the longest is reported.
                 let measured = MeasuredDelay { p50_us: us(0.5), p99_us: us(0.99), max_us: waits.max() / 1_000 };
                 total.measured_delay = total.measured_delay.max(Some(measured));
             }
@@ -172,18 +172,18 @@ impl Rules {
         total
     }
 
-    /// Whether nothing may pass.
+    /// Whether a cut blocks this link.
     pub(super) fn is_cut(&self, link: LinkId) -> bool {
         self.links[link.0].cut
     }
 
-    /// Whether nothing may pass on some link to this end.
+    /// Whether a cut blocks some link to this end.
     pub(super) fn is_cut_off(&self, to: End) -> bool {
         self.links.iter().any(|state| state.cut && state.link.to == to)
     }
 
-    /// Whether frames pass untouched and uncounted.
-    pub(super) fn is_free(&self, link: LinkId) -> bool {
+    /// Whether frames pass without being changed or counted.
+    pub(super) fn is_undisturbed(&self, link: LinkId) -> bool {
         self.links[link.0].rules.is_empty()
     }
 
@@ -192,8 +192,8 @@ impl Rules {
         self.links[link.0].rules.iter().any(|k| wanted(self.rules[k].effect))
     }
 
-    /// Throws the dice for one frame. `held_full` says that no more frames can be held aside.
-    pub(super) fn decide(&mut self, link: LinkId, traffic: Traffic, held_full: bool) -> Fate {
+    /// Makes the random decisions for one frame. `held_full` says that no more frames can be held.
+    pub(super) fn decide(&mut self, link: LinkId, traffic: Traffic, held_full: bool) -> FrameAction {
         let LinkState { link, dice, rules, .. } = &mut self.links[link.0];
         let (mut wait_ns, mut hold, mut copies) = (0u64, None, vec![]);
         let messages = traffic == Traffic::Messages;
@@ -205,30 +205,31 @@ impl Rules {
                     wait_ns = wait_ns.saturating_add(draw_wait(dice, delay_us, jitter_us));
                 }
                 LinkEffect::Loss { percent } => {
-                    if hits(dice, percent) {
+                    if draw_chance(dice, percent) {
                         rule.did.dropped_frames += 1;
-                        rule.strike(*link, 1);
-                        return Fate::Gone;
+                        rule.count_hit(*link, 1);
+                        return FrameAction::Drop;
                     }
                 }
                 LinkEffect::Duplicate { percent } => {
-                    if messages && hits(dice, percent) {
+                    if messages && draw_chance(dice, percent) {
                         let later = dice.random::<bool>() && !held_full;
-                        copies.push(if later { Copy::Later(draw_hold(dice, *key)) } else { Copy::AtOnce(*key) });
+                        copies.push(if later { Duplicate::Delayed(draw_hold(dice, *key)) } else { Duplicate::Immediate(*key) });
                     }
                 }
                 LinkEffect::Reorder { percent } => {
-                    if messages && hits(dice, percent) && !held_full {
+                    if messages && draw_chance(dice, percent) && !held_full {
                         hold = Some(draw_hold(dice, *key));
                     }
                 }
             }
         }
-        Fate::Goes { wait_ns, hold, copies }
+        FrameAction::Forward { wait_ns, hold, copies }
     }
 
-    /// The wait for a piece that is no ordinary frame: a handshake or raw bytes, which are only ever delayed.
-    pub(super) fn wait_only(&mut self, link: LinkId) -> u64 {
+    /// Returns the delay of a piece that is not an ordinary frame: a handshake or raw bytes, which are only ever
+    /// delayed.
+    pub(super) fn draw_delay(&mut self, link: LinkId) -> u64 {
         let LinkState { dice, rules, .. } = &mut self.links[link.0];
         rules.iter().fold(0, |wait, key| match self.rules[key].effect {
             LinkEffect::Delay { delay_us, jitter_us } => wait.saturating_add(draw_wait(dice, delay_us, jitter_us)),
@@ -241,7 +242,7 @@ impl Rules {
         })
     }
 
-    /// The slowest rate that holds on this link, bytes a second.
+    /// Returns the lowest rate limit on this link, in bytes a second.
     pub(super) fn rate(&self, link: LinkId) -> Option<u64> {
         let rate = |key: &RuleKey| match self.rules[key].effect {
             LinkEffect::Slow { bytes_per_s } => Some(bytes_per_s.max(1)),
@@ -255,8 +256,9 @@ impl Rules {
         self.links[link.0].rules.iter().filter_map(rate).min()
     }
 
-    /// When so many bytes that could leave at `due` have had their turn on a link that is slow.
-    pub(super) fn take_turn(&mut self, link: LinkId, bytes: usize, due: u64) -> u64 {
+    /// Reserves the time of this many bytes on a slow link. Returns when bytes that could leave at `due` have been
+    /// sent.
+    pub(super) fn reserve_send_time(&mut self, link: LinkId, bytes: usize, due: u64) -> u64 {
         let mut last = due;
         for key in &self.links[link.0].rules {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
@@ -270,8 +272,8 @@ impl Rules {
         last
     }
 
-    /// Counts a frame that left, or so many bytes, and how long it waited for the delays that were on when it came.
-    pub(super) fn left(&mut self, link: LinkId, arrived: u64, now: u64, amount: u64) {
+    /// Counts a frame (or bytes) that left, and how long it waited for the delays that were active when it arrived.
+    pub(super) fn count_departure(&mut self, link: LinkId, arrived: u64, now: u64, amount: u64) {
         let LinkState { link, rules, .. } = &self.links[link.0];
         for key in rules {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
@@ -282,36 +284,36 @@ impl Rules {
             if let Some(waits) = &mut rule.waits {
                 waits.saturating_record(now.saturating_sub(arrived));
                 rule.did.delayed_frames += amount;
-                rule.strike(*link, amount);
+                rule.count_hit(*link, amount);
             } else if matches!(rule.effect, LinkEffect::Slow { .. }) {
                 rule.did.slowed_frames += amount;
-                rule.strike(*link, amount);
+                rule.count_hit(*link, amount);
             }
         }
     }
 
-    /// Counts frames that cuts stopped on `on`: for rule `only` or for every cut on that link.
-    pub(super) fn blocked(&mut self, on: LinkId, only: Option<RuleKey>, gone: u64, held: u64) {
+    /// Counts frames that cuts blocked on `on`: for rule `only`, or for every cut on that link.
+    pub(super) fn count_blocked(&mut self, on: LinkId, only: Option<RuleKey>, gone: u64, held: u64) {
         let strikes = match self.counted {
-            Counted::Frames => gone + held,
-            Counted::Bytes => u64::from(held > 0),
+            CountUnit::Frames => gone + held,
+            CountUnit::Bytes => u64::from(held > 0),
         };
         let (link, counted) = (self.links[on.0].link, self.counted);
-        self.each_cut(on, only, strikes, |did| {
+        self.for_each_cut(on, only, strikes, |did| {
             did.blocked_frames += gone + held;
             did.held_frames += held;
-            if counted == Counted::Bytes {
+            if counted == CountUnit::Bytes {
                 *did.bytes.entry(link).or_default() += held;
             }
         });
     }
 
-    /// Counts a connection that was dialled into a cut.
-    pub(super) fn blocked_connection(&mut self, on: LinkId) {
-        self.each_cut(on, None, 1, |did| did.blocked_connections += 1);
+    /// Counts a connection that was dialled during a cut.
+    pub(super) fn count_blocked_connection(&mut self, on: LinkId) {
+        self.for_each_cut(on, None, 1, |did| did.blocked_connections += 1);
     }
 
-    fn each_cut(&mut self, on: LinkId, only: Option<RuleKey>, strikes: u64, count: impl Fn(&mut Evidence)) {
+    fn for_each_cut(&mut self, on: LinkId, only: Option<RuleKey>, strikes: u64, count: impl Fn(&mut Evidence)) {
         let LinkState { link, rules, .. } = &self.links[on.0];
         for key in rules.iter().filter(|k| strikes > 0 && only.is_none_or(|o| o == **k)) {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
@@ -322,25 +324,25 @@ impl Rules {
         }
     }
 
-    /// Counts a frame that left after a younger one. A rule that is gone counts no more.
-    pub(super) fn reordered(&mut self, rule: RuleKey, on: LinkId) {
-        self.strike(rule, on, |did| did.reordered_frames += 1);
+    /// Counts a frame that left after a later one. A removed rule is not counted.
+    pub(super) fn count_reordered(&mut self, rule: RuleKey, on: LinkId) {
+        self.count_hit(rule, on, |did| did.reordered_frames += 1);
     }
 
-    /// Counts a second copy that left.
-    pub(super) fn duplicated(&mut self, rule: RuleKey, on: LinkId) {
-        self.strike(rule, on, |did| did.duplicated_frames += 1);
+    /// Counts a duplicate that left.
+    pub(super) fn count_duplicate(&mut self, rule: RuleKey, on: LinkId) {
+        self.count_hit(rule, on, |did| did.duplicated_frames += 1);
     }
 
-    /// Counts delayed frames let out by the end of their delay.
-    pub(super) fn released_early(&mut self, rule: RuleKey, on: LinkId, frames: u64) {
+    /// Counts delayed frames that left early, at the end of their delay.
+    pub(super) fn count_early_release(&mut self, rule: RuleKey, on: LinkId, frames: u64) {
         if frames > 0 {
-            self.strike_by(rule, on, frames, |did| did.released_early += frames);
+            self.count_hit_by(rule, on, frames, |did| did.released_early += frames);
         }
     }
 
     /// Counts a connection reset by the rules on any of its links, once for each rule.
-    pub(super) fn reset(&mut self, on: &[LinkId], only: Option<RuleKey>) {
+    pub(super) fn count_reset(&mut self, on: &[LinkId], only: Option<RuleKey>) {
         let mut struck: Vec<(RuleKey, LinkId)> = vec![];
         for id in on {
             for key in &self.links[id.0].rules {
@@ -351,32 +353,32 @@ impl Rules {
             }
         }
         for (key, id) in struck {
-            self.strike(key, id, |did| did.resets += 1);
+            self.count_hit(key, id, |did| did.resets += 1);
         }
     }
 
-    fn strike(&mut self, rule: RuleKey, on: LinkId, count: impl Fn(&mut Evidence)) {
+    fn count_hit(&mut self, rule: RuleKey, on: LinkId, count: impl Fn(&mut Evidence)) {
         if let Some(rule) = self.rules.get_mut(&rule) {
             count(&mut rule.did);
             *rule.did.strikes.entry(self.links[on.0].link).or_default() += 1;
         }
     }
 
-    fn strike_by(&mut self, rule: RuleKey, on: LinkId, amount: u64, count: impl Fn(&mut Evidence)) {
+    fn count_hit_by(&mut self, rule: RuleKey, on: LinkId, amount: u64, count: impl Fn(&mut Evidence)) {
         if let Some(rule) = self.rules.get_mut(&rule) {
             count(&mut rule.did);
-            rule.strike(self.links[on.0].link, amount);
+            rule.count_hit(self.links[on.0].link, amount);
         }
     }
 }
 
 impl Rule {
-    /// Counts a link as struck: once for each frame, or once for a piece of so many bytes.
-    fn strike(&mut self, link: Link, amount: u64) {
+    /// Counts a link as affected: once for each frame, or once for a piece of this many bytes.
+    fn count_hit(&mut self, link: Link, amount: u64) {
         let strikes = self.did.strikes.entry(link).or_default();
         match self.did.counted {
-            Counted::Frames => *strikes += amount,
-            Counted::Bytes => {
+            CountUnit::Frames => *strikes += amount,
+            CountUnit::Bytes => {
                 *strikes += 1;
                 *self.did.bytes.entry(link).or_default() += amount;
             }
@@ -384,7 +386,7 @@ impl Rule {
     }
 }
 
-fn hits(dice: &mut Pcg64, percent: f64) -> bool {
+fn draw_chance(dice: &mut Pcg64, percent: f64) -> bool {
     dice.random::<f64>() * 100.0 < percent
 }
 
@@ -394,7 +396,7 @@ fn draw_wait(dice: &mut Pcg64, delay_us: u64, jitter_us: u64) -> u64 {
 }
 
 fn draw_hold(dice: &mut Pcg64, rule: RuleKey) -> Hold {
-    Hold { rule, overtakers: dice.random_range(1..=OVERTAKERS_AT_MOST), at_most_ns: HOLD_NS }
+    Hold { rule, overtakers: dice.random_range(1..=MAX_OVERTAKERS), at_most_ns: MAX_HOLD_NS }
 }
 
 #[cfg(test)]
@@ -402,8 +404,8 @@ mod tests {
     use super::*;
     use heckle_faults::Node;
 
-    fn decisions(seed: u64, link: Link) -> Vec<Fate> {
-        let mut rules = Rules::new(Seed(seed), Counted::Frames);
+    fn decisions(seed: u64, link: Link) -> Vec<FrameAction> {
+        let mut rules = Rules::new(Seed(seed), CountUnit::Frames);
         let id = rules.link(link);
         rules.apply(1, &[link], LinkEffect::Delay { delay_us: 10, jitter_us: 1_000 }, 0);
         rules.apply(1, &[link], LinkEffect::Duplicate { percent: 30.0 }, 0);
@@ -412,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_and_the_link_fix_every_decision() {
+    fn the_seed_and_the_link_determine_every_decision() {
         let (a, b) = (Link::between(Node(1), Node(2)), Link::between(Node(2), Node(1)));
         assert_eq!(decisions(7, a), decisions(7, a));
         assert_ne!(decisions(7, a), decisions(8, a));
@@ -420,47 +422,47 @@ mod tests {
     }
 
     #[test]
-    fn losses_come_as_often_as_asked() {
+    fn the_loss_rate_matches_the_setting() {
         const FRAMES: u32 = 50_000;
         let link = Link::between(Node(1), Node(2));
         for seed in 0..8 {
             for percent in [0.0, 1.0, 5.0, 20.0, 50.0, 100.0] {
-                let mut rules = Rules::new(Seed(seed), Counted::Frames);
+                let mut rules = Rules::new(Seed(seed), CountUnit::Frames);
                 let id = rules.link(link);
                 rules.apply(1, &[link], LinkEffect::Loss { percent }, 0);
-                let lost = (0..FRAMES).filter(|_| rules.decide(id, Traffic::Messages, false) == Fate::Gone).count();
+                let lost = (0..FRAMES).filter(|_| rules.decide(id, Traffic::Messages, false) == FrameAction::Drop).count();
                 let (p, n) = (percent / 100.0, f64::from(FRAMES));
                 // Five standard deviations of the binomial: one false alarm in two million.
                 let off = (lost as f64 - n * p).abs();
                 assert!(off <= 5.0 * (n * p * (1.0 - p)).sqrt(), "seed {seed}: {lost} of {n} lost, asked {percent} %");
-                assert_eq!(rules.settle(1).dropped_frames, lost as u64);
+                assert_eq!(rules.archive(1).dropped_frames, lost as u64);
             }
         }
     }
 
     #[test]
-    fn a_cut_holds_until_the_last_of_its_rules_is_lifted() {
+    fn a_cut_ends_with_its_last_rule() {
         let link = Link::between(Node(1), Node(2));
-        let mut rules = Rules::new(Seed(1), Counted::Frames);
+        let mut rules = Rules::new(Seed(1), CountUnit::Frames);
         let id = rules.link(link);
         rules.apply(1, &[link, link], LinkEffect::Cut, 0);
         rules.apply(2, &[link], LinkEffect::Cut, 0);
-        rules.blocked(id, None, 3, 0);
+        rules.count_blocked(id, None, 3, 0);
         for (fault, still_cut) in [(1, true), (2, false)] {
-            rules.take_off(fault);
-            assert_eq!((rules.settle(fault).blocked_frames, rules.is_cut(id)), (3, still_cut));
+            rules.remove_rules(fault);
+            assert_eq!((rules.archive(fault).blocked_frames, rules.is_cut(id)), (3, still_cut));
         }
-        assert!(rules.is_free(id));
-        assert_eq!(rules.settle(1).blocked_frames, 3, "the evidence is kept");
+        assert!(rules.is_undisturbed(id));
+        assert_eq!(rules.archive(1).blocked_frames, 3, "the evidence is kept");
     }
 
     #[test]
-    fn clients_conversations_are_never_doubled_or_shuffled() {
+    fn client_conversations_are_never_duplicated_or_reordered() {
         let link: Link = "clients>n1".parse().unwrap();
-        let mut rules = Rules::new(Seed(1), Counted::Frames);
+        let mut rules = Rules::new(Seed(1), CountUnit::Frames);
         let id = rules.link(link);
         rules.apply(1, &[link], LinkEffect::Duplicate { percent: 100.0 }, 0);
         rules.apply(1, &[link], LinkEffect::Reorder { percent: 100.0 }, 0);
-        assert_eq!(rules.decide(id, Traffic::Conversation, false), Fate::Goes { wait_ns: 0, hold: None, copies: vec![] });
+        assert_eq!(rules.decide(id, Traffic::Conversation, false), FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![] });
     }
 }

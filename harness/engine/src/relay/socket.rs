@@ -1,4 +1,4 @@
-//! Dials, writes and resets of one socket, none of which ever waits.
+//! Dials, writes and resets of one socket, without ever blocking.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-/// Makes the coming close of `stream` an RST.
+/// Makes the next close of `stream` an RST.
 pub(super) fn reset_on_close(stream: &TcpStream) {
-    // If it fails the close is an orderly one: the connection is gone all the same.
+    // If this fails, the close is an orderly one: the connection is gone in either case.
     let _ = sockopt::set_socket_linger(stream, Some(Duration::ZERO));
 }
 
-/// Begins to dial, without waiting: a stopped node whose backlog is full answers nobody.
+/// Begins to dial, without blocking: a stopped node with a full backlog never replies.
 pub(super) fn dial(target: SocketAddr) -> io::Result<TcpStream> {
     let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let fd = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
@@ -23,7 +23,7 @@ pub(super) fn dial(target: SocketAddr) -> io::Result<TcpStream> {
     }
 }
 
-/// Writes as much as the socket takes.
+/// Writes as many bytes as the socket accepts.
 pub(super) fn write_some(mut socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let mut done = 0;
     while done < bytes.len() {

@@ -1,19 +1,19 @@
-//! Cuts a byte stream into whole messages, as the system's framing says, without looking at a payload.
+//! Splits a byte stream into whole messages according to the system's framing, without reading a payload.
 
 use heckle_system_api::capability::{Framing, Piece};
 
-/// What one indivisible piece of a stream is.
+/// The kind of an indivisible piece of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// A message of the handshake: never lost, doubled or reordered, or the connection would hang.
+    /// A handshake message: never lost, duplicated or reordered, or the connection would hang.
     Handshake,
     /// Any other message.
     Frame,
-    /// Bytes of a stream that is not made of messages.
+    /// Bytes of a stream without messages.
     Raw,
 }
 
-/// What the next bytes of a stream are.
+/// Result of splitting the next bytes of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Split {
     /// A whole piece of this many bytes.
@@ -22,15 +22,15 @@ pub(super) enum Split {
     Partial(usize),
 }
 
-/// Remembers of one direction whether it is made of messages.
+/// Remembers whether a direction consists of messages.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
     raw: bool,
 }
 
 impl Splitter {
-    /// Looks at the next bytes, which must not be none. Once a stream has lost its place it stays raw to its end: a header found later
-    /// could be part of a payload.
+    /// Splits the next bytes, of which there must be at least one. Once a stream has lost its message boundaries it
+    /// stays raw to its end: a header found later could be part of a payload.
     pub(super) fn split(&mut self, bytes: &[u8], framing: &dyn Framing) -> Split {
         debug_assert!(!bytes.is_empty());
         if !self.raw {
@@ -38,14 +38,14 @@ impl Splitter {
                 Piece::Handshake(len) if fits(len, bytes) => return Split::Whole(Unit::Handshake, len),
                 Piece::Message(len) if fits(len, bytes) => return Split::Whole(Unit::Frame, len),
                 Piece::Partial(len) if len > bytes.len() => return Split::Partial(len),
-                // A framing that contradicts itself must not make the relay wait for ever or read past the end.
+                // A framing that contradicts itself must not make the relay wait forever or read past the end.
                 Piece::Handshake(_) | Piece::Message(_) | Piece::Partial(_) | Piece::Foreign => self.raw = true,
             }
         }
         Split::Whole(Unit::Raw, bytes.len())
     }
 
-    /// Whether this stream turned out not to be made of messages.
+    /// Whether this stream turned out not to consist of messages.
     pub(super) fn is_raw(&self) -> bool {
         self.raw
     }
@@ -59,7 +59,8 @@ fn fits(len: usize, bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Lines; those that begin with `!` are handshakes, and `?` begins another protocol. `#` and a digit lies.
+    /// Lines; those that begin with `!` are handshakes, and `?` begins another protocol. `#` and a digit give a false
+    /// length.
     struct Lines;
 
     impl Framing for Lines {
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_raw_to_its_end_and_so_is_a_framing_that_contradicts_itself() {
+    fn non_messages_and_inconsistent_framings_become_raw() {
         for nonsense in [&b"?"[..], b"0", b"9abc", b"8abc"] {
             check(nonsense, Split::Whole(Unit::Raw, nonsense.len()));
         }

@@ -1,7 +1,7 @@
-//! What a plan demands to have happened before its run can be called valid.
+//! The coverage rules of a plan: what must have happened for its run to be called valid.
 //!
-//! Liveness is demanded only of a cluster that can give it: an ok CAS *during* a fault that leaves a connected quorum
-//! unhurt, an ok op soon *after* any other.
+//! Liveness is demanded only of a cluster that can provide it: an ok CAS *during* a fault that leaves a connected
+//! quorum intact, an ok op soon *after* any other fault.
 
 use crate::plan::Plan;
 use heckle_checker::coverage::Rule;
@@ -10,19 +10,19 @@ use heckle_history::Nanos;
 use heckle_workloads::mix::Kind;
 use std::collections::BTreeMap;
 
-/// Ok CAS in the whole run, at least.
+/// Minimum number of ok CAS in the whole run.
 const OK_CAS: u64 = 10;
 
-/// The plan's rules.
+/// Returns the plan's rules.
 pub fn rules(plan: &Plan) -> Vec<Rule> {
     let asked = |id: &str, default: u64| plan.coverage.get(id).copied().unwrap_or(default);
-    // Of each path that is used, what it is about: an update that is judged, or else what there is.
+    // One rule for each path in use: a judged update if the workload has one, else any op of that path.
     let of_consensus = [(Kind::Cas, "ok_cas"), (Kind::Read, "ok_reads"), (Kind::Write, "ok_writes")];
     let last_write_wins = [(Kind::Put, "ok_puts"), (Kind::Get, "ok_gets")];
     let used = |kinds: &[(Kind, &'static str)]| kinds.iter().find(|(kind, _)| plan.mix.has(*kind)).map(|(_, id)| *id);
     let used = [used(&of_consensus), used(&last_write_wins)].into_iter().flatten();
     let mut rules: Vec<Rule> = used.map(|id| Rule::new(id, asked(id, OK_CAS))).collect();
-    // Shown in any case; a plan may demand some.
+    // Always shown; a plan may demand a minimum.
     rules.push(Rule::new("fates_asked", asked("fates_asked", 0)));
     let mut by_kind: BTreeMap<String, Vec<&Injection>> = BTreeMap::new();
     for injection in &plan.injections {
@@ -46,7 +46,8 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     rules
 }
 
-/// A node that is down may still have rights that the others respect: until those have run out nobody need get anywhere.
+/// Whether a fault lasts long enough for a takeover. A node that is down may still have rights that the others
+/// respect; until those expire, no progress is demanded.
 fn outlasts_a_takeover(injection: &Injection, plan: &Plan) -> bool {
     let takeover = plan.system.takeover();
     takeover == Nanos(0) || injection.shortest_step(plan.nodes) > takeover
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_path_that_is_used_must_have_been_and_what_a_plan_asks_for_is_asked() {
+    fn used_paths_and_requested_rules_are_demanded() {
         let ids = |text: &str| {
             let text = format!("schema = \"heckle.plan/1\"\n{text}[faults]\nkinds = []\n");
             let plan = Plan::resolve(
@@ -74,9 +75,10 @@ mod tests {
         assert_eq!(ids("[coverage]\nok_reads = 7\n"), "ok_cas=10 fates_asked=0 ok_reads=7");
     }
 
-    /// As the build before faults were data demanded it; under a lease that is longer than the fault, never during one.
+    /// The same demands as in the build before faults became data. If the lease is longer than the fault, nothing is
+    /// demanded during it.
     #[test]
-    fn each_kind_demands_what_it_always_did() {
+    fn each_kind_of_fault_has_its_coverage_rule() {
         let kinds = "kill kill-all pause partition partition:majority partition:isolate partition:one-way partition:bridge \
             partition:ring partition:clients delay delay:link delay:one-way loss duplicate reorder reset kill:holder pause:holder \
             partition:holder delay:holder kill:coordinator pause:coordinator partition:coordinator delay:coordinator clock-jump clock-drift";
@@ -96,7 +98,7 @@ mod tests {
             kinds.split_whitespace().filter(|k| *k != "partition:ring" || nodes > 3).filter(demands).collect::<Vec<_>>().join(" ")
         };
         for nodes in [3, 5] {
-            // Of this seed, one node's links suffer; of that one, all nodes' do.
+            // With this seed, the links of one node are affected; with the other seed, those of all nodes.
             assert_eq!(after_heal(nodes, 1, "off"), "kill-all");
             assert_eq!(after_heal(nodes, 2, "off"), "kill-all delay loss duplicate reorder reset");
         }

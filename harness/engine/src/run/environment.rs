@@ -1,4 +1,4 @@
-//! What machine a run is made on: gathered once per run, and by `heckle doctor`.
+//! Describes the machine of a run: measured once per run, and by `heckle doctor`.
 
 use heckle_results::env_json::Env;
 use heckle_results::input;
@@ -8,14 +8,14 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Syncs that are timed: enough for a rough 99th percentile, in some tens of milliseconds.
+/// Number of timed syncs: enough for a rough 99th percentile, in some tens of milliseconds.
 const SYNC_SAMPLES: usize = 100;
 const SYNC_BYTES: usize = 4_096;
 const SLEEP_SAMPLES: usize = 50;
-/// A slow disk must not make every run wait for it.
-const SAMPLE_FOR: Duration = Duration::from_secs(2);
+/// Time limit for sampling, so that a slow disk does not delay every run.
+const MAX_SAMPLING_TIME: Duration = Duration::from_secs(2);
 
-/// Gathers everything. `data` is a folder on the file system under the nodes' data, `build` the commit of this program.
+/// Measures everything. `data` is a folder on the file system of the nodes' data, `build` the commit of this program.
 pub fn gather(data: &Path, build: BuildInfo) -> Env {
     let syncs = sync_cost_us(data).unwrap_or_default();
     Env {
@@ -51,7 +51,7 @@ fn quantile(samples: &[f64], q: f64) -> Option<f64> {
     Some((sorted[(q * last as f64).round() as usize] * 10.0).round() / 10.0)
 }
 
-/// What an appended 4 KiB and a `fdatasync` cost, microseconds each.
+/// Measures the cost of appending 4 KiB followed by `fdatasync`. Returns one sample per append, in microseconds.
 ///
 /// # Errors
 /// If the folder cannot be written.
@@ -59,7 +59,7 @@ pub fn sync_cost_us(folder: &Path) -> std::io::Result<Vec<f64>> {
     let path = folder.join(format!(".heckle-sync-{}.tmp", std::process::id()));
     let mut file = fs::File::create(&path)?;
     let mut samples = vec![];
-    let until = Instant::now() + SAMPLE_FOR;
+    let until = Instant::now() + MAX_SAMPLING_TIME;
     while samples.len() < SYNC_SAMPLES && Instant::now() < until {
         let began = Instant::now();
         let synced = file.write_all(&[0x5a; SYNC_BYTES]).and_then(|()| file.sync_data());
@@ -73,7 +73,7 @@ pub fn sync_cost_us(folder: &Path) -> std::io::Result<Vec<f64>> {
     Ok(samples)
 }
 
-/// How late sleeps of one millisecond end, microseconds each.
+/// Measures how late sleeps of one millisecond end. Returns one sample per sleep, in microseconds.
 pub fn sleep_lateness_us() -> Vec<f64> {
     let clock = crate::clock::RunClock::start();
     let nap = |_| {
@@ -84,7 +84,7 @@ pub fn sleep_lateness_us() -> Vec<f64> {
     (0..SLEEP_SAMPLES).map(nap).collect()
 }
 
-/// The type of the file system under `path`: the longest mount point that is its beginning.
+/// Returns the type of the file system of `path`: that of the longest mount point that is a prefix of it.
 pub fn filesystem(path: &Path) -> String {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mounts = input::kernel("/proc/self/mounts").unwrap_or_default();
@@ -96,10 +96,10 @@ pub fn filesystem(path: &Path) -> String {
     entries.max().map(|(_, kind)| kind).unwrap_or_default()
 }
 
-/// How many files may be open.
+/// Returns the limit on open files.
 pub fn open_files_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid place for the answer.
+    // SAFETY: `limit` is a valid place for the result.
     let failed = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
     (failed == 0).then_some(limit.rlim_cur)
 }

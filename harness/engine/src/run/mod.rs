@@ -1,12 +1,12 @@
 //! One run, from plan to recorded history: cluster up, load and faults, heal, quiet tail, final reads, cluster down.
-//! What the history means is decided afterwards, from the file alone: see [`report`].
+//! The history is judged afterwards, from the file alone: see [`report`].
 
 pub mod coverage;
 pub mod environment;
-mod remote_client; // a client that is far away
+mod remote_client; // a client behind a network delay
 pub mod pipeline; // a run from plan to report
 pub mod progress;
-pub mod recheck; // a stored run, judged again
+pub mod recheck; // judges a stored run again
 pub mod report;
 pub mod sampler;
 pub mod strain;
@@ -41,38 +41,39 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strain::StrainWatch;
 
-/// Nodes have drained their work this long after the last op and the last fault: a few of their longest waits.
+/// Time limit for nodes to drain their work after the last op and the last fault: a few of their longest waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
-/// After faults and quiet tail, the node that final reads go to has its role within this, and the time of a takeover.
+/// Time limit, in addition to the time of a takeover, for a node to have the role that final reads need.
 const ROLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How a run is watched.
+/// Options of a run that do not affect its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Go on after a violation.
+    /// Continue after a violation.
     pub keep_going: bool,
     /// What the terminal shows.
     pub progress: progress::ProgressStyle,
 }
 
-/// Runs `plan`, leaving the history in `folder`; `terms` go into its header, and how the run ended into its end record.
-pub fn run(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, live: &Arc<Live>) -> Ending {
-    recorded(plan, folder, manner, terms, live).unwrap_or_else(Ending::Failed)
+/// Runs `plan`, and writes the history into `folder`. Its header contains `terms`, its end record how the run ended.
+pub fn run(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Terms, live: &Arc<Live>) -> Ending {
+    run_recorded(plan, folder, options, terms, live).unwrap_or_else(Ending::Failed)
 }
 
-fn recorded(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
+fn run_recorded(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
     let stop = Stop::default();
     let clock = RunClock::start();
     let (mut header, names) = header(plan, folder, clock)?;
     terms.write(&mut header);
     let names = Arc::new(names);
-    // A load that mixes the paths is run to its end: its violation is expected, and so are the figures of both paths.
-    let judge = (!manner.keep_going && !plan.mixes_paths()).then(OnlineJudge::new);
+    // A load that mixes the paths is run to its end: its violation is expected, and the figures of both paths are
+    // wanted.
+    let judge = (!options.keep_going && !plan.mixes_paths()).then(OnlineJudge::new);
     let history = folder.history();
     let recording = Recorder::start(&history, &header, names.clone(), clock, judge, stop.clone())
         .map_err(|e| format!("cannot write {}: {e}; name another folder with --out", history.display()))?;
-    live.starts(clock);
+    live.set_clock(clock);
     live.enter(Phase::StartingNodes);
     let ran = with_cluster(plan, folder, clock, &recording.handle(), &names, &stop, live);
     let stopped = stop.reason();
@@ -82,7 +83,7 @@ fn recorded(plan: &Plan, folder: &RunFolder, manner: RunOptions, terms: &Terms, 
     Ok(ending(stopped.as_ref()))
 }
 
-/// How a run ended, given why it stopped early, if it did.
+/// Returns how a run ended. `stopped` is the reason if it stopped early.
 fn ending(stopped: Option<&StopReason>) -> Ending {
     match stopped {
         None | Some(StopReason::Violation) => Ending::Done,
@@ -91,10 +92,10 @@ fn ending(stopped: Option<&StopReason>) -> Ending {
     }
 }
 
-/// What only the run itself knows at its end.
-fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
+/// Returns the facts for the end record that only the run itself knows.
+fn close(plan: &Plan, ran: &Result<ClusterResult, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
     let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), ..Close::default() };
-    let Leftovers { totals, forced, unread, unsent, strain, left_out } = match ran {
+    let ClusterResult { totals, forced, unread, unsent, strain, left_out } = match ran {
         Ok(leftovers) => leftovers,
         Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
     };
@@ -113,14 +114,14 @@ fn close(plan: &Plan, ran: &Result<Leftovers, String>, stopped: Option<&StopReas
     close.with_ending(&ending(stopped))
 }
 
-/// What is known of a run once its cluster is down.
-struct Leftovers {
+/// State of a run after its cluster has stopped.
+struct ClusterResult {
     totals: Totals,
     forced: Vec<String>,
     unread: u64,
     unsent: u64,
     strain: Option<Strain>,
-    /// Faults that the nemesis left out, in words.
+    /// Faults that the nemesis left out, one sentence each.
     left_out: Vec<String>,
 }
 
@@ -132,13 +133,13 @@ fn with_cluster(
     names: &Arc<Names>,
     stop: &Stop,
     live: &Arc<Live>,
-) -> Result<Leftovers, String> {
+) -> Result<ClusterResult, String> {
     let relay = match plan.net {
         Net::Relay => Some(Arc::new(start_relay(plan, folder, stop)?)),
         Net::Direct => None,
     };
     let cluster = Cluster::start(plan, folder.root(), relay.as_deref(), recorder.clone(), names.clone(), stop.clone())?;
-    in_time(plan, clock)?;
+    check_start_time(plan, clock)?;
     let cluster = Arc::new(cluster);
     let nodes: Arc<[Target]> = cluster.targets().into();
     let watch = cluster.watch(clock)?;
@@ -173,7 +174,7 @@ fn with_cluster(
         let used = load::run(plan, &outside);
         live.enter(Phase::Healing);
         if used.is_err() {
-            // The schedule must not outlive a load that broke.
+            // The fault schedule must not outlive a load that failed.
             stop.ask(StopReason::Broken("the load could not be sent".into()));
         }
         let left_out = injecting.join().map_err(|_| "the nemesis panicked".to_owned())?;
@@ -182,13 +183,13 @@ fn with_cluster(
     let strain = strain.finish();
     live.enter(Phase::QuietTail);
     stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
-    // Final reads come last: they also see what the questions brought about.
+    // Final reads come last: they also see the effects of the queries.
     live.enter(Phase::AskingFates);
-    fates::ask_rest(plan, &outside, open)?;
+    fates::query_remaining(plan, &outside, open)?;
     live.enter(Phase::Settling);
     cluster.settle(stop, SETTLE_WITHIN);
     live.enter(Phase::FinalReads);
-    let (through, no_leader) = read_through(plan, &cluster, stop);
+    let (through, no_leader) = final_read_nodes(plan, &cluster, stop);
     left_out.extend(no_leader);
     let unread = final_reads::run(plan, &outside, used, &through)?;
     live.enter(Phase::StoppingNodes);
@@ -199,11 +200,12 @@ fn with_cluster(
     if let Some(watch) = watch {
         watch.finish();
     }
-    Ok(Leftovers { totals, forced, unread, unsent: used.unsent, strain, left_out })
+    Ok(ClusterResult { totals, forced, unread, unsent: used.unsent, strain, left_out })
 }
 
-/// The load window is fixed before the nodes start. A cluster that is ready only when half of it is over leaves too little to judge.
-fn in_time(plan: &Plan, clock: RunClock) -> Result<(), String> {
+/// Checks that the nodes started in time. The load window is fixed before they start, and if half of it is over by then, too
+/// little is left to judge.
+fn check_start_time(plan: &Plan, clock: RunClock) -> Result<(), String> {
     let ((start, end), now) = (plan.window(), clock.now());
     if now.0 <= start.0 + (end.0 - start.0) / 2 {
         return Ok(());
@@ -215,8 +217,8 @@ fn in_time(plan: &Plan, clock: RunClock) -> Result<(), String> {
     ))
 }
 
-/// The nodes through which every key is read at the end, and what to warn of where there is none that may be asked.
-fn read_through(plan: &Plan, cluster: &Cluster, stop: &Stop) -> (Vec<NodeIx>, Option<String>) {
+/// Returns the nodes for the final reads, and a warning if there is no node that may be queried.
+fn final_read_nodes(plan: &Plan, cluster: &Cluster, stop: &Stop) -> (Vec<NodeIx>, Option<String>) {
     let role = match plan.system.final_reads() {
         FinalReads::EveryNode => return ((0..plan.nodes).map(NodeIx).collect(), None),
         FinalReads::None => return (vec![], None),
@@ -248,7 +250,7 @@ fn start_relay(plan: &Plan, folder: &RunFolder, stop: &Stop) -> Result<Relay, St
 }
 
 /// # Errors
-/// If the figures of the system cannot stand in a history.
+/// If the system's figures do not fit into a history.
 fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> Result<(Header, Names), String> {
     let window = plan.window();
     let header = Header {
@@ -262,10 +264,11 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> Result<(Header, N
         op_timeout_ns: Some(plan.op_timeout.nanos().0),
         figures: Some(plan.system.figures()),
         system_checks: Some(plan.system.checks().iter().map(|&name| name.to_owned()).collect()),
-        // Ops held back by this limit are not late by the harness's fault. The schedule is what `--schedule` takes.
+        // Ops that waited because of this limit are not late through the harness's fault. The schedule is the input
+        // of `--schedule`.
         more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))]
             .into_iter()
-            .chain(of_workload(plan))
+            .chain(workload_settings(plan))
             .collect(),
         ..Header::default()
     };
@@ -280,8 +283,9 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> Result<(Header, N
     Ok((header, names))
 }
 
-/// What the checks of a workload with intents or payloads go by: a verdict is a function of the history alone.
-fn of_workload(plan: &Plan) -> impl Iterator<Item = (String, serde_json::Value)> {
+/// Returns the settings that the checks of a workload with intents or payloads need: a verdict is a function of the
+/// history alone.
+fn workload_settings(plan: &Plan) -> impl Iterator<Item = (String, serde_json::Value)> {
     let limits = plan.workload.has_intents().then(|| (starvation::IN_HEADER.to_owned(), serde_json::json!(plan.fairness)));
     let rule = plan.workload.projection.map(|rule| (projection::IN_HEADER.to_owned(), rule.into()));
     limits.into_iter().chain(rule)

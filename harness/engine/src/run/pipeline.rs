@@ -1,4 +1,4 @@
-//! A run from plan to report: what `heckle run`, `demo`, `rerun` and `compare` all do.
+//! A run from plan to report, shared by `heckle run`, `demo`, `rerun` and `compare`.
 
 use super::report::{log, read_history};
 use super::{RunOptions, coverage, environment, progress, recheck};
@@ -20,28 +20,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A run to be done.
+/// A run to be executed.
 pub struct Job {
-    /// What.
+    /// The plan.
     pub plan: Plan,
-    /// Limits on its figures.
+    /// Limits on the run's figures.
     pub gates: Vec<Expression>,
-    /// Below which folder.
+    /// The parent folder of the run's folder.
     pub out: PathBuf,
-    /// Which engines judge.
+    /// The engines that judge.
     pub checker: Checker,
-    /// How it is watched.
+    /// Options that do not affect the plan.
     pub options: RunOptions,
     /// The commit that this program is built from.
     pub build: BuildInfo,
-    /// What is to stand beside the verdict from the start.
+    /// A warning to show beside the verdict.
     pub warning: Option<String>,
 }
 
-/// Runs, judges, draws and keeps. Everything that goes wrong after the folder exists is in its results.
+/// Runs the plan, judges it, draws charts and stores everything. Any error after the folder exists is in its results.
 ///
 /// # Errors
-/// If there could be no folder, or it could not be written to its end.
+/// If the folder cannot be created, or cannot be written completely.
 pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let plan = &job.plan;
     limits::forget();
@@ -52,7 +52,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let folder = RunFolder::create(&job.out, &plan.name, started, rand::random(), &mut results)
         .map_err(|e| format!("cannot keep a run: {e}; name a writable folder with --out"))?;
     let live = Arc::new(Live::default());
-    // It also shows what is done once nothing is asked any more: judging and drawing may take longer than the load.
+    // The progress display also covers the time after the load, as judging and drawing may take longer than the load.
     let shown = progress::Progress::start(plan, live.clone(), job.options.progress);
     let began = Instant::now();
     prepare(job, &folder, &mut results).map_err(|e| format!("cannot write the run's folder: {e}"))?;
@@ -64,7 +64,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let results = written.map_err(|e| format!("cannot write the run's folder: {e}"))?;
     remove_spares(&folder);
     if results.exit_code == 0 {
-        // A data folder helps to understand a failure and fills the disk otherwise.
+        // A data folder helps to understand a failure, and otherwise only fills the disk.
         for node in 1..=plan.nodes {
             let _ = std::fs::remove_dir_all(folder.node(&format!("n{node}")).join("data"));
         }
@@ -72,7 +72,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     Ok((folder, results))
 }
 
-/// What nodes had prepared for later is of no use to anybody once they are gone, and takes most of the room.
+/// Removes files that nodes had preallocated. They are useless once the nodes are gone, and take most of the space.
 fn remove_spares(folder: &RunFolder) {
     let entries = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
     for node in entries(folder.path("nodes")) {
@@ -81,7 +81,7 @@ fn remove_spares(folder: &RunFolder) {
     }
 }
 
-/// What the run is held to, all of it known before it begins.
+/// Returns the terms of the run, all of them known before it begins.
 fn terms(job: &Job) -> Terms {
     let plan = &job.plan;
     let expect = match plan.expect {
@@ -107,7 +107,7 @@ fn terms(job: &Job) -> Terms {
     }
 }
 
-/// What stands in the folder before the run begins: enough to run it again.
+/// Writes the files that exist before the run begins: enough to run it again.
 fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Result<()> {
     let mut env = environment::gather(folder.root(), job.build.clone());
     env.system_version = job.plan.system.version();
@@ -124,7 +124,7 @@ fn prepare(job: &Job, folder: &RunFolder, results: &mut Results) -> std::io::Res
     folder.write_results(results)
 }
 
-/// Judges what was recorded and writes everything; `before` is what stood in the folder while the run went on.
+/// Judges the recorded history and writes everything. `before` is the content of the results file during the run.
 fn judge_and_write(
     folder: &RunFolder,
     terms: &Terms,
@@ -150,7 +150,7 @@ fn judge_and_write(
     };
     live.enter(Phase::Drawing);
     results.wall_s = before.wall_s;
-    // The end record says the same, unless it could not be written.
+    // The end record contains the same, unless it could not be written.
     results.conclude(ending);
     folder.write("heckle.log", log(&judged.history).as_bytes())?;
     judged.write_violations(folder)?;
@@ -158,7 +158,7 @@ fn judge_and_write(
     Ok(results)
 }
 
-/// The exit code of a finished run.
+/// Returns the exit code of a finished run.
 pub fn exit_code(results: &Results) -> u8 {
     u8::try_from(results.exit_code).unwrap_or(exit::BROKEN)
 }

@@ -1,5 +1,5 @@
-//! What the terminal shows while a run goes on: a block that is redrawn on a terminal, a line every five seconds
-//! elsewhere, nothing with `--quiet`. It goes to stderr; stdout is for data.
+//! The progress display of a run: a block that is redrawn on a terminal, a line every five seconds elsewhere, nothing
+//! with `--quiet`. It goes to stderr; stdout is for data.
 
 use crate::load::live::{Live, Reading};
 use crate::plan::Plan;
@@ -13,7 +13,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How much is shown.
+/// The style of the progress display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgressStyle {
     /// A block, redrawn in place.
@@ -25,7 +25,7 @@ pub enum ProgressStyle {
 }
 
 impl ProgressStyle {
-    /// What fits the present stderr.
+    /// Returns the style that suits the present stderr.
     pub fn fitting(quiet: bool) -> Self {
         match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => ProgressStyle::Quiet,
@@ -34,7 +34,7 @@ impl ProgressStyle {
         }
     }
 
-    fn every(self) -> Duration {
+    fn interval(self) -> Duration {
         match self {
             ProgressStyle::Block => Duration::from_millis(500),
             ProgressStyle::Lines => Duration::from_secs(5),
@@ -43,19 +43,19 @@ impl ProgressStyle {
     }
 }
 
-/// Lines of the block.
+/// Number of lines in the block.
 const BLOCK_LINES: usize = 4;
 
-/// The thread that draws. Dropping it draws the last state and ends it.
+/// The drawing thread. Dropping it draws the last state and ends the thread.
 pub struct Progress {
     over: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Progress {
-    /// Starts to draw.
-    pub fn start(plan: &Plan, live: Arc<Live>, manner: ProgressStyle) -> Self {
-        if manner == ProgressStyle::Quiet {
+    /// Starts the thread.
+    pub fn start(plan: &Plan, live: Arc<Live>, style: ProgressStyle) -> Self {
+        if style == ProgressStyle::Quiet {
             return Progress { over: None, thread: None };
         }
         let (over, told) = channel();
@@ -69,14 +69,14 @@ impl Progress {
         let thread = std::thread::Builder::new().name("progress".into()).spawn(move || {
             let (mut before, mut drawn) = ((0, 0.0), false);
             loop {
-                let ended = !matches!(told.recv_timeout(manner.every()), Err(RecvTimeoutError::Timeout));
+                let ended = !matches!(told.recv_timeout(style.interval()), Err(RecvTimeoutError::Timeout));
                 let reading = live.read();
                 let now_s = reading.now.map_or(0.0, Nanos::as_secs_f64);
                 let rate = (reading.invoked - before.0) as f64 / (now_s - before.1).max(1e-3);
                 before = (reading.invoked, now_s);
-                let phase = if reading.phase.has_load() && now_s < window.0.as_secs_f64() { "warm-up" } else { reading.phase.words() };
+                let phase = if reading.phase.has_load() && now_s < window.0.as_secs_f64() { "warm-up" } else { reading.phase.label() };
                 let frame = Frame { now_s, total_s, phase, target: &target, rate, reading: &reading };
-                let text = match manner {
+                let text = match style {
                     ProgressStyle::Block => frame.block(drawn),
                     ProgressStyle::Lines | ProgressStyle::Quiet => frame.line(),
                 };
@@ -114,8 +114,8 @@ impl Frame<'_> {
         if self.reading.faults.is_empty() { "none".into() } else { printable(&self.reading.faults.join(", ")).into_owned() }
     }
 
-    /// Ops and their outcomes so far. Rate and latency are only there while the load sends ops: `0/s, p50 0.0 ms` while
-    /// fates are asked would say that the cluster stalls.
+    /// Formats the ops and their outcomes so far. Rate and latency are shown only while the load sends ops: `0/s, p50
+    /// 0.0 ms` during fate queries would suggest that the cluster stalls.
     fn ops(&self) -> String {
         let sent = self.reading.invoked;
         if !self.reading.phase.has_load() {
@@ -124,12 +124,12 @@ impl Frame<'_> {
         format!("{sent} ops ({:.0}/s, {})", self.rate, self.target)
     }
 
-    fn answers(&self) -> String {
+    fn outcomes(&self) -> String {
         let r = self.reading;
         format!("ok {}, refused {}, failed {}, unknown {}", r.ok - r.condition_not_met, r.condition_not_met, r.failed, r.unknown)
     }
 
-    /// Latency since the last frame; nothing where there is no load.
+    /// Formats the latency since the last frame; empty if there is no load.
     fn latency(&self) -> String {
         match (self.reading.phase.has_load(), self.reading.latency_ms) {
             (false, _) => String::new(),
@@ -139,7 +139,7 @@ impl Frame<'_> {
     }
 
     fn line(&self) -> String {
-        format!("{:5.1}s {}: {}, {}{}, fault: {}\n", self.now_s, self.phase, self.ops(), self.answers(), self.latency(), self.faults())
+        format!("{:5.1}s {}: {}, {}{}, fault: {}\n", self.now_s, self.phase, self.ops(), self.outcomes(), self.latency(), self.faults())
     }
 
     fn block(&self, again: bool) -> String {
@@ -152,7 +152,7 @@ impl Frame<'_> {
         let bar = format!("{}{}", "=".repeat(filled), " ".repeat(30 - filled));
         let _ = write!(text, "[{bar}] {:.1} / {:.0} s  {}{clear}", self.now_s, self.total_s, self.phase);
         let _ = write!(text, "  ops     {}{clear}", self.ops());
-        let _ = write!(text, "  answers {}{}{clear}", self.answers(), self.latency());
+        let _ = write!(text, "  answers {}{}{clear}", self.outcomes(), self.latency());
         let _ = write!(text, "  fault   {}{clear}", self.faults());
         text
     }
@@ -182,15 +182,15 @@ mod tests {
         let live = Live::default();
         live.enter(phase);
         let reading = live.read();
-        let frame = Frame { now_s: 12.0, total_s: 20.0, phase: phase.words(), target: "400/s asked", rate: 0.0, reading: &reading };
+        let frame = Frame { now_s: 12.0, total_s: 20.0, phase: phase.label(), target: "400/s asked", rate: 0.0, reading: &reading };
         [frame.line(), frame.block(false)]
     }
 
     #[test]
-    fn rate_and_latency_are_shown_under_load_only_and_what_is_done_instead_otherwise() {
+    fn rate_and_latency_are_shown_only_under_load() {
         for phase in PHASES {
             for text in texts(phase) {
-                assert!(text.contains(phase.words()), "{text}");
+                assert!(text.contains(phase.label()), "{text}");
                 assert!(!text.contains("p50 0.0"), "no latency without an answer: {text}");
                 assert_eq!(text.contains("/s"), phase == Phase::Load, "{text}");
                 assert_eq!(text.contains("no load now"), phase != Phase::Load, "{text}");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_under_load_is_said() {
+    fn a_stall_under_load_is_shown() {
         assert!(texts(Phase::Load)[0].contains("nothing answered ok"), "{}", texts(Phase::Load)[0]);
     }
 }

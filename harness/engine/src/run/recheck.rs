@@ -1,10 +1,10 @@
-//! A stored run judged again: from its history alone, to what the run itself came to.
+//! Judges a stored run again, from its history alone, and compares the result with the stored one.
 //!
-//! What the run was held to and how it ended stand in the history ([`heckle_results::terms`]), so `results.json` decides
-//! nothing. It is held against the history all the same: a file that is missing, damaged or says something else is a
-//! question that is open, and a run with an open question is never valid.
+//! The terms of the run and its ending are in the history ([`heckle_results::terms`]), so `results.json` decides
+//! nothing. It is still compared with the history: a file that is missing, damaged or different raises an open
+//! question, and a run with an open question is never valid.
 
-use super::report::{How, Judged, judge_history, read_history_within};
+use super::report::{JudgeOptions, Judged, judge_history, read_history_within};
 use crate::load::live::Live;
 use heckle_checker::judge::Checker;
 use heckle_history::History;
@@ -15,28 +15,28 @@ use heckle_results::run_folder::FindError;
 use heckle_results::terms::{Close, Need, Terms};
 use std::path::Path;
 
-/// A whole run, judged again.
+/// A complete run, judged again.
 pub struct Recheck {
-    /// Everything found in its history.
+    /// The findings in its history.
     pub judged: Judged,
-    /// What its history comes to.
+    /// Results computed from the history.
     pub from_history: Results,
-    /// The same, with what `results.json` lacks or says otherwise.
+    /// The same results, with the differences from `results.json` added.
     pub results: Results,
-    /// What `results.json` says; in words, why it does not.
+    /// Contents of `results.json`, or the reason in words why it cannot be read.
     pub stored: Result<Results, String>,
-    /// Whether the history itself says what its run was held to.
+    /// Whether the history itself contains the terms of its run.
     pub self_contained: bool,
 }
 
-/// Reads and judges the run in `folder`, whose history may have `max_bytes` after decompression. `checker` is the one that was asked
-/// for, else the run's own judges.
+/// Reads and judges the run in `folder`, whose history may have at most `max_bytes` after decompression. `checker` is
+/// the requested one; `None` means the run's own judges.
 ///
 /// # Errors
-/// What is wrong with the history, and where.
+/// Describes what is wrong with the history, and where.
 pub fn of_folder(folder: &RunFolder, checker: Option<Checker>, max_bytes: u64) -> Result<Recheck, String> {
     let history = read_history_within(&folder.history(), max_bytes)?;
-    let stored = folder.read_results().map_err(|e| unreadable(&e));
+    let stored = folder.read_results().map_err(|e| describe_find_error(&e));
     let (terms, self_contained) = match (Terms::of(&history.header)?, &stored) {
         (Some(terms), _) => (terms, true),
         (None, Ok(stored)) => (terms_of_results(stored), false),
@@ -58,7 +58,7 @@ pub fn of_folder(folder: &RunFolder, checker: Option<Checker>, max_bytes: u64) -
     Ok(Recheck { judged, from_history, results, stored, self_contained })
 }
 
-/// Judges the history of a whole run by its own terms, if it has any; else gives the history back.
+/// Judges the history of a complete run by its own terms. Returns the history if it contains no terms.
 ///
 /// # Errors
 /// If its terms or its end record cannot be read.
@@ -70,8 +70,8 @@ pub fn of_history(history: History, path: &Path, checker: Option<Checker>) -> Re
     }
 }
 
-/// What a run with this history, held to these terms, comes to: the one way there, for `run`, `check` and `report`. `live`
-/// shows which engine is at work.
+/// Computes the results of a run with this history and these terms. `run`, `check` and `report` all use this
+/// function. `live` shows which engine is at work.
 ///
 /// # Errors
 /// If the end record cannot be read.
@@ -81,7 +81,7 @@ pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>, live
     results.named_by(&history);
     results.wall_s = (history.end.as_secs_f64() * 1e3).round() / 1e3;
     let of_run = terms.checker.parse().unwrap_or(Checker::Auto);
-    let judged = judge_history(history, &terms.rules(), How { checker: checker.unwrap_or(of_run), strict: true }, live);
+    let judged = judge_history(history, &terms.rules(), JudgeOptions { checker: checker.unwrap_or(of_run), strict: true }, live);
     results.closed(&close.clone().unwrap_or_default());
     judged.tell(&mut results);
     let gates = terms.gates.iter().map(|g| g.parse::<heckle_results::gates::Expression>().map_err(|e| e.to_string()));
@@ -90,7 +90,7 @@ pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>, live
     Ok((judged, results))
 }
 
-/// What a run was held to, from the results of one whose history does not say.
+/// Returns the terms of a run from its results, for a run whose history does not contain them.
 fn terms_of_results(stored: &Results) -> Terms {
     let need = |r: &heckle_results::results_json::CoverageRule| Need { id: r.id.clone(), need: r.need };
     Terms {
@@ -106,19 +106,19 @@ fn terms_of_results(stored: &Results) -> Terms {
     }
 }
 
-fn unreadable(e: &FindError) -> String {
+fn describe_find_error(e: &FindError) -> String {
     match e {
         FindError::Io(io) if io.kind() == std::io::ErrorKind::NotFound => "results.json is missing".into(),
         other => format!("results.json cannot be read: {other}"),
     }
 }
 
-/// What `results.json` lacks, or says otherwise than its history.
+/// Lists what `results.json` lacks, or states differently from its history.
 fn disagreements(stored: &Result<Results, String>, now: &Results, self_contained: bool, other_checker: bool) -> Vec<String> {
     let mut open = vec![];
     let stored = match stored {
         Ok(stored) => stored,
-        Err(why) if self_contained => return vec![format!("{why}; `heckle report` on the run writes it anew from the history")],
+        Err(why) if self_contained => return vec![format!("{why}; `heckle report` on the run rewrites it from the history")],
         Err(why) => return vec![format!("{why}, and the history does not say what its run was held to either")],
     };
     if matches!(stored.status, Status::Running | Status::Killed) {

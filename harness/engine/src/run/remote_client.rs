@@ -1,5 +1,5 @@
-//! A client that is far away: its way to every node leads through a relay of its own, which delays both directions for
-//! the whole run. Faults strike behind it, where all clients pass.
+//! A remote client: it reaches every node through a separate relay, which delays both directions for the whole run.
+//! Faults act behind that relay, on the links that all clients use.
 
 use crate::plan::{Net, Plan};
 use crate::relay::{self, Relay, Route};
@@ -8,17 +8,18 @@ use heckle_system_api::capability::{Framing, Links};
 use heckle_system_api::identity::Target;
 use std::sync::Arc;
 
-/// The one effect of this relay, under an id of its own.
-const DISTANCE: u64 = 0;
+/// Rule id of this relay's only effect.
+const DELAY_RULE: u64 = 0;
 
-/// The far client's way to the nodes. It stands until it is dropped.
+/// The remote client's relay to the nodes. It runs until it is dropped.
 pub(super) struct RemoteClient {
     nodes: Vec<Target>,
     _relay: Relay,
 }
 
 impl RemoteClient {
-    /// The way of the plan's far client, if it has one. `nodes` is where the near ones reach each node.
+    /// Creates the relay of the plan's remote client, if it has one. `nodes` is where the other clients reach each
+    /// node.
     ///
     /// # Errors
     /// If the machine has no port or thread left.
@@ -26,7 +27,7 @@ impl RemoteClient {
         let Some(distance) = plan.client_delay.filter(|_| plan.net == Net::Relay) else { return Ok(None) };
         let framing: Arc<dyn Framing> = match plan.system.links() {
             Links::Frames(framing) => framing,
-            // All that comes in here is of clients, so nobody need be identified.
+            // Only clients connect here, so no dialler needs to be identified.
             Links::Bytes => Arc::new(relay::raw::NoFraming),
             Links::None => return Err(format!("the links of {} do not pass the relay", plan.system.name())),
         };
@@ -39,12 +40,12 @@ impl RemoteClient {
                 relay.open(route, target.addr).map_err(|e| format!("the relay of the far client cannot open a port for {route}: {e}"))?;
             through.push(Target { addr, ..target.clone() });
             let links = [Link { from: clients, to: End::Node(to) }, Link { from: End::Node(to), to: clients }];
-            relay.apply(DISTANCE, &links, LinkEffect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
+            relay.apply(DELAY_RULE, &links, LinkEffect::Delay { delay_us: distance.0.as_micros() as u64, jitter_us: 0 });
         }
         Ok(Some(RemoteClient { nodes: through, _relay: relay }))
     }
 
-    /// Where the far client reaches each node.
+    /// Returns where the remote client reaches each node.
     pub(super) fn nodes(&self) -> &[Target] {
         &self.nodes
     }

@@ -1,9 +1,9 @@
-//! From a recorded history to everything a run folder holds: judgement, figures, pictures, results.
+//! Produces the contents of a run folder from a recorded history: judgement, figures, charts, results.
 //!
-//! Works from the file alone, so that `heckle check` and `heckle report` come to what `heckle run` came to.
+//! Uses the file alone, so that `heckle check` and `heckle report` produce the same results as `heckle run`.
 
 use crate::load::live::Live;
-use crate::search::{ChildProcess, SecondOpinions, Watched};
+use crate::search::{ChildProcess, SecondOpinions, TimedSearch};
 use heckle_checker::checks::{self, CheckResult, crash};
 use heckle_checker::coverage::{self, Rule};
 use heckle_checker::judge::{Checker, Judgement, Options, judge};
@@ -18,14 +18,14 @@ use heckle_results::{Results, RunFolder};
 use std::path::Path;
 use std::time::Instant;
 
-/// What happened around the ops, line by line: `heckle.log`.
+/// Lists the events around the ops, one per line: `heckle.log`.
 pub fn log(history: &History) -> String {
     let mut lines: Vec<(Nanos, String)> = vec![];
     for f in &history.faults {
         let evidence = serde_json::to_string(&f.evidence).unwrap_or_default();
         lines.push((f.t, format!("fault {} {} {} {:?} {evidence}", f.id, f.kind, f.targets.join(" "), f.state)));
     }
-    // Figures once a second would hide the rest.
+    // State figures, once a second, would hide the other events.
     for n in history.node_events.iter().filter(|n| &*n.what != heckle_history::event::STATE) {
         let detail = serde_json::to_string(&n.detail).unwrap_or_default();
         lines.push((n.t, format!("node {} {} {detail}", history.names.node_name(n.node), n.what)));
@@ -34,43 +34,43 @@ pub fn log(history: &History) -> String {
     lines.into_iter().map(|(t, line)| format!("{t} {}\n", printable(&line))).collect()
 }
 
-/// How a history is judged.
+/// Options for judging a history.
 #[derive(Debug, Clone, Copy)]
-pub struct How {
-    /// Which engines.
+pub struct JudgeOptions {
+    /// The engines to use.
     pub checker: Checker,
-    /// Whether a history too thin to tell anything is unknown, rather than valid with a warning.
+    /// Whether a history with too little evidence is unknown, instead of valid with a warning.
     pub strict: bool,
 }
 
-/// A history with all that was found in it.
+/// A history with all findings.
 pub struct Judged {
-    /// What happened.
+    /// The history.
     pub history: History,
-    /// Whether it was linearizable.
+    /// The verdict on linearizability.
     pub judgement: Judgement,
-    /// The other checks.
+    /// Results of the other checks.
     pub checks: Vec<CheckResult>,
-    /// Which nodes ended by their own fault.
+    /// Nodes that crashed.
     pub crashes: Vec<crash::Crash>,
     /// Whether enough happened.
     pub coverage: Coverage,
-    /// Its figures.
+    /// Figures measured from it.
     pub measured: Measured,
 }
 
 /// Reads a history of our own format, plain or zstd.
 ///
 /// # Errors
-/// What is wrong with the file, and in which line.
+/// Describes what is wrong with the file, and in which line.
 pub fn read_history(path: &Path) -> Result<History, String> {
     read_history_within(path, crate::history_file::own_bytes(None)?)
 }
 
-/// The same, of at most so many bytes after decompression.
+/// Like [`read_history`], limited to `max_bytes` after decompression.
 ///
 /// # Errors
-/// What is wrong with the file, and in which line.
+/// Describes what is wrong with the file, and in which line.
 pub fn read_history_within(path: &Path, max_bytes: u64) -> Result<History, String> {
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
     if size > LARGE_BYTES {
@@ -88,22 +88,22 @@ pub fn read_history_within(path: &Path, max_bytes: u64) -> Result<History, Strin
     History::read_within(file, Keep::Details, max_bytes).map_err(|e| format!("{}, {e}", path.display()))
 }
 
-/// From this size on the memory that a history takes is said before it is read.
+/// Size from which the memory that a history needs is announced before it is read.
 const LARGE_BYTES: u64 = 256 << 20;
 
 /// Memory of a history and its judge in bytes for each byte of text, rounded up.
 const MEMORY_PER_BYTE: u64 = 4;
 
 /// Judges `history` by `rules`. `live` shows which engine is at work.
-pub fn judge_history(history: History, rules: &[Rule], how: How, live: Option<&Live>) -> Judged {
+pub fn judge_history(history: History, rules: &[Rule], how: JudgeOptions, live: Option<&Live>) -> Judged {
     let (search, within_limits) = (ChildProcess::default(), SecondOpinions::default());
     let second: &dyn SearchRunner = if how.checker == Checker::Both { &search } else { &within_limits };
-    let second = Watched::new(second, live);
+    let second = TimedSearch::new(second, live);
     let began = Instant::now();
     let mut judgement = judge(&history, &Options { checker: how.checker, second: &second, ..Options::new(&search) });
     let took = began.elapsed();
-    judgement.linearizability.check_ms = Some(took.saturating_sub(second.took()).as_millis() as u64);
-    judgement.linearizability.second_opinion_ms = second.asked().then(|| second.took().as_millis() as u64);
+    judgement.linearizability.check_ms = Some(took.saturating_sub(second.total_time()).as_millis() as u64);
+    judgement.linearizability.second_opinion_ms = second.was_used().then(|| second.total_time().as_millis() as u64);
     let limits = checks::Limits { strict_vacuity: how.strict, ..checks::Limits::default() };
     let (checks, coverage) = (checks::all(&history, &limits), coverage::evaluate(&history, rules));
     let (measured, crashes) = (analyze(&history), crash::crashes(&history));
@@ -111,7 +111,7 @@ pub fn judge_history(history: History, rules: &[Rule], how: How, live: Option<&L
 }
 
 impl Judged {
-    /// Copies everything found into `results`.
+    /// Copies all findings into `results`.
     pub fn tell(&self, results: &mut Results) {
         let detected_ms = results.linearizability.detected_ms;
         results.take(&self.measured, &self.history);
@@ -124,7 +124,7 @@ impl Judged {
     /// Writes the counterexamples: words, ops, certificate, timeline.
     ///
     /// # Errors
-    /// From the file system.
+    /// If a file cannot be written.
     pub fn write_violations(&self, folder: &RunFolder) -> std::io::Result<()> {
         for violation in &self.judgement.linearizability.violations {
             let at = |file: &str| format!("violations/{}/{file}", violation.id);

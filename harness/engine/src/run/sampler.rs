@@ -1,6 +1,6 @@
-//! Asks every node for its figures once a second, keeps them in `nodes/<n>/metrics.jsonl` (and those of its state in
-//! the history, which pictures and checks are made from), and adds up what a single look at the end would miss: a node
-//! that was killed counts from zero again.
+//! Samples every node's figures once a second, and stores them in `nodes/<n>/metrics.jsonl` (state figures also go
+//! into the history, for charts and checks). It also sums the counters, because a single sample at the end would miss
+//! a node that was killed and counts from zero again.
 
 use crate::cluster::Cluster;
 use heckle_faults::Node;
@@ -14,7 +14,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const EVERY: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The counters of one node, across its restarts.
 #[derive(Debug, Clone, Default)]
@@ -23,31 +23,31 @@ struct Counters {
     by_name: BTreeMap<&'static str, u64>,
 }
 
-/// The thread that asks.
+/// The sampling thread.
 pub struct Sampler {
     over: Sender<()>,
     thread: JoinHandle<Totals>,
 }
 
 impl Sampler {
-    /// Starts to ask.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If no thread can be started.
     pub fn start(cluster: Arc<Cluster>, folder: PathBuf) -> std::io::Result<Self> {
         let (over, told) = channel();
         let thread = std::thread::Builder::new().name("sampler".into()).spawn(move || {
             let mut totals = Totals::default();
             let mut before = vec![Counters::default(); usize::from(cluster.size())];
             loop {
-                let last = !matches!(told.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout));
+                let last = !matches!(told.recv_timeout(INTERVAL), Err(RecvTimeoutError::Timeout));
                 let mut fullest = 0;
                 for (i, before) in before.iter_mut().enumerate() {
                     let node = Node(i as u16 + 1);
-                    // A node that is down or paused has no figures now; its next ones tell.
+                    // A node that is down or paused has no figures now; its next sample will include them.
                     let Some(sample) = cluster.sample_if_free(node) else { continue };
-                    keep(&folder, node, &sample);
-                    cluster.note_state(node, &sample, false);
+                    append_sample(&folder, node, &sample);
+                    cluster.record_state(node, &sample, false);
                     add(&mut totals, before, &sample);
                     fullest = fullest.max(sample.state_bytes);
                 }
@@ -61,7 +61,7 @@ impl Sampler {
         Ok(Sampler { over, thread })
     }
 
-    /// Asks once more and ends.
+    /// Takes a last sample and ends the thread.
     pub fn finish(self) -> Totals {
         let _ = self.over.send(());
         self.thread.join().unwrap_or_default()
@@ -78,10 +78,10 @@ fn add(totals: &mut Totals, before: &mut Counters, sample: &Sample) {
     }
 }
 
-fn keep(folder: &std::path::Path, node: Node, sample: &Sample) {
+fn append_sample(folder: &std::path::Path, node: Node, sample: &Sample) {
     let path = folder.join("nodes").join(node.to_string()).join("metrics.jsonl");
     let Ok(line) = serde_json::to_string(&sample.raw) else { return };
-    // Samples are context, not evidence: a full disk shows in the recorder, which does not forgive.
+    // Samples are context, not evidence: a full disk is reported by the recorder, which stops the run.
     if let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) {
         let _ = writeln!(file, "{line}");
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_restart_does_not_lose_or_double_counts() {
+    fn a_restart_keeps_the_counts() {
         let sample =
             |incarnation, syncs, ops| Sample { incarnation, counters: [("syncs", syncs), ("ops", ops)].into(), ..Sample::default() };
         let (mut totals, mut before) = (Totals::default(), Counters::default());

@@ -1,6 +1,6 @@
-//! What the machine and the harness go through while the load runs: how late a sleeping thread wakes, who uses the
-//! processors, and what a hypervisor or a quota takes away. Sampled in the load window only: the start of nodes and the
-//! drawing of pictures use processors too, and say nothing of the load.
+//! Samples the machine and the harness while the load runs: how late a sleeping thread wakes, how much processor time
+//! each part uses, and how much a hypervisor or a quota takes away. Samples are taken in the load window only:
+//! starting nodes and drawing charts also use processors, which says nothing about the load.
 
 use crate::clock::RunClock;
 use crate::stop::Stop;
@@ -11,21 +11,22 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::thread::JoinHandle;
 
-/// The sleep whose end is looked at: often enough for a 99th percentile in a few seconds, and no load of its own.
-const NAP: Nanos = Nanos::from_ms(10);
-/// The name of the relay's threads begins with this.
+/// Length of a measured sleep: short enough for a 99th percentile in a few seconds, long enough not to be a load
+/// itself.
+const SLEEP: Nanos = Nanos::from_ms(10);
+/// Name prefix of the relay's threads.
 const RELAY: &str = "relay";
 
-/// The thread that samples.
+/// The sampling thread.
 pub struct StrainWatch {
     thread: JoinHandle<Option<Strain>>,
 }
 
 impl StrainWatch {
-    /// Samples between the times of `window`. Call it on the thread that sends the load.
+    /// Samples between the times of `window`. Call this on the thread that sends the load.
     ///
     /// # Errors
-    /// If there can be no more threads.
+    /// If no thread can be started.
     pub fn start(clock: RunClock, window: (Nanos, Nanos), stop: Stop) -> std::io::Result<Self> {
         // SAFETY: `gettid` has no preconditions.
         let load_thread = unsafe { libc::gettid() } as u32;
@@ -33,7 +34,7 @@ impl StrainWatch {
         Ok(StrainWatch { thread })
     }
 
-    /// What was sampled; `None` if the load window never began. Waits for the end of the window or a stop.
+    /// Returns the samples, or `None` if the load window never began. Waits for the end of the window or a stop.
     pub fn finish(self) -> Option<Strain> {
         self.thread.join().ok().flatten()
     }
@@ -46,7 +47,7 @@ fn watch(clock: RunClock, window: (Nanos, Nanos), stop: &Stop, load_thread: u32)
     let mut late_us = Histogram::<u64>::new(3).expect("three digits are allowed");
     let before = Reading::now(clock);
     while clock.now() < window.1 && !stop.asked() {
-        let until = Nanos(clock.now().0 + NAP.0);
+        let until = Nanos(clock.now().0 + SLEEP.0);
         clock.sleep_until(until);
         late_us.record(clock.now().since(until).0 / 1_000).expect("a growing histogram takes any value");
     }
@@ -58,7 +59,7 @@ fn watch(clock: RunClock, window: (Nanos, Nanos), stop: &Stop, load_thread: u32)
 struct Reading {
     at: Nanos,
     harness_s: Option<f64>,
-    /// By thread: its name, and processor time in seconds.
+    /// Name and processor time (in seconds) of each thread.
     threads: BTreeMap<u32, (String, f64)>,
     machine: Option<Ticks>,
     throttled_us: Option<u64>,
@@ -78,9 +79,9 @@ impl Reading {
         let text = |path: &str| fs::read_to_string(path).ok();
         Reading {
             at: clock.now(),
-            harness_s: harness_s(),
+            harness_s: harness_cpu_s(),
             threads: threads(),
-            machine: text("/proc/stat").as_deref().and_then(machine),
+            machine: text("/proc/stat").as_deref().and_then(parse_machine),
             throttled_us: text("/sys/fs/cgroup/cpu.stat").as_deref().and_then(throttled_us),
             pressure_us: text("/proc/pressure/cpu").as_deref().and_then(pressure_us),
         }
@@ -116,15 +117,16 @@ impl Reading {
 }
 
 impl Ticks {
-    /// `None` if no tick passed, or a counter ran backwards, as that of idle time sometimes does.
+    /// Returns the difference; `None` if no tick passed, or a counter ran backwards, as that of idle time sometimes
+    /// does.
     fn since(self, was: Ticks) -> Option<Ticks> {
         let total = self.total.checked_sub(was.total).filter(|t| *t > 0)?;
         Some(Ticks { total, idle: self.idle.checked_sub(was.idle)?.min(total), steal: self.steal.checked_sub(was.steal)? })
     }
 }
 
-fn harness_s() -> Option<f64> {
-    // SAFETY: all zeroes is a valid `rusage`, and a valid place for the answer.
+fn harness_cpu_s() -> Option<f64> {
+    // SAFETY: all zeroes is a valid `rusage`, and a valid place for the result.
     let (failed, used) = unsafe {
         let mut used: libc::rusage = std::mem::zeroed();
         (libc::getrusage(libc::RUSAGE_SELF, &raw mut used), used)
@@ -138,14 +140,14 @@ fn threads() -> BTreeMap<u32, (String, f64)> {
     let ticks_per_s = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as f64;
     let of = |entry: fs::DirEntry| {
         let id = entry.file_name().to_str()?.parse().ok()?;
-        let (name, ticks) = thread(&fs::read_to_string(entry.path().join("stat")).ok()?)?;
+        let (name, ticks) = parse_thread(&fs::read_to_string(entry.path().join("stat")).ok()?)?;
         Some((id, (name, ticks as f64 / ticks_per_s)))
     };
     fs::read_dir("/proc/self/task").into_iter().flatten().flatten().filter_map(of).collect()
 }
 
-/// The name and the ticks of a thread, from its `stat`. The name stands in parentheses and may hold some itself.
-fn thread(stat: &str) -> Option<(String, u64)> {
+/// Parses the name and the ticks of a thread from its `stat`. The name is in parentheses and may contain some itself.
+fn parse_thread(stat: &str) -> Option<(String, u64)> {
     let (head, rest) = stat.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     // After the name: state is the first field, user and system time the twelfth and thirteenth.
@@ -153,8 +155,9 @@ fn thread(stat: &str) -> Option<(String, u64)> {
     Some((name.to_owned(), times.next()?.ok()? + times.next()?.ok()?))
 }
 
-/// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
-fn machine(stat: &str) -> Option<Ticks> {
+/// Parses the first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; guests are included
+/// in user.
+fn parse_machine(stat: &str) -> Option<Ticks> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let fields: Vec<u64> = line.split_whitespace().take(8).map(|f| f.parse().ok()).collect::<Option<_>>()?;
     let [_, _, _, idle, iowait, _, _, steal] = fields[..] else { return None };
@@ -165,7 +168,7 @@ fn throttled_us(stat: &str) -> Option<u64> {
     stat.lines().find_map(|l| l.strip_prefix("throttled_usec "))?.trim().parse().ok()
 }
 
-/// The line `some`: at least one thread was ready and had no core.
+/// Parses the line `some`: time in which at least one thread was ready but had no core.
 fn pressure_us(text: &str) -> Option<u64> {
     let line = text.lines().find(|l| l.starts_with("some "))?;
     line.split_whitespace().find_map(|w| w.strip_prefix("total="))?.parse().ok()
@@ -177,20 +180,20 @@ mod tests {
     use crate::stop::StopReason;
 
     #[test]
-    fn the_kernels_files_are_read_and_nonsense_is_not() {
+    fn kernel_files_are_parsed_and_malformed_ones_rejected() {
         let stat = "cpu  100 0 50 800 50 0 0 20 5 0\ncpu0 1 2 3\n";
-        assert_eq!(machine(stat), Some(Ticks { total: 1_020, idle: 850, steal: 20 }));
-        assert_eq!(thread("7 (a) (relay) S 1 7 7 0 -1 4194304 0 0 0 0 31 11 0 0 20 0"), Some(("a) (relay".to_owned(), 42)));
+        assert_eq!(parse_machine(stat), Some(Ticks { total: 1_020, idle: 850, steal: 20 }));
+        assert_eq!(parse_thread("7 (a) (relay) S 1 7 7 0 -1 4194304 0 0 0 0 31 11 0 0 20 0"), Some(("a) (relay".to_owned(), 42)));
         assert_eq!(pressure_us("some avg10=1.5 avg60=0 avg300=0 total=123\nfull avg10=0 total=9\n"), Some(123));
         assert_eq!(throttled_us("usage_usec 5\nthrottled_usec 77\n"), Some(77));
         for nonsense in ["", "cpu", "cpu  1 2 3", "cpu  a b c d e f g h", ")(", "1 (x) S"] {
-            assert_eq!((machine(nonsense), thread(nonsense)), (None, None), "{nonsense}");
+            assert_eq!((parse_machine(nonsense), parse_thread(nonsense)), (None, None), "{nonsense}");
             assert_eq!((pressure_us(nonsense), throttled_us(nonsense)), (None, None), "{nonsense}");
         }
     }
 
     #[test]
-    fn shares_are_of_the_time_between_two_readings() {
+    fn shares_refer_to_the_time_between_readings() {
         let reading = |at_s: u64, cpu: f64, idle: u64| Reading {
             at: Nanos(at_s * 1_000_000_000),
             harness_s: Some(cpu * 2.0),
@@ -204,7 +207,7 @@ mod tests {
         assert_eq!((strain.load_thread_ratio, strain.relay_thread_ratio), (Some(0.8), Some(0.4)));
         assert_eq!((strain.harness_cores, strain.machine_busy_ratio, strain.steal_ratio), (Some(1.6), Some(0.75), Some(0.005)));
         assert_eq!((strain.throttled_ratio, strain.pressure_ratio), (None, Some(0.25)));
-        // No time passed, and counters that ran backwards: no figure rather than a wrong one.
+        // If no time passed or counters ran backwards, there is no figure rather than a wrong one.
         let same = reading(4, 1.0, 200);
         assert_eq!(same.since(&same, 1, &Histogram::new(3).expect("valid")).machine_busy_ratio, None);
         assert_eq!(reading(14, 9.0, 100).since(&reading(4, 1.0, 200), 1, &Histogram::new(3).expect("valid")).steal_ratio, None);

@@ -1,4 +1,4 @@
-//! The suite's folder: made anew, or that of a suite that was interrupted or killed and is taken up again.
+//! The suite's folder: a new one, or that of a suite that was interrupted or killed and is resumed.
 
 use super::matrix::{Matrix, Shard};
 use crate::cluster::process::proc_state;
@@ -14,40 +14,40 @@ use heckle_results::utc::UnixSeconds;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders tried for a name in one second, at most.
+/// Maximum number of folder names to try within one second.
 const MAX_NAME_TRIES: u16 = 64;
 
 /// An open suite.
 pub struct Book {
-    /// Its folder.
+    /// The suite's folder.
     pub root: PathBuf,
-    /// What it has come to so far.
+    /// The results so far.
     pub suite: SuiteResults,
 }
 
-/// How a suite is begun.
+/// Options for opening a suite.
 #[derive(Debug, Clone)]
 pub struct Begin<'a> {
-    /// The folder of all runs.
+    /// The parent folder of all runs.
     pub out: &'a Path,
     /// The matrix.
     pub matrix: &'a Matrix,
-    /// The profile asked for.
+    /// The requested profile.
     pub profile: Option<&'a str>,
-    /// The shard asked for.
+    /// The requested shard.
     pub shard: Option<Shard>,
     /// The seed; drawn if absent.
     pub seed: Option<Seed>,
-    /// Begin anew, whatever was interrupted.
+    /// Start a new suite even if one was interrupted.
     pub fresh: bool,
-    /// Now.
+    /// The present time.
     pub now: UnixSeconds,
     /// The commit that this program is built from.
     pub build: BuildInfo,
 }
 
 impl Book {
-    /// Takes up the newest unfinished suite of this very matrix, or begins one.
+    /// Resumes the newest unfinished suite of the same matrix, or creates a new one.
     ///
     /// # Errors
     /// If another process works on it, or files cannot be written.
@@ -129,17 +129,18 @@ impl Book {
         Err(format!("{MAX_NAME_TRIES} suites of this second are in {} already; start again in a second", parent.display()))
     }
 
-    /// Keeps what is known so far, in one step.
+    /// Writes the results so far, atomically.
     ///
     /// # Errors
-    /// From the file system.
+    /// If a file cannot be written.
     pub fn write(&self) -> Result<(), String> {
         atomic::replace(&self.root.join(suite_json::FILE), self.suite.to_json().as_bytes())
             .map_err(|e| format!("cannot write the suite's folder: {e}"))
     }
 }
 
-/// The suites of one name below `out`, oldest first. One that cannot be read is told on stderr and left out.
+/// Returns the suites with this name below `out`, oldest first. A suite that cannot be read is reported on stderr and
+/// left out.
 pub fn suites(out: &Path, name: &str) -> Vec<(PathBuf, SuiteResults)> {
     let parent = out.join(slug(name));
     let entries = fs::read_dir(&parent).into_iter().flatten().flatten();
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_suite_is_taken_up_again_by_its_own_matrix_only() {
+    fn an_unfinished_suite_is_resumed_only_by_its_matrix() {
         let out = Folder(std::env::temp_dir().join(format!("heckle-book-{}", std::process::id())));
         let matrix = matrix();
         let begin = Begin {
@@ -202,13 +203,13 @@ mod tests {
 
         again.suite.conclude(false);
         again.write().expect("writable");
-        // The newest of the same matrix counts; the fresh one above is not finished.
+        // The newest suite of the same matrix counts; the fresh one above is not finished.
         let after = Book::open(&begin).expect("taken up").root;
         assert_ne!(after, first.root);
     }
 
     #[test]
-    fn a_suite_that_another_process_works_on_is_left_alone() {
+    fn a_suite_of_a_living_process_is_refused() {
         let out = Folder(std::env::temp_dir().join(format!("heckle-book-owned-{}", std::process::id())));
         let matrix = matrix();
         let begin = Begin {

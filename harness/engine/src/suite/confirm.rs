@@ -1,8 +1,8 @@
-//! A trip of the trend, confirmed: both binaries run the tripped cell in pairs of one seed, in random order, in the same
-//! night on the same machine. What the weather of many nights did to a figure does both arms of a pair alike.
+//! Confirms an alarm of the trend: both binaries run the affected cell in pairs with one seed, in random order, in
+//! the same night on the same machine. Whatever changed a figure over many nights affects both arms of a pair alike.
 
 use super::book::Book;
-use super::child::{self, Errand};
+use super::child::{self, ChildRun};
 use super::drive::run_name;
 use super::matrix::Matrix;
 use crate::stop;
@@ -15,10 +15,10 @@ use heckle_results::suite::trend::Metric;
 use rand::RngExt;
 use std::path::Path;
 
-/// Cells that are confirmed in one night, at most: the worst first.
+/// Maximum number of cells to confirm in one night: the worst first.
 const MAX_CELLS: usize = 3;
 
-/// Confirms the trips of `book` with pairs of `baseline` and `exe`. Those beyond the limit stay warnings.
+/// Confirms the alarms of `book` with pairs of `baseline` and `exe`. Alarms beyond the limit stay warnings.
 pub fn confirm(book: &mut Book, matrix: &Matrix, exe: &Path, baseline: &Path, out: &Path) {
     let mut cells: Vec<String> = vec![];
     book.suite.trips.sort_by(|a, b| b.worse_by.total_cmp(&a.worse_by));
@@ -34,7 +34,7 @@ pub fn confirm(book: &mut Book, matrix: &Matrix, exe: &Path, baseline: &Path, ou
         let (Some((_, pairs)), Some(metric)) = (pairs.iter().find(|(c, _)| *c == trip.cell), metric(&trip.metric)) else { continue };
         found.extend(compare(pairs, metric).map(|(confirmation, p)| (at, confirmation, p)));
     }
-    // Several figures are asked at once, so that one of them looks worse by chance more easily: Holm.
+    // Testing several figures makes it more likely that one of them looks worse by chance: Holm's correction.
     let adjusted = holm::adjust(&found.iter().map(|(_, _, p)| *p).collect::<Vec<f64>>());
     for ((at, mut confirmation, _), p) in found.into_iter().zip(adjusted) {
         confirmation.regression = confirmation.ratio > 1.0 && p <= ALPHA && confirmation.pairs as usize >= PAIRS_NEEDED;
@@ -46,7 +46,7 @@ fn metric(name: &str) -> Option<Metric> {
     Metric::ALL.into_iter().find(|m| m.name() == name)
 }
 
-/// The figures of each pair: four of this binary, four of the older one.
+/// Returns the figures of each pair: four of this binary, four of the older one.
 fn pairs(book: &Book, matrix: &Matrix, cell: &str, [exe, baseline]: [&Path; 2], out: &Path) -> Vec<[Option<f64>; 8]> {
     let Some(plan) = matrix.cells.iter().find(|c| c.name == cell) else { return vec![] };
     let seed: Seed = book.suite.seed.parse().unwrap_or(Seed(0));
@@ -62,8 +62,8 @@ fn pairs(book: &Book, matrix: &Matrix, cell: &str, [exe, baseline]: [&Path; 2], 
             let name = format!("{}-{}", if arm == 0 { "now" } else { "then" }, run_name(cell));
             let settings = crate::plan::settings::Settings { name: Some(name.chars().take(64).collect()), ..plan.settings.clone() };
             let seed = seed.part(&format!("confirm/{cell}/{pair}"));
-            let errand = Errand { exe: if arm == 0 { exe } else { baseline }, settings: &settings, seed, out: &book.root, all: out };
-            let line = child::run(&errand);
+            let run = ChildRun { exe: if arm == 0 { exe } else { baseline }, settings: &settings, seed, out: &book.root, all: out };
+            let line = child::run(&run);
             errln!(
                 "[confirm {}/{PAIRS_NEEDED}] {}: {} in {:.1} s",
                 pair + 1,
@@ -88,7 +88,7 @@ fn compare(pairs: &[[Option<f64>; 8]], metric: Metric) -> Option<(Confirmation, 
     let whole = pairs.iter().filter_map(|p| p[at].zip(p[4 + at]));
     let pairs: Vec<Pair> = whole
         .map(|(now, then)| {
-            // More is worse, whichever way the figure goes: a rate's arms change places.
+            // A ratio above one must mean worse for every figure: for a rate, the arms change places.
             let (worse, better) = if turned { (then, now) } else { (now, then) };
             Pair { reference: Reading::Exact(better), arm: Reading::Exact(worse) }
         })
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn worse_is_a_ratio_above_one_whichever_way_the_figure_goes() {
+    fn a_worse_figure_has_a_ratio_above_one() {
         let slower = pairs(&[13.0, 12.5, 13.1, 12.8, 13.3, 12.9, 13.2, 12.7], &[10.0, 10.1, 9.9, 10.2, 10.0, 9.8, 10.1, 10.0]);
         for metric in [Metric::P99Ms, Metric::AchievedPerS] {
             let (c, p) = compare(&slower, metric).expect("pairs");

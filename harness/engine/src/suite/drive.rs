@@ -1,10 +1,10 @@
-//! All runs of a suite, one after another, within the budget: the planted bugs first, since a night without them proves
-//! nothing; then every cell once, then every cell again.
+//! Executes all runs of a suite, one after another, within the budget: the planted bugs first, since a night without
+//! them proves nothing; then every cell once, then the repetitions.
 
 use super::book::Book;
-use super::child::{self, Errand};
+use super::child::{self, ChildRun};
 use super::matrix::{CanaryPlan, CellPlan, Matrix};
-use super::order::{self, Past};
+use super::order::{self, LastRun};
 use crate::plan::settings::Settings;
 use crate::plan::units::Span;
 use crate::{exit, stop};
@@ -18,40 +18,40 @@ use heckle_results::suite::summary::EXPECTED;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often a run that broke (not: failed) is tried again.
+/// How often a run that broke (as opposed to failed) is retried.
 const RETRIES: u32 = 1;
 
-/// Runs of planted bugs have names that begin so.
-const CANARY: &str = "canary-";
+/// Name prefix of runs with planted bugs.
+const CANARY_PREFIX: &str = "canary-";
 
-/// How a suite is driven.
+/// Options for the runs of a suite.
 pub struct SuiteOptions<'a> {
-    /// The binary that runs.
+    /// The binary to run.
     pub exe: &'a Path,
     /// The folder of all runs.
     pub out: &'a Path,
-    /// How long this sitting may take.
+    /// Time limit of this session.
     pub budget: Option<Span>,
-    /// Say a line for each run.
+    /// Print a line for each run.
     pub tell: bool,
 }
 
-/// Works through what is left. Returns whether it was interrupted.
+/// Executes all remaining runs. Returns whether it was interrupted.
 ///
 /// # Errors
 /// If the suite's folder cannot be written.
-pub fn drive(book: &mut Book, matrix: &Matrix, manner: &SuiteOptions<'_>) -> Result<bool, String> {
-    let runs = index::read(manner.out).map_err(|e| format!("cannot read the index of runs: {e}"))?;
-    let mut driver = Driver { manner, runs, began: Instant::now(), done: 0, wanted: wanted(book, matrix) };
+pub fn drive(book: &mut Book, matrix: &Matrix, options: &SuiteOptions<'_>) -> Result<bool, String> {
+    let runs = index::read(options.out).map_err(|e| format!("cannot read the index of runs: {e}"))?;
+    let mut driver = Driver { options, runs, began: Instant::now(), done: 0, wanted: runs_in_total(book, matrix) };
     for (at, plan) in matrix.canaries.iter().enumerate() {
         if !driver.canary(book, at, plan)? {
             return Ok(true);
         }
     }
-    let pasts: Vec<Past> = matrix.cells.iter().map(|c| order::past(&driver.runs, of_cell(&matrix.name, &c.name))).collect();
-    let turns = order::turns(&pasts);
+    let last_runs: Vec<LastRun> = matrix.cells.iter().map(|c| order::last_run(&driver.runs, is_run_of(&matrix.name, &c.name))).collect();
+    let run_order = order::run_order(&last_runs);
     for repeat in 1..=matrix.repeat {
-        for at in &turns {
+        for at in &run_order {
             if !driver.cell(book, *at, &matrix.cells[*at], &matrix.name, repeat)? {
                 return Ok(true);
             }
@@ -60,57 +60,58 @@ pub fn drive(book: &mut Book, matrix: &Matrix, manner: &SuiteOptions<'_>) -> Res
     Ok(false)
 }
 
-fn wanted(book: &Book, matrix: &Matrix) -> usize {
+fn runs_in_total(book: &Book, matrix: &Matrix) -> usize {
     let cells: usize = book.suite.cells.iter().map(|c| (c.wanted as usize).saturating_sub(c.counted().count())).sum();
     cells + matrix.canaries.len() - book.suite.canaries.iter().filter(|c| c.complete()).count()
 }
 
-/// Runs of a cell are known by the suite's folder and the cell's own below it.
-fn of_cell(suite: &str, cell: &str) -> impl Fn(&RunLine) -> bool {
+/// Returns a filter for the runs of a cell, which are in the suite's folder and the cell's folder below it.
+fn is_run_of(suite: &str, cell: &str) -> impl Fn(&RunLine) -> bool {
     let (suite, plan) = (format!("{}/", slug(suite)), run_name(cell));
     move |run: &RunLine| run.plan == plan && run.path.starts_with(&suite)
 }
 
-/// The name of a cell's runs: a plan's name, which names a folder. A long one is cut and told apart by its hash: two cells that
-/// differ in their last axis alone must neither share a folder and a past nor, since seeds are drawn by name, their seeds.
+/// Returns the name of a cell's runs: a plan's name, which is also a folder name. A long name is cut and extended
+/// with its hash: two cells that differ in their last axis alone must not share a folder, a past or, since seeds are
+/// drawn by name, their seeds.
 pub fn run_name(cell: &str) -> String {
-    const LONGEST: usize = 64;
-    if cell.len() <= LONGEST {
+    const MAX_LENGTH: usize = 64;
+    if cell.len() <= MAX_LENGTH {
         return slug(cell);
     }
     let hash = format!("-{:08x}", Seed(0).part(cell).0 >> 32);
-    slug(&cell.chars().take(LONGEST - hash.len()).collect::<String>()) + &hash
+    slug(&cell.chars().take(MAX_LENGTH - hash.len()).collect::<String>()) + &hash
 }
 
 struct Driver<'a> {
-    manner: &'a SuiteOptions<'a>,
+    options: &'a SuiteOptions<'a>,
     runs: Vec<RunLine>,
     began: Instant,
     done: usize,
     wanted: usize,
 }
 
-/// What came of a wish to run something.
-enum Ran {
+/// Result of an attempt to run something.
+enum RunAttempt {
     Run(Vec<SuiteRun>),
     NoBudget(String),
     Interrupted,
 }
 
 impl Driver<'_> {
-    /// Runs a planted bug until it is caught. `false` if interrupted.
+    /// Runs a planted bug until it is caught. Returns `false` if interrupted.
     fn canary(&mut self, book: &mut Book, at: usize, plan: &CanaryPlan) -> Result<bool, String> {
-        let name = format!("{CANARY}{}", plan.mutant);
+        let name = format!("{CANARY_PREFIX}{}", plan.mutant);
         while !book.suite.canaries[at].complete() {
             let repeat = book.suite.canaries[at].runs.iter().filter(|r| r.counted).count() as u32 + 1;
             let usual = order::usual_wall_s(&self.runs, |r| r.plan == name);
             match self.run(book, &name, &plan.settings, repeat, estimate(usual, plan.estimate)) {
-                Ran::Run(runs) => book.suite.canaries[at].runs.extend(runs),
-                Ran::NoBudget(why) => {
+                RunAttempt::Run(runs) => book.suite.canaries[at].runs.extend(runs),
+                RunAttempt::NoBudget(why) => {
                     book.suite.canaries[at].not_run = Some(why);
                     break;
                 }
-                Ran::Interrupted => return Ok(false),
+                RunAttempt::Interrupted => return Ok(false),
             }
             book.write()?;
         }
@@ -121,43 +122,43 @@ impl Driver<'_> {
         if book.suite.cells[at].counted().any(|r| r.repeat == repeat) {
             return Ok(true);
         }
-        let usual = order::usual_wall_s(&self.runs, of_cell(suite, &plan.name));
+        let usual = order::usual_wall_s(&self.runs, is_run_of(suite, &plan.name));
         let ran = self.run(book, &run_name(&plan.name), &plan.settings, repeat, estimate(usual, plan.estimate));
         let cell = &mut book.suite.cells[at];
         match ran {
-            Ran::Run(runs) => {
+            RunAttempt::Run(runs) => {
                 cell.runs.extend(runs);
                 cell.not_run = None;
             }
-            Ran::NoBudget(why) => cell.not_run = Some(why),
-            Ran::Interrupted => return Ok(false),
+            RunAttempt::NoBudget(why) => cell.not_run = Some(why),
+            RunAttempt::Interrupted => return Ok(false),
         }
         book.write()?;
         Ok(true)
     }
 
-    /// Makes one run, and again if it broke. What was interrupted does not count and is made anew by the next sitting.
-    fn run(&mut self, book: &mut Book, name: &str, settings: &Settings, repeat: u32, estimate: Duration) -> Ran {
+    /// Executes one run, and retries it if it broke. An interrupted run does not count; the next session repeats it.
+    fn run(&mut self, book: &mut Book, name: &str, settings: &Settings, repeat: u32, estimate: Duration) -> RunAttempt {
         if stop::interrupts() > 0 {
-            return Ran::Interrupted;
+            return RunAttempt::Interrupted;
         }
-        if let Some(budget) = self.manner.budget
+        if let Some(budget) = self.options.budget
             && self.began.elapsed() + estimate > budget.0
         {
-            return Ran::NoBudget(format!("about {:.0} s would have gone over the budget of {budget}", estimate.as_secs_f64()));
+            return RunAttempt::NoBudget(format!("about {:.0} s would have gone over the budget of {budget}", estimate.as_secs_f64()));
         }
         let seed: Seed = book.suite.seed.parse().unwrap_or(Seed(0));
         let settings = Settings { name: Some(name.to_owned()), ..settings.clone() };
         let mut runs: Vec<SuiteRun> = vec![];
         for attempt in 1..=1 + RETRIES {
             let seed = seed.part(&format!("{name}/{repeat}/{attempt}"));
-            let errand = Errand { exe: self.manner.exe, settings: &settings, seed, out: &book.root, all: self.manner.out };
-            let line = child::run(&errand);
-            self.tell(name, &line, attempt);
-            self.keep(&line);
+            let run = ChildRun { exe: self.options.exe, settings: &settings, seed, out: &book.root, all: self.options.out };
+            let line = child::run(&run);
+            self.print_line(name, &line, attempt);
+            self.add_to_index(&line);
             book.suite.wall_s += line.wall_s;
             if line.exit_code == i32::from(exit::INTERRUPTED) {
-                return Ran::Interrupted;
+                return RunAttempt::Interrupted;
             }
             let again = line.exit_code == i32::from(exit::BROKEN) && attempt <= RETRIES && stop::interrupts() == 0;
             runs.push(SuiteRun { repeat, attempt, counted: !again, run: line });
@@ -166,15 +167,16 @@ impl Driver<'_> {
             }
         }
         self.done += 1;
-        Ran::Run(runs)
+        RunAttempt::Run(runs)
     }
 
-    /// The line goes into the index of all runs, and the links point at the newest: a run of a suite is found like any other.
-    fn keep(&self, line: &RunLine) {
+    /// Adds the line to the index of all runs, and points the links at the newest run, so that a run of a suite is
+    /// found like any other.
+    fn add_to_index(&self, line: &RunLine) {
         if line.path.is_empty() {
             return;
         }
-        let out = self.manner.out;
+        let out = self.options.out;
         let mut kept = index::append(out, line).and_then(|()| atomic::point(&out.join("latest"), Path::new(&line.path)));
         if line.exit_code != 0 {
             kept = kept.and_then(|()| atomic::point(&out.join("latest-failed"), Path::new(&line.path)));
@@ -184,20 +186,20 @@ impl Driver<'_> {
         }
     }
 
-    fn tell(&self, name: &str, line: &RunLine, attempt: u32) {
-        if !self.manner.tell {
+    fn print_line(&self, name: &str, line: &RunLine, attempt: u32) {
+        if !self.options.tell {
             return;
         }
         let (seconds, at) = (self.began.elapsed().as_secs_f64(), self.done + 1);
-        errln!("[{seconds:>5.0}s {at}/{}] {}", self.wanted, words(name, line, attempt));
+        errln!("[{seconds:>5.0}s {at}/{}] {}", self.wanted, describe(name, line, attempt));
     }
 }
 
-/// A run in a line. A planted bug is to be found, so its violation is the good news.
-fn words(name: &str, line: &RunLine, attempt: u32) -> String {
+/// Describes a run in one line. A planted bug should be found, so its violation is a success.
+fn describe(name: &str, line: &RunLine, attempt: u32) -> String {
     let again = if attempt > 1 { " (again)" } else { "" };
     let p99 = if line.p99_ms > 0.0 { format!(", p99 {:.1} ms", line.p99_ms) } else { String::new() };
-    let (came_to, why) = match (name.starts_with(CANARY), line.exit_code) {
+    let (came_to, why) = match (name.starts_with(CANARY_PREFIX), line.exit_code) {
         (true, 1) => ("caught".to_owned(), format!(": {EXPECTED}")),
         (true, 0) => ("not caught".to_owned(), format!(": {}", line.verdict.word())),
         (false, 0) => (line.verdict.word().to_owned(), String::new()),

@@ -1,4 +1,4 @@
-//! Axes to cells. Everything that can be wrong with a matrix is found here, before the first run of a long night.
+//! Expands axes into cells. Every mistake in a matrix is found here, before the first run of a long night.
 
 use crate::plan::settings::{Expect, Settings, SuiteSettings};
 use crate::plan::units::Span;
@@ -7,69 +7,70 @@ use crate::systems::Systems;
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// Cells of a matrix, at most: more is a mistake in an axis.
+/// Maximum number of cells; more would be a mistake in an axis.
 const MAX_CELLS: usize = 4_096;
-/// Runs of a cell or canary, at most.
+/// Maximum number of runs of a cell or canary.
 const MAX_REPEAT: u32 = 1_000;
 
-/// A matrix, validated.
+/// A validated matrix.
 #[derive(Debug, Clone)]
 pub struct Matrix {
     /// The plan's name.
     pub name: String,
-    /// Runs a cell.
+    /// Number of runs of each cell.
     pub repeat: u32,
-    /// How long it may take, where the plan or the command line says so.
+    /// Time limit of a session, if the plan or the command line sets one.
     pub budget: Option<Span>,
     /// The cells of this shard, by name.
     pub cells: Vec<CellPlan>,
-    /// Planted bugs that must be caught. Every shard has all of them: each machine must prove itself.
+    /// Planted bugs that must be caught. Every shard has all of them, since each machine must prove that it catches
+    /// them.
     pub canaries: Vec<CanaryPlan>,
 }
 
-/// What a matrix is read with.
+/// Context for reading a matrix.
 pub struct Known<'a> {
     /// The systems that a cell can name.
     pub systems: Systems,
-    /// Completes the settings of a cell: a planted bug brings the plan that exposes it.
+    /// Completes the settings of a cell: a planted bug adds the plan that exposes it.
     ///
     /// # Errors
     /// If there is no such planted bug.
     pub complete: &'a dyn Fn(Settings) -> Result<Settings, String>,
 }
 
-/// One point of the matrix.
+/// One combination of values in the matrix.
 #[derive(Debug, Clone)]
 pub struct CellPlan {
     /// `nodes=5,rounds=fast`, or `base` without axes.
     pub name: String,
-    /// What sets it apart, by key.
+    /// Values of the axes, by key.
     pub labels: BTreeMap<String, String>,
-    /// The whole plan of its runs, but for the seed.
+    /// The complete plan of its runs, without the seed.
     pub settings: Settings,
-    /// How long a run takes, roughly, before one was made.
+    /// Estimated duration of a run, before there was one.
     pub estimate: Span,
 }
 
 /// One planted bug.
 #[derive(Debug, Clone)]
 pub struct CanaryPlan {
-    /// Its name.
+    /// Name of the mutant.
     pub mutant: String,
-    /// It must be caught within this many runs.
+    /// Number of runs within which it must be caught.
     pub within_runs: u32,
-    /// The whole plan of its runs.
+    /// The complete plan of its runs.
     pub settings: Settings,
-    /// How long a run takes, roughly.
+    /// Estimated duration of a run.
     pub estimate: Span,
 }
 
-/// Part `index` of `of`, both from 1.
+/// Part `index` of `of`, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
-    /// Which part.
+    /// Number of this part.
     pub index: u32,
-    /// How many parts.
+    /// Number of parts.
     pub of: u32,
 }
 
@@ -92,10 +93,10 @@ impl std::fmt::Display for Shard {
 }
 
 impl Matrix {
-    /// Lays out the matrix of `plan`, as `profile` changes it, and keeps what belongs to `shard`.
+    /// Expands the matrix of `plan`, with the changes of `profile`, and keeps the part that belongs to `shard`.
     ///
     /// # Errors
-    /// What is wrong, and in which cell.
+    /// Describes what is wrong, and in which cell.
     pub fn of(plan: &Settings, known: &Known<'_>, profile: Option<&str>, shard: Option<Shard>) -> Result<Matrix, String> {
         let suite = with_profile(plan.suite.clone().unwrap_or_default(), profile)?;
         let base = Settings { suite: None, canary: vec![], ..plan.clone() };
@@ -104,7 +105,7 @@ impl Matrix {
             return Err(format!("suite.repeat = {repeat} is not between 1 and {MAX_REPEAT}"));
         }
         let name = Plan::resolve(&base, known.systems)?.name;
-        let mut cells = cells(&base, &suite, known)?;
+        let mut cells = expand(&base, &suite, known)?;
         cells.sort_by(|a, b| a.name.cmp(&b.name));
         let mut folders = BTreeMap::new();
         for cell in &cells {
@@ -114,18 +115,21 @@ impl Matrix {
             }
         }
         if let Some(Shard { index, of }) = shard {
-            // By place in the sorted list: every machine comes to the same split, and the parts are even.
+            // Split by position in the sorted list: every machine computes the same split, and the parts are even.
             cells = cells.into_iter().enumerate().filter(|(i, _)| *i as u32 % of == index - 1).map(|(_, c)| c).collect();
         }
         if plan.canary.len() > MAX_CELLS || suite.exclude.len() > MAX_CELLS {
             return Err(format!("a suite has at most {MAX_CELLS} [[canary]] and {MAX_CELLS} [[suite.exclude]] entries"));
         }
-        let canaries =
-            plan.canary.iter().map(|c| canary(&base, known, &c.mutant, c.within_runs.unwrap_or(1), &c.set)).collect::<Result<_, _>>()?;
+        let canaries = plan
+            .canary
+            .iter()
+            .map(|c| build_canary(&base, known, &c.mutant, c.within_runs.unwrap_or(1), &c.set))
+            .collect::<Result<_, _>>()?;
         Ok(Matrix { name, repeat, budget: suite.budget, cells, canaries })
     }
 
-    /// Names the matrix, whatever its seed: an interrupted suite is taken up again only by the same one.
+    /// Hashes the matrix without its seed: an interrupted suite is resumed only by the same matrix.
     pub fn hash(&self) -> String {
         let text = |settings: &Settings| toml::to_string(settings).expect("settings have a TOML form");
         let cells = self.cells.iter().map(|c| format!("{}\n{}", c.name, text(&c.settings)));
@@ -152,7 +156,7 @@ fn with_profile(mut suite: SuiteSettings, profile: Option<&str>) -> Result<Suite
     Ok(suite)
 }
 
-fn cells(base: &Settings, suite: &SuiteSettings, known: &Known<'_>) -> Result<Vec<CellPlan>, String> {
+fn expand(base: &Settings, suite: &SuiteSettings, known: &Known<'_>) -> Result<Vec<CellPlan>, String> {
     let mut points: Vec<Vec<(&str, &Value)>> = vec![vec![]];
     for (key, values) in &suite.axes {
         if values.is_empty() {
@@ -166,7 +170,7 @@ fn cells(base: &Settings, suite: &SuiteSettings, known: &Known<'_>) -> Result<Ve
     for exclude in &suite.exclude {
         if let Some(key) = exclude.keys().find(|k| !suite.axes.contains_key(*k)) {
             let all: Vec<&str> = suite.axes.keys().map(String::as_str).collect();
-            return Err(format!("[[suite.exclude]] names `{key}`, which is no axis; {}", crate::plan::file::did_you_mean(key, &all)));
+            return Err(format!("[[suite.exclude]] names `{key}`, which is not an axis; {}", crate::plan::file::did_you_mean(key, &all)));
         }
     }
     let excluded = |point: &[(&str, &Value)]| {
@@ -176,11 +180,11 @@ fn cells(base: &Settings, suite: &SuiteSettings, known: &Known<'_>) -> Result<Ve
     if kept.is_empty() {
         return Err("every cell of the matrix is excluded".into());
     }
-    kept.into_iter().map(|point| cell(base, &point, known)).collect()
+    kept.into_iter().map(|point| build_cell(base, &point, known)).collect()
 }
 
-fn cell(base: &Settings, point: &[(&str, &Value)], known: &Known<'_>) -> Result<CellPlan, String> {
-    let labels: BTreeMap<String, String> = point.iter().map(|(k, v)| ((*k).to_owned(), words(v))).collect();
+fn build_cell(base: &Settings, point: &[(&str, &Value)], known: &Known<'_>) -> Result<CellPlan, String> {
+    let labels: BTreeMap<String, String> = point.iter().map(|(k, v)| ((*k).to_owned(), format_value(v))).collect();
     let name =
         if point.is_empty() { "base".to_owned() } else { labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",") };
     let mut settings = base.clone();
@@ -192,12 +196,18 @@ fn cell(base: &Settings, point: &[(&str, &Value)], known: &Known<'_>) -> Result<
     Ok(CellPlan { name, labels, estimate: estimate(&plan), settings })
 }
 
-fn canary(base: &Settings, known: &Known<'_>, mutant: &str, within_runs: u32, set: &BTreeMap<String, Value>) -> Result<CanaryPlan, String> {
+fn build_canary(
+    base: &Settings,
+    known: &Known<'_>,
+    mutant: &str,
+    within_runs: u32,
+    set: &BTreeMap<String, Value>,
+) -> Result<CanaryPlan, String> {
     let of_canary = |e: String| format!("canary {mutant}: {e}");
     if !(1..=MAX_REPEAT).contains(&within_runs) {
         return Err(of_canary(format!("within_runs = {within_runs} is not between 1 and {MAX_REPEAT}")));
     }
-    // A canary shows under the plan that exposes it, not under the night's load.
+    // A canary is detected under the plan that exposes it, not under the night's load.
     let mut settings = Settings { schema: base.schema.clone(), expect: Some(Expect::Valid), ..Settings::default() };
     settings.cluster.mutant = Some(mutant.to_owned());
     for (key, value) in set {
@@ -208,16 +218,16 @@ fn canary(base: &Settings, known: &Known<'_>, mutant: &str, within_runs: u32, se
     Ok(CanaryPlan { mutant: mutant.to_owned(), within_runs, estimate: estimate(&plan), settings })
 }
 
-/// Warm-up, window and tail, and what starting, reading back and judging usually cost.
+/// Warm-up, window and tail, plus the usual time for starting, final reads and judging.
 fn estimate(plan: &Plan) -> Span {
-    const AROUND: std::time::Duration = std::time::Duration::from_secs(5);
-    Span(plan.warmup.0 + plan.duration.0 + plan.quiet_tail.0 + AROUND)
+    const OVERHEAD: std::time::Duration = std::time::Duration::from_secs(5);
+    Span(plan.warmup.0 + plan.duration.0 + plan.quiet_tail.0 + OVERHEAD)
 }
 
-fn words(value: &Value) -> String {
+fn format_value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().map(words).collect::<Vec<_>>().join("+"),
+        Value::Array(list) => list.iter().map(format_value).collect::<Vec<_>>().join("+"),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) | Value::Table(_) => value.to_string(),
     }
 }
@@ -239,7 +249,7 @@ mod tests {
     const AXES: &str = "[suite.axes]\nbackoff = [\"none\", \"uniform\"]\nnodes = [3, 5]\n";
 
     #[test]
-    fn axes_multiply_and_excludes_take_away() {
+    fn axes_multiply_and_excludes_remove_cells() {
         assert_eq!(
             names(AXES, None, None),
             ["backoff=none,nodes=3", "backoff=none,nodes=5", "backoff=uniform,nodes=3", "backoff=uniform,nodes=5"]
@@ -264,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_changes_what_it_names() {
+    fn a_profile_overrides_settings() {
         let text = format!("{AXES}[suite.profile.small]\nrepeat = 2\nbudget = \"1m\"\naxes = {{ nodes = [3] }}\n");
         assert_eq!(names(&text, Some("small"), None), ["backoff=none,nodes=3", "backoff=uniform,nodes=3"]);
         let small = matrix(&text, Some("small"), None).expect("makes sense");
@@ -273,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_found_before_the_night_begins() {
+    fn mistakes_in_a_matrix_are_found() {
         let refused = |text: &str, part: &str| {
             let error = matrix(text, None, None).expect_err("refused");
             assert!(error.contains(part), "`{error}` does not say `{part}`");
@@ -281,7 +291,7 @@ mod tests {
         refused("[suite.axes]\nbackof = [\"none\"]\n", "did you mean `backoff`");
         refused("[suite.axes]\nbackoff = [\"nome\"]\n", "cell backoff=nome");
         refused("[suite.axes]\nbackoff = []\n", "empty");
-        refused(&format!("{AXES}[[suite.exclude]]\nnode = 3\n"), "no axis");
+        refused(&format!("{AXES}[[suite.exclude]]\nnode = 3\n"), "not an axis");
         refused("[[canary]]\nmutant = \"answer-befor-write\"\n", "did you mean `answer-before-write`");
         refused("[[canary]]\nmutant = \"answer-before-write\"\nwithin_runs = 0\n", "within_runs");
         refused("[suite]\nrepeat = 0\n", "repeat");
@@ -289,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_has_its_exposing_plan_and_the_hash_knows_the_matrix() {
+    fn a_canary_uses_its_exposing_plan_and_changes_the_hash() {
         let text = format!("{AXES}[[canary]]\nmutant = \"answer-before-write\"\nwithin_runs = 2\n");
         let with = matrix(&text, None, None).expect("makes sense");
         assert_eq!(with.canaries[0].settings.faults.kinds, Some(vec!["kill-all".to_owned()]));

@@ -1,11 +1,12 @@
-//! Which process belongs to which node, and which process has a socket open.
+//! Finds out which process belongs to which node, and which process has a socket open.
 //!
-//! | a process is a node's if | for |
+//! | a process belongs to a node if | applies to |
 //! |---|---|
 //! | the harness started it, or its ancestor or the leader of its group | children, also those that cleared their environment |
 //! | its environment has `HECKLE_RUN` of this run and `HECKLE_NODE` | daemons that left their parent and group |
 //!
-//! The harness itself is a client, and so is what it started besides nodes: drivers, which have `HECKLE_RUN` alone.
+//! The harness itself counts as a client, and so do the other processes that it started: drivers, which have
+//! `HECKLE_RUN` alone.
 
 use heckle_faults::Node;
 use heckle_results::input;
@@ -13,59 +14,59 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// In the environment of every process of a run: its cluster's name.
+/// Environment variable of every process of a run: its cluster's name.
 pub const RUN: &str = "HECKLE_RUN";
-/// In the environment of a node's processes: its name.
+/// Environment variable of a node's processes: the node's name.
 pub const NODE: &str = "HECKLE_NODE";
-/// Ancestors that are looked at: no tree of processes is so deep.
+/// Maximum number of ancestors to check; process trees are never that deep.
 const ANCESTORS: usize = 64;
 
-/// Whose process it is.
+/// The owner of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// A node's.
+    /// A node.
     Node(Node),
     /// The harness, or a driver that it started.
     Clients,
 }
 
-/// The processes of a run. Clones share what was registered.
+/// The processes of a run. Clones share the registered processes.
 #[derive(Debug, Clone)]
 pub struct Owners {
     run: Arc<str>,
-    /// Started processes with their start times, so that a pid that was given away again is not taken for them.
+    /// Registered processes with their start times, which reveal a reused pid.
     started: Arc<Mutex<BTreeMap<u32, (u64, Node)>>>,
 }
 
-/// What the kernel says of a process.
+/// Status of a process, from the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     parent: u32,
     group: u32,
-    /// Ticks since boot.
+    /// Start time, in clock ticks since boot.
     start: u64,
 }
 
 impl Owners {
-    /// Those of the cluster named `run`; none is registered yet.
+    /// Creates the registry of the cluster named `run`, with no process registered.
     pub fn new(run: &str) -> Self {
         Owners { run: run.into(), started: Arc::default() }
     }
 
-    /// A process that was started for a node, and leads a group of its own.
+    /// Registers a process that was started for a node, and leads its own group.
     pub fn register(&self, pid: u32, node: Node) {
         if let Some(stat) = stat(pid) {
             self.started.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, (stat.start, node));
         }
     }
 
-    /// What the environment of a node's processes must say; of a driver's, the first alone.
+    /// Returns the environment variables of a node's processes; a driver gets the first alone.
     pub fn environment(run: &str, node: &str) -> [(&'static str, String); 2] {
         [(RUN, run.to_owned()), (NODE, node.to_owned())]
     }
 
-    /// Whose process it is, if it is known.
-    fn of(&self, pid: u32) -> Option<Owner> {
+    /// Returns the owner of a process, if it is known.
+    fn owner_of(&self, pid: u32) -> Option<Owner> {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = pid;
         for _ in 0..ANCESTORS {
@@ -74,12 +75,13 @@ impl Owners {
             }
             let stat = stat(next)?;
             let itself = started.get(&next).filter(|(start, _)| *start == stat.start);
-            // Its leader may be gone; a group's number is not given away before the last of the group is gone, too.
+            // The leader may be gone, but its group's number is not reused before the last process of the group is
+            // gone, too.
             let by_group = started.get(&stat.group).filter(|(start, _)| stat.start >= *start);
             if let Some((_, node)) = itself.or(by_group) {
                 return Some(Owner::Node(*node));
             }
-            if let Some(owner) = self.by_environment(next) {
+            if let Some(owner) = self.owner_by_environment(next) {
                 return Some(owner);
             }
             next = stat.parent;
@@ -87,7 +89,7 @@ impl Owners {
         None
     }
 
-    fn by_environment(&self, pid: u32) -> Option<Owner> {
+    fn owner_by_environment(&self, pid: u32) -> Option<Owner> {
         let all = input::bytes(Path::new(&format!("/proc/{pid}/environ")), input::KERNEL).ok()?;
         let value = |name: &str| {
             let of = |entry: &[u8]| Some(entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
@@ -103,14 +105,14 @@ impl Owners {
     }
 }
 
-/// Finds sockets in the descriptors of processes, those first in which sockets were found before.
+/// Finds sockets in the descriptors of processes. Processes in which sockets were found before are checked first.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
     known: BTreeMap<u32, (u64, Owner)>,
 }
 
 impl Finder {
-    /// The owners of these sockets, as far as they are known.
+    /// Returns the known owners of these sockets.
     pub(super) fn find(&mut self, owners: &Owners, inodes: &BTreeSet<u64>) -> BTreeMap<u64, Owner> {
         let (mut found, mut wanted) = (BTreeMap::new(), inodes.clone());
         let mut look = |pid: u32, owner: Owner, wanted: &mut BTreeSet<u64>| {
@@ -138,8 +140,9 @@ impl Finder {
             if pid == std::process::id() || self.known.contains_key(&pid) {
                 continue;
             }
-            // Only what is known now is remembered: a process that is about to become a node's program is not one yet.
-            if let (Some(owner), Some(stat)) = (owners.of(pid), stat(pid))
+            // Remember only known owners: a process that is about to become a node's program does not belong to the
+            // node yet.
+            if let (Some(owner), Some(stat)) = (owners.owner_of(pid), stat(pid))
                 && look(pid, owner, &mut wanted)
             {
                 self.known.insert(pid, (stat.start, owner));
@@ -149,8 +152,8 @@ impl Finder {
     }
 }
 
-/// Processes that have a socket open, in words, whoever they belong to.
-pub(super) fn who_has(inode: u64) -> Vec<String> {
+/// Describes the processes that have a socket open, regardless of their owner.
+pub(super) fn processes_with_socket(inode: u64) -> Vec<String> {
     let has = |pid: &u32| sockets_of(*pid).any(|open| open == inode);
     let words = |pid: u32| {
         let name = input::kernel(format!("/proc/{pid}/comm")).unwrap_or_default();
@@ -164,7 +167,7 @@ fn pids() -> impl Iterator<Item = u32> {
     all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The inodes of a process's sockets; none of a process that is gone or another user's.
+/// Returns the inodes of a process's sockets; none for a process that is gone or belongs to another user.
 fn sockets_of(pid: u32) -> impl Iterator<Item = u64> {
     let all = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     all.filter_map(|entry| {
@@ -175,7 +178,7 @@ fn sockets_of(pid: u32) -> impl Iterator<Item = u64> {
 
 fn stat(pid: u32) -> Option<Stat> {
     let text = input::kernel(format!("/proc/{pid}/stat"))?;
-    // The command's name stands in brackets and may hold anything, so fields are counted from the last bracket.
+    // The command's name is in brackets and may contain anything, so fields are counted from the last bracket.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(1);
     let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some(Stat { parent, group, start: fields.nth(16)?.parse().ok()? })

@@ -1,7 +1,7 @@
-//! Whether diallers can be identified on this machine: tried with a real child process.
+//! Checks with a real child process whether diallers can be identified on this machine.
 
 use super::OnUnknown;
-use super::identify::{Found, Identifier, Question};
+use super::identify::{DiallerQuery, Identification, Identifier};
 use super::owners::{Owner, Owners};
 use heckle_faults::Node;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-/// Longer than the identifier itself takes before it gives up.
-const WITHIN: Duration = Duration::from_secs(8);
+/// Time limit of the probe: longer than the identifier takes before it gives up.
+const PROBE_WITHIN: Duration = Duration::from_secs(8);
 
-/// Lets a child process hold one end of a connection and finds out whose that end is. Gives the time that it took.
+/// Lets a child process hold one end of a connection and identifies its owner. Returns the time that it took.
 ///
 /// # Errors
 /// Why diallers cannot be identified.
@@ -25,7 +25,7 @@ pub fn probe() -> Result<Duration, String> {
     let dialled = listener.local_addr().map_err(failed)?;
     let near = TcpStream::connect(dialled).map_err(failed)?;
     let (far, dialler) = listener.accept().map_err(failed)?;
-    // It reads to the end of the connection and holds the only descriptor of it: ours is closed once it runs.
+    // The child reads to the end of the connection and holds its only descriptor: ours is closed once the child runs.
     let mut holder = Command::new("cat");
     holder.stdin(OwnedFd::from(near)).stdout(Stdio::null()).envs(Owners::environment(&run, "n1"));
     let mut child = holder.spawn().map_err(|e| format!("no child to try it with: `cat`: {e}"))?;
@@ -37,15 +37,15 @@ pub fn probe() -> Result<Duration, String> {
         send.send(Ok(found)).is_ok()
     });
     let found = asked.map_err(|e| format!("no thread to try it with: {e}")).and_then(|(identifier, _thread)| {
-        identifier.ask(Question { connection: 0, to: Node(1), dialler, dialled });
-        let answer = answers.recv_timeout(WITHIN).map_err(|_| "no answer".to_owned());
+        identifier.submit(DiallerQuery { connection: 0, to: Node(1), dialler, dialled });
+        let answer = answers.recv_timeout(PROBE_WITHIN).map_err(|_| "no answer".to_owned());
         answer?
     });
     let took = began.elapsed();
     drop(far);
     let _ = child.wait();
     match found? {
-        Found::Known(Owner::Node(Node(1))) => Ok(took),
+        Identification::Known(Owner::Node(Node(1))) => Ok(took),
         other => Err(format!("a child process of n1 was taken for {other:?}")),
     }
 }

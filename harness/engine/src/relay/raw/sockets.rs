@@ -1,5 +1,5 @@
-//! From the two addresses of a connection to the inode of the dialler's socket: asked of the kernel by `sock_diag` (see `sock_diag(7)`),
-//! or read in `/proc/net/tcp` and `tcp6` where the kernel does not answer that.
+//! Finds the inode of a dialler's socket by the two addresses of its connection: with `sock_diag` (see
+//! `sock_diag(7)`), or in `/proc/net/tcp` and `tcp6` if the kernel does not support that.
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 use std::fs::File;
@@ -13,18 +13,18 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_REQUEST: u16 = 1;
 const AF_INET: u8 = 2;
 const IPPROTO_TCP: u8 = 6;
-/// A netlink header, and the request behind it.
+/// Sizes of a netlink header, and of a whole request.
 const HEADER: usize = 16;
 const REQUEST: usize = HEADER + 56;
-/// Where state and inode stand in an answer.
+/// Offsets of state and inode in a reply.
 const STATE_AT: usize = HEADER + 1;
 const INODE_AT: usize = HEADER + 68;
-/// States of a socket that can still say or hear something: established, and closed on one side only.
+/// States of a socket that can still send or receive: established, or closed on one side only.
 const ALIVE: [u8; 4] = [1, 4, 5, 8];
 
 const LISTENING: u8 = 10;
 
-/// How the kernel is asked.
+/// Looks up sockets in the kernel.
 pub(in crate::relay) struct Sockets {
     diag: Option<OwnedFd>,
 }
@@ -35,28 +35,29 @@ impl Sockets {
         Sockets { diag: rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(netlink::SOCK_DIAG)).ok() }
     }
 
-    /// Whether something listens at an address; `None` if the kernel cannot be asked.
+    /// Whether a process listens at an address; `None` if the kernel cannot be queried.
     pub(in crate::relay) fn listens(&self, at: SocketAddrV4) -> Option<bool> {
-        // No connection has this other end, so what is found is the socket that would take a new one.
+        // No connection has this remote address, so the lookup finds the socket that would accept a new one.
         let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-        let found = by_diag(self.diag.as_ref()?, at, nobody).ok()?;
+        let found = query_diag(self.diag.as_ref()?, at, nobody).ok()?;
         Some(found.is_some_and(|socket| socket.state == LISTENING))
     }
 
-    /// The inode of the socket whose own address is `local` and whose other end is `remote`, while it is alive.
+    /// Returns the inode of the socket with the own address `local` and the remote address `remote`, while it is
+    /// alive.
     ///
     /// # Errors
-    /// If the kernel cannot be asked in either way.
+    /// If both ways of querying the kernel fail.
     pub(super) fn inode(&self, local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<u64>> {
-        match self.diag.as_ref().map(|diag| by_diag(diag, local, remote)) {
-            Some(Ok(Some(found))) => Ok(found.alive()),
-            // Without the module that knows TCP the kernel says that there is no such socket, too.
-            Some(Ok(None) | Err(_)) | None => Ok(by_table(local, remote)?.and_then(Socket::alive)),
+        match self.diag.as_ref().map(|diag| query_diag(diag, local, remote)) {
+            Some(Ok(Some(found))) => Ok(found.live_inode()),
+            // Without its TCP module the kernel also reports that there is no such socket.
+            Some(Ok(None) | Err(_)) | None => Ok(query_tables(local, remote)?.and_then(Socket::live_inode)),
         }
     }
 }
 
-/// An address of IPv4, also where it came written as one of IPv6.
+/// Returns an IPv4 address, also from its IPv6-mapped form.
 pub(in crate::relay) fn v4(addr: SocketAddr) -> Option<SocketAddrV4> {
     match addr {
         SocketAddr::V4(addr) => Some(addr),
@@ -71,14 +72,14 @@ struct Socket {
 }
 
 impl Socket {
-    /// A socket without an inode is one that no process has open any more.
-    fn alive(self) -> Option<u64> {
+    /// Returns the inode of a live socket. Without an inode, no process has the socket open any more.
+    fn live_inode(self) -> Option<u64> {
         (ALIVE.contains(&self.state) && self.inode != 0).then_some(self.inode)
     }
 }
 
-/// Asks for one socket. A socket of IPv6 with mapped addresses is found by those of IPv4.
-fn by_diag(diag: &OwnedFd, local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<Socket>> {
+/// Queries one socket. An IPv6 socket with mapped addresses is found by its IPv4 addresses.
+fn query_diag(diag: &OwnedFd, local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<Socket>> {
     let mut request = [0u8; REQUEST];
     request[0..4].copy_from_slice(&(REQUEST as u32).to_ne_bytes());
     request[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
@@ -90,7 +91,7 @@ fn by_diag(diag: &OwnedFd, local: SocketAddrV4, remote: SocketAddrV4) -> io::Res
     body[10..12].copy_from_slice(&remote.port().to_be_bytes());
     body[12..16].copy_from_slice(&local.ip().octets());
     body[28..32].copy_from_slice(&remote.ip().octets());
-    // The cookie that asks for any socket with these addresses.
+    // The cookie that matches any socket with these addresses.
     body[48..56].fill(0xff);
     rustix::net::send(diag, &request, SendFlags::empty())?;
     let mut answer = [0u8; 1024];
@@ -115,15 +116,15 @@ fn read_answer(answer: &[u8]) -> io::Result<Option<Socket>> {
     }
 }
 
-/// Looks through the tables of all sockets.
-fn by_table(local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<Socket>> {
+/// Searches the tables of all sockets.
+fn query_tables(local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<Socket>> {
     let mut last_error = None;
     for (file, mapped) in [("/proc/net/tcp", ""), ("/proc/net/tcp6", "0000000000000000FFFF0000")] {
-        let wanted = [local, remote].map(|addr| format!("{mapped}{}", in_table(addr)));
+        let wanted = [local, remote].map(|addr| format!("{mapped}{}", table_form(addr)));
         match File::open(file) {
             Ok(table) => {
                 for line in BufReader::new(table).lines() {
-                    if let Some(found) = of_line(&line?, &wanted) {
+                    if let Some(found) = parse_line(&line?, &wanted) {
                         return Ok(Some(found));
                     }
                 }
@@ -134,13 +135,13 @@ fn by_table(local: SocketAddrV4, remote: SocketAddrV4) -> io::Result<Option<Sock
     last_error.map_or(Ok(None), Err)
 }
 
-/// An address as the tables write it: the address as a number of this machine, and the port, both in hexadecimal.
-fn in_table(addr: SocketAddrV4) -> String {
+/// Formats an address like the tables do: address and port in hexadecimal, the address in the machine's byte order.
+fn table_form(addr: SocketAddrV4) -> String {
     let number = |ip: Ipv4Addr| u32::from_ne_bytes(ip.octets());
     format!("{:08X}:{:04X}", number(*addr.ip()), addr.port())
 }
 
-fn of_line(line: &str, [local, remote]: &[String; 2]) -> Option<Socket> {
+fn parse_line(line: &str, [local, remote]: &[String; 2]) -> Option<Socket> {
     let mut fields = line.split_whitespace().skip(1);
     if fields.next()? != local || fields.next()? != remote {
         return None;
@@ -160,7 +161,7 @@ mod tests {
         link.to_string_lossy().trim_start_matches("socket:[").trim_end_matches(']').parse().expect("an inode")
     }
 
-    /// Both ways of asking must agree, and a closed socket is found by neither.
+    /// Both ways of querying must agree, and neither finds a closed socket.
     #[track_caller]
     fn check(connect: &str) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_found_by_its_addresses_and_one_of_ipv6_by_its_mapped_ones() {
+    fn a_socket_is_found_by_its_addresses_or_mapped_addresses() {
         check("127.0.0.1");
         if TcpListener::bind(("::1", 0)).is_ok() {
             check("::ffff:127.0.0.1");
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_are_none_are_errors_and_no_panic() {
+    fn malformed_replies_are_errors() {
         let whole: Vec<u8> = [&88u32.to_ne_bytes()[..], &SOCK_DIAG_BY_FAMILY.to_ne_bytes(), &[0; 82]].concat();
         assert_eq!(read_answer(&whole).expect("whole"), Some(Socket { state: 0, inode: 0 }));
         for len in 0..whole.len() {
@@ -219,11 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_table_counts_only_with_both_addresses() {
+    fn a_table_line_must_match_both_addresses() {
         let line = "  11: 0100007F:9C40 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 48151 1 0000000000000000 20";
         let addresses = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
-        assert_eq!(of_line(line, &addresses("0100007F:9C40", "0100007F:1F90")), Some(Socket { state: 1, inode: 48_151 }));
-        assert_eq!(of_line(line, &addresses("0100007F:1F90", "0100007F:9C40")), None);
-        assert_eq!(of_line("", &addresses("", "")), None);
+        assert_eq!(parse_line(line, &addresses("0100007F:9C40", "0100007F:1F90")), Some(Socket { state: 1, inode: 48_151 }));
+        assert_eq!(parse_line(line, &addresses("0100007F:1F90", "0100007F:9C40")), None);
+        assert_eq!(parse_line("", &addresses("", "")), None);
     }
 }

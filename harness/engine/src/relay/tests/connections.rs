@@ -72,7 +72,7 @@ fn a_reader_that_does_not_read_stops_its_own_writer_and_nobody_else() {
             assert_eq!(n3.hear_numbers(n), [n]);
         }
         // Once it reads, all that was written comes.
-        rig.relay.lift(1);
+        rig.relay.remove_fault(1);
         let mut reader = n2;
         let mut got = 0;
         reader.read(PATIENCE, |_, payload| {

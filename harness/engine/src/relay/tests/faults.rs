@@ -262,14 +262,14 @@ fn rules_stack() {
     n1.say_numbers([2]);
     until("the cut saw it", || rig.relay.evidence(3).blocked_frames == 1);
     // The second fault's effects end together; the first and the cut stay.
-    let second = rig.relay.lift(2);
+    let second = rig.relay.remove_fault(2);
     assert_eq!((second.delayed_frames, second.duplicated_frames, second.effects.len()), (1, 1, 2));
-    assert_eq!(rig.relay.lift(3).blocked_frames, 1);
+    assert_eq!(rig.relay.remove_fault(3).blocked_frames, 1);
     let start = Instant::now();
     n1.say_numbers([3]);
     n2.hear_numbers(3);
     assert!(start.elapsed() >= Duration::from_millis(4), "the first delay is still on");
-    assert_eq!(rig.relay.lift(1).delayed_frames, 2);
+    assert_eq!(rig.relay.remove_fault(1).delayed_frames, 2);
 }
 
 #[test]
@@ -280,13 +280,13 @@ fn lifting_again_changes_nothing_and_says_the_same() {
     rig.relay.apply(2, &[link(LINK)], CUT);
     n1.say_numbers([1]);
     until("both cuts saw it", || rig.relay.evidence(2).blocked_frames == 1);
-    let first = rig.relay.lift(1);
+    let first = rig.relay.remove_fault(1);
     assert_eq!(first.blocked_frames, 1);
     n1.say_numbers([2]);
     until("the other cut still holds", || rig.relay.evidence(2).blocked_frames == 2);
-    assert_eq!(rig.relay.lift(1), first);
-    assert_eq!(rig.relay.lift(77), Evidence::default());
-    rig.relay.lift(2);
+    assert_eq!(rig.relay.remove_fault(1), first);
+    assert_eq!(rig.relay.remove_fault(77), Evidence::default());
+    rig.relay.remove_fault(2);
     n1.say_numbers([3]);
     assert_eq!(n2.hear_numbers(3), [3]);
 }
@@ -354,6 +354,6 @@ fn a_rule_strikes_links_that_open_later() {
     let mut n1 = rig.dial(nodes(1, 2));
     n1.say(FrameKind::PeerHello, b"");
     rig.nobody_dials(nodes(1, 2));
-    assert_eq!(rig.relay.lift(1).blocked_connections, 1);
+    assert_eq!(rig.relay.remove_fault(1).blocked_connections, 1);
     rig.accept(nodes(1, 2)).hear(FrameKind::PeerHello, b"");
 }

@@ -221,7 +221,7 @@ impl Rig {
         self.faults.set(self.faults.get() + 1);
         self.relay.apply(self.faults.get(), &links, effect);
         act();
-        self.relay.lift(self.faults.get())
+        self.relay.remove_fault(self.faults.get())
     }
 
     /// What the fault of [`Rig::during`] has done so far.

@@ -26,7 +26,7 @@ fn a_canary_that_is_caught_reads_as_good_news() {
         ("cell", line(1, RunVerdict::Invalid), "cell: invalid in 2.0 s: stale read"),
         ("cell", line(0, RunVerdict::Valid), "cell: valid in 2.0 s"),
     ] {
-        assert_eq!(words(name, &line, 1), expected);
+        assert_eq!(describe(name, &line, 1), expected);
     }
 }
 

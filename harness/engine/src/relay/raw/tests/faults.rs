@@ -57,7 +57,7 @@ fn a_one_way_cut_holds_one_direction_whoever_dialled() {
             hear_nothing(&mut n2);
         }
         until("it is held", || rig.relay.evidence(fault).held_frames > 0);
-        let did = rig.relay.lift(fault);
+        let did = rig.relay.remove_fault(fault);
         assert_eq!((Rig::bytes(&did, "n1>n2"), Rig::bytes(&did, "n2>n1")), if to_n2 { (0, 4) } else { (5, 0) });
         if to_n2 { n1.hear(b"back") } else { hear(&mut n2, b"there") }
     }

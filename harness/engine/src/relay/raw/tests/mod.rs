@@ -84,7 +84,7 @@ impl Rig {
     }
 
     fn lift(&self) -> Evidence {
-        self.relay.lift(1)
+        self.relay.remove_fault(1)
     }
 
     /// Bytes that evidence counts on a link.

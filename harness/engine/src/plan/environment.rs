@@ -1,5 +1,5 @@
-//! What stands around a load for the whole run: a node whose clock is wrong, a client that is far away. Some workloads
-//! bring both, since they are what makes them what they are.
+//! Conditions that hold for a whole run: a node whose clock is wrong, a client that is remote. Some workloads set
+//! both, because they are part of what the workload tests.
 
 use super::Net;
 use super::units::Span;
@@ -7,12 +7,12 @@ use heckle_faults::Node;
 use heckle_workloads::registry::{EnvironmentDefaults, WorkloadInfo};
 use std::fmt;
 
-/// A node's wall clock, wrong by so much.
+/// A fixed offset of one node's wall clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockOffset {
-    /// Whose.
+    /// The node.
     pub node: Node,
-    /// Added to it, microseconds; below zero it is behind.
+    /// Offset in microseconds; a negative one puts the clock behind.
     pub offset_us: i64,
 }
 
@@ -25,13 +25,13 @@ impl fmt::Display for ClockOffset {
 
 /// The longest offset.
 const MAX_OFFSET: Span = Span::ms(24 * 3_600_000);
-/// The longest way to a client.
+/// Maximum network delay of the remote client.
 const MAX_CLIENT_DELAY: Span = Span::ms(10_000);
 
-/// `none`, or a node and its offset.
+/// Parses `none`, or a node and its offset.
 ///
 /// # Errors
-/// If it is neither, or the plan has no such node.
+/// If the text is neither, or the plan has no such node.
 pub(super) fn clock_offset(given: Option<&str>, workload: &WorkloadInfo, nodes: u16) -> Result<Option<ClockOffset>, String> {
     let text = match (given, workload.around) {
         (Some("none"), _) | (None, EnvironmentDefaults::Nothing) => return Ok(None),
@@ -53,10 +53,10 @@ pub(super) fn clock_offset(given: Option<&str>, workload: &WorkloadInfo, nodes: 
     Ok((us != 0).then_some(ClockOffset { node, offset_us: if behind { -us } else { us } }))
 }
 
-/// The far client's distance.
+/// Returns the network delay of the remote client.
 ///
 /// # Errors
-/// If it is too long, or there is no relay to make it.
+/// If it is too long, or there is no relay to add it.
 pub(super) fn client_delay(given: Option<Span>, workload: &WorkloadInfo, net: Net) -> Result<Option<Span>, String> {
     let distance = match (given, workload.around) {
         (Some(span), _) => span,
@@ -81,7 +81,7 @@ mod tests {
     use heckle_workloads::registry::find;
 
     #[test]
-    fn clocks_read_as_they_print_and_nonsense_is_named() {
+    fn clock_offsets_round_trip_and_mistakes_are_named() {
         let (plain, mixed) = (find("hot-key").expect("there"), find("mixed-speed").expect("there"));
         for (text, us) in [("n3:-2s", -2_000_000), ("n1:150ms", 150_000), ("n2:+1s", 1_000_000)] {
             let clock = clock_offset(Some(text), plain, 3).expect(text).expect("an offset");

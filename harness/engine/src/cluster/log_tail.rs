@@ -1,5 +1,5 @@
-//! What a process said before it ended: the end of its log, and the assertion or panic in it. The facts go into the history;
-//! what they mean is decided there, by [`heckle_checker::checks::crash`].
+//! Reads the end of a process's log, and finds the assertion or panic in it. The facts go into the history;
+//! [`heckle_checker::checks::crash`] decides later what they mean.
 
 use heckle_checker::checks::crash::{End, Phase, how};
 use serde_json::Value as Json;
@@ -10,32 +10,32 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 
-/// Lines of a log that are kept.
-const LINES: usize = 12;
-/// Letters of a line that are kept: a panic's backtrace is one long line.
-const LINE_LETTERS: usize = 400;
-/// Bytes at the end of a log that are looked at: a panic of all threads of a Go program fits.
+/// Number of log lines to keep.
+const MAX_LINES: usize = 12;
+/// Maximum length of a kept line, in characters: a panic's backtrace is one long line.
+const MAX_LINE_LETTERS: usize = 400;
+/// Number of bytes to read from the end of a log: enough for a panic of all threads of a Go program.
 const TAIL_BYTES: u64 = 256 << 10;
 
-/// How a process ended, and what it said in the part of its log from `from` on.
+/// Returns how a process ended, and the panic or assertion in the part of its log from `from` on.
 pub(super) fn end(status: Option<ExitStatus>, log: &Path, from: u64) -> End {
     let text = tail(log, from);
     let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-    let kept = &lines[lines.len().saturating_sub(LINES)..];
+    let kept = &lines[lines.len().saturating_sub(MAX_LINES)..];
     End {
         signal: status.and_then(|s| s.signal()),
         code: status.and_then(|s| s.code()),
-        said: said(&lines),
+        said: find_panic(&lines),
         log: kept.iter().map(|line| shorten(line)).collect(),
     }
 }
 
-/// The end of a log, as an error shows it.
-pub(super) fn quoted(end: &End, log: &Path) -> String {
+/// Formats the end of a log for an error message.
+pub(super) fn quote(end: &End, log: &Path) -> String {
     format!("the end of {}:\n  {}", log.display(), end.log.join("\n  "))
 }
 
-/// The event's details.
+/// Returns the details of the event.
 pub(super) fn detail(end: &End, phase: Phase, by: &str) -> BTreeMap<String, Json> {
     let mut detail: BTreeMap<String, Json> = [
         ("how".to_owned(), how(end).into()),
@@ -47,7 +47,7 @@ pub(super) fn detail(end: &End, phase: Phase, by: &str) -> BTreeMap<String, Json
     detail.extend(end.signal.map(|signal| ("signal".to_owned(), signal.into())));
     detail.extend(end.code.map(|code| ("code".to_owned(), code.into())));
     detail.extend(end.said.as_ref().map(|said| ("said".to_owned(), said.clone().into())));
-    // The log of a process that was killed on purpose says nothing about its end.
+    // The log of a process that was killed on purpose does not explain its end.
     if phase != Phase::Asked || end.said.is_some() {
         detail.insert("log".to_owned(), end.log.clone().into());
     }
@@ -67,26 +67,26 @@ fn tail(log: &Path, from: u64) -> String {
 }
 
 fn shorten(line: &str) -> String {
-    match line.char_indices().nth(LINE_LETTERS) {
+    match line.char_indices().nth(MAX_LINE_LETTERS) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line.to_owned(),
     }
 }
 
-/// The first assertion or panic in these lines, whatever the language of the program: the first is the cause, what follows is
-/// its echo in other threads.
-fn said(lines: &[&str]) -> Option<String> {
-    let at = lines.iter().position(|line| is_last_word(line))?;
+/// Returns the first assertion or panic in these lines, for programs in any language. The first one is the cause;
+/// later ones are its consequences in other threads.
+fn find_panic(lines: &[&str]) -> Option<String> {
+    let at = lines.iter().position(|line| is_panic_line(line))?;
     let line = lines[at];
     if let Some(what) = field(line, "what").filter(|_| line.contains("event=panic")) {
         return Some(shorten(&what));
     }
-    // Rust prints where it panicked, and what it said in the next line.
+    // Rust prints the location of a panic first, and its message in the next line.
     let next = lines.get(at + 1).filter(|_| line.contains(" panicked at ") && line.ends_with(':'));
     Some(shorten(&next.map_or_else(|| line.to_owned(), |next| format!("{line} {next}"))))
 }
 
-fn is_last_word(line: &str) -> bool {
+fn is_panic_line(line: &str) -> bool {
     const ANYWHERE: [&str; 8] = [
         "event=panic",
         " panicked at ",
@@ -97,12 +97,12 @@ fn is_last_word(line: &str) -> bool {
         "memory allocation of ",
         "*** stack smashing",
     ];
-    const AT_THE_START: [&str; 4] = ["panic: ", "fatal error: ", "SIGABRT: ", "*** buffer overflow"];
-    const ZAP: [&str; 2] = ["\"level\":\"panic\"", "\"level\":\"dpanic\""];
-    ANYWHERE.iter().chain(&ZAP).any(|word| line.contains(word)) || AT_THE_START.iter().any(|word| line.starts_with(word))
+    const PREFIXES: [&str; 4] = ["panic: ", "fatal error: ", "SIGABRT: ", "*** buffer overflow"];
+    const ZAP_LEVELS: [&str; 2] = ["\"level\":\"panic\"", "\"level\":\"dpanic\""];
+    ANYWHERE.iter().chain(&ZAP_LEVELS).any(|word| line.contains(word)) || PREFIXES.iter().any(|word| line.starts_with(word))
 }
 
-/// The value of a field of the bundled server's log, its quoting undone.
+/// Returns the value of a field in the bundled server's log, without its quotes.
 fn field(line: &str, name: &str) -> Option<String> {
     let (_, rest) = line.split_once(&format!(" {name}="))?;
     let Some(quoted) = rest.strip_prefix('"') else { return rest.split(' ').next().map(str::to_owned) };
@@ -128,11 +128,11 @@ mod tests {
     #[track_caller]
     fn check(log: &str, want: Option<&str>) {
         let lines: Vec<&str> = log.lines().collect();
-        assert_eq!(said(&lines).as_deref(), want);
+        assert_eq!(find_panic(&lines).as_deref(), want);
     }
 
     #[test]
-    fn the_assertion_is_found_in_the_logs_of_several_languages() {
+    fn assertions_are_found_in_logs_of_several_languages() {
         check("wall=1.0 mono_ns=5 level=info node=n1 event=ready incarnation=1", None);
         check(
             "level=error node=n1 event=panic what=\"panicked at acceptor.rs:419:9:\\naccepted \\\"5\\\" is above\" backtrace=\"0: x\"\nafter",
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_log_of_this_process_is_looked_at_and_long_lines_are_cut() {
+    fn only_the_log_of_this_process_is_read_and_long_lines_are_cut() {
         let log = std::env::temp_dir().join(format!("heckle-last-words-{}.log", std::process::id()));
         let before = "panic: of an earlier process\n";
         let text = format!("{before}{}\n{}", (0..20).map(|i| format!("line {i}\n")).collect::<String>(), "x".repeat(1_000));
@@ -163,7 +163,7 @@ mod tests {
         let end_of_log = end(Some(ExitStatus::from_raw(6)), &log, before.len() as u64);
         std::fs::remove_file(&log).expect("it was there");
         assert_eq!((end_of_log.signal, end_of_log.code, end_of_log.said), (Some(6), None, None));
-        assert_eq!((end_of_log.log.len(), end_of_log.log[0].as_str()), (LINES, "line 9"));
-        assert_eq!(end_of_log.log[LINES - 1].chars().count(), LINE_LETTERS + 1);
+        assert_eq!((end_of_log.log.len(), end_of_log.log[0].as_str()), (MAX_LINES, "line 9"));
+        assert_eq!(end_of_log.log[MAX_LINES - 1].chars().count(), MAX_LINE_LETTERS + 1);
     }
 }
