@@ -69,7 +69,7 @@ mod tests {
         refused("[cluster]\nnodes = 65535", &["nodes = 65535", "1 and 15"]);
         refused("[cluster]\nnodes = 65536", &["nodes = 65536", "1 and 15"]);
         refused("[load]\nduration = \"8760000h\"", &["duration", "8760000h", "0 and 7 days"]);
-        refused("[load]\nduration = \"1000 years\"", &["duration", "no unit of time"]);
+        refused("[load]\nduration = \"1000 years\"", &["duration", "not a unit of time"]);
         refused("[load]\nduration = \"infs\"", &["duration"]);
         refused("[load]\nrate = 1e300", &["rate 1e300", "at most 1000000"]);
         refused("[load]\nrate = inf", &["rate inf"]);
