@@ -1,6 +1,6 @@
-//! Keeps two made-up runs, one valid and one not, as `heckle run` would, and a made-up comparison, as `heckle compare` would:
-//! `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS] [SECONDS]`.
-//! A million ops: `-- target/sample 10000 20 100`.
+//! Writes the folders of two synthetic runs, one valid and one not, as `heckle run` does, and of a synthetic comparison, as
+//! `heckle compare` does: `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS] [SECONDS]`.
+//! For a million operations: `-- target/sample 10000 20 100`.
 
 use heckle_results::compare::{self, conclude::conclude, decide::Ending, folder::CompareFolder};
 use heckle_results::results_json::Results;
@@ -25,16 +25,16 @@ fn main() -> std::io::Result<()> {
         let folder = RunFolder::create(Path::new(&out), "sample", STARTED, 0x5a3e, &mut results)?;
         #[allow(clippy::disallowed_methods, reason = "an example may time what it does")]
         let clock = std::time::Instant::now();
-        artifacts::keep(&folder, &history, &mut results, STARTED.0)?;
+        artifacts::write_all(&folder, &history, &mut results, STARTED.0)?;
         let all = clock.elapsed();
         let page = std::fs::metadata(folder.report())?.len();
         eprintln!("{} ops: analysed, drawn and written in {all:?}; report.html has {page} bytes", history.ops.len());
         print!("{}", summary::text(&results, View { folder: &folder.root().display().to_string(), width: 100, colour: Colour::Ansi }));
     }
-    let mut comparison = compare::sample::planned(&compare::sample::LEASES, 10);
+    let mut comparison = compare::sample::planned_comparison(&compare::sample::LEASE_ARMS, 10);
     let folder = CompareFolder::create(Path::new(&out), "sample-comparison", STARTED, 0x5a3e, &mut comparison)?;
-    let mut comparison = conclude(comparison, compare::sample::made(&compare::sample::LEASES, 10), Ending::AsPlanned);
-    folder.keep(&mut comparison)?;
+    let mut comparison = conclude(comparison, compare::sample::measured_runs(&compare::sample::LEASE_ARMS, 10), Ending::AsPlanned);
+    folder.write_all(&mut comparison)?;
     let shown = folder.root().display().to_string();
     print!("\n{}", compare::text::text(&comparison, View { folder: &shown, width: 120, colour: Colour::Ansi }));
     print!("\n{}", summary::list(&index::read(Path::new(&out))?, 100, Colour::Ansi));

@@ -1,18 +1,18 @@
-//! Keeps: the run folder, its schema, charts and reports. Everything here is a function of a history and a verdict; files are touched
-//! in `folder` and `compare::folder` only. The folders, in reading order; their modules are public under this crate's own name:
+//! Run folders: their schema, charts and reports. Everything here is a function of a history and a verdict; only `folder` and
+//! `compare::folder` touch files. Modules in reading order; those of private folders are re-exported below:
 #![forbid(unsafe_code)]
 
-pub mod utc; // times of day, from numbers that are arguments
-mod records; // what the files of a run say, in types
-mod folder; // the run folder: its files, written whole and read within limits (IO)
+pub mod utc; // UTC dates and times, without reading a clock
+mod records; // the types of the files of a run
+mod folder; // the run folder: its files, replaced atomically and read within limits (IO)
 mod figures; // figures from a history: latency, rate, outcomes, faults
-mod verdict; // one verdict and exit code, from checks, coverage rules and gates
-pub mod charts; // PNG pictures of a run
-mod text; // a run in words: terminal, step summary, test reports
-pub mod report; // a run as one page, with charts to move in
-pub mod compare; // arms of an experiment, run in pairs, and what they say
-pub mod suite; // a night of runs: one verdict, and a trend over nights
-mod samples; // made-up runs, for tests and pictures
+mod verdict; // the verdict and exit code of a run, from checks, coverage rules and gates
+pub mod charts; // PNG charts of a run
+mod text; // a run as text: terminal, step summary, JUnit reports
+pub mod report; // the HTML report of a run, with interactive charts
+pub mod compare; // comparisons: arms run in pairs, and the statistics
+pub mod suite; // suites: one verdict for many runs, and trends over suites
+mod samples; // synthetic runs, for tests and example charts
 
 pub use figures::{bottleneck, clients, fault_impact, faults, hlog, measure, median, series, slowest, totals};
 pub use folder::{alive, artifacts, atomic, gc, index, input, rerun, run_folder, seal};

@@ -1,23 +1,23 @@
-//! Times of day in UTC, from seconds since 1970 that are an argument: no clock is read here.
+//! UTC dates and times from seconds since 1970. The seconds are an argument: no clock is read here.
 
 /// Seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixSeconds(pub u64);
 
 impl UnixSeconds {
-    /// `20260131T120000Z`: sorts by time as text, and is a folder name everywhere.
+    /// Formats as `20260131T120000Z`, which sorts by time and is a valid folder name everywhere.
     pub fn compact(self) -> String {
-        let (y, mo, d, h, mi, s) = self.civil();
+        let (y, mo, d, h, mi, s) = self.to_civil();
         format!("{y:04}{mo:02}{d:02}T{h:02}{mi:02}{s:02}Z")
     }
 
-    /// `2026-01-31T12:00:00Z`.
+    /// Formats as `2026-01-31T12:00:00Z`.
     pub fn iso(self) -> String {
-        let (y, mo, d, h, mi, s) = self.civil();
+        let (y, mo, d, h, mi, s) = self.to_civil();
         format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}Z")
     }
 
-    /// The time that [`compact`](Self::compact) wrote at the beginning of `text`, such as a run id.
+    /// Parses the time that [`compact`](Self::compact) wrote at the beginning of `text`, such as a run id.
     pub fn from_compact(text: &str) -> Option<Self> {
         let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
         let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
@@ -25,7 +25,7 @@ impl UnixSeconds {
         if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
             return None;
         }
-        // The inverse of `civil`: years begin in March, so that a leap day is the last of its year.
+        // The inverse of `to_civil`. Years begin in March, so a leap day is the last day of its year.
         let (shifted_year, shifted_month) = (year - u64::from(month <= 2), (month + 9) % 12);
         let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
         let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
@@ -33,9 +33,9 @@ impl UnixSeconds {
         Some(UnixSeconds((days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second))
     }
 
-    /// Year, month, day, hour, minute, second: days to civil date as in Howard Hinnant's `chrono`-compatible
-    /// date algorithms, which count 400-year eras from a first of March.
-    fn civil(self) -> (u64, u64, u64, u64, u64, u64) {
+    /// Returns year, month, day, hour, minute and second. The conversion of days to a date follows Howard Hinnant's
+    /// `chrono`-compatible date algorithms, which count 400-year eras from a first of March.
+    fn to_civil(self) -> (u64, u64, u64, u64, u64, u64) {
         let (days, second) = (self.0 / 86_400 + 719_468, self.0 % 86_400);
         let (era, day_of_era) = (days / 146_097, days % 146_097);
         let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

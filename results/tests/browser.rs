@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use heckle_history::{History, Names};
-use heckle_results::report::{self, NodeFiles, Subject};
+use heckle_results::report::{self, NodeFiles, PageInput};
 use heckle_results::results_json::Results;
 use heckle_results::sample::{self, Sample};
 use heckle_results::{measure, sample_results};
@@ -90,7 +90,7 @@ fn page_of(history: &History, results: &Results) -> String {
     let node =
         |(i, (_, name)): (usize, (_, &str))| NodeFiles { name: name.to_owned(), log: String::new(), metrics: metrics(40 + i as u64) };
     let nodes: Vec<NodeFiles> = history.names.nodes().enumerate().map(node).collect();
-    report::page(Subject { history, measured: &measured, results, nodes: &nodes, pictures: &[], rerun: "heckle rerun x" })
+    report::page(PageInput { history, measured: &measured, results, nodes: &nodes, pictures: &[], rerun: "heckle rerun x" })
 }
 
 /// Opens the page, bare and with the checks of `self_check.js`, and holds it to both.
@@ -156,7 +156,7 @@ fn a_counterexample_can_be_explored() {
     let mut results = sample_results::violated(&sample::history(Sample::default()));
     results.linearizability.violations[0].key = "k1".into();
     results.linearizability.violations[0].ops = history.ops.iter().take(5).map(|op| op.op.0).collect();
-    results.take(&measure::analyze(&history), &history);
+    results.set_measured(&measure::analyze(&history), &history);
     holds("counterexample", &history, &results);
 }
 

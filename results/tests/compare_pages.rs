@@ -6,7 +6,7 @@ use heckle_results::compare::compare_json::{Comparison, Disqualified};
 use heckle_results::compare::conclude::conclude;
 use heckle_results::compare::decide::Ending;
 use heckle_results::compare::folder::CompareFolder;
-use heckle_results::compare::sample::{self, LEASES, REMEDIES, SampleArm};
+use heckle_results::compare::sample::{self, LEASE_ARMS, STATE_ARMS, SampleArm};
 use heckle_results::compare::{charts, page, text};
 use heckle_results::summary::View;
 use heckle_results::terminal::Colour;
@@ -25,7 +25,7 @@ fn view(width: usize) -> View<'static> {
 }
 
 fn starving() -> Vec<SampleArm> {
-    let mut arms = LEASES.to_vec();
+    let mut arms = LEASE_ARMS.to_vec();
     arms[2].starved = 0.04;
     arms
 }
@@ -33,8 +33,8 @@ fn starving() -> Vec<SampleArm> {
 /// One with markup in every word that comes from outside.
 fn hostile() -> Comparison {
     const MARKUP: &str = "<script>alert(1)</script>\"'&\u{1b}[2J|`";
-    let mut planned = sample::planned(&LEASES, 10);
-    let mut made = sample::made(&LEASES, 10);
+    let mut planned = sample::planned_comparison(&LEASE_ARMS, 10);
+    let mut made = sample::measured_runs(&LEASE_ARMS, 10);
     planned.name = MARKUP.into();
     planned.seed = MARKUP.into();
     planned.again = MARKUP.into();
@@ -57,10 +57,13 @@ fn hostile() -> Comparison {
 
 #[test]
 fn the_terminal_shows() {
-    golden("tests/golden/compare.txt", &text::text(&sample::comparison(&LEASES[..2], 10), view(110)));
+    golden("tests/golden/compare.txt", &text::text(&sample::comparison(&LEASE_ARMS[..2], 10), view(110)));
     golden("tests/golden/compare-starved.txt", &text::text(&sample::comparison(&starving(), 10), view(110)));
-    golden("tests/golden/compare-few.txt", &text::text(&sample::comparison(&LEASES[..2], 5), view(110)));
-    golden("tests/golden/compare-announced.txt", &text::announcement(&sample::planned(&LEASES, 7), "21 runs of about 24 s: about 8.4 min"));
+    golden("tests/golden/compare-few.txt", &text::text(&sample::comparison(&LEASE_ARMS[..2], 5), view(110)));
+    golden(
+        "tests/golden/compare-announced.txt",
+        &text::announcement(&sample::planned_comparison(&LEASE_ARMS, 7), "21 runs of about 24 s: about 8.4 min"),
+    );
 }
 
 /// How many pairs may be dropped is known before the first run.
@@ -71,14 +74,14 @@ fn the_announcement_says_how_many_pairs_may_be_dropped() {
         (8, "8 pairs are needed for one: none may be dropped"),
         (10, "8 of the 10 pairs are needed for one: 2 may be dropped"),
     ] {
-        let announced = text::announcement(&sample::planned(&LEASES, pairs), "soon");
+        let announced = text::announcement(&sample::planned_comparison(&LEASE_ARMS, pairs), "soon");
         assert!(announced.contains(&format!("claims    {words}\n")), "{announced}");
     }
 }
 
 #[test]
 fn the_last_lines_are_verdict_folder_and_next() {
-    let text = text::text(&sample::comparison(&LEASES, 10), view(100));
+    let text = text::text(&sample::comparison(&LEASE_ARMS, 10), view(100));
     let last: Vec<&str> = text.lines().rev().take(2).collect();
     assert!(last[0].starts_with("next      open results/runs/lease/") && last[0].contains("--aa"), "{last:?}");
     assert!(last[1].starts_with("folder    results/runs/lease/"), "{last:?}");
@@ -141,14 +144,14 @@ fn column(picture: &Picture, colour: [u8; 3], left: u32, right: u32) -> (f64, us
 #[test]
 fn every_comparison_can_be_drawn() {
     let arms: Vec<SampleArm> =
-        ["a", "b", "c", "d", "e", "f"].iter().zip(LEASES.iter().cycle()).map(|(name, arm)| SampleArm { name, ..*arm }).collect();
-    let interrupted = conclude(sample::planned(&LEASES, 10), vec![], Ending::Interrupted);
+        ["a", "b", "c", "d", "e", "f"].iter().zip(LEASE_ARMS.iter().cycle()).map(|(name, arm)| SampleArm { name, ..*arm }).collect();
+    let interrupted = conclude(sample::planned_comparison(&LEASE_ARMS, 10), vec![], Ending::Interrupted);
     for (name, comparison) in [
-        ("two arms", sample::comparison(&LEASES[..2], 10)),
+        ("two arms", sample::comparison(&LEASE_ARMS[..2], 10)),
         ("six arms", sample::comparison(&arms, 10)),
-        ("one pair", sample::comparison(&LEASES[..2], 1)),
+        ("one pair", sample::comparison(&LEASE_ARMS[..2], 1)),
         ("starved", sample::comparison(&starving(), 10)),
-        ("remedies", sample::comparison(&REMEDIES, 10)),
+        ("remedies", sample::comparison(&STATE_ARMS, 10)),
         ("disqualified", hostile()),
         ("nothing", interrupted),
     ] {
@@ -162,7 +165,7 @@ fn every_comparison_can_be_drawn() {
 
 #[test]
 fn the_same_comparison_gives_the_same_pictures() {
-    let comparison = sample::comparison(&LEASES, 10);
+    let comparison = sample::comparison(&LEASE_ARMS, 10);
     assert_eq!(charts::draw(&comparison), charts::draw(&comparison));
 }
 
@@ -170,7 +173,7 @@ fn the_same_comparison_gives_the_same_pictures() {
 #[test]
 fn the_forest_shows_which_way_an_effect_goes() {
     let forest = |ratio: f64| {
-        let arms = [LEASES[0], SampleArm { ratio, ..LEASES[1] }];
+        let arms = [LEASE_ARMS[0], SampleArm { ratio, ..LEASE_ARMS[1] }];
         charts::draw(&sample::comparison(&arms, 10)).into_iter().find(|p| p.name == "forest").unwrap()
     };
     let middle = f64::from(330 + 1280 - 290) / 2.0;
@@ -187,7 +190,7 @@ fn starved_clients_and_bounds_are_marked() {
         let picture = charts::draw(comparison).into_iter().find(|p| p.name == name).unwrap();
         column(&picture, VERMILLION, left, right).1
     };
-    let (well, starved) = (sample::comparison(&LEASES, 10), sample::comparison(&starving(), 10));
+    let (well, starved) = (sample::comparison(&LEASE_ARMS, 10), sample::comparison(&starving(), 10));
     for (name, left, right) in [("successes", 0, 90), ("pairs", 0, 1280)] {
         assert_eq!(vermillion(&well, name, left, right), 0, "{name}");
         let marked = vermillion(&starved, name, left, right);
@@ -198,14 +201,14 @@ fn starved_clients_and_bounds_are_marked() {
 #[test]
 fn a_comparison_is_kept_beside_its_runs() {
     let out = std::env::temp_dir().join(format!("heckle-compare-{}", std::process::id()));
-    let mut comparison = sample::planned(&LEASES, 10);
+    let mut comparison = sample::planned_comparison(&LEASE_ARMS, 10);
     let folder = CompareFolder::create(&out, "lease", UnixSeconds(1_769_860_800), 0x5a3e, &mut comparison).unwrap();
     let again = CompareFolder::create(&out, "lease", UnixSeconds(1_769_860_800), 0x5a3e, &mut comparison.clone()).unwrap();
     assert_ne!(folder, again, "two comparisons of one second are apart");
     let stored = || Comparison::from_json(&std::fs::read_to_string(folder.root().join("compare.json")).unwrap()).unwrap();
     assert_eq!((stored().status.word(), stored().exit_code), ("running", 2));
-    let mut comparison = conclude(comparison, sample::made(&LEASES, 10), Ending::AsPlanned);
-    folder.keep(&mut comparison).unwrap();
+    let mut comparison = conclude(comparison, sample::measured_runs(&LEASE_ARMS, 10), Ending::AsPlanned);
+    folder.write_all(&mut comparison).unwrap();
     assert!(stored() == comparison, "the file is not what was kept");
     for file in comparison.artifacts.values() {
         assert!(folder.root().join(file).is_file(), "{file}");
@@ -230,10 +233,10 @@ fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
         let picture = charts::draw(&comparison).into_iter().find(|p| p.name == "state_size");
         (comparison, picture)
     };
-    let (comparison, picture) = drawn(&REMEDIES);
+    let (comparison, picture) = drawn(&STATE_ARMS);
     let (state, picture) = (comparison.state.clone().expect("arms differ in prune"), picture.expect("drawn"));
     assert_eq!(state.pairs.len(), 9, "the third pair is dropped");
-    assert_eq!(state.falls(&["without", "prune", "ttl"]), Ok(()));
+    assert_eq!(state.check_decreasing(&["without", "prune", "ttl"]), Ok(()));
     let page = page::page(&comparison, std::slice::from_ref(&picture));
     assert!(page.contains("href=\"#state\"") && page.contains("id=\"state\""), "the page leads to it");
     // The higher, the fewer rows from the top: ink above blue above orange.
@@ -243,10 +246,10 @@ fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
     let end = figure("paxos_bytes_end");
     assert!(end.effect.expect("known") < 0.5 && end.value_words(end.reference).ends_with("kB"), "{end:?}");
     // Names that are swapped, as a mistake in the harness could.
-    let swapped = [SampleArm { name: "prune", ..REMEDIES[0] }, SampleArm { name: "without", ..REMEDIES[1] }, REMEDIES[2]];
+    let swapped = [SampleArm { name: "prune", ..STATE_ARMS[0] }, SampleArm { name: "without", ..STATE_ARMS[1] }, STATE_ARMS[2]];
     let (swapped, _) = drawn(&swapped);
-    let why = swapped.state.expect("drawn").falls(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
+    let why = swapped.state.expect("drawn").check_decreasing(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
     assert!(why.starts_with("arm prune holds ") && why.ends_with("of arm without"), "{why}");
     // Arms that are alike in their remedies have no such picture.
-    assert!(matches!(drawn(&LEASES), (Comparison { state: None, .. }, None)));
+    assert!(matches!(drawn(&LEASE_ARMS), (Comparison { state: None, .. }, None)));
 }

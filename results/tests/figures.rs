@@ -64,7 +64,7 @@ fn drawn(rng: &mut Pcg64) -> History {
 fn results_of(history: &History) -> Results {
     let mut results = Results::default();
     results.load.target_per_s = Some(500.0);
-    results.take(&analyze(history), history);
+    results.set_measured(&analyze(history), history);
     // What is checked is what a reader of the file gets.
     Results::from_json(&results.to_json()).expect("its own text")
 }
@@ -220,7 +220,7 @@ fn the_page_has_the_same_totals() {
     let history = sample::history(sample::Sample::default());
     let results = sample_results::valid(&history);
     let measured = analyze(&history);
-    let subject = heckle_results::report::Subject {
+    let subject = heckle_results::report::PageInput {
         history: &history,
         measured: &measured,
         results: &results,

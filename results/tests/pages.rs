@@ -1,6 +1,6 @@
 //! What people and machines read, against golden files: `HECKLE_BLESS=1 cargo test -p heckle-results` writes them anew.
 
-use heckle_results::report::{self, Subject};
+use heckle_results::report::{self, PageInput};
 use heckle_results::results_json::Results;
 use heckle_results::sample::{self, Sample};
 use heckle_results::summary::{self, View};
@@ -110,7 +110,7 @@ fn a_page_loads_nothing() {
 
 fn page(history: &heckle_history::History, results: &Results) -> String {
     let measured = measure::analyze(history);
-    report::page(Subject { history, measured: &measured, results, nodes: &[], pictures: &[], rerun: "heckle rerun 'x'" })
+    report::page(PageInput { history, measured: &measured, results, nodes: &[], pictures: &[], rerun: "heckle rerun 'x'" })
 }
 
 #[test]

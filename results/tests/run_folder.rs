@@ -183,7 +183,7 @@ fn a_link_always_points_at_a_run_while_others_move_it() {
         let move_it = |target: &RunFolder| {
             let relative = target.root().strip_prefix(&out.0).unwrap().to_owned();
             let link = link.clone();
-            scope.spawn(move || (0..2_000).for_each(|_| atomic::point(&link, &relative).unwrap()))
+            scope.spawn(move || (0..2_000).for_each(|_| atomic::replace_link(&link, &relative).unwrap()))
         };
         let movers = [move_it(&targets[0]), move_it(&targets[1])];
         while !movers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
@@ -216,7 +216,7 @@ fn a_reader_sees_the_old_or_the_new_file_and_never_half() {
 fn what_stands_in_the_way_is_not_removed() {
     let out = Out::new("way");
     fs::create_dir_all(out.0.join("latest")).unwrap();
-    let error = atomic::point(&out.0.join("latest"), Path::new("x")).unwrap_err().to_string();
+    let error = atomic::replace_link(&out.0.join("latest"), Path::new("x")).unwrap_err().to_string();
     assert!(error.contains("latest") && error.contains("in the way"), "{error}");
     let error = atomic::replace(Path::new("/proc/nowhere/f"), b"x").unwrap_err().to_string();
     assert!(error.starts_with("/proc/nowhere/f: "), "{error}");
@@ -229,7 +229,7 @@ fn everything_derived_is_kept() {
     let mut results = sample_results::valid(&history);
     let folder = RunFolder::create(&out.0, "cas-register", UnixSeconds(1_767_225_600), 1, &mut results).unwrap();
     fs::write(folder.rerun(), "#!/bin/sh\n").unwrap();
-    artifacts::keep(&folder, &history, &mut results, 1_767_225_600).unwrap();
+    artifacts::write_all(&folder, &history, &mut results, 1_767_225_600).unwrap();
     let read = folder.read_results().unwrap();
     assert_eq!(read, results);
     assert!(read.artifacts.contains_key("report") && read.artifacts.contains_key("rerun") && !read.artifacts.contains_key("history"));

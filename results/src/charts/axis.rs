@@ -1,50 +1,55 @@
-//! From values to places on an axis, and the round numbers that stand beside it.
+//! Scales: positions of values on an axis, and round numbers for its labels.
 
-/// How values lie along an axis.
+/// The mapping of values to positions on an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scale {
-    /// Equal steps are equal differences.
+    /// Linear: equal steps are equal differences.
     Linear {
-        /// At the near end.
+        /// Value at the lower end.
         min: f64,
-        /// At the far end.
+        /// Value at the upper end.
         max: f64,
     },
-    /// Equal steps are equal ratios.
+    /// Logarithmic: equal steps are equal ratios.
     Log {
-        /// At the near end, above zero.
+        /// Value at the lower end, above zero.
         min: f64,
-        /// At the far end.
+        /// Value at the upper end.
         max: f64,
     },
 }
 
-/// A place with a label, or a faint line between two of them.
+/// A labelled position, or a faint line between two of them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tick {
-    /// Labelled.
+    /// A line with a label.
     Major(f64),
-    /// A line only.
+    /// A line without a label.
     Minor(f64),
 }
 
 impl Scale {
-    /// From zero to a round number at or above `max`.
+    /// Returns a linear scale from zero to a round number at or above `max`.
     pub fn from_zero(max: f64) -> Self {
         let max = if max > 0.0 { max * 1.05 } else { 1.0 };
-        let step = step(max, 6);
+        let step = round_step(max, 6);
         Scale::Linear { min: 0.0, max: (max / step).ceil() * step }
     }
 
-    /// Decades around `min..=max`, cut at 1, 2 or 5 of a decade so that no half of a picture is empty.
-    pub fn decades(min: f64, max: f64) -> Self {
+    /// Returns a logarithmic scale around `min..=max` that ends at 1, 2 or 5 times a power of ten, so that no half of a chart is
+    /// empty.
+    pub fn logarithmic(min: f64, max: f64) -> Self {
         let (min, max) = (min.max(1e-6), max.max(min * 1.01).max(1e-5));
-        let down = |x: f64| [5.0, 2.0, 1.0].into_iter().map(|m| m * power(x)).find(|edge| *edge <= x * 1.000_001).unwrap_or(power(x));
-        let up = |x: f64| [1.0, 2.0, 5.0].into_iter().map(|m| m * power(x)).find(|edge| *edge >= x * 0.999_999).unwrap_or(10.0 * power(x));
+        let down = |x: f64| {
+            [5.0, 2.0, 1.0].into_iter().map(|m| m * power_of_ten(x)).find(|edge| *edge <= x * 1.000_001).unwrap_or(power_of_ten(x))
+        };
+        let up = |x: f64| {
+            [1.0, 2.0, 5.0].into_iter().map(|m| m * power_of_ten(x)).find(|edge| *edge >= x * 0.999_999).unwrap_or(10.0 * power_of_ten(x))
+        };
         Scale::Log { min: down(min), max: up(max * 1.1) }
     }
 
-    /// Where `value` lies, 0 at the near end and 1 at the far one; values outside lie at the ends.
+    /// Returns the position of `value`: 0 at the lower end, 1 at the upper one. Values outside of the scale are clamped.
     pub fn place(self, value: f64) -> f64 {
         let share = match self {
             Scale::Linear { min, max } => (value - min) / (max - min),
@@ -53,17 +58,17 @@ impl Scale {
         share.clamp(0.0, 1.0)
     }
 
-    /// Round numbers along it, about `wanted` of them labelled.
+    /// Returns ticks at round numbers, about `wanted` of them labelled.
     pub fn ticks(self, wanted: usize) -> Vec<Tick> {
         match self {
             Scale::Linear { min, max } => {
-                let step = step(max - min, wanted);
+                let step = round_step(max - min, wanted);
                 let first = (min / step).ceil();
                 let count = ((max / step + 1e-9).floor() - first).max(0.0) as usize;
                 (0..=count).map(|i| Tick::Major((first + i as f64) * step)).collect()
             }
             Scale::Log { min, max } => {
-                let (mut ticks, mut decade) = (vec![], power(min));
+                let (mut ticks, mut decade) = (vec![], power_of_ten(min));
                 while decade <= max * 1.000_001 {
                     for m in 1..10 {
                         let value = decade * f64::from(m);
@@ -79,19 +84,19 @@ impl Scale {
     }
 }
 
-/// The power of ten at or below `x`.
-fn power(x: f64) -> f64 {
+/// Returns the largest power of ten at or below `x`.
+fn power_of_ten(x: f64) -> f64 {
     10f64.powf(x.log10().floor())
 }
 
-/// A step of 1, 2 or 5 times a power of ten that cuts `span` into at most about `wanted` parts.
-fn step(span: f64, wanted: usize) -> f64 {
+/// Returns a step of 1, 2 or 5 times a power of ten that divides `span` into at most about `wanted` parts.
+fn round_step(span: f64, wanted: usize) -> f64 {
     let rough = (span / wanted.max(1) as f64).max(1e-9);
-    let base = power(rough);
+    let base = power_of_ten(rough);
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * base).find(|s| *s >= rough * 0.999_999).unwrap_or(10.0 * base)
 }
 
-/// A duration with the unit that suits it: `250 us` is `250 µs`, `1500` ms is `1.5 s`.
+/// Formats a duration with a suitable unit: 0.25 is `250 µs`, 1500 is `1.5 s`.
 pub fn duration(ms: f64) -> String {
     match ms {
         _ if ms <= 0.0 => "0".into(),
@@ -102,7 +107,7 @@ pub fn duration(ms: f64) -> String {
     }
 }
 
-/// Bytes with the decimal unit that suits them: `64 kB`.
+/// Formats a number of bytes with a suitable decimal unit: `64 kB`.
 pub fn bytes(n: f64) -> String {
     match n {
         _ if n < 999.5 => format!("{} B", digits(n)),
@@ -112,7 +117,7 @@ pub fn bytes(n: f64) -> String {
     }
 }
 
-/// A count with thousands apart: `12,345`.
+/// Formats a count with thousands separators: `12,345`.
 pub fn count(n: u64) -> String {
     let text = n.to_string();
     let mut out = String::with_capacity(text.len() + text.len() / 3);
@@ -125,7 +130,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// Three digits at most, without trailing zeros.
+/// Formats a number with at most three significant digits and no trailing zeros.
 pub fn digits(x: f64) -> String {
     if x >= 1000.0 {
         return count(x.round() as u64);
@@ -151,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_have_a_unit() {
+    fn bytes_are_formatted_with_a_unit() {
         for (n, words) in [(0.0, "0 B"), (999.0, "999 B"), (1_500.0, "1.5 kB"), (64e6, "64 MB"), (2.5e9, "2.5 GB")] {
             assert_eq!(bytes(n), words);
         }
@@ -162,12 +167,12 @@ mod tests {
         assert_eq!(majors(Scale::from_zero(36.0)), [0.0, 10.0, 20.0, 30.0, 40.0]);
         assert_eq!(majors(Scale::from_zero(0.0)), [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
         assert_eq!(majors(Scale::Linear { min: 0.0, max: 34.2 }), [0.0, 10.0, 20.0, 30.0]);
-        assert_eq!(majors(Scale::decades(0.3, 1_000.0)), [1.0, 10.0, 100.0, 1_000.0]);
+        assert_eq!(majors(Scale::logarithmic(0.3, 1_000.0)), [1.0, 10.0, 100.0, 1_000.0]);
     }
 
     #[test]
-    fn values_lie_where_they_belong() {
-        let log = Scale::decades(0.3, 900.0);
+    fn values_are_mapped_to_positions() {
+        let log = Scale::logarithmic(0.3, 900.0);
         assert_eq!(log, Scale::Log { min: 0.2, max: 1_000.0 });
         assert!((log.place(0.2), log.place(1_000.0)) == (0.0, 1.0));
         assert_eq!(log.place(0.0), 0.0, "below the end lies at the end");
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_and_counts_read_well() {
+    fn durations_and_counts_are_formatted() {
         for (ms, want) in
             [(0.0, "0"), (0.25, "250 µs"), (1.0, "1 ms"), (41.73, "41.7 ms"), (999.9, "1 s"), (1_500.0, "1.5 s"), (600_000.0, "10 min")]
         {

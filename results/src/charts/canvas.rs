@@ -1,7 +1,7 @@
-//! Pixels in memory, and a small PNG of them.
+//! A pixel buffer, and its encoding as a small PNG.
 //!
-//! The PNG has a palette: text and points make few colours, and a picture of a hundred thousand points stays below
-//! 150 kB where true colour takes three times that.
+//! The PNG has a palette: text and points use few colours, so a chart of a hundred thousand points stays below 150 kB. True
+//! colour would take three times as much.
 
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
@@ -12,29 +12,29 @@ use rustc_hash::FxHashMap;
 pub const WIDTH: u32 = 1280;
 /// Height in pixels.
 pub const HEIGHT: u32 = 720;
-/// Entries of a PNG palette.
+/// Maximum number of entries in a PNG palette.
 const MAX_COLOURS: usize = 256;
 
-/// A picture in the making.
+/// A chart that is being drawn.
 pub struct Canvas {
     rgb: Vec<u8>,
 }
 
-/// Where plotters draws.
+/// The drawing area of plotters.
 pub type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 impl Canvas {
-    /// All white.
+    /// Creates a white canvas.
     pub fn new() -> Self {
         Canvas { rgb: vec![255; (WIDTH * HEIGHT * 3) as usize] }
     }
 
-    /// The surface for plotters. What is drawn is in the pixels once it is dropped.
+    /// Returns the drawing area for plotters. The pixels are complete once it is dropped.
     pub fn area(&mut self) -> Area<'_> {
         BitMapBackend::with_buffer(&mut self.rgb, (WIDTH, HEIGHT)).into_drawing_area()
     }
 
-    /// Lays `colour` over one pixel, 0 not at all, 1 fully. Outside the picture nothing happens.
+    /// Blends `colour` into one pixel: `alpha` 0 leaves it as it is, 1 replaces it. Positions outside of the canvas are ignored.
     pub fn blend(&mut self, x: i32, y: i32, colour: RGBColor, alpha: f64) {
         let inside = x >= 0 && y >= 0 && x < WIDTH as i32 && y < HEIGHT as i32;
         if !inside {
@@ -46,7 +46,7 @@ impl Canvas {
         }
     }
 
-    /// The picture as a PNG file.
+    /// Encodes the canvas as a PNG file.
     pub fn png(&self) -> Vec<u8> {
         let (palette, indices) = self.palette();
         let mut file = vec![];
@@ -55,7 +55,7 @@ impl Canvas {
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_palette(palette);
         encoder.set_compression(png::Compression::High);
-        // Neighbouring palette entries are no near colours, so differences between pixels compress worse than pixels.
+        // Neighbouring palette entries are not similar colours, so pixel differences compress worse than the pixels.
         encoder.set_filter(png::Filter::NoFilter);
         let mut writer = encoder.write_header().expect("writing to memory does not fail");
         writer.write_image_data(&indices).expect("the buffer has the size of the header");
@@ -63,8 +63,8 @@ impl Canvas {
         file
     }
 
-    /// The most frequent colours, and each pixel as the nearest of them. Colours are first told apart by 5 bits a
-    /// channel, which no eye misses in a chart.
+    /// Returns the most frequent colours, and for each pixel the index of the nearest one. Colours are first reduced to 5 bits
+    /// per channel, which is not visible in a chart.
     fn palette(&self) -> (Vec<u8>, Vec<u8>) {
         let pixels = || self.rgb.chunks_exact(3).map(|p| [p[0], p[1], p[2]]);
         let coarse = |p: [u8; 3]| p.map(|c| (u16::from(c) * 31 + 127) / 255);
@@ -78,7 +78,7 @@ impl Canvas {
         }
         let mut by_count: Vec<([u16; 3], u32, [u8; 3])> =
             counts.into_iter().map(|(key, (n, sum))| (key, n, sum.map(|s| ((s + n / 2) / n) as u8))).collect();
-        // By colour where the counts are equal: the same picture gives the same bytes.
+        // Ties are sorted by colour, so that the same chart gives the same bytes.
         by_count.sort_by(|a, b| (b.1, a.0).cmp(&(a.1, b.0)));
         let kept: Vec<[u8; 3]> = by_count.iter().take(MAX_COLOURS).map(|(_, _, mean)| *mean).collect();
         let nearest = |mean: [u8; 3]| -> u8 {

@@ -1,6 +1,6 @@
-//! Starvation beside its cause: what each node's clients won, and below, how often it was outbid meanwhile.
+//! Starvation and its cause: the successes of the clients of each node, and below, how often the node was outbid at that time.
 //!
-//! Nodes that duel are outbid at the same time and win little; one that starves is outbid while others win.
+//! Nodes that compete are outbid at the same time and succeed rarely. A node that starves is outbid while others succeed.
 
 use super::Scene;
 use super::axis::{Scale, count};
@@ -11,10 +11,10 @@ use crate::series::NodeSlices;
 use plotters::prelude::{Color, RGBColor};
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Between the two halves.
+/// Pixels between the two halves.
 const GAP: i32 = 44;
 
-/// `None` for a history without intents.
+/// Draws the chart; `None` for a history without intents.
 pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     scene.measured.fairness.as_ref()?;
     let nodes = &scene.series.nodes;

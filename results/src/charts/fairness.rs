@@ -1,8 +1,8 @@
-//! Who got how much: successes of each client over time, and how long intents waited.
+//! Fairness: the successes of each client over time, and how long intents waited.
 //!
-//! A row is a client, beside it its node; a cell is as dark as it holds successes, and red where the client wanted
-//! something and got nothing. Rows of one node stand together, so that one that starves shows as a red block. Below
-//! is the share of intents won within a time; ticks stand where a wait was not seen to end.
+//! Each row is a client, labelled with its node. A cell is darker the more successes it contains, and red if the client had an
+//! intent and no success. Rows of the same node are adjacent, so a node that starves shows as a red block. The lower plot is the
+//! share of intents that succeeded within a time; ticks mark waits that were not observed to end.
 
 use super::axis::{Scale, Tick, digits, duration};
 use super::canvas::{Area, Canvas, HEIGHT};
@@ -15,22 +15,22 @@ use plotters::prelude::{Color, RGBColor, WHITE};
 use plotters::style::text_anchor::{HPos, VPos};
 use std::collections::BTreeMap;
 
-/// More rows than this cannot be read; the least served are drawn.
+/// Maximum number of rows that can be read. The least served clients are drawn.
 const MAX_ROWS: usize = 30;
-/// Where the heat map ends.
+/// Lower edge of the heat map.
 const MAP_BOTTOM: i32 = 420;
-/// Where the lower plot begins.
+/// Upper edge of the lower plot.
 const WAITS_TOP: i32 = 520;
-/// A cell holds about so many successes of a client that gets its share.
-const WON_PER_CELL: u64 = 3;
-/// A client that got less than this share of the mean is marked.
-const LITTLE: f64 = 0.25;
-/// Wanted something and got nothing.
-const NOTHING: RGBColor = RGBColor(244, 178, 150);
+/// Approximate number of successes per cell for a client with an equal share.
+const SUCCESSES_PER_CELL: u64 = 3;
+/// A client with less than this share of the mean is marked.
+const STARVING_BELOW: f64 = 0.25;
+/// Colour of a cell with an intent and no success.
+const NO_SUCCESS: RGBColor = RGBColor(244, 178, 150);
 const PALE: RGBColor = RGBColor(205, 228, 243);
-const NIGHT: RGBColor = RGBColor(0, 58, 100);
+const DARK: RGBColor = RGBColor(0, 58, 100);
 
-/// `None` for a history without intents.
+/// Draws the chart; `None` for a history without intents.
 pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     let fairness = scene.measured.fairness.as_ref()?;
     let rows = rows(fairness);
@@ -50,7 +50,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
         &area,
         &[
             (Mark::Fill, BLUE, format!("won, darker is more; {shares}")),
-            (Mark::Fill, NOTHING, "wanted something, got nothing".into()),
+            (Mark::Fill, NO_SUCCESS, "wanted something, got nothing".into()),
             (Mark::Line, VERMILLION, "starves: under a quarter of the mean".into()),
             (Mark::Cross, GREY, "wait not seen to end".into()),
         ],
@@ -59,7 +59,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     Some(canvas.png())
 }
 
-/// The least served clients, by node and number.
+/// Returns the least served clients, ordered by node and number.
 fn rows(fairness: &Fairness) -> Vec<&Group> {
     let mut rows: Vec<&Group> = fairness.clients.iter().collect();
     rows.sort_by_key(|g| g.won);
@@ -72,7 +72,7 @@ fn rows(fairness: &Fairness) -> Vec<&Group> {
 fn heat_map(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, fairness: &Fairness, rows: &[&Group]) {
     let window = scene.measured.window;
     let clients = fairness.clients.len().max(1) as u64;
-    let columns = (fairness.ended(End::Won) / (WON_PER_CELL * clients)).clamp(10, 90);
+    let columns = (fairness.ended(End::Won) / (SUCCESSES_PER_CELL * clients)).clamp(10, 90);
     let length = (window.end.since(window.start).0 / columns).max(1);
     let mut cells: BTreeMap<(String, u64), u64> = BTreeMap::new();
     for intent in &fairness.intents {
@@ -92,10 +92,10 @@ fn heat_map(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, fairness: &Fairness,
         let (top, bottom) = (plot.top + (*row as f64 * height) as i32, plot.top + ((row + 1) as f64 * height) as i32);
         let at = |c: u64| plot.column(Nanos(window.start.0 + c * length).as_secs_f64());
         let colour = match won {
-            0 => NOTHING,
+            0 => NO_SUCCESS,
             n => {
                 let weight = (*n as f64 / most as f64).sqrt();
-                if weight < 0.5 { mix(PALE, BLUE, weight * 2.0) } else { mix(BLUE, NIGHT, weight * 2.0 - 1.0) }
+                if weight < 0.5 { mix(PALE, BLUE, weight * 2.0) } else { mix(BLUE, DARK, weight * 2.0 - 1.0) }
             }
         };
         frame::rectangle(area, [(at(*column), top), (at(column + 1) - 1, bottom - 2)], colour.filled());
@@ -104,18 +104,18 @@ fn heat_map(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, fairness: &Fairness,
     frame::fault_edges(area, plot, scene);
 }
 
-/// Names beside the rows; who starves is named in the row as well, which begins at column `from`.
+/// Draws names beside the rows. Starving clients are also labelled inside the row, which begins at column `from`.
 fn labels(area: &Area<'_>, plot: &Plot, fairness: &Fairness, rows: &[&Group], height: f64, from: i32) {
     let mean = fairness.clients.iter().map(|g| g.won).sum::<u64>() as f64 / fairness.clients.len().max(1) as f64;
     let size = (height as i32 - 2).clamp(8, SMALL);
     for (i, group) in rows.iter().enumerate() {
         let middle = plot.top + ((i as f64 + 0.5) * height) as i32;
-        let poor = (group.won as f64) < LITTLE * mean;
+        let poor = (group.won as f64) < STARVING_BELOW * mean;
         let colour = if poor { VERMILLION } else { INK };
         let words = if group.node.is_empty() { group.name.clone() } else { format!("{} · {}", group.name, group.node) };
         frame::text(area, (plot.left - 8, middle), &words, &frame::text_style(size, colour, HPos::Right, VPos::Center));
         if poor {
-            // On a plate of its own: red words on red cells cannot be read.
+            // On a filled rectangle, since red text on red cells cannot be read.
             let words = format!("starves: {} won", group.won);
             let style = frame::text_style(size, WHITE, HPos::Left, VPos::Center);
             let (left, half) = (from + 8, size / 2 + 3);
@@ -136,7 +136,7 @@ fn waits(area: &Area<'_>, map: &Plot, fairness: &Fairness) {
         right: map.right,
         top: WAITS_TOP,
         bottom,
-        x: Scale::decades(shortest.max(0.01), longest.max(0.1)),
+        x: Scale::logarithmic(shortest.max(0.01), longest.max(0.1)),
         y: Scale::Linear { min: 0.0, max: 1.0 },
     };
     let style = frame::text_style(SMALL, GREY, HPos::Left, VPos::Bottom);
@@ -168,7 +168,7 @@ fn waits(area: &Area<'_>, map: &Plot, fairness: &Fairness) {
     points.push((plot.column(longest), plot.row(before)));
     points.dedup();
     frame::line(area, points, BLUE.stroke_width(3));
-    // Crosses that would lie on each other are drawn once.
+    // Overlapping crosses are drawn once.
     let mut last: Option<i32> = None;
     for time in &curve.censored {
         let x = plot.column(time.as_ms_f64());

@@ -1,4 +1,4 @@
-//! What all pictures share: title, legend, fault lanes with bands through the plot, axes with units.
+//! The frame that all charts share: title, legend, fault bars with bands through the plot, axes with units.
 
 use super::axis::{Scale, Tick, duration};
 use super::canvas::{Area, Canvas, HEIGHT, WIDTH};
@@ -11,43 +11,43 @@ use plotters::prelude::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeS
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 const LEFT: i32 = 92;
-/// The right edge of a plot.
+/// Right edge of a plot.
 pub(super) const RIGHT: i32 = WIDTH as i32 - 28;
 const LEGEND_Y: i32 = 84;
-/// Where the fault lanes begin.
+/// Upper edge of the fault lanes.
 pub(super) const LANES_TOP: i32 = 110;
 const BOTTOM: i32 = HEIGHT as i32 - 62;
 
-/// How an entry of the legend looks.
+/// The symbol of a legend entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// A dot.
     Dot,
-    /// A triangle that points up: at least so much.
+    /// A triangle that points up, for a lower bound.
     AtLeast,
     /// A cross.
     Cross,
     /// A line.
     Line,
-    /// A filled square.
+    /// A solid square.
     Fill,
-    /// A filled square with lines through it.
+    /// A hatched square.
     Hatched(Hatch),
 }
 
-/// How lines run through what is filled: it tells parts of one colour apart, in print and for any eyes.
+/// The direction of hatching. It distinguishes parts of the same colour, also in print and for colour-blind readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hatch {
-    /// From lower left to upper right.
+    /// Lines from lower left to upper right.
     Rising,
-    /// From left to right.
+    /// Horizontal lines.
     Level,
 }
 
-/// Pixels from one line of a hatch to the next.
-const HATCH_EVERY: i32 = 5;
+/// Pixels between the lines of a hatching.
+const HATCH_SPACING: i32 = 5;
 
-/// The plot of a picture, in pixels.
+/// The plot area of a chart, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plot {
     /// Left edge.
@@ -58,25 +58,25 @@ pub struct Plot {
     pub top: i32,
     /// Lower edge.
     pub bottom: i32,
-    /// Along.
+    /// Horizontal scale.
     pub x: Scale,
-    /// Up.
+    /// Vertical scale.
     pub y: Scale,
 }
 
 impl Plot {
-    /// The column of `value` on the lower axis.
+    /// Returns the pixel column of `value` on the horizontal axis.
     pub fn column(&self, value: f64) -> i32 {
         self.left + (self.x.place(value) * f64::from(self.right - self.left)).round() as i32
     }
 
-    /// The row of `value` on the upright axis.
+    /// Returns the pixel row of `value` on the vertical axis.
     pub fn row(&self, value: f64) -> i32 {
         self.bottom - (self.y.place(value) * f64::from(self.bottom - self.top)).round() as i32
     }
 }
 
-/// Text of `size` in `colour`, hanging from the given point.
+/// Returns a text style of `size` and `colour` with the given alignment.
 pub fn text_style(size: i32, colour: RGBColor, h: HPos, v: VPos) -> TextStyle<'static> {
     let font = FontDesc::new(FontFamily::Name(FONT), f64::from(size), FontStyle::Normal);
     TextStyle { font, color: colour.to_backend_color(), pos: Pos::new(h, v) }
@@ -84,7 +84,7 @@ pub fn text_style(size: i32, colour: RGBColor, h: HPos, v: VPos) -> TextStyle<'s
 
 /// Draws text.
 pub fn text(area: &Area<'_>, at: (i32, i32), words: &str, style: &TextStyle<'_>) {
-    // The font's box has more room above its letters than below them, so what is centred by the box looks too high.
+    // The font's box has more space above its letters than below them, so text centred by the box looks too high.
     let lower = if matches!(style.pos.v_pos, VPos::Center) { (style.font.get_size() / 6.0).round() as i32 } else { 0 };
     let at = (at.0, at.1 + lower);
     area.draw(&Text::new(words.to_owned(), at, style.clone())).expect("drawing into memory does not fail");
@@ -100,19 +100,19 @@ pub fn rectangle(area: &Area<'_>, corners: [(i32, i32); 2], style: impl Into<Sha
     area.draw(&Rectangle::new(corners, style)).expect("drawing into memory does not fail");
 }
 
-/// Draws the lines of a hatch between two corners, the upper left one first. The lines of touching areas meet.
+/// Draws hatching between two corners, the upper left one first. The lines of adjacent areas meet.
 pub fn hatch(area: &Area<'_>, [(left, top), (right, bottom)]: [(i32, i32); 2], hatch: Hatch) {
     let style = ShapeStyle { color: style::PAPER.mix(0.9), filled: false, stroke_width: 1 };
-    let first = |from: i32| from + (HATCH_EVERY - from.rem_euclid(HATCH_EVERY)) % HATCH_EVERY;
+    let first = |from: i32| from + (HATCH_SPACING - from.rem_euclid(HATCH_SPACING)) % HATCH_SPACING;
     match hatch {
         Hatch::Level => {
-            for y in (first(top)..=bottom).step_by(HATCH_EVERY as usize) {
+            for y in (first(top)..=bottom).step_by(HATCH_SPACING as usize) {
                 line(area, vec![(left, y), (right, y)], style);
             }
         }
         Hatch::Rising => {
-            // Points of a line have one sum of column and row.
-            for sum in (first(left + top)..=right + bottom).step_by(HATCH_EVERY as usize) {
+            // All points of a line have the same sum of column and row.
+            for sum in (first(left + top)..=right + bottom).step_by(HATCH_SPACING as usize) {
                 let (from, to) = (left.max(sum - bottom), right.min(sum - top));
                 if from <= to {
                     line(area, vec![(from, sum - from), (to, sum - to)], style);
@@ -122,14 +122,14 @@ pub fn hatch(area: &Area<'_>, [(left, top), (right, bottom)]: [(i32, i32); 2], h
     }
 }
 
-/// How wide `words` are.
+/// Returns the width of `words` in pixels.
 pub fn width(area: &Area<'_>, words: &str, style: &TextStyle<'_>) -> i32 {
     area.estimate_text_size(words, style).map_or(0, |(w, _)| w as i32)
 }
 
-/// Title with the verdict in its colour, and below it what the picture shows.
+/// Draws the title with the coloured verdict, and below it what the chart shows.
 pub fn title(area: &Area<'_>, caption: &Caption, shows: &str) {
-    style::ready();
+    style::register_fonts();
     let style = text_style(TITLE, INK, HPos::Left, VPos::Top);
     let plan = shorten(if caption.plan.is_empty() { "history" } else { &caption.plan }, 48);
     let mut words = plan.clone();
@@ -163,7 +163,7 @@ fn verdict_colour(verdict: RunVerdict) -> RGBColor {
     }
 }
 
-/// The frame of a picture over time: everything but the data. `y_label` names the upright axis and its unit.
+/// Draws the frame of a chart over time: everything but the data. `y_label` names the vertical axis and its unit.
 pub fn over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, y: Scale, y_label: &str, value: fn(f64) -> String) -> Plot {
     let plot = rows_over_time(canvas, scene, shows, BOTTOM, y);
     let area = canvas.area();
@@ -172,7 +172,8 @@ pub fn over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, y: Scale, y
     plot
 }
 
-/// The same down to `bottom`, without lines and labels of the upright axis: for rows with names of their own.
+/// Draws the same frame down to `bottom`, without lines and labels of the vertical axis, for charts that label their rows
+/// themselves.
 pub fn rows_over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, bottom: i32, y: Scale) -> Plot {
     let end = scene.history.end.as_secs_f64().max(0.001);
     let area = canvas.area();
@@ -189,7 +190,7 @@ pub fn rows_over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, bottom
     plot
 }
 
-/// Lines across for round values, with their labels.
+/// Draws horizontal lines at round values, with their labels.
 pub fn grid(area: &Area<'_>, plot: &Plot, value: fn(f64) -> String) {
     let labels = text_style(LABEL, INK, HPos::Right, VPos::Center);
     for tick in plot.y.ticks(6) {
@@ -215,7 +216,7 @@ fn time_axis(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
             text(area, (x, plot.bottom + 8), &if v == 0.0 { "0 s".into() } else { duration(v * 1e3) }, &labels);
         }
     }
-    // The phases of a run below the times: what is before and after the load is not in the figures.
+    // The phases of a run, below the times. Figures do not cover the time before and after the load.
     let Some((start, end)) = scene.history.header.load_window else {
         let words = "time since the start of the run";
         return text(area, (plot.right, plot.bottom + 34), words, &text_style(SMALL, GREY, HPos::Right, VPos::Top));
@@ -239,7 +240,7 @@ fn time_axis(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     }
 }
 
-/// The edges of the fault bands once more, for pictures whose data cover the bands.
+/// Draws the edges of the fault bands again, for charts whose data cover the bands.
 pub fn fault_edges(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     for fault in &scene.measured.faults {
         for t in [fault.began, fault.end(scene.history.end)] {
@@ -249,7 +250,7 @@ pub fn fault_edges(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     }
 }
 
-/// A row of marks with their meaning, above the data.
+/// Draws the legend: a row of symbols with their meaning, above the data.
 pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
     let style = text_style(LABEL, INK, HPos::Left, VPos::Center);
     let mut x = 24;
@@ -273,13 +274,13 @@ pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
     }
 }
 
-/// A triangle that points up.
+/// Draws a triangle that points up.
 pub fn up(area: &Area<'_>, at: (i32, i32), r: i32, colour: RGBColor) {
     let points = vec![(at.0 - r, at.1 + r), (at.0 + r, at.1 + r), (at.0, at.1 - r)];
     area.draw(&Polygon::new(points, colour.filled())).expect("drawing into memory does not fail");
 }
 
-/// A diagonal cross.
+/// Draws a diagonal cross.
 pub fn cross(area: &Area<'_>, at: (i32, i32), r: i32, colour: RGBColor) {
     for d in [1, -1] {
         line(area, vec![(at.0 - r, at.1 - d * r), (at.0 + r, at.1 + d * r)], colour.stroke_width(2));

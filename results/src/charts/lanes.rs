@@ -1,25 +1,25 @@
-//! The faults above a plot: a bar each, with kind and targets beside or in it, in as many rows as it takes.
+//! Fault bars above a plot: one bar per fault, with kind and targets inside or beside it, in as many rows as needed.
 //!
-//! Labels never lie over each other. Where there are too many faults for whole labels all go without targets, and where
-//! even that is too much without any: the bands through the plot and the tables still tell.
+//! Labels never overlap. If there are too many faults for full labels, all targets are left out; if that is not enough, all
+//! labels are. The bands through the plot and the tables still show the faults.
 
 use super::Scene;
 use super::canvas::Area;
 use super::frame::{LANES_TOP, RIGHT, line, rectangle, text, text_style, width};
 use super::style::{self, FAULT, INK, SMALL};
-use crate::faults::Disturbance;
+use crate::faults::FaultWindow;
 use crate::terminal::shorten;
 use plotters::prelude::{Color, ShapeStyle, WHITE};
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// Bars stand in so many rows at most.
+/// Maximum number of rows of bars.
 const MAX_LANES: usize = 3;
-/// The height of a row in pixels.
+/// Height of a row in pixels.
 pub(super) const HEIGHT: i32 = 23;
-/// A label is cut after so many letters; the table in the report has it whole.
+/// Maximum length of a label in characters. The table in the report has it in full.
 const MAX_LABEL: usize = 28;
 
-/// A fault's place.
+/// The bar of a fault.
 pub(super) struct Bar {
     /// Its row.
     pub(super) lane: usize,
@@ -37,41 +37,41 @@ struct Label {
     words: String,
 }
 
-/// How much a label says.
+/// The level of detail of a label.
 #[derive(Clone, Copy)]
-enum Says {
+enum Detail {
     All,
     Kind,
     Nothing,
 }
 
-/// Puts each fault into the first row that has room for it and its label.
+/// Assigns each fault to the first row that has room for it and its label.
 pub(super) fn place(area: &Area<'_>, scene: Scene<'_>, column: impl Fn(f64) -> i32) -> Vec<Bar> {
-    style::ready();
+    style::register_fonts();
     let try_with = |says| try_place(area, scene, &column, says);
-    try_with(Says::All).or_else(|| try_with(Says::Kind)).or_else(|| try_with(Says::Nothing)).expect("bars without labels always fit")
+    try_with(Detail::All).or_else(|| try_with(Detail::Kind)).or_else(|| try_with(Detail::Nothing)).expect("bars without labels always fit")
 }
 
-/// `None` if labels would lie over each other.
-fn try_place(area: &Area<'_>, scene: Scene<'_>, column: &impl Fn(f64) -> i32, says: Says) -> Option<Vec<Bar>> {
+/// Like [`place`] with a fixed level of detail; `None` if labels would overlap.
+fn try_place(area: &Area<'_>, scene: Scene<'_>, column: &impl Fn(f64) -> i32, says: Detail) -> Option<Vec<Bar>> {
     let style = text_style(SMALL, INK, HPos::Left, VPos::Center);
     let mut free_from = [i32::MIN; MAX_LANES];
     let mut bars = vec![];
     for fault in &scene.measured.faults {
         let from = column(fault.began.as_secs_f64());
         let to = column(fault.end(scene.history.end).as_secs_f64()).max(from + 3);
-        let words = words(fault, says);
+        let words = label_text(fault, says);
         let wide = width(area, &words, &style);
         let inside = wide + 10 <= to - from;
         let end = if inside || words.is_empty() { to } else { to + 6 + wide };
         let lane = match ((0..MAX_LANES).find(|lane| free_from[*lane] <= from), says) {
             (Some(lane), _) => lane,
-            (None, Says::All | Says::Kind) => return None,
-            // Bars of more faults at once than there are rows share the last one.
-            (None, Says::Nothing) => MAX_LANES - 1,
+            (None, Detail::All | Detail::Kind) => return None,
+            // If more faults overlap than there are rows, their bars share the last row.
+            (None, Detail::Nothing) => MAX_LANES - 1,
         };
         free_from[lane] = free_from[lane].max(end + 4);
-        // Beyond the right edge there is no room: the bar goes without.
+        // There is no room beyond the right edge, so the bar gets no label.
         let shown = !words.is_empty() && end <= RIGHT + 20;
         let label = shown.then(|| Label { x: if inside { from + 5 } else { to + 6 }, inside, words });
         bars.push(Bar { lane, from, to, label, effective: fault.effective });
@@ -79,11 +79,11 @@ fn try_place(area: &Area<'_>, scene: Scene<'_>, column: &impl Fn(f64) -> i32, sa
     Some(bars)
 }
 
-fn words(fault: &Disturbance, says: Says) -> String {
+fn label_text(fault: &FaultWindow, says: Detail) -> String {
     let label = match says {
-        Says::All => shorten(&fault.label(), MAX_LABEL),
-        Says::Kind => shorten(&fault.kind, MAX_LABEL),
-        Says::Nothing => return String::new(),
+        Detail::All => shorten(&fault.label(), MAX_LABEL),
+        Detail::Kind => shorten(&fault.kind, MAX_LABEL),
+        Detail::Nothing => return String::new(),
     };
     if fault.effective { label } else { label + " (no effect)" }
 }

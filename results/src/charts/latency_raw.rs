@@ -1,8 +1,8 @@
-//! Every op as a point by the time it was sent, latency from when it was due.
+//! Every operation as a point: the time it was sent, and its latency from the due time.
 //!
-//! A million points do not fit a thousand columns, so points are counted in cells of the picture and a cell is as dark
-//! as it is full, on a log scale: single slow ops stay visible beside a dense floor. Ops of two outcomes in one cell mix
-//! their colours by count. Rare outcomes are drawn over frequent ones.
+//! A million points do not fit into a thousand columns, so points are counted per cell of the chart, and the darkness of a cell
+//! shows the count on a log scale: single slow operations stay visible beside dense areas. If a cell contains two outcomes, their
+//! colours are mixed by count. Rare outcomes are drawn over frequent ones.
 
 use super::axis::{Scale, count, duration};
 use super::canvas::Canvas;
@@ -14,14 +14,14 @@ use plotters::prelude::{Color, RGBColor};
 use plotters::style::text_anchor::{HPos, VPos};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Up to so many ops each gets a dot of its own; beyond, cells of single pixels carry the density.
-const DOTS: usize = 30_000;
-/// Marks of rare outcomes keep this distance, so that a thousand of them are no black bar.
+/// Up to this number of operations, each gets its own dot. Beyond it, cells of a few pixels show the density.
+const MAX_DOTS: usize = 30_000;
+/// Minimum distance between marks of rare outcomes, so that a thousand of them do not merge into a black bar.
 const MARK_GRID: i32 = 7;
-/// A cell with one op in it.
+/// Colour of a cell with one operation.
 const PALE: RGBColor = RGBColor(150, 200, 232);
-/// The fullest cell.
-const NIGHT: RGBColor = RGBColor(0, 38, 70);
+/// Colour of the fullest cell.
+const DARK: RGBColor = RGBColor(0, 38, 70);
 
 pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let mut canvas = Canvas::new();
@@ -43,7 +43,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     canvas.png()
 }
 
-/// The latency to draw, and for unknown outcomes the time after which nobody waited any more.
+/// Returns the latency to draw. For unknown outcomes it is the time until the client gave up.
 fn latency_ms(op: &Operation, end: Nanos) -> f64 {
     op.completed.min(end).since(op.intended).as_ms_f64()
 }
@@ -53,12 +53,12 @@ fn scale(scene: Scene<'_>) -> Scale {
     let drawn = || scene.history.ops.iter().filter(|op| !matches!(op.outcome, Outcome::Open)).map(|op| latency_ms(op, end));
     let (min, max) = drawn().fold((f64::MAX, 0f64), |(min, max), ms| (min.min(ms), max.max(ms)));
     let timeout = scene.history.header.op_timeout_ns.map_or(0.0, |ns| ns as f64 / 1e6);
-    if max == 0.0 { Scale::decades(0.1, timeout.max(100.0)) } else { Scale::decades(min.max(0.01), max.max(timeout)) }
+    if max == 0.0 { Scale::logarithmic(0.1, timeout.max(100.0)) } else { Scale::logarithmic(min.max(0.01), max.max(timeout)) }
 }
 
 fn points(canvas: &mut Canvas, plot: &Plot, scene: Scene<'_>) {
     let end = scene.history.end;
-    let dots = scene.history.ops.len() <= DOTS;
+    let dots = scene.history.ops.len() <= MAX_DOTS;
     let mut cells: FxHashMap<(i32, i32), [u32; 2]> = FxHashMap::default();
     for op in &scene.history.ops {
         let class = match op.outcome {
@@ -70,7 +70,7 @@ fn points(canvas: &mut Canvas, plot: &Plot, scene: Scene<'_>) {
         let at = if dots { at } else { (at.0 & !1, at.1 & !1) };
         cells.entry(at).or_default()[class] += 1;
     }
-    // Drawn in an order that does not depend on the hash, so that a picture is the same every time.
+    // Drawn in an order that does not depend on the hash, so that the chart is the same every time.
     let mut cells: Vec<_> = cells.into_iter().collect();
     cells.sort_unstable();
     let fullest = cells.iter().map(|(_, n)| n[0] + n[1]).max().unwrap_or(1);
@@ -81,16 +81,16 @@ fn points(canvas: &mut Canvas, plot: &Plot, scene: Scene<'_>) {
             dot(canvas, (x, y), hue);
             continue;
         }
-        // One op is pale but visible, the fullest cell nearly black; a cell is two by two pixels.
+        // One operation is pale but visible, the fullest cell is nearly black. A cell is two by two pixels.
         let weight = f64::from(total - 1).ln_1p() / f64::from(fullest - 1).ln_1p().max(1e-9);
-        let colour = if weight < 0.5 { mix(PALE, hue, weight * 2.0) } else { mix(hue, NIGHT, weight * 2.0 - 1.0) };
+        let colour = if weight < 0.5 { mix(PALE, hue, weight * 2.0) } else { mix(hue, DARK, weight * 2.0 - 1.0) };
         for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
             canvas.blend(x + dx, y + dy, colour, 1.0);
         }
     }
 }
 
-/// A round dot of four pixels; its corners are paler.
+/// Draws a round dot of four pixels with paler corners.
 fn dot(canvas: &mut Canvas, at: (i32, i32), colour: RGBColor) {
     for dy in -1..=2 {
         for dx in -1..=2 {

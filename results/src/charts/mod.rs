@@ -1,20 +1,20 @@
-//! PNG pictures of a run, made to be read at a glance: one frame for all (title with plan, seed and verdict, legend
-//! above the data, faults as labelled bars with a band through the plot), colours that colour-blind readers tell apart
-//! (Okabe and Ito, *Color Universal Design*), units on every axis. Modules in reading order:
+//! PNG charts of a run, designed to be read at a glance. All share one frame (title with plan, seed and verdict, legend above the
+//! data, faults as labelled bars with a band through the plot), use colours that colour-blind readers can distinguish (Okabe and
+//! Ito, *Color Universal Design*) and have units on every axis. Modules in reading order:
 
-pub mod axis; // from values to places, and round numbers for labels
-pub mod canvas; // pixels in memory to a small PNG
-pub mod style; // colours, sizes, the embedded font
-pub mod frame; // what all pictures share
-mod lanes; // the faults above a plot
-mod latency_raw; // every op as a point
+pub mod axis; // scales, and round numbers for labels
+pub mod canvas; // a pixel buffer, and its encoding as a small PNG
+pub mod style; // colours, sizes and the embedded font
+pub mod frame; // the frame that all charts share
+mod lanes; // fault bars above a plot
+mod latency_raw; // every operation as a point
 mod quantiles; // percentiles over time
-mod rate; // asked, sent and answered
-mod outcomes; // what came of the ops, stacked
-mod recovery; // a row a fault
+mod rate; // operations due, sent and answered
+mod outcomes; // outcomes of operations, stacked
+mod recovery; // recovery times, one row per fault
 mod state_size; // bytes of protocol state by kind
-mod fairness; // who got how much, who waited how long
-mod duel; // starvation beside nodes that outbid each other
+mod fairness; // successes of each client, and waiting times
+mod duel; // successes of each node, and how often it was outbid
 
 use crate::measure::Measured;
 use crate::results_json::{Results, RunVerdict, Status};
@@ -22,52 +22,52 @@ use crate::series::Series;
 use heckle_history::History;
 use plotters::prelude::RGBColor;
 
-/// What the title of a picture says.
+/// The title of a chart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caption {
-    /// The plan's name.
+    /// Name of the plan.
     pub plan: String,
-    /// The seed, as it is typed.
+    /// The seed as the user typed it.
     pub seed: String,
-    /// What the run came to; `None` while it is not judged.
+    /// The verdict on the run; `None` while there is none.
     pub verdict: Option<RunVerdict>,
 }
 
 impl Caption {
-    /// The caption of a run.
+    /// Returns the caption for a run.
     pub fn of(results: &Results) -> Self {
         let verdict = (!matches!(results.status, Status::Running | Status::Killed)).then_some(results.verdict);
         Caption { plan: results.plan.name.clone(), seed: results.seed.clone(), verdict }
     }
 }
 
-/// What pictures are drawn from.
+/// The data that charts are drawn from.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
-    /// The ops.
+    /// The history.
     pub history: &'a History,
-    /// Its figures.
+    /// Its measured figures.
     pub measured: &'a Measured,
-    /// Its slices.
+    /// Its time series.
     pub series: &'a Series,
-    /// The title.
+    /// The title of the chart.
     pub caption: &'a Caption,
 }
 
-/// One picture.
+/// One chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Its name among the artifacts: `latency_raw`.
+    /// Its name among the artifacts, such as `latency_raw`.
     pub name: &'static str,
-    /// Its file, relative to the run folder: `plots/latency-raw.png`.
+    /// Its path relative to the run folder, such as `plots/latency-raw.png`.
     pub file: &'static str,
-    /// What it shows, for readers who cannot see it.
+    /// Its description, for readers who cannot see it.
     pub alt: &'static str,
-    /// The file.
+    /// The contents of the file.
     pub png: Vec<u8>,
 }
 
-/// All pictures of a run.
+/// Draws all charts of a run.
 pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
     let picture = |name, file, alt, png| Picture { name, file, alt, png };
     let mut pictures = vec![
@@ -87,12 +87,12 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
             recovery::draw(scene),
         ),
     ];
-    // Only where nodes tell of it: a history from elsewhere has none.
+    // Only if nodes report it: an imported history has no such figures.
     pictures.extend(
         state_size::draw(scene)
             .map(|png| picture("state_size", "plots/state-size.png", "Bytes of protocol state by kind over time, with faults", png)),
     );
-    // Only where clients have intents.
+    // Only if clients have intents.
     if let (Some(shares), Some(duel)) = (fairness::draw(scene), duel::draw(scene)) {
         let alt = "Intents won by each client over time, who starves, and the distribution of waits";
         pictures.push(picture("fairness", "plots/fairness.png", alt, shares));
@@ -102,7 +102,7 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
     pictures
 }
 
-/// `share` of the way from `a` to `b`.
+/// Mixes two colours: 0 is `a`, 1 is `b`.
 fn mix(a: RGBColor, b: RGBColor, share: f64) -> RGBColor {
     let channel = |a: u8, b: u8| (f64::from(a) * (1.0 - share) + f64::from(b) * share).round() as u8;
     RGBColor(channel(a.0, b.0), channel(a.1, b.1), channel(a.2, b.2))

@@ -1,5 +1,5 @@
-//! Median, 99th percentile and the slowest ok op of each slice of time. Each slice has percentiles of its own
-//! histogram: they are never averaged. A slice without an ok op has no point, so that an outage is a gap.
+//! Median, 99th percentile and maximum latency of ok operations in each slice of time. Percentiles are computed from the
+//! histogram of each slice and never averaged. A slice without an ok operation has no point, so an outage shows as a gap.
 
 use super::Scene;
 use super::axis::{Scale, duration};
@@ -12,9 +12,9 @@ use plotters::prelude::Color;
 
 pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let slices = &scene.series.slices;
-    let told = || slices.iter().filter_map(|s| s.latency_ms);
-    let (min, max) = told().fold((f64::MAX, 0f64), |(min, max), p| (min.min(p.p50), max.max(p.max)));
-    let scale = if max == 0.0 { Scale::decades(0.1, 100.0) } else { Scale::decades(min * 0.6, max) };
+    let known = || slices.iter().filter_map(|s| s.latency_ms);
+    let (min, max) = known().fold((f64::MAX, 0f64), |(min, max), p| (min.min(p.p50), max.max(p.max)));
+    let scale = if max == 0.0 { Scale::logarithmic(0.1, 100.0) } else { Scale::logarithmic(min * 0.6, max) };
     let slice = duration(scene.series.slice_s * 1e3);
     let shows = format!("latency of ok ops, from when they were due, in slices of {slice}");
     let mut canvas = Canvas::new();
@@ -41,7 +41,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
             }
         }
     }
-    // Unknown outcomes are in no percentile; where they were is marked at the upper edge.
+    // Percentiles do not include unknown outcomes. Marks at the upper edge show where they occurred.
     for slice in slices.iter().filter(|s| s.unknown > 0) {
         frame::up(&area, (plot.column(slice.start_s + middle), plot.top + 8), 5, VERMILLION);
     }

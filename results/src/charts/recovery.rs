@@ -1,15 +1,16 @@
-//! One row a fault: how long from its lift until every struck node answered ok an op that was sent after it.
+//! Recovery times, one row per fault: the time from its end until every affected node completed an operation that was sent after
+//! it.
 
 use super::Scene;
 use super::axis::{Scale, Tick, duration};
 use super::canvas::{Area, Canvas, HEIGHT, WIDTH};
 use super::frame::{self, Mark, Plot};
 use super::style::{BLUE, GREY, GRID, INK, LABEL, VERMILLION};
-use crate::faults::{Disturbance, Recovery};
+use crate::faults::{FaultWindow, Recovery};
 use plotters::prelude::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-/// More rows than this are not read; the slowest are drawn.
+/// Maximum number of rows that can be read. The slowest faults are drawn.
 const MAX_ROWS: usize = 18;
 const TOP: i32 = 118;
 
@@ -24,7 +25,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let area = canvas.area();
     frame::title(&area, scene.caption, &format!("from the lift of a fault until every struck node answered a new op{of}"));
     let longest = faults.iter().filter_map(|f| ms(f)).fold(1.0, f64::max);
-    // From zero, since lengths are compared; room for the figure at the end of the longest bar.
+    // The scale begins at zero, since lengths are compared, and leaves room for the figure at the end of the longest bar.
     let scale = Scale::from_zero(longest * 1.15);
     let labels = frame::text_style(LABEL, INK, HPos::Right, VPos::Center);
     let widest = faults.iter().map(|f| frame::width(&area, &label(f), &labels)).max().unwrap_or(0);
@@ -42,23 +43,23 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     canvas.png()
 }
 
-fn ms(fault: &Disturbance) -> Option<f64> {
+fn ms(fault: &FaultWindow) -> Option<f64> {
     match fault.recovery {
         Recovery::After(t) => Some(t.as_ms_f64().max(0.001)),
         Recovery::Never | Recovery::NotSeen => None,
     }
 }
 
-fn slowest(faults: &[Disturbance]) -> Vec<&Disturbance> {
-    let mut kept: Vec<&Disturbance> = faults.iter().collect();
-    // What never recovered comes first: it is the slowest of all.
+fn slowest(faults: &[FaultWindow]) -> Vec<&FaultWindow> {
+    let mut kept: Vec<&FaultWindow> = faults.iter().collect();
+    // Faults without recovery come first: they are the slowest of all.
     kept.sort_by(|a, b| ms(b).unwrap_or(f64::MAX).total_cmp(&ms(a).unwrap_or(f64::MAX)));
     kept.truncate(MAX_ROWS);
     kept.sort_by_key(|f| (f.began, f.id));
     kept
 }
 
-fn label(fault: &Disturbance) -> String {
+fn label(fault: &FaultWindow) -> String {
     let lasted =
         fault.lifted.or(fault.healed).map_or("to the end".to_owned(), |t| format!("for {}", duration(t.since(fault.began).as_ms_f64())));
     let at = duration(fault.began.as_ms_f64());
@@ -79,7 +80,7 @@ fn axis(area: &Area<'_>, plot: &Plot) {
     frame::text(area, (plot.right, plot.bottom + 34), "time asked until it answered again", &style);
 }
 
-fn rows(area: &Area<'_>, plot: &Plot, faults: &[&Disturbance]) {
+fn rows(area: &Area<'_>, plot: &Plot, faults: &[&FaultWindow]) {
     let height = ((plot.bottom - plot.top) / faults.len() as i32).min(112);
     let thick = (height * 3 / 5).clamp(6, 44);
     let label_style = frame::text_style(LABEL, INK, HPos::Right, VPos::Center);

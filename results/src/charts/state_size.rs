@@ -10,7 +10,7 @@ use heckle_history::event::{NodeEvent, STATE};
 use plotters::prelude::{Color, RGBColor};
 use std::collections::BTreeMap;
 
-/// The kinds, the lowest of the stack first: what stays at the bottom, what remedies take away above it.
+/// The kinds, the lowest of the stack first: permanent data at the bottom, and data that pruning and expiry remove above it.
 const KINDS: [(&str, &str, RGBColor); 5] = [
     ("data", "keys and values", GREY),
     ("promise", "promises", SKY),
@@ -19,17 +19,17 @@ const KINDS: [(&str, &str, RGBColor); 5] = [
     ("queue", "to be pruned", ORANGE),
 ];
 
-/// One look at a node.
-struct Look {
+/// One sample of the state of a node.
+struct StateSample {
     t_s: f64,
-    /// In the order of [`KINDS`].
+    /// Bytes by kind, in the order of [`KINDS`].
     bytes: [u64; KINDS.len()],
 }
 
-impl Look {
-    fn of(event: &NodeEvent) -> Look {
+impl StateSample {
+    fn of(event: &NodeEvent) -> StateSample {
         let figure = |name: &str| event.detail.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-        Look { t_s: event.t.as_secs_f64(), bytes: KINDS.map(|(name, ..)| figure(name)) }
+        StateSample { t_s: event.t.as_secs_f64(), bytes: KINDS.map(|(name, ..)| figure(name)) }
     }
 
     fn total(&self) -> u64 {
@@ -37,14 +37,14 @@ impl Look {
     }
 }
 
-/// The picture, if any node told of its state.
+/// Draws the chart, if any node reported its state.
 pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
-    let mut nodes: BTreeMap<NodeIx, Vec<Look>> = BTreeMap::new();
+    let mut nodes: BTreeMap<NodeIx, Vec<StateSample>> = BTreeMap::new();
     for event in scene.history.node_events.iter().filter(|e| &*e.what == STATE) {
-        nodes.entry(event.node).or_default().push(Look::of(event));
+        nodes.entry(event.node).or_default().push(StateSample::of(event));
     }
-    let most = |looks: &[Look]| looks.iter().map(Look::total).max().unwrap_or(0);
-    // The first of equals, so that the picture is the same each time.
+    let most = |looks: &[StateSample]| looks.iter().map(StateSample::total).max().unwrap_or(0);
+    // The first of several equal nodes, so that the chart is the same every time.
     let (fullest, looks) = nodes.iter().rev().max_by_key(|(_, looks)| most(looks))?;
     let name = scene.history.names.node_name(*fullest);
     let shows = format!("bytes of protocol state: the fullest node, {name}, by kind, and the others as lines");
@@ -53,7 +53,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     let area = canvas.area();
     let end_s = scene.history.end.as_secs_f64();
     for (at, look) in looks.iter().enumerate() {
-        // A look holds until the next one.
+        // A sample is valid until the next one.
         let until_s = looks.get(at + 1).map_or(end_s, |next| next.t_s);
         let (left, right) = (plot.column(look.t_s), plot.column(until_s));
         let mut below = 0;

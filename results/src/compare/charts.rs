@@ -1,17 +1,17 @@
-//! Pictures of a comparison, in the frame that pictures of runs have. Modules in reading order:
+//! Charts of a comparison, in the same frame as charts of runs. Modules in reading order:
 
 mod forest; // effects with their intervals
-mod dots; // every pair
-mod waits; // how long intents waited
-mod successes; // who succeeded when
-mod state_size; // bytes of protocol state over time, where arms differ in what they do against it
+mod dots; // the figures of every pair
+mod waits; // waiting times of intents
+mod successes; // successes of clients over time
+mod state_size; // bytes of protocol state over time, if arms differ in pruning or expiry
 
 use super::compare_json::Comparison;
 use crate::charts::style::{BLUE, GREEN, INK, ORANGE, SKY, VERMILLION};
 use crate::charts::{Caption, Picture};
 use plotters::prelude::RGBColor;
 
-/// All pictures of a comparison.
+/// Draws all charts of a comparison.
 pub fn draw(comparison: &Comparison) -> Vec<Picture> {
     let picture = |name, file, alt, png| Picture { name, file, alt, png };
     let mut pictures = vec![
@@ -29,13 +29,13 @@ fn caption(comparison: &Comparison) -> Caption {
     Caption { plan: comparison.name.clone(), seed: comparison.seed.clone(), verdict: None }
 }
 
-/// The colour of the arm at this place; the reference is the first.
+/// Returns the colour of the arm at this index; the reference is the first.
 fn colour(place: usize) -> RGBColor {
     const COLOURS: [RGBColor; 6] = [INK, BLUE, ORANGE, GREEN, SKY, VERMILLION];
     COLOURS[place % COLOURS.len()]
 }
 
-/// The place of an arm.
+/// Returns the index of an arm.
 fn place(comparison: &Comparison, arm: &str) -> usize {
     comparison.arms.iter().position(|a| a.name == arm).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! What a comparison came to: the types of `compare.json`, schema `heckle.compare/1`. Pages and pictures are drawn from
-//! this file alone. As in `results.json`, fields are only ever added and units sit in the names.
+//! The result of a comparison: the types of `compare.json`, schema `heckle.compare/1`. Pages and charts are drawn from this file
+//! alone. As in `results.json`, fields are only ever added, and names carry their units.
 
 use super::decide::{self, Decision, Unit};
 use super::figures::{self, Figure};
@@ -13,105 +13,105 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The version of the format this crate writes and reads.
+/// The version of the format that this crate writes and reads.
 pub const SCHEMA: &str = "heckle.compare/1";
 
-/// Everything a comparison came to.
+/// The complete result of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Comparison {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// `<UTC>-<4 hex>`, the name of its folder.
+    /// `<UTC>-<4 hex>`, the name of the comparison folder.
     pub comparison_id: String,
-    /// What was compared: the preset's or the plan's name.
+    /// Name of the preset or the plan.
     pub name: String,
-    /// Whether it is over.
+    /// Whether the comparison has ended.
     pub status: Status,
     /// The exit code of `heckle compare`.
     pub exit_code: i32,
-    /// What it came to, a sentence for each contrast, the gravest first.
+    /// The conclusions, a sentence per contrast, the most severe first.
     pub verdict: Vec<String>,
-    /// When it began, `2026-01-31T12:00:00Z`.
+    /// When the comparison began, such as `2026-01-31T12:00:00Z`.
     pub started_utc: String,
-    /// How long it took.
+    /// Duration of the comparison.
     pub wall_s: f64,
-    /// What fixed seeds and order of all runs, `0x…`.
+    /// The seed that determines the seeds and the order of all runs, in hexadecimal: `0x…`.
     pub seed: String,
-    /// The command that does it again.
+    /// The command that repeats the comparison.
     pub again: String,
-    /// The tool.
+    /// The build of the tool.
     pub build: BuildInfo,
-    /// `release` or `debug`.
+    /// Build profile: `release` or `debug`.
     pub build_profile: String,
-    /// The machine.
+    /// The machine of the comparison.
     pub env: EnvInfo,
-    /// What was fixed before the first run.
+    /// The design, fixed before the first run.
     pub design: Design,
-    /// What was compared; the first is the reference.
+    /// The arms; the first is the reference.
     pub arms: Vec<Arm>,
-    /// Every run, in the order they were made.
+    /// Every run, in the order of execution.
     pub runs: Vec<Run>,
-    /// Each arm against the reference.
+    /// The contrast of each arm with the reference.
     pub contrasts: Vec<Contrast>,
-    /// What the figures rest on.
+    /// Conditions for the validity of the figures.
     pub validity: Vec<Validity>,
-    /// Successes of each client over time, an arm each, of one pair.
+    /// Successes of each client over time in one pair, for each arm.
     pub successes: Vec<SuccessMap>,
-    /// Bytes of protocol state over time; absent where arms have the same remedies against it.
+    /// Bytes of protocol state over time; absent if all arms have the same pruning and expiry.
     pub state: Option<StateSizes>,
-    /// Files by name, relative to the comparison's folder.
+    /// Paths of files in the comparison folder, by name.
     pub artifacts: BTreeMap<String, String>,
 }
 
-/// What is fixed before the first run, so that nothing of it can be chosen by the result.
+/// The part of a comparison that is fixed before the first run, so that no choice depends on the results.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Design {
-    /// Pairs of runs; with more than two arms, rounds in which each arm runs once.
+    /// Number of pairs of runs. With more than two arms, the number of rounds in which each arm runs once.
     pub pairs: u32,
-    /// Pairs that must remain for a claim.
+    /// Number of pairs that must remain for a claim.
     pub pairs_needed: u32,
-    /// Both arms are the same: what shows is noise.
+    /// Whether both arms are the same, so that any difference is noise.
     pub aa: bool,
-    /// How the load is offered.
+    /// How load is offered.
     pub load: LoadMode,
-    /// Arms differ in their remedies against state: prune, time to live.
+    /// Whether arms differ in pruning or expiry of state.
     pub state_differs: bool,
-    /// Ops a second asked for; absent in saturation.
+    /// Target rate in operations per second; absent in saturation.
     pub rate_per_s: Option<f64>,
-    /// Figures that claims are made about.
+    /// The figures on which claims are made.
     pub primary: Vec<String>,
-    /// The chance of any false claim of change, at most.
+    /// Upper bound on the probability of any false claim of change.
     pub alpha: f64,
-    /// A ratio of at most this, either way, counts as the same.
+    /// Largest ratio, in either direction, that counts as the same.
     pub same_ratio: f64,
-    /// A difference of shares of at most this counts as the same.
+    /// Largest difference of shares that counts as the same.
     pub same_share: f64,
-    /// How long after its lift a fault is held to be still felt.
+    /// How long after its end a fault is assumed to have an effect.
     pub recovery_s: f64,
-    /// Share of the machine that others may use during a run.
+    /// Share of the machine that other processes may use during a run.
     pub noise_limit: f64,
-    /// Share of ops that the harness may send late.
+    /// Share of operations that the harness may send late.
     pub late_limit: f64,
-    /// When it ends.
+    /// The rule for when the comparison stops.
     pub stop_rule: String,
 }
 
-/// How load is offered. A comparison has one of them, and they are never mixed: at equal offered load a slow arm shows in
-/// waits, at saturation in goodput.
+/// How load is offered. A comparison uses one mode only: at equal offered load a slow arm shows in waiting times, at saturation
+/// in goodput.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadMode {
-    /// Ops are due by the clock, equally many in all arms.
+    /// Operations are due by the clock, equally many in all arms.
     #[default]
     EqualOfferedLoad,
-    /// Each client sends its next op when the last is answered.
+    /// Each client sends its next operation when the last one has completed.
     Saturation,
 }
 
 impl LoadMode {
-    /// The words for it in reports.
+    /// Its name in reports.
     pub fn words(self) -> &'static str {
         match self {
             LoadMode::EqualOfferedLoad => "equal offered load",
@@ -120,65 +120,66 @@ impl LoadMode {
     }
 }
 
-/// One of the compared.
+/// One variant in a comparison.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Arm {
-    /// Its name.
+    /// Name of the arm.
     pub name: String,
-    /// What it sets beyond what all arms share.
+    /// Settings in addition to those that all arms share.
     pub settings: BTreeMap<String, String>,
-    /// Why nothing is claimed of it: a run of it violated correctness.
+    /// The violation of correctness that excludes the arm from all claims.
     pub disqualified: Option<Disqualified>,
-    /// Intents in its runs that count, and those of them that never finished.
+    /// Number of intents in its runs that count.
     pub intents: u64,
-    /// Intents that never finished.
+    /// Number of these intents that never finished.
     pub unfinished: u64,
-    /// Shares of intents finished by a time, Kaplan and Meier's estimate over its runs that count: milliseconds and share.
+    /// Share of intents finished within a time, as pairs of milliseconds and share: the Kaplan-Meier estimate over its runs that
+    /// count.
     pub finished_by: Vec<[f64; 2]>,
 }
 
-/// A violation in an arm.
+/// A violation of correctness in an arm.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Disqualified {
-    /// The run, relative to the comparison's folder.
+    /// Path of the run, relative to the comparison folder.
     pub path: String,
-    /// What was violated.
+    /// The violation.
     pub why: String,
 }
 
-/// One run.
+/// One run of a comparison.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Run {
-    /// Which pair, from 1.
+    /// Number of the pair, from 1.
     pub pair: u32,
-    /// Which in the order of its pair, from 1.
+    /// Position within its pair, from 1.
     pub place: u32,
-    /// The arm's name.
+    /// Name of the arm.
     pub arm: String,
-    /// The seed it shares with its pair.
+    /// The seed, shared with its pair.
     pub seed: String,
-    /// The hash of the fault schedule it shares with its pair.
+    /// Hash of the fault schedule, shared with its pair.
     pub schedule: String,
-    /// Its folder, relative to the comparison's.
+    /// Path of the run folder, relative to the comparison folder.
     pub path: String,
-    /// What it came to by itself.
+    /// The verdict on the run itself.
     pub verdict: RunVerdict,
-    /// The exit code it would have had.
+    /// The exit code of the run itself.
     pub exit_code: i32,
-    /// Intents that were due in the load window and begun, a second; ops where the workload has no intents.
+    /// Intents that were due in the load window and begun, per second; operations if the workload has no intents.
     pub offered_per_s: f64,
-    /// Ops a second that were sent.
+    /// Operations sent per second.
     pub achieved_per_s: f64,
-    /// Share of ops that the harness sent late.
+    /// Share of operations that the harness sent late.
     pub late_ratio: f64,
-    /// Share of the machine that others used meanwhile; absent where that is not known.
+    /// Share of the machine that other processes used during the run; absent if unknown.
     pub others_cpu: Option<f64>,
-    /// Why it does not count.
+    /// Why the run does not count.
     pub dropped: Option<Dropped>,
-    /// Its figures by phase.
+    /// The figures of the run, by phase.
     pub figures: BTreeMap<Phase, BTreeMap<String, Number>>,
 }
 
@@ -186,15 +187,15 @@ pub struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Number {
-    /// So much.
+    /// The value, or its lower bound.
     pub value: f64,
-    /// Or more: what it measures had not ended when the run did.
+    /// Whether the value is a lower bound, because the run ended before what it measures.
     pub at_least: bool,
 }
 
 impl From<Reading> for Number {
     fn from(reading: Reading) -> Self {
-        // Six digits: more are no measurement, and they do not read back as they were written.
+        // Six digits: more would exceed the accuracy of the measurement and not survive a round trip.
         Number { value: round(reading.number(), 6), at_least: reading.censored() }
     }
 }
@@ -209,33 +210,33 @@ impl From<Number> for Reading {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Dropped {
-    /// The kind of reason.
+    /// The category of the reason.
     pub kind: DropKind,
-    /// In words.
+    /// The reason as text.
     pub why: String,
 }
 
-/// The kinds of reasons for which a run does not count.
+/// The categories of reasons for which a run does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DropKind {
-    /// The harness sent too many ops late.
+    /// The harness sent too many operations late.
     Late,
-    /// Others used too much of the machine.
+    /// Other processes used too much of the machine.
     Noisy,
-    /// It cannot be told what happened.
+    /// The run was inconclusive.
     #[default]
     Inconclusive,
     /// The harness or the machine failed.
     Broken,
-    /// It was stopped.
+    /// The run was interrupted.
     Interrupted,
-    /// It was never made.
+    /// The run did not take place.
     Missing,
 }
 
 impl DropKind {
-    /// The word for it in reports.
+    /// Its name in reports.
     pub fn word(self) -> &'static str {
         match self {
             DropKind::Late => "late",
@@ -252,17 +253,17 @@ impl DropKind {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Contrast {
-    /// The arm.
+    /// Name of the arm.
     pub arm: String,
-    /// The reference.
+    /// Name of the reference.
     pub against: String,
-    /// Pairs that remain, by number.
+    /// Numbers of the pairs that count.
     pub pairs: Vec<u32>,
-    /// Pairs that do not.
+    /// Pairs that do not count.
     pub dropped: Vec<DroppedPair>,
-    /// What it says, in a sentence.
+    /// The conclusion in one sentence.
     pub sentence: String,
-    /// Its figures, the primary ones first.
+    /// The figures, the primary ones first.
     pub figures: Vec<FigureResult>,
 }
 
@@ -270,71 +271,71 @@ pub struct Contrast {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DroppedPair {
-    /// Which.
+    /// Number of the pair.
     pub pair: u32,
-    /// Whose run was the reason.
+    /// The arm whose run was dropped.
     pub arm: String,
-    /// The kind of reason.
+    /// The category of the reason.
     pub kind: DropKind,
-    /// In words.
+    /// The reason as text.
     pub why: String,
 }
 
-/// What pairs say of one figure.
+/// The result for one figure over all pairs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FigureResult {
-    /// `intent_p99_ms` …
+    /// Name of the figure in files, such as `intent_p99_ms`.
     pub figure: String,
-    /// Its name in reports.
+    /// Name of the figure in reports.
     pub what: String,
-    /// The part of the load window.
+    /// The phase of the load window.
     pub phase: Option<Phase>,
-    /// Named beforehand as one that claims are made about.
+    /// Whether it was named beforehand as a figure on which claims are made.
     pub primary: bool,
-    /// Pairs that have it.
+    /// Number of pairs that have the figure.
     pub n: u32,
-    /// The median of the reference's runs.
+    /// Median of the runs of the reference.
     pub reference: Option<f64>,
-    /// The median of the arm's runs.
+    /// Median of the runs of the arm.
     pub arm: Option<f64>,
-    /// `log_ratio`, `sign_flip` or `sign`.
+    /// The statistical method: `log_ratio`, `sign_flip` or `sign`.
     pub method: String,
-    /// What `effect`, `low` and `high` are.
+    /// Whether `effect`, `low` and `high` are ratios or differences.
     pub effect_is: EffectIs,
-    /// Arm by reference, or arm minus reference.
+    /// Arm divided by reference, or arm minus reference.
     pub effect: Option<f64>,
-    /// The effect is only a bound: the true one is at least as far off.
+    /// Whether the effect is only a bound: the true one is at least as large.
     pub bound: bool,
-    /// The lower end of the 95 % interval.
+    /// Lower end of the 95 % interval.
     pub low: Option<f64>,
-    /// Its upper end.
+    /// Upper end of the 95 % interval.
     pub high: Option<f64>,
-    /// The probability of such pairs without an effect.
+    /// Probability of such pairs if there were no effect.
     pub p: f64,
-    /// The same, adjusted for all primary figures of the comparison; absent for exploratory ones.
+    /// The same probability, adjusted for all primary figures of the comparison; absent for exploratory figures.
     pub p_adjusted: Option<f64>,
-    /// The probability of pairs so alike with an effect of the margin, adjusted likewise.
+    /// Probability of pairs this similar if the effect were as large as the margin, adjusted in the same way.
     pub p_same_adjusted: Option<f64>,
-    /// What is said of it.
+    /// The decision about the figure.
     pub decision: Decision,
-    /// In words.
+    /// The result as text.
     pub words: String,
 }
 
-/// What an effect is.
+/// The form of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectIs {
-    /// Arm by reference; 1 is no effect.
+    /// Arm divided by reference; 1 is no effect.
     #[default]
     Ratio,
-    /// Arm minus reference, in the figure's unit; 0 is no effect.
+    /// Arm minus reference, in the unit of the figure; 0 is no effect.
     Difference,
 }
 
 impl EffectIs {
-    /// Of a figure on this scale, where no zero stands in the way.
+    /// Returns the form for a figure on this scale, unless zeros rule out a ratio.
     pub fn of(scale: Scale) -> Self {
         match scale {
             Scale::Ratio => EffectIs::Ratio,
@@ -343,15 +344,15 @@ impl EffectIs {
     }
 }
 
-/// Something that the figures rest on.
+/// One condition for the validity of the figures.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Validity {
-    /// What.
+    /// Name of the condition.
     pub name: String,
-    /// Whether it holds.
+    /// Whether the condition holds.
     pub passed: bool,
-    /// In words.
+    /// An explanation as text.
     pub words: String,
 }
 
@@ -359,15 +360,15 @@ pub struct Validity {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SuccessMap {
-    /// The arm.
+    /// Name of the arm.
     pub arm: String,
-    /// The pair: the one whose effect is the median.
+    /// Number of the pair: the one with the median effect.
     pub pair: u32,
     /// Length of a slice.
     pub slice_s: f64,
     /// Clients, in the order of the rows.
     pub clients: Vec<String>,
-    /// Successes, a row a client, a column a slice.
+    /// Number of successes, with a row per client and a column per slice.
     pub successes: Vec<Vec<u32>>,
 }
 
@@ -378,7 +379,7 @@ impl Default for Comparison {
             comparison_id: String::new(),
             name: String::new(),
             status: Status::Running,
-            // What a reader of a half-made comparison is to believe: inconclusive.
+            // An unfinished comparison counts as inconclusive.
             exit_code: 2,
             verdict: vec![],
             started_utc: String::new(),
@@ -401,13 +402,13 @@ impl Default for Comparison {
 }
 
 impl FigureResult {
-    /// A value of the figure as people read it; a dash where there is none.
+    /// Formats a value of the figure; a dash if it is absent.
     pub fn value_words(&self, value: Option<f64>) -> String {
         let words = |v: f64| figures::find(&self.figure).map_or_else(|| digits(v), |f| f.words(v));
         value.map_or_else(|| "–".into(), words)
     }
 
-    /// An effect, or an end of its interval, as people read it.
+    /// Formats an effect or an end of its interval.
     pub fn effect_words(&self, effect: f64) -> String {
         let unit = figures::find(&self.figure).map_or(Unit::Plain, Figure::unit);
         match self.effect_is {
@@ -416,31 +417,31 @@ impl FigureResult {
         }
     }
 
-    /// The effect for a table.
+    /// Formats the effect for a table.
     pub fn effect_cell(&self) -> String {
         let bound = if self.bound { "at least " } else { "" };
         self.effect.map_or_else(|| "not known".into(), |e| format!("{bound}{}", self.effect_words(e)))
     }
 
-    /// The interval for a table.
+    /// Formats the interval for a table.
     pub fn interval_cell(&self) -> String {
         match (self.low, self.high) {
-            (Some(low), Some(high)) => decide::between(&self.effect_words(low), &self.effect_words(high)),
+            (Some(low), Some(high)) => decide::range_words(&self.effect_words(low), &self.effect_words(high)),
             (None, _) | (_, None) => "none".into(),
         }
     }
 }
 
 impl Comparison {
-    /// The text of a `compare.json`.
+    /// Returns the text of `compare.json`.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("strings, numbers and maps with string keys serialize") + "\n"
     }
 
-    /// Reads the text of a `compare.json`.
+    /// Parses the text of `compare.json`.
     ///
     /// # Errors
-    /// What is wrong, and where.
+    /// A message that says what is wrong and where.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let read: Comparison = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if read.schema == SCHEMA {

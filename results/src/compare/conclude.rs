@@ -1,4 +1,4 @@
-//! What a comparison came to, from its runs: pairs that count, estimates, decisions, sentences, one exit code.
+//! Derives the result of a comparison from its runs: pairs that count, estimates, decisions, sentences and an exit code.
 //!
 //! | code | when, the first that applies |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | 0 | none of these, whatever was found |
 
 use super::compare_json::{Comparison, Contrast, DropKind, DroppedPair, EffectIs, FigureResult, Run, SuccessMap};
-use super::decide::{self, Decided, Decision, Ending, PAIRS_NEEDED, decide, margin};
-use super::figures::{FIGURES, Figure, Taken};
+use super::decide::{self, Decision, Ending, FigureDecision, PAIRS_NEEDED, decide, margin};
+use super::figures::{FIGURES, Figure, RunFigures};
 use super::intents::Waits;
 use super::paired::{Estimate, Method, Pair, Reading, estimate};
 use super::phases::Phase;
@@ -20,20 +20,20 @@ use crate::measure::round;
 use crate::median;
 use crate::results_json::Status;
 
-/// A run with what is kept of its history.
+/// A run with the data kept from its history.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Made {
-    /// Its record. The figures are filled in here.
+pub struct MeasuredRun {
+    /// The record of the run. This module fills in its figures.
     pub run: Run,
-    /// Its figures, waits and successes.
-    pub taken: Taken,
+    /// Figures, waiting times and successes of the run.
+    pub taken: RunFigures,
 }
 
-/// Points of a curve that are kept.
+/// Number of points to keep of a curve.
 const CURVE_STEPS: f64 = 150.0;
 
-/// Completes a comparison whose design and arms are set, with the runs that were made.
-pub fn conclude(mut comparison: Comparison, mut made: Vec<Made>, ending: Ending) -> Comparison {
+/// Completes a comparison, whose design and arms are set, from its runs.
+pub fn conclude(mut comparison: Comparison, mut made: Vec<MeasuredRun>, ending: Ending) -> Comparison {
     for m in &mut made {
         let figures = m.taken.readings.iter().map(|(phase, of)| (*phase, of.iter().map(|(k, r)| (k.clone(), (*r).into())).collect()));
         m.run.figures = figures.collect();
@@ -41,29 +41,29 @@ pub fn conclude(mut comparison: Comparison, mut made: Vec<Made>, ending: Ending)
     comparison.status = if ending == Ending::Interrupted { Status::Interrupted } else { Status::Done };
     let reference = comparison.arms.first().map(|a| a.name.clone()).unwrap_or_default();
     let others: Vec<String> = comparison.arms.iter().skip(1).map(|a| a.name.clone()).collect();
-    let mut contrasts: Vec<Contrast> = others.iter().map(|arm| pair_up(&comparison, &made, &reference, arm)).collect();
+    let mut contrasts: Vec<Contrast> = others.iter().map(|arm| collect_pairs(&comparison, &made, &reference, arm)).collect();
     measure(&comparison, &made, &mut contrasts, ending);
     for contrast in &mut contrasts {
         contrast.sentence = sentence(&comparison, contrast, ending);
     }
-    pool(&mut comparison, &made, &contrasts);
+    pool_waits(&mut comparison, &made, &contrasts);
     comparison.successes = success_maps(&comparison, &made, &contrasts);
     comparison.state = if comparison.design.state_differs { state_sizes(&comparison, &made) } else { None };
     comparison.contrasts = contrasts;
     comparison.runs = made.into_iter().map(|m| m.run).collect();
-    comparison.validity = validity::boxed(&comparison);
+    comparison.validity = validity::conditions(&comparison);
     (comparison.exit_code, comparison.verdict) = verdict(&comparison, ending);
     comparison
 }
 
-fn out(comparison: &Comparison, arm: &str) -> bool {
+fn is_disqualified(comparison: &Comparison, arm: &str) -> bool {
     comparison.arms.iter().any(|a| a.name == arm && a.disqualified.is_some())
 }
 
-/// The pairs of both arms: those that count, and those that do not with whose fault it was.
-fn pair_up(comparison: &Comparison, made: &[Made], reference: &str, arm: &str) -> Contrast {
+/// Collects the pairs of both arms: those that count, and those that do not, with the arm responsible.
+fn collect_pairs(comparison: &Comparison, made: &[MeasuredRun], reference: &str, arm: &str) -> Contrast {
     let mut contrast = Contrast { arm: arm.to_owned(), against: reference.to_owned(), ..Contrast::default() };
-    if out(comparison, reference) || out(comparison, arm) {
+    if is_disqualified(comparison, reference) || is_disqualified(comparison, arm) {
         return contrast;
     }
     for pair in 1..=comparison.design.pairs {
@@ -72,7 +72,7 @@ fn pair_up(comparison: &Comparison, made: &[Made], reference: &str, arm: &str) -
         if runs.iter().all(|(_, m)| m.is_none()) {
             continue;
         }
-        // Both may be at fault: naming one alone would make it look the worse.
+        // Both arms may be responsible. Naming only one would make it look worse.
         let faults: Vec<DroppedPair> = runs
             .iter()
             .filter_map(|(name, m)| {
@@ -89,8 +89,8 @@ fn pair_up(comparison: &Comparison, made: &[Made], reference: &str, arm: &str) -
     contrast
 }
 
-/// The readings of a figure in the pairs that count and have it in both runs.
-fn readings(made: &[Made], contrast: &Contrast, phase: Phase, name: &str) -> Vec<Pair> {
+/// Returns the readings of a figure in the pairs that count and have it in both runs.
+fn readings(made: &[MeasuredRun], contrast: &Contrast, phase: Phase, name: &str) -> Vec<Pair> {
     let reading = |pair: u32, arm: &str| -> Option<Reading> {
         made.iter().find(|m| m.run.pair == pair && m.run.arm == arm)?.taken.readings.get(&phase)?.get(name).copied()
     };
@@ -98,13 +98,13 @@ fn readings(made: &[Made], contrast: &Contrast, phase: Phase, name: &str) -> Vec
     contrast.pairs.iter().filter_map(pair).collect()
 }
 
-fn measure(comparison: &Comparison, made: &[Made], contrasts: &mut [Contrast], ending: Ending) {
+fn measure(comparison: &Comparison, made: &[MeasuredRun], contrasts: &mut [Contrast], ending: Ending) {
     let primary: Vec<&Figure> = FIGURES.iter().filter(|f| f.primary).collect();
     let of = |c: &Contrast, f: &Figure, phase| {
         let pairs = readings(made, c, phase, f.name);
         estimate(&pairs, f.scale, margin(f.scale)).map(|e| (pairs, e))
     };
-    // One family for all contrasts. A disqualified arm keeps its place in it: the family was fixed beforehand.
+    // One family of tests for all contrasts. A disqualified arm keeps its place in it, since the family was fixed beforehand.
     let found: Vec<_> = contrasts.iter().flat_map(|c| primary.iter().map(|f| of(c, f, Phase::Whole))).collect();
     let decided = decide(&found.iter().map(|f| f.as_ref().map(|(_, e)| *e)).collect::<Vec<_>>(), ending);
     let mut both = found.into_iter().zip(decided);
@@ -112,24 +112,30 @@ fn measure(comparison: &Comparison, made: &[Made], contrasts: &mut [Contrast], e
         let mut figures = vec![];
         for figure in &primary {
             let (found, decided) = both.next().expect("one for each figure of each contrast");
-            figures.push(result(figure, Phase::Whole, found, Some(decided), ending));
+            figures.push(figure_result(figure, Phase::Whole, found, Some(decided), ending));
         }
-        if out(comparison, &contrast.arm) || out(comparison, &contrast.against) {
+        if is_disqualified(comparison, &contrast.arm) || is_disqualified(comparison, &contrast.against) {
             continue;
         }
         for phase in Phase::ALL {
             for figure in FIGURES.iter().filter(|f| !(f.primary && phase == Phase::Whole)) {
-                // What no pair has, such as figures of a phase that never came, is left out.
+                // Figures that no pair has, such as those of a phase that never occurred, are left out.
                 let Some(found) = of(contrast, figure, phase) else { continue };
-                figures.push(result(figure, phase, Some(found), None, ending));
+                figures.push(figure_result(figure, phase, Some(found), None, ending));
             }
         }
         contrast.figures = figures;
     }
 }
 
-fn result(figure: &Figure, phase: Phase, found: Option<(Vec<Pair>, Estimate)>, decided: Option<Decided>, ending: Ending) -> FigureResult {
-    let exploratory = Decided { decision: Decision::Exploratory, p_adjusted: 1.0, p_same_adjusted: 1.0 };
+fn figure_result(
+    figure: &Figure,
+    phase: Phase,
+    found: Option<(Vec<Pair>, Estimate)>,
+    decided: Option<FigureDecision>,
+    ending: Ending,
+) -> FigureResult {
+    let exploratory = FigureDecision { decision: Decision::Exploratory, p_adjusted: 1.0, p_same_adjusted: 1.0 };
     let mut result = FigureResult {
         figure: figure.name.into(),
         what: figure.what.into(),
@@ -154,27 +160,27 @@ fn result(figure: &Figure, phase: Phase, found: Option<(Vec<Pair>, Estimate)>, d
     }
     .into();
     result.n = e.n as u32;
-    result.reference = middle(pairs.iter().map(|p| p.reference.number()));
-    result.arm = middle(pairs.iter().map(|p| p.arm.number()));
+    result.reference = rounded_median(pairs.iter().map(|p| p.reference.number()));
+    result.arm = rounded_median(pairs.iter().map(|p| p.arm.number()));
     (result.effect, result.bound) = (e.effect.map(value), e.bound);
     (result.low, result.high) = (e.interval.0.map(value), e.interval.1.map(value));
     result.p = round(e.p, 6);
     result
 }
 
-fn middle(of: impl Iterator<Item = f64>) -> Option<f64> {
+fn rounded_median(of: impl Iterator<Item = f64>) -> Option<f64> {
     median(&of.collect::<Vec<f64>>()).map(|x| round(x, 6))
 }
 
-/// An arm with what it sets: `fair (queue fair)`, or its name alone where that says it.
-fn named(comparison: &Comparison, arm: &str) -> String {
+/// Returns an arm with its settings, such as `fair (queue fair)`, or only its name if that says the same.
+fn arm_with_settings(comparison: &Comparison, arm: &str) -> String {
     let settings = comparison.arms.iter().find(|a| a.name == arm).map(|a| &a.settings);
     let words: Vec<String> = settings.into_iter().flatten().filter(|(_, v)| *v != arm).map(|(k, v)| format!("{k} {v}")).collect();
     if words.is_empty() { arm.to_owned() } else { format!("{arm} ({})", words.join(", ")) }
 }
 
 fn sentence(comparison: &Comparison, contrast: &Contrast, ending: Ending) -> String {
-    let (arm, against) = (named(comparison, &contrast.arm), named(comparison, &contrast.against));
+    let (arm, against) = (arm_with_settings(comparison, &contrast.arm), arm_with_settings(comparison, &contrast.against));
     let disqualified = comparison.arms.iter().find(|a| [&contrast.against, &contrast.arm].contains(&&a.name) && a.disqualified.is_some());
     if let Some((name, d)) = disqualified.and_then(|a| Some((&a.name, a.disqualified.as_ref()?))) {
         return format!("{arm} against {against}: nothing is compared, because arm {name} violated correctness in {}: {}", d.path, d.why);
@@ -203,20 +209,20 @@ fn sentence(comparison: &Comparison, contrast: &Contrast, ending: Ending) -> Str
     format!("{what}: {} ({pairs})", primary.join("; "))
 }
 
-/// Waits and counts of each arm, over its runs in pairs that count.
-fn pool(comparison: &mut Comparison, made: &[Made], contrasts: &[Contrast]) {
+/// Computes waiting times and intent counts of each arm over its runs in pairs that count.
+fn pool_waits(comparison: &mut Comparison, made: &[MeasuredRun], contrasts: &[Contrast]) {
     for arm in &mut comparison.arms {
-        let counts = |m: &&Made| {
+        let counts = |m: &&MeasuredRun| {
             m.run.arm == arm.name && contrasts.iter().any(|c| (c.arm == arm.name || c.against == arm.name) && c.pairs.contains(&m.run.pair))
         };
-        let waits = made.iter().filter(counts).fold(Waits::default(), |all, m| all.and(&m.taken.waits));
+        let waits = made.iter().filter(counts).fold(Waits::default(), |all, m| all.merge(&m.taken.waits));
         (arm.intents, arm.unfinished) = (waits.len() as u64, waits.unfinished() as u64);
-        arm.finished_by = thinned(&waits.curve());
+        arm.finished_by = thin_curve(&waits.curve());
     }
 }
 
-/// A curve with as many points as a picture shows: steps of equal height, finer where few are left waiting.
-fn thinned(curve: &[(f64, f64)]) -> Vec<[f64; 2]> {
+/// Reduces a curve to as many points as a chart shows: steps of equal height, finer where few intents are left waiting.
+fn thin_curve(curve: &[(f64, f64)]) -> Vec<[f64; 2]> {
     let mut kept: Vec<[f64; 2]> = vec![];
     for (i, (time, share)) in curve.iter().enumerate() {
         let waiting = 1.0 - share;
@@ -228,9 +234,9 @@ fn thinned(curve: &[(f64, f64)]) -> Vec<[f64; 2]> {
     kept
 }
 
-/// Successes of one pair: the one whose effect on the first primary figure that tells is the median, so that the picture is
-/// of no chosen run.
-fn success_maps(comparison: &Comparison, made: &[Made], contrasts: &[Contrast]) -> Vec<SuccessMap> {
+/// Returns the successes of the pair with the median effect on the first primary figure that it has, so that the choice of the
+/// pair does not depend on the chart.
+fn success_maps(comparison: &Comparison, made: &[MeasuredRun], contrasts: &[Contrast]) -> Vec<SuccessMap> {
     let Some(contrast) = contrasts.iter().find(|c| !c.pairs.is_empty()) else { return vec![] };
     let effect = |pair: &u32, figure: &str| {
         let one = Contrast { pairs: vec![*pair], ..contrast.clone() };
@@ -248,9 +254,9 @@ fn success_maps(comparison: &Comparison, made: &[Made], contrasts: &[Contrast]) 
     comparison.arms.iter().filter_map(|a| of(&a.name)).collect()
 }
 
-/// Bytes of protocol state over time, of the runs that count.
-fn state_sizes(comparison: &Comparison, made: &[Made]) -> Option<StateSizes> {
-    let counts = |m: &&Made| m.run.dropped.is_none() && !out(comparison, &m.run.arm);
+/// Returns the bytes of protocol state over time in the runs that count.
+fn state_sizes(comparison: &Comparison, made: &[MeasuredRun]) -> Option<StateSizes> {
+    let counts = |m: &&MeasuredRun| m.run.dropped.is_none() && !is_disqualified(comparison, &m.run.arm);
     let arms: Vec<&str> = comparison.arms.iter().map(|a| a.name.as_str()).collect();
     let runs: Vec<_> = made.iter().filter(counts).filter_map(|m| Some((m.run.pair, m.run.arm.as_str(), m.taken.state.as_ref()?))).collect();
     state::pool(&arms, &runs)
@@ -272,7 +278,11 @@ fn verdict(comparison: &Comparison, ending: Ending) -> (i32, Vec<String>) {
         }
     }
     sentences.extend(
-        comparison.contrasts.iter().filter(|c| !(out(comparison, &c.arm) || out(comparison, &c.against))).map(|c| c.sentence.clone()),
+        comparison
+            .contrasts
+            .iter()
+            .filter(|c| !(is_disqualified(comparison, &c.arm) || is_disqualified(comparison, &c.against)))
+            .map(|c| c.sentence.clone()),
     );
     if comparison.design.aa && comparison.contrasts.iter().flat_map(|c| &c.figures).any(|f| f.decision == Decision::Changed) {
         sentences.push("a change was claimed between two arms that are the same: by chance at most 1 in 20 times, else the machine itself changes; do not trust other comparisons made on it today".into());

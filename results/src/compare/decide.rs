@@ -1,5 +1,5 @@
-//! From probabilities to a decision, and from a decision to its words. Both follow rules that are fixed before the first
-//! run, so that nobody chooses the words by the result.
+//! Derives a decision from probabilities, and its text from the decision. Both follow rules that are fixed before the first run,
+//! so that the wording does not depend on the results.
 //!
 //! | decision | when |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | changed | the adjusted probability of such pairs without a change is at most 5 % |
 //! | no difference shown | neither |
 //!
-//! Only primary figures, named beforehand, get a decision; the rest are exploratory and claim nothing.
+//! Only primary figures, named beforehand, get a decision. All others are exploratory and support no claim.
 
 use super::holm;
 use super::paired::{Estimate, Method, Scale};
@@ -16,34 +16,34 @@ use crate::charts::axis::{digits, duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Pairs that must remain for a claim.
+/// Number of pairs that must remain for a claim.
 pub const PAIRS_NEEDED: usize = 8;
-/// The chance of any false claim of change in a comparison, at most.
+/// Upper bound on the probability of any false claim of change in a comparison.
 pub const ALPHA: f64 = 0.05;
 /// A ratio within 1/1.1 to 1.1 counts as the same.
 pub const SAME_RATIO: f64 = 1.1;
 /// A share within 0.2 percentage points counts as the same.
 pub const SAME_SHARE: f64 = 0.002;
 
-/// What is said of a figure.
+/// The decision about a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// It differs between the arms.
+    /// The figure differs between the arms.
     Changed,
-    /// It may or may not differ.
+    /// The figure may or may not differ.
     NoDifferenceShown,
-    /// It does not differ by as much as the margin.
+    /// The figure differs by less than the margin.
     PracticallyTheSame,
-    /// Too few pairs.
+    /// There are too few pairs.
     #[default]
     NoClaim,
-    /// Not named beforehand: shown, and nothing claimed.
+    /// The figure was not named beforehand: it is shown without a claim.
     Exploratory,
 }
 
 impl Decision {
-    /// The word for it in files and reports.
+    /// Its name in files and reports.
     pub fn word(self) -> &'static str {
         match self {
             Decision::Changed => "changed",
@@ -55,28 +55,28 @@ impl Decision {
     }
 }
 
-/// A primary figure's decision with the probabilities it rests on.
+/// The decision about a primary figure, with its probabilities.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Decided {
-    /// What is said.
+pub struct FigureDecision {
+    /// The decision.
     pub decision: Decision,
-    /// Of pairs like these without a change, adjusted.
+    /// Adjusted probability of such pairs if there were no change.
     pub p_adjusted: f64,
-    /// Of pairs so alike with a change of the margin, adjusted.
+    /// Adjusted probability of pairs this similar if the change were as large as the margin.
     pub p_same_adjusted: f64,
 }
 
-/// Whether claims are made at all.
+/// How the runs ended, which determines whether claims are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The runs ended by the rule that was fixed beforehand.
+    /// The runs ended by the stop rule that was fixed beforehand.
     AsPlanned,
-    /// Somebody stopped them, perhaps because of what they saw.
+    /// A person stopped the runs, perhaps because of the results so far.
     Interrupted,
 }
 
-/// Decides about all primary figures of all comparisons at once; `None` where a figure has no pairs.
-pub fn decide(estimates: &[Option<Estimate>], ending: Ending) -> Vec<Decided> {
+/// Decides about the primary figures of all contrasts together; an estimate is `None` if a figure has no pairs.
+pub fn decide(estimates: &[Option<Estimate>], ending: Ending) -> Vec<FigureDecision> {
     let of = |p: fn(&Estimate) -> f64| holm::adjust(&estimates.iter().map(|e| e.as_ref().map_or(1.0, p)).collect::<Vec<f64>>());
     let (p, same) = (of(|e| e.p), of(|e| e.p_same));
     let one = |((e, p_adjusted), p_same_adjusted): ((&Option<Estimate>, f64), f64)| {
@@ -87,39 +87,39 @@ pub fn decide(estimates: &[Option<Estimate>], ending: Ending) -> Vec<Decided> {
             (true, false, true) => Decision::Changed,
             (true, false, false) => Decision::NoDifferenceShown,
         };
-        Decided { decision, p_adjusted, p_same_adjusted }
+        FigureDecision { decision, p_adjusted, p_same_adjusted }
     };
     estimates.iter().zip(p).zip(same).map(one).collect()
 }
 
-/// How a figure's effect is written.
+/// How the effect on a figure is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// A share of 1, written in percent; its differences in percentage points.
+    /// A share of 1, in percent; differences in percentage points.
     Share,
-    /// Milliseconds; its differences with a unit of time.
+    /// Milliseconds; differences with a unit of time.
     Milliseconds,
-    /// Anything else; its differences as they are.
+    /// Any other number; differences without a unit.
     Plain,
 }
 
-/// The effect as people read it: `-31 %`, `+0.31 points`.
+/// Formats an effect: `-31 %`, `+0.31 points`.
 pub fn effect_words(effect: f64, method: Method, scale: Scale, unit: Unit) -> String {
     let as_ratio = method == Method::LogRatio || (method == Method::Sign && scale == Scale::Ratio);
     match (as_ratio, unit) {
         (true, _) if effect > 10f64.ln() => format!("×{}", digits(effect.exp())),
-        (true, _) => signed(effect.exp_m1() * 100.0) + " %",
-        (false, Unit::Share) => signed(effect * 100.0) + " points",
-        (false, Unit::Milliseconds) => signed_by(effect, duration),
-        (false, Unit::Plain) => signed(effect),
+        (true, _) => with_sign(effect.exp_m1() * 100.0) + " %",
+        (false, Unit::Share) => with_sign(effect * 100.0) + " points",
+        (false, Unit::Milliseconds) => with_sign_by(effect, duration),
+        (false, Unit::Plain) => with_sign(effect),
     }
 }
 
-fn signed(x: f64) -> String {
-    signed_by(x, digits)
+fn with_sign(x: f64) -> String {
+    with_sign_by(x, digits)
 }
 
-fn signed_by(x: f64, words: fn(f64) -> String) -> String {
+fn with_sign_by(x: f64, words: fn(f64) -> String) -> String {
     let text = words(x.abs());
     match text.as_str() {
         "0" => "0".into(),
@@ -128,30 +128,30 @@ fn signed_by(x: f64, words: fn(f64) -> String) -> String {
     }
 }
 
-/// The interval in words: `−42 % to −18 %`; `None` where there is none.
+/// Formats an interval, such as `−42 % to −18 %`; `None` if an end is missing.
 pub fn interval_words(e: &Estimate, scale: Scale, unit: Unit) -> Option<String> {
     let (low, high) = e.interval;
     let words = |x: f64| effect_words(x, e.method, scale, unit);
     match (low, high) {
-        (Some(low), Some(high)) => Some(between(&words(low), &words(high))),
+        (Some(low), Some(high)) => Some(range_words(&words(low), &words(high))),
         (None, _) | (_, None) => None,
     }
 }
 
-/// `low to high`, with a unit that both have named once.
-pub fn between(low: &str, high: &str) -> String {
+/// Formats a range as `low to high`, with a common unit only once.
+pub fn range_words(low: &str, high: &str) -> String {
     match (low.rsplit_once(' '), high.rsplit_once(' ')) {
         (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} to {high}"),
         _ => format!("{low} to {high}"),
     }
 }
 
-/// What is said of a figure, after its name. `ending` tells why too few pairs are too few.
-pub fn words(e: Option<&Estimate>, decided: &Decided, scale: Scale, unit: Unit, ending: Ending) -> String {
+/// Describes the result for a figure, to follow its name. `ending` determines the explanation for too few pairs.
+pub fn words(e: Option<&Estimate>, decided: &FigureDecision, scale: Scale, unit: Unit, ending: Ending) -> String {
     let Some(e) = e else { return "no claim: no pair has this figure in both runs".into() };
     let interval = interval_words(e, scale, unit);
     let (effect, between) = (effect_or_bound(e, scale, unit), interval.as_deref().unwrap_or("anything"));
-    let because = censoring(e);
+    let because = censoring_note(e);
     match decided.decision {
         Decision::Changed => match interval {
             Some(interval) => format!("changed by {effect} (95 % interval {interval})"),
@@ -186,7 +186,7 @@ fn effect_or_bound(e: &Estimate, scale: Scale, unit: Unit) -> String {
     }
 }
 
-fn censoring(e: &Estimate) -> String {
+fn censoring_note(e: &Estimate) -> String {
     match (e.censored_reference, e.censored_arm) {
         (0, 0) if e.n < PAIRS_NEEDED => ": too few pairs".into(),
         (0, 0) => String::new(),
@@ -204,12 +204,12 @@ fn margin_words(scale: Scale) -> String {
     }
 }
 
-/// A probability as it is printed.
+/// Formats a probability.
 pub fn p_words(p: f64) -> String {
     if p < 0.001 { "<0.001".into() } else { format!("{p:.3}") }
 }
 
-/// What counts as the same on a scale, as [`estimate`](super::paired::estimate) takes it.
+/// Returns the margin that counts as the same on a scale, in the form that [`estimate`](super::paired::estimate) takes.
 pub fn margin(scale: Scale) -> f64 {
     match scale {
         Scale::Ratio => SAME_RATIO.ln(),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn says(e: &[Option<Estimate>], ending: Ending, decision: Decision, parts: &[&str]) {
+    fn check(e: &[Option<Estimate>], ending: Ending, decision: Decision, parts: &[&str]) {
         let decided = decide(e, ending);
         let words = words(e[0].as_ref(), &decided[0], Scale::Ratio, Unit::Plain, ending);
         assert_eq!(decided[0].decision, decision, "{words}");
@@ -236,38 +236,38 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_choose_the_words() {
+    fn decisions_follow_the_rules() {
         let noisy = |centre: f64| ratios((0..10).map(move |i| centre * (0.15 * (f64::from(i) - 4.5) / 4.5).exp()));
         let wild = |centre: f64| ratios((0..10).map(move |i| centre * (1.0 * (f64::from(i) - 4.5) / 4.5).exp()));
         let planned = Ending::AsPlanned;
-        says(&[noisy(0.69)], planned, Decision::Changed, &["changed by −31 % (95 % interval −", "%)"]);
-        says(&[noisy(20.0)], planned, Decision::Changed, &["changed by ×20 (95 % interval ×1", "to ×2"]);
-        says(&[wild(1.1)], planned, Decision::NoDifferenceShown, &["no difference shown: −", "to +", "remains possible"]);
+        check(&[noisy(0.69)], planned, Decision::Changed, &["changed by −31 % (95 % interval −", "%)"]);
+        check(&[noisy(20.0)], planned, Decision::Changed, &["changed by ×20 (95 % interval ×1", "to ×2"]);
+        check(&[wild(1.1)], planned, Decision::NoDifferenceShown, &["no difference shown: −", "to +", "remains possible"]);
         let still = ratios((0..10).map(|i| 1.0 + f64::from(i % 3) * 0.01));
-        says(&[still], planned, Decision::PracticallyTheSame, &["practically the same: +0.9", "less than 10 % either way"]);
-        says(&[ratios([0.5; 7])], planned, Decision::NoClaim, &["7 pairs remain, 8 are needed"]);
-        says(&[ratios([0.5; 9])], Ending::Interrupted, Decision::NoClaim, &["interrupted after 9"]);
-        says(&[None], planned, Decision::NoClaim, &["no pair"]);
+        check(&[still], planned, Decision::PracticallyTheSame, &["practically the same: +0.9", "less than 10 % either way"]);
+        check(&[ratios([0.5; 7])], planned, Decision::NoClaim, &["7 pairs remain, 8 are needed"]);
+        check(&[ratios([0.5; 9])], Ending::Interrupted, Decision::NoClaim, &["interrupted after 9"]);
+        check(&[None], planned, Decision::NoClaim, &["no pair"]);
     }
 
     #[test]
-    fn what_passes_alone_and_not_together_says_so() {
+    fn a_figure_significant_only_alone_is_reported_as_such() {
         let slight = ratios([0.8, 0.85, 1.02, 0.7, 0.95, 0.75, 1.1, 0.9, 0.82, 1.05]);
         let p = slight.expect("ten").p;
         assert!((0.017..0.05).contains(&p), "{p}");
         let nothing = ratios((0..10).map(|i| (f64::from(i) - 4.5).exp()));
-        says(&[slight, nothing, nothing], Ending::AsPlanned, Decision::NoDifferenceShown, &["Alone it would pass", "it does not"]);
+        check(&[slight, nothing, nothing], Ending::AsPlanned, Decision::NoDifferenceShown, &["Alone it would pass", "it does not"]);
     }
 
     #[test]
-    fn bounds_say_why_there_is_no_interval() {
+    fn censored_estimates_explain_the_missing_interval() {
         let pair = Pair { reference: Reading::AtLeast(10_000.0), arm: Reading::Exact(500.0) };
         let e = estimate(&[pair; 10], Scale::Ratio, margin(Scale::Ratio));
-        says(&[e], Ending::AsPlanned, Decision::Changed, &["changed by at least −95 %", "10 of 10 reference runs", "had not finished"]);
+        check(&[e], Ending::AsPlanned, Decision::Changed, &["changed by at least −95 %", "10 of 10 reference runs", "had not finished"]);
     }
 
     #[test]
-    fn shares_are_written_in_points() {
+    fn differences_of_shares_are_in_percentage_points() {
         let pairs: Vec<Pair> =
             (0..10).map(|i| Pair { reference: Reading::Exact(0.0), arm: Reading::Exact(0.01 + f64::from(i) * 1e-4) }).collect();
         let e = [estimate(&pairs, Scale::Difference, margin(Scale::Difference))];

@@ -1,4 +1,4 @@
-//! The figures that arms are compared by, and how each is read from a run.
+//! The figures by which arms are compared, and how each is computed from a run.
 
 use super::decide::Unit;
 use super::intents::{self, Intent, Waits};
@@ -11,15 +11,15 @@ use heckle_checker::fairness::shares;
 use heckle_history::{History, Measure, Outcome};
 use std::collections::BTreeMap;
 
-/// A 99th percentile of fewer intents is a maximum by another name.
-const INTENTS_FOR_A_PERCENTILE: usize = 50;
+/// Minimum number of intents for a percentile: the 99th percentile of fewer is essentially the maximum.
+const MIN_INTENTS_FOR_PERCENTILE: usize = 50;
 
-/// How a figure is written.
+/// How a figure is formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Show {
     /// Milliseconds.
     Milliseconds,
-    /// A share of 1, in percent.
+    /// A share of 1, shown in percent.
     Share,
     /// A plain number.
     Number,
@@ -27,20 +27,20 @@ pub enum Show {
     Bytes,
 }
 
-/// A figure.
+/// A figure of a comparison.
 #[derive(Debug)]
 pub struct Figure {
-    /// Its name in files, with the unit.
+    /// Name in files, with the unit.
     pub name: &'static str,
-    /// Its name in reports.
+    /// Name in reports.
     pub what: &'static str,
-    /// What it is.
+    /// A description.
     pub about: &'static str,
-    /// Named beforehand as one that claims are made about.
+    /// Whether it was named beforehand as a figure on which claims are made.
     pub primary: bool,
-    /// How two are held against each other.
+    /// How two values are compared.
     pub scale: Scale,
-    /// How it is written.
+    /// How values are formatted.
     pub show: Show,
 }
 
@@ -64,12 +64,19 @@ pub static FIGURES: &[Figure] = &[
         Scale::Ratio,
         Show::Milliseconds,
     ),
-    figure("goodput_per_s", "goodput", "intents finished a second", Kind::Exploratory, Scale::Ratio, Show::Number),
-    figure("attempts_per_intent", "attempts an intent", "tries by finished intents", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("goodput_per_s", "goodput", "intents finished per second", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure(
+        "attempts_per_intent",
+        "attempts an intent",
+        "attempts divided by finished intents",
+        Kind::Exploratory,
+        Scale::Ratio,
+        Show::Number,
+    ),
     figure(
         "longest_silence_ms",
         "longest silence",
-        "the longest time in which no intent of anybody was finished",
+        "the longest time in which no intent finished",
         Kind::Exploratory,
         Scale::Ratio,
         Show::Milliseconds,
@@ -77,16 +84,30 @@ pub static FIGURES: &[Figure] = &[
     figure(
         "jain",
         "Jain's index",
-        "equality of successes among clients: 1 is equal, 1/n is one takes all",
+        "equality of successes among clients: 1 is equal, 1/n means that one takes all",
         Kind::Exploratory,
         Scale::Difference,
         Show::Number,
     ),
-    figure("rounds_per_op", "attempts an op", "mean of attempts an op took", Kind::Exploratory, Scale::Ratio, Show::Number),
-    figure("preempted_per_op", "preemptions an op", "how often an op was outbid", Kind::Exploratory, Scale::Difference, Show::Number),
-    figure("backoff_ms_per_op", "backoff an op", "time an op spent backing off", Kind::Exploratory, Scale::Difference, Show::Milliseconds),
+    figure("rounds_per_op", "attempts an op", "mean of attempts per operation", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure(
+        "preempted_per_op",
+        "preemptions an op",
+        "mean number of times that an operation was outbid",
+        Kind::Exploratory,
+        Scale::Difference,
+        Show::Number,
+    ),
+    figure(
+        "backoff_ms_per_op",
+        "backoff an op",
+        "mean time that an operation spent backing off",
+        Kind::Exploratory,
+        Scale::Difference,
+        Show::Milliseconds,
+    ),
     figure("round_trips_per_op", "round trips an op", "between nodes", Kind::Exploratory, Scale::Ratio, Show::Number),
-    figure("fsyncs_per_op", "syncs an op and node", "syncs of all nodes by ops by nodes", Kind::Exploratory, Scale::Ratio, Show::Number),
+    figure("fsyncs_per_op", "syncs an op and node", "syncs per operation and node", Kind::Exploratory, Scale::Ratio, Show::Number),
     figure(
         "paxos_bytes_max",
         "protocol state, at most",
@@ -122,13 +143,13 @@ const fn figure(name: &'static str, what: &'static str, about: &'static str, kin
     Figure { name, what, about, primary: matches!(kind, Kind::Primary), scale, show }
 }
 
-/// The figure called `name`.
+/// Returns the figure called `name`.
 pub fn find(name: &str) -> Option<&'static Figure> {
     FIGURES.iter().find(|f| f.name == name)
 }
 
 impl Figure {
-    /// How its effects are written.
+    /// How effects on it are formatted.
     pub fn unit(&self) -> Unit {
         match self.show {
             Show::Share => Unit::Share,
@@ -137,7 +158,7 @@ impl Figure {
         }
     }
 
-    /// A value of it, as people read it.
+    /// Formats a value of the figure.
     pub fn words(&self, value: f64) -> String {
         use crate::charts::axis::{bytes, digits, duration};
         match self.show {
@@ -149,19 +170,19 @@ impl Figure {
     }
 }
 
-/// A run's figures by phase. What a phase does not have is not there.
+/// The figures of a run by phase. Figures that a phase does not have are absent.
 pub type Readings = BTreeMap<Phase, BTreeMap<String, Reading>>;
 
-/// What is kept of a run for the comparison.
+/// The data of a run that a comparison keeps.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Taken {
-    /// Its figures.
+pub struct RunFigures {
+    /// Figures by phase.
     pub readings: Readings,
-    /// Its waits.
+    /// Waiting times of intents.
     pub waits: Waits,
     /// Successes of each client over time.
     pub successes: Successes,
-    /// Bytes of protocol state over time, where nodes report it.
+    /// Bytes of protocol state over time, if nodes report it.
     pub state: Option<StateOverTime>,
 }
 
@@ -170,18 +191,18 @@ pub struct Taken {
 pub struct Successes {
     /// Length of a slice.
     pub slice_s: f64,
-    /// Clients, as `c3`, with their successes a slice.
+    /// Client numbers with their successes per slice.
     pub clients: Vec<(u32, Vec<u32>)>,
 }
 
-/// Slices of a window in the map of successes.
+/// Number of slices of the load window in the map of successes.
 const SLICES: usize = 80;
 
-/// Reads a run's figures from its history, with what only the nodes could tell from its results.
-pub fn take(history: &History, measured: &Measured, results: &Results) -> Taken {
+/// Computes the figures of a run from its history, and from its results where only nodes report them.
+pub fn compute_figures(history: &History, measured: &Measured, results: &Results) -> RunFigures {
     let phases = Phases::of(measured.window, &measured.faults, measured.end);
     let intents = intents::of(history, measured.window);
-    let mut readings: Readings = Phase::ALL.into_iter().map(|p| (p, of_phase(history, &intents, &phases, p))).collect();
+    let mut readings: Readings = Phase::ALL.into_iter().map(|p| (p, phase_figures(history, &intents, &phases, p))).collect();
     let whole = readings.get_mut(&Phase::Whole).expect("all phases are there");
     let mut exact = |name: &str, value: Option<f64>| {
         whole.extend(value.map(|v| (name.to_owned(), Reading::Exact(v))));
@@ -195,10 +216,10 @@ pub fn take(history: &History, measured: &Measured, results: &Results) -> Taken 
     let successes = successes(&intents, measured);
     exact("jain", jain(&successes));
     readings.retain(|_, figures| !figures.is_empty());
-    Taken { readings, waits: Waits::of(&intents), successes, state }
+    RunFigures { readings, waits: Waits::of(&intents), successes, state }
 }
 
-fn of_phase(history: &History, intents: &[Intent], phases: &Phases, phase: Phase) -> BTreeMap<String, Reading> {
+fn phase_figures(history: &History, intents: &[Intent], phases: &Phases, phase: Phase) -> BTreeMap<String, Reading> {
     let mut figures = BTreeMap::new();
     let mut add = |name: &str, reading: Option<Reading>| {
         figures.extend(reading.map(|r| (name.to_owned(), r)));
@@ -206,7 +227,7 @@ fn of_phase(history: &History, intents: &[Intent], phases: &Phases, phase: Phase
     let due: Vec<&Intent> = intents.iter().filter(|i| phases.on(phase, i.due)).collect();
     let waits = Waits::of(due.iter().copied());
     let percentile = |q: f64| {
-        let found = (waits.len() >= INTENTS_FOR_A_PERCENTILE).then(|| waits.quantile(q)).flatten()?;
+        let found = (waits.len() >= MIN_INTENTS_FOR_PERCENTILE).then(|| waits.quantile(q)).flatten()?;
         Some(found.map_or_else(Reading::AtLeast, Reading::Exact))
     };
     add("intent_p99_ms", percentile(0.99));
@@ -240,7 +261,7 @@ fn mean(sum: f64, n: u64) -> Option<Reading> {
     (n > 0).then(|| Reading::Exact(sum / n as f64))
 }
 
-/// The longest time of the window in which no intent was finished, its ends included.
+/// Returns the longest time in the window without a finished intent. The start and end of the window count as boundaries.
 fn longest_silence(intents: &[Intent], measured: &Measured) -> Option<f64> {
     let window = measured.window;
     let mut ends: Vec<_> = intents.iter().filter(|i| i.finished && window.holds(i.until)).map(|i| i.until).collect();
@@ -275,13 +296,13 @@ mod tests {
     use crate::sample_results;
 
     #[test]
-    fn a_runs_figures_are_those_of_its_results() {
+    fn figures_match_the_results_of_the_run() {
         let history = sample::history(Sample::default());
         let (measured, results) = (measure::analyze(&history), sample_results::valid(&history));
-        let taken = take(&history, &measured, &results);
+        let taken = compute_figures(&history, &measured, &results);
         let whole = &taken.readings[&Phase::Whole];
         let number = |name: &str| whole[name].number();
-        // Every op of the sample is an intent of its own, unless it was not answered ok.
+        // Each ok operation of the sample is its own intent.
         let due = results.latency_ms["all"].clone();
         assert_eq!(taken.waits.len() as u64, history.ops.iter().filter(|o| measured.window.holds(o.intended)).count() as u64);
         assert!(
@@ -300,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique_and_three_figures_are_primary() {
+    fn figure_names_are_unique_and_three_are_primary() {
         let mut names: Vec<&str> = FIGURES.iter().map(|f| f.name).collect();
         names.sort_unstable();
         names.dedup();
@@ -310,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn jains_index_is_of_the_sums_over_time() {
+    fn jains_index_is_computed_from_totals() {
         let of = |clients: &[&[u32]]| jain(&Successes { slice_s: 1.0, clients: (0..).zip(clients.iter().map(|s| s.to_vec())).collect() });
         assert_eq!(of(&[&[5, 0], &[0, 5]]), Some(1.0), "taking turns is fair");
         assert_eq!(of(&[&[20, 4], &[0, 0], &[0, 0], &[0, 0]]), Some(0.25));

@@ -1,74 +1,76 @@
-//! Sign-flip tests of paired differences, for counts and shares: zeros are as good as any other value, and nothing is
-//! assumed of the distribution but that without an effect a difference is as likely as its mirror image. The order of
-//! the runs within a pair is drawn, so that this holds by design.
+//! Sign-flip tests of paired differences, for counts and shares. Zeros are valid values, and the only assumption on the
+//! distribution is that without an effect a difference is as likely as its negation. The runs within a pair are in random order,
+//! so this holds by design.
 //!
-//! Everything follows from the means of subsets of the differences (Hartigan, *Using subsample values as typical values*,
-//! JASA 1969). Flipping the signs of a subset S raises the sum to at least what was seen exactly when S's differences sum
-//! to at most 0, so the one-sided probability under a shift `d` is the share of subsets whose mean is at most `d`, the
-//! empty one counted in. All subsets are gone through for up to [`EXACT_UP_TO`] pairs; beyond that, a seeded draw.
+//! The test is based on the means of subsets of the differences (Hartigan, *Using subsample values as typical values*, JASA
+//! 1969). Flipping the signs of a subset S raises the sum to at least the observed one exactly if the differences in S sum to at
+//! most 0. So the one-sided probability under a shift `d` is the share of subsets, including the empty one, whose mean is at most
+//! `d`. Up to [`MAX_EXACT_PAIRS`] pairs all subsets are enumerated; beyond that a seeded sample is drawn.
 
 use heckle_history::prng::Seed;
 use rand::RngExt;
 
-/// Pairs up to which all sign patterns are gone through: 4,096 of them.
-pub const EXACT_UP_TO: usize = 12;
-/// Subsets drawn beyond that. With the empty one they make 10,000.
-const DRAWN: usize = 9_999;
-/// The draw is a computation, not a choice of the experiment: the same differences give the same answer everywhere.
+/// Largest number of pairs for which all sign patterns are enumerated: 4,096 of them.
+pub const MAX_EXACT_PAIRS: usize = 12;
+/// Number of subsets sampled for more pairs. With the empty one they make 10,000.
+const SAMPLED_SUBSETS: usize = 9_999;
+/// The seed of the sample is fixed: the same differences give the same result everywhere.
 const SEED: Seed = Seed(0x5175_1969);
 
 /// Differences with the means of their subsets.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Flips {
+pub struct SignFlipTest {
     mean: f64,
-    /// Means of non-empty subsets, in order.
+    /// Means of non-empty subsets, sorted.
     means: Vec<f64>,
-    /// Sums differ in their last bits by the order of adding; ties must count as ties.
+    /// Tolerance for ties: sums differ in their last bits depending on the order of addition.
     slack: f64,
 }
 
-impl Flips {
-    /// Of at least one difference; `None` of none.
+impl SignFlipTest {
+    /// Prepares the test; `None` if there are no differences.
     pub fn of(differences: &[f64]) -> Option<Self> {
         if differences.is_empty() {
             return None;
         }
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;
-        let mut means = if differences.len() <= EXACT_UP_TO { all(differences) } else { drawn(differences) };
+        let mut means =
+            if differences.len() <= MAX_EXACT_PAIRS { all_subset_means(differences) } else { sampled_subset_means(differences) };
         means.sort_by(f64::total_cmp);
         let slack = 1e-12 * differences.iter().fold(0.0, |most: f64, d| most.max(d.abs()));
-        Some(Flips { mean, means, slack })
+        Some(SignFlipTest { mean, means, slack })
     }
 
-    /// The mean difference.
+    /// Returns the mean difference.
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// The probability of a sum at least this high, were the true difference `d`.
-    fn at_least_so_high(&self, d: f64) -> f64 {
+    /// Returns the probability of a sum at least this high if the true difference were `d`.
+    fn p_at_least(&self, d: f64) -> f64 {
         let below = self.means.partition_point(|m| *m <= d + self.slack);
         (1 + below) as f64 / (1 + self.means.len()) as f64
     }
 
-    /// The probability of a sum at least this low, were the true difference `d`.
-    fn at_least_so_low(&self, d: f64) -> f64 {
+    /// Returns the probability of a sum at least this low if the true difference were `d`.
+    fn p_at_most(&self, d: f64) -> f64 {
         let above = self.means.len() - self.means.partition_point(|m| *m < d - self.slack);
         (1 + above) as f64 / (1 + self.means.len()) as f64
     }
 
-    /// The two-sided probability of a difference like this one, were there none.
+    /// Returns the two-sided probability of such a difference if there were no effect.
     pub fn p(&self) -> f64 {
-        (2.0 * self.at_least_so_high(0.0).min(self.at_least_so_low(0.0))).min(1.0)
+        (2.0 * self.p_at_least(0.0).min(self.p_at_most(0.0))).min(1.0)
     }
 
-    /// The probability of a mean so near 0, were the true difference `margin` or more either way: two one-sided tests.
+    /// Returns the probability of a mean this close to 0 if the true difference were `margin` or more in either direction: two
+    /// one-sided tests.
     pub fn p_same(&self, margin: f64) -> f64 {
-        self.at_least_so_high(-margin).max(self.at_least_so_low(margin))
+        self.p_at_least(-margin).max(self.p_at_most(margin))
     }
 
-    /// The differences that the two-sided test at `1 - level` does not reject. A side is open where so few pairs can
-    /// reject nothing.
+    /// Returns the interval of differences that the two-sided test at `1 - level` does not reject. A side is open if there are
+    /// too few pairs to reject anything.
     pub fn interval(&self, level: f64) -> (Option<f64>, Option<f64>) {
         let rejected = ((1.0 - level) / 2.0 * (1 + self.means.len()) as f64 + 1e-9).floor() as usize;
         match rejected.checked_sub(1) {
@@ -78,8 +80,8 @@ impl Flips {
     }
 }
 
-/// Means of all non-empty subsets, by Gray code: each differs from the last by one member.
-fn all(differences: &[f64]) -> Vec<f64> {
+/// Returns the means of all non-empty subsets in Gray-code order, where each subset differs from the previous one by one member.
+fn all_subset_means(differences: &[f64]) -> Vec<f64> {
     let count = 1u32 << differences.len();
     let (mut sum, mut members) = (0.0, 0u32);
     let mut means = Vec::with_capacity(count as usize);
@@ -97,10 +99,10 @@ fn all(differences: &[f64]) -> Vec<f64> {
     means
 }
 
-fn drawn(differences: &[f64]) -> Vec<f64> {
+fn sampled_subset_means(differences: &[f64]) -> Vec<f64> {
     let mut rng = SEED.stream("flips");
-    let mut means = Vec::with_capacity(DRAWN);
-    while means.len() < DRAWN {
+    let mut means = Vec::with_capacity(SAMPLED_SUBSETS);
+    while means.len() < SAMPLED_SUBSETS {
         let (sum, members) =
             differences.iter().filter(|_| rng.random::<bool>()).fold((0.0, 0u32), |(sum, members), d| (sum + d, members + 1));
         if members > 0 {
@@ -110,8 +112,8 @@ fn drawn(differences: &[f64]) -> Vec<f64> {
     means
 }
 
-/// The two-sided sign test: of `up` differences above 0 and `down` below, were both equally likely.
-pub fn signs(up: u32, down: u32) -> f64 {
+/// The two-sided sign test: the probability of `up` differences above 0 and `down` below if both were equally likely.
+pub fn sign_test(up: u32, down: u32) -> f64 {
     let (n, fewer) = (up + down, up.min(down));
     let mut term = 0.5f64.powi(n as i32);
     let mut sum = 0.0;
@@ -127,54 +129,54 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn near(got: f64, want: f64, within: f64) {
+    fn assert_near(got: f64, want: f64, within: f64) {
         assert!((got - want).abs() <= within, "{got} is not {want}");
     }
 
-    /// Darwin's maize: the fifteen differences of cross- and self-fertilised plants, in eighths of an inch, on which
-    /// Fisher tried this very test in 1935 (*The Design of Experiments*, section 21): 1,726 of 32,768 patterns come to a
-    /// sum of at least 314 either way.
+    /// Darwin's maize: the fifteen differences of cross- and self-fertilised plants, in eighths of an inch, to which Fisher
+    /// applied this test in 1935 (*The Design of Experiments*, section 21): 1,726 of 32,768 patterns have a sum of at least 314
+    /// in either direction.
     const DARWIN: [f64; 15] = [49.0, -67.0, 8.0, 16.0, 6.0, 23.0, 28.0, 41.0, 14.0, 29.0, 56.0, 24.0, 75.0, 60.0, -48.0];
 
     #[test]
-    fn fishers_own_example_comes_out() {
+    fn fishers_example_is_reproduced() {
         assert_eq!(DARWIN.iter().sum::<f64>(), 314.0);
-        let mut means = all(&DARWIN);
+        let mut means = all_subset_means(&DARWIN);
         means.sort_by(f64::total_cmp);
-        let exact = Flips { mean: 314.0 / 15.0, means, slack: 1e-9 };
-        near(exact.p(), 1_726.0 / 32_768.0, 1e-12);
-        near(Flips::of(&DARWIN).expect("differences").p(), 1_726.0 / 32_768.0, 0.006);
+        let exact = SignFlipTest { mean: 314.0 / 15.0, means, slack: 1e-9 };
+        assert_near(exact.p(), 1_726.0 / 32_768.0, 1e-12);
+        assert_near(SignFlipTest::of(&DARWIN).expect("differences").p(), 1_726.0 / 32_768.0, 0.006);
     }
 
     #[test]
-    fn small_sets_by_hand() {
-        // All four patterns of (1, 2): 3, 1, -1, -3. Two are as far out as 3.
-        near(Flips::of(&[1.0, 2.0]).expect("two").p(), 0.5, 1e-12);
-        near(Flips::of(&[3.0; 8]).expect("eight").p(), 2.0 / 256.0, 1e-12);
-        near(Flips::of(&[0.0; 10]).expect("ten").p(), 1.0, 1e-12);
-        near(Flips::of(&[0.0; 8]).expect("eight").p_same(0.1), 1.0 / 256.0, 1e-12);
-        near(Flips::of(&[0.2; 8]).expect("eight").p_same(0.1), 1.0, 1e-12);
-        assert_eq!(Flips::of(&[0.5; 5]).expect("five").interval(0.95), (None, None), "five pairs reject nothing at 5 %");
-        assert_eq!(Flips::of(&[0.5; 8]).expect("eight").interval(0.95), (Some(0.5), Some(0.5)));
-        assert_eq!(Flips::of(&[]), None);
+    fn small_sets_match_results_by_hand() {
+        // All four patterns of (1, 2): 3, 1, -1, -3. Two are at least as far from 0 as 3.
+        assert_near(SignFlipTest::of(&[1.0, 2.0]).expect("two").p(), 0.5, 1e-12);
+        assert_near(SignFlipTest::of(&[3.0; 8]).expect("eight").p(), 2.0 / 256.0, 1e-12);
+        assert_near(SignFlipTest::of(&[0.0; 10]).expect("ten").p(), 1.0, 1e-12);
+        assert_near(SignFlipTest::of(&[0.0; 8]).expect("eight").p_same(0.1), 1.0 / 256.0, 1e-12);
+        assert_near(SignFlipTest::of(&[0.2; 8]).expect("eight").p_same(0.1), 1.0, 1e-12);
+        assert_eq!(SignFlipTest::of(&[0.5; 5]).expect("five").interval(0.95), (None, None), "five pairs reject nothing at 5 %");
+        assert_eq!(SignFlipTest::of(&[0.5; 8]).expect("eight").interval(0.95), (Some(0.5), Some(0.5)));
+        assert_eq!(SignFlipTest::of(&[]), None);
     }
 
-    /// The interval is what the test does not reject: shifted to its ends, the differences are just at the edge.
+    /// The interval contains what the test does not reject: at its ends, the shifted differences are just at the limit.
     #[test]
-    fn interval_and_test_agree() {
+    fn the_interval_matches_the_test() {
         let data = [0.3, 1.2, -0.4, 2.2, 0.9, 1.7, -0.1, 0.6, 1.1, 0.2];
-        let (low, high) = Flips::of(&data).expect("ten").interval(0.95);
-        let p = |shift: f64| Flips::of(&data.map(|d| d - shift)).expect("ten").p();
+        let (low, high) = SignFlipTest::of(&data).expect("ten").interval(0.95);
+        let p = |shift: f64| SignFlipTest::of(&data.map(|d| d - shift)).expect("ten").p();
         for (edge, outwards) in [(low.expect("closed"), -1e-6), (high.expect("closed"), 1e-6)] {
             assert!(p(edge + outwards) <= 0.05 && p(edge - outwards) > 0.05, "{} {}", p(edge + outwards), p(edge - outwards));
         }
     }
 
     #[test]
-    fn the_sign_test_is_binomial() {
-        near(signs(10, 0), 2.0 / 1_024.0, 1e-15);
-        near(signs(8, 2), 2.0 * (1.0 + 10.0 + 45.0) / 1_024.0, 1e-12);
-        near(signs(5, 5), 1.0, 1e-12);
-        near(signs(0, 0), 1.0, 1e-12);
+    fn the_sign_test_matches_the_binomial_distribution() {
+        assert_near(sign_test(10, 0), 2.0 / 1_024.0, 1e-15);
+        assert_near(sign_test(8, 2), 2.0 * (1.0 + 10.0 + 45.0) / 1_024.0, 1e-12);
+        assert_near(sign_test(5, 5), 1.0, 1e-12);
+        assert_near(sign_test(0, 0), 1.0, 1e-12);
     }
 }

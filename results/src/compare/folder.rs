@@ -1,5 +1,5 @@
-//! Where a comparison is kept: `<out>/<name>/<UTC>-<4 hex>/`, with the runs of each arm below it. `compare.json` stands
-//! first, as "running", so that a comparison that was killed says what it is.
+//! Comparison folders: `<out>/<name>/<UTC>-<4 hex>/`, with the runs of each arm below. `compare.json` is written first, with
+//! status "running", so that a killed comparison can be identified.
 
 use super::compare_json::Comparison;
 use super::{charts, page};
@@ -11,10 +11,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How many names are tried when several comparisons begin in one second with one nonce.
+/// Maximum number of names to try when several comparisons begin in the same second with the same nonce.
 const MAX_NAME_TRIES: u16 = 64;
 
-/// What makes a folder one of a comparison.
+/// The file that identifies a comparison folder.
 const FILE: &str = "compare.json";
 
 /// The folder of one comparison.
@@ -24,7 +24,7 @@ pub struct CompareFolder {
 }
 
 impl CompareFolder {
-    /// Makes the folder of a new comparison called `name`, and writes `comparison` into it, with its id and time filled in.
+    /// Creates the folder of a new comparison called `name` and writes `comparison` into it, with its id and time filled in.
     ///
     /// # Errors
     /// From the file system.
@@ -45,11 +45,11 @@ impl CompareFolder {
                 Err(e) => return Err(atomic::at(&root, e)),
             }
         }
-        let what = format!("{MAX_NAME_TRIES} comparisons of this second are there already; start again in a second");
+        let what = format!("{MAX_NAME_TRIES} comparisons already began in this second; start again in a second");
         Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
     }
 
-    /// The comparison that `asked` names: a folder, an id, or `name/id`; none if that is something else, such as a run.
+    /// Finds the comparison that `asked` names: a folder, an id, or `name/id`. `None` if it names something else, such as a run.
     ///
     /// # Errors
     /// If `out` cannot be read.
@@ -62,7 +62,7 @@ impl CompareFolder {
         Ok(CompareFolder::all(out)?.into_iter().find(named))
     }
 
-    /// All comparisons below `out`, oldest first. A missing `out` has none.
+    /// Returns all comparisons below `out`, oldest first; none if `out` does not exist.
     ///
     /// # Errors
     /// If a folder cannot be read.
@@ -72,7 +72,7 @@ impl CompareFolder {
             let inner = folders_in(&name)?.into_iter().filter(|root| root.join(FILE).is_file());
             found.extend(inner.map(|root| CompareFolder { root }));
         }
-        // Ids begin with the time.
+        // Ids start with the time, so this sorts by time.
         found.sort_by(|a, b| (a.root.file_name(), &a.root).cmp(&(b.root.file_name(), &b.root)));
         Ok(found)
     }
@@ -80,24 +80,24 @@ impl CompareFolder {
     /// Reads `compare.json`.
     ///
     /// # Errors
-    /// What is wrong with which file.
+    /// A message that names the file and says what is wrong.
     pub fn read(&self) -> Result<Comparison, String> {
         let path = self.root.join(FILE);
         let text = input::text(&path, input::SUITE).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
         Comparison::from_json(&text).map_err(|e| format!("{}: {e}", path.display()))
     }
 
-    /// `name/id`, as below the folder of all runs.
+    /// Returns the path relative to the folder of all runs: `name/id`.
     pub fn path_below(&self, out: &Path) -> PathBuf {
         self.root.strip_prefix(out).unwrap_or(&self.root).to_owned()
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Replaces `compare.json` in one step.
+    /// Replaces `compare.json` atomically.
     ///
     /// # Errors
     /// From the file system.
@@ -105,11 +105,11 @@ impl CompareFolder {
         atomic::replace(&self.root.join(FILE), comparison.to_json().as_bytes())
     }
 
-    /// Draws everything and writes it, `compare.json` last. The artifacts are filled in here.
+    /// Draws and writes all artifacts, and `compare.json` last. Fills in the list of artifacts.
     ///
     /// # Errors
     /// From the file system.
-    pub fn keep(&self, comparison: &mut Comparison) -> io::Result<()> {
+    pub fn write_all(&self, comparison: &mut Comparison) -> io::Result<()> {
         let pictures = charts::draw(comparison);
         let plots = self.root.join("plots");
         fs::create_dir_all(&plots).map_err(|e| atomic::at(&plots, e))?;
@@ -123,7 +123,7 @@ impl CompareFolder {
     }
 }
 
-/// Folders in a folder, links left out.
+/// Returns the subfolders of a folder, without links.
 fn folders_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

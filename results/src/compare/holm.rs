@@ -1,7 +1,7 @@
-//! Several figures looked at together: Holm's step-down adjustment (*Scandinavian Journal of Statistics* 1979). It holds
-//! the chance of any false claim at the level, whatever the figures have to do with each other.
+//! Multiple testing: Holm's step-down adjustment (*Scandinavian Journal of Statistics* 1979). It bounds the probability of any
+//! false claim by the level, whatever the dependence between figures.
 
-/// Each probability adjusted, in the given order: a claim at level a is made where the adjusted one is at most a.
+/// Returns the adjusted probabilities in the given order: a claim at level a is made if the adjusted probability is at most a.
 pub fn adjust(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -19,9 +19,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_sets() {
+    fn known_adjustments() {
         for (p, want) in [
-            // As R's `p.adjust(p, "holm")`.
+            // Same as R's `p.adjust(p, "holm")`.
             (vec![0.01, 0.04, 0.03], vec![0.03, 0.06, 0.06]),
             (vec![0.01, 0.02, 0.03, 0.04], vec![0.04, 0.06, 0.06, 0.06]),
             (vec![0.5, 0.9], vec![1.0, 1.0]),

@@ -1,10 +1,11 @@
-//! What clients wanted, over all their tries: the unit in which a wait is felt. An op that names no intent is one by itself.
+//! Intents: what clients want, over all their attempts. Waiting times are measured by intent. An operation without an intent
+//! counts as its own intent.
 //!
-//! An intent is *finished* by its first applied CAS or ok write. A refused CAS of it is a lost try, and a read of it a look
-//! at what there is; of an op that names no intent both are answers. What was not finished when its last try ended, or when the run did, has
-//! waited *at least* so long.
+//! An intent is *finished* by its first applied CAS or ok write. A refused CAS is a failed attempt of the intent, and a read only
+//! looks up the current value; for an operation without an intent, both are results. An intent that was not finished when its
+//! last attempt or the run ended has waited *at least* that long.
 //!
-//! The check `starvation` looks at named intents alone; here an op without a name counts too, so that workloads without
+//! The check `starvation` covers named intents only. Here operations without an intent count too, so that workloads without
 //! intents are compared by the same figures.
 
 use crate::measure::Window;
@@ -16,26 +17,26 @@ use rustc_hash::FxHashMap;
 /// One intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent {
-    /// Whose: the connection, or the process where none is named.
+    /// The client: the connection, or the process if no connection is recorded.
     pub client: u32,
-    /// When its first try was due.
+    /// When its first attempt was due.
     pub due: Nanos,
-    /// When it succeeded; else when its last try ended or the history did.
+    /// When it succeeded; otherwise when its last attempt or the history ended.
     pub until: Nanos,
     /// Whether it succeeded.
     pub finished: bool,
-    /// Tries.
+    /// Number of attempts.
     pub attempts: u32,
 }
 
 impl Intent {
-    /// How long it took, or has taken at least.
+    /// Returns how long it took, or its lower bound.
     pub fn wait_ms(&self) -> f64 {
         self.until.since(self.due).as_ms_f64()
     }
 }
 
-/// The intents that were due in `window`, in the order of their first tries. Needs the history's details.
+/// Returns the intents that were due in `window`, in the order of their first attempts. Needs the details of the history.
 pub fn of(history: &History, window: Window) -> Vec<Intent> {
     let mut intents: Vec<Intent> = vec![];
     let mut known: FxHashMap<u64, usize> = FxHashMap::default();
@@ -52,9 +53,9 @@ pub fn of(history: &History, window: Window) -> Vec<Intent> {
         }
         let intent = &mut intents[place];
         if !intent.finished {
-            // A look is no try, unless it is all that is wanted.
+            // A read is not an attempt, unless the intent is a read.
             intent.attempts += u32::from(named.is_none() || op.call.writes().is_some());
-            intent.finished = succeeded(op, named.is_some());
+            intent.finished = is_success(op, named.is_some());
             intent.until = intent.until.max(op.completed.min(history.end));
         }
     }
@@ -66,7 +67,7 @@ fn client(op: &Operation, detail: Option<&Detail>) -> u32 {
     detail.and_then(|d| d.client).map_or(op.process.0, |c| c.0)
 }
 
-fn succeeded(op: &Operation, of_an_intent: bool) -> bool {
+fn is_success(op: &Operation, of_an_intent: bool) -> bool {
     match op.outcome {
         Outcome::Ok(Seen::Applied | Seen::Written) => true,
         Outcome::Ok(Seen::ConditionNotMet(_) | Seen::Value(_)) => !of_an_intent,
@@ -74,58 +75,59 @@ fn succeeded(op: &Operation, of_an_intent: bool) -> bool {
     }
 }
 
-/// Waits in order, each with whether it ended: what Kaplan and Meier's estimate is made of.
+/// Sorted waiting times, each with whether the wait ended: the input of the Kaplan-Meier estimate.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Waits(Vec<Sample>);
 
 impl Waits {
-    /// Of these intents.
+    /// Returns the waiting times of these intents.
     pub fn of<'a>(intents: impl IntoIterator<Item = &'a Intent>) -> Self {
         Waits::new(intents.into_iter().map(|i| Sample { time: i.until.since(i.due), ended: i.finished }).collect())
     }
 
-    /// Of these.
+    /// Sorts these waiting times.
     pub fn new(mut waits: Vec<Sample>) -> Self {
-        // At equal times an end comes before a cut: the one that was cut was still waiting.
+        // At equal times an ended wait comes before a censored one, which was still waiting.
         waits.sort_by_key(|s| (s.time, !s.ended));
         Waits(waits)
     }
 
-    /// Both together.
+    /// Merges both.
     #[must_use]
-    pub fn and(self, other: &Waits) -> Self {
+    pub fn merge(self, other: &Waits) -> Self {
         Waits::new([self.0, other.0.clone()].concat())
     }
 
-    /// How many.
+    /// Number of waits.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no waits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many never ended.
+    /// Number of waits that never ended.
     pub fn unfinished(&self) -> usize {
         self.0.iter().filter(|s| !s.ended).count()
     }
 
-    /// The longest in milliseconds, and whether it ended.
+    /// Returns the longest wait in milliseconds, and whether it ended.
     pub fn longest(&self) -> Option<(f64, bool)> {
         self.0.last().map(|s| (s.time.as_ms_f64(), s.ended))
     }
 
-    /// Shares of intents finished by a time in milliseconds: a step for each time at which one ended.
+    /// Returns the share of intents finished within a time in milliseconds, with a step at each time at which one ended.
     pub fn curve(&self) -> Vec<(f64, f64)> {
         survival::curve(self.0.clone()).steps.into_iter().map(|(time, waiting)| (time.as_ms_f64(), 1.0 - waiting)).collect()
     }
 
-    /// The time by which the share `q` is finished, in milliseconds; `Err` holds the longest wait if so many never are.
+    /// Returns the time within which the share `q` is finished, in milliseconds. `Err` holds the longest wait if the share is
+    /// never reached.
     ///
     /// # Errors
-    /// Not one: `Err` is the bound of a censored quantile.
+    /// None: `Err` is the bound of a censored quantile.
     pub fn quantile(&self, q: f64) -> Option<Result<f64, f64>> {
         let longest = self.longest()?.0;
         Some(survival::curve(self.0.clone()).quantile(q).map_or(Err(longest), |time| Ok(time.as_ms_f64())))
@@ -137,9 +139,10 @@ mod tests {
     use super::*;
     use crate::measure::Window;
 
-    /// A look, a lost try, an applied one and what comes after it are one intent of one client; the next never ends.
+    /// A read, a failed attempt, a successful one and what follows belong to one intent of one client. The next intent never
+    /// ends.
     #[test]
-    fn tries_are_one_intent_until_one_succeeds() {
+    fn attempts_belong_to_one_intent_until_one_succeeds() {
         const FILE: &str = r#"{"schema":"heckle.history/1"}
 {"e":"invoke","op":1,"process":0,"client":"c5","t":1000000,"intended":500000,"key":"k1","f":"read","intent":1,"attempt":1}
 {"e":"ok","op":1,"t":2000000,"f":"read","value":null}
@@ -163,20 +166,21 @@ mod tests {
         Waits::new(ended.into_iter().map(|ms| of(ms, true)).chain(cut.into_iter().map(|ms| of(ms, false))).collect())
     }
 
-    /// The estimate itself is tested where it is made; here that who never finished is in it, and that a bound is told as one.
+    /// The estimator has its own tests. This one shows that unfinished intents are included, and that a bound is returned as a
+    /// bound.
     #[test]
-    fn who_never_finished_makes_a_quantile_a_bound() {
+    fn unfinished_intents_make_a_quantile_a_bound() {
         let half = waits(1..=50, [60; 50]);
         assert_eq!(half.quantile(0.5), Some(Ok(50.0)));
         assert_eq!(half.quantile(0.9), Some(Err(60.0)), "half never came so far");
         assert_eq!((half.unfinished(), half.longest(), half.len()), (50, Some((60.0, false)), 100));
-        let both = waits(1..=50, []).and(&waits([], [60; 50]));
+        let both = waits(1..=50, []).merge(&waits([], [60; 50]));
         assert_eq!(both, half);
         assert_eq!(waits([10, 20], [15, 15]).curve(), [(10.0, 0.25), (20.0, 1.0)]);
     }
 
     #[test]
-    fn without_cuts_it_is_the_plain_quantile() {
+    fn without_censoring_it_is_the_ordinary_quantile() {
         let waits = waits(1..=200, []);
         assert_eq!(waits.quantile(0.99), Some(Ok(198.0)));
         assert_eq!(waits.quantile(1.0), Some(Ok(200.0)));

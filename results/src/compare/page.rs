@@ -1,26 +1,26 @@
 //! `compare.html`: a comparison as one self-contained page, to be opened from disk.
 //!
-//! As the page of a run, it holds no script and loads nothing: the content policy allows embedded pictures and the one style
-//! sheet whose hash it names, and every word from outside is escaped.
+//! Like the report of a run, it contains no script and loads nothing: the content security policy allows only embedded images and
+//! the style sheet with the given hash, and all external text is escaped.
 
 use super::compare_json::{Arm, Comparison, Contrast, FigureResult, Run};
 use super::decide::p_words;
 use super::figures;
 use super::phases::Phase;
-use super::text::look_of;
+use super::text::decision_style;
 use crate::charts::Picture;
 use crate::charts::axis::{count, digits, duration};
 use crate::report::markup::Html;
 use crate::results_json::Status;
-use crate::terminal::Look;
+use crate::terminal::Style;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 const STYLE: &str = include_str!("compare.css");
-/// SHA-256 of [`STYLE`]; a test holds the two together and prints the new one.
+/// SHA-256 of [`STYLE`]. A test compares the two and prints the new hash.
 const STYLE_HASH: &str = "sha256-5co51y3u+E3zqHq+WZE8dvi3GIQ1Mzm51dsHNY8cZCY=";
 
-/// The page.
+/// Returns the page.
 pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
     let title = format!("{} · compared · {}", comparison.name, comparison.comparison_id);
     let mut out = format!(
@@ -39,7 +39,7 @@ pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
         "Effects",
         "Left of “same” is less than the reference, right of it more. A line that crosses “same” shows no difference; a line inside the grey band shows that there is none that matters.",
     );
-    // Only where arms differ in what they do against state; then it is what was asked about, so it stands high.
+    // Only if arms differ in pruning or expiry. State is then the subject of the comparison, so it comes early.
     if comparison.state.is_some() {
         out += &picture(
             pictures,
@@ -72,27 +72,27 @@ pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
         "Starved clients are pale rows, outages are pale columns. The pair is the one with the median effect.",
     );
     out += &runs(comparison);
-    out += &how(comparison);
+    out += &method_section(comparison);
     out + "</body>\n</html>\n"
 }
 
-/// Text in a page, also inside quoted attributes.
+/// Escapes text for a page, including quoted attributes.
 fn escape(words: &str) -> String {
     Html::text(words).as_str().to_owned()
 }
 
-fn class(look: Look) -> &'static str {
+fn class(look: Style) -> &'static str {
     match look {
-        Look::Good => "good",
-        Look::Bad => "bad",
-        Look::Doubt => "doubt",
-        Look::Dim => "dim",
-        Look::Strong => "strong",
-        Look::Plain => "",
+        Style::Good => "good",
+        Style::Bad => "bad",
+        Style::Doubt => "doubt",
+        Style::Dim => "dim",
+        Style::Strong => "strong",
+        Style::Plain => "",
     }
 }
 
-/// A table of markup; `numbers` are the columns that lean right. A row may have a class of its own.
+/// Formats an HTML table; `numbers` are the columns that are right-aligned. A row may have its own class.
 fn table(heading: &[String], numbers: &[usize], rows: impl IntoIterator<Item = (&'static str, Vec<String>)>) -> String {
     let cell = |tag: &str, i: usize, words: &str| {
         let class = if numbers.contains(&i) { " class=\"n\"" } else { "" };
@@ -110,9 +110,9 @@ fn table(heading: &[String], numbers: &[usize], rows: impl IntoIterator<Item = (
 fn head(comparison: &Comparison) -> String {
     let design = &comparison.design;
     let look = match comparison.exit_code {
-        0 => Look::Good,
-        1 => Look::Bad,
-        _ => Look::Doubt,
+        0 => Style::Good,
+        1 => Style::Bad,
+        _ => Style::Doubt,
     };
     let rate = design.rate_per_s.map_or_else(String::new, |r| format!(" of {} a second", digits(r)));
     let mut out = format!(
@@ -190,7 +190,7 @@ fn contrast(contrast: &Contrast) -> String {
             escape(&f.effect_cell()),
             escape(&f.interval_cell()),
             escape(&p_words(p)),
-            format!("<span class=\"{}\">{}</span>", class(look_of(f.decision)), f.decision.word()),
+            format!("<span class=\"{}\">{}</span>", class(decision_style(f.decision)), f.decision.word()),
             words,
         ];
         (if f.primary { "" } else { "rest" }, cells)
@@ -238,7 +238,7 @@ fn runs(comparison: &Comparison) -> String {
     )
 }
 
-fn how(comparison: &Comparison) -> String {
+fn method_section(comparison: &Comparison) -> String {
     let d = &comparison.design;
     let same = digits((d.same_ratio - 1.0) * 100.0);
     let items = [

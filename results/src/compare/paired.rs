@@ -1,31 +1,30 @@
-//! From pairs of figures to an effect with its interval, and to the probabilities that decide about it.
+//! Estimates an effect with its interval, and the probabilities for the decision, from pairs of figures.
 //!
-//! Times and rates are compared by their ratio: the effect is the mean log ratio over pairs, its interval Student's (at
-//! ten pairs the percentile bootstrap covers too little). Counts and shares, which may be 0, are compared by their
-//! difference with sign flips. A figure that is only bounded from below, because what it measures had not ended when the
-//! run did, is compared by sign alone.
+//! Times and rates are compared by ratio: the effect is the mean log ratio over pairs, with Student's interval (at ten pairs the
+//! coverage of the percentile bootstrap is too low). Counts and shares, which may be 0, are compared by difference with sign
+//! flips. A figure with only a lower bound, because the run ended first, is compared by sign only.
 
-use super::flips::{self, Flips};
+use super::flips::{self, SignFlipTest};
 use super::student;
 
-/// One run's figure.
+/// The figure of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reading {
-    /// So much.
+    /// The exact value.
     Exact(f64),
-    /// At least so much: censored by the end of the run.
+    /// A lower bound: censored by the end of the run.
     AtLeast(f64),
 }
 
 impl Reading {
-    /// The number, exact or bound.
+    /// Returns the value or the bound.
     pub fn number(self) -> f64 {
         match self {
             Reading::Exact(x) | Reading::AtLeast(x) => x,
         }
     }
 
-    /// Whether it is only a bound.
+    /// Whether the value is only a bound.
     pub fn censored(self) -> bool {
         matches!(self, Reading::AtLeast(_))
     }
@@ -34,59 +33,60 @@ impl Reading {
 /// The two runs of a pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
-    /// Of the arm that the other is held against.
+    /// The run of the reference arm.
     pub reference: Reading,
-    /// Of the other.
+    /// The run of the other arm.
     pub arm: Reading,
 }
 
-/// How a figure's two readings are held against each other.
+/// How the two readings of a figure are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
-    /// By their ratio: times and rates.
+    /// By ratio, for times and rates.
     Ratio,
-    /// By their difference: counts and shares.
+    /// By difference, for counts and shares.
     Difference,
 }
 
-/// How the probability came about.
+/// The statistical method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// Mean log ratio with Student's t.
     LogRatio,
     /// Mean difference with sign flips.
     SignFlip,
-    /// Signs alone: some readings are only bounds.
+    /// Signs only, because some readings are only bounds.
     Sign,
 }
 
-/// What pairs say of one figure. Ratios are natural logarithms here.
+/// The estimate for one figure over all pairs. Ratios are natural logarithms here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// Pairs that have it in both runs.
+    /// Number of pairs that have the figure in both runs.
     pub n: usize,
-    /// How it came about.
+    /// The statistical method.
     pub method: Method,
-    /// Log ratio or difference; absent where bounds on both sides leave it open.
+    /// Log ratio or difference; absent if there are bounds in both arms.
     pub effect: Option<f64>,
-    /// The effect is only a bound: the true one is at least as far from 0.
+    /// Whether the effect is only a bound: the true one is at least as far from 0.
     pub bound: bool,
-    /// The 95 % interval; a side is open where the pairs cannot bound it, both where there is none.
+    /// The 95 % interval. A side is open if the pairs cannot bound it; both are if there is no interval.
     pub interval: (Option<f64>, Option<f64>),
-    /// The probability of such pairs without an effect.
+    /// Probability of such pairs if there were no effect.
     pub p: f64,
-    /// The probability of pairs so alike with an effect of the margin or more; 1 where it cannot be told.
+    /// Probability of pairs this similar if the effect were as large as the margin or larger; 1 if it cannot be computed.
     pub p_same: f64,
-    /// Runs of the reference whose figure is only a bound.
+    /// Number of reference runs whose figure is only a bound.
     pub censored_reference: usize,
-    /// The same of the arm.
+    /// Number of runs of the other arm whose figure is only a bound.
     pub censored_arm: usize,
 }
 
-/// The level of all intervals.
+/// Confidence level of all intervals.
 pub const LEVEL: f64 = 0.95;
 
-/// What `pairs` say; `None` without any. `margin` is what counts as the same, as a log ratio or a difference.
+/// Estimates the effect from `pairs`; `None` if there are none. `margin` is the effect that counts as the same, as a log ratio or
+/// a difference.
 pub fn estimate(pairs: &[Pair], scale: Scale, margin: f64) -> Option<Estimate> {
     if pairs.is_empty() {
         return None;
@@ -99,9 +99,9 @@ pub fn estimate(pairs: &[Pair], scale: Scale, margin: f64) -> Option<Estimate> {
     } else if scale == Scale::Ratio && numbers().all(|(r, a)| r > 0.0 && a > 0.0) {
         by_log_ratio(&numbers().map(|(r, a)| (a / r).ln()).collect::<Vec<f64>>(), margin)
     } else {
-        // A ratio with a zero in it has no logarithm: its margin, which is a ratio's, says nothing of a difference.
+        // A ratio with a zero has no logarithm, and the margin of a ratio does not apply to a difference.
         let margin = (scale == Scale::Difference).then_some(margin);
-        by_flips(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), margin)
+        by_sign_flips(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), margin)
     };
     (estimate.censored_reference, estimate.censored_arm) = (censored_reference, censored_arm);
     Some(estimate)
@@ -126,7 +126,7 @@ fn by_log_ratio(ratios: &[f64], margin: f64) -> Estimate {
     }
     let freedom = n - 1;
     let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / freedom as f64;
-    // Equal ratios in all pairs leave no error to measure with; the floor keeps t finite and is far below any clock.
+    // If all pairs have equal ratios, the error is 0. The floor keeps t finite and is far below the resolution of any clock.
     let error = (variance / n as f64).sqrt().max(1e-12);
     let half = student::quantile(0.5 + LEVEL / 2.0, freedom) * error;
     let above = |d: f64| student::cumulative((d - mean) / error, freedom);
@@ -138,8 +138,8 @@ fn by_log_ratio(ratios: &[f64], margin: f64) -> Estimate {
     }
 }
 
-fn by_flips(differences: &[f64], margin: Option<f64>) -> Estimate {
-    let flips = Flips::of(differences).expect("there are pairs");
+fn by_sign_flips(differences: &[f64], margin: Option<f64>) -> Estimate {
+    let flips = SignFlipTest::of(differences).expect("there are pairs");
     Estimate {
         n: differences.len(),
         method: Method::SignFlip,
@@ -153,7 +153,8 @@ fn by_flips(differences: &[f64], margin: Option<f64>) -> Estimate {
     }
 }
 
-/// Which of the two is larger, where that can be told: a bound is larger than what is below it, and smaller than nothing.
+/// Determines which reading is larger, if known: a bound is larger than any exact value below it, and never smaller than another
+/// reading.
 fn sign(pair: &Pair) -> std::cmp::Ordering {
     use std::cmp::Ordering::{Equal, Greater, Less};
     let (reference, arm) = (pair.reference.number(), pair.arm.number());
@@ -177,7 +178,7 @@ fn by_sign(pairs: &[Pair], scale: Scale) -> Estimate {
             Scale::Difference => Some(arm - reference),
         }
     });
-    // With bounds in one arm only, their numbers put in for the true ones err towards 0 if that arm is the larger one.
+    // If only one arm has bounds, using them as values moves the effect towards 0 if that arm is the larger one.
     let mean = effects.sum::<Option<f64>>().map(|sum| sum / pairs.len() as f64);
     let effect = match (bounds(|p| p.reference), bounds(|p| p.arm)) {
         (true, false) => mean.filter(|m| *m < 0.0),
@@ -190,7 +191,7 @@ fn by_sign(pairs: &[Pair], scale: Scale) -> Estimate {
         effect,
         bound: true,
         interval: (None, None),
-        p: flips::signs(up, down),
+        p: flips::sign_test(up, down),
         p_same: 1.0,
         censored_reference: 0,
         censored_arm: 0,
@@ -211,50 +212,50 @@ mod tests {
     }
 
     #[track_caller]
-    fn near(got: f64, want: f64, within: f64) {
+    fn assert_near(got: f64, want: f64, within: f64) {
         assert!((got - want).abs() <= within, "{got} is not {want}");
     }
 
-    /// Student's own data (*Biometrika* 1908, Cushny and Peebles' sleep): mean difference 1.58, t = 4.0621 with 9 degrees
-    /// of freedom, p = 0.002833, interval 0.7001 to 2.4599. As ratios, since that is what is compared here.
+    /// Student's own data (*Biometrika* 1908, Cushny and Peebles' sleep data): mean difference 1.58, t = 4.0621 with 9 degrees of
+    /// freedom, p = 0.002833, interval 0.7001 to 2.4599. The test uses them as log ratios.
     #[test]
-    fn students_own_data_come_out() {
+    fn students_own_data_are_reproduced() {
         let first: [f64; 10] = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
         let second: [f64; 10] = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
         let data: Vec<(f64, f64)> = first.iter().zip(second).map(|(a, b)| (a.exp(), b.exp())).collect();
         let e = estimate(&exact(&data), Scale::Ratio, 0.1).expect("ten");
         assert_eq!((e.n, e.method, e.bound), (10, Method::LogRatio, false));
-        near(e.effect.expect("one"), 1.58, 1e-9);
-        near(e.p, 0.002_833, 5e-7);
-        near(e.interval.0.expect("closed"), 0.700_1, 5e-5);
-        near(e.interval.1.expect("closed"), 2.459_9, 5e-5);
+        assert_near(e.effect.expect("one"), 1.58, 1e-9);
+        assert_near(e.p, 0.002_833, 5e-7);
+        assert_near(e.interval.0.expect("closed"), 0.700_1, 5e-5);
+        assert_near(e.interval.1.expect("closed"), 2.459_9, 5e-5);
     }
 
     #[test]
     fn a_ratio_with_a_zero_is_compared_by_difference() {
         let e = estimate(&exact(&[(0.0, 1.0), (2.0, 5.0), (1.0, 2.0)]), Scale::Ratio, 0.1).expect("three");
         assert_eq!((e.method, e.p_same), (Method::SignFlip, 1.0));
-        near(e.effect.expect("one"), 5.0 / 3.0, 1e-12);
+        assert_near(e.effect.expect("one"), 5.0 / 3.0, 1e-12);
     }
 
     #[test]
     fn bounds_are_compared_by_sign() {
-        // In eight pairs the reference never came to an end, in two it did and was slower: ten of ten.
+        // In eight pairs the reference never finished, and in two it did and was slower: ten of ten.
         let mut data = vec![(AtLeast(10_000.0), Exact(500.0)); 8];
         data.extend([(Exact(900.0), Exact(450.0)); 2]);
         let e = estimate(&pairs(&data), Scale::Ratio, 0.1).expect("ten");
         assert_eq!((e.method, e.bound, e.interval), (Method::Sign, true, (None, None)));
         assert_eq!((e.censored_reference, e.censored_arm), (8, 0));
-        near(e.p, 2.0 / 1_024.0, 1e-12);
-        near(e.effect.expect("a bound"), (8.0 * f64::ln(0.05) + 2.0 * f64::ln(0.5)) / 10.0, 1e-12);
-        // Bounds on both sides, and bounds below what they are compared with, tell nothing.
+        assert_near(e.p, 2.0 / 1_024.0, 1e-12);
+        assert_near(e.effect.expect("a bound"), (8.0 * f64::ln(0.05) + 2.0 * f64::ln(0.5)) / 10.0, 1e-12);
+        // Bounds on both sides, and bounds below the value they are compared with, give no information.
         let open = [(AtLeast(10.0), AtLeast(20.0)), (AtLeast(10.0), Exact(50.0)), (Exact(50.0), AtLeast(10.0))];
         let e = estimate(&pairs(&open), Scale::Ratio, 0.1).expect("three");
         assert_eq!((e.effect, e.p, e.p_same), (None, 1.0, 1.0));
     }
 
     #[test]
-    fn sameness_is_shown_by_an_interval_within_the_margin() {
+    fn equivalence_needs_an_interval_within_the_margin() {
         let near_one: Vec<(f64, f64)> = (0..10).map(|i| (100.0, 100.0 + f64::from(i % 3) - 1.0)).collect();
         assert!(estimate(&exact(&near_one), Scale::Ratio, 0.1).expect("ten").p_same < 1e-6);
         let at_margin: Vec<(f64, f64)> = (0..10).map(|i| (100.0, 111.0 + f64::from(i % 3) - 1.0)).collect();

@@ -1,36 +1,36 @@
-//! Calm, during faults, recovery: the parts of a load window.
+//! The phases of a load window: calm, during faults, recovery.
 //!
-//! Recovery is a fixed time from the lift of a fault, the same in both arms, and not the time an arm took to recover: were
-//! the parts cut by what an arm did, each arm would be measured over times that flatter it.
+//! Recovery is a fixed time after the end of a fault, the same in both arms, and not the time that an arm took to recover. If the
+//! phases depended on the behaviour of an arm, each arm would be measured over times that favour it.
 
-use crate::faults::Disturbance;
+use crate::faults::FaultWindow;
 use crate::measure::Window;
 use heckle_history::Nanos;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How long after its lift a fault is held to be still felt.
+/// How long after its end a fault is assumed to have an effect.
 pub const RECOVERY: Nanos = Nanos::from_ms(3_000);
 
-/// A part of the load window.
+/// A phase of the load window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// All of it.
+    /// The whole window.
     Whole,
-    /// No fault, and none lifted lately.
+    /// No fault is active, and none ended recently.
     Calm,
-    /// A fault is on.
+    /// A fault is active.
     Faults,
-    /// None is on, and one was lifted less than [`RECOVERY`] before.
+    /// No fault is active, and one ended less than [`RECOVERY`] ago.
     Recovery,
 }
 
 impl Phase {
-    /// All, in the order of reports.
+    /// All phases, in the order of reports.
     pub const ALL: [Phase; 4] = [Phase::Whole, Phase::Calm, Phase::Faults, Phase::Recovery];
 
-    /// The words for it in reports.
+    /// Its name in reports.
     pub fn words(self) -> &'static str {
         match self {
             Phase::Whole => "whole run",
@@ -41,17 +41,17 @@ impl Phase {
     }
 }
 
-/// When each phase is on.
+/// The time spans of each phase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phases {
     window: Window,
-    /// Spans of the window in order, each of one phase.
+    /// Consecutive spans of the window, each with its phase.
     spans: Vec<(Nanos, Nanos, Phase)>,
 }
 
 impl Phases {
-    /// The phases of `window` under these faults.
-    pub fn of(window: Window, faults: &[Disturbance], end: Nanos) -> Self {
+    /// Returns the phases of `window` under these faults.
+    pub fn of(window: Window, faults: &[FaultWindow], end: Nanos) -> Self {
         let mut edges = vec![window.start, window.end];
         let lasted: Vec<(Nanos, Nanos)> = faults.iter().map(|f| (f.began, f.end(end))).collect();
         edges.extend(lasted.iter().flat_map(|(from, to)| [*from, *to, Nanos(to.0 + RECOVERY.0)]));
@@ -71,7 +71,7 @@ impl Phases {
         Phases { window, spans }
     }
 
-    /// Whether `phase` is on at `t`.
+    /// Whether `t` is in `phase`.
     pub fn on(&self, phase: Phase, t: Nanos) -> bool {
         if phase == Phase::Whole {
             return self.window.holds(t);
@@ -80,7 +80,7 @@ impl Phases {
         self.spans.get(at).is_some_and(|(from, _, p)| *from <= t && *p == phase)
     }
 
-    /// How long it is on, in all.
+    /// Returns the total duration of a phase.
     pub fn seconds(&self, phase: Phase) -> f64 {
         let of = |(from, to, p): &(Nanos, Nanos, Phase)| if phase == Phase::Whole || *p == phase { to.since(*from).0 } else { 0 };
         self.spans.iter().map(of).sum::<u64>() as f64 / 1e9
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn every_instant_of_the_window_is_in_one_phase() {
         let s = |s: u64| Nanos::from_ms(s * 1_000);
-        let fault = |from, to| Disturbance {
+        let fault = |from, to| FaultWindow {
             id: 1,
             kind: "kill".into(),
             targets: vec![],
@@ -107,7 +107,8 @@ mod tests {
             recovery: Recovery::NotSeen,
             answered: None,
         };
-        // Warm-up to 2 s, load to 30 s; the second fault begins while the first is still felt; the last one ends the load.
+        // Warm-up to 2 s, load to 30 s. The second fault begins during the recovery from the first, and the last one lasts until
+        // the load ends.
         let window = Window { start: s(2), end: s(30) };
         let phases = Phases::of(window, &[fault(5, 8), fault(10, 14), fault(26, 31)], s(36));
         for (t, phase) in [

@@ -1,35 +1,35 @@
-//! Which runs count. The rules are fixed: a run is left out for what makes its figures meaningless, never for what they
-//! are, and its whole pair goes with it.
+//! Decides which runs count. The rules are fixed: a run is dropped if its figures are meaningless, never because of their values,
+//! and its whole pair is dropped with it.
 
 use super::compare_json::{Comparison, DropKind, Dropped, LoadMode, Run};
 use crate::charts::axis::digits;
 use crate::measure::LATE_RATIO_LIMIT;
 use crate::results_json::{Results, RunVerdict, Status, Verdict};
 
-/// Share of the machine that others may use during a run, unless it is said otherwise.
+/// Default limit on the share of the machine that other processes may use during a run.
 pub const NOISE_LIMIT: f64 = 0.25;
 
-/// Checks that tell whether a run means anything. The others, such as an outage that lasted long, are what arms are
-/// compared for: leaving out the runs in which an arm did badly would flatter it.
-const TELL_OF_MEANING: [&str; 4] = ["vacuity", "crash", "panics", "durability"];
+/// Checks that a run needs to pass for its figures to be meaningful. Other checks, such as the one for long outages, are part of
+/// the comparison: dropping the runs in which an arm did badly would favour it.
+const REQUIRED_CHECKS: [&str; 4] = ["vacuity", "crash", "panics", "durability"];
 
-/// What a run is to the comparison.
+/// Whether a run counts in a comparison.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Standing {
-    /// It counts.
+pub enum Eligibility {
+    /// The run counts.
     Counts,
-    /// It does not, and neither does its pair.
+    /// The run and its pair do not count.
     Dropped(Dropped),
-    /// It violated correctness: its arm is out.
+    /// The run violated correctness, so its arm is disqualified.
     Violated(String),
 }
 
-/// Above which shares a run is dropped.
+/// Limits above which a run is dropped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Of the machine, used by other processes.
+    /// Share of the machine used by other processes.
     pub noise: f64,
-    /// Of the ops, sent late by the harness.
+    /// Share of operations that the harness sent late.
     pub late: f64,
 }
 
@@ -39,20 +39,21 @@ impl Default for Limits {
     }
 }
 
-/// What `results` are to a comparison at this load, with what others used of the machine.
-pub fn standing(results: &Results, load: LoadMode, others_cpu: Option<f64>, limits: Limits) -> Standing {
+/// Decides whether a run with these results counts at this kind of load. `others_cpu` is the share of the machine that other
+/// processes used.
+pub fn eligibility(results: &Results, load: LoadMode, others_cpu: Option<f64>, limits: Limits) -> Eligibility {
     let first = || results.reasons.first().cloned().unwrap_or_default();
     if results.verdict == RunVerdict::Invalid {
-        return Standing::Violated(first());
+        return Eligibility::Violated(first());
     }
-    let dropped = |kind, why: String| Standing::Dropped(Dropped { kind, why });
+    let dropped = |kind, why: String| Eligibility::Dropped(Dropped { kind, why });
     if results.status == Status::Interrupted {
         return dropped(DropKind::Interrupted, "interrupted before its end".into());
     }
     if results.verdict == RunVerdict::Error || matches!(results.status, Status::Running | Status::Killed) {
         return dropped(DropKind::Broken, first());
     }
-    if let Some(why) = inconclusive(results) {
+    if let Some(why) = inconclusive_reason(results) {
         return dropped(DropKind::Inconclusive, why);
     }
     if load == LoadMode::EqualOfferedLoad && results.load.late_ratio > limits.late {
@@ -63,11 +64,11 @@ pub fn standing(results: &Results, load: LoadMode, others_cpu: Option<f64>, limi
         let (others, limit) = (digits(others * 100.0), digits(limits.noise * 100.0));
         return dropped(DropKind::Noisy, format!("other processes used {others} % of the machine, over {limit} %"));
     }
-    Standing::Counts
+    Eligibility::Counts
 }
 
-/// How many pairs can still count once `done` of the planned ones are made: of the arm for which it is most. Below
-/// `pairs_needed` no claim is possible any more.
+/// Returns how many pairs can still count after `done` pairs, for the arm with the most. Below `pairs_needed` no claim is
+/// possible any more.
 pub fn pairs_possible<'a>(comparison: &Comparison, runs: impl Iterator<Item = &'a Run> + Clone, done: u32) -> u32 {
     let arms: Vec<&str> = comparison.arms.iter().map(|a| if a.disqualified.is_none() { a.name.as_str() } else { "" }).collect();
     let Some((reference, others)) = arms.split_first().filter(|(reference, _)| !reference.is_empty()) else { return 0 };
@@ -77,7 +78,7 @@ pub fn pairs_possible<'a>(comparison: &Comparison, runs: impl Iterator<Item = &'
     others.iter().filter(|arm| !arm.is_empty()).map(|arm| counted(arm) + left).max().unwrap_or(0)
 }
 
-fn inconclusive(results: &Results) -> Option<String> {
+fn inconclusive_reason(results: &Results) -> Option<String> {
     if results.linearizability.verdict != Verdict::Valid {
         return Some("linearizability is unknown".into());
     }
@@ -85,9 +86,9 @@ fn inconclusive(results: &Results) -> Option<String> {
         return Some(format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" ")));
     }
     if let Some(rule) = results.coverage.rules.iter().find(|r| !r.passed) {
-        return Some(rule.missed());
+        return Some(rule.unmet_reason());
     }
-    let check = results.checks.iter().find(|c| TELL_OF_MEANING.contains(&c.name.as_str()) && c.verdict != Verdict::Valid);
+    let check = results.checks.iter().find(|c| REQUIRED_CHECKS.contains(&c.name.as_str()) && c.verdict != Verdict::Valid);
     check.map(|c| format!("{}: {}", c.name, c.words))
 }
 
@@ -99,7 +100,7 @@ mod tests {
     use crate::sample::{self, Sample};
     use crate::sample_results;
 
-    /// Ten pairs of a reference and two arms; each letter is a pair of one arm: counted or dropped.
+    /// Ten pairs of a reference and two arms. Each letter is a run of one arm: counted or dropped.
     #[track_caller]
     fn check_possible(reference: &str, b: &str, c: &str, possible: u32) {
         let arms = [("a", reference), ("b", b), ("c", c)];
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip] // A table.
-    fn what_is_dropped_is_not_made_up_for() {
+    fn dropped_pairs_are_not_replaced() {
         //             a       b       c       possible of 10
         check_possible("...",  "...",  "...",  10);
         check_possible("x..",  "...",  "...",  9);   // The reference is part of each pair.
@@ -138,24 +139,24 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_left_out_for_what_makes_them_meaningless_only() {
+    fn runs_are_dropped_only_if_their_figures_are_meaningless() {
         let good = sample_results::valid(&sample::history(Sample::default()));
         let of = |change: fn(&mut Results)| {
             let mut results = good.clone();
             change(&mut results);
-            standing(&results, LoadMode::EqualOfferedLoad, Some(0.1), Limits::default())
+            eligibility(&results, LoadMode::EqualOfferedLoad, Some(0.1), Limits::default())
         };
         let check = |name: &str| Check { name: name.into(), verdict: Verdict::Invalid, ..Check::default() };
-        // What an arm is compared for does not drop it.
-        assert_eq!(of(|_| ()), Standing::Counts);
-        assert_eq!(of(|r| r.verdict = RunVerdict::GateMissed), Standing::Counts);
-        assert_eq!(of(|r| r.gates = vec![Gate::default()]), Standing::Counts);
+        // A result that is part of the comparison does not drop a run.
+        assert_eq!(of(|_| ()), Eligibility::Counts);
+        assert_eq!(of(|r| r.verdict = RunVerdict::GateMissed), Eligibility::Counts);
+        assert_eq!(of(|r| r.gates = vec![Gate::default()]), Eligibility::Counts);
         let mut slow = good.clone();
         (slow.verdict, slow.checks) = (RunVerdict::Unknown, vec![check("availability"), check("liveness"), check("starvation")]);
-        assert_eq!(standing(&slow, LoadMode::EqualOfferedLoad, None, Limits::default()), Standing::Counts);
-        let kind = |s: Standing| match s {
-            Standing::Dropped(d) => Some(d.kind),
-            Standing::Counts | Standing::Violated(_) => None,
+        assert_eq!(eligibility(&slow, LoadMode::EqualOfferedLoad, None, Limits::default()), Eligibility::Counts);
+        let kind = |s: Eligibility| match s {
+            Eligibility::Dropped(d) => Some(d.kind),
+            Eligibility::Counts | Eligibility::Violated(_) => None,
         };
         assert_eq!(kind(of(|r| r.load.late_ratio = 0.02)), Some(DropKind::Late));
         assert_eq!(kind(of(|r| r.faults[0].effective = false)), Some(DropKind::Inconclusive));
@@ -165,13 +166,16 @@ mod tests {
         assert_eq!(kind(of(|r| r.status = Status::Interrupted)), Some(DropKind::Interrupted));
         let mut vacuous = good.clone();
         vacuous.checks.push(check("vacuity"));
-        assert_eq!(kind(standing(&vacuous, LoadMode::Saturation, None, Limits::default())), Some(DropKind::Inconclusive));
-        assert_eq!(kind(standing(&good, LoadMode::EqualOfferedLoad, Some(0.3), Limits::default())), Some(DropKind::Noisy));
-        assert_eq!(standing(&good, LoadMode::EqualOfferedLoad, Some(0.3), Limits { noise: 1.0, ..Limits::default() }), Standing::Counts);
-        // Nothing is late where nothing is due.
+        assert_eq!(kind(eligibility(&vacuous, LoadMode::Saturation, None, Limits::default())), Some(DropKind::Inconclusive));
+        assert_eq!(kind(eligibility(&good, LoadMode::EqualOfferedLoad, Some(0.3), Limits::default())), Some(DropKind::Noisy));
+        assert_eq!(
+            eligibility(&good, LoadMode::EqualOfferedLoad, Some(0.3), Limits { noise: 1.0, ..Limits::default() }),
+            Eligibility::Counts
+        );
+        // In a closed loop no operation is late, since none is due.
         let mut closed = good.clone();
         closed.load.late_ratio = 0.5;
-        assert_eq!(standing(&closed, LoadMode::Saturation, None, Limits::default()), Standing::Counts);
-        assert!(matches!(of(|r| r.verdict = RunVerdict::Invalid), Standing::Violated(_)));
+        assert_eq!(eligibility(&closed, LoadMode::Saturation, None, Limits::default()), Eligibility::Counts);
+        assert!(matches!(of(|r| r.verdict = RunVerdict::Invalid), Eligibility::Violated(_)));
     }
 }

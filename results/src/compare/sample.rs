@@ -1,9 +1,9 @@
-//! A made-up comparison, for tests, golden files and looking at pictures: drawn from a seed, and no claim about a system.
+//! A synthetic comparison for tests, golden files and example charts. It is drawn from a seed and makes no claim about a system.
 
 use super::compare_json::{Arm, Comparison, Design, DropKind, Dropped, LoadMode, Run};
-use super::conclude::{Made, conclude};
+use super::conclude::{MeasuredRun, conclude};
 use super::decide::{ALPHA, Ending, PAIRS_NEEDED, SAME_RATIO, SAME_SHARE};
-use super::figures::{FIGURES, Successes, Taken};
+use super::figures::{FIGURES, RunFigures, Successes};
 use super::intents::Waits;
 use super::paired::Reading;
 use super::phases::{Phase, RECOVERY};
@@ -16,35 +16,35 @@ use heckle_history::Nanos;
 use heckle_history::prng::{Pcg64, Seed};
 use rand::RngExt;
 
-/// An arm of it: its name, its setting, and how its waits compare with the reference's.
+/// An arm of the synthetic comparison: its name, its setting, and how its waiting times compare with those of the reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampleArm {
-    /// Its name.
+    /// Name of the arm.
     pub name: &'static str,
-    /// Key and value.
+    /// Key and value of its setting.
     pub setting: (&'static str, &'static str),
-    /// Its waits by the reference's.
+    /// Its waiting times divided by those of the reference.
     pub ratio: f64,
     /// Share of its intents that never finish.
     pub starved: f64,
 }
 
-/// Three arms, of which one starves a client.
-pub const LEASES: [SampleArm; 3] = [
+/// Three arms with different leases.
+pub const LEASE_ARMS: [SampleArm; 3] = [
     SampleArm { name: "off", setting: ("lease", "off"), ratio: 1.0, starved: 0.0 },
     SampleArm { name: "priority", setting: ("lease", "priority"), ratio: 0.6, starved: 0.0 },
     SampleArm { name: "read", setting: ("lease", "read"), ratio: 1.03, starved: 0.0 },
 ];
 
-/// Three arms that hold less and less state.
-pub const REMEDIES: [SampleArm; 3] = [
+/// Three arms with decreasing amounts of state.
+pub const STATE_ARMS: [SampleArm; 3] = [
     SampleArm { name: "without", setting: ("prune", "off"), ratio: 1.0, starved: 0.0 },
     SampleArm { name: "prune", setting: ("prune", "on"), ratio: 1.02, starved: 0.0 },
     SampleArm { name: "ttl", setting: ("paxos_ttl", "4s"), ratio: 1.01, starved: 0.0 },
 ];
 
-/// The comparison before its first run.
-pub fn planned(arms: &[SampleArm], pairs: u32) -> Comparison {
+/// Returns the comparison before its first run.
+pub fn planned_comparison(arms: &[SampleArm], pairs: u32) -> Comparison {
     Comparison {
         comparison_id: "20260131T120000Z-5a3e".into(),
         name: "lease".into(),
@@ -60,7 +60,7 @@ pub fn planned(arms: &[SampleArm], pairs: u32) -> Comparison {
             pairs_needed: PAIRS_NEEDED as u32,
             aa: false,
             load: LoadMode::EqualOfferedLoad,
-            state_differs: arms.iter().any(|a| REMEDIES[0].setting.0 == a.setting.0),
+            state_differs: arms.iter().any(|a| STATE_ARMS[0].setting.0 == a.setting.0),
             rate_per_s: Some(400.0),
             primary: FIGURES.iter().filter(|f| f.primary).map(|f| f.name.to_owned()).collect(),
             alpha: ALPHA,
@@ -79,8 +79,8 @@ pub fn planned(arms: &[SampleArm], pairs: u32) -> Comparison {
     }
 }
 
-/// The runs of it, order drawn; the third pair is dropped for its second arm's sake.
-pub fn made(arms: &[SampleArm], pairs: u32) -> Vec<Made> {
+/// Returns its runs in random order. The third pair is dropped because of its second arm.
+pub fn measured_runs(arms: &[SampleArm], pairs: u32) -> Vec<MeasuredRun> {
     let mut rng = Seed(7).stream("sample comparison");
     let mut all = vec![];
     for pair in 1..=pairs {
@@ -105,13 +105,13 @@ pub fn made(arms: &[SampleArm], pairs: u32) -> Vec<Made> {
                 dropped,
                 ..Run::default()
             };
-            all.push(Made { run, taken: taken(arm, luck, &mut rng) });
+            all.push(MeasuredRun { run, taken: run_figures(arm, luck, &mut rng) });
         }
     }
     all
 }
 
-fn taken(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> Taken {
+fn run_figures(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> RunFigures {
     let scatter = arm.ratio * (luck + 0.25 * (rng.random::<f64>() - 0.5)).exp();
     let starved = arm.starved;
     let waits: Vec<Sample> = (0..2_000)
@@ -124,7 +124,7 @@ fn taken(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> Taken {
     let waits = Waits::new(waits);
     let p99 = waits.quantile(0.99).map(|q| q.map_or_else(Reading::AtLeast, Reading::Exact));
     let longest = waits.longest().map(|(ms, ended)| if ended { Reading::Exact(ms) } else { Reading::AtLeast(ms) });
-    let mut taken = Taken { successes: successes(arm, rng), ..Taken::default() };
+    let mut taken = RunFigures { successes: successes(arm, rng), ..RunFigures::default() };
     for (phase, worse) in [(Phase::Whole, 1.0), (Phase::Calm, 0.5), (Phase::Faults, 3.0), (Phase::Recovery, 1.5)] {
         let figures = taken.readings.entry(phase).or_default();
         let mut add = |name: &str, reading: Option<Reading>| figures.extend(reading.map(|r| (name.to_owned(), r)));
@@ -151,9 +151,9 @@ fn taken(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> Taken {
     taken
 }
 
-/// Of an arm with a remedy, or without.
+/// Returns the state of an arm with or without pruning or expiry.
 fn state(arm: &SampleArm, luck: f64) -> Option<StateOverTime> {
-    // Bytes a new key adds for good, and bytes that it adds for a while.
+    // Bytes that a new key adds permanently, and bytes that it adds temporarily.
     let (stays, passes, lives_s) = match arm.setting {
         ("prune", "off") => (228.0, 0.0, 0.0),
         ("prune", _) => (64.0, 0.0, 0.0),
@@ -177,7 +177,7 @@ fn successes(arm: &SampleArm, rng: &mut Pcg64) -> Successes {
     Successes { slice_s: 0.25, clients: (0..12).map(|c| (c, row(c, rng))).collect() }
 }
 
-/// All of it, concluded.
+/// Returns the whole comparison with its conclusions.
 pub fn comparison(arms: &[SampleArm], pairs: u32) -> Comparison {
-    conclude(planned(arms, pairs), made(arms, pairs), Ending::AsPlanned)
+    conclude(planned_comparison(arms, pairs), measured_runs(arms, pairs), Ending::AsPlanned)
 }

@@ -1,9 +1,9 @@
-//! Student's t distribution: what a mean of a few log ratios is held against.
+//! Student's t distribution, for the mean of a few log ratios.
 //!
-//! Computed from the regularised incomplete beta function by its continued fraction (modified Lentz, *Numerical Recipes*
-//! 6.4) and Lanczos' series for the gamma function; tests hold both against printed tables.
+//! It is computed from the regularised incomplete beta function by its continued fraction (modified Lentz, *Numerical Recipes*
+//! 6.4) and Lanczos' series for the gamma function. Tests compare both with printed tables.
 
-/// Coefficients of Lanczos' approximation with g = 7: relative error below 1e-14 for positive arguments.
+/// Coefficients of Lanczos' approximation with g = 7. The relative error is below 1e-14 for positive arguments.
 const LANCZOS: [f64; 9] = [
     0.999_999_999_999_809_9,
     676.520_368_121_885_1,
@@ -15,13 +15,14 @@ const LANCZOS: [f64; 9] = [
     9.984_369_578_019_572e-6,
     1.505_632_735_149_311_6e-7,
 ];
-/// The continued fraction converges in about the root of its larger argument; this is enough for a million pairs.
+/// The number of steps until the continued fraction converges is about the square root of its larger argument. This limit is
+/// enough for a million pairs.
 const MAX_STEPS: u32 = 2_000;
 
-/// The natural logarithm of the gamma function, for `x` above 0.
+/// Returns the natural logarithm of the gamma function for `x` above 0.
 fn ln_gamma(x: f64) -> f64 {
     if x < 0.5 {
-        // Reflection: the series is meant for arguments from one half on.
+        // Reflection, since the series is valid for arguments from one half on.
         return (std::f64::consts::PI / (std::f64::consts::PI * x).sin()).ln() - ln_gamma(1.0 - x);
     }
     let x = x - 1.0;
@@ -30,17 +31,21 @@ fn ln_gamma(x: f64) -> f64 {
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + series.ln()
 }
 
-/// The regularised incomplete beta function, for `x` from 0 to 1.
+/// Returns the regularised incomplete beta function for `x` from 0 to 1.
 fn beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);
     }
     let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp();
-    // The fraction converges fast on one side of the mean only; the other side is its mirror image.
-    if x < (a + 1.0) / (a + b + 2.0) { front * fraction(x, a, b) / a } else { 1.0 - front * fraction(1.0 - x, b, a) / b }
+    // The fraction converges fast only on one side of the mean. The other side is computed by symmetry.
+    if x < (a + 1.0) / (a + b + 2.0) {
+        front * continued_fraction(x, a, b) / a
+    } else {
+        1.0 - front * continued_fraction(1.0 - x, b, a) / b
+    }
 }
 
-fn fraction(x: f64, a: f64, b: f64) -> f64 {
+fn continued_fraction(x: f64, a: f64, b: f64) -> f64 {
     const TINY: f64 = 1e-300;
     let nonzero = |v: f64| if v.abs() < TINY { TINY } else { v };
     let mut c = 1.0;
@@ -64,10 +69,10 @@ fn fraction(x: f64, a: f64, b: f64) -> f64 {
     product
 }
 
-/// The probability of a value of at most `t`, with `freedom` degrees of freedom.
+/// Returns the probability of a value of at most `t`, with `freedom` degrees of freedom.
 ///
 /// # Panics
-/// Without a degree of freedom.
+/// If `freedom` is 0.
 pub fn cumulative(t: f64, freedom: usize) -> f64 {
     assert!(freedom > 0, "a t distribution has a degree of freedom");
     let n = freedom as f64;
@@ -75,12 +80,12 @@ pub fn cumulative(t: f64, freedom: usize) -> f64 {
     if t > 0.0 { 1.0 - tail } else { tail }
 }
 
-/// The probability of a value at least as far from 0 as `t`, on either side.
+/// Returns the probability of a value at least as far from 0 as `t`, on either side.
 pub fn two_sided(t: f64, freedom: usize) -> f64 {
     2.0 * cumulative(-t.abs(), freedom)
 }
 
-/// The value that is not exceeded with probability `p`, above 0 and below 1.
+/// Returns the quantile for probability `p`, with `p` between 0 and 1.
 pub fn quantile(p: f64, freedom: usize) -> f64 {
     if p < 0.5 {
         return -quantile(1.0 - p, freedom);
@@ -89,7 +94,7 @@ pub fn quantile(p: f64, freedom: usize) -> f64 {
     while cumulative(high, freedom) < p {
         (low, high) = (high, high * 2.0);
     }
-    // Halving a bracket cannot fail to converge, and sixty halvings reach the last bit.
+    // Bisection always converges, and sixty steps reach the last bit.
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
         if cumulative(middle, freedom) < p { low = middle } else { high = middle }
@@ -102,13 +107,13 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn near(got: f64, want: f64, within: f64) {
+    fn assert_near(got: f64, want: f64, within: f64) {
         assert!((got - want).abs() <= within, "{got} is not {want}");
     }
 
     #[test]
-    fn quantiles_are_those_of_printed_tables() {
-        // Two-sided 95 % and 99 %: the columns of any table of Student's t.
+    fn quantiles_match_printed_tables() {
+        // Two-sided 95 % and 99 %, as in printed tables of Student's t.
         for (freedom, t95, t99) in [
             (1, 12.7062, 63.6567),
             (2, 4.3027, 9.9248),
@@ -119,27 +124,27 @@ mod tests {
             (30, 2.0423, 2.7500),
             (120, 1.9799, 2.6174),
         ] {
-            near(quantile(0.975, freedom), t95, 6e-5);
-            near(quantile(0.995, freedom), t99, 6e-5);
-            near(quantile(0.025, freedom), -t95, 6e-5);
-            near(two_sided(t95, freedom), 0.05, 1e-5);
+            assert_near(quantile(0.975, freedom), t95, 6e-5);
+            assert_near(quantile(0.995, freedom), t99, 6e-5);
+            assert_near(quantile(0.025, freedom), -t95, 6e-5);
+            assert_near(two_sided(t95, freedom), 0.05, 1e-5);
         }
-        near(quantile(0.975, 1_000_000), 1.959_964, 1e-4);
-        near(quantile(0.5, 4), 0.0, 1e-12);
+        assert_near(quantile(0.975, 1_000_000), 1.959_964, 1e-4);
+        assert_near(quantile(0.5, 4), 0.0, 1e-12);
     }
 
     #[test]
-    fn one_and_two_degrees_have_closed_forms() {
+    fn one_and_two_degrees_of_freedom_match_closed_forms() {
         for t in [-40.0, -3.0, -0.2, 0.0, 0.7, 1.0, 9.0, 1e4] {
-            near(cumulative(t, 1), 0.5 + f64::atan(t) / std::f64::consts::PI, 1e-12);
-            near(cumulative(t, 2), 0.5 + t / (2.0 * f64::sqrt(2.0 + t * t)), 1e-12);
+            assert_near(cumulative(t, 1), 0.5 + f64::atan(t) / std::f64::consts::PI, 1e-12);
+            assert_near(cumulative(t, 2), 0.5 + t / (2.0 * f64::sqrt(2.0 + t * t)), 1e-12);
         }
     }
 
     #[test]
-    fn the_gamma_function_has_its_known_values() {
-        near(ln_gamma(0.5), std::f64::consts::PI.sqrt().ln(), 1e-13);
-        near(ln_gamma(11.0), f64::ln(3_628_800.0), 1e-12);
-        near(ln_gamma(0.25), 1.288_022_524_698_077, 1e-12);
+    fn the_gamma_function_matches_known_values() {
+        assert_near(ln_gamma(0.5), std::f64::consts::PI.sqrt().ln(), 1e-13);
+        assert_near(ln_gamma(11.0), f64::ln(3_628_800.0), 1e-12);
+        assert_near(ln_gamma(0.25), 1.288_022_524_698_077, 1e-12);
     }
 }

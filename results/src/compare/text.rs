@@ -1,5 +1,5 @@
-//! A comparison for the terminal: what is fixed before the first run, then tables, and last the verdict, the folder and the
-//! next command.
+//! A comparison for the terminal: the design before the first run, then tables, and last the verdict, the folder and the next
+//! command.
 
 use super::compare_json::{Comparison, Contrast, FigureResult};
 use super::decide::{Decision, p_words};
@@ -8,9 +8,9 @@ use super::phases::Phase;
 use crate::charts::axis::{digits, duration};
 use crate::results_json::Status;
 use crate::summary::{View, field};
-use crate::terminal::{Cell, Colour, Lean, Look, clean, shorten, table, wrap};
+use crate::terminal::{Align, Cell, Colour, Style, clean, shorten, table, wrap};
 
-/// What is said before the first run. `about` tells how long it will take.
+/// Returns the text printed before the first run. `about` says how long it will take.
 pub fn announcement(comparison: &Comparison, about: &str) -> String {
     let design = &comparison.design;
     let primary: Vec<&str> = design.primary.iter().filter_map(|name| figures::find(name)).map(|f| f.what).collect();
@@ -34,40 +34,40 @@ pub fn announcement(comparison: &Comparison, about: &str) -> String {
     )
 }
 
-/// Comparisons in lines, the newest last: each by its path, with what was read of it or why it could not be.
+/// Formats a list of comparisons, the newest last: each by its path, with its contents or the reason why it cannot be read.
 pub fn list(comparisons: &[(String, Result<Comparison, String>)], width: usize, colour: Colour) -> String {
     if comparisons.is_empty() {
         return "no comparisons yet; `heckle compare` makes one\n".into();
     }
     let heading =
-        [("comparison", Lean::Left), ("arms", Lean::Left), ("pairs", Lean::Right), ("", Lean::Left), ("what it says", Lean::Left)];
+        [("comparison", Align::Left), ("arms", Align::Left), ("pairs", Align::Right), ("", Align::Left), ("what it says", Align::Left)];
     let row = |(path, read): &(String, Result<Comparison, String>)| -> Vec<Cell> {
-        let path = (Look::Plain, clean(path));
+        let path = (Style::Plain, clean(path));
         let comparison = match read {
             Ok(comparison) => comparison,
             Err(why) => {
-                let empty = || (Look::Plain, String::new());
-                return vec![path, empty(), empty(), (Look::Bad, "damaged".into()), (Look::Dim, clean(why))];
+                let empty = || (Style::Plain, String::new());
+                return vec![path, empty(), empty(), (Style::Bad, "damaged".into()), (Style::Dim, clean(why))];
             }
         };
         let arms: Vec<&str> = comparison.arms.iter().map(|a| a.name.as_str()).collect();
         let counted = comparison.contrasts.iter().map(|c| c.pairs.len()).min().unwrap_or(0);
         let state = match (comparison.status, comparison.exit_code) {
-            // The harness is at it, or was killed.
-            (Status::Running, _) => (Look::Dim, "unfinished"),
-            (Status::Killed, _) => (Look::Doubt, "killed"),
-            (Status::Interrupted, _) => (Look::Doubt, "interrupted"),
-            (Status::Done, 0) => (Look::Good, "done"),
-            (Status::Done, 1) => (Look::Bad, "violation"),
-            (Status::Done, 2) => (Look::Doubt, "too few pairs"),
-            (Status::Done, _) => (Look::Bad, "broken"),
+            // The harness is still running, or was killed.
+            (Status::Running, _) => (Style::Dim, "unfinished"),
+            (Status::Killed, _) => (Style::Doubt, "killed"),
+            (Status::Interrupted, _) => (Style::Doubt, "interrupted"),
+            (Status::Done, 0) => (Style::Good, "done"),
+            (Status::Done, 1) => (Style::Bad, "violation"),
+            (Status::Done, 2) => (Style::Doubt, "too few pairs"),
+            (Status::Done, _) => (Style::Bad, "broken"),
         };
         vec![
             path,
-            (Look::Plain, shorten(&clean(&arms.join(", ")), 40)),
-            (Look::Plain, format!("{counted} of {}", comparison.design.pairs)),
+            (Style::Plain, shorten(&clean(&arms.join(", ")), 40)),
+            (Style::Plain, format!("{counted} of {}", comparison.design.pairs)),
             (state.0, state.1.to_owned()),
-            (Look::Dim, clean(comparison.verdict.first().map_or("", String::as_str))),
+            (Style::Dim, clean(comparison.verdict.first().map_or("", String::as_str))),
         ]
     };
     table(&heading, &comparisons.iter().map(row).collect::<Vec<_>>(), width, colour)
@@ -78,7 +78,7 @@ fn settings(name: &str, settings: &std::collections::BTreeMap<String, String>) -
     if stated.is_empty() { name.to_owned() } else { format!("{name} ({})", stated.join(" ")) }
 }
 
-/// A comparison for the terminal.
+/// Formats a comparison for the terminal.
 pub fn text(comparison: &Comparison, view: View<'_>) -> String {
     let design = &comparison.design;
     let head = format!(
@@ -89,7 +89,7 @@ pub fn text(comparison: &Comparison, view: View<'_>) -> String {
         comparison.seed,
         duration(comparison.wall_s * 1e3)
     );
-    let mut out: String = wrap(&clean(&head), view.width).into_iter().map(|l| view.colour.paint(Look::Strong, &l) + "\n").collect();
+    let mut out: String = wrap(&clean(&head), view.width).into_iter().map(|l| view.colour.paint(Style::Strong, &l) + "\n").collect();
     for contrast in comparison.contrasts.iter().filter(|c| !c.figures.is_empty()) {
         out += &format!(
             "\n{}\n{}",
@@ -99,7 +99,7 @@ pub fn text(comparison: &Comparison, view: View<'_>) -> String {
         for d in &contrast.dropped {
             out += &field(
                 "dropped",
-                Look::Doubt,
+                Style::Doubt,
                 &clean(&format!("pair {}, {} because of {}: {}", d.pair, d.kind.word(), d.arm, d.why)),
                 view,
             );
@@ -107,30 +107,30 @@ pub fn text(comparison: &Comparison, view: View<'_>) -> String {
     }
     out += "\n";
     for v in comparison.validity.iter().filter(|v| !v.passed) {
-        out += &field("beware", Look::Doubt, &clean(&format!("{}: {}", v.name, v.words)), view);
+        out += &field("beware", Style::Doubt, &clean(&format!("{}: {}", v.name, v.words)), view);
     }
-    out + &last_lines(comparison, view)
+    out + &conclusion(comparison, view)
 }
 
-/// What a terminal has room for: primary figures in all phases, the others over the whole run.
-fn shown(f: &&FigureResult) -> bool {
+/// Whether a figure is shown in the terminal: primary figures in all phases, others over the whole run.
+fn is_shown(f: &&FigureResult) -> bool {
     f.phase == Some(Phase::Whole) || figures::find(&f.figure).is_some_and(|f| f.primary)
 }
 
 fn figure_table(contrast: &Contrast, view: View<'_>) -> String {
     let (against, arm) = (clean(&contrast.against), clean(&contrast.arm));
     let heading = [
-        ("figure", Lean::Left),
-        ("n", Lean::Right),
-        (against.as_str(), Lean::Right),
-        (arm.as_str(), Lean::Right),
-        ("effect", Lean::Right),
-        ("95 % interval", Lean::Left),
-        ("p", Lean::Right),
-        ("", Lean::Left),
+        ("figure", Align::Left),
+        ("n", Align::Right),
+        (against.as_str(), Align::Right),
+        (arm.as_str(), Align::Right),
+        ("effect", Align::Right),
+        ("95 % interval", Align::Left),
+        ("p", Align::Right),
+        ("", Align::Left),
     ];
     let row = |f: &FigureResult| -> Vec<Cell> {
-        let look = if f.primary { Look::Plain } else { Look::Dim };
+        let look = if f.primary { Style::Plain } else { Style::Dim };
         let cell = |words: String| (look, clean(&words));
         vec![
             cell(f.phase.filter(|p| *p != Phase::Whole).map_or(f.what.clone(), |p| format!("· {}", p.words()))),
@@ -140,38 +140,38 @@ fn figure_table(contrast: &Contrast, view: View<'_>) -> String {
             cell(f.effect_cell()),
             cell(f.interval_cell()),
             cell(p_words(f.p_adjusted.unwrap_or(f.p))),
-            (look_of(f.decision), f.decision.word().into()),
+            (decision_style(f.decision), f.decision.word().into()),
         ]
     };
-    // Each primary figure with its phases below it, then the rest.
-    let mut figures: Vec<&FigureResult> = contrast.figures.iter().filter(shown).collect();
+    // Each primary figure with its phases below it, then the others.
+    let mut figures: Vec<&FigureResult> = contrast.figures.iter().filter(is_shown).collect();
     let rank = |name: &str| figures::FIGURES.iter().position(|f| f.name == name);
     figures.sort_by_key(|f| (rank(&f.figure), f.phase));
     let rows: Vec<Vec<Cell>> = figures.into_iter().map(row).collect();
     table(&heading, &rows, view.width.max(100), view.colour)
 }
 
-pub(super) fn look_of(decision: Decision) -> Look {
+pub(super) fn decision_style(decision: Decision) -> Style {
     match decision {
-        Decision::Changed => Look::Strong,
-        Decision::PracticallyTheSame => Look::Good,
-        Decision::NoDifferenceShown | Decision::NoClaim => Look::Doubt,
-        Decision::Exploratory => Look::Dim,
+        Decision::Changed => Style::Strong,
+        Decision::PracticallyTheSame => Style::Good,
+        Decision::NoDifferenceShown | Decision::NoClaim => Style::Doubt,
+        Decision::Exploratory => Style::Dim,
     }
 }
 
-fn last_lines(comparison: &Comparison, view: View<'_>) -> String {
+fn conclusion(comparison: &Comparison, view: View<'_>) -> String {
     let mut out = String::new();
     for sentence in &comparison.verdict {
-        let look = if sentence.starts_with("DISQUALIFIED") { Look::Bad } else { Look::Plain };
+        let look = if sentence.starts_with("DISQUALIFIED") { Style::Bad } else { Style::Plain };
         out += &field("verdict", look, &clean(sentence), view);
     }
-    out += &field("folder", Look::Plain, &clean(view.folder), View { width: usize::MAX, ..view });
+    out += &field("folder", Style::Plain, &clean(view.folder), View { width: usize::MAX, ..view });
     let first = comparison.arms.iter().find_map(|a| a.disqualified.as_ref());
     let next = match first {
         Some(d) => format!("heckle explain {}/{}", view.folder, d.path),
         None if comparison.design.aa => comparison.again.replace(" --aa", ""),
         None => format!("open {}/compare.html, or see the noise: {} --aa", view.folder, comparison.again),
     };
-    out + &field("next", Look::Plain, &clean(&next), View { width: usize::MAX, ..view })
+    out + &field("next", Style::Plain, &clean(&next), View { width: usize::MAX, ..view })
 }

@@ -1,9 +1,8 @@
-//! What held a run back besides the system under test: the load generator, the relay or the machine; and what that makes
-//! worthless.
+//! Bottlenecks outside the system under test: the load generator, the relay or the machine; and the figures that they invalidate.
 //!
-//! A rule looks at one figure of the load window, has a limit with a reason, and says what the figure spoils and what to
-//! change. None of them touches the verdict on linearizability: that rests on when ops were really sent and answered, and
-//! a late op is judged by the time at which it was sent.
+//! Each rule checks one figure of the load window against a limit, gives the reason for the limit, and says which figures are
+//! invalid and what to change. No rule affects the verdict on linearizability: it depends on when operations were really sent and
+//! answered, and a late operation is judged by the time at which it was sent.
 
 use crate::charts::axis::{count, digits, duration};
 use crate::measure::{LATE_AFTER, LATE_RATIO_LIMIT};
@@ -11,93 +10,95 @@ use crate::results_json::{Load, Results};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A thread that sleeps must wake within the time after which an op counts as late: else what it sends is late too.
+/// A sleeping thread must wake up within the time after which an operation counts as late. Otherwise the operations it sends are
+/// late too.
 pub const WAKEUP_LATE_LIMIT_MS: f64 = LATE_AFTER.0 as f64 / 1e6;
-/// Steal comes in bursts that last for many ops: where it takes 2 % of the time, the 99th percentile is the hypervisor's.
+/// Steal comes in bursts that last for many operations: if it takes 2 % of the time, it determines the 99th percentile.
 pub const STEAL_LIMIT: f64 = 0.02;
-/// The same holds for a quota of the control group, which stops all threads at once.
+/// The same applies to the quota of a control group, which stops all threads at the same time.
 pub const THROTTLED_LIMIT: f64 = 0.02;
-/// With under a twentieth of the processor time idle, a thread that becomes ready finds no free core.
+/// With less than 5 % of the processor time idle, a thread that becomes ready finds no free core.
 pub const BUSY_LIMIT: f64 = 0.95;
-/// Where some thread waited for a core more often than not, a median holds that wait.
+/// If some thread waited for a core more than half of the time, the median includes that wait.
 pub const PRESSURE_LIMIT: f64 = 0.5;
-/// A thread that is busy for nine tenths of a core has a queue before it: an M/M/1 queue is nine long then.
+/// A thread that is busy for 90 % of a core has a queue in front of it: the length of an M/M/1 queue is nine then.
 pub const THREAD_LIMIT: f64 = 0.9;
-/// Above this share of arrivals that were never sent, the percentiles lack what would have been their upper end.
+/// If more than this share of arrivals was never sent, the upper percentiles are too low.
 pub const UNSENT_LIMIT: f64 = 0.01;
-/// Below this share of the asked rate it was another load.
+/// Below this share of the target rate, the load differs from the one requested.
 pub const ACHIEVED_LIMIT: f64 = 0.95;
-/// Arrivals are exact but for a few at the edges of the window, which must not count in a short one.
-const AT_THE_EDGES: f64 = 10.0;
+/// A few arrivals at the edges of the window may be counted outside of it. This allowance keeps them from mattering in a short
+/// window.
+const EDGE_ALLOWANCE: f64 = 10.0;
 
-/// What the machine and the harness went through, sampled in the load window only.
+/// Strain on the machine and the harness, sampled in the load window only.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Strain {
-    /// How long was sampled.
+    /// Duration of the sampling.
     pub window_s: f64,
-    /// Sleeps of a fixed time whose end was looked at.
+    /// Number of sleeps of a fixed duration that were measured.
     pub wakeups: u64,
-    /// How late they ended, median.
+    /// Delay of the wake-ups from these sleeps, median.
     pub wakeup_late_p50_ms: f64,
-    /// 99th percentile of the same.
+    /// Delay of the wake-ups, 99th percentile.
     pub wakeup_late_p99_ms: f64,
-    /// The latest.
+    /// Delay of the wake-ups, maximum.
     pub wakeup_late_max_ms: f64,
-    /// Processor time of the harness by the time: 1 is one core all the time.
+    /// Average number of cores that the harness used.
     pub harness_cores: Option<f64>,
-    /// The share of one core that the thread of the load generator took.
+    /// Share of one core that the thread of the load generator used.
     pub load_thread_ratio: Option<f64>,
-    /// The share of one core that the busiest thread of the relay took.
+    /// Share of one core that the busiest thread of the relay used.
     pub relay_thread_ratio: Option<f64>,
-    /// The share of the machine's processor time that was not idle.
+    /// Share of the machine's processor time that was not idle.
     pub machine_busy_ratio: Option<f64>,
-    /// The share of the machine's processor time that a hypervisor gave to others.
+    /// Share of the machine's processor time that the hypervisor gave to other machines.
     pub steal_ratio: Option<f64>,
-    /// The share of the time in which the quota of the control group kept threads from running.
+    /// Share of the time in which the quota of the control group kept threads from running.
     pub throttled_ratio: Option<f64>,
-    /// The share of the time in which some thread was ready and waited for a core (`/proc/pressure/cpu`).
+    /// Share of the time in which some thread was ready and waited for a core (`/proc/pressure/cpu`).
     pub pressure_ratio: Option<f64>,
 }
 
-/// Something besides the system under test that held the run back.
+/// A bottleneck outside the system under test.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Bottleneck {
-    /// `late_share`, `scheduler_lag`, `cpu_steal`, `cpu_throttled`, `machine_busy`, `cpu_pressure`, `load_generator`, `relay`
-    /// or `saturation`.
+    /// Name of the rule: `late_share`, `scheduler_lag`, `cpu_steal`, `cpu_throttled`, `machine_busy`, `cpu_pressure`,
+    /// `load_generator`, `relay` or `saturation`.
     pub what: String,
-    /// What was measured; shares are between 0 and 1, times in milliseconds.
+    /// The measured figure. Shares are between 0 and 1, times are in milliseconds.
     pub figure: f64,
-    /// The figure's limit.
+    /// The limit on the figure.
     pub limit: f64,
-    /// The same for a person.
+    /// A description as text.
     pub words: String,
-    /// What must not be read from this run.
+    /// Figures of this run that are invalid.
     pub makes_worthless: Vec<String>,
-    /// What to change before it is run again.
+    /// What to change before running it again.
     pub change: String,
 }
 
 impl Bottleneck {
-    /// Everything in one sentence.
+    /// The description, the invalid figures and the advice in one sentence.
     pub fn sentence(&self) -> String {
         format!("{}; worthless: {}; change: {}", self.words, self.makes_worthless.join(", "), self.change)
     }
 }
 
-/// What stays true in spite of all bottlenecks.
-pub const STANDS: &str = "the verdict on linearizability stands all the same: it rests on when ops were really sent and answered";
+/// The conclusion that holds in spite of all bottlenecks.
+pub const VERDICT_HOLDS: &str = "the verdict on linearizability stands all the same: it rests on when ops were really sent and answered";
 
-const LATENCY: &str = "latency figures";
-const GATES: &str = "gates on speed (they are void)";
-const THROUGHPUT: &str = "the achieved rate as a figure of the system under test";
-const QUIETER: &str = "a quieter machine or one with more cores, a lower --rate, fewer --clients";
+const LATENCY_FIGURES: &str = "latency figures";
+const SPEED_GATES: &str = "gates on speed (they are void)";
+const ACHIEVED_RATE: &str = "the achieved rate as a figure of the system under test";
+const QUIETER_MACHINE: &str = "a quieter machine or one with more cores, a lower --rate, fewer --clients";
 
-/// Everything that held the run back, the gravest first: what happened to ops, then why.
+/// Returns all bottlenecks of the run, the most severe first: effects on operations, then causes.
 pub fn find(results: &Results) -> Vec<Bottleneck> {
-    let of_load = [late(&results.load), saturation(&results.load)];
-    let of_machine = results.strain.as_ref().map(|s| strained(s, &results.load)).unwrap_or_default();
+    let of_load = [late_share(&results.load), saturation(&results.load)];
+    let of_machine = results.strain.as_ref().map(|s| machine_bottlenecks(s, &results.load)).unwrap_or_default();
     of_load.into_iter().flatten().chain(of_machine).collect()
 }
 
@@ -110,7 +111,7 @@ fn percent(share: f64) -> String {
     format!("{} %", digits(share * 100.0))
 }
 
-fn late(load: &Load) -> Option<Bottleneck> {
+fn late_share(load: &Load) -> Option<Bottleneck> {
     let words = format!(
         "{} of the {} were sent over {} after they were due although there was room (limit {}): the load generator did not keep up",
         percent(load.late_ratio),
@@ -119,14 +120,14 @@ fn late(load: &Load) -> Option<Bottleneck> {
         percent(LATE_RATIO_LIMIT)
     );
     let change = "a lower --rate, fewer --clients, `--net direct` (no relay), or a quieter machine";
-    let found = || bottleneck("late_share", load.late_ratio, LATE_RATIO_LIMIT, words, &[LATENCY, GATES], change);
+    let found = || bottleneck("late_share", load.late_ratio, LATE_RATIO_LIMIT, words, &[LATENCY_FIGURES, SPEED_GATES], change);
     (load.late_ratio > LATE_RATIO_LIMIT).then(found)
 }
 
-/// The asked rate was not reached, whoever is to blame: what was never sent is in no figure.
+/// Checks whether the target rate was reached, whatever the cause. Operations that were never sent appear in no other figure.
 fn saturation(load: &Load) -> Option<Bottleneck> {
     let change = "a lower --rate, or a larger --max-in-flight; --rate max measures what can be reached";
-    let worthless = [LATENCY, "the run as one at the asked rate"];
+    let worthless = [LATENCY_FIGURES, "the run as one at the asked rate"];
     let due = load.begun + load.unsent;
     let unsent = if due > 0 { load.unsent as f64 / due as f64 } else { 0.0 };
     if unsent > UNSENT_LIMIT {
@@ -157,12 +158,12 @@ fn saturation(load: &Load) -> Option<Bottleneck> {
         percent(achieved),
         percent(ACHIEVED_LIMIT)
     );
-    let short = (load.begun as f64) < expected * ACHIEVED_LIMIT - AT_THE_EDGES;
+    let short = (load.begun as f64) < expected * ACHIEVED_LIMIT - EDGE_ALLOWANCE;
     (short && achieved < ACHIEVED_LIMIT).then(|| bottleneck("saturation", achieved, ACHIEVED_LIMIT, words, &worthless, change))
 }
 
-/// A bottleneck, if there is a figure and it is beyond its limit.
-fn beyond(
+/// Returns a bottleneck if the figure exists and exceeds its limit.
+fn over_limit(
     what: &str,
     figure: Option<f64>,
     limit: f64,
@@ -173,26 +174,26 @@ fn beyond(
     figure.filter(|x| *x > limit).map(|x| bottleneck(what, x, limit, words(x), worthless, change))
 }
 
-fn strained(strain: &Strain, load: &Load) -> Vec<Bottleneck> {
-    // In a closed loop the rate is what comes out, and it is the bottleneck's.
-    let worthless = if load.max_rate { &[THROUGHPUT, LATENCY][..] } else { &[LATENCY][..] };
+fn machine_bottlenecks(strain: &Strain, load: &Load) -> Vec<Bottleneck> {
+    // In a closed loop the rate is a result, and the bottleneck determines it.
+    let worthless = if load.max_rate { &[ACHIEVED_RATE, LATENCY_FIGURES][..] } else { &[LATENCY_FIGURES][..] };
     let machine = [machine_busy(strain, worthless), pressure(strain)];
-    threads(strain, worthless).into_iter().chain(taken_away(strain)).chain(machine).flatten().collect()
+    saturated_threads(strain, worthless).into_iter().chain(lost_cpu_time(strain)).chain(machine).flatten().collect()
 }
 
-/// A thread of the harness that had no time left.
-fn threads(strain: &Strain, worthless: &[&str]) -> [Option<Bottleneck>; 2] {
+/// Checks whether a thread of the harness was saturated.
+fn saturated_threads(strain: &Strain, worthless: &[&str]) -> [Option<Bottleneck>; 2] {
     let busy = |whose: &str, x| format!("the {whose}'s thread was busy for {} of a core (limit {})", percent(x), percent(THREAD_LIMIT));
     let (load, relay) = (|x| busy("load generator", x), |x| busy("relay", x));
     let direct = "`--net direct`, which has no relay and no faults on links, or a lower --rate";
     [
-        beyond("load_generator", strain.load_thread_ratio, THREAD_LIMIT, load, worthless, "a lower --rate, or fewer --clients"),
-        beyond("relay", strain.relay_thread_ratio, THREAD_LIMIT, relay, worthless, direct),
+        over_limit("load_generator", strain.load_thread_ratio, THREAD_LIMIT, load, worthless, "a lower --rate, or fewer --clients"),
+        over_limit("relay", strain.relay_thread_ratio, THREAD_LIMIT, relay, worthless, direct),
     ]
 }
 
-/// Time that threads did not get although they were ready.
-fn taken_away(strain: &Strain) -> [Option<Bottleneck>; 3] {
+/// Checks for time in which threads were ready but did not run.
+fn lost_cpu_time(strain: &Strain) -> [Option<Bottleneck>; 3] {
     let lag = (strain.wakeups > 0).then_some(strain.wakeup_late_p99_ms);
     let lag_words = |x| {
         let (late, limit, longest) = (duration(x), duration(WAKEUP_LATE_LIMIT_MS), duration(strain.wakeup_late_max_ms));
@@ -203,9 +204,9 @@ fn taken_away(strain: &Strain) -> [Option<Bottleneck>; 3] {
         |x| format!("the control group's quota stopped threads for {} of the time (limit {})", percent(x), percent(THROTTLED_LIMIT));
     let quota = "a larger processor quota for the container, or a lower --rate";
     [
-        beyond("scheduler_lag", lag, WAKEUP_LATE_LIMIT_MS, lag_words, &[LATENCY], QUIETER),
-        beyond("cpu_steal", strain.steal_ratio, STEAL_LIMIT, stolen, &[LATENCY], "a machine of its own, or another hour"),
-        beyond("cpu_throttled", strain.throttled_ratio, THROTTLED_LIMIT, stopped, &[LATENCY], quota),
+        over_limit("scheduler_lag", lag, WAKEUP_LATE_LIMIT_MS, lag_words, &[LATENCY_FIGURES], QUIETER_MACHINE),
+        over_limit("cpu_steal", strain.steal_ratio, STEAL_LIMIT, stolen, &[LATENCY_FIGURES], "a machine of its own, or another hour"),
+        over_limit("cpu_throttled", strain.throttled_ratio, THROTTLED_LIMIT, stopped, &[LATENCY_FIGURES], quota),
     ]
 }
 
@@ -214,12 +215,12 @@ fn machine_busy(strain: &Strain, worthless: &[&str]) -> Option<Bottleneck> {
         let harness = strain.harness_cores.map_or(String::new(), |n| format!("; the harness took {} cores of it", digits(n)));
         format!("the machine's processors were busy for {} of the time (limit {}){harness}", percent(x), percent(BUSY_LIMIT))
     };
-    beyond("machine_busy", strain.machine_busy_ratio, BUSY_LIMIT, words, worthless, QUIETER)
+    over_limit("machine_busy", strain.machine_busy_ratio, BUSY_LIMIT, words, worthless, QUIETER_MACHINE)
 }
 
 fn pressure(strain: &Strain) -> Option<Bottleneck> {
     let words = |x| format!("for {} of the time some thread waited for a core (limit {})", percent(x), percent(PRESSURE_LIMIT));
-    beyond("cpu_pressure", strain.pressure_ratio, PRESSURE_LIMIT, words, &[LATENCY], QUIETER)
+    over_limit("cpu_pressure", strain.pressure_ratio, PRESSURE_LIMIT, words, &[LATENCY_FIGURES], QUIETER_MACHINE)
 }
 
 #[cfg(test)]

@@ -1,28 +1,29 @@
-//! Who got how much: the ops of each client, and how long it went without one that took effect.
+//! The share of each client: its operations, and how long it went without one that took effect.
 
 use heckle_history::{ClientId, History, Nanos, Outcome, Seen};
 use std::collections::BTreeMap;
 
-/// The ops of one client under load.
+/// The operations of one client under load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Who.
+    /// Id of the client.
     pub client: ClientId,
-    /// Sent.
+    /// Number of operations sent.
     pub sent: u64,
-    /// Read, written, CAS applied.
+    /// Number of reads, writes and applied CASes.
     pub took_effect: u64,
-    /// CAS refused.
+    /// Number of refused CASes.
     pub not_met: u64,
-    /// Proved not to have happened, or unknown.
+    /// Number of operations that failed or have an unknown outcome.
     pub unanswered: u64,
-    /// The longest time without an op that took effect, while there were any to wait for.
+    /// The longest time between two operations that took effect, including the start and end of its load.
     pub longest_wait: Nanos,
-    /// When that began.
+    /// Start of that time.
     pub wait_from: Nanos,
 }
 
-/// The clients of `history` in the load window, the one that waited longest first. Empty where no client is known.
+/// Returns the clients of `history` in the load window, the one with the longest wait first. Empty if the history names no
+/// clients.
 pub fn of(history: &History, window: crate::measure::Window) -> Vec<Client> {
     let mut clients: BTreeMap<ClientId, (Client, Nanos)> = BTreeMap::new();
     let mut done: Vec<(Nanos, ClientId)> = vec![];
@@ -46,12 +47,12 @@ pub fn of(history: &History, window: crate::measure::Window) -> Vec<Client> {
     done.sort_unstable();
     for (t, client) in done {
         let (known, last) = clients.get_mut(&client).expect("counted above");
-        wait(known, last, t);
+        update_wait(known, last, t);
     }
     let mut all: Vec<Client> = clients
         .into_values()
         .map(|(mut client, mut last)| {
-            wait(&mut client, &mut last, window.end);
+            update_wait(&mut client, &mut last, window.end);
             client
         })
         .collect();
@@ -59,7 +60,7 @@ pub fn of(history: &History, window: crate::measure::Window) -> Vec<Client> {
     all
 }
 
-fn wait(client: &mut Client, last: &mut Nanos, t: Nanos) {
+fn update_wait(client: &mut Client, last: &mut Nanos, t: Nanos) {
     if t.since(*last) > client.longest_wait {
         (client.longest_wait, client.wait_from) = (t.since(*last), *last);
     }
@@ -73,7 +74,7 @@ mod tests {
     use heckle_history::drawn;
 
     #[test]
-    fn the_longest_wait_is_found_also_at_the_end() {
+    fn the_longest_wait_may_be_at_the_end() {
         let (header, names, events) = drawn::events(
             "c1 |w 1--> w 2-->                    |
              c2 |r null--> r null-> r null->  r null->|",

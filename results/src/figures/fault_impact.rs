@@ -1,54 +1,54 @@
-//! What each fault did to the ops: those that were open while it lasted, node by node, beside those that met no fault at
-//! all.
+//! The impact of each fault on operations: those that were open during the fault, per node, compared with those that overlapped
+//! no fault.
 
 use crate::measure::{Latencies, Measured};
 use heckle_history::{History, NodeIx, Operation, Outcome};
 use std::collections::BTreeMap;
 
-/// Counts of ops that met one thing.
+/// Counts and latencies of a group of operations.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Met {
-    /// Ops.
+pub struct ImpactCounts {
+    /// Number of operations.
     pub ops: u64,
-    /// Answered.
+    /// Number of ok operations.
     pub ok: u64,
-    /// Proved not to have happened.
+    /// Number of operations proved not to have happened.
     pub failed: u64,
-    /// May have happened; nearly always a timeout.
+    /// Number of operations that may have happened, nearly always because of a timeout.
     pub unknown: u64,
-    /// Milliseconds, of the answered, from when they were due.
+    /// Latency of ok operations from the due time, median.
     pub p50_ms: f64,
-    /// The same.
+    /// Latency of ok operations from the due time, 99th percentile.
     pub p99_ms: f64,
 }
 
-/// What one fault did.
+/// The impact of one fault.
 #[derive(Debug, Clone, PartialEq)]
-pub struct During {
-    /// The fault's place in [`Measured::faults`].
+pub struct FaultImpact {
+    /// Index of the fault in [`Measured::faults`].
     pub fault: usize,
-    /// By the node that took the op; `None` where that is not known.
-    pub nodes: Vec<(Option<NodeIx>, Met)>,
+    /// Counts by the node that received the operation; `None` if it is not known.
+    pub nodes: Vec<(Option<NodeIx>, ImpactCounts)>,
 }
 
-/// What the faults of a run did, and what is usual without one.
+/// The impact of all faults of a run, and the figures without a fault.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Faulty {
-    /// Ops that met no fault.
-    pub calm: Met,
-    /// Fault by fault.
-    pub faults: Vec<During>,
+pub struct Impacts {
+    /// Operations that overlapped no fault.
+    pub calm: ImpactCounts,
+    /// The impact of each fault.
+    pub faults: Vec<FaultImpact>,
 }
 
-struct Sums {
-    met: Met,
+struct ImpactSums {
+    met: ImpactCounts,
     latencies: Latencies,
 }
 
-impl Sums {
+impl ImpactSums {
     fn new() -> Self {
-        let met = Met { ops: 0, ok: 0, failed: 0, unknown: 0, p50_ms: 0.0, p99_ms: 0.0 };
-        Sums { met, latencies: Latencies::new() }
+        let met = ImpactCounts { ops: 0, ok: 0, failed: 0, unknown: 0, p50_ms: 0.0, p99_ms: 0.0 };
+        ImpactSums { met, latencies: Latencies::new() }
     }
 
     fn add(&mut self, op: &Operation) {
@@ -63,34 +63,34 @@ impl Sums {
         }
     }
 
-    fn met(mut self) -> Met {
+    fn finish(mut self) -> ImpactCounts {
         let p = self.latencies.percentiles();
         (self.met.p50_ms, self.met.p99_ms) = (p.p50, p.p99);
         self.met
     }
 }
 
-/// Counts the ops of the load window by what they met.
-pub fn of(history: &History, measured: &Measured) -> Faulty {
-    let mut sums: Vec<BTreeMap<Option<NodeIx>, Sums>> = measured.faults.iter().map(|_| BTreeMap::new()).collect();
-    let mut calm = Sums::new();
+/// Counts the operations of the load window by the faults that they overlapped.
+pub fn of(history: &History, measured: &Measured) -> Impacts {
+    let mut sums: Vec<BTreeMap<Option<NodeIx>, ImpactSums>> = measured.faults.iter().map(|_| BTreeMap::new()).collect();
+    let mut calm = ImpactSums::new();
     for op in history.ops.iter().filter(|op| measured.window.holds(op.intended)) {
         let mut met = false;
         for (fault, sums) in measured.faults.iter().zip(&mut sums) {
             if fault.began <= op.completed && fault.end(measured.end) >= op.intended {
                 met = true;
-                sums.entry(op.node).or_insert_with(Sums::new).add(op);
+                sums.entry(op.node).or_insert_with(ImpactSums::new).add(op);
             }
         }
         if !met {
             calm.add(op);
         }
     }
-    let of_fault = |(fault, nodes): (usize, BTreeMap<Option<NodeIx>, Sums>)| During {
+    let of_fault = |(fault, nodes): (usize, BTreeMap<Option<NodeIx>, ImpactSums>)| FaultImpact {
         fault,
-        nodes: nodes.into_iter().map(|(node, sums)| (node, sums.met())).collect(),
+        nodes: nodes.into_iter().map(|(node, sums)| (node, sums.finish())).collect(),
     };
-    Faulty { calm: calm.met(), faults: sums.into_iter().enumerate().map(of_fault).collect() }
+    Impacts { calm: calm.finish(), faults: sums.into_iter().enumerate().map(of_fault).collect() }
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
     use crate::sample::{self, Sample};
 
     #[test]
-    fn timeouts_lie_at_the_struck_nodes() {
+    fn timeouts_are_counted_at_the_affected_nodes() {
         let history = sample::history(Sample::default());
         let measured = measure::analyze(&history);
         let faulty = of(&history, &measured);

@@ -1,11 +1,10 @@
-//! The disturbances of a history: when each began and was lifted, whether it took effect, and how long the cluster
-//! took to get over it.
+//! The faults of a history: when each began and ended, whether it took effect, and how long the cluster took to recover.
 //!
-//! **Recovery** is what a client sees: how long a struck node was *asked* from the lift of the fault until it has
-//! *answered ok* an op that was *sent after the lift*. An op sent before may have been decided before and says nothing,
-//! but its client waits. Time in which no op waited for the node is silence, not outage (see
-//! [`asked`](heckle_checker::checks::asked)). The slowest node counts. A node that got no op afterwards is left out; if
-//! one got ops and answered none, there is no recovery time.
+//! **Recovery time** is what a client sees: how long an affected node had operations waiting, from the end of the fault until it
+//! completed an operation that was *sent after the end*. An operation sent before may have been decided before, so its reply
+//! proves nothing, but its client waits. Time in which no operation waited for the node does not count as an outage (see
+//! [`asked`](heckle_checker::checks::asked)). The slowest node counts. A node that received no operations afterwards is left out;
+//! if a node received some and completed none, there is no recovery time.
 
 use crate::measure::round;
 use crate::results_json::Fault;
@@ -15,54 +14,54 @@ use heckle_history::{History, Nanos, NodeIx, Operation, Outcome};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
 
-/// One disturbance, with times as in the history.
+/// One fault, with times as in the history.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Disturbance {
-    /// As in the history.
+pub struct FaultWindow {
+    /// Its id in the history.
     pub id: u64,
-    /// `kill`, `partition` …
+    /// Its kind, such as `kill` or `partition`.
     pub kind: String,
-    /// Whom it struck, in the kind's notation.
+    /// Its targets, in the notation of the kind.
     pub targets: Vec<String>,
-    /// When it began.
+    /// When the fault began.
     pub began: Nanos,
-    /// When it was lifted; `None` if it never was.
+    /// When the fault ended; `None` if it never did.
     pub lifted: Option<Nanos>,
-    /// When it was seen to be over.
+    /// When the end of the fault was confirmed.
     pub healed: Option<Nanos>,
-    /// What showed that it took effect: the last count of each name.
+    /// Evidence that it took effect: the last value of each name.
     pub evidence: Map<String, Json>,
-    /// Any of its events had evidence: a count above zero, or a `true`.
+    /// Whether any of its events carried evidence: a count above zero, or `true`.
     pub effective: bool,
-    /// How long the slowest of the struck nodes was asked from the lift until it answered again.
+    /// Recovery time of the slowest affected node.
     pub recovery: Recovery,
-    /// The moment at which the last of them had answered.
+    /// When the last affected node had completed an operation.
     pub answered: Option<Nanos>,
 }
 
-/// How a cluster got over a fault.
+/// The recovery of a cluster from a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// After having been asked for so long.
+    /// Recovered after this time with operations waiting.
     After(Nanos),
-    /// A struck node got ops and answered none.
+    /// An affected node received operations and completed none.
     Never,
-    /// The fault was never lifted, or no op was sent to a struck node afterwards.
+    /// The fault never ended, or no affected node received an operation afterwards.
     NotSeen,
 }
 
-impl Disturbance {
-    /// The end of its band: the lift, or the end of the history.
+impl FaultWindow {
+    /// Returns the end of the fault, or the end of the history if it never ended.
     pub fn end(&self, history_end: Nanos) -> Nanos {
         self.lifted.or(self.healed).unwrap_or(history_end)
     }
 
-    /// Its targets as one short label.
+    /// Kind and targets as one short label.
     pub fn label(&self) -> String {
         if self.targets.is_empty() { self.kind.clone() } else { format!("{} {}", self.kind, self.targets.join(" ")) }
     }
 
-    /// Its twin in `results.json`.
+    /// Converts the fault to its type in `results.json`.
     pub fn record(&self, history_end: Nanos) -> Fault {
         Fault {
             id: self.id,
@@ -81,22 +80,22 @@ impl Disturbance {
     }
 }
 
-/// The same rule as the checker's coverage, which decides whether the run is conclusive.
-fn tells(value: &Json) -> bool {
+/// Whether a value is evidence. The checker's coverage, which decides whether the run is conclusive, uses the same rule.
+fn is_evidence(value: &Json) -> bool {
     value.as_f64().is_some_and(|n| n > 0.0) || value.as_bool() == Some(true)
 }
 
-/// The disturbances of `history`, in the order they began.
-pub fn disturbances(history: &History) -> Vec<Disturbance> {
-    let mut found: Vec<Disturbance> = vec![];
-    // By id: a history may hold as many faults as it likes.
+/// Returns the faults of `history`, in the order in which they began.
+pub fn fault_windows(history: &History) -> Vec<FaultWindow> {
+    let mut found: Vec<FaultWindow> = vec![];
+    // A map by id, since a history may contain any number of faults.
     let mut places: HashMap<u64, usize> = HashMap::new();
     for event in &history.faults {
         match places.get(&event.id) {
-            Some(&place) => join(&mut found[place], event),
+            Some(&place) => merge_event(&mut found[place], event),
             None => {
                 places.insert(event.id, found.len());
-                let mut new = Disturbance {
+                let mut new = FaultWindow {
                     id: event.id,
                     kind: event.kind.to_string(),
                     targets: event.targets.clone(),
@@ -108,7 +107,7 @@ pub fn disturbances(history: &History) -> Vec<Disturbance> {
                     recovery: Recovery::NotSeen,
                     answered: None,
                 };
-                join(&mut new, event);
+                merge_event(&mut new, event);
                 found.push(new);
             }
         }
@@ -120,10 +119,10 @@ pub fn disturbances(history: &History) -> Vec<Disturbance> {
     found
 }
 
-fn join(known: &mut Disturbance, event: &FaultEvent) {
-    // A heal's evidence shows that the cluster is back, not that it was ever struck.
-    known.effective |= event.state != FaultState::Healed && event.evidence.values().any(tells);
-    // A later count replaces an earlier one: evidence is gathered while the fault lasts.
+fn merge_event(known: &mut FaultWindow, event: &FaultEvent) {
+    // Evidence of a heal shows that the cluster is back, not that the fault took effect.
+    known.effective |= event.state != FaultState::Healed && event.evidence.values().any(is_evidence);
+    // A later value replaces an earlier one: evidence is gathered while the fault lasts.
     known.evidence.extend(event.evidence.iter().map(|(k, v)| (k.clone(), v.clone())));
     match event.state {
         FaultState::Began => {}
@@ -132,13 +131,13 @@ fn join(known: &mut Disturbance, event: &FaultEvent) {
     }
 }
 
-/// The recovery, and the moment at which the last struck node had answered.
-fn recovery(history: &History, disturbance: &Disturbance, nodes: &[NodeOps]) -> (Recovery, Option<Nanos>) {
+/// Returns the recovery, and when the last affected node had completed an operation.
+fn recovery(history: &History, disturbance: &FaultWindow, nodes: &[NodeOps]) -> (Recovery, Option<Nanos>) {
     let Some(lifted) = disturbance.lifted.or(disturbance.healed) else { return (Recovery::NotSeen, None) };
     let (mut last, mut longest) = (None, None);
-    for node in struck_nodes(history, disturbance).into_iter().map(|node| &nodes[node.0 as usize]) {
+    for node in affected_nodes(history, disturbance).into_iter().map(|node| &nodes[node.0 as usize]) {
         let first = node.invoked.partition_point(|t| *t < lifted);
-        // A node that got no op afterwards is left out.
+        // A node that received no operation afterwards is left out.
         let Some(answered) = node.first_ok.get(first) else { continue };
         let Some(answered) = *answered else { return (Recovery::Never, None) };
         last = last.max(Some(answered));
@@ -147,17 +146,17 @@ fn recovery(history: &History, disturbance: &Disturbance, nodes: &[NodeOps]) -> 
     (longest.map_or(Recovery::NotSeen, Recovery::After), last)
 }
 
-/// The ops of one node, prepared so that a history with many faults is still measured in little more than linear time.
+/// The operations of one node, indexed so that even a history with many faults is measured in nearly linear time.
 struct NodeOps {
-    /// When its ops were invoked, in order.
+    /// Invoke times of its operations, in order.
     invoked: Vec<Nanos>,
-    /// By op: the first ok completion among it and the later ones.
+    /// For each operation, the earliest ok completion among it and all later ones.
     first_ok: Vec<Option<Nanos>>,
-    /// When ops waited for it.
+    /// When operations waited for the node.
     asked: Asked,
 }
 
-/// By node.
+/// Returns the operations of each node.
 fn ops_of_nodes(history: &History) -> Vec<NodeOps> {
     let mut by_node = vec![vec![]; history.names.node_count()];
     for op in &history.ops {
@@ -178,9 +177,8 @@ fn ops_of_nodes(history: &History) -> Vec<NodeOps> {
     by_node.into_iter().map(prepare).collect()
 }
 
-/// The nodes whose names stand in the targets, whatever the notation between them (`n1`, `n2|n3`, `n1>n2`); all nodes
-/// if none does.
-fn struck_nodes(history: &History, disturbance: &Disturbance) -> Vec<NodeIx> {
+/// Returns the nodes named in the targets, in any notation (`n1`, `n2|n3`, `n1>n2`); all nodes if there is none.
+fn affected_nodes(history: &History, disturbance: &FaultWindow) -> Vec<NodeIx> {
     let word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let named = |name: &str| disturbance.targets.iter().any(|t| t.split(|c| !word(c)).any(|w| w == name));
     let some: Vec<NodeIx> = history.names.nodes().filter(|(_, name)| named(name)).map(|(ix, _)| ix).collect();

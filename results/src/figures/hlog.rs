@@ -1,6 +1,6 @@
-//! `latency.hlog`: HdrHistogram's interval log, a histogram a second and kind of op, in nanoseconds from when an op was
-//! due. Other tools of that family read it, merge intervals and plot; merging histograms is exact, averaging
-//! percentiles is not.
+//! `latency.hlog`: an HdrHistogram interval log with one histogram per second and kind of operation, in nanoseconds from the due
+//! time. Other HdrHistogram tools can read it, merge intervals and plot. Merging histograms is exact; averaging percentiles is
+//! not.
 
 use crate::measure::Latencies;
 use hdrhistogram::serialization::V2DeflateSerializer;
@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// The text of the log. Times in it count from the start of the run; `started_unix_s` places it.
+/// Returns the text of the log. Its times are relative to the start of the run, given as `started_unix_s`.
 pub fn log(history: &History, started_unix_s: u64) -> Vec<u8> {
     let mut intervals: BTreeMap<(u64, &str), Latencies> = BTreeMap::new();
     for op in &history.ops {
@@ -48,7 +48,7 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     #[test]
-    fn what_is_read_back_is_what_was_measured() {
+    fn the_log_round_trips() {
         let history = crate::sample::history(crate::sample::Sample::default());
         let text = log(&history, 1_700_000_000);
         let mut total: BTreeMap<String, Histogram<u64>> = BTreeMap::new();

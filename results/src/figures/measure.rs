@@ -1,12 +1,12 @@
-//! Figures from a history: the only place where latency, rate and outcomes of a run are counted.
+//! Figures from a history. This is the only place that counts latency, rate and outcomes of a run.
 //!
-//! Latency counts from when an op was *due* (`intended`), so that a stalled cluster cannot hide behind the ops that
-//! were never sent ("coordinated omission", Gil Tene, *How NOT to measure latency*), and beside it from when it was
-//! sent. Only ok ops are in the percentiles: an unknown outcome's latency is censored, so it is counted apart.
-//! Counts are given of the whole history and of the load window; latency, rate and the system's figures are of the load window,
-//! without warm-up and final reads.
+//! Latency is measured from the time an operation was *due* (`intended`), so that a stalled cluster cannot hide behind operations
+//! that were never sent ("coordinated omission", Gil Tene, *How NOT to measure latency*), and also from the time it was sent.
+//! Percentiles cover only ok operations: the latency of an unknown outcome is censored, so those are counted separately. Counts
+//! cover the whole history and the load window. Latency, rate and the system's figures cover the load window, without warm-up and
+//! final reads.
 
-use crate::faults::{self, Disturbance};
+use crate::faults::{self, FaultWindow};
 use crate::results_json::{
     Fairness, FateCounts, HistoryInfo, LateEffects, Latency, Load, LoadUnit, Percentiles, Results, SystemFigures, WindowCounts,
 };
@@ -18,17 +18,18 @@ use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-/// An op sent this much after it was due is late.
+/// An operation sent this long after it was due is late.
 pub const LATE_AFTER: Nanos = Nanos::from_ms(5);
-/// Above this share of late ops the load was not what the plan asked for, and performance gates say nothing.
+/// Above this share of late operations the load was not what the plan requested, and performance gates are void.
 pub const LATE_RATIO_LIMIT: f64 = 0.01;
-/// The key in [`Measured::latency_ms`] for every kind of op together.
+/// The key in [`Measured::latency_ms`] for all kinds of operations together.
 pub const ALL: &str = "all";
-/// And, where a run has both, for the ops that went through consensus, and for those that bypassed it.
+/// The keys for operations that used consensus and for those that bypassed it. Present if a run has both.
 pub const PATHS: [&str; 2] = ["paxos", "cheap"];
 
-/// Where a key of [`Measured::latency_ms`] stands in a table: each path's kinds, their sum below them, [`ALL`] last.
-pub fn rank(kind: &str) -> u8 {
+/// Position of a key of [`Measured::latency_ms`] in a table: the kinds of each path, then the sum for the path, with [`ALL`]
+/// last.
+pub fn sort_rank(kind: &str) -> u8 {
     match kind {
         ALL => 4,
         "cheap" => 3,
@@ -38,7 +39,7 @@ pub fn rank(kind: &str) -> u8 {
     }
 }
 
-/// How a key of [`Measured::latency_ms`] is shown.
+/// Display name of a key of [`Measured::latency_ms`].
 pub fn title(kind: &str) -> &str {
     match kind {
         "paxos" => "paxos path",
@@ -47,42 +48,43 @@ pub fn title(kind: &str) -> &str {
     }
 }
 
-/// What a history says in figures.
+/// The figures of a history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// Over the whole history.
+    /// Counts over the whole history.
     pub whole: WindowCounts,
-    /// Of the ops due in the load window.
+    /// Counts of the operations due in the load window.
     pub in_window: WindowCounts,
-    /// Over the whole history.
+    /// Fates over the whole history.
     pub fates: FateCounts,
-    /// In the load window. What was asked for is the plan's to say.
+    /// Load in the load window. The target load comes from the plan.
     pub load: Load,
-    /// In the load window, by kind of op and for [`ALL`]; where both paths were used, for each of [`PATHS`] too.
+    /// Latency in the load window, by kind of operation and for [`ALL`]; if both paths were used, also for each of [`PATHS`].
     pub latency_ms: BTreeMap<String, Latency>,
-    /// Of the ops due in the load window.
+    /// Figures of the system about the operations due in the load window.
     pub system: SystemFigures,
-    /// In the load window, where the workload has intents.
+    /// Fairness in the load window, for workloads with intents.
     pub fairness: Option<fairness::Fairness>,
-    /// In the order they began.
-    pub faults: Vec<Disturbance>,
+    /// Faults, in the order in which they began.
+    pub faults: Vec<FaultWindow>,
     /// The load window.
     pub window: Window,
-    /// The end of the history.
+    /// Time of the last event of the history.
     pub end: Nanos,
 }
 
-/// The time under load, its end excluded.
+/// The time under load. The end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// The first instant.
+    /// The first instant of the window.
     pub start: Nanos,
-    /// The first instant after it.
+    /// The first instant after the window.
     pub end: Nanos,
 }
 
 impl Window {
-    /// The window the header states, cut where the history ends (a run that was stopped early), else from the first invoke to just after the last.
+    /// Returns the load window of the header, cut at the end of the history (for a run that was stopped early). Without one, the
+    /// window extends from the first invoke to just after the last.
     pub fn of(history: &History) -> Self {
         match (history.header.load_window, history.ops.first(), history.ops.last()) {
             (Some((start, end)), _, _) => Window { start: Nanos(start), end: Nanos(end.min(history.end.0).max(start)) },
@@ -91,18 +93,19 @@ impl Window {
         }
     }
 
-    /// Whether `t` is in it.
+    /// Whether `t` is in the window.
     pub fn holds(self, t: Nanos) -> bool {
         self.start <= t && t < self.end
     }
 
-    /// Its length in seconds.
+    /// Returns its length in seconds.
     pub fn seconds(self) -> f64 {
         self.end.since(self.start).as_secs_f64()
     }
 }
 
-/// Counts, latency, rate, the system's figures and faults of `history`. The system's figures need its details.
+/// Computes counts, latency, rate, faults and the system's figures of `history`. The system's figures need the details of the
+/// history.
 pub fn analyze(history: &History) -> Measured {
     let window = Window::of(history);
     Measured {
@@ -111,25 +114,26 @@ pub fn analyze(history: &History) -> Measured {
         fates: count_fates(history),
         load: load(history, window),
         latency_ms: latency(history, window),
-        system: of_system(history, window),
+        system: system_figures(history, window),
         fairness: fairness::measure(history),
-        faults: faults::disturbances(history),
+        faults: faults::fault_windows(history),
         window,
         end: history.end,
     }
 }
 
 impl Results {
-    /// Takes over what the history says. What was asked for (`target_per_s`, `max_rate`, `unsent`), what was sampled beside it, and what the nodes report
-    /// (syncs and state bytes) stay as they are. `history` is what was measured, for its names.
-    pub fn take(&mut self, measured: &Measured, history: &History) {
+    /// Copies the measured figures into the results. Keeps the target load (`target_per_s`, `max_rate`, `unsent`), the samples of
+    /// the machine, and the figures reported by nodes (syncs and state bytes). `history` is the measured history, needed for its
+    /// names.
+    pub fn set_measured(&mut self, measured: &Measured, history: &History) {
         self.fairness = measured.fairness.as_ref().map(|f| Fairness::of(f, history));
         self.history = HistoryInfo::of(history);
         (self.ops, self.ops_by_kind) = (measured.whole.ops, measured.whole.by_kind.clone());
         self.window = Some(measured.in_window.clone());
         self.fates = measured.fates;
         let (target_per_s, max_rate, unsent) = (self.load.target_per_s, self.load.max_rate, self.load.unsent);
-        // A load that was stopped early stopped sending before its history ended: it was not at the asked rate, nor below it.
+        // A load that was stopped early stopped sending before its history ended, so its rate cannot be compared with the target.
         let cut = history.header.load_window.is_some_and(|(_, end)| measured.window.end.0 < end);
         let asked = target_per_s.filter(|t| *t > 0.0 && measured.load.begun > 0 && !cut);
         let achieved_ratio = asked.map(|t| round(measured.load.begun_per_s / t, 6));
@@ -163,7 +167,8 @@ fn count_fates(history: &History) -> FateCounts {
     counts
 }
 
-/// When the effects of unknown writes came to light. Values are unique, so who sees one sees its writer's effect.
+/// Finds when the effects of unknown writes were observed. Values are unique, so an operation that sees a value sees the effect
+/// of its writer.
 fn late_effects(history: &History) -> LateEffects {
     let mut shown: FxHashMap<(KeyId, Value), Nanos> = FxHashMap::default();
     for op in &history.ops {
@@ -192,7 +197,7 @@ fn late_effects(history: &History) -> LateEffects {
 
 fn load(history: &History, window: Window) -> Load {
     let intents = || history.details.iter().map(|d| d.intent).chain(std::iter::repeat(None)).take(history.ops.len());
-    let begins = totals::begins(intents());
+    let begins = totals::are_first_attempts(intents());
     let sent = history.ops.iter().zip(&begins).filter(|(op, _)| window.holds(op.invoked));
     let (sent, begun) = sent.fold((0u64, 0u64), |(sent, begun), (_, first)| (sent + 1, begun + u64::from(*first)));
     let seconds = window.seconds();
@@ -209,24 +214,25 @@ fn load(history: &History, window: Window) -> Load {
     }
 }
 
-/// What the load asked for in the window and was sent late although there was room: ops, or first attempts of intents. While the in-flight limit holds ops back, their delay is
-/// the cluster's doing and shows in their latency; only the rest is the harness's.
+/// Counts the operations, or first attempts of intents, that were due in the window and sent late although the in-flight limit
+/// was not reached. While the limit holds operations back, the cluster causes the delay, and it shows in their latency. Any other
+/// delay is caused by the harness.
 fn late(history: &History, window: Window) -> u64 {
     let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map_or(usize::MAX, |n| n as usize);
-    let places = places_taken(history);
+    let places = slot_ends(history);
     let mut free_again: BinaryHeap<Reverse<Nanos>> = BinaryHeap::new();
     let mut full_last: Option<Nanos> = None;
     let mut late = 0;
     for (op, place) in history.ops.iter().zip(places) {
         while free_again.peek().is_some_and(|c| c.0 <= op.invoked) {
-            // At the limit until this one ended: the first to end is the moment room came.
+            // The limit was reached until this operation ended, which made room.
             if free_again.len() >= limit {
                 full_last = free_again.peek().map(|c| c.0);
             }
             free_again.pop();
         }
         let held_back = free_again.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
-        // Only what takes a place was due by the clock: a further attempt is due when the answer to the last one came.
+        // Only operations that take a slot were due by the clock. A retry is due when the reply to the previous attempt arrives.
         let asked = place.is_some() && window.holds(op.invoked);
         late += u64::from(asked && op.invoked.since(op.intended) > LATE_AFTER && !held_back);
         free_again.extend(place.map(Reverse));
@@ -234,9 +240,9 @@ fn late(history: &History, window: Window) -> u64 {
     late
 }
 
-/// Until when each op takes one of the places that the in-flight limit gives. An intent keeps its place over all its
-/// ops, pauses included, so only the first of them takes one.
-fn places_taken(history: &History) -> Vec<Option<Nanos>> {
+/// Returns for each operation until when it occupies a slot of the in-flight limit. An intent keeps its slot over all its
+/// operations, pauses included, so only the first of them occupies one.
+fn slot_ends(history: &History) -> Vec<Option<Nanos>> {
     let intent = |at: usize| history.details.get(at).and_then(|d| d.intent);
     let mut ends: BTreeMap<IntentId, Nanos> = BTreeMap::new();
     for (at, op) in history.ops.iter().enumerate() {
@@ -251,15 +257,15 @@ fn places_taken(history: &History) -> Vec<Option<Nanos>> {
     history.ops.iter().enumerate().map(place).collect()
 }
 
-struct Pair {
+struct LatencyPair {
     censored: u64,
     from_intended: Latencies,
     from_invoked: Latencies,
 }
 
-impl Pair {
+impl LatencyPair {
     fn new() -> Self {
-        Pair { censored: 0, from_intended: Latencies::new(), from_invoked: Latencies::new() }
+        LatencyPair { censored: 0, from_intended: Latencies::new(), from_invoked: Latencies::new() }
     }
 
     fn add(&mut self, op: &Operation) {
@@ -269,7 +275,7 @@ impl Pair {
                 self.from_invoked.add(op.completed.since(op.invoked));
             }
             Outcome::Unknown | Outcome::Open => self.censored += 1,
-            // A proof that nothing happened is quick or slow for reasons of its own and is no service.
+            // The time to prove that nothing happened says nothing about the latency of the service.
             Outcome::Failed => {}
         }
     }
@@ -284,8 +290,8 @@ impl Pair {
     }
 }
 
-/// Many latencies: a histogram of three digits, so that at 1 ms a bucket is 1 us wide, and the exact maximum, since a
-/// bucket's upper edge may lie above the slowest op there was.
+/// A latency histogram of three significant digits, so that a bucket at 1 ms is 1 us wide. It also keeps the exact maximum, since
+/// the upper edge of a bucket may exceed the slowest operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Latencies {
     pub(crate) histogram: Histogram<u64>,
@@ -302,7 +308,7 @@ impl Latencies {
         self.histogram.record(latency.0).expect("a growing histogram takes any value");
     }
 
-    /// In milliseconds, to the microsecond.
+    /// Returns percentiles in milliseconds, rounded to the microsecond.
     pub(crate) fn percentiles(&self) -> Percentiles {
         let ms = |q: f64| round(self.histogram.value_at_quantile(q).min(self.slowest.0) as f64 / 1e6, 3);
         Percentiles { p50: ms(0.5), p90: ms(0.9), p99: ms(0.99), p999: ms(0.999), max: ms(1.0) }
@@ -310,17 +316,17 @@ impl Latencies {
 }
 
 fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
-    let mut by_kind: BTreeMap<&str, Pair> = BTreeMap::new();
-    let (mut all, mut by_path) = (Pair::new(), [Pair::new(), Pair::new()]);
+    let mut by_kind: BTreeMap<&str, LatencyPair> = BTreeMap::new();
+    let (mut all, mut by_path) = (LatencyPair::new(), [LatencyPair::new(), LatencyPair::new()]);
     let mut used = [false; 2];
     for op in history.ops.iter().filter(|op| window.holds(op.intended)) {
-        by_kind.entry(op.name()).or_insert_with(Pair::new).add(op);
+        by_kind.entry(op.name()).or_insert_with(LatencyPair::new).add(op);
         let path = usize::from(op.path.is_last_write_wins());
         used[path] = true;
         by_path[path].add(op);
         all.add(op);
     }
-    // Side by side only where there are two.
+    // The paths are listed only if both were used.
     for (name, pair) in PATHS.into_iter().zip(by_path).filter(|_| used == [true; 2]) {
         by_kind.insert(name, pair);
     }
@@ -329,8 +335,8 @@ fn latency(history: &History, window: Window) -> BTreeMap<String, Latency> {
     latency
 }
 
-fn of_system(history: &History, window: Window) -> SystemFigures {
-    // An op that bypasses consensus has no attempts: it would only make those of the others look few.
+fn system_figures(history: &History, window: Window) -> SystemFigures {
+    // An operation that bypasses consensus makes no attempts and would distort the figures of the others.
     let counts = |op: &Operation| !op.path.is_last_write_wins() && window.holds(op.intended);
     let through = || history.details.iter().zip(&history.ops).filter(|(_, op)| counts(op)).map(|(d, _)| d);
     let reported = || through().filter_map(|d| d.diagnostics.as_ref());
@@ -352,7 +358,7 @@ fn of_system(history: &History, window: Window) -> SystemFigures {
     }
 }
 
-/// To so many digits after the point: files are read by people too.
+/// Rounds to `digits` decimal places, since people read these files too.
 pub(crate) fn round(x: f64, digits: i32) -> f64 {
     let scale = 10f64.powi(digits);
     (x * scale).round() / scale

@@ -1,6 +1,6 @@
-//! A run in slices of time: what `timeseries.json` holds and the charts draw.
+//! Time series of a run: the contents of `timeseries.json`, which the charts draw.
 //!
-//! An op's latency belongs to the slice in which it was *due*: a stall shows where it began, not where it was over.
+//! The latency of an operation belongs to the slice in which it was *due*: a stall shows where it began, not where it ended.
 
 use crate::measure::{Latencies, round};
 use crate::results_json::Percentiles;
@@ -10,81 +10,81 @@ use serde::{Deserialize, Serialize};
 
 /// The version of the format.
 pub const SCHEMA: &str = "heckle.timeseries/1";
-/// About so many slices fit a chart with a few pixels each.
-const SLICES: u64 = 180;
-/// Slice lengths that people read easily.
+/// Target number of slices: about as many as fit into a chart with a few pixels each.
+const TARGET_SLICES: u64 = 180;
+/// Slice lengths that are easy to read.
 const LENGTHS_MS: [u64; 14] = [50, 100, 200, 250, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 300_000, 600_000];
 
-/// A run in slices.
+/// The time series of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// How long a slice is.
+    /// Length of a slice.
     pub slice_s: f64,
-    /// The slices from time zero on, without a gap.
+    /// Slices from the start of the run, without gaps.
     pub slices: Vec<Slice>,
-    /// What the ops sent to each node went through, slice by slice.
+    /// Figures of the operations sent to each node, per slice.
     #[serde(default)]
     pub nodes: Vec<NodeSlices>,
 }
 
-/// One node, slice by slice, by when its ops completed.
+/// The figures of one node per slice, by the completion time of its operations.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct NodeSlices {
-    /// Its name.
+    /// Name of the node.
     pub name: String,
-    /// Updates that took effect.
+    /// Number of updates that took effect.
     pub won: Vec<u64>,
-    /// Attempts that its ops took.
+    /// Attempts of its operations inside the system.
     pub rounds: Vec<u64>,
-    /// How often it was outbid.
+    /// Number of times that its operations were outbid.
     pub preempted: Vec<u64>,
-    /// Unfinished updates of others that it finished first.
+    /// Unfinished updates of other operations that it completed first.
     pub repairs: Vec<u64>,
-    /// Time spent backing off.
+    /// Time that its operations spent backing off.
     pub backoff_ms: Vec<f64>,
 }
 
-/// One slice.
+/// The figures of one slice.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Slice {
-    /// Its beginning, since the start of the run.
+    /// Start of the slice, since the start of the run.
     pub start_s: f64,
-    /// Ops due in it.
+    /// Operations due in the slice.
     pub due: u64,
-    /// Ops sent in it.
+    /// Operations sent in the slice.
     pub invoked: u64,
-    /// Ok answers that arrived in it.
+    /// Ok replies that arrived in the slice.
     pub answered: u64,
-    /// Of those sent in it: read, written, CAS applied.
+    /// Operations sent in the slice that were reads, writes or applied CASes.
     pub applied: u64,
-    /// Of those sent in it: CAS refused.
+    /// CASes sent in the slice and refused.
     pub condition_not_met: u64,
-    /// Of those sent in it: proved not to have happened.
+    /// Operations sent in the slice and proved not to have happened.
     pub failed: u64,
-    /// Of those sent in it: outcome unknown.
+    /// Operations sent in the slice whose outcome is unknown.
     pub unknown: u64,
-    /// Of the unknown: found applied.
+    /// Unknown operations later found to be applied.
     pub unknown_applied: u64,
-    /// Of the unknown: found not applied, for good.
+    /// Unknown operations later found never to be applied.
     pub unknown_not_applied: u64,
-    /// Of ok ops due in it, from when they were due; absent without any.
+    /// Latency from the due time, of ok operations due in the slice; absent if there were none.
     pub latency_ms: Option<Percentiles>,
 }
 
-/// Cuts `history` into slices, of a length that suits its own.
+/// Computes the time series of `history`, with a slice length that suits its duration.
 pub fn of(history: &History) -> Series {
-    of_length(history, slice_length(history.end))
+    with_slice_length(history, slice_length(history.end))
 }
 
-/// The slice length for a history that ends at `end`.
+/// Returns the slice length for a history that ends at `end`.
 pub fn slice_length(end: Nanos) -> Nanos {
-    let wanted_ms = end.0 / 1_000_000 / SLICES;
+    let wanted_ms = end.0 / 1_000_000 / TARGET_SLICES;
     Nanos::from_ms(LENGTHS_MS.into_iter().find(|ms| *ms >= wanted_ms).unwrap_or(wanted_ms))
 }
 
-fn of_length(history: &History, length: Nanos) -> Series {
+fn with_slice_length(history: &History, length: Nanos) -> Series {
     let place = |t: Nanos| (t.0.min(history.end.0) / length.0) as usize;
     let count = place(history.end) + 1;
     let mut slices: Vec<Slice> =
@@ -119,8 +119,8 @@ fn of_length(history: &History, length: Nanos) -> Series {
     Series { schema: SCHEMA.into(), slice_s: length.as_secs_f64(), slices, nodes }
 }
 
-/// A history can claim any number, so sums stay at the end of their range.
-fn add(sum: &mut u64, figure: Option<u64>) {
+/// A history can contain any number, so sums saturate.
+fn add_saturating(sum: &mut u64, figure: Option<u64>) {
     *sum = sum.saturating_add(figure.unwrap_or(0));
 }
 
@@ -141,18 +141,18 @@ fn nodes(history: &History, count: usize, place: impl Fn(Nanos) -> usize) -> Vec
         let Some(node) = detail.sent_to.or(op.node).and_then(|n| nodes.get_mut(usize::from(n.0))) else { continue };
         let at = place(op.completed);
         node.won[at] += u64::from(matches!(op.outcome, Outcome::Ok(Seen::Applied | Seen::Written)));
-        if let Some(told) = &detail.diagnostics {
-            add(&mut node.rounds[at], attempts(told));
-            add(&mut node.preempted[at], preemptions(told));
-            add(&mut node.repairs[at], repairs(told));
-            node.backoff_ms[at] = round(node.backoff_ms[at] + backoff(told).unwrap_or(0) as f64 / 1e6, 3);
+        if let Some(figures) = &detail.diagnostics {
+            add_saturating(&mut node.rounds[at], attempts(figures));
+            add_saturating(&mut node.preempted[at], preemptions(figures));
+            add_saturating(&mut node.repairs[at], repairs(figures));
+            node.backoff_ms[at] = round(node.backoff_ms[at] + backoff(figures).unwrap_or(0) as f64 / 1e6, 3);
         }
     }
     nodes
 }
 
 impl Series {
-    /// The text of a `timeseries.json`, a slice a line.
+    /// Returns the text of `timeseries.json`, with one slice per line.
     pub fn to_json(&self) -> String {
         let line = |s: &Slice| serde_json::to_string(s).expect("numbers serialize");
         let slices: Vec<String> = self.slices.iter().map(line).collect();

@@ -1,4 +1,4 @@
-//! The slowest ops of a run, and why each was slow, as far as its history tells.
+//! The slowest operations of a run, with the reasons that the history gives.
 
 use crate::charts::axis::duration;
 use crate::measure::Measured;
@@ -6,45 +6,45 @@ use heckle_history::{Diagnostics, History, Measure, Names, Nanos, Operation, Out
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// An op with the reasons for its latency.
+/// An operation with the reasons for its latency.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slow {
-    /// Its place in the history's ops.
+pub struct SlowOp {
+    /// Its index in the operations of the history.
     pub place: u32,
-    /// From when it was due to its end.
+    /// Time from its due time to its end.
     pub took: Nanos,
-    /// Why, the largest share first.
+    /// The reasons, the largest first.
     pub why: Vec<String>,
 }
 
-/// The `wanted` slowest ops of the load window, the slowest first.
-pub fn of(history: &History, measured: &Measured, wanted: usize) -> Vec<Slow> {
+/// Returns the `wanted` slowest operations of the load window, slowest first.
+pub fn of(history: &History, measured: &Measured, wanted: usize) -> Vec<SlowOp> {
     let mut slowest: BinaryHeap<Reverse<(Nanos, u32)>> = BinaryHeap::new();
     for (place, op) in (0u32..).zip(&history.ops).filter(|(_, op)| measured.window.holds(op.intended)) {
-        slowest.push(Reverse((took(history, op), place)));
+        slowest.push(Reverse((time_taken(history, op), place)));
         if slowest.len() > wanted {
             slowest.pop();
         }
     }
     let mut slowest: Vec<(Nanos, u32)> = slowest.into_iter().map(|Reverse(x)| x).collect();
     slowest.sort_unstable_by(|a, b| b.cmp(a));
-    slowest.into_iter().map(|(took, place)| Slow { place, took, why: why(history, measured, place) }).collect()
+    slowest.into_iter().map(|(took, place)| SlowOp { place, took, why: why(history, measured, place) }).collect()
 }
 
-/// From when an op was due to its end; what never completed ends with the history.
-pub fn took(history: &History, op: &Operation) -> Nanos {
+/// Returns the time from the due time of an operation to its end. An operation that never completed ends with the history.
+pub fn time_taken(history: &History, op: &Operation) -> Nanos {
     op.completed.min(history.end).since(op.intended)
 }
 
-/// Why op number `place` took as long as it did.
+/// Returns the reasons for the latency of the operation at index `place`.
 pub fn why(history: &History, measured: &Measured, place: u32) -> Vec<String> {
     let op = &history.ops[place as usize];
     let detail = history.details.get(place as usize);
-    let took = took(history, op);
+    let took = time_taken(history, op);
     let ms = |t: Nanos| duration(t.as_ms_f64());
     let mut why: Vec<(u64, String)> = vec![];
     let waited = op.invoked.since(op.intended);
-    // What is under a tenth of the whole explains nothing.
+    // A delay under a tenth of the total explains nothing.
     if waited.0 * 10 > took.0 {
         why.push((waited.0, format!("sent {} after it was due", ms(waited))));
     }
@@ -67,7 +67,7 @@ pub fn why(history: &History, measured: &Measured, place: u32) -> Vec<String> {
         let whose = if node.is_some_and(|n| fault.targets == [n]) { ", which struck its node" } else { "" };
         why.push((b.since(a).0, format!("{} of it under fault {} ({}){whose}", ms(b.since(a)), fault.id, fault.label())));
     }
-    // The same second can be behind several of them: they are told in order of size, not added up.
+    // Reasons may overlap in time, so they are sorted by size, not added up.
     why.sort_by_key(|(share, _)| Reverse(*share));
     let mut why: Vec<String> = why.into_iter().map(|(_, words)| words).collect();
     if why.is_empty() {
@@ -83,7 +83,8 @@ fn attempts(reported: &Diagnostics, names: &Names, took: Nanos, why: &mut Vec<(u
     if attempts > 1 {
         let outbid = if outbid > 0 { format!(", outbid {outbid} times") } else { String::new() };
         let waited = if backoff.0 > 0 { format!(", {} of backing off", duration(backoff.as_ms_f64())) } else { String::new() };
-        // Where the attempts went is not recorded; they took at least the backoff, and rank behind what is recorded.
+        // The time of each attempt is not recorded. Attempts took at least as long as the backoff, and rank behind reasons with
+        // recorded times.
         why.push((backoff.0.max(took.0 / 10), format!("{attempts} rounds{outbid}{waited}")));
     }
     let repairs = figure(Measure::Repairs);
@@ -99,13 +100,13 @@ mod tests {
     use crate::sample::{self, Sample};
 
     #[test]
-    fn the_slowest_come_first_and_say_why() {
+    fn the_slowest_come_first_with_reasons() {
         let history = sample::history(Sample::default());
         let measured = measure::analyze(&history);
         let slow = of(&history, &measured, 20);
         assert_eq!(slow.len(), 20);
         assert!(slow.is_sorted_by(|a, b| a.took >= b.took));
-        let most = history.ops.iter().filter(|op| measured.window.holds(op.intended)).map(|op| took(&history, op)).max();
+        let most = history.ops.iter().filter(|op| measured.window.holds(op.intended)).map(|op| time_taken(&history, op)).max();
         assert_eq!(most, Some(slow[0].took));
         assert!(slow.iter().all(|s| s.why.iter().any(|w| w.contains("under fault"))), "{slow:#?}");
         assert!(slow.iter().any(|s| s.why[0] == "no answer at n3: timeout"), "{slow:#?}");

@@ -1,7 +1,7 @@
-//! Counts of ops, and of what a load was asked for: every table and gate takes its totals from here, so that they add up.
+//! Operation and load counts. Every table and gate takes its totals from here, so that they add up.
 //!
-//! Two totals are never mixed. The *whole run* counts every op of the history: warm-up, load window, quiet tail, final
-//! reads. The *load window* counts the ops that were due in it; latency, rates and gates are about those alone.
+//! Two totals are never mixed. The *whole run* counts every operation of the history: warm-up, load window, quiet tail and final
+//! reads. The *load window* counts the operations that were due in it; latency, rates and gates are based on those alone.
 
 use crate::results_json::OpCounts;
 use heckle_history::{IntentId, Operation, Outcome, Seen};
@@ -9,29 +9,29 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Counts of the ops that were due in the load window.
+/// Counts of the operations that were due in the load window.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct WindowCounts {
-    /// Of every kind together.
+    /// Counts over all kinds of operations.
     pub ops: OpCounts,
-    /// By kind of op; they add up to `ops`.
+    /// Counts by kind of operation. They add up to `ops`.
     pub by_kind: BTreeMap<String, OpCounts>,
 }
 
-/// What a rate counts.
+/// The unit that a rate counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadUnit {
-    /// Every op is due by itself.
+    /// Each operation is due on its own.
     #[default]
     Op,
-    /// An intent is due; its attempts follow from its answers.
+    /// An intent is due, and its replies determine the further attempts.
     Intent,
 }
 
 impl LoadUnit {
-    /// The plural, as in a rate.
+    /// The plural of the unit, as used in a rate.
     pub fn word(self) -> &'static str {
         match self {
             LoadUnit::Op => "ops",
@@ -41,7 +41,7 @@ impl LoadUnit {
 }
 
 impl OpCounts {
-    /// Counts one op.
+    /// Counts one operation.
     pub fn add(&mut self, op: &Operation) {
         self.invoked += 1;
         match op.outcome {
@@ -63,7 +63,7 @@ impl OpCounts {
     }
 }
 
-/// Counts of `ops`, together and by kind.
+/// Counts `ops`, in total and by kind.
 pub(crate) fn count<'o>(ops: impl Iterator<Item = &'o Operation>) -> WindowCounts {
     let mut counts = WindowCounts::default();
     for op in ops {
@@ -73,9 +73,9 @@ pub(crate) fn count<'o>(ops: impl Iterator<Item = &'o Operation>) -> WindowCount
     counts
 }
 
-/// By op: whether the load asked for it (an op of its own, or the first attempt of an intent), rather than an answer to an
-/// earlier attempt.
-pub(crate) fn begins(intents: impl Iterator<Item = Option<IntentId>>) -> Vec<bool> {
+/// Returns for each operation whether the load generator began it (a single operation, or the first attempt of an intent).
+/// Otherwise it is a retry.
+pub(crate) fn are_first_attempts(intents: impl Iterator<Item = Option<IntentId>>) -> Vec<bool> {
     let mut known = std::collections::BTreeSet::new();
     intents.map(|intent| intent.is_none_or(|id| known.insert(id))).collect()
 }

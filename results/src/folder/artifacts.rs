@@ -1,15 +1,15 @@
-//! The last act of a run: everything that is derived from its history is written into its folder.
+//! The last step of a run: writes everything that is derived from its history into its folder.
 
 use crate::charts::{self, Caption, Scene};
-use crate::report::{self, NodeFiles, Subject};
+use crate::report::{self, NodeFiles, PageInput};
 use crate::results_json::Results;
 use crate::run_folder::{self, RunFolder};
 use crate::{hlog, input, junit, measure, series, summary};
 use heckle_history::History;
 use std::io;
 
-/// Files that are there when the history was recorded, by their names among the artifacts.
-const RECORDED: [(&str, &str); 6] = [
+/// Files that exist when the history has been recorded, by their names among the artifacts.
+const RECORDED_FILES: [(&str, &str); 6] = [
     ("history", "history.jsonl.zst"),
     ("plan", "plan.resolved.toml"),
     ("env", "env.json"),
@@ -18,20 +18,21 @@ const RECORDED: [(&str, &str); 6] = [
     ("log", "heckle.log"),
 ];
 
-/// So much of a node's log or samples is read; days of a run fit.
+/// Maximum number of bytes to read of a node's log or samples, enough for a run of days.
 const MAX_NODE_FILE_BYTES: u64 = 64 << 20;
 
-/// Writes pictures, `timeseries.json`, `latency.hlog`, `summary.md`, `junit.xml`, `report.html`, and last the results with
-/// index line and links. `results` must be judged and [concluded](Results::conclude); its artifacts are filled in here.
+/// Writes charts, `timeseries.json`, `latency.hlog`, `summary.md`, `junit.xml` and `report.html`, and finally the results, the
+/// index line and the links. `results` must have been judged and [concluded](Results::conclude); this function fills in its
+/// artifacts.
 ///
 /// # Errors
 /// From the file system.
-pub fn keep(folder: &RunFolder, history: &History, results: &mut Results, started_unix_s: u64) -> io::Result<()> {
+pub fn write_all(folder: &RunFolder, history: &History, results: &mut Results, started_unix_s: u64) -> io::Result<()> {
     derive(folder, history, results, started_unix_s)?;
     folder.finish(results)
 }
 
-/// The same without index line and links: for a history that is judged again.
+/// Writes the same files without index line and links, for a history that is checked again.
 ///
 /// # Errors
 /// From the file system.
@@ -49,7 +50,7 @@ pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, star
     }
     artifact("timeseries", "timeseries.json", series.to_json().as_bytes())?;
     artifact("latency_hlog", "latency.hlog", &hlog::log(history, started_unix_s))?;
-    for (name, file) in RECORDED.iter().filter(|(_, file)| folder.path(file).is_file()) {
+    for (name, file) in RECORDED_FILES.iter().filter(|(_, file)| folder.path(file).is_file()) {
         results.artifacts.insert((*name).to_owned(), (*file).to_owned());
     }
     for (name, file) in [("summary", "summary.md"), ("junit", "junit.xml"), ("report", "report.html")] {
@@ -59,19 +60,19 @@ pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, star
     folder.write("junit.xml", junit::xml(results).as_bytes())?;
     let rerun = format!("heckle rerun {}", crate::rerun::quote(&results.run_id));
     let nodes: Vec<NodeFiles> = history.names.nodes().map(|(_, name)| node_files(folder, name)).collect();
-    let subject = Subject { history, measured: &measured, results, nodes: &nodes, pictures: &pictures, rerun: &rerun };
+    let subject = PageInput { history, measured: &measured, results, nodes: &nodes, pictures: &pictures, rerun: &rerun };
     folder.write("report.html", report::page(subject).as_bytes())?;
     folder.write_results(results)
 }
 
-/// What a node left behind; a system that keeps no such files has none.
+/// Reads the files of a node; they are empty for a system without such files.
 fn node_files(folder: &RunFolder, name: &str) -> NodeFiles {
-    // A history from elsewhere may name its nodes as it likes, also `../..`: such a name has no folder here.
+    // An imported history may use any node names, even `../..`. Such a name has no folder here.
     if run_folder::slug(name) != name {
         return NodeFiles { name: name.into(), ..NodeFiles::default() };
     }
     let read = |file: &str| {
-        // What cannot be read is left out: the page tells of the run, and the folder has the file.
+        // Unreadable files are left out: the page is about the run, and the folder has the file.
         input::beginning(&folder.node(name).join(file), MAX_NODE_FILE_BYTES)
     };
     NodeFiles { name: name.into(), log: read("node.log"), metrics: read("metrics.jsonl") }

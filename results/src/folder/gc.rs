@@ -1,5 +1,5 @@
-//! What of old runs may go. A run's verdict and figures are a few kilobytes and stay for good; its history, pictures and logs
-//! take room. The choice is pure; files are touched in [`strip`] and [`size`] only.
+//! Garbage collection of old runs. The verdict and figures of a run take a few kilobytes and are kept forever; its history,
+//! charts and logs take space. The selection is pure: only [`strip`] and [`size`] touch files.
 
 use crate::atomic;
 use crate::index::RunLine;
@@ -9,61 +9,61 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Files of a run that stay: what it came to, and what is needed to run it again.
-pub const KEPT: [&str; 8] =
+/// Files of a run that are kept: its results, and what is needed to run it again.
+pub const KEPT_FILES: [&str; 8] =
     ["results.json", "plan.resolved.toml", crate::seal::FILE, "schedule.jsonl", "env.json", "rerun.sh", "summary.md", "junit.xml"];
 
-/// A run and the room it takes.
+/// A run and the space that it takes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
-    /// The run.
+pub struct StoredRun {
+    /// The line of the run.
     pub run: RunLine,
-    /// Bytes of what may go.
+    /// Size of the files that may be removed, in bytes.
     pub bytes: u64,
 }
 
-/// What may go.
+/// Limits on what may be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Newest runs of which everything stays.
+    /// Number of newest runs that are kept completely.
     pub keep: usize,
-    /// Newest failed runs of which everything stays, whatever the other limits say.
+    /// Number of newest failed runs that are kept completely, regardless of the other limits.
     pub keep_failed: usize,
-    /// Only what began before this time may go.
+    /// Only runs that began before this time are stripped.
     pub before: Option<UnixSeconds>,
-    /// Nothing more goes once all runs together take no more than this.
+    /// No further runs are stripped once the total size is at most this.
     pub max_bytes: Option<u64>,
 }
 
-/// The runs that are stripped, oldest first. `runs` are oldest first. One that is still running is never among them.
-pub fn choose(runs: &[Held], limits: Limits) -> Vec<&Held> {
+/// Selects the runs to strip, oldest first, from `runs`, also oldest first. Never selects a run that is still in progress.
+pub fn choose(runs: &[StoredRun], limits: Limits) -> Vec<&StoredRun> {
     let failed: Vec<&str> =
         runs.iter().rev().filter(|h| h.run.exit_code != 0).take(limits.keep_failed).map(|h| h.run.path.as_str()).collect();
     let old = &runs[..runs.len().saturating_sub(limits.keep)];
-    let began = |h: &Held| UnixSeconds::from_compact(&h.run.run_id);
+    let began = |h: &StoredRun| UnixSeconds::from_compact(&h.run.run_id);
     let mut left: u64 = runs.iter().map(|h| h.bytes).sum();
     let mut chosen = vec![];
-    for held in old {
+    for stored_run in old {
         if limits.max_bytes.is_some_and(|max| left <= max) {
             break;
         }
-        let young = limits.before.is_some_and(|before| began(held).is_none_or(|at| at >= before));
-        if held.bytes == 0 || held.run.status == Status::Running || young || failed.contains(&held.run.path.as_str()) {
+        let young = limits.before.is_some_and(|before| began(stored_run).is_none_or(|at| at >= before));
+        if stored_run.bytes == 0 || stored_run.run.status == Status::Running || young || failed.contains(&stored_run.run.path.as_str()) {
             continue;
         }
-        left -= held.bytes;
-        chosen.push(held);
+        left -= stored_run.bytes;
+        chosen.push(stored_run);
     }
     chosen
 }
 
-/// Bytes of what [`strip`] would remove from a run's folder.
+/// Returns the size of the files that [`strip`] would remove from a run folder, in bytes.
 pub fn size(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|e| !is_kept(&e.file_name().to_string_lossy())).map(|e| size_of(&e.path())).sum()
 }
 
-/// Bytes of the files at a path and below it; what goes meanwhile has none.
+/// Returns the size of the files at and below a path, in bytes. Files that disappear at the same time count as 0.
 pub fn size_of(path: &Path) -> u64 {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::read_dir(path).into_iter().flatten().flatten().map(|e| size_of(&e.path())).sum(),
@@ -73,13 +73,13 @@ pub fn size_of(path: &Path) -> u64 {
 }
 
 fn is_kept(name: &str) -> bool {
-    KEPT.contains(&name)
+    KEPT_FILES.contains(&name)
 }
 
-/// Removes everything from a run's folder but [`KEPT`].
+/// Removes everything from a run folder except [`KEPT_FILES`].
 ///
 /// # Errors
-/// From the file system, naming the path; also for a folder that is no run's.
+/// From the file system, with the path; also if the folder is not a run folder.
 pub fn strip(folder: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(folder).is_ok_and(|m| m.is_dir()) {
         return Err(atomic::at(folder, io::Error::new(io::ErrorKind::InvalidInput, "it is a link or no folder, and is left alone")));
@@ -93,7 +93,7 @@ pub fn strip(folder: &Path) -> io::Result<()> {
             continue;
         }
         let path = entry.path();
-        // A link is removed, never what it points at.
+        // A link itself is removed, never its target.
         let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
         let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(|e| atomic::at(&path, e))?;
@@ -101,10 +101,10 @@ pub fn strip(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// `500M`, `20G`, `1000`: bytes.
+/// Parses a size such as `500M`, `20G` or `1000`, in bytes.
 ///
 /// # Errors
-/// In words.
+/// A message that says what is wrong.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
@@ -125,22 +125,25 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 mod tests {
     use super::*;
 
-    fn held(day: u32, exit_code: i32) -> Held {
+    fn stored_run(day: u32, exit_code: i32) -> StoredRun {
         let run_id = format!("202601{day:02}T000000Z-0000");
-        Held { run: RunLine { path: format!("p/{run_id}"), run_id, exit_code, status: Status::Done, ..RunLine::default() }, bytes: 100 }
+        StoredRun {
+            run: RunLine { path: format!("p/{run_id}"), run_id, exit_code, status: Status::Done, ..RunLine::default() },
+            bytes: 100,
+        }
     }
 
     const ALL: Limits = Limits { keep: 0, keep_failed: 0, before: None, max_bytes: None };
 
     #[track_caller]
     fn check(limits: Limits, days: &[u32]) {
-        let runs = [held(1, 1), held(2, 0), held(3, 2), held(4, 0), held(5, 0)];
+        let runs = [stored_run(1, 1), stored_run(2, 0), stored_run(3, 2), stored_run(4, 0), stored_run(5, 0)];
         let chosen: Vec<u32> = choose(&runs, limits).iter().map(|h| h.run.run_id[6..8].parse().expect("a day")).collect();
         assert_eq!(chosen, days, "{limits:?}");
     }
 
     #[test]
-    fn the_oldest_go_first_and_failures_stay() {
+    fn the_oldest_are_removed_first_and_failures_are_kept() {
         check(ALL, &[1, 2, 3, 4, 5]);
         check(Limits { keep: 2, ..ALL }, &[1, 2, 3]);
         check(Limits { keep_failed: 1, ..ALL }, &[1, 2, 4, 5]);
@@ -151,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_goes_on_is_left_alone_a_killed_one_goes_and_one_without_weight_is_not_listed() {
-        let mut runs = [held(1, 0), held(2, 0), held(3, 2)];
+    fn only_finished_or_killed_runs_with_files_to_remove_are_chosen() {
+        let mut runs = [stored_run(1, 0), stored_run(2, 0), stored_run(3, 2)];
         runs[0].run.status = Status::Running;
         runs[1].bytes = 0;
         runs[2].run.status = Status::Killed;
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn stripping_leaves_what_a_run_came_to() {
+    fn stripping_keeps_the_results() {
         let folder = std::env::temp_dir().join(format!("heckle-gc-{}", std::process::id()));
         fs::create_dir_all(folder.join("plots")).unwrap();
         for (file, bytes) in [("results.json", 10), ("history.jsonl.zst", 70), ("plots/rate.png", 30), ("rerun.sh", 5)] {
@@ -178,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outside_the_results_folder_is_touched() {
+    fn stripping_never_leaves_the_results_folder() {
         let root = std::env::temp_dir().join(format!("heckle-gc-links-{}", std::process::id()));
         let (out, other) = (root.join("out"), root.join("other"));
         for folder in [out.join("p/run"), other.join("run")] {
@@ -191,7 +194,7 @@ mod tests {
         link(&other.join("run"), "p/linked");
         link(&other, "linked-plan");
         link(&other, "p/run/plots");
-        // A forged index names a folder outside, and one through a link.
+        // A forged index with a folder outside, and with one behind a link.
         let line = |path: &str| serde_json::to_string(&RunLine { path: path.into(), ..RunLine::default() }).unwrap() + "\n";
         fs::write(out.join("runs.jsonl"), line("../other/run") + &line("linked-plan/run")).unwrap();
         let runs = crate::index::read(&out).unwrap();
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_as_people_write_them() {
+    fn sizes_are_parsed() {
         for (text, want) in [("1000", 1_000), ("2K", 2_048), ("1.5M", 1_572_864), ("20G", 20 << 30), ("1GiB", 1 << 30), ("3 MB", 3 << 20)] {
             assert_eq!(parse_size(text), Ok(want), "{text}");
         }

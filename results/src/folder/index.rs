@@ -1,5 +1,5 @@
-//! `runs.jsonl`: one line a run, appended when it ends, so that a list or a trend need not open every folder. It can be
-//! rebuilt from the folders at any time, so a torn or missing line costs nothing: the folders are the truth.
+//! `runs.jsonl`: one line per run, appended when it ends, so that lists and trends need not open every folder. The folders are
+//! the source of truth and the index can be rebuilt from them, so a torn or missing line does no harm.
 
 use crate::alive;
 use crate::atomic;
@@ -12,62 +12,63 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The file's name.
+/// Name of the index file.
 pub const FILE: &str = "runs.jsonl";
 
-/// How far below the folder of all runs one may lie: `<plan>/<run>`, or `<comparison>/<time>/<arm>/<run>` and one to spare.
+/// Maximum depth of a run folder below the folder of all runs: `<plan>/<run>`, or `<comparison>/<time>/<arm>/<run>` and one level
+/// to spare.
 const MAX_DEPTH: usize = 5;
 
-/// What a list shows of a run.
+/// The data of a run that lists show.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RunLine {
-    /// The run.
+    /// The run id.
     pub run_id: String,
-    /// Its folder, relative to the index.
+    /// Path of the run folder, relative to the index.
     pub path: String,
-    /// Its plan.
+    /// Name of the plan.
     pub plan: String,
-    /// The hash of the plan.
+    /// Hash of the plan.
     pub plan_hash: String,
-    /// What the plan calls itself in a matrix.
+    /// Labels of the plan in a matrix.
     pub labels: BTreeMap<String, String>,
-    /// When it began.
+    /// When the run began.
     pub started_utc: String,
-    /// How long it took.
+    /// Duration of the run.
     pub wall_s: f64,
-    /// Its seed.
+    /// The seed of the run.
     pub seed: String,
     /// The commit of the tool.
     pub git: String,
-    /// The machine's fingerprint.
+    /// Fingerprint of the machine.
     pub env: String,
-    /// Whether it is over.
+    /// Whether the run has ended.
     pub status: Status,
-    /// What it came to.
+    /// The verdict on the run.
     pub verdict: RunVerdict,
-    /// The exit code.
+    /// The exit code of the run.
     pub exit_code: i32,
-    /// The first reason.
+    /// The first reason for the verdict.
     pub reason: String,
-    /// Ops sent.
+    /// Number of operations sent.
     pub ops: u64,
-    /// Ops whose outcome nobody knows.
+    /// Number of operations with an unknown outcome.
     pub unknown: u64,
-    /// Faults that took effect.
+    /// Number of faults that took effect.
     pub faults_effective: u64,
-    /// Seconds under a fault.
+    /// Total duration of the faults that took effect.
     pub fault_s: f64,
-    /// Achieved rate.
+    /// Operations sent per second.
     pub achieved_per_s: f64,
-    /// Over all kinds of op, from when they were due.
+    /// Latency from the due time over all kinds of operations, median.
     pub p50_ms: f64,
-    /// Over all kinds of op, from when they were due.
+    /// Latency from the due time over all kinds of operations, 99th percentile.
     pub p99_ms: f64,
 }
 
 impl RunLine {
-    /// The line of a run that lies at `path` below the index.
+    /// Returns the line of a run whose folder is `path`, relative to the index.
     pub fn of(results: &Results, path: &str) -> Self {
         let all = results.latency_ms.get("all").map(|l| l.from_intended).unwrap_or_default();
         let effective = || results.faults.iter().filter(|f| f.effective);
@@ -97,7 +98,7 @@ impl RunLine {
     }
 }
 
-/// Appends one line. A single write of less than a page to a file opened for appending does not mix with another's.
+/// Appends one line. A single write of less than a page to a file opened for appending does not interleave with other writers.
 ///
 /// # Errors
 /// From the file system.
@@ -109,12 +110,12 @@ pub fn append(out: &Path, line: &RunLine) -> io::Result<()> {
     file.write_all(text.as_bytes()).map_err(|e| atomic::at(&path, e))
 }
 
-/// All runs below `out`, oldest first: from the index, and from the folders where the index is missing or damaged or a
-/// folder has no line (its harness was killed). Lines whose folder is gone are left out; of two lines for one folder the
-/// later counts.
+/// Returns all runs below `out`, oldest first, from the index. Runs without a line, because the index is missing or damaged or
+/// their harness was killed, are read from their folders. Lines whose folder is gone are dropped; of two lines for the same
+/// folder, the later one counts.
 ///
 /// # Errors
-/// If `out` is there and cannot be read.
+/// If `out` exists but cannot be read.
 pub fn read(out: &Path) -> io::Result<Vec<RunLine>> {
     let text = match input::text(&out.join(FILE), input::INDEX) {
         Ok(text) => text,
@@ -134,7 +135,7 @@ pub fn read(out: &Path) -> io::Result<Vec<RunLine>> {
     Ok(lines)
 }
 
-/// Writes the index anew from the folders, and tells how many runs it holds.
+/// Rebuilds the index from the folders, and returns the number of runs.
 ///
 /// # Errors
 /// From the file system.
@@ -146,10 +147,10 @@ pub fn rebuild(out: &Path) -> io::Result<usize> {
     Ok(lines.len())
 }
 
-/// Every run folder below `out`: one that holds a `results.json`. Links are not followed.
+/// Returns every run folder below `out`: each folder that contains a `results.json`. Links are not followed.
 ///
 /// # Errors
-/// If a folder cannot be read. A missing `out` has no runs.
+/// If a folder cannot be read. If `out` does not exist, there are no runs.
 pub fn folders(out: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![];
     collect(out, 0, &mut found)?;
@@ -164,13 +165,13 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<
     }
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // Another process may clean up while we look.
+        // Another process may delete folders at the same time.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(atomic::at(folder, e)),
     };
     for entry in entries {
         let entry = entry.map_err(|e| atomic::at(folder, e))?;
-        // `file_type` does not follow links, so `latest` is not a second copy of a run.
+        // `file_type` does not follow links, so `latest` is not counted as a second copy of a run.
         if depth < MAX_DEPTH && entry.file_type().is_ok_and(|t| t.is_dir()) {
             collect(&entry.path(), depth + 1, found)?;
         }
@@ -186,7 +187,7 @@ fn line_of_folder(folder: &Path, path: &str) -> RunLine {
     let read = input::text(&folder.join("results.json"), input::RESULTS).map_err(|e| e.to_string());
     match read.and_then(|text| Results::from_json(&text).map_err(|e| e.to_string())) {
         Ok(mut results) => {
-            alive::settle(&mut results, folder);
+            alive::update_status(&mut results, folder);
             RunLine::of(&results, path)
         }
         Err(what) => RunLine {

@@ -1,36 +1,36 @@
-//! The one way to read a file that a user, another tool or another run supplied: only regular files, and never more bytes
-//! than a limit with a name. A device, a pipe or a file that grows must not cost memory or time without bound.
-//! `harness/cli/tests/inputs.rs` forbids the unbounded calls everywhere else. Histories are streamed, by `heckle-history`.
+//! Bounded reads of files from users, other tools or other runs: regular files only, and never more bytes than a named limit. A
+//! device, a pipe or a growing file must not cost unbounded memory or time. `harness/cli/tests/inputs.rs` forbids the unbounded
+//! calls everywhere else. `heckle-history` streams histories.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Plans, schedules and configurations: what a person writes. A thousand lines take some tens of kilobytes.
+/// Plans, schedules and configurations written by hand. A thousand lines take some tens of kilobytes.
 pub const PLAN: u64 = 4 << 20;
-/// `schedule.jsonl` of a run: as many faults as a plan may have.
+/// `schedule.jsonl` of a run, for the largest number of faults that a plan may have.
 pub const SCHEDULE: u64 = 64 << 20;
-/// `results.json`: some kilobytes for a usual run, and a line or two for each key of a million.
+/// `results.json`: some kilobytes for a usual run, and a line or two per key with a million keys.
 pub const RESULTS: u64 = 512 << 20;
-/// `suite.json` and `compare.json`: a few lines a run.
+/// `suite.json` and `compare.json`: a few lines per run.
 pub const SUITE: u64 = 256 << 20;
-/// `runs.jsonl`: about a kilobyte a run, so some hundred thousand runs.
+/// `runs.jsonl`: about a kilobyte per run, so some hundred thousand runs.
 pub const INDEX: u64 = 256 << 20;
-/// `pids.jsonl`: a line for each start of a node.
+/// `pids.jsonl`: a line per start of a node.
 pub const PIDS: u64 = 16 << 20;
 /// `explain.txt` of a violation.
 pub const WORDS: u64 = 64 << 20;
-/// What a tool that we started left behind, such as a trace of calls.
+/// Output of a tool that the harness started, such as a trace of calls.
 pub const TRACE: u64 = 1 << 30;
-/// Files of the kernel below `/proc` and `/sys`.
+/// Kernel files below `/proc` and `/sys`.
 pub const KERNEL: u64 = 4 << 20;
 
 /// Reads a text file of at most `max` bytes.
 ///
 /// # Errors
-/// From the file system; also if it is no regular file, holds more than `max` bytes, or is not UTF-8. The path is not in the
-/// message: callers put it in front, with what the file is for.
+/// From the file system; also if the file is not a regular file, holds more than `max` bytes, or is not UTF-8. The message does
+/// not contain the path: callers add it, with the purpose of the file.
 pub fn text(path: &Path, max: u64) -> io::Result<String> {
     String::from_utf8(bytes(path, max)?).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
@@ -41,20 +41,20 @@ pub fn text(path: &Path, max: u64) -> io::Result<String> {
 /// Reads a file of at most `max` bytes.
 ///
 /// # Errors
-/// As [`text`].
+/// As for [`text`].
 pub fn bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let (file, size) = regular(path)?;
     if size > max {
         return Err(too_large(max));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    // It may have grown since, and the kernel's files say that they are empty.
+    // The file may have grown since, and kernel files report a size of 0.
     file.take(max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max { Err(too_large(max)) } else { Ok(bytes) }
 }
 
-/// The first `max` bytes of a file as text, whatever it holds. Empty if it is not there or is no regular file: for what is
-/// shown where it can be had.
+/// Returns the first `max` bytes of a file as text, whatever it contains. Empty if the file does not exist or is not a regular
+/// file: meant for optional output.
 pub fn beginning(path: &Path, max: u64) -> String {
     let mut bytes = vec![];
     if let Ok((file, _)) = regular(path) {
@@ -63,7 +63,7 @@ pub fn beginning(path: &Path, max: u64) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The last `max` bytes of a file as text, as [`beginning`].
+/// Returns the last `max` bytes of a file as text, like [`beginning`].
 pub fn end(path: &Path, max: u64) -> String {
     use std::io::Seek;
     let mut bytes = vec![];
@@ -74,12 +74,12 @@ pub fn end(path: &Path, max: u64) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A file of the kernel's; none if it cannot be read. The name of a process, which stands in some, may be any bytes.
+/// Reads a kernel file; `None` if that fails. Some contain the name of a process, which may be any bytes.
 pub fn kernel(path: impl AsRef<Path>) -> Option<String> {
     bytes(path.as_ref(), KERNEL).ok().map(|all| String::from_utf8_lossy(&all).into_owned())
 }
 
-/// Opens a regular file. Its kind is asked for first: opening a pipe waits until somebody writes to it.
+/// Opens a regular file. Checks the file type first, since opening a pipe blocks until a writer opens it too.
 fn regular(path: &Path) -> io::Result<(File, u64)> {
     let meta = fs::metadata(path)?;
     if !meta.is_file() {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_files_of_a_bounded_size_are_read() {
+    fn only_regular_files_within_the_limit_are_read() {
         let folder = Folder::new("kinds");
         let at = |name: &str| folder.0.join(name);
         fs::write(at("fits"), "12345678").unwrap();

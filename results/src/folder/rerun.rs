@@ -1,8 +1,8 @@
-//! `rerun.sh`: the same plan and seed again. They fix every choice, not the timing, so this is never called a replay.
+//! `rerun.sh`, which runs the same plan and seed again. They determine every choice but not the timing, so this is not a replay.
 
 use std::fmt::Write;
 
-/// The script. `args` follow the plan and stand for what no plan holds; arguments given to the script come last.
+/// Returns the script. `args` are the flags that no plan can hold; they follow the plan. Arguments given to the script come last.
 pub fn script(seed: &str, args: &[String]) -> String {
     let mut line = format!("exec \"${{HECKLE:-heckle}}\" run \"$here/plan.resolved.toml\" --seed {}", quote(seed));
     for arg in args {
@@ -18,7 +18,7 @@ pub fn script(seed: &str, args: &[String]) -> String {
     )
 }
 
-/// A word as a POSIX shell reads it back.
+/// Quotes a word for a POSIX shell.
 pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_survive_a_shell() {
+    fn words_are_quoted_for_a_shell() {
         for (word, want) in [("0x7", "0x7"), ("", "''"), ("p99_ms<50", "'p99_ms<50'"), ("it's", r"'it'\''s'"), ("$(x)", "'$(x)'")] {
             assert_eq!(quote(word), want);
         }
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_runs_it_with_the_same_words() {
+    fn a_shell_passes_the_words_unchanged() {
         let dir = std::env::temp_dir().join(format!("heckle-rerun-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let path = dir.join("rerun.sh");

@@ -1,8 +1,8 @@
-//! Where a run is kept, and how one is found again.
+//! Run folders: creating, finding and reading them.
 //!
-//! `<out>/<plan>/<UTC>-<4 hex>/` holds all of a run; `<out>` also holds the index and the links `latest` and
-//! `latest-failed`. `results.json` stands first, as "running", so that even a harness that is killed leaves a folder
-//! that says what it is.
+//! `<out>/<plan>/<UTC>-<4 hex>/` holds everything about a run; `<out>` also holds the index and the links `latest` and
+//! `latest-failed`. `results.json` is written first, with status "running", so that even a killed harness leaves a folder that
+//! can be identified.
 
 use crate::alive;
 use crate::atomic;
@@ -15,18 +15,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where runs are kept unless `--out` says otherwise.
+/// Where run folders are created unless `--out` says otherwise.
 pub const DEFAULT_OUT: &str = "results/runs";
-/// How many names are tried when several runs of a plan begin in one second with one nonce.
+/// Maximum number of names to try when several runs of a plan begin in the same second with the same nonce.
 const MAX_NAME_TRIES: u16 = 64;
-/// How many runs an error names.
+/// Maximum number of runs that an error lists.
 const MAX_CANDIDATES: usize = 5;
 
 /// The folder of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder {
     root: PathBuf,
-    /// The folder of all runs, if this one was created or found below one.
+    /// The folder of all runs, if known.
     out: Option<PathBuf>,
     run_id: String,
 }
@@ -34,27 +34,27 @@ pub struct RunFolder {
 /// Why a run cannot be found or read.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// No run of that name.
+    /// No run has that name.
     #[error("no run `{asked}` below {out}{}", candidates(.known))]
     NotFound {
-        /// What was asked for.
+        /// The name that was given.
         asked: String,
-        /// Where.
+        /// The folder that was searched.
         out: String,
-        /// Runs that are there, the newest first.
+        /// Existing runs, newest first.
         known: Vec<String>,
     },
-    /// Several runs begin so.
+    /// Several runs have names with this prefix.
     #[error("`{asked}` is the beginning of {} runs below {out}{}", .known.len(), candidates(.known))]
     Ambiguous {
-        /// What was asked for.
+        /// The name that was given.
         asked: String,
-        /// Where.
+        /// The folder that was searched.
         out: String,
-        /// Those runs, the newest first.
+        /// Those runs, newest first.
         known: Vec<String>,
     },
-    /// A folder, but not of a run.
+    /// The folder is not a run folder.
     #[error("{0} holds no results.json and no history, so it is not the folder of a run; `heckle list` names runs")]
     NotARun(String),
     /// The file cannot be read.
@@ -63,9 +63,9 @@ pub enum FindError {
     /// The file is damaged.
     #[error("{path}: {source}")]
     Damaged {
-        /// Which.
+        /// Path of the file.
         path: String,
-        /// How.
+        /// The parse error.
         source: ParseError,
     },
 }
@@ -82,8 +82,8 @@ fn candidates(known: &[String]) -> String {
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run of `plan`, and writes `results` into it as the first file, with its `run_id`
-    /// filled in. `nonce` tells runs of one second apart; where it does not, the next free one is taken.
+    /// Creates the folder of a new run of `plan` and writes `results` into it as the first file, with `run_id` filled in. `nonce`
+    /// distinguishes runs of the same second; if the name is taken, the next free nonce is used.
     ///
     /// # Errors
     /// From the file system.
@@ -106,20 +106,20 @@ impl RunFolder {
                 Err(e) => return Err(atomic::at(&root, e)),
             }
         }
-        let what = format!("{MAX_NAME_TRIES} runs of this second are there already; start again in a second");
+        let what = format!("{MAX_NAME_TRIES} runs already began in this second; start again in a second");
         Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
     }
 
-    /// The folder at `root`, which must be one of a run.
+    /// Opens the run folder at `root`.
     ///
     /// # Errors
-    /// [`FindError::NotARun`] where it is none.
+    /// [`FindError::NotARun`] if it is not a run folder.
     pub fn open(root: &Path) -> Result<Self, FindError> {
         let is_run = ["results.json", "history.jsonl.zst", "history.jsonl"].iter().any(|f| root.join(f).is_file());
         if !is_run {
             return Err(FindError::NotARun(root.display().to_string()));
         }
-        // A link like `latest` is followed, so that the name is the run's own.
+        // Links such as `latest` are resolved, so that the name is the run id.
         let root = root.canonicalize().map_err(|e| atomic::at(root, e))?;
         let run_id = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(RunFolder { root, out: None, run_id })
@@ -129,7 +129,7 @@ impl RunFolder {
     /// `latest-failed`.
     ///
     /// # Errors
-    /// See [`FindError`]; they name the candidates.
+    /// See [`FindError`]. Errors list the candidates.
     pub fn find(out: &Path, asked: &str) -> Result<Self, FindError> {
         let of = |path: &Path| RunFolder::open(path).map(|f| RunFolder { out: Some(out.to_owned()), ..f });
         if matches!(asked, "latest" | "latest-failed") {
@@ -168,7 +168,7 @@ impl RunFolder {
         }
     }
 
-    /// Replaces `results.json` in one step.
+    /// Replaces `results.json` atomically.
     ///
     /// # Errors
     /// From the file system.
@@ -179,16 +179,16 @@ impl RunFolder {
     /// Reads `results.json`.
     ///
     /// # Errors
-    /// See [`FindError`]; a damaged file is named with line and column.
+    /// See [`FindError`]. The error for a damaged file carries line and column.
     pub fn read_results(&self) -> Result<Results, FindError> {
         let path = self.results();
         let text = input::text(&path, input::RESULTS).map_err(|e| atomic::at(&path, e))?;
         let mut results = Results::from_json(&text).map_err(|source| FindError::Damaged { path: path.display().to_string(), source })?;
-        alive::settle(&mut results, &self.root);
+        alive::update_status(&mut results, &self.root);
         Ok(results)
     }
 
-    /// The last step of a run: final results, index line, and the links.
+    /// Finishes a run: writes the final results, the index line and the links.
     ///
     /// # Errors
     /// From the file system.
@@ -197,11 +197,11 @@ impl RunFolder {
         let Some(out) = &self.out else { return Ok(()) };
         let path = self.root.strip_prefix(out).unwrap_or(&self.root);
         index::append(out, &RunLine::of(results, &path.to_string_lossy()))?;
-        atomic::point(&out.join("latest"), path)?;
-        if results.exit_code != 0 { atomic::point(&out.join("latest-failed"), path) } else { Ok(()) }
+        atomic::replace_link(&out.join("latest"), path)?;
+        if results.exit_code != 0 { atomic::replace_link(&out.join("latest-failed"), path) } else { Ok(()) }
     }
 
-    /// Writes one artifact in one step, making the folders above it.
+    /// Writes one artifact atomically, creating the folders above it.
     ///
     /// # Errors
     /// From the file system.
@@ -212,95 +212,95 @@ impl RunFolder {
         atomic::replace(&path, bytes)
     }
 
-    /// The run's name.
+    /// The run id.
     pub fn run_id(&self) -> &str {
         &self.run_id
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The folder of all runs, where it is known.
+    /// The folder of all runs, if known.
     pub fn out(&self) -> Option<&Path> {
         self.out.as_deref()
     }
 
-    /// A file in the folder, by its name relative to it.
+    /// The path of a file in the folder, from its relative name.
     pub fn path(&self, artifact: &str) -> PathBuf {
         self.root.join(artifact)
     }
 
-    /// `results.json`.
+    /// The path of `results.json`.
     pub fn results(&self) -> PathBuf {
         self.path("results.json")
     }
 
-    /// `plan.resolved.toml`.
+    /// The path of `plan.resolved.toml`.
     pub fn plan(&self) -> PathBuf {
         self.path("plan.resolved.toml")
     }
 
-    /// `env.json`.
+    /// The path of `env.json`.
     pub fn env(&self) -> PathBuf {
         self.path("env.json")
     }
 
-    /// `rerun.sh`.
+    /// The path of `rerun.sh`.
     pub fn rerun(&self) -> PathBuf {
         self.path("rerun.sh")
     }
 
-    /// `history.jsonl.zst`, or the plain one where only that is there.
+    /// The path of `history.jsonl.zst`, or of `history.jsonl` if only that exists.
     pub fn history(&self) -> PathBuf {
         let plain = self.path("history.jsonl");
         let packed = self.path("history.jsonl.zst");
         if plain.is_file() && !packed.is_file() { plain } else { packed }
     }
 
-    /// `schedule.jsonl`: the faults as they were planned.
+    /// The path of `schedule.jsonl`, the planned faults.
     pub fn schedule(&self) -> PathBuf {
         self.path("schedule.jsonl")
     }
 
-    /// `heckle.log`.
+    /// The path of `heckle.log`.
     pub fn log(&self) -> PathBuf {
         self.path("heckle.log")
     }
 
-    /// `report.html`.
+    /// The path of `report.html`.
     pub fn report(&self) -> PathBuf {
         self.path("report.html")
     }
 
-    /// `nodes/<name>`.
+    /// The path of `nodes/<name>`.
     pub fn node(&self, name: &str) -> PathBuf {
         self.path("nodes").join(name)
     }
 
-    /// `violations/<id>`.
+    /// The path of `violations/<id>`.
     pub fn violation(&self, id: u32) -> PathBuf {
         self.path("violations").join(id.to_string())
     }
 }
 
-/// Any name as the name of a file, no two alike: bytes other than letters, digits, `-`, `_` and `.` become `%` and two digits,
-/// as does a `.` in front. A name too long for a file is cut, and ends with a hash of all of it.
+/// Encodes any name as a unique file name: bytes other than letters, digits, `-`, `_` and `.` become `%` and two hex digits, as
+/// does a leading `.`. A name that is too long for a file is cut and gets a hash of the full name.
 pub fn file_name(name: &str) -> String {
-    const LONGEST: usize = 180;
+    const MAX_LENGTH: usize = 180;
     let plain = |i: usize, b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || (b == b'.' && i > 0);
     let text: String =
         name.bytes().enumerate().map(|(i, b)| if plain(i, b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
     match text.len() {
         0 => "%".into(),
-        1..=LONGEST => text,
-        _ => format!("{}%-{}", &text[..LONGEST], crate::env_json::fingerprint(name)),
+        1..=MAX_LENGTH => text,
+        _ => format!("{}%-{}", &text[..MAX_LENGTH], crate::env_json::fingerprint(name)),
     }
 }
 
-/// A plan's name as the name of a folder: what is no letter, digit, `-`, `_` or `.` becomes `-`, and it is never one
-/// that stands for another place.
+/// Converts the name of a plan to a folder name: characters other than letters, digits, `-`, `_` and `.` become `-`, and the
+/// result never refers to another folder, as `..` would.
 pub fn slug(name: &str) -> String {
     let text: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).take(80).collect();
     let text = text.trim_matches(['.', '-']);

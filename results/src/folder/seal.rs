@@ -1,15 +1,15 @@
-//! Proof that a run folder's plan was written here. A plan may name a program (`bin`), so running a folder again that came from
-//! elsewhere would run a program of its author's choice. The secret stays outside all run folders; a folder holds only a hash
-//! of secret and plan, which nobody else can make for another plan, whatever other folders they have seen.
+//! Proof that this installation wrote the plan of a run folder. A plan may name a program (`bin`), so rerunning a folder from
+//! elsewhere would run a program of its author's choice. The secret is stored outside all run folders. A folder holds only a hash
+//! of secret and plan, so other folders do not help an attacker to forge the seal of another plan.
 
 use sha2::{Digest, Sha256};
 
 /// The file of a run folder that holds the seal.
 pub const FILE: &str = "plan.seal";
 
-/// The seal of a plan's text.
+/// Returns the seal of the text of a plan.
 pub fn of(secret: &[u8], plan: &str) -> String {
-    // The secret twice, as in HMAC: a hash of secret and text alone can be continued by who knows it.
+    // The secret is hashed twice, as in HMAC: a plain hash of secret and text is open to length extension.
     let inner = Sha256::new().chain_update(secret).chain_update([0]).chain_update(plan).finalize();
     let outer = Sha256::new().chain_update(secret).chain_update([1]).chain_update(inner).finalize();
     outer.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n"
@@ -20,7 +20,7 @@ mod tests {
     use super::of;
 
     #[test]
-    fn a_seal_is_of_one_secret_and_one_plan() {
+    fn a_seal_depends_on_secret_and_plan() {
         let seal = of(b"secret", "bin = \"a\"");
         assert_eq!((seal.len(), seal == of(b"secret", "bin = \"a\"")), (65, true));
         assert_ne!(seal, of(b"secret", "bin = \"b\""));

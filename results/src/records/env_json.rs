@@ -1,5 +1,5 @@
-//! The machine a run was made on: `env.json`, schema `heckle.env/1`, and the fingerprint that says whose figures may
-//! be compared. Gathering is the harness's; this is what is written down. No host name, user or address is in it.
+//! The machine that a run was made on: `env.json`, schema `heckle.env/1`, and the fingerprint that is equal on machines whose
+//! figures are comparable. The harness gathers the data. The file contains no host name, user or address.
 
 use crate::results_json::{BuildInfo, EnvInfo};
 use schemars::JsonSchema;
@@ -14,38 +14,38 @@ pub const SCHEMA: &str = "heckle.env/1";
 pub struct Env {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// Of the fields that decide speed; see [`Env::fingerprint_of`].
+    /// Hash of the fields that affect performance; see [`Env::fingerprint_of`].
     pub fingerprint: String,
-    /// Cores this process may use.
+    /// Number of cores available to this process.
     pub cores: u32,
-    /// As the kernel names it.
+    /// CPU model, as reported by the kernel.
     pub cpu_model: String,
-    /// All of it.
+    /// Total memory.
     pub memory_bytes: u64,
-    /// `linux` …
+    /// Operating system, such as `linux`.
     pub os: String,
-    /// Its version.
+    /// Version of the kernel.
     pub kernel: String,
-    /// `x86_64` …
+    /// Processor architecture, such as `x86_64`.
     pub arch: String,
-    /// The file system under the nodes' data: `ext4`, `tmpfs` …
+    /// File system of the nodes' data, such as `ext4` or `tmpfs`.
     pub data_filesystem: String,
-    /// A small synced append, median.
+    /// Time of a small synced append, median.
     pub fsync_p50_us: Option<f64>,
-    /// A small synced append, 99th percentile.
+    /// Time of a small synced append, 99th percentile.
     pub fsync_p99_us: Option<f64>,
-    /// How late a 1 ms sleep ended, 99th percentile.
+    /// Delay of the wake-up from a 1 ms sleep, 99th percentile.
     pub timer_late_p99_us: Option<f64>,
-    /// Open files allowed.
+    /// Limit on open files.
     pub open_files_limit: Option<u64>,
-    /// Version of the system under test, where it is not this program.
+    /// Version of the system under test, unless it is bundled with the tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_version: Option<String>,
     /// Version of the tool.
     pub heckle_version: String,
-    /// Which commit.
+    /// The commit of the tool.
     pub build: BuildInfo,
-    /// `release` or `debug`.
+    /// Build profile: `release` or `debug`.
     pub build_profile: String,
 }
 
@@ -74,15 +74,16 @@ impl Default for Env {
 }
 
 impl Env {
-    /// Fills in the fingerprint.
+    /// Returns the data with the fingerprint filled in.
     #[must_use]
-    pub fn sealed(mut self) -> Self {
+    pub fn with_fingerprint(mut self) -> Self {
         self.fingerprint = self.fingerprint_of();
         self
     }
 
-    /// A hash of what decides speed and does not change from run to run: cores, CPU, memory to the GiB, OS, kernel to
-    /// the minor version, architecture, file system and build profile. Measured figures are noisy and stay out.
+    /// Returns a hash of the properties that affect performance and stay the same from run to run: cores, CPU, memory to the GiB,
+    /// OS, kernel to the minor version, architecture, file system and build profile. Measured figures are too noisy to be
+    /// included.
     pub fn fingerprint_of(&self) -> String {
         let gib = (self.memory_bytes + (1 << 29)) >> 30;
         let kernel: Vec<&str> = self.kernel.split(['.', '-']).take(2).collect();
@@ -99,7 +100,7 @@ impl Env {
         fingerprint(&parts.join("\n"))
     }
 
-    /// What `results.json` repeats.
+    /// The part that `results.json` repeats.
     pub fn info(&self) -> EnvInfo {
         EnvInfo {
             fingerprint: self.fingerprint.clone(),
@@ -109,7 +110,7 @@ impl Env {
         }
     }
 
-    /// The text of an `env.json`.
+    /// Returns the text of `env.json`.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("strings and numbers serialize");
         text.push('\n');
@@ -117,7 +118,7 @@ impl Env {
     }
 }
 
-/// FNV-1a as 16 hex digits: a name for equal things, not a seal against an adversary. Also used for plan hashes.
+/// FNV-1a hash as 16 hex digits. It identifies equal texts but does not protect against an adversary. Also used for plan hashes.
 pub fn fingerprint(text: &str) -> String {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fingerprint_moves_with_the_machine_and_not_with_its_noise() {
+    fn the_fingerprint_depends_on_the_machine_and_not_on_noise() {
         let env = Env { cores: 2, cpu_model: "X".into(), memory_bytes: 8 << 30, kernel: "6.1.0-31-amd64".into(), ..Env::default() };
         let same = Env { kernel: "6.1.9".into(), memory_bytes: (8 << 30) - 4096, fsync_p99_us: Some(9.0), ..env.clone() };
         assert_eq!(env.fingerprint_of(), same.fingerprint_of());

@@ -1,4 +1,4 @@
-//! Who got how much, as `results.json` says it: the twin of the checker's figures.
+//! Fairness figures of `results.json`, which mirror those of the checker.
 
 use crate::charts::axis::{count, digits, duration};
 use crate::measure::round;
@@ -8,85 +8,86 @@ use heckle_history::{History, Nanos};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who got how much, counted in intents: what clients want, over all their attempts.
+/// Fairness between clients, counted in intents: what clients want, over all their attempts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Fairness {
-    /// What clients wanted, over all retries.
+    /// Number of intents: what clients wanted, over all retries.
     pub intents: u64,
-    /// Jain's index of successes per client: 1 is equal, 1/n is one takes all.
+    /// Jain's index of successes per client: 1 is equal, 1/n means that one client takes all.
     pub jain: f64,
-    /// Gini coefficient of the same: 0 is equal.
+    /// Gini coefficient of successes per client: 0 is equal.
     pub gini: f64,
-    /// Attempts until success; if that is not reached, the most attempts seen.
+    /// Attempts until success, median; if it is not reached, the most attempts seen.
     pub attempts_p50: f64,
-    /// Attempts until success; if that is not reached, the most attempts seen.
+    /// Attempts until success, 99th percentile; if it is not reached, the most attempts seen.
     pub attempts_p99: f64,
-    /// The longest wait for a success, ended or not.
+    /// The longest wait for a success, including waits that never ended.
     pub longest_wait_ms: f64,
-    /// Losses in a row.
+    /// The most attempts lost in a row.
     pub max_consecutive_losses: u64,
     /// Intents that never succeeded: given up, or waiting when the load ended.
     pub still_waiting: u64,
     /// Intents that succeeded, in the load window or after it: `intents = won + unknown + still_waiting`.
     pub won: u64,
-    /// Of these: after the load window had ended. Shares and goodput do not count them.
+    /// Intents that succeeded after the load window had ended. Shares and goodput do not count them.
     pub won_late: u64,
-    /// Intents that ended because an attempt has an unknown outcome.
+    /// Intents that ended with an attempt of unknown outcome.
     pub unknown: u64,
-    /// Waiting time until success by Kaplan and Meier, what never succeeded censored; absent where it is not reached.
+    /// Waiting time until success, median, by the Kaplan-Meier estimator: intents that never succeeded are censored. Absent if it
+    /// is not reached.
     pub wait_p50_ms: Option<f64>,
-    /// The same.
+    /// 90th percentile of the same.
     pub wait_p90_ms: Option<f64>,
-    /// The same.
+    /// 99th percentile of the same.
     pub wait_p99_ms: Option<f64>,
-    /// Whose the longest wait was.
-    pub longest_wait: Whose,
-    /// The most later intents on its key that one intent saw succeed before it.
+    /// The client, node and key of the longest wait.
+    pub longest_wait: WaitOwner,
+    /// The largest number of later intents on the same key that succeeded before one intent.
     pub max_bypasses: u64,
-    /// The longest time in calm in which nobody succeeded on a key while somebody waited.
+    /// The longest time without a fault in which no client succeeded on a key while at least one waited.
     pub longest_drought_ms: f64,
-    /// Intents begun in the load window by its length.
+    /// Intents begun in the load window, per second.
     pub offered_per_s: f64,
-    /// Intents won in it by its length: the goodput.
+    /// Intents that succeeded in the load window, per second: the goodput.
     pub won_per_s: f64,
-    /// The load in windows.
+    /// Fairness in consecutive windows of the load.
     pub windows: Vec<Window>,
-    /// By client, the least served first; at most 64 of them.
+    /// Clients, the least served first; at most 64.
     pub clients: Vec<Group>,
-    /// By node.
+    /// Nodes of the cluster.
     pub nodes: Vec<Group>,
-    /// By key, the busiest first; at most 64 of them.
+    /// Keys, the busiest first; at most 64.
     pub keys: Vec<Group>,
 }
 
-/// One intent's owner.
+/// The client, node and key of one intent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Whose {
-    /// `c3`.
+pub struct WaitOwner {
+    /// Name of the client, such as `c3`.
     pub client: String,
-    /// The node that it is connected to.
+    /// The node that the client is connected to.
     pub node: String,
-    /// `k1`.
+    /// Name of the key, such as `k1`.
     pub key: String,
 }
 
-/// Fairness in a stretch of the load.
+/// Fairness in one window of the load.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Window {
-    /// Since the start of the run.
+    /// Start of the window, since the start of the run.
     pub start_s: f64,
-    /// Since the start of the run.
+    /// End of the window, since the start of the run.
     pub end_s: f64,
-    /// Clients that wanted something in it.
+    /// Number of clients with an intent in it.
     pub active: u32,
-    /// Intents won in it.
+    /// Intents that succeeded in it.
     pub won: u64,
-    /// Jain's index over the active clients; absent if nobody won.
+    /// Jain's index over the active clients; absent if no intent succeeded.
     pub jain: Option<f64>,
-    /// A fault was on in it.
+    /// Whether a fault was active in it.
     pub disturbed: bool,
 }
 
@@ -94,41 +95,41 @@ pub struct Window {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Group {
-    /// `c3`, `n1`, `k1`.
+    /// Its name, such as `c3`, `n1` or `k1`.
     pub name: String,
-    /// The node of a client's or a key's first intent.
+    /// The node of the first intent of a client or key.
     pub node: String,
-    /// Intents: `won + won_late + unknown + waiting`.
+    /// Number of intents: `won + won_late + unknown + waiting`.
     pub intents: u64,
-    /// Won in the load window.
+    /// Intents that succeeded in the load window.
     pub won: u64,
-    /// Won after the load window had ended.
+    /// Intents that succeeded after the load window had ended.
     pub won_late: u64,
-    /// Ended by an unknown outcome.
+    /// Intents that ended with an unknown outcome.
     pub unknown: u64,
-    /// Never won.
+    /// Intents that never succeeded.
     pub waiting: u64,
-    /// Attempts lost.
+    /// Attempts that failed.
     pub lost: u64,
-    /// The longest wait, ended or not.
+    /// The longest wait, including waits that never ended.
     pub longest_wait_ms: f64,
-    /// The most bypasses of one intent.
+    /// The largest number of bypasses of one intent.
     pub max_bypasses: u64,
-    /// Attempts that its ops took.
+    /// Attempts of its operations inside the system.
     pub rounds: u64,
-    /// How often its ops were outbid.
+    /// Number of times that its operations were outbid.
     pub preempted: u64,
-    /// Unfinished updates of others that its ops finished first.
+    /// Unfinished updates of other operations that its operations completed first.
     pub repairs: u64,
-    /// Time its ops spent backing off.
+    /// Time that its operations spent backing off.
     pub backoff_ms: f64,
 }
 
-/// Clients and keys in the file, at most.
+/// Maximum number of clients, and of keys, in the file.
 const MAX_LISTED: usize = 64;
 
 impl Fairness {
-    /// From the checker's figures.
+    /// Converts the checker's figures.
     pub fn of(from: &checker::Fairness, history: &History) -> Self {
         let wait = |q| from.waits.quantile(q).map(ms);
         let most_attempts = from.intents.iter().map(|i| i.attempts).max().unwrap_or(0);
@@ -155,7 +156,7 @@ impl Fairness {
             wait_p50_ms: wait(0.5),
             wait_p90_ms: wait(0.9),
             wait_p99_ms: wait(0.99),
-            longest_wait: longest.map_or_else(Whose::default, |i| Whose {
+            longest_wait: longest.map_or_else(WaitOwner::default, |i| WaitOwner {
                 client: i.client.to_string(),
                 node: i.node.map_or(String::new(), |n| history.names.node_name(n).to_owned()),
                 key: history.names.key_name(i.key).to_owned(),
@@ -173,10 +174,10 @@ impl Fairness {
 }
 
 impl Fairness {
-    /// In words, for a person.
+    /// The figures as one line of text.
     pub fn words(&self) -> String {
         let reached = |ms: Option<f64>| ms.map_or("not reached".to_owned(), duration);
-        let Whose { client, node, key } = &self.longest_wait;
+        let WaitOwner { client, node, key } = &self.longest_wait;
         [
             format!(
                 "{} of {} intents won ({} /s of {} /s offered)",

@@ -1,4 +1,4 @@
-//! The checker's words in the file's types.
+//! Conversion of checker results to the types of `results.json`.
 
 use crate::results_json::{Check, Coverage, CoverageRule, Crash, KeyVerdict, Linearizability, Results, Verdict, Violation};
 use heckle_checker::checks::{CheckResult, crash};
@@ -64,8 +64,8 @@ fn violation(from: &heckle_checker::Violation) -> Violation {
 }
 
 impl Results {
-    /// Takes over which nodes crashed. Their violations are counted on from those of linearizability.
-    pub fn crashed(&mut self, crashes: &[crash::Crash]) {
+    /// Records the crashed nodes. Their violations are numbered after those of linearizability.
+    pub fn set_crashes(&mut self, crashes: &[crash::Crash]) {
         let first = self.linearizability.violations.iter().map(|v| v.id).max().unwrap_or(0) + 1;
         let of = |(id, from): (u32, &crash::Crash)| Crash {
             id,
@@ -81,8 +81,8 @@ impl Results {
         self.crashes = (first..).zip(crashes).map(of).collect();
     }
 
-    /// Takes over what the checkers say. [`conclude`](Results::conclude) makes a verdict on the run of it.
-    pub fn judged(
+    /// Records the results of the checkers. [`conclude`](Results::conclude) derives the verdict on the run from them.
+    pub fn set_judgement(
         &mut self,
         linearizability: &heckle_checker::Linearizability,
         checks: &[CheckResult],

@@ -1,9 +1,9 @@
-//! What the files of a run say, in types.
+//! The types of the files of a run.
 
-pub mod results_json; // what a run came to: `heckle.results/1`
-pub mod fairness; // its part on who got how much
-pub mod results_text; // that file as text, and back
-pub mod env_json; // the machine a run was made on, and its fingerprint
-pub mod terms; // what a run was held to and how it ended, as its history carries it
-pub mod from_checker; // the checker's words in the file's types
-pub mod schemas; // JSON Schemas of the files, with golden copies
+pub mod results_json; // `results.json`: the result of a run, schema `heckle.results/1`
+pub mod fairness; // its fairness figures
+pub mod results_text; // serialization and parsing of `results.json`
+pub mod env_json; // the machine that a run was made on, and its fingerprint
+pub mod terms; // the requirements of a run and its end, as recorded in the history
+pub mod from_checker; // conversion of checker results to the types of `results.json`
+pub mod schemas; // JSON Schemas of the files, compared with golden copies

@@ -1,10 +1,10 @@
-//! What a run came to: the types of `results.json`, schema `heckle.results/1`.
+//! The result of a run: the types of `results.json`, schema `heckle.results/1`.
 //!
-//! Scripts and dashboards read this file, so fields are only ever added, units sit in the names and `passed` is true
-//! for good. Reading denies nothing: what a later version adds is passed over, what an earlier one lacks is empty.
-//! These are twins of the checker's types, not the types themselves: a file outlives the code that wrote it.
+//! Scripts and dashboards read this file, so fields are only ever added, names carry their units, and a field never changes its
+//! meaning. Unknown fields from a later version are ignored, and fields missing from an earlier version get defaults. These types
+//! mirror the checker's types instead of reusing them, because a file outlives the code that wrote it.
 
-mod judgement; // what the checkers and the coverage rules say
+mod judgement; // results of the checkers and the coverage rules
 
 pub use crate::bottleneck::{Bottleneck, Strain};
 pub use crate::fairness::Fairness;
@@ -15,297 +15,298 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
-/// The version of the format this crate writes and reads.
+/// The version of the format that this crate writes and reads.
 pub const SCHEMA: &str = "heckle.results/1";
 
-/// Everything a run came to.
+/// The complete result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Results {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// `<UTC>-<4 hex>`, the name of its folder.
+    /// `<UTC>-<4 hex>`, the name of the run folder.
     pub run_id: String,
-    /// Whether the run is over.
+    /// Whether the run has ended.
     pub status: Status,
-    /// What it came to.
+    /// The verdict on the run.
     pub verdict: RunVerdict,
     /// The exit code of `heckle run`.
     pub exit_code: i32,
-    /// Why, in words; the first is the most important.
+    /// Reasons for the verdict, the most important first.
     pub reasons: Vec<String>,
-    /// What it was found worth saying beside the verdict.
+    /// Additional warnings.
     pub warnings: Vec<String>,
-    /// When it began, `2026-01-31T12:00:00Z`.
+    /// When the run began, such as `2026-01-31T12:00:00Z`.
     pub started_utc: String,
-    /// The process that does or did it.
+    /// The harness process of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub harness: Option<Harness>,
-    /// How long it took from start to end of load, faults, tail and check.
+    /// Duration of the whole run: load, faults, tail and check.
     pub wall_s: f64,
-    /// The plan.
+    /// The plan of the run.
     pub plan: PlanInfo,
-    /// The seed, `0x…`.
+    /// The seed, in hexadecimal: `0x…`.
     pub seed: String,
-    /// The tool.
+    /// The build of the tool.
     pub build: BuildInfo,
-    /// The machine.
+    /// The machine of the run.
     pub env: EnvInfo,
-    /// Counts of ops over the whole history: warm-up, load window, quiet tail and final reads.
+    /// Operation counts over the whole history: warm-up, load window, quiet tail and final reads.
     pub ops: OpCounts,
-    /// The same by kind of op; they add up to `ops`.
+    /// The same counts by kind of operation. They add up to `ops`.
     pub ops_by_kind: BTreeMap<String, OpCounts>,
-    /// Counts of the ops that were due in the load window, which latency and gates are about; absent in older files.
+    /// Counts of the operations that were due in the load window, on which latency and gates are based. Absent in older files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowCounts>,
-    /// What unknown outcomes turned out to be.
+    /// The fates of operations with unknown outcomes.
     pub fates: FateCounts,
-    /// The recorded history that all of this is derived from, and whether it is whole.
+    /// The recorded history from which everything else is derived, and whether it is complete.
     pub history: HistoryInfo,
     /// The verdict on linearizability.
     pub linearizability: Linearizability,
-    /// Nodes that ended by their own fault: each is a violation of the kind `crash`.
+    /// Nodes that crashed. Each is a violation of kind `crash`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<Crash>,
-    /// The other checks.
+    /// Checks other than linearizability.
     pub checks: Vec<Check>,
-    /// Whether enough happened for the verdict to mean something.
+    /// Whether enough happened for the verdict to be meaningful.
     pub coverage: Coverage,
-    /// What was asked of the cluster.
+    /// The load on the cluster.
     pub load: Load,
-    /// What machine and harness went through under load; absent where it was not sampled.
+    /// Samples of the machine and the harness during the load; absent if none were taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strain: Option<Strain>,
-    /// What held the run back besides the system under test, and what that makes worthless.
+    /// Bottlenecks outside the system under test, and the figures that they invalidate.
     pub bottlenecks: Vec<Bottleneck>,
-    /// Latency of ok ops in the load window by kind of op, and of `all`.
+    /// Latency of ok operations in the load window, by kind and for `all`.
     pub latency_ms: BTreeMap<String, Latency>,
-    /// Who got how much, where the workload has intents.
+    /// Fairness between clients, for workloads with intents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fairness: Option<Fairness>,
-    /// What the system reported, if it did.
+    /// Figures that the system reported, if any.
     #[serde(rename = "paxos", skip_serializing_if = "SystemFigures::is_empty")]
     pub system: SystemFigures,
-    /// The disturbances.
+    /// The faults that were injected.
     pub faults: Vec<Fault>,
-    /// The limits the plan set.
+    /// The gates of the plan.
     pub gates: Vec<Gate>,
-    /// Files by name, relative to the run folder.
+    /// Paths of files in the run folder, by name.
     pub artifacts: BTreeMap<String, String>,
 }
 
-/// Whether a run is over.
+/// Whether a run has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Going on, or the harness died.
+    /// The run is in progress, or the harness died.
     #[default]
     Running,
-    /// Over as planned, or stopped at a violation.
+    /// The run ended as planned, or stopped at a violation.
     Done,
-    /// Ctrl-C or SIGTERM; what was recorded is judged.
+    /// Stopped by Ctrl-C or SIGTERM. The operations recorded so far are checked.
     Interrupted,
-    /// Its harness is gone without having ended it. Never written by a run: readers see it.
+    /// The harness died before the run ended. No run writes this status; readers infer it.
     Killed,
 }
 
-/// The process that a run belongs to.
+/// The harness process of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Harness {
-    /// Its id.
+    /// The process id.
     pub pid: u32,
-    /// When it was started, in clock ticks since boot: an id alone may be another's by now.
+    /// Start time of the process, in clock ticks since boot. It detects a reused process id.
     pub start_time: u64,
-    /// The boot and the container in which that id counts.
+    /// The boot and the container in which the process id is valid.
     pub host: String,
 }
 
-/// What a run came to.
+/// The verdict on a whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunVerdict {
-    /// Every check passed and the run was not vacuous.
+    /// Every check passed, and the run met its coverage rules.
     Valid,
-    /// Something happened that must not.
+    /// The system violated a guarantee.
     Invalid,
-    /// It cannot be told.
+    /// The run was inconclusive.
     #[default]
     Unknown,
-    /// Correct, but outside a limit of the plan.
+    /// Correct, but a gate of the plan was missed.
     GateMissed,
-    /// The harness or the machine failed.
+    /// The harness or its machine failed.
     Error,
 }
 
-/// What one check says.
+/// The verdict of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It holds.
+    /// The property holds.
     Valid,
-    /// It does not.
+    /// The property is violated.
     Invalid,
-    /// It cannot be told.
+    /// The check was inconclusive.
     #[default]
     Unknown,
 }
 
-/// Which plan.
+/// The plan of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PlanInfo {
-    /// Its name, also the name of the folder above the run's.
+    /// Name of the plan, and of the folder that contains the run folder.
     pub name: String,
-    /// A hash of the resolved plan.
+    /// Hash of the resolved plan.
     pub hash: String,
-    /// What a trend or a matrix groups by.
+    /// Labels by which a trend or a matrix groups runs.
     pub labels: BTreeMap<String, String>,
-    /// The verdict the plan expects.
+    /// The verdict that the plan expects.
     pub expect: Expect,
 }
 
-/// The verdict a plan expects.
+/// The verdict that a plan expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
-    /// The system holds.
+    /// The system is expected to be correct.
     #[default]
     Valid,
-    /// A bug is planted, and the run is to find it.
+    /// The system has a planted bug that the run must find.
     Invalid,
 }
 
-/// Which build of the tool.
+/// The build of the tool.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BuildInfo {
-    /// The commit, empty where it is not known.
+    /// The commit; empty if unknown.
     pub git: String,
-    /// Whether the program's sources differed from that commit when it was built.
+    /// Whether the sources differed from that commit at build time.
     pub dirty: bool,
 }
 
-/// The machine in three figures; `env.json` has the rest.
+/// The machine in a few figures; `env.json` has the rest.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EnvInfo {
-    /// Equal for machines whose figures may be compared.
+    /// A hash that is equal for machines whose figures are comparable.
     pub fingerprint: String,
-    /// Cores.
+    /// Number of cores.
     pub cores: u32,
-    /// The 99th percentile of a small synced append, where it was measured.
+    /// 99th percentile of the time of a small synced append, if measured.
     pub fsync_p99_us: Option<f64>,
-    /// Version of the system under test, where it is not the program itself.
+    /// Version of the system under test, unless it is bundled with the tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_version: Option<String>,
 }
 
-/// Counts of ops: `invoked = ok + failed + unknown`, `ok = applied + condition_not_met`, `open` is a part of `unknown`.
+/// Operation counts: `invoked = ok + failed + unknown`, `ok = applied + condition_not_met`; `open` is part of `unknown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OpCounts {
-    /// Sent.
+    /// Operations sent.
     pub invoked: u64,
-    /// Answered: reads, writes, applied CAS and refused CAS.
+    /// Operations completed: reads, writes, applied CASes and refused CASes.
     pub ok: u64,
-    /// Ok ones that did what they asked: reads, writes and applied CAS.
+    /// Ok operations that took effect: reads, writes and applied CASes.
     pub applied: u64,
-    /// CAS that were refused.
+    /// CASes refused because their condition was not met.
     pub condition_not_met: u64,
-    /// Proved not to have happened.
+    /// Operations proved not to have happened.
     pub failed: u64,
-    /// May have happened; also ops without a completion.
+    /// Operations that may have happened, including those without a completion.
     pub unknown: u64,
-    /// Of the unknown: those without a completion, still open when the history ends.
+    /// Unknown operations without a completion, still open at the end of the history.
     pub open: u64,
 }
 
-/// Which history the results are of: its end record, as it was read when it was judged.
+/// Identifies the history that was checked, by its end record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HistoryInfo {
-    /// Events, as its end record counts them; 0 where there is none.
+    /// Number of events according to the end record; 0 without one.
     pub events: u64,
-    /// XXH3 of its decompressed bytes before the end record; empty where there is none.
+    /// XXH3 of the decompressed bytes before the end record; empty without one.
     pub xxh3: String,
-    /// Its end record is there and agrees with what stands before it.
+    /// Whether the end record exists and matches the bytes before it.
     pub whole: bool,
-    /// What is missing or differs; such a run is never valid.
+    /// What is missing or differs. A run with a problem here is never valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// What unknown outcomes turned out to be.
+/// The fates of operations with unknown outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FateCounts {
-    /// They happened.
+    /// Operations that took effect.
     pub applied: u64,
-    /// They never will.
+    /// Operations that did not take effect and never will.
     pub not_applied: u64,
-    /// Asked without a telling answer, those of `evicted` included.
+    /// Operations whose fate could not be determined, including `evicted`.
     pub unresolved: u64,
-    /// Asked too late: the system no longer remembered.
+    /// Operations that the system had already forgotten when their fate was queried.
     pub evicted: u64,
-    /// Unknown writes whose effect came to light after their client had given up, and how long after.
+    /// Unknown writes whose effect was observed after their client had given up.
     pub late_effects: LateEffects,
 }
 
-/// Effects that came to light after their client had given up: by a read, by a CAS built upon them, or by an answer about
-/// their fate. They took effect at that time at the latest.
+/// Effects that were observed after their client had given up: by a read, by a CAS that built on them, or by a fate query. The
+/// effect itself may have happened earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LateEffects {
-    /// How many.
+    /// Number of such operations.
     pub count: u64,
-    /// From giving up to the first evidence.
+    /// Time from giving up to the first observation, median.
     pub p50_ms: f64,
-    /// From giving up to the first evidence.
+    /// Time from giving up to the first observation, 99th percentile.
     pub p99_ms: f64,
-    /// From giving up to the first evidence.
+    /// Time from giving up to the first observation, maximum.
     pub max_ms: f64,
 }
 
-/// What was asked of the cluster, and what was sent.
+/// The target load, and the load that was sent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Load {
-    /// Asked; absent in a closed loop.
+    /// The target rate; absent in a closed loop.
     pub target_per_s: Option<f64>,
-    /// Ops sent in the load window by its length; with intents, all their attempts.
+    /// Operations sent in the load window, per second. With intents, all attempts count.
     pub achieved_per_s: f64,
-    /// What `target_per_s`, `begun` and `late_ratio` count: ops, or intents where the workload has them.
+    /// The unit of `target_per_s`, `begun` and `late_ratio`: operations, or intents for workloads that have them.
     pub unit: LoadUnit,
-    /// Ops sent in the load window; with intents, all their attempts.
+    /// Operations sent in the load window. With intents, all attempts count.
     pub sent: u64,
-    /// Of `unit`: sent for the first time in the load window.
+    /// Units sent for the first time in the load window.
     pub begun: u64,
-    /// `begun` by the length of the load window: what `target_per_s` is to be compared with.
+    /// `begun` per second of the load window, comparable with `target_per_s`.
     pub begun_per_s: f64,
-    /// `begun_per_s` by `target_per_s`; absent in a closed loop, where nothing was sent, and where the load was stopped early.
+    /// `begun_per_s` divided by `target_per_s`. Absent in a closed loop, when nothing was sent, and when the load was stopped
+    /// early.
     pub achieved_ratio: Option<f64>,
-    /// Of `unit`: due before the load ended and never sent, since the in-flight limit left no room; not in any other figure.
+    /// Units due before the load ended but never sent, because the in-flight limit was reached. No other figure includes them.
     pub unsent: u64,
-    /// Share of `begun` that was sent over 5 ms after it was due although the in-flight limit was not reached.
+    /// Share of `begun` that was sent over 5 ms late although the in-flight limit was not reached.
     pub late_ratio: f64,
-    /// Closed loop, as fast as it goes.
+    /// Whether the load was a closed loop at the maximum rate.
     pub max_rate: bool,
-    /// The length of the load window.
+    /// Length of the load window.
     pub window_s: f64,
 }
 
-/// Latency of one kind of op.
+/// Latency of one kind of operation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Latency {
-    /// Ok ops that are in the percentiles.
+    /// Number of ok operations in the percentiles.
     pub ok: u64,
-    /// Unknown outcomes that are not: their latency is at least the op timeout, and nobody knows how long.
+    /// Number of unknown outcomes, which the percentiles leave out. Their latency is at least the operation timeout.
     pub censored: u64,
-    /// Completion minus when it was due.
+    /// Completion time minus due time.
     pub from_intended: Percentiles,
-    /// Completion minus when it was sent.
+    /// Completion time minus send time.
     pub from_invoked: Percentiles,
 }
 
@@ -315,88 +316,89 @@ pub struct Latency {
 pub struct Percentiles {
     /// Median.
     pub p50: f64,
-    /// 90 %.
+    /// 90th percentile.
     pub p90: f64,
-    /// 99 %.
+    /// 99th percentile.
     pub p99: f64,
-    /// 99.9 %.
+    /// 99.9th percentile.
     pub p999: f64,
-    /// The slowest.
+    /// Maximum.
     pub max: f64,
 }
 
-/// What the system reported: about the ops due in the load window, and by its nodes about the whole run. A figure is absent where
-/// the system has none.
+/// Figures that the system reported about the operations due in the load window, and its nodes about the whole run. A figure that
+/// the system does not report is absent.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SystemFigures {
-    /// Attempts an op took.
+    /// Attempts per operation, median.
     pub rounds_p50: Option<f64>,
-    /// Attempts an op took.
+    /// Attempts per operation, 99th percentile.
     pub rounds_p99: Option<f64>,
-    /// How often an op was outbid, over all.
+    /// Number of times that any operation was outbid.
     pub preempted: u64,
-    /// Unfinished updates of others that were finished first, over all.
+    /// Number of unfinished updates of other operations that were completed first.
     pub repairs: u64,
-    /// Round trips between nodes an op.
+    /// Round trips between nodes per operation.
     pub round_trips_per_op: Option<f64>,
-    /// Syncs of all nodes by ops by nodes.
+    /// Syncs per operation and node.
     pub fsyncs_per_op: Option<f64>,
-    /// Bytes of state on the fullest node.
+    /// Bytes of state on the fullest node, at its peak.
     pub state_bytes_max: Option<u64>,
-    /// The same at the end.
+    /// Bytes of state on the fullest node at the end.
     pub state_bytes_end: Option<u64>,
-    /// Accepted copies that were pruned, over all nodes.
+    /// Number of accepted copies that were pruned, over all nodes.
     pub pruned: Option<u64>,
-    /// Decisions that were not pruned, since a queue was full.
+    /// Number of decisions not pruned because a queue was full.
     pub prune_dropped: Option<u64>,
-    /// Keys of which something has expired, once for each time, over all nodes.
+    /// Number of times that state of a key expired, over all keys and nodes.
     pub expired: Option<u64>,
 }
 
 impl SystemFigures {
-    /// Whether the system reported nothing.
+    /// Whether the system reported no figures.
     pub fn is_empty(&self) -> bool {
         *self == SystemFigures::default()
     }
 }
 
-/// One disturbance.
+/// One injected fault.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Fault {
-    /// As in the history.
+    /// Its id in the history.
     pub id: u64,
-    /// `kill`, `partition` …
+    /// Its kind, such as `kill` or `partition`.
     pub kind: String,
-    /// Whom it struck, in the kind's notation.
+    /// Its targets, in the notation of the kind.
     pub targets: Vec<String>,
-    /// Since the start of the run.
+    /// When it began, since the start of the run.
     pub start_s: f64,
-    /// When it was lifted; the end of the history if it never was.
+    /// When it ended, since the start of the run; the end of the history if it never did.
     pub end_s: f64,
-    /// There is evidence that it took effect.
+    /// Whether there is evidence that it took effect.
     pub effective: bool,
-    /// It was seen to be over.
+    /// Whether its end was confirmed.
     pub healed: bool,
-    /// How long the slowest struck node was asked from the lift until it answered ok an op that was sent after it; absent if
-    /// one never did, or none was asked. Time in which no op waited for it is not counted.
+    /// Recovery time of the slowest affected node: from the end of the fault until the node completed an operation that was sent
+    /// after the end. Only time in which some operation waited for the node counts. Absent if a node never recovered or none
+    /// received operations.
     pub recovery_ms: Option<f64>,
-    /// What showed that it took effect.
+    /// Evidence that it took effect.
     pub evidence: Map<String, Json>,
 }
 
-/// One limit of the plan.
+/// One gate of the plan.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Gate {
-    /// As it was written: `p99_ms<50`.
+    /// The gate as written in the plan: `p99_ms<50`.
     pub expr: String,
-    /// The figure; absent where the run has none.
+    /// The measured figure; absent if the run has none.
     pub actual: Option<f64>,
-    /// Whether the figure is within the limit.
+    /// Whether the figure is within the gate.
     pub passed: bool,
-    /// The load ran late, so that the figure says nothing.
+    /// Whether the figure is meaningless because operations were sent late.
     pub void: bool,
 }
 
@@ -407,7 +409,7 @@ impl Default for Results {
             run_id: String::new(),
             status: Status::Running,
             verdict: RunVerdict::Unknown,
-            // What a reader of a half-made run is to believe: inconclusive.
+            // An unfinished run counts as inconclusive.
             exit_code: 2,
             reasons: vec![],
             warnings: vec![],
@@ -443,7 +445,7 @@ impl Default for Results {
 macro_rules! words {
     ($type:ty { $($variant:path => $word:literal),* $(,)? }) => {
         impl $type {
-            /// The word for it in files and reports.
+            /// Its name in files and reports.
             pub fn word(self) -> &'static str {
                 match self { $($variant => $word),* }
             }

@@ -1,4 +1,4 @@
-//! `results.json` as text, and back: what cannot be read is named by line and column, with what to do.
+//! Serialization and parsing of `results.json`. Parse errors carry line and column, and say what to do.
 
 use crate::results_json::{Results, SCHEMA};
 use serde::Deserialize;
@@ -6,30 +6,30 @@ use serde::Deserialize;
 /// Why a `results.json` cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
-    /// Not JSON, or not of this shape.
+    /// Not JSON, or JSON of another structure.
     #[error("line {line}, column {column}: {what}; `heckle check` on the folder judges its history again")]
     IllFormed {
         /// Counted from 1.
         line: usize,
         /// Counted from 1.
         column: usize,
-        /// What.
+        /// What is wrong there.
         what: String,
     },
-    /// Another format.
+    /// The file has another format.
     #[error("schema `{0}` is not `{SCHEMA}`, the one this version reads")]
     Schema(String),
 }
 
 impl Results {
-    /// The text of a `results.json`.
+    /// Returns the text of `results.json`.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("strings, numbers and maps with string keys serialize");
         text.push('\n');
         text
     }
 
-    /// Reads the text of a `results.json`.
+    /// Parses the text of `results.json`.
     ///
     /// # Errors
     /// See [`ParseError`].
@@ -37,7 +37,7 @@ impl Results {
         let ill = |e: serde_json::Error| {
             let (line, column) = (e.line(), e.column());
             let what = e.to_string();
-            // serde_json appends the place, which stands in front here.
+            // serde_json appends the position, which this error puts in front.
             let what = what.split(" at line ").next().unwrap_or_default().to_owned();
             ParseError::IllFormed { line, column, what }
         };

@@ -1,5 +1,5 @@
-//! JSON Schemas of the files, for editors and for those who write readers. They are generated from the types, and golden
-//! files in `results/schemas/` show a change of the contract in review.
+//! JSON Schemas of the files, for editors and for authors of readers. They are generated from the types. Golden files in
+//! `results/schemas/` show changes of the format in review.
 
 use crate::compare::compare_json;
 use crate::input;
@@ -9,23 +9,23 @@ use heckle_history::Measure;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value as Json, json};
 
-/// A schema by the name of its file.
+/// A schema and its file name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedSchema {
-    /// `results.schema.json`.
+    /// Name of the file, such as `results.schema.json`.
     pub file: &'static str,
     /// The schema.
     pub schema: Json,
 }
 
 impl NamedSchema {
-    /// The text of its file.
+    /// Returns the text of the file.
     pub fn text(&self) -> String {
         serde_json::to_string_pretty(&self.schema).expect("JSON serializes") + "\n"
     }
 }
 
-/// The schemas of the files that this crate knows.
+/// Returns the schemas of all files of this crate.
 pub fn all() -> Vec<NamedSchema> {
     vec![
         NamedSchema { file: "results.schema.json", schema: of::<results_json::Results>(results_json::SCHEMA) },
@@ -37,12 +37,12 @@ pub fn all() -> Vec<NamedSchema> {
     ]
 }
 
-/// The schema of `T`, a file whose `schema` field reads `id`. Also for the plan, whose type is the harness's.
+/// Returns the schema of `T`, a file whose `schema` field is `id`. Also used for the plan, whose type is in the harness.
 pub fn of<T: JsonSchema>(id: &str) -> Json {
     let generator = SchemaGenerator::new(SchemaSettings::draft2020_12());
     let mut schema = generator.into_root_schema_for::<T>().to_value();
     schema["title"] = json!(id);
-    // A default that is no constant is a fact about the code, not about the file.
+    // Defaults that are not constants depend on the code, not on the format.
     if let Some(properties) = schema["properties"].as_object_mut()
         && let Some(field) = properties.get_mut("schema")
     {
@@ -51,10 +51,10 @@ pub fn of<T: JsonSchema>(id: &str) -> Json {
     schema
 }
 
-/// Compares a golden file with what it should be. With `HECKLE_BLESS` set by the caller to `bless`, writes it instead.
+/// Compares a golden file with the expected text. If `bless` is set, from `HECKLE_BLESS` in the caller, writes the file instead.
 ///
 /// # Errors
-/// In words, with the command that blesses.
+/// A message that names the command to bless the file.
 pub fn compare(path: &std::path::Path, want: &str, bless: bool) -> Result<(), String> {
     if bless {
         return std::fs::write(path, want).map_err(|e| format!("{}: {e}", path.display()));
@@ -70,7 +70,7 @@ pub fn compare(path: &std::path::Path, want: &str, bless: bool) -> Result<(), St
     ))
 }
 
-/// One line of a history. Its reader is hand-written for speed, so its schema is too; a test holds it against written
+/// Returns the schema of one line of a history. It is written by hand, as is the reader for speed. A test compares it with real
 /// histories.
 fn history() -> Json {
     let integer = || json!({"type": "integer"});
@@ -90,9 +90,9 @@ fn history() -> Json {
         json!({"title": e, "description": what, "type": "object", "properties": properties, "required": required})
     };
     // The other fields of a completion are the figures that the header describes.
-    let told = json!({"node": text(), "reason": text(), "op_id": text()});
+    let completion = json!({"node": text(), "reason": text(), "op_id": text()});
     let with = |more: Json| {
-        let mut all = told.clone();
+        let mut all = completion.clone();
         all.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         all
     };
@@ -105,28 +105,28 @@ fn history() -> Json {
                 "schema": {"const": heckle_history::event::SCHEMA}, "run_id": text(), "seed": text(), "clock": {"const": "ns"},
                 "keys": {"type": "array", "items": text()}, "nodes": {"type": "array", "items": text()}, "model": text(), "mono_origin_ns": natural(),
                 "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural(),
-                "figures": {"type": "array", "description": "fields of completions that the system reports", "items": figure},
-                "system_checks": {"type": "array", "description": "checks of this system alone", "items": text()},
+                "figures": {"type": "array", "description": "figures that the system reports, as fields of completions", "items": figure},
+                "system_checks": {"type": "array", "description": "additional checks for this system", "items": text()},
                 "end": {"type": "boolean", "description": "the last line is an end record"},
-                "terms": {"type": "object", "description": "what the run is held to: plan, coverage rules, gates"}
+                "terms": {"type": "object", "description": "requirements of the run: plan, coverage rules, gates"}
             }},
-            event("invoke", "An op was handed to its client.", &["op", "process", "key", "f"], json!({
+            event("invoke", "An operation was handed to its client.", &["op", "process", "key", "f"], json!({
                 "op": natural(), "process": natural(), "client": text(), "intended": natural(), "key": text(), "f": calls(), "expected": value(), "new": integer(),
                 "node": text(), "intent": natural(), "attempt": natural(), "payload": integer(),
                 "path": {"enum": ["paxos", "cheap"]}, "consistency": {"enum": ["one", "quorum"]}
             })),
-            event("ok", "It happened, between its invoke and here.", &["op", "f"], with(json!({"op": natural(), "f": calls(), "value": value(), "applied": {"type": "boolean"}, "current": value()}))),
-            event("fail", "It is proved not to have happened.", &["op"], with(json!({"op": natural()}))),
-            event("unknown", "It may have happened or may still happen.", &["op"], with(json!({"op": natural()}))),
+            event("ok", "The operation happened between its invoke and this event.", &["op", "f"], with(json!({"op": natural(), "f": calls(), "value": value(), "applied": {"type": "boolean"}, "current": value()}))),
+            event("fail", "The operation is proved not to have happened.", &["op"], with(json!({"op": natural()}))),
+            event("unknown", "The operation may have happened or may still happen.", &["op"], with(json!({"op": natural()}))),
             event("fault", "A fault began, ended or healed.", &["id", "kind", "targets", "state"], json!({
                 "id": natural(), "kind": text(), "targets": {"type": "array", "items": text()}, "state": {"enum": ["began", "ended", "healed"]}, "evidence": {"type": "object"}
             })),
-            event("fate", "What an unknown outcome turned out to be.", &["op", "fate"], json!({"op": natural(), "fate": {"enum": ["applied", "not_applied", "evicted", "unresolved"]}})),
-            {"title": "end", "description": "The last line: a history without it was cut.", "type": "object", "required": ["e", "events", "xxh3"], "properties": {
-                "e": {"const": "end"}, "events": natural(), "xxh3": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "of all bytes before it, decompressed"},
-                "run": {"type": "object", "description": "how the run ended, and what its nodes counted"}
+            event("fate", "The fate of an operation with an unknown outcome.", &["op", "fate"], json!({"op": natural(), "fate": {"enum": ["applied", "not_applied", "evicted", "unresolved"]}})),
+            {"title": "end", "description": "The last line. A history without it is incomplete.", "type": "object", "required": ["e", "events", "xxh3"], "properties": {
+                "e": {"const": "end"}, "events": natural(), "xxh3": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "hash of all bytes before it, decompressed"},
+                "run": {"type": "object", "description": "how the run ended, and figures of its nodes"}
             }},
-            event("node", "Something a node did or suffered.", &["node", "what"], json!({"node": text(), "what": text()})),
+            event("node", "An event of a node.", &["node", "what"], json!({"node": text(), "what": text()})),
         ]
     })
 }

@@ -1,8 +1,7 @@
-//! What a run was held to, and how it ended: the parts of a verdict that are not events, as its history carries them.
+//! The requirements of a run and how it ended: the inputs to a verdict that are not events, as the history records them.
 //!
-//! A verdict is to be a function of the history alone, so that a run whose `results.json` is lost or damaged still comes to
-//! what it came to. [`Terms`] stand in the header, since they are known when the run begins; [`Close`] stands in the end
-//! record.
+//! A verdict must be a function of the history alone, so that a run whose `results.json` is lost or damaged gets the same verdict
+//! again. The header contains the [`Terms`], which are known when the run begins. The end record contains the [`Close`].
 
 use crate::conclude::Ending;
 use crate::results_json::{BuildInfo, EnvInfo, HistoryInfo, PlanInfo, Results, Strain, SystemFigures};
@@ -15,30 +14,30 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// Where the close stands in an end record.
-const IN_END: &str = "run";
+/// The field of an end record that contains the [`Close`].
+const END_RECORD_FIELD: &str = "run";
 
-/// What a run is held to. Fields are only ever added.
+/// The requirements of a run. Fields are only ever added.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Terms {
-    /// Its plan, with the verdict that the plan expects.
+    /// The plan, with the verdict that it expects.
     pub plan: PlanInfo,
-    /// The tool.
+    /// The build of the tool.
     pub build: BuildInfo,
-    /// The machine.
+    /// The machine of the run.
     pub env: EnvInfo,
-    /// The rate that is asked for; absent in a closed loop.
+    /// The target rate; absent in a closed loop.
     pub target_per_s: Option<f64>,
-    /// Whether the load goes as fast as it can.
+    /// Whether the load is a closed loop at the maximum rate.
     pub max_rate: bool,
-    /// What must have happened, and how often.
+    /// The coverage rules: which events must happen, and how often.
     pub coverage: Vec<Need>,
-    /// Limits on its figures: `p99_ms<50`.
+    /// Gates, such as `p99_ms<50`.
     pub gates: Vec<String>,
-    /// Which engines judge: a value of `--checker`.
+    /// The engines that check the history: a value of `--checker`.
     pub checker: String,
-    /// What is worth saying beside the verdict and was known before the run began.
+    /// Warnings that were known before the run began.
     pub notes: Vec<String>,
 }
 
@@ -46,49 +45,49 @@ pub struct Terms {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Need {
-    /// `ok_cas_during:partition` …
+    /// Name of the rule, such as `ok_cas_during:partition`.
     pub id: String,
-    /// How often at least.
+    /// The required count.
     pub need: u64,
 }
 
-/// How a run ended, and what was counted beside its history. Fields are only ever added.
+/// How a run ended, and figures that its history does not contain. Fields are only ever added.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Close {
-    /// How it ended.
-    pub ending: EndingWord,
-    /// Why, where it failed.
+    /// How the run ended.
+    pub ending: EndingKind,
+    /// The reason, if the run failed.
     pub why: String,
-    /// When the live judge saw the first violation, counted from the start of the run.
+    /// When the live checker saw the first violation, since the start of the run.
     pub detected_ms: Option<f64>,
-    /// What the nodes counted.
+    /// Figures that the nodes reported.
     #[serde(rename = "paxos")]
     pub system: SystemFigures,
     /// Arrivals that were due before the load ended and were never sent.
     pub unsent: u64,
-    /// What machine and harness went through under load.
+    /// Samples of the machine and the harness during the load.
     pub strain: Option<Strain>,
-    /// What is worth saying beside the verdict.
+    /// Additional warnings.
     pub warnings: Vec<String>,
 }
 
 impl Close {
-    /// Takes the figures that a system tells of the whole run, by their names in the results. Those that do not fit are left out with a
-    /// warning.
-    pub fn of_system(&mut self, figures: serde_json::Map<String, serde_json::Value>) {
+    /// Stores the figures that a system reports about the whole run, by their names in the results. If they do not match the
+    /// type, they are dropped with a warning.
+    pub fn set_system_figures(&mut self, figures: serde_json::Map<String, serde_json::Value>) {
         match serde_json::from_value(serde_json::Value::Object(figures)) {
             Ok(figures) => self.system = figures,
-            Err(e) => self.warnings.push(format!("the figures that the nodes counted cannot be read: {e}")),
+            Err(e) => self.warnings.push(format!("the figures that the nodes reported cannot be read: {e}")),
         }
     }
 }
 
-/// The kinds of ending.
+/// The ways in which a run can end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EndingWord {
-    /// As planned, or stopped at a violation.
+pub enum EndingKind {
+    /// As planned, or at a violation.
     #[default]
     Done,
     /// By Ctrl-C or SIGTERM.
@@ -98,65 +97,65 @@ pub enum EndingWord {
 }
 
 impl Terms {
-    /// Puts them into the fields of a header.
+    /// Stores them in the header.
     pub fn write(&self, header: &mut Header) {
         header.more.insert(IN_HEADER.to_owned(), json(self));
     }
 
-    /// The terms in a header; `None` for a history that is no whole run's.
+    /// Reads the terms in a header; `None` for a history that was not written by a whole run.
     ///
     /// # Errors
-    /// If they are there and cannot be read, in words.
+    /// If they exist but cannot be read, as a message.
     pub fn of(header: &Header) -> Result<Option<Self>, String> {
         let why = |e| format!("line 1: the header's `{IN_HEADER}` cannot be read: {e}");
         header.more.get(IN_HEADER).map(read).transpose().map_err(why)
     }
 
-    /// Its coverage rules.
+    /// The coverage rules as the checker's type.
     pub fn rules(&self) -> Vec<Rule> {
         self.coverage.iter().map(|n| Rule::new(n.id.clone(), n.need)).collect()
     }
 }
 
 impl Close {
-    /// What an end record carries.
+    /// The fields to store in the end record.
     pub fn in_end_record(&self) -> BTreeMap<String, Json> {
-        [(IN_END.to_owned(), json(self))].into()
+        [(END_RECORD_FIELD.to_owned(), json(self))].into()
     }
 
-    /// The close in a history's end record, if it has one.
+    /// Reads the close in the end record of a history, if there is one.
     ///
     /// # Errors
-    /// If it is there and cannot be read, in words.
+    /// If it exists but cannot be read, as a message.
     pub fn of(history: &History) -> Result<Option<Self>, String> {
-        let why = |e| format!("the end record's `{IN_END}` cannot be read: {e}");
-        history.end_record.as_ref().and_then(|end| end.more.get(IN_END)).map(read).transpose().map_err(why)
+        let why = |e| format!("the end record's `{END_RECORD_FIELD}` cannot be read: {e}");
+        history.end_record.as_ref().and_then(|end| end.more.get(END_RECORD_FIELD)).map(read).transpose().map_err(why)
     }
 
-    /// The ending.
+    /// The ending as the type for conclusions.
     pub fn ending(&self) -> Ending {
         match self.ending {
-            EndingWord::Done => Ending::Done,
-            EndingWord::Interrupted => Ending::Interrupted,
-            EndingWord::Failed => Ending::Failed(self.why.clone()),
+            EndingKind::Done => Ending::Done,
+            EndingKind::Interrupted => Ending::Interrupted,
+            EndingKind::Failed => Ending::Failed(self.why.clone()),
         }
     }
 
-    /// Its twin of an ending.
+    /// Sets the ending and its reason.
     #[must_use]
     pub fn with_ending(mut self, ending: &Ending) -> Self {
         (self.ending, self.why) = match ending {
-            Ending::Done => (EndingWord::Done, String::new()),
-            Ending::Interrupted => (EndingWord::Interrupted, String::new()),
-            Ending::Failed(why) => (EndingWord::Failed, why.clone()),
+            Ending::Done => (EndingKind::Done, String::new()),
+            Ending::Interrupted => (EndingKind::Interrupted, String::new()),
+            Ending::Failed(why) => (EndingKind::Failed, why.clone()),
         };
         self
     }
 }
 
 impl Results {
-    /// Results of a run that is held to `terms`, before anything happened.
-    pub fn held_to(terms: &Terms) -> Self {
+    /// Returns the results of a run under `terms` before anything has happened.
+    pub fn for_terms(terms: &Terms) -> Self {
         let mut results = Results { plan: terms.plan.clone(), build: terms.build.clone(), env: terms.env.clone(), ..Results::default() };
         results.load.target_per_s = terms.target_per_s;
         results.load.max_rate = terms.max_rate;
@@ -164,8 +163,8 @@ impl Results {
         results
     }
 
-    /// Takes over what was counted beside the history.
-    pub fn closed(&mut self, close: &Close) {
+    /// Copies the figures that the history does not contain.
+    pub fn set_close(&mut self, close: &Close) {
         self.linearizability.detected_ms = close.detected_ms;
         self.system = close.system.clone();
         self.load.unsent = close.unsent;
@@ -173,8 +172,8 @@ impl Results {
         self.warnings.extend(close.warnings.iter().cloned());
     }
 
-    /// Takes over what the header says of the run's name, beginning and seed.
-    pub fn named_by(&mut self, history: &History) {
+    /// Copies the run id, start time and seed from the header.
+    pub fn set_identity(&mut self, history: &History) {
         self.run_id = history.header.run_id.as_ref().map(|id| id.0.clone()).unwrap_or_default();
         self.started_utc = UnixSeconds::from_compact(&self.run_id).map_or_else(String::new, UnixSeconds::iso);
         self.seed = history.header.seed.clone().unwrap_or_default();
@@ -182,7 +181,7 @@ impl Results {
 }
 
 impl HistoryInfo {
-    /// What is known of whether `history` is whole.
+    /// Returns the end record of `history` and whether the history is complete.
     pub fn of(history: &History) -> Self {
         let end = history.end_record.as_ref();
         HistoryInfo {
@@ -207,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn terms_and_close_travel_through_a_file() {
+    fn terms_and_close_round_trip_through_a_file() {
         let terms = Terms {
             plan: PlanInfo { name: "p".into(), expect: crate::results_json::Expect::Invalid, ..PlanInfo::default() },
             target_per_s: Some(400.0),
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_that_cannot_be_read_are_no_terms_that_are_met() {
+    fn unreadable_terms_are_an_error() {
         let mut header = Header::default();
         header.more.insert(IN_HEADER.into(), serde_json::json!({"coverage": 7}));
         assert!(Terms::of(&header).is_err_and(|e| e.contains("line 1") && e.contains("terms")));

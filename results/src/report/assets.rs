@@ -1,22 +1,22 @@
-//! What a page carries beside its content: style sheets, scripts, and the policy that names them by their hashes.
+//! The assets of a page: style sheets, scripts, and the content security policy with their hashes.
 //!
-//! The scripts are plain sources that a browser runs as they stand; there is no build step. uPlot draws the lines: it
-//! is 50 KB with everything, draws to a canvas at once where libraries of ten times the size build a node a point,
-//! and leaves the drawing of what is special here (density, faults, marks) to hooks.
+//! The scripts are plain sources that a browser runs unchanged; there is no build step. uPlot draws the lines. It has only 50 KB,
+//! draws to a canvas in one pass where libraries of ten times the size create a DOM node per point, and has hooks for what is
+//! special here (density, faults, marks).
 
 use super::markup::Html;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// Style sheets in their order.
+/// Style sheets, in order.
 const STYLES: [&str; 2] = [include_str!("../../assets/uplot/uPlot.min.css"), include_str!("../../assets/report/report.css")];
 
-/// The library, with its licence as its terms ask.
+/// The library, with its licence as that requires.
 const LIBRARY: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
 const LIBRARY_LICENCE: &str = include_str!("../../assets/uplot/LICENSE");
 
-/// Our own scripts in their order; each adds to the one object `H`.
+/// Our own scripts, in order. Each adds to the global object `H`.
 const SCRIPTS: [&str; 7] = [
     include_str!("../../assets/report/core.js"),
     include_str!("../../assets/report/ops.js"),
@@ -39,7 +39,7 @@ impl Assets {
         Assets { style: STYLES.join("\n"), scripts: [library, SCRIPTS.join("\n")] }
     }
 
-    /// The policy: nothing is loaded, and only what is named here by its hash applies or runs.
+    /// Returns the content security policy: nothing is loaded, and only the style and scripts with these hashes are allowed.
     pub(super) fn policy(&self) -> String {
         let scripts: Vec<String> = self.scripts.iter().map(|s| hash(s)).collect();
         format!(
@@ -63,7 +63,7 @@ fn hash(content: &str) -> String {
 }
 
 impl Html {
-    /// A style sheet or script of ours. Their content is not escaped, so it must not contain the element's end.
+    /// Embeds one of our style sheets or scripts. The content is not escaped, so it must not contain the end tag.
     fn verbatim(tag: &'static str, content: &str) -> Html {
         assert!(!content.contains(&format!("</{tag}")), "an asset would end its own element");
         let mut out = Html::open(tag, &[]);
@@ -80,10 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_make_no_markup_of_text_and_load_nothing() {
+    fn scripts_create_no_markup_from_text_and_load_nothing() {
         for script in SCRIPTS {
             for word in ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "fetch(", "XMLHttp", "import(", "http"] {
-                // The namespace of SVG is a name, not an address.
+                // The SVG namespace is a name, not an address.
                 let found = script.replace("http://www.w3.org/2000/svg", "");
                 assert!(!found.contains(word), "{word}");
             }

@@ -1,12 +1,12 @@
-//! Where the scripts put the charts, what each shows in words, and the still pictures.
+//! Containers for the charts that the scripts draw, their descriptions, and the charts as images.
 
-use super::Subject;
+use super::PageInput;
 use super::markup::{Html, heading, note};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The charts over time: id, title, and what a reader who cannot see them is told.
-const OVER_TIME: [(&str, &str, &str); 10] = [
+/// The charts over time: id, title, and a description for readers who cannot see them.
+const TIME_CHARTS: [(&str, &str, &str); 10] = [
     ("events", "Faults and nodes", "A lane for every kind of fault and for every node: when faults struck and nodes started or ended."),
     (
         "latency",
@@ -23,7 +23,7 @@ const OVER_TIME: [(&str, &str, &str); 10] = [
     ("sync", "Synced appends", "99th percentile of every node's synced appends since its process started."),
 ];
 
-pub(super) fn of(subject: Subject<'_>) -> Html {
+pub(super) fn of(subject: PageInput<'_>) -> Html {
     let mut out = heading("h2", "charts", "Over time");
     out.push(note(
         "One cursor and one zoom for all. Drag to zoom, double click to reset. By keyboard, on a chart: left and right move the cursor, \
@@ -32,27 +32,27 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
     out.push(Html::element("noscript", &[], note("The charts need scripts; the still pictures below do not.")));
     out.push(Html::element("div", &[("id", "tools"), ("class", "tools")], filters(subject)));
     out.push(Html::element("p", &[("id", "readout"), ("class", "readout"), ("aria-live", "off")], ""));
-    for (id, title, words) in OVER_TIME {
-        out.push(place(id, title, words));
+    for (id, title, words) in TIME_CHARTS {
+        out.push(chart_container(id, title, words));
     }
     out.push(heading("h2", "percentiles", "Percentiles"));
     out.push(note("Ops of the load window, from when they were due. To the right, every nine takes the same room."));
     out.push(Html::element("div", &[("class", "tools"), ("id", "curve-tools")], ""));
-    out.push(place("curve", "Percentile curves", "Latency by the share of ops that were quicker, for parts of the ops."));
+    out.push(chart_container("curve", "Percentile curves", "Latency by the share of ops that were quicker, for parts of the ops."));
     out.push(heading("h2", "slowest", "Slowest ops"));
     out.push(super::tables::slowest(subject));
     out.and(Html::element("section", &[("id", "op"), ("aria-live", "polite"), ("tabindex", "-1"), ("hidden", "")], ""))
 }
 
-fn place(id: &'static str, title: &'static str, words: &'static str) -> Html {
+fn chart_container(id: &'static str, title: &'static str, words: &'static str) -> Html {
     let caption =
         Html::element("figcaption", &[], Html::element("b", &[], title).and(" ").and(Html::element("span", &[("class", "dim")], words)));
     let chart = Html::element("div", &[("class", "chart"), ("tabindex", "0"), ("role", "group"), ("aria-label", title)], "");
     Html::element("figure", &[("id", &format!("chart-{id}"))], caption.and(chart)).and(Html::fixed("\n"))
 }
 
-/// What can be filtered; the scripts fill in the choices.
-fn filters(subject: Subject<'_>) -> Html {
+/// The filter controls; the scripts fill in the choices.
+fn filters(subject: PageInput<'_>) -> Html {
     let menu = |id: &'static str, words: &'static str| {
         Html::element("label", &[], Html::text(words).and(" ").and(Html::element("select", &[("id", id)], "")))
     };
@@ -70,8 +70,8 @@ fn filters(subject: Subject<'_>) -> Html {
     out.and(Html::element("p", &[("id", "shown"), ("class", "dim")], format!("{total} ops.")))
 }
 
-/// The pictures of the run's folder, for readers without scripts and for what is printed.
-pub(super) fn pictures(subject: Subject<'_>) -> Html {
+/// The images from the run folder, for readers without scripts and for print.
+pub(super) fn pictures(subject: PageInput<'_>) -> Html {
     if subject.pictures.is_empty() {
         return Html::default();
     }

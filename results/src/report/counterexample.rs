@@ -1,20 +1,20 @@
-//! Violations: the argument in words, and the ops in lanes.
+//! Violations: the argument as text, and the operations in lanes.
 
-use super::Subject;
+use super::PageInput;
 use super::markup::{Html, heading, note};
 use super::scene::Scene;
 use crate::results_json::{Crash, Violation};
 
-pub(super) fn of(subject: Subject<'_>) -> Html {
+pub(super) fn of(subject: PageInput<'_>) -> Html {
     let (violations, crashes) = (&subject.results.linearizability.violations, &subject.results.crashes);
     if violations.is_empty() && crashes.is_empty() {
         return Html::default();
     }
-    let all = violations.iter().map(|v| one(subject, v)).chain(crashes.iter().map(crash));
+    let all = violations.iter().map(|v| violation_section(subject, v)).chain(crashes.iter().map(crash_section));
     heading("h2", "violations", "Violations").and(all.collect::<Html>())
 }
 
-fn crash(crash: &Crash) -> Html {
+fn crash_section(crash: &Crash) -> Html {
     let mut out = Html::element("h3", &[("id", &format!("violation-{}", crash.id))], format!("{}. crash of {}", crash.id, crash.node));
     out.push(Html::element("p", &[], crash.words.as_str()));
     if !crash.log.is_empty() {
@@ -24,10 +24,10 @@ fn crash(crash: &Crash) -> Html {
     out.and(Html::element("p", &[], Html::element("a", &[("href", &format!("./{}/explain.txt", crash.path))], "in words")))
 }
 
-fn one(subject: Subject<'_>, violation: &Violation) -> Html {
+fn violation_section(subject: PageInput<'_>, violation: &Violation) -> Html {
     let title = format!("{}. {} on key {}", violation.id, violation.kind.replace('_', " "), violation.key);
     let mut out = Html::element("h3", &[("id", &format!("violation-{}", violation.id))], title);
-    // Results of an earlier release do not say what a kind means.
+    // Results of an earlier release do not explain the kind.
     if !violation.meaning.is_empty() {
         out.push(note(&format!("That is: {}.", violation.meaning)));
     }

@@ -1,29 +1,29 @@
-//! What the page's scripts draw from: one JSON object, columns of numbers. A history of a million ops is counted here
-//! into grids and histograms; ops themselves are in it only up to a limit, and what was left out is said.
+//! The data for the scripts of the page: one JSON object with columns of numbers. A history of a million operations is reduced to
+//! grids and histograms here. Individual operations are included up to a limit, and the page says how many were left out.
 
-pub mod grid; // time cut into even pieces
-mod density; // how many ops lie where in time and latency
-mod kept; // the ops that a reader can open
-mod curves; // percentile curves of parts of the ops
+pub mod grid; // equal intervals of time
+mod density; // operation counts by time and latency
+mod kept; // the sample of operations that a reader can open
+mod curves; // percentile curves of groups of operations
 mod slices; // counts and quantiles over time
-mod samples; // what nodes said of themselves once a second
+mod samples; // samples that nodes report every second
 
 pub(super) use samples::state_bytes as samples_state_bytes;
 
-use super::Subject;
+use super::PageInput;
 use crate::measure::Window;
 use heckle_history::{History, Nanos, Operation, Outcome, Seen};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-/// The whole object. Times are seconds, latencies microseconds, unless a name says otherwise.
+/// The whole object. Unless a name says otherwise, times are in seconds and latencies in microseconds.
 #[derive(Debug, Serialize)]
 pub(super) struct Data {
     end: f64,
     window: [f64; 2],
     timeout: Option<f64>,
     asked_per_s: Option<f64>,
-    /// All ops of the history; `kept` may hold fewer.
+    /// Number of operations in the history; `kept` may contain fewer.
     total: usize,
     keys: Vec<String>,
     nodes: Vec<String>,
@@ -32,12 +32,12 @@ pub(super) struct Data {
     marks: Vec<Mark>,
     slices: slices::Slices,
     density: density::Density,
-    kept: kept::Kept,
+    kept: kept::OpColumns,
     curves: Vec<curves::Curve>,
     samples: Vec<samples::NodeSamples>,
 }
 
-/// A fault as charts show it.
+/// A fault as shown in charts.
 #[derive(Debug, Serialize)]
 struct Band {
     id: u64,
@@ -46,12 +46,12 @@ struct Band {
     began: f64,
     ended: f64,
     healed: Option<f64>,
-    /// When the last struck node answered again.
+    /// When the last affected node had completed an operation again.
     recovered: Option<f64>,
     effective: bool,
 }
 
-/// Something a node did, as charts show it.
+/// A node event as shown in charts.
 #[derive(Debug, Serialize)]
 struct Mark {
     t: f64,
@@ -59,18 +59,18 @@ struct Mark {
     what: String,
 }
 
-/// So many node events are marked; a node that dies over and over has more than anybody reads.
+/// Maximum number of node events to mark. A node that crashes repeatedly has more than a reader needs.
 const MAX_MARKS: usize = 2_000;
 
-/// Kinds of call in the order of their codes.
+/// Kinds of calls, in the order of their codes.
 const KINDS: [&str; 5] = ["read", "write", "cas", "get", "put"];
-/// Those that go through consensus come first; the others are offered only where there are any.
-const KINDS_OF_CONSENSUS: usize = 3;
+/// Kinds that use consensus come first. The others are included only if the history contains them.
+const CONSENSUS_KINDS: usize = 3;
 
-/// The object for a run.
-pub(super) fn of(subject: &Subject<'_>) -> Data {
+/// Computes the data for a run.
+pub(super) fn of(subject: &PageInput<'_>) -> Data {
     let history = subject.history;
-    let ends = Ends { history };
+    let ends = EndedHistory { history };
     Data {
         end: seconds(history.end),
         window: [seconds(subject.measured.window.start), seconds(subject.measured.window.end)],
@@ -79,11 +79,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Data {
         total: history.ops.len(),
         keys: history.names.keys().map(|(_, name)| name.to_owned()).collect(),
         nodes: history.names.nodes().map(|(_, name)| name.to_owned()).collect(),
-        kinds: if history.ops.iter().any(|op| op.path.is_last_write_wins()) {
-            KINDS.to_vec()
-        } else {
-            KINDS[..KINDS_OF_CONSENSUS].to_vec()
-        },
+        kinds: if history.ops.iter().any(|op| op.path.is_last_write_wins()) { KINDS.to_vec() } else { KINDS[..CONSENSUS_KINDS].to_vec() },
         faults: bands(subject),
         marks: marks(history),
         slices: slices::of(ends),
@@ -94,8 +90,8 @@ pub(super) fn of(subject: &Subject<'_>) -> Data {
     }
 }
 
-fn bands(subject: &Subject<'_>) -> Vec<Band> {
-    let band = |f: &crate::faults::Disturbance| {
+fn bands(subject: &PageInput<'_>) -> Vec<Band> {
+    let band = |f: &crate::faults::FaultWindow| {
         let ended = f.end(subject.history.end);
         let recovered = f.answered.map(seconds);
         let (began, healed, targets) = (seconds(f.began), f.healed.map(seconds), f.targets.join(" "));
@@ -109,34 +105,34 @@ fn marks(history: &History) -> Vec<Mark> {
     history.node_events.iter().filter(|e| !e.is_routine()).take(MAX_MARKS).map(mark).collect()
 }
 
-/// Seconds, to the microsecond.
+/// Converts to seconds, rounded to the microsecond.
 fn seconds(t: Nanos) -> f64 {
     (t.0 / 1_000) as f64 / 1e6
 }
 
-/// A number as JavaScript keeps it: beyond 2^53 only a string is exact.
-fn exact(n: i64) -> Json {
+/// Converts a number for JavaScript, which represents integers beyond 2^53 exactly only as strings.
+fn js_integer(n: i64) -> Json {
     if n.unsigned_abs() <= 1 << 53 { n.into() } else { n.to_string().into() }
 }
 
-/// A history whose ops all have an end: what never completed ends with the history.
+/// A view of a history in which operations that never completed end with the history.
 #[derive(Clone, Copy)]
-struct Ends<'a> {
+struct EndedHistory<'a> {
     history: &'a History,
 }
 
-impl Ends<'_> {
+impl EndedHistory<'_> {
     fn completed(self, op: &Operation) -> Nanos {
         op.completed.min(self.history.end).max(op.invoked)
     }
 
-    /// From when it was due to its end.
+    /// Returns the time from the due time to the end.
     fn took(self, op: &Operation) -> Nanos {
         self.completed(op).since(op.intended)
     }
 }
 
-/// How an op ended, as the page tells ends apart.
+/// How an operation ended, as distinguished by the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "u8")]
 enum End {
@@ -168,12 +164,12 @@ impl End {
     }
 }
 
-/// The code of a call's kind.
+/// Returns the code of the kind of a call.
 fn kind(op: &Operation) -> u8 {
     KINDS.iter().position(|k| *k == op.name()).map_or(u8::MAX, |i| i as u8)
 }
 
-/// Whether an op counts towards figures: it was due under load.
+/// Whether an operation counts in figures: it was due in the load window.
 fn under_load(window: Window, op: &Operation) -> bool {
     window.holds(op.intended)
 }
@@ -185,7 +181,7 @@ mod tests {
     use heckle_history::event::{NodeEvent, STATE};
 
     #[test]
-    fn what_happens_once_does_not_drown_in_what_is_told_each_second() {
+    fn periodic_samples_do_not_hide_single_events() {
         let event = |what: &str, t| NodeEvent { t: Nanos(t), node: NodeIx(0), what: what.into(), detail: Default::default() };
         let mut history = History::default();
         history.node_events.extend((0..MAX_MARKS as u64 * 2).map(|t| event(if t % 2 == 0 { STATE } else { "claim_extended" }, t)));

@@ -1,20 +1,20 @@
-//! Who got how much: figures over intents where the workload has them, by node, client and key, the times that were
-//! shared worst, and the clients by how long they waited.
+//! Fairness: figures over intents if the workload has them, by node, client and key; the least fair windows; and the clients by
+//! waiting time.
 
-use super::Subject;
+use super::PageInput;
 use super::head::words;
 use super::markup::{Html, heading, note, table};
 use crate::charts::axis::{count, digits, duration};
 use crate::clients;
-use crate::fairness::{Fairness, Group, Whose, Window};
-use crate::terminal::Look;
+use crate::fairness::{Fairness, Group, WaitOwner, Window};
+use crate::terminal::Style;
 
-/// Clients and keys in a table.
+/// Maximum number of clients or keys in a table.
 const MAX_ROWS: usize = 40;
-/// Windows in the table.
-const WORST: usize = 5;
+/// Number of windows in the table.
+const MAX_WINDOWS: usize = 5;
 
-pub(super) fn of(subject: Subject<'_>) -> Html {
+pub(super) fn of(subject: PageInput<'_>) -> Html {
     let mut out = heading("h2", "fairness", "Fairness");
     if let Some(fairness) = &subject.results.fairness {
         out.push(note(
@@ -30,7 +30,7 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
 }
 
 fn figures(f: &Fairness) -> Vec<Vec<Html>> {
-    let reached = |ms: Option<f64>| ms.map_or_else(|| words(Look::Doubt, "not reached"), |x| duration(x).into());
+    let reached = |ms: Option<f64>| ms.map_or_else(|| words(Style::Doubt, "not reached"), |x| duration(x).into());
     let number = |n: u64| Html::from(count(n));
     let mut rows = vec![
         ("intents", number(f.intents)),
@@ -44,7 +44,7 @@ fn figures(f: &Fairness) -> Vec<Vec<Html>> {
         ("wait until won, p99", reached(f.wait_p99_ms)),
         ("longest wait, ended or not", duration(f.longest_wait_ms).into()),
     ];
-    let Whose { client, node, key } = &f.longest_wait;
+    let WaitOwner { client, node, key } = &f.longest_wait;
     if !client.is_empty() {
         rows.push(("whose", format!("{client} at {node} for {key}").into()));
     }
@@ -59,18 +59,18 @@ fn figures(f: &Fairness) -> Vec<Vec<Html>> {
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()
 }
 
-/// One table of groups. `placed`: whether they have a node beside them.
+/// Formats a table of groups. `placed` says whether to show a column with their nodes.
 fn groups(id: &'static str, title: &str, what: &str, groups: &[Group], placed: bool) -> Html {
     if groups.is_empty() {
         return Html::default();
     }
     let most = groups.iter().map(|g| g.won).max().unwrap_or(0);
-    // A system that does not report them has no columns for them.
+    // A system that does not report attempts has no columns for them.
     let attempts = groups.iter().any(|g| g.rounds > 0);
     let rows = groups.iter().take(MAX_ROWS).map(|g| {
         let won = count(g.won);
-        // Under a quarter of the best served, as in the picture.
-        let won = if g.won * 4 < most { words(Look::Bad, &won) } else { won.into() };
+        // Under a quarter of the best served is highlighted, as in the chart.
+        let won = if g.won * 4 < most { words(Style::Bad, &won) } else { won.into() };
         let mut row: Vec<Html> = vec![g.name.as_str().into()];
         row.extend(placed.then(|| g.node.as_str().into()));
         row.extend([
@@ -99,25 +99,25 @@ fn groups(id: &'static str, title: &str, what: &str, groups: &[Group], placed: b
     out
 }
 
-/// Where the load was shared worst.
+/// Formats a table of the least fair windows.
 fn worst_windows(windows: &[Window]) -> Html {
     let mut shared: Vec<(&Window, f64)> = windows.iter().filter(|w| w.active > 1).filter_map(|w| w.jain.map(|j| (w, j))).collect();
     shared.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.start_s.total_cmp(&b.0.start_s)));
     if shared.is_empty() {
         return Html::default();
     }
-    let rows = shared.iter().take(WORST).map(|(w, jain)| {
+    let rows = shared.iter().take(MAX_WINDOWS).map(|(w, jain)| {
         let times = [duration(w.start_s * 1e3).into(), duration(w.end_s * 1e3).into()];
-        let fault = if w.disturbed { words(Look::Doubt, "a fault was on") } else { Html::default() };
+        let fault = if w.disturbed { words(Style::Doubt, "a fault was on") } else { Html::default() };
         [times.to_vec(), vec![u64::from(w.active).to_string().into(), count(w.won).into(), digits(*jain).into(), fault]].concat()
     });
     let said =
-        format!("The least equal {} of {} windows in which several clients wanted something.", shared.len().min(WORST), shared.len());
+        format!("The least equal {} of {} windows in which several clients wanted something.", shared.len().min(MAX_WINDOWS), shared.len());
     let columns = ["from", "to", "clients", "won", "Jain", ""];
     heading("h3", "windows", "When it was shared worst").and(note(&said)).and(table(&columns, &[0, 1, 2, 3, 4], rows))
 }
 
-fn waits(subject: Subject<'_>) -> Html {
+fn waits(subject: PageInput<'_>) -> Html {
     let clients = clients::of(subject.history, subject.measured.window);
     if clients.is_empty() {
         return note("This history names no clients.");

@@ -1,31 +1,31 @@
-//! The head of the page: what the run came to, why, its figures, and how to run it again.
+//! The head of the page: the verdict, the reasons, the figures, and how to run it again.
 
-use super::Subject;
+use super::PageInput;
 use super::markup::{Html, note};
 use crate::bottleneck;
 use crate::charts::axis::{count, digits, duration};
 use crate::measure::ALL;
 use crate::results_json::{LoadUnit, Results};
 use crate::summary::verdict_words;
-use crate::terminal::{Look, look_of_run};
+use crate::terminal::{Style, run_verdict_style};
 
-/// The class of a look.
-pub(super) fn class(look: Look) -> &'static str {
+/// Returns the CSS class of a style.
+pub(super) fn class(look: Style) -> &'static str {
     match look {
-        Look::Good => "good",
-        Look::Bad => "bad",
-        Look::Doubt => "doubt",
-        Look::Dim => "dim",
-        Look::Strong | Look::Plain => "",
+        Style::Good => "good",
+        Style::Bad => "bad",
+        Style::Doubt => "doubt",
+        Style::Dim => "dim",
+        Style::Strong | Style::Plain => "",
     }
 }
 
-/// Words in a look.
-pub(super) fn words(look: Look, words: &str) -> Html {
+/// Formats text in a style.
+pub(super) fn words(look: Style, words: &str) -> Html {
     Html::element("span", &[("class", class(look))], words)
 }
 
-pub(super) fn of(subject: Subject<'_>) -> Html {
+pub(super) fn of(subject: PageInput<'_>) -> Html {
     let results = subject.results;
     let mut out = Html::element("a", &[("class", "skip"), ("href", "#charts")], "Skip to the charts");
     out.push(Html::element("h1", &[], results.plan.name.as_str()));
@@ -38,7 +38,7 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
     out.and(figures(results))
 }
 
-fn contents(subject: Subject<'_>) -> Html {
+fn contents(subject: PageInput<'_>) -> Html {
     let mut places = vec![];
     if !subject.results.linearizability.violations.is_empty() || !subject.results.crashes.is_empty() {
         places.push(("#violations", "violations"));
@@ -57,10 +57,10 @@ fn verdict(results: &Results) -> Html {
     inner.push(Html::element("ul", &[], reasons.chain(warnings).collect::<Html>()));
     if !results.bottlenecks.is_empty() {
         let slowed = results.bottlenecks.iter().map(|b| Html::element("li", &[("class", "doubt")], format!("Slowed by: {}", b.sentence())));
-        let stands = Html::element("li", &[("class", "dim")], bottleneck::STANDS);
+        let stands = Html::element("li", &[("class", "dim")], bottleneck::VERDICT_HOLDS);
         inner.push(Html::element("ul", &[], slowed.collect::<Html>().and(stands)));
     }
-    let class = format!("verdict {}", class(look_of_run(results.verdict)));
+    let class = format!("verdict {}", class(run_verdict_style(results.verdict)));
     Html::element("div", &[("class", &class), ("id", "verdict")], inner)
 }
 

@@ -1,22 +1,22 @@
-//! Markup that cannot be forgotten to be escaped.
+//! HTML that is always escaped.
 //!
-//! An [`Html`] is made from markup that stands in the program, or from text, which is escaped on the way in; there is no
-//! third way, so no name, key or reason of a history can become an element. That is what a template engine would be
-//! for, and all this page would need of one.
+//! An [`Html`] is created either from constant markup in the program or from text, which is escaped. There is no third way, so no
+//! name, key or reason in a history can become an element. A template engine would serve the same purpose, but the page needs
+//! nothing else of one.
 
 use heckle_history::printable::{escape, steers};
 
-/// Markup.
+/// Escaped HTML.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Html(String);
 
 impl Html {
-    /// Markup that stands in the program.
+    /// Creates HTML from constant markup.
     pub fn fixed(markup: &'static str) -> Self {
         Html(markup.to_owned())
     }
 
-    /// Text from anywhere.
+    /// Escapes text from any source.
     pub fn text(words: &str) -> Self {
         let mut out = String::with_capacity(words.len());
         for c in words.chars() {
@@ -26,7 +26,7 @@ impl Html {
                 '&' => out += "&amp;",
                 '"' => out += "&quot;",
                 '\'' => out += "&#39;",
-                // A page has no use for what steers, and a reader may do strange things with it.
+                // A page does not need control characters, and browsers may handle them in unexpected ways.
                 c if steers(c) && c != '\n' && c != '\t' => out += &escape(c),
                 c => out.push(c),
             }
@@ -34,7 +34,7 @@ impl Html {
         Html(out)
     }
 
-    /// An element; the values of its attributes are text.
+    /// Creates an element. The values of its attributes are escaped.
     pub fn element(tag: &'static str, attributes: &[(&'static str, &str)], content: impl Into<Html>) -> Self {
         let mut out = Html::open(tag, attributes);
         out.0 += &content.into().0;
@@ -42,28 +42,28 @@ impl Html {
         out
     }
 
-    /// The beginning of an element, or all of one that has no end.
+    /// Creates a start tag, or an element without an end tag.
     pub fn open(tag: &'static str, attributes: &[(&'static str, &str)]) -> Self {
         let attributes: String = attributes.iter().map(|(name, value)| format!(" {name}=\"{}\"", Html::text(value).0)).collect();
         Html(format!("<{tag}{attributes}>"))
     }
 
-    /// More behind it.
+    /// Appends HTML.
     pub fn push(&mut self, more: impl Into<Html>) {
         self.0 += &more.into().0;
     }
 
-    /// More behind it, for chains.
+    /// Appends HTML and returns the result, for chaining.
     #[must_use]
     pub fn and(mut self, more: impl Into<Html>) -> Self {
         self.push(more);
         self
     }
 
-    /// Data as JSON for a `<script type="application/json">`: no `<` in it can end that element.
+    /// Formats data as JSON for a `<script type="application/json">`. No `<` in it can end that element.
     pub fn json(data: &impl serde::Serialize) -> Self {
         let text = serde_json::to_string(data).expect("numbers and strings serialize").replace('<', "\\u003c");
-        // In a string, where alone such a letter can stand: shown as its escape rather than obeyed.
+        // Control characters can occur only in JSON strings, and are written as escapes.
         Html(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
             if steers(c) {
                 out.extend(["\\", &escape(c)])
@@ -74,12 +74,12 @@ impl Html {
         }))
     }
 
-    /// An asset of the program; see `assets`.
+    /// Appends an asset of the program without escaping; see `assets`.
     pub(super) fn append_asset(&mut self, content: &str) {
         self.0 += content;
     }
 
-    /// The markup.
+    /// Returns the HTML text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -105,17 +105,17 @@ impl FromIterator<Html> for Html {
     }
 }
 
-/// A heading that can be linked to.
+/// Creates a heading that can be linked to.
 pub fn heading(tag: &'static str, id: &'static str, words: &str) -> Html {
     Html::element(tag, &[("id", id)], words)
 }
 
-/// A paragraph of the second rank.
+/// Creates a paragraph of secondary text.
 pub fn note(words: &str) -> Html {
     Html::element("p", &[("class", "dim")], words)
 }
 
-/// A table; `numbers` are the columns that lean right.
+/// Creates a table; `numbers` are the columns that are right-aligned.
 pub fn table(heading: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<Html>>) -> Html {
     let class = |i: usize| if numbers.contains(&i) { "n" } else { "" };
     let head: Html = heading.iter().enumerate().map(|(i, h)| Html::element("th", &[("scope", "col"), ("class", class(i))], *h)).collect();
@@ -128,7 +128,7 @@ pub fn table(heading: &[&str], numbers: &[usize], rows: impl IntoIterator<Item =
     };
     let body: Html = rows.into_iter().map(line).collect();
     let inner = Html::element("thead", &[], Html::element("tr", &[], head)).and(Html::element("tbody", &[], body));
-    // A wide table scrolls by itself, also by keyboard.
+    // A wide table can be scrolled on its own, also with the keyboard.
     let scroll = [("class", "scroll"), ("tabindex", "0"), ("role", "group"), ("aria-label", "table")];
     Html::element("div", &scroll, Html::element("table", &[], inner)).and(Html::fixed("\n"))
 }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stays_text() {
+    fn text_is_escaped() {
         let hostile = "</script><img src=x onerror=\"a\">'&\u{1b}[2J";
         let page = Html::element("a", &[("href", hostile)], hostile);
         assert_eq!(page.as_str().matches('<').count(), 2, "{}", page.as_str());

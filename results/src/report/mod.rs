@@ -1,18 +1,18 @@
 //! `report.html`: one self-contained page for a run, to be opened from disk.
 //!
-//! It loads nothing: style, scripts, data and pictures are in it, and its content policy lets nothing else apply or run.
-//! What stands in tables and words is there without scripts too; scripts add the charts. Modules in reading order:
+//! It loads nothing: style, scripts, data and images are embedded, and its content security policy allows nothing else. Tables
+//! and texts do not need scripts; scripts add the charts. Modules in reading order:
 
-pub mod markup; // text that cannot become markup
-mod assets; // style sheets, scripts, and the policy that names them
-pub mod data; // what the scripts draw from
-mod head; // verdict, why, figures
-mod charts; // places for the charts, and what they show in words
+pub mod markup; // HTML that is always escaped
+mod assets; // style sheets, scripts, and the content security policy
+pub mod data; // data for the scripts
+mod head; // verdict, reasons, figures
+mod charts; // containers and descriptions of the charts
 mod tables; // latency, faults, checks, environment
-mod fairness; // who got how much
-mod counterexample; // violations: words and lanes
-mod scene; // the lanes of a violation as a drawing
-mod nodes; // what nodes did, and their logs around faults
+mod fairness; // fairness tables
+mod counterexample; // violations: the argument, and operations in lanes
+mod scene; // the drawing of a violation
+mod nodes; // node events, and logs around faults
 
 use crate::charts::Picture;
 use crate::measure::Measured;
@@ -23,43 +23,43 @@ use heckle_history::History;
 use markup::Html;
 use serde_json::Value as Json;
 
-/// Everything a page tells of.
+/// The contents of a page.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
-    /// What happened.
+pub struct PageInput<'a> {
+    /// The history of the run.
     pub history: &'a History,
-    /// Its figures.
+    /// The measured figures.
     pub measured: &'a Measured,
-    /// What it came to.
+    /// The results of the run.
     pub results: &'a Results,
-    /// What the nodes left behind.
+    /// The files of the nodes.
     pub nodes: &'a [NodeFiles],
-    /// The same as still pictures.
+    /// The charts as images.
     pub pictures: &'a [Picture],
     /// The command that runs the same plan and seed again.
     pub rerun: &'a str,
 }
 
-/// The files of a node, as far as they are there.
+/// The files of a node; the text of a missing file is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeFiles {
-    /// Its name.
+    /// Name of the node.
     pub name: String,
-    /// `node.log`.
+    /// Text of `node.log`.
     pub log: String,
-    /// `metrics.jsonl`.
+    /// Text of `metrics.jsonl`.
     pub metrics: String,
 }
 
 impl NodeFiles {
-    /// The samples of its metrics; a torn line is passed over.
+    /// Parses the samples of its metrics. Truncated lines are skipped.
     fn samples(&self) -> Vec<Json> {
         self.metrics.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 }
 
-/// The page.
-pub fn page(subject: Subject<'_>) -> String {
+/// Returns the page.
+pub fn page(subject: PageInput<'_>) -> String {
     let assets = Assets::new();
     let results = subject.results;
     let title = format!("{} · {} · seed {}", verdict_words(results), results.plan.name, results.seed);

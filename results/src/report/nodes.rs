@@ -1,39 +1,39 @@
-//! What the nodes did: how often they started and ended, how long their syncs took, and what their logs say around faults.
+//! The nodes: how often they started and ended, how long their syncs took, and their logs around faults.
 
 use super::data::samples_state_bytes;
 use super::markup::{Html, heading, note, table};
-use super::{NodeFiles, Subject};
+use super::{NodeFiles, PageInput};
 use crate::charts::axis::{count, duration};
-use crate::faults::Disturbance;
+use crate::faults::FaultWindow;
 use heckle_history::event::STATE;
 use heckle_history::{Nanos, NodeIx};
 use serde_json::Value as Json;
 
-/// Lines of a log are shown from so long before a fault …
-const BEFORE: Nanos = Nanos::from_ms(500);
-/// … to so long after it was lifted.
-const AFTER: Nanos = Nanos::from_ms(1_500);
-/// Lines of one node around one fault.
+/// Log lines are shown from this long before a fault …
+const LOG_BEFORE: Nanos = Nanos::from_ms(500);
+/// … to this long after its end.
+const LOG_AFTER: Nanos = Nanos::from_ms(1_500);
+/// Maximum number of lines per node and fault.
 const MAX_LINES: usize = 40;
-/// Letters of a line.
+/// Maximum length of a line in characters.
 const MAX_LETTERS: usize = 400;
-/// Faults with lines; the first ones.
+/// Maximum number of faults with log lines; the first ones are shown.
 const MAX_FAULTS: usize = 40;
 
-pub(super) fn of(subject: Subject<'_>) -> Html {
+pub(super) fn of(subject: PageInput<'_>) -> Html {
     let history = subject.history;
     let mut out = heading("h2", "nodes", "Nodes");
     let names: Vec<(NodeIx, &str)> = history.names.nodes().collect();
     if names.is_empty() {
         return out.and(note("This history names no nodes."));
     }
-    let mut told = false;
+    let mut sampled = false;
     let rows: Vec<Vec<Html>> = names
         .iter()
         .map(|(ix, name)| {
             let events = |what: &str| history.node_events.iter().filter(|e| e.node == *ix && &*e.what == what).count() as u64;
             let last = subject.nodes.iter().find(|n| n.name == **name).and_then(|n| n.samples().pop());
-            told |= last.is_some();
+            sampled |= last.is_some();
             let figure = |of: &dyn Fn(&Json) -> Option<String>| Html::from(last.as_ref().and_then(of).unwrap_or_else(|| "–".into()));
             let number = |v: &Json| v.as_u64().map(count);
             let us = |v: &Json| v.as_u64().map(|us| duration(us as f64 / 1e3));
@@ -53,7 +53,7 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
         .collect();
     let heads = ["node", "starts", "ends", "incarnation", "sync p50", "sync p99", "sync max", "syncs", "preempted", "state bytes"];
     out.push(table(&heads, &[1, 2, 3, 4, 5, 6, 7, 8, 9], rows));
-    out.push(note(if told {
+    out.push(note(if sampled {
         "Starts and ends are those of the history; the other figures are each node's last sample and count from the start of its process."
     } else {
         "The nodes left no samples."
@@ -61,8 +61,8 @@ pub(super) fn of(subject: Subject<'_>) -> Html {
     out.and(other_events(subject)).and(logs(subject))
 }
 
-/// What nodes did beside starting and ending, counted: whatever the system reports.
-fn other_events(subject: Subject<'_>) -> Html {
+/// Formats a table of node events other than start and end, as reported by the system.
+fn other_events(subject: PageInput<'_>) -> Html {
     let mut counts: std::collections::BTreeMap<(&str, &str), u64> = std::collections::BTreeMap::new();
     for e in &subject.history.node_events {
         if !matches!(&*e.what, "start" | "exit" | "panic" | STATE) {
@@ -76,12 +76,12 @@ fn other_events(subject: Subject<'_>) -> Html {
     heading("h3", "node-events", "Other events").and(table(&["event", "node", "times"], &[2], rows))
 }
 
-fn logs(subject: Subject<'_>) -> Html {
+fn logs(subject: PageInput<'_>) -> Html {
     let origin = subject.history.header.mono_origin_ns;
     let logs: Vec<(&NodeFiles, Vec<(Nanos, &str)>)> = subject
         .nodes
         .iter()
-        .map(|node| (node, node.log.lines().filter_map(|line| placed(line, origin?)).collect()))
+        .map(|node| (node, node.log.lines().filter_map(|line| parse_log_line(line, origin?)).collect()))
         .filter(|(_, lines): &(_, Vec<_>)| !lines.is_empty())
         .collect();
     if logs.is_empty() {
@@ -89,7 +89,7 @@ fn logs(subject: Subject<'_>) -> Html {
     }
     let mut out = heading("h3", "logs", "Logs around faults");
     for fault in subject.measured.faults.iter().take(MAX_FAULTS) {
-        out.push(around(subject, fault, &logs));
+        out.push(logs_around(subject, fault, &logs));
     }
     if subject.measured.faults.len() > MAX_FAULTS {
         out.push(note(&format!(
@@ -103,8 +103,8 @@ fn logs(subject: Subject<'_>) -> Html {
     out
 }
 
-fn around(subject: Subject<'_>, fault: &Disturbance, logs: &[(&NodeFiles, Vec<(Nanos, &str)>)]) -> Html {
-    let (from, to) = (Nanos(fault.began.0.saturating_sub(BEFORE.0)), Nanos(fault.end(subject.history.end).0 + AFTER.0));
+fn logs_around(subject: PageInput<'_>, fault: &FaultWindow, logs: &[(&NodeFiles, Vec<(Nanos, &str)>)]) -> Html {
+    let (from, to) = (Nanos(fault.began.0.saturating_sub(LOG_BEFORE.0)), Nanos(fault.end(subject.history.end).0 + LOG_AFTER.0));
     let mut inner = Html::element("summary", &[], format!("fault {}: {}, {} to {}", fault.id, fault.label(), from, to));
     let mut any = false;
     for (node, lines) in logs {
@@ -125,8 +125,8 @@ fn around(subject: Subject<'_>, fault: &Disturbance, logs: &[(&NodeFiles, Vec<(N
     Html::element("details", &[], inner)
 }
 
-/// A line with its time in the run, and without the clocks that are told by it.
-fn placed(line: &str, origin: u64) -> Option<(Nanos, &str)> {
+/// Parses a log line into its time in the run and the text after its timestamps.
+fn parse_log_line(line: &str, origin: u64) -> Option<(Nanos, &str)> {
     let (_, rest) = line.split_once("mono_ns=")?;
     let (mono, rest) = rest.split_once(' ')?;
     Some((Nanos(mono.parse::<u64>().ok()?.saturating_sub(origin)), rest))

@@ -1,22 +1,22 @@
-//! The ops of a violation in lanes, one a process, sorted by client, with faults, node events and what the key held when
-//! the story begins. It is a drawing of its own, so that it is there in print and without scripts; scripts only add what
-//! lies before and after an op when a reader points at it.
+//! The operations of a violation in lanes, one per process, sorted by client, with faults, node events and the initial value of
+//! the key. The drawing is part of the page, so it works in print and without scripts. Scripts only add which operations ended
+//! before, and which began after, the one under the pointer.
 
-use super::Subject;
+use super::PageInput;
 use super::markup::{Html, note};
 use crate::charts::axis::duration;
-use crate::faults::Disturbance;
+use crate::faults::FaultWindow;
 use crate::results_json::Violation;
 use heckle_checker::explain::timeline::label;
 use heckle_checker::linearizable::reason::value;
 use heckle_history::event::NodeEvent;
 use heckle_history::{Fate, Nanos, Operation, Outcome, ProcessId, Seen, Value};
 
-/// Other ops of the key that are drawn; the nearest to the end of the story are kept.
-const MAX_AROUND: usize = 60;
-/// Lanes beyond this many would bury the story.
+/// Maximum number of other operations on the key that are drawn; the ones that began last are kept.
+const MAX_OTHER_OPS: usize = 60;
+/// Maximum number of lanes. More would hide the violation.
 const MAX_LANES: usize = 30;
-/// Node events that are marked.
+/// Maximum number of node events that are marked.
 const MAX_MARKS: usize = 60;
 
 const LEFT: f64 = 150.0;
@@ -24,10 +24,10 @@ const WIDTH: f64 = 970.0;
 const LANE: f64 = 38.0;
 const TOP: f64 = 60.0;
 
-/// What is drawn.
+/// The contents of the drawing.
 pub(super) struct Scene<'a> {
-    subject: Subject<'a>,
-    ops: Vec<Drawn<'a>>,
+    subject: PageInput<'a>,
+    ops: Vec<DrawnOp<'a>>,
     lanes: Vec<ProcessId>,
     left_out: usize,
     entry: Option<(&'a Operation, Option<Value>)>,
@@ -35,30 +35,30 @@ pub(super) struct Scene<'a> {
     to: Nanos,
 }
 
-struct Drawn<'a> {
+struct DrawnOp<'a> {
     place: u32,
     op: &'a Operation,
-    /// It is part of the argument.
+    /// Whether it is part of the argument.
     named: bool,
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn of(subject: Subject<'a>, violation: &Violation) -> Option<Self> {
+    pub(super) fn of(subject: PageInput<'a>, violation: &Violation) -> Option<Self> {
         let history = subject.history;
         let all = || (0u32..).zip(&history.ops);
-        let named: Vec<Drawn<'_>> =
-            all().filter(|(_, op)| violation.ops.contains(&op.op.0)).map(|(place, op)| Drawn { place, op, named: true }).collect();
+        let named: Vec<DrawnOp<'_>> =
+            all().filter(|(_, op)| violation.ops.contains(&op.op.0)).map(|(place, op)| DrawnOp { place, op, named: true }).collect();
         let from = named.iter().map(|d| d.op.invoked).min()?;
         let end = |op: &Operation| if op.completed == Nanos::NEVER { op.invoked } else { op.completed };
         let to = named.iter().map(|d| end(d.op)).max()?.max(Nanos(from.0 + 1_000));
         let key = history.names.find_key(&violation.key);
-        let mut around: Vec<Drawn<'_>> = all()
+        let mut around: Vec<DrawnOp<'_>> = all()
             .filter(|(_, op)| Some(op.key) == key && op.invoked <= to && op.completed >= from && !violation.ops.contains(&op.op.0))
-            .map(|(place, op)| Drawn { place, op, named: false })
+            .map(|(place, op)| DrawnOp { place, op, named: false })
             .collect();
         let found = around.len();
         around.sort_by_key(|d| to.since(d.op.invoked));
-        around.truncate(MAX_AROUND);
+        around.truncate(MAX_OTHER_OPS);
         let mut lanes: Vec<ProcessId> = vec![];
         for drawn in named.iter().chain(&around) {
             if !lanes.contains(&drawn.op.process) && lanes.len() < MAX_LANES {
@@ -67,16 +67,16 @@ impl<'a> Scene<'a> {
         }
         around.retain(|d| lanes.contains(&d.op.process));
         let left_out = found - around.len();
-        let mut ops: Vec<Drawn<'_>> = named.into_iter().filter(|d| lanes.contains(&d.op.process)).chain(around).collect();
+        let mut ops: Vec<DrawnOp<'_>> = named.into_iter().filter(|d| lanes.contains(&d.op.process)).chain(around).collect();
         ops.sort_by_key(|d| (d.named, d.op.invoked));
-        let entry = all().filter(|(_, op)| Some(op.key) == key && op.completed < from).filter_map(|(_, op)| Some((op, held_after(op)?)));
+        let entry = all().filter(|(_, op)| Some(op.key) == key && op.completed < from).filter_map(|(_, op)| Some((op, value_after(op)?)));
         let entry = entry.max_by_key(|(op, _)| op.completed);
         let mut scene = Scene { subject, ops, lanes, left_out, entry, from, to };
         scene.sort_lanes();
         Some(scene)
     }
 
-    /// By client, then by the first op.
+    /// Sorts lanes by client, then by the first operation.
     fn sort_lanes(&mut self) {
         let first = |lane: &ProcessId| self.ops.iter().filter(|d| d.op.process == *lane).min_by_key(|d| d.op.invoked);
         let mut keyed: Vec<_> = self.lanes.iter().map(|lane| (first(lane).map(|d| (self.client(d.place), d.op.invoked)), *lane)).collect();
@@ -101,13 +101,13 @@ impl<'a> Scene<'a> {
     pub(super) fn draw(&self) -> Html {
         let entry = match self.entry {
             Some((op, held)) => format!(
-                "When the story begins the key holds {}, as far as op {} ({}) told at {}, the last to end before it.",
+                "At the beginning the key holds {}, according to op {} ({}), which ended last before it, at {}.",
                 value(held),
                 op.op,
                 label(op),
                 op.completed
             ),
-            None => "Nothing was answered on this key before the story begins: it was never written, as far as anybody saw.".to_owned(),
+            None => "No operation on this key completed before this, so the key was never written as far as is known.".to_owned(),
         };
         let mut inner = Html::default();
         for fault in self.subject.measured.faults.iter().filter(|f| f.began <= self.to && f.end(self.subject.history.end) >= self.from) {
@@ -135,7 +135,7 @@ impl<'a> Scene<'a> {
         Html::element("p", &[("class", "entry")], entry).and(drawing).and(said).and(note(&how))
     }
 
-    fn band(&self, fault: &Disturbance) -> Html {
+    fn band(&self, fault: &FaultWindow) -> Html {
         let (a, b) = (self.x(fault.began), self.x(fault.end(self.subject.history.end)));
         rect(a, 22.0, (b - a).max(1.0), self.height() - 46.0, &[("class", "band")], Html::default()).and(text(
             a + 2.0,
@@ -158,7 +158,7 @@ impl<'a> Scene<'a> {
         line(LEFT, LEFT + WIDTH, y, y, "lane").and(text(4.0, y + 4.0, &[], &name))
     }
 
-    fn bar(&self, drawn: &Drawn<'_>) -> Html {
+    fn bar(&self, drawn: &DrawnOp<'_>) -> Html {
         let op = drawn.op;
         let lane = self.lanes.iter().position(|l| *l == op.process).unwrap_or(0);
         let y = TOP + LANE * lane as f64 - 8.0;
@@ -177,7 +177,7 @@ impl<'a> Scene<'a> {
             (false, false) => "op open",
         };
         let words = self.words(drawn);
-        // What the scripts compare: an op without a known end may take effect at any time from its invoke on.
+        // For the comparison in the scripts: an operation without a known end may take effect at any time after its invoke.
         let until = if op.effect_by() == Nanos::NEVER { String::new() } else { op.effect_by().0.to_string() };
         let (id, from) = (op.op.to_string(), op.invoked.0.to_string());
         let attributes = [("class", class), ("data-from", from.as_str()), ("data-until", until.as_str()), ("data-words", words.as_str())];
@@ -188,12 +188,12 @@ impl<'a> Scene<'a> {
         link.and(name)
     }
 
-    fn words(&self, drawn: &Drawn<'_>) -> String {
+    fn words(&self, drawn: &DrawnOp<'_>) -> String {
         let (op, names) = (drawn.op, &self.subject.history.names);
         let node = op.node.map_or(String::new(), |n| format!(" at {}", names.node_name(n)));
         let fate = self.subject.history.fates.get(&drawn.place);
-        let fate = fate.map_or(String::new(), |(fate, t)| format!("; its fate, told at {t}: {}", fate_words(*fate)));
-        let (found, left) = before_and_after(op);
+        let fate = fate.map_or(String::new(), |(fate, t)| format!("; its fate, known at {t}: {}", fate_words(*fate)));
+        let (found, left) = describe_values(op);
         let took = if op.completed == Nanos::NEVER {
             "never completed".to_owned()
         } else {
@@ -203,7 +203,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The word for a fate.
+/// Returns the name of a fate.
 pub(super) fn fate_words(fate: Fate) -> &'static str {
     match fate {
         Fate::Applied => "applied",
@@ -213,8 +213,8 @@ pub(super) fn fate_words(fate: Fate) -> &'static str {
     }
 }
 
-/// What the key held once `op` had taken effect, where its answer tells.
-fn held_after(op: &Operation) -> Option<Option<Value>> {
+/// Returns the value of the key after `op` had taken effect, if its reply determines it.
+fn value_after(op: &Operation) -> Option<Option<Value>> {
     match op.outcome {
         Outcome::Ok(Seen::Value(v)) => Some(v),
         Outcome::Ok(Seen::Written | Seen::Applied) => Some(op.call.writes()),
@@ -224,13 +224,13 @@ fn held_after(op: &Operation) -> Option<Option<Value>> {
     }
 }
 
-/// What the key held before and after an op, in words.
-fn before_and_after(op: &Operation) -> (String, String) {
+/// Describes the values of the key before and after an operation.
+fn describe_values(op: &Operation) -> (String, String) {
     let expected = match op.call {
         heckle_history::Call::Cas { expected, .. } => Some(expected),
         heckle_history::Call::Read | heckle_history::Call::Write { .. } => None,
     };
-    match (op.outcome, held_after(op)) {
+    match (op.outcome, value_after(op)) {
         (Outcome::Ok(Seen::Value(v)), _) => (format!("the key held {}", value(v)), "the same".into()),
         (Outcome::Ok(Seen::Written), after) => ("anything".into(), format!("the key held {}", value(after.flatten()))),
         (Outcome::Ok(Seen::Applied), after) => {

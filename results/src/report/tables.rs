@@ -1,20 +1,20 @@
-//! The tables: latency, slowest ops, faults and what they did, checks, and the run itself.
+//! The tables: latency, slowest operations, faults and their impact, checks, and the run itself.
 
 use super::head::words;
 use super::markup::{Html, heading, note, table};
-use super::{Subject, fairness};
+use super::{PageInput, fairness};
 use crate::charts::axis::{count, digits, duration};
-use crate::fault_impact::{self, Met};
+use crate::fault_impact::{self, ImpactCounts};
 use crate::results_json::{Latency, OpCounts, Percentiles, Strain};
-use crate::summary::{effect, gate_words, judged_words, rate_words};
-use crate::terminal::{Look, look_of};
+use crate::summary::{check_words, effect, gate_words, rate_words};
+use crate::terminal::{Style, verdict_style};
 use crate::{measure, slowest};
 use heckle_checker::explain::timeline::label;
 
-/// Slow ops in the table.
-const SLOWEST: usize = 20;
+/// Number of operations in the table of the slowest.
+const MAX_SLOWEST: usize = 20;
 
-pub(super) fn of(subject: Subject<'_>) -> Html {
+pub(super) fn of(subject: PageInput<'_>) -> Html {
     ops(subject).and(latency(subject)).and(faults(subject)).and(fairness::of(subject)).and(checks(subject))
 }
 
@@ -26,8 +26,8 @@ fn number(n: u64) -> Html {
     count(n).into()
 }
 
-/// Counts by kind of op, over the whole run and in the load window: every row and every column adds up.
-fn ops(subject: Subject<'_>) -> Html {
+/// Formats operation counts by kind, over the whole run and in the load window. Every row and every column adds up.
+fn ops(subject: PageInput<'_>) -> Html {
     let results = subject.results;
     let row = |name: String, c: &OpCounts| -> Vec<Html> {
         let counts = [c.invoked, c.ok, c.applied, c.condition_not_met, c.failed, c.unknown, c.open].map(number);
@@ -51,13 +51,13 @@ fn ops(subject: Subject<'_>) -> Html {
     heading("h2", "ops", "Ops").and(note(why)).and(table(&columns, &[1, 2, 3, 4, 5, 6, 7], rows)).and(rate)
 }
 
-fn latency(subject: Subject<'_>) -> Html {
+fn latency(subject: PageInput<'_>) -> Html {
     let row = |name: String, l: &Latency, p: Percentiles, censored: Html| -> Vec<Html> {
         let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(|x| if l.ok == 0 { "–".into() } else { ms(x) });
         [vec![name.into(), number(l.ok)], figures.to_vec(), vec![censored]].concat()
     };
     let mut kinds: Vec<_> = subject.results.latency_ms.iter().collect();
-    kinds.sort_by_key(|(kind, _)| measure::rank(kind));
+    kinds.sort_by_key(|(kind, _)| measure::sort_rank(kind));
     let mut rows = vec![];
     for (kind, l) in kinds {
         let kind = measure::title(kind);
@@ -69,10 +69,10 @@ fn latency(subject: Subject<'_>) -> Html {
     heading("h2", "latency", "Latency").and(note(why)).and(table(&columns, &[1, 2, 3, 4, 5, 6, 7], rows))
 }
 
-/// The slowest ops with the reasons for it; its rows open their details.
-pub(super) fn slowest(subject: Subject<'_>) -> Html {
+/// Formats the slowest operations with the reasons. A row opens the details of its operation.
+pub(super) fn slowest(subject: PageInput<'_>) -> Html {
     let (history, measured) = (subject.history, subject.measured);
-    let slow = slowest::of(history, measured, SLOWEST);
+    let slow = slowest::of(history, measured, MAX_SLOWEST);
     let rows = slow.iter().map(|s| {
         let op = &history.ops[s.place as usize];
         let place = format!("#op={}", op.op);
@@ -90,14 +90,14 @@ pub(super) fn slowest(subject: Subject<'_>) -> Html {
     note(&shown).and(table(&["op", "took", "due at", "key", "node", "", "why"], &[1, 2], rows))
 }
 
-fn faults(subject: Subject<'_>) -> Html {
+fn faults(subject: PageInput<'_>) -> Html {
     let mut out = heading("h2", "faults", "Faults");
     if subject.results.faults.is_empty() {
         return out.and(note("None."));
     }
     let rows = subject.results.faults.iter().map(|f| {
         let (look, said) = effect(f);
-        let recovery = f.recovery_ms.map_or_else(|| words(Look::Doubt, "not seen"), |x| Html::text(&format!("after {}", duration(x))));
+        let recovery = f.recovery_ms.map_or_else(|| words(Style::Doubt, "not seen"), |x| Html::text(&format!("after {}", duration(x))));
         let evidence: Vec<String> = f.evidence.iter().map(|(k, v)| format!("{k} {v}")).collect();
         vec![
             f.id.to_string().into(),
@@ -112,12 +112,12 @@ fn faults(subject: Subject<'_>) -> Html {
     });
     out.push(note("Answered again: how long the slowest struck node was asked, from the lift of the fault until it answered ok an op that was sent after it."));
     out.push(table(&["", "kind", "targets", "at", "for", "effect", "answered again", "evidence"], &[3, 4, 6], rows));
-    out.and(what_they_did(subject))
+    out.and(fault_impact_table(subject))
 }
 
-fn what_they_did(subject: Subject<'_>) -> Html {
+fn fault_impact_table(subject: PageInput<'_>) -> Html {
     let faulty = fault_impact::of(subject.history, subject.measured);
-    let row = |name: String, whose: &str, met: &Met| {
+    let row = |name: String, whose: &str, met: &ImpactCounts| {
         let latency = |x: f64| if met.ok == 0 { "–".into() } else { ms(x) };
         vec![
             name.into(),
@@ -143,22 +143,25 @@ fn what_they_did(subject: Subject<'_>) -> Html {
     heading("h3", "during", "What they did").and(note(why)).and(table(&columns, &[2, 3, 4, 5, 6, 7], rows))
 }
 
-fn checks(subject: Subject<'_>) -> Html {
+fn checks(subject: PageInput<'_>) -> Html {
     let results = subject.results;
     let lin = &results.linearizability;
     let mut out = heading("h2", "checks", "Checks");
-    let judged = judged_words(lin);
-    let mut rows = vec![vec!["linearizable".into(), words(look_of(lin.verdict), lin.verdict.word()), judged.into()]];
+    let judged = check_words(lin);
+    let mut rows = vec![vec!["linearizable".into(), words(verdict_style(lin.verdict), lin.verdict.word()), judged.into()]];
     if let Some(without) = lin.verdict_without_fates {
-        rows.push(vec!["linearizable, if no fate were known".into(), words(look_of(without), without.word()), Html::default()]);
+        rows.push(vec!["linearizable, if no fate were known".into(), words(verdict_style(without), without.word()), Html::default()]);
     }
     rows.extend(
-        results.checks.iter().map(|c| vec![c.name.as_str().into(), words(look_of(c.verdict), c.verdict.word()), c.words.as_str().into()]),
+        results
+            .checks
+            .iter()
+            .map(|c| vec![c.name.as_str().into(), words(verdict_style(c.verdict), c.verdict.word()), c.words.as_str().into()]),
     );
     out.push(table(&["check", "verdict", ""], &[], rows));
     if !results.coverage.rules.is_empty() {
         let rows = results.coverage.rules.iter().map(|r| {
-            let met = if r.passed { words(Look::Good, "met") } else { words(Look::Doubt, "not met") };
+            let met = if r.passed { words(Style::Good, "met") } else { words(Style::Doubt, "not met") };
             vec![r.id.as_str().into(), number(r.need), number(r.got), met]
         });
         out.push(heading("h3", "coverage", "Coverage").and(table(&["rule", "needed", "got", ""], &[1, 2], rows)));
@@ -174,7 +177,7 @@ fn checks(subject: Subject<'_>) -> Html {
         vec![
             k.key.as_str().into(),
             number(k.ops),
-            words(look_of(k.verdict), k.verdict.word()),
+            words(verdict_style(k.verdict), k.verdict.word()),
             k.note.as_deref().unwrap_or_default().into(),
             k.second_opinion.as_deref().unwrap_or_default().into(),
         ]
@@ -182,7 +185,7 @@ fn checks(subject: Subject<'_>) -> Html {
     out.and(heading("h3", "keys", "Keys")).and(table(&["key", "ops", "verdict", "", "second opinion"], &[1], keys))
 }
 
-/// What machine and harness went through under load.
+/// Returns the rows about the strain on machine and harness during the load.
 fn strain_rows(strain: Option<&Strain>) -> Vec<(&'static str, String)> {
     let Some(strain) = strain else { return vec![] };
     let (p50, p99, max) = (strain.wakeup_late_p50_ms, strain.wakeup_late_p99_ms, strain.wakeup_late_max_ms);
@@ -202,8 +205,8 @@ fn strain_rows(strain: Option<&Strain>) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// The run itself: what it was, where, and its files.
-pub(super) fn run(subject: Subject<'_>) -> Html {
+/// Formats the table about the run itself, with its machine and files.
+pub(super) fn run(subject: PageInput<'_>) -> Html {
     let results = subject.results;
     let mut rows = vec![
         ("load window", duration(results.load.window_s * 1e3)),
@@ -220,9 +223,9 @@ pub(super) fn run(subject: Subject<'_>) -> Html {
     rows.extend(rounds.map(|(p50, p99)| ("rounds an op", format!("p50 {}, p99 {}", digits(p50), digits(p99)))));
     rows.extend(system.round_trips_per_op.map(|n| ("round trips an op", digits(n))));
     rows.extend(system.fsyncs_per_op.map(|n| ("syncs an op and node", digits(n))));
-    // A system that tells nothing of its rounds has none of these figures, and 0 would be wrong.
-    let told = rounds.map(|_| ("preempted, repairs", format!("{}, {}", count(system.preempted), count(system.repairs))));
-    rows.extend(told);
+    // A system that does not report attempts has none of these figures, and 0 would be wrong.
+    let contention = rounds.map(|_| ("preempted, repairs", format!("{}, {}", count(system.preempted), count(system.repairs))));
+    rows.extend(contention);
     rows.extend(system.state_bytes_end.map(|n| ("state at the end", format!("{} bytes", count(n)))));
     rows.extend(results.env.fsync_p99_us.map(|us| ("synced append, p99", duration(us / 1e3))));
     let fates = results.fates;
@@ -232,7 +235,7 @@ pub(super) fn run(subject: Subject<'_>) -> Html {
     }
     let rows = rows.into_iter().map(|(name, value)| vec![name.into(), value.into()]);
     let file = |(name, file): (&String, &String)| {
-        // A name in front keeps a file from being read as another kind of address.
+        // The prefix `./` keeps a file name from being parsed as another kind of URL.
         Html::element("li", &[], Html::element("a", &[("href", &format!("./{file}"))], name.as_str()))
     };
     let files = Html::element("ul", &[], results.artifacts.iter().map(file).collect::<Html>());

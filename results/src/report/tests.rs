@@ -6,7 +6,7 @@ const MARKUP: &str = "<script>alert(1)</script>";
 
 fn page_of(history: &History, results: &Results, nodes: &[NodeFiles]) -> String {
     let measured = measure::analyze(history);
-    page(Subject { history, measured: &measured, results, nodes, pictures: &[], rerun: "heckle rerun 'x'" })
+    page(PageInput { history, measured: &measured, results, nodes, pictures: &[], rerun: "heckle rerun 'x'" })
 }
 
 /// A run whose every name tries to get out of its place.
@@ -54,7 +54,7 @@ fn the_counterexample_is_drawn_with_what_it_began_from() {
     assert_eq!(drawing.matches("class=\"op hit\"").count(), 3);
     assert_eq!(drawing.matches("class=\"lane\"").count(), 2);
     assert!(drawing.contains("Before it: the key held 1. After it: it held 2"), "{drawing}");
-    assert!(page.contains("Nothing was answered on this key before the story begins"));
+    assert!(page.contains("No operation on this key completed before this"));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn fairness_names_who_starved_and_at_which_coordinator() {
                    c3  |                        cas null 9 i6 saw 1-->n3  cas null 8 i6 saw 2-->n3                        |";
     let history = heckle_history::drawn::history(drawing);
     let mut results = sample_results::valid(&sample::history(Sample::default()));
-    results.take(&measure::analyze(&history), &history);
+    results.set_measured(&measure::analyze(&history), &history);
     let page = page_of(&history, &results, &[]);
     let figures = rows(&page, "fairness");
     let figure = |name: &str| &figures.iter().find(|r| r[0] == name).unwrap_or_else(|| panic!("no {name}: {figures:?}"))[1];
@@ -102,7 +102,7 @@ fn fairness_names_who_starved_and_at_which_coordinator() {
     // A load without intents has none of these, and says nothing of them.
     let plain = sample::history(Sample { seconds: 2, faults: 0, ..Sample::default() });
     let mut results = sample_results::valid(&plain);
-    results.take(&measure::analyze(&plain), &plain);
+    results.set_measured(&measure::analyze(&plain), &plain);
     assert!(!page_of(&plain, &results, &[]).contains("by-node"));
 }
 

@@ -1,4 +1,4 @@
-//! Made-up runs for tests and pictures.
+//! Synthetic runs for tests and example charts.
 
-pub mod sample; // a made-up history with faults, for tests and pictures
-pub mod sample_results; // and results for it
+pub mod sample; // a synthetic history with faults, for tests and example charts
+pub mod sample_results; // results for that history

@@ -1,6 +1,6 @@
-//! A made-up history with faults, for tests, benchmarks and pictures in the docs: what a run of three nodes looks like
-//! while one is killed, one is paused and one is cut off. It is drawn from a seed and claims nothing about a system,
-//! and it is no history to judge: values are not kept consistent.
+//! A synthetic history with faults, for tests, benchmarks and example charts in the docs: three nodes, of which one is killed,
+//! one is paused and one is partitioned. It is drawn from a seed and makes no claim about a system. It cannot be checked, since
+//! its values are not consistent.
 
 use heckle_history::event::{Call, Completion, Current, Event, FaultEvent, FaultState, Header, Invoke, NodeEvent, Path, Seen};
 use heckle_history::prng::{Pcg64, Seed};
@@ -10,16 +10,16 @@ use heckle_history::{
 use rand::RngExt;
 use std::collections::BTreeMap;
 
-/// What to make up.
+/// Parameters of the history.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// Everything is drawn from it.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// Load window; warm-up of 2 s precedes it, a tail of 4 s follows.
+    /// Duration of the load window. A warm-up of 2 s precedes it, a tail of 4 s follows.
     pub seconds: u64,
-    /// Ops due a second.
+    /// Operations due per second.
     pub rate_per_s: u64,
-    /// How many faults there are, evenly spread, of three kinds in turn.
+    /// Number of faults, evenly spread, of three kinds in turn.
     pub faults: u64,
 }
 
@@ -32,14 +32,14 @@ impl Default for Sample {
 const TIMEOUT: Nanos = Nanos::from_ms(1_000);
 const WARMUP: Nanos = Nanos::from_ms(2_000);
 
-struct Band {
+struct SampleFault {
     kind: &'static str,
     node: u16,
     began: u64,
     lifted: u64,
 }
 
-/// The history of `sample`.
+/// Generates the history.
 pub fn history(sample: Sample) -> History {
     let mut rng = Seed(sample.seed).stream("sample");
     let mut names = Names::default();
@@ -76,7 +76,7 @@ pub fn history(sample: Sample) -> History {
     let mut due = 0;
     let mut op = 0;
     while due < until {
-        one_op(OpId(op), due, &bands, &mut rng, &mut timed);
+        draw_op(OpId(op), due, &bands, &mut rng, &mut timed);
         op += 1;
         due += gap;
     }
@@ -84,18 +84,18 @@ pub fn history(sample: Sample) -> History {
     History::from_events(header, names, timed.into_iter().map(|(_, _, e)| e)).unwrap_or_else(|(i, what)| panic!("sample event {i}: {what}"))
 }
 
-fn bands(sample: Sample, window: (u64, u64)) -> Vec<Band> {
+fn bands(sample: Sample, window: (u64, u64)) -> Vec<SampleFault> {
     let every = (window.1 - window.0) / (sample.faults + 1).max(1);
     let kinds = ["kill", "pause", "partition"];
     (0..sample.faults)
         .map(|i| {
             let began = window.0 + every / 2 + i * every;
-            Band { kind: kinds[(i % 3) as usize], node: (i % 3) as u16, began, lifted: began + every * 2 / 5 }
+            SampleFault { kind: kinds[(i % 3) as usize], node: (i % 3) as u16, began, lifted: began + every * 2 / 5 }
         })
         .collect()
 }
 
-fn fault_events(id: u64, band: &Band, timed: &mut Vec<(u64, u8, Event)>) {
+fn fault_events(id: u64, band: &SampleFault, timed: &mut Vec<(u64, u8, Event)>) {
     let node = format!("n{}", band.node + 1);
     let targets = vec![if band.kind == "partition" { "n3|n1,n2".to_owned() } else { node }];
     let evidence = match band.kind {
@@ -118,14 +118,14 @@ fn fault_events(id: u64, band: &Band, timed: &mut Vec<(u64, u8, Event)>) {
     }
 }
 
-/// How long an op takes and how it ends, by what is going on at its node.
+/// How long an operation takes and how it ends, depending on the faults of its node.
 enum End {
     Answered(u64),
     Refused(u64),
     TimedOut,
 }
 
-fn one_op(op: OpId, due: u64, bands: &[Band], rng: &mut Pcg64, timed: &mut Vec<(u64, u8, Event)>) {
+fn draw_op(op: OpId, due: u64, bands: &[SampleFault], rng: &mut Pcg64, timed: &mut Vec<(u64, u8, Event)>) {
     let node = rng.random_range(0..3u16);
     let sent = due + rng.random_range(20_000..90_000);
     let calm =
@@ -181,10 +181,10 @@ fn one_op(op: OpId, due: u64, bands: &[Band], rng: &mut Pcg64, timed: &mut Vec<(
     timed.push((t, 1, event));
 }
 
-fn under_fault(band: &Band, node: u16, sent: u64, calm: u64, rng: &mut Pcg64) -> End {
+fn under_fault(band: &SampleFault, node: u16, sent: u64, calm: u64, rng: &mut Pcg64) -> End {
     let struck = node == band.node;
     if sent >= band.lifted {
-        // Getting over it: queues drain, connections come back.
+        // Recovery: queues drain, connections are established again.
         let left = (band.lifted + 800_000_000 - sent) as f64 / 8e8;
         return End::Answered(calm + (if struck { 1.2e8 } else { 3e6 } * left * left) as u64);
     }
@@ -199,7 +199,7 @@ fn under_fault(band: &Band, node: u16, sent: u64, calm: u64, rng: &mut Pcg64) ->
     }
 }
 
-/// A median and a spread, by the sum of twelve uniform draws for a normal one.
+/// Draws from a log-normal distribution with the given median, using the sum of twelve uniform values for a normal one.
 fn log_normal(rng: &mut Pcg64, median: f64, sigma: f64) -> f64 {
     let normal: f64 = (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
     median * (normal * sigma).exp()

@@ -1,4 +1,4 @@
-//! Results for the made-up history: a valid run, and one with a violation and names that try to break out of a page.
+//! Results for the synthetic history: a valid run, and one with a violation and with names that try to break out of a page.
 
 use crate::env_json::fingerprint;
 use crate::gates::Expression;
@@ -7,7 +7,7 @@ use crate::{conclude::Ending, measure};
 use heckle_history::History;
 use serde_json::json;
 
-/// Results of a run that holds.
+/// Returns the results of a valid run.
 pub fn valid(history: &History) -> Results {
     let mut results = Results { run_id: "20260131T120000Z-5a3e".into(), started_utc: "2026-01-31T12:00:00Z".into(), ..Results::default() };
     results.plan.name = "cas-register".into();
@@ -18,7 +18,7 @@ pub fn valid(history: &History) -> Results {
     results.env = EnvInfo { fingerprint: fingerprint("machine"), cores: 2, fsync_p99_us: Some(410.0), system_version: None };
     results.load.target_per_s = Some(400.0);
     results.wall_s = 36.4;
-    results.take(&measure::analyze(history), history);
+    results.set_measured(&measure::analyze(history), history);
     let key = |(id, name): (heckle_history::KeyId, &str)| KeyVerdict {
         key: name.to_owned(),
         ops: history.ops.iter().filter(|op| op.key == id).count() as u64,
@@ -50,7 +50,7 @@ pub fn valid(history: &History) -> Results {
     results
 }
 
-/// Results of a run that does not hold, with markup in every name that comes from outside.
+/// Returns the results of an invalid run, with markup in every external name.
 pub fn violated(history: &History) -> Results {
     const MARKUP: &str = "<script>alert(1)</script>\"'&\u{1b}[2J|`";
     let mut results = valid(history);

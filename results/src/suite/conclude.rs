@@ -1,30 +1,30 @@
-//! One exit code from many runs, and why. A pass never covers a failure: every counted run counts.
+//! Derives one exit code and its reasons from many runs. A passed retry does not hide a failure: every counted run counts.
 
 use super::suite_json::{Canary, Cell, SuiteResults};
 use crate::results_json::Status;
 
-/// Runs named in a reason, at most.
-const NAMED: usize = 3;
+/// Maximum number of runs that a reason names.
+const MAX_NAMES: usize = 3;
 
 impl SuiteResults {
-    /// Fills in exit code and reasons. `interrupted`: the suite stopped before its work was done, by a signal.
+    /// Sets exit code and reasons. `interrupted` says whether a signal stopped the suite before its end.
     ///
-    /// The first that applies of 1 (a violation), 130 (interrupted), 4 (harness or machine), 2 (inconclusive: also a canary
-    /// that was missed or not run, and a suite in which fewer cells ran than `min_cells`), 3 (gates, and regressions that were confirmed).
+    /// The exit code is the first that applies of 1 (a violation), 130 (interrupted), 4 (harness or machine), 2 (inconclusive:
+    /// also a canary that was missed or not run, or fewer cells run than `min_cells`), 3 (gates and confirmed regressions).
     pub fn conclude(&mut self, interrupted: bool) {
         self.status = if interrupted { Status::Interrupted } else { Status::Done };
         let mut found: Vec<(u8, String)> = vec![];
         for (code, what) in [(1, "violated"), (4, "broke"), (64, "was refused"), (2, "was inconclusive"), (3, "missed a gate")] {
             let cells: Vec<&Cell> = self.cells.iter().filter(|c| c.codes().contains(&code)).collect();
             if let Some(first) = cells.first() {
-                let names: Vec<&str> = cells.iter().take(NAMED).map(|c| c.name.as_str()).collect();
-                let more = if cells.len() > NAMED { format!(" and {} more", cells.len() - NAMED) } else { String::new() };
+                let names: Vec<&str> = cells.iter().take(MAX_NAMES).map(|c| c.name.as_str()).collect();
+                let more = if cells.len() > MAX_NAMES { format!(" and {} more", cells.len() - MAX_NAMES) } else { String::new() };
                 let why = first.counted().find(|r| r.code() == code).map(|r| r.run.reason.clone()).unwrap_or_default();
                 found.push((code, format!("{what}: {}{more}: {why}", names.join("; "))));
             }
         }
         for canary in &self.canaries {
-            found.extend(canary.trouble());
+            found.extend(canary.problem());
         }
         for trip in self.trips.iter().filter(|t| t.confirmed.as_ref().is_some_and(|c| c.regression)) {
             found
@@ -59,8 +59,8 @@ impl SuiteResults {
 }
 
 impl Canary {
-    /// What is wrong with it: a night whose canary is silent is red.
-    fn trouble(&self) -> Option<(u8, String)> {
+    /// Returns what is wrong with the canary: a suite whose canary is not caught is red.
+    fn problem(&self) -> Option<(u8, String)> {
         let counted: Vec<_> = self.runs.iter().filter(|r| r.counted).collect();
         if self.caught_after().is_some() {
             return None;
@@ -79,7 +79,7 @@ impl Canary {
 
 #[cfg(test)]
 mod tests {
-    use super::super::suite_json::{Confirmation, SuiteRun, Trip};
+    use super::super::suite_json::{Confirmation, SuiteRun, TrendWarning};
     use super::*;
     use crate::index::RunLine;
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gravest_run_decides_and_a_pass_covers_nothing() {
+    fn the_most_severe_result_decides() {
         check(suite(&[&[0], &[0]], &[1]), false, 0, "as expected");
         check(suite(&[&[0, 1, 0], &[4]], &[1]), false, 1, "violated: cell 0: because 1");
         check(suite(&[&[0], &[4], &[2]], &[1]), false, 4, "broke: cell 1");
@@ -124,9 +124,9 @@ mod tests {
         check(suite(&[&[1]], &[1]), true, 1, "violated");
     }
 
-    /// What was not run is no failure, and it is no pass either.
+    /// A cell that did not run is neither a failure nor a pass.
     #[test]
-    fn a_night_that_left_cells_out_says_so() {
+    fn a_suite_reports_cells_that_did_not_run() {
         use crate::suite::summary::verdict;
         for (min_cells, code, words) in [
             (None, 2, "INCONCLUSIVE"),
@@ -149,12 +149,12 @@ mod tests {
         whole.cells[0].wanted = 3;
         whole.conclude(false);
         assert_eq!(verdict(&whole).1, "GREEN, 2 runs not made");
-        // A failure among the cells that were run is not softened by those that were not.
+        // A failure in one cell counts even if other cells did not run.
         check(suite(&[&[1], &[], &[], &[]], &[1]), false, 1, "violated");
     }
 
     #[test]
-    fn a_silent_canary_makes_the_night_red() {
+    fn a_missed_canary_makes_the_suite_red() {
         check(suite(&[&[0]], &[0, 0]), false, 2, "not caught in 2 of 2 runs");
         check(suite(&[&[0]], &[]), false, 2, "was not run");
         check(suite(&[&[0]], &[4]), false, 4, "canary m broke");
@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_first_try_that_broke_does_not_count_but_a_confirmed_regression_does() {
+    fn a_retried_attempt_does_not_count_but_a_confirmed_regression_does() {
         let mut retried = suite(&[&[4, 0]], &[1]);
         retried.cells[0].runs[0].counted = false;
         check(retried, false, 0, "as expected");
 
         let mut slower = suite(&[&[0]], &[1]);
-        slower.trips.push(Trip { cell: "cell 0".into(), metric: "p99_ms".into(), worse_by: 1.5, ..Trip::default() });
+        slower.trips.push(TrendWarning { cell: "cell 0".into(), metric: "p99_ms".into(), worse_by: 1.5, ..TrendWarning::default() });
         check(slower.clone(), false, 0, "as expected");
         slower.trips[0].confirmed = Some(Confirmation { regression: true, ..Confirmation::default() });
         check(slower, false, 3, "regression");

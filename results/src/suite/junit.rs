@@ -1,4 +1,5 @@
-//! A suite's `junit.xml`: one test case a cell and a canary. What cannot be told is an error: inconclusive is never green.
+//! The `junit.xml` of a suite: one test case per cell and per canary. An unknown result is an error: an inconclusive suite is
+//! never green.
 
 use super::suite_json::{Canary, Cell, SuiteResults, SuiteRun};
 use crate::junit::escape;
@@ -10,10 +11,10 @@ enum Outcome {
     Inconclusive(String),
 }
 
-/// The text of the file.
+/// Returns the text of the file.
 pub fn xml(suite: &SuiteResults) -> String {
     let cases: Vec<(String, f64, Outcome)> =
-        suite.cells.iter().map(of_cell).chain(suite.canaries.iter().map(of_canary)).chain(too_few_cells(suite)).collect();
+        suite.cells.iter().map(cell_case).chain(suite.canaries.iter().map(canary_case)).chain(too_few_cells(suite)).collect();
     let of = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|(_, _, outcome)| wanted(outcome)).count();
     let (failed, errors) = (of(|o| matches!(o, Outcome::Failed(_))), of(|o| matches!(o, Outcome::Inconclusive(_))));
     let skipped = of(|o| matches!(o, Outcome::Skipped(_)));
@@ -36,7 +37,7 @@ pub fn xml(suite: &SuiteResults) -> String {
     out + "  </testsuite>\n</testsuites>\n"
 }
 
-/// Skipped cases are green to most readers. That too many were skipped is a case of its own.
+/// Most readers show skipped cases as green, so too many skipped cells are a test case of their own.
 fn too_few_cells(suite: &SuiteResults) -> Option<(String, f64, Outcome)> {
     let (run, needed) = (suite.cells_run(), suite.cells_needed().max(1));
     let words = || format!("{run} of {} cells were run, at least {needed} needed", suite.cells.len());
@@ -47,8 +48,8 @@ fn seconds(runs: &[SuiteRun]) -> f64 {
     runs.iter().map(|r| r.run.wall_s).sum()
 }
 
-/// The reason of each run that did not end well, with where to look.
-fn words(runs: &[SuiteRun]) -> String {
+/// Lists the reason of each run that did not pass, with its path.
+fn failure_reasons(runs: &[SuiteRun]) -> String {
     let bad = runs.iter().filter(|r| r.code() != 0);
     bad.map(|r| {
         let tried = if r.counted { "" } else { " (tried again)" };
@@ -58,25 +59,25 @@ fn words(runs: &[SuiteRun]) -> String {
     .join("\n")
 }
 
-fn of_cell(cell: &Cell) -> (String, f64, Outcome) {
+fn cell_case(cell: &Cell) -> (String, f64, Outcome) {
     let codes = cell.codes();
     let outcome = if codes.is_empty() {
         Outcome::Skipped(cell.not_run.clone().unwrap_or_else(|| "not reached".into()))
     } else if codes.iter().any(|c| matches!(c, 1 | 3)) {
-        Outcome::Failed(words(&cell.runs))
+        Outcome::Failed(failure_reasons(&cell.runs))
     } else if codes.iter().any(|c| *c != 0) {
-        Outcome::Inconclusive(words(&cell.runs))
+        Outcome::Inconclusive(failure_reasons(&cell.runs))
     } else {
         Outcome::Passed
     };
     (cell.name.clone(), seconds(&cell.runs), outcome)
 }
 
-fn of_canary(canary: &Canary) -> (String, f64, Outcome) {
+fn canary_case(canary: &Canary) -> (String, f64, Outcome) {
     let outcome = match canary.caught_after() {
         Some(_) => Outcome::Passed,
         None if canary.runs.is_empty() => Outcome::Inconclusive(canary.not_run.clone().unwrap_or_else(|| "not run".into())),
-        None => Outcome::Inconclusive(format!("the planted bug was not caught\n{}", words(&canary.runs))),
+        None => Outcome::Inconclusive(format!("the planted bug was not caught\n{}", failure_reasons(&canary.runs))),
     };
     (format!("canary {}", canary.mutant), seconds(&canary.runs), outcome)
 }
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_skipped_cells_are_a_case_of_their_own() {
+    fn too_many_skipped_cells_have_their_own_case() {
         let cell = |runs: Vec<SuiteRun>| Cell { wanted: 1, runs, ..Cell::default() };
         let mut suite = SuiteResults { cells: vec![cell(vec![run(0)]), cell(vec![]), cell(vec![])], ..SuiteResults::default() };
         for (min_cells, errors) in [(None, 1), (Some(1), 0), (Some(0), 0), (Some(3), 1)] {

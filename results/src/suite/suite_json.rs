@@ -1,5 +1,5 @@
-//! What a suite came to: the types of `suite.json`, schema `heckle.suite/1`. It holds a line of every run, so that a trend
-//! needs nothing else when the runs themselves are gone.
+//! The result of a suite: the types of `suite.json`, schema `heckle.suite/1`. It contains a line for every run, so that trends do
+//! not need the run folders.
 
 use crate::index::RunLine;
 use crate::results_json::{BuildInfo, EnvInfo, Status};
@@ -7,100 +7,100 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The version of the format this crate writes and reads.
+/// The version of the format that this crate writes and reads.
 pub const SCHEMA: &str = "heckle.suite/1";
 
-/// The file's name.
+/// Name of the file.
 pub const FILE: &str = "suite.json";
 
-/// Everything a suite came to. Written anew after each run, so that a killed suite can be taken up again.
+/// The complete result of a suite. It is rewritten after each run, so that a killed suite can be resumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SuiteResults {
     /// Always [`SCHEMA`].
     pub schema: String,
-    /// The name of its folder.
+    /// Id of the suite, the name of its folder.
     pub suite_id: String,
-    /// The plan's name.
+    /// Name of the plan.
     pub name: String,
-    /// Whether it is over.
+    /// Whether the suite has ended.
     pub status: Status,
-    /// What `heckle suite` exits with.
+    /// The exit code of `heckle suite`.
     pub exit_code: i32,
-    /// Why, in words; the first is the most important.
+    /// Reasons for the exit code, the most important first.
     pub reasons: Vec<String>,
-    /// When it began.
+    /// When the suite began.
     pub started_utc: String,
-    /// Time spent on runs, over all sittings.
+    /// Time spent on runs, over all sessions.
     pub wall_s: f64,
-    /// What the seeds of its runs are made from.
+    /// The seed from which the seeds of its runs are derived.
     pub seed: String,
-    /// The profile asked for.
+    /// The requested profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// `i/n`, where it is one part of several machines' work.
+    /// The shard `i/n`, if the suite is split over several machines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
-    /// Names the matrix: a suite is taken up again only by the same one.
+    /// Hash of the matrix. A suite can be resumed only with the same matrix.
     pub plan_hash: String,
-    /// Time it may take, where it is limited.
+    /// Limit on its duration, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_s: Option<f64>,
-    /// How many cells must have been run; half of them, where absent. Below it the suite is inconclusive.
+    /// Minimum number of cells that must have run; half of them if absent. With fewer the suite is inconclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_cells: Option<u32>,
-    /// How often it was started: 1, and one for each time it was taken up again.
+    /// Number of sessions: 1, plus one for each time it was resumed.
     pub sittings: u32,
-    /// The process that works on it, or did last.
+    /// The process that runs the suite, or ran it last.
     pub owner: Owner,
-    /// The tool.
+    /// The build of the tool.
     pub build: BuildInfo,
-    /// The machine.
+    /// The machine of the suite.
     pub env: EnvInfo,
-    /// The matrix.
+    /// The cells of the matrix.
     pub cells: Vec<Cell>,
     /// The planted bugs that must be caught.
     pub canaries: Vec<Canary>,
-    /// Figures that are worse than in the nights before.
-    pub trips: Vec<Trip>,
+    /// Figures that are worse than in earlier suites.
+    pub trips: Vec<TrendWarning>,
 }
 
-/// A process, known by pid and start time together.
+/// A process, identified by pid and start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Owner {
     /// Process id.
     pub pid: u32,
-    /// Clock ticks since boot.
+    /// Start time, in clock ticks since boot.
     pub start_time: u64,
 }
 
-/// One point of the matrix.
+/// One combination of values in the matrix.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Cell {
-    /// `nodes=3,rounds=fast`, or `base` without axes.
+    /// Name of the cell, such as `nodes=3,rounds=fast`; `base` without axes.
     pub name: String,
-    /// Its settings.
+    /// Settings of the cell.
     pub settings: BTreeMap<String, String>,
-    /// How many runs it is to have.
+    /// Number of runs that it should have.
     pub wanted: u32,
-    /// The runs made, retries included, in order.
+    /// Its runs in order, including retries.
     pub runs: Vec<SuiteRun>,
     /// Why runs are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_run: Option<String>,
 }
 
-/// A planted bug that this night must catch, or it proves nothing.
+/// A planted bug that the suite must catch. Otherwise it proves nothing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Canary {
-    /// Which bug.
+    /// Name of the bug.
     pub mutant: String,
-    /// It must be caught within this many runs.
+    /// Number of runs within which it must be caught.
     pub within_runs: u32,
-    /// The runs made.
+    /// Its runs in order.
     pub runs: Vec<SuiteRun>,
     /// Why runs are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,44 +111,44 @@ pub struct Canary {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SuiteRun {
-    /// Which of the repeats, from 1.
+    /// Number of the repeat, from 1.
     pub repeat: u32,
-    /// Which try of it, from 1: only a failure of the harness or the machine is tried again.
+    /// Number of the attempt, from 1. Only failures of the harness or the machine are retried.
     pub attempt: u32,
-    /// Whether it counts: a try that was followed by another does not, and is shown all the same.
+    /// Whether the run counts. An attempt that was retried does not count, but is still shown.
     pub counted: bool,
-    /// The run; its path is relative to the folder of all runs.
+    /// The line of the run; its path is relative to the folder of all runs.
     pub run: RunLine,
 }
 
-/// A figure that is worse than in the nights before.
+/// A warning: a figure that is worse than in earlier suites.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Trip {
-    /// In which cell.
+pub struct TrendWarning {
+    /// Name of the cell.
     pub cell: String,
-    /// Which figure, its unit in the name.
+    /// Name of the figure, with its unit.
     pub metric: String,
-    /// Median of the last nights.
+    /// Median over the latest suites.
     pub recent: f64,
-    /// Median of the nights before those.
+    /// Median over the suites before those.
     pub baseline: f64,
-    /// How many times worse: above 1, whichever way the figure goes.
+    /// By what factor it is worse: above 1, whichever direction is worse for the figure.
     pub worse_by: f64,
-    /// What the same night's paired runs against the older binary say; absent where none were made.
+    /// The result of paired runs against an older binary in the same suite; absent if there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Confirmation>,
 }
 
-/// Paired runs of this binary and an older one in the same night.
+/// The result of paired runs of this binary and an older one in the same suite.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Confirmation {
-    /// Pairs that count.
+    /// Number of pairs that count.
     pub pairs: u32,
-    /// How many times worse this binary is.
+    /// By what factor this binary is worse.
     pub ratio: f64,
-    /// The 95 % interval of that ratio.
+    /// The 95 % interval of that factor.
     pub interval: (f64, f64),
     /// Whether it is a regression: the whole interval is above 1.
     pub regression: bool,
@@ -161,7 +161,7 @@ impl Default for SuiteResults {
             suite_id: String::new(),
             name: String::new(),
             status: Status::Running,
-            // What a reader of a half-made suite is to believe: inconclusive.
+            // An unfinished suite counts as inconclusive.
             exit_code: 2,
             reasons: vec![],
             started_utc: String::new(),
@@ -184,15 +184,15 @@ impl Default for SuiteResults {
 }
 
 impl SuiteResults {
-    /// As the text of a file.
+    /// Returns the text of the file.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("strings and numbers serialize") + "\n"
     }
 
-    /// From the text of a file.
+    /// Parses the text of the file.
     ///
     /// # Errors
-    /// In words, with line and column.
+    /// A message with line and column.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let suite: SuiteResults = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if suite.schema == SCHEMA {
@@ -202,60 +202,60 @@ impl SuiteResults {
         }
     }
 
-    /// How many cells have a run that counts.
+    /// Number of cells with at least one run that counts.
     pub fn cells_run(&self) -> usize {
         self.cells.iter().filter(|c| c.counted().count() > 0).count()
     }
 
-    /// How many cells must have one.
+    /// Number of cells that must have one.
     pub fn cells_needed(&self) -> usize {
         self.min_cells.map_or(self.cells.len().div_ceil(2), |asked| asked as usize)
     }
 
-    /// How many runs of the matrix are missing, in cells that have some.
+    /// Number of missing runs in cells that have at least one run.
     pub fn runs_missing(&self) -> usize {
         let started = self.cells.iter().filter(|c| c.counted().count() > 0);
         started.map(|c| (c.wanted as usize).saturating_sub(c.counted().count())).sum()
     }
 
-    /// Every run that was made.
+    /// Returns all runs of the suite.
     pub fn runs(&self) -> impl Iterator<Item = &SuiteRun> {
         self.cells.iter().flat_map(|c| &c.runs).chain(self.canaries.iter().flat_map(|c| &c.runs))
     }
 }
 
 impl Cell {
-    /// The runs that count.
+    /// Returns the runs that count.
     pub fn counted(&self) -> impl Iterator<Item = &SuiteRun> {
         self.runs.iter().filter(|r| r.counted)
     }
 
-    /// Whether all repeats are done.
+    /// Whether all repeats have run.
     pub fn complete(&self) -> bool {
         self.counted().count() >= self.wanted as usize
     }
 
-    /// The exit codes of the runs that count.
+    /// Returns the exit codes of the runs that count.
     pub fn codes(&self) -> Vec<u8> {
         self.counted().map(SuiteRun::code).collect()
     }
 }
 
 impl Canary {
-    /// The run that caught it, counted from 1.
+    /// Returns the number of the run that caught the bug, from 1.
     pub fn caught_after(&self) -> Option<u32> {
         let counted = self.runs.iter().filter(|r| r.counted);
         counted.enumerate().find(|(_, r)| r.code() == 1).map(|(i, _)| i as u32 + 1)
     }
 
-    /// Whether nothing more is to be run for it.
+    /// Whether the canary needs no further runs.
     pub fn complete(&self) -> bool {
         self.caught_after().is_some() || self.runs.iter().filter(|r| r.counted).count() >= self.within_runs as usize
     }
 }
 
 impl SuiteRun {
-    /// Its exit code.
+    /// The exit code of the run.
     pub fn code(&self) -> u8 {
         u8::try_from(self.run.exit_code).unwrap_or(4)
     }

@@ -1,62 +1,62 @@
-//! A suite in words: for the terminal, and for a step summary in Markdown, which is bounded whatever the matrix.
+//! The summary of a suite: for the terminal, and as Markdown for a GitHub step summary, with bounded length.
 
-use super::suite_json::{Canary, Cell, SuiteResults, SuiteRun, Trip};
+use super::suite_json::{Canary, Cell, SuiteResults, SuiteRun, TrendWarning};
 use crate::charts::axis::{count, duration};
-use crate::summary::{code, mark};
-use crate::terminal::{Cell as Word, Colour, Lean, Look, clean, shorten, table, wrap};
+use crate::summary::{code, escape_markdown};
+use crate::terminal::{Align, Cell as Word, Colour, Style, clean, shorten, table, wrap};
 
-/// What a canary's run came to when its bug was caught.
+/// The result of a run that caught its canary.
 pub const EXPECTED: &str = "violation, as expected";
-/// Rows of a step summary, at most: GitHub shows a mebibyte, and nobody reads more than this.
+/// Maximum number of rows in a step summary: GitHub shows at most one mebibyte, and readers do not read more rows than this.
 const MAX_ROWS: usize = 200;
-/// Reasons and trips above them, at most, of each.
-const MAX_WORDS: usize = 40;
+/// Maximum number of reasons, and of warnings, above the table.
+const MAX_REASONS: usize = 40;
 
-/// A suite for the terminal. `folder` is where it lies, as it is to be shown.
+/// Formats the summary of a suite for the terminal. `folder` is the suite folder as it is displayed.
 pub fn text(suite: &SuiteResults, folder: &str, width: usize, colour: Colour) -> String {
-    use Lean::{Left, Right};
+    use Align::{Left, Right};
     let axes = axes(suite);
     let heading =
         [(axes.as_str(), Left), ("runs", Right), ("result", Left), ("ops", Right), ("p99", Right), ("faults", Right), ("why", Left)];
     let rows: Vec<Vec<Word>> = suite.cells.iter().map(row).chain(suite.canaries.iter().map(canary_row)).collect();
     let mut out = table(&heading, &rows, width, colour);
     for trip in &suite.trips {
-        out += &format!("{}\n", colour.paint(Look::Doubt, &trip_words(trip)));
+        out += &format!("{}\n", colour.paint(Style::Doubt, &trip_words(trip)));
     }
     let (look, verdict) = verdict(suite);
-    out += &format!("\n{} {}\n", colour.paint(Look::Dim, "verdict  "), colour.paint(look, &verdict));
+    out += &format!("\n{} {}\n", colour.paint(Style::Dim, "verdict  "), colour.paint(look, &verdict));
     for (i, reason) in suite.reasons.iter().enumerate() {
         for (j, line) in wrap(&clean(reason), width.saturating_sub(10)).into_iter().enumerate() {
             let name = if i + j == 0 { "why" } else { "" };
-            out += &format!("{} {line}\n", colour.paint(Look::Dim, &format!("{name:<9}")));
+            out += &format!("{} {line}\n", colour.paint(Style::Dim, &format!("{name:<9}")));
         }
     }
-    out += &format!("{} {}\n", colour.paint(Look::Dim, "folder   "), clean(folder));
-    out + &format!("{} {}\n", colour.paint(Look::Dim, "next     "), colour.paint(Look::Strong, &clean(&next(suite))))
+    out += &format!("{} {}\n", colour.paint(Style::Dim, "folder   "), clean(folder));
+    out + &format!("{} {}\n", colour.paint(Style::Dim, "next     "), colour.paint(Style::Strong, &clean(&next(suite))))
 }
 
-/// What a suite came to in a word. A suite whose budget left something out is not plainly green.
-pub fn verdict(suite: &SuiteResults) -> (Look, String) {
+/// Returns the verdict on a suite in a few words. A suite whose budget was too small for all cells is not simply green.
+pub fn verdict(suite: &SuiteResults) -> (Style, String) {
     let (look, word) = match suite.exit_code {
-        0 => (Look::Good, "GREEN"),
-        1 => (Look::Bad, "VIOLATION"),
-        3 => (Look::Doubt, "GATE MISSED OR REGRESSION"),
-        4 | 64 => (Look::Bad, "BROKEN"),
-        130 => (Look::Doubt, "INTERRUPTED"),
-        _ => (Look::Doubt, "INCONCLUSIVE"),
+        0 => (Style::Good, "GREEN"),
+        1 => (Style::Bad, "VIOLATION"),
+        3 => (Style::Doubt, "GATE MISSED OR REGRESSION"),
+        4 | 64 => (Style::Bad, "BROKEN"),
+        130 => (Style::Doubt, "INTERRUPTED"),
+        _ => (Style::Doubt, "INCONCLUSIVE"),
     };
     let (all, missing) = (suite.cells.len(), suite.cells.len() - suite.cells_run());
     match (suite.exit_code, missing, suite.runs_missing()) {
-        (0, 1.., _) => (Look::Doubt, format!("{word}, {missing} of {all} cells not run")),
-        (0, 0, 1) => (Look::Doubt, format!("{word}, 1 run not made")),
-        (0, 0, runs @ 2..) => (Look::Doubt, format!("{word}, {runs} runs not made")),
+        (0, 1.., _) => (Style::Doubt, format!("{word}, {missing} of {all} cells not run")),
+        (0, 0, 1) => (Style::Doubt, format!("{word}, 1 run not made")),
+        (0, 0, runs @ 2..) => (Style::Doubt, format!("{word}, {runs} runs not made")),
         _ => (look, word.to_owned()),
     }
 }
 
-/// The next command worth typing: about the first run that is to blame.
+/// Returns a useful next command, for the first run that explains the exit code.
 pub fn next(suite: &SuiteResults) -> String {
-    // The run that caught a canary ended with 1 as well, and is not to blame.
+    // A run that caught a canary has exit code 1 too, but does not explain the exit code of the suite.
     let caught = suite.canaries.iter().flat_map(|c| &c.runs).filter(|r| r.code() == 1).map(|r| &r.run.run_id).collect::<Vec<_>>();
     let blames = |r: &&SuiteRun| r.counted && !r.run.run_id.is_empty() && i32::from(r.code()) == suite.exit_code;
     let blamed = suite.runs().filter(blames).filter(|r| !caught.contains(&&r.run.run_id)).last();
@@ -67,36 +67,36 @@ pub fn next(suite: &SuiteResults) -> String {
     }
 }
 
-/// The result of a cell in a word: a pass never covers a failure.
-pub fn cell_result(cell: &Cell) -> (Look, &'static str) {
+/// Returns the result of a cell. A passed run does not hide a failure.
+pub fn cell_result(cell: &Cell) -> (Style, &'static str) {
     let codes = cell.codes();
     let has = |code: u8| codes.contains(&code);
     match codes.len() {
-        0 => (Look::Dim, "not run"),
-        _ if has(1) => (Look::Bad, "violation"),
-        _ if has(4) || has(64) => (Look::Bad, "broken"),
-        _ if has(3) => (Look::Doubt, "gate missed"),
-        _ if codes.iter().any(|c| *c != 0) => (Look::Doubt, "inconclusive"),
-        _ => (Look::Good, "ok"),
+        0 => (Style::Dim, "not run"),
+        _ if has(1) => (Style::Bad, "violation"),
+        _ if has(4) || has(64) => (Style::Bad, "broken"),
+        _ if has(3) => (Style::Doubt, "gate missed"),
+        _ if codes.iter().any(|c| *c != 0) => (Style::Doubt, "inconclusive"),
+        _ => (Style::Good, "ok"),
     }
 }
 
-/// What the names of the rows are made of: the matrix's axes.
+/// Returns the axes of the matrix, which make up the names of the rows.
 fn axes(suite: &SuiteResults) -> String {
     let keys = suite.cells.first().map(|c| c.settings.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
     keys.filter(|k| !k.is_empty()).unwrap_or_else(|| "cell".into())
 }
 
-/// A cell by its values alone, which are what differs; of long ones their beginnings.
-fn place(cell: &Cell) -> String {
-    const LONGEST: usize = 24;
+/// Returns the values of a cell, shortened if they are long.
+fn cell_label(cell: &Cell) -> String {
+    const MAX_VALUE: usize = 24;
     if cell.settings.is_empty() {
         return clean(&cell.name);
     }
-    cell.settings.values().map(|v| shorten(&clean(v), LONGEST)).collect::<Vec<_>>().join(", ")
+    cell.settings.values().map(|v| shorten(&clean(v), MAX_VALUE)).collect::<Vec<_>>().join(", ")
 }
 
-fn why(cell: &Cell) -> String {
+fn cell_reason(cell: &Cell) -> String {
     let bad = cell.runs.iter().rev().find(|r| r.code() != 0);
     let retried = cell.runs.iter().filter(|r| !r.counted).count();
     let again = if retried > 0 { format!("({retried} tried again) ") } else { String::new() };
@@ -104,27 +104,27 @@ fn why(cell: &Cell) -> String {
 }
 
 fn row(cell: &Cell) -> Vec<Word> {
-    let plain = |words: String| (Look::Plain, words);
+    let plain = |words: String| (Style::Plain, words);
     let (look, result) = cell_result(cell);
     let sum = |of: fn(&crate::index::RunLine) -> u64| cell.counted().map(|r| of(&r.run)).sum::<u64>();
     let worst = cell.counted().map(|r| r.run.p99_ms).fold(0.0, f64::max);
     vec![
-        plain(shorten(&place(cell), 66)),
+        plain(shorten(&cell_label(cell), 66)),
         plain(format!("{}/{}", cell.counted().count(), cell.wanted)),
         (look, result.into()),
         plain(count(sum(|r| r.ops))),
         plain(if worst > 0.0 { duration(worst) } else { "-".into() }),
         plain(count(sum(|r| r.faults_effective))),
-        (Look::Dim, clean(&why(cell))),
+        (Style::Dim, clean(&cell_reason(cell))),
     ]
 }
 
 fn canary_row(canary: &Canary) -> Vec<Word> {
-    let plain = |words: String| (Look::Plain, words);
+    let plain = |words: String| (Style::Plain, words);
     let (look, result, why) = match (canary.caught_after(), canary.runs.last()) {
-        (Some(_), _) => (Look::Good, "caught", EXPECTED),
-        (None, Some(run)) => (Look::Bad, "missed", run.run.reason.as_str()),
-        (None, None) => (Look::Bad, "not run", canary.not_run.as_deref().unwrap_or_default()),
+        (Some(_), _) => (Style::Good, "caught", EXPECTED),
+        (None, Some(run)) => (Style::Bad, "missed", run.run.reason.as_str()),
+        (None, None) => (Style::Bad, "not run", canary.not_run.as_deref().unwrap_or_default()),
     };
     let ops = canary.runs.iter().map(|r| r.run.ops).sum::<u64>();
     vec![
@@ -134,13 +134,13 @@ fn canary_row(canary: &Canary) -> Vec<Word> {
         plain(count(ops)),
         plain("-".into()),
         plain(count(canary.runs.iter().map(|r| r.run.faults_effective).sum())),
-        (Look::Dim, clean(why)),
+        (Style::Dim, clean(why)),
     ]
 }
 
-/// A trip in a sentence.
-pub fn trip_words(trip: &Trip) -> String {
-    let told = match &trip.confirmed {
+/// Describes a warning in one sentence.
+pub fn trip_words(trip: &TrendWarning) -> String {
+    let confirmation = match &trip.confirmed {
         None => "a warning: nothing was confirmed, `--baseline-bin` does it".to_owned(),
         Some(c) if c.regression => {
             format!("confirmed by {} pairs: {:.2} times worse ({:.2} to {:.2})", c.pairs, c.ratio, c.interval.0, c.interval.1)
@@ -149,43 +149,43 @@ pub fn trip_words(trip: &Trip) -> String {
     };
     let (metric, cell) = (clean(&trip.metric), clean(&trip.cell));
     format!(
-        "{metric} of {cell} is {:.2} times worse than in the nights before ({:.3} after {:.3}); {told}",
+        "{metric} of {cell} is {:.2} times worse than in the nights before ({:.3} after {:.3}); {confirmation}",
         trip.worse_by, trip.recent, trip.baseline
     )
 }
 
-/// A suite for a step summary: GitHub's Markdown, bad rows first, bounded.
+/// Formats the summary of a suite as GitHub Markdown, with failures first and bounded length.
 pub fn markdown(suite: &SuiteResults) -> String {
     let (look, words) = verdict(suite);
-    let sign = |look: Look| match look {
-        Look::Good => "✅",
-        Look::Bad => "❌",
-        Look::Dim => "⏭️",
-        Look::Doubt | Look::Strong | Look::Plain => "❔",
+    let sign = |look: Style| match look {
+        Style::Good => "✅",
+        Style::Bad => "❌",
+        Style::Dim => "⏭️",
+        Style::Doubt | Style::Strong | Style::Plain => "❔",
     };
-    let mut out = format!("## {} {words} · {} · seed {}\n\n", sign(look), mark(&suite.name), mark(&suite.seed));
-    for reason in suite.reasons.iter().take(MAX_WORDS) {
-        out += &format!("- {}\n", mark(&shorten(reason, 400)));
+    let mut out = format!("## {} {words} · {} · seed {}\n\n", sign(look), escape_markdown(&suite.name), escape_markdown(&suite.seed));
+    for reason in suite.reasons.iter().take(MAX_REASONS) {
+        out += &format!("- {}\n", escape_markdown(&shorten(reason, 400)));
     }
-    for trip in suite.trips.iter().take(MAX_WORDS) {
-        out += &format!("- {}\n", mark(&shorten(&trip_words(trip), 400)));
+    for trip in suite.trips.iter().take(MAX_REASONS) {
+        out += &format!("- {}\n", escape_markdown(&shorten(&trip_words(trip), 400)));
     }
-    let left = suite.reasons.len().saturating_sub(MAX_WORDS) + suite.trips.len().saturating_sub(MAX_WORDS);
+    let left = suite.reasons.len().saturating_sub(MAX_REASONS) + suite.trips.len().saturating_sub(MAX_REASONS);
     if left > 0 {
         out += &format!("- {left} more are in `suite.json`\n");
     }
-    out += &format!("\n| {} | runs | result | ops | p99 | why |\n|---|--:|---|--:|--:|---|\n", mark(&axes(suite)));
-    let mut rows: Vec<(Look, Vec<Word>)> = suite.cells.iter().map(|c| (cell_result(c).0, row(c))).collect();
+    out += &format!("\n| {} | runs | result | ops | p99 | why |\n|---|--:|---|--:|--:|---|\n", escape_markdown(&axes(suite)));
+    let mut rows: Vec<(Style, Vec<Word>)> = suite.cells.iter().map(|c| (cell_result(c).0, row(c))).collect();
     rows.extend(suite.canaries.iter().map(canary_row).map(|r| (r[2].0, r)));
-    // What is wrong comes first, so that a bound never hides it.
+    // Failures come first, so that the limit never hides them.
     rows.sort_by_key(|(look, _)| match look {
-        Look::Bad => 0,
-        Look::Doubt => 1,
-        Look::Strong | Look::Plain | Look::Dim => 2,
-        Look::Good => 3,
+        Style::Bad => 0,
+        Style::Doubt => 1,
+        Style::Strong | Style::Plain | Style::Dim => 2,
+        Style::Good => 3,
     });
     for (look, row) in rows.iter().take(MAX_ROWS) {
-        let words: Vec<String> = [0, 1, 2, 3, 4, 6].iter().map(|i| mark(&shorten(&row[*i].1, 200))).collect();
+        let words: Vec<String> = [0, 1, 2, 3, 4, 6].iter().map(|i| escape_markdown(&shorten(&row[*i].1, 200))).collect();
         out += &format!("| {} | {} | {} {} | {} | {} | {} |\n", words[0], words[1], sign(*look), words[2], words[3], words[4], words[5]);
     }
     if rows.len() > MAX_ROWS {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_summary_is_bounded_and_shows_what_is_wrong() {
+    fn a_step_summary_is_bounded_and_shows_failures() {
         let mut cells: Vec<Cell> = (0..500).map(|i| cell(&format!("c{i}"), 0)).collect();
         cells.push(cell("rotten", 1));
         let mut suite = SuiteResults { name: "n".into(), cells, ..SuiteResults::default() };
@@ -214,9 +214,9 @@ mod tests {
         let text = markdown(&suite);
         assert!(text.contains("rotten") && text.contains("a \\| b") && text.contains("301 more rows"), "{text}");
         assert!(text.len() < 64 << 10, "{}", text.len());
-        // Whatever is said above the table, and however long.
+        // The text above the table is bounded too.
         suite.reasons = vec!["long ".repeat(1_000); 500];
-        suite.trips = vec![Trip { cell: "c".repeat(5_000), ..Trip::default() }; 2_000];
+        suite.trips = vec![TrendWarning { cell: "c".repeat(5_000), ..TrendWarning::default() }; 2_000];
         let text = markdown(&suite);
         assert!(text.contains("rotten") && text.contains("2420 more are in"), "{text}");
         assert!(text.len() < 128 << 10, "{}", text.len());
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canary_that_was_caught_is_no_bad_news() {
+    fn a_caught_canary_is_not_a_failure() {
         let caught = cell("canary run", 1).runs;
         let canary = |runs, not_run| Canary { mutant: "m".into(), within_runs: 1, runs, not_run };
         let suite = |canary, code| {
@@ -238,7 +238,7 @@ mod tests {
             let line = text.lines().find(|l| l.contains("canary m")).expect("a line");
             assert!(line.contains("caught") && line.contains("violation, as expected"), "{text}");
         }
-        // What is to be explained is the cell's violation.
+        // The next command explains the violation in the cell.
         assert_eq!(next(&suite(canary(caught, None), 1)), "heckle explain id-a");
         let silent = text(&suite(canary(vec![], Some("over the budget".into())), 0), "here", 120, Colour::Never);
         let line = silent.lines().find(|l| l.contains("canary m")).expect("a line");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_told_apart_by_all_axes() {
+    fn row_names_contain_all_axes() {
         let labels = |workload: &str| {
             let pairs = [("kinds", "kill:holder+pause:holder+partition:holder"), ("rounds", "async-learn"), ("workload", workload)];
             pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into()
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_terminal_ends_with_what_to_type() {
+    fn the_terminal_output_ends_with_the_next_command() {
         let mut suite = SuiteResults { name: "n".into(), cells: vec![cell("a", 0)], ..SuiteResults::default() };
         suite.conclude(false);
         let text = text(&suite, "here", 100, Colour::Never);

@@ -1,45 +1,45 @@
-//! One figure over many nights, and when it trips.
+//! Trends: one figure over many nightly suites, and when it triggers a warning.
 //!
-//! A trip compares the median of the last three nights with that of up to fourteen before them. It must be worse by a
-//! factor *and* by more than the nights usually differ (median absolute deviation), since a single bad night, or a figure
-//! that always jumps, is no news. A trip only warns: what confirms it are paired runs in the same night.
+//! The median of the last three nights is compared with that of up to fourteen nights before them. It must be worse by a factor
+//! *and* by more than the usual variation between nights (median absolute deviation), since a single bad night or a noisy figure
+//! means nothing. This is only a warning: paired runs in the same night can confirm it.
 //!
-//! Machines that differ are not compared: a new fingerprint starts a new series.
+//! Different machines are not compared: a new fingerprint starts a new series.
 
-use super::suite_json::{SuiteResults, Trip};
+use super::suite_json::{SuiteResults, TrendWarning};
 use crate::index::RunLine;
 use crate::median;
 use crate::results_json::Status;
 
-/// Nights that speak for today.
-pub const RECENT: usize = 3;
-/// Nights before those, at most.
-pub const BASELINE: usize = 14;
-/// Nights before those, at least: with fewer, a median says nothing.
-pub const MIN_BASELINE: usize = 4;
-/// How many times worse.
-pub const FACTOR: f64 = 1.2;
-/// How many median absolute deviations worse.
-pub const DEVIATIONS: f64 = 2.0;
+/// Number of nights that represent the current state.
+pub const RECENT_NIGHTS: usize = 3;
+/// Maximum number of nights in the baseline.
+pub const MAX_BASELINE_NIGHTS: usize = 14;
+/// Minimum number of nights in the baseline: with fewer, a median is not meaningful.
+pub const MIN_BASELINE_NIGHTS: usize = 4;
+/// Minimum factor for a warning.
+pub const MIN_FACTOR: f64 = 1.2;
+/// Minimum difference for a warning, in median absolute deviations.
+pub const MIN_DEVIATIONS: f64 = 2.0;
 
-/// A figure that is followed.
+/// A figure with a trend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     /// 99th percentile of latency.
     P99Ms,
     /// Median latency.
     P50Ms,
-    /// Ops a second.
+    /// Operations per second.
     AchievedPerS,
-    /// Share of ops with an unknown outcome, in percent.
+    /// Share of operations with an unknown outcome, in percent.
     UnknownPercent,
 }
 
 impl Metric {
-    /// All, in the order of a report.
+    /// All figures, in the order of reports.
     pub const ALL: [Metric; 4] = [Metric::P99Ms, Metric::P50Ms, Metric::AchievedPerS, Metric::UnknownPercent];
 
-    /// Its name, with the unit.
+    /// Name of the figure, with its unit.
     pub fn name(self) -> &'static str {
         match self {
             Metric::P99Ms => "p99_ms",
@@ -49,7 +49,7 @@ impl Metric {
         }
     }
 
-    /// The figure of one run; `None` where it has none.
+    /// Returns the figure of one run; `None` if it has none.
     pub fn of(self, run: &RunLine) -> Option<f64> {
         let some = |x: f64| (x > 0.0).then_some(x);
         match self {
@@ -60,7 +60,7 @@ impl Metric {
         }
     }
 
-    /// How many times worse `now` is than `then`.
+    /// Returns by what factor `now` is worse than `then`.
     fn worse_by(self, now: f64, then: f64) -> f64 {
         match self {
             Metric::AchievedPerS => then / now,
@@ -69,25 +69,25 @@ impl Metric {
     }
 }
 
-/// One night of one cell.
+/// The figure of one cell in one suite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Night {
     /// When the suite began.
     pub started_utc: String,
-    /// The machine.
+    /// Fingerprint of the machine.
     pub env: String,
-    /// The commit.
+    /// The commit of the tool.
     pub git: String,
-    /// The cell's median over its repeats; `None` if the cell has no figure that night.
+    /// Median over the repeats of the cell; `None` if it has no figure in this suite.
     pub value: Option<f64>,
 }
 
-/// A cell's figure over the nights, oldest first. Suites that are still running are left out.
+/// Returns the figure of a cell over the nights, oldest first. Suites that are still running are left out.
 pub fn series(suites: &[SuiteResults], cell: &str, metric: Metric) -> Vec<Night> {
     let over = suites.iter().filter(|s| s.status != Status::Running);
     over.map(|suite| {
         let held = suite.cells.iter().find(|c| c.name == cell);
-        // A run that broke or was violated measured something else.
+        // A run that failed or found a violation measured something else.
         let measured = held.iter().flat_map(|c| c.counted()).filter(|r| matches!(r.code(), 0 | 3));
         let values: Vec<f64> = measured.filter_map(|r| metric.of(&r.run)).collect();
         Night {
@@ -100,27 +100,27 @@ pub fn series(suites: &[SuiteResults], cell: &str, metric: Metric) -> Vec<Night>
     .collect()
 }
 
-/// What the nights before say a figure should be.
+/// The range of a figure in the baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Band {
-    /// Their median.
+    /// Median of the baseline.
     pub median: f64,
-    /// Their median absolute deviation.
+    /// Median absolute deviation of the baseline.
     pub deviation: f64,
 }
 
-/// The values of the newest machine's nights, oldest first.
+/// Returns the values of the nights on the newest machine, oldest first.
 pub fn newest_series(nights: &[Night]) -> Vec<f64> {
     let Some(env) = nights.last().map(|n| &n.env) else { return vec![] };
     let since = nights.iter().rposition(|n| n.env != *env).map_or(0, |i| i + 1);
     nights[since..].iter().filter_map(|n| n.value).collect()
 }
 
-/// The band of the nights before the recent ones; `None` with too few.
+/// Returns the range of the baseline; `None` if it has too few nights.
 pub fn band(values: &[f64]) -> Option<Band> {
-    let before = &values[..values.len().checked_sub(RECENT)?];
-    let before = &before[before.len().saturating_sub(BASELINE)..];
-    if before.len() < MIN_BASELINE {
+    let before = &values[..values.len().checked_sub(RECENT_NIGHTS)?];
+    let before = &before[before.len().saturating_sub(MAX_BASELINE_NIGHTS)..];
+    if before.len() < MIN_BASELINE_NIGHTS {
         return None;
     }
     let middle = median(before)?;
@@ -128,14 +128,14 @@ pub fn band(values: &[f64]) -> Option<Band> {
     Some(Band { median: middle, deviation: median(&distances)? })
 }
 
-/// Whether the last nights are worse than those before; `None` if they are not, or there are too few.
-pub fn trip(cell: &str, metric: Metric, nights: &[Night]) -> Option<Trip> {
+/// Returns a warning if the last nights are worse than the baseline; `None` if they are not, or if there are too few nights.
+pub fn trip(cell: &str, metric: Metric, nights: &[Night]) -> Option<TrendWarning> {
     let values = newest_series(nights);
     let band = band(&values)?;
-    let recent = median(&values[values.len() - RECENT..])?;
+    let recent = median(&values[values.len() - RECENT_NIGHTS..])?;
     let worse_by = metric.worse_by(recent, band.median);
-    let trips = worse_by > FACTOR && (recent - band.median).abs() > DEVIATIONS * band.deviation;
-    trips.then(|| Trip {
+    let trips = worse_by > MIN_FACTOR && (recent - band.median).abs() > MIN_DEVIATIONS * band.deviation;
+    trips.then(|| TrendWarning {
         cell: cell.to_owned(),
         metric: metric.name().to_owned(),
         recent,
@@ -145,8 +145,8 @@ pub fn trip(cell: &str, metric: Metric, nights: &[Night]) -> Option<Trip> {
     })
 }
 
-/// Every trip of the newest suite. `suites` are those of one name, oldest first.
-pub fn trips(suites: &[SuiteResults]) -> Vec<Trip> {
+/// Returns all warnings for the newest suite. `suites` are the suites of one name, oldest first.
+pub fn trips(suites: &[SuiteResults]) -> Vec<TrendWarning> {
     let Some(newest) = suites.last() else { return vec![] };
     let of_cell = |cell: &str| Metric::ALL.into_iter().filter_map(|m| trip(cell, m, &series(suites, cell, m))).collect::<Vec<_>>();
     newest.cells.iter().filter(|c| c.counted().count() > 0).flat_map(|c| of_cell(&c.name)).collect()
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip] // A table.
-    fn a_trip_needs_a_factor_a_distance_and_three_nights() {
+    fn a_warning_needs_a_factor_a_distance_and_three_nights() {
         //     nights before                  last three
         check(&[10.0, 11.0, 10.0, 9.0,        13.0, 14.0, 13.0], Metric::P99Ms, true);
         check(&[10.0, 11.0, 10.0, 9.0,        11.0, 11.5, 11.0], Metric::P99Ms, false);  // below the factor
@@ -177,7 +177,7 @@ mod tests {
         check(&[10.0, 11.0, 10.0, 9.0,        5.0, 5.0, 5.0],    Metric::P99Ms, false);  // better
         check(&[100.0, 99.0, 100.0, 101.0,    60.0, 60.0, 60.0], Metric::AchievedPerS, true);
         check(&[100.0, 99.0, 100.0, 101.0,    160.0, 160.0, 160.0], Metric::AchievedPerS, false);
-        // Only fourteen nights before count: what was worse long ago does not excuse today.
+        // Only fourteen earlier nights count: bad figures long ago do not excuse a regression today.
         let mut long = vec![30.0; 20];
         long.extend([10.0; 14]);
         long.extend([13.0; 3]);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn another_machine_starts_another_series() {
+    fn a_new_machine_starts_a_new_series() {
         let mut mixed = nights(&[10.0, 10.0, 10.0, 10.0, 20.0, 20.0, 20.0]);
         assert!(trip("c", Metric::P99Ms, &mixed).is_some());
         for night in &mut mixed[4..] {

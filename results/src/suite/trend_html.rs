@@ -1,5 +1,5 @@
-//! `trend.html`: the nights of one suite as one self-contained page, to be opened from disk: which cell came to what, night by
-//! night, and how its figures moved, with the band of the nights before. No script, and nothing is loaded.
+//! `trend.html`: the nightly suites of one name as a self-contained page, to be opened from disk: the result of each cell per
+//! night, and the trends of its figures with the range of the baseline. It contains no script and loads nothing.
 
 use super::suite_json::{Cell, SuiteResults};
 use super::summary::{cell_result, trip_words};
@@ -7,25 +7,25 @@ use super::trend::{Band, Metric, Night, band, newest_series, series, trips};
 use crate::charts::axis::{count, digits, duration};
 use crate::report::markup::Html;
 use crate::results_json::Status;
-use crate::terminal::Look;
+use crate::terminal::Style;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("trend.css");
-/// SHA-256 of [`STYLE`]; a test holds the two together and prints the new one.
+/// SHA-256 of [`STYLE`]. A test compares the two and prints the new hash.
 const STYLE_HASH: &str = "sha256-uyoxv1/erEPO8BD5lql0U84lt1zlKNhNaujE17OC0GU=";
 
-/// Nights in the grid, at most: older ones are in the files.
+/// Maximum number of nights in the grid. Older ones are in the files.
 pub const MAX_NIGHTS: usize = 40;
-/// Figures that get a sparkline.
-const SHOWN: [Metric; 3] = [Metric::P99Ms, Metric::AchievedPerS, Metric::UnknownPercent];
+/// Figures with a sparkline.
+const SPARKLINE_METRICS: [Metric; 3] = [Metric::P99Ms, Metric::AchievedPerS, Metric::UnknownPercent];
 
-/// Text in a page, also inside quoted attributes.
+/// Escapes text for a page, including quoted attributes.
 fn escape(words: &str) -> String {
     Html::text(words).as_str().to_owned()
 }
 
-/// The page for suites of one name, oldest first.
+/// Returns the page for suites of one name, oldest first.
 pub fn page(suites: &[SuiteResults]) -> String {
     let name = suites.last().map_or("no suite", |s| s.name.as_str());
     let mut out = format!(
@@ -39,7 +39,7 @@ pub fn page(suites: &[SuiteResults]) -> String {
         return out + "<p class=\"dim\">No night is over yet.</p>\n</body>\n</html>\n";
     }
     out += &figures(&over);
-    out += &told(suites);
+    out += &warnings(suites);
     let shown = &over[over.len().saturating_sub(MAX_NIGHTS)..];
     out += &grid(shown, over.len());
     out += &sparklines(suites);
@@ -64,8 +64,8 @@ fn figures(over: &[&SuiteResults]) -> String {
     format!("<div class=\"figures\">{cells}</div>\n")
 }
 
-/// What the newest night says about the ones before it.
-fn told(suites: &[SuiteResults]) -> String {
+/// Formats the warnings of the newest night.
+fn warnings(suites: &[SuiteResults]) -> String {
     let newest = suites.last().map(|s| s.trips.clone()).unwrap_or_default();
     let found = if newest.is_empty() { trips(suites) } else { newest };
     if found.is_empty() {
@@ -75,14 +75,14 @@ fn told(suites: &[SuiteResults]) -> String {
     format!("<h2 id=\"trips\">Tripped</h2>\n<ul>{items}</ul>\n")
 }
 
-fn glyph(look: Look, word: &str) -> (&'static str, &'static str) {
-    // A sign for each, so that nothing rests on colour.
+fn glyph(look: Style, word: &str) -> (&'static str, &'static str) {
+    // A sign for each result, so that no information depends on colour.
     match (look, word) {
-        (Look::Good, _) => ("good", "✓"),
+        (Style::Good, _) => ("good", "✓"),
         (_, "violation" | "missed") => ("bad", "✗"),
         (_, "broken") => ("bad", "!"),
         (_, "gate missed") => ("doubt", "G"),
-        (Look::Dim, _) => ("dim", "·"),
+        (Style::Dim, _) => ("dim", "·"),
         (_, _) => ("doubt", "?"),
     }
 }
@@ -123,7 +123,7 @@ fn grid(nights: &[&SuiteResults], all: usize) -> String {
     out += "<div class=\"scroll\"><table><thead><tr><th>cell</th>";
     for night in nights {
         let (look, words) = super::summary::verdict(night);
-        let (class, sign) = if look == Look::Good { ("good", "✓") } else { ("doubt", "•") };
+        let (class, sign) = if look == Style::Good { ("good", "✓") } else { ("doubt", "•") };
         let title = format!("{} {} {}", night.started_utc, night.build.git, words);
         let _ = write!(out, "<th class=\"night {class}\" title=\"{}\">{sign}</th>", escape(&title));
     }
@@ -131,7 +131,7 @@ fn grid(nights: &[&SuiteResults], all: usize) -> String {
     for name in names {
         let _ = write!(out, "<tr><td>{}</td>", escape(name));
         for night in nights {
-            out += &square(night, night.cells.iter().find(|c| c.name == name));
+            out += &cell_square(night, night.cells.iter().find(|c| c.name == name));
         }
         out += "</tr>\n";
     }
@@ -140,9 +140,9 @@ fn grid(nights: &[&SuiteResults], all: usize) -> String {
         for night in nights {
             let held = night.canaries.iter().find(|c| c.mutant == mutant && !c.runs.is_empty());
             let (look, word) = match held.map(|c| c.caught_after()) {
-                None => (Look::Dim, "not run".to_owned()),
-                Some(Some(n)) => (Look::Good, format!("caught after {n}")),
-                Some(None) => (Look::Bad, "missed".to_owned()),
+                None => (Style::Dim, "not run".to_owned()),
+                Some(Some(n)) => (Style::Good, format!("caught after {n}")),
+                Some(None) => (Style::Bad, "missed".to_owned()),
             };
             let (class, sign) = glyph(look, &word);
             let title = format!("{}: {word}", night.started_utc);
@@ -153,8 +153,8 @@ fn grid(nights: &[&SuiteResults], all: usize) -> String {
     out + "</tbody></table></div>\n"
 }
 
-fn square(night: &SuiteResults, cell: Option<&Cell>) -> String {
-    let (look, word) = cell.map_or((Look::Dim, "not run"), cell_result);
+fn cell_square(night: &SuiteResults, cell: Option<&Cell>) -> String {
+    let (look, word) = cell.map_or((Style::Dim, "not run"), cell_result);
     let (class, sign) = glyph(look, word);
     let figures =
         cell.into_iter().flat_map(Cell::counted).filter(|r| r.run.p99_ms > 0.0).map(|r| format!(", p99 {}", duration(r.run.p99_ms)));
@@ -168,17 +168,17 @@ fn sparklines(suites: &[SuiteResults]) -> String {
     let mut out = String::from(
         "<h2 id=\"figures\">Figures</h2>\n<p class=\"dim\">The newest machine's nights. The band is the median of the nights before the last three, two median absolute deviations wide on each side.</p>\n<div class=\"scroll\"><table><thead><tr><th>cell</th>",
     );
-    for metric in SHOWN {
+    for metric in SPARKLINE_METRICS {
         let _ = write!(out, "<th>{}</th><th class=\"n\">last</th>", metric.name());
     }
     out += "</tr></thead><tbody>\n";
     for cell in &newest.cells {
-        let by_metric: BTreeMap<&str, Vec<Night>> = SHOWN.iter().map(|m| (m.name(), series(suites, &cell.name, *m))).collect();
+        let by_metric: BTreeMap<&str, Vec<Night>> = SPARKLINE_METRICS.iter().map(|m| (m.name(), series(suites, &cell.name, *m))).collect();
         if by_metric.values().all(|nights| nights.iter().all(|n| n.value.is_none())) {
             continue;
         }
         let _ = write!(out, "<tr><td>{}</td>", escape(&cell.name));
-        for metric in SHOWN {
+        for metric in SPARKLINE_METRICS {
             let values = newest_series(&by_metric[metric.name()]);
             let tripped = super::trend::trip(&cell.name, metric, &by_metric[metric.name()]).is_some();
             let last = values.last().map_or_else(|| "–".into(), |v| digits(*v));
@@ -189,7 +189,7 @@ fn sparklines(suites: &[SuiteResults]) -> String {
     out + "</tbody></table></div>\n"
 }
 
-/// A line through the values, in a box of fixed size; zero is its floor.
+/// Draws a sparkline of fixed size; its baseline is zero.
 fn sparkline(values: &[f64], band: Option<Band>, tripped: bool) -> String {
     const WIDTH: f64 = 150.0;
     const HEIGHT: f64 = 34.0;
@@ -223,7 +223,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     #[test]
-    fn the_content_policy_names_the_style_sheet() {
+    fn the_content_policy_contains_the_style_hash() {
         let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
         assert_eq!(STYLE_HASH, format!("sha256-{hash}"));
     }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn nights_are_drawn_and_everything_from_outside_is_escaped() {
+    fn nights_are_drawn_and_external_text_is_escaped() {
         let mut nights: Vec<SuiteResults> = [10.0, 10.0, 11.0, 10.0, 20.0, 21.0, 22.0].into_iter().map(|p| night(p, 0)).collect();
         let page = page(&nights);
         assert!(page.contains("id=\"trips\"") && page.contains("class=\"tripped\""), "a trip shows");

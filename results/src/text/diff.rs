@@ -1,45 +1,45 @@
-//! Two runs side by side: the settings that differ, every figure with its ratio, the verdicts. One pair of runs proves
-//! nothing about speed; `heckle compare` runs pairs and says how sure it is.
+//! The differences between two runs: their settings, every figure with its ratio, the verdicts. A single pair of runs proves
+//! nothing about performance; `heckle compare` runs pairs and gives confidence intervals.
 
 use crate::charts::axis::digits;
 use crate::results_json::Results;
-use crate::terminal::{Cell, Colour, Lean, Look, clean, look_of_run, shorten, table};
+use crate::terminal::{Align, Cell, Colour, Style, clean, run_verdict_style, shorten, table};
 use serde::Serialize;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// Beyond this ratio either way a figure is marked.
-const MARKED: f64 = 1.2;
-/// Letters of a setting.
+/// Figures that differ by more than this ratio are highlighted.
+const HIGHLIGHT_RATIO: f64 = 1.2;
+/// Maximum length of a setting in characters.
 const MAX_SETTING: usize = 24;
 
-/// What differs between two runs.
+/// The differences between two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Diff {
-    /// The runs.
+    /// The run ids.
     pub runs: [String; 2],
     /// Their verdicts.
     pub verdicts: [String; 2],
-    /// Settings that differ; `null` where one does not have it.
+    /// Settings that differ; `null` if a run does not have the setting.
     pub settings: BTreeMap<String, [Option<String>; 2]>,
-    /// Figures that at least one of them has.
+    /// Figures that at least one of the runs has.
     pub figures: BTreeMap<String, Figure>,
-    /// What makes the figures unfit to be compared, in words.
+    /// Reasons why the figures are not comparable.
     pub caveats: Vec<String>,
     #[serde(skip)]
-    looks: [Look; 2],
+    looks: [Style; 2],
 }
 
 /// One figure in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
-    /// In each.
+    /// The value in each run.
     pub values: [Option<f64>; 2],
-    /// The second by the first; absent where one is missing or zero.
+    /// The second value divided by the first; absent if one is missing or the first is zero.
     pub ratio: Option<f64>,
 }
 
-/// Compares two runs. The settings are those of their plans, flattened to `load.rate` and the like.
+/// Compares two runs. The settings are those of their plans, flattened to names such as `load.rate`.
 pub fn of(a: &Results, b: &Results, settings: [&BTreeMap<String, String>; 2]) -> Diff {
     let mut differing = BTreeMap::new();
     for key in settings[0].keys().chain(settings[1].keys()) {
@@ -68,10 +68,10 @@ pub fn of(a: &Results, b: &Results, settings: [&BTreeMap<String, String>; 2]) ->
     let name = |r: &Results| r.run_id.clone();
     let verdict = |r: &Results| r.verdict.word().to_owned();
     let (runs, verdicts) = ([name(a), name(b)], [verdict(a), verdict(b)]);
-    Diff { runs, verdicts, settings: differing, figures: all, caveats, looks: [look_of_run(a.verdict), look_of_run(b.verdict)] }
+    Diff { runs, verdicts, settings: differing, figures: all, caveats, looks: [run_verdict_style(a.verdict), run_verdict_style(b.verdict)] }
 }
 
-/// The figures of a run that mean something beside another's, by the names they have in its file.
+/// Collects the comparable figures of a run, by their names in its file.
 fn figures(results: &Results, into: &mut BTreeMap<String, f64>) {
     let json = serde_json::to_value(results).unwrap_or_default();
     for part in ["ops", "load", "latency_ms", "paxos", "fairness", "fates"] {
@@ -88,11 +88,11 @@ fn flatten(name: &str, value: &Json, into: &mut BTreeMap<String, f64>) {
 }
 
 impl Diff {
-    /// For the terminal. Figures that are equal are left out.
+    /// Formats the differences for the terminal. Equal figures are left out.
     pub fn text(&self, width: usize, colour: Colour) -> String {
-        // The names of runs are long: they stand above, so that every column fits.
-        let heading = [("", Lean::Left), ("A", Lean::Right), ("B", Lean::Right), ("B by A", Lean::Right)];
-        let plain = |words: String| (Look::Plain, words);
+        // Run ids are long, so they are above the table, where every column fits.
+        let heading = [("", Align::Left), ("A", Align::Right), ("B", Align::Right), ("B by A", Align::Right)];
+        let plain = |words: String| (Style::Plain, words);
         let verdicts = |i: usize| (self.looks[i], self.verdicts[i].replace('_', " "));
         let mut rows: Vec<Vec<Cell>> = vec![vec![plain("verdict".into()), verdicts(0), verdicts(1), plain(String::new())]];
         for (name, both) in &self.settings {
@@ -106,13 +106,15 @@ impl Diff {
                 continue;
             }
             let cell = |v: Option<f64>| plain(v.map_or("-".into(), digits));
-            let look = figure.ratio.map_or(Look::Plain, |r| if (1.0 / MARKED..=MARKED).contains(&r) { Look::Dim } else { Look::Strong });
+            let look = figure
+                .ratio
+                .map_or(Style::Plain, |r| if (1.0 / HIGHLIGHT_RATIO..=HIGHLIGHT_RATIO).contains(&r) { Style::Dim } else { Style::Strong });
             let ratio = (look, figure.ratio.map_or("-".into(), |r| format!("{}x", digits(r))));
             rows.push(vec![plain(clean(name)), cell(figure.values[0]), cell(figure.values[1]), ratio]);
         }
         let mut out = format!("A  {}\nB  {}\n\n", clean(&self.runs[0]), clean(&self.runs[1]));
         out += &table(&heading, &rows, width, colour);
-        out += &format!("{}\n", colour.paint(Look::Dim, &format!("{equal} figures are equal; {} settings differ", self.settings.len())));
+        out += &format!("{}\n", colour.paint(Style::Dim, &format!("{equal} figures are equal; {} settings differ", self.settings.len())));
         for caveat in &self.caveats {
             out += &format!("note: {caveat}\n");
         }
@@ -127,7 +129,7 @@ mod tests {
     use crate::sample_results;
 
     #[test]
-    fn what_differs_is_shown_and_what_does_not_is_counted() {
+    fn differences_are_shown_and_equal_figures_are_counted() {
         let history = sample::history(Sample::default());
         let a = sample_results::valid(&history);
         let mut b = a.clone();
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn other_machines_and_builds_are_named() {
+    fn different_machines_and_builds_are_reported() {
         let a = sample_results::valid(&sample::history(Sample { seconds: 2, ..Sample::default() }));
         let mut b = a.clone();
         b.env.fingerprint = "other".into();

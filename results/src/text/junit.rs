@@ -1,7 +1,7 @@
-//! `junit.xml`: one test case a check, for machines that read test reports.
+//! `junit.xml`: one test case per check, for tools that read JUnit reports.
 //!
-//! A violation is a failure, a missed gate is a failure, and what could not be told is an error: inconclusive is never
-//! green. Where the plan expects a violation, finding it is what passes.
+//! A violation and a missed gate are failures, and an unknown result is an error: an inconclusive run is never green. If the plan
+//! expects a violation, finding it passes.
 
 use crate::results_json::{Expect, Results, RunVerdict, Verdict};
 use crate::summary::{effect, gate_words};
@@ -13,7 +13,7 @@ enum Outcome {
     Inconclusive(String),
 }
 
-/// The text of the file.
+/// Returns the text of the file.
 pub fn xml(results: &Results) -> String {
     let cases = cases(results);
     let of = |wanted: fn(&Outcome) -> bool| cases.iter().filter(|(_, _, outcome)| wanted(outcome)).count();
@@ -52,7 +52,7 @@ pub fn xml(results: &Results) -> String {
 fn cases(results: &Results) -> Vec<(String, f64, Outcome)> {
     let judged = |verdict, why: String| match verdict {
         Verdict::Valid => Outcome::Passed,
-        // An expected violation is told by a case of its own.
+        // An expected violation has its own test case.
         Verdict::Invalid if results.plan.expect == Expect::Invalid => Outcome::Passed,
         Verdict::Invalid => Outcome::Failed(why),
         Verdict::Unknown => Outcome::Inconclusive(why),
@@ -97,7 +97,7 @@ fn cases(results: &Results) -> Vec<(String, f64, Outcome)> {
     cases
 }
 
-/// Text in XML; letters that XML 1.0 cannot hold, or that steer a terminal, stand as escapes.
+/// Escapes text for XML. Characters that XML 1.0 does not allow, or that control a terminal, are written as escapes.
 pub(crate) fn escape(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in words.chars() {

@@ -1,8 +1,8 @@
-//! A run in words: for the terminal, a step summary, test reports.
+//! A run as text: for the terminal, a step summary, and JUnit reports.
 
-pub mod terminal; // colour, tables and lines that fit
-pub mod summary; // a run in words
-pub mod explain; // every verdict in words: why, what it means, what to change
-pub mod junit; // a run for machines that read test reports
-pub mod terminal_report; // the same for the terminal
-pub mod diff; // two runs side by side
+pub mod terminal; // colour, tables and line width in a terminal
+pub mod summary; // the summary of a run as text
+pub mod explain; // an explanation of every verdict: why, what it means, what to change
+pub mod junit; // a run as a JUnit report
+pub mod terminal_report; // the report for the terminal
+pub mod diff; // differences between two runs

@@ -1,9 +1,9 @@
-//! A run in words: for the terminal, for a step summary in Markdown, and in the lines of a list.
+//! The summary of a run: for the terminal, as Markdown for a GitHub step summary, and as lines of a list.
 //!
-//! The last lines are always verdict, why, the run folder, and the next command worth typing.
+//! The last lines are always the verdict, the reasons, the run folder, and a useful next command.
 
-mod markdown; // for a step summary
-mod words; // its figures in words
+mod markdown; // the GitHub step summary
+mod words; // figures as text
 
 use crate::bottleneck;
 use crate::charts::axis::{count, digits, duration};
@@ -11,26 +11,26 @@ use crate::index::RunLine;
 use crate::measure::{self, ALL};
 use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Status};
 use crate::run_folder::{DEFAULT_OUT, slug};
-use crate::terminal::{Cell, Colour, Lean, Look, clean, look_of, look_of_run, shorten, table, wrap};
+use crate::terminal::{Align, Cell, Colour, Style, clean, run_verdict_style, shorten, table, verdict_style, wrap};
 use std::path::Path;
 
 pub use markdown::markdown;
-pub(crate) use markdown::{code, mark};
+pub(crate) use markdown::{code, escape_markdown};
 use words::system_words;
-pub(crate) use words::{judged_words, ops_words, rate_words, window_words};
+pub(crate) use words::{check_words, ops_words, rate_words, window_words};
 
-/// How the text is to come out.
+/// Options for the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct View<'a> {
-    /// The run folder as it is to be shown.
+    /// The run folder as it is displayed.
     pub folder: &'a str,
-    /// Letters in a line.
+    /// Characters in a line.
     pub width: usize,
-    /// Colour or not.
+    /// Whether to use colour.
     pub colour: Colour,
 }
 
-/// A run for the terminal.
+/// Formats the summary of a run for the terminal.
 pub fn text(results: &Results, view: View<'_>) -> String {
     let mut out = head(results, view);
     out += &figures(results, view);
@@ -42,7 +42,7 @@ pub fn text(results: &Results, view: View<'_>) -> String {
     }
     out += "\n";
     out += &judgement(results, view);
-    out + &last_lines(results, view)
+    out + &conclusion(results, view)
 }
 
 fn head(results: &Results, view: View<'_>) -> String {
@@ -54,18 +54,18 @@ fn head(results: &Results, view: View<'_>) -> String {
         words.push(format!("{} of load", duration(results.load.window_s * 1e3)));
     }
     words.extend(results.plan.labels.iter().map(|(k, v)| clean(&format!("{k} {v}"))));
-    // Later lines are indented: what stands at the margin are our own words.
+    // Continuation lines are indented, so that external text never starts a line.
     let lines = wrap(&words.join(" · "), view.width.saturating_sub(2)).into_iter().enumerate();
-    let line = |(i, line): (usize, String)| view.colour.paint(Look::Strong, &format!("{}{line}", if i == 0 { "" } else { "  " })) + "\n";
+    let line = |(i, line): (usize, String)| view.colour.paint(Style::Strong, &format!("{}{line}", if i == 0 { "" } else { "  " })) + "\n";
     lines.map(line).collect::<String>() + "\n"
 }
 
-/// A line with its name in the margin; more lines hang below the first.
-pub(crate) fn field(name: &str, look: Look, words: &str, view: View<'_>) -> String {
+/// Formats a line with its name in the margin. Continuation lines are indented.
+pub(crate) fn field(name: &str, look: Style, words: &str, view: View<'_>) -> String {
     const MARGIN: usize = 10;
     let mut out = String::new();
     for (i, line) in wrap(words, view.width.saturating_sub(MARGIN)).into_iter().enumerate() {
-        let name = view.colour.paint(Look::Dim, &format!("{:<MARGIN$}", if i == 0 { name } else { "" }));
+        let name = view.colour.paint(Style::Dim, &format!("{:<MARGIN$}", if i == 0 { name } else { "" }));
         out += &format!("{name}{}\n", view.colour.paint(look, &line));
     }
     out
@@ -73,9 +73,9 @@ pub(crate) fn field(name: &str, look: Look, words: &str, view: View<'_>) -> Stri
 
 fn figures(results: &Results, view: View<'_>) -> String {
     let ops = results.ops;
-    let mut out = field("ops", Look::Plain, &ops_words(&ops), view);
+    let mut out = field("ops", Style::Plain, &ops_words(&ops), view);
     if let Some(window) = &results.window {
-        out += &field("load", Look::Plain, &window_words(&window.ops), view);
+        out += &field("load", Style::Plain, &window_words(&window.ops), view);
     }
     let fates = results.fates;
     if fates.applied + fates.not_applied + fates.unresolved > 0 {
@@ -93,27 +93,27 @@ fn figures(results: &Results, view: View<'_>) -> String {
             n => format!("; {} came to light after their client had given up, at most {} after", count(n), duration(late.max_ms)),
         };
         let words = words + &seen;
-        out += &field("fates", Look::Plain, &words, view);
+        out += &field("fates", Style::Plain, &words, view);
     }
-    out += &field("rate", Look::Plain, &rate_words(results), view);
+    out += &field("rate", Style::Plain, &rate_words(results), view);
     if let Some(words) = system_words(results) {
-        out += &field("protocol", Look::Plain, &words, view);
+        out += &field("protocol", Style::Plain, &words, view);
     }
     if let Some(fairness) = &results.fairness {
-        out += &field("fairness", Look::Plain, &fairness.words(), view);
+        out += &field("fairness", Style::Plain, &fairness.words(), view);
     }
     out
 }
 
-/// Kinds of op in the order of a table: path by path, `all` last.
+/// Returns the kinds of operations in table order: path by path, `all` last.
 fn kinds(results: &Results) -> Vec<(&str, &Latency)> {
     let mut kinds: Vec<_> = results.latency_ms.iter().map(|(k, l)| (k.as_str(), l)).collect();
-    kinds.sort_by_key(|(kind, _)| measure::rank(kind));
+    kinds.sort_by_key(|(kind, _)| measure::sort_rank(kind));
     kinds
 }
 
 fn latency_table(results: &Results, view: View<'_>) -> String {
-    use Lean::{Left, Right};
+    use Align::{Left, Right};
     let heading = [
         ("load window", Left),
         ("ok", Right),
@@ -124,7 +124,7 @@ fn latency_table(results: &Results, view: View<'_>) -> String {
         ("max", Right),
         ("unknown", Right),
     ];
-    let plain = |words: String| (Look::Plain, words);
+    let plain = |words: String| (Style::Plain, words);
     let row = |name: String, ok: u64, p: &crate::results_json::Percentiles, censored: Option<u64>| -> Vec<Cell> {
         let figures = [p.p50, p.p90, p.p99, p.p999, p.max].map(|ms| plain(if ok == 0 { "-".into() } else { duration(ms) }));
         let mut cells = vec![plain(name), plain(count(ok))];
@@ -142,23 +142,23 @@ fn latency_table(results: &Results, view: View<'_>) -> String {
     table(&heading, &rows, view.width, view.colour)
 }
 
-/// What a fault did, in a word or two.
-pub(crate) fn effect(fault: &Fault) -> (Look, &'static str) {
+/// Describes the effect of a fault in a few words.
+pub(crate) fn effect(fault: &Fault) -> (Style, &'static str) {
     match (fault.effective, fault.healed) {
-        (false, _) => (Look::Doubt, "no effect seen"),
-        (true, true) => (Look::Good, "took effect, healed"),
-        (true, false) => (Look::Plain, "took effect"),
+        (false, _) => (Style::Doubt, "no effect seen"),
+        (true, true) => (Style::Good, "took effect, healed"),
+        (true, false) => (Style::Plain, "took effect"),
     }
 }
 
 fn fault_table(results: &Results, view: View<'_>) -> String {
-    use Lean::{Left, Right};
+    use Align::{Left, Right};
     let heading = [("fault", Left), ("at", Right), ("for", Right), ("effect", Left), ("answered again", Right), ("targets", Left)];
     let row = |f: &Fault| -> Vec<Cell> {
         let (look, words) = effect(f);
         let recovery =
-            f.recovery_ms.map_or_else(|| (Look::Doubt, "not seen".to_owned()), |ms| (Look::Plain, format!("after {}", duration(ms))));
-        let plain = |words: String| (Look::Plain, words);
+            f.recovery_ms.map_or_else(|| (Style::Doubt, "not seen".to_owned()), |ms| (Style::Plain, format!("after {}", duration(ms))));
+        let plain = |words: String| (Style::Plain, words);
         let lasted = (f.end_s - f.start_s) * 1e3;
         vec![
             plain(shorten(&clean(&f.kind), 24)),
@@ -177,40 +177,41 @@ fn judgement(results: &Results, view: View<'_>) -> String {
     let lin = &results.linearizability;
     let words = match lin.keys.len() {
         0 => "linearizable: nothing was judged".to_owned(),
-        _ => format!("linearizable {} ({})", lin.verdict, clean(&judged_words(lin))),
+        _ => format!("linearizable {} ({})", lin.verdict, clean(&check_words(lin))),
     };
-    let mut out = field("checks", look_of(lin.verdict), &words, view);
+    let mut out = field("checks", verdict_style(lin.verdict), &words, view);
     for check in &results.checks {
-        out += &field("", look_of(check.verdict), &format!("{} {}: {}", clean(&check.name), check.verdict, clean(&check.words)), view);
+        out +=
+            &field("", verdict_style(check.verdict), &format!("{} {}: {}", clean(&check.name), check.verdict, clean(&check.words)), view);
     }
     let rules = &results.coverage.rules;
     let met = rules.iter().filter(|r| r.passed).count();
-    let look = if results.coverage.passed { Look::Good } else { Look::Doubt };
+    let look = if results.coverage.passed { Style::Good } else { Style::Doubt };
     out += &field("coverage", look, &format!("{met} of {} rules met", rules.len()), view);
     for rule in rules.iter().filter(|r| !r.passed) {
-        out += &field("", Look::Doubt, &format!("{} is {}, needed {}", clean(&rule.id), count(rule.got), count(rule.need)), view);
+        out += &field("", Style::Doubt, &format!("{} is {}, needed {}", clean(&rule.id), count(rule.got), count(rule.need)), view);
     }
     for gate in &results.gates {
         let (look, words) = gate_words(gate);
         out += &field("gate", look, &format!("{} {words}", clean(&gate.expr)), view);
     }
     for warning in &results.warnings {
-        out += &field("note", Look::Doubt, &clean(warning), view);
+        out += &field("note", Style::Doubt, &clean(warning), view);
     }
     out
 }
 
-/// A gate's state in words.
-pub(crate) fn gate_words(gate: &Gate) -> (Look, String) {
+/// Describes the state of a gate.
+pub(crate) fn gate_words(gate: &Gate) -> (Style, String) {
     match (gate.actual, gate.void, gate.passed) {
-        (None, _, _) => (Look::Doubt, "unknown: no sample in the load window".into()),
-        (Some(x), true, _) => (Look::Doubt, format!("is void, the load ran late ({})", digits(x))),
-        (Some(x), false, true) => (Look::Good, format!("met: {}", digits(x))),
-        (Some(x), false, false) => (Look::Bad, format!("missed: {}", digits(x))),
+        (None, _, _) => (Style::Doubt, "unknown: no sample in the load window".into()),
+        (Some(x), true, _) => (Style::Doubt, format!("is void, the load ran late ({})", digits(x))),
+        (Some(x), false, true) => (Style::Good, format!("met: {}", digits(x))),
+        (Some(x), false, false) => (Style::Bad, format!("missed: {}", digits(x))),
     }
 }
 
-/// The words for a verdict in the last lines and in titles.
+/// The verdict as shown in the last lines and in titles.
 pub fn verdict_words(results: &Results) -> String {
     match results.verdict {
         RunVerdict::GateMissed => "GATE MISSED".into(),
@@ -218,8 +219,8 @@ pub fn verdict_words(results: &Results) -> String {
     }
 }
 
-/// The next command worth typing.
-pub fn next(results: &Results, folder: &str) -> String {
+/// Returns a useful next command.
+pub fn next_command(results: &Results, folder: &str) -> String {
     if results.run_id.is_empty() {
         return "heckle list".into();
     }
@@ -230,10 +231,10 @@ pub fn next(results: &Results, folder: &str) -> String {
         RunVerdict::Unknown | RunVerdict::GateMissed => "rerun",
         RunVerdict::Error => "show",
     };
-    // What was taken away by `heckle gc` cannot be drawn or explained again.
+    // A history that `heckle gc` removed cannot be drawn or explained again.
     let stripped =
         Path::new(folder).is_dir() && !["history.jsonl.zst", "history.jsonl"].iter().any(|f| Path::new(folder).join(f).is_file());
-    // A run that never ended has a history and nothing drawn from it.
+    // A run that never ended has a history but no report.
     let command = match results.status {
         Status::Running => "show",
         Status::Killed => "check",
@@ -243,7 +244,7 @@ pub fn next(results: &Results, folder: &str) -> String {
     format!("heckle {command} {id}{}", out_flag(results, folder))
 }
 
-/// ` --out DIR` where the run does not lie below the default folder: without it no verb finds the run by its name.
+/// Returns ` --out DIR` if the run is not below the default folder: without it no command finds the run by its name.
 fn out_flag(results: &Results, folder: &str) -> String {
     let below = format!("/{}/{}", slug(&results.plan.name), results.run_id);
     match folder.strip_suffix(&below) {
@@ -252,41 +253,41 @@ fn out_flag(results: &Results, folder: &str) -> String {
     }
 }
 
-fn last_lines(results: &Results, view: View<'_>) -> String {
+fn conclusion(results: &Results, view: View<'_>) -> String {
     let mut out = String::from("\n");
-    out += &field("verdict", look_of_run(results.verdict), &verdict_words(results), view);
+    out += &field("verdict", run_verdict_style(results.verdict), &verdict_words(results), view);
     for (i, reason) in results.reasons.iter().enumerate() {
-        out += &field(if i == 0 { "why" } else { "" }, Look::Plain, &clean(reason), view);
+        out += &field(if i == 0 { "why" } else { "" }, Style::Plain, &clean(reason), view);
     }
     if results.reasons.is_empty() {
-        out += &field("why", Look::Plain, "no reason was recorded: the run is not over, or its harness was killed", view);
+        out += &field("why", Style::Plain, "no reason was recorded: the run is not over, or its harness was killed", view);
     }
     for (i, bottleneck) in results.bottlenecks.iter().enumerate() {
-        out += &field(if i == 0 { "slowed by" } else { "" }, Look::Doubt, &clean(&bottleneck.sentence()), view);
+        out += &field(if i == 0 { "slowed by" } else { "" }, Style::Doubt, &clean(&bottleneck.sentence()), view);
     }
     if !results.bottlenecks.is_empty() {
-        out += &field("", Look::Plain, bottleneck::STANDS, view);
+        out += &field("", Style::Plain, bottleneck::VERDICT_HOLDS, view);
     }
-    // A path and a command are never broken: they are there to be copied.
+    // Paths and commands are never broken, so that they can be copied.
     let whole = View { width: usize::MAX, ..view };
-    out += &field("folder", Look::Plain, &clean(view.folder), whole);
-    out + &field("next", Look::Strong, &clean(&next(results, view.folder)), whole)
+    out += &field("folder", Style::Plain, &clean(view.folder), whole);
+    out + &field("next", Style::Strong, &clean(&next_command(results, view.folder)), whole)
 }
 
-/// Runs in lines, the newest last, where a terminal's eye is.
+/// Formats a list of runs, one per line. The newest is last, next to the prompt.
 pub fn list(runs: &[RunLine], width: usize, colour: Colour) -> String {
-    use Lean::{Left, Right};
+    use Align::{Left, Right};
     if runs.is_empty() {
         return "no runs yet; `heckle run` makes one\n".into();
     }
     let heading = [("run", Left), ("plan", Left), ("verdict", Left), ("ops", Right), ("p99", Right), ("faults", Right), ("why", Left)];
     let row = |r: &RunLine| -> Vec<Cell> {
-        let plain = |words: String| (Look::Plain, words);
+        let plain = |words: String| (Style::Plain, words);
         let running = r.status == crate::results_json::Status::Running && r.verdict != RunVerdict::Error;
         let verdict = match r.status {
-            Status::Running if running => (Look::Dim, "running".to_owned()),
-            Status::Killed => (Look::Doubt, "killed".to_owned()),
-            Status::Running | Status::Done | Status::Interrupted => (look_of_run(r.verdict), r.verdict.word().replace('_', " ")),
+            Status::Running if running => (Style::Dim, "running".to_owned()),
+            Status::Killed => (Style::Doubt, "killed".to_owned()),
+            Status::Running | Status::Done | Status::Interrupted => (run_verdict_style(r.verdict), r.verdict.word().replace('_', " ")),
         };
         let p99 = if r.p99_ms > 0.0 { duration(r.p99_ms) } else { "-".into() };
         let faults = count(r.faults_effective);
@@ -297,7 +298,7 @@ pub fn list(runs: &[RunLine], width: usize, colour: Colour) -> String {
             plain(count(r.ops)),
             plain(p99),
             plain(faults),
-            (Look::Dim, clean(&r.reason)),
+            (Style::Dim, clean(&r.reason)),
         ]
     };
     table(&heading, &runs.iter().map(row).collect::<Vec<_>>(), width, colour)

@@ -1,32 +1,32 @@
-//! Answers for the terminal that need the history: the slowest ops and why, what faults did, who got how much; and the
-//! words of a counterexample fit for a terminal.
+//! Terminal reports that need the history: the slowest operations and why, the impact of faults, and the share of each client;
+//! and the text of a counterexample, formatted for a terminal.
 
 use crate::charts::axis::{count, duration};
-use crate::fault_impact::{self, Met};
+use crate::fault_impact::{self, ImpactCounts};
 use crate::measure::Measured;
-use crate::terminal::{Cell, Colour, Lean, Look, clean, table, wrap};
+use crate::terminal::{Align, Cell, Colour, Style, clean, table, wrap};
 use crate::{clients, slowest};
 use heckle_checker::explain::timeline::label;
 use heckle_history::History;
 
-/// How the text is to come out.
+/// Options for the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Width {
-    /// Letters in a line.
+    /// Characters in a line.
     pub letters: usize,
-    /// Colour or not.
+    /// Whether to use colour.
     pub colour: Colour,
 }
 
 fn plain(words: impl Into<String>) -> Cell {
-    (Look::Plain, words.into())
+    (Style::Plain, words.into())
 }
 
 fn ms(t: heckle_history::Nanos) -> Cell {
     plain(duration(t.as_ms_f64()))
 }
 
-/// The `wanted` slowest ops of the load window, and why each was slow.
+/// Lists the `wanted` slowest operations of the load window, and why each was slow.
 pub fn slowest(history: &History, measured: &Measured, wanted: usize, width: Width) -> String {
     let mut out = String::new();
     for slow in slowest::of(history, measured, wanted) {
@@ -40,25 +40,25 @@ pub fn slowest(history: &History, measured: &Measured, wanted: usize, width: Wid
             label(op),
             history.names.key_name(op.key)
         );
-        out += &lines(&clean(&head), "", "  ", Look::Strong, width);
+        out += &lines(&clean(&head), "", "  ", Style::Strong, width);
         for why in slow.why {
-            out += &lines(&clean(&why), "  - ", "    ", Look::Plain, width);
+            out += &lines(&clean(&why), "  - ", "    ", Style::Plain, width);
         }
     }
     if out.is_empty() { "no op was due under load\n".into() } else { out }
 }
 
-/// What every fault did, node by node, beside what is usual without one.
+/// Lists the impact of every fault per node, compared with the figures without a fault.
 pub fn faults(history: &History, measured: &Measured, width: Width) -> String {
-    use Lean::{Left, Right};
+    use Align::{Left, Right};
     if measured.faults.is_empty() {
         return "there was no fault\n".into();
     }
     let faulty = fault_impact::of(history, measured);
-    let row = |during: String, node: &str, met: &Met, usual: &Met| -> Vec<Cell> {
-        let unknown = if met.unknown > 0 { Look::Bad } else { Look::Plain };
-        let slow = if usual.ok > 0 && met.p99_ms > 2.0 * usual.p99_ms { Look::Doubt } else { Look::Plain };
-        let latency = |look, x: f64| if met.ok == 0 { (Look::Dim, "-".to_owned()) } else { (look, duration(x)) };
+    let row = |during: String, node: &str, met: &ImpactCounts, usual: &ImpactCounts| -> Vec<Cell> {
+        let unknown = if met.unknown > 0 { Style::Bad } else { Style::Plain };
+        let slow = if usual.ok > 0 && met.p99_ms > 2.0 * usual.p99_ms { Style::Doubt } else { Style::Plain };
+        let latency = |look, x: f64| if met.ok == 0 { (Style::Dim, "-".to_owned()) } else { (look, duration(x)) };
         vec![
             plain(clean(&during)),
             plain(clean(node)),
@@ -66,7 +66,7 @@ pub fn faults(history: &History, measured: &Measured, width: Width) -> String {
             plain(count(met.ok)),
             plain(count(met.failed)),
             (unknown, count(met.unknown)),
-            latency(Look::Plain, met.p50_ms),
+            latency(Style::Plain, met.p50_ms),
             latency(slow, met.p99_ms),
         ]
     };
@@ -91,9 +91,9 @@ pub fn faults(history: &History, measured: &Measured, width: Width) -> String {
     table(&heading, &rows, width.letters, width.colour)
 }
 
-/// The `wanted` clients that waited longest for an op that took effect.
+/// Lists the `wanted` clients that waited longest for an operation that took effect.
 pub fn clients(history: &History, measured: &Measured, wanted: usize, width: Width) -> String {
-    use Lean::{Left, Right};
+    use Align::{Left, Right};
     let all = clients::of(history, measured.window);
     if all.is_empty() {
         return "this history names no clients\n".into();
@@ -113,34 +113,35 @@ pub fn clients(history: &History, measured: &Measured, wanted: usize, width: Wid
     ];
     let rows: Vec<Vec<Cell>> = all.iter().take(wanted).map(row).collect();
     let note = format!("{} of {} clients, the one that waited longest for an op that took effect first", rows.len(), all.len());
-    table(&heading, &rows, width.letters, width.colour) + &lines(&note, "", "", Look::Dim, width)
+    table(&heading, &rows, width.letters, width.colour) + &lines(&note, "", "", Style::Dim, width)
 }
 
-/// The text of `explain.txt`, broken at the width, its parts told apart by their looks.
+/// Formats the text of `explain.txt`: wraps lines, and sets a style for each part.
 pub fn explanation(text: &str, width: Width) -> String {
     let mut out = String::new();
     let mut context = false;
     for (i, line) in text.lines().enumerate() {
         context |= line.starts_with("What was near it");
         let body = line.trim_start();
-        // A later line hangs below the first letter of its step, and never begins at the margin: that is for our own words.
+        // A continuation line is aligned with the text of its step and never starts at the margin, which is reserved for our own
+        // headings.
         let indent = " ".repeat(line.len() - body.len());
         let hang = format!("{indent}{}", if body.starts_with(|c: char| c.is_ascii_digit()) { "   " } else { "  " });
         let look = match line {
-            _ if i == 0 && line.starts_with("Valid") => Look::Good,
-            _ if i == 0 && ["Unknown", "Gate", "No verdict"].iter().any(|w| line.starts_with(w)) => Look::Doubt,
-            _ if i == 0 => Look::Bad,
-            _ if line.ends_with(':') && indent.is_empty() => Look::Strong,
-            _ if context => Look::Dim,
-            _ => Look::Plain,
+            _ if i == 0 && line.starts_with("Valid") => Style::Good,
+            _ if i == 0 && ["Unknown", "Gate", "No verdict"].iter().any(|w| line.starts_with(w)) => Style::Doubt,
+            _ if i == 0 => Style::Bad,
+            _ if line.ends_with(':') && indent.is_empty() => Style::Strong,
+            _ if context => Style::Dim,
+            _ => Style::Plain,
         };
         out += &lines(&clean(body), &indent, &hang, look, width);
     }
     out
 }
 
-/// `words` in lines: the first after `first`, the others after `rest`.
-fn lines(words: &str, first: &str, rest: &str, look: Look, width: Width) -> String {
+/// Wraps `words` into lines: the first after `first`, the others after `rest`.
+fn lines(words: &str, first: &str, rest: &str, look: Style, width: Width) -> String {
     let room = width.letters.saturating_sub(rest.len().max(first.len()));
     let margin = |i: usize| if i == 0 { first } else { rest };
     let broken = wrap(words, room).into_iter().enumerate();
@@ -158,7 +159,7 @@ mod tests {
     const PLAIN: Width = Width { letters: 80, colour: Colour::Never };
 
     #[test]
-    fn answers_fit_and_hold_what_was_asked_for() {
+    fn reports_fit_the_width_and_contain_the_figures() {
         let history = sample::history(Sample::default());
         let measured = measure::analyze(&history);
         let slow = slowest(&history, &measured, 5, PLAIN);
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explanation_keeps_its_words_and_loses_what_could_steer() {
+    fn an_explanation_keeps_its_words_without_control_characters() {
         let text = "Violation 1: stale_read on key k\x1b[2J\n\nStep by step:\n  1. op 1 wrote a value and was acknowledged long before the other one was invoked\n\nWhat was near it (context, not proof):\n  fault 2\n";
         let told = explanation(text, Width { letters: 40, colour: Colour::Never });
         assert!(told.lines().all(|l| l.chars().count() <= 40) && !told.contains('\x1b'), "{told}");

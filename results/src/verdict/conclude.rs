@@ -1,4 +1,4 @@
-//! What a run came to, from its parts: one verdict, one exit code, and the reasons in words.
+//! Derives the result of a run from its parts: one verdict, one exit code, and the reasons as text.
 //!
 //! | code | when, the first that applies |
 //! |---|---|
@@ -13,9 +13,9 @@ use crate::charts::axis::{count, digits};
 use crate::results_json::{Check, CoverageRule, Expect, Results, RunVerdict, Status, Verdict};
 use heckle_checker::checks::crash;
 
-/// Checks whose `invalid` proves a violation: the system broke its word, or fell over by itself. The others (a key that
-/// stayed silent) say that something is wrong, not that an answer was.
-pub const PROVES_A_VIOLATION: [&str; 4] = ["durability", "acknowledged", "lease_overlap", crash::KIND];
+/// Checks whose `invalid` proves a violation: the system broke a guarantee or crashed. The other checks (such as a key that
+/// stopped responding) show that something is wrong, but not that a reply was.
+pub const PROVING_CHECKS: [&str; 4] = ["durability", "acknowledged", "lease_overlap", crash::KIND];
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,24 +24,24 @@ pub enum Ending {
     Done,
     /// By Ctrl-C or SIGTERM.
     Interrupted,
-    /// The harness or the machine failed; in words, with what to do.
+    /// The harness or the machine failed. The text says why and what to do.
     Failed(String),
 }
 
 impl Results {
-    /// Sets status, verdict, exit code and reasons from everything else. Gates must have been evaluated.
+    /// Sets status, verdict, exit code and reasons from all other fields. Gates must have been evaluated.
     pub fn conclude(&mut self, ending: &Ending) {
         self.status = if *ending == Ending::Interrupted { Status::Interrupted } else { Status::Done };
         let violations = self.violations();
-        let mut open = self.open_questions();
-        let missed: Vec<String> = self.gates.iter().filter(|g| !g.passed && !g.void && g.actual.is_some()).map(missed_gate).collect();
+        let mut open = self.inconclusive_reasons();
+        let missed: Vec<String> = self.gates.iter().filter(|g| !g.passed && !g.void && g.actual.is_some()).map(gate_reason).collect();
         if !violations.is_empty() {
             let expected = self.plan.expect == Expect::Invalid;
             (self.verdict, self.exit_code) = (RunVerdict::Invalid, i32::from(!expected));
-            // What went wrong with the run itself comes first: it may be why the rest looks as it does.
+            // An error of the run itself comes first, since it may explain the rest.
             let failed = if let Ending::Failed(why) = ending { vec![format!("error of the run: {why}")] } else { vec![] };
             self.reasons = [failed, violations].concat();
-            // Once: it is the same for all keys but for its figures.
+            // Only once: the cause is the same for all keys, except for its figures.
             self.reasons.extend(self.linearizability.violations.iter().find_map(|v| v.cause.as_ref()).map(|c| format!("cause: {c}")));
             if expected {
                 self.reasons.push("the plan expects a violation, and it was found".into());
@@ -59,7 +59,7 @@ impl Results {
             }
             Ending::Done if !open.is_empty() => (RunVerdict::Unknown, 2, [open, missed].concat()),
             Ending::Done if !missed.is_empty() => (RunVerdict::GateMissed, 3, missed),
-            Ending::Done => (RunVerdict::Valid, 0, vec![self.why_valid()]),
+            Ending::Done => (RunVerdict::Valid, 0, vec![self.valid_reason()]),
         };
     }
 
@@ -72,14 +72,13 @@ impl Results {
         }
         found.extend(self.crashes.iter().map(|c| format!("crash: {}", c.words)));
         let named = |c: &Check| c.name == crash::KIND && !self.crashes.is_empty();
-        let proofs =
-            self.checks.iter().filter(|c| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name.as_str()) && !named(c));
+        let proofs = self.checks.iter().filter(|c| c.verdict == Verdict::Invalid && PROVING_CHECKS.contains(&c.name.as_str()) && !named(c));
         found.extend(proofs.map(|c| format!("{}: {}", c.name, c.words)));
         found
     }
 
-    /// What keeps the run from being conclusive.
-    fn open_questions(&self) -> Vec<String> {
+    /// Returns the reasons why the run is not conclusive.
+    fn inconclusive_reasons(&self) -> Vec<String> {
         let mut open: Vec<String> = self.history.problem.iter().cloned().collect();
         if self.linearizability.verdict == Verdict::Unknown {
             let notes: Vec<String> = self
@@ -91,13 +90,12 @@ impl Results {
                 .collect();
             open.extend(if notes.is_empty() { vec!["linearizability is unknown: nothing was judged".into()] } else { notes });
         }
-        let proof = |name: &str| PROVES_A_VIOLATION.contains(&name);
+        let proof = |name: &str| PROVING_CHECKS.contains(&name);
         let unsettled = |c: &&Check| c.verdict == Verdict::Unknown || (c.verdict == Verdict::Invalid && !proof(&c.name));
         open.extend(self.checks.iter().filter(unsettled).map(|c| format!("{}: {}", c.name, c.words)));
         if !self.coverage.passed {
-            let rules: Vec<String> =
-                self.coverage.rules.iter().filter(|r| !r.passed && !self.told_by_a_fault(&r.id)).map(CoverageRule::missed).collect();
-            open.extend(rules);
+            let unmet = |r: &&CoverageRule| !r.passed && !self.reported_by_fault(&r.id);
+            open.extend(self.coverage.rules.iter().filter(unmet).map(CoverageRule::unmet_reason));
             if self.coverage.rules.is_empty() {
                 open.push("coverage was not evaluated".into());
             }
@@ -118,12 +116,12 @@ impl Results {
         open
     }
 
-    /// Whether a fault without effect gives the same reason with its name.
-    fn told_by_a_fault(&self, rule: &str) -> bool {
+    /// Whether a fault without effect already gives this reason, with its name.
+    fn reported_by_fault(&self, rule: &str) -> bool {
         rule.strip_prefix("fault_effective:").is_some_and(|kind| self.faults.iter().any(|f| f.kind == kind && !f.effective))
     }
 
-    fn why_valid(&self) -> String {
+    fn valid_reason(&self) -> String {
         let faults = match self.faults.len() {
             0 => "without faults".to_owned(),
             1 => "under 1 fault".to_owned(),
@@ -133,7 +131,7 @@ impl Results {
     }
 }
 
-fn missed_gate(gate: &crate::results_json::Gate) -> String {
+fn gate_reason(gate: &crate::results_json::Gate) -> String {
     format!("gate {} missed: it is {}", gate.expr, gate.actual.map_or_else(|| "unknown".into(), digits))
 }
 

@@ -1,4 +1,4 @@
-//! One verdict of a run, from its checks, coverage rules and gates.
+//! The verdict on a run, from its checks, coverage rules and gates.
 
-pub mod gates; // limits on the figures of a run
-pub mod conclude; // one verdict, one exit code, and why
+pub mod gates; // gates: limits on the figures of a run
+pub mod conclude; // the verdict and exit code of a run, with reasons

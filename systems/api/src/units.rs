@@ -215,7 +215,7 @@ mod tests {
         for (text, what) in [
             ("20", "no unit"),
             ("s", "not a time"),
-            ("3 parsecs", "no unit of time"),
+            ("3 parsecs", "not a unit of time"),
             ("-1s", "between"),
             ("900h", "between"),
             ("", "no unit"),

@@ -10,7 +10,7 @@ use heckle_checker::judge::Checker;
 use heckle_checker::{Linearizability, Verdict};
 use heckle_history::Outcome;
 use heckle_history::printable::{block, printable};
-use heckle_results::conclude::PROVES_A_VIOLATION;
+use heckle_results::conclude::PROVING_CHECKS;
 use heckle_results::results_json::{Results, RunVerdict, Status};
 use heckle_results::{RunFolder, run_folder::FindError};
 use std::collections::BTreeMap;
@@ -116,7 +116,7 @@ pub(super) fn target(asked: &str, out: &Path) -> Result<Target, String> {
 /// Invalid only if an answer is proved wrong. Other problems, and checks without a result (a silent key, no final reads), make a run
 /// inconclusive. For a separate file they are only reported.
 fn verdict_of_file(judged: &Judged, results: &Results, strict: bool) -> (RunVerdict, Vec<String>) {
-    let proof = |c: &&CheckResult| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name);
+    let proof = |c: &&CheckResult| c.verdict == Verdict::Invalid && PROVING_CHECKS.contains(&c.name);
     let lin = &judged.judgement.linearizability;
     let broken: Vec<String> = judged.checks.iter().filter(proof).map(|c| format!("{}: {}", c.name, c.words)).collect();
     if lin.verdict == Verdict::Invalid || !broken.is_empty() {

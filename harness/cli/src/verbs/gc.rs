@@ -4,7 +4,7 @@
 use crate::cli::GcArgs;
 use crate::exit;
 use heckle_history::printable::printable;
-use heckle_results::gc::{self, Held, Limits};
+use heckle_results::gc::{self, Limits, StoredRun};
 use heckle_results::index;
 use heckle_results::utc::UnixSeconds;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
         Ok(runs) => runs,
         Err(e) => return super::broken("gc", &e.to_string()),
     };
-    let runs: Vec<Held> = runs.into_iter().map(|run| Held { bytes: gc::size(&out.join(&run.path)), run }).collect();
+    let runs: Vec<StoredRun> = runs.into_iter().map(|run| StoredRun { bytes: gc::size(&out.join(&run.path)), run }).collect();
     let chosen = gc::choose(&runs, limits);
     let (room, all): (u64, u64) = (chosen.iter().map(|h| h.bytes).sum(), runs.iter().map(|h| h.bytes).sum());
     if args.voice.json {

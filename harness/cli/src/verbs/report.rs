@@ -75,6 +75,6 @@ fn report_comparison(folder: &CompareFolder) -> Result<String, String> {
             comparison.again
         ));
     }
-    folder.keep(&mut comparison).map_err(|e| format!("cannot write {shown}: {e}"))?;
+    folder.write_all(&mut comparison).map_err(|e| format!("cannot write {shown}: {e}"))?;
     Ok(folder.root().join("compare.html").display().to_string())
 }

@@ -77,7 +77,7 @@ fn each_remedy_against_state_shows_in_the_picture() {
     });
     let told = counted.expect("a pair of three counts");
     let state = told.state.as_ref().expect("arms differ in prune");
-    assert_eq!(state.falls(&["without", "prune", "ttl"]), Ok(()));
+    assert_eq!(state.check_decreasing(&["without", "prune", "ttl"]), Ok(()));
     let without = &state.arms[0].median;
     assert!(without.windows(2).all(|w| w[0] <= w[1]), "nothing goes where nothing is done: {without:?}");
     for curve in &state.arms {
@@ -91,7 +91,7 @@ fn each_remedy_against_state_shows_in_the_picture() {
     assert!(kept.join(&told.artifacts["state_size"]).is_file());
     let mut swapped = told.clone();
     swapped.state.as_mut().expect("there").arms.iter_mut().zip(["prune", "without", "ttl"]).for_each(|(c, arm)| c.arm = arm.into());
-    let why = swapped.state.expect("there").falls(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
+    let why = swapped.state.expect("there").check_decreasing(&["without", "prune", "ttl"]).expect_err("the arms are swapped");
     assert!(why.starts_with("arm prune holds "), "{why}");
     for run in &told.runs {
         let peak = run.figures[&Phase::Whole]["paxos_bytes_max"].value;

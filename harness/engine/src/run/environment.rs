@@ -35,7 +35,7 @@ pub fn gather(data: &Path, build: BuildInfo) -> Env {
         build_profile: if cfg!(debug_assertions) { "debug" } else { "release" }.into(),
         ..Env::default()
     }
-    .sealed()
+    .with_fingerprint()
 }
 
 fn field(file: &str, name: &str) -> Option<String> {

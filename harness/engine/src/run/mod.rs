@@ -100,7 +100,7 @@ fn close(plan: &Plan, ran: &Result<ClusterResult, String>, stopped: Option<&Stop
         Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
     };
     if let Some(metrics) = plan.system.metrics() {
-        close.of_system(metrics.summary(totals, plan.nodes));
+        close.set_system_figures(metrics.summary(totals, plan.nodes));
     }
     close.warnings.extend(left_out.iter().cloned());
     close.unsent = *unsent;

@@ -47,7 +47,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     limits::forget();
     limits::check(plan)?;
     let mut terms = terms(job);
-    let mut results = Results { seed: plan.seed.to_string(), ..Results::held_to(&terms) };
+    let mut results = Results { seed: plan.seed.to_string(), ..Results::for_terms(&terms) };
     let started = UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()));
     let folder = RunFolder::create(&job.out, &plan.name, started, rand::random(), &mut results)
         .map_err(|e| format!("cannot keep a run: {e}; name a writable folder with --out"))?;
@@ -154,7 +154,7 @@ fn judge_and_write(
     results.conclude(ending);
     folder.write("heckle.log", log(&judged.history).as_bytes())?;
     judged.write_violations(folder)?;
-    artifacts::keep(folder, &judged.history, &mut results, started.0)?;
+    artifacts::write_all(folder, &judged.history, &mut results, started.0)?;
     Ok(results)
 }
 

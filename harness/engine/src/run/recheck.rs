@@ -77,12 +77,12 @@ pub fn of_history(history: History, path: &Path, checker: Option<Checker>) -> Re
 /// If the end record cannot be read.
 pub fn judge_run(history: History, terms: &Terms, checker: Option<Checker>, live: Option<&Live>) -> Result<(Judged, Results), String> {
     let close = Close::of(&history)?;
-    let mut results = Results::held_to(terms);
-    results.named_by(&history);
+    let mut results = Results::for_terms(terms);
+    results.set_identity(&history);
     results.wall_s = (history.end.as_secs_f64() * 1e3).round() / 1e3;
     let of_run = terms.checker.parse().unwrap_or(Checker::Auto);
     let judged = judge_history(history, &terms.rules(), JudgeOptions { checker: checker.unwrap_or(of_run), strict: true }, live);
-    results.closed(&close.clone().unwrap_or_default());
+    results.set_close(&close.clone().unwrap_or_default());
     judged.tell(&mut results);
     let gates = terms.gates.iter().map(|g| g.parse::<heckle_results::gates::Expression>().map_err(|e| e.to_string()));
     results.gates = gates.collect::<Result<Vec<_>, _>>()?.iter().map(|g| g.evaluate(&results)).collect();

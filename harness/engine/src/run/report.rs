@@ -114,10 +114,10 @@ impl Judged {
     /// Copies all findings into `results`.
     pub fn tell(&self, results: &mut Results) {
         let detected_ms = results.linearizability.detected_ms;
-        results.take(&self.measured, &self.history);
-        results.judged(&self.judgement.linearizability, &self.checks, &self.coverage);
+        results.set_measured(&self.measured, &self.history);
+        results.set_judgement(&self.judgement.linearizability, &self.checks, &self.coverage);
         results.linearizability.detected_ms = detected_ms;
-        results.crashed(&self.crashes);
+        results.set_crashes(&self.crashes);
         results.warnings.extend(self.history.warnings.iter().cloned());
     }
 

@@ -177,9 +177,9 @@ impl Driver<'_> {
             return;
         }
         let out = self.options.out;
-        let mut kept = index::append(out, line).and_then(|()| atomic::point(&out.join("latest"), Path::new(&line.path)));
+        let mut kept = index::append(out, line).and_then(|()| atomic::replace_link(&out.join("latest"), Path::new(&line.path)));
         if line.exit_code != 0 {
-            kept = kept.and_then(|()| atomic::point(&out.join("latest-failed"), Path::new(&line.path)));
+            kept = kept.and_then(|()| atomic::replace_link(&out.join("latest-failed"), Path::new(&line.path)));
         }
         if let Err(e) = kept {
             errln!("the index of runs is not up to date: {e}");

@@ -1,5 +1,5 @@
-//! Every pair that counts, in the three primary figures: a column an arm, a line a pair. Slopes of one direction are an
-//! effect; crossing lines are noise.
+//! Every pair that counts, for the three primary figures: a column per arm, a line per pair. Lines that slope in the same
+//! direction show an effect; crossing lines show noise.
 
 use super::{caption, colour};
 use crate::charts::axis::{Scale, Tick};
@@ -17,7 +17,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 const TOP: i32 = 138;
 const BOTTOM: i32 = HEIGHT as i32 - 60;
 const LEFT: i32 = 24;
-/// Room for the labels of a panel's upright axis.
+/// Width of the labels of a panel's vertical axis.
 const LABELS: i32 = 74;
 
 pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
@@ -42,7 +42,7 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
     canvas.png()
 }
 
-/// Pairs that count in a contrast.
+/// Returns the pairs that count in a contrast.
 fn pairs(comparison: &Comparison) -> Vec<u32> {
     let mut all: Vec<u32> = comparison.contrasts.iter().flat_map(|c| c.pairs.clone()).collect();
     all.sort_unstable();
@@ -58,7 +58,8 @@ fn panel(area: &Area<'_>, comparison: &Comparison, figure: &Figure, used: &[u32]
     let counts = |r: &&Run| r.dropped.is_none() && used.contains(&r.pair);
     let values: Vec<f64> = comparison.runs.iter().filter(counts).filter_map(|r| number(r, figure)).map(|n| n.value).collect();
     let (min, max) = values.iter().fold((f64::MAX, 0f64), |(min, max), v| (min.min(*v), max.max(*v)));
-    let y = if figure.show == Show::Milliseconds && max > 0.0 { Scale::decades(min * 0.9, max) } else { Scale::from_zero(max.max(0.001)) };
+    let y =
+        if figure.show == Show::Milliseconds && max > 0.0 { Scale::logarithmic(min * 0.9, max) } else { Scale::from_zero(max.max(0.001)) };
     let row = |v: f64| BOTTOM - (y.place(v) * f64::from(BOTTOM - TOP)).round() as i32;
     let title = if matches!(y, Scale::Log { .. }) { format!("{} (log)", figure.what) } else { figure.what.to_owned() };
     frame::text(area, (left, TOP - 8), &title, &text_style(LABEL, INK, HPos::Left, VPos::Bottom));
@@ -70,7 +71,7 @@ fn panel(area: &Area<'_>, comparison: &Comparison, figure: &Figure, used: &[u32]
             Tick::Minor(v) => (v, false),
         };
         frame::line(area, vec![(left, row(v)), (right, row(v))], if major { GRID } else { FAINT });
-        // Less than two decades have too few round powers of ten to read a value by.
+        // A range of less than two decades has too few powers of ten to read a value.
         let leading = (v / 10f64.powf(v.log10().floor())).round();
         if major || (decades < 2 && (leading == 2.0 || leading == 5.0)) {
             frame::text(area, (left - 8, row(v)), &figure.words(v), &labels);

@@ -1,5 +1,5 @@
-//! The forest plot: a row a figure, a point an effect, a line its interval. Ratios lie on a log axis with the band that
-//! counts as the same; differences of the unknown rate have an axis of their own, below.
+//! The forest plot: a row per figure, a point per effect, a line for its interval. Ratios use a log axis with a band for values
+//! that count as the same. Differences of the unknown rate have their own axis below.
 
 use super::{caption, colour, place};
 use crate::charts::axis::{Scale, Tick, digits};
@@ -18,13 +18,13 @@ const TOP: i32 = 122;
 const BOTTOM: i32 = HEIGHT as i32 - 46;
 /// Height of an axis with its labels, below a panel.
 const AXIS: i32 = 44;
-/// Rows that can be read.
+/// Maximum number of readable rows.
 const MAX_ROWS: usize = 30;
-/// Ratios beyond this are at the edge, with an arrow.
-const WIDEST: f64 = 50.0;
+/// Ratios beyond this are drawn at the edge, with an arrow.
+const MAX_RATIO: f64 = 50.0;
 
-/// Figures by ratio, with whether their phases are shown too.
-const BY_RATIO: [(&str, bool); 5] = [
+/// Figures compared by ratio, with whether their phases are shown too.
+const RATIO_FIGURES: [(&str, bool); 5] = [
     ("intent_p99_ms", true),
     ("longest_wait_ms", true),
     ("intent_p50_ms", false),
@@ -44,7 +44,7 @@ impl Panel {
         LEFT + (self.x.place(value) * f64::from(RIGHT - LEFT)).round() as i32
     }
 
-    fn outside(&self, value: f64) -> bool {
+    fn is_outside(&self, value: f64) -> bool {
         match self.x {
             Scale::Linear { min, max } | Scale::Log { min, max } => value < min || value > max,
         }
@@ -91,10 +91,10 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
     canvas.png()
 }
 
-/// A row: its label, and the results of each contrast.
+/// A row: its label, and the result of each contrast.
 type Row<'a> = (String, Vec<(usize, &'a FigureResult)>);
 
-/// Rows compared by ratio, and those by difference.
+/// Returns the rows compared by ratio, and those compared by difference.
 fn rows(comparison: &Comparison, phases: bool) -> [Vec<Row<'_>>; 2] {
     let of = |figure: &str, phase: Phase, is: EffectIs| -> Option<Row<'_>> {
         let found = |c: &'_ crate::compare::compare_json::Contrast| {
@@ -109,7 +109,7 @@ fn rows(comparison: &Comparison, phases: bool) -> [Vec<Row<'_>>; 2] {
     let all = |figure: &'static str, with_phases: bool, is| {
         Phase::ALL.into_iter().filter(move |p| *p == Phase::Whole || (with_phases && phases)).filter_map(move |p| of(figure, p, is))
     };
-    let ratios = BY_RATIO.iter().flat_map(|(figure, with)| all(figure, *with, EffectIs::Ratio)).collect();
+    let ratios = RATIO_FIGURES.iter().flat_map(|(figure, with)| all(figure, *with, EffectIs::Ratio)).collect();
     let shares = all("unknown_ratio", true, EffectIs::Difference).collect();
     [ratios, shares]
 }
@@ -119,7 +119,7 @@ fn ends<'a>(rows: &'a [Row<'_>]) -> impl Iterator<Item = f64> + 'a {
 }
 
 fn ratio_scale(rows: &[Row<'_>]) -> Scale {
-    let farthest = ends(rows).filter(|r| *r > 0.0).map(|r| r.ln().abs().exp()).fold(1.25, f64::max).min(WIDEST);
+    let farthest = ends(rows).filter(|r| *r > 0.0).map(|r| r.ln().abs().exp()).fold(1.25, f64::max).min(MAX_RATIO);
     Scale::Log { min: 1.0 / (farthest * 1.1), max: farthest * 1.1 }
 }
 
@@ -137,10 +137,10 @@ fn ratio_axis(area: &Area<'_>, panel: &Panel, same: f64) {
     } else if max < 6.0 {
         &[1.25, 1.5, 2.0, 3.0, 4.0, 5.0]
     } else {
-        // Closer to 1 the words would cover each other.
+        // Labels closer to 1 would overlap.
         &[2.0, 5.0, 10.0, 20.0, 50.0]
     };
-    for ratio in marks.iter().flat_map(|m| [1.0 / m, *m]).chain([1.0]).filter(|r| !panel.outside(*r)) {
+    for ratio in marks.iter().flat_map(|m| [1.0 / m, *m]).chain([1.0]).filter(|r| !panel.is_outside(*r)) {
         let x = panel.column(ratio);
         let main = (ratio - 1.0).abs() < 1e-9;
         frame::line(area, vec![(x, panel.top), (x, panel.bottom)], if main { GREY } else { GRID });
@@ -198,12 +198,12 @@ fn effect(area: &Area<'_>, panel: &Panel, f: &FigureResult, arm: usize, y: i32, 
     let size = if f.primary { 6 } else { 4 };
     if let (Some(low), Some(high)) = (f.low, f.high) {
         frame::line(area, vec![(panel.column(low), y), (panel.column(high), y)], ink.stroke_width(if f.primary { 3 } else { 2 }));
-        for (end, outwards) in [(low, -1), (high, 1)].into_iter().filter(|(end, _)| panel.outside(*end)) {
+        for (end, outwards) in [(low, -1), (high, 1)].into_iter().filter(|(end, _)| panel.is_outside(*end)) {
             arrow(area, (panel.column(end), y), outwards, arm);
         }
     }
     match f.effect {
-        // Only a bound: the true effect lies farther out.
+        // Only a bound: the true effect is farther out.
         Some(e) if f.bound => arrow(area, (panel.column(e), y), if e < panel.zero { -1 } else { 1 }, arm),
         Some(e) => area.draw(&Circle::new((panel.column(e), y), size, ink.filled())).expect("drawing into memory does not fail"),
         None => {}

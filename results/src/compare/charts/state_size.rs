@@ -1,5 +1,5 @@
-//! Bytes of protocol state over time, a curve an arm: the median of the pairs, in a band from the least to the most. Each curve
-//! carries its name, what the arm sets and how its end compares with the reference, so that no legend has to be matched.
+//! Bytes of protocol state over time, a curve per arm: the median of the pairs, in a band from the minimum to the maximum. Each
+//! curve is labelled with its name, its settings and its final value relative to the reference, so no legend is needed.
 
 use super::{caption, colour, place};
 use crate::charts::axis::{Scale, Tick, bytes, digits, duration};
@@ -14,16 +14,16 @@ use plotters::prelude::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
 const LEFT: i32 = 92;
-/// Names stand to the right of it.
+/// Names are to the right of this column.
 const RIGHT: i32 = WIDTH as i32 - 300;
 const TOP: i32 = 116;
 const BOTTOM: i32 = HEIGHT as i32 - 72;
-/// Letters of a name, and of what stands below it.
-const LETTERS: (usize, usize) = (24, 34);
-/// Rows of pixels that a name takes, with what stands below it.
+/// Maximum number of characters in a name, and in the text below it.
+const MAX_LETTERS: (usize, usize) = (24, 34);
+/// Height of a name and the text below it, in pixels.
 const NAME_HEIGHT: i32 = 52;
 
-/// The picture, where arms differ in a remedy against state.
+/// Draws the chart, if arms differ in pruning or expiry.
 pub(super) fn draw(comparison: &Comparison) -> Option<Vec<u8>> {
     let state = comparison.state.as_ref()?;
     let last = state.arms.iter().map(|c| c.median.len()).max()?.checked_sub(1)?;
@@ -91,22 +91,22 @@ fn curve(area: &Area<'_>, plot: &Plot, curve: &StateCurve, step_s: f64, arm: usi
     }
 }
 
-/// Names at the ends of their curves, moved apart where curves end close to each other.
+/// Draws names at the ends of their curves, moved apart if curves end close to each other.
 fn names(area: &Area<'_>, plot: &Plot, comparison: &Comparison, state: &StateSizes) {
     let mut ends: Vec<(&StateCurve, i32)> = state.arms.iter().map(|c| (c, plot.row(c.at_end()))).collect();
     ends.sort_by_key(|(_, row)| *row);
-    let rows = apart(&ends.iter().map(|(_, row)| *row).collect::<Vec<_>>(), plot.top + 10, plot.bottom);
+    let rows = spread_rows(&ends.iter().map(|(_, row)| *row).collect::<Vec<_>>(), plot.top + 10, plot.bottom);
     let reference = state.arms.iter().find(|c| comparison.arms.first().is_some_and(|a| a.name == c.arm));
     for ((curve, end), row) in ends.into_iter().zip(rows) {
         let arm = place(comparison, &curve.arm);
         let leader = vec![(plot.right + 6, end), (plot.right + 22, row), (plot.right + 30, row)];
         frame::line(area, leader, colour(arm).mix(0.7));
-        let name = format!("{}: {}", shorten(&curve.arm, LETTERS.0), bytes(curve.at_end()));
+        let name = format!("{}: {}", shorten(&curve.arm, MAX_LETTERS.0), bytes(curve.at_end()));
         let left = plot.right + 36;
         frame::text(area, (left, row - 2), &name, &text_style(LABEL + 1, colour(arm), HPos::Left, VPos::Center));
-        let below = [comparison.arms.get(arm).map(settings), reference.and_then(|r| against(curve, r))];
+        let below = [comparison.arms.get(arm).map(settings), reference.and_then(|r| change_from(curve, r))];
         let below = below.into_iter().flatten().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" · ");
-        frame::text(area, (left, row + 18), &shorten(&below, LETTERS.1), &text_style(SMALL, GREY, HPos::Left, VPos::Center));
+        frame::text(area, (left, row + 18), &shorten(&below, MAX_LETTERS.1), &text_style(SMALL, GREY, HPos::Left, VPos::Center));
     }
 }
 
@@ -114,8 +114,8 @@ fn settings(arm: &Arm) -> String {
     arm.settings.iter().map(|(k, v)| format!("{} {v}", k.replace('_', " "))).collect::<Vec<_>>().join(", ")
 }
 
-/// `72 % less`, at the end.
-fn against(curve: &StateCurve, reference: &StateCurve) -> Option<String> {
+/// Describes the final value relative to the reference, such as `72 % less`.
+fn change_from(curve: &StateCurve, reference: &StateCurve) -> Option<String> {
     if curve.arm == reference.arm || reference.at_end() <= 0.0 {
         return None;
     }
@@ -123,8 +123,8 @@ fn against(curve: &StateCurve, reference: &StateCurve) -> Option<String> {
     Some(format!("{} % {}", digits((change.abs() * 100.0).round()), if change < 0.0 { "less" } else { "more" }))
 }
 
-/// The nearest rows to `rows`, which rise, that leave each name its room between `top` and `bottom`.
-fn apart(rows: &[i32], top: i32, bottom: i32) -> Vec<i32> {
+/// Returns the rows closest to `rows`, which are sorted, that leave room for each name between `top` and `bottom`.
+fn spread_rows(rows: &[i32], top: i32, bottom: i32) -> Vec<i32> {
     let mut placed: Vec<i32> = vec![];
     for row in rows {
         let free = placed.last().map_or(top, |above| above + NAME_HEIGHT);
@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn names_do_not_overlap() {
-        assert_eq!(apart(&[100, 300], 50, 600), [100, 300]);
+        assert_eq!(spread_rows(&[100, 300], 50, 600), [100, 300]);
         for rows in [vec![100, 110, 120], vec![590, 595, 599], vec![50; 6], vec![600; 6]] {
-            let placed = apart(&rows, 50, 600);
+            let placed = spread_rows(&rows, 50, 600);
             assert!(placed.windows(2).all(|w| w[1] - w[0] >= NAME_HEIGHT), "{placed:?}");
             assert!(placed[0] >= 50 && placed[placed.len() - 1] <= 600, "{placed:?}");
         }

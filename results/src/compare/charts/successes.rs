@@ -1,5 +1,6 @@
-//! Who succeeded when: a row a client, a column a slice of the load window, the darker the more. One pair, the one whose
-//! effect is the median, so that nobody chose it. Starved clients are pale rows; an outage is a pale column.
+//! Successes of clients over time: a row per client, a column per slice of the load window, darker for more successes. It shows
+//! the pair with the median effect, so the choice does not depend on the chart. Starved clients are pale rows; an outage is a
+//! pale column.
 
 use super::caption;
 use crate::charts::axis::{count, duration};
@@ -14,9 +15,9 @@ const LEFT: i32 = 92;
 const RIGHT: i32 = WIDTH as i32 - 132;
 const TOP: i32 = 122;
 const BOTTOM: i32 = HEIGHT as i32 - 56;
-/// Between two arms: the name of the lower one.
+/// Space between two arms, for the name of the lower one.
 const GAP: i32 = 34;
-/// Rows that can be told apart; more clients are drawn together.
+/// Maximum number of distinguishable rows. More clients are grouped.
 const MAX_ROWS: usize = 64;
 
 pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
@@ -38,7 +39,7 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
         let style = text_style(LABEL + 4, GREY, HPos::Center, VPos::Center);
         frame::text(&area, (WIDTH as i32 / 2, HEIGHT as i32 / 2), "no pair counts", &style);
     } else {
-        let rows: Vec<Vec<Row>> = maps.iter().map(grouped).collect();
+        let rows: Vec<Vec<Row>> = maps.iter().map(group_clients).collect();
         let most = rows.iter().flatten().flat_map(|r| &r.mean).copied().fold(0.0, f64::max).max(1.0);
         scale(&area, most);
         let height = (BOTTOM - TOP - GAP * (maps.len() as i32 - 1)) / maps.len() as i32;
@@ -59,14 +60,14 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
     canvas.png()
 }
 
-/// One or more clients: their name, their mean successes a slice, and their sum.
+/// One or more clients: their name, their mean successes per slice, and the total.
 struct Row {
     name: String,
     mean: Vec<f64>,
     total: u64,
 }
 
-fn grouped(map: &SuccessMap) -> Vec<Row> {
+fn group_clients(map: &SuccessMap) -> Vec<Row> {
     let size = map.clients.len().div_ceil(MAX_ROWS).max(1);
     let groups = map.clients.chunks(size).zip(map.successes.chunks(size));
     groups
@@ -80,7 +81,7 @@ fn grouped(map: &SuccessMap) -> Vec<Row> {
         .collect()
 }
 
-/// From nearly white to blue; nothing at all is a colour of its own.
+/// Returns a colour from nearly white to blue. Zero has its own colour.
 fn shade(value: f64, most: f64) -> RGBColor {
     if value <= 0.0 {
         return RGBColor(246, 226, 216);
@@ -102,7 +103,7 @@ fn panel(area: &Area<'_>, map: &SuccessMap, rows: &[Row], most: f64, (top, botto
             let (x0, x1) = (LEFT + (RIGHT - LEFT) * s as i32 / slices, LEFT + (RIGHT - LEFT) * (s as i32 + 1) / slices);
             frame::rectangle(area, [(x0, y0), (x1 - 1, y1 - i32::from(y1 - y0 > 5))], shade(*value, most).filled());
         }
-        // The row that got least is named, if it got less than half of an even share.
+        // The row with the fewest successes is labelled if it has less than half of an equal share.
         let starved = row.total == fewest && (row.total as f64) < mean / 2.0;
         if y1 - y0 >= 12 || starved {
             let colour = if starved { VERMILLION } else { INK };

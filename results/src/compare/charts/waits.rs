@@ -1,6 +1,6 @@
-//! How long intents waited, all runs that count together: Kaplan and Meier's estimate of the share finished by a time. The
-//! upright axis counts nines, so that the one in a thousand that starves takes as much room as the nine in ten that do not.
-//! A curve that ends below the top is of an arm in which some never finished.
+//! Waiting times of intents over all runs that count: the Kaplan-Meier estimate of the share finished within a time. The vertical
+//! axis counts nines, so that the one in a thousand that starves takes as much space as the nine in ten that do not. If a curve
+//! ends below the top, some intents of that arm never finished.
 
 use super::{caption, colour};
 use crate::charts::axis::{Scale, Tick, count, duration};
@@ -16,8 +16,8 @@ const LEFT: i32 = 92;
 const RIGHT: i32 = WIDTH as i32 - 28;
 const TOP: i32 = 128;
 const BOTTOM: i32 = HEIGHT as i32 - 62;
-/// Shares that are labelled.
-const SHARES: [f64; 7] = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
+/// Shares with a label on the axis.
+const LABELLED_SHARES: [f64; 7] = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
 
 pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
     let mut canvas = Canvas::new();
@@ -39,7 +39,7 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
         frame::text(&area, (WIDTH as i32 / 2, HEIGHT as i32 / 2), "no run counts", &style);
     } else {
         let (min, max) = points().fold((f64::MAX, 0f64), |(min, max), p| (min.min(p[0]), max.max(p[0])));
-        let x = Scale::decades(min.max(0.01), max);
+        let x = Scale::logarithmic(min.max(0.01), max);
         let top = points().filter(|p| p[1] < 1.0).map(|p| nines(p[1])).fold(1.0, f64::max);
         let column = |ms: f64| LEFT + (x.place(ms) * f64::from(RIGHT - LEFT)).round() as i32;
         let row = |share: f64| BOTTOM - ((nines(share) / (top * 1.06)).min(1.0) * f64::from(BOTTOM - TOP)).round() as i32;
@@ -47,7 +47,7 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
         for (i, arm) in comparison.arms.iter().enumerate() {
             let mut line: Vec<(i32, i32)> = vec![];
             for [ms, share] in &arm.finished_by {
-                // A step: nothing has finished between two points.
+                // A step function: no intent finishes between two points.
                 let below = line.last().map_or(BOTTOM, |p| p.1);
                 line.extend([(column(*ms), below), (column(*ms), row(*share))]);
             }
@@ -62,14 +62,14 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
     canvas.png()
 }
 
-/// 0.9 is 1, 0.99 is 2.
+/// Returns the number of nines of a share: 0.9 is 1, 0.99 is 2.
 fn nines(share: f64) -> f64 {
     -(1.0 - share).max(1e-9).log10()
 }
 
 fn axes(area: &Area<'_>, x: Scale, column: &impl Fn(f64) -> i32, row: &impl Fn(f64) -> i32, top: f64) {
     let (right, centre) = (text_style(LABEL, INK, HPos::Right, VPos::Center), text_style(LABEL, INK, HPos::Center, VPos::Top));
-    for share in SHARES.into_iter().filter(|s| nines(*s) <= top * 1.06) {
+    for share in LABELLED_SHARES.into_iter().filter(|s| nines(*s) <= top * 1.06) {
         frame::line(area, vec![(LEFT, row(share)), (RIGHT, row(share))], GRID);
         let percent = format!("{:.3}", share * 100.0);
         frame::text(area, (LEFT - 10, row(share)), &format!("{} %", percent.trim_end_matches('0').trim_end_matches('.')), &right);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::compare::compare_json::{Disqualified, Dropped};
-use crate::compare::sample::{self, LEASES, SampleArm};
+use crate::compare::sample::{self, LEASE_ARMS, SampleArm};
 
 fn primary<'a>(comparison: &'a Comparison, arm: &str, figure: &str) -> &'a FigureResult {
     let contrast = comparison.contrasts.iter().find(|c| c.arm == arm).expect("an arm");
@@ -9,7 +9,7 @@ fn primary<'a>(comparison: &'a Comparison, arm: &str, figure: &str) -> &'a Figur
 
 #[test]
 fn what_is_there_is_found_and_pairs_go_together() {
-    let comparison = sample::comparison(&LEASES, 10);
+    let comparison = sample::comparison(&LEASE_ARMS, 10);
     assert_eq!(comparison.exit_code, 0, "{:#?}", comparison.verdict);
     let priority = &comparison.contrasts[0];
     assert_eq!((priority.pairs.len(), priority.dropped.len(), priority.dropped[0].pair), (9, 1, 3));
@@ -28,7 +28,7 @@ fn what_is_there_is_found_and_pairs_go_together() {
 
 #[test]
 fn too_few_pairs_claim_nothing() {
-    let few = sample::comparison(&LEASES[..2], 8);
+    let few = sample::comparison(&LEASE_ARMS[..2], 8);
     assert_eq!(few.contrasts[0].pairs.len(), 7);
     assert_eq!(few.exit_code, 2);
     assert!(few.verdict[0].contains("no claim is made: 7 of 8 pairs count, and 8 are needed"), "{:#?}", few.verdict);
@@ -38,46 +38,46 @@ fn too_few_pairs_claim_nothing() {
 
 #[test]
 fn an_interrupt_claims_nothing_however_many_pairs_there_are() {
-    let arms = &LEASES[..2];
-    let all = conclude(sample::planned(arms, 20), sample::made(arms, 20), Ending::Interrupted);
+    let arms = &LEASE_ARMS[..2];
+    let all = conclude(sample::planned_comparison(arms, 20), sample::measured_runs(arms, 20), Ending::Interrupted);
     assert_eq!((all.exit_code, all.status), (130, Status::Interrupted));
     assert!(all.verdict[0].contains("interrupted"), "{:#?}", all.verdict);
     assert!(all.contrasts[0].figures.iter().all(|f| f.decision != Decision::Changed));
     // Where both runs of a pair are at fault, both are named.
-    let mut late = sample::made(arms, 10);
+    let mut late = sample::measured_runs(arms, 10);
     for m in &mut late {
         m.run.dropped = Some(Dropped { kind: DropKind::Late, why: "late".into() });
     }
-    let late = conclude(sample::planned(arms, 10), late, Ending::AsPlanned);
+    let late = conclude(sample::planned_comparison(arms, 10), late, Ending::AsPlanned);
     assert_eq!((late.contrasts[0].pairs.len(), late.contrasts[0].dropped.len(), late.exit_code), (0, 20, 2));
     // Half a pair is no pair.
-    let mut half = sample::made(arms, 20);
+    let mut half = sample::measured_runs(arms, 20);
     half.truncate(5);
-    let half = conclude(sample::planned(arms, 20), half, Ending::Interrupted);
+    let half = conclude(sample::planned_comparison(arms, 20), half, Ending::Interrupted);
     assert_eq!((half.contrasts[0].pairs.clone(), half.contrasts[0].dropped.len()), (vec![1, 2], 2), "one noisy, one never made");
-    let none = conclude(sample::planned(arms, 20), vec![], Ending::Interrupted);
+    let none = conclude(sample::planned_comparison(arms, 20), vec![], Ending::Interrupted);
     assert_eq!((none.exit_code, none.contrasts[0].pairs.len(), none.successes.len()), (130, 0, 0));
 }
 
 #[test]
 fn a_violation_puts_its_arm_out_and_beats_everything() {
-    let mut planned = sample::planned(&LEASES, 10);
+    let mut planned = sample::planned_comparison(&LEASE_ARMS, 10);
     planned.arms[1].disqualified = Some(Disqualified { path: "priority/x".into(), why: "stale read on key k1".into() });
-    let out = conclude(planned.clone(), sample::made(&LEASES, 10), Ending::Interrupted);
+    let out = conclude(planned.clone(), sample::measured_runs(&LEASE_ARMS, 10), Ending::Interrupted);
     assert_eq!(out.exit_code, 1);
     assert!(out.verdict[0].starts_with("DISQUALIFIED: arm priority violated correctness in priority/x: stale read"), "{:#?}", out.verdict);
     assert!(out.contrasts[0].figures.is_empty() && out.contrasts[0].pairs.is_empty());
     assert_eq!(out.contrasts[1].pairs.len(), 10, "the other arm is compared all the same");
     // Without the reference there is nothing to hold against.
     planned.arms[0].disqualified = planned.arms[1].disqualified.take();
-    let out = conclude(planned, sample::made(&LEASES, 10), Ending::AsPlanned);
+    let out = conclude(planned, sample::measured_runs(&LEASE_ARMS, 10), Ending::AsPlanned);
     assert!(out.contrasts.iter().all(|c| c.figures.is_empty()) && out.exit_code == 1);
 }
 
 #[test]
 fn an_arm_that_starves_is_compared_by_bounds() {
-    let starving = SampleArm { starved: 0.05, ratio: 1.0, ..LEASES[1] };
-    let comparison = sample::comparison(&[LEASES[0], LEASES[2], starving], 10);
+    let starving = SampleArm { starved: 0.05, ratio: 1.0, ..LEASE_ARMS[1] };
+    let comparison = sample::comparison(&[LEASE_ARMS[0], LEASE_ARMS[2], starving], 10);
     let p99 = primary(&comparison, "priority", "intent_p99_ms");
     assert_eq!((p99.decision, p99.method.as_str(), p99.bound, p99.low), (Decision::Changed, "sign", true, None));
     assert!(p99.words.contains("at least ×") && p99.words.contains("lower bound"), "{}", p99.words);
@@ -88,11 +88,11 @@ fn an_arm_that_starves_is_compared_by_bounds() {
 
 #[test]
 fn pairs_lost_to_one_arm_are_a_warning() {
-    let mut made = sample::made(&LEASES[..2], 14);
+    let mut made = sample::measured_runs(&LEASE_ARMS[..2], 14);
     for m in made.iter_mut().filter(|m| m.run.arm == "priority" && m.run.pair > 9) {
         m.run.dropped = Some(Dropped { kind: DropKind::Inconclusive, why: "too little happened".into() });
     }
-    let comparison = conclude(sample::planned(&LEASES[..2], 14), made, Ending::AsPlanned);
+    let comparison = conclude(sample::planned_comparison(&LEASE_ARMS[..2], 14), made, Ending::AsPlanned);
     let dropped = comparison.validity.iter().find(|v| v.name == "dropped").expect("in the box");
     assert!(
         !dropped.passed && dropped.words.contains("5 inconclusive because of priority") && dropped.words.contains("may flatter it"),
@@ -103,18 +103,18 @@ fn pairs_lost_to_one_arm_are_a_warning() {
 
 #[test]
 fn seeds_and_load_are_held_against_the_runs() {
-    let mut made = sample::made(&LEASES[..2], 12);
+    let mut made = sample::measured_runs(&LEASE_ARMS[..2], 12);
     made[2].run.schedule = "another".into();
     made[3].run.offered_per_s = 250.0;
-    let comparison = conclude(sample::planned(&LEASES[..2], 12), made, Ending::AsPlanned);
+    let comparison = conclude(sample::planned_comparison(&LEASE_ARMS[..2], 12), made, Ending::AsPlanned);
     let failed: Vec<&str> = comparison.validity.iter().filter(|v| !v.passed).map(|v| v.name.as_str()).collect();
     assert_eq!(failed, ["same choices", "load"], "{:#?}", comparison.validity);
 }
 
 #[test]
 fn an_effect_between_equal_arms_is_an_alarm() {
-    let mut planned = sample::planned(&LEASES[..2], 10);
+    let mut planned = sample::planned_comparison(&LEASE_ARMS[..2], 10);
     planned.design.aa = true;
-    let comparison = conclude(planned, sample::made(&LEASES[..2], 10), Ending::AsPlanned);
+    let comparison = conclude(planned, sample::measured_runs(&LEASE_ARMS[..2], 10), Ending::AsPlanned);
     assert!(comparison.verdict.iter().any(|s| s.contains("two arms that are the same")), "{:#?}", comparison.verdict);
 }

@@ -106,7 +106,7 @@ fn a_closed_loop_measures_the_bottleneck_and_intents_are_called_intents() {
     let mut results = quiet();
     results.load.max_rate = true;
     results.strain.as_mut().expect("there").load_thread_ratio = Some(1.0);
-    assert!(find(&results)[0].sentence().contains(THROUGHPUT));
+    assert!(find(&results)[0].sentence().contains(ACHIEVED_RATE));
     let mut results = quiet();
     (results.load.unit, results.load.late_ratio) = (LoadUnit::Intent, 0.5);
     assert!(find(&results)[0].words.contains("of the intents"));

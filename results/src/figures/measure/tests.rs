@@ -123,7 +123,7 @@ fn a_rate_of_intents_is_compared_with_intents() {
     assert_eq!((load.achieved_per_s, load.begun_per_s), (105.3, 52.6));
     let mut results = Results::default();
     results.load.target_per_s = Some(52.6);
-    results.take(&analyze(&history), &history);
+    results.set_measured(&analyze(&history), &history);
     assert_eq!(results.load.achieved_ratio, Some(1.0));
 }
 

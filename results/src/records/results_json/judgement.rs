@@ -1,4 +1,4 @@
-//! What the checkers and the coverage rules say of a run.
+//! Results of the checkers and the coverage rules.
 
 use super::Verdict;
 use schemars::JsonSchema;
@@ -9,23 +9,23 @@ use serde_json::{Map, Value as Json};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Linearizability {
-    /// Of all keys together.
+    /// The verdict on all keys together.
     pub verdict: Verdict,
-    /// Which engine: `chain`, `search`, `both` or, for what is no register, `scan`.
+    /// The engine used: `chain`, `search`, `both`, or `scan` for objects other than registers.
     pub checker: String,
-    /// How long the check took, second opinions not counted.
+    /// Duration of the check, without second opinions.
     pub check_ms: f64,
-    /// How long second opinions of another engine took; absent if none was asked for.
+    /// Duration of second opinions by another engine; absent if there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_opinion_ms: Option<f64>,
-    /// When the live judge saw the first violation, counted from the start of the run.
+    /// When the live checker saw the first violation, since the start of the run.
     pub detected_ms: Option<f64>,
-    /// The verdict if no fate were known, where one was asked for.
+    /// The verdict without knowledge of fates, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
-    /// Key by key.
+    /// The verdict on each key.
     pub keys: Vec<KeyVerdict>,
-    /// Each with its reason.
+    /// Violations, each with its reason.
     pub violations: Vec<Violation>,
 }
 
@@ -33,22 +33,22 @@ pub struct Linearizability {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct KeyVerdict {
-    /// Which.
+    /// The key.
     pub key: String,
-    /// How many ops it saw.
+    /// Number of operations on it.
     pub ops: u64,
     /// The verdict.
     pub verdict: Verdict,
-    /// The verdict if no fate were known, where one was asked for.
+    /// The verdict without knowledge of fates, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict_without_fates: Option<Verdict>,
-    /// Which limit left it unknown, or why another engine had to judge.
+    /// Why the verdict is unknown, or why another engine had to check the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What a second engine said, or `none: ` and why not; absent in older files.
+    /// The verdict of a second engine, or `none: ` and the reason; absent in older files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second_opinion: Option<String>,
-    /// A second engine came to the same verdict.
+    /// Whether a second engine reached the same verdict.
     pub confirmed: bool,
 }
 
@@ -56,101 +56,101 @@ pub struct KeyVerdict {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Violation {
-    /// From 1, the folder below `violations/`.
+    /// Its number, from 1; also the name of its folder below `violations/`.
     pub id: u32,
-    /// The key it is on.
+    /// The key.
     pub key: String,
-    /// `stale_read`, `lost_update` …
+    /// Its kind, such as `stale_read` or `lost_update`.
     pub kind: String,
-    /// What the kind means, in one clause.
+    /// The meaning of the kind, in one clause.
     pub meaning: String,
-    /// The ops that contradict each other.
+    /// The operations that contradict each other.
     pub ops: Vec<u64>,
     /// The argument in one sentence.
     pub words: String,
-    /// What a user of the system lost: which acknowledged update, when it was acknowledged, which fault came in between,
-    /// who saw the old value. Absent where no acknowledged update is proved to be missing.
+    /// What a user of the system lost: which acknowledged update, when it was acknowledged, which fault came in between, and
+    /// which client read the old value. Absent unless an acknowledged update is proved to be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub story: Option<String>,
     /// The argument step by step.
     pub steps: Vec<String>,
-    /// What was going on around it: context, not proof.
+    /// Events near it in time: context, not proof.
     pub nearby: Vec<String>,
-    /// Why it had to be expected, where ops of the key bypassed consensus.
+    /// Why the violation was to be expected, if operations on the key bypassed consensus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// A second, independent engine agreed.
+    /// Whether a second, independent engine agreed.
     pub certified: bool,
-    /// Its folder, relative to the run's.
+    /// Its folder, relative to the run folder.
     pub path: String,
 }
 
-/// A node that ended by its own fault: an assertion, a panic, an abort, a memory fault, an exit that was not asked for.
+/// A node that crashed: an assertion, a panic, an abort, a memory fault or an unrequested exit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Crash {
-    /// Counted on from the violations of linearizability; the folder below `violations/`.
+    /// Its number, continuing those of the linearizability violations; also the name of its folder below `violations/`.
     pub id: u32,
     /// Always `crash`.
     pub kind: String,
-    /// Which node.
+    /// Name of the node.
     pub node: String,
-    /// When its end was seen, since the start of the run.
+    /// When the crash was noticed, since the start of the run.
     pub t_s: f64,
-    /// How it ended: `signal 6 (SIGABRT)`.
+    /// How the process ended, such as `signal 6 (SIGABRT)`.
     pub how: String,
-    /// The assertion or panic that it logged.
+    /// The assertion or panic message in its log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
-    /// The last lines of its log.
+    /// The last lines of the node's log.
     pub log: Vec<String>,
-    /// What happened in one sentence.
+    /// A description in one sentence.
     pub words: String,
-    /// Its folder, relative to the run's.
+    /// Its folder, relative to the run folder.
     pub path: String,
 }
 
-/// One check beside linearizability.
+/// One check other than linearizability.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Check {
-    /// `availability`, `durability` …
+    /// Name of the check, such as `availability` or `durability`.
     pub name: String,
-    /// What it says.
+    /// Its verdict.
     pub verdict: Verdict,
-    /// The same for a person.
+    /// The result as text.
     pub words: String,
-    /// Its figures, units in their names.
+    /// Its figures, with units in their names.
     pub figure: Map<String, Json>,
 }
 
-/// Whether enough happened.
+/// Whether enough happened for a conclusive run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Coverage {
-    /// All rules passed.
+    /// Whether all rules were met.
     pub passed: bool,
-    /// Rule by rule.
+    /// The result of each rule.
     pub rules: Vec<CoverageRule>,
 }
 
-/// One thing that must have happened so often.
+/// One event that must have happened a number of times.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CoverageRule {
-    /// `ok_cas_during:partition` …
+    /// Name of the rule, such as `ok_cas_during:partition`.
     pub id: String,
-    /// How often at least.
+    /// The required count.
     pub need: u64,
-    /// How often it did.
+    /// The actual count.
     pub got: u64,
     /// `got >= need`.
     pub passed: bool,
 }
 
 impl CoverageRule {
-    /// Why a rule that was not met leaves a run inconclusive.
-    pub(crate) fn missed(&self) -> String {
+    /// The reason given for an inconclusive run when this rule is not met.
+    pub(crate) fn unmet_reason(&self) -> String {
         format!("too little happened: {} is {}, at least {} needed", self.id, self.got, self.need)
     }
 }

@@ -1,32 +1,32 @@
-//! Percentile curves of parts of the ops: by end, kind, node, and by what was going on. The horizontal axis is one
-//! by the share that is slower, so that every nine takes the same room (Gil Tene's HdrHistogram plots).
+//! Percentile curves of groups of operations: by outcome, kind, node, and by fault. The horizontal axis is the reciprocal of the
+//! share that is slower, on a log scale, so that every nine takes the same space (Gil Tene's HdrHistogram plots).
 
-use super::{End, Ends, KINDS, kind, under_load};
+use super::{End, EndedHistory, KINDS, kind, under_load};
 use crate::measure::{Latencies, Measured};
 use heckle_history::Operation;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Points for every factor of ten in the share that is slower.
+/// Number of points per factor of ten in the share that is slower.
 const POINTS_PER_DECADE: f64 = 12.0;
-/// Nodes with a curve of their own.
+/// Maximum number of nodes with their own curve.
 const MAX_NODES: u16 = 16;
 
-/// One curve.
+/// A percentile curve.
 #[derive(Debug, Serialize)]
 pub(super) struct Curve {
-    /// What the ops were parted by.
+    /// The criterion by which operations are grouped.
     by: &'static str,
     name: String,
-    /// How many ops it stands for.
+    /// Number of operations in the group.
     count: u64,
-    /// One by the share that is slower.
+    /// Reciprocals of the share that is slower.
     x: Vec<f64>,
-    /// Microseconds.
+    /// Latencies in microseconds.
     y: Vec<f64>,
 }
 
-pub(super) fn of(ends: Ends<'_>, measured: &Measured) -> Vec<Curve> {
+pub(super) fn of(ends: EndedHistory<'_>, measured: &Measured) -> Vec<Curve> {
     let mut parts: BTreeMap<(usize, &'static str, usize, String), Latencies> = BTreeMap::new();
     let mut add = |order: usize, by: &'static str, rank: usize, name: &str, ns| {
         parts.entry((order, by, rank, name.to_owned())).or_insert_with(Latencies::new).add(ns);
@@ -49,14 +49,14 @@ pub(super) fn of(ends: Ends<'_>, measured: &Measured) -> Vec<Curve> {
         if let Some(node) = op.node.filter(|n| n.0 < MAX_NODES) {
             add(2, "node", usize::from(node.0), names[usize::from(node.0)], took);
         }
-        let (rank, name) = going_on(measured, op);
+        let (rank, name) = overlapping_fault(measured, op);
         add(3, "calm or fault", rank, name, took);
     }
     parts.into_iter().map(|((_, by, _, name), latencies)| curve(by, name, &latencies)).collect()
 }
 
-/// What an op met: the fault of the latest beginning that overlapped it, or none.
-fn going_on<'a>(measured: &'a Measured, op: &Operation) -> (usize, &'a str) {
+/// Returns the latest fault that overlapped the operation, or "calm" if there was none.
+fn overlapping_fault<'a>(measured: &'a Measured, op: &Operation) -> (usize, &'a str) {
     let met = measured.faults.iter().rfind(|f| f.began <= op.completed && f.end(measured.end) >= op.intended);
     let first = |kind: &str| measured.faults.iter().position(|f| f.kind == kind).unwrap_or(0) + 1;
     met.map_or((0, "calm"), |f| (first(&f.kind), f.kind.as_str()))
@@ -68,17 +68,17 @@ fn curve(by: &'static str, name: String, latencies: &Latencies) -> Curve {
     let last = ((count as f64).log10() * POINTS_PER_DECADE).floor().max(0.0) as i32;
     for step in 0..=last {
         let slower = 10f64.powf(-f64::from(step) / POINTS_PER_DECADE);
-        x.push(three_digits(1.0 / slower));
-        // A bucket's edge may lie above the slowest op there was.
+        x.push(round_to_three_digits(1.0 / slower));
+        // The upper edge of a bucket may exceed the slowest operation.
         y.push((latencies.histogram.value_at_quantile(1.0 - slower).min(latencies.slowest.0) / 1_000) as f64);
     }
-    // The slowest op of n lies where one in n is slower.
+    // The slowest of n operations is at the share 1/n.
     x.push(count as f64);
     y.push((latencies.slowest.0 / 1_000) as f64);
     Curve { by, name, count, x, y }
 }
 
-fn three_digits(x: f64) -> f64 {
+fn round_to_three_digits(x: f64) -> f64 {
     let scale = 10f64.powf(2.0 - x.log10().floor());
     (x * scale).round() / scale
 }
@@ -90,10 +90,10 @@ mod tests {
     use crate::sample::{self, Sample};
 
     #[test]
-    fn parts_make_the_whole_and_curves_rise() {
+    fn groups_add_up_and_curves_are_monotonic() {
         let history = sample::history(Sample::default());
         let measured = measure::analyze(&history);
-        let curves = of(Ends { history: &history }, &measured);
+        let curves = of(EndedHistory { history: &history }, &measured);
         let of = |by: &str| curves.iter().filter(|c| c.by == by).map(|c| c.count).sum::<u64>();
         let ok = measured.latency_ms[measure::ALL].ok;
         assert_eq!((of("kind"), of("node"), of("calm or fault")), (ok, ok, ok));

@@ -1,21 +1,22 @@
-//! How many ops lie where in time and latency, for every op there is: what a million points would only hide.
+//! Counts of all operations by time and latency, since a million points would hide the density.
 //!
-//! Counts are kept apart by end, kind and node, so that a reader's filter holds for all ops and not just for those that
-//! can be opened. Only cells that hold something are written; if there are too many, time is cut more coarsely.
+//! Counts are separate by outcome, kind and node, so that a filter applies to all operations and not only to those that can be
+//! opened. Only non-empty cells are written. If there are too many, the columns are made wider.
 
 use super::grid::Grid;
-use super::{End, Ends, kind};
+use super::{End, EndedHistory, kind};
 use heckle_history::Nanos;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Columns at most, about as many as a chart has pixels to spare.
+/// Maximum number of columns, about as many as a chart has room for.
 const COLUMNS: u64 = 640;
-/// Rows: with five decades between quickest and slowest, each is a fifth wider than the one below.
+/// Number of rows. With five decades between the fastest and the slowest operation, each row covers about 20 % more than the one
+/// below.
 const ROWS: usize = 64;
-/// Cells written at most; some five bytes each.
+/// Maximum number of cells, with about five bytes each.
 const MAX_CELLS: usize = 200_000;
-/// Nodes told apart; the rest are counted as one.
+/// Maximum number of distinguished nodes; all others are counted as one.
 const MAX_NODES: u16 = 16;
 
 /// Counts by column and row.
@@ -24,28 +25,28 @@ pub(super) struct Density {
     column_s: f64,
     columns: usize,
     rows: usize,
-    /// The lower edge of the lowest row.
+    /// Lower edge of the lowest row.
     low_us: f64,
-    /// Upper edge by lower edge of each row.
+    /// Upper edge of each row divided by its lower edge.
     ratio: f64,
     parts: Vec<Part>,
 }
 
-/// The counts of the ops of one end, kind and node.
+/// Counts of the operations with the same outcome, kind and node.
 #[derive(Debug, Serialize)]
 struct Part {
     end: End,
     kind: u8,
-    /// Absent where no node is known; the last one told apart stands for all above it.
+    /// Absent if the node is not known. The last number stands for all remaining nodes.
     node: Option<u16>,
-    /// `column * rows + row` of each cell, each less the one before.
+    /// `column * rows + row` of each cell, as the difference from the previous one.
     cells: Vec<u32>,
     counts: Vec<u32>,
 }
 
 type Key = (End, u8, Option<u16>);
 
-pub(super) fn of(ends: Ends<'_>) -> Density {
+pub(super) fn of(ends: EndedHistory<'_>) -> Density {
     let mut wanted = COLUMNS;
     loop {
         let density = with_columns(ends, wanted);
@@ -57,12 +58,12 @@ pub(super) fn of(ends: Ends<'_>) -> Density {
     }
 }
 
-fn with_columns(ends: Ends<'_>, wanted: u64) -> Density {
+fn with_columns(ends: EndedHistory<'_>, wanted: u64) -> Density {
     let ops = &ends.history.ops;
     let took = |op| ends.took(op).max(Nanos(1_000)).0 as f64;
     let (low, high) = ops.iter().map(took).fold((f64::MAX, 0f64), |(low, high), t| (low.min(t), high.max(t)));
     let (low, high) = if ops.is_empty() { (1e3, 1e6) } else { (low, high) };
-    // A little wider than what there is, so that the slowest op is inside the top row.
+    // Slightly larger than the range, so that the slowest operation is inside the top row.
     let ratio = ((high * 1.001 / low).powf(1.0 / ROWS as f64)).max(1.01);
     let grid = Grid::new(ends.history.end, wanted);
     let mut parts: BTreeMap<Key, Vec<u32>> = BTreeMap::new();
@@ -92,9 +93,9 @@ mod tests {
     use crate::sample::{self, Sample};
 
     #[test]
-    fn every_op_is_in_one_cell() {
+    fn every_operation_is_in_one_cell() {
         let history = sample::history(Sample::default());
-        let density = of(Ends { history: &history });
+        let density = of(EndedHistory { history: &history });
         let counted: u32 = density.parts.iter().flat_map(|p| &p.counts).sum();
         assert_eq!(counted as usize, history.ops.len());
         for part in &density.parts {
@@ -104,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn many_ops_make_no_more_cells() {
+    fn the_number_of_cells_is_bounded() {
         let history = sample::history(Sample { seconds: 60, rate_per_s: 4_000, ..Sample::default() });
-        let cells: usize = of(Ends { history: &history }).parts.iter().map(|p| p.cells.len()).sum();
+        let cells: usize = of(EndedHistory { history: &history }).parts.iter().map(|p| p.cells.len()).sum();
         assert!(cells <= MAX_CELLS, "{cells}");
     }
 }

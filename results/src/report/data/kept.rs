@@ -1,8 +1,8 @@
-//! The ops that a reader can open: all of them in a short run; in a long one those that matter (the slowest of every
-//! moment, what failed or stayed unknown, the counterexample) and an even choice of the rest.
+//! The operations that a reader can open: all of them in a short run. In a long run, the relevant ones (the slowest of each
+//! interval, the failed and unknown ones, the counterexample) and an even sample of the others.
 
 use super::grid::Grid;
-use super::{End, Ends, exact, kind};
+use super::{End, EndedHistory, js_integer, kind};
 use crate::results_json::Results;
 use heckle_history::operation::Detail;
 use heckle_history::{Call, Current, Fate, Measure, Names, Operation, Outcome, Seen, Value};
@@ -11,28 +11,28 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 
-/// Ops at most; some 80 bytes each.
-const MAX_KEPT: usize = 20_000;
-/// Of each moment, so many of the slowest.
-const SLOWEST: usize = 3;
-/// Moments in a run.
-const MOMENTS: u64 = 640;
-/// Ops that failed or stayed unknown at most; beyond, an even choice.
-const MAX_WITHOUT_ANSWER: usize = 6_000;
-/// Ops with everything the system reported; some 150 bytes each.
-const MAX_TOLD: usize = 4_000;
+/// Maximum number of operations, with about 80 bytes each.
+const MAX_OPS: usize = 20_000;
+/// Number of slowest operations to include per interval.
+const SLOWEST_PER_INTERVAL: usize = 3;
+/// Number of intervals in a run.
+const INTERVALS: u64 = 640;
+/// Maximum number of failed and unknown operations. If there are more, they are sampled evenly.
+const MAX_WITHOUT_REPLY: usize = 6_000;
+/// Maximum number of operations with all reported details, with about 150 bytes each.
+const MAX_DETAILED: usize = 4_000;
 
-/// Ops in columns. An index is the same op in every column.
+/// Operations in columns. An index refers to the same operation in every column.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Kept {
+pub(super) struct OpColumns {
     op: Vec<Json>,
-    /// When it was due, microseconds, each less the one before.
+    /// Due times in microseconds, each as the difference from the previous one.
     due: Vec<i64>,
-    /// Sent so many microseconds after that.
+    /// Microseconds from the due time to the invoke.
     wait: Vec<u64>,
-    /// Ended so many microseconds after it was due.
+    /// Microseconds from the due time to the end.
     took: Vec<u64>,
-    /// 1 if it never completed.
+    /// 1 if the operation never completed.
     open: Vec<u8>,
     end: Vec<End>,
     kind: Vec<u8>,
@@ -41,11 +41,11 @@ pub(super) struct Kept {
     key: Vec<u32>,
     process: Vec<u32>,
     client: Vec<Option<u32>>,
-    /// What it wrote, or would have.
+    /// The value that it wrote or tried to write.
     new: Vec<Json>,
-    /// What a CAS expected.
+    /// The expected value of a CAS.
     expected: Vec<Json>,
-    /// What was seen: a read's value, or what a refused CAS met.
+    /// The value that it saw: the result of a read, or the current value of a refused CAS.
     saw: Vec<Json>,
     rounds: Vec<u32>,
     preempted: Vec<u32>,
@@ -53,30 +53,30 @@ pub(super) struct Kept {
     /// Index into `reasons`.
     reason: Vec<Option<usize>>,
     reasons: Vec<String>,
-    /// 1 for what is shown at once: slow, failed, unknown, or of a counterexample.
+    /// 1 for operations that are shown initially: slow, failed, unknown, or part of a counterexample.
     notable: Vec<u8>,
-    /// The rest, by index.
+    /// Other details, by index.
     told: BTreeMap<usize, Map<String, Json>>,
-    /// How many failed and unknown ops there are, and how many of them are here.
+    /// Number of failed and unknown operations in the history, and number of those included here.
     without_answer: [usize; 2],
 }
 
-pub(super) fn of(ends: Ends<'_>, results: &Results) -> Kept {
+pub(super) fn of(ends: EndedHistory<'_>, results: &Results) -> OpColumns {
     let ops = &ends.history.ops;
-    let mut notable = slowest(ends);
+    let mut notable = slowest_ops(ends);
     let silent: Vec<u32> = (0u32..).zip(ops).filter(|(_, op)| matches!(End::of(op), End::Failed | End::Unknown)).map(|(i, _)| i).collect();
-    let chosen: Vec<u32> = evenly(&silent, MAX_WITHOUT_ANSWER);
+    let chosen: Vec<u32> = pick_evenly(&silent, MAX_WITHOUT_REPLY);
     notable.extend(&chosen);
     let named: FxHashSet<u64> = results.linearizability.violations.iter().flat_map(|v| v.ops.iter().copied()).collect();
     notable.extend((0u32..).zip(ops).filter(|(_, op)| named.contains(&op.op.0)).map(|(i, _)| i));
-    let mut places: Vec<u32> = if ops.len() <= MAX_KEPT {
+    let mut places: Vec<u32> = if ops.len() <= MAX_OPS {
         (0..ops.len() as u32).collect()
     } else {
         let rest: Vec<u32> = (0..ops.len() as u32).filter(|i| !notable.contains(i)).collect();
-        notable.iter().copied().chain(evenly(&rest, MAX_KEPT.saturating_sub(notable.len()))).collect()
+        notable.iter().copied().chain(pick_evenly(&rest, MAX_OPS.saturating_sub(notable.len()))).collect()
     };
     places.sort_unstable();
-    let mut kept = Kept { without_answer: [silent.len(), chosen.len()], ..Kept::default() };
+    let mut kept = OpColumns { without_answer: [silent.len(), chosen.len()], ..OpColumns::default() };
     let mut reasons: FxHashMap<Box<str>, usize> = FxHashMap::default();
     let mut before = 0;
     for place in places {
@@ -89,31 +89,31 @@ pub(super) fn of(ends: Ends<'_>, results: &Results) -> Kept {
     kept
 }
 
-/// The slowest of every moment.
-fn slowest(ends: Ends<'_>) -> FxHashSet<u32> {
-    let grid = Grid::new(ends.history.end, MOMENTS);
+/// Returns the slowest operations of each interval.
+fn slowest_ops(ends: EndedHistory<'_>) -> FxHashSet<u32> {
+    let grid = Grid::new(ends.history.end, INTERVALS);
     let mut best: Vec<Vec<(u64, u32)>> = vec![vec![]; grid.count];
     for (i, op) in (0u32..).zip(&ends.history.ops) {
         let moment = &mut best[grid.place(op.intended)];
         moment.push((ends.took(op).0, i));
         moment.sort_unstable_by(|a, b| b.cmp(a));
-        moment.truncate(SLOWEST);
+        moment.truncate(SLOWEST_PER_INTERVAL);
     }
     best.into_iter().flatten().map(|(_, i)| i).collect()
 }
 
-/// At most `limit` of `places`, evenly spread.
-fn evenly(places: &[u32], limit: usize) -> Vec<u32> {
+/// Returns at most `limit` of `places`, evenly spaced.
+fn pick_evenly(places: &[u32], limit: usize) -> Vec<u32> {
     if places.len() <= limit {
         return places.to_vec();
     }
     (0..limit).map(|i| places[i * places.len() / limit]).collect()
 }
 
-impl Kept {
-    fn add(&mut self, ends: Ends<'_>, place: u32, op: &Operation, notable: bool, reasons: &mut FxHashMap<Box<str>, usize>) {
-        let value = |v: Option<Value>| v.map_or(Json::Null, |v| exact(v.0));
-        self.op.push(exact(i64::try_from(op.op.0).unwrap_or(i64::MAX)));
+impl OpColumns {
+    fn add(&mut self, ends: EndedHistory<'_>, place: u32, op: &Operation, notable: bool, reasons: &mut FxHashMap<Box<str>, usize>) {
+        let value = |v: Option<Value>| v.map_or(Json::Null, |v| js_integer(v.0));
+        self.op.push(js_integer(i64::try_from(op.op.0).unwrap_or(i64::MAX)));
         self.wait.push(op.invoked.since(op.intended).0 / 1_000);
         self.took.push(ends.took(op).0 / 1_000);
         self.open.push(u8::from(op.outcome == Outcome::Open));
@@ -138,8 +138,8 @@ impl Kept {
         let figure = |measure| detail.diagnostics.as_ref().and_then(names.reads(measure)).unwrap_or(0);
         self.sent_to.push(detail.sent_to.map(|n| n.0));
         self.client.push(detail.client.map(|c| c.0));
-        self.rounds.push(small(figure(Measure::Attempts)));
-        self.preempted.push(small(figure(Measure::Preemptions)));
+        self.rounds.push(saturating_u32(figure(Measure::Attempts)));
+        self.preempted.push(saturating_u32(figure(Measure::Preemptions)));
         self.backoff.push(figure(Measure::Backoff) / 1_000);
         let reason = detail.reason.clone().map(|r| {
             let next = reasons.len();
@@ -150,27 +150,27 @@ impl Kept {
         });
         self.reason.push(reason);
         self.notable.push(u8::from(notable));
-        let rest = rest(detail, names, ends.history.fates.get(&place).map(|(fate, t)| (*fate, super::seconds(*t))));
-        if !rest.is_empty() && (notable || ends.history.ops.len() <= MAX_TOLD) && self.told.len() < MAX_TOLD {
+        let rest = other_details(detail, names, ends.history.fates.get(&place).map(|(fate, t)| (*fate, super::seconds(*t))));
+        if !rest.is_empty() && (notable || ends.history.ops.len() <= MAX_DETAILED) && self.told.len() < MAX_DETAILED {
             self.told.insert(self.op.len() - 1, rest);
         }
     }
 }
 
-/// What has no column of its own.
-fn rest(detail: &Detail, names: &Names, fate: Option<(Fate, f64)>) -> Map<String, Json> {
+/// Returns the details that have no column.
+fn other_details(detail: &Detail, names: &Names, fate: Option<(Fate, f64)>) -> Map<String, Json> {
     let mut all = Map::new();
     if let Some((fate, t)) = fate {
         all.insert("fate".into(), json!(fate));
         all.insert("fate_t".into(), json!(t));
     }
     let counts = [
-        ("intent", detail.intent.map(|i| exact(i64::try_from(i.0).unwrap_or(i64::MAX)))),
+        ("intent", detail.intent.map(|i| js_integer(i64::try_from(i.0).unwrap_or(i64::MAX)))),
         ("attempt", detail.attempt.map(Json::from)),
-        ("payload", detail.payload.map(exact)),
+        ("payload", detail.payload.map(js_integer)),
     ];
     all.extend(counts.into_iter().filter_map(|(name, n)| n.map(|n| (name.to_owned(), n))));
-    // All that the system reported, without what has a column.
+    // All figures that the system reported, except those with a column.
     for (id, figure) in detail.diagnostics.iter().flat_map(|d| d.iter()) {
         let info = names.figure_info(id);
         if !matches!(info.measure, Some(Measure::Attempts | Measure::Preemptions | Measure::Backoff)) {
@@ -180,7 +180,7 @@ fn rest(detail: &Detail, names: &Names, fate: Option<(Fate, f64)>) -> Map<String
     all
 }
 
-fn small(n: u64) -> u32 {
+fn saturating_u32(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
@@ -189,27 +189,27 @@ mod tests {
     use super::*;
     use crate::sample::{self, Sample};
 
-    fn kept(sample: Sample) -> (usize, Kept) {
+    fn kept(sample: Sample) -> (usize, OpColumns) {
         let history = sample::history(sample);
-        (history.ops.len(), of(Ends { history: &history }, &Results::default()))
+        (history.ops.len(), of(EndedHistory { history: &history }, &Results::default()))
     }
 
     #[test]
-    fn a_short_run_is_kept_whole_and_a_long_one_is_not() {
+    fn a_short_run_is_complete_and_a_long_one_is_sampled() {
         let (total, short) = kept(Sample::default());
         assert_eq!(short.op.len(), total);
         let (total, long) = kept(Sample { rate_per_s: 2_000, ..Sample::default() });
-        assert!(total > 2 * MAX_KEPT && long.op.len() == MAX_KEPT, "{} of {total}", long.op.len());
+        assert!(total > 2 * MAX_OPS && long.op.len() == MAX_OPS, "{} of {total}", long.op.len());
         for (name, column) in [("due", long.due.len()), ("took", long.took.len()), ("saw", long.saw.len()), ("notable", long.notable.len())]
         {
-            assert_eq!(column, MAX_KEPT, "{name}");
+            assert_eq!(column, MAX_OPS, "{name}");
         }
     }
 
     #[test]
-    fn the_slowest_op_is_always_kept() {
+    fn the_slowest_operation_is_always_included() {
         let history = sample::history(Sample { rate_per_s: 2_000, ..Sample::default() });
-        let ends = Ends { history: &history };
+        let ends = EndedHistory { history: &history };
         let slowest = history.ops.iter().max_by_key(|op| ends.took(op)).unwrap();
         let kept = of(ends, &Results::default());
         let place = kept.op.iter().position(|op| op.as_u64() == Some(slowest.op.0)).expect("kept");

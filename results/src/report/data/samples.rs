@@ -1,12 +1,12 @@
-//! What nodes said of themselves once a second: `nodes/<n>/metrics.jsonl`. Fields that are missing, also because a node is
-//! of another system, leave gaps.
+//! Samples that nodes report every second: `nodes/<n>/metrics.jsonl`. Missing fields leave gaps, for example if another system
+//! does not have them.
 
 use crate::report::NodeFiles;
 use heckle_history::History;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-/// So many samples of a node are drawn; beyond, every second, third … one.
+/// Maximum number of samples per node. If there are more, only every second, third … one is drawn.
 const MAX_SAMPLES: usize = 2_000;
 
 /// The samples of a node, in columns.
@@ -15,7 +15,7 @@ pub(super) struct NodeSamples {
     name: String,
     t: Vec<f64>,
     state_bytes: Vec<Option<u64>>,
-    /// Since the start of the process, microseconds.
+    /// In microseconds, since the start of the process.
     sync_p99: Vec<Option<u64>>,
     syncs: Vec<Option<u64>>,
     preempted: Vec<Option<u64>>,
@@ -39,7 +39,7 @@ pub(super) fn of(node: &NodeFiles, history: &History) -> Option<NodeSamples> {
     (!samples.t.is_empty()).then_some(samples)
 }
 
-/// All kinds of state together.
+/// Returns the total over all kinds of state.
 pub(crate) fn state_bytes(sample: &Json) -> Option<u64> {
     let kinds = sample["state_bytes"].as_object()?;
     Some(kinds.values().filter_map(Json::as_u64).sum())

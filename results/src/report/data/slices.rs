@@ -1,15 +1,16 @@
-//! Counts and quantiles over time, in columns: what the line charts draw.
+//! Counts and quantiles over time, in columns: the data of the line charts.
 
 use super::grid::Grid;
-use super::{End, Ends};
+use super::{End, EndedHistory};
 use crate::measure::Latencies;
 use heckle_history::{Fate, Measure, Nanos};
 use serde::Serialize;
 
-/// Slices at most; a zoom into a long run shows what lies between the lines' points in the density.
+/// Maximum number of slices. When a reader zooms into a long run, the density chart shows what is between the points of a line.
 const SLICES: u64 = 300;
 
-/// A run in slices, a column a figure. An op belongs to the slice in which it was due, for latency, or sent, for counts.
+/// The time series of a run, with a column per figure. An operation belongs to the slice in which it was due for latency, and to
+/// the one in which it was sent for counts.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Slices {
     length: f64,
@@ -19,21 +20,21 @@ pub(super) struct Slices {
     ok: Vec<u32>,
     not_met: Vec<u32>,
     failed: Vec<u32>,
-    /// Unknown, and nothing more was learned.
+    /// Unknown, and the fate was not determined.
     unknown: Vec<u32>,
-    /// Unknown, turned out applied.
+    /// Unknown, later found to be applied.
     fate_applied: Vec<u32>,
-    /// Unknown, turned out not applied.
+    /// Unknown, later found not to be applied.
     fate_not_applied: Vec<u32>,
     in_flight_most: Vec<u32>,
     in_flight_mean: Vec<f64>,
     intended: Quantiles,
     invoked: Quantiles,
-    /// `None` where the system reports no attempts.
+    /// `None` if the system reports no attempts.
     attempts: Option<Attempts>,
 }
 
-/// Microseconds.
+/// Latency quantiles in microseconds.
 #[derive(Debug, Default, Serialize)]
 struct Quantiles {
     p50: Vec<Option<u64>>,
@@ -49,7 +50,7 @@ struct Attempts {
     repairs: Vec<u64>,
 }
 
-pub(super) fn of(ends: Ends<'_>) -> Slices {
+pub(super) fn of(ends: EndedHistory<'_>) -> Slices {
     let grid = Grid::new(ends.history.end, SLICES);
     let zero = || vec![0u32; grid.count];
     let mut s = Slices { length: grid.length.as_secs_f64(), ..Slices::default() };
@@ -88,14 +89,14 @@ fn quantiles(slices: &[Option<Latencies>]) -> Quantiles {
     Quantiles { p50: of(0.5), p99: of(0.99), max: of(1.0) }
 }
 
-/// The most ops that were open at once in each slice, and the mean over its time.
-fn in_flight(ends: Ends<'_>, grid: Grid) -> (Vec<u32>, Vec<f64>) {
+/// Returns the maximum number of open operations in each slice, and the mean over its duration.
+fn in_flight(ends: EndedHistory<'_>, grid: Grid) -> (Vec<u32>, Vec<f64>) {
     let mut completions: Vec<Nanos> = ends.history.ops.iter().map(|op| ends.completed(op)).collect();
     completions.sort_unstable();
     let mut open_ns = vec![0u64; grid.count];
     let mut most = vec![0u32; grid.count];
     let (mut open, mut t, mut next) = (0u32, Nanos(0), 0);
-    // From one change to the next, the number stays; it is laid on every slice that it spans.
+    // The number is constant between two changes, and is added to every slice that the interval overlaps.
     let mut advance = |to: Nanos, open: u32, t: &mut Nanos| {
         for slice in grid.place(*t)..=grid.place(to) {
             let (from, until) = (grid.length.0 * slice as u64, grid.length.0 * (slice as u64 + 1));
@@ -124,7 +125,7 @@ fn in_flight(ends: Ends<'_>, grid: Grid) -> (Vec<u32>, Vec<f64>) {
     (most, mean)
 }
 
-fn attempts(ends: Ends<'_>, grid: Grid) -> Option<Attempts> {
+fn attempts(ends: EndedHistory<'_>, grid: Grid) -> Option<Attempts> {
     let mut sums = vec![(0u64, 0u64); grid.count];
     let zero = || vec![0u64; grid.count];
     let mut all = Attempts { mean: vec![], most: zero(), preempted: zero(), repairs: zero() };
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn slices_add_up() {
         let history = sample::history(Sample::default());
-        let s = of(Ends { history: &history });
+        let s = of(EndedHistory { history: &history });
         let sum = |column: &[u32]| column.iter().map(|n| *n as usize).sum::<usize>();
         let parts = [&s.ok, &s.not_met, &s.failed, &s.unknown, &s.fate_applied, &s.fate_not_applied];
         assert_eq!(parts.into_iter().map(|c| sum(c)).sum::<usize>(), history.ops.len());
@@ -162,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn open_ops_are_counted_by_time() {
+    fn open_operations_are_averaged_over_time() {
         let (header, names, events) = heckle_history::drawn::events(
             "c1 |r null----->      |
              c2 |   r null------>  |",
         );
         let history = heckle_history::History::from_events(header, names, events).unwrap();
-        let s = of(Ends { history: &history });
+        let s = of(EndedHistory { history: &history });
         assert_eq!(s.in_flight_most.iter().max(), Some(&2));
         let area: f64 = s.in_flight_mean.iter().sum::<f64>() * s.length;
         let want: f64 = history.ops.iter().map(|op| op.completed.since(op.invoked).as_secs_f64()).sum();

@@ -1,9 +1,9 @@
-//! What to change, by what kept a run from being conclusive.
+//! Advice: what to change, depending on why a run is not conclusive.
 
-use crate::conclude::PROVES_A_VIOLATION;
+use crate::conclude::PROVING_CHECKS;
 use crate::results_json::{Check, Expect, Results, Status, Verdict};
 
-/// One line for each thing that can be done, without repeating any.
+/// Returns the advice as lines, without duplicates.
 pub(super) fn of(results: &Results) -> Vec<String> {
     let run = crate::rerun::quote(&results.run_id);
     let mut lines: Vec<String> = vec![];
@@ -23,10 +23,10 @@ pub(super) fn of(results: &Results) -> Vec<String> {
         });
     }
     let unsettled =
-        |c: &&Check| c.verdict == Verdict::Unknown || (c.verdict == Verdict::Invalid && !PROVES_A_VIOLATION.contains(&c.name.as_str()));
-    lines.extend(results.checks.iter().filter(unsettled).filter_map(for_check));
-    lines.extend(results.coverage.rules.iter().filter(|r| !r.passed).filter_map(|r| for_rule(&r.id)));
-    lines.extend(results.faults.iter().filter(|f| !f.effective).map(|f| for_fault(&f.kind)));
+        |c: &&Check| c.verdict == Verdict::Unknown || (c.verdict == Verdict::Invalid && !PROVING_CHECKS.contains(&c.name.as_str()));
+    lines.extend(results.checks.iter().filter(unsettled).filter_map(check_advice));
+    lines.extend(results.coverage.rules.iter().filter(|r| !r.passed).filter_map(|r| rule_advice(&r.id)));
+    lines.extend(results.faults.iter().filter(|f| !f.effective).map(|f| fault_advice(&f.kind)));
     if results.gates.iter().any(|g| g.void) {
         lines.push(
             "The load generator fell behind: ask for less (`--rate`), or use a machine with more to spare. Gates on speed need that."
@@ -44,7 +44,7 @@ pub(super) fn of(results: &Results) -> Vec<String> {
     lines
 }
 
-fn for_check(check: &Check) -> Option<String> {
+fn check_advice(check: &Check) -> Option<String> {
     let words = match check.name.as_str() {
         "vacuity" => {
             "Make it more contended: fewer keys (`--keys`), more clients (`--clients`), a higher `--rate` or a longer `--duration`."
@@ -75,7 +75,7 @@ fn for_check(check: &Check) -> Option<String> {
     Some(words.to_owned())
 }
 
-fn for_rule(id: &str) -> Option<String> {
+fn rule_advice(id: &str) -> Option<String> {
     let (name, kind) = id.split_once(':').unwrap_or((id, ""));
     Some(match name {
         "ok_cas" | "applied_cas" | "ok_reads" | "ok_writes" | "ok_gets" | "ok_puts" => {
@@ -86,13 +86,13 @@ fn for_rule(id: &str) -> Option<String> {
         }
         "ok_after_heal" => format!("Leave time for answers after {kind} is lifted: a longer `--duration` or `--quiet-tail`."),
         "fates_asked" => "Have more outcomes that are unknown: faults that cut off clients, or a shorter `--op-timeout`.".into(),
-        // Said by the fault itself, or by the fault that never came.
-        "fault_effective" => for_fault(kind),
+        // The fault itself, or the missing fault, has advice already.
+        "fault_effective" => fault_advice(kind),
         _ => format!("No such coverage rule as `{id}`: correct its name in the plan."),
     })
 }
 
-fn for_fault(kind: &str) -> String {
+fn fault_advice(kind: &str) -> String {
     match kind.split(':').next().unwrap_or_default() {
         "partition" | "delay" | "loss" | "duplicate" | "reorder" | "reset" => format!(
             "Let {kind} meet traffic: it acts on frames that pass the relay (`--net relay`), so it needs a higher `--rate` or a longer `--fault-for`."
@@ -102,8 +102,8 @@ fn for_fault(kind: &str) -> String {
     }
 }
 
-/// What a check would have caught.
-pub(super) fn guards(check: &str) -> Option<&'static str> {
+/// Describes what a check would have detected.
+pub(super) fn detects(check: &str) -> Option<&'static str> {
     Some(match check {
         "durability" => "An acknowledged update that the final reads do not know any more",
         "acknowledged" => "An acknowledged update that a later operation did not see",

@@ -1,20 +1,20 @@
-//! `heckle explain`: what a run came to, in words: why, what that means, and what to do about it.
+//! `heckle explain`: explains the verdict on a run, what it means, and what to do about it.
 //!
-//! Every verdict has a text. Of a violation of linearizability it is made by the checker, which has the argument; all others
-//! are a function of the results.
+//! Every verdict has an explanation. The checker, which has the argument, explains violations of linearizability; all other
+//! explanations are derived from the results.
 
-mod advice; // what to change
+mod advice; // advice on what to change
 
 use crate::charts::axis::{count, digits, duration};
-use crate::conclude::PROVES_A_VIOLATION;
+use crate::conclude::PROVING_CHECKS;
 use crate::results_json::{Check, Fault, Results, RunVerdict, Status, Verdict};
 use heckle_history::printable::printable;
 use std::fmt::Write;
 
-/// Faults and rules that are named one by one.
+/// Maximum number of faults or rules that are listed individually.
 const MAX_NAMED: usize = 12;
 
-/// The whole text for a run. A violation of linearizability has a text of its own, which this one points to.
+/// Returns the explanation for a run. A violation of linearizability has its own text, to which this one refers.
 pub fn text(results: &Results) -> String {
     if matches!(results.status, Status::Running | Status::Killed) {
         return "No verdict yet: the run is still going on, or its harness was killed.\n\nWhat to do:\n  \
@@ -30,20 +30,20 @@ pub fn text(results: &Results) -> String {
     }
 }
 
-/// What other checks prove beside linearizability: it follows the text of a violation. Empty where they prove nothing.
+/// Returns what checks other than linearizability prove, to follow the text of a violation. Empty if they prove nothing.
 pub fn proofs(results: &Results) -> String {
     let mut out = String::new();
-    for check in proved(results) {
+    for check in proving_checks(results) {
         let _ = writeln!(out, "  {}: {}", printable(&check.name), printable(&check.words));
     }
     if out.is_empty() { out } else { format!("What other checks prove:\n{out}") }
 }
 
-fn proved(results: &Results) -> impl Iterator<Item = &Check> {
-    results.checks.iter().filter(|c| c.verdict == Verdict::Invalid && PROVES_A_VIOLATION.contains(&c.name.as_str()))
+fn proving_checks(results: &Results) -> impl Iterator<Item = &Check> {
+    results.checks.iter().filter(|c| c.verdict == Verdict::Invalid && PROVING_CHECKS.contains(&c.name.as_str()))
 }
 
-/// A heading and its lines; nothing where there are none.
+/// Writes a heading and its lines, or nothing if there are no lines.
 fn section(out: &mut String, heading: &str, lines: impl IntoIterator<Item = String>) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_some() {
@@ -78,7 +78,7 @@ fn valid(results: &Results) -> String {
         shown.push(format!("Every coverage rule was met: {}", rules.join(", ")));
     }
     section(&mut out, "What happened", shown);
-    section(&mut out, "What would have been caught", caught(results));
+    section(&mut out, "What would have been caught", detectable(results));
     let again = crate::rerun::quote(&results.run_id);
     let elsewhere = [
         format!("Another timing may find what this one did not: `heckle rerun {again} --times 20` runs the same plan again."),
@@ -106,8 +106,8 @@ fn faults(faults: &[Fault]) -> Vec<String> {
     lines
 }
 
-/// What the checks that had something to check would have found.
-fn caught(results: &Results) -> Vec<String> {
+/// Returns what the valid checks would have detected.
+fn detectable(results: &Results) -> Vec<String> {
     let lin = &results.linearizability;
     let how = match lin.checker.as_str() {
         "chain" => "the chain checker is exact, and its certificate was verified",
@@ -117,7 +117,7 @@ fn caught(results: &Results) -> Vec<String> {
     let keys = lin.keys.len();
     let mut lines = vec![format!("A stale read, a lost update or a value that nobody wrote, on any of {keys} keys: {how}")];
     let held = |c: &&Check| c.verdict == Verdict::Valid;
-    lines.extend(results.checks.iter().filter(held).filter_map(|c| advice::guards(&c.name)).map(str::to_owned));
+    lines.extend(results.checks.iter().filter(held).filter_map(|c| advice::detects(&c.name)).map(str::to_owned));
     lines.extend(results.gates.iter().filter_map(|g| Some(format!("A figure beyond {}: it is {}", g.expr, digits(g.actual?)))));
     lines
 }
@@ -133,7 +133,7 @@ fn invalid(results: &Results) -> String {
         format!("{} on key {}: {}", v.kind.replace('_', " "), v.key, v.story.as_ref().unwrap_or(&v.words))
     };
     section(&mut out, "What happened", lin.iter().take(MAX_NAMED).map(words));
-    section(&mut out, "What the checks prove", proved(results).map(|c| format!("{}: {}", c.name, c.words)));
+    section(&mut out, "What the checks prove", proving_checks(results).map(|c| format!("{}: {}", c.name, c.words)));
     section(&mut out, "What to do", ["Keep the run folder: it holds the history, the logs and the data of every node.".to_owned()]);
     out
 }

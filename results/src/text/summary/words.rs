@@ -1,15 +1,15 @@
-//! The figures of a run in words: the same ones for terminal, step summary and page.
+//! The figures of a run as text, shared by terminal, step summary and page.
 
 use crate::charts::axis::{count, digits, duration};
 use crate::results_json::{Linearizability, LoadUnit, OpCounts, Results};
 use std::collections::BTreeMap;
 
-/// `7 sent in the whole run: 4 ok, …`.
+/// Formats operation counts: `7 sent in the whole run: 4 ok, …`.
 pub(crate) fn ops_words(ops: &OpCounts) -> String {
     format!("{} sent in the whole run: {}", count(ops.invoked), outcome_words(ops))
 }
 
-/// `5 due in the load window: 3 ok, …`.
+/// Formats counts of the load window: `5 due in the load window: 3 ok, …`.
 pub(crate) fn window_words(ops: &OpCounts) -> String {
     format!("{} due in the load window: {}", count(ops.invoked), outcome_words(ops))
 }
@@ -34,7 +34,7 @@ pub(crate) fn rate_words(results: &Results) -> String {
         (LoadUnit::Op, Some(target)) => format!("{} op/s asked, {achieved} op/s achieved", digits(target)),
         (LoadUnit::Op, None) if load.max_rate => format!("as fast as it goes, {achieved} op/s achieved"),
         (LoadUnit::Op, None) => format!("{achieved} op/s achieved"),
-        // An intent is asked for once and sends as many ops as it takes.
+        // An intent is due once and sends as many operations as it needs.
         (LoadUnit::Intent, _) => {
             let asked = asked.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} intents/s asked", digits(t)));
             format!("{asked}, {} intents/s begun, {achieved} op/s sent for them", digits(load.begun_per_s))
@@ -63,12 +63,13 @@ pub(super) fn system_words(results: &Results) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Who judged, how long it took, and what a second engine said of it: two times that are never mixed.
-pub(crate) fn judged_words(lin: &Linearizability) -> String {
+/// Describes the check: which engine checked the history, for how long, and the second opinion. The two durations are never added
+/// up.
+pub(crate) fn check_words(lin: &Linearizability) -> String {
     let keys = lin.keys.len();
-    let judged = format!("{} on {} in {}", lin.checker, plural(keys, "key"), took(lin.check_ms));
+    let judged = format!("{} on {} in {}", lin.checker, plural(keys, "key"), check_time(lin.check_ms));
     let confirmed = lin.keys.iter().filter(|k| k.confirmed).count();
-    let time = lin.second_opinion_ms.map_or_else(String::new, |ms| format!(" in {}", took(ms)));
+    let time = lin.second_opinion_ms.map_or_else(String::new, |ms| format!(" in {}", check_time(ms)));
     let mut without: BTreeMap<&str, usize> = BTreeMap::new();
     for key in lin.keys.iter().filter(|k| !k.confirmed) {
         *without.entry(key.second_opinion.as_deref().unwrap_or("none: not recorded")).or_default() += 1;
@@ -84,8 +85,8 @@ pub(crate) fn judged_words(lin: &Linearizability) -> String {
     }
 }
 
-/// Times of checks are kept in whole milliseconds.
-fn took(ms: f64) -> String {
+/// Check times are recorded in whole milliseconds.
+fn check_time(ms: f64) -> String {
     if ms < 1.0 { "under 1 ms".into() } else { duration(ms) }
 }
 

@@ -41,10 +41,10 @@ fn a_figure_without_a_sample_in_the_load_window_meets_no_limit() {
     idle.system.fsyncs_per_op = Some(0.0);
     for metric in METRICS.iter().filter(|m| !m.name.starts_with("state_bytes")) {
         for relation in ["<", ">="] {
-            let gate = Expression::of_plan(metric.name, &format!("{relation}0")).unwrap().evaluate(&idle);
+            let gate = Expression::from_plan(metric.name, &format!("{relation}0")).unwrap().evaluate(&idle);
             assert_eq!((gate.actual, gate.passed), (None, false), "{gate:?}");
         }
-        let gate = Expression::of_plan(metric.name, "<1e9").unwrap().evaluate(&idle);
+        let gate = Expression::from_plan(metric.name, "<1e9").unwrap().evaluate(&idle);
         assert_eq!((gate.actual, gate.passed), (None, false), "{gate:?}");
     }
 }
@@ -75,9 +75,9 @@ fn what_is_no_limit_says_what_to_write() {
             "latency of everything<50",
             "gate `latency of everything<50`: there is no figure `latency of everything`; there are p50_ms, p90_ms,",
         ),
-        ("p99_ms", "gate `p99_ms` is no limit; write a figure, one of < <= > >=, and a number: p99_ms<50"),
-        ("p99_ms<50ms", "gate `p99_ms<50ms`: `50ms` is no number; the unit stands in the figure's name: p99_ms<50"),
-        ("p99_ms<", "gate `p99_ms<`: `` is no number"),
+        ("p99_ms", "gate `p99_ms` is not a limit; write a figure, one of < <= > >=, and a number: p99_ms<50"),
+        ("p99_ms<50ms", "gate `p99_ms<50ms`: `50ms` is not a number; the unit stands in the figure's name: p99_ms<50"),
+        ("p99_ms<", "gate `p99_ms<`: `` is not a number"),
         ("p99_ms<inf", "gate `p99_ms<inf`: `inf` is no number"),
         ("p99_ms<<5", "gate `p99_ms<<5`: `<5` is no number"),
         ("<5", "gate `<5`: there is no figure ``"),
@@ -96,5 +96,5 @@ fn names_are_unique_and_say_what_they_are() {
     names.dedup();
     assert_eq!(names.len(), METRICS.len());
     assert!(METRICS.iter().all(|m| !m.what.is_empty()));
-    assert_eq!(Expression::of_plan("p99_ms", "<50").unwrap().text(), "p99_ms<50");
+    assert_eq!(Expression::from_plan("p99_ms", "<50").unwrap().text(), "p99_ms<50");
 }

@@ -70,7 +70,7 @@ fn compare(experiment: &Experiment, args: &CompareArgs) -> Result<(CompareFolder
     };
     let mut comparison = conclude(comparison, completed.made, completed.ending);
     comparison.wall_s = (began.elapsed().as_secs_f64() * 10.0).round() / 10.0;
-    write(folder.keep(&mut comparison))?;
+    write(folder.write_all(&mut comparison))?;
     Ok((folder, comparison))
 }
 

@@ -13,11 +13,11 @@ use heckle_faults::schedule_file;
 use heckle_history::prng::Seed;
 use heckle_results::charts::axis::{digits, duration};
 use heckle_results::compare::compare_json::{Comparison, Disqualified, Run};
-use heckle_results::compare::conclude::Made;
+use heckle_results::compare::conclude::MeasuredRun;
 use heckle_results::compare::decide::Ending;
-use heckle_results::compare::figures::{FIGURES, Taken, take};
+use heckle_results::compare::figures::{FIGURES, RunFigures, compute_figures};
 use heckle_results::compare::phases::Phase;
-use heckle_results::compare::runs::{Limits, Standing, pairs_possible, standing};
+use heckle_results::compare::runs::{Eligibility, Limits, eligibility, pairs_possible};
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{Results, RunVerdict};
 use heckle_results::{RunFolder, measure};
@@ -26,7 +26,7 @@ use std::path::Path;
 /// All completed runs, and how the comparison ended.
 pub(super) struct CompletedRuns {
     /// The runs.
-    pub(super) made: Vec<Made>,
+    pub(super) made: Vec<MeasuredRun>,
     /// Whether it ended as planned or was interrupted.
     pub(super) ending: Ending,
 }
@@ -36,7 +36,7 @@ pub(super) struct CompletedRuns {
 /// # Errors
 /// If the harness or the machine fails. The comparison ends then, because an arm whose first run fails would fail again.
 pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, folder: &Path, quiet: bool) -> Result<CompletedRuns, String> {
-    let mut made: Vec<Made> = vec![];
+    let mut made: Vec<MeasuredRun> = vec![];
     let mut told = false;
     for pair in 1..=experiment.pairs {
         let order = experiment.order(pair);
@@ -77,7 +77,7 @@ pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, fo
 
 /// Returns a message if too many pairs were dropped to support any claim. A comparison that was planned with too few pairs is made
 /// anyway.
-fn no_claim_possible(experiment: &Experiment, comparison: &Comparison, made: &[Made], done: u32) -> Option<String> {
+fn no_claim_possible(experiment: &Experiment, comparison: &Comparison, made: &[MeasuredRun], done: u32) -> Option<String> {
     let needed = comparison.design.pairs_needed;
     let possible = pairs_possible(comparison, made.iter().map(|m| &m.run), done);
     if experiment.pairs < needed || possible >= needed || done == experiment.pairs {
@@ -93,7 +93,7 @@ fn run_one(
     comparison: &Comparison,
     folder: &Path,
     which: (u32, u32, usize),
-) -> Result<(Made, Option<Disqualified>), String> {
+) -> Result<(MeasuredRun, Option<Disqualified>), String> {
     let (pair, place, arm) = which;
     let plan = experiment.plan(arm, pair)?;
     let schedule = format!("{:016x}", Seed(0).part(&schedule_file::format(&plan.injections)).0);
@@ -106,12 +106,12 @@ fn run_one(
     let path = run_folder.root().strip_prefix(folder).unwrap_or(run_folder.root()).display().to_string();
     let design = &comparison.design;
     let (dropped, violated) =
-        match standing(&results, design.load, others_cpu, Limits { noise: design.noise_limit, late: design.late_limit }) {
-            Standing::Counts => (None, None),
-            Standing::Dropped(dropped) => (Some(dropped), None),
-            Standing::Violated(why) => (None, Some(Disqualified { path: path.clone(), why })),
+        match eligibility(&results, design.load, others_cpu, Limits { noise: design.noise_limit, late: design.late_limit }) {
+            Eligibility::Counts => (None, None),
+            Eligibility::Dropped(dropped) => (Some(dropped), None),
+            Eligibility::Violated(why) => (None, Some(Disqualified { path: path.clone(), why })),
         };
-    let taken = if results.verdict == RunVerdict::Error { Taken::default() } else { read_figures(&run_folder, &results)? };
+    let taken = if results.verdict == RunVerdict::Error { RunFigures::default() } else { read_figures(&run_folder, &results)? };
     let window_s = results.load.window_s;
     let run = Run {
         pair,
@@ -129,16 +129,16 @@ fn run_one(
         dropped,
         ..Run::default()
     };
-    Ok((Made { run, taken }, violated))
+    Ok((MeasuredRun { run, taken }, violated))
 }
 
-fn read_figures(folder: &RunFolder, results: &Results) -> Result<Taken, String> {
+fn read_figures(folder: &RunFolder, results: &Results) -> Result<RunFigures, String> {
     let history = read_history(&folder.history())?;
-    Ok(take(&history, &measure::analyze(&history), results))
+    Ok(compute_figures(&history, &measure::analyze(&history), results))
 }
 
 /// One line for a completed run: its own figures, without a comparison.
-fn run_line(pairs: u32, made: &Made, violated: bool) -> String {
+fn run_line(pairs: u32, made: &MeasuredRun, violated: bool) -> String {
     let run = &made.run;
     let whole = made.taken.readings.get(&Phase::Whole);
     let figures = FIGURES.iter().filter(|f| f.primary).filter_map(|f| {
