@@ -78,11 +78,11 @@ fn what_is_no_limit_says_what_to_write() {
         ("p99_ms", "gate `p99_ms` is not a limit; write a figure, one of < <= > >=, and a number: p99_ms<50"),
         ("p99_ms<50ms", "gate `p99_ms<50ms`: `50ms` is not a number; the unit stands in the figure's name: p99_ms<50"),
         ("p99_ms<", "gate `p99_ms<`: `` is not a number"),
-        ("p99_ms<inf", "gate `p99_ms<inf`: `inf` is no number"),
-        ("p99_ms<<5", "gate `p99_ms<<5`: `<5` is no number"),
+        ("p99_ms<inf", "gate `p99_ms<inf`: `inf` is not a number"),
+        ("p99_ms<<5", "gate `p99_ms<<5`: `<5` is not a number"),
         ("<5", "gate `<5`: there is no figure ``"),
-        ("", "gate `` is no limit"),
-        ("p99_ms<é", "gate `p99_ms<é`: `é` is no number"),
+        ("", "gate `` is not a limit"),
+        ("p99_ms<é", "gate `p99_ms<é`: `é` is not a number"),
     ] {
         let error = text.parse::<Expression>().unwrap_err().to_string();
         assert!(error.starts_with(want), "{error}");
