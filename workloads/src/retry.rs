@@ -1,4 +1,4 @@
-//! Clients that read and compare-and-set one key until they succeed. It implements every workload whose intent is
+//! Clients that read and compare-and-set one key until they succeed. The module implements every workload whose intent is
 //! "apply my change to the latest state".
 //!
 //! A refused CAS reports the value it found, so the next attempt needs no read. If values carry a count, an attempt

@@ -231,7 +231,7 @@ pub enum Links {
 /// Which operation runs next when several wait for one key at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// Clients take turns. Operations that the current round has already decided are answered with it.
+    /// Clients take turns. Operations that the current round has already decided are answered from its result.
     Fair,
     /// Operations run in order of arrival, one by one. The last winner knows the value, so it tends to win again.
     Fifo,

@@ -148,7 +148,7 @@ pub enum Prune {
 /// Which operation runs next when several wait for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
-    /// Clients take turns. Operations that the current round has already decided are answered with it.
+    /// Clients take turns. Operations that the current round has already decided are answered from its result.
     Fair,
     /// Operations run in order of arrival, one by one.
     Fifo,

@@ -23,7 +23,7 @@ impl Metrics for Paxos {
 
     fn summary(&self, totals: &Totals, nodes: u16) -> Map<String, Json> {
         let (syncs, ops) = (totals.counter("syncs"), totals.counter("ops"));
-        // Syncs of all nodes, divided by operations and nodes: the cost of one operation for one disk.
+        // Syncs of all nodes, divided by operations and nodes: syncs per operation on each disk.
         let fsyncs_per_op = (ops > 0).then(|| syncs as f64 / ops as f64 / f64::from(nodes));
         let figures = [
             ("fsyncs_per_op", Json::from(fsyncs_per_op)),

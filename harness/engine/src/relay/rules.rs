@@ -341,7 +341,7 @@ impl Rules {
         }
     }
 
-    /// Counts a connection reset by the rules on any of its links, once for each rule.
+    /// Counts one connection reset, once per rule that caused it, on however many of its links.
     pub(super) fn count_reset(&mut self, on: &[LinkId], only: Option<RuleKey>) {
         let mut struck: Vec<(RuleKey, LinkId)> = vec![];
         for id in on {

@@ -57,7 +57,7 @@ impl Coordination {
         }
         self.leased.row = row.learned;
         if row.learned > self.have && env.shared.config.lease.mode == LeaseMode::Read {
-            // This node is not refreshed, and only a row that it has can be read locally.
+            // Nothing else refreshes this node, and a local read is served only from a row stored here.
             let me = env.shared.me;
             env.send(me, &self.request.key, self.tag, Body::Learn { row: row.clone() });
         }

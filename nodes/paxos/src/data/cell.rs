@@ -20,13 +20,13 @@
 //!
 //! **Lifetime of a cell.** A cell is replaced by a newer put or a newer row, and by nothing else: pruning and expiry
 //! apply to Paxos state, and a cell is the value of the key. Neither gets nor background work copy it to a replica
-//! that missed it. A Paxos write that has seen it does, as part of its row.
+//! that missed it. A Paxos write that has seen the cell copies it, as part of the row.
 
 use crate::ids::{Key, NodeId, OpId, Value};
 use crate::row::{Row, RowData};
 use std::sync::Arc;
 
-/// A value and the time stamp that decides which of two is kept.
+/// A value and the timestamp that decides which of two cells wins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
     /// Wall clock of the put's coordinator in microseconds. Field order is the ordering.
