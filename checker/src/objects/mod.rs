@@ -9,7 +9,7 @@
 //! | set | always, if nothing is removed | n log n + m | `remove` |
 //! | list-append | always, if no two ops append the same value | n log n + m | repeated values |
 //! | queue | always, if no two ops enqueue the same value | n log n | repeated values; empty answers that depend on which item an unknown dequeue took |
-//! | lock | always, if every op names its owner, or its token, and an owner does one thing at a time | n log n | see [`lock`] |
+//! | lock | always, if every op names its owner, or its token, and an owner does one thing at a time | n log n | see `lock` |
 //! | counter | always, if all increments are equal | n log n | different increments, within their bounds |
 //!
 //! Unknown ops may have happened at any time from their invoke on, or not at all.

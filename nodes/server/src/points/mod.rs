@@ -1,8 +1,8 @@
 //! Points: named places in a node's code at which a fault can be injected. [`list`] returns all of them.
 //!
-//! - *Storage points* ([`storage`]) are before, in and after the writes, syncs, renames and removals of the log and
+//! - *Storage points* (`storage`) are before, in and after the writes, syncs, renames and removals of the log and
 //!   its snapshots, on the thread that does the work.
-//! - *Protocol points* ([`protocol`]) are between the messages of an operation, on the event loop.
+//! - *Protocol points* (`protocol`) are between the messages of an operation, on the event loop.
 //!
 //! The control channel arms a point with an [`Injection`]. Hits of armed points are counted. A point that is not
 //! armed costs at most one relaxed load.

@@ -3,9 +3,9 @@
 //! and by the process that owns the socket.
 //!
 //! 1. A connection is accepted and held: none of its bytes are read or forwarded.
-//! 2. Its dialler's socket is looked up by the exact pair of addresses, which gives the socket's inode ([`sockets`]).
+//! 2. Its dialler's socket is looked up by the exact pair of addresses, which gives the socket's inode (`sockets`).
 //! 3. The process that has the inode open belongs to a node, or to a client: the harness and its drivers
-//!    ([`owners`]).
+//!    (`owners`).
 //! 4. The socket is looked up again. Only if it is still the same one is the connection forwarded, with a link for
 //!    each direction.
 //!
