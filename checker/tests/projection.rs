@@ -50,7 +50,7 @@ fn a_lock_has_one_holder() {
         Verdict::Invalid,
         "releases a lock that holder 1 has",
     );
-    holds("mutex", "c1 |cas null 1:0 i0-->|", Verdict::Invalid, "nobody holds");
+    holds("mutex", "c1 |cas null 1:0 i0-->|", Verdict::Invalid, "is not held");
     holds("mutex", "c1 |cas null 1:5 i0-->|", Verdict::Invalid, "not its own intent");
     // A holder whose release has an unknown outcome never acts again: its lock may be broken, afterwards.
     let gone = "c1 |cas null 1:1 i0-->  cas 1 2:0 i0---?                      |\n";

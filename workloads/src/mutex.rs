@@ -111,7 +111,7 @@ impl Mutex {
     }
 
     fn open(&mut self, intent: IntentId) -> &mut Open {
-        self.open.get_mut(&intent).expect("an intent is told about only until it is over")
+        self.open.get_mut(&intent).expect("results arrive only for open intents")
     }
 
     /// Counts a lost attempt and starts another, unless the time limit is reached.

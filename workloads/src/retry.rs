@@ -108,7 +108,7 @@ impl Retry {
     }
 
     fn open(&mut self, intent: IntentId) -> &mut Open {
-        self.open.get_mut(&intent).expect("an intent is told about only until it is over")
+        self.open.get_mut(&intent).expect("results arrive only for open intents")
     }
 
     fn finish(&mut self, intent: IntentId) -> Next {

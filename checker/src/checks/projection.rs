@@ -166,7 +166,7 @@ fn mutex(link: &Link<'_>, gone: &FxHashMap<IntentId, Nanos>) -> Result<(), Strin
     let before = link.from.unwrap_or(0);
     let holder = link.from_intent.filter(|_| before != 0);
     match (before, link.to) {
-        (0, 0) => Err("releases a lock that nobody holds".into()),
+        (0, 0) => Err("releases a lock that is not held".into()),
         (0, to) if Some(to) == me => Ok(()),
         (_, to) if to != 0 && Some(to) != me => Err(format!("takes the lock for holder {to}, which is not its own intent")),
         (held, 0) if Some(held) == me => Ok(()),

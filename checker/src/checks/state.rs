@@ -30,7 +30,7 @@ pub fn check(history: &History) -> CheckResult {
         Some((node, slots)) => {
             format!("{node} still keeps {slots} decisions to prune although nothing is asked of it any more: they leak{full}")
         }
-        None if nodes == 0 => "no node told of its state in calm".to_owned(),
+        None if nodes == 0 => "no node reported its state in calm".to_owned(),
         None => format!("no decision was left to prune on {nodes} nodes{full}"),
     };
     result("state", verdict, words, [("nodes", json!(nodes)), ("left_to_prune", json!(left)), ("prune_dropped", json!(dropped))])

@@ -178,7 +178,7 @@ fn least_served_node(fairness: &Fairness) -> Option<String> {
 fn livelock(history: &History, fairness: &Fairness, limits: Limits) -> Option<Finding> {
     let drought = fairness.drought.filter(|d| d.length().as_ms_f64() > limits.max_livelock_ms)?;
     let words = format!(
-        "nobody succeeded on {} for {} from {} on, {} is the limit; {} waited through it{}",
+        "no client succeeded on {} for {} from {} on, {} is the limit; {} waited through it{}",
         history.names.key_name(drought.key),
         ms(drought.length()),
         drought.from,

@@ -3,7 +3,7 @@
 //! 1. The set only grows, so each read, sorted by size, must contain the previous one; otherwise two of them are
 //!    *incomparable*. The distinct reads are the observed states S1, S2, …
 //! 2. An element belongs to the first state that contains it: its earliest add takes effect after the reads of the
-//!    previous state and before the reads of its own. So the blocks are in this order: reads of the empty set, adds of
+//!    previous state and before the reads of that state. So the blocks are in this order: reads of the empty set, adds of
 //!    S1, reads of S1, adds of the new elements of S2, …, and finally the acknowledged adds that no read saw. Unknown
 //!    adds of elements never seen are dropped.
 //! 3. `contains` x = false is a lower bound on the adds of x. `contains` x = true, and further adds of x, must only

@@ -189,7 +189,7 @@ pub struct Run {
 pub struct Number {
     /// The value, or its lower bound.
     pub value: f64,
-    /// Whether the value is a lower bound, because the run ended before what it measures.
+    /// Whether the value is a lower bound, because the run ended before the measured event.
     pub at_least: bool,
 }
 

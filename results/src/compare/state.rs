@@ -201,13 +201,13 @@ mod tests {
             of(&history, &measure::analyze(&history))
         };
         assert_eq!(run(&[]), None, "no node reported its state");
-        let told = run(&[(1_000, 0, 76), (2_000, 0, 176), (1_000, 1, 26), (2_000, 1, 576), (end_ms + 500, 0, 9_000_000)])
+        let sampled = run(&[(1_000, 0, 76), (2_000, 0, 176), (1_000, 1, 26), (2_000, 1, 576), (end_ms + 500, 0, 9_000_000)])
             .expect("nodes reported their state");
-        assert_eq!((told.bytes.len(), told.bytes[0], told.peak), (POINTS, 0.0, 600.0));
-        assert_eq!(told.bytes[POINTS - 1], 600.0, "the last sample is used");
-        let at = |ms: u64| told.bytes[(ms as f64 / 1e3 / told.step_s).round() as usize];
-        assert!((at(500) - 50.0).abs() < 20.0 && (at(1_000) - 100.0).abs() < 60.0, "{:?}", told.bytes);
-        assert!(told.struck.iter().any(|s| *s) && told.struck.iter().any(|s| !s), "the sample has faults");
+        assert_eq!((sampled.bytes.len(), sampled.bytes[0], sampled.peak), (POINTS, 0.0, 600.0));
+        assert_eq!(sampled.bytes[POINTS - 1], 600.0, "the last sample is used");
+        let at = |ms: u64| sampled.bytes[(ms as f64 / 1e3 / sampled.step_s).round() as usize];
+        assert!((at(500) - 50.0).abs() < 20.0 && (at(1_000) - 100.0).abs() < 60.0, "{:?}", sampled.bytes);
+        assert!(sampled.struck.iter().any(|s| *s) && sampled.struck.iter().any(|s| !s), "the sample has faults");
     }
 
     fn run(bytes: [f64; 3], struck: [bool; 3]) -> StateOverTime {

@@ -52,7 +52,7 @@ fn figures(f: &Fairness) -> Vec<Vec<Html>> {
         ("attempts, p50 and p99", format!("{} and {}", digits(f.attempts_p50), digits(f.attempts_p99)).into()),
         ("lost in a row, at most", number(f.max_consecutive_losses)),
         ("overtaken by later intents, at most", number(f.max_bypasses)),
-        ("longest time in calm without a success while somebody waited", duration(f.longest_drought_ms).into()),
+        ("longest time in calm without a success while a client waited", duration(f.longest_drought_ms).into()),
         ("Jain's index of successes per client (1 is equal)", digits(f.jain).into()),
         ("Gini coefficient of the same (0 is equal)", digits(f.gini).into()),
     ]);

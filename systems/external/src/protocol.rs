@@ -107,7 +107,7 @@ pub(crate) fn leader_request(id: u64) -> String {
 /// Reads a line of a driver.
 ///
 /// # Errors
-/// If it is of no message: what it is instead.
+/// If the line is not a message of the protocol; the text says what it contains.
 pub(crate) fn message(line: &str) -> Result<Message, String> {
     let object = object(line)?;
     if let Some(id) = object.get("leader").and_then(Json::as_u64) {

@@ -49,7 +49,7 @@ pub(crate) fn nodes(site: &Site<'_>, settings: Settings) -> Result<Vec<NodeSpec>
     let ports = site.addresses.take(2 * n)?;
     let dial = |i: usize| site.dial(Dialler::Anyone, NodeIx((i % n) as u16), ports[i]);
     let told = (0..2 * n).map(dial).collect::<Result<Vec<_>, _>>()?;
-    // Where they listen, and what the others and the clients are told.
+    // Where they listen, and the addresses that peers and clients get.
     let (servers, sentinels) = ports.split_at(n);
     let (to_servers, to_sentinels) = told.split_at(n);
     let run = site.folder.canonicalize().map_err(|e| format!("{}: {e}", site.folder.display()))?;
@@ -107,7 +107,7 @@ fn server_conf(listen: SocketAddr, announce: SocketAddr, primary: Option<SocketA
     lines.join("\n") + "\n"
 }
 
-/// The Sentinels would find each other and the replicas by themselves, which takes them up to 10 s: so they are told.
+/// Announces Sentinels and replicas to each Sentinel. Discovery would take up to 10 s.
 fn sentinel_conf(i: usize, listen: SocketAddr, servers: &[SocketAddr], sentinels: &[SocketAddr], data: &str) -> String {
     let (announce, primary, quorum) = (sentinels[i], servers[0], servers.len() / 2 + 1);
     let mut lines = vec![

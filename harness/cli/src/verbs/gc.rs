@@ -1,5 +1,5 @@
 //! `heckle gc`: frees disk space. Verdicts and figures of runs always stay. Histories, plots and logs are removed, oldest first.
-//! Without `--delete` it only lists what it would remove.
+//! Without `--delete`, nothing is removed: the candidates are listed.
 
 use crate::cli::GcArgs;
 use crate::exit;

@@ -148,7 +148,7 @@ fn a_driver_that_breaks_the_protocol_is_named_and_nothing_hangs() {
         ("echo hello; sleep 60".into(), "`hello` is no JSON object"),
         ("echo '{\"heckle\":2,\"calls\":[]}'; sleep 60".into(), "protocol 2"),
         (format!("{HELLO}echo oops >&2; exit 7"), "exit code 7"),
-        (format!("{HELLO}read -r line; echo '{{\"id\":99999,\"ok\":{{}}}}'; sleep 60"), "answered 99999, which nobody asked"),
+        (format!("{HELLO}read -r line; echo '{{\"id\":99999,\"ok\":{{}}}}'; sleep 60"), "answered 99999, an id that was never sent"),
         (format!("{HELLO}read -r line; echo what is this; sleep 60"), "`what is this` is no JSON object"),
         (format!("{HELLO}head -c 10000000 /dev/zero | tr '\\0' x; sleep 60"), "a line of more than 1024 KiB"),
         (

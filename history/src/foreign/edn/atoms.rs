@@ -71,12 +71,12 @@ impl Reader<'_> {
                 }
                 return char::from_u32(code).map_or_else(|| self.fault("an octal escape beyond 377"), Ok);
             }
-            Some(c) => return self.fault(format!("`\\{c}` is no escape of a text")),
+            Some(c) => return self.fault(format!("`\\{c}` is not a string escape")),
             None => return self.fault("a text without its closing quote"),
         })
     }
 
-    /// `\uXXXX`, or two of them for a character beyond 16 bits: different texts must stay different.
+    /// Reads a `\u` escape of four hexadecimal digits, or a surrogate pair of two escapes. Different texts must stay different.
     fn unicode(&mut self) -> Result<char, Fault> {
         let first = self.hex()?;
         if !(0xd800..0xdc00).contains(&first) {

@@ -20,7 +20,7 @@ impl ForwardHistory {
     /// Largest number of times that an operation is forwarded. Holders do not change so often.
     const MAX_FORWARDS: u8 = 3;
 
-    /// Whether the operation must be coordinated by this node, whoever holds the range.
+    /// Whether this node must coordinate the operation, even if another node holds the range.
     pub(crate) fn must_stay(self) -> bool {
         self.forwards >= Self::MAX_FORWARDS
     }

@@ -34,7 +34,7 @@ pub enum LeaseAction {
 /// Why a grantor refuses a coordinator's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// The lease in the way. `None` while the grantor waits after its restart.
+    /// The conflicting lease. `None` if the grantor refuses because it recently restarted.
     pub holder: Option<LeaseBallot>,
     /// Remaining time by the grantor's clock, in nanoseconds.
     pub remaining_ns: u64,

@@ -100,7 +100,7 @@ pub enum Body {
     Busy {
         /// The kind of the refused request.
         request: RequestKind,
-        /// The lease in the way. `None` for the wait after a restart.
+        /// The conflicting lease. `None` if the replica refuses because it recently restarted.
         holder: Option<LeaseBallot>,
         /// Remaining time in nanoseconds.
         remaining_ns: u64,

@@ -304,7 +304,7 @@ fn check_hello(shell: &Shell, hello: &PeerHello, expected: Option<NodeId>) -> Re
         return Err(format!("it belongs to cluster {:?}, {me} to {:?}", hello.cluster, shell.options.cluster_id));
     }
     if hello.from == me.number() {
-        return Err(format!("it calls itself {me} too: two nodes have one id, or {me} was told its own address as a peer's"));
+        return Err(format!("it calls itself {me} too: two nodes have one id, or {me} has its own address in its list of peers"));
     }
     if hello.to != me.number() {
         return Err(format!("it looks for n{}, this is {me}: check the addresses of the peers", hello.to));

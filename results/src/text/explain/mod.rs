@@ -115,7 +115,7 @@ fn detectable(results: &Results) -> Vec<String> {
         _ => "the search tried every order",
     };
     let keys = lin.keys.len();
-    let mut lines = vec![format!("A stale read, a lost update or a value that nobody wrote, on any of {keys} keys: {how}")];
+    let mut lines = vec![format!("A stale read, a lost update or a value that was never written, on any of {keys} keys: {how}")];
     let held = |c: &&Check| c.verdict == Verdict::Valid;
     lines.extend(results.checks.iter().filter(held).filter_map(|c| advice::detects(&c.name)).map(str::to_owned));
     lines.extend(results.gates.iter().filter_map(|g| Some(format!("A figure beyond {}: it is {}", g.expr, digits(g.actual?)))));

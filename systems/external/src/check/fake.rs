@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A node that works is reached within this.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
-/// An address at which nobody listens: it is claimed for that.
+/// A claimed address without a listener.
 pub(super) struct Refusing {
     addr: SocketAddr,
     _claim: LoopbackClaim,

@@ -40,7 +40,7 @@ impl Reader {
         };
         let closing = {
             let mut table = lock(&self.table);
-            // Whoever waits learns that no answer will come.
+            // Every open operation learns that no answer will come.
             table.open.clear();
             table.closing
         };
@@ -51,7 +51,7 @@ impl Reader {
         let _ = std::io::copy(&mut lines, &mut std::io::sink());
     }
 
-    /// Hands a line to whoever waits for it.
+    /// Delivers a line to the operation that waits for it.
     fn take(&self, line: &str) -> Result<(), String> {
         let message = protocol::message(line)?;
         let id = match &message {
@@ -67,7 +67,7 @@ impl Reader {
             return Err(match id {
                 0 => format!("it answered 0, which is no id: `{shown}`"),
                 id if id <= table.next => format!("it answered {id} twice: `{shown}`"),
-                id => format!("it answered {id}, which nobody asked: `{shown}`"),
+                id => format!("it answered {id}, an id that was never sent: `{shown}`"),
             });
         };
         match (message, waiting) {

@@ -58,7 +58,7 @@ fn the_program_itself_is_a_client() {
     until("it is counted", || rig.relay.flow("clients>n2".parse().expect("a link")).bytes == 4);
 }
 
-/// A program of nobody's, or of another run: the connection is held, and the run is told what is known of it.
+/// A dialler that belongs to no run, or to another one: the relay holds its connection and reports what it knows about it.
 #[test]
 fn a_stranger_is_held_and_named() {
     for other_run in [false, true] {
