@@ -1,7 +1,7 @@
 //! Driver protocol 1: one JSON object a line, on the driver's standard input and output. Pure: lines to messages and back.
 //!
 //! ```text
-//! > {"heckle":1,"nodes":[{"name":"n1","client":"127.0.0.1:4001"}],"keys":["k1"],"options":{}}
+//! > {"heckle":1,"nodes":[{"name":"n1","client":"127.0.0.1:4001"}],"options":{}}
 //! < {"heckle":1,"calls":["read","write","cas"],"driver":"mydb-py 2.1"}
 //! > {"id":7,"client":3,"node":"n1","call":"cas","key":"k1","expected":4,"new":9,"timeout_ms":1000}
 //! < {"id":7,"ok":{"applied":false,"current":5}}     |  {"id":7,"fail":"refused: …"}  |  {"id":7,"unknown":"reset by peer"}
