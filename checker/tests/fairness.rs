@@ -141,7 +141,8 @@ fn livelock_is_a_long_time_without_any_success_while_somebody_waits() {
         format!("c1 |cas null 1 i0->n1{pad}         |\nc2 |                    {body}|\n")
     };
     starves(&drawn_with(&drawing(2), 10_000, 0.0, 100), Verdict::Valid, &[]);
-    let found = starves(&drawn_with(&drawing(9), 10_000, 0.0, 100), Verdict::Invalid, &["no client succeeded on k1", "client c2 (node n2)"]);
+    let found =
+        starves(&drawn_with(&drawing(9), 10_000, 0.0, 100), Verdict::Invalid, &["no client succeeded on k1", "client c2 (node n2)"]);
     assert_eq!(found.figure["findings"], json!(["max_livelock"]));
     // Nobody waits in the gap: that is idleness.
     let idle = format!("c1 |cas null 1 i0->n1{}cas 1 2 i1->n1|\n", " ".repeat(400));

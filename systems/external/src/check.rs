@@ -1,5 +1,5 @@
-//! `heckle driver check`: a driver against nodes that misbehave in one known way each. What it must not do there is claim more than it
-//! can know: a `fail` where the operation may have happened makes a correct system look wrong.
+//! `heckle driver check`: runs a driver against nodes that each misbehave in one known way. The driver must not claim more than it can
+//! know: a `fail` for an operation that may have happened makes a correct system look wrong.
 
 mod cases; // what each case asks of a driver
 mod fake; // nodes that refuse, are silent, or swallow answers
@@ -16,35 +16,35 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The timeout of the operations of a case.
+/// Timeout for the operations of a case.
 const TIMEOUT: Duration = Duration::from_millis(600);
 
-/// What is checked.
+/// What to check.
 #[derive(Debug, Clone)]
 pub struct CheckJob {
     /// The driver's command.
     pub command: Vec<String>,
-    /// The folder it runs in.
+    /// The folder in which it runs.
     pub folder: PathBuf,
-    /// The client address of a node that works, for the cases that need one.
+    /// Client address of a working node, for the cases that need one.
     pub node: Option<SocketAddr>,
 }
 
-/// How one case went.
+/// Result of one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseResult {
-    /// Its name.
+    /// Name of the case.
     pub name: &'static str,
-    /// `Ok` with what was seen, or why the driver is refused, or why the case was left out.
+    /// `Ok` with what was observed; otherwise why the driver was refused or why the case was skipped.
     pub result: Result<String, CaseError>,
 }
 
-/// Why a case has no good end.
+/// Why a case did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaseError {
-    /// The driver did what it must not.
+    /// The driver did something it must not do.
     Refused(String),
-    /// The case could not be played.
+    /// The case could not be run.
     LeftOut(String),
 }
 
@@ -54,7 +54,7 @@ fn refused<T>(what: impl Into<String>) -> Result<T, CaseError> {
 
 type Case = (&'static str, fn(&Bench<'_>) -> Result<String, CaseError>);
 
-/// The cases, in order. The first one that is refused does not keep the others from being played.
+/// The cases, in order. A refused case does not prevent the others from running.
 const CASES: &[Case] = &[
     ("introduces itself", cases::introduces_itself),
     ("node refuses connections", cases::refusing_node),
@@ -67,7 +67,7 @@ const CASES: &[Case] = &[
     ("acknowledgement withheld after the write", cases::withheld),
 ];
 
-/// Plays all cases.
+/// Runs all cases.
 pub fn check(job: &CheckJob, helpers: &dyn Helpers) -> Vec<CaseResult> {
     let bench = Bench { job, helpers };
     CASES.iter().map(|(name, case)| CaseResult { name, result: case(&bench) }).collect()
@@ -78,7 +78,7 @@ struct Bench<'a> {
     helpers: &'a dyn Helpers,
 }
 
-/// A driver with nodes of the bench's choice.
+/// A running driver, with nodes chosen by the bench.
 struct Played {
     driver: Arc<Driver>,
     runtime: tokio::runtime::Runtime,
@@ -123,13 +123,13 @@ impl Played {
         self.runtime.block_on(self.driver.call(client, node, &op(call, timeout)))
     }
 
-    /// The calls of the driver, one of each.
+    /// Returns the calls that the driver supports, one of each.
     fn calls(&self) -> Vec<Call> {
         let all = [Call::Read, Call::Write { new: Value(1) }, Call::Cas { expected: None, new: Value(2) }];
         all.into_iter().filter(|call| self.driver.has(protocol::call_name(*call))).collect()
     }
 
-    /// What broke the protocol, if anything did.
+    /// Returns `seen`, or refuses the driver if it broke the protocol.
     fn whole(&self, seen: String) -> Result<String, CaseError> {
         match self.broke.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(why) => refused(why),
@@ -151,7 +151,7 @@ fn op(call: Call, timeout: Duration) -> Op {
     }
 }
 
-/// A key that no other check of this machine has used.
+/// Returns a key that no other check on this machine has used.
 fn key() -> String {
     format!("heckle-check-{}", std::process::id())
 }

@@ -1,5 +1,5 @@
-//! A short command of a plan, such as one that prints a version: run with a limit of time and of output, killed with all it started when it
-//! takes longer.
+//! Runs a short command from a plan, such as one that prints a version. Its time and output are limited. A command that exceeds its time
+//! limit is killed, together with everything it started.
 
 use heckle_system_api::limits::thread;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -9,26 +9,27 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// Bytes of output that are kept.
+/// Maximum number of output bytes kept.
 const MAX_OUTPUT: u64 = 64 << 10;
-/// How often it is looked whether it has ended.
+/// Interval between checks whether the command has exited.
 const LOOK: Duration = Duration::from_millis(5);
-/// After its end, what it wrote is there within this, unless something that it started still holds its output.
+/// Time limit for the output to arrive after the command exits. It expires only if something that the command started still holds its
+/// output open.
 const DRAINED_WITHIN: Duration = Duration::from_millis(200);
 
-/// How it ended, and what it wrote to its standard output.
+/// Exit status and standard output of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    /// How it ended.
+    /// Exit status.
     pub(crate) status: ExitStatus,
-    /// Its output, or the beginning of it.
+    /// The output, truncated if it is too long.
     pub(crate) output: String,
 }
 
 /// Runs a command in a folder.
 ///
 /// # Errors
-/// If it cannot be started, or takes longer than `within`.
+/// If the command cannot be started or takes longer than `within`.
 pub(crate) fn run(words: &[String], folder: &Path, within: Duration) -> Result<Ran, String> {
     let (program, args) = words.split_first().ok_or("the command is empty")?;
     let shown = words.join(" ");
@@ -83,7 +84,7 @@ mod tests {
         let began = Instant::now();
         let error = sh("sleep 60 & sleep 60", Duration::from_millis(200)).expect_err("too long");
         assert!(error.contains("did not end within 0.2 s") && began.elapsed() < Duration::from_secs(10), "{error}");
-        // What it leaves behind holds its output open and is not waited for.
+        // A background process that still holds the output open is not waited for.
         let ran = sh("sleep 2 & echo done", Duration::from_secs(5)).expect("it ends");
         assert!(ran.status.success());
         let error = run(&["no-such-program".into()], Path::new("/"), Duration::from_secs(1)).expect_err("absent");

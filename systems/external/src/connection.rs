@@ -1,5 +1,5 @@
-//! A client connection over a driver: each operation that is open has a client number of its own there, which retires after an unknown
-//! outcome as its process does.
+//! A client connection over a driver. Each open operation has its own client number in the driver. After an unknown outcome, the client
+//! number is retired, as its process is.
 
 use crate::driver::Driver;
 use heckle_system_api::connection::{Connection, Op, Outcome, Pending, Reply};
@@ -10,12 +10,12 @@ use std::sync::Arc;
 pub(crate) struct DriverConnection {
     driver: Option<Arc<Driver>>,
     node: String,
-    /// Clients that have nothing open.
+    /// Client numbers with no open operation.
     idle: RefCell<Vec<u64>>,
 }
 
 impl DriverConnection {
-    /// A client of a node. Without a driver every operation fails unsent.
+    /// Creates a client of a node. Without a driver, every operation fails without being sent.
     pub(crate) fn new(driver: Option<Arc<Driver>>, node: &str) -> Self {
         DriverConnection { driver, node: node.to_owned(), idle: RefCell::default() }
     }

@@ -1,8 +1,8 @@
 //! The client driver of a run: one process that speaks protocol 1. Two threads serve its pipes; operations wait for their answers by id.
 //!
-//! Whatever a driver does, nothing hangs and memory stays bounded: what waits to be written has a limit, a line has a limit, and every
-//! answer has to be one that is waited for. A driver that breaks the protocol ends the run as an error, by name; the operations that
-//! were open are unknown.
+//! Whatever a driver does, nothing hangs and memory use stays bounded: the write queue and the length of a line are limited, and every
+//! answer must match a pending request. A driver that breaks the protocol ends the run with an error that names the driver; its open
+//! operations have an unknown outcome.
 
 mod reader; // what a driver writes
 
@@ -20,20 +20,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// A driver introduces itself within this.
+/// Time limit for a driver to introduce itself.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
-/// After an operation's own timeout, the driver has this long to say so.
+/// Extra time, after an operation's own timeout, in which the driver may still answer.
 const GRACE: Duration = Duration::from_secs(1);
-/// A driver says who leads within this.
+/// Time limit for a driver to say which node leads.
 const LEADER_WITHIN: Duration = Duration::from_secs(2);
-/// After its input has ended, a driver has this long to end.
+/// Time limit for a driver to exit after its input is closed.
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
-/// Lines that wait to be written: more than a driver ever has open.
+/// Maximum number of lines waiting to be written. A driver never has this many operations open.
 const MAX_QUEUED: usize = 65_536;
-/// Operations that were given up and whose answer may still come, at most.
+/// Maximum number of abandoned operations whose answers may still arrive.
 const MAX_ABANDONED: usize = 65_536;
 
-/// A driver that runs.
+/// A running driver.
 pub(crate) struct Driver {
     command: String,
     hello: Hello,
@@ -43,16 +43,16 @@ pub(crate) struct Driver {
     mistaken: Mistaken,
 }
 
-/// What is asked and not answered.
+/// Requests that have not been answered yet.
 #[derive(Default)]
 struct Table {
     next: u64,
     clients: u64,
     open: BTreeMap<u64, Waiting>,
-    /// Given up: an answer that comes later is counted and ignored.
+    /// Abandoned requests: a late answer is counted and ignored.
     abandoned: BTreeSet<u64>,
     counts: Counts,
-    /// The run is over: the driver may end.
+    /// Whether the run is over, so that the driver may exit.
     closing: bool,
 }
 
@@ -61,14 +61,14 @@ enum Waiting {
     Leader(SyncSender<Option<String>>),
 }
 
-/// What was odd about a driver.
+/// Counts of a driver's irregularities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Answers that came after their operation was given up.
+    /// Answers that arrived after their operation was abandoned.
     pub(crate) late: u64,
-    /// Answers that the protocol does not allow.
+    /// Answers that violate the protocol.
     pub(crate) malformed: u64,
-    /// Operations without an answer.
+    /// Operations that got no answer.
     pub(crate) silent: u64,
 }
 
@@ -77,10 +77,10 @@ fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Driver {
-    /// Starts a driver and waits until it has introduced itself. `first` is its first line.
+    /// Starts a driver and waits until it has introduced itself. `first` is the first line sent to it.
     ///
     /// # Errors
-    /// If it cannot be started, or does not introduce itself.
+    /// If the driver cannot be started or does not introduce itself.
     pub(crate) fn start(spec: &ProcessSpec, first: String, helpers: &dyn Helpers, mistaken: Mistaken) -> Result<Arc<Driver>, String> {
         let words = spec.args.iter().map(|arg| arg.to_string_lossy().into_owned());
         let command = spec.program.iter().map(|p| p.display().to_string()).chain(words).collect::<Vec<_>>().join(" ");
@@ -107,29 +107,29 @@ impl Driver {
         Ok(Arc::new(Driver { command, hello, lines: Mutex::new(Some(lines)), table, helper, mistaken }))
     }
 
-    /// Its name and version, as it says.
+    /// Returns the name and version that the driver reports.
     pub(crate) fn name(&self) -> &str {
         &self.hello.driver
     }
 
-    /// A number that no other client has.
+    /// Returns a client number that no other client has.
     pub(crate) fn new_client(&self) -> u64 {
         let mut table = lock(&self.table);
         table.clients += 1;
         table.clients
     }
 
-    /// Whether it serves a call.
+    /// Returns whether the driver supports a call.
     pub(crate) fn has(&self, call: &str) -> bool {
         self.hello.calls.iter().any(|known| known == call)
     }
 
-    /// What was odd so far.
+    /// Returns the irregularities counted so far.
     pub(crate) fn counts(&self) -> Counts {
         lock(&self.table).counts
     }
 
-    /// Sends an operation and waits for its answer, at most for its timeout and the grace.
+    /// Sends an operation and waits for its answer, at most for the operation's timeout plus `GRACE`.
     pub(crate) async fn call(&self, client: u64, node: &str, op: &Op) -> Reply {
         let name = protocol::call_name(op.call);
         if !self.has(name) {
@@ -146,7 +146,7 @@ impl Driver {
             return Reply::because(Outcome::NotApplied, format!("not_sent: {why}"));
         }
         match tokio::time::timeout(op.timeout + GRACE, answered).await {
-            // A refusal that took as long as a timeout looks like one.
+            // A refusal that took as long as the timeout cannot be told apart from a timeout.
             Ok(Ok(Answer::Fail(why))) if began.elapsed() >= op.timeout => Reply::because(Outcome::Unknown, format!("late_fail: {why}")),
             Ok(Ok(answer)) => protocol::reply(op.call, answer),
             Ok(Err(_)) => Reply::because(Outcome::Unknown, "driver: it ended"),
@@ -157,10 +157,10 @@ impl Driver {
         }
     }
 
-    /// The node that leads, as the driver says.
+    /// Asks the driver which node leads.
     ///
     /// # Errors
-    /// If it does not know, or does not answer in time.
+    /// If the driver does not know or does not answer in time.
     pub(crate) fn leader(&self) -> Result<String, String> {
         let (answer, answered) = sync_channel(1);
         let id = self.open(Waiting::Leader(answer));
@@ -205,13 +205,13 @@ impl Driver {
         }
     }
 
-    /// Ends it by force.
+    /// Kills the driver.
     pub(crate) fn kill(&self) {
         lock(&self.table).closing = true;
         lock(&self.helper).kill();
     }
 
-    /// Ends it by the end of its input, and says whether that was enough. It is killed when it is dropped.
+    /// Closes the driver's input and returns whether the driver then exited in time. If it did not, it is killed when dropped.
     pub(crate) fn finish(&self) -> bool {
         lock(&self.table).closing = true;
         *lock(&self.lines) = None;
@@ -226,7 +226,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.finish();
-        // With what it may have left in the background.
+        // Also kills anything that the driver left running in the background.
         lock(&self.helper).kill();
     }
 }
@@ -237,7 +237,7 @@ impl std::fmt::Debug for Driver {
     }
 }
 
-/// The end of a driver's log, as an error shows it.
+/// Formats the end of a driver's log for an error message.
 fn log_of(lines: &[String]) -> String {
     if lines.is_empty() { String::new() } else { format!("\nthe end of its log:\n  {}", lines.join("\n  ")) }
 }
@@ -245,7 +245,7 @@ fn log_of(lines: &[String]) -> String {
 fn write(mut stdin: ChildStdin, queue: &Receiver<String>) {
     while let Ok(mut line) = queue.recv() {
         line.push('\n');
-        // The reader finds out why.
+        // The reader thread finds out why.
         if stdin.write_all(line.as_bytes()).is_err() {
             return;
         }

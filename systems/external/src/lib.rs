@@ -1,4 +1,5 @@
-//! Any system: processes that a plan describes by templates, and a client driver that speaks JSON lines on its standard input and output.
+//! Support for any system: a plan describes its processes with templates, and a client driver speaks JSON lines on its standard input and
+//! output.
 //!
 //! Modules in reading order:
 #![forbid(unsafe_code)]
@@ -13,6 +14,6 @@ mod driver; // the driver of a run: its process and pipes
 mod connection; // operations over the driver
 pub mod check; // `heckle driver check`: scripted cases
 pub mod skeleton; // what `heckle init` writes
-mod system; // all of it, as the engine sees a system
+mod system; // implements the engine's `System` trait
 
 pub use system::ExternalSystems;

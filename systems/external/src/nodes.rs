@@ -1,4 +1,4 @@
-//! The nodes of a system that a plan describes: addresses, and processes from its templates.
+//! The nodes of a system described by a plan: their addresses, and their processes, built from templates.
 
 use crate::spec::{ProcessText, SystemText, signal};
 use crate::template::{Layout, Place, Port, Template};
@@ -7,13 +7,13 @@ use heckle_system_api::process::{ONLY, Output, ProcessSpec, StopRequest};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Ports of one node, at most.
+/// Maximum number of ports per node.
 const MAX_PORTS: usize = 16;
 
-/// Addresses for all ports of all nodes.
+/// Allocates addresses for all ports of all nodes.
 ///
 /// # Errors
-/// What the machine could not give.
+/// If a node has too many ports, a path cannot be resolved or is not UTF-8, or the machine has no free address.
 pub(crate) fn layout(system: &SystemText, site: &Site<'_>, folder: &Path) -> Result<Layout, String> {
     let names = system.ports();
     if names.len() > MAX_PORTS {
@@ -35,10 +35,10 @@ pub(crate) fn layout(system: &SystemText, site: &Site<'_>, folder: &Path) -> Res
     Ok(Layout { cluster: site.cluster.to_owned(), plan: text(folder)?, nodes })
 }
 
-/// The nodes with their processes.
+/// Builds the nodes with their processes.
 ///
 /// # Errors
-/// A template that cannot be filled in, or a program that is not there.
+/// If a template cannot be filled in, a program does not exist, a signal is unknown, or a node has no process.
 pub(crate) fn specs(system: &SystemText, site: &Site<'_>, layout: &Layout, folder: &Path) -> Result<Vec<NodeSpec>, String> {
     let spec = |(i, place): (usize, &Place)| {
         let on = |process: &&ProcessText| process.nodes.is_empty() || process.nodes.contains(&place.id);
@@ -56,7 +56,7 @@ pub(crate) fn specs(system: &SystemText, site: &Site<'_>, layout: &Layout, folde
     layout.nodes.iter().enumerate().map(spec).collect()
 }
 
-/// The name of a process.
+/// Returns the name of a process.
 pub(crate) fn name_of(process: &ProcessText) -> String {
     process.name.clone().unwrap_or_else(|| ONLY.to_owned())
 }
@@ -83,18 +83,18 @@ fn one(system: &SystemText, process: &ProcessText, layout: &Layout, node: usize,
     })
 }
 
-/// A text for one node, filled in.
+/// Fills in a template for one node.
 ///
 /// # Errors
-/// What makes no sense.
+/// If a placeholder is invalid or names a node that does not exist.
 pub(crate) fn filled(text: &str, ports: &[String], layout: &Layout, node: usize) -> Result<String, String> {
     Template::parse(text, ports).map_err(|m| format!("`{text}`: {}", m.what))?.fill(layout, node)
 }
 
-/// The file of a program: below the plan's folder where its name has a `/`, else on PATH.
+/// Returns the path of a program. A name that contains a `/` is relative to the plan's folder; any other name is looked up on PATH.
 ///
 /// # Errors
-/// If it is not there.
+/// If there is no such program.
 pub(crate) fn program_at(program: &str, folder: &Path) -> Result<PathBuf, String> {
     if program.contains('/') {
         let path = folder.join(program);

@@ -1,4 +1,4 @@
-//! Driver protocol 1: one JSON object a line, on the driver's standard input and output. Pure: lines to messages and back.
+//! Driver protocol 1: one JSON object per line, on the driver's standard input and output. Pure: converts lines to messages and back.
 //!
 //! ```text
 //! > {"heckle":1,"nodes":[{"name":"n1","client":"127.0.0.1:4001"}],"options":{}}
@@ -12,54 +12,54 @@ use heckle_history::{Call, Current, Seen, Value};
 use heckle_system_api::connection::{Op, Outcome, Reply};
 use serde_json::{Map, Value as Json, json};
 
-/// The version that is spoken here.
+/// Protocol version spoken by this release.
 pub(crate) const VERSION: u64 = 1;
-/// Bytes of one line of a driver, at most.
+/// Maximum length in bytes of a line from a driver.
 pub(crate) const MAX_LINE: usize = 1 << 20;
-/// Letters of a line that an error shows.
+/// Maximum number of characters of a line shown in an error message.
 const SHOWN: usize = 120;
 
-/// What a driver says of itself.
+/// How a driver introduces itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
-    /// The calls that it serves.
+    /// Calls that the driver supports.
     pub(crate) calls: Vec<String>,
-    /// Its name and version.
+    /// Name and version of the driver.
     pub(crate) driver: String,
 }
 
-/// One line of a driver after its first.
+/// Any line from a driver after its first.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Message {
-    /// An answer to an operation. One that cannot be read is unknown, in words.
+    /// An answer to an operation. One that cannot be parsed is kept as `Malformed`, and its outcome is unknown.
     Answer { id: u64, reply: Answer },
-    /// Which node leads; `None` if it does not know.
+    /// The node that leads; `None` if the driver does not know.
     Leader { id: u64, node: Option<String> },
 }
 
-/// What a driver says became of an operation.
+/// The outcome of an operation, as reported by the driver.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Answer {
-    /// It happened: the members of `ok`.
+    /// It happened; holds the members of `ok`.
     Ok(Map<String, Json>),
-    /// It is proved not to have happened.
+    /// It is known not to have happened.
     Fail(String),
     /// It may have happened.
     Unknown(String),
-    /// It is not what the protocol allows, and so unknown.
+    /// The answer violates the protocol, so the outcome is unknown.
     Malformed(String),
 }
 
-/// The first line to a driver. `nodes`: names and addresses.
+/// Returns the first line sent to a driver. `nodes` holds names and client addresses.
 pub(crate) fn first_line(nodes: &[(String, String)], options: &Json) -> String {
     let nodes: Vec<Json> = nodes.iter().map(|(name, client)| json!({ "name": name, "client": client })).collect();
     json!({ "heckle": VERSION, "nodes": nodes, "options": options }).to_string()
 }
 
-/// Reads a driver's first line.
+/// Parses a driver's first line.
 ///
 /// # Errors
-/// What is missing.
+/// If the line is not a JSON object, the protocol version differs, or `calls` is missing or invalid.
 pub(crate) fn hello(line: &str) -> Result<Hello, String> {
     let object = object(line)?;
     match object.get("heckle").and_then(Json::as_u64) {
@@ -74,7 +74,7 @@ pub(crate) fn hello(line: &str) -> Result<Hello, String> {
     Ok(Hello { calls, driver })
 }
 
-/// The name of a call.
+/// Returns the protocol's name for a call.
 pub(crate) fn call_name(call: Call) -> &'static str {
     match call {
         Call::Read => "read",
@@ -83,7 +83,7 @@ pub(crate) fn call_name(call: Call) -> &'static str {
     }
 }
 
-/// The line that asks for an operation.
+/// Returns the line that requests an operation.
 pub(crate) fn request(id: u64, client: u64, node: &str, op: &Op) -> String {
     let timeout_ms = u64::try_from(op.timeout.as_millis()).unwrap_or(u64::MAX);
     let mut line =
@@ -99,15 +99,15 @@ pub(crate) fn request(id: u64, client: u64, node: &str, op: &Op) -> String {
     line.to_string()
 }
 
-/// The line that asks who leads.
+/// Returns the line that asks which node leads.
 pub(crate) fn leader_request(id: u64) -> String {
     json!({ "leader": id }).to_string()
 }
 
-/// Reads a line of a driver.
+/// Parses a line from a driver.
 ///
 /// # Errors
-/// If the line is not a message of the protocol; the text says what it contains.
+/// If the line is not a message of the protocol. The error text shows its contents.
 pub(crate) fn message(line: &str) -> Result<Message, String> {
     let object = object(line)?;
     if let Some(id) = object.get("leader").and_then(Json::as_u64) {
@@ -132,7 +132,7 @@ fn object(line: &str) -> Result<Map<String, Json>, String> {
     }
 }
 
-/// The beginning of a line, fit for an error.
+/// Returns the beginning of a line, escaped for an error message.
 pub(crate) fn shown(line: &str) -> String {
     let mut text: String = line.chars().take(SHOWN).flat_map(char::escape_default).collect();
     if line.chars().nth(SHOWN).is_some() {
@@ -141,7 +141,7 @@ pub(crate) fn shown(line: &str) -> String {
     text.replace("\\\"", "\"")
 }
 
-/// What an answer to a call means. Whatever does not fit is unknown.
+/// Converts the answer to a call into a reply. If the answer does not fit the call, the outcome is unknown.
 pub(crate) fn reply(call: Call, answer: Answer) -> Reply {
     let (ok, why) = match answer {
         Answer::Fail(why) => return Reply::because(Outcome::NotApplied, why),
@@ -170,7 +170,7 @@ fn seen(call: Call, ok: &Map<String, Json>) -> Option<Seen> {
         Call::Cas { .. } => match ok.get("applied")?.as_bool()? {
             true => Some(Seen::Applied),
             false if ok.contains_key("current") => Some(Seen::ConditionNotMet(Current::Known(value("current")?))),
-            // A system that refuses without the value it met.
+            // The system rejected the condition without reporting the current value.
             false => Some(Seen::ConditionNotMet(Current::NotReported)),
         },
     }

@@ -1,4 +1,4 @@
-//! Whether processes are ready: by a port, an HTTP address, a command or a line of the log.
+//! Checks whether processes are ready, by a port, an HTTP address, a command or a line in the log.
 
 use crate::command;
 use crate::nodes::{filled, name_of};
@@ -10,17 +10,17 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A process that is up answers within this.
+/// Time limit for a running process to answer a check.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
-/// How often one that is not ready is asked again.
+/// Interval between checks of a process that is not ready yet.
 const ASK_EVERY: Duration = Duration::from_millis(20);
-/// Bytes of an HTTP answer that are read.
+/// Maximum number of bytes read from an HTTP response.
 const MAX_ANSWER: u64 = 64 << 10;
 
 /// Waits until every process of a node is ready, in the order of the plan.
 ///
 /// # Errors
-/// The process that ended or was not ready in time.
+/// If a process exits or is not ready in time.
 pub(crate) fn wait(
     system: &SystemText,
     layout: &Layout,
@@ -42,12 +42,12 @@ pub(crate) fn wait(
             std::thread::sleep(ASK_EVERY);
         }
     }
-    // A process that forks away is gone by now.
+    // A process that forks into the background has exited by now.
     std::thread::sleep(ASK_EVERY);
     process.ended().map_or(Ok(()), |how| Err(format!("it ended with {how} right after it was ready")))
 }
 
-/// Whether a node is ready now. A line of the log says nothing about now, so it is not asked for.
+/// Returns whether a node is ready now. Log conditions are skipped, because a log line says nothing about the current state.
 pub(crate) fn now(system: &SystemText, layout: &Layout, node: usize, folder: &Path) -> bool {
     of_node(system, layout, node).all(|text| is_ready(system, text, layout, node, folder, None).is_ok())
 }
@@ -57,7 +57,7 @@ fn of_node<'a>(system: &'a SystemText, layout: &'a Layout, node: usize) -> impl 
     system.process.iter().filter(move |process| process.nodes.is_empty() || process.nodes.contains(id))
 }
 
-/// Why a process is not ready.
+/// Returns an error that says why a process is not ready, or `Ok` if it is.
 fn is_ready(
     system: &SystemText,
     text: &ProcessText,
@@ -68,7 +68,7 @@ fn is_ready(
 ) -> Result<(), String> {
     let ports = system.ports();
     match &text.ready {
-        // Every port that it names, unless the plan says otherwise.
+        // By default, every port of the process must accept connections.
         None => text.ports.iter().try_for_each(|port| connects(layout.nodes[node].ports[port].listen)),
         Some(Ready::Tcp(port)) => connects(layout.nodes[node].ports[port].listen),
         Some(Ready::Http(url)) => http(&filled(url, &ports, layout, node)?),
@@ -88,7 +88,7 @@ fn connects(addr: SocketAddr) -> Result<(), String> {
     TcpStream::connect_timeout(&addr, ANSWERS_WITHIN).map(drop).map_err(|e| format!("{addr}: {e}"))
 }
 
-/// Whether an address answers with status 200.
+/// Checks that a URL answers with status 200.
 fn http(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("http://").ok_or("not http")?;
     let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));

@@ -1,21 +1,21 @@
-//! What `heckle init` writes: a plan, a driver and a toy server that run as they are, for a user who replaces them one by one.
+//! The files that `heckle init` writes: a plan, a driver and a toy server. They run as they are, and the user replaces them one by one.
 
 use std::path::Path;
 
-/// The files, each with its text. `{NAME}` stands for the system's name.
+/// File names and contents. `{NAME}` is replaced with the system's name.
 const FILES: [(&str, &str); 3] = [
     ("plan.toml", include_str!("skeleton/plan.toml")),
     ("driver.py", include_str!("skeleton/driver.py")),
     ("server.py", include_str!("skeleton/server.py")),
 ];
 
-/// Letters of a name, at most, as a plan takes them.
+/// Maximum number of characters in a name; a plan has the same limit.
 const MAX_NAME: usize = 32;
 
-/// Writes a skeleton into a new folder of that name. Gives the names of its files.
+/// Writes a skeleton into a new folder named after the system. Returns the names of its files.
 ///
 /// # Errors
-/// If the name does not fit, the folder exists, or it cannot be written.
+/// If the name is invalid, the folder already exists, or the skeleton cannot be written.
 pub fn write(folder: &Path) -> Result<Vec<&'static str>, String> {
     let shown = folder.display();
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();

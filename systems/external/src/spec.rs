@@ -1,5 +1,5 @@
-//! What a plan says about a system: `[system]` with a `name`, `[[system.process]]`, `[where]`. Types of the file, and the checks that need
-//! no cluster.
+//! What a plan says about a system: `[system]` with a `name`, `[[system.process]]`, `[where]`. Defines the types of the file and the checks
+//! that need no cluster.
 
 use heckle_system_api::units::Span;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ mod validate; // the checks
 
 pub(crate) use validate::signal;
 
-/// The part of a plan that is read here; the engine reads the rest.
+/// The part of a plan that this crate reads; the engine reads the rest.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PlanText {
     /// `[system]`.
@@ -20,61 +20,61 @@ pub(crate) struct PlanText {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SystemText {
-    /// Its name in reports.
+    /// Name of the system in reports.
     pub(crate) name: String,
-    /// A command that prints its version.
+    /// Command that prints the system's version.
     #[serde(default)]
     pub(crate) version: Words,
-    /// The command of the client driver.
+    /// Command that starts the client driver.
     pub(crate) driver: Words,
-    /// What the driver gets as `options`.
+    /// Options passed to the driver as `options`.
     #[serde(default)]
     pub(crate) options: BTreeMap<String, toml::Value>,
-    /// Where final reads may go.
+    /// Which nodes may serve final reads.
     #[serde(default)]
     pub(crate) reads: Reads,
-    /// How long after the loss of a node the others may refuse.
+    /// How long the remaining nodes may refuse operations after a node is lost.
     #[serde(default)]
     pub(crate) failover: Option<Span>,
-    /// How it is found out who leads.
+    /// How to find out which node leads.
     #[serde(default)]
     pub(crate) leader: Leader,
-    /// The folder in which commands run: that of the plan by default.
+    /// Folder in which commands run; defaults to the plan's folder.
     #[serde(default)]
     pub(crate) folder: Option<String>,
-    /// The processes of a node.
+    /// Processes of a node.
     #[serde(default)]
     pub(crate) process: Vec<ProcessText>,
 }
 
-/// Where final reads may go.
+/// Which nodes may serve final reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reads {
-    /// To every node.
+    /// Every node.
     #[default]
     Any,
-    /// To the node that leads.
+    /// The node that leads.
     Primary,
-    /// There are none.
+    /// No node: there are no final reads.
     None,
 }
 
-/// A command line: a list of words, or one text that is split at blanks.
+/// A command line: a list of words, or a single string that is split at whitespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a command is a list of words, such as [\"mydb\", \"--version\"], or one text without quotes")]
 pub(crate) enum Words {
     /// No command.
     #[default]
     None,
-    /// Word by word.
+    /// A list of words.
     List(Vec<String>),
-    /// Split at blanks.
+    /// A string that is split at whitespace.
     Text(String),
 }
 
 impl Words {
-    /// The words.
+    /// Returns the words.
     pub(crate) fn list(&self) -> Vec<String> {
         match self {
             Words::None => vec![],
@@ -84,23 +84,23 @@ impl Words {
     }
 }
 
-/// How it is found out who leads.
+/// How to find out which node leads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "leader is \"driver\", or a command that exits with 0 if the node leads")]
 pub(crate) enum Leader {
-    /// Not at all.
+    /// There is no way to find out.
     #[default]
     Unknown,
-    /// The driver answers.
+    /// Ask the driver.
     Driver(DriverWord),
-    /// A command exits with 0 if the node leads.
+    /// Run a command on each node; it exits with 0 if that node leads.
     Command(Vec<String>),
 }
 
 /// `"driver"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum DriverWord {
-    /// The only word that is no command.
+    /// The only word that is not a command.
     #[serde(rename = "driver")]
     Driver,
 }
@@ -109,30 +109,30 @@ pub(crate) enum DriverWord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProcessText {
-    /// Its name, and of its log. Needed where a node has several.
+    /// Name of the process and of its log. Required if a node has several processes.
     #[serde(default)]
     pub(crate) name: Option<String>,
-    /// Its command line.
+    /// Command line.
     pub(crate) start: Vec<String>,
-    /// Files by path.
+    /// File contents, by path.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
-    /// Variables.
+    /// Environment variables.
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
-    /// Names of its ports.
+    /// Names of the process's ports.
     #[serde(default)]
     pub(crate) ports: Vec<String>,
-    /// When it is ready.
+    /// When the process is ready.
     #[serde(default)]
     pub(crate) ready: Option<Ready>,
-    /// The signal that asks it to end.
+    /// Signal that asks the process to stop.
     #[serde(default)]
     pub(crate) stop: Option<String>,
-    /// How long that may take.
+    /// Time limit for stopping.
     #[serde(default)]
     pub(crate) stop_within: Option<Span>,
-    /// The nodes that have it; all by default.
+    /// Nodes that run the process; all by default.
     #[serde(default)]
     pub(crate) nodes: Vec<String>,
 }
@@ -141,35 +141,35 @@ pub(crate) struct ProcessText {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub(crate) enum Ready {
-    /// When it takes connections at this port.
+    /// When it accepts connections on this port.
     Tcp(String),
-    /// When this address answers with status 200: a text with placeholders, such as `http://{client}/health`.
+    /// When this URL answers with status 200. It may contain placeholders, as in `http://{client}/health`.
     Http(String),
     /// When this command exits with 0.
     Command(Vec<String>),
-    /// When a line of its log has this text.
+    /// When a line of its log contains this text.
     Log(String),
 }
 
-/// A mistake, with the way to it: keys and indices.
+/// A mistake and its location in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct At {
-    /// The way from the top of the plan.
+    /// Path from the top of the plan, as keys and indices.
     pub(crate) path: Vec<Step>,
-    /// Byte of the text that stands there, where it is in a text.
+    /// Byte offset within the string at that path, if the mistake is inside a string.
     pub(crate) byte: Option<usize>,
     /// What is wrong.
     pub(crate) what: String,
 }
 
-/// One step of a way into a plan.
+/// One step of a path in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),
     Index(usize),
 }
 
-/// The byte of a plan's text at which a mistake stands, as near as the text tells.
+/// Returns the byte offset of a mistake in the plan's text, as precisely as the text allows.
 pub(crate) fn locate(text: &str, at: &At) -> Option<usize> {
     use toml::de::{DeTable, DeValue};
     let table = DeTable::parse(text).ok()?;
@@ -180,7 +180,7 @@ pub(crate) fn locate(text: &str, at: &At) -> Option<usize> {
             (Step::Key(key), None) => table.get_ref().get(key.as_str()),
             (Step::Key(key), Some(DeValue::Table(table))) => table.get(key.as_str()),
             (Step::Index(i), Some(DeValue::Array(array))) => array.get(*i),
-            // A name that is a number.
+            // A key that is a number.
             (Step::Index(i), Some(DeValue::Table(table))) => table.get(i.to_string().as_str()),
             _ => None,
         };
@@ -188,7 +188,7 @@ pub(crate) fn locate(text: &str, at: &At) -> Option<usize> {
         span = next.span();
         value = Some(next);
     }
-    // The byte counts in the text without its quotes; where escapes shift it, the text's beginning is near enough.
+    // The offset does not count the string's quotes. If escapes shift it, the start of the string is close enough.
     let raw = text.get(span.clone())?;
     let quotes = if raw.starts_with("\"\"\"") || raw.starts_with("'''") { 3 } else { usize::from(raw.starts_with(['"', '\''])) };
     let shift = at.byte.filter(|_| !raw.contains('\\')).map_or(0, |byte| quotes + byte);

@@ -1,4 +1,4 @@
-//! A system that a plan describes, as the engine sees it.
+//! A system described by a plan, as the engine sees it.
 
 use crate::command;
 use crate::connection::DriverConnection;
@@ -25,12 +25,12 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// The role that a leader command or a driver tells.
+/// The role reported by a leader command or a driver.
 const LEADER: Role = Role { name: "leader", about: "the node that leads" };
-/// Commands that print a version or say who leads end within this.
+/// Time limit for commands that print a version or say which node leads.
 const COMMAND_WITHIN: Duration = Duration::from_secs(2);
 
-/// Systems that plans describe, in the command's list.
+/// Systems described by plans, as an entry in the CLI's list of systems.
 #[derive(Debug, Clone, Copy)]
 pub struct ExternalSystems;
 
@@ -53,7 +53,7 @@ impl DescribedSystems for ExternalSystems {
     }
 }
 
-/// A system with its templates.
+/// A system described by a plan, with its templates.
 struct External {
     given: toml::Table,
     text: SystemText,
@@ -61,13 +61,13 @@ struct External {
     session: Mutex<Option<Session>>,
 }
 
-/// The run that goes on.
+/// The run in progress.
 #[derive(Clone)]
 struct Session {
     layout: Arc<Layout>,
     mistaken: Mistaken,
     helpers: Arc<dyn Helpers>,
-    /// Held by the run's watch, so that it ends with the run.
+    /// Owned by the run's watch, so that the driver ends with the run.
     driver: Weak<Driver>,
 }
 
@@ -110,7 +110,7 @@ impl External {
         Driver::start(&self.driver_spec()?, first, &*session.helpers, session.mistaken.clone())
     }
 
-    /// The index of a node in its layout.
+    /// Returns the index of a node in the layout.
     fn index(layout: &Layout, node: &NodeSpec) -> usize {
         layout.nodes.iter().position(|place| place.id == node.name).unwrap_or(0)
     }
@@ -138,7 +138,7 @@ impl System for External {
     }
 
     fn nodes(&self, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
-        // What is missing is said before any process is started.
+        // Report a missing driver before any process is started.
         self.driver_spec()?;
         let layout = Arc::new(nodes::layout(&self.text, site, &self.folder)?);
         let specs = nodes::specs(&self.text, site, &layout, &self.folder)?;
@@ -234,7 +234,7 @@ impl Roles for External {
     }
 }
 
-/// Holds the driver while a run lasts.
+/// Keeps the driver alive for the duration of a run.
 struct DriverOfRun {
     driver: Arc<Driver>,
     events: Arc<dyn NodeEvents>,

@@ -1,37 +1,37 @@
-//! Texts of a plan with placeholders: command lines, variables and files of a process.
+//! Templates in a plan: command lines, environment variables and files of a process, with placeholders.
 //!
 //! | placeholder | becomes |
 //! |---|---|
-//! | `{id}`, `{number}`, `{count}` | the node's name (`n1`), its number (1), how many nodes there are |
-//! | `{data}`, `{cluster}`, `{plan}` | the node's data folder, the cluster's name, the folder of the plan |
-//! | `{PORT}`, `{PORT.listen}` | the address at which the node listens for that port |
-//! | `{PORT.advertise}` | the address at which others reach it, through the relay where there is one |
-//! | `{PORT.dial}` | in an item: the node's own address, or what it dials to reach the other |
-//! | `{….host}`, `{….port}` | one half of an address |
-//! | `{n2.PORT…}` | the same of another node |
-//! | `{nodes.PORT….:SEPARATOR}`, `{peers.…:SEPARATOR}` | of all nodes, or of all others, joined |
-//! | `{nodes:SEPARATOR:ITEM}`, `{peers:SEPARATOR:ITEM}` | ITEM, a text with placeholders, for each of them |
-//! | `{{`, `}}` | a brace |
+//! | `{id}`, `{number}`, `{count}` | the node's name (`n1`), its number (1), the number of nodes |
+//! | `{data}`, `{cluster}`, `{plan}` | the node's data folder, the cluster's name, the plan's folder |
+//! | `{PORT}`, `{PORT.listen}` | the address on which the node listens for that port |
+//! | `{PORT.advertise}` | the address at which others reach it, through the relay if there is one |
+//! | `{PORT.dial}` | in an item: the node's own address for itself, or the address it dials to reach another node |
+//! | `{….host}`, `{….port}` | the host or the port of an address |
+//! | `{n2.PORT…}` | the same for another node |
+//! | `{nodes.PORT….:SEPARATOR}`, `{peers.…:SEPARATOR}` | the same for all nodes, or for all other nodes, joined |
+//! | `{nodes:SEPARATOR:ITEM}`, `{peers:SEPARATOR:ITEM}` | ITEM, itself a template, for each of them |
+//! | `{{`, `}}` | a literal brace |
 
-mod parse; // a text to its parts
+mod parse; // parses a text into its parts
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// A text that was read and whose placeholders all make sense.
+/// A parsed template whose placeholders are all valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
 }
 
-/// What is wrong with a text, and at which byte of it.
+/// What is wrong with a template, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// The byte.
+    /// Byte offset in the text.
     pub at: usize,
-    /// What, and what would be right.
+    /// What is wrong, and what would be right.
     pub what: String,
 }
 
@@ -42,7 +42,7 @@ enum Part {
     Each { others: bool, separator: String, item: Template },
 }
 
-/// Whose field it is.
+/// The node that a field belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Subject {
     This,
@@ -77,41 +77,41 @@ enum Half {
 /// The addresses of one port of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Port {
-    /// Where the node listens.
+    /// Address on which the node listens.
     pub listen: SocketAddr,
-    /// Where others reach it.
+    /// Address at which others reach the node.
     pub advertise: SocketAddr,
 }
 
-/// One node, as templates see it.
+/// A node, as templates see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its name.
     pub id: String,
-    /// Its data folder.
+    /// Path of its data folder.
     pub data: String,
-    /// Its ports, by their names in the plan.
+    /// Its ports, by name in the plan.
     pub ports: BTreeMap<String, Port>,
 }
 
-/// All that templates are filled in from.
+/// Everything that templates can refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// The cluster's name.
     pub cluster: String,
-    /// The folder of the plan.
+    /// The plan's folder.
     pub plan: String,
     /// The nodes, in order.
     pub nodes: Vec<Place>,
 }
 
-/// Words that no port can be called.
+/// Words that cannot be used as port names.
 const RESERVED: [&str; 8] = ["id", "number", "count", "data", "cluster", "plan", "nodes", "peers"];
 
-/// Whether a port can have this name, and not another meaning.
+/// Checks that a port can have this name and that the name has no other meaning.
 ///
 /// # Errors
-/// What it would have to be.
+/// If it cannot. The message says which names are allowed.
 pub fn check_port(name: &str) -> Result<(), String> {
     let fits =
         name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
@@ -121,16 +121,16 @@ pub fn check_port(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `n2` is node 2.
+/// Returns the number of a node, such as 2 for `n2`.
 fn node_number(word: &str) -> Option<usize> {
     word.strip_prefix('n')?.parse().ok().filter(|n| *n > 0)
 }
 
 impl Template {
-    /// Reads a text. `ports` are the names that it may use.
+    /// Parses a template. `ports` lists the port names that it may use.
     ///
     /// # Errors
-    /// The first placeholder that makes no sense.
+    /// If a placeholder is invalid. The first such placeholder is returned.
     pub fn parse(text: &str, ports: &[String]) -> Result<Self, Mistake> {
         Self::at_depth(text, ports, 0)
     }
@@ -167,15 +167,15 @@ impl Template {
         Ok(Template { parts })
     }
 
-    /// The text for a node.
+    /// Fills in the template for a node.
     ///
     /// # Errors
-    /// If it speaks of a node that there is not.
+    /// If the template names a node that does not exist.
     pub fn fill(&self, layout: &Layout, node: usize) -> Result<String, String> {
         self.filled(layout, node, node)
     }
 
-    /// `of`: the node whose fields are meant. `by`: the node that the text is for.
+    /// `of` is the node whose fields are used. `by` is the node that the text is for.
     fn filled(&self, layout: &Layout, of: usize, by: usize) -> Result<String, String> {
         let mut text = String::new();
         for part in &self.parts {

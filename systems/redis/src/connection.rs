@@ -1,8 +1,8 @@
-//! Operations over RESP2. A compare-and-set is a script, which Redis runs as a whole; a read is a script, too, that claims that it may
+//! Operations over RESP2. A compare-and-set is a script, which Redis executes atomically. A read is also a script: it declares that it may
 //! write, so that a replica, which is stale by design, refuses it.
 //!
-//! What is proved and what is not: an operation whose connection was refused was never sent, and some errors are given before anything is
-//! done. Everything else that is no reply is unknown. Each operation is sent once.
+//! What is known and what is not: if the connection was refused, the operation was never sent, and some errors are returned before anything
+//! is done. Anything else that is not a valid reply is unknown. Each operation is sent only once.
 
 use crate::resp::{self, MAX_REPLY, Resp};
 use heckle_history::{Call, Current, Seen, Value};
@@ -15,40 +15,41 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection stands within this or is given up.
+/// Time limit for opening a connection.
 const CONNECT_WITHIN: Duration = Duration::from_millis(500);
-/// Connections that are kept open for the next operation.
+/// Maximum number of idle connections kept open for later operations.
 const IDLE: usize = 64;
 const READ_BYTES: usize = 16 << 10;
-/// Errors that are given before anything is done.
+/// Errors that Redis returns before it does anything.
 const DEFINITE: [&str; 6] = ["READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "OOM"];
 
-/// The first line claims nothing, so a replica refuses the script: see `no-writes` in the documentation of Redis.
+/// The first line declares no flags, so Redis assumes that the script may write, and a replica refuses it: see `no-writes` in the Redis
+/// documentation.
 const READ: &[u8] = b"#!lua\nreturn redis.call('GET', KEYS[1])";
 const WRITE: &[u8] = b"#!lua\nredis.call('SET', KEYS[1], ARGV[1])\nreturn {1}";
 const CAS: &[u8] = b"#!lua\nlocal now = redis.call('GET', KEYS[1])\n\
     if (ARGV[3] == 'null' and now == false) or (ARGV[3] == 'value' and now == ARGV[1]) then\n\
     redis.call('SET', KEYS[1], ARGV[2])\nreturn {1}\nend\nreturn {0, now}";
 
-/// Why there is no reply.
+/// Why there is no usable reply.
 enum Failure {
     NotSent(String),
-    /// An error that is given before anything is done.
+    /// An error that Redis returned before it did anything.
     Refused(String),
     Unknown(String),
 }
 
-/// A client of one node. A connection has one operation open at a time.
+/// A client of one node. Each connection has at most one operation in flight.
 pub(crate) struct RedisConnection {
     addr: SocketAddr,
     codec: ValueCodec,
-    /// Replicas that must have an update before it counts as acknowledged.
+    /// Number of replicas that must have an update before it counts as acknowledged.
     wait: u64,
     idle: RefCell<Vec<TcpStream>>,
 }
 
 impl RedisConnection {
-    /// A connection to `addr`, opened when it is first needed.
+    /// Creates a client for `addr`. Connections are opened on demand.
     pub(crate) fn new(addr: SocketAddr, codec: ValueCodec, wait: u64) -> Self {
         RedisConnection { addr, codec, wait, idle: RefCell::default() }
     }
@@ -94,7 +95,7 @@ impl RedisConnection {
         Ok(seen)
     }
 
-    /// `WAIT`: fewer replicas than asked for is no acknowledgement, and the update has happened on the primary all the same.
+    /// Sends `WAIT`. With fewer replicas than requested the update is not acknowledged, even though it has happened on the primary.
     async fn wait_for_replicas(&self, stream: &mut TcpStream, got: &mut Vec<u8>, timeout: Duration) -> Result<(), Failure> {
         let (count, ms) = (self.wait.to_string(), timeout.as_millis().to_string());
         let wait = resp::command(&[b"WAIT", count.as_bytes(), ms.as_bytes()]);
@@ -155,12 +156,12 @@ async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
     Ok(stream)
 }
 
-/// Whether an idle connection can still be used: nothing was sent on it unasked, and it was not closed.
+/// Returns whether an idle connection is still usable: the server has sent no unsolicited data and has not closed it.
 fn is_open(stream: &TcpStream) -> bool {
     matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// Sends a command and reads its reply. `got`: what was read beyond the reply before.
+/// Sends a command and reads its reply. `got` holds bytes that were read past the end of the previous reply.
 async fn exchange(stream: &mut TcpStream, command: &[u8], got: &mut Vec<u8>) -> Result<Resp, Failure> {
     let unknown = |e: std::io::Error| Failure::Unknown(format!("connection: {e}"));
     stream.write_all(command).await.map_err(unknown)?;

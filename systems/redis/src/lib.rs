@@ -1,7 +1,7 @@
-//! Redis 7 with Sentinel as a system under test: each node is a server and a Sentinel, and a small client speaks RESP2.
+//! Redis 7 with Sentinel as a system under test. Each node runs a server and a Sentinel, and a small client speaks RESP2.
 //!
-//! Redis replicates asynchronously, so it can lose acknowledged updates when a primary is replaced. `wait` and `appendonly` are switches
-//! that narrow that or widen it; none of them closes it.
+//! Redis replicates asynchronously, so it can lose acknowledged updates when a primary is replaced. The settings `wait` and `appendonly`
+//! narrow or widen that window; neither closes it.
 #![forbid(unsafe_code)]
 
 mod resp; // the protocol
@@ -28,17 +28,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The role of the node that takes updates.
+/// The role of the node that accepts updates.
 const LEADER: Role = Role { name: "leader", about: "the primary" };
 
-/// Its name in plans.
+/// Name of the system in plans.
 pub const NAME: &str = "redis";
 
-/// Redis in the command's list of systems.
+/// Redis, as an entry in the CLI's list of systems.
 #[derive(Debug, Clone, Copy)]
 pub struct RedisKind;
 
-/// The settings of a plan.
+/// Settings from a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     appendonly: Appendonly,
 }
 
-/// When an update is on disk.
+/// When an update is written to disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Appendonly {
@@ -149,12 +149,12 @@ impl System for Redis {
         vec![("wait", self.settings.wait.to_string()), ("appendonly", self.settings.appendonly.name().to_owned())]
     }
 
-    /// The Sentinels take a primary for down after 1 s and have replaced it about 1.5 s later, more on a busy machine.
+    /// The Sentinels consider a primary down after 1 s and replace it about 1.5 s later, or later still on a busy machine.
     fn takeover(&self) -> Nanos {
         Nanos::from_ms(5_000)
     }
 
-    /// Replicas are stale by design, and refuse reads here.
+    /// Replicas are stale by design, so they refuse reads here.
     fn final_reads(&self) -> FinalReads {
         FinalReads::Role(LEADER.name)
     }
@@ -173,7 +173,7 @@ impl Roles for Redis {
         &[LEADER]
     }
 
-    /// An old primary that has not heard of its replacement says that it is one, too; the one with the most replicas counts.
+    /// An old primary that has not heard of its replacement also reports that it is one, so the one with the most replicas counts.
     fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String> {
         if role != LEADER.name {
             return Err(format!("no node of Redis is a `{role}`; there is: leader"));

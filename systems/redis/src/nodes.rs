@@ -1,4 +1,4 @@
-//! The nodes: each is a Redis server and a Sentinel. The first node begins as the primary.
+//! The nodes: each runs a Redis server and a Sentinel. The first node starts as the primary.
 
 use crate::resp::{self, MAX_REPLY, Resp};
 use crate::{Appendonly, Settings};
@@ -11,45 +11,45 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Name of the program, looked for on PATH. It is the Sentinel, too.
+/// Name of the program, which is looked up on PATH. It also runs as the Sentinel.
 const PROGRAM: &str = "redis-server";
-/// What to do where it is absent.
+/// What to do if the program is missing.
 pub const INSTALL: &str = "install it (Debian and Ubuntu: apt-get install redis-server), or put `redis-server` on PATH";
-/// The name under which the Sentinels know the primary.
+/// Name by which the Sentinels know the primary.
 const MASTER: &str = "heckle";
-/// A server that is up answers a command of the harness within this.
+/// Time limit for a running server to answer a command from the harness.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 const ASK_EVERY: Duration = Duration::from_millis(20);
-/// A Sentinel takes a primary for down after this. A failover then takes about 1.5 s.
+/// Time after which a Sentinel considers an unreachable primary down. A failover then takes about 1.5 s.
 const DOWN_AFTER_MS: u64 = 1_000;
 const FAILOVER_TIMEOUT_MS: u64 = 5_000;
 
-/// Where the program is.
+/// Returns the path of the program.
 ///
 /// # Errors
-/// What to install.
+/// If it is not on PATH. The message says what to install.
 pub fn find_program() -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|file| file.is_file());
     found.ok_or_else(|| format!("there is no program `{PROGRAM}` here: {INSTALL}"))
 }
 
-/// The version of the program on PATH, such as `7.0.15`.
+/// Returns the version of the program on PATH, such as `7.0.15`.
 pub fn version() -> Option<String> {
     let out = Command::new(find_program().ok()?).arg("--version").output().ok()?;
     String::from_utf8_lossy(&out.stdout).split_whitespace().find_map(|word| word.strip_prefix("v=")).map(str::to_owned)
 }
 
-/// All nodes of a cluster.
+/// Builds all nodes of a cluster.
 ///
 /// # Errors
-/// What the machine could not give.
+/// If the machine has no free address, or the path of a data folder is unsuitable for Redis.
 pub(crate) fn nodes(site: &Site<'_>, settings: Settings) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(2 * n)?;
     let dial = |i: usize| site.dial(Dialler::Anyone, NodeIx((i % n) as u16), ports[i]);
     let told = (0..2 * n).map(dial).collect::<Result<Vec<_>, _>>()?;
-    // Where they listen, and the addresses that peers and clients get.
+    // Addresses on which they listen, and the addresses given to peers and clients.
     let (servers, sentinels) = ports.split_at(n);
     let (to_servers, to_sentinels) = told.split_at(n);
     let run = site.folder.canonicalize().map_err(|e| format!("{}: {e}", site.folder.display()))?;
@@ -93,7 +93,7 @@ fn server_conf(listen: SocketAddr, announce: SocketAddr, primary: Option<SocketA
         "protected-mode no".into(),
         "save \"\"".into(),
         "repl-diskless-sync-delay 0".into(),
-        // Do not wait for replicas that lag when asked to end.
+        // Do not wait for lagging replicas on shutdown.
         "shutdown-timeout 0".into(),
         format!("replica-announce-ip {}", announce.ip()),
         format!("replica-announce-port {}", announce.port()),
@@ -107,7 +107,7 @@ fn server_conf(listen: SocketAddr, announce: SocketAddr, primary: Option<SocketA
     lines.join("\n") + "\n"
 }
 
-/// Announces Sentinels and replicas to each Sentinel. Discovery would take up to 10 s.
+/// Builds a Sentinel's configuration. It lists all other Sentinels and all replicas, because discovery would take up to 10 s.
 fn sentinel_conf(i: usize, listen: SocketAddr, servers: &[SocketAddr], sentinels: &[SocketAddr], data: &str) -> String {
     let (announce, primary, quorum) = (sentinels[i], servers[0], servers.len() / 2 + 1);
     let mut lines = vec![
@@ -128,15 +128,15 @@ fn sentinel_conf(i: usize, listen: SocketAddr, servers: &[SocketAddr], sentinels
     lines.join("\n") + "\n"
 }
 
-/// 40 hexadecimal digits that no other Sentinel of the cluster has.
+/// Returns 40 hexadecimal digits, unique to a Sentinel within the cluster.
 fn sentinel_id(i: usize) -> String {
     format!("{:040x}", i + 1)
 }
 
-/// Waits until server and Sentinel answer.
+/// Waits until the server and the Sentinel answer.
 ///
 /// # Errors
-/// If one ends first, or the time does.
+/// If one of them exits first, or the time limit expires.
 pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<(), String> {
     let deadline = Instant::now() + within;
     while !is_ready(node) {
@@ -151,12 +151,13 @@ pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Du
     Ok(())
 }
 
-/// Whether server and Sentinel answer. A server that still loads its data does not.
+/// Returns whether the server and the Sentinel answer. A server that is still loading its data does not count.
 pub(crate) fn is_ready(node: &NodeSpec) -> bool {
     node.listens.iter().all(|addr| ask(*addr, &[b"PING"]).is_ok_and(|reply| reply == Resp::Simple("PONG".into())))
 }
 
-/// Whether a node has found all others: its Sentinel knows every other Sentinel and every replica, and a replica has its primary.
+/// Returns whether a node has found all others: its Sentinel knows every other Sentinel and every replica, and a replica is connected to
+/// its primary.
 pub(crate) fn sees_peers(node: &NodeSpec, nodes: usize) -> Result<bool, String> {
     let sentinel = node.listens.get(1).ok_or("it has no Sentinel")?;
     let known = |what: &[u8]| match ask(*sentinel, &[b"SENTINEL", what, MASTER.as_bytes()]) {
@@ -173,16 +174,16 @@ pub(crate) fn sees_peers(node: &NodeSpec, nodes: usize) -> Result<bool, String> 
     })
 }
 
-/// What a server says it is.
+/// The role that a server reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It takes updates, and has this many replicas.
+    /// It accepts updates and has this many replicas.
     Primary { replicas: usize },
     /// It follows a primary.
     Replica { connected: bool },
 }
 
-/// The role of a server now.
+/// Returns the current role of a server.
 pub(crate) fn role(addr: SocketAddr) -> Result<Role, String> {
     let reply = ask(addr, &[b"ROLE"])?;
     let Resp::Array(Some(items)) = &reply else { return Err(format!("{addr} answered {reply:?} to ROLE")) };
@@ -194,7 +195,7 @@ pub(crate) fn role(addr: SocketAddr) -> Result<Role, String> {
     }
 }
 
-/// One command on a connection of its own.
+/// Sends one command on a connection of its own and returns the reply.
 fn ask(addr: SocketAddr, words: &[&[u8]]) -> Result<Resp, String> {
     let exchange = || -> std::io::Result<Resp> {
         let mut stream = TcpStream::connect_timeout(&addr, ANSWERS_WITHIN)?;

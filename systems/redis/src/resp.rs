@@ -1,4 +1,4 @@
-//! RESP2, the protocol of Redis: commands out, replies in. Pure: bytes to values and back.
+//! RESP2, the Redis protocol: commands out, replies in. Pure: converts bytes to values and back.
 
 /// A reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,12 +15,12 @@ pub(crate) enum Resp {
     Array(Option<Vec<Resp>>),
 }
 
-/// Bytes of one reply, at most.
+/// Maximum size of a reply in bytes.
 pub(crate) const MAX_REPLY: usize = 16 << 20;
-/// Lists inside lists, at most.
+/// Maximum nesting depth of lists.
 const MAX_DEPTH: usize = 8;
 
-/// A command as bytes.
+/// Encodes a command.
 pub(crate) fn command(words: &[&[u8]]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -31,10 +31,10 @@ pub(crate) fn command(words: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// The first reply in these bytes and how long it is, if all of it is there.
+/// Parses the first reply in `bytes` and returns it with its length, or `None` if the reply is incomplete.
 ///
 /// # Errors
-/// If it is no reply.
+/// If the bytes are not a valid reply.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Resp, usize)>, String> {
     let mut at = 0;
     Ok(next(bytes, &mut at, 0)?.map(|resp| (resp, at)))
@@ -72,7 +72,7 @@ fn next(bytes: &[u8], at: &mut usize, depth: usize) -> Result<Option<Resp>, Stri
     Ok(Some(resp))
 }
 
-/// The length of what follows; `None` is null.
+/// Converts a length prefix; `None` means null.
 fn length(number: i64) -> Result<Option<usize>, String> {
     match usize::try_from(number) {
         Ok(length) if length <= MAX_REPLY => Ok(Some(length)),

@@ -1,4 +1,4 @@
-//! `heckle driver check`: plays scripted cases with a client driver, and names each that it fails.
+//! `heckle driver check`: runs scripted cases against a client driver and names each case that it fails.
 
 use crate::cli::{DriverArgs, DriverCheckArgs, DriverWhat};
 use crate::cluster::helpers::RunHelpers;
@@ -21,7 +21,7 @@ pub(super) fn main(args: &DriverArgs) -> ExitCode {
     }
 }
 
-/// The number of cases that the driver fails.
+/// Returns the number of cases that the driver fails.
 fn check(args: &DriverCheckArgs) -> Result<usize, String> {
     let here = std::env::current_dir().map_err(|e| format!("there is no current folder: {e}"))?;
     let folder = Scratch::new()?;
@@ -38,7 +38,7 @@ fn check(args: &DriverCheckArgs) -> Result<usize, String> {
     Ok(results.iter().filter(|case| matches!(case.result, Err(CaseError::Refused(_)))).count())
 }
 
-/// A folder for the driver's log, removed at the end.
+/// A folder for the driver's log, removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {

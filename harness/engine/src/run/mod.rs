@@ -95,14 +95,14 @@ fn ending(stopped: Option<&StopReason>) -> Ending {
 /// Returns the facts for the end record that only the run itself knows.
 fn close(plan: &Plan, ran: &Result<ClusterResult, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
     let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), ..Close::default() };
-    let ClusterResult { totals, forced, unread, unsent, strain, left_out } = match ran {
+    let ClusterResult { totals, forced, unread, unsent, strain, warnings } = match ran {
         Ok(leftovers) => leftovers,
         Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
     };
     if let Some(metrics) = plan.system.metrics() {
         close.set_system_figures(metrics.summary(totals, plan.nodes));
     }
-    close.warnings.extend(left_out.iter().cloned());
+    close.warnings.extend(warnings.iter().cloned());
     close.unsent = *unsent;
     close.strain.clone_from(strain);
     if !forced.is_empty() {
@@ -121,8 +121,9 @@ struct ClusterResult {
     unread: u64,
     unsent: u64,
     strain: Option<Strain>,
-    /// Faults that the nemesis left out, one sentence each.
-    left_out: Vec<String>,
+    /// Faults that the nemesis left out, final reads that were impossible, connections that the relay dropped: one
+    /// sentence each.
+    warnings: Vec<String>,
 }
 
 fn with_cluster(
@@ -168,7 +169,7 @@ fn with_cluster(
     let sampler = Sampler::start(cluster.clone(), folder.root().to_owned()).map_err(|e| limits::no_thread(&e))?;
     live.enter(Phase::Load);
     let strain = StrainWatch::start(clock, plan.window(), stop.clone()).map_err(|e| limits::no_thread(&e))?;
-    let (used, open, mut left_out) = std::thread::scope(|scope| {
+    let (used, open, mut warnings) = std::thread::scope(|scope| {
         let injecting = std::thread::Builder::new().name("nemesis".into()).spawn_scoped(scope, || nemesis.run(&plan.injections));
         let injecting = injecting.map_err(|e| limits::no_thread(&e))?;
         let used = load::run(plan, &outside);
@@ -190,17 +191,23 @@ fn with_cluster(
     cluster.settle(stop, SETTLE_WITHIN);
     live.enter(Phase::FinalReads);
     let (through, no_leader) = final_read_nodes(plan, &cluster, stop);
-    left_out.extend(no_leader);
+    warnings.extend(no_leader);
     let unread = final_reads::run(plan, &outside, used, &through)?;
     live.enter(Phase::StoppingNodes);
     let totals = sampler.finish();
     drop(nemesis);
     let mut cluster = Arc::into_inner(cluster).ok_or("the cluster is still in use")?;
+    warnings.extend(relay.as_ref().and_then(|relay| dropped_diallers(relay.stats().gone_unidentified)));
     let forced = cluster.stop();
     if let Some(watch) = watch {
         watch.finish();
     }
-    Ok(ClusterResult { totals, forced, unread, unsent: used.unsent, strain, left_out })
+    Ok(ClusterResult { totals, forced, unread, unsent: used.unsent, strain, warnings })
+}
+
+/// Returns a warning if the relay dropped connections. Nothing passed through them, but the system may have noticed.
+fn dropped_diallers(count: u64) -> Option<String> {
+    (count > 0).then(|| format!("{count} connections were dropped, since their dialler closed them before the relay had identified it"))
 }
 
 /// Checks that the nodes started in time. The load window is fixed before they start, and if half of it is over by then, too
@@ -294,4 +301,15 @@ fn workload_settings(plan: &Plan) -> impl Iterator<Item = (String, serde_json::V
 fn schedule(plan: &Plan) -> serde_json::Value {
     let lines = schedule_file::format(&plan.injections);
     lines.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dropped_diallers;
+
+    #[test]
+    fn dropped_connections_are_reported() {
+        assert_eq!(dropped_diallers(0), None);
+        assert!(dropped_diallers(3).is_some_and(|words| words.starts_with("3 connections were dropped")));
+    }
 }

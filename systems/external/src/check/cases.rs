@@ -1,4 +1,4 @@
-//! The cases, each with what a driver must not do in it.
+//! The test cases, each with the behavior that it forbids.
 
 use super::fake::{Proxy, Refusing, Silent};
 use super::{Bench, CaseError, TIMEOUT, key, op, refused};
@@ -7,7 +7,7 @@ use heckle_history::{Call, Current, Seen, Value};
 use heckle_system_api::connection::{Outcome, Reply};
 use std::time::{Duration, Instant};
 
-/// An operation on a node that works has longer: a driver may open its first connection.
+/// Timeout for an operation on a working node. It is longer because the driver may have to open its first connection.
 const PATIENT: Duration = Duration::from_secs(5);
 
 pub(super) fn introduces_itself(bench: &Bench<'_>) -> Result<String, CaseError> {
@@ -31,7 +31,7 @@ pub(super) fn refusing_node(bench: &Bench<'_>) -> Result<String, CaseError> {
     played.whole(said.join(", "))
 }
 
-/// An operation on a node that did nothing may be failed or unknown, but it has to be answered.
+/// Checks the reply of a node that did nothing: the operation may be failed or unknown, but it must be answered.
 fn no_ok_and_an_answer(call: Call, reply: &Reply) -> Result<String, CaseError> {
     let name = protocol::call_name(call);
     let reason = reply.reason.as_deref().unwrap_or_default();
@@ -55,7 +55,7 @@ pub(super) fn silent_node(bench: &Bench<'_>) -> Result<String, CaseError> {
     played.whole(said.join(", "))
 }
 
-/// What was sent and not answered is unknown.
+/// Checks that an operation that was sent but not answered is reported as unknown.
 fn unknown(call: Call, reply: &Reply) -> Result<(), CaseError> {
     let late_fail = reply.reason.as_deref().is_some_and(|reason| reason.starts_with("late_fail"));
     if reply.outcome == Outcome::NotApplied || late_fail {
@@ -162,7 +162,7 @@ pub(super) fn withheld(bench: &Bench<'_>) -> Result<String, CaseError> {
     let mut said = vec![];
     for (client, call) in (1..).zip(writes) {
         proxy.pass_answers(true);
-        // The connection stands, and whatever handshake the system has is over.
+        // Ensures that the connection is open and that any handshake of the system is complete.
         if played.driver.has("read") {
             played.call(client, "n1", Call::Read, PATIENT);
         }

@@ -1,5 +1,5 @@
-//! Nodes for drivers that are checked: one that refuses connections, one that takes them and never answers, and one that passes bytes to
-//! a node that works and swallows its answers on demand.
+//! Fake nodes for checking drivers: one refuses connections, one accepts them and never answers, and one forwards bytes to a working node
+//! and discards its answers on demand.
 
 use heckle_loopback::LoopbackClaim;
 use heckle_system_api::limits::thread;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Connections that one fake node takes, at most.
+/// Maximum number of connections per fake node.
 const MAX_CONNECTIONS: usize = 64;
-/// A thread looks this often whether its node is gone.
+/// Interval at which a thread checks whether its node is gone.
 const LOOK: Duration = Duration::from_millis(50);
-/// A node that works is reached within this.
+/// Time limit for connecting to a working node.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
 /// A claimed address without a listener.
@@ -34,7 +34,7 @@ impl Refusing {
     }
 }
 
-/// A node that takes connections and requests, and never answers.
+/// A node that accepts connections and requests but never answers.
 pub(super) struct Silent {
     addr: SocketAddr,
     over: Arc<AtomicBool>,
@@ -58,7 +58,7 @@ impl Drop for Silent {
     }
 }
 
-/// A way to a node that works.
+/// A proxy in front of a working node.
 pub(super) struct Proxy {
     addr: SocketAddr,
     over: Arc<AtomicBool>,
@@ -88,7 +88,7 @@ impl Proxy {
         self.addr
     }
 
-    /// Whether answers of the node reach the driver. Those that do not are lost.
+    /// Sets whether the node's answers reach the driver. Answers that do not are lost.
     pub(super) fn pass_answers(&self, pass: bool) {
         self.passes.store(pass, Ordering::SeqCst);
     }
@@ -100,7 +100,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Takes connections until `over`; each is handed to `take` and held open.
+/// Accepts connections until `over` is set; each one is passed to `take` and kept open.
 fn serve(over: &Arc<AtomicBool>, take: impl Fn(&TcpStream) -> Result<()> + Send + 'static) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
@@ -111,7 +111,7 @@ fn serve(over: &Arc<AtomicBool>, take: impl Fn(&TcpStream) -> Result<()> + Send 
         while !over.load(Ordering::SeqCst) {
             match listener.accept() {
                 Ok((client, _)) if held.len() < MAX_CONNECTIONS => {
-                    // Of a node that cannot be reached the connection is closed.
+                    // If the node cannot be reached, the connection is closed.
                     if client.set_nonblocking(false).and_then(|()| take(&client)).is_ok() {
                         held.push(client);
                     }
@@ -124,7 +124,7 @@ fn serve(over: &Arc<AtomicBool>, take: impl Fn(&TcpStream) -> Result<()> + Send 
     Ok(addr)
 }
 
-/// Passes bytes on, or swallows them.
+/// Forwards bytes, or discards them while `passes` is false.
 fn pump(mut from: TcpStream, mut to: TcpStream, passes: &AtomicBool, over: &AtomicBool) {
     let mut bytes = [0; 4096];
     let _ = from.set_read_timeout(Some(LOOK));

@@ -1,4 +1,4 @@
-//! The thread that reads what a driver writes, and holds it to the protocol.
+//! The thread that reads a driver's output and enforces the protocol.
 
 use super::{GRACE, Table, Waiting, lock, log_of};
 use crate::protocol::{self, Answer, MAX_LINE, Message};
@@ -9,7 +9,7 @@ use std::process::ChildStdout;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Reads what a driver writes.
+/// Reads a driver's output.
 pub(super) struct Reader {
     pub(super) command: String,
     pub(super) table: Arc<Mutex<Table>>,
@@ -40,18 +40,18 @@ impl Reader {
         };
         let closing = {
             let mut table = lock(&self.table);
-            // Every open operation learns that no answer will come.
+            // Dropping the senders tells every open operation that no answer will come.
             table.open.clear();
             table.closing
         };
         if !closing {
             self.mistaken.end(format!("the driver `{}`: {why}", self.command));
         }
-        // It may go on to write, and must not block before it is ended.
+        // The driver may keep writing, and must not block on a full pipe before it is stopped.
         let _ = std::io::copy(&mut lines, &mut std::io::sink());
     }
 
-    /// Delivers a line to the operation that waits for it.
+    /// Delivers an answer to the operation that is waiting for it.
     fn take(&self, line: &str) -> Result<(), String> {
         let message = protocol::message(line)?;
         let id = match &message {
@@ -101,10 +101,10 @@ impl Reader {
     }
 }
 
-/// The next line; `None` at the end of the output.
+/// Reads the next line. Returns `None` at the end of the output.
 ///
 /// # Errors
-/// If it is too long.
+/// If the line is too long.
 fn next_line(from: &mut impl BufRead) -> Result<Option<String>, String> {
     let mut line = vec![];
     let read = from.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line);

@@ -1,14 +1,14 @@
-//! The checks of `[system]` that need no cluster.
+//! Checks of `[system]` that need no cluster.
 
 use super::{At, Leader, ProcessText, Reads, Ready, Step, SystemText};
 use crate::template::{Mistake, Template, check_port};
 use std::collections::BTreeSet;
 
-/// Processes of one node, at most.
+/// Maximum number of processes per node.
 const MAX_PROCESSES: usize = 8;
-/// The longest name of a system.
+/// Maximum length of a system's name.
 const MAX_NAME: usize = 32;
-/// Signals that may ask a process to end.
+/// Signals that can be used to stop a process.
 const SIGNALS: [(&str, i32); 5] =
     [("TERM", libc::SIGTERM), ("INT", libc::SIGINT), ("QUIT", libc::SIGQUIT), ("HUP", libc::SIGHUP), ("KILL", libc::SIGKILL)];
 
@@ -21,15 +21,15 @@ fn fault(steps: &[&str], what: impl Into<String>) -> At {
 }
 
 impl SystemText {
-    /// All ports of a node, in the order of the plan.
+    /// Returns all ports of a node, in the order of the plan.
     pub(crate) fn ports(&self) -> Vec<String> {
         self.process.iter().flat_map(|process| process.ports.clone()).collect()
     }
 
-    /// Finds the first mistake that shows without a cluster.
+    /// Checks everything that can be checked without a cluster.
     ///
     /// # Errors
-    /// That mistake.
+    /// If there is a mistake. The first one found is returned.
     pub(crate) fn check(&self) -> Result<(), At> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.name.is_empty() || self.name.len() > MAX_NAME || !self.name.chars().all(fits) {
@@ -128,10 +128,10 @@ impl SystemText {
     }
 }
 
-/// The number of a signal, by its name.
+/// Returns the number of a signal, given its name.
 ///
 /// # Errors
-/// The names that there are.
+/// If the name is not a known signal. The message lists the valid names.
 pub(crate) fn signal(name: &str) -> Result<i32, String> {
     let bare = name.strip_prefix("SIG").unwrap_or(name);
     let known: Vec<&str> = SIGNALS.iter().map(|(name, _)| *name).collect();

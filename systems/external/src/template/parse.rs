@@ -1,11 +1,11 @@
-//! What stands between two braces.
+//! Parses the text between two braces.
 
 use super::{Field, Half, Mistake, Part, RESERVED, Side, Subject, Template, node_number};
 
-/// Placeholders inside placeholders, at most.
+/// Maximum nesting depth of placeholders.
 const MAX_DEPTH: usize = 4;
 
-/// Where the placeholder that opens at `open` ends.
+/// Returns the position at which the placeholder opened at `open` ends.
 pub(super) fn closing(text: &str, open: usize) -> Option<usize> {
     let mut depth = 0;
     for (at, byte) in text.bytes().enumerate().skip(open) {
@@ -19,7 +19,7 @@ pub(super) fn closing(text: &str, open: usize) -> Option<usize> {
     None
 }
 
-/// What stands between two braces.
+/// Parses the text between two braces.
 pub(super) fn placeholder(inner: &str, ports: &[String], depth: usize) -> Result<Part, Mistake> {
     let (head, rest) = inner.split_once(':').map_or((inner, None), |(head, rest)| (head, Some(rest)));
     let (first, path) = head.split_once('.').map_or((head, None), |(first, path)| (first, Some(path)));
@@ -52,7 +52,7 @@ pub(super) fn placeholder(inner: &str, ports: &[String], depth: usize) -> Result
     }
 }
 
-/// A field of one node, which may be named.
+/// Parses a field of one node. The node may be named explicitly.
 fn of_one(path: &str, ports: &[String]) -> Result<(Subject, Field), Mistake> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     if let Some(number) = node_number(first) {
