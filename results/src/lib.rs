@@ -12,13 +12,14 @@ mod text; // a run as text: terminal, step summary, JUnit reports
 pub mod report; // the HTML report of a run, with interactive charts
 pub mod compare; // comparisons: arms run in pairs, and the statistics
 pub mod suite; // suites: one verdict for many runs, and trends over suites
+pub mod site; // the pages of `heckle serve`
 mod samples; // synthetic runs, for tests and example charts
 
 pub use figures::{bottleneck, clients, fault_impact, faults, hlog, measure, median, series, slowest, totals};
-pub use folder::{alive, artifacts, atomic, gc, index, input, rerun, run_folder, seal};
+pub use folder::{alive, artifacts, atomic, catalogue, filter, gc, index, input, rerun, run_folder, seal};
 pub use records::{env_json, fairness, from_checker, results_json, results_text, schemas, terms};
 pub use samples::{sample, sample_results};
-pub use text::{diff, explain, junit, summary, terminal, terminal_report};
+pub use text::{diff, explain, groups, junit, summary, terminal, terminal_report};
 pub use verdict::{conclude, gates};
 
 pub use measure::{Measured, analyze};

@@ -22,10 +22,37 @@ impl UnixSeconds {
         let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
         let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
         let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
-        if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        UnixSeconds::from_civil((year, month, day), (hour, minute, second))
+    }
+
+    /// Parses a date, `2026-01-31`, or a time, `2026-01-31T12:00` or `2026-01-31T12:00:00`, with or without `Z`.
+    pub fn from_iso(text: &str) -> Option<Self> {
+        let (date, time) = text.trim().split_once(['T', ' ']).unwrap_or((text.trim(), "00:00"));
+        let numbers = |text: &str, mark: char| -> Option<Vec<u64>> {
+            let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok()).flatten();
+            text.split(mark).map(number).collect()
+        };
+        let [year, month, day] = numbers(date, '-')?[..] else { return None };
+        let time = match numbers(time.strip_suffix('Z').unwrap_or(time), ':')?[..] {
+            [hour, minute] => (hour, minute, 0),
+            [hour, minute, second] => (hour, minute, second),
+            _ => return None,
+        };
+        UnixSeconds::from_civil((year, month, day), time)
+    }
+
+    /// The inverse of `to_civil`. `None` for what is no date.
+    fn from_civil((year, month, day): (u64, u64, u64), (hour, minute, second): (u64, u64, u64)) -> Option<Self> {
+        if !(1970..=9999).contains(&year)
+            || !(1..=12).contains(&month)
+            || !(1..=31).contains(&day)
+            || hour > 23
+            || minute > 59
+            || second > 60
+        {
             return None;
         }
-        // The inverse of `to_civil`. Years begin in March, so a leap day is the last day of its year.
+        // Years begin in March, so a leap day is the last day of its year.
         let (shifted_year, shifted_month) = (year - u64::from(month <= 2), (month + 9) % 12);
         let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
         let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
@@ -65,10 +92,31 @@ mod tests {
         ] {
             assert_eq!(UnixSeconds(seconds).iso(), want);
             assert_eq!(UnixSeconds::from_compact(&UnixSeconds(seconds).compact()), Some(UnixSeconds(seconds)));
+            assert_eq!(UnixSeconds::from_iso(want), Some(UnixSeconds(seconds)));
         }
         assert_eq!(UnixSeconds(1_709_251_199).compact(), "20240229T235959Z");
         for bad in ["", "20249", "20241301T000000Z", "yesterday at noon"] {
             assert_eq!(UnixSeconds::from_compact(bad), None);
+            assert_eq!(UnixSeconds::from_iso(bad), None);
+        }
+        for (text, want) in [
+            ("2024-02-28", "2024-02-28T00:00:00Z"),
+            ("2024-02-28T09:30", "2024-02-28T09:30:00Z"),
+            (" 2024-02-28 09:30Z", "2024-02-28T09:30:00Z"),
+        ] {
+            assert_eq!(UnixSeconds::from_iso(text).map(UnixSeconds::iso).as_deref(), Some(want), "{text}");
+        }
+        for bad in [
+            "2024-13-01",
+            "2024-02",
+            "2024-02-28T",
+            "2024-02-28T25:00",
+            "-2024-02-28",
+            "2024-02-+8",
+            "99999999999999999999-01-01",
+            "20000-01-01",
+        ] {
+            assert_eq!(UnixSeconds::from_iso(bad), None, "{bad}");
         }
     }
 }

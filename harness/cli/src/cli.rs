@@ -3,6 +3,7 @@
 mod run; // runs: run, rerun, demo, suite
 mod compare; // settings or builds against each other: compare
 mod inspect; // results of earlier runs: check, explain, show, list, diff, trend, report, export
+mod serve; // a page of all runs: serve
 mod own; // a custom system under test: init, driver
 mod node; // a single node: node, ctl
 mod maintenance; // the tool itself and its disk usage: doctor, bench, capacity, mutants, gc, clean, completions
@@ -13,6 +14,7 @@ pub use maintenance::{BenchArgs, BenchTarget, CapacityArgs, CleanArgs, Completio
 pub use node::{Consistency, CtlArgs, CtlCommand, CtlIdentity, CtlTarget, NodeArgs, ValueForm};
 pub use own::{DriverArgs, DriverCheckArgs, DriverWhat, InitArgs};
 pub use run::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
+pub use serve::{Listen, ServeArgs};
 
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings, Settings};
 use clap::{Args, Parser, Subcommand};
@@ -47,8 +49,10 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Show a run's results
     Show(ShowArgs),
-    /// List runs
+    /// List runs, suites, comparisons and sweeps
     List(ListArgs),
+    /// Show all runs, suites and comparisons in a browser, read-only
+    Serve(ServeArgs),
     /// Compare two runs: differing settings, figures with their ratio, verdicts
     Diff(DiffArgs),
     /// Print the completion script for a shell

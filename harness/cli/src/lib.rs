@@ -16,4 +16,5 @@ pub mod systems; // the plans embedded in the program
 pub mod plans; // the plans that the program carries
 pub mod build_info; // the commit that the program is built from
 pub mod bench; // the implementation of each verb
+pub mod serve; // the read-only web server of `heckle serve`
 pub mod verbs; // what each verb does

@@ -16,6 +16,7 @@ const LISTENERS: &[(&str, usize, &str)] = &[
     ("harness/engine/src/relay/tests/connections.rs", 1, "a claimed port, on which nothing listens before"),
     ("harness/engine/src/relay/tests/mod.rs", 1, "held by the rig"),
     ("harness/cli/src/bench/etcd/limit.rs", 1, "held for the whole measurement"),
+    ("harness/cli/src/serve/mod.rs", 1, "the server's own, held until it ends"),
     ("harness/cli/tests/command/ctl.rs", 1, "a claimed port"),
     ("harness/cli/tests/command/strangers.rs", 1, "a killed node's port, taken on purpose"),
     ("nodes/server/src/node/lifecycle.rs", 1, "a node's own, held until it ends"),
@@ -78,6 +79,7 @@ fn every_listener_is_held_or_claimed() {
 const EXAMPLES: &[&str] = &[
     "docs/client.py",
     "harness/cli/src/cli/node.rs",
+    "harness/cli/src/cli/serve.rs",
     "harness/cli/src/verbs/node.rs",
     "harness/cli/tests/command/bad_input.rs",
     "harness/cli/tests/command/ctl.rs",

@@ -38,10 +38,19 @@ fn is_alive(harness: Option<&Harness>, folder: &Path) -> bool {
 }
 
 fn changed_recently(folder: &Path) -> bool {
-    let files = ["results.json", "history.jsonl.zst", "history.jsonl"].iter().map(|f| folder.join(f));
-    let changed = files.filter_map(|f| fs::metadata(f).and_then(|m| m.modified()).ok()).max();
+    any_changed_recently(folder, &["results.json", "history.jsonl.zst", "history.jsonl"])
+}
+
+/// Whether one of these files of a folder changed recently enough for its writer to count as alive.
+pub(crate) fn any_changed_recently(folder: &Path, files: &[&str]) -> bool {
+    let changed = files.iter().filter_map(|f| fs::metadata(folder.join(f)).and_then(|m| m.modified()).ok()).max();
     // A time in the future comes from another machine's clock. Then nothing is known, and the run counts as alive.
     changed.is_some_and(|at| at.elapsed().map_or(true, |quiet| quiet < MAX_QUIET))
+}
+
+/// Whether the process with this id and start time exists on this machine.
+pub(crate) fn process_exists(pid: u32, started: u64) -> bool {
+    start_time(pid) == Some(started)
 }
 
 /// The boot id and the process namespace: two processes with equal values can see each other.

@@ -17,7 +17,7 @@ pub const FILE: &str = "runs.jsonl";
 
 /// Maximum depth of a run folder below the folder of all runs: `<plan>/<run>`, or `<comparison>/<time>/<arm>/<run>` and one level
 /// to spare.
-const MAX_DEPTH: usize = 5;
+pub(crate) const MAX_DEPTH: usize = 5;
 
 /// The data of a run that lists show.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -117,15 +117,7 @@ pub fn append(out: &Path, line: &RunLine) -> io::Result<()> {
 /// # Errors
 /// If `out` exists but cannot be read.
 pub fn read(out: &Path) -> io::Result<Vec<RunLine>> {
-    let text = match input::text(&out.join(FILE), input::INDEX) {
-        Ok(text) => text,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge) => String::new(),
-        Err(e) => return Err(atomic::at(&out.join(FILE), e)),
-    };
-    let mut by_path: BTreeMap<String, RunLine> = BTreeMap::new();
-    for line in text.lines().filter_map(|l| serde_json::from_str::<RunLine>(l).ok()) {
-        by_path.insert(line.path.clone(), line);
-    }
+    let mut by_path = stored_lines(out)?;
     let mut lines = vec![];
     for folder in folders(out)? {
         let path = relative(out, &folder);
@@ -133,6 +125,19 @@ pub fn read(out: &Path) -> io::Result<Vec<RunLine>> {
     }
     lines.sort_by(|a, b| (&a.started_utc, &a.run_id).cmp(&(&b.started_utc, &b.run_id)));
     Ok(lines)
+}
+
+/// Returns the lines of the index in `out` by path. A missing or damaged index has none.
+///
+/// # Errors
+/// If the index exists but cannot be read.
+pub(crate) fn stored_lines(out: &Path) -> io::Result<BTreeMap<String, RunLine>> {
+    let text = match input::text(&out.join(FILE), input::INDEX) {
+        Ok(text) => text,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge) => String::new(),
+        Err(e) => return Err(atomic::at(&out.join(FILE), e)),
+    };
+    Ok(text.lines().filter_map(|l| serde_json::from_str::<RunLine>(l).ok()).map(|line| (line.path.clone(), line)).collect())
 }
 
 /// Rebuilds the index from the folders, and returns the number of runs.
@@ -179,11 +184,13 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<
     Ok(())
 }
 
-fn relative(out: &Path, folder: &Path) -> String {
+/// Returns the path of a folder relative to `out`, as in [`RunLine::path`].
+pub(crate) fn relative(out: &Path, folder: &Path) -> String {
     folder.strip_prefix(out).unwrap_or(folder).to_string_lossy().into_owned()
 }
 
-fn line_of_folder(folder: &Path, path: &str) -> RunLine {
+/// Returns the line of a run from its folder. A run whose results cannot be read has a line that says so.
+pub(crate) fn line_of_folder(folder: &Path, path: &str) -> RunLine {
     let read = input::text(&folder.join("results.json"), input::RESULTS).map_err(|e| e.to_string());
     match read.and_then(|text| Results::from_json(&text).map_err(|e| e.to_string())) {
         Ok(mut results) => {

@@ -6,3 +6,4 @@ pub mod explain; // an explanation of every verdict: why, what it means, what to
 pub mod junit; // a run as a JUnit report
 pub mod terminal_report; // the report for the terminal
 pub mod diff; // differences between two runs
+pub mod groups; // suites and sweeps as lines of a list

@@ -7,6 +7,7 @@ mod words; // figures as text
 
 use crate::bottleneck;
 use crate::charts::axis::{count, digits, duration};
+use crate::groups::ended;
 use crate::index::RunLine;
 use crate::measure::{self, ALL};
 use crate::results_json::{Fault, Gate, Latency, Results, RunVerdict, Status};
@@ -283,12 +284,7 @@ pub fn list(runs: &[RunLine], width: usize, colour: Colour) -> String {
     let heading = [("run", Left), ("plan", Left), ("verdict", Left), ("ops", Right), ("p99", Right), ("faults", Right), ("why", Left)];
     let row = |r: &RunLine| -> Vec<Cell> {
         let plain = |words: String| (Style::Plain, words);
-        let running = r.status == crate::results_json::Status::Running && r.verdict != RunVerdict::Error;
-        let verdict = match r.status {
-            Status::Running if running => (Style::Dim, "running".to_owned()),
-            Status::Killed => (Style::Doubt, "killed".to_owned()),
-            Status::Running | Status::Done | Status::Interrupted => (run_verdict_style(r.verdict), r.verdict.word().replace('_', " ")),
-        };
+        let verdict = ended(r.status, r.verdict);
         let p99 = if r.p99_ms > 0.0 { duration(r.p99_ms) } else { "-".into() };
         let faults = count(r.faults_effective);
         vec![

@@ -2,6 +2,7 @@
 
 use super::{CheckerArg, OutArg, OutputArgs};
 use clap::Args;
+use heckle_results::filter::{Ended, Kind};
 use std::path::PathBuf;
 
 /// `heckle check`.
@@ -84,8 +85,24 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// List comparisons only
-    #[arg(long)]
+    #[arg(long, conflicts_with = "kind")]
     pub comparisons: bool,
+    /// Only these: run, suite, comparison, sweep [default: run with --json, otherwise all of them]
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub kind: Vec<Kind>,
+    /// Only plans, suites, comparisons and sweeps of this name, in which `*` stands for any letters; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub plan: Vec<String>,
+    /// Only what ended like this: valid, invalid, unknown, gate_missed, error, running, interrupted, killed, failed (any exit code
+    /// other than 0)
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',')]
+    pub verdict: Vec<Ended>,
+    /// Only what began since then: an age such as 2h or 7d, or a UTC date such as 2026-01-31 or 2026-01-31T12:00
+    #[arg(long, value_name = "AGE|DATE")]
+    pub since: Option<String>,
+    /// List the runs of suites, comparisons and sweeps too
+    #[arg(long)]
+    pub all: bool,
     /// The folder of all runs
     #[command(flatten)]
     pub out: OutArg,

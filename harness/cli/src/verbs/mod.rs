@@ -16,11 +16,13 @@ mod explain;
 mod export;
 mod gc;
 mod init;
+mod list;
 pub mod mutants;
 mod node;
 mod report;
 mod rerun;
 mod run;
+mod serve;
 mod show;
 mod suite;
 mod trend;
@@ -71,7 +73,8 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::main(&args),
         Verb::Explain(args) => explain::main(&args),
         Verb::Show(args) => show::show(&args),
-        Verb::List(args) => show::list(&args),
+        Verb::List(args) => list::main(&args),
+        Verb::Serve(args) => serve::main(&args),
         Verb::Diff(args) => diff::main(&args),
         Verb::Completions(args) => completions::main(&args),
         Verb::Rerun(args) => rerun::main(&args),

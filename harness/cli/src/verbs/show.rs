@@ -1,12 +1,11 @@
-//! `heckle show` and `heckle list`: print runs and comparisons from their results alone.
+//! `heckle show`: prints a run or a comparison from its results alone.
 
-use crate::cli::{ListArgs, ShowArgs};
+use crate::cli::ShowArgs;
 use crate::run::report::read_history;
-use heckle_results::compare::Comparison;
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::text;
 use heckle_results::summary::View;
-use heckle_results::{RunFolder, index, measure, summary, terminal_report};
+use heckle_results::{RunFolder, measure, terminal_report};
 use std::process::ExitCode;
 
 /// Maximum number of clients to show.
@@ -60,48 +59,4 @@ fn history_view(args: &ShowArgs) -> Result<String, String> {
         None if args.during => terminal_report::faults(&history, &measured, width),
         None => terminal_report::clients(&history, &measured, CLIENTS, width),
     })
-}
-
-/// `heckle list`.
-pub(super) fn list(args: &ListArgs) -> ExitCode {
-    match listed(args) {
-        Ok(words) => {
-            out!("{words}");
-            ExitCode::SUCCESS
-        }
-        Err(e) => super::usage("list", &format!("cannot read the index below {}: {e}", args.out.out.display())),
-    }
-}
-
-fn listed(args: &ListArgs) -> std::io::Result<String> {
-    let out = &args.out.out;
-    let pretty = |json: serde_json::Result<String>| json.expect("plain data has a JSON form") + "\n";
-    if args.voice.json && !args.comparisons {
-        return Ok(pretty(serde_json::to_string_pretty(&index::read(out)?)));
-    }
-    let named = |f: CompareFolder| (f.path_below(out).display().to_string(), f.read());
-    let comparisons: Vec<(String, Result<Comparison, String>)> = CompareFolder::all(out)?.into_iter().map(named).collect();
-    if args.voice.json {
-        let line = |(path, read): &(String, Result<Comparison, String>)| match read {
-            Ok(c) => serde_json::json!({
-                "path": path,
-                "name": c.name,
-                "status": c.status,
-                "exit_code": c.exit_code,
-                "arms": c.arms.iter().map(|a| &a.name).collect::<Vec<_>>(),
-                "pairs": c.design.pairs,
-                "verdict": c.verdict,
-            }),
-            Err(why) => serde_json::json!({"path": path, "damaged": why}),
-        };
-        return Ok(pretty(serde_json::to_string_pretty(&comparisons.iter().map(line).collect::<Vec<_>>())));
-    }
-    let (width, colour) = (super::width(), super::colour());
-    let of_comparisons = text::list(&comparisons, width, colour);
-    if args.comparisons {
-        return Ok(of_comparisons);
-    }
-    let runs = summary::list(&index::read(out)?, width, colour);
-    // Users without comparisons do not need the hint.
-    Ok(if comparisons.is_empty() { runs } else { format!("{runs}\n{of_comparisons}") })
 }

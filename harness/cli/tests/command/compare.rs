@@ -51,7 +51,7 @@ fn too_few_pairs_are_run_kept_and_claim_nothing() {
         assert!(run["figures"]["whole"]["intent_p99_ms"]["value"].as_f64().expect("a figure") > 0.0);
         assert!(heckle::cluster::pids::alive(&path).iter().all(|s| s.node == heckle::cluster::pids::HARNESS), "no node outlives its run");
     }
-    let list = expect_code(&folder, &["list", "--json"], 0);
+    let list = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(serde_json::from_slice::<Json>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 2, "its runs are runs");
     found_again(&folder, &kept[0], &told);
 }

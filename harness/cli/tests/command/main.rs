@@ -20,6 +20,7 @@ mod recheck;
 mod redis;
 mod runs;
 mod safety;
+mod serve;
 mod starvation;
 mod stores;
 mod strangers;

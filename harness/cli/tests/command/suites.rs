@@ -41,14 +41,14 @@ fn a_night_leaves_its_verdict_for_people_and_machines() {
     }
     // A run of a suite is found like any other, also by its index line.
     expect_code(&folder, &["show", "latest"], 0);
-    let list = expect_code(&folder, &["list", "--json"], 0);
+    let list = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(serde_json::from_slice::<Value>(&list.stdout).expect("JSON").as_array().expect("a list").len(), 2);
     expect_code(&folder, &["trend", "--json"], 0);
 
     let freed = expect_code(&folder, &["gc", "--keep", "0", "--keep-failed", "0", "--delete", "--json"], 0);
     let freed: Value = serde_json::from_slice(&freed.stdout).expect("JSON");
     assert_eq!(freed["runs"].as_array().map(Vec::len), Some(2));
-    let again = expect_code(&folder, &["list", "--json"], 0);
+    let again = expect_code(&folder, &["list", "--json", "--all"], 0);
     assert_eq!(again.stdout, list.stdout, "what runs came to outlives their files");
     // What is over is not taken up again.
     expect_code(&folder, &["suite", "night.toml", "--quiet", "--budget", "1ms"], 2);

@@ -1,0 +1,155 @@
+//! One connection: one request, one response, and the limits of bytes and time for both.
+
+use super::request::{self, MAX_HEAD, Method, Refusal};
+use super::response::{Body, Response};
+use super::{Site, routes};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Time for the head of a request to arrive completely.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Time in which a peer must take something.
+const PIECE_WITHIN: Duration = Duration::from_secs(10);
+/// Time for a whole response, which may be a large history over a slow line.
+const RESPONSE_WITHIN: Duration = Duration::from_secs(600);
+/// Bytes of a response that are written at a time.
+const PIECE: usize = 64 * 1024;
+/// Bytes and time that are read after a response, so that the peer sees it before the connection is gone.
+const LINGER_BYTES: usize = 64 * 1024;
+const LINGER_FOR: Duration = Duration::from_millis(500);
+
+/// Serves one request.
+pub(super) fn serve(stream: &TcpStream, site: &Site) {
+    // The listener does not block; whether its connections do depends on the system.
+    if stream.set_nonblocking(false).is_err() {
+        return;
+    }
+    let (response, method) = match read_head(stream) {
+        Ok(None) => return,
+        Ok(Some(head)) => match request::parse(&head) {
+            Ok(request) => (routes::respond(&request, site), request.method),
+            Err(refusal) => (refusal.into(), Method::Get),
+        },
+        Err(refusal) => (refusal.into(), Method::Get),
+    };
+    // A peer that goes away is not an error.
+    if write(stream, response, method).is_ok() {
+        linger(stream);
+    }
+}
+
+/// Refuses a connection without reading from it.
+pub(super) fn refuse(stream: &TcpStream) {
+    let response = Response::error(503, "Too many connections: try again in a moment.");
+    let Body::Bytes(body) = &response.body else { return };
+    let mut bytes = response.head().into_bytes();
+    bytes.extend_from_slice(body);
+    // It fits into the buffer of a new connection, and is not waited for.
+    let _ = stream.set_nonblocking(true).and_then(|()| (&*stream).write_all(&bytes));
+}
+
+/// Reads until the empty line. `None` if the peer closes before it sends anything.
+fn read_head(mut stream: &TcpStream) -> Result<Option<Vec<u8>>, Refusal> {
+    let deadline = Instant::now() + HEAD_WITHIN;
+    let mut head = vec![];
+    let mut piece = [0; 2048];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+            return Err(Refusal(408, "the request did not arrive in time"));
+        }
+        match stream.read(&mut piece) {
+            Ok(0) if head.is_empty() => return Ok(None),
+            Ok(0) => return Err(Refusal(400, "the request ends in its head")),
+            Ok(n) => head.extend_from_slice(&piece[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => continue,
+            Err(_) => return Ok(None),
+        }
+        if let Some(end) = request::end_of_head(&head).filter(|end| *end <= MAX_HEAD) {
+            // Anything after the head is not read: there is one request per connection.
+            head.truncate(end);
+            return Ok(Some(head));
+        }
+        if head.len() > MAX_HEAD {
+            return Err(Refusal(431, "the head of the request is too large"));
+        }
+    }
+}
+
+fn write(stream: &TcpStream, response: Response, method: Method) -> io::Result<()> {
+    let mut out = Out { stream, deadline: Instant::now() + RESPONSE_WITHIN };
+    out.bytes(response.head().as_bytes())?;
+    if method == Method::Head {
+        return Ok(());
+    }
+    match response.body {
+        Body::Bytes(bytes) => out.bytes(&bytes),
+        Body::File(file, length) => out.file(file, length),
+    }
+}
+
+/// The sending side, with its deadline.
+struct Out<'a> {
+    stream: &'a TcpStream,
+    deadline: Instant,
+}
+
+impl Out<'_> {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        write_until(self.stream, bytes, self.deadline)
+    }
+
+    /// Sends exactly `length` bytes, as the head says. A file that has become shorter breaks the connection off; of one that has
+    /// grown, the rest is left out.
+    fn file(&mut self, file: std::fs::File, length: u64) -> io::Result<()> {
+        let mut file = file.take(length);
+        let mut piece = vec![0; PIECE];
+        let mut sent = 0;
+        while sent < length {
+            let n = file.read(&mut piece)?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.bytes(&piece[..n])?;
+            sent += n as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Sends bytes until a deadline. A peer that takes a byte now and then does not get more time.
+fn write_until(mut stream: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now()).min(PIECE_WITHIN);
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Ends the response and reads what is left for a moment. Closing with unread bytes would make the system discard the response.
+fn linger(mut stream: &TcpStream) {
+    let deadline = Instant::now() + LINGER_FOR;
+    let _ = stream.shutdown(Shutdown::Write);
+    let (mut piece, mut read) = ([0; 4096], 0);
+    while read < LINGER_BYTES {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
+            return;
+        }
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => read += n,
+        }
+    }
+}

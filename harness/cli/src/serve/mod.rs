@@ -1,0 +1,134 @@
+//! `heckle serve`: a read-only HTTP server for the folder of all runs. It is small on purpose: GET and HEAD only, one request per
+//! connection, no request bodies, and nothing that writes. Modules in reading order:
+
+mod request; // the head of a request, parsed strictly
+mod host; // which names of this server a request may use
+mod response; // responses, with the headers that keep a page to this server
+mod tree; // files and folders below the folder of all runs, without links
+mod routes; // what each address shows
+mod connection; // one connection: its limits of bytes and time
+
+use crate::limits;
+use heckle_results::catalogue::Catalogue;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Maximum number of connections at a time. Further ones are refused with 503.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a list of all runs is used before it is read again.
+const LIST_FOR: Duration = Duration::from_secs(1);
+/// Interval between two checks for the end.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+
+/// What a server shows, and to whom.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of all runs.
+    pub out: PathBuf,
+    /// Whether any name of this server may be used in a request. Otherwise only those of this machine itself.
+    pub any_host: bool,
+}
+
+/// A server that has its port.
+pub struct Server {
+    listener: TcpListener,
+    site: Arc<Site>,
+}
+
+/// What all connections share.
+struct Site {
+    options: Options,
+    list: Mutex<Option<(Instant, Arc<Catalogue>)>>,
+    open: AtomicUsize,
+}
+
+impl Site {
+    /// Everything in the folder of all runs, at most a second old.
+    fn catalogue(&self) -> io::Result<Arc<Catalogue>> {
+        // Other requests wait for the one that reads, instead of reading too.
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = list.as_ref().filter(|(at, _)| at.elapsed() < LIST_FOR) {
+            return Ok(known.clone());
+        }
+        let read = Arc::new(Catalogue::read(&self.options.out)?);
+        *list = Some((Instant::now(), read.clone()));
+        Ok(read)
+    }
+}
+
+impl Server {
+    /// Takes the port.
+    ///
+    /// # Errors
+    /// If the address is not one of this machine, or its port is taken.
+    pub fn bind(listen: SocketAddr, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen)?;
+        listener.set_nonblocking(true)?;
+        Ok(Server { listener, site: Arc::new(Site { options, list: Mutex::default(), open: AtomicUsize::new(0) }) })
+    }
+
+    /// The address that it listens on, with the port that the system chose if 0 was asked for.
+    ///
+    /// # Errors
+    /// From the system.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `ended`, which is called ten times a second.
+    ///
+    /// # Errors
+    /// If the listener fails.
+    pub fn run(&self, ended: impl Fn() -> bool) -> io::Result<()> {
+        while !ended() {
+            let mut ready = [rustix::event::PollFd::new(&self.listener, rustix::event::PollFlags::IN)];
+            let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: CHECK_EVERY.subsec_nanos().into() };
+            match rustix::event::poll(&mut ready, Some(&timeout)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(e) => return Err(e.into()),
+            }
+            match self.listener.accept() {
+                Ok((stream, _)) => self.take(stream),
+                // The peer is gone already, or this process has no descriptor left: the next one may fare better.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => std::thread::sleep(CHECK_EVERY),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a connection a thread of its own.
+    fn take(&self, stream: TcpStream) {
+        let site = self.site.clone();
+        if site.open.fetch_add(1, Ordering::SeqCst) >= MAX_CONNECTIONS {
+            connection::refuse(&stream);
+            site.open.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
+        let served = site.clone();
+        let thread = limits::thread("connection", move || {
+            let _slot = Slot(&served.open);
+            connection::serve(&stream, &served);
+        });
+        if thread.is_err() {
+            site.open.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A place among the connections, given back when it is dropped, also by a panic.
+struct Slot<'a>(&'a AtomicUsize);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests;

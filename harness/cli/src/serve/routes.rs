@@ -1,0 +1,186 @@
+//! What each address shows.
+//!
+//! | address | shows |
+//! |---|---|
+//! | `/` | the index, with filters as parameters |
+//! | `/index.json` | the same as data |
+//! | `/browse/PATH/` | a folder: for a run, its verdict, pictures and files |
+//! | `/files/PATH` | a file |
+//! | `/assets/NAME` | style sheet and icon of the pages |
+
+use super::request::{NOT_FOUND, Refusal, Request};
+use super::response::Response;
+use super::tree::{self, Node};
+use super::{Site, host};
+use heckle_history::printable::visible;
+use heckle_results::catalogue::{Catalogue, Entry};
+use heckle_results::filter::Kind;
+use heckle_results::results_json::Results;
+use heckle_results::site::query::IndexQuery;
+use heckle_results::site::{self, FolderView, IndexView, Item, url};
+use heckle_results::utc::UnixSeconds;
+use std::io::Read;
+use std::path::{Component, Path};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Maximum size of a `results.json` that a page shows. A larger one can be downloaded.
+const MAX_RESULTS: u64 = 16 << 20;
+/// Maximum number of bytes of an explanation that a page shows.
+const MAX_EXPLANATION: u64 = 64 * 1024;
+/// Maximum number of violations that a page explains.
+const MAX_EXPLANATIONS: usize = 5;
+/// Links in the folder of all runs that lead to a run.
+const LINKS: [&str; 2] = ["latest", "latest-failed"];
+
+/// Responds to a request.
+pub(super) fn respond(request: &Request, site: &Site) -> Response {
+    if !host::is_well_formed(&request.host) {
+        return Response::error(400, "The Host header is not a name or an address.");
+    }
+    if !site.options.any_host && !host::is_loopback(&request.host) {
+        return Response::error(421, "This server answers only to localhost and loopback addresses: open it by one of those.");
+    }
+    route(request, site).unwrap_or_else(Response::from)
+}
+
+fn route(request: &Request, site: &Site) -> Result<Response, Refusal> {
+    let parts: Vec<&str> = request.path.iter().map(String::as_str).collect();
+    match parts[..] {
+        [] => index(request, site),
+        ["index.json"] => index_json(request, site),
+        ["assets", name] => {
+            let asset = site::ASSETS.iter().find(|asset| asset.name == name).ok_or(NOT_FOUND)?;
+            Ok(Response::text(asset.content_type, asset.content))
+        }
+        ["browse", ..] => browse(request, site),
+        ["files", ..] => file(&request.path[1..], site),
+        _ => Err(NOT_FOUND),
+    }
+}
+
+fn now() -> UnixSeconds {
+    UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
+}
+
+fn catalogue(site: &Site) -> Result<std::sync::Arc<Catalogue>, Refusal> {
+    site.catalogue().map_err(|_| Refusal(500, "the folder of all runs cannot be read"))
+}
+
+fn index(request: &Request, site: &Site) -> Result<Response, Refusal> {
+    let query = match IndexQuery::parse(&request.query, now()) {
+        Ok(query) => query,
+        Err(why) => return Ok(Response::error(400, &why)),
+    };
+    let folder = site.options.out.display().to_string();
+    Ok(Response::page(site::index(IndexView { catalogue: &*catalogue(site)?, query: &query, folder: &folder })))
+}
+
+fn index_json(request: &Request, site: &Site) -> Result<Response, Refusal> {
+    let query = match IndexQuery::parse(&request.query, now()) {
+        Ok(query) => query,
+        Err(why) => return Ok(Response::error(400, &why)),
+    };
+    let catalogue = catalogue(site)?;
+    let shown: Vec<&Entry> = catalogue.shown(&query.filter).rev().collect();
+    Ok(Response::text("application/json", serde_json::to_string(&shown).expect("plain data has a JSON form") + "\n"))
+}
+
+fn file(parts: &[String], site: &Site) -> Result<Response, Refusal> {
+    if let Some(address) = through_link(parts, site, "/files/") {
+        return Ok(Response::redirect(address));
+    }
+    match tree::open(&site.options.out, parts)? {
+        Node::File(file, bytes) => Ok(Response::file(parts.last().map_or("", String::as_str), file, bytes)),
+        Node::Folder(_) => Ok(Response::redirect(folder_address(parts))),
+    }
+}
+
+fn folder_address(parts: &[String]) -> String {
+    let address = url("/browse/", &parts.join("/"));
+    if address.ends_with('/') { address } else { address + "/" }
+}
+
+/// The address behind `latest` or `latest-failed`, the only links that are followed: to a run below the folder of all runs.
+fn through_link(parts: &[String], site: &Site, prefix: &str) -> Option<String> {
+    let (first, rest) = parts.split_first()?;
+    if !LINKS.contains(&first.as_str()) {
+        return None;
+    }
+    let target = std::fs::read_link(site.options.out.join(first)).ok()?;
+    let below = target.components().all(|part| matches!(part, Component::Normal(_)));
+    let target = target.to_str().filter(|_| below)?;
+    Some(url(prefix, &[&[target.to_owned()], rest].concat().join("/")))
+}
+
+fn browse(request: &Request, site: &Site) -> Result<Response, Refusal> {
+    let parts = &request.path[1..];
+    if let Some(address) = through_link(parts, site, "/browse/") {
+        return Ok(Response::redirect(address + "/"));
+    }
+    let folder = match tree::open(&site.options.out, parts) {
+        Ok(Node::Folder(folder)) => folder,
+        Ok(Node::File(..)) => return Ok(Response::redirect(url("/files/", &parts.join("/")))),
+        // Without any run there is no folder yet.
+        Err(refusal) if !parts.is_empty() => return Err(refusal),
+        Err(_) => return Ok(Response::redirect("/".into())),
+    };
+    // Addresses in the page are absolute, but a folder has one address only.
+    if !request.is_folder {
+        return Ok(Response::redirect(folder_address(parts)));
+    }
+    let (names, cut) = folder.names();
+    let mut items: Vec<Item> = names.into_iter().map(|n| Item { name: n.name, bytes: n.bytes }).collect();
+    items.sort_by(|a, b| (a.bytes.is_none(), &a.name).cmp(&(b.bytes.is_none(), &b.name)));
+    let path = parts.join("/");
+    let catalogue = catalogue(site)?;
+    let entry = catalogue.at(&path);
+    let results = entry.filter(|e| e.kind == Kind::Run).and_then(|_| results(parts, site));
+    let belongs = |e: &&Entry| e.part_of.as_deref().is_some_and(|p| !path.is_empty() && p == path);
+    let belonging: Vec<&Entry> = catalogue.entries.iter().filter(belongs).collect();
+    let pictures = if entry.is_some() { pictures(parts, site) } else { vec![] };
+    let explanations = if entry.is_some() { explanations(parts, site) } else { vec![] };
+    let (pictures, explanations) = (&pictures, &explanations);
+    let view = FolderView { path: &path, entry, results: results.as_ref(), parts: &belonging, items: &items, pictures, explanations, cut };
+    Ok(Response::page(site::folder(view)))
+}
+
+/// The text of a file, up to `max` bytes.
+fn text(parts: &[String], more: &[&str], site: &Site, max: u64) -> Option<String> {
+    let parts: Vec<String> = parts.iter().cloned().chain(more.iter().map(|part| (*part).to_owned())).collect();
+    let Ok(Node::File(file, _)) = tree::open(&site.options.out, &parts) else { return None };
+    let (mut file, mut bytes, mut piece) = (file.take(max), vec![], vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut piece).ok()? {
+            0 => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+            n => bytes.extend_from_slice(&piece[..n]),
+        }
+    }
+}
+
+fn results(parts: &[String], site: &Site) -> Option<Results> {
+    let mut results = Results::from_json(&text(parts, &["results.json"], site, MAX_RESULTS)?).ok()?;
+    let folder = parts.iter().fold(site.options.out.clone(), |folder, part| folder.join(part));
+    heckle_results::alive::update_status(&mut results, Path::new(&folder));
+    Some(results)
+}
+
+fn names(parts: &[String], more: &str, site: &Site) -> Vec<String> {
+    let parts: Vec<String> = parts.iter().cloned().chain([more.to_owned()]).collect();
+    match tree::open(&site.options.out, &parts) {
+        Ok(Node::Folder(folder)) => folder.names().0.into_iter().map(|n| n.name).collect(),
+        Ok(Node::File(..)) | Err(_) => vec![],
+    }
+}
+
+fn pictures(parts: &[String], site: &Site) -> Vec<String> {
+    let is_picture = |name: &String| name.ends_with(".png");
+    names(parts, "plots", site).into_iter().filter(is_picture).map(|name| format!("plots/{name}")).collect()
+}
+
+fn explanations(parts: &[String], site: &Site) -> Vec<(String, String)> {
+    let one = |id: String| {
+        let words = text(parts, &["violations", &id, "explain.txt"], site, MAX_EXPLANATION)?;
+        Some((format!("violations/{id}/explain.txt"), visible(&words).into_owned()))
+    };
+    names(parts, "violations", site).into_iter().filter_map(one).take(MAX_EXPLANATIONS).collect()
+}

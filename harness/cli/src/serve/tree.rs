@@ -1,0 +1,83 @@
+//! Files and folders below the folder of all runs. Each part of a path is opened in the folder before it, without following links, so
+//! that no link and no exchange of a folder in between leads outside.
+
+use super::request::{NOT_FOUND, Refusal, is_plain};
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
+use std::fs::File;
+use std::path::Path;
+
+/// Maximum number of names in a folder that are listed.
+pub(super) const MAX_ITEMS: usize = 2_000;
+
+/// What is at a path.
+pub(super) enum Node {
+    /// A regular file and its size.
+    File(File, u64),
+    /// A folder.
+    Folder(Folder),
+}
+
+/// An open folder.
+pub(super) struct Folder(OwnedFd);
+
+/// A name in a folder, with its size if it is a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    pub(super) name: String,
+    pub(super) bytes: Option<u64>,
+}
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Opens what is at `parts` below `root`. `root` itself may be a link, since the user named it.
+pub(super) fn open(root: &Path, parts: &[String]) -> Result<Node, Refusal> {
+    let mut folder = openat(CWD, root, FOLDER, Mode::empty()).map_err(|_| NOT_FOUND)?;
+    let Some((last, before)) = parts.split_last() else { return Ok(Node::Folder(Folder(folder))) };
+    if !parts.iter().all(|part| is_plain(part)) {
+        return Err(NOT_FOUND);
+    }
+    for part in before {
+        folder = openat(&folder, part.as_str(), FOLDER | OFlags::NOFOLLOW, Mode::empty()).map_err(|_| NOT_FOUND)?;
+    }
+    // Opening a pipe without NONBLOCK waits for its writer.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // A device or a socket is not even opened.
+    let stat = statat(&folder, last.as_str(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).map_err(|_| NOT_FOUND)?;
+    if !matches!(FileType::from_raw_mode(stat.st_mode), FileType::RegularFile | FileType::Directory) {
+        return Err(NOT_FOUND);
+    }
+    let opened = openat(&folder, last.as_str(), flags, Mode::empty()).map_err(|_| NOT_FOUND)?;
+    let stat = fstat(&opened).map_err(|_| NOT_FOUND)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(Node::File(File::from(opened), u64::try_from(stat.st_size).unwrap_or(0))),
+        FileType::Directory => Ok(Node::Folder(Folder(opened))),
+        _ => Err(NOT_FOUND),
+    }
+}
+
+impl Folder {
+    /// Lists regular files and folders, sorted, and whether there are more than are listed. Links are left out.
+    pub(super) fn names(&self) -> (Vec<Name>, bool) {
+        let mut names = vec![];
+        for entry in Dir::read_from(&self.0).into_iter().flatten().flatten() {
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if !is_plain(name) {
+                continue;
+            }
+            let Ok(stat) = statat(&self.0, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let bytes = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => Some(u64::try_from(stat.st_size).unwrap_or(0)),
+                FileType::Directory => None,
+                _ => continue,
+            };
+            if names.len() == MAX_ITEMS {
+                names.sort();
+                return (names, true);
+            }
+            names.push(Name { name: name.to_owned(), bytes });
+        }
+        names.sort();
+        (names, false)
+    }
+}
