@@ -23,6 +23,9 @@ pub struct EndRecord {
     pub events: u64,
     /// XXH3 (64 bits, hexadecimal) of all bytes before it, header included, as they are when decompressed.
     pub xxh3: String,
+    /// When the load ended, in nanoseconds since the start of the run, if that was before the end of its window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_ended_ns: Option<u64>,
     /// Other data known only at the end: how the run ended and the counters of its nodes.
     #[serde(flatten)]
     pub more: BTreeMap<String, Json>,
@@ -86,7 +89,7 @@ impl Tally {
     }
 
     pub(crate) fn record(&self, more: BTreeMap<String, Json>) -> EndRecord {
-        EndRecord { e: EndTag::End, events: self.events, xxh3: format!("{:016x}", self.hash.digest()), more }
+        EndRecord { e: EndTag::End, events: self.events, xxh3: format!("{:016x}", self.hash.digest()), load_ended_ns: None, more }
     }
 
     /// Describes how `record` differs from the counted values.

@@ -192,7 +192,12 @@ impl History {
             }
             builder.add(event).map_err(|what| ReadError::at(reader.line(), what))?;
         }
-        let (header, names, warnings, (completeness, end_record)) = reader.into_parts();
+        let (mut header, names, warnings, (completeness, end_record)) = reader.into_parts();
+        // The window of the header is the planned one.
+        let ended = end_record.as_ref().and_then(|end| end.load_ended_ns);
+        if let (Some((start, end)), Some(ended)) = (&mut header.load_window, ended) {
+            *end = ended.clamp(*start, (*end).max(*start));
+        }
         Ok(History { completeness, end_record, ..builder.finish(header, names, warnings) })
     }
 

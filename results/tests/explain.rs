@@ -84,6 +84,8 @@ fn gates_errors_and_proofs_of_other_checks_are_explained() {
         let gate = gate.evaluate(r);
         r.gates.push(gate);
     });
+    let why = "the load was aborted at 12.000000 s, by --abort-on 'p99_ms>500 for 5s': p99_ms was 812 in the last of 5 seconds in a row";
+    check_text("aborted", &Ending::Aborted(why.into()), RunVerdict::GateMissed, |r| r.load.aborted = Some(why.into()));
     let why = "n2 died without a fault (signal 9); see nodes/n2/node.log".to_owned();
     check_text("error", &Ending::Failed(why), RunVerdict::Error, |_| {});
     check_text("undone", &Ending::Done, RunVerdict::Invalid, |r| {

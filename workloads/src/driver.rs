@@ -8,7 +8,7 @@
 //! arrivals in turn, and arrivals beyond the bound on open operations wait in a queue. In the closed loop each client
 //! starts its next intent when the previous one has ended.
 
-use crate::pacing::Pace;
+use crate::pacing::{ClosedLoop, Pace};
 use crate::workload::{Next, OpRequest, OpResult, Workload};
 use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{ClientId, Nanos, OpId, ProcessId};
@@ -44,10 +44,10 @@ pub enum Routing {
 }
 
 /// An input of the driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// The closed loop starts: every client starts an intent, and another one whenever it has finished.
-    Loop,
+    Loop(ClosedLoop),
     /// Open loop: an arrival was due at the given time.
     Arrival(Nanos),
     /// A timer requested by [`Action::Wake`] has expired.
@@ -120,7 +120,8 @@ pub struct Driver {
     next_op: u64,
     next_process: u32,
     next_client: u32,
-    closed_loop: bool,
+    /// Present if each client starts its next intent itself.
+    closed_loop: Option<ClosedLoop>,
     stopped: bool,
 }
 
@@ -138,7 +139,7 @@ impl Driver {
             next_op: 0,
             next_process: 0,
             next_client: 0,
-            closed_loop: false,
+            closed_loop: None,
             stopped: false,
         }
     }
@@ -146,17 +147,21 @@ impl Driver {
     /// Processes an input at time `now` and appends the resulting actions to `actions`. Time must not go backwards.
     pub fn step(&mut self, now: Nanos, input: Input, actions: &mut Vec<Action>) {
         match input {
-            Input::Loop => {
-                self.closed_loop = true;
-                (0..self.settings.clients).for_each(|client| self.start_at_period(now, client, actions));
+            Input::Loop(closed_loop) => {
+                self.closed_loop = Some(closed_loop);
+                (0..self.settings.clients).for_each(|client| self.start_from(now, now, client, actions));
             }
             Input::Arrival(due) => {
                 self.backlog.push_back(due);
                 self.fill(now, actions);
             }
             Input::Timer(Timer::Client(client)) => {
-                if !self.is_over(now) {
-                    self.start(now, client, None, actions);
+                // The period is not applied again: the timer may be a little late, and would miss one period after the other.
+                match self.closed_loop.as_ref().and_then(|l| l.next(client, now)) {
+                    _ if self.is_over(now) => {}
+                    Some(at) if at > now => actions.push(Action::Wake(at, Timer::Client(client))),
+                    Some(_) => self.start(now, client, None, actions),
+                    None => {}
                 }
             }
             Input::Timer(Timer::Attempt(before)) => {
@@ -199,11 +204,13 @@ impl Driver {
         }
     }
 
-    /// In the closed loop the client starts immediately, or at the next period if the workload has one.
-    fn start_at_period(&mut self, now: Nanos, client: u32, actions: &mut Vec<Action>) {
-        match self.settings.pace.next(now) {
-            at if at > now => actions.push(Action::Wake(at, Timer::Client(client))),
-            _ => self.start(now, client, None, actions),
+    /// In the closed loop the client starts at `from`, or at the next period if the workload has one, or when it is next active.
+    fn start_from(&mut self, now: Nanos, from: Nanos, client: u32, actions: &mut Vec<Action>) {
+        let at = self.settings.pace.next(from);
+        match self.closed_loop.as_ref().and_then(|l| l.next(client, at)) {
+            Some(at) if at > now => actions.push(Action::Wake(at, Timer::Client(client))),
+            Some(_) => self.start(now, client, None, actions),
+            None => {}
         }
     }
 
@@ -260,154 +267,13 @@ impl Driver {
 
     fn end(&mut self, now: Nanos, turn: Turn, actions: &mut Vec<Action>) {
         self.idle[turn.client as usize].extend(turn.process);
-        if self.closed_loop {
-            if !self.is_over(now) {
-                self.start_at_period(now, turn.client, actions);
-            }
-        } else {
-            self.fill(now, actions);
+        match self.closed_loop.as_ref().map(|l| l.think) {
+            None => self.fill(now, actions),
+            Some(_) if self.is_over(now) => {}
+            Some(think) => self.start_from(now, Nanos(now.0.saturating_add(think.0)), turn.client, actions),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use heckle_history::{Call, Path, Value};
-
-    /// A workload that always writes, and retries a refused write after a pause.
-    struct Writes {
-        value: i64,
-        pause: Nanos,
-    }
-
-    impl Writes {
-        fn ask(&mut self) -> OpRequest {
-            self.value += 1;
-            let call = Call::Write { new: Value(self.value) };
-            OpRequest { intent: None, attempt: None, key: 0, call, path: Path::Consensus, payload: None, expected_payload: None }
-        }
-    }
-
-    impl Workload for Writes {
-        fn begin(&mut self, _: u32, _: Nanos) -> OpRequest {
-            self.ask()
-        }
-
-        fn on_result(&mut self, _: u32, _: &OpRequest, told: OpResult, _: Nanos) -> Next {
-            if told == OpResult::Refused { Next::Again { pause: self.pause, ask: self.ask() } } else { Next::Over }
-        }
-    }
-
-    struct Rig {
-        driver: Driver,
-        actions: Vec<Action>,
-    }
-
-    impl Rig {
-        fn new(settings: DriverSettings) -> Rig {
-            Rig { driver: Driver::new(Box::new(Writes { value: 0, pause: Nanos(5) }), settings, Seed(1)), actions: vec![] }
-        }
-
-        fn step(&mut self, now: u64, input: Input) -> Vec<Action> {
-            self.driver.step(Nanos(now), input, &mut self.actions);
-            std::mem::take(&mut self.actions)
-        }
-
-        /// Returns the operations that the driver sends for this input.
-        fn sends(&mut self, now: u64, input: Input) -> Vec<Send> {
-            let sends = |action| if let Action::Send(send) = action { Some(send) } else { None };
-            self.step(now, input).into_iter().filter_map(sends).collect()
-        }
-    }
-
-    fn settings() -> DriverSettings {
-        DriverSettings { clients: 2, nodes: 3, routing: Routing::Pinned, max_in_flight: 8, pace: Pace::Even, until: Nanos(1_000) }
-    }
-
-    #[test]
-    fn arrivals_beyond_the_bound_wait_and_keep_the_time_they_were_due() {
-        let mut rig = Rig::new(DriverSettings { max_in_flight: 1, ..settings() });
-        let first = rig.sends(10, Input::Arrival(Nanos(9)));
-        assert_eq!((first.len(), first[0].client, first[0].due, first[0].node), (1, ClientId(0), Some(Nanos(9)), 0));
-        assert!(rig.sends(20, Input::Arrival(Nanos(19))).is_empty() && rig.sends(30, Input::Arrival(Nanos(29))).is_empty());
-        let next = rig.sends(40, Input::Completed(first[0].op, OpResult::Done));
-        assert_eq!((next.len(), next[0].client, next[0].due), (1, ClientId(1), Some(Nanos(19))));
-        assert_eq!((rig.driver.in_flight(), rig.driver.drop_backlog(), rig.driver.drop_backlog()), (1, 1, 0));
-        assert!(rig.sends(50, Input::Completed(first[0].op, OpResult::Done)).is_empty(), "a second answer says nothing new");
-        assert_eq!(rig.driver.in_flight(), 1);
-    }
-
-    #[test]
-    fn an_unknown_outcome_retires_the_process_and_ends_the_intent() {
-        let mut rig = Rig::new(settings());
-        let process = |rig: &mut Rig, now, told| {
-            let send = rig.sends(now, Input::Arrival(Nanos(now)))[0];
-            rig.step(now, Input::Completed(send.op, told));
-            // This arrival goes to the other client, so that the next one goes to this client again.
-            let other = rig.sends(now, Input::Arrival(Nanos(now)))[0];
-            rig.step(now, Input::Completed(other.op, OpResult::Done));
-            send.process
-        };
-        let first = process(&mut rig, 1, OpResult::Failed);
-        assert_eq!(process(&mut rig, 2, OpResult::Unknown), first, "a failed operation leaves its process");
-        assert_ne!(process(&mut rig, 3, OpResult::Done), first, "an unknown one does not");
-        assert_eq!(rig.driver.used(), (6, 3));
-    }
-
-    #[test]
-    fn a_later_attempt_waits_and_is_due_when_it_begins() {
-        let mut rig = Rig::new(settings());
-        let send = rig.sends(10, Input::Arrival(Nanos(4)))[0];
-        let timer = Timer::Attempt(send.op);
-        assert_eq!(rig.step(20, Input::Completed(send.op, OpResult::Refused)), [Action::Wake(Nanos(25), timer)]);
-        assert_eq!(rig.driver.in_flight(), 1, "an intent that waits is open");
-        let again = rig.sends(26, Input::Timer(timer))[0];
-        assert_eq!((again.process, again.due), (send.process, Some(Nanos(26))));
-        assert!(rig.step(27, Input::Timer(timer)).is_empty(), "a timer counts once");
-        rig.step(30, Input::Completed(again.op, OpResult::Refused));
-        assert!(rig.step(1_000, Input::Timer(Timer::Attempt(again.op))).is_empty(), "nothing begins after the end");
-        assert_eq!(rig.driver.in_flight(), 0);
-    }
-
-    #[test]
-    fn the_closed_loop_goes_on_until_the_end_or_a_stop() {
-        for stop in [false, true] {
-            let mut rig = Rig::new(settings());
-            let begun = rig.sends(0, Input::Loop);
-            assert_eq!(begun.len(), 2);
-            let next = rig.sends(10, Input::Completed(begun[1].op, OpResult::Done));
-            assert_eq!((next.len(), next[0].client, next[0].due, next[0].node), (1, ClientId(1), None, 1));
-            let end = if stop {
-                rig.step(20, Input::Stop);
-                21
-            } else {
-                1_000
-            };
-            assert!(rig.step(end, Input::Completed(next[0].op, OpResult::Done)).is_empty());
-            assert_eq!(rig.driver.in_flight(), 1, "what is open still completes");
-        }
-    }
-
-    #[test]
-    fn bells_ring_for_the_closed_loop_too() {
-        let mut rig = Rig::new(DriverSettings { pace: Pace::Bursts { every: Nanos(100) }, ..settings() });
-        let wake = |client| Action::Wake(Nanos(100), Timer::Client(client));
-        assert_eq!(rig.step(1, Input::Loop), [wake(0), wake(1)]);
-        assert_eq!(rig.sends(100, Input::Timer(Timer::Client(1)))[0].client, ClientId(1));
-    }
-
-    #[test]
-    fn random_routing_is_drawn_from_the_seed() {
-        let nodes = |seed| {
-            let settings = DriverSettings { routing: Routing::Random, max_in_flight: 100, ..settings() };
-            let mut driver = Driver::new(Box::new(Writes { value: 0, pause: Nanos(0) }), settings, Seed(seed));
-            let mut actions = vec![];
-            (0..50).for_each(|i| driver.step(Nanos(i), Input::Arrival(Nanos(i)), &mut actions));
-            actions.iter().map(|a| if let Action::Send(send) = a { send.node } else { 9 }).collect::<Vec<_>>()
-        };
-        assert_eq!(nodes(1), nodes(1));
-        assert_ne!(nodes(1), nodes(2));
-        assert!((0..3).all(|node| nodes(1).contains(&node)));
-    }
-}
+mod tests;

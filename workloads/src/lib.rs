@@ -3,6 +3,7 @@
 //! The same seed and settings give the same choices. Modules in reading order:
 #![forbid(unsafe_code)]
 
+pub mod shape; // a load that changes over time
 pub mod pacing; // when each op is due
 pub mod keys; // the choice of the key
 pub mod mix; // read, write or cas

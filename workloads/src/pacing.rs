@@ -1,17 +1,20 @@
 //! Computes when each op of the open loop is due. Arrivals follow the clock, not completions, so that a stalled system
 //! receives the load it would receive in production, and latency is measured from the time an op was due.
 
+use crate::shape::{Shape, Stage};
 use heckle_history::Nanos;
 use rand::{Rng, RngExt};
 
-/// The intended times of an open loop: op `i` is due at a uniformly random time within the `i`-th slot of
-/// `1/rate`. The count is then exact over any window, while neighbours still collide as independent users do;
-/// a plain Poisson stream would miss a 2 % rate bound by chance alone.
+/// The intended times of an open loop: op `i` of a stage is due at a uniformly random time within the `i`-th slot, in which the
+/// integral of the rate grows by one. The count of a stage is then its integral within one, while neighbours still collide as
+/// independent users do; a plain Poisson stream would miss a 2 % rate bound by chance alone.
 #[derive(Debug, Clone)]
 pub struct Arrivals<R> {
-    slot_ns: f64,
+    shape: Shape,
+    /// Index of the present stage.
+    stage: usize,
+    /// Slot in the present stage.
     next: u64,
-    end: Nanos,
     rng: R,
 }
 
@@ -21,8 +24,12 @@ impl<R: Rng> Arrivals<R> {
     /// # Panics
     /// If the rate is not a positive number; plans are validated earlier.
     pub fn new(rate_per_s: f64, end: Nanos, rng: R) -> Self {
-        assert!(rate_per_s.is_finite() && rate_per_s > 0.0, "a rate is a positive number");
-        Arrivals { slot_ns: 1e9 / rate_per_s, next: 0, end, rng }
+        Arrivals::shaped(Shape::new([Stage::hold(end, rate_per_s)]), rng)
+    }
+
+    /// Arrivals whose rate per second follows `shape`.
+    pub fn shaped(shape: Shape, rng: R) -> Self {
+        Arrivals { shape, stage: 0, next: 0, rng }
     }
 }
 
@@ -30,10 +37,34 @@ impl<R: Rng> Iterator for Arrivals<R> {
     type Item = Nanos;
 
     fn next(&mut self) -> Option<Nanos> {
-        let at = (self.next as f64 + self.rng.random::<f64>()) * self.slot_ns;
-        self.next += 1;
-        let due = Nanos(at as u64);
-        (due < self.end).then_some(due)
+        while let Some((start, stage)) = self.shape.stages().get(self.stage) {
+            let offset = stage.offset(self.next as f64 + self.rng.random::<f64>());
+            self.next += 1;
+            // The last slot may extend beyond the stage. A falling rate never gets there: its integral ends first.
+            let within = stage.from == stage.to || self.next as f64 - 1.0 < stage.integral();
+            let due = Nanos(offset as u64);
+            if within && due < stage.lasts {
+                return Some(Nanos(start.0 + due.0));
+            }
+            (self.stage, self.next) = (self.stage + 1, 0);
+        }
+        None
+    }
+}
+
+/// How clients of the closed loop begin intents.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClosedLoop {
+    /// The time that a client waits after an intent.
+    pub think: Nanos,
+    /// The number of active clients over time; all are active without it. A client that leaves finishes its intent first.
+    pub clients: Option<Shape>,
+}
+
+impl ClosedLoop {
+    /// When a client that is free at `at` may start: now, or when it is next active. `None` if it never is.
+    pub fn next(&self, client: u32, at: Nanos) -> Option<Nanos> {
+        self.clients.as_ref().map_or(Some(at), |shape| shape.next_active(client, at))
     }
 }
 
@@ -81,6 +112,58 @@ mod tests {
         assert!(gaps.len() > 3, "gaps vary: {gaps:?}");
         let again: Vec<Nanos> = Arrivals::new(400.0, Nanos::from_ms(20_000), Seed(1).stream("arrivals")).collect();
         assert_eq!(all, again);
+    }
+
+    fn count(arrivals: &[Nanos], from: Nanos, until: Nanos) -> f64 {
+        arrivals.iter().filter(|t| from <= **t && **t < until).count() as f64
+    }
+
+    /// In every stage of a drawn shape, the number of arrivals is the integral of the rate within one. `SEED` in the message draws
+    /// the same shape again.
+    #[test]
+    fn a_stage_has_as_many_arrivals_as_its_rate_asks_for() {
+        for seed in 0..400 {
+            let mut rng = Seed(seed).stream("shapes");
+            let stages: Vec<Stage> = (0..rng.random_range(1..6))
+                .map(|_| {
+                    let lasts = Nanos(rng.random_range(10_000_000..3_000_000_000));
+                    let (from, to) = (rng.random_range(0.5..900.0), rng.random_range(0.5..900.0));
+                    if rng.random::<bool>() { Stage::hold(lasts, from) } else { Stage { lasts, from, to } }
+                })
+                .collect();
+            let shape = Shape::new(stages);
+            let all: Vec<Nanos> = Arrivals::shaped(shape.clone(), Seed(seed).stream("arrivals")).collect();
+            assert!(all.is_sorted(), "SEED {seed}");
+            let mut counted = 0.0;
+            for (start, stage) in shape.stages() {
+                let got = count(&all, *start, Nanos(start.0 + stage.lasts.0));
+                counted += got;
+                assert!(
+                    (got - stage.integral()).abs() <= 1.0,
+                    "SEED {seed}: {got} arrivals in {stage:?}, whose integral is {}",
+                    stage.integral()
+                );
+                // Half a stage has the integral of its half: the rate really moves.
+                let half = Nanos(stage.lasts.0 / 2);
+                let first = Stage { lasts: half, from: stage.from, to: (stage.from + stage.to) / 2.0 };
+                let got = count(&all, *start, Nanos(start.0 + half.0));
+                assert!((got - first.integral()).abs() <= 1.01, "SEED {seed}: {got} arrivals in the first half of {stage:?}");
+            }
+            assert_eq!(counted, all.len() as f64, "SEED {seed}: arrivals outside of all stages");
+        }
+    }
+
+    #[test]
+    fn one_stage_is_the_constant_rate() {
+        let end = Nanos::from_ms(5_000);
+        let constant: Vec<Nanos> = Arrivals::new(123.0, end, Seed(3).stream("arrivals")).collect();
+        let staged = Shape::new([Stage::hold(end, 123.0)]);
+        assert_eq!(constant, Arrivals::shaped(staged, Seed(3).stream("arrivals")).collect::<Vec<_>>());
+        // The same choices as before there were stages.
+        let mut rng = Seed(3).stream("arrivals");
+        let before: Vec<Nanos> =
+            (0u64..615).map(|i| Nanos(((i as f64 + rng.random::<f64>()) * (1e9 / 123.0)) as u64)).filter(|t| *t < end).collect();
+        assert_eq!(constant, before);
     }
 
     #[test]

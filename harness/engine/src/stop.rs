@@ -36,11 +36,15 @@ struct Reasons {
     violation: bool,
     /// The first failure.
     broken: Option<String>,
+    /// Why and when a limit of the plan ended the load.
+    aborted: Option<(String, Nanos)>,
+    /// Whether the load is over, so that its abort stops nothing else.
+    load_over: bool,
 }
 
 impl Reasons {
     fn asked(&self) -> bool {
-        self.interrupted || self.violation || self.broken.is_some()
+        self.interrupted || self.violation || self.broken.is_some() || (self.aborted.is_some() && !self.load_over)
     }
 
     fn most_severe(&self) -> Option<StopReason> {
@@ -59,6 +63,23 @@ impl Stop {
             StopReason::Broken(why) => drop(held.broken.get_or_insert(why)),
         }
         self.0.changed.notify_all();
+    }
+
+    /// Ends the load and the faults before their time, because of a limit of the plan. The rest of the run goes on as planned once
+    /// [`Stop::end_load`] was called.
+    pub fn abort_load(&self, why: String, at: Nanos) {
+        self.lock().aborted.get_or_insert((why, at));
+        self.0.changed.notify_all();
+    }
+
+    /// The load and its faults are over.
+    pub fn end_load(&self) {
+        self.lock().load_over = true;
+    }
+
+    /// Returns why and when a limit of the plan ended the load.
+    pub fn aborted(&self) -> Option<(String, Nanos)> {
+        self.lock().aborted.clone()
     }
 
     /// Returns the reason, if a stop was requested.
@@ -152,6 +173,19 @@ pub fn catch_interrupts() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_abort_ends_the_load_alone() {
+        let (stop, clock) = (Stop::default(), RunClock::start());
+        stop.abort_load("too slow".into(), Nanos(7));
+        stop.abort_load("later".into(), Nanos(9));
+        assert!(stop.asked() && !stop.wait_until(clock, Nanos::from_ms(60_000)), "the load and its faults end");
+        stop.end_load();
+        assert!(!stop.asked() && stop.wait_until(clock, Nanos(clock.now().0 + 1_000_000)), "the quiet tail is waited for");
+        assert_eq!((stop.reason(), stop.aborted()), (None, Some(("too slow".into(), Nanos(7)))));
+        stop.ask(StopReason::Interrupted);
+        assert!(stop.asked());
+    }
 
     #[test]
     fn a_wait_ends_by_time_or_stop_with_the_most_severe_reason() {

@@ -10,6 +10,7 @@ use crate::faults::{self, FaultWindow};
 use crate::results_json::{
     Fairness, FateCounts, HistoryInfo, LateEffects, Latency, Load, LoadUnit, Percentiles, Results, SystemFigures, WindowCounts,
 };
+use crate::stages::{self, StageFigures};
 use crate::{bottleneck, totals};
 use hdrhistogram::Histogram;
 use heckle_checker::fairness;
@@ -65,6 +66,8 @@ pub struct Measured {
     pub system: SystemFigures,
     /// Fairness in the load window, for workloads with intents.
     pub fairness: Option<fairness::Fairness>,
+    /// Figures of each stage, if the load has stages.
+    pub stages: Vec<StageFigures>,
     /// Faults, in the order in which they began.
     pub faults: Vec<FaultWindow>,
     /// The load window.
@@ -108,11 +111,13 @@ impl Window {
 /// history.
 pub fn analyze(history: &History) -> Measured {
     let window = Window::of(history);
+    let (begins, late) = (begins(history), late(history));
     Measured {
         whole: totals::count(history.ops.iter()),
         in_window: totals::count(history.ops.iter().filter(|op| window.holds(op.intended))),
         fates: count_fates(history),
-        load: load(history, window),
+        load: load(history, window, &begins, &late),
+        stages: stages::of(history, window.end, &begins, &late),
         latency_ms: latency(history, window),
         system: system_figures(history, window),
         fairness: fairness::measure(history),
@@ -132,12 +137,15 @@ impl Results {
         (self.ops, self.ops_by_kind) = (measured.whole.ops, measured.whole.by_kind.clone());
         self.window = Some(measured.in_window.clone());
         self.fates = measured.fates;
-        let (target_per_s, max_rate, unsent) = (self.load.target_per_s, self.load.max_rate, self.load.unsent);
+        let before = std::mem::take(&mut self.load);
+        let (target_per_s, max_rate, unsent) = (before.target_per_s, before.max_rate, before.unsent);
         // A load that was stopped early stopped sending before its history ended, so its rate cannot be compared with the target.
-        let cut = history.header.load_window.is_some_and(|(_, end)| measured.window.end.0 < end);
+        let cut = before.aborted.is_some() || history.header.load_window.is_some_and(|(_, end)| measured.window.end.0 < end);
         let asked = target_per_s.filter(|t| *t > 0.0 && measured.load.begun > 0 && !cut);
         let achieved_ratio = asked.map(|t| round(measured.load.begun_per_s / t, 6));
-        self.load = Load { target_per_s, max_rate, unsent, achieved_ratio, ..measured.load.clone() };
+        let (think_ms, aborted) = (before.think_ms, before.aborted);
+        self.load = Load { target_per_s, max_rate, unsent, think_ms, aborted, achieved_ratio, ..measured.load.clone() };
+        self.stages.clone_from(&measured.stages);
         self.latency_ms = measured.latency_ms.clone();
         let of_nodes = std::mem::take(&mut self.system);
         self.system = SystemFigures {
@@ -195,35 +203,42 @@ fn late_effects(history: &History) -> LateEffects {
     LateEffects { count: late.histogram.len(), p50_ms: p.p50, p99_ms: p.p99, max_ms: p.max }
 }
 
-fn load(history: &History, window: Window) -> Load {
-    let intents = || history.details.iter().map(|d| d.intent).chain(std::iter::repeat(None)).take(history.ops.len());
-    let begins = totals::are_first_attempts(intents());
-    let sent = history.ops.iter().zip(&begins).filter(|(op, _)| window.holds(op.invoked));
-    let (sent, begun) = sent.fold((0u64, 0u64), |(sent, begun), (_, first)| (sent + 1, begun + u64::from(*first)));
+fn intents(history: &History) -> impl Iterator<Item = Option<IntentId>> + '_ {
+    history.details.iter().map(|d| d.intent).chain(std::iter::repeat(None)).take(history.ops.len())
+}
+
+/// Returns for each operation whether the load generator began it.
+fn begins(history: &History) -> Vec<bool> {
+    totals::are_first_attempts(intents(history))
+}
+
+fn load(history: &History, window: Window, begins: &[bool], late: &[bool]) -> Load {
+    let sent = || (0..history.ops.len()).filter(|at| window.holds(history.ops[*at].invoked));
+    let count = |of: &[bool]| sent().filter(|at| of[*at]).count() as u64;
+    let (sent, begun, late) = (sent().count() as u64, count(begins), count(late));
     let seconds = window.seconds();
     let per_s = |n: u64| if seconds > 0.0 { round(n as f64 / seconds, 1) } else { 0.0 };
     Load {
         achieved_per_s: per_s(sent),
-        unit: if intents().any(|i| i.is_some()) { LoadUnit::Intent } else { LoadUnit::Op },
+        unit: if intents(history).any(|i| i.is_some()) { LoadUnit::Intent } else { LoadUnit::Op },
         sent,
         begun,
         begun_per_s: per_s(begun),
-        late_ratio: if begun > 0 { round(late(history, window) as f64 / begun as f64, 6) } else { 0.0 },
+        late_ratio: if begun > 0 { round(late as f64 / begun as f64, 6) } else { 0.0 },
         window_s: round(seconds, 3),
         ..Load::default()
     }
 }
 
-/// Counts the operations, or first attempts of intents, that were due in the window and sent late although the in-flight limit
-/// was not reached. While the limit holds operations back, the cluster causes the delay, and it shows in their latency. Any other
+/// Returns for each operation whether it, or the intent that it begins, was sent late although the in-flight limit was not reached. While the limit holds operations back, the cluster causes the delay, and it shows in their latency. Any other
 /// delay is caused by the harness.
-fn late(history: &History, window: Window) -> u64 {
+fn late(history: &History) -> Vec<bool> {
     let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map_or(usize::MAX, |n| n as usize);
     let places = slot_ends(history);
     let mut free_again: BinaryHeap<Reverse<Nanos>> = BinaryHeap::new();
     let mut full_last: Option<Nanos> = None;
-    let mut late = 0;
-    for (op, place) in history.ops.iter().zip(places) {
+    let mut late = vec![false; history.ops.len()];
+    for ((op, place), late) in history.ops.iter().zip(places).zip(&mut late) {
         while free_again.peek().is_some_and(|c| c.0 <= op.invoked) {
             // The limit was reached until this operation ended, which made room.
             if free_again.len() >= limit {
@@ -233,8 +248,7 @@ fn late(history: &History, window: Window) -> u64 {
         }
         let held_back = free_again.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
         // Only operations that take a slot were due by the clock. A retry is due when the reply to the previous attempt arrives.
-        let asked = place.is_some() && window.holds(op.invoked);
-        late += u64::from(asked && op.invoked.since(op.intended) > LATE_AFTER && !held_back);
+        *late = place.is_some() && op.invoked.since(op.intended) > LATE_AFTER && !held_back;
         free_again.extend(place.map(Reverse));
     }
     late

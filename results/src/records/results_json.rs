@@ -8,6 +8,7 @@ mod judgement; // results of the checkers and the coverage rules
 
 pub use crate::bottleneck::{Bottleneck, Strain};
 pub use crate::fairness::Fairness;
+pub use crate::stages::StageFigures;
 pub use crate::totals::{LoadUnit, WindowCounts};
 pub use judgement::{Check, Coverage, CoverageRule, Crash, KeyVerdict, Linearizability, Violation};
 use schemars::JsonSchema;
@@ -73,6 +74,9 @@ pub struct Results {
     pub coverage: Coverage,
     /// The load on the cluster.
     pub load: Load,
+    /// Figures of each stage, if the load has stages. Those that it never reached are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageFigures>,
     /// Samples of the machine and the harness during the load; absent if none were taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strain: Option<Strain>,
@@ -271,7 +275,7 @@ pub struct LateEffects {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Load {
-    /// The target rate; absent in a closed loop.
+    /// The target rate; absent in a closed loop. The mean over the load window, if the load has stages.
     pub target_per_s: Option<f64>,
     /// Operations sent in the load window, per second. With intents, all attempts count.
     pub achieved_per_s: f64,
@@ -292,6 +296,12 @@ pub struct Load {
     pub late_ratio: f64,
     /// Whether the load was a closed loop at the maximum rate.
     pub max_rate: bool,
+    /// The time that a client of the closed loop waits after an intent, if the plan sets one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think_ms: Option<f64>,
+    /// Why a limit of `--abort-on` ended the load before its time; absent if none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
     /// Length of the load window.
     pub window_s: f64,
 }
@@ -430,6 +440,7 @@ impl Default for Results {
             checks: vec![],
             coverage: Coverage::default(),
             load: Load::default(),
+            stages: vec![],
             strain: None,
             bottlenecks: vec![],
             latency_ms: BTreeMap::new(),

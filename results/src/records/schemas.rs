@@ -105,6 +105,9 @@ fn history() -> Json {
                 "schema": {"const": heckle_history::event::SCHEMA}, "run_id": text(), "seed": text(), "clock": {"const": "ns"},
                 "keys": {"type": "array", "items": text()}, "nodes": {"type": "array", "items": text()}, "model": text(), "mono_origin_ns": natural(),
                 "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural(),
+                "load_stages": {"type": "array", "description": "the stages of a load that changes over time", "items": {"type": "object", "properties": {
+                    "start_ns": natural(), "end_ns": natural(), "unit": {"enum": ["rate", "clients"]}, "from": {"type": "number"}, "to": {"type": "number"}
+                }}},
                 "figures": {"type": "array", "description": "figures that the system reports, as fields of completions", "items": figure},
                 "system_checks": {"type": "array", "description": "additional checks for this system", "items": text()},
                 "end": {"type": "boolean", "description": "the last line is an end record"},
@@ -124,6 +127,7 @@ fn history() -> Json {
             event("fate", "The fate of an operation with an unknown outcome.", &["op", "fate"], json!({"op": natural(), "fate": {"enum": ["applied", "not_applied", "evicted", "unresolved"]}})),
             {"title": "end", "description": "The last line. A history without it is incomplete.", "type": "object", "required": ["e", "events", "xxh3"], "properties": {
                 "e": {"const": "end"}, "events": natural(), "xxh3": {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "hash of all bytes before it, decompressed"},
+                "load_ended_ns": {"type": "integer", "minimum": 0, "description": "when the load ended, if that was before the end of its window"},
                 "run": {"type": "object", "description": "how the run ended, and figures of its nodes"}
             }},
             event("node", "An event of a node.", &["node", "what"], json!({"node": text(), "what": text()})),

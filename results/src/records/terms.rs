@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// The field of an end record that contains the [`Close`].
 const END_RECORD_FIELD: &str = "run";
+/// The field of an end record for the time at which the load ended early.
+const LOAD_ENDED_FIELD: &str = "load_ended_ns";
 
 /// The requirements of a run. Fields are only ever added.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Terms {
     pub target_per_s: Option<f64>,
     /// Whether the load is a closed loop at the maximum rate.
     pub max_rate: bool,
+    /// The time that a client of the closed loop waits after an intent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think_ms: Option<f64>,
     /// The coverage rules: which events must happen, and how often.
     pub coverage: Vec<Need>,
     /// Gates, such as `p99_ms<50`.
@@ -64,6 +69,13 @@ pub struct Close {
     /// Figures that the nodes reported.
     #[serde(rename = "paxos")]
     pub system: SystemFigures,
+    /// Why a limit of the plan ended the load before its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
+    /// When the load ended, if that was before its time, in nanoseconds. It has its own field in the end record, which is part of the
+    /// format of histories.
+    #[serde(skip)]
+    pub load_ended_ns: Option<u64>,
     /// Arrivals that were due before the load ended and were never sent.
     pub unsent: u64,
     /// Samples of the machine and the harness during the load.
@@ -120,7 +132,8 @@ impl Terms {
 impl Close {
     /// The fields to store in the end record.
     pub fn in_end_record(&self) -> BTreeMap<String, Json> {
-        [(END_RECORD_FIELD.to_owned(), json(self))].into()
+        let ended = self.load_ended_ns.map(|ns| (LOAD_ENDED_FIELD.to_owned(), ns.into()));
+        [(END_RECORD_FIELD.to_owned(), json(self))].into_iter().chain(ended).collect()
     }
 
     /// Reads the close in the end record of a history, if there is one.
@@ -135,7 +148,7 @@ impl Close {
     /// The ending as the type for conclusions.
     pub fn ending(&self) -> Ending {
         match self.ending {
-            EndingKind::Done => Ending::Done,
+            EndingKind::Done => self.aborted.clone().map_or(Ending::Done, Ending::Aborted),
             EndingKind::Interrupted => Ending::Interrupted,
             EndingKind::Failed => Ending::Failed(self.why.clone()),
         }
@@ -145,10 +158,12 @@ impl Close {
     #[must_use]
     pub fn with_ending(mut self, ending: &Ending) -> Self {
         (self.ending, self.why) = match ending {
-            Ending::Done => (EndingKind::Done, String::new()),
+            // Programs of before `--abort-on` know no other kind.
+            Ending::Done | Ending::Aborted(_) => (EndingKind::Done, String::new()),
             Ending::Interrupted => (EndingKind::Interrupted, String::new()),
             Ending::Failed(why) => (EndingKind::Failed, why.clone()),
         };
+        self.aborted = if let Ending::Aborted(why) = ending { Some(why.clone()) } else { None };
         self
     }
 }
@@ -159,6 +174,7 @@ impl Results {
         let mut results = Results { plan: terms.plan.clone(), build: terms.build.clone(), env: terms.env.clone(), ..Results::default() };
         results.load.target_per_s = terms.target_per_s;
         results.load.max_rate = terms.max_rate;
+        results.load.think_ms = terms.think_ms;
         results.warnings.clone_from(&terms.notes);
         results
     }
@@ -168,6 +184,7 @@ impl Results {
         self.linearizability.detected_ms = close.detected_ms;
         self.system = close.system.clone();
         self.load.unsent = close.unsent;
+        self.load.aborted.clone_from(&close.aborted);
         self.strain.clone_from(&close.strain);
         self.warnings.extend(close.warnings.iter().cloned());
     }
@@ -228,6 +245,18 @@ mod tests {
         assert_eq!(Close::of(&read), Ok(Some(close.clone())));
         assert_eq!(close.ending(), Ending::Failed(why.into()));
         assert_eq!((Terms::of(&Header::default()), Close::of(&History::default())), (Ok(None), Ok(None)));
+    }
+
+    #[test]
+    fn an_end_record_says_when_an_aborted_load_ended() {
+        let header = Header { load_window: Some((1_000, 9_000)), ..Header::default() };
+        let close = Close { load_ended_ns: Some(4_000), ..Close::default() }.with_ending(&Ending::Aborted("too slow".into()));
+        let writer = heckle_history::writer::Writer::new(vec![], &header).expect("a Vec takes everything");
+        let (file, _) = writer.finish(close.in_end_record()).expect("a Vec takes everything");
+        let read = History::read(&file[..], heckle_history::operation::Keep::OpsOnly).expect("just written");
+        assert_eq!(read.header.load_window, Some((1_000, 4_000)), "the window ends with the load");
+        let again = Close::of(&read).expect("readable").expect("present");
+        assert_eq!((again.ending(), again.ending), (Ending::Aborted("too slow".into()), EndingKind::Done), "an older program reads it");
     }
 
     #[test]

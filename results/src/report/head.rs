@@ -6,7 +6,7 @@ use crate::bottleneck;
 use crate::charts::axis::{count, digits, duration};
 use crate::measure::ALL;
 use crate::results_json::{LoadUnit, Results};
-use crate::summary::verdict_words;
+use crate::summary::{closed_loop_words, verdict_words};
 use crate::terminal::{Style, run_verdict_style};
 
 /// Returns the CSS class of a style.
@@ -44,6 +44,9 @@ fn contents(subject: PageInput<'_>) -> Html {
         places.push(("#violations", "violations"));
     }
     places.extend([("#charts", "charts"), ("#percentiles", "percentiles"), ("#slowest", "slowest ops"), ("#faults", "faults")]);
+    if !subject.results.stages.is_empty() {
+        places.push(("#stages", "stages"));
+    }
     places.extend([("#fairness", "fairness"), ("#nodes", "nodes"), ("#checks", "checks"), ("#run", "run")]);
     let links: Html = places.into_iter().map(|(place, words)| Html::element("a", &[("href", place)], words)).collect();
     Html::element("nav", &[("aria-label", "Sections")], links)
@@ -68,7 +71,8 @@ fn figures(results: &Results) -> Html {
     let ops = results.ops;
     let all = results.latency_ms.get(ALL).cloned().unwrap_or_default();
     let unit = results.load.unit.word();
-    let asked = results.load.target_per_s.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} asked", digits(t)));
+    let mean = if results.stages.is_empty() { "" } else { " on average" };
+    let asked = results.load.target_per_s.map_or_else(|| closed_loop_words(&results.load), |t| format!("{} asked{mean}", digits(t)));
     let begun_per_s = match results.load.unit {
         LoadUnit::Op => results.load.achieved_per_s,
         LoadUnit::Intent => results.load.begun_per_s,

@@ -8,6 +8,7 @@ mod assets; // style sheets, scripts, and the content security policy
 pub mod data; // data for the scripts
 mod head; // verdict, reasons, figures
 mod charts; // containers and descriptions of the charts
+mod stages; // the table of load stages
 mod tables; // latency, faults, checks, environment
 mod fairness; // fairness tables
 mod counterexample; // violations: the argument, and operations in lanes

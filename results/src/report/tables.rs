@@ -2,7 +2,7 @@
 
 use super::head::words;
 use super::markup::{Html, heading, note, table};
-use super::{PageInput, fairness};
+use super::{PageInput, fairness, stages};
 use crate::charts::axis::{count, digits, duration};
 use crate::fault_impact::{self, ImpactCounts};
 use crate::results_json::{Latency, OpCounts, Percentiles, Strain};
@@ -15,7 +15,7 @@ use heckle_checker::explain::timeline::label;
 const MAX_SLOWEST: usize = 20;
 
 pub(super) fn of(subject: PageInput<'_>) -> Html {
-    ops(subject).and(latency(subject)).and(faults(subject)).and(fairness::of(subject)).and(checks(subject))
+    ops(subject).and(latency(subject)).and(stages::of(subject.results)).and(faults(subject)).and(fairness::of(subject)).and(checks(subject))
 }
 
 fn ms(x: f64) -> Html {

@@ -3,6 +3,7 @@
 //! The last lines are always the verdict, the reasons, the run folder, and a useful next command.
 
 mod markdown; // the GitHub step summary
+mod stages; // the stages of a load
 mod words; // figures as text
 
 use crate::bottleneck;
@@ -18,7 +19,7 @@ use std::path::Path;
 pub use markdown::markdown;
 pub(crate) use markdown::{code, escape_markdown};
 use words::system_words;
-pub(crate) use words::{check_words, ops_words, rate_words, window_words};
+pub(crate) use words::{check_words, closed_loop_words, ops_words, rate_words, window_words};
 
 /// Options for the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub fn text(results: &Results, view: View<'_>) -> String {
     out += &figures(results, view);
     out += "\n";
     out += &latency_table(results, view);
+    out += &stages::table_of(results, view);
     if !results.faults.is_empty() {
         out += "\n";
         out += &fault_table(results, view);

@@ -6,7 +6,7 @@
 //! | 130 | interrupted |
 //! | 4 | the harness or the machine failed |
 //! | 2 | a limit of the checker, coverage not met, a fault without effect, gates void, or an expected violation missed |
-//! | 3 | a gate missed |
+//! | 3 | a gate missed, or the load ended by `--abort-on`: coverage and faults that this cut off do not count as 2 then |
 //! | 0 | none of these |
 
 use crate::charts::axis::{count, digits};
@@ -17,6 +17,9 @@ use heckle_checker::checks::crash;
 /// stopped responding) show that something is wrong, but not that a reply was.
 pub const PROVING_CHECKS: [&str; 4] = ["durability", "acknowledged", "lease_overlap", crash::KIND];
 
+/// The check for whether enough happened.
+const VACUITY: &str = "vacuity";
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -24,8 +27,19 @@ pub enum Ending {
     Done,
     /// By Ctrl-C or SIGTERM.
     Interrupted,
+    /// A limit of the plan (`--abort-on`) ended the load before its time, with the limit and the figure.
+    Aborted(String),
     /// The harness or the machine failed. The text says why and what to do.
     Failed(String),
+}
+
+/// What keeps a run from being conclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Because {
+    /// Too little happened, which a load that `--abort-on` ended explains.
+    LittleLoad,
+    /// Anything else.
+    Other,
 }
 
 impl Results {
@@ -33,7 +47,9 @@ impl Results {
     pub fn conclude(&mut self, ending: &Ending) {
         self.status = if *ending == Ending::Interrupted { Status::Interrupted } else { Status::Done };
         let violations = self.violations();
-        let mut open = self.inconclusive_reasons();
+        let reasons = self.inconclusive_reasons();
+        let cut_off = reasons.iter().all(|(because, _)| *because == Because::LittleLoad);
+        let mut open: Vec<String> = reasons.into_iter().map(|(_, words)| words).collect();
         let missed: Vec<String> = self.gates.iter().filter(|g| !g.passed && !g.void && g.actual.is_some()).map(gate_reason).collect();
         if !violations.is_empty() {
             let expected = self.plan.expect == Expect::Invalid;
@@ -57,6 +73,10 @@ impl Results {
                 let why = "interrupted before its end; what was recorded holds no violation".to_owned();
                 (RunVerdict::Unknown, 130, [vec![why], open].concat())
             }
+            Ending::Aborted(why) if cut_off && self.plan.expect == Expect::Valid => {
+                (RunVerdict::GateMissed, 3, [vec![why.clone()], missed, open].concat())
+            }
+            Ending::Aborted(why) => (RunVerdict::Unknown, 2, [vec![why.clone()], open, missed].concat()),
             Ending::Done if !open.is_empty() => (RunVerdict::Unknown, 2, [open, missed].concat()),
             Ending::Done if !missed.is_empty() => (RunVerdict::GateMissed, 3, missed),
             Ending::Done => (RunVerdict::Valid, 0, vec![self.valid_reason()]),
@@ -78,40 +98,44 @@ impl Results {
     }
 
     /// Returns the reasons why the run is not conclusive.
-    fn inconclusive_reasons(&self) -> Vec<String> {
-        let mut open: Vec<String> = self.history.problem.iter().cloned().collect();
+    fn inconclusive_reasons(&self) -> Vec<(Because, String)> {
+        let mut open: Vec<(Because, String)> = self.history.problem.iter().map(|p| (Because::Other, p.clone())).collect();
+        let mut add = |because, words: String| open.push((because, words));
         if self.linearizability.verdict == Verdict::Unknown {
-            let notes: Vec<String> = self
-                .linearizability
-                .keys
-                .iter()
-                .filter(|k| k.verdict == Verdict::Unknown)
-                .map(|k| format!("linearizability of key {} is unknown: {}", k.key, k.note.as_deref().unwrap_or("the checker met a limit")))
-                .collect();
-            open.extend(if notes.is_empty() { vec!["linearizability is unknown: nothing was judged".into()] } else { notes });
+            let unknown = self.linearizability.keys.iter().filter(|k| k.verdict == Verdict::Unknown);
+            for k in unknown.clone() {
+                let note = k.note.as_deref().unwrap_or("the checker met a limit");
+                add(Because::Other, format!("linearizability of key {} is unknown: {note}", k.key));
+            }
+            if unknown.count() == 0 {
+                add(Because::Other, "linearizability is unknown: nothing was judged".into());
+            }
         }
         let proof = |name: &str| PROVING_CHECKS.contains(&name);
         let unsettled = |c: &&Check| c.verdict == Verdict::Unknown || (c.verdict == Verdict::Invalid && !proof(&c.name));
-        open.extend(self.checks.iter().filter(unsettled).map(|c| format!("{}: {}", c.name, c.words)));
+        for check in self.checks.iter().filter(unsettled) {
+            let because = if check.name == VACUITY { Because::LittleLoad } else { Because::Other };
+            add(because, format!("{}: {}", check.name, check.words));
+        }
         if !self.coverage.passed {
             let unmet = |r: &&CoverageRule| !r.passed && !self.reported_by_fault(&r.id);
-            open.extend(self.coverage.rules.iter().filter(unmet).map(CoverageRule::unmet_reason));
+            self.coverage.rules.iter().filter(unmet).for_each(|r| add(Because::LittleLoad, r.unmet_reason()));
             if self.coverage.rules.is_empty() {
-                open.push("coverage was not evaluated".into());
+                add(Because::Other, "coverage was not evaluated".into());
             }
         }
         for fault in self.faults.iter().filter(|f| !f.effective) {
-            open.push(format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" ")));
+            let words = format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" "));
+            add(Because::LittleLoad, words);
         }
         for gate in self.gates.iter().filter(|g| g.actual.is_none()) {
-            open.push(format!("gate {}: this run has no such figure, or no op of the load window gives it a sample", gate.expr));
+            let words = format!("gate {}: this run has no such figure, or no op of the load window gives it a sample", gate.expr);
+            add(Because::Other, words);
         }
         if self.gates.iter().any(|g| g.void) {
-            open.push(format!(
-                "gates on speed are void: {} % of the {} were sent late by the harness itself",
-                digits(self.load.late_ratio * 100.0),
-                self.load.unit.word()
-            ));
+            let late = digits(self.load.late_ratio * 100.0);
+            let words = format!("gates on speed are void: {late} % of the {} were sent late by the harness itself", self.load.unit.word());
+            add(Because::Other, words);
         }
         open
     }

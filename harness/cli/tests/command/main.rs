@@ -21,6 +21,7 @@ mod redis;
 mod runs;
 mod safety;
 mod serve;
+mod stages;
 mod starvation;
 mod stores;
 mod strangers;

@@ -5,7 +5,7 @@ use heckle_history::prng::{Pcg64, Seed};
 use heckle_history::{Call, Consistency, Current, History, Names, Nanos, NodeIx, Seen};
 use heckle_workloads::driver::{Action, Driver, DriverSettings, Input, Routing, Send, Timer};
 use heckle_workloads::keys::KeyChoice;
-use heckle_workloads::pacing::Pace;
+use heckle_workloads::pacing::{ClosedLoop, Pace};
 use heckle_workloads::registry::WorkloadInfo;
 use heckle_workloads::retry::Settings;
 use heckle_workloads::workload::{OpResult, Tagged};
@@ -86,7 +86,7 @@ pub(crate) fn run(info: &WorkloadInfo, seed: u64, world: World) -> History {
         ops: vec![],
         events: vec![],
     };
-    running.drive(0, Input::Loop);
+    running.drive(0, Input::Loop(ClosedLoop::default()));
     while let Some(((now, _), what)) = running.agenda.pop_first() {
         running.step(now, what);
     }

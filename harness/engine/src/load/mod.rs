@@ -4,6 +4,7 @@
 //! module does the rest: a thread that sleeps precisely announces the arrivals of the open loop, connections carry
 //! operations, timers wake the driver, and everything is recorded.
 
+pub mod abort;
 pub mod fates;
 pub mod final_reads;
 pub mod live;
@@ -14,14 +15,16 @@ use crate::plan::units::Rate;
 use crate::plan::{Plan, Route};
 use crate::recorder::Recorder;
 use crate::stop::Stop;
+use abort::AbortWatch;
 use fates::{Fates, PendingFate};
 use heckle_history::figures::OP_ID;
+use heckle_history::prng::Pcg64;
 use heckle_history::{Completion, Event, Invoke, Names, Nanos, NodeIx, OpId};
 use heckle_system_api::capability::Watch;
 use heckle_system_api::connection::{Connection, Op, Outcome, Reply};
 use heckle_system_api::identity::Target;
 use heckle_workloads::driver::{Action, Driver, DriverSettings, Input, Routing, Send};
-use heckle_workloads::pacing::Arrivals;
+use heckle_workloads::pacing::{Arrivals, ClosedLoop};
 use heckle_workloads::retry::Settings;
 use heckle_workloads::workload::OpResult;
 use live::Live;
@@ -80,8 +83,11 @@ pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(UsedIds, Vec<PendingFa
     let local = tokio::task::LocalSet::new();
     let load = Rc::new(Load::new(plan, outside.clone()));
     let used = local.block_on(&runtime, async {
+        if load.abort.is_some() {
+            tokio::task::spawn_local(watch_limits(plan.window(), load.clone()));
+        }
         match plan.rate {
-            Rate::PerSecond(rate) => open_loop(plan, rate, &load).await?,
+            Rate::PerSecond(rate) => open_loop(plan, arrivals(plan, rate), &load).await?,
             Rate::Max => closed_loop(plan, &load).await,
         }
         let unsent = drain(plan, &load).await;
@@ -93,12 +99,39 @@ pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(UsedIds, Vec<PendingFa
     used
 }
 
-async fn open_loop(plan: &Plan, rate: f64, load: &Rc<Load>) -> Result<(), String> {
+/// Returns the arrivals of an open loop with this rate, or that of its stages.
+fn arrivals(plan: &Plan, rate: f64) -> Arrivals<Pcg64> {
+    let rng = plan.seed.stream("arrivals");
+    match &plan.stages {
+        Some(stages) => Arrivals::shaped(stages.shape(plan.warmup.nanos()), rng),
+        None => Arrivals::new(rate, plan.window().1, rng),
+    }
+}
+
+/// Ends the load when a limit of the plan is passed. Each second of the window is looked at.
+async fn watch_limits((start, end): (Nanos, Nanos), load: Rc<Load>) {
+    let (clock, stop) = (load.outside.clock, &load.outside.stop);
+    let Some(watch) = &load.abort else { return };
+    let mut at = start;
+    while at < end && !stop.asked() {
+        tokio::time::sleep(Duration::from_nanos(at.since(clock.now()).0)).await;
+        let now = clock.now();
+        if at == start {
+            watch.borrow_mut().begin();
+        } else if let Some(why) = watch.borrow_mut().tick(now) {
+            stop.abort_load(why, now);
+            return;
+        }
+        at.0 += abort::INTERVAL.0;
+    }
+}
+
+async fn open_loop(plan: &Plan, arrivals: Arrivals<Pcg64>, load: &Rc<Load>) -> Result<(), String> {
     let (send, mut due) = tokio::sync::mpsc::channel::<Nanos>(ARRIVAL_QUEUE);
-    let (clock, stop, end) = (load.outside.clock, load.outside.stop.clone(), plan.window().1);
+    let (clock, stop) = (load.outside.clock, load.outside.stop.clone());
     let base = clock.now();
     let pace = plan.workload.pace;
-    let arrivals = Arrivals::new(rate, end, plan.seed.stream("arrivals")).map(move |at| pace.due(at));
+    let arrivals = arrivals.map(move |at| pace.due(at));
     let pacer = std::thread::Builder::new().name("pacer".into()).spawn(move || {
         // Starting the cluster took time; arrivals that were due before now are not sent in a burst.
         for at in arrivals.skip_while(|at| *at < base) {
@@ -118,7 +151,8 @@ async fn open_loop(plan: &Plan, rate: f64, load: &Rc<Load>) -> Result<(), String
 }
 
 async fn closed_loop(plan: &Plan, load: &Rc<Load>) {
-    load.step(Input::Loop);
+    let clients = plan.stages.as_ref().map(|stages| stages.shape(plan.warmup.nanos()));
+    load.step(Input::Loop(ClosedLoop { think: plan.think.nanos(), clients }));
     while load.outside.clock.now() < plan.window().1 && !load.outside.stop.asked() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -146,6 +180,8 @@ struct Load {
     connections: Vec<Vec<Rc<dyn Connection>>>,
     fates: Rc<Fates>,
     timeout: Duration,
+    /// Watches the limits that end the load, if the plan has any.
+    abort: Option<RefCell<AbortWatch>>,
 }
 
 /// An open operation.
@@ -191,6 +227,7 @@ impl Load {
             connections: (0..plan.clients).map(connect).collect(),
             fates: Fates::new(plan, &outside),
             timeout: plan.op_timeout.0,
+            abort: AbortWatch::new(&plan.abort_on).map(RefCell::new),
             outside,
         }
     }
@@ -261,6 +298,9 @@ impl Load {
             })
         });
         self.outside.live.invoked();
+        if let Some(watch) = &self.abort {
+            watch.borrow_mut().invoked(op, intended.unwrap_or(t));
+        }
         let (call, path) = (asked.call, asked.path);
         let (payload, expected_payload) = (asked.payload, asked.expected_payload);
         let op = Op { id: op, process, key: name, call, path, payload, expected_payload, timeout: self.timeout };
@@ -277,6 +317,9 @@ impl Load {
             self.fates.add(PendingFate { op: sent.op.id, id, key: sent.op.key.clone() });
         }
         self.outside.live.completed(outcome, t.since(sent.from));
+        if let Some(watch) = &self.abort {
+            watch.borrow_mut().completed(sent.op.id, outcome, t);
+        }
         let told = match outcome {
             Outcome::Ok(seen) => OpResult::of(seen, payload),
             Outcome::NotApplied => OpResult::Failed,

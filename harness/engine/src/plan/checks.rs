@@ -2,7 +2,8 @@
 //! the combined meaning.
 
 use super::settings::{self, Expect};
-use super::units::Span;
+use super::stages::Stages;
+use super::units::{Rate, Span};
 use super::{DEFAULT_FAULTS, INTENT_TIMEOUT, MAX_KEYS, MAX_VALUE_BYTES, Net, Route, file};
 use crate::systems::Systems;
 use heckle_checker::fairness::starvation;
@@ -14,10 +15,13 @@ use heckle_system_api::settings::{one_of, within};
 use heckle_system_api::value::Payload;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
 use heckle_workloads::mix::Mix;
-use heckle_workloads::registry::WorkloadInfo;
+use heckle_workloads::registry::{DefaultRate, WorkloadInfo};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// The longest time that a client may think.
+const MAX_THINK: Span = Span::ms(3_600_000);
 
 pub(super) fn name(given: Option<&str>, mutant: Option<&str>, workload: &str) -> Result<String, String> {
     let name = given.map_or_else(|| mutant.map_or(workload.to_owned(), |m| format!("mutant-{m}")), str::to_owned);
@@ -67,6 +71,28 @@ pub(super) fn route(l: &settings::LoadSettings, system: &dyn System) -> Result<R
         "random" => Ok(Route::Random),
         "holder" => system.can_route_to_holders().map(|()| Route::Holder).map_err(|e| format!("route = holder needs holders: {e}")),
         _ => Ok(Route::Pinned),
+    }
+}
+
+/// Returns the rate of the load: that of its stages on average, or the workload's unless the plan has one.
+pub(super) fn load_rate(l: &settings::LoadSettings, stages: Option<&Stages>, workload: &WorkloadInfo) -> Rate {
+    if let Some(stages) = stages {
+        return if stages.clients().is_some() { Rate::Max } else { Rate::PerSecond(stages.mean()) };
+    }
+    l.rate.unwrap_or(match workload.rate {
+        DefaultRate::PerSecond(n) => Rate::PerSecond(f64::from(n)),
+        DefaultRate::Max => Rate::Max,
+    })
+}
+
+/// Returns the time that a client of the closed loop waits after an intent.
+pub(super) fn think(given: Option<Span>, rate: Rate) -> Result<Span, String> {
+    let think = given.unwrap_or(Span::ms(0));
+    match rate {
+        Rate::PerSecond(_) if think > Span::ms(0) => {
+            Err(format!("think = {think}: clients think in the closed loop alone; leave it out, or use rate = max (--rate max)"))
+        }
+        Rate::Max | Rate::PerSecond(_) => within("think", think, Span::ms(0), MAX_THINK),
     }
 }
 
@@ -126,7 +152,11 @@ pub(super) fn intent_timeout(l: &settings::LoadSettings, workload: &WorkloadInfo
     within("intent_timeout", l.intent_timeout.unwrap_or(INTENT_TIMEOUT), Span::ms(1), Span::ms(24 * 3_600_000))
 }
 
-pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) -> Result<starvation::Limits, String> {
+pub(super) fn fairness(
+    f: &settings::FairnessSettings,
+    workload: &WorkloadInfo,
+    stages: Option<&Stages>,
+) -> Result<starvation::Limits, String> {
     if *f != settings::FairnessSettings::default() && !workload.has_intents() {
         return Err(format!("workload `{}` has no intents, so no client can starve; leave out [fairness]", workload.name));
     }
@@ -134,6 +164,15 @@ pub(super) fn fairness(f: &settings::FairnessSettings, workload: &WorkloadInfo) 
     let ms = |s: Span| s.nanos().as_ms_f64();
     limits.max_wait_ms = f.max_wait.map_or(limits.max_wait_ms, ms);
     limits.max_livelock_ms = f.max_livelock.map_or(limits.max_livelock_ms, ms);
+    // A client that is active in some stages alone succeeds less often than the others, and does not starve.
+    if stages.is_some_and(Stages::changes_clients) {
+        if f.min_jain.is_some_and(|min| min > 0.0) {
+            return Err(
+                "min_jain compares the successes of all clients, whose number changes with the stages of this load; leave it out".into()
+            );
+        }
+        limits.min_jain = 0.0;
+    }
     limits.min_jain = within("min_jain", f.min_jain.unwrap_or(limits.min_jain), 0.0, 1.0)?;
     Ok(limits)
 }

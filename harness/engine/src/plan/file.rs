@@ -2,6 +2,7 @@
 
 use super::ranges;
 use super::settings::Settings;
+use super::stages;
 use crate::systems::Systems;
 pub use heckle_system_api::settings::did_you_mean;
 use heckle_system_api::{PlanMistake, SystemKind};
@@ -15,12 +16,14 @@ pub const SCHEMA: &str = "heckle.plan/1";
 /// Describes the mistake, its place, and what would be valid.
 pub fn parse(text: &str, name: &str, systems: Systems) -> Result<Settings, String> {
     let mut settings: Settings = read_toml(text, name)?;
+    let with_place = |mistake: PlanMistake| match mistake.at {
+        Some(at) => format_mistake(text, name, at, &mistake.what),
+        None => format!("{name}: {}", mistake.what),
+    };
+    stages::check_text(text, &settings.load).map_err(with_place)?;
     match settings.schema.as_deref() {
         Some(SCHEMA) if settings.describes_a_system() => {
-            check_described_system(text, systems).map_err(|mistake| match mistake.at {
-                Some(at) => format_mistake(text, name, at, &mistake.what),
-                None => format!("{name}: {}", mistake.what),
-            })?;
+            check_described_system(text, systems).map_err(with_place)?;
             Ok(settings)
         }
         Some(SCHEMA) => {

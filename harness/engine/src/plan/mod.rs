@@ -1,5 +1,6 @@
 //! The validated definition of a run. Later modules never see an invalid setting.
 
+pub mod abort; // limits that end the load
 mod checks; // validates settings one by one
 mod environment; // conditions that hold for a whole run
 pub mod file;
@@ -7,10 +8,13 @@ pub mod keys;
 mod ranges; // ranges of whole numbers, by key
 mod schedule; // the faults and their times
 pub mod settings;
+pub mod stages; // a load that changes over time
 
 use crate::systems::Systems;
+use abort::AbortRule;
 use checks::{
-    consistency, expectation, fairness, intent_timeout, keys, kinds, mix, name, net, payload, program, route, system, value_bytes,
+    consistency, expectation, fairness, intent_timeout, keys, kinds, load_rate, mix, name, net, payload, program, route, system, think,
+    value_bytes,
 };
 pub use environment::ClockOffset;
 use heckle_checker::fairness::starvation;
@@ -25,8 +29,9 @@ pub use heckle_system_api::units;
 use heckle_system_api::value::ValueCodec;
 use heckle_workloads::keys::KeyChoice;
 use heckle_workloads::mix::Mix;
-use heckle_workloads::registry::{self, DefaultRate, WorkloadInfo};
+use heckle_workloads::registry::{self, WorkloadInfo};
 use settings::{Expect, Settings};
+use stages::Stages;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +76,12 @@ pub struct Plan {
     pub warmup: Span,
     /// Length of the load window.
     pub duration: Span,
+    /// The stages of the load, if it changes over time. The rate is then their mean.
+    pub stages: Option<Stages>,
+    /// Time that a client of the closed loop waits after an op or intent.
+    pub think: Span,
+    /// Limits that end the load.
+    pub abort_on: Vec<AbortRule>,
     /// Time after which a client gives up on an op.
     pub op_timeout: Span,
     /// Network delay of the first client, each way.
@@ -170,7 +181,9 @@ impl Plan {
         let workload = registry::find(workload_name)
             .ok_or_else(|| format!("there is no workload `{workload_name}`; {}", file::did_you_mean(workload_name, &names)))?;
         let (keys, mix) = (keys(l, workload)?, mix(l, workload)?);
-        let (duration, warmup) = (l.duration.unwrap_or(Span::ms(30_000)), l.warmup.unwrap_or(Span::ms(3_000)));
+        let stages = stages::of(l).map_err(|mistake| mistake.what)?;
+        let duration = stages.as_ref().map(Stages::total).or(l.duration).unwrap_or(Span::ms(30_000));
+        let warmup = l.warmup.unwrap_or(Span::ms(3_000));
         if duration < Span::ms(100) {
             return Err(format!("duration {duration} is too short to tell anything; use 1s or more"));
         }
@@ -178,6 +191,8 @@ impl Plan {
         if op_timeout < Span::ms(1) || op_timeout > Span::ms(600_000) {
             return Err(format!("op_timeout {op_timeout} is not between 1ms and 600s"));
         }
+        let rate = load_rate(l, stages.as_ref(), workload);
+        let clients = stages.as_ref().and_then(Stages::clients).or(l.clients).unwrap_or(16);
         let faults = kinds(&*system, f.kinds.as_deref(), &settings.injections)?;
         let mut plan = Plan {
             name: name(settings.name.as_deref(), c.mutant.as_deref(), workload_name)?,
@@ -191,16 +206,15 @@ impl Plan {
             mix,
             consistency: consistency(l, workload)?,
             keys,
-            clients: within("clients", l.clients.unwrap_or(16), 1, MAX_CLIENTS)?,
-            rate: l.rate.unwrap_or(match workload.rate {
-                DefaultRate::PerSecond(n) => Rate::PerSecond(f64::from(n)),
-                DefaultRate::Max => Rate::Max,
-            }),
+            clients: within("clients", clients, 1, MAX_CLIENTS)?,
+            rate,
             route: route(l, &*system)?,
             system_table,
             system,
             warmup,
             duration,
+            think: think(l.think, rate)?,
+            abort_on: l.abort_on.clone().unwrap_or_default(),
             op_timeout,
             client_delay: environment::client_delay(l.client_delay, workload, net)?,
             intent_timeout: intent_timeout(l, workload)?,
@@ -210,7 +224,8 @@ impl Plan {
             injections: vec![],
             quiet_tail: f.quiet_tail.unwrap_or(Span::ms(6_000)),
             gates: settings.gates.iter().map(|(metric, bound)| format!("{metric}{bound}")).collect(),
-            fairness: fairness(&settings.fairness, workload)?,
+            fairness: fairness(&settings.fairness, workload, stages.as_ref())?,
+            stages,
             coverage: settings.coverage.clone(),
             resolved: settings.clone(),
         };
@@ -356,10 +371,10 @@ impl Plan {
         if s.load.zipf.is_none() {
             s.load.hot.get_or_insert(0.0);
         }
-        s.load.clients = Some(self.clients);
-        s.load.rate = Some(self.rate);
+        s.load.clients = self.stages.as_ref().is_none_or(|stages| stages.clients().is_none()).then_some(self.clients);
+        s.load.rate = self.stages.is_none().then_some(self.rate);
         s.load.route.get_or_insert_with(|| "pinned".into());
-        s.load.duration = Some(self.duration);
+        s.load.duration = self.stages.is_none().then_some(self.duration);
         s.load.warmup = Some(self.warmup);
         s.load.op_timeout = Some(self.op_timeout);
         s.load.value_bytes = Some(self.value_bytes);

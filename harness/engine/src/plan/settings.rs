@@ -1,6 +1,7 @@
 //! Every setting that a plan can contain. The same fields are TOML keys and flags, with `_` for `-`. All are optional
 //! here; [`super::Plan`] is the result of merging defaults, mutant, file and flags.
 
+use super::abort::AbortRule;
 use super::units::{Rate, Span};
 use clap::Args;
 use schemars::JsonSchema;
@@ -174,6 +175,36 @@ pub struct LoadSettings {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<u32>,
+    /// Time that a client of the closed loop waits after an op or intent [default: 0s]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think: Option<Span>,
+    /// End the load early, as a missed gate, if a figure is beyond a limit in each of some seconds: 'p99_ms>500 for 5s'; may be repeated
+    #[arg(long, value_name = "EXPR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort_on: Option<Vec<AbortRule>>,
+    /// `[[load.stage]]`: parts of the load window, each with its own rate or number of clients. Their sum is the duration.
+    #[arg(skip)]
+    #[serde(rename = "stage", skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageSettings>,
+}
+
+/// `[[load.stage]]`: a part of the load window with its own rate or number of clients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageSettings {
+    /// Length of the stage.
+    #[serde(rename = "for")]
+    pub lasts: Span,
+    /// Ops (intents, where the workload has them) a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Active clients of the closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<u32>,
+    /// Whether the load moves linearly from the value of the stage before to that of this stage [default: false]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ramp: bool,
 }
 
 /// `[faults]`.
@@ -382,7 +413,10 @@ impl Settings {
         let (c, o) = (&mut self.cluster, &over.cluster);
         overlay!(o, c; system, nodes, net, clock_offset, bin, mutant);
         let (l, o) = (&mut self.load, &over.load);
-        overlay!(o, l; workload, mix, consistency, keys, hot, zipf, client_delay, intent_timeout, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight);
+        overlay!(o, l; workload, mix, consistency, keys, hot, zipf, client_delay, intent_timeout, clients, rate, route, duration, warmup, op_timeout, value_bytes, max_in_flight, think, abort_on);
+        if !over.load.stages.is_empty() {
+            self.load.stages.clone_from(&over.load.stages);
+        }
         let (f, o) = (&mut self.faults, &over.faults);
         overlay!(o, f; kinds, every, lasts, order, spacing, max_at_once, quiet_tail);
         let (f, o) = (&mut self.fairness, &over.fairness);

@@ -32,6 +32,7 @@ use heckle_history::{Header, Names, Nanos, NodeIx, RunId};
 use heckle_results::RunFolder;
 use heckle_results::bottleneck::Strain;
 use heckle_results::conclude::Ending;
+use heckle_results::stages;
 use heckle_results::terms::{Close, Terms};
 use heckle_system_api::FinalReads;
 use heckle_system_api::capability::{Links, Totals};
@@ -76,25 +77,36 @@ fn run_recorded(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Te
     live.set_clock(clock);
     live.enter(Phase::StartingNodes);
     let ran = with_cluster(plan, folder, clock, &recording.handle(), &names, &stop, live);
-    let stopped = stop.reason();
-    let finished = recording.finish(|detected| close(plan, &ran, stopped.as_ref(), detected).in_end_record());
+    let (stopped, aborted) = (stop.reason(), stop.aborted());
+    let finished = recording.finish(|detected| close(plan, &ran, stopped.as_ref(), aborted.as_ref(), detected).in_end_record());
     ran?;
     finished.map_err(|e| format!("the history could not be written to its end: {e}"))?;
-    Ok(ending(stopped.as_ref()))
+    Ok(ending(stopped.as_ref(), aborted.as_ref()))
 }
 
-/// Returns how a run ended. `stopped` is the reason if it stopped early.
-fn ending(stopped: Option<&StopReason>) -> Ending {
+/// A limit of the plan that ended the load, and when.
+type Aborted = (String, Nanos);
+
+/// Returns how a run ended. `stopped` is the reason if it stopped early, `aborted` the limit that ended its load.
+fn ending(stopped: Option<&StopReason>, aborted: Option<&Aborted>) -> Ending {
     match stopped {
-        None | Some(StopReason::Violation) => Ending::Done,
+        None => aborted.map_or(Ending::Done, |(why, _)| Ending::Aborted(why.clone())),
+        Some(StopReason::Violation) => Ending::Done,
         Some(StopReason::Interrupted) => Ending::Interrupted,
         Some(StopReason::Broken(why)) => Ending::Failed(why.clone()),
     }
 }
 
 /// Returns the facts for the end record that only the run itself knows.
-fn close(plan: &Plan, ran: &Result<ClusterResult, String>, stopped: Option<&StopReason>, detected: Option<Nanos>) -> Close {
-    let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), ..Close::default() };
+fn close(
+    plan: &Plan,
+    ran: &Result<ClusterResult, String>,
+    stopped: Option<&StopReason>,
+    aborted: Option<&Aborted>,
+    detected: Option<Nanos>,
+) -> Close {
+    let load_ended_ns = aborted.map(|(_, at)| at.0);
+    let mut close = Close { detected_ms: detected.map(Nanos::as_ms_f64), load_ended_ns, ..Close::default() };
     let ClusterResult { totals, forced, unread, unsent, strain, warnings } = match ran {
         Ok(leftovers) => leftovers,
         Err(why) => return close.with_ending(&Ending::Failed(why.clone())),
@@ -111,7 +123,7 @@ fn close(plan: &Plan, ran: &Result<ClusterResult, String>, stopped: Option<&Stop
     if *unread > 0 && stopped.is_none() {
         close.warnings.push(format!("{unread} of the final reads were never answered"));
     }
-    close.with_ending(&ending(stopped))
+    close.with_ending(&ending(stopped, aborted))
 }
 
 /// State of a run after its cluster has stopped.
@@ -181,6 +193,7 @@ fn with_cluster(
         let left_out = injecting.join().map_err(|_| "the nemesis panicked".to_owned())?;
         used.map(|(used, open)| (used, open, left_out))
     })?;
+    stop.end_load();
     let strain = strain.finish();
     live.enter(Phase::QuietTail);
     stop.wait_until(clock, Nanos(clock.now().0 + plan.quiet_tail.nanos().0));
@@ -276,6 +289,7 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> Result<(Header, N
         more: [("max_in_flight".to_owned(), plan.max_in_flight.into()), ("schedule".to_owned(), schedule(plan))]
             .into_iter()
             .chain(workload_settings(plan))
+            .chain(plan.stages.as_ref().map(|s| (stages::IN_HEADER.to_owned(), serde_json::json!(s.planned(plan.warmup.nanos())))))
             .collect(),
         ..Header::default()
     };

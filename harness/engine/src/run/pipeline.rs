@@ -100,6 +100,7 @@ fn terms(job: &Job) -> Terms {
             Rate::Max => None,
         },
         max_rate: plan.rate == Rate::Max,
+        think_ms: (plan.think.0 > std::time::Duration::ZERO).then(|| plan.think.nanos().as_ms_f64()),
         coverage: coverage::rules(plan).into_iter().map(|r| Need { id: r.id, need: r.need }).collect(),
         gates: job.gates.iter().map(|g| g.text().to_owned()).collect(),
         checker: job.checker.name().to_owned(),
@@ -140,7 +141,7 @@ fn judge_and_write(
         Err(e) => {
             let why = match ending {
                 Ending::Failed(why) => why.clone(),
-                Ending::Done | Ending::Interrupted => e,
+                Ending::Done | Ending::Interrupted | Ending::Aborted(_) => e,
             };
             let mut results = before;
             results.conclude(&Ending::Failed(why));

@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::plan::units::Rate;
 use heckle_history::Nanos;
 use heckle_history::printable::printable;
+use heckle_results::stages::{PlannedStage, StageUnit};
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -59,11 +60,7 @@ impl Progress {
             return Progress { over: None, thread: None };
         }
         let (over, told) = channel();
-        let target = match plan.rate {
-            Rate::PerSecond(r) if plan.workload.has_intents() => format!("{r:.0} intents/s asked"),
-            Rate::PerSecond(r) => format!("{r:.0}/s asked"),
-            Rate::Max => "closed loop".to_owned(),
-        };
+        let target = Target::of(plan);
         let (window, tail) = (plan.window(), plan.quiet_tail);
         let total_s = window.1.as_secs_f64() + tail.0.as_secs_f64();
         let thread = std::thread::Builder::new().name("progress".into()).spawn(move || {
@@ -75,7 +72,7 @@ impl Progress {
                 let rate = (reading.invoked - before.0) as f64 / (now_s - before.1).max(1e-3);
                 before = (reading.invoked, now_s);
                 let phase = if reading.phase.has_load() && now_s < window.0.as_secs_f64() { "warm-up" } else { reading.phase.label() };
-                let frame = Frame { now_s, total_s, phase, target: &target, rate, reading: &reading };
+                let frame = Frame { now_s, total_s, phase, target: target.at(now_s), rate, reading: &reading };
                 let text = match style {
                     ProgressStyle::Block => frame.block(drawn),
                     ProgressStyle::Lines | ProgressStyle::Quiet => frame.line(),
@@ -97,6 +94,39 @@ impl Drop for Progress {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// What the plan asks for, by time.
+struct Target {
+    /// Each stage with its end on the run's clock in seconds.
+    stages: Vec<(f64, String)>,
+    whole: String,
+}
+
+impl Target {
+    fn of(plan: &Plan) -> Self {
+        let unit = if plan.workload.has_intents() { " intents/s" } else { "/s" };
+        let whole = match plan.rate {
+            Rate::PerSecond(r) => format!("{r:.0}{unit} asked"),
+            Rate::Max => "closed loop".to_owned(),
+        };
+        let planned = plan.stages.as_ref().map_or(vec![], |stages| stages.planned(plan.warmup.nanos()));
+        let n = planned.len();
+        let label = |(i, stage): (usize, &PlannedStage)| {
+            let what = match stage.unit {
+                StageUnit::Rate => format!("{unit} asked"),
+                StageUnit::Clients => " clients".to_owned(),
+            };
+            let ramp = if stage.from == stage.to { String::new() } else { format!("{:.0} to ", stage.from) };
+            (stage.end_ns as f64 / 1e9, format!("stage {} of {n}: {ramp}{:.0}{what}", i + 1, stage.to))
+        };
+        Target { stages: planned.iter().enumerate().map(label).collect(), whole }
+    }
+
+    /// The target at this time.
+    fn at(&self, now_s: f64) -> &str {
+        self.stages.iter().find(|(end_s, _)| now_s < *end_s).map_or(&self.whole, |(_, words)| words)
     }
 }
 
@@ -197,6 +227,19 @@ mod tests {
             }
             assert_eq!(texts(phase)[1].lines().count(), BLOCK_LINES);
         }
+    }
+
+    #[test]
+    fn the_present_stage_is_shown() {
+        let stages = "[[load.stage]]\nfor = \"2s\"\nrate = 50\n[[load.stage]]\nfor = \"2s\"\nrate = 90\nramp = true\n";
+        let text = format!("schema = \"heckle.plan/1\"\n[load]\nwarmup = \"1s\"\n[faults]\nkinds = []\n{stages}");
+        let settings = crate::plan::file::parse(&text, "p", crate::testing::SYSTEMS).expect("well-formed");
+        let target = Target::of(&Plan::resolve(&settings, crate::testing::SYSTEMS).expect("sound"));
+        assert_eq!(
+            [0.5, 2.9, 3.0].map(|t| target.at(t)),
+            ["stage 1 of 2: 50/s asked", "stage 1 of 2: 50/s asked", "stage 2 of 2: 50 to 90/s asked"]
+        );
+        assert_eq!(target.at(5.0), "60/s asked", "after the last stage, the mean");
     }
 
     #[test]

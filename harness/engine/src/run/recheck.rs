@@ -99,6 +99,7 @@ fn terms_of_results(stored: &Results) -> Terms {
         env: stored.env.clone(),
         target_per_s: stored.load.target_per_s,
         max_rate: stored.load.max_rate,
+        think_ms: stored.load.think_ms,
         coverage: stored.coverage.rules.iter().map(need).collect(),
         gates: stored.gates.iter().map(|g| g.expr.clone()).collect(),
         checker: "auto".into(),

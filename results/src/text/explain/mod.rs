@@ -154,7 +154,8 @@ fn unknown(results: &Results) -> String {
 fn gate_missed(results: &Results) -> String {
     let mut out = "Gate missed: every answer was correct, and a figure is beyond its limit.\n".to_owned();
     let missed = results.gates.iter().filter(|g| !g.passed && !g.void);
-    section(&mut out, "Why", missed.filter_map(|g| Some(format!("{}: it is {}", g.expr, digits(g.actual?)))));
+    let missed = missed.filter_map(|g| Some(format!("{}: it is {}", g.expr, digits(g.actual?))));
+    section(&mut out, "Why", results.load.aborted.iter().cloned().chain(missed));
     let run = crate::rerun::quote(&results.run_id);
     let steps = [
         format!("See what the slowest operations waited for: `heckle show {run} --slowest 5`"),

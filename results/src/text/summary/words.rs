@@ -1,7 +1,7 @@
 //! The figures of a run as text, shared by terminal, step summary and page.
 
 use crate::charts::axis::{count, digits, duration};
-use crate::results_json::{Linearizability, LoadUnit, OpCounts, Results};
+use crate::results_json::{Linearizability, Load, LoadUnit, OpCounts, Results};
 use std::collections::BTreeMap;
 
 /// Formats operation counts: `7 sent in the whole run: 4 ok, …`.
@@ -30,13 +30,14 @@ fn outcome_words(ops: &OpCounts) -> String {
 pub(crate) fn rate_words(results: &Results) -> String {
     let load = &results.load;
     let (asked, achieved) = (load.target_per_s, digits(load.achieved_per_s));
+    let mean = if results.stages.is_empty() { "" } else { " on average" };
     let rate = match (load.unit, asked) {
-        (LoadUnit::Op, Some(target)) => format!("{} op/s asked, {achieved} op/s achieved", digits(target)),
-        (LoadUnit::Op, None) if load.max_rate => format!("as fast as it goes, {achieved} op/s achieved"),
+        (LoadUnit::Op, Some(target)) => format!("{} op/s asked{mean}, {achieved} op/s achieved", digits(target)),
+        (LoadUnit::Op, None) if load.max_rate => format!("{}, {achieved} op/s achieved", closed_loop_words(load)),
         (LoadUnit::Op, None) => format!("{achieved} op/s achieved"),
         // An intent is due once and sends as many operations as it needs.
         (LoadUnit::Intent, _) => {
-            let asked = asked.map_or_else(|| "as fast as it goes".to_owned(), |t| format!("{} intents/s asked", digits(t)));
+            let asked = asked.map_or_else(|| closed_loop_words(load), |t| format!("{} intents/s asked{mean}", digits(t)));
             format!("{asked}, {} intents/s begun, {achieved} op/s sent for them", digits(load.begun_per_s))
         }
     };
@@ -46,6 +47,11 @@ pub(crate) fn rate_words(results: &Results) -> String {
     };
     let unsent = if load.unsent > 0 { format!(", {} {} due and never sent", count(load.unsent), load.unit.word()) } else { String::new() };
     rate + &late + &unsent
+}
+
+/// Describes the load of a closed loop.
+pub(crate) fn closed_loop_words(load: &Load) -> String {
+    load.think_ms.map_or_else(|| "as fast as it goes".to_owned(), |ms| format!("as fast as clients go that think {}", duration(ms)))
 }
 
 pub(super) fn system_words(results: &Results) -> Option<String> {

@@ -123,3 +123,24 @@ fn an_expected_violation_is_met_or_missed() {
     );
     check(Ending::Done, expected, RunVerdict::Unknown, 2, "the plan expects a violation, and none was found");
 }
+
+#[test]
+fn an_aborted_load_is_a_missed_gate_unless_the_rest_is_in_doubt() {
+    use RunVerdict::{GateMissed, Invalid, Unknown};
+    let aborted = || Ending::Aborted("p99_ms>500 for 5s: 812".into());
+    check(aborted(), |_| {}, GateMissed, 3, "p99_ms>500");
+    check(aborted(), violate, Invalid, 1, "stale read");
+    // What the load did not get to is no doubt about what was recorded, and it is still named.
+    let cut_off = |r: &mut Results| {
+        r.coverage.passed = false;
+        r.coverage.rules = vec![CoverageRule { id: "ok_cas".into(), need: 10, got: 3, passed: false }];
+        r.faults[0].effective = false;
+        r.checks.push(Check { name: VACUITY.into(), words: "too little overlapped".into(), ..Check::default() });
+    };
+    for reason in ["p99_ms>500", "ok_cas", "left no evidence", "too little overlapped"] {
+        check(aborted(), cut_off, GateMissed, 3, reason);
+    }
+    check(aborted(), |r| r.linearizability.verdict = Verdict::Unknown, Unknown, 2, "p99_ms>500");
+    check(aborted(), |r| r.history.problem = Some("no end record".into()), Unknown, 2, "no end record");
+    check(aborted(), |r| r.plan.expect = Expect::Invalid, Unknown, 2, "none was found");
+}
