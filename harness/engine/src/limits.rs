@@ -8,8 +8,9 @@ pub use heckle_system_api::limits::{forget, met, named, no_thread, note, thread}
 const SPARE_DESCRIPTORS: u64 = 32;
 /// Descriptors that a process has open anyway, including those of its runtime: streams, epoll, timers, signals.
 const OWN_DESCRIPTORS: u64 = 16;
-/// Descriptors of a node's log files, lock, runtime and listeners.
-const NODE_DESCRIPTORS: u64 = 24;
+/// Descriptors that a node sets aside for its log files, lock, runtime and listeners, and for each other node.
+const NODE_DESCRIPTORS: u64 = 56;
+const PEER_DESCRIPTORS: u64 = 4;
 /// Largest file that a node writes before it begins the next: a segment of its log. A lower limit on file sizes ends
 /// every node.
 const LONGEST_FILE_BYTES: u64 = 16 << 20;
@@ -52,7 +53,8 @@ impl Needs {
         let pipes = 2 * nodes;
         Needs {
             harness_descriptors: OWN_DESCRIPTORS + SPARE_DESCRIPTORS + clients + relay + watching + pipes,
-            node_descriptors: NODE_DESCRIPTORS + SPARE_DESCRIPTORS + clients + 2 * (nodes - 1),
+            // A node keeps up to a quarter for connections that are not clients.
+            node_descriptors: NODE_DESCRIPTORS + PEER_DESCRIPTORS * (nodes - 1) + clients + clients.div_ceil(3),
         }
     }
 }

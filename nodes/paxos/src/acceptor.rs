@@ -73,6 +73,12 @@ impl Acceptor {
         &self.row
     }
 
+    /// Whether nothing was ever accepted or learned here, not even an empty update.
+    #[must_use]
+    pub(crate) fn has_accepted_nothing(&self) -> bool {
+        self.accepted.is_none() && self.row.learned.is_zero()
+    }
+
     /// The newest put, while it is newer than the row.
     #[must_use]
     pub fn cell(&self) -> Option<&Cell> {

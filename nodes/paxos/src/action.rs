@@ -39,6 +39,12 @@ pub enum Event {
         /// The message.
         message: LeaseMessage,
     },
+    /// The client of these requests has gone. Those that have proposed nothing end; the others continue for a moment,
+    /// since an unfinished proposal costs the next operation a repair. All of them are answered as usual.
+    ClientGone {
+        /// The requests, with their keys. Those that have ended are ignored.
+        requests: Vec<(Key, ClientToken)>,
+    },
     /// The node is about to stop: it releases its leases and requests no more. Operations continue.
     Stopping,
     /// A timer set by [`Action::Timer`] has expired. It may be late.

@@ -55,6 +55,8 @@ pub struct Config {
     pub prune_queue: usize,
     /// Age, by ballots, at which the Paxos state of a key expires. `None`: never.
     pub paxos_ttl_us: Option<u64>,
+    /// How a key that this node has never seen is read.
+    pub absent_reads: AbsentReads,
     /// Whether protocol points are announced.
     pub points: Points,
     /// The active deliberate bugs.
@@ -88,6 +90,7 @@ impl Config {
             prune_after_ns: 20_000_000,
             prune_queue: 4_096,
             paxos_ttl_us: None,
+            absent_reads: AbsentReads::Prepare,
             points: Points::Silent,
             mutants: Mutants::NONE,
         }
@@ -244,6 +247,16 @@ pub enum Prune {
     Off,
     /// Accepted copies are dropped soon afterwards.
     On,
+}
+
+/// How a coordinator reads a key that it has no state for. Nodes of one cluster may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AbsentReads {
+    /// Like any other key. The read leaves a promise and a fence at every replica.
+    Prepare,
+    /// A quorum first replies whether it has anything for the key. If it has nothing, the read ends and leaves
+    /// nothing behind: see the module `absent`.
+    Quorum,
 }
 
 /// Whether protocol points are announced as actions.

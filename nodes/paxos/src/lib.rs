@@ -51,7 +51,7 @@ pub use replica::counters;
 pub use action::{Action, Actions, Event, Point, Sync};
 pub use ballot::Ballot;
 pub use cell::{Cell, Level, PlainCall, PlainRequest};
-pub use config::{Backoff, Config, ConfigError, Links, Points, Prune, Queue, Rounds};
+pub use config::{AbsentReads, Backoff, Config, ConfigError, Links, Points, Prune, Queue, Rounds};
 pub use counters::Counters;
 pub use expiry::sweep_ns;
 pub use forward::{Forward, Forwarded};

@@ -117,11 +117,11 @@ impl EventLoop {
             }
         }
         // Operations that are still open may have been proposed already.
-        let left: Vec<_> = self.shell.open_ops.borrow_mut().drain().map(|(_, open)| open).collect();
-        for open in left {
+        let left: Vec<u64> = self.shell.open_ops.borrow().keys().copied().collect();
+        for open in left.into_iter().filter_map(|token| self.shell.take_op(token)) {
             let outcome = WireOutcome::Unknown { why: Reason::Stopping };
             let response = Response { op: open.op, outcome, diagnostics: crate::client_protocol::Diagnostics::default() };
-            self.shell.answer(open, response);
+            self.shell.answer(&open, response);
         }
         self.shell.flush_all();
         Ok(())

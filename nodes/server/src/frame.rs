@@ -24,6 +24,11 @@ pub const HEADER_LEN: usize = 16;
 /// Longest payload in bytes. A peer message may carry an accepted update and a row, each with a value of at most
 /// [`MAX_VALUE`](crate::client_protocol::MAX_VALUE) bytes and a dedupe table. This limit leaves ample room for both.
 pub const MAX_PAYLOAD: usize = 8 << 20;
+/// Longest payload in bytes of a frame before the end of a handshake.
+pub const MAX_HANDSHAKE: usize = 4 << 10;
+/// Longest payload in bytes that a client may send after the handshake: a request with a key and two values of the
+/// greatest length, and room for values that are a little too long, which are refused with a reason.
+pub const MAX_REQUEST: usize = crate::client_protocol::MAX_KEY + 2 * crate::client_protocol::MAX_VALUE + (64 << 10);
 /// Longest frame in bytes, including its header.
 pub const MAX_FRAME: usize = HEADER_LEN + MAX_PAYLOAD;
 
@@ -104,11 +109,13 @@ pub enum FrameError {
         /// The kind byte seen.
         found: u8,
     },
-    /// The frame claims to be longer than [`MAX_PAYLOAD`].
-    #[error("a frame of {len} bytes is over the limit of {MAX_PAYLOAD}")]
+    /// The frame claims to be longer than allowed here.
+    #[error("a frame of {len} bytes is over the limit of {limit}{}", if *.limit == MAX_HANDSHAKE { " before the end of the handshake" } else { "" })]
     TooLong {
         /// The length claimed.
         len: u32,
+        /// The longest payload allowed.
+        limit: usize,
     },
     /// The header or the payload was corrupted in transit.
     #[error("bad checksum: the frame says {found:08x}, its bytes give {computed:08x}")]
@@ -178,7 +185,7 @@ fn check_crc(found: [u8; 4], bytes: &[u8]) -> Result<(), FrameError> {
 /// # Errors
 /// If the header is not valid in this version, or was corrupted in transit.
 pub fn frame_len(header: &[u8; HEADER_LEN]) -> Result<usize, FrameError> {
-    parse_header(header).map(|(_, len)| HEADER_LEN + len)
+    parse_header(header, MAX_PAYLOAD).map(|(_, len)| HEADER_LEN + len)
 }
 
 /// Returns the kind of the frame that begins with this header.
@@ -186,10 +193,10 @@ pub fn frame_len(header: &[u8; HEADER_LEN]) -> Result<usize, FrameError> {
 /// # Errors
 /// As [`frame_len`].
 pub fn frame_kind(header: &[u8; HEADER_LEN]) -> Result<FrameKind, FrameError> {
-    parse_header(header).map(|(kind, _)| kind)
+    parse_header(header, MAX_PAYLOAD).map(|(kind, _)| kind)
 }
 
-fn parse_header(header: &[u8; HEADER_LEN]) -> Result<(FrameKind, usize), FrameError> {
+fn parse_header(header: &[u8; HEADER_LEN], limit: usize) -> Result<(FrameKind, usize), FrameError> {
     if header[..2] != MAGIC {
         return Err(FrameError::WrongMagic { start: *header });
     }
@@ -199,8 +206,8 @@ fn parse_header(header: &[u8; HEADER_LEN]) -> Result<(FrameKind, usize), FrameEr
     let kind = FrameKind::from_byte(header[3]).ok_or(FrameError::UnknownKind { found: header[3] })?;
     let len = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
     check_crc([header[8], header[9], header[10], header[11]], &header[..8])?;
-    if len as usize > MAX_PAYLOAD {
-        return Err(FrameError::TooLong { len });
+    if len as usize > limit {
+        return Err(FrameError::TooLong { len, limit });
     }
     Ok((kind, len as usize))
 }
@@ -220,15 +227,27 @@ fn parse_header(header: &[u8; HEADER_LEN]) -> Result<(FrameKind, usize), FrameEr
 /// reader.push(tail);
 /// assert_eq!(&reader.next_frame().unwrap().unwrap().payload[..], b"hello");
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameReader {
     buffer: BytesMut,
+    max_payload: usize,
+}
+
+impl Default for FrameReader {
+    fn default() -> FrameReader {
+        FrameReader { buffer: BytesMut::new(), max_payload: MAX_PAYLOAD }
+    }
 }
 
 impl FrameReader {
     /// Creates an empty reader.
     pub fn new() -> FrameReader {
         FrameReader::default()
+    }
+
+    /// Sets the longest payload that the next frames may have. It is [`MAX_PAYLOAD`] at first.
+    pub fn set_max_payload(&mut self, bytes: usize) {
+        self.max_payload = bytes.min(MAX_PAYLOAD);
     }
 
     /// Adds received bytes.
@@ -264,7 +283,7 @@ impl FrameReader {
             }
             return Ok(None);
         }
-        let (kind, len) = parse_header(&header)?;
+        let (kind, len) = parse_header(&header, self.max_payload)?;
         if self.buffer.len() < HEADER_LEN + len {
             return Ok(None);
         }
@@ -346,6 +365,20 @@ mod tests {
         check_refused(&changed(4, &u32::MAX.to_le_bytes()), "over the limit");
         assert!(FrameError::WrongMagic { start: *b"GET / HTTP/1.1\r\n" }.looks_like_http());
         assert!(!FrameError::WrongMagic { start: *b"SSH-2.0-OpenSSH_" }.looks_like_http());
+    }
+
+    #[test]
+    fn a_reader_has_its_own_limit() {
+        let bytes = wire(&[(FrameKind::ClientHello, &[0; MAX_HANDSHAKE]), (FrameKind::Request, &[0; MAX_HANDSHAKE + 1])]);
+        let mut reader = FrameReader::new();
+        reader.set_max_payload(MAX_HANDSHAKE);
+        reader.push(&bytes);
+        assert_eq!(reader.next_frame().unwrap().unwrap().payload.len(), MAX_HANDSHAKE);
+        let error = reader.next_frame().unwrap_err();
+        assert_eq!(error, FrameError::TooLong { len: MAX_HANDSHAKE as u32 + 1, limit: MAX_HANDSHAKE });
+        assert!(error.to_string().contains("4097 bytes is over the limit of 4096 before"), "{error}");
+        reader.set_max_payload(MAX_REQUEST);
+        assert!(reader.next_frame().unwrap().is_some());
     }
 
     #[test]

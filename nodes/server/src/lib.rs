@@ -15,6 +15,7 @@
 //! - `event_loop`: the thread that owns the core;
 //! - `gate`: holds back outgoing messages until the disk has synced;
 //! - `shell`: the state that the tasks of a node share;
+//! - `resources`: limits of descriptors and of buffers, per node;
 //! - `peers`, `clients`, `net`: connections to other nodes and from clients;
 //! - `lease_watch`: changes of leases, for watchers;
 //! - `metrics`: histograms, and the Prometheus endpoint;
@@ -37,6 +38,7 @@ pub mod node;
 pub mod options;
 mod peers;
 pub mod points;
+mod resources;
 mod shell;
 pub mod status;
 mod storage;
@@ -48,4 +50,5 @@ mod wire;
 
 pub use node::{Node, NodeError, NodeHandle, Ready, run_node};
 pub use options::{NodeId, NodeOptions, OptionsError};
+pub use resources::descriptors::raise_limit as raise_open_files;
 pub use storage::StorageError;

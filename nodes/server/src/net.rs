@@ -9,7 +9,9 @@ use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::frame::{Frame, FrameError, FrameReader};
+use crate::frame::{Frame, FrameError, FrameReader, MAX_HANDSHAKE};
+use crate::resources::ReplyBudget;
+use crate::resources::partial_frames::PartialShare;
 
 /// Largest number of bytes per read.
 const READ_CHUNK: usize = 64 << 10;
@@ -43,6 +45,10 @@ pub(crate) enum ReadError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Frame(#[from] FrameError),
+    #[error(
+        "it sent {pending} bytes of a frame and not the rest, while the unfinished frames of all clients reached the limit of the node"
+    )]
+    Evicted { pending: usize },
 }
 
 /// Reads the frames of one connection.
@@ -50,11 +56,24 @@ pub(crate) enum ReadError {
 pub(crate) struct Incoming {
     stream: Rc<TcpStream>,
     reader: FrameReader,
+    /// Bytes to make room for before each read.
+    chunk: usize,
+    /// For clients: their share of the unfinished frames.
+    share: Option<PartialShare>,
 }
 
 impl Incoming {
-    pub(crate) fn new(stream: Rc<TcpStream>) -> Incoming {
-        Incoming { stream, reader: FrameReader::new() }
+    /// Reads frames of a handshake. Longer ones are allowed by [`set_max_payload`](Incoming::set_max_payload).
+    pub(crate) fn new(stream: Rc<TcpStream>, share: Option<PartialShare>) -> Incoming {
+        let mut reader = FrameReader::new();
+        reader.set_max_payload(MAX_HANDSHAKE);
+        Incoming { stream, reader, chunk: MAX_HANDSHAKE, share }
+    }
+
+    /// The handshake is over.
+    pub(crate) fn set_max_payload(&mut self, bytes: usize) {
+        self.reader.set_max_payload(bytes);
+        self.chunk = READ_CHUNK;
     }
 
     /// Returns a frame that has already been read, if there is one.
@@ -64,10 +83,21 @@ impl Incoming {
 
     /// Waits for bytes and reads those that are available.
     pub(crate) async fn read_more(&mut self) -> Result<(), ReadError> {
+        let pending = self.reader.pending();
+        if self.share.as_mut().is_some_and(|share| !share.set(pending)) {
+            return Err(ReadError::Evicted { pending });
+        }
         loop {
-            self.stream.readable().await?;
+            match &self.share {
+                Some(share) if pending > 0 => tokio::select! {
+                    readable = self.stream.readable() => readable?,
+                    () = share.evicted() => return Err(ReadError::Evicted { pending }),
+                },
+                Some(_) | None => self.stream.readable().await?,
+            }
+            // The buffer grows with what arrives, not with what a header announces.
             let buffer = self.reader.buffer_mut();
-            buffer.reserve(READ_CHUNK);
+            buffer.reserve(self.chunk);
             match self.stream.try_read_buf(buffer) {
                 Ok(0) if self.reader.pending() > 0 => return Err(ReadError::CutShort { pending: self.reader.pending() }),
                 Ok(0) => return Err(ReadError::Closed),
@@ -96,6 +126,7 @@ pub(crate) struct Outbox {
     stream: Rc<TcpStream>,
     buffer: RefCell<BytesMut>,
     limit: usize,
+    budget: Rc<ReplyBudget>,
     /// The socket accepts no more bytes; the writer waits for it.
     blocked: Cell<bool>,
     /// Whether the outbox waits to be flushed at the end of this turn.
@@ -109,11 +140,12 @@ pub(crate) struct Outbox {
 pub(crate) struct BufferFull;
 
 impl Outbox {
-    pub(crate) fn new(stream: Rc<TcpStream>, limit: usize) -> Rc<Outbox> {
+    pub(crate) fn new(stream: Rc<TcpStream>, limit: usize, budget: &Rc<ReplyBudget>) -> Rc<Outbox> {
         Rc::new(Outbox {
             stream,
             buffer: RefCell::default(),
             limit,
+            budget: Rc::clone(budget),
             blocked: Cell::new(false),
             dirty: Cell::new(false),
             closed: Cell::new(false),
@@ -121,13 +153,16 @@ impl Outbox {
         })
     }
 
-    /// Lets `fill` append one frame. Fails if the buffer is over its limit or the connection is closed.
+    /// Lets `fill` append one frame. Fails if the buffer or the budget of all is over its limit, or the connection is
+    /// closed.
     pub(crate) fn push(&self, fill: impl FnOnce(&mut BytesMut)) -> Result<(), BufferFull> {
         let mut buffer = self.buffer.borrow_mut();
-        if self.closed.get() || buffer.len() > self.limit {
+        let before = buffer.len();
+        if self.closed.get() || before > self.limit || !self.budget.allows(before) {
             return Err(BufferFull);
         }
         fill(&mut buffer);
+        self.budget.changed(before, buffer.len());
         Ok(())
     }
 
@@ -159,14 +194,19 @@ impl Outbox {
 
     fn write_some(&self) -> io::Result<()> {
         let mut buffer = self.buffer.borrow_mut();
-        while !buffer.is_empty() {
-            match self.stream.try_write(&buffer) {
-                Ok(count) => buffer.advance(count),
-                Err(cause) => return Err(cause),
-            }
-        }
+        let before = buffer.len();
+        let written = self.write_buffer(&mut buffer);
+        self.budget.changed(before, buffer.len());
+        written?;
         if buffer.capacity() > MAX_IDLE_BUFFER {
             *buffer = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn write_buffer(&self, buffer: &mut BytesMut) -> io::Result<()> {
+        while !buffer.is_empty() {
+            buffer.advance(self.stream.try_write(buffer)?);
         }
         Ok(())
     }
@@ -208,5 +248,11 @@ impl Outbox {
     pub(crate) fn close(&self) {
         self.closed.set(true);
         self.wake.notify_one();
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.budget.changed(self.len(), 0);
     }
 }

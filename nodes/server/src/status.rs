@@ -135,6 +135,18 @@ pub struct Status {
     pub bad_connections: u64,
     /// Client connections closed because the client did not read its replies.
     pub slow_readers: u64,
+    /// Largest number of client connections that this node admits.
+    #[serde(default)]
+    pub client_limit: u64,
+    /// Bytes held for clients, by kind.
+    #[serde(default)]
+    pub held_bytes: HeldBytes,
+    /// Connections closed because the unfinished frames of all clients reached their limit.
+    #[serde(default)]
+    pub partial_frames_closed: u64,
+    /// Log lines dropped because standard error was not read.
+    #[serde(default)]
+    pub log_lines_dropped: u64,
     /// Reports of protocol points dropped because a subscriber was too slow.
     pub points_lost: u64,
     /// Offset that the clock seam adds to the wall clock, in microseconds, including the drift so far.
@@ -234,6 +246,17 @@ impl StateBytes {
     }
 }
 
+/// Bytes that a node holds for its clients. Each kind has a limit per node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HeldBytes {
+    /// Open operations.
+    pub requests: u64,
+    /// Frames that have begun and not ended.
+    pub partial_frames: u64,
+    /// Replies that were not read yet.
+    pub replies: u64,
+}
+
 /// The two directed links between this node and another.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PeerStatus {
@@ -282,6 +305,13 @@ impl Status {
         ] {
             text.add("heckle_state_bytes", "gauge", &[("kind", kind)], bytes);
         }
+        for (kind, bytes) in [
+            ("requests", self.held_bytes.requests),
+            ("partial_frames", self.held_bytes.partial_frames),
+            ("replies", self.held_bytes.replies),
+        ] {
+            text.add("heckle_held_bytes", "gauge", &[("kind", kind)], bytes);
+        }
         for (quantile, us) in [("0.5", self.sync_latency.p50_us), ("0.99", self.sync_latency.p99_us), ("1", self.sync_latency.max_us)] {
             text.add("heckle_sync_latency_us", "gauge", &[("quantile", quantile)], us);
         }
@@ -313,6 +343,8 @@ impl Status {
             ("heckle_below_floor_total", self.below_floor),
             ("heckle_bad_connections_total", self.bad_connections),
             ("heckle_slow_readers_total", self.slow_readers),
+            ("heckle_partial_frames_closed_total", self.partial_frames_closed),
+            ("heckle_log_lines_dropped_total", self.log_lines_dropped),
         ] {
             text.add(name, "counter", &[], count);
         }
@@ -326,6 +358,7 @@ impl Status {
             ("heckle_open_ops", self.open_ops),
             ("heckle_leases_held", self.leases_held.len() as u64),
             ("heckle_client_connections", self.client_connections),
+            ("heckle_client_limit", self.client_limit),
         ] {
             text.add(name, "gauge", &[], value);
         }

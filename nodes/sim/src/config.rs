@@ -2,7 +2,7 @@
 
 use crate::fault::FaultConfig;
 use heckle_paxos::lease::LeaseSettings;
-use heckle_paxos::{Mutants, Prune, Queue, Rounds};
+use heckle_paxos::{AbsentReads, Mutants, Prune, Queue, Rounds};
 
 /// One microsecond in nanoseconds.
 pub const US: u64 = 1_000;
@@ -37,6 +37,8 @@ pub struct WorldConfig {
     pub patience_ns: u64,
     /// Probability that a client sends an operation of unknown outcome again, to another node.
     pub resend_ppm: u32,
+    /// Probability that a client that gives up an operation closes its connection, so that the node learns of it.
+    pub gone_ppm: u32,
     /// Probability of a fate query for an operation that was given up, sent immediately and to any node.
     pub fate_ppm: u32,
     /// Settings of the links between nodes.
@@ -138,6 +140,8 @@ pub struct CoreConfig {
     pub prune_queue: usize,
     /// See [`heckle_paxos::Config::paxos_ttl_us`].
     pub paxos_ttl_us: Option<u64>,
+    /// See [`heckle_paxos::Config::absent_reads`].
+    pub absent_reads: AbsentReads,
     /// Deliberate bugs, active in all nodes.
     pub mutants: Mutants,
 }
@@ -166,6 +170,7 @@ impl Default for WorldConfig {
             op_timeout_ns: 300 * MS,
             patience_ns: 900 * MS,
             resend_ppm: 0,
+            gone_ppm: 0,
             fate_ppm: 0,
             links: LinkConfig {
                 delay_min_ns: 50 * US,
@@ -194,6 +199,7 @@ impl Default for WorldConfig {
                 prune_after_ns: 20 * MS,
                 prune_queue: 64,
                 paxos_ttl_us: None,
+                absent_reads: AbsentReads::Quorum,
                 mutants: Mutants::NONE,
             },
         }

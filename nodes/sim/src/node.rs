@@ -66,6 +66,7 @@ impl Node {
         config.prune_after_ns = world.core.prune_after_ns;
         config.prune_queue = world.core.prune_queue;
         config.paxos_ttl_us = world.core.paxos_ttl_us;
+        config.absent_reads = world.core.absent_reads;
         if world.links.duplicate_ppm == 0 {
             config.links = heckle_paxos::Links::NeverDuplicate;
         }

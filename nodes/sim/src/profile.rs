@@ -6,7 +6,7 @@
 use crate::config::{BackoffKind, MS, Mix, US, WorldConfig};
 use crate::fault::FaultKind;
 use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
-use heckle_paxos::{Prune, Queue, Rounds};
+use heckle_paxos::{AbsentReads, Prune, Queue, Rounds};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -165,6 +165,16 @@ fn swarm(world: &mut WorldConfig, rng: &mut impl Rng) {
     }
     if one_in(3, rng) {
         world.core.paxos_ttl_us = Some(rng.random_range(2_000..400_000));
+    }
+    if one_in(3, rng) {
+        world.core.absent_reads = AbsentReads::Prepare;
+    }
+    if one_in(2, rng) {
+        world.gone_ppm = 500_000;
+    }
+    if one_in(3, rng) {
+        // Most keys are read before anything is written.
+        world.keys = rng.random_range(20..=60);
     }
 }
 

@@ -56,6 +56,9 @@ pub struct BenchArgs {
     /// Number of keys in `bench memory`; with so many that new keys keep being written, memory grows and the gate is missed
     #[arg(long, default_value_t = 100)]
     pub keys: u32,
+    /// Let `bench hostile` send a small part of each item, in seconds instead of a minute
+    #[arg(long)]
+    pub short: bool,
     /// Another build of heckle; `bench core` measures the two in turn
     #[arg(long, value_name = "PROGRAM")]
     pub against: Option<PathBuf>,
@@ -84,6 +87,9 @@ pub enum BenchTarget {
     Store,
     /// Memory of the nodes under full load; exits 3 if it grows
     Memory,
+    /// Nodes among hostile clients: exits 1 if a node ends or a read is wrong, 2 if a read stays unanswered, 3 if a node uses too
+    /// much memory or keeps anything
+    Hostile,
 }
 
 /// `heckle capacity`.

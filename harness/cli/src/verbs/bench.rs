@@ -47,6 +47,7 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
         BenchTarget::Core => core(args),
         BenchTarget::Store => store(args).map(|()| exit::OK),
         BenchTarget::Memory => memory(args),
+        BenchTarget::Hostile => hostile(args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -133,6 +134,21 @@ fn memory(args: &BenchArgs) -> Result<u8, String> {
     }
     errln!("memory is not seen to be flat");
     Ok(exit::GATE)
+}
+
+/// Attacks nodes and reports how they take it.
+fn hostile(args: &BenchArgs) -> Result<u8, String> {
+    let scale = if args.short { bench::hostile::Scale::Short } else { bench::hostile::Scale::Full };
+    let report = bench::hostile::run(&args.out.out, scale, &|what| errln!("{what}"))?;
+    if args.json {
+        outln!("{}", serde_json::to_string_pretty(&report).expect("plain data has a JSON form"));
+    } else {
+        out!("{}", report.text());
+    }
+    for (code, why) in report.failures() {
+        errln!("exit {code}: {why}");
+    }
+    Ok(report.exit_code())
 }
 
 /// Measures the core of this build, or compares two builds.

@@ -17,7 +17,7 @@ pub(crate) struct PlainOp {
     needed: u32,
     answered: NodeSet,
     pub(crate) timer: TimerId,
-    deadline: MonoTime,
+    pub(crate) deadline: MonoTime,
 }
 
 #[derive(Debug, Clone)]
@@ -27,10 +27,16 @@ enum Kind {
 }
 
 impl PlainOp {
-    /// Sends the request to the replicas that take part.
-    pub(crate) fn begin<R: Rng + ?Sized>(token: ClientToken, request: PlainRequest, timer: TimerId, env: &mut Env<'_, R>) -> PlainOp {
+    /// Sends the request to the replicas that take part. Replies are recognized by the operation and `attempt`.
+    pub(crate) fn begin<R: Rng + ?Sized>(
+        token: ClientToken,
+        request: PlainRequest,
+        attempt: u32,
+        timer: TimerId,
+        env: &mut Env<'_, R>,
+    ) -> PlainOp {
         let PlainRequest { op, key, call, level, timeout_ns } = request;
-        let tag = Tag { op, attempt: 1, incarnation: env.shared.clock.incarnation(), ballot: crate::Ballot::ZERO };
+        let tag = Tag { op, attempt, incarnation: env.shared.clock.incarnation(), ballot: crate::Ballot::ZERO };
         let deadline = env.now.after_ns(timeout_ns);
         env.timer(timer, deadline);
         env.shared.counters.round_trips += 1;

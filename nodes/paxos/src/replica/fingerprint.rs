@@ -26,6 +26,7 @@ impl Replica {
         let Replica { shared, keys, own_answers, started } = self;
         assert!(shared.config.queue == Queue::Fifo, "a fair queue goes by the clock, which is left out here");
         assert!(shared.config.lease.mode == LeaseMode::Off, "leases live by the clock, which is left out here");
+        assert!(keys.absent.len() == 0, "reads of absent keys live by the clock, which is left out here");
         started.hash(state);
         fingerprint_shared(shared, state);
         for (_, message) in own_answers {

@@ -1,6 +1,7 @@
 //! All keys of a node, and the dispatch of requests and messages to them. Invalid requests and messages are refused
 //! here.
 
+use super::absent::AbsentOps;
 use crate::action::Action;
 use crate::ballot::Ballot;
 use crate::cell::{Cell, PlainCall, PlainRequest};
@@ -24,6 +25,7 @@ pub(crate) const HOUSEKEEPING: u32 = u32::MAX;
 pub(crate) struct Keys {
     index: FxHashMap<Key, u32>,
     pub(crate) slots: Vec<Slot>,
+    pub(crate) absent: AbsentOps,
 }
 
 impl Keys {
@@ -56,6 +58,7 @@ impl Keys {
             reply(Origin::Client(token), &request.key, Outcome::Invalid { why }, diagnostics, env);
             return;
         }
+        let Some(request) = self.begin_absent_read(token, request, env) else { return };
         let at = self.find_or_add(&request.key, env.shared);
         self.slots[at].admit(Origin::Client(token), request, ForwardHistory::default(), env);
     }
@@ -71,6 +74,7 @@ impl Keys {
             reply(Origin::Client(token), &request.key, Outcome::Invalid { why }, diagnostics, env);
             return;
         }
+        let Some(request) = self.begin_absent_get(token, request, env) else { return };
         let at = self.find_or_add(&request.key, env.shared);
         self.slots[at].admit_plain(token, request, env);
     }
@@ -130,7 +134,7 @@ impl Keys {
 
     fn on_request<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
         env.observe(message.tag.ballot);
-        let (message, after) = match env.lease_refusal(from, &message) {
+        let (message, after) = match self.serve_absent(&message).or_else(|| env.lease_refusal(from, &message)) {
             Some(answer) => (answer, None),
             None => {
                 let at = self.find_or_add(&message.key, env.shared);
@@ -179,6 +183,7 @@ impl Keys {
     }
 
     fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
+        let Some(message) = self.on_absent_reply(from, message, env) else { return };
         // This includes replies that arrive after their operation has ended, and those to the prune queue's own
         // messages: the reply states what is durable at the sender, whatever the request was.
         let message = match message.body {

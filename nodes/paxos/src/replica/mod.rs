@@ -1,9 +1,11 @@
 //! The whole node: acceptor and coordinator of every key, and how it handles an event.
 
+mod absent;
 pub mod counters;
 mod fingerprint;
 mod keys;
 
+use self::absent::ABSENT_READS;
 use self::keys::{HOUSEKEEPING, Keys, key_bytes};
 use crate::acceptor::Acceptor;
 use crate::action::{Actions, Event, Sync};
@@ -191,6 +193,8 @@ impl Replica {
             Event::Stopping => env.stop_leases(),
             Event::Timer { id } if id.slot == LEASE_TIMERS => env.lease_timer(id.serial),
             Event::Timer { id } if id.slot == HOUSEKEEPING => keys.housekeeping(&mut env),
+            Event::Timer { id } if id.slot == ABSENT_READS => keys.absent_timer(id.serial, &mut env),
+            Event::ClientGone { requests } => keys.on_client_gone(&requests, &mut env),
             Event::Timer { id } => {
                 if let Some(slot) = keys.slots.get_mut(id.slot as usize) {
                     slot.timer(id, &mut env);
@@ -208,7 +212,7 @@ impl Replica {
         // Handle the requests of this node's coordinators to its own acceptor.
         while let Some(message) = env.shared.to_self.pop_front() {
             let me = env.shared.config.node;
-            if let Some(answer) = env.lease_refusal(me, &message) {
+            if let Some(answer) = keys.serve_absent(&message).or_else(|| env.lease_refusal(me, &message)) {
                 keys.on_own_answer(answer, &mut env);
                 continue;
             }
@@ -326,6 +330,6 @@ impl Replica {
     /// Number of client operations not yet answered, including waiting ones. Walks all keys.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.keys.slots.iter().map(Slot::in_flight).sum()
+        self.keys.absent.len() + self.keys.slots.iter().map(Slot::in_flight).sum::<usize>()
     }
 }

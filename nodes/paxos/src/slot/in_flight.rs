@@ -200,7 +200,7 @@ impl Slot {
         self.listed = false;
     }
 
-    fn arm_batch_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
+    pub(super) fn arm_batch_timer<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) {
         let Some(due) = self.batch.as_ref().map(InFlightBatch::due) else {
             return;
         };

@@ -1,6 +1,7 @@
 //! The state of one key at one node: its acceptor, the operation being coordinated, and the waiting ones.
 
 mod fair_queue;
+mod gone;
 mod in_flight;
 mod reply_throttle;
 mod returns;
@@ -146,7 +147,7 @@ impl Slot {
             return;
         }
         let timer = self.next_timer();
-        self.plain_ops.push(PlainOp::begin(token, request, timer, env));
+        self.plain_ops.push(PlainOp::begin(token, request, 1, timer, env));
     }
 
     /// Handles a replica's reply to a put, or to a get with its value.

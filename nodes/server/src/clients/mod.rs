@@ -14,10 +14,10 @@ use crate::client_protocol::{
     Call, Diagnostics, ExpectedNode, Hello, Identity, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason,
     Refused, Request, Response, ToClient, ToNode, Welcome,
 };
-use crate::frame::{FrameError, MAX_PAYLOAD};
+use crate::frame::{FrameError, MAX_REQUEST};
 use crate::net::{Incoming, Outbox, ReadError, set_socket_options};
 use crate::options::MAX_CLUSTER_ID;
-use crate::shell::{OpenOp, Shell, increment};
+use crate::shell::{Shell, increment, request_size};
 
 /// A client must introduce itself within this time.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,10 +69,15 @@ async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u6
         return;
     }
     let stream = Rc::new(stream);
-    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.client_outbound_bytes);
-    let mut incoming = Incoming::new(Rc::clone(&stream));
-    let limit = shell.options.limits.client_connections;
+    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.client_outbound_bytes, &shell.replies);
+    let mut incoming = Incoming::new(Rc::clone(&stream), Some(shell.partial_frames.share()));
+    let limit = shell.descriptors.clients;
     let result = if shell.client_connections.get() >= limit {
+        if shell.refusals.get() >= shell.descriptors.refusals {
+            // Too many to explain it to each.
+            increment(&shell.counts.bad_connections);
+            return;
+        }
         Err(CloseReason::Refused(format!("{limit} clients are connected to {} already: that is its limit", shell.options.id)))
     } else {
         shell.client_connections.set(shell.client_connections.get() + 1);
@@ -80,7 +85,11 @@ async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u6
         shell.client_connections.set(shell.client_connections.get() - 1);
         result
     };
-    shell.clients.borrow_mut().remove(&number);
+    drop(incoming);
+    let left_open = shell.clients.borrow_mut().remove(&number).is_some_and(|client| !client.open.borrow().is_empty());
+    if left_open {
+        shell.client_gone(number);
+    }
     match result {
         Ok(()) | Err(CloseReason::Ended(ReadError::Closed)) => {}
         Err(why) => {
@@ -90,7 +99,9 @@ async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u6
                 &shell.counts.bad_connections
             });
             shell.log.warn("client_closed", &[("addr", &addr), ("why", &why)]);
+            shell.refusals.set(shell.refusals.get() + 1);
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, send_close_reason(&shell, &stream, &outbox, &why)).await;
+            shell.refusals.set(shell.refusals.get() - 1);
         }
     }
     outbox.close();
@@ -111,7 +122,7 @@ async fn send_close_reason(shell: &Shell, stream: &TcpStream, outbox: &Outbox, w
             };
             let _ = outbox.push(|out| out.extend_from_slice(line.as_bytes()));
         }
-        CloseReason::Ended(ReadError::Frame(_)) | CloseReason::Refused(_) => {
+        CloseReason::Ended(ReadError::Frame(_) | ReadError::Evicted { .. }) | CloseReason::Refused(_) => {
             let _ = outbox.push(|out| Refused::new(text).encode(out));
         }
         CloseReason::Mistaken { found, expected: _ } => {
@@ -143,6 +154,7 @@ async fn serve_client(
 ) -> Result<(), CloseReason> {
     let hello = tokio::time::timeout(HELLO_TIMEOUT, read_hello(incoming)).await;
     let hello = hello.unwrap_or_else(|_| Err(CloseReason::Refused(format!("no hello within {HELLO_TIMEOUT:?}"))))?;
+    incoming.set_max_payload(MAX_REQUEST);
     let (found, expected) = (shell.identity(), hello.expected());
     if !expected.is(&found) {
         return Err(CloseReason::Mistaken { found, expected });
@@ -156,7 +168,7 @@ async fn serve_client(
         limits: Limits {
             max_key: MAX_KEY as u32,
             max_value: MAX_VALUE as u32,
-            max_frame: MAX_PAYLOAD as u32,
+            max_frame: MAX_REQUEST as u32,
             max_in_flight: u32::try_from(limits.in_flight_per_connection).unwrap_or(u32::MAX),
         },
     };
@@ -223,7 +235,7 @@ fn take_request(shell: &Rc<Shell>, connection: &ClientConnection, request: Reque
         return;
     }
     connection.open.borrow_mut().insert(op.client);
-    shell.begin_op(OpenOp { connection: connection.number, op }, request);
+    shell.begin_op(connection.number, request);
 }
 
 /// The reply to a request that is refused before it reaches the core.
@@ -243,6 +255,9 @@ fn refusal(shell: &Shell, connection: &ClientConnection, request: &Request) -> O
     };
     if open.len() >= shell.options.limits.in_flight_per_connection {
         return Some(turned_away(Reason::TooManyInFlight));
+    }
+    if shell.request_bytes.get() + request_size(request) > shell.options.limits.request_bytes {
+        return Some(turned_away(Reason::Busy));
     }
     shell.stopper.is_stopping().then(|| turned_away(Reason::Stopping))
 }

@@ -20,7 +20,7 @@ use crate::client_protocol::Identity;
 use crate::points::Injection;
 
 pub use crate::points::{Failpoint, FailpointAction, MAX_HOLD_MS, PointReached};
-pub use crate::status::{OpCounts, PeerStatus, StateBytes, Status, SyncLatency};
+pub use crate::status::{HeldBytes, OpCounts, PeerStatus, StateBytes, Status, SyncLatency};
 pub use client::{Client, ControlError};
 
 /// Longest line that either side accepts, in bytes.

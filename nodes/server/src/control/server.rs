@@ -15,8 +15,6 @@ use crate::points::protocol::SUBSCRIBER_QUEUE;
 use crate::points::{self, AnyPoint, Injection};
 use crate::shell::Shell;
 
-/// Largest number of open connections.
-const MAX_CONNECTIONS: usize = 64;
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -25,7 +23,7 @@ pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
     let open = Rc::new(Cell::new(0));
     loop {
         match listener.accept().await {
-            Ok((stream, _)) if open.get() < MAX_CONNECTIONS => {
+            Ok((stream, _)) if open.get() < shell.descriptors.control => {
                 open.set(open.get() + 1);
                 let (shell, open) = (Rc::clone(&shell), Rc::clone(&open));
                 tokio::task::spawn_local(async move {
@@ -36,7 +34,7 @@ pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
                 });
             }
             Ok((mut stream, addr)) => {
-                let message = format!("{MAX_CONNECTIONS} control connections are open already: close some");
+                let message = format!("{} control connections are open already: close some", open.get());
                 shell.log.warn("control_refused", &[("addr", &addr), ("why", &message)]);
                 let _ = stream.write_all(&line(&Answer::Error { message })).await;
             }

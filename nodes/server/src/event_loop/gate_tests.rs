@@ -120,7 +120,7 @@ impl Rig {
     }
 
     async fn event(&mut self, event: Event) {
-        self.shell.receive(event);
+        self.shell.receive(event, 0);
         self.turn().await;
     }
 

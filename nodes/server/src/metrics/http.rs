@@ -12,8 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::shell::Shell;
 
-/// Largest number of open connections. One more gets a 503.
-const MAX_CONNECTIONS: usize = 16;
 /// Longest request in bytes, including its head.
 const MAX_REQUEST: usize = 8 << 10;
 /// Time limit for receiving a request and sending its response.
@@ -27,7 +25,10 @@ pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, addr)) => {
-                let full = open.get() >= MAX_CONNECTIONS;
+                let full = open.get() >= shell.descriptors.metrics;
+                if open.get() >= 2 * shell.descriptors.metrics {
+                    continue;
+                }
                 if full {
                     shell.log.warn("metrics_refused", &[("addr", &addr), ("open", &open.get())]);
                 }
@@ -49,7 +50,7 @@ pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
 
 async fn serve(shell: &Shell, mut stream: TcpStream, full: bool) -> std::io::Result<()> {
     let answer = if full {
-        Answer::error("503 Service Unavailable", format!("{MAX_CONNECTIONS} connections are open here already"))
+        Answer::error("503 Service Unavailable", format!("{} connections are open here already", shell.descriptors.metrics))
     } else {
         match read_head(&mut stream).await? {
             Head::Whole(head) => answer(&head, || shell.status().to_prometheus()),

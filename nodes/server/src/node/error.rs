@@ -63,10 +63,35 @@ impl NodeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             NodeError::Options(_) | NodeError::Config(_) | NodeError::Bind { .. } => EXIT_USAGE,
-            NodeError::Storage(error) if error.is_usage() => EXIT_USAGE,
-            NodeError::Storage(StorageError::Corrupt { .. }) => EXIT_DATA,
-            NodeError::Storage(_) => EXIT_DISK,
+            NodeError::Storage(error) => storage_exit_code(error),
             NodeError::Io { .. } | NodeError::Panicked => EXIT_FAILED,
         }
+    }
+}
+
+/// The exit code of a process whose storage cannot start or continue. A process that may open no more files has not
+/// lost its disk.
+pub(super) fn storage_exit_code(error: &StorageError) -> u8 {
+    match error {
+        error if error.is_usage() => EXIT_USAGE,
+        error if error.is_out_of_descriptors() => EXIT_FAILED,
+        StorageError::Corrupt { .. } => EXIT_DATA,
+        _ => EXIT_DISK,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_lack_of_descriptors_is_not_a_failed_disk() {
+        let failed = |errno| StorageError::Io { what: "create of", path: "log-2.wal".into(), cause: io::Error::from_raw_os_error(errno) };
+        for (errno, code) in [(libc::EMFILE, EXIT_FAILED), (libc::ENFILE, EXIT_FAILED), (libc::EIO, EXIT_DISK), (libc::ENOSPC, EXIT_DISK)] {
+            assert_eq!(NodeError::Storage(failed(errno)).exit_code(), code, "{errno}");
+        }
+        let says = failed(libc::EMFILE).to_string();
+        assert!(says.contains("The disk is not at fault") && says.contains("ulimit -n"), "{says}");
     }
 }

@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-use super::{EXIT_DISK, Hosting, NodeError, Ready, Stopper};
+use super::error::storage_exit_code;
+use super::{Hosting, NodeError, Ready, Stopper};
 use crate::clock::ClockSeam;
 use crate::event_loop::EventLoop;
 use crate::lease_watch::LeaseWatch;
@@ -24,6 +25,8 @@ use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune
 use crate::peers::links::Peers;
 use crate::points::protocol::ProtocolPoints;
 use crate::points::storage::StoragePoints;
+use crate::resources::descriptors::raise_limit;
+use crate::resources::{Descriptors, PartialFrames, ReplyBudget};
 use crate::shell::{Counts, Inbox, Shell};
 use crate::storage::Store;
 use crate::storage::folder::Folder;
@@ -126,6 +129,7 @@ fn core_config(options: &NodeOptions, mutants: Mutants) -> Config {
     config.queue_per_key = options.limits.queue_per_key;
     config.max_key_bytes = crate::client_protocol::MAX_KEY;
     config.max_value_bytes = crate::client_protocol::MAX_VALUE;
+    config.absent_reads = heckle_paxos::AbsentReads::Quorum;
     // TCP does not duplicate messages, but a relay between the nodes may do so on purpose.
     config.links = Links::MayDuplicate;
     config.points = match options.announce {
@@ -158,6 +162,7 @@ pub(crate) fn prepare(
     store: impl FnOnce(Wal) -> Box<dyn Store>,
 ) -> Result<(Shell, Actions), NodeError> {
     let mutants = mutants(&options.mutants)?;
+    let descriptors = descriptors(&options, &log, hosting)?;
     let mut replica = Replica::new(core_config(&options, mutants))?;
     let mut entropy = Pcg64::seed_from_u64(entropy()?);
     let folder = Folder::open(Arc::new(RealVfs::default()), &options.data_dir)?;
@@ -188,7 +193,6 @@ pub(crate) fn prepare(
     let incarnation = replica.incarnation();
     let shell = Shell {
         name: options.id.to_string(),
-        log,
         incarnation,
         mutants,
         rng: RefCell::new(Pcg64::seed_from_u64(seed(&options, incarnation))),
@@ -196,7 +200,7 @@ pub(crate) fn prepare(
         clock: RefCell::new(ClockSeam::new()),
         clock_changed: Cell::new(false),
         timers: RefCell::default(),
-        inbox: Inbox::new(options.limits.inbox_events, bell),
+        inbox: Inbox::new(options.limits.inbox_events, options.limits.inbox_bytes, bell),
         disk,
         disk_metrics,
         storage_points,
@@ -204,6 +208,13 @@ pub(crate) fn prepare(
         folder: Arc::new(folder),
         folder_identity: RefCell::new(identity),
         client_connections: Cell::new(0),
+        refusals: Cell::new(0),
+        descriptors,
+        partial_frames: PartialFrames::new(options.limits.partial_frame_bytes),
+        replies: ReplyBudget::new(options.limits.reply_bytes),
+        // Each link has its own limit.
+        peer_bytes: ReplyBudget::new(usize::MAX),
+        request_bytes: Cell::new(0),
         clients: RefCell::new(FxHashMap::default()),
         open_ops: RefCell::new(FxHashMap::default()),
         next_token: Cell::new(1),
@@ -216,8 +227,23 @@ pub(crate) fn prepare(
         recovered_records,
         recovered_torn_bytes,
         options,
+        log,
     };
     Ok((shell, started))
+}
+
+/// Divides the descriptors of this process, after raising their limit. Must be called before anything is served.
+fn descriptors(options: &NodeOptions, log: &Logger, hosting: Hosting) -> Result<Descriptors, NodeError> {
+    let (wanted, peers) = (options.limits.client_connections, options.peers.len());
+    if hosting == Hosting::Thread {
+        return Ok(Descriptors::shared(wanted));
+    }
+    let limit = raise_limit(Descriptors::needed(wanted, peers)).map_err(|cause| NodeError::Io { what: "limit of open files", cause })?;
+    let divided = Descriptors::divide(limit, wanted, peers).ok_or(OptionsError::TooFewDescriptors { limit, peers })?;
+    if divided.clients < wanted {
+        log.warn("client_limit_lowered", &[("wanted", &wanted), ("clients", &divided.clients), ("open_files", &limit)]);
+    }
+    Ok(divided)
 }
 
 fn log_recovery(log: &Logger, recovered: &Recovered) {
@@ -249,17 +275,22 @@ fn entropy() -> Result<u64, NodeError> {
 /// A failed disk ends the process from the disk's own thread, since the event loop could stay busy for a while.
 fn on_disk_failure(log: Logger, hosting: Hosting) -> OnFailure {
     Box::new(move |error| {
-        log.error("disk_failed", &[("why", error)]);
+        let event = if error.is_out_of_descriptors() { "out_of_descriptors" } else { "disk_failed" };
+        log.error(event, &[("why", error)]);
         match (hosting, error) {
             (Hosting::Thread, _) => {}
-            (Hosting::Process, StorageError::Crash { .. }) => kill_this_process(),
-            // SAFETY: ends the process without running exit handlers, which could write.
-            (Hosting::Process, _) => unsafe { libc::_exit(i32::from(EXIT_DISK)) },
+            (Hosting::Process, StorageError::Crash { .. }) => kill_this_process(&log),
+            (Hosting::Process, _) => {
+                log.flush();
+                // SAFETY: ends the process without running exit handlers, which could write.
+                unsafe { libc::_exit(i32::from(storage_exit_code(error))) }
+            }
         }
     })
 }
 
-fn kill_this_process() {
+fn kill_this_process(log: &Logger) {
+    log.flush();
     // SAFETY: sends a signal to this process itself. The call does not return.
     unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
 }
@@ -322,7 +353,7 @@ async fn serve(
 fn finish(shell: &Shell, hosting: Hosting, result: Result<(), NodeError>) -> Result<(), NodeError> {
     if let (Hosting::Process, Err(error @ NodeError::Storage(StorageError::Crash { .. }))) = (hosting, &result) {
         shell.log.error("crashed", &[("why", error)]);
-        kill_this_process();
+        kill_this_process(&shell.log);
     }
     if shell.stopper.is_killed() || result.is_err() {
         shell.disk.abandon();

@@ -32,6 +32,7 @@ pub fn run_node(options: NodeOptions) -> ExitCode {
     let parent = options.parent_pid.map(|parent| stop_on_parent_exit(parent, stopper.clone(), log.clone()));
     if let Some(Err(why)) = stdin.into_iter().chain(parent).find(Result::is_err) {
         log.error("failed", &[("why", &format!("cannot start a thread: {why}")), ("exit_code", &EXIT_FAILED)]);
+        log.flush();
         return ExitCode::from(EXIT_FAILED);
     }
     let on_ready = |ready: &Ready| {
@@ -40,7 +41,7 @@ pub fn run_node(options: NodeOptions) -> ExitCode {
         let _ = writeln!(std::io::stdout(), "{line}");
         let _ = std::io::stdout().flush();
     };
-    match run(options, log.clone(), stopper, Hosting::Process, on_ready) {
+    let code = match run(options, log.clone(), stopper, Hosting::Process, on_ready) {
         Ok(()) => {
             log.info("stopped", &[]);
             ExitCode::SUCCESS
@@ -49,13 +50,16 @@ pub fn run_node(options: NodeOptions) -> ExitCode {
             log.error("failed", &[("why", &error), ("exit_code", &error.exit_code())]);
             ExitCode::from(error.exit_code())
         }
-    }
+    };
+    log.flush();
+    code
 }
 
 fn abort_on_panic(log: Logger) {
     std::panic::set_hook(Box::new(move |info| {
         let backtrace = std::backtrace::Backtrace::force_capture();
         log.error("panic", &[("what", info), ("backtrace", &backtrace)]);
+        log.flush();
         // A node that has broken an invariant must not send another message.
         std::process::abort();
     }));
@@ -66,7 +70,7 @@ fn stop_on_stdin_eof(stopper: Stopper, log: Logger) -> std::io::Result<()> {
         let mut sink = [0; 256];
         while std::io::stdin().read(&mut sink).is_ok_and(|count| count > 0) {}
         log.warn("stdin_ended", &[]);
-        stop_after_grace(&stopper);
+        stop_after_grace(&stopper, &log);
     };
     std::thread::Builder::new().name("stdin".into()).spawn(watch).map(drop)
 }
@@ -77,14 +81,15 @@ fn stop_on_parent_exit(parent: u32, stopper: Stopper, log: Logger) -> std::io::R
             std::thread::sleep(PARENT_CHECK_INTERVAL);
         }
         log.warn("parent_ended", &[("parent", &parent)]);
-        stop_after_grace(&stopper);
+        stop_after_grace(&stopper, &log);
     };
     std::thread::Builder::new().name("parent".into()).spawn(watch).map(drop)
 }
 
 /// No process waits for an orphan, so it gets only a moment for a clean stop.
-fn stop_after_grace(stopper: &Stopper) {
+fn stop_after_grace(stopper: &Stopper, log: &Logger) {
     stopper.stop();
     std::thread::sleep(ORPHAN_GRACE);
+    log.flush();
     std::process::exit(i32::from(EXIT_FAILED));
 }

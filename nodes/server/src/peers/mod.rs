@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use self::links::Link;
 use crate::client_protocol::{ProtocolError, Refused, decode_message, encode_message};
-use crate::frame::{Frame, FrameKind, encode_frame_with};
+use crate::frame::{Frame, FrameKind, MAX_PAYLOAD, encode_frame_with};
 use crate::net::{Incoming, Outbox, ReadError, set_socket_options};
 use crate::options::NodeId;
 use crate::shell::{Shell, increment};
@@ -36,8 +36,6 @@ const REFUSED_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 const HEARTBEAT_AFTER: Duration = Duration::from_millis(250);
 /// Longest time for a connect and its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_000);
-/// Largest number of connections from peers that have not introduced themselves yet.
-const MAX_UNIDENTIFIED: usize = 128;
 /// While a peer is unreachable, one failure in this many is logged.
 const LOG_EVERY: u64 = 100;
 
@@ -100,8 +98,8 @@ async fn connect(shell: &Rc<Shell>, link: &Rc<Link>) -> Result<(Incoming, Rc<Out
     let stream = TcpStream::connect(link.addr).await?;
     set_socket_options(&stream)?;
     let stream = Rc::new(stream);
-    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.peer_outbound_bytes);
-    let mut incoming = Incoming::new(stream);
+    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.peer_outbound_bytes, &shell.peer_bytes);
+    let mut incoming = Incoming::new(stream, None);
     let _ = outbox.push(|out| encode_message(FrameKind::PeerHello, &shell.hello_to(link.id), out));
     outbox.wait_until_drained().await;
     let frame = incoming.next_frame().await?;
@@ -147,7 +145,7 @@ async fn send_heartbeats(link: &Link, outbox: &Outbox) {
 async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((stream, addr)) if shell.peers.unidentified.get() < MAX_UNIDENTIFIED => {
+            Ok((stream, addr)) if shell.peers.unidentified.get() < shell.descriptors.unidentified_peers => {
                 tokio::task::spawn_local(serve_inbound(Rc::clone(&shell), stream, addr));
             }
             Ok((_, addr)) => {
@@ -196,8 +194,8 @@ async fn serve_inbound(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr) {
 async fn accept_handshake(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<Link>, Incoming, Rc<Notify>), LinkError> {
     set_socket_options(&stream)?;
     let stream = Rc::new(stream);
-    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.peer_outbound_bytes);
-    let mut incoming = Incoming::new(stream);
+    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.peer_outbound_bytes, &shell.peer_bytes);
+    let mut incoming = Incoming::new(stream, None);
     let greeting = match incoming.next_frame().await {
         Ok(frame) => expect_hello(&frame, FrameKind::PeerHello)
             .map_err(LinkError::from)
@@ -219,6 +217,7 @@ async fn accept_handshake(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<Li
     let _ = outbox.push(|out| encode_message(FrameKind::PeerWelcome, &shell.hello_to(link.id), out));
     outbox.wait_until_drained().await;
     remember_peer(shell, &link, &hello);
+    incoming.set_max_payload(MAX_PAYLOAD);
     let ended = Rc::new(Notify::new());
     if let Some(older) = link.inbound.borrow_mut().replace(Rc::clone(&ended)) {
         older.notify_one();
@@ -257,7 +256,7 @@ async fn read_messages(shell: &Rc<Shell>, link: &Link, incoming: &mut Incoming) 
             match event {
                 Ok(event) => {
                     increment(&link.received);
-                    shell.receive(event);
+                    shell.receive(event, frame.payload.len());
                 }
                 Err(error) => return error.into(),
             }

@@ -8,7 +8,7 @@ use crate::clients::connection::ClientConnection;
 
 impl Shell {
     /// Sends the reply to an operation, if its client is still connected.
-    pub(crate) fn answer(&self, to: OpenOp, response: Response) {
+    pub(crate) fn answer(&self, to: &OpenOp, response: Response) {
         self.counts.ops(|ops| {
             *ops.of(&response.outcome) += 1;
         });

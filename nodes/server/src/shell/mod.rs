@@ -12,12 +12,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use heckle_paxos::{ClientToken, Event, Mutants, Replica};
+use heckle_paxos::{ClientToken, Event, Key, Mutants, Replica};
 use rand_pcg::Pcg64;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
-use crate::client_protocol::{self, FolderId, OpId, Request};
+use crate::client_protocol::{self, Call, FolderId, OpId, Request};
 use crate::clients::connection::ClientConnection;
 use crate::clock::ClockSeam;
 use crate::gate::Outgoing;
@@ -29,6 +29,7 @@ use crate::options::NodeOptions;
 use crate::peers::links::Peers;
 use crate::points::protocol::ProtocolPoints;
 use crate::points::storage::StoragePoints;
+use crate::resources::{Descriptors, PartialFrames, ReplyBudget};
 use crate::status::OpCounts;
 use crate::storage::folder::{Folder, Identity};
 use crate::storage::thread::{Disk, DiskMetrics};
@@ -58,6 +59,15 @@ pub(crate) struct Shell {
     pub(crate) peers: Peers,
     /// Number of client connections, including those without a handshake.
     pub(crate) client_connections: Cell<usize>,
+    /// Number of clients that are being sent the reason why they are refused.
+    pub(crate) refusals: Cell<usize>,
+    pub(crate) descriptors: Descriptors,
+    pub(crate) partial_frames: Rc<PartialFrames>,
+    /// Budgets of the bytes that wait for clients and for peers.
+    pub(crate) replies: Rc<ReplyBudget>,
+    pub(crate) peer_bytes: Rc<ReplyBudget>,
+    /// Bytes of the open operations.
+    pub(crate) request_bytes: Cell<usize>,
     pub(crate) clients: RefCell<FxHashMap<u64, Rc<ClientConnection>>>,
     pub(crate) open_ops: RefCell<FxHashMap<u64, OpenOp>>,
     pub(crate) next_token: Cell<u64>,
@@ -73,10 +83,26 @@ pub(crate) struct Shell {
 }
 
 /// An operation that the core is working on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct OpenOp {
     pub(crate) connection: u64,
     pub(crate) op: OpId,
+    pub(crate) key: Key,
+    /// Bytes that it counts for in `request_bytes`.
+    pub(crate) bytes: usize,
+}
+
+/// Bytes that an open operation takes up besides its key and values: its state in the core, its messages, its timer.
+const OP_BYTES: usize = 1 << 10;
+
+/// Bytes that a request counts for while it is open.
+pub(crate) fn request_size(request: &Request) -> usize {
+    let values = match &request.call {
+        Call::Read | Call::Get { .. } | Call::Fate { .. } => 0,
+        Call::Write { new } | Call::Put { new, .. } => new.len(),
+        Call::Cas { expected, new } => new.len() + expected.as_ref().map_or(0, Vec::len),
+    };
+    OP_BYTES + request.key.len() + values
 }
 
 /// Counters of the shell, in addition to those of the core.
@@ -123,12 +149,44 @@ impl Shell {
     }
 
     /// Hands a request to the core and remembers where to send its reply.
-    pub(crate) fn begin_op(&self, open: OpenOp, request: Request) {
+    pub(crate) fn begin_op(&self, connection: u64, request: Request) {
         let token = self.next_token.get();
         self.next_token.set(token + 1);
-        self.open_ops.borrow_mut().insert(token, open);
+        let (op, bytes) = (request.op, request_size(&request));
+        let event = wire::client::core_event(ClientToken(token), request);
+        let key = match &event {
+            Event::Client { request, .. } => request.key.clone(),
+            Event::Plain { request, .. } => request.key.clone(),
+            Event::Peer { .. }
+            | Event::PeerLease { .. }
+            | Event::ClientGone { .. }
+            | Event::Stopping
+            | Event::Timer { .. }
+            | Event::Persisted { .. } => unreachable!("a request is an operation"),
+        };
+        self.open_ops.borrow_mut().insert(token, OpenOp { connection, op, key, bytes });
+        self.request_bytes.set(self.request_bytes.get() + bytes);
         self.counts.ops(|ops| ops.started += 1);
-        self.inbox.push(wire::client::core_event(ClientToken(token), request));
+        // Its bytes are limited by those of all open operations.
+        self.inbox.push(event, 0);
+    }
+
+    /// Removes an open operation that is about to be answered.
+    pub(crate) fn take_op(&self, token: u64) -> Option<OpenOp> {
+        let open = self.open_ops.borrow_mut().remove(&token)?;
+        self.request_bytes.set(self.request_bytes.get() - open.bytes);
+        Some(open)
+    }
+
+    /// Lets the core end the open operations of a connection that has gone.
+    pub(crate) fn client_gone(&self, connection: u64) {
+        let open_ops = self.open_ops.borrow();
+        let of_connection = open_ops.iter().filter(|(_, open)| open.connection == connection);
+        let mut requests: Vec<_> = of_connection.map(|(token, open)| (open.key.clone(), ClientToken(*token))).collect();
+        if !requests.is_empty() {
+            requests.sort_unstable_by_key(|(_, token)| *token);
+            self.inbox.push(Event::ClientGone { requests }, 0);
+        }
     }
 
     /// Sends what has passed the gate. It is flushed at the end of this turn.
@@ -137,26 +195,28 @@ impl Shell {
             Outgoing::Send { to, message } => self.send(to, &message),
             Outgoing::SendLease { to, message } => self.send_lease(to, &message),
             Outgoing::Reply { token, outcome, diagnostics } => {
-                let open = self.open_ops.borrow_mut().remove(&token.0);
                 // A token is missing if the stopping node has already answered in place of the core.
-                if let Some(open) = open {
-                    self.answer(open, wire::client::response(open.op, outcome, &diagnostics));
+                if let Some(open) = self.take_op(token.0) {
+                    self.answer(&open, wire::client::response(open.op, outcome, &diagnostics));
                 }
             }
         }
     }
 
     /// Hands a message from another node to the core.
-    pub(crate) fn receive(&self, event: Event) {
-        self.inbox.push(event);
+    pub(crate) fn receive(&self, event: Event, bytes: usize) {
+        self.inbox.push(event, bytes);
     }
 }
 
 /// Events waiting for the core.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    events: RefCell<VecDeque<Event>>,
-    limit: usize,
+    /// Each with the number of bytes that it counts for.
+    events: RefCell<VecDeque<(Event, usize)>>,
+    bytes: Cell<usize>,
+    max_events: usize,
+    max_bytes: usize,
     /// Wakes the event loop. The disk thread uses it too.
     pub(crate) bell: Arc<Notify>,
     /// Wakes connections that wait for room.
@@ -164,24 +224,31 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    pub(crate) fn new(limit: usize, bell: Arc<Notify>) -> Inbox {
-        Inbox { events: RefCell::default(), limit, bell, room: Notify::new() }
+    pub(crate) fn new(max_events: usize, max_bytes: usize, bell: Arc<Notify>) -> Inbox {
+        Inbox { events: RefCell::default(), bytes: Cell::new(0), max_events, max_bytes, bell, room: Notify::new() }
     }
 
-    fn push(&self, event: Event) {
+    fn push(&self, event: Event, bytes: usize) {
         let mut events = self.events.borrow_mut();
-        events.push_back(event);
+        events.push_back((event, bytes));
+        self.bytes.set(self.bytes.get() + bytes);
         if events.len() == 1 {
             self.bell.notify_one();
         }
     }
 
     pub(crate) fn pop(&self) -> Option<Event> {
-        let event = self.events.borrow_mut().pop_front();
-        if event.is_some() && self.len() + 1 == self.limit {
+        let was_full = self.is_full();
+        let (event, bytes) = self.events.borrow_mut().pop_front()?;
+        self.bytes.set(self.bytes.get() - bytes);
+        if was_full && !self.is_full() {
             self.room.notify_waiters();
         }
-        event
+        Some(event)
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= self.max_events || self.bytes.get() >= self.max_bytes
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -192,7 +259,7 @@ impl Inbox {
     /// the meantime, so TCP slows the sender down. The bytes it has already read may exceed the limit by one read's
     /// worth.
     pub(crate) async fn has_room(&self) {
-        while self.len() >= self.limit {
+        while self.is_full() {
             self.room.notified().await;
         }
     }

@@ -7,7 +7,7 @@ use heckle_paxos::Point as ProtocolPoint;
 use super::Shell;
 use crate::clock;
 use crate::points::storage_point::StoragePoint;
-use crate::status::{StateBytes, Status, SyncLatency};
+use crate::status::{HeldBytes, StateBytes, Status, SyncLatency};
 
 impl Shell {
     /// The current status figures.
@@ -82,6 +82,14 @@ impl Shell {
             peers: self.peers.status(),
             bad_connections: self.counts.bad_connections.get(),
             slow_readers: self.counts.slow_readers.get(),
+            client_limit: self.descriptors.clients as u64,
+            held_bytes: HeldBytes {
+                requests: self.request_bytes.get() as u64,
+                partial_frames: self.partial_frames.used() as u64,
+                replies: self.replies.used() as u64,
+            },
+            partial_frames_closed: self.partial_frames.closed.get(),
+            log_lines_dropped: self.log.dropped(),
             points_lost: self.points.lost.get(),
             clock_offset_us: clock.offset_us(),
             clock_drift_ppm: clock.drift_ppm(),

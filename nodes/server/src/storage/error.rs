@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::resources::descriptors::is_exhausted;
+
 /// Why the storage cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -80,6 +82,18 @@ impl StorageError {
         StorageError::Corrupt { path: path.to_owned(), offset, why: why.into() }
     }
 
+    /// Whether the process may open no more files, so that the disk says nothing about itself.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        match self {
+            StorageError::Io { cause, .. } | StorageError::Unusable { cause, .. } => is_exhausted(cause),
+            StorageError::Locked { .. }
+            | StorageError::OtherFormat { .. }
+            | StorageError::OtherOwner { .. }
+            | StorageError::Corrupt { .. }
+            | StorageError::Crash { .. } => false,
+        }
+    }
+
     /// Whether the user's input is at fault (exit code 64) rather than the disk (74).
     pub fn is_usage(&self) -> bool {
         match self {
@@ -94,6 +108,9 @@ impl StorageError {
 
 /// Advice on the error, if there is any.
 fn advice(cause: &io::Error) -> &'static str {
+    if is_exhausted(cause) {
+        return ". The disk is not at fault: this process may open no more files. Raise the limit (ulimit -n), then start this node again";
+    }
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             ". Nothing that was acknowledged is lost: make room there (or raise the quota, or the limit of file sizes), then start this \

@@ -135,6 +135,10 @@ impl World {
         let answered = self.ops[request.op].completed_ns.is_some();
         match request.requester {
             Requester::Client(client) if self.clients[client].open == Some((request.op, token)) => {
+                if self.rngs.clients.random_range(0..1_000_000) < self.config.gone_ppm && self.nodes[request.node].epoch == request.epoch {
+                    let requests = vec![(self.ops[request.op].key.clone(), ClientToken(token))];
+                    self.step(request.node, Event::ClientGone { requests });
+                }
                 self.resend_or_retire(client, request);
             }
             Requester::FinalRead if !answered => self.on_final_answer(request.op, &outcome),
@@ -179,7 +183,8 @@ impl World {
         self.note(ballot.micros ^ u64::from(ballot.node.0) << 48);
         // Where rounds are saved, only a reply that was given at a fence guarantees one.
         let fences = match self.config.core.rounds {
-            Rounds::Classic | Rounds::Merged => true,
+            // The read of an absent key has no ballot.
+            Rounds::Classic | Rounds::Merged => diagnostics.phase != Phase::Read,
             Rounds::AsyncLearn | Rounds::Fast => diagnostics.phase == Phase::Fence,
         };
         let record = &mut self.ops[op];

@@ -11,6 +11,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crate::resources::descriptors::is_exhausted;
 
 use super::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
@@ -18,6 +21,9 @@ const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 /// The permission bits of group and others.
 const OTHERS_MODE_MASK: u32 = 0o077;
+/// Longest wait for a free descriptor, and the pause between two attempts.
+const DESCRIPTOR_TIMEOUT: Duration = Duration::from_secs(2);
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(5);
 
 /// The real file system. Clones share their completions.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +76,7 @@ impl Vfs for RealVfs {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        when_descriptors_are_free(|| std::fs::read(path))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
@@ -78,7 +84,7 @@ impl Vfs for RealVfs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        Ok(self.file(OpenOptions::new().write(true).open(path)?))
+        Ok(self.file(when_descriptors_are_free(|| OpenOptions::new().write(true).open(path))?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -90,7 +96,7 @@ impl Vfs for RealVfs {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        when_descriptors_are_free(|| File::open(path))?.sync_all()
     }
 
     fn next_completion(&self) -> Option<Completion> {
@@ -147,8 +153,21 @@ impl VfsFile for RealFile {
     }
 }
 
+/// Tries again while the process or the machine can open no more files, since connections that end free descriptors.
+/// The node sets descriptors aside for its log, so this is for those that the machine or a library has used up.
+fn when_descriptors_are_free<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let deadline = Instant::now() + DESCRIPTOR_TIMEOUT;
+    loop {
+        match open() {
+            Err(cause) if is_exhausted(&cause) && Instant::now() < deadline => std::thread::sleep(DESCRIPTOR_PAUSE),
+            result => return result,
+        }
+    }
+}
+
 fn open_private(path: &Path, truncate: bool) -> io::Result<File> {
-    let file = OpenOptions::new().create(true).truncate(truncate).read(true).write(true).mode(FILE_MODE).open(path)?;
+    let open = || OpenOptions::new().create(true).truncate(truncate).read(true).write(true).mode(FILE_MODE).open(path);
+    let file = when_descriptors_are_free(open)?;
     // The mode above applies only to a new file.
     if file.metadata()?.permissions().mode() & OTHERS_MODE_MASK != 0 {
         file.set_permissions(Permissions::from_mode(FILE_MODE))?;
@@ -165,6 +184,23 @@ mod tests {
     fn check_mode(path: &Path, expected: u32) {
         let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, expected, "{} is {mode:o}", path.display());
+    }
+
+    #[test]
+    fn a_lack_of_descriptors_is_waited_out() {
+        let left = std::cell::Cell::new(3);
+        let open = || match left.replace(left.get() - 1) {
+            0 => Ok(7),
+            _ => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        };
+        assert_eq!(when_descriptors_are_free(open).unwrap(), 7);
+        let calls = std::cell::Cell::new(0);
+        let broken = || -> io::Result<()> {
+            calls.set(calls.get() + 1);
+            Err(io::Error::from_raw_os_error(libc::EIO))
+        };
+        assert_eq!(when_descriptors_are_free(broken).unwrap_err().raw_os_error(), Some(libc::EIO));
+        assert_eq!(calls.get(), 1, "no other error is tried again");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! The monotonic time is the raw clock that the harness shares, so a log can be compared with a history.
 
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
+mod writer;
+
+use self::writer::LogWriter;
 use crate::clock;
 
 /// Severity of an event.
@@ -38,14 +40,14 @@ pub(crate) struct Logger {
 
 #[derive(Debug, Clone)]
 enum Sink {
-    Stderr,
+    Writer(Arc<LogWriter>),
     Memory(Arc<Mutex<Vec<String>>>),
 }
 
 impl Logger {
     /// Logs to standard error, which the harness redirects.
     pub(crate) fn to_stderr(node: impl Display) -> Logger {
-        Logger { node: node.to_string().into(), sink: Sink::Stderr }
+        Logger { node: node.to_string().into(), sink: Sink::Writer(LogWriter::start(std::io::stderr())) }
     }
 
     /// Logs to memory, for a node that shares its process.
@@ -68,16 +70,30 @@ impl Logger {
     /// The lines kept in memory. Empty if the log goes to standard error.
     pub(crate) fn lines(&self) -> Vec<String> {
         match &self.sink {
-            Sink::Stderr => Vec::new(),
+            Sink::Writer(_) => Vec::new(),
             Sink::Memory(lines) => lines.lock().expect("logging does not panic").clone(),
+        }
+    }
+
+    /// Number of lines dropped because standard error was not read.
+    pub(crate) fn dropped(&self) -> u64 {
+        match &self.sink {
+            Sink::Writer(writer) => writer.dropped(),
+            Sink::Memory(_) => 0,
+        }
+    }
+
+    /// Waits until all lines are written, for at most a moment. Called before the process ends.
+    pub(crate) fn flush(&self) {
+        if let Sink::Writer(writer) = &self.sink {
+            writer.flush();
         }
     }
 
     fn write(&self, level: Level, event: &str, fields: &[(&str, &dyn Display)]) {
         let line = self.line(level, event, fields);
         match &self.sink {
-            // A failed write to the log must not end a working node.
-            Sink::Stderr => drop(std::io::stderr().lock().write_all(line.as_bytes())),
+            Sink::Writer(writer) => writer.push(line, |dropped| self.line(Level::Warn, "log_lines_dropped", &[("count", &dropped)])),
             Sink::Memory(lines) => {
                 let mut lines = lines.lock().expect("logging does not panic");
                 if lines.len() == MAX_MEMORY_LINES {
