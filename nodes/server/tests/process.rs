@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         }
         return run_node(options);
     }
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 13] = [
         ("sigterm_ends_it_cleanly_and_sigkill_loses_nothing", sigterm_ends_it_cleanly_and_sigkill_loses_nothing),
         ("it_ends_with_its_standard_input", it_ends_with_its_standard_input),
         ("it_ends_with_its_parent", it_ends_with_its_parent),
@@ -45,6 +45,8 @@ fn main() -> ExitCode {
         ("a_crash_failpoint_kills_it", a_crash_failpoint_kills_it),
         ("a_crash_at_a_point_kills_it_after_what_it_sent_before", a_crash_at_a_point_kills_it_after_what_it_sent_before),
         ("a_panic_in_any_thread_aborts_it", a_panic_in_any_thread_aborts_it),
+        ("clients_cannot_take_the_descriptors_of_the_log", clients_cannot_take_the_descriptors_of_the_log),
+        ("a_log_that_is_not_read_does_not_stop_it", a_log_that_is_not_read_does_not_stop_it),
     ];
     if std::env::args().any(|argument| argument == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
@@ -373,4 +375,62 @@ fn a_panic_in_any_thread_aborts_it() {
     assert_eq!(status.signal(), Some(libc::SIGABRT), "{log}");
     check_log(&log, "event=panic");
     assert!(TestClient::connect(Process::start(dir.path()).client).read("k").is_some());
+}
+
+/// Open files of the node in the test below, of which clients get a part.
+const OPEN_FILES: u64 = 100;
+
+fn clients_cannot_take_the_descriptors_of_the_log() {
+    let dir = TempDir::new("process-descriptors");
+    let mut command = command(dir.path());
+    command.env(SEGMENT, "16384");
+    // SAFETY: one system call, which is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            let limit = libc::rlimit { rlim_cur: OPEN_FILES, rlim_max: OPEN_FILES };
+            if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        });
+    }
+    let mut node = Process::spawn(command);
+    let mut honest = TestClient::connect(node.client);
+    let limit = node.control().status().unwrap().client_limit;
+    assert!((10..OPEN_FILES).contains(&limit), "{limit} clients with {OPEN_FILES} descriptors");
+    // A node can be full and go on: it opens new segments meanwhile.
+    let hostile: Vec<_> = (0..2 * OPEN_FILES).map(|_| std::net::TcpStream::connect(node.client).unwrap()).collect();
+    let segments = |node: &Process| node.control().status().map(|status| (status.segments, status.snapshots)).unwrap();
+    let before = segments(&node);
+    for i in 0..40 {
+        assert_eq!(honest.write(&format!("k{i}"), &value(i, 2_000)), Outcome::Applied);
+    }
+    assert_ne!(segments(&node), before, "the log went on to new segments");
+    assert!(node.child.try_wait().unwrap().is_none());
+    drop(hostile);
+    common::eventually("new clients are served again", || {
+        let stream = std::net::TcpStream::connect(node.client).unwrap();
+        drop(stream);
+        node.control().status().unwrap().client_connections < limit
+    });
+    assert_eq!(TestClient::connect(node.client).read("k7"), Some(value(7, 2_000)));
+    node.signal(libc::SIGTERM);
+    let (status, log) = node.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    check_log(&log, "event=client_limit_lowered wanted=1024");
+}
+
+fn a_log_that_is_not_read_does_not_stop_it() {
+    let dir = TempDir::new("process-unread");
+    let node = Process::start(dir.path());
+    // Each connection is one line of about 200 bytes, and a pipe holds 64 KiB.
+    for _ in 0..1_000 {
+        let mut stream = std::net::TcpStream::connect(node.client).unwrap();
+        std::io::Write::write_all(&mut stream, b"this is another protocol altogether").unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    }
+    assert_eq!(node.control().status().unwrap().bad_connections, 1_000);
+    assert_eq!(TestClient::connect(node.client).write("k", "1"), Outcome::Applied);
+    node.signal(libc::SIGTERM);
+    let (status, log) = node.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(log.contains("event=client_closed"), "{log}");
 }

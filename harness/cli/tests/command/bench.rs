@@ -56,3 +56,20 @@ fn sets_and_lists_are_measured() {
     let table = said(&expect_code(&folder, &["bench", "objects", "--max-ops", "10000"], 0));
     assert!(table.contains("judge ms") && table.contains("list-append"), "{table}");
 }
+
+#[test]
+fn hostile_clients_leave_nodes_alive_and_small() {
+    let folder = Folder::new();
+    let out = expect_code(&folder, &["bench", "hostile", "--short", "--json"], 0);
+    let report: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    let most = report["max_node_bytes"].as_u64().expect("a limit");
+    let items = report["items"].as_array().expect("a list");
+    assert!(items.len() >= 11, "{report}");
+    for item in items {
+        assert_eq!((&item["alive"], &item["reads_wrong"], &item["reads_unanswered"]), (&3.into(), &0.into(), &0.into()), "{item}");
+        let (peak, right) = (item["peak_bytes"].as_u64().expect("bytes"), item["reads_right"].as_u64().expect("a count"));
+        assert!((1_000_000..=most).contains(&peak) && right >= 6, "{item}");
+        assert!(said(&out).contains(item["item"].as_str().expect("a name")), "progress is printed: {}", said(&out));
+    }
+    assert!(find(&folder, "identity.json").is_empty(), "the nodes' data goes with them");
+}

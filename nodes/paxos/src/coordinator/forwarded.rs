@@ -69,11 +69,11 @@ impl ForwardedOp {
         let ForwardedOp { waiting, to, diagnostics: here, .. } = self;
         let mut diagnostics = result.diagnostics;
         diagnostics.op = waiting.request.op;
-        diagnostics.rounds += here.rounds;
-        diagnostics.round_trips += here.round_trips;
-        diagnostics.preempted += here.preempted;
-        diagnostics.repairs += here.repairs;
-        diagnostics.backoff_ns += here.backoff_ns;
+        diagnostics.rounds = diagnostics.rounds.saturating_add(here.rounds);
+        diagnostics.round_trips = diagnostics.round_trips.saturating_add(here.round_trips);
+        diagnostics.preempted = diagnostics.preempted.saturating_add(here.preempted);
+        diagnostics.repairs = diagnostics.repairs.saturating_add(here.repairs);
+        diagnostics.backoff_ns = diagnostics.backoff_ns.saturating_add(here.backoff_ns);
         diagnostics.max_seen_ballot = diagnostics.max_seen_ballot.max(here.max_seen_ballot);
         diagnostics.forwarded_to = Some(to);
         (waiting.origin, result.outcome, diagnostics)

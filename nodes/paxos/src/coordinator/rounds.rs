@@ -190,7 +190,7 @@ impl Coordination {
         if let Some(Accepted { ballot, update }) = pending {
             let excused = env.mutants().has(Mutant::PromiseOnEqual) || env.mutants().has(Mutant::AcceptKeepsPromisedLow);
             // Invariant: a promise reports only updates below its ballot. Otherwise repair would propose an update at
-            // a lower ballot than it was accepted at.
+            // a lower ballot than it was accepted at. Promises of other nodes that break it were refused.
             assert!(excused || ballot < self.tag.ballot, "promised {} with {ballot} accepted", self.tag.ballot);
             match update {
                 Update::Empty => {}
@@ -217,7 +217,9 @@ impl Coordination {
         }
         if env.shared.config.rounds.prepare_reads() {
             let newest = newest.filter(|row| row.learned > own.learned).unwrap_or_else(|| own.clone());
-            self.check_base(&newest, base, env);
+            if !self.is_base(&newest, base, env) {
+                return self.on_contradiction(env);
+            }
             let trusted = if env.mutants().has(Mutant::TrustOneReplica) { own } else { newest };
             return if env.shared.config.rounds.replies_before_learn() {
                 self.act_on_promised(&trusted, hidden, env)
@@ -254,19 +256,23 @@ impl Coordination {
             return None;
         }
         let (row, base, behind) = (newest.clone(), *base, *behind);
-        self.check_base(&row, base, env);
+        if !self.is_base(&row, base, env) {
+            return self.on_contradiction(env);
+        }
         self.on_rows(row, behind, env)
     }
 
-    /// Invariant: no row is newer than the newest promised one (claim 1 above). A violation means that an update was
-    /// chosen that no member of the promising quorum had seen.
-    fn check_base<R: Rng + ?Sized>(&self, row: &Row, base: Ballot, env: &Env<'_, R>) {
-        assert!(
-            row.learned == base || !env.mutants().is_none(),
-            "row {} is not {base}, the newest of a quorum that promised {}",
-            row.learned,
-            self.tag.ballot
-        );
+    /// Whether the newest row is the newest promised one. Invariant (claim 1 above): it is, as long as no node lies. If
+    /// not, an update was chosen that no member of the promising quorum had seen.
+    fn is_base<R: Rng + ?Sized>(&self, row: &Row, base: Ballot, env: &Env<'_, R>) -> bool {
+        row.learned == base || !env.mutants().is_none()
+    }
+
+    /// The replies of different nodes contradict each other. An assertion would let one lying node end all others, so
+    /// the attempt is given up, which is always safe, and counted: a correct cluster never counts one.
+    fn on_contradiction<R: Rng + ?Sized>(&mut self, env: &mut Env<'_, R>) -> Option<Outcome> {
+        env.shared.counters.contradictions += 1;
+        self.outbid(env)
     }
 
     /// Continues with the newest row.

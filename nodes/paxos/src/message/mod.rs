@@ -1,5 +1,6 @@
 //! The messages between nodes. Plain data: the shell defines the wire format.
 
+pub(crate) mod possible;
 pub(crate) mod tag;
 
 use crate::ballot::Ballot;

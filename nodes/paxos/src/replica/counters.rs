@@ -63,8 +63,10 @@ counters! {
     messages_received,
     /// Replies that were late, duplicated, or meant for an earlier process.
     answers_ignored,
-    /// Dropped messages that no correct node sends (from a non-member, or with a ballot out of range).
+    /// Dropped messages that no correct node sends (from a non-member, or with impossible contents).
     messages_refused,
+    /// Attempts given up because the replies of different nodes contradicted each other. Always 0 among correct nodes.
+    contradictions,
     /// Promises given.
     promises,
     /// Updates accepted.

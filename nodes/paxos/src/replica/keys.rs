@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::coordinator::{Env, ForwardHistory, Shared};
 use crate::forward::{Forward, Origin};
 use crate::ids::{ClientToken, Key, MonoTime, NodeId, TimerId};
+use crate::message::possible::is_possible;
 use crate::message::{Body, Message, Tag};
 use crate::record::StateBytes;
 use crate::request::{Call, ClientRequest, Diagnostics, InvalidWhy, Outcome};
@@ -82,7 +83,7 @@ impl Keys {
     pub(crate) fn on_peer<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
         env.shared.counters.messages_received += 1;
         let sender = env.shared.members.place(from).filter(|place| *place != env.shared.me);
-        let (Some(sender), true) = (sender, is_plausible(&message, &env.shared.config)) else {
+        let (Some(sender), true) = (sender, is_possible(from, &message, &env.shared.config)) else {
             env.shared.counters.messages_refused += 1;
             return;
         };
@@ -271,29 +272,4 @@ fn check_sizes(key: &Key, longest: usize, config: &Config) -> Result<(), Invalid
         return Err(InvalidWhy::KeySize);
     }
     if longest > config.max_value_bytes { Err(InvalidWhy::ValueSize) } else { Ok(()) }
-}
-
-/// Whether a correct node can have sent this message.
-fn is_plausible(message: &Message, config: &Config) -> bool {
-    let believed = |ballot: Ballot| ballot.micros <= Ballot::MAX_MICROS;
-    let within = match &message.body {
-        Body::Accepted | Body::Chosen | Body::PutDone | Body::Get => true,
-        Body::Put { cell } => cell.us <= Ballot::MAX_MICROS,
-        Body::Got { cell } => cell.as_ref().is_none_or(|cell| cell.us <= Ballot::MAX_MICROS),
-        Body::Prepare { have } => have.is_none_or(believed),
-        Body::Propose { update: _, next } => next.is_none_or(|next| believed(next) && next > message.tag.ballot),
-        Body::Promise { old_promise, accepted, learned, newer } => {
-            let [accepted, newer] = [accepted.as_ref().map(|held| held.ballot), newer.as_ref().map(|row| row.learned)];
-            believed(*old_promise) && believed(*learned) && accepted.is_none_or(believed) && newer.is_none_or(believed)
-        }
-        Body::Read { have } => believed(*have),
-        Body::RowRead { learned, newer } => believed(*learned) && newer.as_ref().is_none_or(|row| believed(row.learned)),
-        Body::Learn { row } => believed(row.learned),
-        Body::Learned { learned } => believed(*learned),
-        Body::Prune { ballot: named } | Body::Pruned { pruned: named } => believed(*named),
-        Body::Reject { seen, .. } => believed(*seen),
-        Body::Busy { .. } | Body::Forward(_) | Body::NotHolder { .. } => true,
-        Body::Forwarded(result) => believed(result.diagnostics.ballot) && believed(result.diagnostics.max_seen_ballot),
-    };
-    within && believed(message.tag.ballot) && !message.key.is_empty() && message.key.len() <= config.max_key_bytes
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::{Answer, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request};
+use super::{Answer, FailpointAction, LeaseChanged, PointReached, Request};
 use crate::clock::{ClockSkew, MAX_DRIFT_PPM};
 use crate::lease_watch::WATCHER_QUEUE;
 use crate::points::protocol::SUBSCRIBER_QUEUE;
@@ -17,6 +17,8 @@ use crate::shell::Shell;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Longest request in bytes. Replies may be longer.
+const MAX_REQUEST: usize = 16 << 10;
 
 /// Accepts control connections until the node ends.
 pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
@@ -75,7 +77,7 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
     let mut subscription = Subscription { shell, id: None };
     let mut text = Vec::new();
     loop {
-        let room = (MAX_LINE - text.len()) as u64;
+        let room = (MAX_REQUEST - text.len()) as u64;
         let mut bounded = (&mut read).take(room);
         // A read that is interrupted by a point keeps in `text` what it has read.
         tokio::select! {
@@ -87,13 +89,18 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
                     return Ok(());
                 }
                 if text.last() != Some(&b'\n') {
-                    let message = format!("a request is one line of JSON of at most {MAX_LINE} bytes");
+                    let message = format!("a request is one line of JSON of at most {MAX_REQUEST} bytes");
                     write.write_all(&line(&Answer::Error { message })).await?;
                     return Ok(());
                 }
                 let answer = match serde_json::from_slice::<Request>(&text) {
                     Ok(request) => handle(shell, request, (&sender, &lease_sender), &mut subscription),
-                    Err(cause) => Err(format!("not a control request: {cause}")),
+                    Err(cause) => {
+                        // Whoever sends this may speak another protocol, such as HTTP, whose next lines could look like requests.
+                        let message = format!("not a control request: {cause}. This connection is closed");
+                        write.write_all(&line(&Answer::Error { message })).await?;
+                        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a line that is not a control request"));
+                    }
                 };
                 text.clear();
                 write.write_all(&line(&answer.unwrap_or_else(|message| Answer::Error { message }))).await?;

@@ -1,0 +1,104 @@
+//! What a correct node can have sent. A message that none can have sent is refused before it reaches any state, so it
+//! never meets an assertion: those are for this node's own mistakes.
+//!
+//! Plausible lies remain possible, such as a promise that omits an accepted update. Paxos assumes that nodes fail by
+//! stopping, not by lying.
+
+use super::{Body, Message};
+use crate::ballot::Ballot;
+use crate::config::Config;
+use crate::ids::NodeId;
+use crate::row::{Accepted, Row, RowData, Update};
+
+/// Bound on versions of rows and numbers of forwards. Nothing counts up to it.
+const MAX_COUNT: u64 = 1 << 62;
+
+/// Whether a correct node `from` can have sent this message.
+pub(crate) fn is_possible(from: NodeId, message: &Message, config: &Config) -> bool {
+    let Message { key, tag, body } = message;
+    let sizes = !key.is_empty() && key.len() <= config.max_key_bytes;
+    // Deliberate bugs break the relations on purpose. What they do is for the checker to find.
+    let related = !config.mutants.is_none() || are_related(from, tag.ballot, body);
+    sizes && is_believable(tag.ballot) && has_believable_numbers(body) && related
+}
+
+fn is_believable(ballot: Ballot) -> bool {
+    ballot.micros <= Ballot::MAX_MICROS
+}
+
+fn is_believable_data(data: &RowData) -> bool {
+    let dedupe = &data.dedupe;
+    let stamps = dedupe.entries.iter().map(|entry| entry.proposed_us).chain([dedupe.watermark_us, dedupe.aborted_watermark_us]);
+    data.version <= MAX_COUNT && stamps.into_iter().all(|us| us <= Ballot::MAX_MICROS)
+}
+
+fn is_believable_update(update: &Update) -> bool {
+    match update {
+        Update::Empty => true,
+        Update::Row(data) => is_believable_data(data),
+    }
+}
+
+fn is_believable_row(row: &Row) -> bool {
+    is_believable(row.learned) && is_believable_data(&row.data)
+}
+
+/// Whether all numbers are within bounds that leave room for arithmetic.
+fn has_believable_numbers(body: &Body) -> bool {
+    match body {
+        Body::Accepted | Body::Chosen | Body::PutDone | Body::Get | Body::Busy { .. } => true,
+        Body::Put { cell } => cell.us <= Ballot::MAX_MICROS,
+        Body::Got { cell } => cell.as_ref().is_none_or(|cell| cell.us <= Ballot::MAX_MICROS),
+        Body::Prepare { have } => have.is_none_or(is_believable),
+        Body::Propose { update, next } => is_believable_update(update) && next.is_none_or(is_believable),
+        Body::Promise { old_promise, accepted, learned, newer } => {
+            let held = accepted.as_ref().is_none_or(|held| is_believable(held.ballot) && is_believable_update(&held.update));
+            is_believable(*old_promise) && is_believable(*learned) && held && newer.as_ref().is_none_or(is_believable_row)
+        }
+        Body::Read { have } => is_believable(*have),
+        Body::RowRead { learned, newer } => is_believable(*learned) && newer.as_ref().is_none_or(is_believable_row),
+        Body::Learn { row } => is_believable_row(row),
+        Body::Learned { learned } => is_believable(*learned),
+        Body::Prune { ballot: named } | Body::Pruned { pruned: named } => is_believable(*named),
+        Body::Reject { seen, .. } => is_believable(*seen),
+        Body::Forward(forward) => forward.serial <= MAX_COUNT && forward.born_us <= Ballot::MAX_MICROS,
+        Body::NotHolder { serial } => *serial <= MAX_COUNT,
+        Body::Forwarded(result) => is_believable(result.diagnostics.ballot) && is_believable(result.diagnostics.max_seen_ballot),
+    }
+}
+
+/// Whether the ballots of a message fit together, as the rules of the acceptor and of the coordinator require.
+fn are_related(from: NodeId, ballot: Ballot, body: &Body) -> bool {
+    match body {
+        // A coordinator makes its own ballots.
+        Body::Prepare { .. } => ballot.node == from,
+        Body::Propose { update: _, next } => ballot.node == from && next.is_none_or(|next| next > ballot && next.node == from),
+        // A promise is given only above everything that was promised, accepted or learned before.
+        Body::Promise { old_promise, accepted, learned, newer } => {
+            let held = accepted.as_ref().is_none_or(|held: &Accepted| *learned < held.ballot && held.ballot < ballot);
+            *old_promise < ballot && *learned < ballot && held && is_row_at(newer.as_ref(), *learned)
+        }
+        Body::RowRead { learned, newer } => is_row_at(newer.as_ref(), *learned),
+        Body::Read { .. }
+        | Body::Accepted
+        | Body::Learn { .. }
+        | Body::Chosen
+        | Body::Learned { .. }
+        | Body::Prune { .. }
+        | Body::Pruned { .. }
+        | Body::Reject { .. }
+        | Body::Busy { .. }
+        | Body::Forward(_)
+        | Body::Forwarded(_)
+        | Body::NotHolder { .. }
+        | Body::Put { .. }
+        | Body::PutDone
+        | Body::Get
+        | Body::Got { .. } => true,
+    }
+}
+
+/// Whether a row that is sent along is the one that was learned.
+fn is_row_at(row: Option<&Row>, learned: Ballot) -> bool {
+    row.is_none_or(|row| row.learned == learned && !learned.is_zero())
+}
