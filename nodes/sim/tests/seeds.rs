@@ -70,6 +70,7 @@ fn every_world_of_the_swarm_keeps_every_invariant() {
     }
     println!("{worlds} worlds, {ops} ops, {applied} applied, {unknown} unknown, {resent} sent again, {events} events");
     println!("{counted:?}");
+    assert_eq!((counted.messages_refused, counted.contradictions), (0, 0), "correct nodes send nothing impossible");
     assert_eq!(counted.overlaps, 0, "two operations on one key ran at a time in one node");
     if worlds >= 1_000 {
         // Worlds in which nothing happens would be clean as well.

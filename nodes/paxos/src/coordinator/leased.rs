@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::ids::{Key, MonoTime, NodeId, TimerId};
 use crate::lease::holder::HeldLease;
 use crate::lease::{Forward, LeaseAction, LeaseBallot, LeaseBody, LeaseChange, LeaseMessage, LeaseMode, Leases, RangeId};
+use crate::message::possible::is_possible_lease;
 use crate::message::{Body, Message, RequestKind};
 use crate::request::Outcome;
 use rand::{Rng, RngExt};
@@ -122,6 +123,10 @@ impl<R: Rng + ?Sized> Env<'_, R> {
     /// Handles a message about leases.
     pub(crate) fn lease_message(&mut self, from: NodeId, message: LeaseMessage) {
         self.shared.counters.messages_received += 1;
+        if !is_possible_lease(&message) {
+            self.shared.counters.messages_refused += 1;
+            return;
+        }
         match message.body {
             LeaseBody::Promise { .. } | LeaseBody::Granted | LeaseBody::Refused { .. } => self.shared.reply_tracker.note_reply(from),
             LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Release | LeaseBody::Wanted => {}

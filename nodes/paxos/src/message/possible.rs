@@ -7,18 +7,18 @@
 use super::{Body, Message};
 use crate::ballot::Ballot;
 use crate::config::Config;
-use crate::ids::NodeId;
+use crate::lease::{LeaseBallot, LeaseBody, LeaseMessage};
 use crate::row::{Accepted, Row, RowData, Update};
 
 /// Bound on versions of rows and numbers of forwards. Nothing counts up to it.
 const MAX_COUNT: u64 = 1 << 62;
 
-/// Whether a correct node `from` can have sent this message.
-pub(crate) fn is_possible(from: NodeId, message: &Message, config: &Config) -> bool {
+/// Whether a correct node can have sent this message.
+pub(crate) fn is_possible(message: &Message, config: &Config) -> bool {
     let Message { key, tag, body } = message;
     let sizes = !key.is_empty() && key.len() <= config.max_key_bytes;
     // Deliberate bugs break the relations on purpose. What they do is for the checker to find.
-    let related = !config.mutants.is_none() || are_related(from, tag.ballot, body);
+    let related = !config.mutants.is_none() || are_related(tag.ballot, body);
     sizes && is_believable(tag.ballot) && has_believable_numbers(body) && related
 }
 
@@ -46,7 +46,8 @@ fn is_believable_row(row: &Row) -> bool {
 /// Whether all numbers are within bounds that leave room for arithmetic.
 fn has_believable_numbers(body: &Body) -> bool {
     match body {
-        Body::Accepted | Body::Chosen | Body::PutDone | Body::Get | Body::Busy { .. } => true,
+        Body::Accepted | Body::Chosen | Body::PutDone | Body::Get => true,
+        Body::Busy { holder, .. } => holder.is_none_or(is_believable_run),
         Body::Put { cell } => cell.us <= Ballot::MAX_MICROS,
         Body::Got { cell } => cell.as_ref().is_none_or(|cell| cell.us <= Ballot::MAX_MICROS),
         Body::Prepare { have } => have.is_none_or(is_believable),
@@ -61,25 +62,41 @@ fn has_believable_numbers(body: &Body) -> bool {
         Body::Learned { learned } => is_believable(*learned),
         Body::Prune { ballot: named } | Body::Pruned { pruned: named } => is_believable(*named),
         Body::Reject { seen, .. } => is_believable(*seen),
-        Body::Forward(forward) => forward.serial <= MAX_COUNT && forward.born_us <= Ballot::MAX_MICROS,
+        Body::Forward(forward) => forward.serial <= MAX_COUNT && forward.born_us <= Ballot::MAX_MICROS && is_believable_run(forward.lease),
         Body::NotHolder { serial } => *serial <= MAX_COUNT,
-        Body::Forwarded(result) => is_believable(result.diagnostics.ballot) && is_believable(result.diagnostics.max_seen_ballot),
+        Body::Forwarded(result) => {
+            let ballots = [result.diagnostics.ballot, result.diagnostics.max_seen_ballot];
+            ballots.into_iter().all(is_believable) && result.lease.is_none_or(|(ballot, _)| is_believable_run(ballot))
+        }
     }
 }
 
+fn is_believable_run(ballot: LeaseBallot) -> bool {
+    ballot.run <= LeaseBallot::MAX_RUN
+}
+
+/// Whether a correct node can have sent this message about leases.
+pub(crate) fn is_possible_lease(message: &LeaseMessage) -> bool {
+    let inner = match message.body {
+        LeaseBody::Promise { granted } => [granted.map(|(ballot, _)| ballot), None],
+        LeaseBody::Refused { seen, granted } => [granted.map(|(ballot, _)| ballot), Some(seen)],
+        LeaseBody::Prepare | LeaseBody::Propose { .. } | LeaseBody::Granted | LeaseBody::Release | LeaseBody::Wanted => [None, None],
+    };
+    is_believable_run(message.ballot) && inner.into_iter().flatten().all(is_believable_run)
+}
+
 /// Whether the ballots of a message fit together, as the rules of the acceptor and of the coordinator require.
-fn are_related(from: NodeId, ballot: Ballot, body: &Body) -> bool {
+fn are_related(ballot: Ballot, body: &Body) -> bool {
     match body {
-        // A coordinator makes its own ballots.
-        Body::Prepare { .. } => ballot.node == from,
-        Body::Propose { update: _, next } => ballot.node == from && next.is_none_or(|next| next > ballot && next.node == from),
+        Body::Propose { update: _, next } => next.is_none_or(|next| next > ballot),
         // A promise is given only above everything that was promised, accepted or learned before.
         Body::Promise { old_promise, accepted, learned, newer } => {
-            let held = accepted.as_ref().is_none_or(|held: &Accepted| *learned < held.ballot && held.ballot < ballot);
+            let held = accepted.as_ref().is_none_or(|held: &Accepted| held.ballot < ballot);
             *old_promise < ballot && *learned < ballot && held && is_row_at(newer.as_ref(), *learned)
         }
         Body::RowRead { learned, newer } => is_row_at(newer.as_ref(), *learned),
-        Body::Read { .. }
+        Body::Prepare { .. }
+        | Body::Read { .. }
         | Body::Accepted
         | Body::Learn { .. }
         | Body::Chosen

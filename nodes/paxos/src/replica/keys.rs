@@ -83,7 +83,7 @@ impl Keys {
     pub(crate) fn on_peer<R: Rng + ?Sized>(&mut self, from: NodeId, message: Message, env: &mut Env<'_, R>) {
         env.shared.counters.messages_received += 1;
         let sender = env.shared.members.place(from).filter(|place| *place != env.shared.me);
-        let (Some(sender), true) = (sender, is_possible(from, &message, &env.shared.config)) else {
+        let (Some(sender), true) = (sender, is_possible(&message, &env.shared.config)) else {
             env.shared.counters.messages_refused += 1;
             return;
         };
