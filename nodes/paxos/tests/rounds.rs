@@ -361,7 +361,7 @@ fn after_a_failed_proposal_ballot_and_row_are_dropped_and_the_operations_go_on_o
         assert!(sent.ends_with(&["prepare>n2".to_owned(), "prepare>n3".to_owned()]), "{sent:?}");
         assert!(rig.tag.expect("a prepare was sent").ballot > next);
         // Another coordinator's write is found, on which the own one is judged again.
-        let theirs = row(b(9_000_000_000, 2), 7, "theirs");
+        let theirs = row(b(rig.tag.expect("a prepare was sent").ballot.micros - 1, 2), 7, "theirs");
         promise_row(&mut rig, 2, None, &theirs);
         promise_row(&mut rig, 3, None, &theirs);
         let Update::Row(data) = proposed(&rig) else { panic!("the own update") };

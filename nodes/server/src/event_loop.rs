@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use heckle_paxos::{Action, Actions, Event, IoId, MonoTime};
+use heckle_paxos::{Action, Actions, Event, IoId, MonoTime, NodeId};
 
 use crate::client_protocol::{Outcome as WireOutcome, Reason, Response};
 use crate::gate::{Gate, Outgoing};
@@ -134,7 +134,10 @@ impl EventLoop {
         let mut taken = 0;
         while taken < EVENTS_PER_TURN && !self.shell.disk.is_behind() {
             let Some(event) = self.shell.inbox.pop() else { break };
-            self.step(event);
+            match event {
+                Event::Peer { from, .. } | Event::PeerLease { from, .. } => self.step_peer(from, event),
+                event => self.step(event),
+            }
             taken += 1;
         }
         self.carry_out_actions().await?;
@@ -150,6 +153,18 @@ impl EventLoop {
             (clock.mono(), clock.wall())
         };
         shell.replica.borrow_mut().step(now, wall, event, &mut *shell.rng.borrow_mut(), &mut self.actions);
+    }
+
+    /// Steps a message of another node. A node that sends what no correct node sends loses its connection.
+    fn step_peer(&mut self, from: NodeId, event: Event) {
+        let refused = |shell: &Shell| shell.replica.borrow().counters().messages_refused;
+        let before = refused(&self.shell);
+        self.step(event);
+        if refused(&self.shell) > before
+            && let Some(link) = self.shell.peers.link(from.0)
+        {
+            link.drop_inbound();
+        }
     }
 
     fn take_finished_syncs(&mut self) -> Result<(), NodeError> {

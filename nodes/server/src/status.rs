@@ -76,6 +76,12 @@ pub struct Status {
     pub messages_sent: u64,
     /// Messages received from other nodes.
     pub messages_received: u64,
+    /// Messages of other nodes that no correct node sends. Each closes its connection.
+    #[serde(default)]
+    pub messages_refused: u64,
+    /// Attempts given up because the replies of different nodes contradicted each other. Always 0 among correct nodes.
+    #[serde(default)]
+    pub contradictions: u64,
     /// Syncs of the log, one per batch.
     pub syncs: u64,
     /// Latency of the syncs.
@@ -332,6 +338,8 @@ impl Status {
             ("heckle_forwards_taken_total", self.forwards_taken),
             ("heckle_forwards_refused_total", self.forwards_refused),
             ("heckle_local_reads_total", self.local_reads),
+            ("heckle_messages_refused_total", self.messages_refused),
+            ("heckle_contradictions_total", self.contradictions),
             ("heckle_syncs_total", self.syncs),
             ("heckle_records_total", self.records),
             ("heckle_log_bytes_total", self.log_bytes),

@@ -393,7 +393,7 @@ fn a_node_that_says_anything_ends_no_other() {
     for (what, count, least) in [
         ("impossible messages", sum.messages_refused, messages / 20),
         ("contradictions", sum.contradictions, messages / 10_000),
-        ("repairs", sum.repairs, messages / 1_000),
+        ("repairs", sum.repairs, messages / 3_000),
         ("refreshes", sum.refreshes, messages / 10_000),
         ("operations answered", answered, messages / 50),
         ("leases acquired", sum.leases_acquired, worlds / 10),

@@ -29,6 +29,8 @@ pub(crate) struct Link {
     pub(crate) outbox: RefCell<Option<Rc<Outbox>>>,
     /// Notified to end the connection that the other node opened, when a newer one replaces it.
     pub(crate) inbound: RefCell<Option<Rc<Notify>>>,
+    /// Whether that connection ends because of an impossible message.
+    pub(crate) impossible: Cell<bool>,
     pub(crate) known: Cell<Option<KnownPeer>>,
     pub(crate) sent: Cell<u64>,
     pub(crate) received: Cell<u64>,
@@ -44,6 +46,7 @@ impl Peers {
                 addr,
                 outbox: RefCell::default(),
                 inbound: RefCell::default(),
+                impossible: Cell::new(false),
                 known: Cell::new(known.get(&id).copied()),
                 sent: Cell::new(0),
                 received: Cell::new(0),
@@ -77,5 +80,15 @@ impl Peers {
             incarnation: link.known.get().map_or(0, |known| u64::from(known.incarnation)),
         };
         self.links.values().map(status).collect()
+    }
+}
+
+impl Link {
+    /// Ends the connection that the other node opened, because of an impossible message.
+    pub(crate) fn drop_inbound(&self) {
+        if let Some(ended) = &*self.inbound.borrow() {
+            self.impossible.set(true);
+            ended.notify_one();
+        }
     }
 }

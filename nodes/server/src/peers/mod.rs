@@ -181,7 +181,12 @@ async fn serve_inbound(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr) {
             }
             why
         }
-        () = ended.notified() => DisconnectReason::Replaced,
+        () = ended.notified() => if link.impossible.replace(false) {
+            increment(&shell.counts.bad_connections);
+            DisconnectReason::Impossible
+        } else {
+            DisconnectReason::Replaced
+        },
     };
     let mut current = link.inbound.borrow_mut();
     if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, &ended)) {
@@ -234,6 +239,8 @@ enum DisconnectReason {
     Unexpected(FrameKind),
     #[error(transparent)]
     Garbled(#[from] wire::WireError),
+    #[error("it sent a message that no correct node sends")]
+    Impossible,
     #[error("a newer connection took its place")]
     Replaced,
 }

@@ -46,6 +46,8 @@ impl Shell {
             backoff_ns: counters.backoff_ns,
             messages_sent: counters.messages_sent,
             messages_received: counters.messages_received,
+            messages_refused: counters.messages_refused,
+            contradictions: counters.contradictions,
             syncs: read(&disk.syncs),
             sync_latency: SyncLatency {
                 p50_us: disk.sync_latency.quantile_us(0.5),
