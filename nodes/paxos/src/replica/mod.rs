@@ -1,11 +1,10 @@
 //! The whole node: acceptor and coordinator of every key, and how it handles an event.
 
-mod absent;
 pub mod counters;
 mod fingerprint;
 mod keys;
 
-use self::absent::ABSENT_READS;
+use self::keys::absent::ABSENT_READS;
 use self::keys::{HOUSEKEEPING, Keys, key_bytes};
 use crate::acceptor::Acceptor;
 use crate::action::{Actions, Event, Sync};

@@ -97,16 +97,20 @@ fn run_item(folder: &Path, item: &Item, scale: Scale) -> Result<ItemReport, Stri
     }
     let over = AtomicBool::new(false);
     let attacked = std::thread::scope(|scope| {
-        let reader = (!item.without_quorum).then(|| {
-            scope.spawn(|| {
-                let mut during = Reads::default();
-                while !over.load(Ordering::Relaxed) {
-                    read_all(&mut clients, item.name, &mut during);
-                    std::thread::sleep(READ_PAUSE);
-                }
-                during
-            })
-        });
+        let read = || {
+            let mut during = Reads::default();
+            while !over.load(Ordering::Relaxed) {
+                read_all(&mut clients, item.name, &mut during);
+                std::thread::sleep(READ_PAUSE);
+            }
+            during
+        };
+        let reader = if item.without_quorum {
+            None
+        } else {
+            let thread = std::thread::Builder::new().name("honest".into()).spawn_scoped(scope, read);
+            Some(thread.map_err(|e| crate::limits::no_thread(&e))?)
+        };
         let held = (item.attack)(&nodes, amount);
         // What is still open is held while honest clients go on.
         if held.is_ok() && !item.without_quorum {
@@ -114,8 +118,8 @@ fn run_item(folder: &Path, item: &Item, scale: Scale) -> Result<ItemReport, Stri
         }
         over.store(true, Ordering::Relaxed);
         let during = reader.map(|thread| thread.join().expect("reading does not panic"));
-        (held, during)
-    });
+        Ok::<_, String>((held, during))
+    })?;
     let (held, during) = attacked;
     reads.add(&during.unwrap_or_default());
     match held {

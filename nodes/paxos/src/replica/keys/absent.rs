@@ -13,7 +13,7 @@
 //! updates, and the reply "never written" claims nothing about later ones. No promise is needed: an update that is
 //! chosen later comes after this read.
 
-use super::keys::Keys;
+use super::Keys;
 use crate::ballot::Ballot;
 use crate::cell::{PlainCall, PlainRequest};
 use crate::config::AbsentReads;
@@ -102,7 +102,7 @@ impl AbsentRead {
 
 impl Keys {
     /// Begins a read of a key that has no slot. Returns the request if it must run as an ordinary operation.
-    pub(super) fn begin_absent_read<R: Rng + ?Sized>(
+    pub(in crate::replica) fn begin_absent_read<R: Rng + ?Sized>(
         &mut self,
         token: ClientToken,
         request: ClientRequest,
@@ -124,7 +124,7 @@ impl Keys {
     }
 
     /// The same for a get of the last-write-wins path.
-    pub(super) fn begin_absent_get<R: Rng + ?Sized>(
+    pub(in crate::replica) fn begin_absent_get<R: Rng + ?Sized>(
         &mut self,
         token: ClientToken,
         request: PlainRequest,
@@ -142,7 +142,7 @@ impl Keys {
     }
 
     /// Serves a request that needs no slot. Returns `None` if it needs one.
-    pub(super) fn serve_absent(&self, message: &Message) -> Option<Message> {
+    pub(in crate::replica) fn serve_absent(&self, message: &Message) -> Option<Message> {
         let acceptor = self.find(&message.key).map(|at| &self.slots[at].acceptor);
         let body = match (&message.body, acceptor) {
             (Body::Read { .. }, None) if message.tag.ballot.is_zero() => Body::RowRead { learned: Ballot::ZERO, newer: None },
@@ -162,7 +162,12 @@ impl Keys {
     }
 
     /// Handles a reply. Returns it if it belongs to an operation of a slot.
-    pub(super) fn on_absent_reply<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) -> Option<Message> {
+    pub(in crate::replica) fn on_absent_reply<R: Rng + ?Sized>(
+        &mut self,
+        from: u32,
+        message: Message,
+        env: &mut Env<'_, R>,
+    ) -> Option<Message> {
         let Tag { attempt: serial, ballot, .. } = message.tag;
         if !ballot.is_zero() || serial & SERIAL_BIT == 0 {
             return Some(message);
@@ -197,7 +202,7 @@ impl Keys {
     }
 
     /// Asks again, or ends a read whose time is up.
-    pub(super) fn absent_timer<R: Rng + ?Sized>(&mut self, serial: u32, env: &mut Env<'_, R>) {
+    pub(in crate::replica) fn absent_timer<R: Rng + ?Sized>(&mut self, serial: u32, env: &mut Env<'_, R>) {
         let late = match self.absent.running.get_mut(&serial) {
             Some(AbsentOp::Read(read)) if env.now < read.deadline => {
                 read.patience_ns = read.patience_ns.saturating_mul(2);
@@ -224,7 +229,7 @@ impl Keys {
     }
 
     /// Ends the requests of a client that has gone.
-    pub(super) fn on_client_gone<R: Rng + ?Sized>(&mut self, requests: &[(Key, ClientToken)], env: &mut Env<'_, R>) {
+    pub(in crate::replica) fn on_client_gone<R: Rng + ?Sized>(&mut self, requests: &[(Key, ClientToken)], env: &mut Env<'_, R>) {
         if self.absent.len() > 0 {
             self.abandon_absent(&requests.iter().map(|(_, token)| *token).collect(), env);
         }

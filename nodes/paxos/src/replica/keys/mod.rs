@@ -1,7 +1,9 @@
 //! All keys of a node, and the dispatch of requests and messages to them. Invalid requests and messages are refused
 //! here.
 
-use super::absent::AbsentOps;
+pub(crate) mod absent;
+
+use self::absent::AbsentOps;
 use crate::action::Action;
 use crate::ballot::Ballot;
 use crate::cell::{Cell, PlainCall, PlainRequest};
