@@ -7,8 +7,10 @@ use std::net::TcpStream;
 
 use bytes::BytesMut;
 use common::{PATIENCE, TempDir, TestClient, eventually, n, options_of_cluster, receive, request, send, start, start_all, status};
-use heckle_server::client_protocol::{Call, ExpectedNode, Hello, MAX_TIMEOUT_US, MAX_VALUE, OpId, Outcome, Reason, ToClient, ToNode};
-use heckle_server::frame::{FrameKind, FrameReader, MAX_HANDSHAKE, MAX_REQUEST, encode_frame};
+use heckle_server::client_protocol::{
+    Call, ExpectedNode, Hello, MAX_REQUEST, MAX_TIMEOUT_US, MAX_VALUE, OpId, Outcome, Reason, ToClient, ToNode,
+};
+use heckle_server::frame::{FrameKind, FrameReader, MAX_HANDSHAKE, encode_frame};
 use heckle_server::{NodeHandle, NodeOptions};
 
 fn one_node(name: &str, change: impl FnOnce(&mut NodeOptions)) -> (TempDir, NodeHandle) {

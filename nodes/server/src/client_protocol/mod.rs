@@ -34,6 +34,9 @@ pub const PROTOCOL: u32 = 3;
 pub const MAX_KEY: usize = 1 << 10;
 /// Longest value in bytes.
 pub const MAX_VALUE: usize = 1 << 20;
+/// Longest payload in bytes that a client may send after the handshake: a request with a key and two values of the
+/// greatest length, and room for values that are a little too long, which are refused with a reason.
+pub const MAX_REQUEST: usize = MAX_KEY + 2 * MAX_VALUE + (64 << 10);
 /// Longest client name in bytes.
 pub const MAX_CLIENT_NAME: usize = 128;
 /// Longest timeout of an operation, in microseconds: an hour.

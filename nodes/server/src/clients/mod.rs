@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use self::connection::ClientConnection;
 use crate::client_protocol::{
-    Call, Diagnostics, ExpectedNode, Hello, Identity, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_VALUE, OpId, Outcome, PROTOCOL, Reason,
-    Refused, Request, Response, ToClient, ToNode, Welcome,
+    Call, Diagnostics, ExpectedNode, Hello, Identity, Limits, MAX_CLIENT_NAME, MAX_KEY, MAX_REQUEST, MAX_VALUE, OpId, Outcome, PROTOCOL,
+    Reason, Refused, Request, Response, ToClient, ToNode, Welcome,
 };
-use crate::frame::{FrameError, MAX_REQUEST};
+use crate::frame::FrameError;
 use crate::net::{Incoming, Outbox, ReadError, set_socket_options};
 use crate::options::MAX_CLUSTER_ID;
 use crate::shell::{Shell, increment, request_size};
