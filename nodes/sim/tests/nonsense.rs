@@ -351,12 +351,12 @@ fn remember<T>(heard: &mut Vec<T>, message: T, rng: &mut impl Rng) {
 fn settings(seed: u64) -> impl Fn(&mut Config) {
     move |config| {
         config.rounds = Rounds::ALL[seed as usize % 4];
-        config.queue = if seed % 3 == 0 { Queue::Fifo } else { Queue::Fair };
+        config.queue = if seed.is_multiple_of(3) { Queue::Fifo } else { Queue::Fair };
         config.lease.mode = [LeaseMode::Off, LeaseMode::Priority, LeaseMode::Read][seed as usize / 4 % 3];
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             config.lease.forward = ForwardSetting::On;
         }
-        if seed % 5 == 0 {
+        if seed.is_multiple_of(5) {
             config.paxos_ttl_us = Some(20_000);
         }
     }
