@@ -8,6 +8,7 @@ mod folder; // the run folder: its files, replaced atomically and read within li
 mod figures; // figures from a history: latency, rate, outcomes, faults
 mod verdict; // the verdict and exit code of a run, from checks, coverage rules and gates
 pub mod charts; // PNG charts of a run
+pub mod counterexample; // the few operations of a violation, drawn and stepped through
 mod text; // a run as text: terminal, step summary, JUnit reports
 pub mod report; // the HTML report of a run, with interactive charts
 pub mod compare; // comparisons: arms run in pairs, and the statistics

@@ -1,7 +1,11 @@
-//! Explains a violation as text, events and a timeline, the files of `violations/1/`. The caller writes them to disk.
+//! Explains a violation as text, events and the argument that pictures draw, the files of `violations/1/`. The caller writes them
+//! to disk.
 
 pub mod story; // the effect on a user of the system
-pub mod timeline; // timeline.html
+pub mod argument; // the ops, faults and states of a violation, as they are drawn
+mod label; // a short label for an op
+
+pub use label::label;
 
 use crate::linearizable::core;
 use crate::linearizable::facts::{Fates, KeyOps};
@@ -23,6 +27,9 @@ pub fn text(history: &History, violation: &Violation) -> String {
         let _ = writeln!(out, "  {}\n", printable(&explanation.summary));
     } else {
         let _ = writeln!(out, "{}\n", printable(&explanation.summary));
+    }
+    if let Some(argument) = argument::Argument::of(history, &violation.key, &violation.ops, &explanation.summary) {
+        let _ = writeln!(out, "{}", argument::text(&argument));
     }
     if !explanation.steps.is_empty() {
         out.push_str("Step by step:\n");
@@ -96,7 +103,7 @@ fn chosen(history: &History, violation: &Violation) -> Vec<u32> {
 }
 
 fn line(history: &History, op: &Operation) -> String {
-    let (label, node) = (timeline::label(op), op.node.map_or(String::new(), |n| format!(" by {}", history.names.node_name(n))));
+    let (label, node) = (label(op), op.node.map_or(String::new(), |n| format!(" by {}", history.names.node_name(n))));
     match op.outcome {
         Outcome::Open => format!("op {:<6} process {:<4} {} .. open: {label}{node}", op.op, op.process, op.invoked),
         Outcome::Ok(_) | Outcome::Failed | Outcome::Unknown => {

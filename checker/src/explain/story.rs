@@ -9,31 +9,60 @@ use crate::coverage::{self, Fault};
 use crate::linearizable::reason::value;
 use heckle_history::{Call, Current, History, KeyId, Nanos, OpId, Operation, Outcome, Seen, Value};
 
+/// An acknowledged update that is proved to be missing, and the op that missed it. Ops are indices into the history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loss {
+    /// The update: of several, the last one acknowledged before the fault.
+    pub lost: u32,
+    /// The op that found an older value.
+    pub observer: u32,
+    /// The value that it found.
+    pub seen: Option<Value>,
+    /// All updates that the observer missed, by acknowledgement.
+    pub missing: Vec<u32>,
+    /// The last effective fault that began between the two.
+    pub between: Option<Fault>,
+    /// An effective fault that was active when the observer was invoked, if none began between the two.
+    pub around: Option<Fault>,
+    /// Whether the update never came back.
+    pub undone: bool,
+}
+
+impl Loss {
+    /// Finds the loss in a violation of `key` with the given `ops`; `None` if no acknowledged update is proved to be missing.
+    pub fn find(history: &History, key: KeyId, ops: &[OpId]) -> Option<Loss> {
+        let (place, seen) = observer(history, ops)?;
+        let observer = &history.ops[place as usize];
+        let missing = acknowledged::missed_by(history, key, seen, observer.invoked);
+        let first = &history.ops[*missing.first()? as usize];
+        let faults = coverage::faults(history);
+        let between = faults.iter().filter(|f| f.effective && first.completed <= f.began && f.began <= observer.completed);
+        let between = between.max_by_key(|f| (f.began, f.id));
+        // If there are several, take the last one acknowledged before the fault.
+        let before = between.map_or(observer.invoked, |f| f.began);
+        let lost = *missing.iter().rev().find(|&&p| history.ops[p as usize].completed <= before)?;
+        let active = |f: &&Fault| f.effective && f.began <= observer.invoked && observer.invoked <= f.ended;
+        let around = if between.is_some() { None } else { faults.iter().find(active).cloned() };
+        let undone = acknowledged::missed(history).iter().any(|m| m.undone.iter().any(|u| u.place == lost));
+        Some(Loss { lost, observer: place, seen, between: between.cloned(), around, undone, missing })
+    }
+}
+
 /// Describes a violation of `key` with the given `ops`; `None` if no acknowledged update is proved to be missing.
 pub fn of(history: &History, key: KeyId, ops: &[OpId]) -> Option<String> {
-    let (place, seen) = observer(history, ops)?;
-    let observer = &history.ops[place as usize];
-    let missing = acknowledged::missed_by(history, key, seen, observer.invoked);
-    let first = &history.ops[*missing.first()? as usize];
-    let faults = coverage::faults(history);
-    let between = faults.iter().filter(|f| f.effective && first.completed <= f.began && f.began <= observer.completed);
-    let between = between.max_by_key(|f| (f.began, f.id));
-    // If there are several, take the last one acknowledged before the fault.
-    let before = between.map_or(observer.invoked, |f| f.began);
-    let lost = *missing.iter().rev().find(|&&p| history.ops[p as usize].completed <= before)?;
-    let around = faults.iter().find(|f| f.effective && f.began <= observer.invoked && observer.invoked <= f.ended);
-    let mut sentences = vec![update(history, lost)];
-    sentences.push(match (between, around) {
+    let loss = Loss::find(history, key, ops)?;
+    let mut sentences = vec![update(history, loss.lost)];
+    sentences.push(match (&loss.between, &loss.around) {
         (Some(fault), _) => describe_fault(fault),
         (None, Some(fault)) => describe_active(fault),
         (None, None) => "No fault came in between.".to_owned(),
     });
-    sentences.push(observation(history, place, seen, lost));
-    if missing.len() > 1 {
-        let last = &history.ops[*missing.last()? as usize];
+    sentences.push(observation(history, &loss));
+    if let [first, .., last] = loss.missing[..] {
+        let (first, last) = (&history.ops[first as usize], &history.ops[last as usize]);
         sentences.push(format!(
             "In all, {} acknowledged updates of key {} were missing, acknowledged from {} to {}.",
-            missing.len(),
+            loss.missing.len(),
             history.names.key_name(key),
             first.completed,
             last.completed
@@ -67,7 +96,8 @@ fn update(history: &History, place: u32) -> String {
 }
 
 /// "At 4.410000 s client c7 read key k1 through n1 (op 2268) and still got 12, which op 701 had written: the update was lost."
-fn observation(history: &History, place: u32, seen: Option<Value>, lost: u32) -> String {
+fn observation(history: &History, loss: &Loss) -> String {
+    let (place, seen) = (loss.observer, loss.seen);
     let op = &history.ops[place as usize];
     let key = history.names.key_name(op.key);
     let through = op.node.map_or(String::new(), |n| format!(" through {}", history.names.node_name(n)));
@@ -84,8 +114,8 @@ fn observation(history: &History, place: u32, seen: Option<Value>, lost: u32) ->
         (None, None) => "null, as if it had never been written".to_owned(),
         (None, Some(_)) => value(seen),
     };
-    let undone = acknowledged::missed(history).iter().any(|m| m.undone.iter().any(|u| u.place == lost));
-    let end = if undone { "the acknowledged update was lost" } else { "the acknowledged update was not seen there, and came back later" };
+    let end =
+        if loss.undone { "the acknowledged update was lost" } else { "the acknowledged update was not seen there, and came back later" };
     format!("At {} {} {did} key {key}{through} (op {}) and {got} {origin}: {end}.", op.invoked, client_name(history, place), op.op)
 }
 
@@ -99,18 +129,23 @@ fn client_name(history: &History, place: u32) -> String {
 
 /// "Then n1 was killed at 3.900000 s (fault 2), until 4.300000 s."
 fn describe_fault(fault: &Fault) -> String {
+    let what = strike(fault);
+    let until = if fault.ended == Nanos::NEVER { String::new() } else { format!(", lifted at {}", fault.ended) };
+    format!("Then {what} at {} (fault {}{until}).", fault.began, fault.id)
+}
+
+/// "n1 was killed"
+pub(super) fn strike(fault: &Fault) -> String {
     let targets = fault.targets.join(", ");
     let kind = fault.kind.split(':').next().unwrap_or_default();
     let be = if fault.targets.len() == 1 { "was" } else { "were" };
-    let what = match kind {
+    match kind {
         "kill-all" => format!("all nodes were killed ({targets})"),
         "kill" => format!("{targets} {be} killed"),
         "pause" => format!("{targets} {be} paused"),
         "partition" => format!("the network was partitioned ({targets})"),
         other => format!("a {other} fault struck {targets}"),
-    };
-    let until = if fault.ended == Nanos::NEVER { String::new() } else { format!(", lifted at {}", fault.ended) };
-    format!("Then {what} at {} (fault {}{until}).", fault.began, fault.id)
+    }
 }
 
 /// "Fault 2 (partition on n1, n2|n3) was active from 0.002000 s to 0.030000 s."

@@ -18,8 +18,13 @@ pub(crate) fn whole(ops: &KeyOps<'_>) -> SearchRequest {
 /// a blind write, which has weaker requirements.
 pub(crate) fn request(ops: &KeyOps<'_>, contradiction: &Contradiction) -> SearchRequest {
     let places: Vec<u32> = ops.places.iter().copied().filter(|&p| contradiction.support.contains(&ops.op(p).op)).collect();
+    of_places(ops, &places)
+}
+
+/// The same for the ops at these indices.
+pub(crate) fn of_places(ops: &KeyOps<'_>, places: &[u32]) -> SearchRequest {
     let mut chosen: Vec<SearchOp> = places.iter().filter_map(|&p| asked(ops, p)).collect();
-    for place in context(ops, &places) {
+    for place in context(ops, places) {
         let timed = ops.fact(place);
         let Some(new) = ops.op(place).call.writes() else { continue };
         let call = ModelCall::Write { new: new.0 };

@@ -3,6 +3,7 @@
 //! The PNG has a palette: text and points use few colours, so a chart of a hundred thousand points stays below 150 kB. True
 //! colour would take three times as much.
 
+use super::audit;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::prelude::{BitMapBackend, RGBColor};
@@ -17,6 +18,8 @@ const MAX_COLOURS: usize = 256;
 
 /// A chart that is being drawn.
 pub struct Canvas {
+    width: u32,
+    height: u32,
     rgb: Vec<u8>,
 }
 
@@ -24,23 +27,29 @@ pub struct Canvas {
 pub type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 
 impl Canvas {
-    /// Creates a white canvas.
+    /// Creates a white canvas of the usual size.
     pub fn new() -> Self {
-        Canvas { rgb: vec![255; (WIDTH * HEIGHT * 3) as usize] }
+        Canvas::sized(WIDTH, HEIGHT)
+    }
+
+    /// Creates a white canvas of this size.
+    pub fn sized(width: u32, height: u32) -> Self {
+        audit::begin(f64::from(width), f64::from(height));
+        Canvas { width, height, rgb: vec![255; width as usize * height as usize * 3] }
     }
 
     /// Returns the drawing area for plotters. The pixels are complete once it is dropped.
     pub fn area(&mut self) -> Area<'_> {
-        BitMapBackend::with_buffer(&mut self.rgb, (WIDTH, HEIGHT)).into_drawing_area()
+        BitMapBackend::with_buffer(&mut self.rgb, (self.width, self.height)).into_drawing_area()
     }
 
     /// Blends `colour` into one pixel: `alpha` 0 leaves it as it is, 1 replaces it. Positions outside of the canvas are ignored.
     pub fn blend(&mut self, x: i32, y: i32, colour: RGBColor, alpha: f64) {
-        let inside = x >= 0 && y >= 0 && x < WIDTH as i32 && y < HEIGHT as i32;
+        let inside = x >= 0 && y >= 0 && x < self.width as i32 && y < self.height as i32;
         if !inside {
             return;
         }
-        let at = (y as usize * WIDTH as usize + x as usize) * 3;
+        let at = (y as usize * self.width as usize + x as usize) * 3;
         for (channel, new) in self.rgb[at..at + 3].iter_mut().zip([colour.0, colour.1, colour.2]) {
             *channel = (f64::from(*channel) * (1.0 - alpha) + f64::from(new) * alpha).round() as u8;
         }
@@ -50,7 +59,7 @@ impl Canvas {
     pub fn png(&self) -> Vec<u8> {
         let (palette, indices) = self.palette();
         let mut file = vec![];
-        let mut encoder = png::Encoder::new(&mut file, WIDTH, HEIGHT);
+        let mut encoder = png::Encoder::new(&mut file, self.width, self.height);
         encoder.set_color(png::ColorType::Indexed);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_palette(palette);

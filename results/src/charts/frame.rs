@@ -1,5 +1,6 @@
 //! The frame that all charts share: title, legend, fault bars with bands through the plot, axes with units.
 
+use super::audit;
 use super::axis::{Scale, Tick, duration};
 use super::canvas::{Area, Canvas, HEIGHT, WIDTH};
 use super::style::{self, BAND, FAINT, FONT, GREY, GRID, INK, LABEL, SMALL, TITLE};
@@ -87,7 +88,27 @@ pub fn text(area: &Area<'_>, at: (i32, i32), words: &str, style: &TextStyle<'_>)
     // The font's box has more space above its letters than below them, so text centred by the box looks too high.
     let lower = if matches!(style.pos.v_pos, VPos::Center) { (style.font.get_size() / 6.0).round() as i32 } else { 0 };
     let at = (at.0, at.1 + lower);
+    audit::add(|| text_box(area, at, words, style));
     area.draw(&Text::new(words.to_owned(), at, style.clone())).expect("drawing into memory does not fail");
+}
+
+/// The box of the letters of a text.
+fn text_box(area: &Area<'_>, at: (i32, i32), words: &str, style: &TextStyle<'_>) -> audit::TextBox {
+    let (width, size) = (f64::from(width(area, words, style)), style.font.get_size());
+    let x = f64::from(at.0)
+        - match style.pos.h_pos {
+            HPos::Left => 0.0,
+            HPos::Center => width / 2.0,
+            HPos::Right => width,
+        };
+    let y = f64::from(at.1)
+        + match style.pos.v_pos {
+            // Where plotters draws the letters relative to the anchor.
+            VPos::Top => -size * 0.1,
+            VPos::Center => -size * 0.5,
+            VPos::Bottom => -size * 0.9,
+        };
+    audit::TextBox { words: words.to_owned(), x, y, width, height: size * 0.75 }
 }
 
 /// Draws a line through `points`.

@@ -3,6 +3,7 @@
 //! Ito, *Color Universal Design*) and have units on every axis. Modules in reading order:
 
 pub mod axis; // scales, and round numbers for labels
+pub mod audit; // where text is drawn, for tests
 pub mod canvas; // a pixel buffer, and its encoding as a small PNG
 pub mod style; // colours, sizes and the embedded font
 pub mod frame; // the frame that all charts share

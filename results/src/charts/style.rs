@@ -40,10 +40,14 @@ pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub const SKY: RGBColor = RGBColor(86, 180, 233);
 /// Failed operations.
 pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
-/// Unknown outcomes and violations.
+/// Unknown outcomes.
 pub const VERMILLION: RGBColor = RGBColor(213, 94, 0);
 /// Valid results.
 pub const GREEN: RGBColor = RGBColor(0, 158, 115);
+
+// Not one of theirs: it is darker, so that it differs from all of them for colour-blind readers too.
+/// Violations.
+pub const VIOLATION: RGBColor = RGBColor(163, 0, 90);
 
 /// Registers the embedded font, once per process.
 pub fn register_fonts() {

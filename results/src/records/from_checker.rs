@@ -29,7 +29,7 @@ impl From<&heckle_checker::Linearizability> for Linearizability {
             detected_ms: from.detected_ms.map(|ms| ms as f64),
             verdict_without_fates: from.verdict_without_fates.map(Into::into),
             keys: from.keys.iter().map(key).collect(),
-            violations: from.violations.iter().map(violation).collect(),
+            violations: from.violations.iter().map(Into::into).collect(),
         }
     }
 }
@@ -46,20 +46,22 @@ fn key(from: &heckle_checker::KeyReport) -> KeyVerdict {
     }
 }
 
-fn violation(from: &heckle_checker::Violation) -> Violation {
-    Violation {
-        id: from.id,
-        key: from.key.clone(),
-        kind: from.kind.word().to_owned(),
-        meaning: from.kind.meaning().to_owned(),
-        ops: from.ops.iter().map(|op| op.0).collect(),
-        words: from.explanation.summary.clone(),
-        story: from.explanation.story.clone(),
-        steps: from.explanation.steps.clone(),
-        nearby: from.explanation.nearby.clone(),
-        cause: from.explanation.cause.clone(),
-        certified: from.certified,
-        path: format!("violations/{}", from.id),
+impl From<&heckle_checker::Violation> for Violation {
+    fn from(from: &heckle_checker::Violation) -> Self {
+        Violation {
+            id: from.id,
+            key: from.key.clone(),
+            kind: from.kind.word().to_owned(),
+            meaning: from.kind.meaning().to_owned(),
+            ops: from.ops.iter().map(|op| op.0).collect(),
+            words: from.explanation.summary.clone(),
+            story: from.explanation.story.clone(),
+            steps: from.explanation.steps.clone(),
+            nearby: from.explanation.nearby.clone(),
+            cause: from.explanation.cause.clone(),
+            certified: from.certified,
+            path: format!("violations/{}", from.id),
+        }
     }
 }
 

@@ -10,14 +10,19 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 /// Style sheets, in order.
-const STYLES: [&str; 2] = [include_str!("../../assets/uplot/uPlot.min.css"), include_str!("../../assets/report/report.css")];
+const STYLES: [&str; 3] = [
+    include_str!("../../assets/uplot/uPlot.min.css"),
+    include_str!("../../assets/report/report.css"),
+    include_str!("../../assets/report/argument.css"),
+];
 
 /// The library, with its licence as that requires.
 const LIBRARY: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
 const LIBRARY_LICENCE: &str = include_str!("../../assets/uplot/LICENSE");
 
 /// Our own scripts, in order. Each adds to the global object `H`.
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
+    STEPS,
     include_str!("../../assets/report/core.js"),
     include_str!("../../assets/report/ops.js"),
     include_str!("../../assets/report/time.js"),
@@ -27,20 +32,28 @@ const SCRIPTS: [&str; 7] = [
     include_str!("../../assets/report/main.js"),
 ];
 
+/// Steps through a counterexample; the only script that needs no data.
+const STEPS: &str = include_str!("../../assets/report/steps.js");
+
 /// Style sheets and scripts of a page.
-pub(super) struct Assets {
+pub(crate) struct Assets {
     style: String,
-    scripts: [String; 2],
+    scripts: Vec<String>,
 }
 
 impl Assets {
     pub(super) fn new() -> Self {
         let library = format!("/*\nuPlot\n{}\n*/\n{LIBRARY}", LIBRARY_LICENCE.trim());
-        Assets { style: STYLES.join("\n"), scripts: [library, SCRIPTS.join("\n")] }
+        Assets { style: STYLES.join("\n"), scripts: vec![library, SCRIPTS.join("\n")] }
+    }
+
+    /// The assets of a page with nothing but a counterexample.
+    pub(crate) fn of_counterexample() -> Self {
+        Assets { style: STYLES[1..].join("\n"), scripts: vec![STEPS.to_owned()] }
     }
 
     /// Returns the content security policy: nothing is loaded, and only the style and scripts with these hashes are allowed.
-    pub(super) fn policy(&self) -> String {
+    pub(crate) fn policy(&self) -> String {
         let scripts: Vec<String> = self.scripts.iter().map(|s| hash(s)).collect();
         format!(
             "default-src 'none'; img-src data:; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
@@ -49,11 +62,11 @@ impl Assets {
         )
     }
 
-    pub(super) fn style(&self) -> Html {
+    pub(crate) fn style(&self) -> Html {
         Html::verbatim("style", &self.style)
     }
 
-    pub(super) fn scripts(&self) -> Html {
+    pub(crate) fn scripts(&self) -> Html {
         self.scripts.iter().map(|script| Html::verbatim("script", script)).collect()
     }
 }

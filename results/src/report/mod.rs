@@ -4,15 +4,14 @@
 //! and texts do not need scripts; scripts add the charts. Modules in reading order:
 
 pub mod markup; // HTML that is always escaped
-mod assets; // style sheets, scripts, and the content security policy
+pub(crate) mod assets; // style sheets, scripts, and the content security policy
 pub mod data; // data for the scripts
 mod head; // verdict, reasons, figures
 mod charts; // containers and descriptions of the charts
 mod stages; // the table of load stages
 mod tables; // latency, faults, checks, environment
 mod fairness; // fairness tables
-mod counterexample; // violations: the argument, and operations in lanes
-mod scene; // the drawing of a violation
+mod violations; // the violations, each with its counterexample
 mod nodes; // node events, and logs around faults
 
 use crate::charts::Picture;
@@ -70,7 +69,7 @@ pub fn page(subject: PageInput<'_>) -> String {
     head.push(Html::element("title", &[], title));
     head.push(assets.style());
     let mut body = head::of(subject);
-    body.push(counterexample::of(subject));
+    body.push(violations::of(subject));
     body.push(charts::of(subject));
     body.push(tables::of(subject));
     body.push(nodes::of(subject));

@@ -9,7 +9,7 @@ use crate::results_json::{Latency, OpCounts, Percentiles, Strain};
 use crate::summary::{check_words, effect, gate_words, rate_words};
 use crate::terminal::{Style, verdict_style};
 use crate::{measure, slowest};
-use heckle_checker::explain::timeline::label;
+use heckle_checker::explain::label;
 
 /// Number of operations in the table of the slowest.
 const MAX_SLOWEST: usize = 20;

@@ -6,7 +6,7 @@ use crate::fault_impact::{self, ImpactCounts};
 use crate::measure::Measured;
 use crate::terminal::{Align, Cell, Colour, Style, clean, table, wrap};
 use crate::{clients, slowest};
-use heckle_checker::explain::timeline::label;
+use heckle_checker::explain::label;
 use heckle_history::History;
 
 /// Options for the output.
@@ -135,7 +135,13 @@ pub fn explanation(text: &str, width: Width) -> String {
             _ if context => Style::Dim,
             _ => Style::Plain,
         };
-        out += &lines(&clean(body), &indent, &hang, look, width);
+        let body = clean(body);
+        // A line that fits keeps its columns.
+        if !body.is_empty() && indent.len() + body.chars().count() <= width.letters {
+            out += &format!("{indent}{}\n", width.colour.paint(look, &body));
+        } else {
+            out += &lines(&body, &indent, &hang, look, width);
+        }
     }
     out
 }
@@ -180,6 +186,8 @@ mod tests {
         assert!(told.lines().all(|l| l.chars().count() <= 40) && !told.contains('\x1b'), "{told}");
         let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&told), words(&clean(&text.replace('\n', " "))));
+        let columns = "In the order of time:\n   0.017 s  op 1     ok\n";
+        assert_eq!(explanation(columns, PLAIN), columns, "a line that fits keeps its columns");
         let coloured = explanation(text, Width { letters: 40, colour: Colour::Ansi });
         assert!(coloured.contains("\x1b[2mfault 2\x1b[0m") && coloured.contains("\x1b[1;31mViolation 1"), "{coloured:?}");
     }

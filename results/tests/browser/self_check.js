@@ -104,6 +104,20 @@
     const said = drawing.closest(".scroll").nextElementSibling.textContent;
     check("lanes tell what was before", said.includes("ended before it began") && drawing.querySelectorAll(".before").length > 0);
   }
+  for (const walk of document.querySelectorAll(".walk")) {
+    const steps = [...walk.querySelectorAll(".walk-steps > li")];
+    const here = () => steps.findIndex((step) => step.classList.contains("here"));
+    const [back, on, now] = [".walk-back", ".walk-on", ".walk-now"].map((name) => walk.querySelector(name));
+    check("steps can be walked", steps.length >= 3 && !walk.querySelector(".walk-tools").hidden);
+    on.click();
+    check("the first step is the beginning", here() === 0 && back.disabled);
+    for (let i = 0; i < steps.length; i += 1) walk.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+    check("keys walk to the last step", here() === steps.length - 1 && on.disabled && now.textContent.includes("No step is possible"));
+    const marked = [...walk.closest(".argument").querySelectorAll(".a-op.here")];
+    check("the op that does not fit is marked in both drawings", marked.length >= 2);
+    back.click();
+    check("a step back", here() === steps.length - 2);
+  }
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   check("names of places are unique", new Set(ids).size === ids.length);
   check("every chart can be focused", [...document.querySelectorAll(".chart")].every((c) => c.tabIndex === 0 && c.getAttribute("aria-label")));

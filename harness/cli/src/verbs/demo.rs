@@ -80,8 +80,8 @@ fn print_caught_bug(folder: &RunFolder, results: &Results) {
         for step in &violation.steps {
             outln!("   - {}", printable(step));
         }
-        outln!("   picture:  {}", folder.path("plots/latency-raw.png").display());
-        outln!("   timeline: {}", folder.path(&violation.path).join("timeline.html").display());
+        outln!("   picture: {}", folder.path(&violation.path).join("counterexample.png").display());
+        outln!("   step through it in a browser: {}", folder.path(&violation.path).join("timeline.html").display());
     } else {
         outln!("   caught: {}", printable(&results.reasons.join("; ")));
     }

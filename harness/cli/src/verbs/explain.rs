@@ -46,13 +46,19 @@ fn explanation(args: &ExplainArgs) -> Result<String, String> {
         .map_err(|e| format!("cannot read {}: {e}; `heckle report` writes it anew from the history", path.display()))?;
     if results.crashes.iter().any(|c| c.id == args.violation) {
         // Log lines are not wrapped, so that they can be searched.
-        return Ok(format!("{}\n\n{}", visible(&text).trim_end(), last_lines(&folder, &results)));
+        let pictures = pictures(&folder, args.violation);
+        return Ok(format!("{}\n\n{pictures}{}", visible(&text).trim_end(), last_lines(&folder, &results)));
     }
     let text = format!("{}\n\n{}", text.trim_end(), explain::proofs(&results));
-    let timeline = folder.violation(args.violation).join("timeline.html");
-    // A path is not wrapped, so that it can be copied.
     let told = terminal_report::explanation(text.trim_end(), super::line_width());
-    Ok(format!("{told}\ntimeline: {}\n{}", timeline.display(), last_lines(&folder, &results)))
+    Ok(format!("{told}\n{}{}", pictures(&folder, args.violation), last_lines(&folder, &results)))
+}
+
+/// The pictures of a violation. A path is not wrapped, so that it can be copied.
+fn pictures(folder: &RunFolder, violation: u32) -> String {
+    let at = folder.violation(violation);
+    let line = |what: &str, file: &str| Some(at.join(file)).filter(|f| f.is_file()).map(|f| format!("{what}: {}\n", f.display()));
+    [line("picture", "counterexample.png"), line("step through it", "timeline.html")].into_iter().flatten().collect()
 }
 
 fn last_lines(folder: &RunFolder, results: &Results) -> String {

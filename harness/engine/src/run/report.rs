@@ -14,7 +14,8 @@ use heckle_history::operation::{History, Keep};
 use heckle_history::printable::printable;
 use heckle_history::writer::write_plain;
 use heckle_results::measure::{Measured, analyze};
-use heckle_results::{Results, RunFolder};
+use heckle_results::results_json::Violation;
+use heckle_results::{Results, RunFolder, counterexample};
 use std::path::Path;
 use std::time::Instant;
 
@@ -121,24 +122,35 @@ impl Judged {
         results.warnings.extend(self.history.warnings.iter().cloned());
     }
 
-    /// Writes the counterexamples: words, ops, certificate, timeline.
+    /// Writes the counterexamples: words, ops, certificate, page and picture.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn write_violations(&self, folder: &RunFolder) -> std::io::Result<()> {
+        let drawn = counterexample::Subject { history: &self.history, measured: &self.measured, report: "../../report.html" };
         for violation in &self.judgement.linearizability.violations {
             let at = |file: &str| format!("violations/{}/{file}", violation.id);
             folder.write(&at("explain.txt"), explain::text(&self.history, violation).as_bytes())?;
             folder.write(&at("certificate.json"), explain::certificate_json(violation).as_bytes())?;
-            folder.write(&at("timeline.html"), explain::timeline::html(&self.history, violation).as_bytes())?;
+            let recorded = Violation::from(violation);
+            folder.write(&at("timeline.html"), drawn.page(&recorded).as_bytes())?;
+            if let Some(argument) = counterexample::of_violation(&self.history, &recorded) {
+                folder.write(&at("counterexample.png"), &counterexample::png(&argument))?;
+            }
             let mut minimal = vec![];
             let (header, events) = explain::minimal_events(&self.history, violation);
             write_plain(&mut minimal, &header, &self.history.names, &events)?;
             folder.write(&at("minimal.jsonl"), &minimal)?;
         }
-        let first = self.judgement.linearizability.violations.len() as u32 + 1;
-        for (id, crash) in (first..).zip(&self.crashes) {
-            folder.write(&format!("violations/{id}/explain.txt"), crash::text(id, crash).as_bytes())?;
+        let mut results = Results { linearizability: (&self.judgement.linearizability).into(), ..Results::default() };
+        results.set_crashes(&self.crashes);
+        for (crash, recorded) in self.crashes.iter().zip(&results.crashes) {
+            let at = |file: &str| format!("{}/{file}", recorded.path);
+            let argument = counterexample::of_crash(&self.history, recorded);
+            let words = format!("{}\n{}", crash::text(recorded.id, crash), explain::argument::text(&argument));
+            folder.write(&at("explain.txt"), words.as_bytes())?;
+            folder.write(&at("timeline.html"), drawn.crash_page(recorded).as_bytes())?;
+            folder.write(&at("counterexample.png"), &counterexample::png(&argument))?;
         }
         Ok(())
     }

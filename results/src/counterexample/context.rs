@@ -1,13 +1,13 @@
-//! The operations of a violation in lanes, one per process, sorted by client, with faults, node events and the initial value of
-//! the key. The drawing is part of the page, so it works in print and without scripts. Scripts only add which operations ended
-//! before, and which began after, the one under the pointer.
+//! All operations on the key of a violation at that time, in lanes, one per process, sorted by client, with faults, node events and
+//! the initial value of the key. The drawing is part of the page, so it works in print and without scripts. Scripts only add
+//! which operations ended before, and which began after, the one under the pointer.
 
-use super::PageInput;
-use super::markup::{Html, note};
+use super::subject::Subject;
 use crate::charts::axis::duration;
 use crate::faults::FaultWindow;
+use crate::report::markup::{Html, note};
 use crate::results_json::Violation;
-use heckle_checker::explain::timeline::label;
+use heckle_checker::explain::label;
 use heckle_checker::linearizable::reason::value;
 use heckle_history::event::NodeEvent;
 use heckle_history::{Fate, Nanos, Operation, Outcome, ProcessId, Seen, Value};
@@ -26,7 +26,7 @@ const TOP: f64 = 60.0;
 
 /// The contents of the drawing.
 pub(super) struct Scene<'a> {
-    subject: PageInput<'a>,
+    subject: Subject<'a>,
     ops: Vec<DrawnOp<'a>>,
     lanes: Vec<ProcessId>,
     left_out: usize,
@@ -43,7 +43,7 @@ struct DrawnOp<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn of(subject: PageInput<'a>, violation: &Violation) -> Option<Self> {
+    pub(super) fn of(subject: Subject<'a>, violation: &Violation) -> Option<Self> {
         let history = subject.history;
         let all = || (0u32..).zip(&history.ops);
         let named: Vec<DrawnOp<'_>> =
@@ -182,7 +182,7 @@ impl<'a> Scene<'a> {
         let (id, from) = (op.op.to_string(), op.invoked.0.to_string());
         let attributes = [("class", class), ("data-from", from.as_str()), ("data-until", until.as_str()), ("data-words", words.as_str())];
         let bar = rect(a, y, (b - a).max(2.0), 16.0, &attributes, Html::element("title", &[], words.as_str()));
-        let link = Html::element("a", &[("href", &format!("#op={id}")), ("aria-label", &words)], bar);
+        let link = Html::element("a", &[("href", &format!("{}#op={id}", self.subject.report)), ("aria-label", &words)], bar);
         let name =
             if drawn.named { text(a, y - 3.0, &[("class", "name")], &format!("op {}: {}", op.op, label(op))) } else { Html::default() };
         link.and(name)
@@ -204,7 +204,7 @@ impl<'a> Scene<'a> {
 }
 
 /// Returns the name of a fate.
-pub(super) fn fate_words(fate: Fate) -> &'static str {
+fn fate_words(fate: Fate) -> &'static str {
     match fate {
         Fate::Applied => "applied",
         Fate::NotApplied => "not applied",

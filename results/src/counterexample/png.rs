@@ -1,0 +1,70 @@
+//! A drawing as PNG, in the size and font of the other charts.
+
+use super::drawing::{self, Drawing, LineStyle, Shape, Tone};
+use crate::charts::canvas::{Area, Canvas};
+use crate::charts::frame;
+use crate::charts::style::{self, BAND, BLUE, FAULT, FONT, GREY, INK, ORANGE, PAPER, VERMILLION, VIOLATION};
+use plotters::prelude::{Color, FontDesc, FontFamily, FontStyle, RGBColor, TextStyle};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// Pixels of the image for each pixel of the drawing, so that its text is as large as that of other charts.
+const SCALE: f64 = 1.5;
+
+/// Returns the file.
+pub(super) fn of(drawing: &Drawing) -> Vec<u8> {
+    style::register_fonts();
+    let mut canvas = Canvas::sized(pixels(drawing.width) as u32, pixels(drawing.height) as u32);
+    let area = canvas.area();
+    draw(&area, &drawing.shapes);
+    drop(area);
+    canvas.png()
+}
+
+fn pixels(length: f64) -> i32 {
+    (length * SCALE).round() as i32
+}
+
+fn draw(area: &Area<'_>, shapes: &[Shape]) {
+    let corners = |a: &drawing::Area| [(pixels(a.x), pixels(a.y)), (pixels(a.x + a.width), pixels(a.y + a.height))];
+    for shape in shapes {
+        match shape {
+            Shape::Fill(at, tone) => frame::rectangle(area, corners(at), colour(*tone).filled()),
+            Shape::Outline(at, tone) => {
+                frame::rectangle(area, corners(at), colour(*tone).mix(0.25).filled());
+                frame::rectangle(area, corners(at), colour(*tone).stroke_width(2));
+            }
+            Shape::Line(points, tone, line) => {
+                let points = points.iter().map(|(x, y)| (pixels(*x), pixels(*y))).collect();
+                let share = if *line == LineStyle::Dotted || *tone == Tone::Fault { 0.45 } else { 1.0 };
+                frame::line(area, points, colour(*tone).mix(share).stroke_width(if *tone == Tone::Paper { 3 } else { 2 }));
+            }
+            Shape::Text(text) => {
+                let size = text.size * drawing::LINE * SCALE;
+                let font = FontDesc::new(FontFamily::Name(FONT), size, FontStyle::Normal);
+                let colour = colour(text.tone).to_backend_color();
+                let style = TextStyle { font, color: colour, pos: Pos::new(HPos::Left, VPos::Top) };
+                // Plotters draws the baseline half a line below the anchor.
+                let at = (pixels(text.x), pixels(text.y) - (size / 2.0).round() as i32);
+                frame::text(area, at, &text.words, &style);
+                if text.strong {
+                    frame::text(area, (at.0 + 1, at.1), &text.words, &style);
+                }
+            }
+            Shape::Op(_, inner) => draw(area, inner),
+        }
+    }
+}
+
+fn colour(tone: Tone) -> RGBColor {
+    match tone {
+        Tone::Ink => INK,
+        Tone::Dim => GREY,
+        Tone::Paper => PAPER,
+        Tone::Answered => BLUE,
+        Tone::Failed => ORANGE,
+        Tone::Open => VERMILLION,
+        Tone::Violation => VIOLATION,
+        Tone::Band => BAND,
+        Tone::Fault => FAULT,
+    }
+}
