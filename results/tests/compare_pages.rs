@@ -4,7 +4,7 @@
 use heckle_results::charts::Picture;
 use heckle_results::compare::compare_json::{Comparison, Disqualified};
 use heckle_results::compare::conclude::conclude;
-use heckle_results::compare::decide::Ending;
+use heckle_results::compare::decide::{Decision, Ending};
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::sample::{self, LEASE_ARMS, STATE_ARMS, SampleArm};
 use heckle_results::compare::{charts, page, text};
@@ -161,6 +161,41 @@ fn every_comparison_can_be_drawn() {
             assert!(picture.png.len() < 150_000, "{name} {}: {} bytes", picture.name, picture.png.len());
         }
     }
+}
+
+/// Green is for claims: a comparison that can decide nothing is yellow, although it ended well.
+#[test]
+fn a_comparison_without_a_claim_is_not_green() {
+    let look = |comparison: &Comparison| {
+        let page = page::page(comparison, &[]);
+        let after = page.split("<div class=\"verdict ").nth(1).expect("a box");
+        (after.split('"').next().expect("a class").to_owned(), page)
+    };
+    let mut comparison = sample::comparison(&LEASE_ARMS, 12);
+    assert_eq!((look(&comparison).0.as_str(), comparison.exit_code), ("good", 0));
+    let answer = &comparison.answer[0];
+    assert!(look(&comparison).1.contains(&format!("<p class=\"strong\">{answer}</p>")), "the answer is in the box");
+    for contrast in &mut comparison.contrasts {
+        contrast.figures.iter_mut().filter(|f| f.primary).for_each(|f| f.decision = Decision::NoDifferenceShown);
+    }
+    assert_eq!((look(&comparison).0.as_str(), comparison.exit_code), ("doubt", 0), "nothing is shown");
+    let mut some = sample::comparison(&LEASE_ARMS, 12);
+    some.contrasts[0].figures.iter_mut().filter(|f| f.primary).take(1).for_each(|f| f.decision = Decision::NoClaim);
+    assert_eq!(look(&some).0, "doubt", "a figure without a claim");
+    assert_eq!(look(&sample::comparison(&LEASE_ARMS, 5)).0, "doubt");
+}
+
+/// A name of 32 letters and a narrow terminal leave all decisions whole.
+#[test]
+fn decisions_are_never_cut() {
+    let arms = [LEASE_ARMS[0], SampleArm { name: "a-name-as-long-as-names-can-get-01", ..LEASE_ARMS[1] }];
+    let comparison = sample::comparison(&arms, 12);
+    let text = text::text(&comparison, view(40));
+    let rows = text.lines().filter(|l| comparison.contrasts[0].figures.iter().any(|f| f.primary && l.starts_with(&f.what)));
+    let decisions: Vec<&str> = comparison.contrasts[0].figures.iter().filter(|f| f.primary).map(|f| f.decision.word()).collect();
+    let rows: Vec<&str> = rows.collect();
+    assert!(rows.len() >= decisions.len(), "{text}");
+    assert!(decisions.iter().all(|d| rows.iter().any(|row| row.ends_with(d))) && !rows.iter().any(|row| row.ends_with('…')), "{text}");
 }
 
 #[test]

@@ -21,7 +21,36 @@ enum Noise {
     Drifting,
 }
 
-/// Three figures of ten pairs, say, of as many arms against one reference.
+/// The primary figures of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Family {
+    /// Those of independent operations: two waits and the unknown rate.
+    Three,
+    /// Those of clients that contend: also the restricted mean wait, the share of intents never finished, Jain's index and the
+    /// number of starved clients. Where an intent never finished, the longest wait is a lower bound.
+    Seven,
+}
+
+/// The scales of the figures, in order.
+const SCALES: [Scale; 7] = [Scale::Ratio, Scale::Ratio, Scale::Difference, Scale::Ratio, Scale::Difference, Scale::Index, Scale::Count];
+/// Places of figures.
+const P99: usize = 0;
+const UNKNOWN: usize = 2;
+const RESTRICTED: usize = 3;
+const UNFINISHED: usize = 4;
+const JAIN: usize = 5;
+const STARVED: usize = 6;
+
+impl Family {
+    fn size(self) -> usize {
+        match self {
+            Family::Three => 3,
+            Family::Seven => 7,
+        }
+    }
+}
+
+/// The figures of ten pairs, say, of as many arms against one reference.
 #[derive(Debug, Clone, Copy)]
 struct World {
     pairs: usize,
@@ -29,9 +58,14 @@ struct World {
     noise: Noise,
     /// Standard deviation of a pair's log ratio.
     scatter: f64,
-    /// True ratio of the first two figures.
+    /// True ratio of the waits.
     ratio: f64,
+    figures: Family,
+    /// Whether the arms also cure inequality, starvation and unfinished intents, which the reference has.
+    cure: bool,
 }
+
+const WORLD: World = World { pairs: 10, arms: 1, noise: Noise::Normal, scatter: 0.2, ratio: 1.0, figures: Family::Three, cure: false };
 
 fn normal(rng: &mut Pcg64) -> f64 {
     // Box and Muller.
@@ -50,43 +84,64 @@ fn scatter(noise: Noise, rng: &mut Pcg64) -> f64 {
     }
 }
 
-/// Unknown outcomes among 4,000 ops of a run that had `mean` of them on average.
-fn unknowns(rng: &mut Pcg64, mean: f64) -> f64 {
+/// A count with this mean.
+fn count(rng: &mut Pcg64, mean: f64) -> f64 {
     // Knuth's Poisson.
     let (limit, mut product, mut count) = ((-mean).exp(), rng.random::<f64>(), 0u32);
     while product > limit {
         product *= rng.random::<f64>();
         count += 1;
     }
-    f64::from(count) / 4_000.0
+    f64::from(count)
 }
 
-/// The estimates of one trial: three figures for each arm.
+/// The figures of one run. `wait` is the log of its waits in relation to others, `bad` how bad its fault is, `ill` how much it has of
+/// inequality, starvation and unfinished intents.
+fn run(wait: f64, bad: f64, ill: f64, rng: &mut Pcg64) -> [Reading; 7] {
+    let unfinished = count(rng, ill * bad / 2.0);
+    let longest = 300.0 * wait.exp();
+    let jain = (1.0 - 0.05 * (1.0 + ill) * (0.4 * normal(rng)).exp()).clamp(1.0 / 12.0, 1.0);
+    [
+        Reading::Exact(100.0 * wait.exp()),
+        // A run whose intents did not all finish knows a bound of its longest wait.
+        if unfinished > 0.0 { Reading::AtLeast(longest) } else { Reading::Exact(longest) },
+        Reading::Exact(count(rng, bad) / 4_000.0),
+        Reading::Exact(30.0 * (0.8 * wait + 0.05 * normal(rng)).exp()),
+        Reading::Exact(unfinished / 400.0),
+        Reading::Exact(jain),
+        Reading::Exact(count(rng, ill * 0.4)),
+    ]
+}
+
+/// The estimates of one trial: the figures of each arm, arm by arm.
 fn trial(world: World, rng: &mut Pcg64) -> Vec<Option<Estimate>> {
-    let mut figures = vec![vec![]; 3 * world.arms];
+    let size = world.figures.size();
+    let mut figures = vec![vec![]; size * world.arms];
+    // Independent operations are never unfinished.
+    let ill = match (world.figures, world.cure) {
+        (Family::Three, _) => 0.0,
+        (Family::Seven, false) => 1.0,
+        (Family::Seven, true) => 6.0,
+    };
     for pair in 0..world.pairs {
-        // A bad fault hurts all arms of a pair, and both kinds of wait; an arm's own scatter is shared by its two waits.
+        // A bad fault hurts all arms of a pair, and all kinds of wait; a run's own scatter is shared by its waits.
         let (luck, bad) = (normal(rng), 6.0 * rng.random::<f64>());
-        let reference = [0.0, 0.0].map(|_| 100.0 * (luck + scatter(world.noise, rng) * world.scatter / 2f64.sqrt()).exp());
-        let reference_unknown = unknowns(rng, bad);
+        let own = |rng: &mut Pcg64| scatter(world.noise, rng) * world.scatter / 2f64.sqrt();
+        let wait = luck + own(rng);
+        let reference = run(wait, bad, ill, rng);
         for arm in 0..world.arms {
-            let own = scatter(world.noise, rng) * world.scatter / 2f64.sqrt();
             let slower = match world.noise {
                 Noise::Drifting => 0.3 * if rng.random::<bool>() { 1.0 } else { -1.0 } * (1.0 + pair as f64 / 10.0) / 2.0,
                 Noise::Normal | Noise::HeavyTailed => 0.0,
             };
-            for figure in 0..2 {
-                let value = 100.0 * world.ratio * (luck + own + slower).exp();
-                figures[3 * arm + figure].push(Pair { reference: Reading::Exact(reference[figure]), arm: Reading::Exact(value) });
+            let wait = luck + own(rng) + slower + world.ratio.ln();
+            let of_arm = run(wait, bad, if world.cure { 0.0 } else { ill }, rng);
+            for figure in 0..size {
+                figures[size * arm + figure].push(Pair { reference: reference[figure], arm: of_arm[figure] });
             }
-            let arm_unknown = unknowns(rng, bad);
-            figures[3 * arm + 2].push(Pair { reference: Reading::Exact(reference_unknown), arm: Reading::Exact(arm_unknown) });
         }
     }
-    let of = |(i, pairs): (usize, Vec<Pair>)| {
-        let scale = if i % 3 == 2 { Scale::Difference } else { Scale::Ratio };
-        estimate(&pairs, scale, margin(scale))
-    };
+    let of = |(i, pairs): (usize, Vec<Pair>)| estimate(&pairs, SCALES[i % size], margin(SCALES[i % size]));
     figures.into_iter().enumerate().map(of).collect()
 }
 
@@ -104,7 +159,7 @@ fn any_claim(estimates: &[Option<Estimate>]) -> bool {
 
 #[test]
 fn arms_without_an_effect_are_seldom_told_apart() {
-    let world = World { pairs: 10, arms: 1, noise: Noise::Normal, scatter: 0.2, ratio: 1.0 };
+    let (world, contended) = (WORLD, World { figures: Family::Seven, ..WORLD });
     for (name, world) in [
         ("false claims, 10 pairs", world),
         ("false claims, 8 pairs", World { pairs: 8, ..world }),
@@ -113,6 +168,11 @@ fn arms_without_an_effect_are_seldom_told_apart() {
         ("false claims, heavy tails", World { noise: Noise::HeavyTailed, scatter: 0.5, ..world }),
         ("false claims, drifting machine", World { noise: Noise::Drifting, ..world }),
         ("false claims, two arms against one", World { arms: 2, ..world }),
+        ("false claims, seven figures", contended),
+        ("false claims, seven figures, 8 pairs", World { pairs: 8, ..contended }),
+        ("false claims, seven figures, two arms", World { arms: 2, ..contended }),
+        ("false claims, seven figures, heavy tails", World { noise: Noise::HeavyTailed, scatter: 0.5, ..contended }),
+        ("false claims, seven figures, drifting machine", World { noise: Noise::Drifting, ..contended }),
     ] {
         let rate = rate(name, world, any_claim);
         assert!(rate <= FALSE_CLAIMS_AT_MOST, "{name}: {rate}");
@@ -122,9 +182,11 @@ fn arms_without_an_effect_are_seldom_told_apart() {
 /// The simulation itself can tell: without Holm's adjustment, the same trials fail the same bound.
 #[test]
 fn without_looking_at_the_figures_together_there_would_be_too_many() {
-    let world = World { pairs: 10, arms: 1, noise: Noise::Normal, scatter: 0.2, ratio: 1.0 };
-    let rate = rate("false claims, unadjusted", world, |estimates| estimates.iter().flatten().any(|e| e.p <= ALPHA));
-    assert!(rate > FALSE_CLAIMS_AT_MOST, "{rate}");
+    let world = WORLD;
+    for (name, world) in [("false claims, unadjusted", world), ("the same, seven figures", World { figures: Family::Seven, ..world })] {
+        let rate = rate(name, world, |estimates| estimates.iter().flatten().any(|e| e.p <= ALPHA));
+        assert!(rate > FALSE_CLAIMS_AT_MOST, "{name}: {rate}");
+    }
 }
 
 /// Were pairs looked at after each one, with a stop at the first claim, the same arms would often be told apart: why the
@@ -132,7 +194,7 @@ fn without_looking_at_the_figures_together_there_would_be_too_many() {
 #[test]
 fn stopping_at_the_first_claim_would_be_wrong_too_often() {
     let mut rng = Seed(2_000).stream("peeking");
-    let world = World { pairs: 30, arms: 1, noise: Noise::Normal, scatter: 0.2, ratio: 1.0 };
+    let world = World { pairs: 30, ..WORLD };
     let mut peeked = 0;
     for _ in 0..400 {
         let ratios: Vec<Pair> = (0..world.pairs)
@@ -147,7 +209,7 @@ fn stopping_at_the_first_claim_would_be_wrong_too_often() {
 
 #[test]
 fn a_change_of_a_quarter_is_found() {
-    let world = World { pairs: 10, arms: 1, noise: Noise::Normal, scatter: 0.2, ratio: 1.25 };
+    let world = World { ratio: 1.25, ..WORLD };
     let alone = rate("power at 10 pairs, +25 %, pair noise 0.2, at 0.05", world, |e| e[0].is_some_and(|e| e.p <= ALPHA));
     assert!(alone >= 0.8, "{alone}");
     let together =
@@ -158,6 +220,42 @@ fn a_change_of_a_quarter_is_found() {
     assert!(down >= alone, "a quarter less is farther away than a quarter more: {down}");
 }
 
+/// What a lease does to a contended lock is found although seven figures of two arms are looked at together: half of the waiting, and
+/// no more inequality, starved clients or unfinished intents. Shares and counts are tested by signs, which need all ten pairs.
+#[test]
+fn the_effects_of_a_lease_are_found_among_seven_figures() {
+    let world = World { arms: 2, ratio: 0.5, figures: Family::Seven, cure: true, ..WORLD };
+    let names = [
+        "p99 intent time",
+        "longest wait",
+        "unknown rate",
+        "restricted mean wait",
+        "intents never finished",
+        "Jain's index",
+        "starved clients",
+    ];
+    let power = |name: &str, world: World| {
+        let (mut rng, mut found) = (Seed(2_000).stream(name), [0u32; 7]);
+        for _ in 0..TRIALS {
+            let decided = decide(&trial(world, &mut rng), Ending::AsPlanned);
+            for (found, decided) in found.iter_mut().zip(decided) {
+                *found += u32::from(decided.decision == Decision::Changed);
+            }
+        }
+        let share = found.map(|n| f64::from(n) / f64::from(TRIALS));
+        for (what, share) in names.iter().zip(share) {
+            println!("power at 10 pairs, two arms, seven figures, {name}: {what} {:.1} % of {TRIALS} trials", share * 100.0);
+        }
+        share
+    };
+    let halved = power("waits halved, the rest cured", world);
+    assert!([P99, RESTRICTED, JAIN].iter().all(|figure| halved[*figure] >= 0.9), "{halved:?}");
+    assert!([UNFINISHED, STARVED].iter().all(|figure| halved[*figure] >= 0.4), "{halved:?}");
+    assert!(halved[UNKNOWN] <= FALSE_CLAIMS_AT_MOST, "the unknown rate does not change: {halved:?}");
+    let quarter = power("a quarter less waiting and nothing else", World { ratio: 0.75, cure: false, ..world });
+    assert!(quarter[RESTRICTED] >= 0.5 && quarter[STARVED] <= FALSE_CLAIMS_AT_MOST, "{quarter:?}");
+}
+
 /// An arm that is off by just the margin is seldom called the same, and equal ones with little noise often are.
 #[test]
 fn sameness_is_claimed_of_what_is_the_same() {
@@ -165,7 +263,7 @@ fn sameness_is_claimed_of_what_is_the_same() {
         let decided = decide(e, Ending::AsPlanned);
         decided[..2].iter().any(|d| d.decision == Decision::PracticallyTheSame)
     };
-    let world = World { pairs: 10, arms: 1, noise: Noise::Normal, scatter: 0.03, ratio: 1.1 };
+    let world = World { scatter: 0.03, ratio: 1.1, ..WORLD };
     let wrong = rate("called the same at the margin", world, same);
     assert!(wrong <= FALSE_CLAIMS_AT_MOST, "{wrong}");
     let right = rate("called the same where it is", World { ratio: 1.0, ..world }, same);
@@ -175,7 +273,7 @@ fn sameness_is_claimed_of_what_is_the_same() {
 /// The 95 % interval holds the truth in about 95 % of trials, for ratios and for differences.
 #[test]
 fn intervals_cover_the_truth() {
-    let world = World { pairs: 10, arms: 1, noise: Noise::Normal, scatter: 0.2, ratio: 1.25 };
+    let world = World { ratio: 1.25, ..WORLD };
     let covers = |e: &Option<Estimate>, truth: f64| {
         e.is_some_and(|e| e.interval.0.is_some_and(|low| low <= truth) && e.interval.1.is_some_and(|high| truth <= high))
     };

@@ -5,7 +5,7 @@ use heckle::cli::Cli;
 use heckle::plan::settings::Settings;
 use heckle::{exit, systems};
 use heckle_faults::{Control, Coverage, registry as faults};
-use heckle_results::compare::figures::FIGURES;
+use heckle_results::compare::figures::{FIGURES, Kind};
 use heckle_results::gates::METRICS;
 use heckle_results::results_json::Results;
 use heckle_results::schemas;
@@ -155,7 +155,11 @@ fn gate_figures() -> String {
 
 fn comparison_figures() -> String {
     let rows = FIGURES.iter().map(|figure| {
-        let claims = if figure.primary { "yes" } else { "" };
+        let claims = match figure.kind {
+            Kind::Primary => "yes",
+            Kind::Contention => "where clients retry until they succeed",
+            Kind::Exploratory => "",
+        };
         vec![code(figure.name), figure.about.to_owned(), claims.to_owned()]
     });
     table(&["figure", "meaning", "claims are made"], rows)

@@ -32,6 +32,9 @@ pub struct Comparison {
     pub exit_code: i32,
     /// The conclusions, a sentence per contrast, the most severe first.
     pub verdict: Vec<String>,
+    /// The answer for a reader who decides, in at most three sentences: who waits, how long, and what a fault costs. Empty unless
+    /// clients of the workload contend.
+    pub answer: Vec<String>,
     /// When the comparison began, such as `2026-01-31T12:00:00Z`.
     pub started_utc: String,
     /// Duration of the comparison.
@@ -82,12 +85,16 @@ pub struct Design {
     pub rate_per_s: Option<f64>,
     /// The figures on which claims are made.
     pub primary: Vec<String>,
+    /// Kinds of faults that are injected in every run.
+    pub faults: Vec<String>,
     /// Upper bound on the probability of any false claim of change.
     pub alpha: f64,
     /// Largest ratio, in either direction, that counts as the same.
     pub same_ratio: f64,
     /// Largest difference of shares that counts as the same.
     pub same_share: f64,
+    /// Largest difference of Jain's index that counts as the same.
+    pub same_index: f64,
     /// How long after its end a fault is assumed to have an effect.
     pub recovery_s: f64,
     /// Share of the machine that other processes may use during a run.
@@ -214,6 +221,8 @@ pub struct Dropped {
     pub kind: DropKind,
     /// The reason as text.
     pub why: String,
+    /// What to change so that such a run counts, with the flag; empty if nothing is known to help.
+    pub mend: String,
 }
 
 /// The categories of reasons for which a run does not count.
@@ -299,7 +308,7 @@ pub struct FigureResult {
     pub reference: Option<f64>,
     /// Median of the runs of the arm.
     pub arm: Option<f64>,
-    /// The statistical method: `log_ratio`, `sign_flip` or `sign`.
+    /// The statistical method: `log_ratio`, `mean_difference`, `sign_flip` or `sign`.
     pub method: String,
     /// Whether `effect`, `low` and `high` are ratios or differences.
     pub effect_is: EffectIs,
@@ -339,7 +348,7 @@ impl EffectIs {
     pub fn of(scale: Scale) -> Self {
         match scale {
             Scale::Ratio => EffectIs::Ratio,
-            Scale::Difference => EffectIs::Difference,
+            Scale::Difference | Scale::Index | Scale::Count => EffectIs::Difference,
         }
     }
 }
@@ -382,6 +391,7 @@ impl Default for Comparison {
             // An unfinished comparison counts as inconclusive.
             exit_code: 2,
             verdict: vec![],
+            answer: vec![],
             started_utc: String::new(),
             wall_s: 0.0,
             seed: String::new(),

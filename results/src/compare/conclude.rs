@@ -7,18 +7,19 @@
 //! | 2 | too few pairs remain |
 //! | 0 | none of these, whatever was found |
 
-use super::compare_json::{Comparison, Contrast, DropKind, DroppedPair, EffectIs, FigureResult, Run, SuccessMap};
+use super::compare_json::{Comparison, Contrast, DropKind, Dropped, DroppedPair, EffectIs, FigureResult, Run, SuccessMap};
 use super::decide::{self, Decision, Ending, FigureDecision, PAIRS_NEEDED, decide, margin};
-use super::figures::{FIGURES, Figure, RunFigures};
+use super::figures::{self, FIGURES, Figure, RunFigures};
 use super::intents::Waits;
 use super::paired::{Estimate, Method, Pair, Reading, estimate};
 use super::phases::Phase;
 use super::state::{self, StateSizes};
-use super::validity;
+use super::{answer, validity};
 use crate::charts::axis::count;
 use crate::measure::round;
 use crate::median;
 use crate::results_json::Status;
+use std::collections::BTreeMap;
 
 /// A run with the data kept from its history.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -44,7 +45,7 @@ pub fn conclude(mut comparison: Comparison, mut made: Vec<MeasuredRun>, ending: 
     let mut contrasts: Vec<Contrast> = others.iter().map(|arm| collect_pairs(&comparison, &made, &reference, arm)).collect();
     measure(&comparison, &made, &mut contrasts, ending);
     for contrast in &mut contrasts {
-        contrast.sentence = sentence(&comparison, contrast, ending);
+        contrast.sentence = sentence(&comparison, &made, contrast, ending);
     }
     pool_waits(&mut comparison, &made, &contrasts);
     comparison.successes = success_maps(&comparison, &made, &contrasts);
@@ -53,6 +54,7 @@ pub fn conclude(mut comparison: Comparison, mut made: Vec<MeasuredRun>, ending: 
     comparison.runs = made.into_iter().map(|m| m.run).collect();
     comparison.validity = validity::conditions(&comparison);
     (comparison.exit_code, comparison.verdict) = verdict(&comparison, ending);
+    comparison.answer = answer::sentences(&comparison);
     comparison
 }
 
@@ -99,7 +101,7 @@ fn readings(made: &[MeasuredRun], contrast: &Contrast, phase: Phase, name: &str)
 }
 
 fn measure(comparison: &Comparison, made: &[MeasuredRun], contrasts: &mut [Contrast], ending: Ending) {
-    let primary: Vec<&Figure> = FIGURES.iter().filter(|f| f.primary).collect();
+    let primary: Vec<&Figure> = comparison.design.primary.iter().filter_map(|name| figures::find(name)).collect();
     let of = |c: &Contrast, f: &Figure, phase| {
         let pairs = readings(made, c, phase, f.name);
         estimate(&pairs, f.scale, margin(f.scale)).map(|e| (pairs, e))
@@ -118,7 +120,7 @@ fn measure(comparison: &Comparison, made: &[MeasuredRun], contrasts: &mut [Contr
             continue;
         }
         for phase in Phase::ALL {
-            for figure in FIGURES.iter().filter(|f| !(f.primary && phase == Phase::Whole)) {
+            for figure in FIGURES.iter().filter(|f| !(phase == Phase::Whole && primary.iter().any(|p| p.name == f.name))) {
                 // Figures that no pair has, such as those of a phase that never occurred, are left out.
                 let Some(found) = of(contrast, figure, phase) else { continue };
                 figures.push(figure_result(figure, phase, Some(found), None, ending));
@@ -155,6 +157,7 @@ fn figure_result(
     let value = |x: f64| round(if log { x.exp() } else { x }, 6);
     result.method = match e.method {
         Method::LogRatio => "log_ratio",
+        Method::MeanDifference => "mean_difference",
         Method::SignFlip => "sign_flip",
         Method::Sign => "sign",
     }
@@ -179,7 +182,7 @@ fn arm_with_settings(comparison: &Comparison, arm: &str) -> String {
     if words.is_empty() { arm.to_owned() } else { format!("{arm} ({})", words.join(", ")) }
 }
 
-fn sentence(comparison: &Comparison, contrast: &Contrast, ending: Ending) -> String {
+fn sentence(comparison: &Comparison, made: &[MeasuredRun], contrast: &Contrast, ending: Ending) -> String {
     let (arm, against) = (arm_with_settings(comparison, &contrast.arm), arm_with_settings(comparison, &contrast.against));
     let disqualified = comparison.arms.iter().find(|a| [&contrast.against, &contrast.arm].contains(&&a.name) && a.disqualified.is_some());
     if let Some((name, d)) = disqualified.and_then(|a| Some((&a.name, a.disqualified.as_ref()?))) {
@@ -190,7 +193,12 @@ fn sentence(comparison: &Comparison, contrast: &Contrast, ending: Ending) -> Str
     if n < PAIRS_NEEDED || ending == Ending::Interrupted {
         let why = match ending {
             Ending::Interrupted => "the comparison was interrupted, and a stop that is not planned may follow what was seen".to_owned(),
-            Ending::AsPlanned => format!("{n} of {} pairs count, and {PAIRS_NEEDED} are needed", comparison.design.pairs),
+            Ending::AsPlanned => {
+                let why = main_reason(
+                    made.iter().filter(|m| [&contrast.arm, &contrast.against].contains(&&m.run.arm)).filter_map(|m| m.run.dropped.as_ref()),
+                );
+                format!("{n} of {} pairs count, and {PAIRS_NEEDED} are needed{why}", comparison.design.pairs)
+            }
         };
         return format!("{arm} against {against}: no claim is made: {why}");
     }
@@ -207,6 +215,18 @@ fn sentence(comparison: &Comparison, contrast: &Contrast, ending: Ending) -> Str
         .collect();
     let what = if comparison.design.aa { format!("the same arm twice ({arm})") } else { format!("{arm} against {against}") };
     format!("{what}: {} ({pairs})", primary.join("; "))
+}
+
+/// Names the reason for which most pairs were dropped, with what mends it. Empty if none was dropped.
+fn main_reason<'a>(dropped: impl Iterator<Item = &'a Dropped>) -> String {
+    let mut by_kind: BTreeMap<DropKind, (usize, &Dropped)> = BTreeMap::new();
+    for d in dropped {
+        by_kind.entry(d.kind).or_insert((0, d)).0 += 1;
+    }
+    let Some((kind, (n, first))) = by_kind.into_iter().max_by_key(|(_, (n, _))| *n) else { return String::new() };
+    let runs = if n == 1 { "1 run was".to_owned() } else { format!("{n} runs were") };
+    let mend = if first.mend.is_empty() { String::new() } else { format!(" ({})", first.mend) };
+    format!("; {runs} {}, the first because {}{mend}", kind.word(), first.why)
 }
 
 /// Computes waiting times and intent counts of each arm over its runs in pairs that count.

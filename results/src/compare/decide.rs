@@ -24,6 +24,10 @@ pub const ALPHA: f64 = 0.05;
 pub const SAME_RATIO: f64 = 1.1;
 /// A share within 0.2 percentage points counts as the same.
 pub const SAME_SHARE: f64 = 0.002;
+/// An index between 0 and 1 within 0.05 counts as the same.
+pub const SAME_INDEX: f64 = 0.05;
+/// A mean number within half of one counts as the same.
+pub const SAME_COUNT: f64 = 0.5;
 
 /// The decision about a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -201,6 +205,8 @@ fn margin_words(scale: Scale) -> String {
     match scale {
         Scale::Ratio => format!("and less than {} % either way counts as the same", digits((SAME_RATIO - 1.0) * 100.0)),
         Scale::Difference => format!("and less than {} points either way counts as the same", digits(SAME_SHARE * 100.0)),
+        Scale::Index => format!("and less than {} either way counts as the same", digits(SAME_INDEX)),
+        Scale::Count => format!("and less than {} either way counts as the same", digits(SAME_COUNT)),
     }
 }
 
@@ -214,6 +220,8 @@ pub fn margin(scale: Scale) -> f64 {
     match scale {
         Scale::Ratio => SAME_RATIO.ln(),
         Scale::Difference => SAME_SHARE,
+        Scale::Index => SAME_INDEX,
+        Scale::Count => SAME_COUNT,
     }
 }
 

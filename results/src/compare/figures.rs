@@ -8,6 +8,7 @@ use super::state::{self, StateOverTime};
 use crate::measure::Measured;
 use crate::results_json::Results;
 use heckle_checker::fairness::shares;
+use heckle_checker::fairness::starvation::Limits;
 use heckle_history::{History, Measure, Outcome};
 use std::collections::BTreeMap;
 
@@ -36,8 +37,8 @@ pub struct Figure {
     pub what: &'static str,
     /// A description.
     pub about: &'static str,
-    /// Whether it was named beforehand as a figure on which claims are made.
-    pub primary: bool,
+    /// Which comparisons make claims about it.
+    pub kind: Kind,
     /// How two values are compared.
     pub scale: Scale,
     /// How values are formatted.
@@ -56,6 +57,38 @@ pub static FIGURES: &[Figure] = &[
     ),
     figure("longest_wait_ms", "longest wait", "the longest such time", Kind::Primary, Scale::Ratio, Show::Milliseconds),
     figure("unknown_ratio", "unknown rate", "share of ops with an unknown outcome", Kind::Primary, Scale::Difference, Show::Share),
+    figure(
+        "restricted_wait_ms",
+        "mean wait, restricted",
+        "mean time from when an intent was due to its success, each counted up to the intent timeout or half of the load window, whichever is shorter; intents that never finished are included (Kaplan-Meier)",
+        Kind::Contention,
+        Scale::Ratio,
+        Show::Milliseconds,
+    ),
+    figure(
+        "unfinished_ratio",
+        "intents never finished",
+        "share of the intents due in the load window that did not succeed before the run ended",
+        Kind::Contention,
+        Scale::Difference,
+        Show::Share,
+    ),
+    figure(
+        "jain",
+        "Jain's index",
+        "equality of successes among clients: 1 is equal, 1/n means that one takes all",
+        Kind::Contention,
+        Scale::Index,
+        Show::Number,
+    ),
+    figure(
+        "starved_clients",
+        "starved clients",
+        "clients that succeeded less than a quarter as often as the mean, or had an intent that waited longer than [fairness] max_wait (5 s)",
+        Kind::Contention,
+        Scale::Count,
+        Show::Number,
+    ),
     figure(
         "intent_p50_ms",
         "median intent time",
@@ -80,14 +113,6 @@ pub static FIGURES: &[Figure] = &[
         Kind::Exploratory,
         Scale::Ratio,
         Show::Milliseconds,
-    ),
-    figure(
-        "jain",
-        "Jain's index",
-        "equality of successes among clients: 1 is equal, 1/n means that one takes all",
-        Kind::Exploratory,
-        Scale::Difference,
-        Show::Number,
     ),
     figure("rounds_per_op", "attempts an op", "mean of attempts per operation", Kind::Exploratory, Scale::Ratio, Show::Number),
     figure(
@@ -134,13 +159,37 @@ pub static FIGURES: &[Figure] = &[
     ),
 ];
 
-enum Kind {
+/// Which comparisons make claims about a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// All of them.
     Primary,
+    /// Those of workloads whose clients contend: they retry an intent until it succeeds.
+    Contention,
+    /// None: it is shown without a claim.
     Exploratory,
 }
 
+/// Whether clients of a workload retry an intent until it succeeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// They retry.
+    Contend,
+    /// Each op is independent.
+    Independent,
+}
+
+/// Returns the figures about which a comparison makes claims. They are fixed before the first run.
+pub fn primary(clients: Clients) -> impl Iterator<Item = &'static Figure> {
+    FIGURES.iter().filter(move |f| match f.kind {
+        Kind::Primary => true,
+        Kind::Contention => clients == Clients::Contend,
+        Kind::Exploratory => false,
+    })
+}
+
 const fn figure(name: &'static str, what: &'static str, about: &'static str, kind: Kind, scale: Scale, show: Show) -> Figure {
-    Figure { name, what, about, primary: matches!(kind, Kind::Primary), scale, show }
+    Figure { name, what, about, kind, scale, show }
 }
 
 /// Returns the figure called `name`.
@@ -203,6 +252,12 @@ pub fn compute_figures(history: &History, measured: &Measured, results: &Results
     let phases = Phases::of(measured.window, &measured.faults, measured.end);
     let intents = intents::of(history, measured.window);
     let mut readings: Readings = Phase::ALL.into_iter().map(|p| (p, phase_figures(history, &intents, &phases, p))).collect();
+    if let Some(limit) = intents::wait_limit(history) {
+        for (phase, figures) in &mut readings {
+            let mean = Waits::of(intents.iter().filter(|i| phases.on(*phase, i.due))).restricted_mean(limit);
+            figures.extend(mean.map(|ms| ("restricted_wait_ms".to_owned(), Reading::Exact(ms))));
+        }
+    }
     let whole = readings.get_mut(&Phase::Whole).expect("all phases are there");
     let mut exact = |name: &str, value: Option<f64>| {
         whole.extend(value.map(|v| (name.to_owned(), Reading::Exact(v))));
@@ -215,6 +270,7 @@ pub fn compute_figures(history: &History, measured: &Measured, results: &Results
     exact("paxos_bytes_end", state.as_ref().and_then(|s| s.bytes.last().copied()));
     let successes = successes(&intents, measured);
     exact("jain", jain(&successes));
+    exact("starved_clients", starved(&intents, &successes, Limits::of(&history.header)));
     readings.retain(|_, figures| !figures.is_empty());
     RunFigures { readings, waits: Waits::of(&intents), successes, state }
 }
@@ -233,6 +289,7 @@ fn phase_figures(history: &History, intents: &[Intent], phases: &Phases, phase: 
     add("intent_p99_ms", percentile(0.99));
     add("intent_p50_ms", percentile(0.5));
     add("longest_wait_ms", waits.longest().map(|(ms, ended)| if ended { Reading::Exact(ms) } else { Reading::AtLeast(ms) }));
+    add("unfinished_ratio", mean(waits.unfinished() as f64, waits.len() as u64));
     let seconds = phases.seconds(phase);
     if seconds > 0.0 {
         let finished = intents.iter().filter(|i| i.finished && phases.on(phase, i.until)).count();
@@ -284,6 +341,20 @@ fn successes(intents: &[Intent], measured: &Measured) -> Successes {
     Successes { slice_s, clients: clients.into_iter().collect() }
 }
 
+/// A client that succeeds less than this share of the mean is starved. The check `starvation` uses the same share.
+const STARVED_SHARE: f64 = 0.25;
+
+/// Counts the clients that starved; `None` without clients.
+fn starved(intents: &[Intent], successes: &Successes, limits: Limits) -> Option<f64> {
+    let total = |row: &[u32]| row.iter().map(|n| f64::from(*n)).sum::<f64>();
+    let n = successes.clients.len();
+    let mean = successes.clients.iter().map(|(_, row)| total(row)).sum::<f64>() / n as f64;
+    let waited = |client: u32| intents.iter().any(|i| i.client == client && i.wait_ms() > limits.max_wait_ms);
+    // Without any success, each client that wanted one is starved.
+    let poor = |row: &[u32]| total(row) < STARVED_SHARE * mean || mean == 0.0;
+    (n > 0).then(|| successes.clients.iter().filter(|(client, row)| poor(row) || waited(*client)).count() as f64)
+}
+
 fn jain(successes: &Successes) -> Option<f64> {
     shares::jain(&successes.clients.iter().map(|(_, s)| s.iter().map(|n| f64::from(*n)).sum()).collect::<Vec<f64>>())
 }
@@ -294,6 +365,7 @@ mod tests {
     use crate::measure;
     use crate::sample::{self, Sample};
     use crate::sample_results;
+    use heckle_history::Nanos;
 
     #[test]
     fn figures_match_the_results_of_the_run() {
@@ -313,6 +385,9 @@ mod tests {
         );
         assert!((number("unknown_ratio") * taken.waits.len() as f64 - due.censored as f64).abs() < 0.5);
         assert_eq!(number("fsyncs_per_op"), 1.3);
+        let unfinished = taken.waits.unfinished() as f64 / taken.waits.len() as f64;
+        assert!((number("unfinished_ratio") - unfinished).abs() < 1e-9 && unfinished > 0.0);
+        assert!(number("restricted_wait_ms") > number("intent_p50_ms") / 2.0 && number("restricted_wait_ms") < 15_000.0);
         assert!(number("jain") > 0.9 && number("jain") <= 1.0, "{}", number("jain"));
         let phases = [Phase::Calm, Phase::Faults, Phase::Recovery].map(|p| taken.readings[&p]["unknown_ratio"].number());
         assert!(phases[1] > phases[0], "faults are where unknown outcomes come from: {phases:?}");
@@ -321,13 +396,34 @@ mod tests {
     }
 
     #[test]
-    fn figure_names_are_unique_and_three_are_primary() {
+    fn figure_names_are_unique_and_primary_ones_are_named() {
         let mut names: Vec<&str> = FIGURES.iter().map(|f| f.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), FIGURES.len());
-        let primary: Vec<&str> = FIGURES.iter().filter(|f| f.primary).map(|f| f.name).collect();
-        assert_eq!(primary, ["intent_p99_ms", "longest_wait_ms", "unknown_ratio"]);
+        let primary = |clients| super::primary(clients).map(|f| f.name).collect::<Vec<_>>();
+        let three = ["intent_p99_ms", "longest_wait_ms", "unknown_ratio"];
+        assert_eq!(primary(Clients::Independent), three);
+        let four = ["restricted_wait_ms", "unfinished_ratio", "jain", "starved_clients"];
+        assert_eq!(primary(Clients::Contend), [&three[..], &four[..]].concat());
+    }
+
+    #[test]
+    fn starved_clients_are_poor_or_wait_too_long() {
+        let successes = |rows: &[u32]| Successes { slice_s: 1.0, clients: (0..).zip(rows.iter().map(|n| vec![*n])).collect() };
+        let intent = |client, ms| Intent { client, due: Nanos(0), until: Nanos::from_ms(ms), finished: true, attempts: 1 };
+        let limits = Limits { max_wait_ms: 5_000.0, ..Limits::default() };
+        for (rows, waits, starved) in [
+            (&[10, 10, 10][..], &[(0, 4_000)][..], Some(0.0)),
+            (&[10, 10, 10], &[(1, 5_001), (1, 6_000)], Some(1.0)),
+            (&[20, 20, 2], &[], Some(1.0)),
+            (&[20, 20, 2], &[(2, 9_000)], Some(1.0)), // It counts once.
+            (&[0, 0], &[], Some(2.0)),
+            (&[], &[], None),
+        ] {
+            let intents: Vec<Intent> = waits.iter().map(|(client, ms)| intent(*client, *ms)).collect();
+            assert_eq!(super::starved(&intents, &successes(rows), limits), starved, "{rows:?} {waits:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,17 @@ use heckle_history::operation::Detail;
 use heckle_history::{History, Nanos, Operation, Outcome, Seen};
 use rustc_hash::FxHashMap;
 
+/// The field of a history's header that says how long clients retry an intent, in nanoseconds.
+pub const TIMEOUT_IN_HEADER: &str = "intent_timeout_ns";
+
+/// The wait up to which the restricted mean of a history counts: the intent timeout, and at most half of the load window, so that
+/// half of the intents can be seen waiting that long. It depends on the plan alone, so that it is the same for all arms.
+pub fn wait_limit(history: &History) -> Option<Nanos> {
+    let timeout = history.header.more.get(TIMEOUT_IN_HEADER).and_then(serde_json::Value::as_u64);
+    let half = history.header.load_window.map(|(start, end)| end.saturating_sub(start) / 2);
+    timeout.into_iter().chain(half).min().filter(|ns| *ns > 0).map(Nanos)
+}
+
 /// One intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent {
@@ -113,6 +124,11 @@ impl Waits {
         self.0.iter().filter(|s| !s.ended).count()
     }
 
+    /// Returns the mean wait in milliseconds, where each wait counts for at most `limit`, by the Kaplan-Meier estimate.
+    pub fn restricted_mean(&self, limit: Nanos) -> Option<f64> {
+        survival::curve(self.0.clone()).restricted_mean(limit).map(Nanos::as_ms_f64)
+    }
+
     /// Returns the longest wait in milliseconds, and whether it ended.
     pub fn longest(&self) -> Option<(f64, bool)> {
         self.0.last().map(|s| (s.time.as_ms_f64(), s.ended))
@@ -177,6 +193,28 @@ mod tests {
         let both = waits(1..=50, []).merge(&waits([], [60; 50]));
         assert_eq!(both, half);
         assert_eq!(waits([10, 20], [15, 15]).curve(), [(10.0, 0.25), (20.0, 1.0)]);
+    }
+
+    /// Half of the intents take 50 ms or less, the others are cut at 60 ms: they wait on, up to the limit.
+    #[test]
+    fn the_restricted_mean_counts_unfinished_waits() {
+        let half = waits([40; 50], [60; 50]);
+        assert_eq!(half.restricted_mean(Nanos::from_ms(60)), Some(50.0));
+        assert_eq!(half.restricted_mean(Nanos::from_ms(20)), Some(20.0));
+        assert_eq!(Waits::default().restricted_mean(Nanos::from_ms(60)), None);
+    }
+
+    #[test]
+    fn the_wait_limit_is_the_timeout_or_half_of_the_window() {
+        let history = |timeout_ms: Option<u64>, window_ms: u64| {
+            let mut history = History::default();
+            history.header.load_window = Some((0, window_ms * 1_000_000));
+            history.header.more.extend(timeout_ms.map(|ms| (TIMEOUT_IN_HEADER.to_owned(), (ms * 1_000_000).into())));
+            wait_limit(&history)
+        };
+        assert_eq!(history(Some(5_000), 20_000), Some(Nanos::from_ms(5_000)));
+        assert_eq!(history(Some(30_000), 20_000), Some(Nanos::from_ms(10_000)));
+        assert_eq!((history(None, 20_000), history(None, 0)), (Some(Nanos::from_ms(10_000)), None));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod runs; // which runs count
 pub mod compare_json; // `compare.json`: the result of a comparison, schema `heckle.compare/1`
 pub mod conclude; // derives the result from the runs
 pub mod validity; // conditions for the validity of the figures
+pub mod answer; // the answer in at most three sentences
 
 pub mod text; // a comparison for the terminal
 pub mod charts; // charts of a comparison

@@ -4,7 +4,7 @@
 //! the style sheet with the given hash, and all external text is escaped.
 
 use super::compare_json::{Arm, Comparison, Contrast, FigureResult, Run};
-use super::decide::p_words;
+use super::decide::{Decision, p_words};
 use super::figures;
 use super::phases::Phase;
 use super::text::decision_style;
@@ -109,11 +109,7 @@ fn table(heading: &[String], numbers: &[usize], rows: impl IntoIterator<Item = (
 
 fn head(comparison: &Comparison) -> String {
     let design = &comparison.design;
-    let look = match comparison.exit_code {
-        0 => Style::Good,
-        1 => Style::Bad,
-        _ => Style::Doubt,
-    };
+    let look = outcome_style(comparison);
     let rate = design.rate_per_s.map_or_else(String::new, |r| format!(" of {} a second", digits(r)));
     let mut out = format!(
         "<h1>{}</h1>\n<p class=\"dim\">{} · seed {} · {} pairs · {}{rate} · took {} · {}</p>\n\
@@ -129,11 +125,28 @@ fn head(comparison: &Comparison) -> String {
     );
     let state = if comparison.status == Status::Interrupted { ", interrupted" } else { "" };
     out += &format!("<div class=\"verdict {}\"><span class=\"dim\">exit code {}{state}</span>\n", class(look), comparison.exit_code);
+    for sentence in &comparison.answer {
+        out += &format!("<p class=\"strong\">{}</p>\n", escape(sentence));
+    }
     for sentence in &comparison.verdict {
         let red = if sentence.starts_with("DISQUALIFIED") { " class=\"bad\"" } else { "" };
         out += &format!("<p{red}>{}</p>\n", escape(sentence));
     }
     out + "</div>\n"
+}
+
+/// Green is for claims. A comparison that shows nothing, or that makes no claim about a primary figure, is no success.
+fn outcome_style(comparison: &Comparison) -> Style {
+    let claims = |c: &Contrast| {
+        let primary = || c.figures.iter().filter(|f| f.primary).map(|f| f.decision);
+        let claim = |d| matches!(d, Decision::Changed | Decision::PracticallyTheSame);
+        primary().any(claim) && !primary().any(|d| d == Decision::NoClaim)
+    };
+    match comparison.exit_code {
+        0 if !comparison.contrasts.is_empty() && comparison.contrasts.iter().all(claims) => Style::Good,
+        1 => Style::Bad,
+        _ => Style::Doubt,
+    }
 }
 
 fn arms(arms: &[Arm]) -> String {
@@ -234,7 +247,7 @@ fn runs(comparison: &Comparison) -> String {
     heading.extend(["others’ CPU", ""].map(str::to_owned));
     format!(
         "<h2 id=\"runs\">Runs</h2>\n<p class=\"dim\">In the order they were made; the links lead to the runs below this folder.</p>\n{}",
-        table(&heading, &[0, 1, 5, 6, 7, 8], comparison.runs.iter().map(row))
+        table(&heading, &[vec![0, 1], (5..6 + comparison.design.primary.len()).collect()].concat(), comparison.runs.iter().map(row))
     )
 }
 
@@ -243,9 +256,9 @@ fn method_section(comparison: &Comparison) -> String {
     let same = digits((d.same_ratio - 1.0) * 100.0);
     let items = [
         format!("Fixed before the first run: it stops {}. Nothing was looked at before the last run ended.", d.stop_rule),
-        "Times and rates are compared by the mean log ratio over pairs with Student’s t interval; counts and shares by sign flips; figures that are only lower bounds by their signs.".to_owned(),
+        "Times and rates are compared by the mean log ratio over pairs with Student’s t interval, Jain’s index by the mean difference with the same; counts and shares by sign flips; figures that are only lower bounds by their signs.".to_owned(),
         format!("Claims are made about the primary figures alone, with Holm’s adjustment: the chance of any false claim of change is at most {} %.", digits(d.alpha * 100.0)),
-        format!("“Practically the same” is shown, not assumed: a change of {same} % or more, or of {} percentage points or more for a share, would have been seen.", digits(d.same_share * 100.0)),
+        format!("“Practically the same” is shown, not assumed: a change of {same} % or more, or of {} percentage points or more for a share, would have been seen.", digits(d.same_share * 100.0)) + &same_index(d.same_index),
         "“No difference shown” is no proof that there is none: the interval tells what remains possible.".to_owned(),
         format!("A pair is dropped if a run of it is inconclusive, was sent over {} % of its ops late, or shared over {} % of the machine with others; never for its figures.", digits(d.late_limit * 100.0), digits(d.noise_limit * 100.0)),
         format!("“Recovery” is the first {} after the lift of a fault, in all arms alike.", duration(d.recovery_s * 1e3)),
@@ -259,6 +272,11 @@ fn method_section(comparison: &Comparison) -> String {
         comparison.env.cores,
         escape(&comparison.build.git),
     )
+}
+
+/// The margin of Jain's index; nothing for a comparison of before there was one.
+fn same_index(margin: f64) -> String {
+    if margin > 0.0 { format!(" For Jain’s index it is {}, for a number of clients half of one.", digits(margin)) } else { String::new() }
 }
 
 #[cfg(test)]

@@ -44,8 +44,12 @@ pub struct Pair {
 pub enum Scale {
     /// By ratio, for times and rates.
     Ratio,
-    /// By difference, for counts and shares.
+    /// By difference, for shares, which are often 0.
     Difference,
+    /// By difference, for an index between 0 and 1 that takes many values.
+    Index,
+    /// By difference, for a small whole number, which is often 0.
+    Count,
 }
 
 /// The statistical method.
@@ -53,6 +57,8 @@ pub enum Scale {
 pub enum Method {
     /// Mean log ratio with Student's t.
     LogRatio,
+    /// Mean difference with Student's t.
+    MeanDifference,
     /// Mean difference with sign flips.
     SignFlip,
     /// Signs only, because some readings are only bounds.
@@ -97,22 +103,25 @@ pub fn estimate(pairs: &[Pair], scale: Scale, margin: f64) -> Option<Estimate> {
     let mut estimate = if censored_reference + censored_arm > 0 {
         by_sign(pairs, scale)
     } else if scale == Scale::Ratio && numbers().all(|(r, a)| r > 0.0 && a > 0.0) {
-        by_log_ratio(&numbers().map(|(r, a)| (a / r).ln()).collect::<Vec<f64>>(), margin)
+        by_t(&numbers().map(|(r, a)| (a / r).ln()).collect::<Vec<f64>>(), Method::LogRatio, margin)
+    } else if scale == Scale::Index {
+        by_t(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), Method::MeanDifference, margin)
     } else {
         // A ratio with a zero has no logarithm, and the margin of a ratio does not apply to a difference.
-        let margin = (scale == Scale::Difference).then_some(margin);
+        let margin = (scale != Scale::Ratio).then_some(margin);
         by_sign_flips(&numbers().map(|(r, a)| a - r).collect::<Vec<f64>>(), margin)
     };
     (estimate.censored_reference, estimate.censored_arm) = (censored_reference, censored_arm);
     Some(estimate)
 }
 
-fn by_log_ratio(ratios: &[f64], margin: f64) -> Estimate {
-    let n = ratios.len();
-    let mean = ratios.iter().sum::<f64>() / n as f64;
+/// The mean of log ratios or differences, with Student's interval.
+fn by_t(effects: &[f64], method: Method, margin: f64) -> Estimate {
+    let n = effects.len();
+    let mean = effects.iter().sum::<f64>() / n as f64;
     let open = Estimate {
         n,
-        method: Method::LogRatio,
+        method,
         effect: Some(mean),
         bound: false,
         interval: (None, None),
@@ -125,8 +134,8 @@ fn by_log_ratio(ratios: &[f64], margin: f64) -> Estimate {
         return open;
     }
     let freedom = n - 1;
-    let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / freedom as f64;
-    // If all pairs have equal ratios, the error is 0. The floor keeps t finite and is far below the resolution of any clock.
+    let variance = effects.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / freedom as f64;
+    // If all pairs have equal effects, the error is 0. The floor keeps t finite and is far below the resolution of any clock.
     let error = (variance / n as f64).sqrt().max(1e-12);
     let half = student::quantile(0.5 + LEVEL / 2.0, freedom) * error;
     let above = |d: f64| student::cumulative((d - mean) / error, freedom);
@@ -175,7 +184,7 @@ fn by_sign(pairs: &[Pair], scale: Scale) -> Estimate {
         let (reference, arm) = (p.reference.number(), p.arm.number());
         match scale {
             Scale::Ratio => (arm > 0.0 && reference > 0.0).then(|| (arm / reference).ln()),
-            Scale::Difference => Some(arm - reference),
+            Scale::Difference | Scale::Index | Scale::Count => Some(arm - reference),
         }
     });
     // If only one arm has bounds, using them as values moves the effect towards 0 if that arm is the larger one.
@@ -236,6 +245,20 @@ mod tests {
         let e = estimate(&exact(&[(0.0, 1.0), (2.0, 5.0), (1.0, 2.0)]), Scale::Ratio, 0.1).expect("three");
         assert_eq!((e.method, e.p_same), (Method::SignFlip, 1.0));
         assert_near(e.effect.expect("one"), 5.0 / 3.0, 1e-12);
+    }
+
+    /// The same data as differences give the same t, and an index that does not move is the same.
+    #[test]
+    fn an_index_is_compared_by_its_mean_difference() {
+        let first: [f64; 10] = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0];
+        let second: [f64; 10] = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4];
+        let data: Vec<(f64, f64)> = first.into_iter().zip(second).collect();
+        let e = estimate(&exact(&data), Scale::Index, 0.05).expect("ten");
+        assert_eq!((e.n, e.method), (10, Method::MeanDifference));
+        assert_near(e.effect.expect("one"), 1.58, 1e-9);
+        assert_near(e.p, 0.002_833, 5e-7);
+        let still = estimate(&exact(&[(0.97, 0.97); 10]), Scale::Index, 0.05).expect("ten");
+        assert!(still.p > 0.99 && still.p_same < 1e-6, "{still:?}");
     }
 
     #[test]

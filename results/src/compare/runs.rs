@@ -46,23 +46,28 @@ pub fn eligibility(results: &Results, load: LoadMode, others_cpu: Option<f64>, l
     if results.verdict == RunVerdict::Invalid {
         return Eligibility::Violated(first());
     }
-    let dropped = |kind, why: String| Eligibility::Dropped(Dropped { kind, why });
+    let dropped = |kind, why: String, mend: &str| Eligibility::Dropped(Dropped { kind, why, mend: mend.to_owned() });
     if results.status == Status::Interrupted {
-        return dropped(DropKind::Interrupted, "interrupted before its end".into());
+        return dropped(DropKind::Interrupted, "interrupted before its end".into(), "");
     }
     if results.verdict == RunVerdict::Error || matches!(results.status, Status::Running | Status::Killed) {
-        return dropped(DropKind::Broken, first());
+        return dropped(DropKind::Broken, first(), "");
     }
-    if let Some(why) = inconclusive_reason(results) {
-        return dropped(DropKind::Inconclusive, why);
+    if results.load.aborted.is_some() {
+        return dropped(DropKind::Inconclusive, first(), "leave out --abort-on, which ends runs at different times");
+    }
+    if let Some((why, mend)) = inconclusive_reason(results, load) {
+        return dropped(DropKind::Inconclusive, why, &mend);
     }
     if load == LoadMode::EqualOfferedLoad && results.load.late_ratio > limits.late {
         let (late, limit) = (digits(results.load.late_ratio * 100.0), digits(limits.late * 100.0));
-        return dropped(DropKind::Late, format!("the harness sent {late} % of the ops late, over {limit} %"));
+        let why = format!("the harness sent {late} % of the ops late, over {limit} %");
+        return dropped(DropKind::Late, why, "ask for less with --rate, or use --late-limit 1 to compare counts and bytes alone");
     }
     if let Some(others) = others_cpu.filter(|o| *o > limits.noise) {
         let (others, limit) = (digits(others * 100.0), digits(limits.noise * 100.0));
-        return dropped(DropKind::Noisy, format!("other processes used {others} % of the machine, over {limit} %"));
+        let why = format!("other processes used {others} % of the machine, over {limit} %");
+        return dropped(DropKind::Noisy, why, "end the other processes, or use --noise-limit 1 and distrust the times");
     }
     Eligibility::Counts
 }
@@ -78,18 +83,69 @@ pub fn pairs_possible<'a>(comparison: &Comparison, runs: impl Iterator<Item = &'
     others.iter().filter(|arm| !arm.is_empty()).map(|arm| counted(arm) + left).max().unwrap_or(0)
 }
 
-fn inconclusive_reason(results: &Results) -> Option<String> {
+/// Describes the first pair, which shows whether the runs of a comparison will count. `None` if all of its runs do.
+pub fn pilot<'a>(runs: impl Iterator<Item = &'a Run>) -> Option<Pilot> {
+    let (mut all, mut dropped) = (0, vec![]);
+    for run in runs.filter(|r| r.pair == 1) {
+        all += 1;
+        dropped.extend(run.dropped.as_ref().map(|d| (run, d)));
+    }
+    if dropped.is_empty() {
+        return None;
+    }
+    // A run that breaks or is interrupted has its own message.
+    let of_load = |d: &Dropped| matches!(d.kind, DropKind::Inconclusive | DropKind::Late | DropKind::Noisy);
+    let hopeless = dropped.len() == all && dropped.iter().all(|(_, d)| of_load(d));
+    let mut words: Vec<String> = vec![];
+    for (run, d) in &dropped {
+        words.push(format!("{} is {}: {}", run.arm, d.kind.word(), d.why));
+    }
+    let mut mends: Vec<&str> = dropped.iter().map(|(_, d)| d.mend.as_str()).filter(|mend| !mend.is_empty()).collect();
+    mends.dedup();
+    Some(Pilot { hopeless, why: words.join("; "), mend: mends.join("; or ") })
+}
+
+/// What the first pair shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pilot {
+    /// Whether none of its runs counts, for reasons that the other pairs will have too.
+    pub hopeless: bool,
+    /// Which runs do not count, and why.
+    pub why: String,
+    /// What to change, with the flags; empty if nothing is known to help.
+    pub mend: String,
+}
+
+/// Returns why a run is inconclusive, and what mends it.
+fn inconclusive_reason(results: &Results, load: LoadMode) -> Option<(String, String)> {
     if results.linearizability.verdict != Verdict::Valid {
-        return Some("linearizability is unknown".into());
+        return Some((
+            "linearizability is unknown".into(),
+            "spread the load over more keys with --keys, or shorten it with --duration".into(),
+        ));
     }
     if let Some(fault) = results.faults.iter().find(|f| !f.effective) {
-        return Some(format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" ")));
+        let why = format!("fault {} ({} {}) left no evidence of an effect", fault.id, fault.kind, fault.targets.join(" "));
+        return Some((why, "give it more time with --fault-for, or leave it out of --faults".into()));
     }
     if let Some(rule) = results.coverage.rules.iter().find(|r| !r.passed) {
-        return Some(rule.unmet_reason());
+        return Some((rule.unmet_reason(), more_load(load).into()));
     }
-    let check = results.checks.iter().find(|c| REQUIRED_CHECKS.contains(&c.name.as_str()) && c.verdict != Verdict::Valid);
-    check.map(|c| format!("{}: {}", c.name, c.words))
+    let check = results.checks.iter().find(|c| REQUIRED_CHECKS.contains(&c.name.as_str()) && c.verdict != Verdict::Valid)?;
+    let mend = match check.name.as_str() {
+        "vacuity" => more_load(load),
+        "durability" => "give the final reads more time with --quiet-tail",
+        _ => "",
+    };
+    Some((format!("{}: {}", check.name, check.words), mend.into()))
+}
+
+/// What gives a run more to judge.
+fn more_load(load: LoadMode) -> &'static str {
+    match load {
+        LoadMode::EqualOfferedLoad => "use --rate max, with which clients send without a pause, or a higher --rate",
+        LoadMode::Saturation => "use more --clients, fewer --keys or a longer --duration",
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +195,24 @@ mod tests {
     }
 
     #[test]
+    fn the_first_pair_shows_whether_runs_will_count() {
+        let run = |pair, arm: &str, kind: Option<DropKind>| {
+            let dropped = kind.map(|kind| Dropped { kind, why: "too little overlapped".into(), mend: "use --rate max".into() });
+            Run { pair, arm: arm.into(), dropped, ..Run::default() }
+        };
+        let thin = Some(DropKind::Inconclusive);
+        assert_eq!(pilot([run(1, "a", None), run(1, "b", None), run(2, "a", thin)].iter()), None);
+        let worthless = pilot([run(1, "a", thin), run(1, "b", thin)].iter()).expect("dropped");
+        assert!(
+            worthless.hopeless && worthless.why == "a is inconclusive: too little overlapped; b is inconclusive: too little overlapped"
+        );
+        assert_eq!(worthless.mend, "use --rate max", "said once");
+        // One of two may be chance, and a crash of the harness is not a matter of the load.
+        assert!(!pilot([run(1, "a", thin), run(1, "b", None)].iter()).expect("dropped").hopeless);
+        assert!(!pilot([run(1, "a", thin), run(1, "b", Some(DropKind::Broken))].iter()).expect("dropped").hopeless);
+    }
+
+    #[test]
     fn runs_are_dropped_only_if_their_figures_are_meaningless() {
         let good = sample_results::valid(&sample::history(Sample::default()));
         let of = |change: fn(&mut Results)| {
@@ -158,6 +232,18 @@ mod tests {
             Eligibility::Dropped(d) => Some(d.kind),
             Eligibility::Counts | Eligibility::Violated(_) => None,
         };
+        let mend = |s: Eligibility| match s {
+            Eligibility::Dropped(d) => d.mend,
+            Eligibility::Counts | Eligibility::Violated(_) => "not dropped".into(),
+        };
+        assert!(mend(of(|r| r.load.late_ratio = 0.02)).contains("--late-limit 1"));
+        assert!(mend(of(|r| r.coverage.rules[0].passed = false)).contains("--rate max"));
+        assert!(mend(of(|r| r.faults[0].effective = false)).contains("--fault-for"));
+        assert!(mend(of(|r| r.load.aborted = Some("too slow".into()))).contains("--abort-on"));
+        let thin = Results { checks: vec![check("vacuity")], ..good.clone() };
+        assert!(mend(eligibility(&thin, LoadMode::EqualOfferedLoad, None, Limits::default())).starts_with("use --rate max"));
+        assert!(mend(eligibility(&thin, LoadMode::Saturation, None, Limits::default())).contains("--clients"));
+        assert!(mend(eligibility(&good, LoadMode::Saturation, Some(0.5), Limits::default())).contains("--noise-limit 1"));
         assert_eq!(kind(of(|r| r.load.late_ratio = 0.02)), Some(DropKind::Late));
         assert_eq!(kind(of(|r| r.faults[0].effective = false)), Some(DropKind::Inconclusive));
         assert_eq!(kind(of(|r| r.coverage.rules[0].passed = false)), Some(DropKind::Inconclusive));

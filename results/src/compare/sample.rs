@@ -2,8 +2,8 @@
 
 use super::compare_json::{Arm, Comparison, Design, DropKind, Dropped, LoadMode, Run};
 use super::conclude::{MeasuredRun, conclude};
-use super::decide::{ALPHA, Ending, PAIRS_NEEDED, SAME_RATIO, SAME_SHARE};
-use super::figures::{FIGURES, RunFigures, Successes};
+use super::decide::{ALPHA, Ending, PAIRS_NEEDED, SAME_INDEX, SAME_RATIO, SAME_SHARE};
+use super::figures::{self, Clients, RunFigures, Successes};
 use super::intents::Waits;
 use super::paired::Reading;
 use super::phases::{Phase, RECOVERY};
@@ -62,10 +62,12 @@ pub fn planned_comparison(arms: &[SampleArm], pairs: u32) -> Comparison {
             load: LoadMode::EqualOfferedLoad,
             state_differs: arms.iter().any(|a| STATE_ARMS[0].setting.0 == a.setting.0),
             rate_per_s: Some(400.0),
-            primary: FIGURES.iter().filter(|f| f.primary).map(|f| f.name.to_owned()).collect(),
+            primary: figures::primary(Clients::Contend).map(|f| f.name.to_owned()).collect(),
+            faults: vec!["kill:holder".into()],
             alpha: ALPHA,
             same_ratio: SAME_RATIO,
             same_share: SAME_SHARE,
+            same_index: SAME_INDEX,
             recovery_s: RECOVERY.as_secs_f64(),
             noise_limit: NOISE_LIMIT,
             late_limit: LATE_RATIO_LIMIT,
@@ -88,8 +90,11 @@ pub fn measured_runs(arms: &[SampleArm], pairs: u32) -> Vec<MeasuredRun> {
         let start = rng.random_range(0..arms.len());
         for place in 0..arms.len() {
             let arm = &arms[(start + place) % arms.len()];
-            let dropped = (pair == 3 && std::ptr::eq(arm, &raw const arms[1]))
-                .then(|| Dropped { kind: DropKind::Noisy, why: "other processes used 41 % of the machine, over 25 %".into() });
+            let dropped = (pair == 3 && std::ptr::eq(arm, &raw const arms[1])).then(|| Dropped {
+                kind: DropKind::Noisy,
+                why: "other processes used 41 % of the machine, over 25 %".into(),
+                mend: "use --noise-limit 1".into(),
+            });
             let run = Run {
                 pair,
                 place: place as u32 + 1,
@@ -136,7 +141,12 @@ fn run_figures(arm: &SampleArm, luck: f64, rng: &mut Pcg64) -> RunFigures {
         add("longest_wait_ms", longest.map(times));
         add("unknown_ratio", Some(Reading::Exact(worse * f64::from(rng.random_range(0..4u32)) / 4_000.0)));
         add("goodput_per_s", Some(Reading::Exact(20.0 / worse * (0.04 * (rng.random::<f64>() - 0.5)).exp())));
+        let restricted = waits.restricted_mean(Nanos::from_ms(10_000));
+        add("restricted_wait_ms", restricted.map(|ms| Reading::Exact(ms * worse)));
+        add("unfinished_ratio", Some(Reading::Exact(waits.unfinished() as f64 / waits.len() as f64)));
         if phase == Phase::Whole {
+            add("starved_clients", Some(Reading::Exact(if starved > 0.0 { 1.0 } else { 0.0 })));
+            add("longest_silence_ms", Some(Reading::Exact(90.0 / arm.ratio)));
             add("jain", Some(Reading::Exact(0.9 + 0.05 * rng.random::<f64>() - starved)));
             add("state_bytes_max", Some(Reading::Exact(5_480.0 / arm.ratio)));
         }

@@ -3,7 +3,7 @@
 
 use super::compare_json::{Comparison, Contrast, FigureResult};
 use super::decide::{Decision, p_words};
-use super::figures;
+use super::figures::{self, Kind};
 use super::phases::Phase;
 use crate::charts::axis::{digits, duration};
 use crate::results_json::Status;
@@ -96,15 +96,8 @@ pub fn text(comparison: &Comparison, view: View<'_>) -> String {
             clean(&format!("{} against {}, {} of {} pairs", contrast.arm, contrast.against, contrast.pairs.len(), design.pairs)),
             figure_table(contrast, view)
         );
-        for d in &contrast.dropped {
-            out += &field(
-                "dropped",
-                Style::Doubt,
-                &clean(&format!("pair {}, {} because of {}: {}", d.pair, d.kind.word(), d.arm, d.why)),
-                view,
-            );
-        }
     }
+    out += &dropped_pairs(comparison, view);
     out += "\n";
     for v in comparison.validity.iter().filter(|v| !v.passed) {
         out += &field("beware", Style::Doubt, &clean(&format!("{}: {}", v.name, v.words)), view);
@@ -112,9 +105,19 @@ pub fn text(comparison: &Comparison, view: View<'_>) -> String {
     out + &conclusion(comparison, view)
 }
 
-/// Whether a figure is shown in the terminal: primary figures in all phases, others over the whole run.
+/// Names every pair that does not count, once for each run that is responsible, whatever is left to compare.
+fn dropped_pairs(comparison: &Comparison, view: View<'_>) -> String {
+    let mut all: Vec<_> = comparison.contrasts.iter().flat_map(|c| &c.dropped).collect();
+    all.sort_by_key(|d| (d.pair, &d.arm));
+    all.dedup_by_key(|d| (d.pair, &d.arm));
+    let line = |d: &&super::compare_json::DroppedPair| format!("pair {}, {} because of {}: {}", d.pair, d.kind.word(), d.arm, d.why);
+    all.iter().map(|d| field("dropped", Style::Doubt, &clean(&line(d)), view)).collect()
+}
+
+/// Whether a figure is shown in the terminal: the figures that are primary in every comparison in all phases, others over the whole
+/// run.
 fn is_shown(f: &&FigureResult) -> bool {
-    f.phase == Some(Phase::Whole) || figures::find(&f.figure).is_some_and(|f| f.primary)
+    f.phase == Some(Phase::Whole) || figures::find(&f.figure).is_some_and(|f| f.kind == Kind::Primary)
 }
 
 fn figure_table(contrast: &Contrast, view: View<'_>) -> String {
@@ -148,7 +151,8 @@ fn figure_table(contrast: &Contrast, view: View<'_>) -> String {
     let rank = |name: &str| figures::FIGURES.iter().position(|f| f.name == name);
     figures.sort_by_key(|f| (rank(&f.figure), f.phase));
     let rows: Vec<Vec<Cell>> = figures.into_iter().map(row).collect();
-    table(&heading, &rows, view.width.max(100), view.colour)
+    // The last column has the decisions, which a narrow terminal must not cut.
+    table(&heading, &rows, usize::MAX, view.colour)
 }
 
 pub(super) fn decision_style(decision: Decision) -> Style {
@@ -165,6 +169,9 @@ fn conclusion(comparison: &Comparison, view: View<'_>) -> String {
     for sentence in &comparison.verdict {
         let look = if sentence.starts_with("DISQUALIFIED") { Style::Bad } else { Style::Plain };
         out += &field("verdict", look, &clean(sentence), view);
+    }
+    for (i, sentence) in comparison.answer.iter().enumerate() {
+        out += &field(if i == 0 { "answer" } else { "" }, Style::Strong, &clean(sentence), view);
     }
     out += &field("folder", Style::Plain, &clean(view.folder), View { width: usize::MAX, ..view });
     let first = comparison.arms.iter().find_map(|a| a.disqualified.as_ref());

@@ -104,7 +104,7 @@ fn history() -> Json {
             {"title": "header", "type": "object", "required": ["schema"], "properties": {
                 "schema": {"const": heckle_history::event::SCHEMA}, "run_id": text(), "seed": text(), "clock": {"const": "ns"},
                 "keys": {"type": "array", "items": text()}, "nodes": {"type": "array", "items": text()}, "model": text(), "mono_origin_ns": natural(),
-                "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural(),
+                "load_window": {"type": "array", "items": natural(), "minItems": 2, "maxItems": 2}, "op_timeout_ns": natural(), "max_in_flight": natural(), "intent_timeout_ns": natural(),
                 "load_stages": {"type": "array", "description": "the stages of a load that changes over time", "items": {"type": "object", "properties": {
                     "start_ns": natural(), "end_ns": natural(), "unit": {"enum": ["rate", "clients"]}, "from": {"type": "number"}, "to": {"type": "number"}
                 }}},

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub struct CompareArgs {
     /// A plan file with its arms as `[[arm]]` entries, or an embedded plan such as presets/lease; flags override it
     pub plan: Option<PathBuf>,
-    /// A built-in experiment that needs no plan: lease, rounds, backoff, ttl, state
+    /// A built-in experiment that needs no plan: lease, lease-lock, rounds, backoff, ttl, state
     #[arg(long, help_heading = "Comparison", conflicts_with = "plan")]
     pub preset: Option<String>,
     /// An arm of the comparison, such as new:rounds=classic,backoff=none; may be repeated, the first is the reference
@@ -29,7 +29,7 @@ pub struct CompareArgs {
     /// counts and bytes [default: 0.01]
     #[arg(long, help_heading = "Comparison", value_name = "SHARE")]
     pub late_limit: Option<f64>,
-    /// Make all pairs, even when too many were dropped to support any claim
+    /// Make all pairs, even when too many were dropped to support any claim, or no run of the first pair counts
     #[arg(long, help_heading = "Comparison")]
     pub finish: bool,
     /// The seed of all runs and of their order: a number, or random [default: random]

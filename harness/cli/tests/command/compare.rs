@@ -56,6 +56,31 @@ fn too_few_pairs_are_run_kept_and_claim_nothing() {
     found_again(&folder, &kept[0], &told);
 }
 
+/// One intent a second leaves a lock idle: no run counts. The first pair finds out, and says which flag helps.
+#[test]
+fn a_worthless_load_is_found_out_by_the_first_pair() {
+    let folder = Folder::new();
+    let load = ["--workload", "mutex", "--rate", "1", "--faults", "none", "--duration", "2s", "--warmup", "300ms", "--quiet-tail", "300ms"];
+    let args = [&["compare", "--preset", "lease", "--pairs", "9", "--noise-limit", "1", "--seed", "7"][..], &load].concat();
+    let out = expect_code(&folder, &args, 2);
+    let said = said(&out).split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "the first pair does not count: ",
+        "to mend it: use --rate max",
+        "it stops here; --finish runs them anyway",
+        "No answer: 0 of 9 pairs count",
+        "dropped pair 1, inconclusive because of",
+    ] {
+        assert!(said.contains(words), "no `{words}` in {said}");
+    }
+    let kept = stored(&comparisons(&folder, "compare-lease")[0]);
+    assert_eq!(kept["runs"].as_array().map(Vec::len), Some(3), "a run of each arm, and no more");
+    assert!(kept["design"]["stop_rule"].as_str().expect("words").contains("after the first pair, if none of its runs counts"));
+    assert!(kept["runs"][0]["dropped"]["mend"].as_str().expect("words").starts_with("use --rate max"), "{:#}", kept["runs"][0]["dropped"]);
+    let page = std::fs::read_to_string(comparisons(&folder, "compare-lease")[0].join("compare.html")).expect("written");
+    assert!(page.contains("<div class=\"verdict doubt\">"), "a comparison without a claim is not green");
+}
+
 /// Real nodes under new keys all the time: what they keep falls with each remedy, as drawn and as told.
 #[test]
 fn each_remedy_against_state_shows_in_the_picture() {

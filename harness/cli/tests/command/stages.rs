@@ -72,22 +72,12 @@ fn an_aborted_load_is_a_missed_gate_and_its_tail_is_as_planned() {
     assert!(results["ops"]["invoked"].as_u64() > results["window"]["ops"]["invoked"].as_u64());
     let again = expect_code(&folder, &["check", "latest"], 3);
     assert!(said(&again).contains("by --abort-on"), "{}", said(&again));
-    // A limit that is never passed changes nothing.
-    let calm = [
-        "run",
-        "--duration",
-        "2s",
-        "--warmup",
-        "500ms",
-        "--quiet-tail",
-        "500ms",
-        "--faults",
-        "none",
-        "--quiet",
-        "--abort-on",
-        "max_ms>60000 for 1s",
-    ];
-    expect_code(&folder, &calm, 0);
+    // A limit that is never passed ends nothing. On a busy machine such a short run may be inconclusive for its own reasons.
+    let calm = ["run", "--duration", "2s", "--warmup", "500ms", "--quiet-tail", "500ms", "--faults", "none", "--quiet", "--json"];
+    let out = output(&folder, &[&calm[..], &["--abort-on", "max_ms>60000 for 1s"]].concat());
+    let results: Json = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert_eq!((&results["load"]["aborted"], &results["load"]["window_s"]), (&Json::Null, &2.0.into()), "{}", said(&out));
+    assert_ne!(out.status.code(), Some(3));
 }
 
 #[test]

@@ -31,6 +31,7 @@ use heckle_faults::schedule_file;
 use heckle_history::{Header, Names, Nanos, NodeIx, RunId};
 use heckle_results::RunFolder;
 use heckle_results::bottleneck::Strain;
+use heckle_results::compare::intents;
 use heckle_results::conclude::Ending;
 use heckle_results::stages;
 use heckle_results::terms::{Close, Terms};
@@ -309,7 +310,8 @@ fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> Result<(Header, N
 fn workload_settings(plan: &Plan) -> impl Iterator<Item = (String, serde_json::Value)> {
     let limits = plan.workload.has_intents().then(|| (starvation::IN_HEADER.to_owned(), serde_json::json!(plan.fairness)));
     let rule = plan.workload.projection.map(|rule| (projection::IN_HEADER.to_owned(), rule.into()));
-    limits.into_iter().chain(rule)
+    let timeout = plan.workload.has_intents().then(|| (intents::TIMEOUT_IN_HEADER.to_owned(), plan.intent_timeout.nanos().0.into()));
+    limits.into_iter().chain(rule).chain(timeout)
 }
 
 fn schedule(plan: &Plan) -> serde_json::Value {

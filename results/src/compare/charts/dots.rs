@@ -1,4 +1,4 @@
-//! Every pair that counts, for the three primary figures: a column per arm, a line per pair. Lines that slope in the same
+//! Every pair that counts, for the three figures that are primary in every comparison: a column per arm, a line per pair. Lines that slope in the same
 //! direction show an effect; crossing lines show noise.
 
 use super::{caption, colour};
@@ -7,7 +7,7 @@ use crate::charts::canvas::{Area, Canvas, HEIGHT, WIDTH};
 use crate::charts::frame::{self, Mark, text_style};
 use crate::charts::style::{FAINT, GREY, GRID, INK, LABEL, SMALL, VERMILLION};
 use crate::compare::compare_json::{Comparison, Number, Run};
-use crate::compare::figures::{FIGURES, Figure, Show};
+use crate::compare::figures::{FIGURES, Figure, Kind, Show};
 use crate::compare::phases::Phase;
 use crate::terminal::shorten;
 use plotters::element::Circle;
@@ -33,7 +33,7 @@ pub(super) fn draw(comparison: &Comparison) -> Vec<u8> {
     legend.push((Mark::Line, INK, "median".into()));
     legend.push((Mark::AtLeast, VERMILLION, "or longer: unfinished when the run ended".into()));
     frame::legend(&area, &legend);
-    let primary: Vec<&Figure> = FIGURES.iter().filter(|f| f.primary).collect();
+    let primary: Vec<&Figure> = FIGURES.iter().filter(|f| f.kind == Kind::Primary).collect();
     let width = (WIDTH as i32 - LEFT - 28) / primary.len() as i32;
     for (i, figure) in primary.iter().enumerate() {
         panel(&area, comparison, figure, &used, (LEFT + i as i32 * width + LABELS, LEFT + (i as i32 + 1) * width - 14));

@@ -1,5 +1,5 @@
 //! The forest plot: a row per figure, a point per effect, a line for its interval. Ratios use a log axis with a band for values
-//! that count as the same. Differences of the unknown rate have their own axis below.
+//! that count as the same. Differences of shares have their own axis below.
 
 use super::{caption, colour, place};
 use crate::charts::axis::{Scale, Tick, digits};
@@ -24,7 +24,8 @@ const MAX_ROWS: usize = 30;
 const MAX_RATIO: f64 = 50.0;
 
 /// Figures compared by ratio, with whether their phases are shown too.
-const RATIO_FIGURES: [(&str, bool); 5] = [
+const RATIO_FIGURES: [(&str, bool); 6] = [
+    ("restricted_wait_ms", false),
     ("intent_p99_ms", true),
     ("longest_wait_ms", true),
     ("intent_p50_ms", false),
@@ -110,7 +111,8 @@ fn rows(comparison: &Comparison, phases: bool) -> [Vec<Row<'_>>; 2] {
         Phase::ALL.into_iter().filter(move |p| *p == Phase::Whole || (with_phases && phases)).filter_map(move |p| of(figure, p, is))
     };
     let ratios = RATIO_FIGURES.iter().flat_map(|(figure, with)| all(figure, *with, EffectIs::Ratio)).collect();
-    let shares = all("unknown_ratio", true, EffectIs::Difference).collect();
+    let unknown = all("unknown_ratio", true, EffectIs::Difference);
+    let shares = all("unfinished_ratio", false, EffectIs::Difference).chain(unknown).collect();
     [ratios, shares]
 }
 

@@ -46,7 +46,7 @@ fn an_interrupt_claims_nothing_however_many_pairs_there_are() {
     // Where both runs of a pair are at fault, both are named.
     let mut late = sample::measured_runs(arms, 10);
     for m in &mut late {
-        m.run.dropped = Some(Dropped { kind: DropKind::Late, why: "late".into() });
+        m.run.dropped = Some(Dropped { kind: DropKind::Late, why: "late".into(), ..Dropped::default() });
     }
     let late = conclude(sample::planned_comparison(arms, 10), late, Ending::AsPlanned);
     assert_eq!((late.contrasts[0].pairs.len(), late.contrasts[0].dropped.len(), late.exit_code), (0, 20, 2));
@@ -90,7 +90,7 @@ fn an_arm_that_starves_is_compared_by_bounds() {
 fn pairs_lost_to_one_arm_are_a_warning() {
     let mut made = sample::measured_runs(&LEASE_ARMS[..2], 14);
     for m in made.iter_mut().filter(|m| m.run.arm == "priority" && m.run.pair > 9) {
-        m.run.dropped = Some(Dropped { kind: DropKind::Inconclusive, why: "too little happened".into() });
+        m.run.dropped = Some(Dropped { kind: DropKind::Inconclusive, why: "too little happened".into(), mend: "use --rate max".into() });
     }
     let comparison = conclude(sample::planned_comparison(&LEASE_ARMS[..2], 14), made, Ending::AsPlanned);
     let dropped = comparison.validity.iter().find(|v| v.name == "dropped").expect("in the box");
@@ -99,6 +99,20 @@ fn pairs_lost_to_one_arm_are_a_warning() {
         "{}",
         dropped.words
     );
+}
+
+#[test]
+fn a_comparison_without_a_claim_names_the_main_reason() {
+    let mut made = sample::measured_runs(&LEASE_ARMS[..2], 8);
+    for m in &mut made {
+        let why = "vacuity: 7 of 90 ops were contended".to_owned();
+        m.run.dropped = Some(Dropped { kind: DropKind::Inconclusive, why, mend: "use --rate max".into() });
+    }
+    let comparison = conclude(sample::planned_comparison(&LEASE_ARMS[..2], 8), made, Ending::AsPlanned);
+    let said = &comparison.verdict[0];
+    assert!(said.contains("0 of 8 pairs count, and 8 are needed; 16 runs were inconclusive, the first because vacuity: 7 of 90"), "{said}");
+    assert!(said.ends_with("(use --rate max)"), "{said}");
+    assert_eq!(comparison.answer, ["No answer: 0 of 8 pairs count, and 8 are needed."]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::plan::{Plan, file, keys};
 use crate::plans;
 use crate::verbs::mutants::apply_to_exposing_plan;
 use heckle_history::prng::Seed;
+use heckle_results::compare::figures::Clients;
 use rand::RngExt;
 use std::collections::BTreeMap;
 
@@ -55,6 +56,10 @@ pub(super) struct Experiment {
     pub(super) state_differs: bool,
     /// Planned length of a run.
     pub(super) run_for: std::time::Duration,
+    /// Whether clients of the workload contend, which determines the primary figures.
+    pub(super) clients: Clients,
+    /// The kinds of faults in every run.
+    pub(super) faults: Vec<String>,
 }
 
 /// Checks everything that can be checked before the first run.
@@ -93,10 +98,14 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
         rate: Rate::Max,
         state_differs: false,
         run_for: std::time::Duration::ZERO,
+        clients: Clients::Independent,
+        faults: vec![],
     };
     let plans = (0..experiment.arms.len()).map(|i| experiment.plan(i, 1)).collect::<Result<Vec<Plan>, String>>()?;
     check_comparable(&experiment.arms, &plans)?;
     experiment.rate = plans[0].rate;
+    experiment.clients = if plans[0].workload.has_intents() { Clients::Contend } else { Clients::Independent };
+    experiment.faults = plans[0].faults.iter().map(ToString::to_string).collect();
     let of_state = |plan: &Plan| ["prune", "paxos_ttl"].map(|key| plan.system.settings().get(key).cloned());
     experiment.state_differs = plans.iter().any(|plan| of_state(plan) != of_state(&plans[0]));
     experiment.run_for = plans.iter().map(|p| p.warmup.0 + p.duration.0 + p.quiet_tail.0).max().unwrap_or_default();
@@ -113,7 +122,7 @@ fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), Strin
     let flags = args.settings.settings();
     let file = match (&args.plan, &args.preset) {
         (Some(plan), _) => plans::read(plan)?,
-        (None, Some(preset)) => self::preset(preset)?.settings(),
+        (None, Some(preset)) => fit_load(self::preset(preset)?.settings(), &flags, !args.voice.quiet),
         (None, None) => Settings::default(),
     };
     let from_flags = args.arms.iter().map(|arm| parse_arm(arm)).collect::<Result<Vec<_>, String>>()?;
@@ -134,6 +143,19 @@ fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), Strin
         _ => {}
     }
     Ok((base, name, arms))
+}
+
+/// Drops what a preset says about the load of its workload if a flag names another workload: a rate that suits one is far too low or
+/// too high for another, whose runs would not count.
+fn fit_load(mut preset: Settings, flags: &Settings, notify: bool) -> Settings {
+    let Some(workload) = flags.load.workload.as_deref().filter(|w| preset.load.workload.as_deref() != Some(w)) else { return preset };
+    let rate = preset.load.rate.take();
+    preset.load.intent_timeout = None;
+    if let (Some(rate), None, true) = (rate, flags.load.rate, notify) {
+        let own = preset.load.workload.as_deref().unwrap_or("its own");
+        errln!("the preset's rate of {rate} is for workload {own}; {workload} runs at its own default rate (--rate sets another)");
+    }
+    preset
 }
 
 /// Finds the comparison that `--preset` names.

@@ -14,8 +14,8 @@ use crate::stop;
 use arms::Experiment;
 use heckle_results::compare::compare_json::{Arm, Comparison, Design, LoadMode};
 use heckle_results::compare::conclude::conclude;
-use heckle_results::compare::decide::{ALPHA, PAIRS_NEEDED, SAME_RATIO, SAME_SHARE};
-use heckle_results::compare::figures::FIGURES;
+use heckle_results::compare::decide::{ALPHA, PAIRS_NEEDED, SAME_INDEX, SAME_RATIO, SAME_SHARE};
+use heckle_results::compare::figures;
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::phases::RECOVERY;
 use heckle_results::compare::text;
@@ -93,10 +93,12 @@ fn planned_comparison(experiment: &Experiment) -> Comparison {
             load,
             state_differs: experiment.state_differs,
             rate_per_s,
-            primary: FIGURES.iter().filter(|f| f.primary).map(|f| f.name.to_owned()).collect(),
+            primary: figures::primary(experiment.clients).map(|f| f.name.to_owned()).collect(),
+            faults: experiment.faults.clone(),
             alpha: ALPHA,
             same_ratio: SAME_RATIO,
             same_share: SAME_SHARE,
+            same_index: SAME_INDEX,
             recovery_s: RECOVERY.as_secs_f64(),
             noise_limit: experiment.noise_limit,
             late_limit: experiment.late_limit,
@@ -110,10 +112,12 @@ fn planned_comparison(experiment: &Experiment) -> Comparison {
 /// The stopping rule. It does not depend on the figures.
 fn stop_rule(experiment: &Experiment) -> String {
     let pairs = experiment.pairs;
-    let dropped = if experiment.finish || (pairs as usize) < PAIRS_NEEDED {
-        String::new()
-    } else {
-        format!("; or when fewer than {PAIRS_NEEDED} can count, since so many were dropped")
+    let dropped = match (experiment.finish, (pairs as usize) < PAIRS_NEEDED) {
+        (true, _) => String::new(),
+        (false, true) => "; or after the first pair, if none of its runs counts".to_owned(),
+        (false, false) => format!(
+            "; or after the first pair, if none of its runs counts; or when fewer than {PAIRS_NEEDED} can count, since so many were dropped"
+        ),
     };
     format!("after {pairs} pairs, whatever they show; a violation ends its arm{dropped}")
 }

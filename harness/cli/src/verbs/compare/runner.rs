@@ -15,9 +15,9 @@ use heckle_results::charts::axis::{digits, duration};
 use heckle_results::compare::compare_json::{Comparison, Disqualified, Run};
 use heckle_results::compare::conclude::MeasuredRun;
 use heckle_results::compare::decide::Ending;
-use heckle_results::compare::figures::{FIGURES, RunFigures, compute_figures};
+use heckle_results::compare::figures::{FIGURES, Kind, RunFigures, compute_figures};
 use heckle_results::compare::phases::Phase;
-use heckle_results::compare::runs::{Eligibility, Limits, eligibility, pairs_possible};
+use heckle_results::compare::runs::{self, Eligibility, Limits, Pilot, eligibility, pairs_possible};
 use heckle_results::gates::Expression;
 use heckle_results::results_json::{Results, RunVerdict};
 use heckle_results::{RunFolder, measure};
@@ -61,6 +61,17 @@ pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, fo
             comparison.arms[arm].disqualified = comparison.arms[arm].disqualified.take().or(violated);
             made.push(run);
         }
+        if pair == 1
+            && let Some(pilot) = runs::pilot(made.iter().map(|m| &m.run))
+        {
+            let stops = pilot.hopeless && !experiment.finish;
+            if !quiet {
+                errln!("{}", pilot_line(&pilot, experiment));
+            }
+            if stops {
+                break;
+            }
+        }
         if let Some(words) = no_claim_possible(experiment, comparison, &made, pair) {
             if !quiet && !told {
                 errln!("{words}");
@@ -73,6 +84,18 @@ pub(super) fn run_pairs(experiment: &Experiment, comparison: &mut Comparison, fo
     }
     let ending = if stop::interrupts() > 0 { Ending::Interrupted } else { Ending::AsPlanned };
     Ok(CompletedRuns { made, ending })
+}
+
+/// Says what the first pair shows about the others.
+fn pilot_line(pilot: &Pilot, experiment: &Experiment) -> String {
+    let mend = if pilot.mend.is_empty() { String::new() } else { format!("\n  to mend it: {}", pilot.mend) };
+    let goes_on = match (pilot.hopeless, experiment.finish, experiment.pairs) {
+        (false, ..) => "the series goes on, since this may be chance",
+        (true, true, _) => "the series goes on because of --finish",
+        (true, false, 1) => "it was the only one",
+        (true, false, _) => "the other pairs would end like this one, so it stops here; --finish runs them anyway",
+    };
+    format!("the first pair does not count: {}{mend}\n  {goes_on}", pilot.why)
 }
 
 /// Returns a message if too many pairs were dropped to support any claim. A comparison that was planned with too few pairs is made
@@ -141,7 +164,7 @@ fn read_figures(folder: &RunFolder, results: &Results) -> Result<RunFigures, Str
 fn run_line(pairs: u32, made: &MeasuredRun, violated: bool) -> String {
     let run = &made.run;
     let whole = made.taken.readings.get(&Phase::Whole);
-    let figures = FIGURES.iter().filter(|f| f.primary).filter_map(|f| {
+    let figures = FIGURES.iter().filter(|f| f.kind == Kind::Primary).filter_map(|f| {
         let reading = whole?.get(f.name)?;
         let bound = if reading.censored() { "at least " } else { "" };
         Some(format!("{} {bound}{}", f.what, f.words(reading.number())))

@@ -27,6 +27,28 @@ fn every_preset_makes_sense() {
     }
 }
 
+/// The rate of a preset is that of its workload: 20 intents a second leave a mutex idle, so that its runs would not count.
+#[test]
+fn a_preset_with_another_workload_runs_at_the_rate_of_that_workload() {
+    let rate = |workload: Option<&str>, rate: Option<Rate>| {
+        let mut args = CompareArgs { preset: Some("lease".into()), ..args(&[]) };
+        args.voice.quiet = true;
+        (args.settings.load.workload, args.settings.load.rate) = (workload.map(str::to_owned), rate);
+        experiment(&args).expect("makes sense").rate
+    };
+    assert_eq!(rate(None, None), Rate::PerSecond(20.0));
+    assert_eq!(rate(Some("hot-key"), None), Rate::PerSecond(20.0), "it is the preset's own workload");
+    assert_eq!(rate(Some("mutex"), None), Rate::Max);
+    assert_eq!(rate(Some("cas-register"), None), Rate::PerSecond(400.0));
+    assert_eq!(rate(Some("mutex"), Some(Rate::PerSecond(9.0))), Rate::PerSecond(9.0), "a flag wins");
+    let of = |preset: &str| {
+        let experiment = experiment(&CompareArgs { preset: Some(preset.into()), ..args(&[]) }).expect("makes sense");
+        (experiment.clients, experiment.faults, experiment.rate)
+    };
+    assert_eq!(of("lease-lock"), (Clients::Contend, vec![], Rate::Max));
+    assert_eq!(of("lease"), (Clients::Contend, vec!["kill:holder".into(), "pause:holder".into()], Rate::PerSecond(20.0)));
+}
+
 #[test]
 fn arms_differ_in_what_they_state_and_share_seed_and_faults() {
     let mut args = args(&["a:backoff=uniform", "b:backoff=none,mix=cas=50,read=50"]);
