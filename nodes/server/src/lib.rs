@@ -12,10 +12,12 @@
 //! - [`status`]: the figures that a node reports about itself;
 //! - `wire`: serializable counterparts of the core's types, for the network and the disk;
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
+//! - `verify`: checks a whole data folder;
 //! - `event_loop`: the thread that owns the core;
 //! - `gate`: holds back outgoing messages until the disk has synced;
 //! - `shell`: the state that the tasks of a node share;
 //! - `resources`: limits of descriptors and of buffers, per node;
+//! - `secret`: the secret of the cluster, and proofs of it;
 //! - `peers`, `clients`, `net`: connections to other nodes and from clients;
 //! - `lease_watch`: changes of leases, for watchers;
 //! - `metrics`: histograms, and the Prometheus endpoint;
@@ -39,6 +41,7 @@ pub mod options;
 mod peers;
 pub mod points;
 mod resources;
+mod secret;
 mod shell;
 pub mod status;
 mod storage;
@@ -46,9 +49,12 @@ pub mod store_bench;
 #[cfg(test)]
 mod testing;
 mod timers;
+mod verify;
 mod wire;
 
 pub use node::{Node, NodeError, NodeHandle, Ready, run_node};
 pub use options::{NodeId, NodeOptions, OptionsError};
 pub use resources::descriptors::raise_limit as raise_open_files;
+pub use secret::ClusterSecret;
 pub use storage::StorageError;
+pub use verify::{VerifiedFolder, verify_folder};

@@ -9,6 +9,8 @@ use std::time::Duration;
 use heckle_paxos::lease::LeaseSettings;
 use serde::{Deserialize, Serialize};
 
+use crate::secret::ClusterSecret;
+
 /// Number of a node in its cluster, written `n1`, `n2`, ...
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -228,6 +230,10 @@ pub struct NodeOptions {
     pub metrics_listen: Option<SocketAddr>,
     /// The other nodes, with the address at which *this* node reaches them (perhaps through a relay).
     pub peers: Vec<(NodeId, SocketAddr)>,
+    /// The secret that all nodes of the cluster share. Without one, peers must be on this machine.
+    pub secret: Option<ClusterSecret>,
+    /// Whether peers and clients may listen beyond loopback addresses. Clients are not authenticated.
+    pub remote: bool,
     /// The data folder. It is created if it does not exist.
     pub data_dir: PathBuf,
     /// Seed of the node's random choices (backoff, nonces). It is mixed with the incarnation.
@@ -274,6 +280,8 @@ impl NodeOptions {
             control_listen: any_port,
             metrics_listen: None,
             peers: Vec::new(),
+            secret: None,
+            remote: false,
             data_dir: data_dir.into(),
             seed: 0,
             rounds: Rounds::Classic,
@@ -293,6 +301,13 @@ impl NodeOptions {
         }
     }
 
+    /// All nodes of the cluster, in ascending order.
+    pub fn members(&self) -> Vec<NodeId> {
+        let mut members: Vec<NodeId> = std::iter::once(self.id).chain(self.peers.iter().map(|(id, _)| *id)).collect();
+        members.sort_unstable();
+        members
+    }
+
     /// Checks the options without touching disk or network.
     ///
     /// # Errors
@@ -303,6 +318,14 @@ impl NodeOptions {
         }
         if !self.control_listen.ip().is_loopback() {
             return Err(OptionsError::ControlNotLoopback { addr: self.control_listen });
+        }
+        for addr in [self.peer_listen, self.client_listen] {
+            if !addr.ip().is_loopback() && !self.remote {
+                return Err(OptionsError::NotLoopback { addr });
+            }
+        }
+        if self.secret.is_none() && !self.peers.is_empty() && !self.peer_listen.ip().is_loopback() {
+            return Err(OptionsError::NoSecret { addr: self.peer_listen });
         }
         let mut seen = vec![self.id];
         for (peer, _) in &self.peers {
@@ -319,6 +342,12 @@ impl NodeOptions {
         }
         Ok(())
     }
+}
+
+/// Number of nodes in a quorum of `members` nodes.
+pub(crate) fn quorum_of(members: usize) -> u16 {
+    // A cluster has at most MAX_NODES nodes.
+    (members / 2 + 1) as u16
 }
 
 /// Longest cluster name in bytes.
@@ -369,6 +398,26 @@ pub enum OptionsError {
     ControlNotLoopback {
         /// The address given.
         addr: SocketAddr,
+    },
+    /// Clients or peers from other machines could reach the node, and nothing says that they may.
+    #[error(
+        "{addr} is not a loopback address: programs on other machines could talk to this node, which does not know its clients.          If they may, add --allow-remote"
+    )]
+    NotLoopback {
+        /// The address given.
+        addr: SocketAddr,
+    },
+    /// Nodes that other machines can reach must recognize each other.
+    #[error("peers listen on {addr}, which is not a loopback address: give all nodes the same --cluster-secret-file")]
+    NoSecret {
+        /// The address given.
+        addr: SocketAddr,
+    },
+    /// The cluster's secret cannot be used.
+    #[error("the cluster's secret: {why}")]
+    Secret {
+        /// What is wrong.
+        why: String,
     },
     /// A peer is listed twice, or is this node.
     #[error("node {peer} is listed twice: a node is not its own peer, and each peer is listed once")]
@@ -434,6 +483,17 @@ mod tests {
         check_refused(|o| o.cluster_id.clear(), "cluster id");
         check_refused(|o| o.control_listen = "0.0.0.0:0".parse().unwrap(), "loopback");
         check_refused(|o| o.peers.push((o.id, o.peer_listen)), "n1 is listed twice");
+        check_refused(|o| o.client_listen = "0.0.0.0:0".parse().unwrap(), "--allow-remote");
+        check_refused(|o| o.peer_listen = "192.0.2.7:0".parse().unwrap(), "--allow-remote");
+        let everywhere = |o: &mut NodeOptions| {
+            o.peers.push((NodeId::new(2).unwrap(), o.peer_listen));
+            (o.peer_listen, o.remote) = ("[::]:0".parse().unwrap(), true);
+        };
+        check_refused(everywhere, "--cluster-secret-file");
+        let mut known = valid_options();
+        everywhere(&mut known);
+        known.secret = Some(ClusterSecret::new(&[1; 16]).unwrap());
+        assert_eq!(known.validate(), Ok(()));
         check_refused(|o| o.storage.segment_bytes = 10, "segment of 10 bytes");
         check_refused(|o| o.paxos_ttl = Some(Duration::from_millis(1)), "10ms..=366d");
     }

@@ -83,7 +83,7 @@ fn a_folder_tells_two_nodes_of_one_name_apart() {
 fn a_node_that_listens_on_all_addresses_answers_everywhere_and_is_known_everywhere() {
     let dir = TempDir::new("identity-wildcard");
     let mut options = alone(&dir, "other", 2);
-    options.client_listen = (Ipv4Addr::UNSPECIFIED, 0).into();
+    (options.client_listen, options.remote) = ((Ipv4Addr::UNSPECIFIED, 0).into(), true);
     let node = start(&options);
     let elsewhere = SocketAddr::from((claim().ip(), node.ready().client.port()));
     assert_eq!(TestClient::connect(elsewhere).welcome.identity.node, "n2");

@@ -8,7 +8,7 @@ mod common;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,7 @@ struct Process {
     client: SocketAddr,
     control: SocketAddr,
     incarnation: u64,
+    data_dir: PathBuf,
 }
 
 fn command(dir: &Path) -> Command {
@@ -88,11 +89,14 @@ impl Process {
         assert_eq!(ready["pid"], child.id());
         let addr = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
         let incarnation = ready["incarnation"].as_u64().unwrap();
-        Process { client: addr("client"), control: addr("control"), incarnation, child }
+        let data_dir = command.get_envs().find(|(name, _)| *name == DATA_DIR).and_then(|(_, value)| value).unwrap().into();
+        Process { data_dir, client: addr("client"), control: addr("control"), incarnation, child }
     }
 
     fn control(&self) -> Client {
-        Client::connect(self.control, PATIENCE).unwrap()
+        let mut client = Client::connect(self.control, PATIENCE).unwrap();
+        client.authorize_from(&self.data_dir).unwrap();
+        client
     }
 
     fn signal(&self, signal: i32) {

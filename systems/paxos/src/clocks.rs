@@ -1,6 +1,6 @@
 //! Sets the clocks of nodes over the control channel.
 
-use crate::identity::control;
+use crate::identity::control_with_token;
 use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_paxos::lease::LeaseMode;
 use heckle_server::status::Status;
@@ -9,7 +9,7 @@ use heckle_system_api::launch::NodeSpec;
 
 impl Clocks for Paxos {
     fn set(&self, node: &NodeSpec, state: ClockState) -> Result<ClockState, String> {
-        let mut client = control(&node.node, node.ask, ANSWER_TIMEOUT)?;
+        let mut client = control_with_token(node, ANSWER_TIMEOUT)?;
         let told = client.set_clock(state.offset_us, state.drift_ppm).and_then(|()| client.status());
         told.map(|status| of(&status)).map_err(|e| e.to_string())
     }

@@ -3,6 +3,7 @@
 use heckle_server::client_protocol::{ExpectedNode, FolderId, Identity};
 use heckle_server::control::{Client, ControlError};
 use heckle_system_api::identity::NodeIdentity;
+use heckle_system_api::launch::NodeSpec;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,8 +33,19 @@ pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Resul
         ControlError::Mistaken { found, .. } => node.stranger(addr, &found.to_string()),
         ControlError::Malformed { .. } => node.stranger(addr, &format!("something that does not speak the control protocol ({error})")),
         // The node itself refuses if there are too many clients.
-        ControlError::Refused { .. } | ControlError::Io { .. } => error.to_string(),
+        ControlError::Refused { .. } | ControlError::Io { .. } | ControlError::Token { .. } => error.to_string(),
     })
+}
+
+/// The same, and allows the connection to change and follow the node, with the token in its data folder.
+///
+/// # Errors
+/// Why it could not be opened, or the token could not be read.
+pub(crate) fn control_with_token(node: &NodeSpec, within: Duration) -> Result<Client, String> {
+    let mut client = control(&node.node, node.ask, within)?;
+    let data = crate::launch::data_folder(node).ok_or("the command of the node names no data folder")?;
+    client.authorize_from(data).map_err(|e| e.to_string())?;
+    Ok(client)
 }
 
 #[cfg(test)]

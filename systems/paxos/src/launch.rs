@@ -4,13 +4,18 @@
 use crate::identity;
 use crate::settings::PaxosSettings;
 use heckle_history::NodeIx;
+use heckle_server::ClusterSecret;
 use heckle_server::client_protocol::Identity;
 use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
 use heckle_system_api::process::ProcessSpec;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Time limit of one read from a node's standard output.
@@ -30,8 +35,9 @@ struct Addresses {
 pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<NodeSpec>, String> {
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(3 * n)?;
+    let secret = write_secret(&site.folder.join("nodes"))?;
     let addresses = Addresses { peer: ports[..n].to_vec(), client: ports[n..2 * n].to_vec(), control: ports[2 * n..].to_vec() };
-    site.all().map(|node| spec(settings, site, &addresses, node)).collect()
+    site.all().map(|node| spec(settings, site, &addresses, &secret, node)).collect()
 }
 
 /// Waits for the line with which a node reports that it has recovered and listens, and checks the node's identity.
@@ -62,7 +68,27 @@ fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, Str
     }
 }
 
-fn spec(settings: &PaxosSettings, site: &Site<'_>, a: &Addresses, me: NodeIx) -> Result<NodeSpec, String> {
+/// The data folder in the command of a node.
+pub(crate) fn data_folder(node: &NodeSpec) -> Option<&Path> {
+    let args = &node.processes.first()?.args;
+    args.iter().position(|arg| arg == "--data").and_then(|at| args.get(at + 1)).map(Path::new)
+}
+
+/// Writes a new secret for the cluster of one run, and returns its file. Only the file holds it, and only this user can read that.
+fn write_secret(folder: &Path) -> Result<PathBuf, String> {
+    let path = folder.join("cluster.secret");
+    let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
+    let bytes: [u8; 32] = ClusterSecret::random_bytes().map_err(failed)?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    // The mode applies only to a new file.
+    let _ = std::fs::remove_file(&path);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
+    Ok(path)
+}
+
+fn spec(settings: &PaxosSettings, site: &Site<'_>, a: &Addresses, secret: &Path, me: NodeIx) -> Result<NodeSpec, String> {
     let (name, i) = (Site::name(me), usize::from(me.0));
     let mut args: Vec<OsString> = vec!["node".into(), "--id".into(), name.clone().into()];
     let mut flag = |name: &str, value: String| args.extend([format!("--{name}").into(), value.into()]);
@@ -80,6 +106,7 @@ fn spec(settings: &PaxosSettings, site: &Site<'_>, a: &Addresses, me: NodeIx) ->
     }
     flag("parent-pid", std::process::id().to_string());
     // A path need not be valid UTF-8.
+    args.extend(["--cluster-secret-file".into(), secret.as_os_str().to_owned()]);
     args.extend(["--data".into(), site.data_of(me).into_os_string()]);
     args.push("--exit-on-stdin-eof".into());
     let client = site.dial(Dialler::Clients, me, a.client[i])?;

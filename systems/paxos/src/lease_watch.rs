@@ -1,7 +1,7 @@
 //! Listens to every node for changes of its leases. They are recorded in the history as node events, and used to route clients to
 //! holders.
 
-use crate::identity::control;
+use crate::identity::control_with_token;
 use heckle_history::{Nanos, NodeIx};
 use heckle_paxos::lease::RangeId;
 use heckle_server::control::{Client, LeaseChanged};
@@ -106,7 +106,7 @@ struct Listener {
 impl Listener {
     fn run(&self) {
         while !self.over.load(Ordering::SeqCst) {
-            let connected = control(&self.spec.node, self.spec.ask, CONNECT_TIMEOUT);
+            let connected = control_with_token(&self.spec, CONNECT_TIMEOUT);
             let watching = connected.and_then(|mut client| client.watch_leases().map(|()| client).map_err(|e| e.to_string()));
             if let Ok(client) = watching {
                 self.listen(client);

@@ -35,6 +35,17 @@ pub struct NodeArgs {
     /// Id and address of another node: n2=127.0.0.1:7001; repeat for each node
     #[arg(long, value_name = "NODE=ADDR")]
     pub peer: Vec<String>,
+    /// A file with the secret that all nodes of the cluster share, readable by its owner only; needed unless all peers listen on
+    /// loopback addresses [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub cluster_secret_file: Option<PathBuf>,
+    /// Let --peer-listen and --client-listen name addresses that other machines can reach; clients are not authenticated
+    #[arg(long)]
+    pub allow_remote: bool,
+    /// Read everything in a node's data folder, say whether it is sound, and exit: 0 if it is, 74 if not. Changes nothing
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["id", "cluster_id", "data", "config"])]
+    #[serde(skip)]
+    pub verify: Option<PathBuf>,
     /// The data folder (required)
     #[arg(long)]
     pub data: Option<PathBuf>,

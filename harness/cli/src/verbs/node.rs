@@ -4,19 +4,51 @@ use crate::cli::NodeArgs;
 use crate::plan::file::read_toml;
 use heckle_history::prng::Seed;
 use heckle_results::input;
+use heckle_server::node::EXIT_DISK;
 use heckle_server::options::{NodeId, Prune, Queue};
-use heckle_server::{NodeOptions, run_node};
+use heckle_server::{ClusterSecret, NodeOptions, run_node};
 use heckle_system_api::settings::one_of;
 use heckle_system_paxos::lease_settings as lease;
 use heckle_system_paxos::settings::{BACKOFFS, PRUNES, QUEUES, ROUNDS, contention_timeout, paxos_ttl};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs one node until it ends.
 pub(super) fn main(args: &NodeArgs) -> ExitCode {
+    if let Some(folder) = &args.verify {
+        return verify(folder);
+    }
     match merge_config_file(args).and_then(|all| options(&all)) {
         Ok(options) => run_node(options),
         Err(e) => super::usage("node", &e),
+    }
+}
+
+/// Checks a data folder and prints what is in it.
+fn verify(folder: &Path) -> ExitCode {
+    match heckle_server::verify_folder(folder) {
+        Ok(found) => {
+            let members = if found.members.is_empty() { "not recorded yet".to_owned() } else { found.members.join(" ") };
+            outln!("{} is sound: {} of cluster {}, folder {}", folder.display(), found.node, found.cluster, found.folder);
+            outln!("  nodes of the cluster: {members}; started {} times", found.incarnation);
+            outln!(
+                "  {} records up to batch {}; {} keys, {} of them with a value",
+                found.records,
+                found.last_batch,
+                found.keys,
+                found.rows
+            );
+            if found.torn_bytes > 0 {
+                outln!("  {} bytes of a torn tail, which the next start cuts off; nothing acknowledged is in it", found.torn_bytes);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) if error.is_usage() => super::usage("node", &error.to_string()),
+        Err(error) => {
+            errln!("heckle node: not sound: {error}");
+            ExitCode::from(EXIT_DISK)
+        }
     }
 }
 
@@ -53,6 +85,8 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
         let addr = addr.parse().map_err(|_| format!("--peer {peer}: `{addr}` is not an address and a port"))?;
         options.peers.push((node, addr));
     }
+    options.secret = args.cluster_secret_file.as_deref().map(ClusterSecret::from_file).transpose().map_err(|e| e.to_string())?;
+    options.remote = args.allow_remote;
     options.seed = args.seed.as_deref().unwrap_or("0").parse::<Seed>()?.0;
     options.rounds = one_of("rounds", args.rounds.as_deref(), ROUNDS)?.parse().map_err(|e: heckle_server::OptionsError| e.to_string())?;
     options.backoff =

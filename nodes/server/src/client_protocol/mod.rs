@@ -326,6 +326,13 @@ impl Request {
     }
 }
 
+/// The encoding of a message, without a frame.
+pub(crate) fn encode_payload<T: Serialize>(message: &T) -> Vec<u8> {
+    let mut out = Vec::new();
+    crate::encoding::append(message, &mut out);
+    out
+}
+
 pub(crate) fn encode_message<T: Serialize>(kind: FrameKind, message: &T, out: &mut BytesMut) {
     encode_frame_with(kind, out, |out| crate::encoding::append(message, out));
 }

@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::client_protocol::{ExpectedNode, Identity};
 
-use super::{Answer, Failpoint, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request, Status};
+use super::{Answer, ControlToken, Failpoint, FailpointAction, LeaseChanged, MAX_LINE, PointReached, Request, Status, TOKEN_FILE};
 use crate::points::Injection;
 
 /// A connection to the control port of one node.
@@ -50,6 +51,14 @@ pub enum ControlError {
         found: Box<Identity>,
         /// The node that was expected.
         expected: Box<ExpectedNode>,
+    },
+    /// The token of the node cannot be read.
+    #[error("{path}, which allows to control the node: {cause}")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// The error from the operating system.
+        cause: std::io::Error,
     },
     /// The node refused the request.
     #[error("the node at {addr} refused: {message}")]
@@ -124,6 +133,24 @@ impl Client {
                 answer @ (Answer::Ok | Answer::Identity { .. } | Answer::Status { .. } | Answer::Metrics { .. }) => return Ok(answer),
             }
         }
+    }
+
+    /// Allows this connection to change and follow the node.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn authorize(&mut self, token: &ControlToken) -> Result<(), ControlError> {
+        self.expect_ok(&Request::Authorize { token: token.as_str().to_owned() })
+    }
+
+    /// The same, with the token in the data folder of the node.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call), and [`ControlError::Token`] if the token cannot be read.
+    pub fn authorize_from(&mut self, data_dir: &Path) -> Result<(), ControlError> {
+        let token = ControlToken::read(data_dir);
+        let token = token.map_err(|cause| ControlError::Token { path: data_dir.join(TOKEN_FILE), cause })?;
+        self.authorize(&token)
     }
 
     /// Reads the node's status figures.

@@ -8,11 +8,16 @@
 //! <- {"answer":"ok"}
 //! ```
 //!
+//! Anyone on this machine may ask for identity, status and metrics. Whatever changes or follows the node needs its
+//! [token](ControlToken), once on each connection. A connection ends at the first line that is not a request, or that it may
+//! not send.
+//!
 //! Faults enter through this channel: the clock seam, failpoints in the storage, and *protocol points* at which the
 //! node is held for a moment so that a nemesis can act exactly then.
 
 mod client;
 pub(crate) mod server;
+mod token;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +27,7 @@ use crate::points::Injection;
 pub use crate::points::{Failpoint, FailpointAction, MAX_HOLD_MS, PointReached};
 pub use crate::status::{HeldBytes, OpCounts, PeerStatus, StateBytes, Status, SyncLatency};
 pub use client::{Client, ControlError};
+pub use token::{ControlToken, TOKEN_FILE};
 
 /// Longest line that either side accepts, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
@@ -32,6 +38,11 @@ pub const MAX_LINE: usize = 1 << 20;
 pub enum Request {
     /// Asks for the node's identity. The first request of a client that knows only an address.
     Identify {},
+    /// Allows this connection to change and follow the node. Must come before such a request.
+    Authorize {
+        /// The node's token, from [`TOKEN_FILE`] in its data folder.
+        token: String,
+    },
     /// Asks for all figures that the node keeps about itself.
     Status {},
     /// Asks for the same figures as Prometheus text.
@@ -93,6 +104,24 @@ pub enum Request {
     WatchLeases {},
     /// Stops the node as SIGTERM does.
     Stop {},
+}
+
+impl Request {
+    /// Whether only a connection with the node's token may send this request.
+    pub(crate) fn needs_token(&self) -> bool {
+        match self {
+            Request::Identify {} | Request::Authorize { .. } | Request::Status {} | Request::Metrics {} => false,
+            Request::SetClock { .. }
+            | Request::Failpoint { .. }
+            | Request::Subscribe { .. }
+            | Request::Inject { .. }
+            | Request::Disarm { .. }
+            | Request::Arm { .. }
+            | Request::Release {}
+            | Request::WatchLeases {}
+            | Request::Stop {} => true,
+        }
+    }
 }
 
 /// A reply from a node.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -54,10 +55,11 @@ fn line(answer: &Answer) -> Vec<u8> {
     line
 }
 
-/// A subscription that ends with its connection.
+/// A subscription that ends with its connection, and whether the connection has shown the token.
 struct Subscription<'a> {
     shell: &'a Shell,
     id: Option<u64>,
+    authorized: bool,
 }
 
 impl Drop for Subscription<'_> {
@@ -74,7 +76,7 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
     let mut read = BufReader::new(read);
     let (sender, mut reached) = mpsc::channel(SUBSCRIBER_QUEUE);
     let (lease_sender, mut leases) = mpsc::channel(WATCHER_QUEUE);
-    let mut subscription = Subscription { shell, id: None };
+    let mut subscription = Subscription { shell, id: None, authorized: false };
     let mut text = Vec::new();
     loop {
         let room = (MAX_REQUEST - text.len()) as u64;
@@ -94,12 +96,17 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
                     return Ok(());
                 }
                 let answer = match serde_json::from_slice::<Request>(&text) {
+                    Ok(request) if request.needs_token() && !subscription.authorized => {
+                        return refuse(&mut write, "this request needs the node's token: send {\"do\":\"authorize\",\"token\":...} with \
+                            the content of control.token in its data folder first").await;
+                    }
+                    Ok(Request::Authorize { token }) if !shell.control_token.is(&token) => {
+                        return refuse(&mut write, "this is not the token of this node: see control.token in its data folder").await;
+                    }
                     Ok(request) => handle(shell, request, (&sender, &lease_sender), &mut subscription),
                     Err(cause) => {
                         // Whoever sends this may speak another protocol, such as HTTP, whose next lines could look like requests.
-                        let message = format!("not a control request: {cause}. This connection is closed");
-                        write.write_all(&line(&Answer::Error { message })).await?;
-                        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a line that is not a control request"));
+                        return refuse(&mut write, &format!("not a control request: {cause}")).await;
                     }
                 };
                 text.clear();
@@ -109,6 +116,13 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
+/// Says why, and ends the connection.
+async fn refuse(write: &mut OwnedWriteHalf, why: &str) -> std::io::Result<()> {
+    let message = format!("{why}. This connection is closed");
+    write.write_all(&line(&Answer::Error { message })).await?;
+    Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why))
+}
+
 fn handle(
     shell: &Shell,
     request: Request,
@@ -116,6 +130,8 @@ fn handle(
     subscription: &mut Subscription<'_>,
 ) -> Result<Answer, String> {
     match request {
+        // The token was compared before.
+        Request::Authorize { token: _ } => subscription.authorized = true,
         Request::Identify {} => return Ok(Answer::Identity { identity: shell.identity() }),
         Request::Status {} => return Ok(Answer::Status { status: Box::new(shell.status()) }),
         Request::Metrics {} => return Ok(Answer::Metrics { text: shell.status().to_prometheus() }),

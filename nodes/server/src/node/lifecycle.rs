@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use super::error::storage_exit_code;
 use super::{Hosting, NodeError, Ready, Stopper};
 use crate::clock::ClockSeam;
+use crate::control::ControlToken;
 use crate::event_loop::EventLoop;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
@@ -166,7 +167,8 @@ pub(crate) fn prepare(
     let mut replica = Replica::new(core_config(&options, mutants))?;
     let mut entropy = Pcg64::seed_from_u64(entropy()?);
     let folder = Folder::open(Arc::new(RealVfs::default()), &options.data_dir)?;
-    let identity = folder.identity(&options.cluster_id, options.id, entropy.next_u64())?;
+    let identity = folder.identity(&options.cluster_id, options.id, &options.members(), entropy.next_u64())?;
+    let control_token = ControlToken::keep_or_create(folder.path()).map_err(|cause| StorageError::io("token in", folder.path(), cause))?;
     let owner = Owner { cluster: options.cluster_id.clone(), node: options.id, folder: identity.folder };
     let storage_points = Arc::new(StoragePoints::default());
     let at = folder.log(owner, Arc::clone(&storage_points));
@@ -210,6 +212,7 @@ pub(crate) fn prepare(
         client_connections: Cell::new(0),
         refusals: Cell::new(0),
         descriptors,
+        control_token,
         partial_frames: PartialFrames::new(options.limits.partial_frame_bytes),
         replies: ReplyBudget::new(options.limits.reply_bytes),
         // Each link has its own limit.
@@ -313,6 +316,7 @@ async fn serve(
         folder: identity.folder,
         incarnation: shell.incarnation,
         pid: std::process::id(),
+        control_token: shell.control_token.clone(),
         client: listeners.client.local_addr().map_err(io("client address"))?,
         peer: listeners.peer.local_addr().map_err(io("peer address"))?,
         control: listeners.control.local_addr().map_err(io("control address"))?,

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use serde::Serialize;
 
 use crate::client_protocol::FolderId;
+use crate::control::ControlToken;
 use crate::log::Logger;
 use crate::options::NodeOptions;
 
@@ -50,6 +51,9 @@ pub struct Ready {
     pub peer: SocketAddr,
     /// Address of the control channel.
     pub control: SocketAddr,
+    /// The token of the control channel. It is not printed.
+    #[serde(skip)]
+    pub control_token: ControlToken,
     /// Address that answers `GET /metrics`, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<SocketAddr>,

@@ -4,6 +4,7 @@
 //! one direction and not the other. A message is dropped and counted if its peer has no connection or a full queue:
 //! Paxos tolerates loss, and a queue that outlives a partition delivers only stale messages.
 
+mod handshake;
 pub(crate) mod links;
 
 use std::net::SocketAddr;
@@ -13,17 +14,13 @@ use std::time::Duration;
 use heckle_paxos::{Event, NodeId as CoreNodeId};
 use rand::RngExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 
 use self::links::Link;
-use crate::client_protocol::{ProtocolError, Refused, decode_message, encode_message};
-use crate::frame::{Frame, FrameKind, MAX_PAYLOAD, encode_frame_with};
-use crate::net::{Incoming, Outbox, ReadError, set_socket_options};
-use crate::options::NodeId;
+use crate::client_protocol::ProtocolError;
+use crate::frame::{FrameKind, encode_frame_with};
+use crate::net::{Incoming, Outbox, ReadError};
 use crate::shell::{Shell, increment};
-use crate::storage::folder::KnownPeer;
 use crate::wire;
-use crate::wire::peer::{LeaseTerms, PEER_PROTOCOL, PeerHello};
 
 /// First wait before a reconnect. The wait doubles up to the longest. It is short, since relays and restarts cut
 /// links often.
@@ -71,7 +68,7 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
     let mut wait = MIN_RECONNECT_DELAY;
     let mut failures: u64 = 0;
     loop {
-        let attempt = tokio::time::timeout(HANDSHAKE_TIMEOUT, connect(&shell, &link)).await;
+        let attempt = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake::connect(&shell, &link)).await;
         let pause = match attempt.unwrap_or(Err(LinkError::Timeout)) {
             Ok(incoming) => {
                 (wait, failures) = (MIN_RECONNECT_DELAY, 0);
@@ -92,24 +89,6 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
         let extra = shell.rng.borrow_mut().random_range(0..=pause.as_millis() as u64 / 4);
         tokio::time::sleep(pause + Duration::from_millis(extra)).await;
     }
-}
-
-async fn connect(shell: &Rc<Shell>, link: &Rc<Link>) -> Result<(Incoming, Rc<Outbox>), LinkError> {
-    let stream = TcpStream::connect(link.addr).await?;
-    set_socket_options(&stream)?;
-    let stream = Rc::new(stream);
-    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.peer_outbound_bytes, &shell.peer_bytes);
-    let mut incoming = Incoming::new(stream, None);
-    let _ = outbox.push(|out| encode_message(FrameKind::PeerHello, &shell.hello_to(link.id), out));
-    outbox.wait_until_drained().await;
-    let frame = incoming.next_frame().await?;
-    let welcome = expect_hello(&frame, FrameKind::PeerWelcome)?;
-    check_hello(shell, &welcome, Some(link.id)).map_err(LinkError::Refused)?;
-    remember_peer(shell, link, &welcome);
-    increment(&link.connects);
-    *link.outbox.borrow_mut() = Some(Rc::clone(&outbox));
-    shell.log.info("peer_connected", &[("peer", &link.id), ("addr", &link.addr), ("incarnation", &welcome.incarnation)]);
-    Ok((incoming, outbox))
 }
 
 /// Serves a connection until it ends. The other side sends nothing after its welcome, so reading only detects the
@@ -164,7 +143,7 @@ async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
 async fn serve_inbound(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr) {
     let unidentified = &shell.peers.unidentified;
     unidentified.set(unidentified.get() + 1);
-    let greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, accept_handshake(&shell, stream)).await;
+    let greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake::accept(&shell, stream)).await;
     unidentified.set(unidentified.get() - 1);
     let (link, mut incoming, ended) = match greeted.unwrap_or(Err(LinkError::Timeout)) {
         Ok(greeted) => greeted,
@@ -193,41 +172,6 @@ async fn serve_inbound(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr) {
         *current = None;
     }
     shell.log.warn("peer_gone", &[("peer", &link.id), ("why", &why)]);
-}
-
-/// Checks the identity of a node that has connected, and replies.
-async fn accept_handshake(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<Link>, Incoming, Rc<Notify>), LinkError> {
-    set_socket_options(&stream)?;
-    let stream = Rc::new(stream);
-    let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.peer_outbound_bytes, &shell.peer_bytes);
-    let mut incoming = Incoming::new(stream, None);
-    let greeting = match incoming.next_frame().await {
-        Ok(frame) => expect_hello(&frame, FrameKind::PeerHello)
-            .map_err(LinkError::from)
-            .and_then(|hello| check_hello(shell, &hello, None).map_err(LinkError::Refused).map(|()| hello)),
-        Err(ended) => Err(ended.into()),
-    };
-    let hello = match greeting {
-        Ok(hello) => hello,
-        Err(error) => {
-            // Nodes of every release can read the reason. A client that is not a node also gets this node's identity.
-            let identity = matches!(error, LinkError::Protocol(ProtocolError::WrongKind { .. })).then(|| shell.identity());
-            let refused = Refused { why: error.to_string(), identity };
-            let _ = outbox.push(|out| refused.encode(out));
-            outbox.wait_until_drained().await;
-            return Err(error);
-        }
-    };
-    let link = Rc::clone(shell.peers.link(hello.from).expect("the check knows all peers"));
-    let _ = outbox.push(|out| encode_message(FrameKind::PeerWelcome, &shell.hello_to(link.id), out));
-    outbox.wait_until_drained().await;
-    remember_peer(shell, &link, &hello);
-    incoming.set_max_payload(MAX_PAYLOAD);
-    let ended = Rc::new(Notify::new());
-    if let Some(older) = link.inbound.borrow_mut().replace(Rc::clone(&ended)) {
-        older.notify_one();
-    }
-    Ok((link, incoming, ended))
 }
 
 /// Why a connection from a peer was given up.
@@ -272,81 +216,5 @@ async fn read_messages(shell: &Rc<Shell>, link: &Link, incoming: &mut Incoming) 
         if let Err(ended) = incoming.read_more().await {
             return ended.into();
         }
-    }
-}
-
-fn expect_hello(frame: &Frame, expected: FrameKind) -> Result<PeerHello, ProtocolError> {
-    match frame.kind {
-        FrameKind::Refused => {
-            let refused = Refused::decode(&frame.payload)?;
-            Err(ProtocolError::Refused { why: refused.why })
-        }
-        found if found == expected => decode_message("peer handshake", &frame.payload),
-        found => Err(ProtocolError::WrongKind { found, expected: "the handshake of a node" }),
-    }
-}
-
-impl Shell {
-    fn hello_to(&self, to: NodeId) -> PeerHello {
-        PeerHello {
-            protocol: PEER_PROTOCOL,
-            cluster: self.options.cluster_id.clone(),
-            from: self.options.id.number(),
-            to: to.number(),
-            folder: self.folder_identity.borrow().folder,
-            incarnation: self.incarnation,
-            lease: LeaseTerms::from(&self.options.lease),
-        }
-    }
-}
-
-/// Whether this is a valid peer. `expected` is set if this node chose the address.
-fn check_hello(shell: &Shell, hello: &PeerHello, expected: Option<NodeId>) -> Result<(), String> {
-    let me = shell.options.id;
-    if hello.protocol != PEER_PROTOCOL {
-        return Err(format!("it speaks peer protocol {}, {me} speaks {PEER_PROTOCOL}: use one release", hello.protocol));
-    }
-    if hello.cluster != shell.options.cluster_id {
-        return Err(format!("it belongs to cluster {:?}, {me} to {:?}", hello.cluster, shell.options.cluster_id));
-    }
-    if hello.from == me.number() {
-        return Err(format!("it calls itself {me} too: two nodes have one id, or {me} has its own address in its list of peers"));
-    }
-    if hello.to != me.number() {
-        return Err(format!("it looks for n{}, this is {me}: check the addresses of the peers", hello.to));
-    }
-    let Some(link) = shell.peers.link(hello.from) else {
-        return Err(format!("n{} is not one of the peers that {me} was started with", hello.from));
-    };
-    if expected.is_some_and(|expected| expected != link.id) {
-        return Err(format!("{} answered instead: check the addresses of the peers", link.id));
-    }
-    let lease = LeaseTerms::from(&shell.options.lease);
-    if !lease.is_compatible(&hello.lease) {
-        return Err(format!(
-            "{} was started with leases {}, and {me} with leases {lease}: give all nodes the same, or turn leases off on one \
-             of them first",
-            link.id, hello.lease
-        ));
-    }
-    match link.known.get() {
-        Some(known) if known.folder != hello.folder => Err(format!(
-            "{} came with another data folder than before: its disk was wiped or replaced, and with it what it \
-             promised. It must not vote under its old name",
-            link.id
-        )),
-        Some(known) if known.incarnation > hello.incarnation => Err(format!(
-            "{} came as incarnation {} after {} was seen: its disk was rolled back, and with it what it promised. \
-             It must not vote under its old name",
-            link.id, hello.incarnation, known.incarnation
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn remember_peer(shell: &Shell, link: &Link, hello: &PeerHello) {
-    let known = KnownPeer { folder: hello.folder, incarnation: hello.incarnation };
-    if link.known.replace(Some(known)) != Some(known) {
-        shell.peers.learned.notify_one();
     }
 }

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::client_protocol::{self, Call, FolderId, OpId, Request};
 use crate::clients::connection::ClientConnection;
 use crate::clock::ClockSeam;
+use crate::control::ControlToken;
 use crate::gate::Outgoing;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
@@ -62,6 +63,7 @@ pub(crate) struct Shell {
     /// Number of clients that are being sent the reason why they are refused.
     pub(crate) refusals: Cell<usize>,
     pub(crate) descriptors: Descriptors,
+    pub(crate) control_token: ControlToken,
     pub(crate) partial_frames: Rc<PartialFrames>,
     /// Budgets of the bytes that wait for clients and for peers.
     pub(crate) replies: Rc<ReplyBudget>,

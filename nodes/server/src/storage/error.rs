@@ -52,6 +52,18 @@ pub enum StorageError {
         /// The `node` and `cluster` expected.
         expected: String,
     },
+    /// The folder belongs to a cluster of other nodes.
+    #[error(
+        "{path} belongs to a cluster of {found}, and this start names {expected}: give --peer for the same nodes as before. The members          of a cluster cannot be changed: to use other nodes, start a new cluster with empty folders"
+    )]
+    OtherMembers {
+        /// The file.
+        path: PathBuf,
+        /// The nodes found.
+        found: String,
+        /// The nodes expected.
+        expected: String,
+    },
     /// Durable data was damaged or is missing.
     #[error(
         "{path} is damaged at byte {offset}: {why}. Nothing was changed. This node must not vote with it: \
@@ -89,6 +101,7 @@ impl StorageError {
             StorageError::Locked { .. }
             | StorageError::OtherFormat { .. }
             | StorageError::OtherOwner { .. }
+            | StorageError::OtherMembers { .. }
             | StorageError::Corrupt { .. }
             | StorageError::Crash { .. } => false,
         }
@@ -100,7 +113,8 @@ impl StorageError {
             StorageError::Unusable { .. }
             | StorageError::Locked { .. }
             | StorageError::OtherFormat { .. }
-            | StorageError::OtherOwner { .. } => true,
+            | StorageError::OtherOwner { .. }
+            | StorageError::OtherMembers { .. } => true,
             StorageError::Io { .. } | StorageError::Corrupt { .. } | StorageError::Crash { .. } => false,
         }
     }

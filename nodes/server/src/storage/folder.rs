@@ -31,10 +31,44 @@ pub(crate) struct Identity {
     pub(crate) node: NodeId,
     /// Random id, drawn when the folder is created. It distinguishes a node that lost its disk from one that kept it.
     pub(crate) folder: u64,
+    /// All nodes of the cluster, in ascending order. Empty in a folder of an earlier release, until its next start.
+    #[serde(default)]
+    pub(crate) members: Vec<NodeId>,
     /// Last known folders of the other nodes. A peer that connects with another folder, or with an earlier
     /// incarnation, has lost promises that it once made, and its messages are refused.
     #[serde(default)]
     pub(crate) peers: BTreeMap<NodeId, KnownPeer>,
+}
+
+/// The file. Files of earlier releases have no checksum.
+#[derive(Debug, Serialize, Deserialize)]
+struct IdentityFile {
+    #[serde(flatten)]
+    identity: Identity,
+    /// CRC-32 of the identity as compact JSON, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+impl IdentityFile {
+    fn new(identity: &Identity) -> IdentityFile {
+        IdentityFile { identity: identity.clone(), checksum: Some(checksum(identity)) }
+    }
+
+    /// Returns the identity if it is what was written.
+    fn verified(self) -> Result<Identity, String> {
+        match self.checksum {
+            Some(found) if found == checksum(&self.identity) => Ok(self.identity),
+            Some(found) => Err(format!("its checksum is {found}, and its content gives {}", checksum(&self.identity))),
+            // Earlier releases wrote neither.
+            None if self.identity.members.is_empty() => Ok(self.identity),
+            None => Err("it has no checksum".to_owned()),
+        }
+    }
+}
+
+fn checksum(identity: &Identity) -> String {
+    format!("{:08x}", crc32fast::hash(&serde_json::to_vec(identity).expect("an identity is plain data")))
 }
 
 /// What a node knows about a peer's folder.
@@ -79,10 +113,16 @@ impl Folder {
     }
 
     /// Reads the identity, or creates one for an empty folder. `new_folder` is the random id of a new folder.
-    pub(crate) fn identity(&self, cluster: &str, node: NodeId, new_folder: u64) -> Result<Identity, StorageError> {
-        let Some(identity) = self.read_identity()? else {
-            let identity =
-                Identity { format: FORMAT.to_owned(), cluster: cluster.to_owned(), node, folder: new_folder, peers: BTreeMap::new() };
+    pub(crate) fn identity(&self, cluster: &str, node: NodeId, members: &[NodeId], new_folder: u64) -> Result<Identity, StorageError> {
+        let Some(mut identity) = self.read_identity()? else {
+            let identity = Identity {
+                format: FORMAT.to_owned(),
+                cluster: cluster.to_owned(),
+                node,
+                folder: new_folder,
+                members: members.to_vec(),
+                peers: BTreeMap::new(),
+            };
             write_identity(&*self.vfs, &self.path, &identity)?;
             return Ok(identity);
         };
@@ -93,10 +133,37 @@ impl Folder {
                 expected: format!("{node} of cluster {cluster:?}"),
             });
         }
+        if identity.members.is_empty() {
+            identity.members = members.to_vec();
+            write_identity(&*self.vfs, &self.path, &identity)?;
+        }
+        if identity.members != members {
+            // With another list it could take a minority for a quorum.
+            return Err(StorageError::OtherMembers {
+                path: self.path.join(IDENTITY),
+                found: names(&identity.members),
+                expected: names(members),
+            });
+        }
         Ok(identity)
     }
 
+    /// The identity of an existing folder.
+    pub(crate) fn known_identity(&self) -> Result<Option<Identity>, StorageError> {
+        self.parse_identity()
+    }
+
     fn read_identity(&self) -> Result<Option<Identity>, StorageError> {
+        let Some(mut identity) = self.parse_identity()? else { return Ok(None) };
+        if identity.format != FORMAT {
+            FORMAT.clone_into(&mut identity.format);
+            write_identity(&*self.vfs, &self.path, &identity)?;
+        }
+        Ok(Some(identity))
+    }
+
+    /// Reads and verifies the identity, and changes nothing.
+    fn parse_identity(&self) -> Result<Option<Identity>, StorageError> {
         #[derive(Deserialize)]
         struct Versioned {
             format: String,
@@ -109,15 +176,11 @@ impl Folder {
         };
         let corrupt = |cause: serde_json::Error| StorageError::corrupt(&path, 0, cause.to_string());
         let versioned: Versioned = serde_json::from_slice(&text).map_err(corrupt)?;
-        let mut identity: Identity = match versioned.format.as_str() {
+        let file: IdentityFile = match versioned.format.as_str() {
             FORMAT | FORMAT_WITHOUT_PUTS => serde_json::from_slice(&text).map_err(corrupt)?,
             _ => return Err(StorageError::OtherFormat { path, found: versioned.format, expected: FORMAT.to_owned() }),
         };
-        if identity.format != FORMAT {
-            FORMAT.clone_into(&mut identity.format);
-            write_identity(&*self.vfs, &self.path, &identity)?;
-        }
-        Ok(Some(identity))
+        file.verified().map(Some).map_err(|why| StorageError::corrupt(&path, 0, why))
     }
 
     /// Checks that a folder without an identity holds no log or snapshot, since a node may have voted with them.
@@ -132,11 +195,15 @@ impl Folder {
     }
 }
 
+fn names(nodes: &[NodeId]) -> String {
+    nodes.iter().map(NodeId::to_string).collect::<Vec<_>>().join(" ")
+}
+
 /// Replaces the identity durably.
 pub(crate) fn write_identity(vfs: &dyn Vfs, folder: &Path, identity: &Identity) -> Result<(), StorageError> {
     let path = folder.join(IDENTITY);
     let temporary = folder.join("identity.tmp");
-    let text = serde_json::to_vec_pretty(identity).expect("an identity is plain data");
+    let text = serde_json::to_vec_pretty(&IdentityFile::new(identity)).expect("an identity is plain data");
     let write = || {
         let file = vfs.create(&temporary)?;
         file.write_at(&text, 0)?;
@@ -166,7 +233,7 @@ mod tests {
         let dir = TempDir::new("folder-once");
         for start in 1..4 {
             let folder = open(dir.path()).unwrap();
-            let mut identity = folder.identity("c", n(1), 100 + start).unwrap();
+            let mut identity = folder.identity("c", n(1), &[n(1), n(2)], 100 + start).unwrap();
             assert_eq!((identity.folder, identity.peers.len() as u64), (101, start - 1));
             identity.peers.insert(n(10 + start as u16), KnownPeer { folder: start, incarnation: 1 });
             write_identity(&RealVfs::default(), dir.path(), &identity).unwrap();
@@ -177,28 +244,69 @@ mod tests {
     fn folders_are_exclusive_to_one_process_of_their_node() {
         let dir = TempDir::new("folder-owner");
         let folder = open(dir.path()).unwrap();
-        folder.identity("c", n(1), 1).unwrap();
+        folder.identity("c", n(1), &[n(1), n(2)], 1).unwrap();
         let second = open(dir.path()).unwrap_err();
         assert!(matches!(second, StorageError::Locked { .. }) && second.is_usage(), "{second}");
         for (cluster, node) in [("c", n(2)), ("d", n(1))] {
-            let error = folder.identity(cluster, node, 1).unwrap_err();
+            let error = folder.identity(cluster, node, &[n(1), n(2)], 1).unwrap_err();
             assert!(matches!(error, StorageError::OtherOwner { .. }) && error.is_usage(), "{error}");
         }
+    }
+
+    #[test]
+    fn a_folder_keeps_its_list_of_nodes() {
+        let dir = TempDir::new("folder-members");
+        let folder = open(dir.path()).unwrap();
+        let all = [n(1), n(2), n(3)];
+        let made = folder.identity("c", n(1), &all, 7).unwrap();
+        assert_eq!(folder.identity("c", n(1), &all, 8).unwrap(), made);
+        for other in [&[n(1)][..], &[n(1), n(2)], &[n(1), n(2), n(3), n(4), n(5)]] {
+            let error = folder.identity("c", n(1), other, 8).unwrap_err();
+            assert!(matches!(error, StorageError::OtherMembers { .. }) && error.is_usage(), "{error}");
+            assert!(error.to_string().contains("n1 n2 n3"), "{error}");
+        }
+        // A folder of an earlier release has none, and takes those of its next start.
+        let old = serde_json::json!({"format": FORMAT, "cluster": "c", "node": "n1", "folder": 7, "peers": {}});
+        std::fs::write(dir.path().join(IDENTITY), old.to_string()).unwrap();
+        assert_eq!(folder.identity("c", n(1), &all, 8).unwrap(), made);
+        folder.identity("c", n(1), &[n(1)], 8).unwrap_err();
+    }
+
+    #[test]
+    fn every_flipped_bit_of_an_identity_is_detected_or_harmless() {
+        let dir = TempDir::new("folder-flip");
+        let folder = open(dir.path()).unwrap();
+        let mut made = folder.identity("c", n(1), &[n(1), n(2)], 7).unwrap();
+        made.peers.insert(n(2), KnownPeer { folder: 9, incarnation: 3 });
+        write_identity(&RealVfs::default(), dir.path(), &made).unwrap();
+        let path = dir.path().join(IDENTITY);
+        let good = std::fs::read(&path).unwrap();
+        let mut refused = 0;
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &bad).unwrap();
+            match folder.known_identity() {
+                Ok(read) => assert_eq!(read.as_ref(), Some(&made), "bit {bit} changed the identity unnoticed"),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > good.len() * 6, "only {refused} of {} flips were noticed", good.len() * 8);
     }
 
     #[test]
     fn previous_format_is_upgraded_first() {
         let dir = TempDir::new("folder-v2");
         let folder = open(dir.path()).unwrap();
-        let made = folder.identity("c", n(1), 7).unwrap();
+        let made = folder.identity("c", n(1), &[n(1), n(2)], 7).unwrap();
         let old = Identity { format: FORMAT_WITHOUT_PUTS.to_owned(), ..made.clone() };
         write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
-        assert_eq!(folder.identity("c", n(1), 8).unwrap(), made);
+        assert_eq!(folder.identity("c", n(1), &[n(1), n(2)], 8).unwrap(), made);
         let on_disk = std::fs::read_to_string(dir.path().join(IDENTITY)).unwrap();
         assert!(on_disk.contains(FORMAT), "a program that knows no puts refuses it from now on: {on_disk}");
         // Another node's folder is refused as it is.
         write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
-        folder.identity("c", n(2), 8).unwrap_err();
+        folder.identity("c", n(2), &[n(1), n(2)], 8).unwrap_err();
     }
 
     #[test]
@@ -206,14 +314,14 @@ mod tests {
         let dir = TempDir::new("folder-version");
         let folder = open(dir.path()).unwrap();
         std::fs::write(dir.path().join(IDENTITY), r#"{"format":"heckle.data/9","more":1}"#).unwrap();
-        let error = folder.identity("c", n(1), 1).unwrap_err();
+        let error = folder.identity("c", n(1), &[n(1), n(2)], 1).unwrap_err();
         assert!(error.to_string().contains("heckle.data/9") && error.is_usage(), "{error}");
         std::fs::write(dir.path().join(IDENTITY), "{").unwrap();
-        let error = folder.identity("c", n(1), 1).unwrap_err();
+        let error = folder.identity("c", n(1), &[n(1), n(2)], 1).unwrap_err();
         assert!(matches!(error, StorageError::Corrupt { .. }), "{error}");
         std::fs::remove_file(dir.path().join(IDENTITY)).unwrap();
         std::fs::write(dir.path().join("log-1.wal"), "x").unwrap();
-        let error = folder.identity("c", n(1), 1).unwrap_err();
+        let error = folder.identity("c", n(1), &[n(1), n(2)], 1).unwrap_err();
         assert!(error.to_string().contains("log-1.wal is there"), "{error}");
     }
 }

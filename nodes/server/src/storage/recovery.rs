@@ -36,6 +36,32 @@ pub(crate) fn segment_name(first_batch: u64) -> String {
 /// A record that `visit` refuses counts as corruption.
 pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
     let files = list(at)?;
+    let (result, cut) = read_files(at, &files, visit)?;
+    // Everything was valid. Only now is the folder changed.
+    at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
+    if let Some((path, valid_len)) = cut {
+        cut_file(&*at.vfs, path, valid_len)?;
+    }
+    for path in files.temporary.iter().chain(files.snapshots.iter().rev().skip(1).map(|(_, path)| path)) {
+        at.points.reach(StoragePoint::BeforeRecoveryRemoval, path)?;
+        at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
+    }
+    Ok(result)
+}
+
+/// The same without any change to the folder.
+pub(crate) fn read(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
+    Ok(read_files(at, &list(at)?, visit)?.0)
+}
+
+/// A file, and the length to which it must be cut.
+type Cut<'a> = Option<(&'a Path, u64)>;
+
+fn read_files<'a>(
+    at: &LogFolder,
+    files: &'a Files,
+    visit: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(Recovered, Cut<'a>), StorageError> {
     let mut result = Recovered { next_batch: 1, ..Recovered::default() };
     let mut snapshot_up_to = 0;
     if let Some((up_to, path)) = files.snapshots.last() {
@@ -75,21 +101,12 @@ pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(),
         }
         if position == Position::Last {
             result.torn_bytes = scan.torn_bytes;
-            cut = Some((path, scan.valid_len));
+            cut = Some((path.as_path(), scan.valid_len));
         }
     }
     // All remaining segments are older than the snapshot.
     result.next_batch = result.next_batch.max(snapshot_up_to + 1);
-    // Everything was valid. Only now is the folder changed.
-    at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
-    if let Some((path, valid_len)) = cut {
-        cut_file(&*at.vfs, path, valid_len)?;
-    }
-    for path in files.temporary.iter().chain(files.snapshots.iter().rev().skip(1).map(|(_, path)| path)) {
-        at.points.reach(StoragePoint::BeforeRecoveryRemoval, path)?;
-        at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
-    }
-    Ok(result)
+    Ok((result, cut))
 }
 
 /// Cuts a file to `len` bytes. The file is never written again, so this also drops the zeroes at its end.

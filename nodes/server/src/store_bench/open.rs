@@ -42,7 +42,7 @@ pub(super) fn open(candidate: Candidate, path: &Path, times: &Times, visit: &mut
 fn log(path: &Path, times: &Times, visit: &mut Visit<'_>) -> Result<OpenStore, StorageError> {
     let folder = Folder::open(Arc::new(RealVfs::default()), path)?;
     let node = node();
-    let identity = folder.identity(CLUSTER, node, 1)?;
+    let identity = folder.identity(CLUSTER, node, &[node], 1)?;
     let at = folder.log(Owner { cluster: CLUSTER.to_owned(), node, folder: identity.folder }, Arc::default());
     let recovered = recover(&at, visit)?;
     // A segment's salt must differ from earlier ones. A node draws it from the system's random bits; here it follows

@@ -1,18 +1,50 @@
 //! The handshake between nodes.
+//!
+//! ```text
+//! dialer                                          listener
+//!   | PeerOpen {nonce}                       --->  |
+//!   |  <--- PeerChallenge {nonce, proof}           |   the listener proves that it knows the secret
+//!   | PeerHello {identity, members, proof}   --->  |   only then does the dialer say who it is
+//!   |  <--- PeerHello {identity, members, proof}   |
+//! ```
+//!
+//! Without a secret the messages are the same, with no proofs. All of them are in frames of the kinds `PeerHello` (from
+//! the dialer) and `PeerWelcome` (from the listener).
 
 use std::fmt;
 
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use serde::{Deserialize, Serialize};
 
-/// Version of the messages between nodes. Nodes of different versions refuse each other.
-pub(crate) const PEER_PROTOCOL: u32 = 7;
+use crate::client_protocol::encode_payload;
+use crate::secret::{ClusterSecret, Nonce, Proof};
 
-/// First frame on a connection from one node to another, and (as the welcome) the first frame back. Both sides check
-/// all fields: a relay or an address list may have connected them to the wrong node.
+/// Version of the messages between nodes. Nodes of different versions refuse each other.
+pub(crate) const PEER_PROTOCOL: u32 = 8;
+
+/// First message on a connection from one node to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PeerOpen {
+    /// First field of every message in every version, so that any node can read it.
+    pub(crate) protocol: u32,
+    pub(crate) from: u16,
+    pub(crate) to: u16,
+    pub(crate) nonce: Nonce,
+}
+
+/// The reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PeerChallenge {
+    pub(crate) protocol: u32,
+    pub(crate) nonce: Nonce,
+    /// Proves that the listener knows the secret. `None` if it has none.
+    pub(crate) proof: Option<Proof>,
+}
+
+/// The identity of each side. Both sides check all fields: a relay or an address list may have connected them to the
+/// wrong node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PeerHello {
-    /// First field in every version, so that any node can read it.
     pub(crate) protocol: u32,
     pub(crate) cluster: String,
     pub(crate) from: u16,
@@ -23,6 +55,49 @@ pub(crate) struct PeerHello {
     pub(crate) incarnation: u32,
     /// The lease settings of the sender.
     pub(crate) lease: LeaseTerms,
+    /// All nodes of the cluster that the sender was started with, in ascending order, and the size of a quorum.
+    pub(crate) members: Vec<u16>,
+    pub(crate) quorum: u16,
+    /// Proves that the sender knows the secret, for all other fields. `None` if it has none.
+    pub(crate) proof: Option<Proof>,
+}
+
+/// What the proofs of one handshake are about besides the messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Handshake {
+    pub(crate) dialer: u16,
+    pub(crate) listener: u16,
+    pub(crate) dialer_nonce: Nonce,
+    pub(crate) listener_nonce: Nonce,
+}
+
+/// The two sides of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Dialer,
+    Listener,
+}
+
+impl Handshake {
+    /// The proof with which the listener answers the first message.
+    pub(crate) fn challenge_proof(&self, secret: &ClusterSecret) -> Proof {
+        self.proof(secret, "heckle peer challenge", &[])
+    }
+
+    /// The proof in the hello of one side.
+    pub(crate) fn hello_proof(&self, secret: &ClusterSecret, side: Side, hello: &PeerHello) -> Proof {
+        let role = match side {
+            Side::Dialer => "heckle peer hello of the dialer",
+            Side::Listener => "heckle peer hello of the listener",
+        };
+        let bare = PeerHello { proof: None, ..hello.clone() };
+        self.proof(secret, role, &encode_payload(&bare))
+    }
+
+    fn proof(&self, secret: &ClusterSecret, role: &str, content: &[u8]) -> Proof {
+        let nodes = [self.dialer.to_le_bytes(), self.listener.to_le_bytes()].concat();
+        secret.proof(role, &[&nodes, &self.dialer_nonce, &self.listener_nonce, content])
+    }
 }
 
 /// The lease settings that all nodes must share, since a holder relies on them when it asks its grantors. With leases

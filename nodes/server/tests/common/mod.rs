@@ -83,7 +83,9 @@ pub fn start_all(options: &[NodeOptions]) -> Vec<NodeHandle> {
 }
 
 pub fn control(node: &NodeHandle) -> control::Client {
-    control::Client::connect(node.ready().control, PATIENCE).unwrap()
+    let mut client = control::Client::connect(node.ready().control, PATIENCE).unwrap();
+    client.authorize(&node.ready().control_token).unwrap();
+    client
 }
 
 pub fn status(node: &NodeHandle) -> Status {

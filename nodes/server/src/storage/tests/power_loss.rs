@@ -120,7 +120,7 @@ fn identity_after(seed: u64, skipped: Option<SkippedSync>) -> Result<(), String>
     };
     let path = Path::new(FOLDER);
     let node = NodeId::new(1).unwrap();
-    let read = || Folder::open(Arc::clone(&vfs), path).and_then(|folder| folder.identity("c", node, 7 + seed));
+    let read = || Folder::open(Arc::clone(&vfs), path).and_then(|folder| folder.identity("c", node, &[node], 7 + seed));
     let mut identity = read().map_err(|error| error.to_string())?;
     for incarnation in 1..4 {
         identity.peers.insert(NodeId::new(2).unwrap(), KnownPeer { folder: 1, incarnation });

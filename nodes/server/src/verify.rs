@@ -1,0 +1,82 @@
+//! Reads a whole data folder and says whether it is sound. Nothing in it is changed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use heckle_paxos::{Config, Mutants, NodeId as CoreNodeId, Replica};
+use serde::Serialize;
+
+use crate::StorageError;
+use crate::client_protocol::FolderId;
+use crate::options::NodeId;
+use crate::points::storage::StoragePoints;
+use crate::storage::folder::Folder;
+use crate::storage::recovery;
+use crate::storage::segment::Owner;
+use crate::storage::vfs::real::RealVfs;
+use crate::wire;
+
+/// What a sound folder holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifiedFolder {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// The node that the folder belongs to.
+    pub node: String,
+    /// Id of the folder.
+    pub folder: FolderId,
+    /// All nodes of the cluster. Empty in a folder of an earlier release.
+    pub members: Vec<String>,
+    /// Number of times that the node was started on the folder.
+    pub incarnation: u32,
+    /// Number of records, including those of the snapshot.
+    pub records: u64,
+    /// Sequence number of the last batch.
+    pub last_batch: u64,
+    /// Number of keys, and of those that have a row.
+    pub keys: u64,
+    /// Keys with a row.
+    pub rows: u64,
+    /// Bytes of a torn tail, which the next start cuts off. No acknowledged write is in it.
+    pub torn_bytes: u64,
+}
+
+/// Reads and checks everything in a data folder that no node is using.
+///
+/// # Errors
+/// The first damage, with its file and position; or that the folder cannot be used.
+pub fn verify_folder(path: &Path) -> Result<VerifiedFolder, StorageError> {
+    let unusable = |why: &str| StorageError::Unusable { path: path.to_owned(), cause: std::io::Error::other(why) };
+    if !path.is_dir() {
+        return Err(unusable("there is no such folder"));
+    }
+    let folder = Folder::open(Arc::new(RealVfs::default()), path)?;
+    let Some(identity) = folder.known_identity()? else { return Err(unusable("no node has used this folder")) };
+    let core_id = |id: NodeId| CoreNodeId(id.number());
+    let mut members: Vec<CoreNodeId> = identity.members.iter().copied().map(core_id).collect();
+    if members.is_empty() {
+        members.push(core_id(identity.node));
+    }
+    let mut config = Config::new(core_id(identity.node), members);
+    config.mutants = Mutants::NONE;
+    let mut replica = Replica::new(config).map_err(|error| unusable(&error.to_string()))?;
+    let owner = Owner { cluster: identity.cluster.clone(), node: identity.node, folder: identity.folder };
+    let at = folder.log(owner, Arc::new(StoragePoints::default()));
+    let read = recovery::read(&at, &mut |bytes| {
+        replica.recover(wire::record::decode_record(bytes).map_err(|error| error.to_string())?);
+        Ok(())
+    })?;
+    let state = replica.state_bytes();
+    Ok(VerifiedFolder {
+        cluster: identity.cluster,
+        node: identity.node.to_string(),
+        folder: FolderId(identity.folder),
+        members: identity.members.iter().map(NodeId::to_string).collect(),
+        incarnation: replica.incarnation(),
+        records: read.records,
+        last_batch: read.next_batch - 1,
+        keys: state.keys,
+        rows: state.rows,
+        torn_bytes: read.torn_bytes,
+    })
+}
