@@ -55,6 +55,6 @@ mod wire;
 pub use node::{Node, NodeError, NodeHandle, Ready, run_node};
 pub use options::{NodeId, NodeOptions, OptionsError};
 pub use resources::descriptors::raise_limit as raise_open_files;
-pub use secret::ClusterSecret;
+pub use secret::{ClusterSecret, SecretError};
 pub use storage::StorageError;
 pub use verify::{VerifiedFolder, verify_folder};

@@ -413,12 +413,6 @@ pub enum OptionsError {
         /// The address given.
         addr: SocketAddr,
     },
-    /// The cluster's secret cannot be used.
-    #[error("the cluster's secret: {why}")]
-    Secret {
-        /// What is wrong.
-        why: String,
-    },
     /// A peer is listed twice, or is this node.
     #[error("node {peer} is listed twice: a node is not its own peer, and each peer is listed once")]
     PeerTwice {

@@ -11,8 +11,6 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::options::OptionsError;
-
 /// Length of a secret in bytes.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=1_024;
 /// Block size of SHA-256 in bytes.
@@ -24,6 +22,13 @@ pub(crate) const PROOF_BYTES: usize = 32;
 pub(crate) type Nonce = [u8; 16];
 /// A proof.
 pub(crate) type Proof = [u8; PROOF_BYTES];
+
+/// Why a secret cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the cluster's secret: {why}")]
+pub struct SecretError {
+    why: String,
+}
 
 /// The secret of a cluster. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,11 +45,11 @@ impl ClusterSecret {
     ///
     /// # Errors
     /// If there are too few or too many.
-    pub fn new(bytes: &[u8]) -> Result<ClusterSecret, OptionsError> {
+    pub fn new(bytes: &[u8]) -> Result<ClusterSecret, SecretError> {
         if SECRET_BYTES.contains(&bytes.len()) {
             Ok(ClusterSecret(bytes.into()))
         } else {
-            Err(OptionsError::Secret {
+            Err(SecretError::Secret {
                 why: format!("it has {} bytes, and must have {} to {}", bytes.len(), SECRET_BYTES.start(), SECRET_BYTES.end()),
             })
         }
@@ -62,9 +67,9 @@ impl ClusterSecret {
     ///
     /// # Errors
     /// If the file cannot be read, others may read it, or its length is wrong.
-    pub fn from_file(path: &Path) -> Result<ClusterSecret, OptionsError> {
+    pub fn from_file(path: &Path) -> Result<ClusterSecret, SecretError> {
         use std::os::unix::fs::PermissionsExt;
-        let refused = |why: String| OptionsError::Secret { why: format!("{}: {why}", path.display()) };
+        let refused = |why: String| SecretError { why: format!("{}: {why}", path.display()) };
         let failed = |cause: std::io::Error| refused(cause.to_string());
         let meta = std::fs::metadata(path).map_err(failed)?;
         if !meta.is_file() {
