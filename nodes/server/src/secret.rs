@@ -49,7 +49,7 @@ impl ClusterSecret {
         if SECRET_BYTES.contains(&bytes.len()) {
             Ok(ClusterSecret(bytes.into()))
         } else {
-            Err(SecretError::Secret {
+            Err(SecretError {
                 why: format!("it has {} bytes, and must have {} to {}", bytes.len(), SECRET_BYTES.start(), SECRET_BYTES.end()),
             })
         }
