@@ -166,7 +166,8 @@ fn a_node_that_expects_five_does_not_join_three() {
     let dir = TempDir::new("five");
     let mut options = options_of_cluster(dir.path(), 3);
     // The third was given two nodes more, in an empty folder.
-    options[2].peers.extend([(n(4), options[0].peer_listen), (n(5), options[0].peer_listen)]);
+    let nowhere = options[0].peer_listen;
+    options[2].peers.extend([(n(4), nowhere), (n(5), nowhere)]);
     let nodes: Vec<NodeHandle> = options.iter().map(start).collect();
     let says = "counts n1 n2 n3 n4 n5 with a quorum of 3, and n1 counts n1 n2 n3 with a quorum of 2";
     eventually("it is refused", || logs(&nodes[0], "peer_refused", says) || logs(&nodes[0], "peer_unreachable", says));
@@ -204,4 +205,16 @@ fn only_the_token_opens_the_control_channel() {
     check_refused(connect().authorize_from(dir.path()), "control.token");
     control(&node).stop().unwrap();
     node.wait().unwrap();
+}
+
+#[test]
+fn idle_strangers_on_the_control_port_make_room() {
+    let dir = TempDir::new("control-room");
+    let node = start(&options_of_cluster(dir.path(), 1)[0]);
+    let mut owner = control(&node);
+    let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(node.ready().control).unwrap()).collect();
+    // The owner's connection stays, and new ones are served.
+    owner.set_clock(7, 0).unwrap();
+    assert_eq!(status(&node).clock_offset_us, 7);
+    drop(idle);
 }

@@ -1,13 +1,14 @@
 //! The node's side of the control channel.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{Answer, FailpointAction, LeaseChanged, PointReached, Request};
 use crate::clock::{ClockSkew, MAX_DRIFT_PPM};
@@ -21,25 +22,78 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest request in bytes. Replies may be longer.
 const MAX_REQUEST: usize = 16 << 10;
 
+/// The open connections, and those among them that have not shown the token, oldest first.
+#[derive(Default)]
+struct Open {
+    count: Cell<usize>,
+    next: Cell<u64>,
+    unauthorized: RefCell<BTreeMap<u64, Rc<Notify>>>,
+}
+
+/// One connection. Dropping it makes room.
+struct Place {
+    open: Rc<Open>,
+    number: u64,
+    /// Notified when the connection must make room.
+    evicted: Rc<Notify>,
+}
+
+impl Open {
+    fn add(self: &Rc<Open>) -> Place {
+        let (number, evicted) = (self.next.get(), Rc::<Notify>::default());
+        self.next.set(number + 1);
+        self.count.set(self.count.get() + 1);
+        self.unauthorized.borrow_mut().insert(number, Rc::clone(&evicted));
+        Place { open: Rc::clone(self), number, evicted }
+    }
+
+    /// Ends the connection that has been open for the longest time without showing the token. Returns whether there
+    /// was one: without this, idle connections of strangers could keep the harness out.
+    fn evict_oldest(&self) -> bool {
+        let oldest = self.unauthorized.borrow_mut().pop_first();
+        oldest.is_some_and(|(_, evicted)| {
+            evicted.notify_one();
+            true
+        })
+    }
+}
+
+impl Place {
+    /// The connection has shown the token, and stays.
+    fn keep(&self) {
+        self.open.unauthorized.borrow_mut().remove(&self.number);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.keep();
+        self.open.count.set(self.open.count.get() - 1);
+    }
+}
+
 /// Accepts control connections until the node ends.
 pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
-    let open = Rc::new(Cell::new(0));
+    let open = Rc::new(Open::default());
     loop {
         match listener.accept().await {
-            Ok((stream, _)) if open.get() < shell.descriptors.control => {
-                open.set(open.get() + 1);
-                let (shell, open) = (Rc::clone(&shell), Rc::clone(&open));
-                tokio::task::spawn_local(async move {
-                    if let Err(cause) = serve(&shell, stream).await {
-                        shell.log.warn("control_closed", &[("why", &cause)]);
-                    }
-                    open.set(open.get() - 1);
-                });
-            }
             Ok((mut stream, addr)) => {
-                let message = format!("{} control connections are open already: close some", open.get());
-                shell.log.warn("control_refused", &[("addr", &addr), ("why", &message)]);
-                let _ = stream.write_all(&line(&Answer::Error { message })).await;
+                let most = shell.descriptors.control;
+                if open.count.get() >= most && !open.evict_oldest() {
+                    let message = format!("{most} control connections are open already: close some");
+                    shell.log.warn("control_refused", &[("addr", &addr), ("why", &message)]);
+                    let _ = stream.write_all(&line(&Answer::Error { message })).await;
+                    continue;
+                }
+                let (shell, place) = (Rc::clone(&shell), open.add());
+                tokio::task::spawn_local(async move {
+                    tokio::select! {
+                        served = serve(&shell, stream, &place) => if let Err(cause) = served {
+                            shell.log.warn("control_closed", &[("why", &cause)]);
+                        },
+                        () = place.evicted.notified() => {}
+                    }
+                });
             }
             Err(cause) => {
                 shell.log.error("control_accept_failed", &[("why", &cause)]);
@@ -70,7 +124,7 @@ impl Drop for Subscription<'_> {
     }
 }
 
-async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
+async fn serve(shell: &Shell, stream: TcpStream, place: &Place) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
@@ -109,6 +163,9 @@ async fn serve(shell: &Shell, stream: TcpStream) -> std::io::Result<()> {
                         return refuse(&mut write, &format!("not a control request: {cause}")).await;
                     }
                 };
+                if subscription.authorized {
+                    place.keep();
+                }
                 text.clear();
                 write.write_all(&line(&answer.unwrap_or_else(|message| Answer::Error { message }))).await?;
             }

@@ -5,6 +5,8 @@
 //! Paxos tolerates loss, and a queue that outlives a partition delivers only stale messages.
 
 mod handshake;
+#[cfg(test)]
+mod nonsense_tests;
 pub(crate) mod links;
 
 use std::net::SocketAddr;

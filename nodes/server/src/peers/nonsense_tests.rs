@@ -1,0 +1,183 @@
+//! A peer that completes the handshake and then sends well-framed nonsense over a real socket. The simulator sends far more
+//! of it, in every state of the protocol (`nodes/sim/tests/nonsense.rs`); this shows that the wire adds no way to end a
+//! node.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use heckle_loopback::LoopbackClaim;
+use heckle_paxos as core;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+use crate::client_protocol::encode_message;
+use crate::control::Client;
+use crate::frame::{FrameKind, FrameReader, encode_frame, encode_frame_with};
+use crate::options::{NodeId, NodeOptions};
+use crate::secret::ClusterSecret;
+use crate::status::Status;
+use crate::testing::TempDir;
+use crate::wire;
+use crate::wire::peer::{Handshake, LeaseTerms, PEER_PROTOCOL, PeerChallenge, PeerHello, PeerOpen, Side};
+use crate::{Node, NodeHandle};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const MESSAGES: u32 = 3_000;
+/// The one that lies, of n1, n2, n3.
+const LIAR: u16 = 3;
+
+fn next<T: serde::de::DeserializeOwned>(stream: &mut TcpStream, frames: &mut FrameReader) -> T {
+    let mut chunk = [0; 4_096];
+    loop {
+        if let Some(frame) = frames.next_frame().unwrap() {
+            return crate::client_protocol::decode_message("test", &frame.payload).unwrap();
+        }
+        let count = stream.read(&mut chunk).unwrap();
+        assert!(count > 0, "closed in the handshake");
+        frames.push(&chunk[..count]);
+    }
+}
+
+/// Connects as n3, which knows the secret.
+fn greet(addr: SocketAddr, to: u16, options: &NodeOptions) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let mut frames = FrameReader::new();
+    let send = |stream: &mut TcpStream, fill: &dyn Fn(&mut BytesMut)| {
+        let mut out = BytesMut::new();
+        fill(&mut out);
+        stream.write_all(&out).unwrap();
+    };
+    let open = PeerOpen { protocol: PEER_PROTOCOL, from: LIAR, to, nonce: [3; 16] };
+    send(&mut stream, &|out| encode_message(FrameKind::PeerHello, &open, out));
+    let challenge: PeerChallenge = next(&mut stream, &mut frames);
+    let handshake = Handshake { dialer: LIAR, listener: to, dialer_nonce: [3; 16], listener_nonce: challenge.nonce };
+    let secret = options.secret.as_ref().unwrap();
+    assert_eq!(challenge.proof, Some(handshake.challenge_proof(secret)));
+    let mut hello = PeerHello {
+        protocol: PEER_PROTOCOL,
+        cluster: options.cluster_id.clone(),
+        from: LIAR,
+        to,
+        folder: 7,
+        incarnation: 1,
+        lease: LeaseTerms::from(&options.lease),
+        members: vec![1, 2, 3],
+        quorum: 2,
+        proof: None,
+    };
+    hello.proof = Some(handshake.hello_proof(secret, Side::Dialer, &hello));
+    send(&mut stream, &|out| encode_message(FrameKind::PeerHello, &hello, out));
+    let _: PeerHello = next(&mut stream, &mut frames);
+    stream
+}
+
+fn ballot(rng: &mut Pcg64) -> core::Ballot {
+    let micros = match rng.random_range(0..5) {
+        0 => 0,
+        1 => u64::MAX,
+        2 => rng.random(),
+        _ => rng.random_range(1..1_000_000),
+    };
+    core::Ballot { micros, node: core::NodeId(rng.random_range(0..4)), nonce: rng.random() }
+}
+
+fn row(rng: &mut Pcg64) -> core::Row {
+    let version = if rng.random() { u64::MAX } else { rng.random_range(0..9) };
+    let data = core::RowData { version, value: Some("nonsense".into()), dedupe: core::Dedupe::default() };
+    core::Row { learned: ballot(rng), data: data.into() }
+}
+
+fn message(rng: &mut Pcg64) -> core::Message {
+    let at = ballot(rng);
+    let body = match rng.random_range(0..9) {
+        0 => core::Body::Prepare { have: Some(ballot(rng)) },
+        1 => core::Body::Propose { update: core::Update::Row(row(rng).data), next: Some(ballot(rng)) },
+        2 => core::Body::Learn { row: row(rng) },
+        3 => {
+            let row = row(rng);
+            core::Body::Promise { old_promise: ballot(rng), accepted: None, learned: row.learned, newer: Some(row) }
+        }
+        4 => core::Body::RowRead { learned: ballot(rng), newer: Some(row(rng)) },
+        5 => core::Body::Accepted,
+        6 => core::Body::Reject { request: core::RequestKind::Prepare, seen: ballot(rng) },
+        7 => core::Body::Busy { request: core::RequestKind::Propose, holder: None, remaining_ns: u64::MAX },
+        _ => core::Body::NotHolder { serial: rng.random() },
+    };
+    let op = core::OpId { client: rng.random_range(0..4), seq: rng.random_range(0..9) };
+    // Not the key of the honest client: a plausible lie about it could stop it.
+    let key = core::Key::from(format!("lies-{}", rng.random_range(0..8)).as_str());
+    core::Message { key, tag: core::Tag { op, attempt: rng.random_range(0..4), incarnation: rng.random_range(0..3), ballot: at }, body }
+}
+
+fn status(node: &NodeHandle) -> Status {
+    Client::connect(node.ready().control, PATIENCE).unwrap().status().unwrap()
+}
+
+/// Sends nonsense until the node hangs up. Returns how many messages were sent.
+fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32) -> u32 {
+    for sent in 0..left {
+        let mut out = BytesMut::new();
+        match rng.random_range(0..20) {
+            0 => {
+                let mut bytes = vec![0; rng.random_range(0..64)];
+                rng.fill_bytes(&mut bytes);
+                encode_frame(FrameKind::PeerMessage, &bytes, &mut out);
+            }
+            1 => encode_frame(FrameKind::PeerBeat, b"", &mut out),
+            _ => encode_frame_with(FrameKind::PeerMessage, &mut out, |out| wire::message::encode_message(&message(rng), out)),
+        }
+        if stream.write_all(&out).is_err() {
+            return sent;
+        }
+    }
+    left
+}
+
+#[test]
+fn a_peer_that_sends_nonsense_loses_its_connection_and_ends_nobody() {
+    let dir = TempDir::new("nonsense");
+    let claim = LoopbackClaim::new().unwrap();
+    let addrs = claim.addresses(3).unwrap();
+    let options: Vec<NodeOptions> = (1..=2)
+        .map(|number: u16| {
+            let id = NodeId::new(number).unwrap();
+            let mut options = NodeOptions::new(id, "test", dir.path().join(id.to_string()));
+            options.peer_listen = addrs[usize::from(number) - 1];
+            let others = (1..=3).filter(|other| *other != number);
+            options.peers = others.map(|other| (NodeId::new(other).unwrap(), addrs[usize::from(other) - 1])).collect();
+            options.secret = Some(ClusterSecret::new(&[5; 16]).unwrap());
+            options
+        })
+        .collect();
+    let nodes: Vec<NodeHandle> = options.iter().map(|options| Node::start(options.clone()).unwrap()).collect();
+    let mut rng = Pcg64::seed_from_u64(0x5a7);
+    let mut connections = 0;
+    for (number, node) in (1..).zip(&nodes) {
+        let mut sent = 0;
+        while sent < MESSAGES {
+            let stream = greet(node.ready().peer, number, &options[0]);
+            sent += lie(stream, &mut rng, MESSAGES - sent).max(1);
+            connections += 1;
+        }
+    }
+    assert!(connections > 20, "only {connections} connections: impossible messages did not end them");
+    for node in &nodes {
+        assert!(node.is_running(), "{}", node.log_lines().join(""));
+        let deadline = Instant::now() + PATIENCE;
+        // What was sent last may still be on its way.
+        while status(node).messages_refused < 10 {
+            assert!(Instant::now() < deadline, "{:?}", status(node).messages_refused);
+        }
+        let said = node.log_lines().iter().any(|line| line.contains("event=peer_gone") && line.contains("no correct node sends"));
+        assert!(said, "the log says why");
+        let status = status(node);
+        assert!(status.bad_connections >= 10 && status.keys <= 8, "{} connections, {} keys", status.bad_connections, status.keys);
+    }
+    for node in nodes {
+        node.stop().unwrap();
+    }
+}
