@@ -21,6 +21,7 @@ const LISTENERS: &[(&str, usize, &str)] = &[
     ("harness/cli/tests/command/strangers.rs", 1, "a killed node's port, taken on purpose"),
     ("nodes/server/src/node/lifecycle.rs", 1, "a node's own, held until it ends"),
     ("nodes/server/tests/links.rs", 1, "held as long as the test program"),
+    ("nodes/server/tests/strangers.rs", 2, "a killed node's port, taken on purpose; a tap held for the whole test"),
     ("systems/external/src/check/fake.rs", 1, "held as long as the fake node"),
     ("systems/zookeeper/src/connection/tests.rs", 1, "held for the whole test"),
     ("systems/loopback/src/lib.rs", 4, "the claim itself"),

@@ -25,7 +25,7 @@ fn logs(node: &NodeHandle, event: &str, says: &str) -> bool {
 fn nodes_with_one_secret_work_and_another_is_refused() {
     for (theirs, says) in [
         (secret(2), "have different cluster secrets: give all nodes of the cluster the same --cluster-secret-file"),
-        (None, "n2 has no cluster secret, and n1 has one"),
+        (None, "n1 has a cluster secret, and n2 has none"),
     ] {
         let dir = TempDir::new("secrets");
         let mut options = options_of_cluster(dir.path(), 3);

@@ -20,6 +20,7 @@ mod recheck;
 mod redis;
 mod runs;
 mod safety;
+mod secrets;
 mod serve;
 mod stages;
 mod starvation;

@@ -69,17 +69,22 @@ pub(crate) fn spawn(shell: &Rc<Shell>, listener: TcpListener) {
 async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
     let mut wait = MIN_RECONNECT_DELAY;
     let mut failures: u64 = 0;
+    let mut refused = None;
     loop {
         let attempt = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake::connect(&shell, &link)).await;
         let pause = match attempt.unwrap_or(Err(LinkError::Timeout)) {
             Ok(incoming) => {
-                (wait, failures) = (MIN_RECONNECT_DELAY, 0);
+                (wait, failures, refused) = (MIN_RECONNECT_DELAY, 0, None);
                 let why = serve_outbound(&link, incoming).await;
                 shell.log.warn("peer_link_lost", &[("peer", &link.id), ("why", &why)]);
                 MIN_RECONNECT_DELAY
             }
             Err(error) => {
-                if failures.is_multiple_of(LOG_EVERY) {
+                // A peer that says why is heard at once, also after it could not be reached for a while.
+                let says = matches!(error, LinkError::Refused(_) | LinkError::Protocol(_)).then(|| error.to_string());
+                let is_new = says.is_some() && says != refused;
+                refused = says.or(refused);
+                if is_new || failures.is_multiple_of(LOG_EVERY) {
                     shell.log.warn("peer_unreachable", &[("peer", &link.id), ("addr", &link.addr), ("why", &error)]);
                 }
                 failures += 1;
