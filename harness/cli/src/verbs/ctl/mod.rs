@@ -118,7 +118,7 @@ fn status(addr: SocketAddr, expected: &ExpectedNode, timeout: Duration, json: bo
         Err(e @ ControlError::Malformed { .. }) => {
             return super::usage("ctl", &format!("{e}\n--node must be the control address of a node here, `control` in its ready line"));
         }
-        Err(e @ (ControlError::Io { .. } | ControlError::Refused { .. } | ControlError::Mistaken { .. })) => {
+        Err(e @ (ControlError::Io { .. } | ControlError::Refused { .. } | ControlError::Mistaken { .. } | ControlError::Token { .. })) => {
             return super::broken("ctl", &e.to_string());
         }
     };
