@@ -5,6 +5,7 @@ use heckle_server::control::{Client, ControlError};
 use heckle_system_api::identity::NodeIdentity;
 use heckle_system_api::launch::NodeSpec;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 /// The identity that a hello names and a welcome must have.
@@ -43,9 +44,15 @@ pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Resul
 /// Why it could not be opened, or the token could not be read.
 pub(crate) fn control_with_token(node: &NodeSpec, within: Duration) -> Result<Client, String> {
     let mut client = control(&node.node, node.ask, within)?;
-    let data = crate::launch::data_folder(node).ok_or("the command of the node names no data folder")?;
+    let data = data_folder(node).ok_or("the command of the node names no data folder")?;
     client.authorize_from(data).map_err(|e| e.to_string())?;
     Ok(client)
+}
+
+/// The data folder in the command of a node.
+fn data_folder(node: &NodeSpec) -> Option<&Path> {
+    let args = &node.processes.first()?.args;
+    args.iter().position(|arg| arg == "--data").and_then(|at| args.get(at + 1)).map(Path::new)
 }
 
 #[cfg(test)]

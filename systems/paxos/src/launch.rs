@@ -68,12 +68,6 @@ fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, Str
     }
 }
 
-/// The data folder in the command of a node.
-pub(crate) fn data_folder(node: &NodeSpec) -> Option<&Path> {
-    let args = &node.processes.first()?.args;
-    args.iter().position(|arg| arg == "--data").and_then(|at| args.get(at + 1)).map(Path::new)
-}
-
 /// Writes a new secret for the cluster of one run, and returns its file. Only the file holds it, and only this user can read that.
 fn write_secret(folder: &Path) -> Result<PathBuf, String> {
     let path = folder.join("cluster.secret");

@@ -24,7 +24,7 @@ fn holds(bytes: &[u8], secret: &str) -> bool {
 #[test]
 fn a_run_keeps_its_secrets_in_files_of_their_own() {
     let folder = Folder::new();
-    let out = expect_code(&folder, &["run", "--duration", "2s", "--seed", "7", "--lease", "priority", "--fault", "clock"], 0);
+    let out = expect_code(&folder, &["run", "--duration", "6s", "--seed", "7", "--lease", "priority", "--faults", "clock-jump"], 0);
     let run = find(&folder, "results.json").pop().expect("a run").parent().expect("its folder").to_owned();
     let secret_file = run.join("nodes/cluster.secret");
     let secret = std::fs::read_to_string(&secret_file).expect("the run's secret");

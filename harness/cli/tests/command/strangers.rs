@@ -83,6 +83,7 @@ fn finish(mut run: Running) -> std::process::Output {
 /// A node of another cluster, under the name that is looked for.
 fn node(f: &Folder, change: impl FnOnce(&mut NodeOptions)) -> Thief {
     let mut options = NodeOptions::new("n2".parse().expect("a name"), "thieves", f.path().join("thief"));
+    options.remote = true;
     change(&mut options);
     // A claimed port is free once its node is dead. On all addresses, another cluster's port of the same number may be in the way.
     let mut started = None;
