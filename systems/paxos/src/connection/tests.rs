@@ -15,7 +15,7 @@ fn thief(name: &str, listens: SocketAddr) -> (std::path::PathBuf, NodeHandle) {
     let folder = std::env::temp_dir().join(format!("heckle-thief-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     let mut options = NodeOptions::new("n2".parse().expect("a name"), "thieves", &folder);
-    options.client_listen = listens;
+    (options.client_listen, options.remote) = (listens, true);
     (folder, Node::start(options).expect("it starts"))
 }
 
