@@ -145,3 +145,20 @@ fn reads_of_absent_keys_leave_nothing_behind() {
     }
     assert!(nodes.iter().all(|node| status(node).keys <= 1));
 }
+
+#[test]
+fn connections_that_say_nothing_make_room_for_clients() {
+    let (_dir, node) = one_node("lobby", |options| options.limits.client_connections = 3);
+    let mut known = TestClient::to(&node);
+    let silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(node.ready().client).unwrap()).collect();
+    eventually("they fill the node", || status(&node).client_connections >= 3);
+    let mut second = TestClient::to(&node);
+    let mut third = TestClient::to(&node);
+    for client in [&mut known, &mut second, &mut third] {
+        assert_eq!(client.write("k", "1"), Outcome::Applied);
+    }
+    // Those that have introduced themselves stay, so the next one is refused.
+    let refused = TestClient::expecting(node.ready().client, &ExpectedNode::default()).err().unwrap();
+    assert!(refused.contains("3 clients are connected"), "{refused}");
+    drop(silent);
+}

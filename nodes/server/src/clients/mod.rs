@@ -17,6 +17,7 @@ use crate::client_protocol::{
 use crate::frame::FrameError;
 use crate::net::{Incoming, Outbox, ReadError, set_socket_options};
 use crate::options::MAX_CLUSTER_ID;
+use crate::resources::Place;
 use crate::shell::{Shell, increment, request_size};
 
 /// A client must introduce itself within this time.
@@ -72,18 +73,18 @@ async fn serve(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr, number: u6
     let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.client_outbound_bytes, &shell.replies);
     let mut incoming = Incoming::new(Rc::clone(&stream), Some(shell.partial_frames.share()));
     let limit = shell.descriptors.clients;
-    let result = if shell.client_connections.get() >= limit {
+    let result = if let Some(place) = shell.client_lobby.admit(limit) {
+        tokio::select! {
+            result = serve_client(&shell, &mut incoming, &outbox, &place, addr, number) => result,
+            () = place.evicted() => Err(CloseReason::Refused("it said nothing, and others wait: the node is full".to_owned())),
+        }
+    } else {
         if shell.refusals.get() >= shell.descriptors.refusals {
             // Too many to explain it to each.
             increment(&shell.counts.bad_connections);
             return;
         }
         Err(CloseReason::Refused(format!("{limit} clients are connected to {} already: that is its limit", shell.options.id)))
-    } else {
-        shell.client_connections.set(shell.client_connections.get() + 1);
-        let result = serve_client(&shell, &mut incoming, &outbox, addr, number).await;
-        shell.client_connections.set(shell.client_connections.get() - 1);
-        result
     };
     drop(incoming);
     let left_open = shell.clients.borrow_mut().remove(&number).is_some_and(|client| !client.open.borrow().is_empty());
@@ -149,6 +150,7 @@ async fn serve_client(
     shell: &Rc<Shell>,
     incoming: &mut Incoming,
     outbox: &Rc<Outbox>,
+    place: &Place,
     addr: SocketAddr,
     number: u64,
 ) -> Result<(), CloseReason> {
@@ -159,6 +161,7 @@ async fn serve_client(
     if !expected.is(&found) {
         return Err(CloseReason::Mistaken { found, expected });
     }
+    place.keep();
     let connection = Rc::new(ClientConnection { number, name: hello.client, outbox: Rc::clone(outbox), open: RefCell::default() });
     let limits = &shell.options.limits;
     let welcome = Welcome {

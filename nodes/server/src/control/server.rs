@@ -1,20 +1,19 @@
 //! The node's side of the control channel.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::{Answer, FailpointAction, LeaseChanged, PointReached, Request};
 use crate::clock::{ClockSkew, MAX_DRIFT_PPM};
 use crate::lease_watch::WATCHER_QUEUE;
 use crate::points::protocol::SUBSCRIBER_QUEUE;
 use crate::points::{self, AnyPoint, Injection};
+use crate::resources::{Lobby, Place};
 use crate::shell::Shell;
 
 /// Pause after a failed accept.
@@ -22,76 +21,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest request in bytes. Replies may be longer.
 const MAX_REQUEST: usize = 16 << 10;
 
-/// The open connections, and those among them that have not shown the token, oldest first.
-#[derive(Default)]
-struct Open {
-    count: Cell<usize>,
-    next: Cell<u64>,
-    unauthorized: RefCell<BTreeMap<u64, Rc<Notify>>>,
-}
-
-/// One connection. Dropping it makes room.
-struct Place {
-    open: Rc<Open>,
-    number: u64,
-    /// Notified when the connection must make room.
-    evicted: Rc<Notify>,
-}
-
-impl Open {
-    fn add(self: &Rc<Open>) -> Place {
-        let (number, evicted) = (self.next.get(), Rc::<Notify>::default());
-        self.next.set(number + 1);
-        self.count.set(self.count.get() + 1);
-        self.unauthorized.borrow_mut().insert(number, Rc::clone(&evicted));
-        Place { open: Rc::clone(self), number, evicted }
-    }
-
-    /// Ends the connection that has been open for the longest time without showing the token. Returns whether there
-    /// was one: without this, idle connections of strangers could keep the harness out.
-    fn evict_oldest(&self) -> bool {
-        let oldest = self.unauthorized.borrow_mut().pop_first();
-        oldest.is_some_and(|(_, evicted)| {
-            evicted.notify_one();
-            true
-        })
-    }
-}
-
-impl Place {
-    /// The connection has shown the token, and stays.
-    fn keep(&self) {
-        self.open.unauthorized.borrow_mut().remove(&self.number);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.keep();
-        self.open.count.set(self.open.count.get() - 1);
-    }
-}
-
 /// Accepts control connections until the node ends.
 pub(crate) async fn accept_all(shell: Rc<Shell>, listener: TcpListener) {
-    let open = Rc::new(Open::default());
+    let lobby = Rc::<Lobby>::default();
     loop {
         match listener.accept().await {
             Ok((mut stream, addr)) => {
                 let most = shell.descriptors.control;
-                if open.count.get() >= most && !open.evict_oldest() {
+                let Some(place) = lobby.admit(most) else {
                     let message = format!("{most} control connections are open already: close some");
                     shell.log.warn("control_refused", &[("addr", &addr), ("why", &message)]);
                     let _ = stream.write_all(&line(&Answer::Error { message })).await;
                     continue;
-                }
-                let (shell, place) = (Rc::clone(&shell), open.add());
+                };
+                let shell = Rc::clone(&shell);
                 tokio::task::spawn_local(async move {
                     tokio::select! {
                         served = serve(&shell, stream, &place) => if let Err(cause) = served {
                             shell.log.warn("control_closed", &[("why", &cause)]);
                         },
-                        () = place.evicted.notified() => {}
+                        () = place.evicted() => {}
                     }
                 });
             }

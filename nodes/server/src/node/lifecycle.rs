@@ -209,7 +209,7 @@ pub(crate) fn prepare(
         peers: Peers::new(&options.peers, &identity.peers),
         folder: Arc::new(folder),
         folder_identity: RefCell::new(identity),
-        client_connections: Cell::new(0),
+        client_lobby: Rc::default(),
         refusals: Cell::new(0),
         descriptors,
         control_token,

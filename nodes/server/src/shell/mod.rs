@@ -30,7 +30,7 @@ use crate::options::NodeOptions;
 use crate::peers::links::Peers;
 use crate::points::protocol::ProtocolPoints;
 use crate::points::storage::StoragePoints;
-use crate::resources::{Descriptors, PartialFrames, ReplyBudget};
+use crate::resources::{Descriptors, Lobby, PartialFrames, ReplyBudget};
 use crate::status::OpCounts;
 use crate::storage::folder::{Folder, Identity};
 use crate::storage::thread::{Disk, DiskMetrics};
@@ -58,8 +58,8 @@ pub(crate) struct Shell {
     pub(crate) folder: Arc<Folder>,
     pub(crate) folder_identity: RefCell<Identity>,
     pub(crate) peers: Peers,
-    /// Number of client connections, including those without a handshake.
-    pub(crate) client_connections: Cell<usize>,
+    /// Client connections, including those without a handshake.
+    pub(crate) client_lobby: Rc<Lobby>,
     /// Number of clients that are being sent the reason why they are refused.
     pub(crate) refusals: Cell<usize>,
     pub(crate) descriptors: Descriptors,

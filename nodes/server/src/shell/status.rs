@@ -80,7 +80,7 @@ impl Shell {
             timers_len: self.timers.borrow().len() as u64,
             open_ops: self.open_ops.borrow().len() as u64,
             turns: self.counts.turns.get(),
-            client_connections: self.client_connections.get() as u64,
+            client_connections: self.client_lobby.count() as u64,
             peers: self.peers.status(),
             bad_connections: self.counts.bad_connections.get(),
             slow_readers: self.counts.slow_readers.get(),
