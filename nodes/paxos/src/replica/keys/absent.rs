@@ -143,6 +143,15 @@ impl Keys {
 
     /// Serves a request that needs no slot. Returns `None` if it needs one.
     pub(in crate::replica) fn serve_absent(&self, message: &Message) -> Option<Message> {
+        // This is on the path of every request, so the key is looked up only where it matters.
+        let may_be_absent = match message.body {
+            Body::Read { .. } => message.tag.ballot.is_zero(),
+            Body::Get | Body::Prune { .. } => true,
+            _ => false,
+        };
+        if !may_be_absent {
+            return None;
+        }
         let acceptor = self.find(&message.key).map(|at| &self.slots[at].acceptor);
         let body = match (&message.body, acceptor) {
             (Body::Read { .. }, None) if message.tag.ballot.is_zero() => Body::RowRead { learned: Ballot::ZERO, newer: None },
@@ -161,17 +170,14 @@ impl Keys {
         Some(Message { key: message.key.clone(), tag: message.tag, body })
     }
 
-    /// Handles a reply. Returns it if it belongs to an operation of a slot.
-    pub(in crate::replica) fn on_absent_reply<R: Rng + ?Sized>(
-        &mut self,
-        from: u32,
-        message: Message,
-        env: &mut Env<'_, R>,
-    ) -> Option<Message> {
-        let Tag { attempt: serial, ballot, .. } = message.tag;
-        if !ballot.is_zero() || serial & SERIAL_BIT == 0 {
-            return Some(message);
-        }
+    /// Whether a reply belongs to one of these operations rather than to one of a slot.
+    pub(super) fn is_absent_reply(tag: Tag) -> bool {
+        tag.ballot.is_zero() && tag.attempt & SERIAL_BIT != 0
+    }
+
+    /// Handles such a reply.
+    pub(super) fn on_absent_reply<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
+        let serial = message.tag.attempt;
         match (self.absent.running.get_mut(&serial), message.body) {
             (Some(AbsentOp::Read(read)), body) if read.tag == message.tag && read.request.key == message.key => {
                 if matches!(body, Body::RowRead { learned: Ballot::ZERO, newer: None }) {
@@ -191,7 +197,6 @@ impl Keys {
             }
             (Some(_) | None, _) => env.shared.counters.answers_ignored += 1,
         }
-        None
     }
 
     fn continue_in_slot<R: Rng + ?Sized>(&mut self, read: AbsentRead, env: &mut Env<'_, R>) {

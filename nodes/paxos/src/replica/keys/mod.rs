@@ -186,7 +186,9 @@ impl Keys {
     }
 
     fn on_answer<R: Rng + ?Sized>(&mut self, from: u32, message: Message, env: &mut Env<'_, R>) {
-        let Some(message) = self.on_absent_reply(from, message, env) else { return };
+        if Keys::is_absent_reply(message.tag) {
+            return self.on_absent_reply(from, message, env);
+        }
         // This includes replies that arrive after their operation has ended, and those to the prune queue's own
         // messages: the reply states what is durable at the sender, whatever the request was.
         let message = match message.body {
