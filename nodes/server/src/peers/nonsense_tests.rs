@@ -182,7 +182,7 @@ fn a_peer_that_sends_nonsense_loses_its_connection_and_ends_nobody() {
         let mut sent = 0;
         while sent < MESSAGES {
             let stream = greet(node.ready().peer, number, &options[0]);
-            sent += lie(stream, &mut rng, MESSAGES_PER_CONNECTION.min(MESSAGES - sent), connections % 2 == 0).max(1);
+            sent += lie(stream, &mut rng, MESSAGES_PER_CONNECTION.min(MESSAGES - sent), connections.is_multiple_of(2)).max(1);
             connections += 1;
         }
     }
