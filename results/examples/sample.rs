@@ -1,5 +1,5 @@
-//! Writes the folders of two synthetic runs, one valid and one not, as `heckle run` does, and of a synthetic comparison, as
-//! `heckle compare` does: `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS] [SECONDS]`.
+//! Writes the folders of two synthetic runs, one valid and one not, as `heckle run` does, of a synthetic comparison, as
+//! `heckle compare` does, and of two synthetic sweeps, as `heckle sweep` does: `cargo run --release -p heckle-results --example sample -- FOLDER [OPS_PER_S] [FAULTS] [SECONDS]`.
 //! For a million operations: `-- target/sample 10000 20 100`.
 
 use heckle_results::compare::{self, conclude::conclude, decide::Ending, folder::CompareFolder};
@@ -7,6 +7,7 @@ use heckle_results::results_json::Results;
 use heckle_results::run_folder::RunFolder;
 use heckle_results::sample::{self, Sample};
 use heckle_results::summary::{self, View};
+use heckle_results::sweep;
 use heckle_results::terminal::Colour;
 use heckle_results::utc::UnixSeconds;
 use heckle_results::{artifacts, index, sample_results};
@@ -37,6 +38,17 @@ fn main() -> std::io::Result<()> {
     folder.write_all(&mut comparison)?;
     let shown = folder.root().display().to_string();
     print!("\n{}", compare::text::text(&comparison, View { folder: &shown, width: 120, colour: Colour::Ansi }));
+    for mut sweep in [sweep::sample::sweep(&["classic", "fast", "etcd"], 3), sweep::sample::contention(&["off", "priority", "read"], 3)] {
+        for run in sweep.runs.iter_mut().filter(|r| r.value.number > 1_000.0) {
+            run.limited_by.push("machine_busy".into());
+        }
+        let name = sweep.name.clone();
+        let folder = sweep::folder::SweepFolder::create(Path::new(&out), &name, STARTED, 0x5a3e, &mut sweep)?;
+        let mut sweep = sweep::conclude::conclude(sweep, &sweep::conclude::Ending::AsPlanned);
+        folder.write_all(&mut sweep)?;
+        let shown = folder.root().display().to_string();
+        print!("\n{}", sweep::text::text(&sweep, View { folder: &shown, width: 120, colour: Colour::Ansi }));
+    }
     print!("\n{}", summary::list(&index::read(Path::new(&out))?, 100, Colour::Ansi));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod run; // runs: run, rerun, demo, suite
 mod compare; // settings or builds against each other: compare
+mod sweep; // one plan along one axis: sweep
 mod inspect; // results of earlier runs: check, explain, show, list, diff, trend, report, export
 mod serve; // a page of all runs: serve
 mod own; // a custom system under test: init, driver
@@ -13,6 +14,7 @@ pub use inspect::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, Report
 pub use maintenance::{BenchArgs, BenchTarget, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
 pub use node::{Consistency, CtlArgs, CtlCommand, CtlIdentity, CtlTarget, NodeArgs, ValueForm};
 pub use own::{DriverArgs, DriverCheckArgs, DriverWhat, InitArgs};
+pub use sweep::SweepArgs;
 pub use run::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 pub use serve::{Listen, ServeArgs};
 
@@ -67,6 +69,8 @@ pub enum Verb {
     Gc(GcArgs),
     /// Compare settings or builds by paired runs, with confidence intervals
     Compare(Box<CompareArgs>),
+    /// Run a plan at several values of one setting: latency over throughput, waits over contention, the highest rate that holds
+    Sweep(Box<SweepArgs>),
     /// Export a history in another tool's format, one file per key
     Export(ExportArgs),
     /// Write a run's report and plots again

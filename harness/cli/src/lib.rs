@@ -8,7 +8,7 @@ extern crate heckle_engine;
 
 // Re-exported so that tests and programs for other systems have one place to import from.
 pub use heckle_engine::{
-    clock, cluster, exit, history_file, limits, load, machine, nemesis, output, plan, recorder, relay, run, search, stop, suite,
+    clock, cluster, exit, history_file, limits, load, machine, nemesis, output, plan, recorder, relay, run, search, stop, suite, sweep,
 };
 
 pub mod cli; // the list of systems under test

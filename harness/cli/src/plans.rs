@@ -22,7 +22,7 @@ pub const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/plans.rs")
 
 /// The folder of plans that each expose the planted bug of the same name.
 const MUTANTS: &str = "mutants/";
-/// The folder of the comparisons behind `--preset`.
+/// The folder of the comparisons and sweeps behind `--preset`.
 const PRESETS: &str = "presets/";
 
 impl Embedded {
@@ -32,6 +32,11 @@ impl Embedded {
     /// Never: a test parses every embedded plan.
     pub fn settings(&self) -> Settings {
         file::parse(self.text, self.name, systems::all()).expect("the embedded plans are tested")
+    }
+
+    /// Whether it is a sweep.
+    fn is_sweep(&self) -> bool {
+        self.text.lines().any(|line| line.trim() == "[sweep]")
     }
 
     /// The text to show on a terminal: without the schema line, which is for editors.
@@ -56,8 +61,17 @@ pub fn mutants() -> impl Iterator<Item = (&'static str, &'static Embedded)> {
     EMBEDDED.iter().filter_map(|plan| Some((plan.name.strip_prefix(MUTANTS)?, plan)))
 }
 
-/// Returns the values of `--preset`, each with its plan.
+/// Returns the values of `heckle compare --preset`, each with its plan.
 pub fn presets() -> impl Iterator<Item = (&'static str, &'static Embedded)> {
+    all_presets().filter(|(_, plan)| !plan.is_sweep())
+}
+
+/// Returns the values of `heckle sweep --preset`, each with its plan.
+pub fn sweep_presets() -> impl Iterator<Item = (&'static str, &'static Embedded)> {
+    all_presets().filter(|(_, plan)| plan.is_sweep())
+}
+
+fn all_presets() -> impl Iterator<Item = (&'static str, &'static Embedded)> {
     EMBEDDED.iter().filter_map(|plan| Some((plan.name.strip_prefix(PRESETS)?, plan)))
 }
 
@@ -127,7 +141,7 @@ fn unknown_plan_error(word: &str) -> String {
 pub fn list_embedded() -> String {
     let names = |of: &mut dyn Iterator<Item = &'static str>| of.collect::<Vec<_>>().join(", ");
     let top = names(&mut EMBEDDED.iter().map(|plan| plan.name).filter(|name| !name.contains('/')));
-    let presets = names(&mut presets().map(|(name, _)| name));
+    let presets = names(&mut all_presets().map(|(name, _)| name));
     let mutants = names(&mut mutants().map(|(name, _)| name));
     format!("embedded plans: {top}\n  presets/ {presets}\n  mutants/ {mutants}")
 }
@@ -170,6 +184,7 @@ mod tests {
         for embedded in EMBEDDED {
             let mut settings = embedded.settings();
             let verb = match (settings.suite.is_some(), settings.arm.is_empty()) {
+                _ if settings.sweep.is_some() => "sweep",
                 (true, _) => "suite",
                 (false, true) => "run",
                 (false, false) => "compare",
@@ -181,7 +196,7 @@ mod tests {
             let expected = match embedded.name.split_once('/') {
                 None => embedded.name.to_owned(),
                 Some(("mutants", mutant)) => format!("mutant-{mutant}"),
-                Some(("presets", preset)) => format!("compare-{preset}"),
+                Some(("presets", preset)) => format!("{verb}-{preset}"),
                 Some(("systems", name)) => name.to_owned(),
                 Some((folder, _)) => panic!("plans/{folder} is new: say here what its plans are called"),
             };

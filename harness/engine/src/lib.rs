@@ -21,6 +21,7 @@ pub mod nemesis; // injects faults on schedule
 pub mod search; // the search engine in a child process with limits
 pub mod run; // a whole run, from plan to report
 pub mod suite; // a matrix of runs, night after night
+pub mod sweep; // runs of one plan along one axis
 pub mod stop; // the shared stop flag of a run
 
 #[cfg(test)]

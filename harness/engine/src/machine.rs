@@ -3,7 +3,7 @@
 //! published, and a secret among them would be too. Without a home folder there is no secret, and no folder counts as
 //! written here.
 
-use heckle_results::{RunFolder, input, seal};
+use heckle_results::{RunFolder, atomic, input, seal};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -45,8 +45,16 @@ fn secret_or_new() -> Option<String> {
 /// # Errors
 /// If the folder cannot be written. A machine that cannot store a secret writes no seal.
 pub fn seal_plan(folder: &RunFolder, plan: &str) -> std::io::Result<()> {
+    seal_text(folder.root(), plan)
+}
+
+/// Seals the text of the plans of any folder that is being created.
+///
+/// # Errors
+/// As for [`seal_plan`].
+pub fn seal_text(folder: &Path, plans: &str) -> std::io::Result<()> {
     match secret_or_new() {
-        Some(secret) => folder.write(seal::FILE, seal::of(secret.as_bytes(), plan).as_bytes()),
+        Some(secret) => atomic::replace(&folder.join(seal::FILE), seal::of(secret.as_bytes(), plans).as_bytes()),
         None => Ok(()),
     }
 }

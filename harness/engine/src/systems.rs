@@ -11,6 +11,12 @@ pub struct Systems {
     described: Option<&'static dyn DescribedSystems>,
 }
 
+impl std::fmt::Debug for Systems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(SystemKind::name)).finish()
+    }
+}
+
 impl Systems {
     /// Creates a list of systems. The first one is the default.
     pub const fn new(all: &'static [&'static dyn SystemKind]) -> Self {

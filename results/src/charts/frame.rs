@@ -34,6 +34,10 @@ pub enum Mark {
     Fill,
     /// A hatched square.
     Hatched(Hatch),
+    /// A circle without filling.
+    Hollow,
+    /// A circle around a dot.
+    Ring,
 }
 
 /// The direction of hatching. It distinguishes parts of the same colour, also in print and for colour-blind readers.
@@ -279,6 +283,11 @@ pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
         let (middle, y) = (x + 9, LEGEND_Y + 2);
         match mark {
             Mark::Dot => area.draw(&Circle::new((middle, y), 5, colour.filled())).expect("drawing into memory does not fail"),
+            Mark::Hollow => circle(area, (middle, y), 5, *colour),
+            Mark::Ring => {
+                circle(area, (middle, y), 9, *colour);
+                area.draw(&Circle::new((middle, y), 4, colour.filled())).expect("drawing into memory does not fail");
+            }
             Mark::AtLeast => up(area, (middle, y), 6, *colour),
             Mark::Cross => cross(area, (middle, y), 5, *colour),
             Mark::Line => line(area, vec![(x, y), (x + 18, y)], colour.stroke_width(3)),
@@ -293,6 +302,11 @@ pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
         text(area, (x + 25, y), words, &style);
         x += 25 + width(area, words, &style) + 26;
     }
+}
+
+/// Draws a circle without filling.
+pub fn circle(area: &Area<'_>, at: (i32, i32), r: i32, colour: RGBColor) {
+    area.draw(&Circle::new(at, r, colour.stroke_width(2))).expect("drawing into memory does not fail");
 }
 
 /// Draws a triangle that points up.

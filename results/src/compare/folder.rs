@@ -5,6 +5,7 @@ use super::compare_json::Comparison;
 use super::{charts, page};
 use crate::atomic;
 use crate::input;
+use crate::marked;
 use crate::run_folder::slug;
 use crate::utc::UnixSeconds;
 use std::fs;
@@ -54,12 +55,7 @@ impl CompareFolder {
     /// # Errors
     /// If `out` cannot be read.
     pub fn find(out: &Path, asked: &str) -> io::Result<Option<Self>> {
-        let given = Path::new(asked);
-        if given.join(FILE).is_file() {
-            return Ok(Some(CompareFolder { root: given.to_owned() }));
-        }
-        let named = |f: &CompareFolder| !asked.is_empty() && (f.root.ends_with(given) || f.path_below(out) == given);
-        Ok(CompareFolder::all(out)?.into_iter().find(named))
+        Ok(marked::find(out, FILE, asked)?.map(|root| CompareFolder { root }))
     }
 
     /// Returns all comparisons below `out`, oldest first; none if `out` does not exist.
@@ -67,14 +63,7 @@ impl CompareFolder {
     /// # Errors
     /// If a folder cannot be read.
     pub fn all(out: &Path) -> io::Result<Vec<Self>> {
-        let mut found: Vec<CompareFolder> = vec![];
-        for name in folders_in(out)? {
-            let inner = folders_in(&name)?.into_iter().filter(|root| root.join(FILE).is_file());
-            found.extend(inner.map(|root| CompareFolder { root }));
-        }
-        // Ids start with the time, so this sorts by time.
-        found.sort_by(|a, b| (a.root.file_name(), &a.root).cmp(&(b.root.file_name(), &b.root)));
-        Ok(found)
+        Ok(marked::all(out, FILE)?.into_iter().map(|root| CompareFolder { root }).collect())
     }
 
     /// Reads `compare.json`.
@@ -121,21 +110,4 @@ impl CompareFolder {
         atomic::replace(&self.root.join("compare.html"), page::page(comparison, &pictures).as_bytes())?;
         self.write_comparison(comparison)
     }
-}
-
-/// Returns the subfolders of a folder, without links.
-fn folders_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-        Err(e) => return Err(atomic::at(folder, e)),
-    };
-    let mut found = vec![];
-    for entry in entries {
-        let entry = entry.map_err(|e| atomic::at(folder, e))?;
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }

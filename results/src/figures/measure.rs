@@ -325,7 +325,7 @@ impl Latencies {
     /// Returns percentiles in milliseconds, rounded to the microsecond.
     pub(crate) fn percentiles(&self) -> Percentiles {
         let ms = |q: f64| round(self.histogram.value_at_quantile(q).min(self.slowest.0) as f64 / 1e6, 3);
-        Percentiles { p50: ms(0.5), p90: ms(0.9), p99: ms(0.99), p999: ms(0.999), max: ms(1.0) }
+        Percentiles { p50: ms(0.5), p90: ms(0.9), p95: ms(0.95), p99: ms(0.99), p999: ms(0.999), max: ms(1.0) }
     }
 }
 

@@ -29,6 +29,11 @@ pub fn update_status(results: &mut Results, folder: &Path) {
     }
 }
 
+/// Whether this process runs, as far as can be seen from here.
+pub fn is_running(harness: &Harness) -> bool {
+    harness.host == host() && start_time(harness.pid) == Some(harness.start_time)
+}
+
 fn is_alive(harness: Option<&Harness>, folder: &Path) -> bool {
     match harness {
         Some(harness) if harness.host == host() => start_time(harness.pid) == Some(harness.start_time),

@@ -4,6 +4,7 @@
 use crate::compare::compare_json;
 use crate::input;
 use crate::suite::suite_json;
+use crate::sweep::sweep_json;
 use crate::{env_json, results_json, series};
 use heckle_history::Measure;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -33,6 +34,7 @@ pub fn all() -> Vec<NamedSchema> {
         NamedSchema { file: "timeseries.schema.json", schema: of::<series::Series>(series::SCHEMA) },
         NamedSchema { file: "suite.schema.json", schema: of::<suite_json::SuiteResults>(suite_json::SCHEMA) },
         NamedSchema { file: "compare.schema.json", schema: of::<compare_json::Comparison>(compare_json::SCHEMA) },
+        NamedSchema { file: "sweep.schema.json", schema: of::<sweep_json::Sweep>(sweep_json::SCHEMA) },
         NamedSchema { file: "history.schema.json", schema: history() },
     ]
 }

@@ -61,7 +61,7 @@ pub struct ExplainArgs {
 /// `heckle show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A run: folder, id, prefix, latest, latest-failed; or a comparison: folder, id
+    /// A run: folder, id, prefix, latest, latest-failed; or a comparison or sweep: folder, id
     #[arg(default_value = "latest")]
     pub run: String,
     /// Show the slowest ops instead, and why each was slow
@@ -143,7 +143,7 @@ pub struct TrendArgs {
 /// `heckle report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// A run: folder, id, prefix, latest, latest-failed; or a comparison: folder, id
+    /// A run: folder, id, prefix, latest, latest-failed; or a comparison or sweep: folder, id
     #[arg(default_value = "latest")]
     pub run: String,
     /// The folder of all runs

@@ -25,6 +25,7 @@ mod run;
 mod serve;
 mod show;
 mod suite;
+mod sweep;
 mod trend;
 
 use crate::cli::{Cli, OutputArgs, Verb};
@@ -82,6 +83,7 @@ pub fn main() -> ExitCode {
         Verb::Trend(args) => trend::main(&args),
         Verb::Gc(args) => gc::main(&args),
         Verb::Compare(args) => compare::main(&args),
+        Verb::Sweep(args) => sweep::main(&args),
         Verb::Export(args) => export::main(&args),
         Verb::Report(args) => report::main(&args),
         Verb::Bench(args) => bench::main(&args),

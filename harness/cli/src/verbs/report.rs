@@ -1,11 +1,12 @@
 //! `heckle report`: judges a run's history again and rewrites everything derived from it. For a comparison, it rewrites plots and
-//! page from `compare.json`.
+//! page from `compare.json`, and for a sweep from `sweep.json`.
 
 use crate::cli::ReportArgs;
 use crate::history_file;
 use crate::run::recheck::{self, Recheck};
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::results_json::Status;
+use heckle_results::sweep::folder::SweepFolder;
 use heckle_results::utc::UnixSeconds;
 use heckle_results::{RunFolder, artifacts, rerun};
 use std::process::ExitCode;
@@ -24,6 +25,9 @@ pub(super) fn main(args: &ReportArgs) -> ExitCode {
 fn report(args: &ReportArgs) -> Result<String, String> {
     if let Some(folder) = CompareFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())? {
         return report_comparison(&folder);
+    }
+    if let Some(folder) = SweepFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())? {
+        return report_sweep(&folder);
     }
     let folder = RunFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())?;
     let Recheck { judged, from_history, stored, self_contained, .. } = recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?;
@@ -77,4 +81,15 @@ fn report_comparison(folder: &CompareFolder) -> Result<String, String> {
     }
     folder.write_all(&mut comparison).map_err(|e| format!("cannot write {shown}: {e}"))?;
     Ok(folder.root().join("compare.html").display().to_string())
+}
+
+/// Rewrites picture and page of a sweep. Its results stay as they were.
+fn report_sweep(folder: &SweepFolder) -> Result<String, String> {
+    let mut sweep = folder.read()?;
+    let shown = folder.root().display();
+    if sweep.status == Status::Running {
+        return Err(format!("{shown} is a sweep that has not ended, or whose harness was killed: `heckle sweep --resume {shown}` makes the rest"));
+    }
+    folder.write_all(&mut sweep).map_err(|e| format!("cannot write {shown}: {e}"))?;
+    Ok(folder.root().join("sweep.html").display().to_string())
 }

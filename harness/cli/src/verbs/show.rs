@@ -5,6 +5,7 @@ use crate::run::report::read_history;
 use heckle_results::compare::folder::CompareFolder;
 use heckle_results::compare::text;
 use heckle_results::summary::View;
+use heckle_results::sweep::folder::SweepFolder;
 use heckle_results::{RunFolder, measure, terminal_report};
 use std::process::ExitCode;
 
@@ -35,6 +36,14 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
         }
         Err(e) => return super::usage("show", &e),
     }
+    match sweep_view(args) {
+        Ok(None) => {}
+        Ok(Some(text)) => {
+            out!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => return super::usage("show", &e),
+    }
     let found = RunFolder::find(&args.out.out, &args.run).and_then(|folder| folder.read_results().map(|r| (folder, r)));
     match found {
         Ok((_, results)) if args.voice.json => {
@@ -47,6 +56,15 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
         }
         Err(e) => super::usage("show", &e.to_string()),
     }
+}
+
+/// Prints a sweep; `None` if the name is that of something else.
+fn sweep_view(args: &ShowArgs) -> Result<Option<String>, String> {
+    let Some(folder) = SweepFolder::find(&args.out.out, &args.run).map_err(|e| e.to_string())? else { return Ok(None) };
+    let sweep = folder.read()?;
+    let shown = folder.root().display().to_string();
+    let view = View { folder: &shown, width: super::width(), colour: super::colour() };
+    Ok(Some(if args.voice.json { sweep.to_json() } else { heckle_results::sweep::text::text(&sweep, view) }))
 }
 
 /// The views that need the history.

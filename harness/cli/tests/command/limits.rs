@@ -26,6 +26,7 @@ fn refused(limits: &str, args: &str, parts: &[&str]) {
 fn a_limit_that_is_too_low_is_named_before_the_load_starts() {
     refused("ulimit -n 40", "run --quiet --duration 2s", &["file descriptors", "the limit is 40", "ulimit -n"]);
     refused("ulimit -n 100", "run --quiet --duration 2s --clients 64", &["64 clients", "the limit is 100", "ulimit -n"]);
+    refused("ulimit -n 400", "sweep --quiet --over clients=1,512", &["512 clients", "the limit is 400", "ulimit -n"]);
     refused("ulimit -f 100", "run --quiet --duration 2s", &["ulimit -f"]);
     refused("ulimit -v 300000", "run --quiet --duration 2s", &["ulimit -v", "address space"]);
 }

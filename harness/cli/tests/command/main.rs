@@ -27,5 +27,6 @@ mod starvation;
 mod stores;
 mod strangers;
 mod suites;
+mod sweep;
 mod tasks;
 mod zookeeper;

@@ -342,8 +342,8 @@ impl Plan {
     /// Returns this plan in the form of a plan file, with every default filled in.
     fn as_settings(&self, given: &Settings) -> Settings {
         let mut s = given.clone();
-        // The matrix that this run may belong to is not part of the run.
-        (s.suite, s.canary) = (None, vec![]);
+        // The matrix or sweep that this run may belong to is not part of the run.
+        (s.suite, s.sweep, s.canary) = (None, None, vec![]);
         s.schema = Some(file::SCHEMA.into());
         s.name = Some(self.name.clone());
         s.expect = Some(self.expect);

@@ -51,10 +51,13 @@ pub struct Settings {
     /// The matrix for `heckle suite`; `heckle run` runs the plan alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suite: Option<SuiteSettings>,
+    /// The axis and limits for `heckle sweep`; `heckle run` runs the plan alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepSettings>,
     /// Planted bugs that a suite must catch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanarySettings>,
-    /// The variants that `heckle compare` compares. The first one is the reference.
+    /// The variants that `heckle compare` and `heckle sweep` compare. The first one is the reference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arm: Vec<ArmSettings>,
 }
@@ -321,6 +324,27 @@ pub struct ProfileSettings {
     pub axes: BTreeMap<String, Vec<toml::Value>>,
 }
 
+/// `[sweep]`: the same plan at several values of one setting.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SweepSettings {
+    /// The setting that varies and its values: `rate=100..8000`, `clients=1..32:6`, `keys=1,4,16`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over: Option<String>,
+    /// Number of runs per point [default: 3]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u32>,
+    /// Limits on figures that a point must hold [default: `p99_ms<50`]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slo: Vec<String>,
+    /// Time limit of the sweep, from which the length of each point follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Span>,
+    /// What the first arm does without and the others have, such as `a cache`: the sweep then ends with an answer in sentences.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
 /// `[[canary]]`: a planted bug that a suite must catch, or the suite is red.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -440,6 +464,9 @@ impl Settings {
         }
         if over.suite.is_some() {
             self.suite.clone_from(&over.suite);
+        }
+        if over.sweep.is_some() {
+            self.sweep.clone_from(&over.sweep);
         }
         self.canary.extend(over.canary.clone());
         if !over.arm.is_empty() {

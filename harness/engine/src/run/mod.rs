@@ -9,6 +9,7 @@ pub mod progress;
 pub mod recheck; // judges a stored run again
 pub mod report;
 pub mod sampler;
+pub mod noise; // processor time of other processes
 pub mod strain;
 
 use crate::clock::RunClock;

@@ -23,13 +23,13 @@ const MAX_NAME: usize = 32;
 
 /// One arm, with its settings.
 #[derive(Debug, Clone)]
-pub(super) struct ArmPlan {
+pub(in crate::verbs) struct ArmPlan {
     /// Its name, which is also the name of the folder of its runs.
-    pub(super) name: String,
+    pub(in crate::verbs) name: String,
     /// The settings that it states, as they were written.
-    pub(super) stated: BTreeMap<String, String>,
+    pub(in crate::verbs) stated: BTreeMap<String, String>,
     /// The common settings with its own applied.
-    settings: Settings,
+    pub(in crate::verbs) settings: Settings,
 }
 
 /// A validated comparison.
@@ -113,9 +113,9 @@ pub(super) fn experiment(args: &CompareArgs) -> Result<Experiment, String> {
 }
 
 /// The settings that an arm states.
-type Stated = BTreeMap<String, String>;
+pub(in crate::verbs) type Stated = BTreeMap<String, String>;
 /// An arm's name and settings.
-type Named = (String, Stated);
+pub(in crate::verbs) type Named = (String, Stated);
 
 /// Returns the common settings, the name of the comparison, and the settings of each arm.
 fn read_arms(args: &CompareArgs) -> Result<(Settings, String, Vec<Named>), String> {
@@ -166,7 +166,7 @@ fn preset(name: &str) -> Result<&'static plans::Embedded, String> {
 }
 
 /// Parses `name:key=value,key=value`. A comma is part of a value unless a key follows it.
-fn parse_arm(text: &str) -> Result<Named, String> {
+pub(in crate::verbs) fn parse_arm(text: &str) -> Result<Named, String> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     let mut stated = Stated::new();
     let mut last: Option<String> = None;
@@ -186,7 +186,8 @@ fn parse_arm(text: &str) -> Result<Named, String> {
     Ok((name.trim().to_owned(), stated))
 }
 
-fn arm_from_file(arm: &ArmSettings) -> Named {
+/// Returns name and settings of an `[[arm]]` entry.
+pub(in crate::verbs) fn arm_from_file(arm: &ArmSettings) -> Named {
     let text = |value: &ArmValue| match value {
         ArmValue::Whole(n) => n.to_string(),
         ArmValue::Number(x) => x.to_string(),
@@ -196,7 +197,11 @@ fn arm_from_file(arm: &ArmSettings) -> Named {
     (arm.name.clone(), arm.settings.iter().map(|(k, v)| (k.clone(), text(v))).collect())
 }
 
-fn arm(base: &Settings, name: String, stated: Stated) -> Result<ArmPlan, String> {
+/// Applies the settings of an arm to the common ones.
+///
+/// # Errors
+/// If its name or a setting is invalid.
+pub(in crate::verbs) fn arm(base: &Settings, name: String, stated: Stated) -> Result<ArmPlan, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > MAX_NAME || name.starts_with('.') || !name.chars().all(fits) {
         return Err(format!("arm `{name}`: its name is that of a folder, so use up to {MAX_NAME} letters, digits, `-`, `_` and `.`"));
@@ -213,7 +218,7 @@ fn arm(base: &Settings, name: String, stated: Stated) -> Result<ArmPlan, String>
 }
 
 /// Returns the arms to run: with `--aa` the first one twice, otherwise all, which must differ.
-fn arms_to_run(mut arms: Vec<ArmPlan>, aa: bool) -> Result<Vec<ArmPlan>, String> {
+pub(in crate::verbs) fn arms_to_run(mut arms: Vec<ArmPlan>, aa: bool) -> Result<Vec<ArmPlan>, String> {
     if aa {
         let mut again = arms[0].clone();
         again.name += "-again";

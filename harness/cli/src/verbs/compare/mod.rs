@@ -1,9 +1,8 @@
 //! `heckle compare`: runs the same plan in pairs with one setting changed, and reports what differs, by how much, and with what
 //! certainty. See `docs/comparing.md`.
 
-mod arms;
+pub(super) mod arms; // `sweep` reads arms the same way
 mod runner;
-mod noise;
 
 use crate::build_info::build_info;
 use crate::cli::CompareArgs;

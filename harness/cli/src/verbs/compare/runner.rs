@@ -2,8 +2,8 @@
 //! checked for whether it counts, and no effect is computed.
 
 use super::arms::Experiment;
-use super::noise::CpuMeter;
 use crate::build_info::build_info;
+use crate::run::noise::CpuMeter;
 use crate::run::pipeline::{Job, perform};
 use crate::run::report::read_history;
 use crate::run::{RunOptions, progress};

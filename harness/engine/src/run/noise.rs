@@ -5,19 +5,19 @@ use heckle_results::input;
 use std::time::Instant;
 
 /// A measurement in progress.
-pub(super) struct CpuMeter {
+pub struct CpuMeter {
     began: Instant,
     before: Option<(f64, f64)>,
 }
 
 impl CpuMeter {
     /// Starts a measurement.
-    pub(super) fn start() -> Self {
+    pub fn start() -> Self {
         CpuMeter { began: Instant::now(), before: busy_seconds().zip(own_seconds()) }
     }
 
     /// The share of the machine that other processes have used since the start, 0 to 1; `None` if the kernel does not report it.
-    pub(super) fn share_of_others(&self) -> Option<f64> {
+    pub fn share_of_others(&self) -> Option<f64> {
         let (busy_before, own_before) = self.before?;
         let (busy_now, own_now) = busy_seconds().zip(own_seconds())?;
         let cores = core_count()? as f64;

@@ -1,0 +1,133 @@
+//! Sweep folders: `<out>/<name>/<UTC>-<4 hex>/`, with the runs of each point below. `sweep.json` is written first, with status
+//! "running", and again after every run, so that a killed sweep can be resumed.
+
+use super::sweep_json::Sweep;
+use super::{page, png};
+use crate::utc::UnixSeconds;
+use crate::{alive, atomic, input, marked, run_folder};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Maximum number of names to try when several sweeps begin in the same second with the same nonce.
+const MAX_NAME_TRIES: u16 = 64;
+/// The file that identifies a sweep folder.
+pub const FILE: &str = "sweep.json";
+/// The picture of all panels.
+const PICTURE: &str = "sweep.png";
+/// The page.
+const PAGE: &str = "sweep.html";
+/// The folder of the arms' settings, which a resumed sweep reads.
+const ARMS: &str = "arms";
+
+/// The folder of one sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepFolder {
+    root: PathBuf,
+}
+
+impl SweepFolder {
+    /// Creates the folder of a new sweep called `name` and writes `sweep` into it, with its id, time and process filled in.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn create(out: &Path, name: &str, started: UnixSeconds, nonce: u16, sweep: &mut Sweep) -> io::Result<Self> {
+        let parent = out.join(run_folder::slug(name));
+        fs::create_dir_all(&parent).map_err(|e| atomic::at(&parent, e))?;
+        for attempt in 0..MAX_NAME_TRIES {
+            let id = format!("{}-{:04x}", started.compact(), nonce.wrapping_add(attempt));
+            let root = parent.join(&id);
+            match fs::create_dir(&root) {
+                Ok(()) => {
+                    (sweep.sweep_id, sweep.started_utc, sweep.owner) = (id, started.iso(), alive::this_process());
+                    let folder = SweepFolder { root };
+                    folder.write_sweep(sweep)?;
+                    return Ok(folder);
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(atomic::at(&root, e)),
+            }
+        }
+        let what = format!("{MAX_NAME_TRIES} sweeps already began in this second; start again in a second");
+        Err(atomic::at(&parent, io::Error::new(io::ErrorKind::AlreadyExists, what)))
+    }
+
+    /// Opens an existing sweep folder.
+    ///
+    /// # Errors
+    /// If it has no `sweep.json`.
+    pub fn open(root: &Path) -> Result<Self, String> {
+        if root.join(FILE).is_file() {
+            return Ok(SweepFolder { root: root.to_owned() });
+        }
+        Err(format!("{} is no folder of a sweep: it has no {FILE}", root.display()))
+    }
+
+    /// Finds the sweep that `asked` names: a folder, an id, or `name/id`. `None` if it names something else, such as a run.
+    ///
+    /// # Errors
+    /// If `out` cannot be read.
+    pub fn find(out: &Path, asked: &str) -> io::Result<Option<Self>> {
+        Ok(marked::find(out, FILE, asked)?.map(|root| SweepFolder { root }))
+    }
+
+    /// The path of the folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads `sweep.json`.
+    ///
+    /// # Errors
+    /// A message that names the file and says what is wrong.
+    pub fn read(&self) -> Result<Sweep, String> {
+        let path = self.root.join(FILE);
+        let text = input::text(&path, input::SUITE).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+        Sweep::from_json(&text).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// Replaces `sweep.json` atomically.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn write_sweep(&self, sweep: &Sweep) -> io::Result<()> {
+        atomic::replace(&self.root.join(FILE), sweep.to_json().as_bytes())
+    }
+
+    /// Writes the settings of an arm, as the text of a plan.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn write_arm(&self, arm: &str, plan: &str) -> io::Result<()> {
+        let path = self.arm_file(arm);
+        let folder = self.root.join(ARMS);
+        fs::create_dir_all(&folder).map_err(|e| atomic::at(&folder, e))?;
+        atomic::replace(&path, plan.as_bytes())
+    }
+
+    /// Reads the settings of an arm, as the text of a plan.
+    ///
+    /// # Errors
+    /// A message that names the file and says what is wrong.
+    pub fn read_arm(&self, arm: &str) -> Result<String, String> {
+        let path = self.arm_file(arm);
+        input::text(&path, input::PLAN).map_err(|e| format!("cannot read {}: {e}", path.display()))
+    }
+
+    /// The name comes from `sweep.json`, so it is reduced to a file name.
+    fn arm_file(&self, arm: &str) -> PathBuf {
+        self.root.join(ARMS).join(format!("{}.toml", run_folder::slug(arm)))
+    }
+
+    /// Draws and writes picture and page, and `sweep.json` last. Fills in the list of artifacts.
+    ///
+    /// # Errors
+    /// From the file system.
+    pub fn write_all(&self, sweep: &mut Sweep) -> io::Result<()> {
+        sweep.artifacts.insert("picture".into(), PICTURE.into());
+        sweep.artifacts.insert("report".into(), PAGE.into());
+        atomic::replace(&self.root.join(PICTURE), &png::draw(sweep))?;
+        atomic::replace(&self.root.join(PAGE), page::page(sweep).as_bytes())?;
+        self.write_sweep(sweep)
+    }
+}
