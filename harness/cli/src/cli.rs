@@ -14,9 +14,9 @@ pub use inspect::{CheckArgs, DiffArgs, ExplainArgs, ExportArgs, ListArgs, Report
 pub use maintenance::{BenchArgs, BenchTarget, CapacityArgs, CleanArgs, CompletionsArgs, DoctorArgs, GcArgs, MutantsArgs};
 pub use node::{Consistency, CtlArgs, CtlCommand, CtlIdentity, CtlTarget, NodeArgs, ValueForm};
 pub use own::{DriverArgs, DriverCheckArgs, DriverWhat, InitArgs};
-pub use sweep::SweepArgs;
 pub use run::{CheckerArg, DemoArgs, RerunArgs, RunArgs, SuiteArgs};
 pub use serve::{Listen, ServeArgs};
+pub use sweep::SweepArgs;
 
 use crate::plan::settings::{ClusterSettings, FaultSettings, LoadSettings, Settings};
 use clap::{Args, Parser, Subcommand};

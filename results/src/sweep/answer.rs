@@ -14,7 +14,8 @@ pub fn answer(sweep: &Sweep) -> Vec<String> {
     let Some(subject) = &sweep.design.subject else { return vec![] };
     let arms: Vec<&str> = sweep.running_arms().filter(|(_, a)| a.disqualified.is_none()).map(|(_, a)| a.name.as_str()).collect();
     let [reference, others @ ..] = &arms[..] else { return vec![] };
-    let common: Vec<&Point> = sweep.points_of(reference).filter(|p| wait(p).is_some() && others.iter().all(|arm| twin(sweep, p, arm).is_some())).collect();
+    let common: Vec<&Point> =
+        sweep.points_of(reference).filter(|p| wait(p).is_some() && others.iter().all(|arm| twin(sweep, p, arm).is_some())).collect();
     // Clients of few keys contend most.
     let hardest = if sweep.design.axis == "keys" { common.first() } else { common.last() };
     let (Some(hardest), false) = (hardest, others.is_empty()) else { return vec![] };
@@ -50,7 +51,11 @@ fn short(point: &Point, figure: &str) -> Option<String> {
 
 fn who_waits(sweep: &Sweep, subject: &str, point: &Point) -> String {
     let longest = words(point, LONGEST_WAIT_MS).unwrap_or_default();
-    let mut out = format!("Without {subject} ({}), at {}, the client that waits longest waits {longest}", point.arm, at_words(sweep, &point.value.text));
+    let mut out = format!(
+        "Without {subject} ({}), at {}, the client that waits longest waits {longest}",
+        point.arm,
+        at_words(sweep, &point.value.text)
+    );
     if let Some(never) = point.median(UNFINISHED_RATIO).filter(|x| *x > 0.0) {
         out += &format!(", and {} of what clients want never finishes", figures::percent(never));
     }
@@ -61,7 +66,9 @@ fn who_waits(sweep: &Sweep, subject: &str, point: &Point) -> String {
 }
 
 fn what_changes(subject: &str, reference: &Point, shorter: &[&Point], all: &[&Point]) -> String {
-    let best = shorter.iter().min_by(|a, b| a.median(LONGEST_WAIT_MS).unwrap_or(f64::MAX).total_cmp(&b.median(LONGEST_WAIT_MS).unwrap_or(f64::MAX)));
+    let best = shorter
+        .iter()
+        .min_by(|a, b| a.median(LONGEST_WAIT_MS).unwrap_or(f64::MAX).total_cmp(&b.median(LONGEST_WAIT_MS).unwrap_or(f64::MAX)));
     let Some(best) = best else {
         let each: Vec<String> = all.iter().filter_map(|p| Some(format!("{} with {}", words(p, LONGEST_WAIT_MS)?, p.arm))).collect();
         return format!("No shorter wait is shown with {subject}: the longest is {}.", each.join(", "));
@@ -79,7 +86,8 @@ fn what_changes(subject: &str, reference: &Point, shorter: &[&Point], all: &[&Po
     if let (Some(with), Some(without)) = (best.median(ANSWERED_PER_S), reference.median(ANSWERED_PER_S)) {
         out += &format!(", and {} instead of {} succeed per second", digits(with), digits(without));
     }
-    let rest = all.iter().filter(|p| p.arm != best.arm).filter_map(|p| Some(format!("with {} it is {}", p.arm, short(p, LONGEST_WAIT_MS)?)));
+    let rest =
+        all.iter().filter(|p| p.arm != best.arm).filter_map(|p| Some(format!("with {} it is {}", p.arm, short(p, LONGEST_WAIT_MS)?)));
     rest.fold(out, |out, words| format!("{out}; {words}")) + "."
 }
 
@@ -113,7 +121,10 @@ mod tests {
         let answer = answer(&sweep);
         assert_eq!(answer.len(), 3, "{answer:#?}");
         assert!(answer[0].starts_with("Without fair queueing (off), at 32 clients, the client that waits longest waits 5."), "{answer:#?}");
-        assert!(answer[0].contains("0.4 % of what clients want never finishes") && answer[0].contains("Jain's index is 0.904"), "{answer:#?}");
+        assert!(
+            answer[0].contains("0.4 % of what clients want never finishes") && answer[0].contains("Jain's index is 0.904"),
+            "{answer:#?}"
+        );
         assert!(answer[1].contains(" less, Jain's index is 0.987, and ") && answer[1].contains("succeed per second; with "), "{answer:#?}");
         assert!(answer[2].contains("elsewhere the ranges of the repeats overlap"), "{answer:#?}");
     }

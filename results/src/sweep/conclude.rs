@@ -8,8 +8,8 @@
 //! | 2 | too few points remain, or the maximum is not within the range |
 //! | 0 | none of these |
 
-use super::sweep_json::{Knee, Maximum, Sweep};
 use super::axis_words::at_words;
+use super::sweep_json::{Knee, Maximum, Sweep};
 use super::{answer, find_max, knee, points};
 use crate::charts::axis::digits;
 use crate::results_json::Status;
@@ -108,10 +108,8 @@ fn outside(limited_by: &[String]) -> String {
 
 fn knee_words(sweep: &Sweep, knee: &Knee) -> Option<String> {
     let at = knee.at.as_ref()?;
-    let before = knee.last_good.as_ref().map_or_else(
-        || "no lower value holds".to_owned(),
-        |good| format!("{} holds", at_words(sweep, &good.text)),
-    );
+    let before =
+        knee.last_good.as_ref().map_or_else(|| "no lower value holds".to_owned(), |good| format!("{} holds", at_words(sweep, &good.text)));
     Some(format!("{}: the knee is at {}: {}; {before}{}", knee.arm, at_words(sweep, &at.text), knee.why, outside(&knee.limited_by)))
 }
 
@@ -126,16 +124,23 @@ fn maximum_words(sweep: &Sweep, maximum: &Maximum) -> String {
     let arm = &maximum.arm;
     let rate = |x: f64| format!("{}/s", digits(x));
     let limits = sweep.design.slo.join(", ");
-    let ends = |f: fn(&[super::sweep_json::AxisValue]) -> Option<&super::sweep_json::AxisValue>| f(&sweep.design.values).map_or(0.0, |v| v.number);
+    let ends =
+        |f: fn(&[super::sweep_json::AxisValue]) -> Option<&super::sweep_json::AxisValue>| f(&sweep.design.values).map_or(0.0, |v| v.number);
     let Some(highest) = maximum.rate_per_s else {
         return match maximum.complete {
-            true => format!("{arm}: not even {} holds {limits}: begin the range lower{}", rate(ends(|v| v.first())), outside(&maximum.limited_by)),
+            true => format!(
+                "{arm}: not even {} holds {limits}: begin the range lower{}",
+                rate(ends(|v| v.first())),
+                outside(&maximum.limited_by)
+            ),
             false => format!("{arm}: no rate has enough runs yet"),
         };
     };
     let interval = match (maximum.low_per_s, maximum.high_per_s) {
         (_, None) => format!("at least {}, the end of the range", rate(highest)),
-        (Some(low), Some(high)) => format!("{}, between {} where every run held and {} where none did", rate(highest), rate(low), rate(high)),
+        (Some(low), Some(high)) => {
+            format!("{}, between {} where every run held and {} where none did", rate(highest), rate(low), rate(high))
+        }
         (None, Some(high)) => format!("{}, under {} where no run held; at no rate did every run hold", rate(highest), rate(high)),
     };
     let unfinished = if maximum.complete { "" } else { " (the bisection is not finished)" };

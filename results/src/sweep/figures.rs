@@ -165,14 +165,7 @@ mod tests {
     #[test]
     fn figures_are_taken_from_a_run() {
         let got = of(&results());
-        let want = [
-            (ANSWERED_PER_S, 490.0),
-            (ANSWERED_RATIO, 0.98),
-            (P50_MS, 1.0),
-            (P95_MS, 3.0),
-            (P99_MS, 4.0),
-            (UNKNOWN_RATIO, 0.02),
-        ];
+        let want = [(ANSWERED_PER_S, 490.0), (ANSWERED_RATIO, 0.98), (P50_MS, 1.0), (P95_MS, 3.0), (P99_MS, 4.0), (UNKNOWN_RATIO, 0.02)];
         assert_eq!(got, want.map(|(name, value)| (name.to_owned(), value)).into());
     }
 

@@ -1,11 +1,11 @@
 //! `sweep.html`: a sweep as one self-contained page, to be opened from disk. It contains no script and loads nothing; the charts are
 //! SVG elements, so they follow the colours of the reader's system and fit a phone.
 
+use super::axis_words::{at_words, load_words};
 use super::figures::{self, Figure};
 use super::panels::panels;
-use super::sweep_json::{Arm, Point, Run, Sweep};
-use super::axis_words::{at_words, load_words};
 use super::svg;
+use super::sweep_json::{Arm, Point, Run, Sweep};
 use super::text::{remarks, shown_figures};
 use crate::charts::axis::duration;
 use crate::report::markup::{Html, heading, note, table};
@@ -175,9 +175,11 @@ fn runs(sweep: &Sweep) -> Html {
         cells.push(Html::element("span", &[("class", "dim")], remarks.join("; ")));
         cells
     };
-    heading("h2", "runs", "Runs")
-        .and(note("In the order they were made; the links lead to the runs below this folder."))
-        .and(table(&heads, &[0, 2, 5, 6], sweep.runs.iter().enumerate().map(row)))
+    heading("h2", "runs", "Runs").and(note("In the order they were made; the links lead to the runs below this folder.")).and(table(
+        &heads,
+        &[0, 2, 5, 6],
+        sweep.runs.iter().enumerate().map(row),
+    ))
 }
 
 fn method(sweep: &Sweep) -> Html {

@@ -133,7 +133,11 @@ fn over_axis(sweep: &Sweep, figure: &Figure) -> Panel {
     Panel {
         title: name.to_owned(),
         x: Axis { label: format!("{rate}{}", if geometric { " (log)" } else { "" }), ticks: axis_ticks(sweep, x), scale: x },
-        y: Axis { label: log.into(), ticks: ticks(y, 5, |v| if figure.show == Show::Index { digits(v) } else { figure.words(v) }), scale: y },
+        y: Axis {
+            label: log.into(),
+            ticks: ticks(y, 5, |v| if figure.show == Show::Index { digits(v) } else { figure.words(v) }),
+            scale: y,
+        },
         lines: lines(sweep, figure, |p| Some(p.value.number)),
         limit: limit(sweep, figure),
         reference,
@@ -246,7 +250,10 @@ mod tests {
     fn a_sweep_over_clients_shows_waits_first() {
         let panels = panels(&sample::contention(&["off", "priority"], 3));
         let titles: Vec<&str> = panels.over_axis.iter().map(|p| p.title.as_str()).collect();
-        assert_eq!(titles, ["longest wait", "Jain's index (1 is equal)", "answered per second", "unknown outcomes", "intents never finished"]);
+        assert_eq!(
+            titles,
+            ["longest wait", "Jain's index (1 is equal)", "answered per second", "unknown outcomes", "intents never finished"]
+        );
         assert!(panels.over_axis[0].reference.is_none() && panels.over_axis[2].reference.is_none());
         let labels: Vec<&str> = panels.over_axis[0].x.ticks.iter().map(|(_, words)| words.as_str()).collect();
         assert_eq!(labels, ["1", "2", "4", "8", "16", "32"]);

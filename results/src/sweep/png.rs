@@ -1,8 +1,8 @@
 //! The panels of a sweep as one picture: latency over throughput in the upper row, figures over the axis in the lower one.
 
+use super::axis_words::load_words;
 use super::panels::{Dot, Line, Panel, panels};
 use super::sweep_json::Sweep;
-use super::axis_words::load_words;
 use crate::charts::Caption;
 use crate::charts::canvas::{Area, Canvas, HEIGHT, WIDTH};
 use crate::charts::frame::{self, Mark, Plot, text_style};
@@ -160,7 +160,9 @@ mod tests {
     fn pictures_are_drawn_even_without_runs() {
         let mut empty = sample::sweep(&["a"], 1);
         empty.runs.clear();
-        for sweep in [crate::sweep::conclude::summarize(empty), sample::sweep(&["a", "b", "c"], 3), sample::contention(&["off", "priority"], 1)] {
+        for sweep in
+            [crate::sweep::conclude::summarize(empty), sample::sweep(&["a", "b", "c"], 3), sample::contention(&["off", "priority"], 1)]
+        {
             let png = draw(&sweep);
             assert!(png.starts_with(b"\x89PNG") && png.len() < 150_000, "{} bytes", png.len());
         }

@@ -29,7 +29,8 @@ pub fn announcement(sweep: &Sweep) -> String {
     out += &format!("points    {}\n", clean(&points));
     out += &format!("each      {length}\n");
     out += &format!("limits    {}; {} of the asked rate answered\n", clean(&slo), figures::percent(design.answered_limit));
-    out += &format!("takes     {at_most}{} runs of about {}: about {}{budget}\n", design.runs, duration(design.run_s * 1e3), duration(total));
+    out +=
+        &format!("takes     {at_most}{} runs of about {}: about {}{budget}\n", design.runs, duration(design.run_s * 1e3), duration(total));
     for arm in &sweep.arms {
         out += &arm.left_out.as_ref().map_or_else(String::new, |why| format!("left out  {}: {}\n", clean(&arm.name), clean(why)));
     }
@@ -44,7 +45,8 @@ fn arm_words(arm: &Arm) -> String {
 /// One line for a completed run. `left_s` is the estimated time until the end of the sweep.
 pub fn run_line(sweep: &Sweep, run: &Run, left_s: f64) -> String {
     let left = if left_s > 0.0 { format!(", {} left", duration(left_s * 1e3)) } else { String::new() };
-    let mut words = vec![format!("[{}/{}{left}] {} at {}:", sweep.runs.len(), sweep.design.runs, run.arm, at_words(sweep, &run.value.text))];
+    let mut words =
+        vec![format!("[{}/{}{left}] {} at {}:", sweep.runs.len(), sweep.design.runs, run.arm, at_words(sweep, &run.value.text))];
     let shown = |f: &Figure| Some(format!("{} {}", f.what, f.words(*run.figures.get(f.name)?)));
     let names = [figures::ANSWERED_PER_S, figures::P50_MS, figures::P99_MS, figures::LONGEST_WAIT_MS];
     words.extend(names.iter().filter_map(|name| shown(figures::find(name)?)));

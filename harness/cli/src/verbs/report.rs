@@ -88,7 +88,9 @@ fn report_sweep(folder: &SweepFolder) -> Result<String, String> {
     let mut sweep = folder.read()?;
     let shown = folder.root().display();
     if sweep.status == Status::Running {
-        return Err(format!("{shown} is a sweep that has not ended, or whose harness was killed: `heckle sweep --resume {shown}` makes the rest"));
+        return Err(format!(
+            "{shown} is a sweep that has not ended, or whose harness was killed: `heckle sweep --resume {shown}` makes the rest"
+        ));
     }
     folder.write_all(&mut sweep).map_err(|e| format!("cannot write {shown}: {e}"))?;
     Ok(folder.root().join("sweep.html").display().to_string())

@@ -33,7 +33,8 @@ fn cells(sweep: &Sweep) -> BTreeSet<(String, String, u32)> {
 fn a_sweep_keeps_runs_points_page_and_picture() {
     let folder = Folder::new();
     let arms = ["--arm", "classic:rounds=classic", "--arm", "fast:rounds=fast"];
-    let args = with(&[&arms[..], &["--over", "rate=60,120", "--repeats", "1", "--duration", "2s", "--slo", "p99_ms=60000", "--json"]].concat());
+    let args =
+        with(&[&arms[..], &["--over", "rate=60,120", "--repeats", "1", "--duration", "2s", "--slo", "p99_ms=60000", "--json"]].concat());
     let out = expect_code(&folder, &args, 0);
     let told = Sweep::from_json(&String::from_utf8_lossy(&out.stdout)).expect("--json prints a sweep");
     let progress = String::from_utf8_lossy(&out.stderr).into_owned();

@@ -98,7 +98,13 @@ fn range(setting: &Setting, from: &str, rest: &str) -> Result<Vec<AxisValue>, St
     };
     let mut values: Vec<AxisValue> = vec![];
     for i in 0..count {
-        let exact = if i == 0 { from } else if i + 1 == count { to } else { round(setting, inner(i)).clamp(from, to) };
+        let exact = if i == 0 {
+            from
+        } else if i + 1 == count {
+            to
+        } else {
+            round(setting, inner(i)).clamp(from, to)
+        };
         let value = value(setting, exact);
         // Small ranges of whole numbers have fewer values than asked.
         if values.last().is_none_or(|last| last.number < value.number) {

@@ -340,7 +340,10 @@ mod tests {
 
     #[test]
     fn the_settings_of_an_arm_are_read_back() {
-        let spec = spec("rate=100,200", &[("a", "[cluster]\nlease = \"off\"\n[load]\nworkload = \"hot-key\"\n[system.paxos]\nrounds = \"fast\"\n")]);
+        let spec = spec(
+            "rate=100,200",
+            &[("a", "[cluster]\nlease = \"off\"\n[load]\nworkload = \"hot-key\"\n[system.paxos]\nrounds = \"fast\"\n")],
+        );
         let settings = &spec.arms[0].settings;
         let again = file::parse(&plan_text(settings), "arm", SYSTEMS).expect("a plan");
         assert_eq!(again, Settings { schema: Some(file::SCHEMA.into()), ..settings.clone() });

@@ -3,10 +3,10 @@
 use super::drive::Made;
 use super::order::Cell;
 use crate::plan::Plan;
+use crate::run::RunOptions;
 use crate::run::noise::CpuMeter;
 use crate::run::pipeline::{Job, perform};
 use crate::run::progress::ProgressStyle;
-use crate::run::RunOptions;
 use heckle_checker::judge::Checker;
 use heckle_results::compare::compare_json::Disqualified;
 use heckle_results::gates::Expression;

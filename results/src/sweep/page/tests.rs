@@ -1,8 +1,8 @@
 use super::*;
 use crate::compare::compare_json::Disqualified;
+use crate::summary::View;
 use crate::sweep::conclude::{Ending, conclude};
 use crate::sweep::{sample, text};
-use crate::summary::View;
 use crate::terminal::Colour;
 
 /// A sweep with markup in every word that comes from outside.
@@ -76,7 +76,10 @@ fn the_terminal_ends_with_verdict_folder_and_the_next_command() {
     let view = View { folder: "results/runs/s/20260131T120000Z-5a3e", width: 120, colour: Colour::Never };
     let last = |sweep: &Sweep| text::text(sweep, view).lines().rev().take(2).map(str::to_owned).collect::<Vec<_>>();
     let sweep = sample::sweep(&["classic"], 2);
-    assert_eq!(last(&sweep), ["next      open results/runs/s/20260131T120000Z-5a3e/sweep.html", "folder    results/runs/s/20260131T120000Z-5a3e"]);
+    assert_eq!(
+        last(&sweep),
+        ["next      open results/runs/s/20260131T120000Z-5a3e/sweep.html", "folder    results/runs/s/20260131T120000Z-5a3e"]
+    );
     let mut stopped = sweep.clone();
     stopped.runs.pop();
     assert_eq!(last(&conclude(stopped, &Ending::Interrupted))[0], "next      heckle sweep --resume results/runs/s/20260131T120000Z-5a3e");

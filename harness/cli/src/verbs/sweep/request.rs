@@ -79,7 +79,9 @@ fn plan_length(mut spec: Spec, name: String, args: &SweepArgs, flags: &Settings,
     let plan = spec.check()?;
     let around = plan.warmup.0 + plan.quiet_tail.0;
     let budget = match (args.budget, flags.load.duration) {
-        (Some(_), Some(_)) => return Err("--budget and --duration: the length of a point follows from the budget, so use one of them".into()),
+        (Some(_), Some(_)) => {
+            return Err("--budget and --duration: the length of a point follows from the budget, so use one of them".into());
+        }
         (None, Some(_)) => None,
         (asked, None) => asked.or(of_file.budget),
     };
