@@ -13,6 +13,7 @@
 //! | `ok_after_heal:KIND` | ops of any kind answered ok within 10 s of the end of a KIND; the least over its occurrences |
 //! | `fates_asked` | ops of unknown outcome whose fate was queried, resolved or not |
 //! | `fault_effective:KIND` | occurrences of KIND with evidence of their effect; every one needs it |
+//! | `unsynced:KIND` | un-synced changes that were there when power failed, over all occurrences of KIND |
 
 use crate::verdict::Verdict;
 use heckle_history::event::{FaultEvent, FaultState};
@@ -163,6 +164,7 @@ fn count(history: &History, faults: &[Fault], rule: &Rule) -> (u64, u64) {
             let all = of_kind().count() as u64;
             return (of_kind().filter(|f| f.effective).count() as u64, rule.need.max(all));
         }
+        "unsynced" => history.faults.iter().filter(|e| e.kind.as_ref() == kind).filter_map(|e| e.evidence.get(name)?.as_u64()).sum(),
         _ => 0,
     };
     (got, rule.need)

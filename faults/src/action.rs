@@ -12,6 +12,34 @@ pub enum Action {
     Disturb(Vec<Link>, LinkEffect),
     /// Clocks that are set wrong until they are corrected.
     SetClocks(Vec<ClockSetting>),
+    /// A power loss that hits these nodes at the same moment: un-synced data is lost, except a part drawn from the seed.
+    /// Undone by a restart.
+    LosePower(Vec<Node>, u64),
+    /// Every sync on these nodes takes this many microseconds longer, until the delay is removed.
+    DelaySyncs(Vec<Node>, u64),
+    /// These nodes end by themselves when this happens to them. Undone by a restart, or by removing the cause if it has not
+    /// come to effect.
+    EndWhen(Vec<Node>, EndCause),
+}
+
+/// What makes a node end by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndCause {
+    /// It crashes at this point of its code, as if killed. The system defines its points.
+    Point(Box<str>),
+    /// An operation of its disk fails.
+    Disk(DiskFailure),
+}
+
+/// How a disk fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFailure {
+    /// The next write fails with an input/output error.
+    Write,
+    /// The next sync fails with an input/output error.
+    Sync,
+    /// The next write finds the disk full.
+    Full,
 }
 
 /// A signal. It determines how the action is undone.
@@ -95,8 +123,16 @@ impl Action {
     /// them down meanwhile.
     pub fn takes_down(&self) -> &[Node] {
         match self {
-            Action::Signal(_, nodes) => nodes,
-            Action::Disturb(..) | Action::SetClocks(_) => &[],
+            Action::Signal(_, nodes) | Action::LosePower(nodes, _) | Action::EndWhen(nodes, _) => nodes,
+            Action::Disturb(..) | Action::SetClocks(_) | Action::DelaySyncs(..) => &[],
+        }
+    }
+
+    /// The nodes that stay up and may be too slow to answer in time.
+    pub fn slows(&self) -> &[Node] {
+        match self {
+            Action::DelaySyncs(nodes, _) => nodes,
+            Action::Signal(..) | Action::Disturb(..) | Action::SetClocks(_) | Action::LosePower(..) | Action::EndWhen(..) => &[],
         }
     }
 
@@ -104,14 +140,16 @@ impl Action {
     pub fn links(&self) -> &[Link] {
         match self {
             Action::Disturb(links, _) => links,
-            Action::Signal(..) | Action::SetClocks(_) => &[],
+            Action::Signal(..) | Action::SetClocks(_) | Action::LosePower(..) | Action::DelaySyncs(..) | Action::EndWhen(..) => &[],
         }
     }
 
     /// The nodes that must be up when the step starts.
     pub fn needs_up(&self) -> Vec<Node> {
         match self {
-            Action::Signal(_, nodes) => nodes.clone(),
+            Action::Signal(_, nodes) | Action::LosePower(nodes, _) | Action::DelaySyncs(nodes, _) | Action::EndWhen(nodes, _) => {
+                nodes.clone()
+            }
             Action::SetClocks(clocks) => clocks.iter().map(|clock| clock.node).collect(),
             Action::Disturb(..) => vec![],
         }

@@ -1,7 +1,7 @@
 //! Helpers for drawing faults of any kind.
 
 use crate::target::{Node, Target, all_nodes};
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, RngExt};
 
 /// The inputs for drawing one fault.
@@ -10,6 +10,8 @@ pub struct Draw<'a> {
     pub nodes: u16,
     /// Maximum clock drift, in parts per million.
     pub drift_ppm: i64,
+    /// The points in the nodes' code that are often reached.
+    pub points: &'a [&'static str],
     /// The node drawn last.
     pub last: &'a mut Option<Node>,
     /// The source of randomness.
@@ -31,6 +33,11 @@ impl Draw<'_> {
     pub fn one_or_all(&mut self) -> Target {
         let one = self.node();
         Target::Nodes(if self.rng.random() { vec![one] } else { all_nodes(self.nodes) })
+    }
+
+    /// Draws a point, if there are any.
+    pub fn point(&mut self) -> Option<Box<str>> {
+        self.points.choose(self.rng).map(|point| (*point).into())
     }
 
     /// Returns all nodes in random order.

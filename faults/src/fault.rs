@@ -33,6 +33,10 @@ pub struct Amounts {
     pub offset_us: Option<Vec<i64>>,
     /// Clock drift of each node, in parts per million.
     pub drift_ppm: Option<Vec<i64>>,
+    /// Seed of what the fault leaves to chance.
+    pub seed: Option<u64>,
+    /// The point at which something happens.
+    pub point: Option<Box<str>>,
 }
 
 impl Fault {
@@ -42,7 +46,7 @@ impl Fault {
             Target::Role(role) => Some(role.clone()),
             Target::Nodes(_) | Target::Groups(_) | Target::Links(_) => None,
         };
-        FaultKind::new(self.kind, role)
+        FaultKind::new(self.kind, role).at(self.amounts.point.clone())
     }
 
     /// The name used in histories and reports.

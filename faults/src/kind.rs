@@ -54,6 +54,12 @@ pub enum Control {
     Messages,
     /// The nodes' clocks.
     Clocks,
+    /// The nodes' disks.
+    Disks,
+    /// The nodes' un-synced data, which has to be kept apart from the start of the run.
+    UnsyncedData,
+    /// Named points in the nodes' code.
+    Points,
 }
 
 /// The figures that show that a fault took effect. A fault without them tested nothing, and its run is inconclusive.
@@ -85,17 +91,24 @@ pub struct Aim {
     pub target: fn(Node, u16) -> Target,
 }
 
-/// A kind as a plan lists it: `kill`, or `kill:coordinator`, which targets a role.
+/// A kind as a plan lists it: `kill`, or `kill:coordinator`, which targets a role, or `crash-at:before-sync`, which names a
+/// point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultKind {
     kind: &'static Kind,
     role: Option<Box<str>>,
+    point: Option<Box<str>>,
 }
 
 impl FaultKind {
     /// Creates the kind with or without a role as target.
     pub(crate) fn new(kind: &'static Kind, role: Option<Box<str>>) -> Self {
-        FaultKind { kind, role }
+        FaultKind { kind, role, point: None }
+    }
+
+    /// Returns the kind at this point, or at one that is drawn.
+    pub(crate) fn at(self, point: Option<Box<str>>) -> Self {
+        FaultKind { point, ..self }
     }
 
     /// The description of the kind.
@@ -106,6 +119,11 @@ impl FaultKind {
     /// The role that it targets.
     pub fn role(&self) -> Option<&str> {
         self.role.as_deref()
+    }
+
+    /// The point that it names.
+    pub fn point(&self) -> Option<&str> {
+        self.point.as_deref()
     }
 
     /// Its requirements, including the role if it targets one.
@@ -133,7 +151,13 @@ impl FaultKind {
     pub fn draw(&self, draw: &mut Draw<'_>) -> Fault {
         match (&self.role, &self.kind.aim) {
             (Some(role), Some(aim)) => Fault { kind: self.kind, target: Target::Role(role.clone()), amounts: (aim.amounts)(draw.rng) },
-            _ => (self.kind.draw)(draw),
+            _ => {
+                let mut fault = (self.kind.draw)(draw);
+                if let Some(point) = &self.point {
+                    fault.amounts.point = Some(point.clone());
+                }
+                fault
+            }
         }
     }
 }
@@ -159,8 +183,8 @@ impl Evidence {
 
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.role {
-            Some(role) => write!(f, "{}:{role}", self.kind.name),
+        match self.role.as_ref().or(self.point.as_ref()) {
+            Some(at) => write!(f, "{}:{at}", self.kind.name),
             None => f.write_str(self.kind.name),
         }
     }
@@ -168,7 +192,7 @@ impl fmt::Display for FaultKind {
 
 impl Ord for FaultKind {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.kind.name, &self.role).cmp(&(other.kind.name, &other.role))
+        (self.kind.name, &self.role, &self.point).cmp(&(other.kind.name, &other.role, &other.point))
     }
 }
 

@@ -18,9 +18,10 @@ fn is_spared_by(actions: &[&Action], nodes: u16) -> bool {
     let down: BTreeSet<Node> = actions.iter().flat_map(|action| action.takes_down()).copied().collect();
     // Every effect may keep an operation from succeeding in time.
     let hurt: BTreeSet<Link> = actions.iter().flat_map(|action| action.links()).copied().collect();
+    let slow: BTreeSet<Node> = actions.iter().flat_map(|action| action.slows()).copied().collect();
     let sound = |a: Node, b: Node| [Link::between(a, b), Link::between(b, a)].iter().all(|l| !hurt.contains(l));
     let cut_off = |n: Node| hurt.contains(&Link { from: End::Clients, to: End::Node(n) });
-    let up: Vec<Node> = all_nodes(nodes).into_iter().filter(|n| !down.contains(n)).collect();
+    let up: Vec<Node> = all_nodes(nodes).into_iter().filter(|n| !down.contains(n) && !slow.contains(n)).collect();
     let quorum = usize::from(nodes / 2 + 1);
     up.iter().any(|c| !cut_off(*c) && 1 + up.iter().filter(|n| **n != *c && sound(*c, **n)).count() >= quorum)
 }
@@ -65,6 +66,10 @@ mod tests {
             (slow(&[1]), 3, true),
             (slow(&[1, 2, 3]), 3, false),
             (Action::SetClocks(vec![]), 3, true),
+            (Action::DelaySyncs(vec![n(1)], 1), 3, true),
+            (Action::DelaySyncs(vec![n(1), n(2)], 1), 3, false),
+            (Action::LosePower(vec![n(1)], 7), 3, true),
+            (Action::LosePower(vec![n(1), n(2)], 7), 3, false),
         ] {
             assert_eq!(is_spared(&[step(0, 9, action.clone())], nodes), spared, "{action:?} of {nodes}");
         }

@@ -1,6 +1,6 @@
 //! The registry of fault kinds, with one line per source file.
 
-use crate::kind::{FaultKind, Kind};
+use crate::kind::{Control, FaultKind, Kind};
 use crate::target::Role;
 
 /// Declares the files and lists their kinds, so that a new kind is one file and one line here.
@@ -27,6 +27,10 @@ kinds! {
     slow: SLOW;
     frames: LOSS DUPLICATE REORDER RESET;
     clocks: JUMP DRIFT;
+    power_loss: POWER_LOSS POWER_LOSS_ALL;
+    slow_disk: SLOW_DISK STALLED_DISK;
+    disk_error: IO_ERROR DISK_FULL;
+    crash_at: CRASH_AT;
 }
 
 /// Every kind that a plan can list for a system with these roles: first all kinds without a role, then those that can
@@ -38,7 +42,7 @@ pub fn all(roles: &[Role]) -> Vec<FaultKind> {
     plain.chain(aimed).collect()
 }
 
-/// Returns the kind with this name, with its role if it has one. Only the system knows whether the role exists.
+/// Returns the kind with this name, with its role or point if it has one. Only the system knows whether that exists.
 ///
 /// # Errors
 /// If there is no such kind.
@@ -46,6 +50,13 @@ pub fn find(name: &str) -> Result<FaultKind, String> {
     let known = |name: &str| KINDS.iter().copied().find(|kind| kind.name == name);
     if let Some(kind) = known(name) {
         return Ok(FaultKind::new(kind, None));
+    }
+    let at_point = |kind: &&Kind| kind.needs.control.contains(&Control::Points);
+    if let Some((kind, point)) = name.split_once(':')
+        && let Some(kind) = known(kind).filter(at_point)
+        && !point.is_empty()
+    {
+        return Ok(FaultKind::new(kind, None).at(Some(point.into())));
     }
     let aimed = name.split_once(':').and_then(|(kind, role)| Some((known(kind).filter(|kind| kind.aim.is_some())?, role)));
     match aimed.filter(|(_, role)| !role.is_empty()) {
@@ -71,7 +82,8 @@ mod tests {
             assert_eq!(find(&kind.to_string()), Ok(kind.clone()));
             assert!(!kind.about(&ROLES).is_empty() && !kind.about(&ROLES).contains('{'), "{kind}");
         }
-        for unknown in ["explode", "", "kill:", "reset:coordinator", ":coordinator"] {
+        assert_eq!(find("crash-at:before-sync").expect("a kind at a point").point(), Some("before-sync"));
+        for unknown in ["explode", "", "kill:", "reset:coordinator", ":coordinator", "crash-at:"] {
             assert!(find(unknown).is_err(), "{unknown}");
         }
     }

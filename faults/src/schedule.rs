@@ -73,6 +73,8 @@ pub struct ScheduleSettings {
     pub nodes: u16,
     /// Maximum clock drift, in parts per million.
     pub drift_ppm: i64,
+    /// The points in the nodes' code that are often reached.
+    pub points: Vec<&'static str>,
 }
 
 /// Maximum number of injections in a schedule, so that a plan cannot request one every nanosecond.
@@ -102,7 +104,8 @@ pub fn draw(settings: &ScheduleSettings, rng: &mut impl Rng) -> Vec<Injection> {
             round.reverse();
         }
         let kind = round.pop().expect("just filled");
-        let draw = &mut Draw { nodes: settings.nodes, drift_ppm: settings.drift_ppm, last: &mut last_node, rng };
+        let points = &settings.points;
+        let draw = &mut Draw { nodes: settings.nodes, drift_ppm: settings.drift_ppm, points, last: &mut last_node, rng };
         let fault = kind.draw(draw);
         let injection = Injection { at, lasts: settings.lasts, fault };
         ends.push(injection.end());
@@ -145,6 +148,7 @@ pub(crate) mod tests {
             spacing: Spacing::Even,
             nodes: 3,
             drift_ppm: 1_000,
+            points: POINTS.to_vec(),
         }
     }
 
@@ -182,8 +186,10 @@ pub(crate) mod tests {
     }
 
     /// One fault of `kind` among `nodes` nodes.
+    pub(crate) const POINTS: [&str; 2] = ["before-sync", "after-learn-all"];
+
     pub(crate) fn drawn(kind: &str, nodes: u16, seed: u64) -> Fault {
         let rng = &mut Seed(seed).stream("fault");
-        find(kind).expect("a kind").draw(&mut Draw { nodes, drift_ppm: 1_000, last: &mut None, rng })
+        find(kind).expect("a kind").draw(&mut Draw { nodes, drift_ppm: 1_000, points: &POINTS, last: &mut None, rng })
     }
 }

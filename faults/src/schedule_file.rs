@@ -33,6 +33,8 @@ struct Line {
     offset_us: Option<Vec<i64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drift_ppm: Option<Vec<i64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -56,7 +58,7 @@ pub fn format(injections: &[Injection]) -> String {
 }
 
 fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
-    let Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm } = fault.amounts.clone();
+    let Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm, seed, point: _ } = fault.amounts.clone();
     Line {
         t: t.0,
         id: Some(id),
@@ -69,6 +71,7 @@ fn line(id: u64, t: Nanos, state: State, fault: &Fault) -> Line {
         percent,
         offset_us,
         drift_ppm,
+        seed,
     }
 }
 
@@ -115,8 +118,8 @@ fn fault(line: &Line, nodes: u16) -> Result<Fault, String> {
         None => kind.hits.read(kind.name, &line.targets, nodes)?,
     };
     let (offset_us, drift_ppm) = (line.offset_us.clone(), line.drift_ppm.clone());
-    let Line { delay_us, jitter_us, bytes_per_s, percent, .. } = *line;
-    let amounts = Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm };
+    let Line { delay_us, jitter_us, bytes_per_s, percent, seed, .. } = *line;
+    let amounts = Amounts { delay_us, jitter_us, bytes_per_s, percent, offset_us, drift_ppm, seed, point: listed.point().map(Into::into) };
     let fault = Fault { kind, target, amounts };
     // A fault is valid if its steps can be computed.
     fault.representative_steps(Nanos(0), nodes).map(|_| fault)
@@ -144,6 +147,7 @@ mod tests {
             spacing: Spacing::Random,
             nodes: 5,
             drift_ppm: 1_000,
+            points: vec!["before-sync", "before-reply"],
         };
         for seed in 0..50 {
             let injections = draw(&settings, &mut Seed(seed).stream("s"));

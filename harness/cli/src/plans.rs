@@ -223,7 +223,7 @@ mod tests {
         refused("no-backoff", &["did you mean `mutants/no-backoff`?"]);
         refused("plans/quick", &["did you mean `quick`?"]);
         refused("nowhere/plans/nightly.toml", &["cannot read the plan nowhere/plans/nightly.toml", "carries a plan called `nightly`"]);
-        refused("mutants/promise-not-synced", &["there is no plan", "loss of power"]);
+        refused("mutants/promise-not-synced", &["there is no plan", "a loss of power"]);
         refused("Cargo.toml", &["Cargo.toml, line"]);
     }
 

@@ -125,6 +125,9 @@ fn fault_kinds() -> String {
         Control::Links => "links",
         Control::Messages => "messages",
         Control::Clocks => "clocks",
+        Control::Disks => "disks",
+        Control::UnsyncedData => "un-synced data",
+        Control::Points => "points",
     };
     let rows = faults::all(&[]).into_iter().map(|kind| {
         let (needs, of) = (kind.needs(), kind.kind());

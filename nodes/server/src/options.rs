@@ -198,6 +198,16 @@ impl FromStr for Rounds {
     }
 }
 
+/// Where written bytes and names are until a sync covers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsynced {
+    /// In the operating system's cache.
+    SystemCache,
+    /// In an overlay in the data folder, so that a harness can simulate a power loss: see
+    /// [`lose_power`](crate::lose_power).
+    Overlay,
+}
+
 /// How large the log may grow, and how it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StorageOptions {
@@ -205,11 +215,13 @@ pub struct StorageOptions {
     pub segment_bytes: u64,
     /// Number of closed segments that may accumulate before a snapshot replaces them.
     pub segments_before_snapshot: usize,
+    /// Where un-synced data is.
+    pub unsynced: Unsynced,
 }
 
 impl Default for StorageOptions {
     fn default() -> StorageOptions {
-        StorageOptions { segment_bytes: 16 << 20, segments_before_snapshot: 4 }
+        StorageOptions { segment_bytes: 16 << 20, segments_before_snapshot: 4, unsynced: Unsynced::SystemCache }
     }
 }
 

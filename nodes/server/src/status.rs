@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::client_protocol::{FolderId, Outcome};
+use crate::points::InjectedDelays;
 
 /// All status figures of a node. Counters start at zero with the process.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -175,6 +176,9 @@ pub struct Status {
     /// Number of injections carried out at each point.
     #[serde(default)]
     pub points_hit: Vec<(String, u64)>,
+    /// Waits injected at points of the storage, since a delay was armed last.
+    #[serde(default)]
+    pub injected_delays: InjectedDelays,
 }
 
 /// Client operations by outcome.

@@ -109,7 +109,7 @@ fn demand() -> Demand {
         prune: Prune::Off,
         rounds: Rounds::Classic,
         nodes: 3,
-        storage: heckle_server::options::StorageOptions { segment_bytes: SEGMENT, segments_before_snapshot: 3 },
+        storage: heckle_server::options::StorageOptions { segment_bytes: SEGMENT, segments_before_snapshot: 3, ..Default::default() },
     }
 }
 

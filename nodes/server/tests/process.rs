@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         options.exit_on_stdin_eof = true;
         options.parent_pid = std::env::var(PARENT).ok().map(|pid| pid.parse().unwrap());
         if let Ok(bytes) = std::env::var(SEGMENT) {
-            options.storage = StorageOptions { segment_bytes: bytes.parse().unwrap(), segments_before_snapshot: 3 };
+            options.storage =
+                StorageOptions { segment_bytes: bytes.parse().unwrap(), segments_before_snapshot: 3, ..StorageOptions::default() };
         }
         return run_node(options);
     }

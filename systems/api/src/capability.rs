@@ -2,11 +2,13 @@
 //! that needs it reports so.
 
 use crate::launch::NodeSpec;
-use heckle_faults::Role;
+use heckle_faults::{DiskFailure, Role};
 use heckle_history::{Nanos, NodeIx};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Figures reported by nodes.
 pub trait Metrics: Send + Sync {
@@ -80,6 +82,112 @@ pub trait Clocks: Send + Sync {
 
     /// Maximum clock drift that the system must tolerate, in parts per million.
     fn drift_bound_ppm(&self) -> i64;
+}
+
+/// Nodes whose disks can be made to fail.
+pub trait Disks: Send + Sync {
+    /// Takes away a part of what the processes of a node had written to its data folder and not synced; what survives is drawn from
+    /// the seed. The node has ended. Returns `None` if its un-synced data was not kept apart, so that nothing could be taken away.
+    ///
+    /// # Errors
+    /// If a process still uses the folder, or the folder cannot be changed.
+    fn lose_power(&self, data: &Path, seed: u64) -> Result<Option<LostData>, String>;
+
+    /// Makes every sync of a node take longer from now on.
+    ///
+    /// # Errors
+    /// If the node does not answer in time.
+    fn delay_syncs(&self, node: &NodeSpec, delay: Duration) -> Result<(), String>;
+
+    /// Reads how many syncs of the running process were delayed, and for how long.
+    ///
+    /// # Errors
+    /// If the node does not answer in time.
+    fn delayed_syncs(&self, node: &NodeSpec) -> Result<DelayedSyncs, String>;
+
+    /// Makes the next operation of a node's disk fail in this way. A failure that has not happened can be taken back with `None`.
+    ///
+    /// # Errors
+    /// If the node does not answer in time.
+    fn fail(&self, node: &NodeSpec, failure: Option<DiskFailure>) -> Result<(), String>;
+
+    /// Removes the delay of syncs.
+    ///
+    /// # Errors
+    /// If the node does not answer in time.
+    fn restore_syncs(&self, node: &NodeSpec) -> Result<(), String>;
+
+    /// The exit code of a node whose disk has failed.
+    fn failed_exit_code(&self) -> i32;
+}
+
+/// What was un-synced when power failed, and what became of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LostData {
+    /// Un-synced changes, in sectors and names, before the loss.
+    pub unsynced: u64,
+    /// Un-synced bytes that were lost.
+    pub bytes_lost: u64,
+    /// Un-synced bytes that survived.
+    pub bytes_kept: u64,
+    /// Writes of which only a part survived.
+    pub writes_torn: u64,
+    /// Un-synced names, renames and removals that were lost.
+    pub names_lost: u64,
+    /// Un-synced names, renames and removals that survived.
+    pub names_kept: u64,
+}
+
+/// Syncs that were delayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DelayedSyncs {
+    /// How many.
+    pub count: u64,
+    /// The longest measured delay, in microseconds.
+    pub max_us: u64,
+}
+
+/// Nodes that can be made to end at named points of their code.
+pub trait Points: Send + Sync {
+    /// All points.
+    fn all(&self) -> Vec<PointInfo>;
+
+    /// Makes a node end as if killed, when it reaches the point the next time.
+    ///
+    /// # Errors
+    /// If there is no such point, or the node does not answer in time.
+    fn crash_at(&self, node: &NodeSpec, point: &str) -> Result<(), String>;
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// If the node does not answer in time.
+    fn disarm(&self, node: &NodeSpec, point: &str) -> Result<(), String>;
+
+    /// What a node logs when it ends at a point. It distinguishes that end from any other kill.
+    fn last_words(&self, point: &str) -> String;
+}
+
+/// A point in the code of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointInfo {
+    /// Its name in plans.
+    pub name: &'static str,
+    /// When it is reached, in one sentence.
+    pub about: &'static str,
+    /// How often it is reached under load.
+    pub reached: Reached,
+}
+
+/// How often a point is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// By most operations.
+    Often,
+    /// Now and then, or never in a short run. Only faults that name the point use it.
+    Seldom,
+    /// Only while the node starts, when nothing can be armed.
+    AtStart,
 }
 
 /// Roles of nodes, for faults that target a role.

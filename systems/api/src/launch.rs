@@ -48,6 +48,8 @@ pub struct Site<'a> {
     pub nodes: u16,
     /// Seed of all random choices of the nodes.
     pub seed: Seed,
+    /// Where the nodes keep what they have not synced.
+    pub unsynced: Unsynced,
     /// The relay, if links go through one.
     pub links: Option<&'a dyn RelayPorts>,
     /// Addresses reserved for this cluster as long as it exists.
@@ -56,6 +58,16 @@ pub struct Site<'a> {
     pub mistaken: Mistaken,
     /// Starts processes for the system's clients.
     pub helpers: Arc<dyn Helpers>,
+}
+
+/// Where nodes keep what they have written and not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsynced {
+    /// Where the operating system keeps it. It cannot be taken away from a dead process.
+    SystemCache,
+    /// Apart from synced data, so that a power loss can take it away: see [`Disks::lose_power`](crate::capability::Disks::lose_power).
+    /// Only systems with this capability are started so.
+    Apart,
 }
 
 impl Site<'_> {
@@ -71,7 +83,7 @@ impl Site<'_> {
 
     /// The data folder of a node.
     pub fn data_of(&self, node: NodeIx) -> PathBuf {
-        self.folder.join("nodes").join(Self::name(node)).join("data")
+        data_folder(self.folder, &Self::name(node))
     }
 
     /// Creates the identity of a node of this cluster.
@@ -87,6 +99,11 @@ impl Site<'_> {
         let Some(links) = self.links else { return Ok(listens) };
         links.open(from, to, listens).map_err(|e| format!("the relay cannot open a port for {}: {e}", Self::name(to)))
     }
+}
+
+/// The data folder of a node in the folder of its run.
+pub fn data_folder(run: &Path, node: &str) -> PathBuf {
+    run.join("nodes").join(node).join("data")
 }
 
 /// The side that opens a connection.

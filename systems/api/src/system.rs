@@ -1,6 +1,6 @@
 //! The required interface of a system under test, and its optional capabilities.
 
-use crate::capability::{Clocks, Links, Metrics, NodeEvents, Roles, Watch};
+use crate::capability::{Clocks, Disks, Links, Metrics, NodeEvents, Points, Roles, Watch};
 use crate::connection::Connection;
 use crate::identity::Target;
 use crate::launch::{NodeSpec, Process, Site};
@@ -210,6 +210,16 @@ pub trait System: Send + Sync + Debug {
 
     /// Clocks of its nodes, if they can be set.
     fn clocks(&self) -> Option<&dyn Clocks> {
+        None
+    }
+
+    /// Disks of its nodes, if they can be made to fail.
+    fn disks(&self) -> Option<&dyn Disks> {
+        None
+    }
+
+    /// Points in the code of its nodes, if there are any.
+    fn points(&self) -> Option<&dyn Points> {
         None
     }
 

@@ -6,7 +6,7 @@ use crate::settings::PaxosSettings;
 use heckle_history::NodeIx;
 use heckle_server::ClusterSecret;
 use heckle_server::client_protocol::Identity;
-use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site};
+use heckle_system_api::launch::{Dialler, NodeSpec, Process, Site, Unsynced};
 use heckle_system_api::process::ProcessSpec;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -103,6 +103,10 @@ fn spec(settings: &PaxosSettings, site: &Site<'_>, a: &Addresses, secret: &Path,
     args.extend(["--cluster-secret-file".into(), secret.as_os_str().to_owned()]);
     args.extend(["--data".into(), site.data_of(me).into_os_string()]);
     args.push("--exit-on-stdin-eof".into());
+    match site.unsynced {
+        Unsynced::SystemCache => {}
+        Unsynced::Apart => args.push("--overlay".into()),
+    }
     let client = site.dial(Dialler::Clients, me, a.client[i])?;
     let listens = vec![a.client[i], a.control[i], a.peer[i]];
     let processes = vec![ProcessSpec::only(args)];

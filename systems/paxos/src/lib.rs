@@ -15,6 +15,8 @@ mod figures; // metrics of nodes
 mod op_figures; // figures of an operation, reported by its coordinator
 mod roles; // lease holders and coordinators
 mod clocks; // clocks of nodes
+mod disks; // disks of nodes
+mod points; // points in the code of nodes
 mod lease_watch; // changes of leases, for the history and for routing
 
 pub use connection::PaxosConnection;
@@ -26,7 +28,7 @@ pub use settings::{Flags, PaxosSettings};
 use heckle_faults::Role;
 use heckle_history::{FigureInfo, Nanos, NodeIx};
 use heckle_paxos::lease::LeaseMode;
-use heckle_system_api::capability::{Clocks, Links, Metrics, NodeEvents, Roles, Watch};
+use heckle_system_api::capability::{Clocks, Disks, Links, Metrics, NodeEvents, Points, Roles, Watch};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
@@ -165,6 +167,14 @@ impl System for Paxos {
     }
 
     fn clocks(&self) -> Option<&dyn Clocks> {
+        Some(self)
+    }
+
+    fn disks(&self) -> Option<&dyn Disks> {
+        Some(self)
+    }
+
+    fn points(&self) -> Option<&dyn Points> {
         Some(self)
     }
 

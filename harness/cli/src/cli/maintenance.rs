@@ -11,6 +11,9 @@ pub struct DoctorArgs {
     /// The folder of all runs; its disk is measured
     #[command(flatten)]
     pub out: OutArg,
+    /// List the points of the bundled server at which a fault can be injected, and nothing else
+    #[arg(long)]
+    pub points: bool,
     /// How much to print
     #[command(flatten)]
     pub voice: OutputArgs,

@@ -97,6 +97,9 @@ pub struct NodeArgs {
     /// Time for open operations to finish at a clean stop [default: 500ms]
     #[arg(long)]
     pub stop_grace: Option<Span>,
+    /// Keep what is written and not synced in an overlay of the data folder, where a simulated power loss can take it away
+    #[arg(long)]
+    pub overlay: bool,
     /// A planted bug; may be repeated
     #[arg(long)]
     pub mutant: Vec<String>,

@@ -10,6 +10,7 @@ use crate::systems;
 use heckle_faults::Control;
 use heckle_loopback::LoopbackClaim;
 use heckle_system_api::SystemKind;
+use heckle_system_api::capability::{PointInfo, Points, Reached};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -29,6 +30,10 @@ const LATE_SLEEP_US: f64 = 5_000.0;
 
 /// Runs the verb.
 pub(super) fn main(args: &DoctorArgs) -> ExitCode {
+    if args.points {
+        list_points(args.voice.json);
+        return ExitCode::SUCCESS;
+    }
     let findings = collect_findings(args);
     if args.voice.json {
         outln!("{}", serde_json::to_string_pretty(&findings).expect("plain data has a JSON form"));
@@ -41,6 +46,27 @@ pub(super) fn main(args: &DoctorArgs) -> ExitCode {
     let needed = ["cores", "open files", "disk sync", "loopback ports", "child processes"];
     let sick = findings.iter().any(|f| !f.ok && needed.contains(&f.name.as_str()));
     ExitCode::from(if sick { exit::BROKEN } else { exit::OK })
+}
+
+/// Lists the points at which `crash-at` can end a node.
+fn list_points(json: bool) {
+    let bundled = heckle_system_paxos::PaxosKind.build(&toml::Table::new(), 3).expect("its defaults make sense");
+    let points = bundled.points().map_or_else(Vec::new, Points::all);
+    let reached = |point: &PointInfo| match point.reached {
+        Reached::Often => "often",
+        Reached::Seldom => "seldom",
+        Reached::AtStart => "at_start",
+    };
+    if json {
+        let all = points.iter().map(|point| serde_json::json!({ "name": point.name, "reached": reached(point), "about": point.about }));
+        outln!("{}", serde_json::to_string_pretty(&all.collect::<Vec<_>>()).expect("plain data has a JSON form"));
+        return;
+    }
+    for point in &points {
+        outln!("{:<24} {:<9} {}", point.name, reached(point), point.about);
+    }
+    outln!("\nOften: `--faults crash-at` draws among these. Seldom: name the point, as in `--faults crash-at:{}`.", points[0].name);
+    outln!("At start: reached before anything can be armed.");
 }
 
 fn collect_findings(args: &DoctorArgs) -> Vec<Finding> {

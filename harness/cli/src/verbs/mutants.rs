@@ -39,7 +39,6 @@ pub fn main(args: &MutantsArgs) -> ExitCode {
 /// Planted bugs that no plan exposes on real processes, and why. They run under the default plan.
 const WITHOUT_PLAN: &[(&str, &str)] = &[
     ("promise-not-synced", NEEDS_POWER_LOSS),
-    ("accept-not-synced", NEEDS_POWER_LOSS),
     ("skip-empty-fence-cas", NOT_IN_HISTORIES),
     ("skip-empty-fence-read", NOT_IN_HISTORIES),
     ("accept-keeps-promised-low", NO_PLAN_YET),
@@ -53,8 +52,8 @@ const WITHOUT_PLAN: &[(&str, &str)] = &[
     ("keep-accepted-at-learn", HARMLESS),
 ];
 
-const NEEDS_POWER_LOSS: &str = "since it takes the loss of power between an answer and its sync, and what a process has written outlives its death; \
-                        the simulator finds it: cargo test -p heckle-sim --test mutants";
+const NEEDS_POWER_LOSS: &str = "since it takes a loss of power between a promise and its sync, and an older propose right after it, which has not been \
+                        seen on real processes yet; the simulator finds it: cargo test -p heckle-sim --test mutants";
 const NOT_IN_HISTORIES: &str = "since no history can show it: the update that gets in late is one of unknown outcome, which may take effect at any time; \
                         the simulator's judge sees it: cargo test -p heckle-sim --test mutants";
 const NO_PLAN_YET: &str = "since none has been written yet that shows it on real processes; \

@@ -5,7 +5,7 @@ use crate::plan::file::read_toml;
 use heckle_history::prng::Seed;
 use heckle_results::input;
 use heckle_server::node::EXIT_DISK;
-use heckle_server::options::{NodeId, Prune, Queue};
+use heckle_server::options::{NodeId, Prune, Queue, Unsynced};
 use heckle_server::{ClusterSecret, NodeOptions, run_node};
 use heckle_system_api::settings::one_of;
 use heckle_system_paxos::lease_settings as lease;
@@ -111,6 +111,9 @@ fn options(args: &NodeArgs) -> Result<NodeOptions, String> {
     set_limit("max_in_flight", args.max_in_flight, &mut limits.in_flight_per_connection)?;
     set_limit("max_queue", args.max_queue, &mut limits.queue_per_key)?;
     options.stop_grace = args.stop_grace.map_or(options.stop_grace, |s| s.0);
+    if args.overlay {
+        options.storage.unsynced = Unsynced::Overlay;
+    }
     options.mutants.clone_from(&args.mutant);
     options.exit_on_stdin_eof = args.exit_on_stdin_eof;
     options.parent_pid = args.parent_pid;

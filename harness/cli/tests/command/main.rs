@@ -5,6 +5,7 @@ mod bench;
 mod common;
 mod compare;
 mod crashes;
+mod disks;
 mod ctl;
 mod earlier;
 mod etcd;

@@ -11,6 +11,8 @@ pub mod process;
 mod running; // all processes of a node as a unit
 mod strays; // processes that a node left in the background
 mod signals; // signals that faults send to a process, and their undoing
+mod power; // power losses
+mod self_end; // faults that make a node end by itself
 
 use crate::clock::RunClock;
 use crate::limits;
@@ -48,6 +50,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// Interval between two checks of all processes.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 
+use self_end::ExpectedEnd;
+pub use self_end::SelfEnd;
 pub use signals::EndCause;
 
 /// Figures on what a fault did or undid, for the history.
@@ -86,6 +90,8 @@ struct NodeSlot {
     saw_listener: bool,
     /// Whether any process of the node has been ready.
     was_ready: bool,
+    /// How a fault makes the node end by itself, if one does.
+    expected_end: Option<ExpectedEnd>,
     /// The log to read: that of the first process, or of the one that ended.
     log: LogPart,
 }
@@ -112,6 +118,7 @@ impl Cluster {
             cluster: &name_of(folder),
             nodes: plan.nodes,
             seed: plan.seed,
+            unsynced: plan.unsynced(),
             links: relay.map(|relay| relay as &dyn RelayPorts),
             addresses: &ClaimedAddresses(&claim),
             mistaken: on_foreign_server(&stop),
@@ -341,7 +348,7 @@ fn slot(spec: NodeSpec, folder: &Path) -> Result<NodeSlot, String> {
     std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
     let first = spec.processes.first().map_or(ONLY, |process| &process.name);
     let log = LogPart { path: running::log_path(folder, &spec.name, first), from: 0 };
-    Ok(NodeSlot { spec, process: None, end_handled: false, saw_listener: false, was_ready: false, log })
+    Ok(NodeSlot { spec, process: None, end_handled: false, saw_listener: false, was_ready: false, expected_end: None, log })
 }
 
 impl NodeSlot {
@@ -478,6 +485,15 @@ impl Shared {
             return;
         }
         let Some(status) = slot.process.as_mut().and_then(RunningNode::ended) else { return };
+        if let (Some(expected), Some(process)) = (&mut slot.expected_end, &slot.process)
+            && expected.is_met_by(status, process)
+        {
+            let by = expected.by;
+            slot.select_ended_log();
+            let node = slot.spec.name.parse().expect("nodes are called n1, n2 ...");
+            self.record_asked_end(node, slot, status, by);
+            return;
+        }
         slot.end_handled = true;
         slot.select_ended_log();
         let background = slot.process.as_mut().and_then(RunningNode::end_background_process);

@@ -68,6 +68,11 @@ impl RunningNode {
         Ok(running)
     }
 
+    /// Whether the log of the first process has a line with this text since its start.
+    pub(super) fn has_logged_first(&self, text: &str) -> bool {
+        self.has_logged(&self.processes[0].spec.name, text)
+    }
+
     /// Returns the process id of the first process.
     pub(super) fn pid(&self) -> u32 {
         self.processes[0].process.pid()

@@ -118,7 +118,7 @@ impl Cluster {
 
 impl Shared {
     /// Records that a node ended because a fault asked it to. A panic on the way still counts as a crash.
-    fn record_asked_end(&self, node: Node, slot: &mut NodeSlot, status: ExitStatus, by: &str) {
+    pub(super) fn record_asked_end(&self, node: Node, slot: &mut NodeSlot, status: ExitStatus, by: &str) {
         slot.end_handled = true;
         slot.process = None;
         let end = log_tail::end(Some(status), &slot.log.path, slot.log.from);
@@ -129,7 +129,7 @@ impl Shared {
 }
 
 /// Sends SIGKILL, and returns how the process ended.
-fn kill_and_reap(node: Node, process: &mut RunningNode) -> Result<ExitStatus, String> {
+pub(super) fn kill_and_reap(node: Node, process: &mut RunningNode) -> Result<ExitStatus, String> {
     process.signal(libc::SIGKILL).map_err(|e| format!("cannot kill {node}: {e}"))?;
     process.wait_ended(SIGNAL_WITHIN).ok_or_else(|| format!("{node} survived SIGKILL for {} s", SIGNAL_WITHIN.as_secs()))
 }

@@ -2,10 +2,10 @@
 
 use super::claims::WaitLimit;
 use super::evidence::add;
-use super::{Nemesis, clocks, links, nodes};
+use super::{Nemesis, clocks, disks, links, nodes};
 use crate::cluster::Evidence;
 use crate::relay::Relay;
-use heckle_faults::{Action, Step};
+use heckle_faults::{Action, Signal, Step};
 use heckle_history::Nanos;
 
 /// Time limit for the return of a node that another fault holds.
@@ -21,6 +21,9 @@ impl Nemesis {
                 self.relay()?.apply(rule, links, *effect);
                 Ok(Evidence::new())
             }
+            Action::LosePower(nodes, seed) => self.cluster.lose_power(nodes, *seed),
+            Action::DelaySyncs(nodes, delay_us) => disks::delay_syncs(&self.cluster, nodes, *delay_us, &self.stop),
+            Action::EndWhen(nodes, cause) => disks::end_when(&self.cluster, nodes, cause),
         }
     }
 
@@ -29,14 +32,24 @@ impl Nemesis {
         match action {
             Action::Signal(signal, nodes) => nodes::undo(&self.cluster, *signal, nodes),
             Action::SetClocks(clocks) => {
-                // A node that is down or stopped now gets the request when it is back; the heal of that other fault
-                // bounds the wait.
-                let limit = WaitLimit { clock: self.clock, until: Nanos(self.clock.now().0 + BACK_WITHIN.0), stop: &self.stop };
-                self.claims.wait_free(&action.needs_up(), limit);
+                self.wait_back(action);
                 clocks::restore(&self.cluster, clocks)
             }
             Action::Disturb(..) => Ok(links::remove_rule(self.relay()?, rule)),
+            Action::LosePower(nodes, _) => nodes::undo(&self.cluster, Signal::Kill, nodes),
+            Action::DelaySyncs(nodes, _) => {
+                self.wait_back(action);
+                disks::restore_syncs(&self.cluster, nodes)
+            }
+            Action::EndWhen(nodes, cause) => disks::undo_end(&self.cluster, nodes, cause),
         }
+    }
+
+    /// Waits for nodes that another fault has taken down: a node that is down or stopped now gets the request when it is
+    /// back. The heal of that other fault bounds the wait.
+    fn wait_back(&self, action: &Action) {
+        let limit = WaitLimit { clock: self.clock, until: Nanos(self.clock.now().0 + BACK_WITHIN.0), stop: &self.stop };
+        self.claims.wait_free(&action.needs_up(), limit);
     }
 
     /// Waits until every step is verified to be undone. Returns `None` if one is not undone in time, which leaves the
@@ -45,7 +58,9 @@ impl Nemesis {
         let mut sum = Evidence::new();
         for step in steps {
             let seen = match &step.action {
-                Action::Signal(_, hit) => nodes::await_ready(&self.cluster, hit)?,
+                Action::Signal(_, hit) | Action::LosePower(hit, _) | Action::DelaySyncs(hit, _) | Action::EndWhen(hit, _) => {
+                    nodes::await_ready(&self.cluster, hit)?
+                }
                 Action::SetClocks(clocks) => clocks::verify_restored(&self.cluster, clocks)?,
                 Action::Disturb(links, _) => links::await_flow(self.relay().ok()?, links, &self.stop)?,
             };

@@ -16,6 +16,7 @@ mod actions; // the primitives: done, undone, verified
 mod nodes;
 mod links;
 mod clocks;
+mod disks;
 
 use crate::clock::RunClock;
 use crate::cluster::{Cluster, Evidence};

@@ -10,7 +10,7 @@ use heckle_checker::fairness::starvation;
 use heckle_faults::{Control, FaultKind, Role, registry};
 use heckle_history::Consistency;
 use heckle_system_api::System;
-use heckle_system_api::capability::Links;
+use heckle_system_api::capability::{Links, PointInfo, Points, Reached};
 use heckle_system_api::settings::{one_of, within};
 use heckle_system_api::value::Payload;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
@@ -190,7 +190,31 @@ pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String>
     let names: Vec<String> = registry::all(roles).iter().map(ToString::to_string).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let unknown = || format!("there is no fault `{text}`; {}", file::did_you_mean(text, &names));
-    registry::find(text).ok().filter(|kind| kind.role().is_none_or(knows)).ok_or_else(unknown)
+    let kind = registry::find(text).ok().filter(|kind| kind.role().is_none_or(knows)).ok_or_else(unknown)?;
+    match (kind.point(), system.points()) {
+        (Some(point), Some(points)) => check_point(text, point, &points.all()).map(|()| kind),
+        _ => Ok(kind),
+    }
+}
+
+/// Checks that a fault can wait for this point.
+fn check_point(text: &str, point: &str, all: &[PointInfo]) -> Result<(), String> {
+    match all.iter().find(|known| known.name == point) {
+        Some(known) if known.reached == Reached::AtStart => {
+            Err(format!("there is no fault `{text}`: {point} is reached only while a node starts, when nothing can be armed"))
+        }
+        Some(_) => Ok(()),
+        None => {
+            let names: Vec<&str> = all.iter().filter(|known| known.reached != Reached::AtStart).map(|known| known.name).collect();
+            Err(format!("there is no fault `{text}`: no point is called `{point}`; {}", file::did_you_mean(point, &names)))
+        }
+    }
+}
+
+/// Returns the points that are drawn for faults that name none.
+pub(super) fn drawn_points(system: &dyn System) -> Vec<&'static str> {
+    let all = system.points().map_or_else(Vec::new, Points::all);
+    all.into_iter().filter(|point| point.reached == Reached::Often).map(|point| point.name).collect()
 }
 
 /// Returns the network setting. The default is the relay, if the system can use it.
@@ -214,6 +238,9 @@ pub(super) fn missing_capability(system: &dyn System, kind: &FaultKind) -> Optio
             Links::None => Some("whose links do not pass the relay"),
         },
         Control::Clocks => system.clocks().is_none().then_some("whose clocks cannot be set"),
+        Control::Disks => system.disks().is_none().then_some("whose disks cannot be made to fail without rights"),
+        Control::UnsyncedData => system.disks().is_none().then_some("whose un-synced data cannot be kept apart without rights"),
+        Control::Points => system.points().is_none().then_some("which has no named points"),
     };
     let unknown = |role: &str| !roles_of(system).iter().any(|known| known.name == role);
     let role = kind.role().filter(|role| unknown(role)).map(|_| "which has no such role");

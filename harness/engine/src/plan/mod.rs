@@ -23,6 +23,8 @@ use heckle_faults::{Control, FaultKind};
 use heckle_history::prng::Seed;
 use heckle_history::{Consistency, Nanos};
 use heckle_system_api::System;
+
+use heckle_system_api::launch::Unsynced;
 pub use heckle_system_api::settings::one_of;
 use heckle_system_api::settings::within;
 pub use heckle_system_api::units;
@@ -250,6 +252,12 @@ impl Plan {
     /// Returns the maximum drift of clocks, which only matters if they can be set.
     fn drift_bound_ppm(&self) -> i64 {
         self.system.clocks().map_or(0, |clocks| clocks.drift_bound_ppm())
+    }
+
+    /// Returns where the nodes keep un-synced data: apart only if a fault needs that.
+    pub fn unsynced(&self) -> Unsynced {
+        let needs_it = |injection: &Injection| injection.fault.kind.needs.control.contains(&Control::UnsyncedData);
+        if self.injections.iter().any(needs_it) { Unsynced::Apart } else { Unsynced::SystemCache }
     }
 
     /// Returns the encoding of values.

@@ -1,6 +1,6 @@
 //! The faults of a plan with their times: drawn from its kinds, or listed one by one as `[[fault]]`.
 
-use super::checks::kind;
+use super::checks::{drawn_points, kind};
 use super::settings::{FaultSettings, InjectionSettings, Settings};
 use super::units::Span;
 use super::{MAX_AT_ONCE, Plan};
@@ -68,6 +68,7 @@ impl Plan {
             spacing,
             nodes: self.nodes,
             drift_ppm: self.drift_bound_ppm(),
+            points: drawn_points(&*self.system),
         })
     }
 

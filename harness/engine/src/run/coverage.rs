@@ -5,6 +5,7 @@
 
 use crate::plan::Plan;
 use heckle_checker::coverage::Rule;
+use heckle_faults::Control;
 use heckle_faults::schedule::Injection;
 use heckle_history::Nanos;
 use heckle_workloads::mix::Kind;
@@ -30,6 +31,10 @@ pub fn rules(plan: &Plan) -> Vec<Rule> {
     }
     for (kind, injections) in by_kind {
         rules.push(Rule::new(format!("fault_effective:{kind}"), 1));
+        // A power loss that finds nothing un-synced is a kill. It counts, but all of them must not be kills.
+        if injections.iter().any(|i| i.fault.kind.needs.control.contains(&Control::UnsyncedData)) {
+            rules.push(Rule::new(format!("unsynced:{kind}"), 1));
+        }
         let leave_a_quorum = injections.iter().all(|i| i.fault.leaves_a_quorum(i.lasts, plan.nodes) && outlasts_a_takeover(i, plan));
         if leave_a_quorum && plan.mix.has(Kind::Cas) {
             rules.push(Rule::new(format!("ok_cas_during:{kind}"), asked("ok_cas_during_fault", 1)));

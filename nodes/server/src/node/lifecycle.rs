@@ -22,7 +22,7 @@ use crate::event_loop::EventLoop;
 use crate::lease_watch::LeaseWatch;
 use crate::log::Logger;
 use crate::metrics::http as metrics_http;
-use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune, Queue, Rounds};
+use crate::options::{Announce, Backoff, NodeId, NodeOptions, OptionsError, Prune, Queue, Rounds, Unsynced};
 use crate::peers::links::Peers;
 use crate::points::protocol::ProtocolPoints;
 use crate::points::storage::StoragePoints;
@@ -35,6 +35,8 @@ use crate::storage::group::Durability;
 use crate::storage::recovery::{Recovered, recover};
 use crate::storage::segment::Owner;
 use crate::storage::thread::{Disk, DiskMetrics, OnFailure};
+use crate::storage::vfs::Vfs;
+use crate::storage::vfs::overlay::OverlayVfs;
 use crate::storage::vfs::real::RealVfs;
 use crate::storage::wal::Wal;
 use crate::{StorageError, clients, control, peers, wire};
@@ -166,7 +168,11 @@ pub(crate) fn prepare(
     let descriptors = descriptors(&options, &log, hosting)?;
     let mut replica = Replica::new(core_config(&options, mutants))?;
     let mut entropy = Pcg64::seed_from_u64(entropy()?);
-    let folder = Folder::open(Arc::new(RealVfs::default()), &options.data_dir)?;
+    let vfs: Arc<dyn Vfs> = match options.storage.unsynced {
+        Unsynced::SystemCache => Arc::new(RealVfs::default()),
+        Unsynced::Overlay => Arc::new(OverlayVfs::new(&options.data_dir)),
+    };
+    let folder = Folder::open(vfs, &options.data_dir)?;
     let identity = folder.identity(&options.cluster_id, options.id, &options.members(), entropy.next_u64())?;
     let control_token = ControlToken::keep_or_create(folder.path()).map_err(|cause| StorageError::io("token in", folder.path(), cause))?;
     let owner = Owner { cluster: options.cluster_id.clone(), node: options.id, folder: identity.folder };

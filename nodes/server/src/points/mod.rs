@@ -18,3 +18,4 @@ pub use failpoint::{Failpoint, FailpointAction};
 pub use injection::{Injection, MAX_HOLD_MS, PointReached};
 pub(crate) use list::{AnyPoint, parse, parse_protocol};
 pub use list::{PointInfo, PointKind, list};
+pub use storage::InjectedDelays;

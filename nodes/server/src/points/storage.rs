@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::storage_point::StoragePoint;
 use super::{Failpoint, Injection};
@@ -20,10 +22,20 @@ pub(crate) struct StoragePoints {
     state: Mutex<State>,
 }
 
+/// The waits that were injected, as measured, since a delay was armed last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InjectedDelays {
+    /// Number of waits that have ended.
+    pub count: u64,
+    /// Longest wait in microseconds.
+    pub max_us: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
     armed: Vec<Armed>,
     hits: BTreeMap<(StoragePoint, &'static str), u64>,
+    delays: InjectedDelays,
 }
 
 #[derive(Debug)]
@@ -58,6 +70,9 @@ impl StoragePoints {
     pub(crate) fn arm(&self, at: StoragePoint, injection: Injection, skip: u32) -> Result<(), String> {
         if let Injection::Hold { .. } = injection {
             return Err(format!("{} is a point of the storage: the node holds at protocol points only", at.name()));
+        }
+        if let Injection::Delay { .. } = injection {
+            self.state().delays = InjectedDelays::default();
         }
         self.change(|armed| {
             armed.retain(|a| a.at != at || a.injection.name() != injection.name());
@@ -108,7 +123,7 @@ impl StoragePoints {
                 Injection::Crash => return Err(StorageError::Crash { name: point.name() }),
                 Injection::Panic => panic!("point {} was reached", point.name()),
                 Injection::Delay { us } => {
-                    std::thread::sleep(Duration::from_micros(us));
+                    self.wait(Duration::from_micros(us));
                     continue;
                 }
                 Injection::IoError => libc::EIO,
@@ -120,10 +135,24 @@ impl StoragePoints {
         Ok(())
     }
 
+    fn wait(&self, time: Duration) {
+        let began = Instant::now();
+        std::thread::sleep(time);
+        let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let delays = &mut self.state().delays;
+        delays.count += 1;
+        delays.max_us = delays.max_us.max(us);
+    }
+
+    /// The waits that were injected.
+    pub(crate) fn delays(&self) -> InjectedDelays {
+        self.state().delays
+    }
+
     /// Counts this hit and returns its injections.
     fn take_due(&self, point: StoragePoint) -> Vec<Injection> {
         let mut state = self.state();
-        let State { armed, hits } = &mut *state;
+        let State { armed, hits, .. } = &mut *state;
         let mut due = Vec::new();
         for a in armed.iter_mut().filter(|a| a.at == point || a.at == StoragePoint::Any) {
             if a.skip > 0 {
@@ -213,6 +242,7 @@ mod tests {
         let error = points.reach(StoragePoint::BeforeSync, Path::new("x")).unwrap_err();
         assert!(error.to_string().contains("sync of x: Input/output error"), "{error}");
         assert_eq!(points.fired_failpoints(), [(Failpoint::FailSync, 1), (Failpoint::SlowSync, 1)]);
+        assert!(points.delays().count == 1 && points.delays().max_us >= 20, "{:?}", points.delays());
         points.disarm_failpoint(Failpoint::FailSync);
         points.reach(StoragePoint::BeforeSync, Path::new("x")).unwrap();
         points.arm_failpoint(Failpoint::CrashBeforeSync, 0);

@@ -111,6 +111,7 @@ impl Shell {
                 .collect(),
             points_armed: self.points_armed(),
             points_hit: self.points_hit(),
+            injected_delays: self.storage_points.delays(),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const FORMAT: &str = "heckle.data/3";
 const FORMAT_WITHOUT_PUTS: &str = "heckle.data/2";
 
 const IDENTITY: &str = "identity.json";
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// The node that the folder belongs to, and what it knows about its peers' folders. The file is replaced as a whole:
 /// temporary file, sync, rename, sync of the folder.

@@ -13,6 +13,7 @@
 //! log-<first batch>.wal       segments; filled with zeroes before use, so that a sync need not touch metadata
 //! snapshot-<last batch>.snap  the whole state as records; replaces all segments up to that batch
 //! *.tmp                       not yet valid: removed at the start
+//! overlay/                    un-synced bytes and names, if the node runs with an overlay: see [`vfs::overlay`]
 //! ```
 //! All files are readable only by the node's own user, and every access to them goes through [`vfs`].
 //!
@@ -44,6 +45,8 @@ pub(crate) mod wal;
 pub use error::StorageError;
 pub(crate) use log_folder::{LogFolder, sync_folder};
 pub(crate) use store::Store;
+pub use vfs::overlay::lose_power;
+pub use vfs::unsynced::PowerLoss;
 
 #[cfg(test)]
 mod tests;

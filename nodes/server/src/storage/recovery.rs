@@ -1,11 +1,13 @@
 //! Reads a data folder after a crash. Everything is verified first, and nothing is changed until all of it was valid.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::points::storage_point::StoragePoint;
 use crate::storage::segment::{self, FileHeader, FileKind, Position};
 use crate::storage::vfs::Vfs;
-use crate::storage::{LogFolder, StorageError, snapshot};
+use crate::storage::vfs::overlay::OVERLAY;
+use crate::storage::{LogFolder, StorageError, snapshot, sync_folder};
 
 /// A segment that will only be read, and eventually deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,9 @@ pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(),
     let (result, cut) = read_files(at, &files, visit)?;
     // Everything was valid. Only now is the folder changed.
     at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
+    // A killed process may have left names and bytes that no sync has covered. Without these syncs, a power loss could
+    // take back a snapshot after what it replaces was removed, or a batch after something relied on it.
+    sync_folder(&*at.vfs, &at.path)?;
     if let Some((path, valid_len)) = cut {
         cut_file(&*at.vfs, path, valid_len)?;
     }
@@ -109,15 +114,15 @@ fn read_files<'a>(
     Ok((result, cut))
 }
 
-/// Cuts a file to `len` bytes. The file is never written again, so this also drops the zeroes at its end.
+/// Cuts a file to `len` bytes, and makes these durable. The file is never written again, so this also drops the zeroes at
+/// its end.
 fn cut_file(vfs: &dyn Vfs, path: &Path, len: u64) -> Result<(), StorageError> {
     let cut = || {
         let file = vfs.open(path)?;
         if file.size()? > len {
             file.set_len(len)?;
-            file.sync_all()?;
         }
-        Ok(())
+        file.sync_all()
     };
     cut().map_err(|cause| StorageError::io("cutting of", path, cause))
 }
@@ -141,6 +146,9 @@ fn list(at: &LogFolder) -> Result<Files, StorageError> {
             files.segments.push((first, path));
         } else if name.ends_with(".tmp") {
             files.temporary.push(path);
+        } else if name == OVERLAY {
+            let cause = io::Error::other("it has an overlay with un-synced data: start this node with --overlay");
+            return Err(StorageError::Unusable { path: at.path.clone(), cause });
         } else if name.ends_with(".wal") {
             return Err(StorageError::corrupt(&path, 0, "no such file is ever written here"));
         }

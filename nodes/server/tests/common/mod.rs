@@ -61,7 +61,7 @@ pub fn options_of_cluster(dir: &Path, count: u16) -> Vec<NodeOptions> {
         let others = (1..=count).filter(|&other| other != number);
         options.peers = others.map(|other| (n(other), addrs[usize::from(other) - 1])).collect();
         options.seed = u64::from(number);
-        options.storage = StorageOptions { segment_bytes: 64 << 10, segments_before_snapshot: 3 };
+        options.storage = StorageOptions { segment_bytes: 64 << 10, segments_before_snapshot: 3, ..StorageOptions::default() };
         options
     };
     (1..=count).map(options).collect()

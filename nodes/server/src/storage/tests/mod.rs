@@ -2,6 +2,7 @@
 
 mod compaction;
 mod log;
+mod overlay;
 mod power_loss;
 mod thread;
 

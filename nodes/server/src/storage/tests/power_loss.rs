@@ -40,9 +40,17 @@ struct Seen {
     names_lost: u64,
 }
 
-/// Runs into `step`, loses power, recovers (losing power again at a step drawn from `seed`), and goes on. `None` if there are
+/// What ends a process before the power fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    PowerLoss,
+    /// A kill. The next process finds what was not synced, which is not durable yet.
+    Kill,
+}
+
+/// Runs into `step`, is killed or loses power, recovers (losing power again at a step drawn from `seed`), and goes on. `None` if there are
 /// fewer steps.
-fn lose_power_at(step: u32, seed: u64, skipped: Option<SkippedSync>, seen: &mut Seen) -> Option<Result<(), String>> {
+fn lose_power_at(step: u32, seed: u64, first: First, skipped: Option<SkippedSync>, seen: &mut Seen) -> Option<Result<(), String>> {
     let memory = MemoryVfs::new(SyncMode::Immediate);
     let at = match skipped {
         Some(skipped) => log(Careless::new(memory.clone(), skipped)),
@@ -59,9 +67,12 @@ fn lose_power_at(step: u32, seed: u64, skipped: Option<SkippedSync>, seen: &mut 
     let ended = compact(&at, &mut ledger);
     crash_after(&at, None);
     let Err(StorageError::Crash { .. }) = ended else { return None };
-    lose_power(&mut rng);
+    match first {
+        First::PowerLoss => lose_power(&mut rng),
+        First::Kill => memory.kill(),
+    }
     let before = |error: StorageError| format!("step {step}, seed {seed}: {error}");
-    crash_after(&at, Some(rng.random_range(0..3)));
+    crash_after(&at, Some(rng.random_range(0..4)));
     let opened = open(&at);
     crash_after(&at, None);
     match opened {
@@ -91,10 +102,10 @@ fn lose_power_at(step: u32, seed: u64, skipped: Option<SkippedSync>, seen: &mut 
 fn nothing_acknowledged_is_lost_at_any_step_and_torn_tails_are_cut() {
     let mut seen = Seen::default();
     let mut steps = 0;
-    while let Some(first) = lose_power_at(steps, 0, None, &mut seen) {
+    while let Some(first) = lose_power_at(steps, 0, First::PowerLoss, None, &mut seen) {
         first.unwrap();
         for seed in 1..6 {
-            lose_power_at(steps, seed, None, &mut seen).expect("as many steps").unwrap();
+            lose_power_at(steps, seed, First::PowerLoss, None, &mut seen).expect("as many steps").unwrap();
         }
         steps += 1;
     }
@@ -102,11 +113,27 @@ fn nothing_acknowledged_is_lost_at_any_step_and_torn_tails_are_cut() {
     assert!(seen.torn_tails > 5 && seen.sectors_lost > 50 && seen.names_lost > 50, "{seen:?}");
 }
 
+/// What a killed process had not synced is read by the next one, and must not be relied on before it is durable.
+#[test]
+fn nothing_acknowledged_is_lost_when_power_fails_after_a_kill_and_a_recovery() {
+    let mut seen = Seen::default();
+    let mut steps = 0;
+    while let Some(first) = lose_power_at(steps, 0, First::Kill, None, &mut seen) {
+        first.unwrap();
+        for seed in 1..12 {
+            lose_power_at(steps, seed, First::Kill, None, &mut seen).expect("as many steps").unwrap();
+        }
+        steps += 1;
+    }
+    assert!(steps > 120, "only {steps} steps");
+    assert!(seen.sectors_lost > 10 && seen.names_lost > 10, "{seen:?}");
+}
+
 #[test]
 fn a_forgotten_sync_is_found_out() {
     for skipped in [SkippedSync::Batch, SkippedSync::Folder, SkippedSync::Snapshot] {
         let mut tries = (0..200).flat_map(|step| (0..6).map(move |seed| (step, seed)));
-        let found = tries.find_map(|(step, seed)| lose_power_at(step, seed, Some(skipped), &mut Seen::default())?.err());
+        let found = tries.find_map(|(step, seed)| lose_power_at(step, seed, First::PowerLoss, Some(skipped), &mut Seen::default())?.err());
         assert!(found.is_some(), "{skipped:?} passes every check");
     }
 }

@@ -1,7 +1,7 @@
 //! The storage's interface to the file system: every access to a data folder goes through [`Vfs`].
 //!
-//! There are two implementations: [`real`], which the node uses, and [`memory`], which tests and simulations use. The
-//! second keeps synced and un-synced data apart, so that it can simulate a power loss.
+//! There are three implementations: [`real`], which the node uses; [`overlay`], which keeps un-synced data out of the real
+//! files, so that a harness can simulate a power loss; and [`memory`], which does the same in tests and simulations.
 //!
 //! # What is durable when
 //! - Bytes and length of a file: once a sync that began after the write has ended.
@@ -16,7 +16,9 @@
 
 #[cfg(test)]
 pub(crate) mod memory;
+pub(crate) mod overlay;
 pub(crate) mod real;
+pub(crate) mod unsynced;
 
 use std::fmt::Debug;
 use std::io;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
 use super::content::Content;
-use super::power_loss::{PowerLoss, SyncMode};
+use super::sync_mode::SyncMode;
+use crate::storage::vfs::unsynced::{NameChange, PowerLoss, lose_names};
 use crate::storage::vfs::{Completion, RequestId};
 
 #[derive(Debug)]
@@ -36,42 +37,6 @@ pub(super) struct InFlight {
     pub(super) file: u64,
     /// The sync covers the changes of the file before this one.
     pub(super) up_to: u64,
-}
-
-#[derive(Debug)]
-pub(super) enum NameChange {
-    Create { path: PathBuf, file: u64 },
-    Rename { from: PathBuf, to: PathBuf, file: u64 },
-    Remove { path: PathBuf, file: u64 },
-}
-
-impl NameChange {
-    fn is_in(&self, folder: &Path) -> bool {
-        let (NameChange::Create { path, .. } | NameChange::Rename { to: path, .. } | NameChange::Remove { path, .. }) = self;
-        path.parent() == Some(folder)
-    }
-
-    fn file(&self) -> u64 {
-        let (NameChange::Create { file, .. } | NameChange::Rename { file, .. } | NameChange::Remove { file, .. }) = self;
-        *file
-    }
-
-    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
-        match self {
-            NameChange::Create { path, file } => drop(names.insert(path.clone(), *file)),
-            NameChange::Rename { from, to, file } => {
-                if names.get(from) == Some(file) {
-                    names.remove(from);
-                }
-                names.insert(to.clone(), *file);
-            }
-            NameChange::Remove { path, file } => {
-                if names.get(path) == Some(file) {
-                    names.remove(path);
-                }
-            }
-        }
-    }
 }
 
 impl Disk {
@@ -110,14 +75,7 @@ impl Disk {
         let mut rng = Pcg64::seed_from_u64(seed);
         let mut loss = PowerLoss::default();
         self.kill();
-        for change in self.unsynced_names.drain(..) {
-            if rng.random_range(0..2) == 0 {
-                change.apply(&mut self.durable_names);
-                loss.names_kept += 1;
-            } else {
-                loss.names_lost += 1;
-            }
-        }
+        lose_names(&mut self.durable_names, self.unsynced_names.drain(..), &mut rng, &mut loss);
         self.names = self.durable_names.clone();
         self.drop_unnamed();
         for content in self.files.values_mut().filter(|content| !content.is_durable()) {

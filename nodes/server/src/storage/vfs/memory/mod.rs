@@ -2,18 +2,11 @@
 //!
 //! Each file has its durable content and, separately, the changes that no sync has covered. The same applies to
 //! names. A running program sees both together. [`MemoryVfs::power_loss`] keeps a random part of the un-synced
-//! changes and drops the rest:
-//! - of each 512-byte sector, any prefix of the writes to it survives, and the last of them may be torn at a random
-//!   byte;
-//! - the length is one that the file had since its last sync;
-//! - every change of a name survives or is lost separately.
-//!
-//! These guarantees are weaker than those of journaling file systems, and exactly those of POSIX. Folders themselves
-//! are durable.
+//! changes and drops the rest: see [`super::unsynced`].
 
 mod content;
 mod disk;
-mod power_loss;
+mod sync_mode;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +14,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use self::content::{Change, Content};
-use self::disk::{Disk, InFlight, NameChange};
-pub(crate) use self::power_loss::{PowerLoss, SyncMode};
+use self::content::Content;
+use self::disk::{Disk, InFlight};
+pub(crate) use self::sync_mode::SyncMode;
+use super::unsynced::{Change, NameChange, PowerLoss};
 use super::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
 /// A file system in memory. Clones refer to the same file system.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::content::SECTOR;
 use super::*;
+use crate::storage::vfs::unsynced::SECTOR;
 
 fn path(name: &str) -> PathBuf {
     Path::new("/data").join(name)

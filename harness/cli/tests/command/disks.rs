@@ -1,0 +1,128 @@
+//! Faults of disks on real processes: what they take away is counted, what has no effect counts for nothing, and a planted bug
+//! that only a power loss shows is found.
+
+use crate::common::*;
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+const HEAD: &str =
+    "schema = \"heckle.plan/1\"\nseed = \"7\"\n[load]\nduration = \"6s\"\nwarmup = \"500ms\"\n[faults]\nquiet_tail = \"500ms\"\n";
+
+fn fault(at: &str, kind: &str, lasts: &str, target: &str) -> String {
+    format!("[[fault]]\nat = \"{at}\"\ndo = \"{kind}\"\nfor = \"{lasts}\"\n{target}\n")
+}
+
+/// Runs these listed faults on 3 nodes, and gives the results.
+fn run(folder: &Folder, faults: &[String], flags: &[&str], code: i32) -> Value {
+    let plan = folder.path().join("plan.toml");
+    std::fs::write(&plan, format!("{HEAD}{}", faults.concat())).expect("a writable folder");
+    let args: Vec<&str> = ["run", plan.to_str().expect("text"), "--quiet", "--json"].into_iter().chain(flags.iter().copied()).collect();
+    let out = expect_code(folder, &args, code);
+    serde_json::from_slice(&out.stdout).expect("--json prints JSON")
+}
+
+/// The evidence of the faults in the only history, in their order, begin and end together.
+fn evidence(folder: &Folder) -> Vec<Value> {
+    let file = find(folder, "history.jsonl.zst").remove(0);
+    let text = zstd::decode_all(std::fs::File::open(file).expect("a history")).expect("zstd");
+    let mut all: std::collections::BTreeMap<u64, Value> = std::collections::BTreeMap::new();
+    for line in String::from_utf8(text).expect("text").lines() {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        if event["e"] == "fault" && event["state"] != "healed" {
+            let known = all.entry(event["id"].as_u64().expect("a number")).or_insert_with(|| Value::Object(Default::default()));
+            known.as_object_mut().expect("an object").extend(event["evidence"].as_object().cloned().unwrap_or_default());
+        }
+    }
+    all.into_values().collect()
+}
+
+fn figure(evidence: &Value, name: &str) -> u64 {
+    evidence[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {evidence}"))
+}
+
+#[test]
+fn power_losses_and_failing_disks_take_effect_and_lose_nothing_that_was_acknowledged() {
+    let folder = Folder::new();
+    let faults = [
+        fault("300ms", "slow-disk", "1s", "target = [\"n1\", \"n2\", \"n3\"]"),
+        fault("800ms", "power-loss:all", "200ms", ""),
+        fault("2s", "power-loss", "300ms", "target = [\"n2\"]"),
+        fault("3s", "io-error", "500ms", "target = [\"n1\"]"),
+        fault("4s", "disk-full", "500ms", "target = [\"n3\"]"),
+        fault("5s", "crash-at:mid-write", "500ms", "target = [\"n2\"]"),
+    ];
+    let results = run(&folder, &faults, &[], 0);
+    assert_eq!(results["verdict"], "valid", "{results:#}");
+    let all = evidence(&folder);
+    assert!(figure(&all[0], "delayed_syncs") >= 3 && figure(&all[0], "measured_delay_us") >= figure(&all[0], "asked_delay_us"), "{all:#?}");
+    assert_eq!((figure(&all[1], "power_lost"), figure(&all[1], "restarted")), (3, 3));
+    assert!(figure(&all[1], "unsynced") > 0, "disks were slow: {}", all[1]);
+    assert_eq!((figure(&all[2], "power_lost"), figure(&all[2], "restarted")), (1, 1));
+    for at in [3, 4] {
+        assert_eq!((figure(&all[at], "disk_failed"), figure(&all[at], "restarted")), (1, 1), "{}", all[at]);
+    }
+    assert_eq!((figure(&all[5], "ended_at_point"), figure(&all[5], "restarted")), (1, 1), "{}", all[5]);
+}
+
+/// A program that runs nodes, but without the flag that keeps un-synced data apart.
+fn without_overlay(folder: &Folder) -> PathBuf {
+    let script = folder.path().join("node.sh");
+    let text = format!(
+        "#!/bin/sh\nfor arg; do shift; [ \"$arg\" = --overlay ] || set -- \"$@\" \"$arg\"; done\nexec '{}' \"$@\"\n",
+        env!("CARGO_BIN_EXE_heckle")
+    );
+    std::fs::write(&script, text).expect("a writable folder");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    script
+}
+
+/// Without the overlay, a power loss is a kill, and must not count as more.
+#[test]
+fn a_power_loss_that_can_lose_nothing_makes_a_run_inconclusive() {
+    let folder = Folder::new();
+    let script = without_overlay(&folder);
+    let faults = [fault("1s", "power-loss", "300ms", "target = [\"n2\"]")];
+    let results = run(&folder, &faults, &["--bin", script.to_str().expect("text")], 2);
+    assert_eq!((&results["faults"][0]["effective"], &results["faults"][0]["healed"]), (&false.into(), &true.into()), "{results:#}");
+    let all = evidence(&folder);
+    assert!(all[0]["nothing_kept_apart_n2"] == "n2" && all[0].get("power_lost").is_none(), "{all:#?}");
+    let missed = results["reasons"].to_string();
+    assert!(missed.contains("fault_effective:power-loss") && missed.contains("unsynced:power-loss"), "{missed}");
+}
+
+/// A short run writes no snapshot.
+#[test]
+fn a_point_that_is_never_reached_makes_a_run_inconclusive_and_is_named() {
+    let folder = Folder::new();
+    let results = run(&folder, &[fault("1s", "crash-at:before-snapshot", "1s", "target = [\"n2\"]")], &[], 2);
+    let missed = results["reasons"].to_string();
+    assert!(missed.contains("crash-at:before-snapshot"), "{missed}");
+    let all = evidence(&folder);
+    assert_eq!(all[0]["not_ended_n2"], "before-snapshot was not reached", "{all:#?}");
+    assert_eq!(results["faults"][0]["effective"], false);
+}
+
+#[test]
+fn a_point_that_does_not_exist_is_refused_with_the_nearest_one() {
+    let folder = Folder::new();
+    for (kind, says) in [
+        ("crash-at:before-snyc", "did you mean `before-sync`"),
+        ("crash-at:after-recovery-read", "only while a node starts"),
+        ("power-los", "did you mean `power-loss`"),
+    ] {
+        let out = expect_code(&folder, &["run", "--faults", kind], 64);
+        assert!(said(&out).contains(says), "{}", said(&out));
+    }
+    let out = expect_code(&folder, &["run", "--system", "etcd", "--faults", "power-loss"], 64);
+    assert!(said(&out).contains("cannot be kept apart"), "{}", said(&out));
+    let listed = said(&expect_code(&folder, &["doctor", "--points"], 0));
+    assert!(listed.contains("before-sync") && listed.contains("before-reply"), "{listed}");
+}
+
+/// The bug answers before it has synced. No kill shows it.
+#[test]
+fn an_accept_that_is_not_synced_is_found_by_a_power_loss() {
+    let folder = Folder::new();
+    expect_code(&folder, &["run", "mutants/accept-not-synced", "--quiet"], 1);
+}

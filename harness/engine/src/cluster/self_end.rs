@@ -1,0 +1,99 @@
+//! Faults that make a node end by itself, at a point of its code or because its disk fails. Only the end that the fault asked
+//! for counts as its effect; any other is judged as without a fault.
+
+use super::Cluster;
+use super::running::RunningNode;
+use heckle_faults::Node;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// Time that a node has to end after the cause could not be taken back any more.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How a node must end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SelfEnd {
+    /// As if killed by SIGKILL, with this text in the log of its first process.
+    Killed {
+        /// The text.
+        last_words: String,
+    },
+    /// With this exit code.
+    Code(i32),
+}
+
+/// An end that a fault has asked for.
+#[derive(Debug)]
+pub(super) struct ExpectedEnd {
+    how: SelfEnd,
+    /// The fault, for the history.
+    pub(super) by: &'static str,
+    /// Whether the node has ended so.
+    met: bool,
+}
+
+impl ExpectedEnd {
+    /// Whether this is the expected end of this node. It is expected once.
+    pub(super) fn is_met_by(&mut self, status: ExitStatus, node: &RunningNode) -> bool {
+        let is_it = match &self.how {
+            SelfEnd::Killed { last_words } => status.signal() == Some(libc::SIGKILL) && node.has_logged_first(last_words),
+            SelfEnd::Code(code) => status.code() == Some(*code),
+        };
+        let first = !self.met;
+        self.met |= is_it;
+        is_it && first
+    }
+}
+
+impl Cluster {
+    /// Expects a node to end in this way from now on, until [`Cluster::await_self_end`].
+    pub fn expect_end(&self, node: Node, how: SelfEnd, by: &'static str) {
+        self.slot(node).expected_end = Some(ExpectedEnd { how, by, met: false });
+    }
+
+    /// Returns whether a node has ended as expected. If it has not, the cause is taken back with `take_back`, and the node is
+    /// expected to go on. A node that cannot be reached for that is about to end.
+    ///
+    /// # Errors
+    /// If the cause could not be taken back, and the node does not end.
+    pub fn await_self_end(&self, node: Node, take_back: impl FnOnce() -> Result<(), String>) -> Result<bool, String> {
+        if self.has_met_expected_end(node) {
+            return Ok(self.forget_expected_end(node));
+        }
+        if !self.is_running(node) {
+            // It has ended in another way, which is a finding of its own.
+            return Ok(self.forget_expected_end(node));
+        }
+        let taken_back = take_back();
+        let deadline = Instant::now() + if taken_back.is_ok() { Duration::ZERO } else { ENDS_WITHIN };
+        loop {
+            if self.has_met_expected_end(node) || !self.is_running(node) {
+                return Ok(self.forget_expected_end(node));
+            }
+            if Instant::now() >= deadline {
+                self.forget_expected_end(node);
+                return taken_back.map(|()| false);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether a process of the node is running.
+    pub fn is_running(&self, node: Node) -> bool {
+        let mut slot = self.slot(node);
+        self.shared.check_process(&mut slot);
+        slot.process.is_some()
+    }
+
+    fn has_met_expected_end(&self, node: Node) -> bool {
+        let mut slot = self.slot(node);
+        self.shared.check_process(&mut slot);
+        slot.expected_end.as_ref().is_some_and(|expected| expected.met)
+    }
+
+    /// Returns whether the end was met.
+    fn forget_expected_end(&self, node: Node) -> bool {
+        self.slot(node).expected_end.take().is_some_and(|expected| expected.met)
+    }
+}

@@ -1,0 +1,147 @@
+//! Makes the disks of nodes slow or fail, if the system supports it. The evidence is what the nodes report, and how they end.
+
+use super::evidence::add;
+use crate::cluster::{Cluster, Evidence, SelfEnd};
+use crate::stop::Stop;
+use heckle_faults::{DiskFailure, EndCause, Node};
+use heckle_system_api::capability::{DelayedSyncs, Disks, Points};
+use std::time::{Duration, Instant};
+
+/// Time limit for a node under load to finish a sync besides its delay.
+const SYNC_WITHIN: Duration = Duration::from_secs(1);
+/// Time limit for a node to answer that another fault has taken down.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+
+/// Makes every sync of these nodes slower, and waits until each has finished a delayed one: what happens to a node later
+/// may take its figures with it.
+///
+/// # Errors
+/// If a node does not accept the delay.
+pub(super) fn delay_syncs(cluster: &Cluster, nodes: &[Node], delay_us: u64, stop: &Stop) -> Result<Evidence, String> {
+    let disks = disks_of(cluster)?;
+    let delay = Duration::from_micros(delay_us);
+    for node in nodes {
+        until_back(|| disks.delay_syncs(&cluster.spec(*node), delay))?;
+    }
+    let deadline = Instant::now() + 2 * delay + SYNC_WITHIN;
+    let mut evidence = Evidence::from([("asked_delay_us".to_owned(), delay_us.into())]);
+    for node in nodes {
+        let mut seen = disks.delayed_syncs(&cluster.spec(*node));
+        while seen.as_ref().is_ok_and(|seen| seen.count == 0) && Instant::now() < deadline && !stop.asked() {
+            std::thread::sleep(Duration::from_millis(2));
+            seen = disks.delayed_syncs(&cluster.spec(*node));
+        }
+        // A node that is taken down meanwhile has no figures.
+        add(&mut evidence, figures(seen.unwrap_or_default()));
+    }
+    Ok(evidence)
+}
+
+/// Asks a node until it answers: another fault may take it down in the middle of a request, and brings it back.
+fn until_back(mut ask: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+    let deadline = Instant::now() + BACK_WITHIN;
+    loop {
+        match ask() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            answered => return answered,
+        }
+    }
+}
+
+fn figures(seen: DelayedSyncs) -> Evidence {
+    if seen.count == 0 {
+        return Evidence::new();
+    }
+    [("delayed_syncs".to_owned(), seen.count.into()), ("measured_delay_us".to_owned(), seen.max_us.into())].into()
+}
+
+/// Removes the delay. A process that was started meanwhile has none.
+///
+/// # Errors
+/// If a node does not answer.
+pub(super) fn restore_syncs(cluster: &Cluster, nodes: &[Node]) -> Result<Evidence, String> {
+    let disks = disks_of(cluster)?;
+    let mut longest = 0;
+    for node in nodes {
+        let spec = cluster.spec(*node);
+        longest = longest.max(disks.delayed_syncs(&spec).map_or(0, |seen| seen.max_us));
+        until_back(|| disks.restore_syncs(&spec))?;
+    }
+    Ok(if longest > 0 { [("measured_delay_us".to_owned(), longest.into())].into() } else { Evidence::new() })
+}
+
+/// Makes these nodes end by themselves.
+///
+/// # Errors
+/// If a node does not accept it.
+pub(super) fn end_when(cluster: &Cluster, nodes: &[Node], cause: &EndCause) -> Result<Evidence, String> {
+    for node in nodes {
+        // A node that ended by itself a moment ago is not ours to end.
+        if !cluster.is_running(*node) {
+            return Ok([("was_down".to_owned(), node.to_string().into())].into());
+        }
+        match cause {
+            EndCause::Disk(failure) => {
+                let disks = disks_of(cluster)?;
+                cluster.expect_end(*node, SelfEnd::Code(disks.failed_exit_code()), name_of(*failure));
+                disks.fail(&cluster.spec(*node), Some(*failure))?;
+            }
+            EndCause::Point(point) => {
+                let points = points_of(cluster)?;
+                cluster.expect_end(*node, SelfEnd::Killed { last_words: points.last_words(point) }, "crash-at");
+                points.crash_at(&cluster.spec(*node), point)?;
+            }
+        }
+    }
+    Ok(Evidence::new())
+}
+
+/// Starts the nodes again that have ended, and takes the cause back from those that have not.
+///
+/// # Errors
+/// If a node does not start, or the cause cannot be taken back.
+pub(super) fn undo_end(cluster: &Cluster, nodes: &[Node], cause: &EndCause) -> Result<Evidence, String> {
+    let mut evidence = Evidence::new();
+    for node in nodes {
+        let spec = cluster.spec(*node);
+        let (effect, ended) = match cause {
+            EndCause::Disk(_) => {
+                let disks = disks_of(cluster)?;
+                ("disk_failed", cluster.await_self_end(*node, || disks.fail(&spec, None))?)
+            }
+            EndCause::Point(point) => {
+                let points = points_of(cluster)?;
+                ("ended_at_point", cluster.await_self_end(*node, || points.disarm(&spec, point))?)
+            }
+        };
+        if ended {
+            add(&mut evidence, [(effect.to_owned(), 1.into())].into());
+            add(&mut evidence, cluster.restart(*node)?);
+        } else {
+            let what = match cause {
+                EndCause::Disk(failure) => format!("no {} failed", name_of(*failure)),
+                EndCause::Point(point) => format!("{point} was not reached"),
+            };
+            add(&mut evidence, [(format!("not_ended_{node}"), what.into())].into());
+        }
+    }
+    Ok(evidence)
+}
+
+fn name_of(failure: DiskFailure) -> &'static str {
+    match failure {
+        DiskFailure::Write => "disk write",
+        DiskFailure::Sync => "disk sync",
+        DiskFailure::Full => "disk full",
+    }
+}
+
+fn disks_of(cluster: &Cluster) -> Result<&dyn Disks, String> {
+    let system = cluster.system();
+    system.disks().ok_or_else(|| format!("the disks of {} cannot be made to fail", system.name()))
+}
+
+fn points_of(cluster: &Cluster) -> Result<&dyn Points, String> {
+    let system = cluster.system();
+    system.points().ok_or_else(|| format!("{} has no named points", system.name()))
+}

@@ -1,0 +1,97 @@
+//! Changes of a file's content, and what a power loss leaves of them.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use rand_pcg::Pcg64;
+
+use super::power_loss::PowerLoss;
+
+/// Bytes that a disk writes as a unit, unless power fails in the middle of it.
+pub(crate) const SECTOR: u64 = 512;
+
+/// A change of a file's content or length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Write { offset: u64, bytes: Vec<u8> },
+    Length(u64),
+}
+
+impl Change {
+    pub(crate) fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Change::Write { offset, bytes } => put(content, *offset, bytes),
+            Change::Length(len) => content.resize(*len as usize, 0),
+        }
+    }
+
+    /// Length of a file of `before` bytes after this change.
+    pub(crate) fn len_after(&self, before: u64) -> u64 {
+        match self {
+            Change::Write { offset, bytes } => before.max(offset + bytes.len() as u64),
+            Change::Length(len) => *len,
+        }
+    }
+}
+
+fn put(content: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+    let (start, end) = (offset as usize, offset as usize + bytes.len());
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    content[start..end].copy_from_slice(bytes);
+}
+
+/// Returns what the disk may hold of a file after a power loss: its durable content with a random part of the un-synced
+/// changes, which are given oldest first.
+pub(crate) fn lose_content<'a>(
+    durable: Vec<u8>,
+    unsynced: impl IntoIterator<Item = &'a Change>,
+    rng: &mut Pcg64,
+    loss: &mut PowerLoss,
+) -> Vec<u8> {
+    let mut lengths = vec![durable.len() as u64];
+    let mut writes: BTreeMap<u64, Vec<(u64, &[u8])>> = BTreeMap::new();
+    for change in unsynced {
+        lengths.push(change.len_after(*lengths.last().expect("one at least")));
+        if let Change::Write { offset, bytes } = change {
+            for (at, piece) in sectors(*offset, bytes) {
+                writes.entry(at / SECTOR).or_default().push((at, piece));
+            }
+        }
+    }
+    let mut left = durable;
+    for pieces in writes.values() {
+        let survive = rng.random_range(0..=pieces.len());
+        let all: usize = pieces.iter().map(|(_, piece)| piece.len()).sum();
+        let mut kept = 0;
+        for (at, piece) in &pieces[..survive] {
+            put(&mut left, *at, piece);
+            kept += piece.len();
+        }
+        if survive < pieces.len() && rng.random_range(0..4) == 0 {
+            let (at, torn) = pieces[survive];
+            let torn_at = rng.random_range(0..torn.len());
+            put(&mut left, at, &torn[..torn_at]);
+            kept += torn_at;
+            loss.writes_torn += u64::from(torn_at > 0);
+        }
+        loss.bytes_kept += kept as u64;
+        loss.bytes_lost += (all - kept) as u64;
+        *(if survive == pieces.len() { &mut loss.sectors_kept } else { &mut loss.sectors_lost }) += 1;
+    }
+    left.resize(lengths[rng.random_range(0..lengths.len())] as usize, 0);
+    left
+}
+
+/// Splits a write into parts that each lie in one sector.
+fn sectors(offset: u64, bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let at = offset + done as u64;
+        let len = ((SECTOR - at % SECTOR) as usize).min(bytes.len() - done);
+        let piece = &bytes[done..done + len];
+        done += len;
+        (len > 0).then_some((at, piece))
+    })
+}
