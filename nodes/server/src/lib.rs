@@ -56,5 +56,5 @@ pub use node::{Node, NodeError, NodeHandle, Ready, run_node};
 pub use options::{NodeId, NodeOptions, OptionsError};
 pub use resources::descriptors::raise_limit as raise_open_files;
 pub use secret::{ClusterSecret, SecretError};
-pub use storage::{PowerLoss, StorageError, lose_power};
+pub use storage::{PowerLoss, StorageError, lose_power, unsynced_writes};
 pub use verify::{VerifiedFolder, verify_folder};

@@ -9,6 +9,7 @@
 use crate::measure::round;
 use crate::results_json::Fault;
 use heckle_checker::checks::asked::Asked;
+use heckle_checker::coverage::EFFECTIVE;
 use heckle_history::event::{FaultEvent, FaultState};
 use heckle_history::{History, Nanos, NodeIx, Operation, Outcome};
 use serde_json::{Map, Value as Json};
@@ -122,6 +123,10 @@ pub fn fault_windows(history: &History) -> Vec<FaultWindow> {
 fn merge_event(known: &mut FaultWindow, event: &FaultEvent) {
     // Evidence of a heal shows that the cluster is back, not that the fault took effect.
     known.effective |= event.state != FaultState::Healed && event.evidence.values().any(is_evidence);
+    // The harness knows which figures show the effect. Others above zero do not.
+    if event.evidence.get(EFFECTIVE).and_then(Json::as_bool) == Some(false) {
+        known.effective = false;
+    }
     // A later value replaces an earlier one: evidence is gathered while the fault lasts.
     known.evidence.extend(event.evidence.iter().map(|(k, v)| (k.clone(), v.clone())));
     match event.state {

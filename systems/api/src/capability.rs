@@ -86,6 +86,12 @@ pub trait Clocks: Send + Sync {
 
 /// Nodes whose disks can be made to fail.
 pub trait Disks: Send + Sync {
+    /// Counts the writes of a stopped node that it has not synced. Returns `None` if its un-synced data is not kept apart.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn unsynced_writes(&self, data: &Path) -> Result<Option<u64>, String>;
+
     /// Takes away a part of what the processes of a node had written to its data folder and not synced; what survives is drawn from
     /// the seed. The node has ended. Returns `None` if its un-synced data was not kept apart, so that nothing could be taken away.
     ///

@@ -5,13 +5,17 @@ use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_faults::DiskFailure;
 use heckle_server::node::EXIT_DISK;
 use heckle_server::points::{Failpoint, FailpointAction};
-use heckle_server::{StorageError, lose_power};
+use heckle_server::{StorageError, lose_power, unsynced_writes};
 use heckle_system_api::capability::{DelayedSyncs, Disks, LostData};
 use heckle_system_api::launch::NodeSpec;
 use std::path::Path;
 use std::time::Duration;
 
 impl Disks for Paxos {
+    fn unsynced_writes(&self, data: &Path) -> Result<Option<u64>, String> {
+        unsynced_writes(data).map_err(|e| e.to_string())
+    }
+
     fn lose_power(&self, data: &Path, seed: u64) -> Result<Option<LostData>, String> {
         match lose_power(data, seed) {
             Ok(loss) => Ok(Some(LostData {

@@ -3,11 +3,19 @@
 use super::signals::kill_and_reap;
 use super::{Cluster, Evidence, NodeSlot, SIGNAL_WITHIN, lock, node_index};
 use heckle_faults::Node;
-use heckle_system_api::capability::LostData;
+use heckle_system_api::capability::{Disks, LostData};
 use heckle_system_api::launch::data_folder;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::MutexGuard;
-use std::time::Instant;
+use std::time::Duration;
+
+/// Number of moments that are tried for one with un-synced writes.
+const MAX_TRIES: u64 = 40;
+/// Time between two moments, at least.
+const NEXT_TRY: Duration = Duration::from_millis(1);
+
+/// A node that is hit, and its process, which nothing else touches meanwhile.
+type Hit<'a> = (Node, MutexGuard<'a, NodeSlot>);
 
 impl Cluster {
     /// Takes the power from these nodes. They are stopped first, so that none syncs anything after another has lost power.
@@ -19,18 +27,9 @@ impl Cluster {
         let disks = self.shared.system.disks().ok_or_else(|| format!("the disks of {} cannot lose power", self.system().name()))?;
         let mut sorted = nodes.to_vec();
         sorted.sort();
-        let mut hit: Vec<(Node, MutexGuard<'_, NodeSlot>)> =
-            sorted.into_iter().map(|node| (node, lock(&self.shared.nodes[node_index(node)]))).collect();
-        let began = Instant::now();
-        for (node, slot) in &mut hit {
-            self.shared.check_process(slot);
-            if let Some(process) = slot.process.as_mut() {
-                process.signal(libc::SIGSTOP).map_err(|e| format!("cannot stop {node}: {e}"))?;
-            }
-        }
-        let stopped: Vec<bool> =
-            hit.iter().map(|(_, slot)| slot.process.as_ref().is_some_and(|process| process.await_stopped(true, SIGNAL_WITHIN))).collect();
-        let stopped_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mut hit: Vec<Hit<'_>> = sorted.into_iter().map(|node| (node, lock(&self.shared.nodes[node_index(node)]))).collect();
+        hit.iter_mut().for_each(|(_, slot)| self.shared.check_process(slot));
+        let (stopped, tries) = self.stop_with_unsynced_writes(&mut hit, disks)?;
         let mut evidence = Evidence::new();
         let mut sum = LostData::default();
         let mut lost_power = 0;
@@ -57,7 +56,7 @@ impl Cluster {
         if lost_power > 0 {
             let figures = [
                 ("power_lost", lost_power),
-                ("all_stopped_us", stopped_us),
+                ("tries", tries),
                 ("unsynced", sum.unsynced),
                 ("bytes_lost", sum.bytes_lost),
                 ("bytes_kept", sum.bytes_kept),
@@ -69,6 +68,41 @@ impl Cluster {
         }
         Ok(evidence)
     }
+}
+
+impl Cluster {
+    /// Stops all of these processes, at a moment at which one of them has writes that are not synced: without any, a power
+    /// loss is no more than a kill. Returns which were seen to stop, and how many moments were tried. After
+    /// [`MAX_TRIES`], the next moment will do.
+    fn stop_with_unsynced_writes(&self, hit: &mut [Hit<'_>], disks: &dyn Disks) -> Result<(Vec<bool>, u64), String> {
+        let mut tries = 1;
+        loop {
+            signal_all(hit, libc::SIGSTOP)?;
+            let seen = |(_, slot): &Hit<'_>| slot.process.as_ref().is_some_and(|process| process.await_stopped(true, SIGNAL_WITHIN));
+            let stopped: Vec<bool> = hit.iter().map(seen).collect();
+            let mut unsynced = Some(0);
+            for (node, _) in hit.iter() {
+                let of_node = disks.unsynced_writes(&data_folder(&self.shared.folder, &node.to_string()))?;
+                unsynced = unsynced.zip(of_node).map(|(sum, more)| sum + more);
+            }
+            if unsynced != Some(0) || tries == MAX_TRIES || stopped.contains(&false) {
+                return Ok((stopped, tries));
+            }
+            signal_all(hit, libc::SIGCONT)?;
+            // Not a multiple of anything, so that the tries do not beat with the syncs.
+            std::thread::sleep(NEXT_TRY + Duration::from_micros(173 * tries));
+            tries += 1;
+        }
+    }
+}
+
+fn signal_all(hit: &mut [Hit<'_>], signal: libc::c_int) -> Result<(), String> {
+    for (node, slot) in hit {
+        if let Some(process) = slot.process.as_mut() {
+            process.signal(signal).map_err(|e| format!("cannot stop {node}: {e}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn add(sum: &mut LostData, lost: LostData) {

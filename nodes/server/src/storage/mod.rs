@@ -45,7 +45,7 @@ pub(crate) mod wal;
 pub use error::StorageError;
 pub(crate) use log_folder::{LogFolder, sync_folder};
 pub(crate) use store::Store;
-pub use vfs::overlay::lose_power;
+pub use vfs::overlay::{lose_power, unsynced_writes};
 pub use vfs::unsynced::PowerLoss;
 
 #[cfg(test)]

@@ -194,6 +194,9 @@ fn effect_is_judged_as_the_checker_judges_it() {
     for (event, evidence) in history.faults.iter_mut().zip(evidence.as_array().unwrap()) {
         event.evidence = [("x".to_owned(), evidence.clone())].into();
     }
+    // A figure above zero that is said to show no effect.
+    let denied = history.faults.iter_mut().filter(|event| event.id == 6).last().expect("six faults");
+    denied.evidence = [("x".to_owned(), 1.into()), ("effective".to_owned(), false.into())].into();
     let ours: Vec<_> = analyze(&history).faults.iter().map(|f| (f.id, f.effective, f.began)).collect();
     let theirs: Vec<_> = heckle_checker::coverage::faults(&history).iter().map(|f| (f.id, f.effective, f.began)).collect();
     assert_eq!(ours, theirs);

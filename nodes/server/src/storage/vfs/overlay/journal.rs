@@ -6,6 +6,7 @@
 //! It is never synced. What a process has written to it outlives the process, which is all that is needed. A process that
 //! ends in the middle of a record has not made that change.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -62,6 +63,37 @@ pub(super) enum Record {
     },
     /// The names are being made durable. If this is the last record, that may have been done in part.
     NamesSyncing,
+}
+
+impl Record {
+    /// The file of a write that says more than zeroes.
+    fn written(&self) -> Option<u64> {
+        if let Record::Write { file, .. } = self { Some(*file) } else { None }
+    }
+
+    /// The file of any other change of content.
+    fn changed(&self) -> Option<u64> {
+        if let Record::Zeroes { file, .. } | Record::Length { file, .. } = self { Some(*file) } else { None }
+    }
+}
+
+/// Counts the writes in a journal that no sync has covered, without those of zeroes. Changes nothing, so the process that
+/// writes the journal may still exist, if it is stopped.
+pub(super) fn count_unsynced_writes(path: &Path) -> io::Result<u64> {
+    let (records, _) = decode(&std::fs::read(path)?)?;
+    // Of each file, which of its changes are writes, oldest first.
+    let mut files: BTreeMap<u64, VecDeque<bool>> = BTreeMap::new();
+    for record in &records {
+        if let Some(file) = record.written() {
+            files.entry(file).or_default().push_back(true);
+        } else if let Some(file) = record.changed() {
+            files.entry(file).or_default().push_back(false);
+        } else if let Record::Synced { file, changes } = record {
+            let changed = files.entry(*file).or_default();
+            changed.drain(..changed.len().min(*changes as usize));
+        }
+    }
+    Ok(files.into_values().flatten().filter(|is_write| *is_write).count() as u64)
 }
 
 /// The journal, open for appending.

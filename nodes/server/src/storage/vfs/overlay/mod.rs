@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-pub use self::power_loss::lose_power;
+pub use self::power_loss::{lose_power, unsynced_writes};
 pub(crate) use self::state::OVERLAY;
 use self::state::State;
 use super::real::RealVfs;

@@ -7,12 +7,26 @@ use std::path::{Path, PathBuf};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use super::state::State;
+use super::journal::count_unsynced_writes;
+use super::state::{State, journal_path};
 use crate::storage::StorageError;
 use crate::storage::folder::LOCK;
 use crate::storage::vfs::Vfs;
 use crate::storage::vfs::real::RealVfs;
 use crate::storage::vfs::unsynced::{PowerLoss, lose_content, lose_names};
+
+/// Counts the writes of a stopped node that no sync has covered. Writes of zeroes, with which files are prepared, do not count.
+/// Returns `None` if the node runs without an overlay.
+///
+/// # Errors
+/// If the overlay cannot be read.
+pub fn unsynced_writes(folder: &Path) -> Result<Option<u64>, StorageError> {
+    if !State::exists(folder) {
+        return Ok(None);
+    }
+    let count = count_unsynced_writes(&journal_path(folder));
+    count.map(Some).map_err(|cause| StorageError::io("read of the overlay of", folder, cause))
+}
 
 /// Makes a data folder what it would be after a power loss. Of the changes that no sync has covered, a part drawn from
 /// `seed` survives. The node must have ended, and it must have run with an overlay.

@@ -345,7 +345,7 @@ impl State {
     }
 }
 
-fn journal_path(folder: &Path) -> PathBuf {
+pub(super) fn journal_path(folder: &Path) -> PathBuf {
     folder.join(OVERLAY).join(JOURNAL)
 }
 

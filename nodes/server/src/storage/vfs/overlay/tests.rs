@@ -199,6 +199,27 @@ fn the_same_seed_loses_the_same_and_counts_it() {
 }
 
 #[test]
+fn writes_that_no_sync_has_covered_are_counted_without_touching_them() {
+    let dir = TempDir::new("overlay-count");
+    assert_eq!(unsynced_writes(dir.path()).unwrap(), None);
+    let running = Running::start(dir.path());
+    let count = || unsynced_writes(dir.path()).unwrap();
+    let file = running.create("a");
+    file.allocate(4).unwrap();
+    file.write_at(&[0; 9], 0).unwrap();
+    assert_eq!(count(), Some(0), "a length and zeroes");
+    file.write_at(b"xy", 0).unwrap();
+    file.write_at(b"z", 2).unwrap();
+    assert_eq!(count(), Some(2));
+    file.sync_data().unwrap();
+    assert_eq!(count(), Some(0));
+    file.write_at(b"z", 3).unwrap();
+    assert_eq!(count(), Some(1));
+    running.sync_folder();
+    assert_eq!((count(), running.read("a").unwrap()), (Some(1), b"xyzz\0\0\0\0\0".to_vec()));
+}
+
+#[test]
 fn a_second_power_loss_finds_nothing_to_lose() {
     let dir = TempDir::new("overlay-twice");
     Running::start(dir.path()).create("a").write_at(b"x", 0).unwrap();
