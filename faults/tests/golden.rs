@@ -50,6 +50,7 @@ fn settings(kinds: &[&str], nodes: u16, seconds: u64) -> ScheduleSettings {
         spacing: Spacing::Random,
         nodes,
         drift_ppm: 1_000,
+        points: vec![],
     }
 }
 
