@@ -17,7 +17,7 @@ pub mod suite; // suites: one verdict for many runs, and trends over suites
 pub mod site; // the pages of `heckle serve`
 mod samples; // synthetic runs, for tests and example charts
 
-pub use figures::{bottleneck, clients, fault_impact, faults, hlog, measure, median, series, slowest, stages, totals};
+pub use figures::{bottleneck, clients, fault_impact, faults, hlog, latency_slices, measure, median, series, slowest, stages, totals};
 pub use folder::{alive, artifacts, atomic, catalogue, filter, gc, index, input, marked, rerun, run_folder, seal};
 pub use records::{env_json, fairness, from_checker, results_json, results_text, schemas, terms};
 pub use samples::{sample, sample_results};

@@ -44,6 +44,24 @@ H.bytes = (n) => {
   return H.digits(n) + " B";
 };
 
+// A time on an axis whose steps are `step` seconds, up to `end`: round in seconds, minutes and hours.
+H.clock = (t, step, end) => {
+  const two = (n) => String(n).padStart(2, "0");
+  if (end < 120 || step < 1) return H.digits(t).includes(",") ? t.toFixed(step < 1 ? 2 : 0) + " s" : H.digits(t) + " s";
+  const s = Math.round(t);
+  if (end < 7200) return s % 60 ? `${Math.floor(s / 60)}:${two(s % 60)} min` : `${s / 60} min`;
+  const [h, m] = [Math.floor(s / 3600), Math.floor((s % 3600) / 60)];
+  if (s % 60) return `${h}:${two(m)}:${two(s % 60)} h`;
+  return m ? `${h}:${two(m)} h` : `${h} h`;
+};
+H.steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
+
+// The colour between two given as #rrggbb.
+H.between = (a, b, share) => {
+  const part = (colour, i) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
+  return "#" + [0, 1, 2].map((i) => Math.round(part(a, i) * (1 - share) + part(b, i) * share).toString(16).padStart(2, "0")).join("");
+};
+
 H.count = (n) => (n === null || n === undefined ? "–" : H.digits(n));
 H.perSecond = (n) => H.count(n) + "/s";
 H.seconds = (t) => t.toFixed(6) + " s";
@@ -52,7 +70,7 @@ H.seconds = (t) => t.toFixed(6) + " s";
 H.colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 H.ends = ["ok", "condition not met", "failed", "unknown"];
 H.endColours = ["ok", "notmet", "failed", "unknown"];
-H.lines = ["line1", "line2", "line3", "line4", "line5", "line6", "line7"];
+H.lines = ["line1", "line2", "line3", "line4", "line5", "line6"];
 
 // A translucent version of a colour given as #rrggbb.
 H.faint = (colour, share) => colour + Math.round(share * 255).toString(16).padStart(2, "0");

@@ -32,7 +32,9 @@ H.latencyChart = () => {
 
   const shade = (u) => {
     const { ctx, bbox } = u;
-    const colour = H.colour("shade");
+    // Few ops are pale, many are dense: sixteen steps of one scale, so that a colour is looked up and not made for each cell.
+    const [low, middle, high] = ["shade-low", "shade-middle", "shade-high"].map(H.colour);
+    const steps = Array.from({ length: 16 }, (_, i) => (i < 8 ? H.between(low, middle, i / 8) : H.between(middle, high, (i - 8) / 7)));
     const top = Math.log(shades.most + 1);
     const [min, max] = [u.scales.x.min, u.scales.x.max];
     const first = Math.max(0, Math.floor(min / d.column_s));
@@ -43,14 +45,13 @@ H.latencyChart = () => {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    ctx.fillStyle = colour;
     for (let column = first; column <= last; column++) {
       const a = u.valToPos(column * d.column_s, "x", true);
       const width = Math.max(1, u.valToPos((column + 1) * d.column_s, "x", true) - a);
       for (let row = 0; row < d.rows; row++) {
         const n = shades.counts[column * d.rows + row];
         if (!n) continue;
-        ctx.globalAlpha = 0.1 + (0.75 * Math.log(n + 1)) / top;
+        ctx.fillStyle = steps[Math.min(15, Math.floor((16 * Math.log(n)) / top))];
         ctx.fillRect(a, y[row + 1], width, Math.max(1, y[row] - y[row + 1]));
       }
     }
@@ -81,7 +82,26 @@ H.latencyChart = () => {
       if (o.due[i] < min || o.due[i] > max) continue;
       const [x, y] = place(u, i, true);
       ctx.fillStyle = ctx.strokeStyle = colours[o.end[i]];
-      shapes[o.end[i]](ctx, x, y, r);
+      // Single ok ops are light beside the mass; what failed or is unknown is not.
+      ctx.globalAlpha = o.end[i] < 2 ? 0.4 : 0.9;
+      shapes[o.end[i]](ctx, x, y, o.end[i] < 2 ? r * 0.8 : r);
+    }
+    ctx.globalAlpha = 1;
+    const timeout = H.data.timeout;
+    if (timeout !== null) {
+      const y = u.valToPos(timeout * 1e6, "y", true);
+      ctx.strokeStyle = ctx.fillStyle = H.colour("unknown");
+      ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
+      ctx.lineWidth = devicePixelRatio;
+      ctx.beginPath();
+      ctx.moveTo(bbox.left, y);
+      ctx.lineTo(bbox.left + bbox.width, y);
+      ctx.stroke();
+      ctx.setLineDash([]);
+      ctx.font = 11 * devicePixelRatio + "px system-ui, sans-serif";
+      ctx.textAlign = "right";
+      ctx.textBaseline = y - bbox.top > 16 * devicePixelRatio ? "bottom" : "top";
+      ctx.fillText("op timeout " + H.duration(timeout * 1e6), bbox.left + bbox.width - 4, y);
     }
     if (H.opened !== undefined) {
       const [x, y] = place(u, H.opened, true);
@@ -116,7 +136,7 @@ H.latencyChart = () => {
     height: 330,
     legend: false,
     enter,
-    y: { distr: 3, range: () => [d.low_us / 1.2, high * 1.2] },
+    y: { distr: 3, range: () => [d.low_us / 1.2, Math.max(high, (H.data.timeout || 0) * 1e6) * 1.2] },
     axis: H.logAxis(H.duration),
     hooks: {
       drawAxes: [shade],

@@ -36,7 +36,38 @@ const bands = (u) => {
     ctx.fillRect(a, bbox.top, 1, bbox.height);
     ctx.fillRect(b, bbox.top, 1, bbox.height);
   }
+  labels(u);
   ctx.restore();
+};
+
+// The numbers of faults above their bands, and violations as lines with theirs, in a row of its own each. A number that would
+// cover the one before it is left out here; the first chart and the table have all of them.
+const labels = (u) => {
+  const { ctx, bbox } = u;
+  const scale = devicePixelRatio;
+  ctx.font = 10 * scale + "px system-ui, sans-serif";
+  ctx.textAlign = "left";
+  ctx.textBaseline = "top";
+  let free = -Infinity;
+  ctx.fillStyle = H.colour("fault");
+  for (const fault of H.data.faults) {
+    const x = Math.max(u.valToPos(fault.began, "x", true), bbox.left) + 3 * scale;
+    if (fault.ended < u.scales.x.min || x < free) continue;
+    ctx.fillText(fault.id, x, bbox.top + 2 * scale);
+    free = x + ctx.measureText(fault.id).width + 4 * scale;
+  }
+  free = -Infinity;
+  ctx.fillStyle = H.colour("violation");
+  for (const [t, id] of H.data.violations) {
+    const x = u.valToPos(t, "x", true);
+    ctx.fillRect(x - scale, bbox.top, 2 * scale, bbox.height);
+    const words = "violation " + id;
+    const width = ctx.measureText(words).width;
+    const left = x + width + 8 * scale > bbox.left + bbox.width ? x - width - 5 * scale : x + 4 * scale;
+    if (left < free) continue;
+    ctx.fillText(words, left, bbox.top + 14 * scale);
+    free = left + width + 4 * scale;
+  }
 };
 
 const recoveries = (u) => {
@@ -45,7 +76,7 @@ const recoveries = (u) => {
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top - 8, bbox.width, bbox.height + 8);
   ctx.clip();
-  ctx.strokeStyle = ctx.fillStyle = H.colour("good");
+  ctx.strokeStyle = ctx.fillStyle = H.colour("recovered");
   ctx.setLineDash([3, 3]);
   for (const fault of H.data.faults.filter((f) => f.recovered !== null)) {
     const x = Math.round(u.valToPos(fault.recovered, "x", true)) + 0.5;
@@ -107,7 +138,13 @@ H.timeChart = (name, data, series, more = {}) => {
     cursor: { sync: { key: SYNC, setSeries: false, scales: ["x", null] }, drag: { x: true, y: false, dist: 4 }, y: false },
     scales: { x: { time: false, range: (u, min, max) => [min, max] }, y: more.y || { range: (u, min, max) => [0, Math.max(max, 1) * 1.06] } },
     axes: [
-      { ...H.axis((v) => H.digits(v) + " s"), scale: "x", size: 30 },
+      {
+        ...H.axis(),
+        scale: "x",
+        size: 30,
+        incrs: H.steps,
+        values: (u, splits, axis, space, step) => splits.map((t) => H.clock(t, step, u.scales.x.max)),
+      },
       more.axis || H.axis(H.count),
     ],
     legend: { show: more.legend !== false },
@@ -164,7 +201,19 @@ const keys = (chart, event, enter) => {
   action();
 };
 
-const line = (label, colour, value, more = {}) => ({ label, stroke: () => H.colour(colour), width: 1.5, points: { show: false }, value: (u, v) => value(v), ...more });
+// A line. `more.idle` is what the legend says while the cursor is elsewhere.
+const line = (label, colour, value, more = {}) => ({
+  label,
+  stroke: () => H.colour(colour),
+  width: 1.5,
+  points: { show: false },
+  value: (u, v, series, i) => (i === null || i === undefined ? (more.idle ?? "–") : value(v)),
+  ...more,
+});
+const known = (column) => column.filter((v) => v !== null && v !== undefined);
+const mean = (column) => (known(column).length ? known(column).reduce((a, b) => a + b, 0) / known(column).length : 0);
+const most = (column) => known(column).reduce((a, b) => Math.max(a, b), 0);
+const sum = (column) => known(column).reduce((a, b) => a + b, 0);
 
 // A small tile of slanting lines, so that what is hatched can be told apart without colours.
 const hatch = (u, colour, slope) => {
@@ -208,7 +257,7 @@ const outcomes = (x, s) => {
     width: 0,
     paths: stepped,
     points: { show: false },
-    value: (u, v, si, i) => (i === null || i === undefined ? "–" : H.perSecond(column[i] / s.length)),
+    value: (u, v, si, i) => (i === null || i === undefined ? H.count(sum(column)) + " in all" : H.perSecond(column[i] / s.length)),
   }));
   H.timeChart("outcomes", [x, ...order.map(([, column]) => column)], series, { axis: H.axis(H.perSecond) });
 };
@@ -218,34 +267,59 @@ const perNode = (name, of, value) => {
   const nodes = H.data.samples.filter((n) => of(n).some((v) => v !== null));
   if (!nodes.length) return void (H.byId("chart-" + name).hidden = true);
   const data = uPlot.join(nodes.map((n) => [n.t, of(n)]));
-  const series = nodes.map((n, i) => line(n.name, H.lines[i % H.lines.length], value, { spanGaps: true, dash: i >= H.lines.length ? [4, 3] : undefined }));
+  const series = nodes.map((n, i) => line(n.name, H.lines[i % H.lines.length], value, { spanGaps: true, dash: i >= H.lines.length ? [4, 3] : undefined, idle: value(most(of(n))) + " at most" }));
   H.timeChart(name, data, series, { axis: H.axis(value), height: 160 });
+};
+
+// Percentiles of the kind that the filter names, or of all ops.
+const quantiles = () => {
+  const all = H.data.quantiles;
+  if (!all.length) return void (H.byId("chart-quantiles").hidden = true);
+  const of = () => all.find((q) => q.kind === (H.filter.kind === null ? "all" : H.data.kinds[H.filter.kind])) || null;
+  const names = ["p50", "p90", "p95", "p99", "slowest"];
+  const looks = [["ok", 2.5], ["q-90", 1.2], ["q-95", 1.6], ["q-high", 2.5], ["dim", 1]];
+  const series = names.map((name, i) => line(name, looks[i][0], H.duration, { width: looks[i][1], dash: i === 4 ? [2, 4] : undefined }));
+  series.push(line("p50 from sent", "ok", H.duration, { dash: [3, 3] }), line("p99 from sent", "q-high", H.duration, { dash: [3, 3] }));
+  series.forEach((s, i) => (s.value = (u, v, at, place) => (place === null || place === undefined ? idle(i) : H.duration(v))));
+  const idle = (i) => (i < 5 && of() ? H.duration(of().whole[i]) : "–");
+  const data = (q) => (q ? [q.x, q.p50, q.p90, q.p95, q.p99, q.max, q.sent_p50, q.sent_p99] : [[], ...names.map(() => []), [], []]);
+  const logarithmic = { distr: 3, range: (u, min, max) => [Math.max(1, (min || 10) / 1.3), (max || 1000) * 1.3] };
+  const chart = H.timeChart("quantiles", data(of()), series, { y: logarithmic, axis: H.logAxis(H.duration), height: 230 });
+  const said = H.element("p", { class: "key dim" });
+  const say = () => {
+    const q = of();
+    said.textContent = q ? `${q.kind === "all" ? "All kinds" : q.kind}: ${H.count(q.ops)} ops ok in the whole run.` : "No op of this kind was answered ok.";
+  };
+  H.byId("chart-quantiles").append(said);
+  say();
+  H.onFilter.push(() => {
+    const [min, max] = H.view();
+    chart.setData(data(of()), false);
+    chart.setScale("x", { min, max });
+    say();
+  });
 };
 
 H.timeCharts = () => {
   const s = H.data.slices;
   const x = s.due.map((_, i) => i * s.length);
-  const logarithmic = { distr: 3, range: (u, min, max) => [Math.max(1, (min || 10) / 1.3), (max || 1000) * 1.3] };
-  const q = (label, column, colour, dash) => [column, line(label, colour, H.duration, { dash, spanGaps: false })];
-  const quantiles = [
-    q("p50", s.intended.p50, "line1"),
-    q("p99", s.intended.p99, "line2"),
-    q("slowest", s.intended.max, "line3"),
-    q("p50 from sent", s.invoked.p50, "line1", [3, 3]),
-    q("p99 from sent", s.invoked.p99, "line2", [3, 3]),
-  ];
-  H.timeChart("quantiles", [x, ...quantiles.map((p) => p[0])], quantiles.map((p) => p[1]), { y: logarithmic, axis: H.logAxis(H.duration) });
+  quantiles();
   outcomes(x, s);
   const rate = (column) => column.map((n) => n / s.length);
   const due = H.data.asked_per_s === null ? "due (as fast as it goes)" : "asked (due)";
-  const rates = [line(due, "dim", H.perSecond, { dash: [5, 3] }), line("sent", "line1", H.perSecond), line("answered", "line3", H.perSecond)];
+  const whole = (column) => ({ idle: H.perSecond(mean(rate(column))) + " on average" });
+  const rates = [
+    line(due, "dim", H.perSecond, { dash: [5, 3], ...whole(s.due) }),
+    line("sent", "ink", H.perSecond, whole(s.sent)),
+    line("answered", "ok", H.perSecond, whole(s.answered)),
+  ];
   H.timeChart("rate", [x, rate(s.due), rate(s.sent), rate(s.answered)], rates, { axis: H.axis(H.perSecond) });
-  H.timeChart("inflight", [x, s.in_flight_most, s.in_flight_mean], [line("most", "line2", H.count), line("mean", "line1", H.count)], { height: 150 });
+  H.timeChart("inflight", [x, s.in_flight_most, s.in_flight_mean], [line("most", "q-high", H.count, { idle: H.count(most(s.in_flight_most)) + " at most" }), line("mean", "ok", H.count, { idle: H.count(mean(s.in_flight_mean)) + " on average" })], { height: 150 });
   if (s.attempts) {
     const p = s.attempts;
-    const rounds = [line("most", "line2", H.count), line("mean", "line1", H.count, { spanGaps: true })];
+    const rounds = [line("most", "q-high", H.count, { idle: H.count(most(p.most)) + " at most" }), line("mean", "ok", H.count, { spanGaps: true, idle: H.count(mean(p.mean)) + " on average" })];
     H.timeChart("rounds", [x, p.most, p.mean], rounds, { height: 150 });
-    const outbid = [line("preempted", "line2", H.perSecond), line("repairs", "line3", H.perSecond, { dash: [5, 3] })];
+    const outbid = [line("preempted", "failed", H.perSecond, { idle: H.count(sum(p.preempted)) + " in all" }), line("repairs", "ok", H.perSecond, { dash: [5, 3], idle: H.count(sum(p.repairs)) + " in all" })];
     H.timeChart("preempted", [x, rate(p.preempted), rate(p.repairs)], outbid, { axis: H.axis(H.perSecond), height: 150 });
   } else {
     for (const name of ["rounds", "preempted"]) H.byId("chart-" + name).hidden = true;
@@ -279,18 +353,21 @@ H.eventsChart = () => {
       const y = bbox.top + row * kinds.indexOf(f.kind);
       ctx.fillStyle = f.effective ? H.colour("band") : H.faint(H.colour("band"), 0.35);
       ctx.fillRect(a, y + 3 * scale, Math.max(b - a, 2), row - 6 * scale);
-      ctx.fillStyle = H.colour("paper");
-      ctx.save();
-      ctx.beginPath();
-      ctx.rect(a, y, Math.max(b - a, 2), row);
-      ctx.clip();
-      ctx.fillText(f.targets + (f.effective ? "" : " (no effect seen)"), Math.max(a, bbox.left) + 4 * scale, y + row / 2);
-      ctx.restore();
+      // Inside the bar, else beside it up to the next one, else its number.
+      const next = H.data.faults.filter((g) => g.kind === f.kind && g.began > f.began).map((g) => u.valToPos(g.began, "x", true));
+      const limit = Math.min(bbox.left + bbox.width, ...next) - 4 * scale;
+      const wide = (text) => ctx.measureText(text).width;
+      const full = f.targets + (f.effective ? "" : " (no effect seen)");
+      const from = Math.max(a, bbox.left) + 4 * scale;
+      const beside = Math.max(b, a + 2) + 4 * scale;
+      const fits = [[full, from, b], [full, beside, limit], [f.id, from, b], [f.id, beside, Infinity]].find(([text, x, end]) => x + wide(text) <= end);
+      ctx.fillStyle = fits[1] === beside ? H.colour("ink") : H.colour("paper");
+      ctx.fillText(fits[0], fits[1], y + row / 2);
     }
     for (const mark of H.data.marks) {
       const x = u.valToPos(mark.t, "x", true);
       const y = bbox.top + row * (kinds.length + mark.node + 0.5);
-      ctx.fillStyle = ctx.strokeStyle = mark.what === "start" ? H.colour("good") : mark.what === "exit" || mark.what === "panic" ? H.colour("bad") : H.colour("line1");
+      ctx.fillStyle = ctx.strokeStyle = mark.what === "start" ? H.colour("good") : mark.what === "exit" || mark.what === "panic" ? H.colour("bad") : H.colour("ink");
       ctx.fillRect(x - scale, y - row / 2 + 3 * scale, 2 * scale, row - 6 * scale);
       // Words for what is rare; leases change hands too often for them.
       if (!mark.what.startsWith("lease")) ctx.fillText(mark.what.replaceAll("_", " "), x + 4 * scale, y);

@@ -6,7 +6,7 @@ use super::Scene;
 use super::axis::{Scale, count};
 use super::canvas::{Area, Canvas, HEIGHT};
 use super::frame::{self, Mark, Plot};
-use super::style::{BLUE, GREY, GRID, INK, LABEL, SMALL, VERMILLION};
+use super::style::{BLUE, GREY, GRID, INK, LABEL, ORANGE, SMALL};
 use crate::series::NodeSlices;
 use plotters::prelude::{Color, RGBColor};
 use plotters::style::text_anchor::{HPos, VPos};
@@ -26,7 +26,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
     let middle = (plot.top + plot.bottom) / 2;
     let halves = [Plot { bottom: middle - GAP / 2, ..plot }, Plot { top: middle + GAP / 2, ..plot }];
     lanes(&area, &halves[0], scene, "won per second", BLUE, |n| &n.won);
-    lanes(&area, &halves[1], scene, "outbid per second", VERMILLION, |n| &n.preempted);
+    lanes(&area, &halves[1], scene, "outbid per second", ORANGE, |n| &n.preempted);
     let sum = |of: fn(&NodeSlices) -> &Vec<u64>| nodes.iter().flat_map(of).sum::<u64>();
     let backoff_ms: f64 = nodes.iter().flat_map(|n| &n.backoff_ms).sum();
     let repairs = sum(|n| &n.repairs);
@@ -34,7 +34,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
         &area,
         &[
             (Mark::Fill, BLUE, format!("won {}", count(sum(|n| &n.won)))),
-            (Mark::Fill, VERMILLION, format!("outbid {}", count(sum(|n| &n.preempted)))),
+            (Mark::Fill, ORANGE, format!("outbid {}", count(sum(|n| &n.preempted)))),
             (Mark::Dot, GREY, format!("{} repairs, {} spent backing off", count(repairs), super::axis::duration(backoff_ms))),
         ],
     );
@@ -53,7 +53,8 @@ fn lanes(area: &Area<'_>, half: &Plot, scene: Scene<'_>, what: &str, colour: RGB
         let floor = half.top + (i as i32 + 1) * height;
         let full = f64::from(height - 6);
         frame::line(area, vec![(half.left, floor), (half.right, floor)], GRID);
-        frame::text(area, (half.left - 10, floor - height / 2), &node.name, &frame::text_style(LABEL, INK, HPos::Right, VPos::Center));
+        let style = frame::text_style(LABEL.min(height), INK, HPos::Right, VPos::Center);
+        frame::text(area, (half.left - 10, floor - height / 2), &frame::fit(area, &node.name, &style, half.left - 14), &style);
         for (slice, n) in of(node).iter().enumerate().filter(|(_, n)| **n > 0) {
             let at = |s: usize| half.column(s as f64 * length);
             let top = floor - ((*n as f64 / most as f64) * full).round().max(1.0) as i32;

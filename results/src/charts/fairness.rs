@@ -1,13 +1,13 @@
 //! Fairness: the successes of each client over time, and how long intents waited.
 //!
-//! Each row is a client, labelled with its node. A cell is darker the more successes it contains, and red if the client had an
+//! Each row is a client, labelled with its node. A cell is darker the more successes it contains, and pale red if the client had an
 //! intent and no success. Rows of the same node are adjacent, so a node that starves shows as a red block. The lower plot is the
 //! share of intents that succeeded within a time; ticks mark waits that were not observed to end.
 
 use super::axis::{Scale, Tick, digits, duration};
 use super::canvas::{Area, Canvas, HEIGHT};
 use super::frame::{self, Mark, Plot};
-use super::style::{BLUE, FAINT, GREY, GRID, INK, LABEL, SMALL, VERMILLION};
+use super::style::{BLUE, FAINT, GREY, GRID, INK, LABEL, NAVY, SMALL, VIOLATION};
 use super::{Scene, mix};
 use heckle_checker::fairness::{End, Fairness, Group};
 use heckle_history::Nanos;
@@ -26,9 +26,8 @@ const SUCCESSES_PER_CELL: u64 = 3;
 /// A client with less than this share of the mean is marked.
 const STARVING_BELOW: f64 = 0.25;
 /// Colour of a cell with an intent and no success.
-const NO_SUCCESS: RGBColor = RGBColor(244, 178, 150);
+const NO_SUCCESS: RGBColor = RGBColor(232, 190, 212);
 const PALE: RGBColor = RGBColor(205, 228, 243);
-const DARK: RGBColor = RGBColor(0, 58, 100);
 
 /// Draws the chart; `None` for a history without intents.
 pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
@@ -51,7 +50,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Option<Vec<u8>> {
         &[
             (Mark::Fill, BLUE, format!("won, darker is more; {shares}")),
             (Mark::Fill, NO_SUCCESS, "wanted something, got nothing".into()),
-            (Mark::Line, VERMILLION, "starves: under a quarter of the mean".into()),
+            (Mark::Line, VIOLATION, "starves: under a quarter of the mean".into()),
             (Mark::Cross, GREY, "wait not seen to end".into()),
         ],
     );
@@ -95,7 +94,7 @@ fn heat_map(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, fairness: &Fairness,
             0 => NO_SUCCESS,
             n => {
                 let weight = (*n as f64 / most as f64).sqrt();
-                if weight < 0.5 { mix(PALE, BLUE, weight * 2.0) } else { mix(BLUE, DARK, weight * 2.0 - 1.0) }
+                if weight < 0.5 { mix(PALE, BLUE, weight * 2.0) } else { mix(BLUE, NAVY, weight * 2.0 - 1.0) }
             }
         };
         frame::rectangle(area, [(at(*column), top), (at(column + 1) - 1, bottom - 2)], colour.filled());
@@ -111,16 +110,17 @@ fn labels(area: &Area<'_>, plot: &Plot, fairness: &Fairness, rows: &[&Group], he
     for (i, group) in rows.iter().enumerate() {
         let middle = plot.top + ((i as f64 + 0.5) * height) as i32;
         let poor = (group.won as f64) < STARVING_BELOW * mean;
-        let colour = if poor { VERMILLION } else { INK };
+        let colour = if poor { VIOLATION } else { INK };
         let words = if group.node.is_empty() { group.name.clone() } else { format!("{} · {}", group.name, group.node) };
-        frame::text(area, (plot.left - 8, middle), &words, &frame::text_style(size, colour, HPos::Right, VPos::Center));
+        let style = frame::text_style(size, colour, HPos::Right, VPos::Center);
+        frame::text(area, (plot.left - 8, middle), &frame::fit(area, &words, &style, plot.left - 12), &style);
         if poor {
             // On a filled rectangle, since red text on red cells cannot be read.
             let words = format!("starves: {} won", group.won);
             let style = frame::text_style(size, WHITE, HPos::Left, VPos::Center);
             let (left, half) = (from + 8, size / 2 + 3);
             let right = left + frame::width(area, &words, &style) + 12;
-            frame::rectangle(area, [(left, middle - half), (right, middle + half)], VERMILLION.filled());
+            frame::rectangle(area, [(left, middle - half), (right, middle + half)], VIOLATION.filled());
             frame::text(area, (left + 6, middle), &words, &style);
         }
     }
@@ -155,7 +155,10 @@ fn waits(area: &Area<'_>, map: &Plot, fairness: &Fairness) {
         let x = plot.column(v);
         frame::line(area, vec![(x, plot.top), (x, plot.bottom)], colour);
         if let Tick::Major(v) = tick {
-            frame::text(area, (x, plot.bottom + 7), &duration(v), &frame::text_style(LABEL, INK, HPos::Center, VPos::Top));
+            let style = frame::text_style(LABEL, INK, HPos::Center, VPos::Top);
+            let words = duration(v);
+            let half = frame::width(area, &words, &style) / 2;
+            frame::text(area, (x.max(plot.left + half), plot.bottom + 7), &words, &style);
         }
     }
     let mut points = vec![(plot.left, plot.row(0.0))];

@@ -1,9 +1,10 @@
 //! The frame that all charts share: title, legend, fault bars with bands through the plot, axes with units.
 
 use super::audit;
-use super::axis::{Scale, Tick, duration};
+use super::axis::{Scale, Tick};
 use super::canvas::{Area, Canvas, HEIGHT, WIDTH};
 use super::style::{self, BAND, FAINT, FONT, GREY, GRID, INK, LABEL, SMALL, TITLE};
+use super::time_ticks::time_ticks;
 use super::{Caption, Scene, lanes};
 use crate::results_json::RunVerdict;
 use crate::terminal::shorten;
@@ -11,7 +12,8 @@ use plotters::element::{Circle, PathElement, Polygon, Rectangle, Text};
 use plotters::prelude::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-const LEFT: i32 = 92;
+/// Left edge of a plot.
+pub(super) const LEFT: i32 = 92;
 /// Right edge of a plot.
 pub(super) const RIGHT: i32 = WIDTH as i32 - 28;
 const LEGEND_Y: i32 = 84;
@@ -152,22 +154,30 @@ pub fn width(area: &Area<'_>, words: &str, style: &TextStyle<'_>) -> i32 {
     area.estimate_text_size(words, style).map_or(0, |(w, _)| w as i32)
 }
 
+/// Cuts `words` until they fit into `room` pixels.
+pub fn fit(area: &Area<'_>, words: &str, style: &TextStyle<'_>, room: i32) -> String {
+    let letters = words.chars().count();
+    let cut = (1..=letters).rev().map(|n| shorten(words, n)).find(|cut| width(area, cut, style) <= room);
+    cut.unwrap_or_default()
+}
+
 /// Draws the title with the coloured verdict, and below it what the chart shows.
 pub fn title(area: &Area<'_>, caption: &Caption, shows: &str) {
     style::register_fonts();
     let style = text_style(TITLE, INK, HPos::Left, VPos::Top);
-    let plan = shorten(if caption.plan.is_empty() { "history" } else { &caption.plan }, 48);
-    let mut words = plan.clone();
-    if !caption.seed.is_empty() {
-        words += &format!("  ·  seed {}", caption.seed);
-    }
+    let mut end = if caption.seed.is_empty() { String::new() } else { format!("  ·  seed {}", caption.seed) };
+    end += if caption.verdict.is_some() { "  ·  " } else { "" };
+    let verdict = caption.verdict.map_or("", verdict_words);
+    let room = area.dim_in_pixel().0 as i32 - 48 - width(area, &end, &style) - width(area, verdict, &style);
+    let plan = if caption.plan.is_empty() { "history" } else { &caption.plan };
+    let words = fit(area, &shorten(plan, 48), &style, room) + &end;
     if let Some(verdict) = caption.verdict {
-        words += "  ·  ";
         let at = 24 + width(area, &words, &style);
         text(area, (at, 14), verdict_words(verdict), &text_style(TITLE, verdict_colour(verdict), HPos::Left, VPos::Top));
     }
     text(area, (24, 14), &words, &style);
-    text(area, (24, 49), shows, &text_style(LABEL, GREY, HPos::Left, VPos::Top));
+    let style = text_style(LABEL, GREY, HPos::Left, VPos::Top);
+    text(area, (24, 49), &fit(area, shows, &style, area.dim_in_pixel().0 as i32 - 48), &style);
 }
 
 fn verdict_words(verdict: RunVerdict) -> &'static str {
@@ -183,7 +193,7 @@ fn verdict_words(verdict: RunVerdict) -> &'static str {
 fn verdict_colour(verdict: RunVerdict) -> RGBColor {
     match verdict {
         RunVerdict::Valid => style::GREEN,
-        RunVerdict::Invalid | RunVerdict::Error => style::VERMILLION,
+        RunVerdict::Invalid | RunVerdict::Error => style::VIOLATION,
         RunVerdict::Unknown | RunVerdict::GateMissed => RGBColor(156, 106, 0),
     }
 }
@@ -200,18 +210,44 @@ pub fn over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, y: Scale, y
 /// Draws the same frame down to `bottom`, without lines and labels of the vertical axis, for charts that label their rows
 /// themselves.
 pub fn rows_over_time(canvas: &mut Canvas, scene: Scene<'_>, shows: &str, bottom: i32, y: Scale) -> Plot {
-    let end = scene.history.end.as_secs_f64().max(0.001);
     let area = canvas.area();
-    title(&area, scene.caption, shows);
-    let lanes = lanes::place(&area, scene, |s| LEFT + ((s / end) * f64::from(RIGHT - LEFT)).round() as i32);
-    let top =
-        LANES_TOP + lanes.iter().map(|l| l.lane + 1).max().unwrap_or(0) as i32 * lanes::HEIGHT + if lanes.is_empty() { 26 } else { 32 };
-    let plot = Plot { left: LEFT, right: RIGHT, top, bottom, x: Scale::Linear { min: 0.0, max: end }, y };
-    for bar in &lanes {
-        rectangle(&area, [(bar.from, plot.top), (bar.to, plot.bottom)], BAND.mix(0.75).filled());
-    }
+    let (top, lanes) = lanes::place(&area, scene, column(scene));
+    title(&area, scene.caption, &format!("{shows}{}", lanes::remark(&lanes)));
+    let plot = Plot { left: LEFT, right: RIGHT, top, bottom, x: time_scale(scene), y };
+    bands(&area, &plot, scene);
     time_axis(&area, &plot, scene);
-    lanes::draw(&area, &lanes, plot.bottom);
+    lanes::draw(&area, &lanes, scene, plot.bottom);
+    plot
+}
+
+/// The upper edge of a plot below the fault lanes of this run.
+pub(super) fn plot_top(canvas: &mut Canvas, scene: Scene<'_>) -> i32 {
+    lanes::place(&canvas.area(), scene, column(scene)).0
+}
+
+fn time_scale(scene: Scene<'_>) -> Scale {
+    Scale::Linear { min: 0.0, max: scene.history.end.as_secs_f64().max(0.001) }
+}
+
+/// The column of a time in seconds.
+fn column(scene: Scene<'_>) -> impl Fn(f64) -> i32 {
+    let scale = time_scale(scene);
+    move |s| LEFT + (scale.place(s) * f64::from(RIGHT - LEFT)).round() as i32
+}
+
+/// Draws the bands of the faults through a plot.
+fn bands(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
+    for fault in &scene.measured.faults {
+        let (from, to) = (plot.column(fault.began.as_secs_f64()), plot.column(fault.end(scene.history.end).as_secs_f64()));
+        rectangle(area, [(from, plot.top), (to.max(from + 3), plot.bottom)], BAND.mix(0.75).filled());
+    }
+}
+
+/// Adds another plot over the same time below the first one, with bands, edges and violations, and without an axis of its own.
+pub(super) fn panel(area: &Area<'_>, scene: Scene<'_>, (top, bottom): (i32, i32), y: Scale) -> Plot {
+    let plot = Plot { left: LEFT, right: RIGHT, top, bottom, x: time_scale(scene), y };
+    bands(area, &plot, scene);
+    fault_edges(area, &plot, scene);
     plot
 }
 
@@ -234,12 +270,12 @@ pub fn grid(area: &Area<'_>, plot: &Plot, value: fn(f64) -> String) {
 
 fn time_axis(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
     let labels = text_style(LABEL, INK, HPos::Center, VPos::Top);
-    for tick in plot.x.ticks(10) {
-        if let Tick::Major(v) = tick {
-            let x = plot.column(v);
-            line(area, vec![(x, plot.bottom), (x, plot.bottom + 5)], GREY);
-            text(area, (x, plot.bottom + 8), &if v == 0.0 { "0 s".into() } else { duration(v * 1e3) }, &labels);
-        }
+    for (v, words) in time_ticks(scene.history.end.as_secs_f64().max(0.001), 10) {
+        let x = plot.column(v);
+        line(area, vec![(x, plot.bottom), (x, plot.bottom + 5)], GREY);
+        // The first label stays clear of those of the vertical axis, and the last one inside the picture.
+        let half = width(area, &words, &labels) / 2;
+        text(area, (x.clamp(plot.left + half - 4, WIDTH as i32 - 4 - half), plot.bottom + 8), &words, &labels);
     }
     // The phases of a run, below the times. Figures do not cover the time before and after the load.
     let Some((start, end)) = scene.history.header.load_window else {
@@ -273,13 +309,44 @@ pub fn fault_edges(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
             line(area, vec![(x, plot.top), (x, plot.bottom)], INK.mix(0.55));
         }
     }
+    for (t, _) in scene.violations {
+        let x = plot.column(*t);
+        line(area, vec![(x, plot.top), (x, plot.bottom)], style::VIOLATION.stroke_width(2));
+    }
+}
+
+/// Draws the line of the op timeout with its label.
+pub(super) fn timeout(area: &Area<'_>, plot: &Plot, scene: Scene<'_>) {
+    let Some(ns) = scene.history.header.op_timeout_ns else { return };
+    let ms = ns as f64 / 1e6;
+    let (Scale::Log { min, max } | Scale::Linear { min, max }) = plot.y;
+    if ms < min || ms > max {
+        return;
+    }
+    let row = plot.row(ms);
+    for x in (plot.left..plot.right).step_by(9) {
+        line(area, vec![(x, row), (x + 4, row)], style::VERMILLION.mix(0.6));
+    }
+    let words = format!("op timeout {}", super::axis::duration(ms));
+    let style = text_style(SMALL, GREY, HPos::Right, VPos::Bottom);
+    // Below the line if the upper edge is too near.
+    let at = if row - plot.top > 24 { row - 3 } else { row + 24 };
+    text(area, (plot.right - 4, at), &words, &style);
 }
 
 /// Draws the legend: a row of symbols with their meaning, above the data.
 pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
-    let style = text_style(LABEL, INK, HPos::Left, VPos::Center);
+    let of_size = |size: i32| text_style(size, INK, HPos::Left, VPos::Center);
+    let total = |size: i32| entries.iter().map(|(.., words)| 25 + width(area, words, &of_size(size)) + size + 8).sum::<i32>();
+    let room = area.dim_in_pixel().0 as i32 - 24;
+    // Many entries are smaller, so that none is cut off.
+    let size = [LABEL, SMALL, SMALL - 3].into_iter().find(|size| total(*size) <= room).unwrap_or(SMALL - 5);
+    let (style, gap) = (of_size(size), size + 8);
+    let each = room / entries.len().max(1) as i32 - 25 - gap;
+    let fits = total(size) <= room;
     let mut x = 24;
     for (mark, colour, words) in entries {
+        let words = &if fits { words.clone() } else { fit(area, words, &style, each) };
         let (middle, y) = (x + 9, LEGEND_Y + 2);
         match mark {
             Mark::Dot => area.draw(&Circle::new((middle, y), 5, colour.filled())).expect("drawing into memory does not fail"),
@@ -300,7 +367,7 @@ pub fn legend(area: &Area<'_>, entries: &[(Mark, RGBColor, String)]) {
             }
         }
         text(area, (x + 25, y), words, &style);
-        x += 25 + width(area, words, &style) + 26;
+        x += 25 + width(area, words, &style) + gap;
     }
 }
 

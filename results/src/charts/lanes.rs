@@ -1,19 +1,20 @@
 //! Fault bars above a plot: one bar per fault, with kind and targets inside or beside it, in as many rows as needed.
 //!
-//! Labels never overlap. If there are too many faults for full labels, all targets are left out; if that is not enough, all
-//! labels are. The bands through the plot and the tables still show the faults.
+//! Labels never overlap, and none is missing as long as there is room for a number: if there are too many faults for full labels,
+//! the targets are left out; if that is not enough, every fault has its number, which the tables of the report have too. Above the
+//! bars is a row for the numbers of violations.
 
 use super::Scene;
 use super::canvas::Area;
-use super::frame::{LANES_TOP, RIGHT, line, rectangle, text, text_style, width};
-use super::style::{self, FAULT, INK, SMALL};
+use super::frame::{LANES_TOP, LEFT, RIGHT, line, rectangle, text, text_style, width};
+use super::style::{self, FAULT, INK, SMALL, VIOLATION};
 use crate::faults::FaultWindow;
 use crate::terminal::shorten;
 use plotters::prelude::{Color, ShapeStyle, WHITE};
 use plotters::style::text_anchor::{HPos, VPos};
 
 /// Maximum number of rows of bars.
-const MAX_LANES: usize = 3;
+const MAX_LANES: usize = 4;
 /// Height of a row in pixels.
 pub(super) const HEIGHT: i32 = 23;
 /// Maximum length of a label in characters. The table in the report has it in full.
@@ -21,14 +22,13 @@ const MAX_LABEL: usize = 28;
 
 /// The bar of a fault.
 pub(super) struct Bar {
-    /// Its row.
-    pub(super) lane: usize,
-    /// Its left edge.
-    pub(super) from: i32,
-    /// Its right edge.
-    pub(super) to: i32,
+    /// Upper edge.
+    top: i32,
+    from: i32,
+    to: i32,
     label: Option<Label>,
     effective: bool,
+    detail: Detail,
 }
 
 struct Label {
@@ -38,18 +38,36 @@ struct Label {
 }
 
 /// The level of detail of a label.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
     All,
     Kind,
-    Nothing,
+    Number,
+    /// A number where there is room.
+    Room,
 }
 
-/// Assigns each fault to the first row that has room for it and its label.
-pub(super) fn place(area: &Area<'_>, scene: Scene<'_>, column: impl Fn(f64) -> i32) -> Vec<Bar> {
+/// Assigns each fault to the first row that has room for it and its label. Returns the upper edge of the plot below the rows too.
+pub(super) fn place(area: &Area<'_>, scene: Scene<'_>, column: impl Fn(f64) -> i32) -> (i32, Vec<Bar>) {
     style::register_fonts();
     let try_with = |says| try_place(area, scene, &column, says);
-    try_with(Detail::All).or_else(|| try_with(Detail::Kind)).or_else(|| try_with(Detail::Nothing)).expect("bars without labels always fit")
+    let bars = [Detail::All, Detail::Kind, Detail::Number].into_iter().find_map(try_with);
+    let bars = bars.or_else(|| try_with(Detail::Room)).expect("bars share the last row");
+    let below = bars.iter().map(|bar| bar.top + HEIGHT).max();
+    (below.map_or(first_row(scene) + 26, |edge| edge + 32), bars)
+}
+
+/// The upper edge of the first row of bars, below the numbers of violations.
+fn first_row(scene: Scene<'_>) -> i32 {
+    LANES_TOP + if scene.violations.is_empty() { 0 } else { HEIGHT - 3 }
+}
+
+/// What to say about labels that are only numbers.
+pub(super) fn remark(bars: &[Bar]) -> &'static str {
+    match bars.first().map(|bar| bar.detail) {
+        Some(Detail::Number | Detail::Room) => "; faults by number, as in the report",
+        Some(Detail::All | Detail::Kind) | None => "",
+    }
 }
 
 /// Like [`place`] with a fixed level of detail; `None` if labels would overlap.
@@ -62,19 +80,22 @@ fn try_place(area: &Area<'_>, scene: Scene<'_>, column: &impl Fn(f64) -> i32, sa
         let to = column(fault.end(scene.history.end).as_secs_f64()).max(from + 3);
         let words = label_text(fault, says);
         let wide = width(area, &words, &style);
-        let inside = wide + 10 <= to - from;
-        let end = if inside || words.is_empty() { to } else { to + 6 + wide };
-        let lane = match ((0..MAX_LANES).find(|lane| free_from[*lane] <= from), says) {
-            (Some(lane), _) => lane,
-            (None, Detail::All | Detail::Kind) => return None,
-            // If more faults overlap than there are rows, their bars share the last row.
-            (None, Detail::Nothing) => MAX_LANES - 1,
+        let inside = wide + 8 <= to - from;
+        // Inside the bar, else right of it, else left of it.
+        let (x, left, right) = match (inside, to + 6 + wide <= RIGHT + 20) {
+            (true, _) => (from + 4, from, to),
+            (false, true) => (to + 6, from, to + 6 + wide),
+            (false, false) => (from - 6 - wide, from - 6 - wide, to),
         };
-        free_from[lane] = free_from[lane].max(end + 4);
-        // There is no room beyond the right edge, so the bar gets no label.
-        let shown = !words.is_empty() && end <= RIGHT + 20;
-        let label = shown.then(|| Label { x: if inside { from + 5 } else { to + 6 }, inside, words });
-        bars.push(Bar { lane, from, to, label, effective: fault.effective });
+        let (lane, shown) = match ((0..MAX_LANES).find(|lane| free_from[*lane] <= left), says) {
+            (Some(lane), _) => (lane, true),
+            (None, Detail::All | Detail::Kind | Detail::Number) => return None,
+            (None, Detail::Room) => (MAX_LANES - 1, false),
+        };
+        free_from[lane] = free_from[lane].max(if shown { right + 4 } else { to });
+        let label = shown.then_some(Label { x, inside, words });
+        let top = first_row(scene) + lane as i32 * HEIGHT;
+        bars.push(Bar { top, from, to, label, effective: fault.effective, detail: says });
     }
     Some(bars)
 }
@@ -83,15 +104,34 @@ fn label_text(fault: &FaultWindow, says: Detail) -> String {
     let label = match says {
         Detail::All => shorten(&fault.label(), MAX_LABEL),
         Detail::Kind => shorten(&fault.kind, MAX_LABEL),
-        Detail::Nothing => return String::new(),
+        // That there was no effect shows in the outline of the bar.
+        Detail::Number | Detail::Room => return fault.id.to_string(),
     };
     if fault.effective { label } else { label + " (no effect)" }
 }
 
-/// Draws the bars, and their edges down to `bottom`.
-pub(super) fn draw(area: &Area<'_>, bars: &[Bar], bottom: i32) {
+/// Draws the numbers of violations, each above its line, where there is room.
+fn violations(area: &Area<'_>, scene: Scene<'_>, bottom: i32) {
+    let style = text_style(SMALL, VIOLATION, HPos::Left, VPos::Center);
+    let scale = super::axis::Scale::Linear { min: 0.0, max: scene.history.end.as_secs_f64().max(0.001) };
+    let mut free = i32::MIN;
+    for (i, (t, id)) in scene.violations.iter().enumerate() {
+        let x = LEFT + (scale.place(*t) * f64::from(RIGHT - LEFT)).round() as i32;
+        line(area, vec![(x, LANES_TOP), (x, bottom)], VIOLATION.stroke_width(2));
+        let words = if i == 0 { format!("violation {id}") } else { id.to_string() };
+        let wide = width(area, &words, &style);
+        let at = if x + 6 + wide <= RIGHT + 20 { x + 6 } else { x - 6 - wide };
+        if at >= free {
+            text(area, (at, LANES_TOP + 9), &words, &style);
+            free = at.max(x) + wide + 8;
+        }
+    }
+}
+
+/// Draws the bars, their edges down to `bottom`, and the violations.
+pub(super) fn draw(area: &Area<'_>, bars: &[Bar], scene: Scene<'_>, bottom: i32) {
     for bar in bars {
-        let top = LANES_TOP + bar.lane as i32 * HEIGHT;
+        let top = bar.top;
         let corners = [(bar.from, top), (bar.to, top + HEIGHT - 4)];
         if bar.effective {
             rectangle(area, corners, FAULT.filled());
@@ -106,4 +146,5 @@ pub(super) fn draw(area: &Area<'_>, bars: &[Bar], bottom: i32) {
             text(area, (*x, top + HEIGHT / 2 - 2), words, &text_style(SMALL, colour, HPos::Left, VPos::Center));
         }
     }
+    violations(area, scene, bottom);
 }

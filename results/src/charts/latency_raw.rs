@@ -7,11 +7,10 @@
 use super::axis::{Scale, count, duration};
 use super::canvas::Canvas;
 use super::frame::{self, Mark, Plot};
-use super::style::{BLUE, GREY, ORANGE, SKY, SMALL, VERMILLION};
+use super::style::{BLUE, NAVY, ORANGE, SKY, VERMILLION};
 use super::{Scene, mix, style};
 use heckle_history::{Nanos, Operation, Outcome, Seen};
-use plotters::prelude::{Color, RGBColor};
-use plotters::style::text_anchor::{HPos, VPos};
+use plotters::prelude::RGBColor;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Up to this number of operations, each gets its own dot. Beyond it, cells of a few pixels show the density.
@@ -20,8 +19,6 @@ const MAX_DOTS: usize = 30_000;
 const MARK_GRID: i32 = 7;
 /// Colour of a cell with one operation.
 const PALE: RGBColor = RGBColor(150, 200, 232);
-/// Colour of the fullest cell.
-const DARK: RGBColor = RGBColor(0, 38, 70);
 
 pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let mut canvas = Canvas::new();
@@ -83,7 +80,7 @@ fn points(canvas: &mut Canvas, plot: &Plot, scene: Scene<'_>) {
         }
         // One operation is pale but visible, the fullest cell is nearly black. A cell is two by two pixels.
         let weight = f64::from(total - 1).ln_1p() / f64::from(fullest - 1).ln_1p().max(1e-9);
-        let colour = if weight < 0.5 { mix(PALE, hue, weight * 2.0) } else { mix(hue, DARK, weight * 2.0 - 1.0) };
+        let colour = if weight < 0.5 { mix(PALE, hue, weight * 2.0) } else { mix(hue, NAVY, weight * 2.0 - 1.0) };
         for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
             canvas.blend(x + dx, y + dy, colour, 1.0);
         }
@@ -101,14 +98,7 @@ fn dot(canvas: &mut Canvas, at: (i32, i32), colour: RGBColor) {
 }
 
 fn marks(area: &super::canvas::Area<'_>, plot: &Plot, scene: Scene<'_>) {
-    if let Some(ns) = scene.history.header.op_timeout_ns {
-        let row = plot.row(ns as f64 / 1e6);
-        for x in (plot.left..plot.right).step_by(9) {
-            frame::line(area, vec![(x, row), (x + 4, row)], VERMILLION.mix(0.6));
-        }
-        let words = format!("op timeout {}", duration(ns as f64 / 1e6));
-        frame::text(area, (plot.right - 4, row - 9), &words, &frame::text_style(SMALL, GREY, HPos::Right, VPos::Bottom));
-    }
+    frame::timeout(area, plot, scene);
     let end = scene.history.end;
     for (wanted, radius) in [(Outcome::Failed, 3), (Outcome::Unknown, 5)] {
         let mut taken: FxHashSet<(i32, i32)> = FxHashSet::default();

@@ -3,6 +3,7 @@
 //! Ito, *Color Universal Design*) and have units on every axis. Modules in reading order:
 
 pub mod axis; // scales, and round numbers for labels
+pub mod time_ticks; // labels of a time axis
 pub mod audit; // where text is drawn, for tests
 pub mod canvas; // a pixel buffer, and its encoding as a small PNG
 pub mod style; // colours, sizes and the embedded font
@@ -18,7 +19,7 @@ mod fairness; // successes of each client, and waiting times
 mod duel; // successes of each node, and how often it was outbid
 
 use crate::measure::Measured;
-use crate::results_json::{Results, RunVerdict, Status};
+use crate::results_json::{Results, RunVerdict, Status, Violation};
 use crate::series::Series;
 use heckle_history::History;
 use plotters::prelude::RGBColor;
@@ -53,6 +54,21 @@ pub struct Scene<'a> {
     pub series: &'a Series,
     /// The title of the chart.
     pub caption: &'a Caption,
+    /// When violations and crashes showed, in seconds, with their numbers.
+    pub violations: &'a [(f64, u32)],
+}
+
+/// Returns when each violation and crash of `results` showed: when the last of its operations was answered, or the node ended.
+pub fn violations(history: &History, results: &Results) -> Vec<(f64, u32)> {
+    let shown = |violation: &Violation| {
+        let ops = history.ops.iter().filter(|op| violation.ops.contains(&op.op.0));
+        let ends = ops.map(|op| if op.completed > history.end { op.invoked } else { op.completed });
+        Some((ends.max()?.as_secs_f64(), violation.id))
+    };
+    let found = results.linearizability.violations.iter().filter_map(shown);
+    let mut all: Vec<(f64, u32)> = found.chain(results.crashes.iter().map(|c| (c.t_s, c.id))).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    all
 }
 
 /// One chart.
@@ -68,6 +84,14 @@ pub struct Picture {
     pub png: Vec<u8>,
 }
 
+impl Picture {
+    /// Returns width and height in pixels, from the header of the file.
+    pub fn size(&self) -> (u32, u32) {
+        let number = |at: usize| self.png.get(at..at + 4).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+        (number(16), number(20))
+    }
+}
+
 /// Draws all charts of a run.
 pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
     let picture = |name, file, alt, png| Picture { name, file, alt, png };
@@ -76,7 +100,7 @@ pub fn draw(scene: Scene<'_>) -> Vec<Picture> {
         picture(
             "latency_quantiles",
             "plots/latency-quantiles.png",
-            "Median, 99th percentile and slowest op over time, with faults",
+            "Percentiles of latency over time, for each kind of op, with faults",
             quantiles::draw(scene),
         ),
         picture("rate", "plots/rate.png", "Ops due, sent and answered per second over time, with faults", rate::draw(scene)),

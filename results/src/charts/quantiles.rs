@@ -1,58 +1,146 @@
-//! Median, 99th percentile and maximum latency of ok operations in each slice of time. Percentiles are computed from the
-//! histogram of each slice and never averaged. A slice without an ok operation has no point, so an outage shows as a gap.
+//! Percentiles of latency over time, a panel for each kind of operation, since reads and CASes cost differently. Slices hold about
+//! the same number of operations, and enough of them for the percentiles that are drawn. Lines of percentiles never cross: from
+//! below, they are the median, 90, 95 and 99 %. Gaps are time in which nothing was answered.
 
 use super::Scene;
 use super::axis::{Scale, duration};
-use super::canvas::Canvas;
-use super::frame::{self, Mark};
-use super::style::{BLUE, GREY, ORANGE, VERMILLION};
-use crate::results_json::Percentiles;
+use super::canvas::{Area, Canvas, WIDTH};
+use super::frame::{self, Mark, Plot};
+use super::style::{BLUE, GREY, INK, NAVY, SMALL, VERMILLION};
+use crate::latency_slices::{self, LatencySlice};
+use crate::measure::{ALL, sort_rank};
 use plotters::element::Circle;
-use plotters::prelude::Color;
+use plotters::prelude::{Color, RGBAColor};
+use plotters::style::text_anchor::{HPos, VPos};
+
+/// Height of a panel, and of the space above it for its name and figures.
+const PANEL: i32 = 190;
+const NAME: i32 = 34;
+/// Height of the axis with its labels.
+const BELOW: i32 = 62;
+
+type Percentile = fn(&LatencySlice) -> Option<f64>;
+
+/// The percentiles with their colours and line widths, the lowest first.
+fn lines() -> [(&'static str, Percentile, RGBAColor, u32); 4] {
+    [
+        ("p50", |s| Some(s.p50_ms), BLUE.mix(1.0), 3),
+        ("p90", |s| s.p90_ms, BLUE.mix(0.6), 2),
+        ("p95", |s| s.p95_ms, NAVY.mix(0.55), 2),
+        ("p99", |s| s.p99_ms, NAVY.mix(1.0), 3),
+    ]
+}
 
 pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
-    let slices = &scene.series.slices;
-    let known = || slices.iter().filter_map(|s| s.latency_ms);
-    let (min, max) = known().fold((f64::MAX, 0f64), |(min, max), p| (min.min(p.p50), max.max(p.max)));
-    let scale = if max == 0.0 { Scale::logarithmic(0.1, 100.0) } else { Scale::logarithmic(min * 0.6, max) };
-    let slice = duration(scene.series.slice_s * 1e3);
-    let shows = format!("latency of ok ops, from when they were due, in slices of {slice}");
-    let mut canvas = Canvas::new();
-    let plot = frame::over_time(&mut canvas, scene, &shows, scale, "latency (log)", duration);
+    let by_kind = latency_slices::of(scene.history, |op| op.intended);
+    let totals = latency_slices::totals(scene.history);
+    let mut kinds: Vec<&String> = by_kind.keys().collect();
+    kinds.sort_by_key(|kind| (sort_rank(kind), kind.as_str()));
+    // The sum of one kind is that kind.
+    if kinds.len() == 2 {
+        kinds.retain(|kind| kind.as_str() != ALL);
+    }
+    let top = frame::plot_top(&mut Canvas::new(), scene) + NAME - 20;
+    let panels = kinds.len().max(1) as i32;
+    let bottom = top + panels * (PANEL + NAME) - NAME;
+    let mut canvas = Canvas::sized(WIDTH, (bottom + BELOW) as u32);
+    let known = || by_kind.values().flatten();
+    let (min, max) = known().fold((f64::MAX, 0f64), |(min, max), s| (min.min(s.p50_ms), max.max(s.max_ms)));
+    let timeout = scene.history.header.op_timeout_ns.map_or(0.0, |ns| ns as f64 / 1e6);
+    let scale = if max == 0.0 { Scale::logarithmic(0.1, 100.0) } else { Scale::logarithmic(min * 0.6, max.max(timeout)) };
+    let shows = "latency of ok ops, from when they were due";
+    let first = frame::rows_over_time(&mut canvas, scene, shows, bottom, scale);
     let area = canvas.area();
-    let middle = scene.series.slice_s / 2.0;
-    for slice in slices {
-        if let Some(p) = slice.latency_ms {
-            let at = (plot.column(slice.start_s + middle), plot.row(p.max));
-            area.draw(&Circle::new(at, 3, GREY.mix(0.75).filled())).expect("drawing into memory does not fail");
-        }
+    // The frame has one plot from top to bottom; the space between the panels is cleared.
+    for (i, kind) in (0i32..).zip(&kinds) {
+        let at = top + i * (PANEL + NAME);
+        frame::rectangle(
+            &area,
+            [(0, if i == 0 { first.top } else { at - NAME + 1 }), (WIDTH as i32, at - 1)],
+            super::style::PAPER.filled(),
+        );
+        let plot = frame::panel(&area, scene, (at, at + PANEL), scale);
+        frame::grid(&area, &plot, duration);
+        name(&area, &plot, kind, totals.get(*kind));
+        percentiles(&area, &plot, &by_kind[*kind]);
+        frame::timeout(&area, &plot, scene);
+        unanswered(&area, &plot, scene, kind);
     }
-    type Figure = fn(&Percentiles) -> f64;
-    let lines: [(Figure, _); 2] = [(|p| p.p99, ORANGE), (|p| p.p50, BLUE)];
-    for (figure, colour) in lines {
-        for run in slices.split(|s| s.latency_ms.is_none()).filter(|run| !run.is_empty()) {
-            let at = |s: &crate::series::Slice| {
-                (plot.column(s.start_s + middle), plot.row(s.latency_ms.as_ref().map(figure).unwrap_or_default()))
-            };
-            let points: Vec<_> = run.iter().map(at).collect();
-            match points[..] {
-                [one] => area.draw(&Circle::new(one, 4, colour.filled())).expect("drawing into memory does not fail"),
-                _ => frame::line(&area, points, colour.stroke_width(3)),
-            }
-        }
+    if kinds.is_empty() {
+        let style = frame::text_style(SMALL, GREY, HPos::Center, VPos::Center);
+        frame::text(&area, (WIDTH as i32 / 2, (first.top + bottom) / 2), "no op was answered ok", &style);
     }
-    // Percentiles do not include unknown outcomes. Marks at the upper edge show where they occurred.
-    for slice in slices.iter().filter(|s| s.unknown > 0) {
-        frame::up(&area, (plot.column(slice.start_s + middle), plot.top + 8), 5, VERMILLION);
-    }
-    let entry = |mark, colour, words: &str| (mark, colour, words.to_owned());
-    let legend = [
-        entry(Mark::Line, BLUE, "median"),
-        entry(Mark::Line, ORANGE, "99th percentile"),
-        entry(Mark::Dot, GREY, "slowest"),
-        entry(Mark::AtLeast, VERMILLION, "unknown outcomes, in no percentile"),
-    ];
+    let mut legend: Vec<_> = lines().into_iter().map(|(words, _, colour, _)| (Mark::Line, flat(colour), words.to_owned())).collect();
+    legend.push((Mark::Dot, GREY, "slowest".into()));
+    legend.push((Mark::AtLeast, VERMILLION, "unknown outcomes, in no percentile".into()));
     frame::legend(&area, &legend);
     drop(area);
     canvas.png()
+}
+
+/// The colour on white.
+fn flat(colour: RGBAColor) -> plotters::prelude::RGBColor {
+    let channel = |c: u8| (f64::from(c) * colour.3 + 255.0 * (1.0 - colour.3)).round() as u8;
+    plotters::prelude::RGBColor(channel(colour.0), channel(colour.1), channel(colour.2))
+}
+
+/// The name of a panel, with the figures of the whole run.
+fn name(area: &Area<'_>, plot: &Plot, kind: &str, total: Option<&LatencySlice>) {
+    let bold = frame::text_style(SMALL + 2, INK, HPos::Left, VPos::Bottom);
+    let words = if kind == ALL { "all kinds" } else { kind };
+    frame::text(area, (plot.left, plot.top - 5), words, &bold);
+    let Some(total) = total else { return };
+    let mut figures: Vec<String> = lines().iter().filter_map(|(name, of, ..)| Some(format!("{name} {}", duration(of(total)?)))).collect();
+    figures.push(format!("slowest {}", duration(total.max_ms)));
+    let style = frame::text_style(SMALL, GREY, HPos::Left, VPos::Bottom);
+    let x = plot.left + frame::width(area, words, &bold) + 18;
+    let words = format!("{} ops ok in the whole run:  {}", super::axis::count(total.ops), figures.join(",  "));
+    frame::text(area, (x, plot.top - 5), &words, &style);
+}
+
+fn percentiles(area: &Area<'_>, plot: &Plot, slices: &[LatencySlice]) {
+    let middle = |s: &LatencySlice| plot.column((s.start_s + s.end_s) / 2.0);
+    for slice in slices {
+        area.draw(&Circle::new((middle(slice), plot.row(slice.max_ms)), 3, GREY.mix(0.75).filled()))
+            .expect("drawing into memory does not fail");
+    }
+    for (_, of, colour, wide) in lines() {
+        // A gap between two slices is a gap in the line.
+        let mut stretch: Vec<(i32, i32)> = vec![];
+        let mut before: Option<f64> = None;
+        let finish = |stretch: &mut Vec<(i32, i32)>| {
+            match stretch[..] {
+                [] => {}
+                [one] => area.draw(&Circle::new(one, 4, colour.filled())).expect("drawing into memory does not fail"),
+                _ => frame::line(area, stretch.clone(), colour.stroke_width(wide)),
+            }
+            stretch.clear();
+        };
+        for slice in slices {
+            let apart = before.is_some_and(|end| slice.start_s - end > 1.0);
+            before = Some(slice.end_s);
+            if apart {
+                finish(&mut stretch);
+            }
+            match of(slice) {
+                Some(ms) => stretch.push((middle(slice), plot.row(ms))),
+                None => finish(&mut stretch),
+            }
+        }
+        finish(&mut stretch);
+    }
+}
+
+/// Percentiles do not include unknown outcomes. Marks at the upper edge show where they occurred.
+fn unanswered(area: &Area<'_>, plot: &Plot, scene: Scene<'_>, kind: &str) {
+    let mut last = i32::MIN;
+    for op in scene.history.ops.iter().filter(|op| kind == ALL || op.name() == kind) {
+        if matches!(op.outcome, heckle_history::Outcome::Unknown | heckle_history::Outcome::Open) {
+            let x = plot.column(op.intended.as_secs_f64());
+            if x.saturating_sub(last) >= 10 || last == i32::MIN {
+                frame::up(area, (x, plot.top + 8), 5, VERMILLION);
+                last = x;
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::Scene;
 use super::axis::{Scale, digits, duration};
 use super::canvas::Canvas;
 use super::frame::{self, Mark};
-use super::style::{BLUE, GREEN, GREY};
+use super::style::{BLUE, GREY, INK};
 use crate::series::Slice;
 use plotters::prelude::Color;
 
@@ -19,7 +19,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     // The last slice may be shorter than the others, which would look like a drop.
     let whole = &slices[..slices.len().saturating_sub(1).max(1).min(slices.len())];
     type Count = fn(&Slice) -> u64;
-    let lines: [(Count, _, _); 3] = [(|s| s.due, GREY, 7), (|s| s.invoked, BLUE, 3), (|s| s.answered, GREEN, 3)];
+    let lines: [(Count, _, _); 3] = [(|s| s.due, GREY, 7), (|s| s.invoked, INK, 2), (|s| s.answered, BLUE, 3)];
     for (figure, colour, wide) in lines {
         let steps = whole.iter().flat_map(|s| {
             let row = plot.row(figure(s) as f64 / length);
@@ -29,7 +29,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     }
     let load = &scene.measured.load;
     let sent = format!("sent ({} /s over the load)", digits(load.achieved_per_s));
-    frame::legend(&area, &[(Mark::Line, GREY, "due".into()), (Mark::Line, BLUE, sent), (Mark::Line, GREEN, "answered ok".into())]);
+    frame::legend(&area, &[(Mark::Line, GREY, "due".into()), (Mark::Line, INK, sent), (Mark::Line, BLUE, "answered ok".into())]);
     drop(area);
     canvas.png()
 }

@@ -3,7 +3,7 @@
 
 use super::Scene;
 use super::axis::{Scale, Tick, duration};
-use super::canvas::{Area, Canvas, HEIGHT, WIDTH};
+use super::canvas::{Area, Canvas, WIDTH};
 use super::frame::{self, Mark, Plot};
 use super::style::{BLUE, GREY, GRID, INK, LABEL, VERMILLION};
 use crate::faults::{FaultWindow, Recovery};
@@ -13,6 +13,10 @@ use plotters::style::text_anchor::{HPos, VPos};
 /// Maximum number of rows that can be read. The slowest faults are drawn.
 const MAX_ROWS: usize = 18;
 const TOP: i32 = 118;
+/// Height of a row.
+const ROW: i32 = 52;
+/// Height of the axis with its labels.
+const BELOW: i32 = 66;
 
 pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let faults = slowest(&scene.measured.faults);
@@ -21,7 +25,7 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     } else {
         String::new()
     };
-    let mut canvas = Canvas::new();
+    let mut canvas = Canvas::sized(WIDTH, (TOP + faults.len().max(1) as i32 * ROW + BELOW) as u32);
     let area = canvas.area();
     frame::title(&area, scene.caption, &format!("from the lift of a fault until every struck node answered a new op{of}"));
     let longest = faults.iter().filter_map(|f| ms(f)).fold(1.0, f64::max);
@@ -29,11 +33,11 @@ pub(super) fn draw(scene: Scene<'_>) -> Vec<u8> {
     let scale = Scale::from_zero(longest * 1.15);
     let labels = frame::text_style(LABEL, INK, HPos::Right, VPos::Center);
     let widest = faults.iter().map(|f| frame::width(&area, &label(f), &labels)).max().unwrap_or(0);
-    let bottom = HEIGHT as i32 - 62;
+    let bottom = TOP + faults.len().max(1) as i32 * ROW;
     let plot = Plot { left: widest + 44, right: WIDTH as i32 - 56, top: TOP, bottom, x: scale, y: Scale::from_zero(1.0) };
     if faults.is_empty() {
         let style = frame::text_style(LABEL + 4, GREY, HPos::Center, VPos::Center);
-        frame::text(&area, (WIDTH as i32 / 2, HEIGHT as i32 / 2), "no faults in this run", &style);
+        frame::text(&area, (WIDTH as i32 / 2, TOP + ROW / 2), "no faults in this run", &style);
     } else {
         axis(&area, &plot);
         rows(&area, &plot, &faults);
@@ -81,8 +85,7 @@ fn axis(area: &Area<'_>, plot: &Plot) {
 }
 
 fn rows(area: &Area<'_>, plot: &Plot, faults: &[&FaultWindow]) {
-    let height = ((plot.bottom - plot.top) / faults.len() as i32).min(112);
-    let thick = (height * 3 / 5).clamp(6, 44);
+    let (height, thick) = (ROW, ROW * 3 / 5);
     let label_style = frame::text_style(LABEL, INK, HPos::Right, VPos::Center);
     let value_style = frame::text_style(LABEL, INK, HPos::Left, VPos::Center);
     for (i, fault) in faults.iter().enumerate() {

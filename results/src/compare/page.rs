@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 
 const STYLE: &str = include_str!("compare.css");
 /// SHA-256 of [`STYLE`]. A test compares the two and prints the new hash.
-const STYLE_HASH: &str = "sha256-5co51y3u+E3zqHq+WZE8dvi3GIQ1Mzm51dsHNY8cZCY=";
+const STYLE_HASH: &str = "sha256-9zCC5706dJrrxf+5QxLD5Dxsge6hjMD216eKDp0XhLs=";
 
 /// Returns the page.
 pub fn page(comparison: &Comparison, pictures: &[Picture]) -> String {
@@ -177,7 +177,8 @@ fn validity(comparison: &Comparison) -> String {
 fn picture(pictures: &[Picture], name: &str, id: &str, heading: &str, caption: &str) -> String {
     let found = pictures.iter().find(|p| p.name == name).map_or_else(String::new, |p| {
         let (alt, data) = (escape(p.alt), STANDARD.encode(&p.png));
-        format!("<figure><img width=\"1280\" height=\"720\" alt=\"{alt}\" src=\"data:image/png;base64,{data}\"><figcaption>{}</figcaption></figure>\n", escape(caption))
+        let (width, height) = p.size();
+        format!("<figure><img width=\"{width}\" height=\"{height}\" alt=\"{alt}\" src=\"data:image/png;base64,{data}\"><figcaption>{}</figcaption></figure>\n", escape(caption))
     });
     format!("<h2 id=\"{id}\">{heading}</h2>\n{found}")
 }

@@ -40,7 +40,9 @@ pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, star
     let measured = measure::analyze(history);
     let series = series::of(history);
     let caption = Caption::of(results);
-    let pictures = charts::draw(Scene { history, measured: &measured, series: &series, caption: &caption });
+    let violations = charts::violations(history, results);
+    let scene = Scene { history, measured: &measured, series: &series, caption: &caption, violations: &violations };
+    let pictures = charts::draw(scene);
     let mut artifact = |name: &str, file: &str, bytes: &[u8]| -> io::Result<()> {
         results.artifacts.insert(name.to_owned(), file.to_owned());
         folder.write(file, bytes)

@@ -13,7 +13,12 @@ const TIME_CHARTS: [(&str, &str, &str); 10] = [
         "Latency of every op",
         "Latency from when an op was due. Shade: how many of all ops lie there. Points: ops that open their details on a click or with Enter.",
     ),
-    ("quantiles", "Quantiles", "Median, 99th percentile and slowest op a slice; broken lines count from when the op was sent."),
+    (
+        "quantiles",
+        "Percentiles over time",
+        "From below p50, p90, p95, p99 and the slowest, in slices of at least 200 ops, so that p99 is not just the slowest. Broken lines count \
+         from when the op was sent. The filter for kinds holds here too.",
+    ),
     ("outcomes", "Outcomes", "Ops a second by how they ended, stacked; unknown outcomes are hatched by what they turned out to be."),
     ("rate", "Rate", "Ops a second: due, sent and answered."),
     ("inflight", "In flight", "Ops that were open at once: the most and the mean a slice."),
@@ -78,7 +83,10 @@ pub(super) fn pictures(subject: PageInput<'_>) -> Html {
     let mut inner = Html::element("summary", &[], "Still pictures of the same run");
     for picture in subject.pictures {
         let source = format!("data:image/png;base64,{}", STANDARD.encode(&picture.png));
-        let image = Html::open("img", &[("width", "1280"), ("height", "720"), ("loading", "lazy"), ("alt", picture.alt), ("src", &source)]);
+        let (width, height) = picture.size();
+        let (width, height) = (width.to_string(), height.to_string());
+        let image =
+            Html::open("img", &[("width", &width), ("height", &height), ("loading", "lazy"), ("alt", picture.alt), ("src", &source)]);
         inner.push(Html::element("figure", &[], image));
     }
     Html::element("details", &[("id", "pictures")], inner)

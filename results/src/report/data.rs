@@ -5,7 +5,8 @@ pub mod grid; // equal intervals of time
 mod density; // operation counts by time and latency
 mod kept; // the sample of operations that a reader can open
 mod curves; // percentile curves of groups of operations
-mod slices; // counts and quantiles over time
+mod slices; // counts over time
+mod quantiles; // percentiles over time, by kind
 mod samples; // samples that nodes report every second
 
 pub(super) use samples::state_bytes as samples_state_bytes;
@@ -31,6 +32,9 @@ pub(super) struct Data {
     faults: Vec<Band>,
     marks: Vec<Mark>,
     slices: slices::Slices,
+    quantiles: Vec<quantiles::Quantiles>,
+    /// When violations and crashes showed, with their numbers.
+    violations: Vec<(f64, u32)>,
     density: density::Density,
     kept: kept::OpColumns,
     curves: Vec<curves::Curve>,
@@ -83,6 +87,8 @@ pub(super) fn of(subject: &PageInput<'_>) -> Data {
         faults: bands(subject),
         marks: marks(history),
         slices: slices::of(ends),
+        quantiles: quantiles::of(history),
+        violations: crate::charts::violations(history, subject.results),
         density: density::of(ends),
         kept: kept::of(ends, subject.results),
         curves: curves::of(ends, subject.measured),

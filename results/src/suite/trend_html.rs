@@ -13,7 +13,7 @@ use std::fmt::Write;
 
 const STYLE: &str = include_str!("trend.css");
 /// SHA-256 of [`STYLE`]. A test compares the two and prints the new hash.
-const STYLE_HASH: &str = "sha256-uyoxv1/erEPO8BD5lql0U84lt1zlKNhNaujE17OC0GU=";
+const STYLE_HASH: &str = "sha256-zFZjTX+k6sI1CNSxDPoaBSWVK71btaYK0MdGfO7dg20=";
 
 /// Maximum number of nights in the grid. Older ones are in the files.
 pub const MAX_NIGHTS: usize = 40;

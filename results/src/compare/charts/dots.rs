@@ -113,7 +113,8 @@ fn panel(area: &Area<'_>, comparison: &Comparison, figure: &Figure, used: &[u32]
             let y = row(0.5 * (a + b));
             frame::line(area, vec![(column(i) - 26, y), (column(i) + 26, y)], INK.stroke_width(3));
         }
-        frame::text(area, (column(i), BOTTOM + 10), &shorten(&arm.name, 16), &text_style(LABEL, INK, HPos::Center, VPos::Top));
+        let style = text_style(if n > 3 { SMALL } else { LABEL }, INK, HPos::Center, VPos::Top);
+        frame::text(area, (column(i), BOTTOM + 10), &frame::fit(area, &shorten(&arm.name, 16), &style, (right - left) / n - 6), &style);
     }
     frame::line(area, vec![(left, TOP), (left, BOTTOM), (right, BOTTOM)], GREY);
 }

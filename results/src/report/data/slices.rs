@@ -1,16 +1,14 @@
-//! Counts and quantiles over time, in columns: the data of the line charts.
+//! Counts over time, in columns: the data of the line charts. Percentiles are in `quantiles`.
 
 use super::grid::Grid;
 use super::{End, EndedHistory};
-use crate::measure::Latencies;
 use heckle_history::{Fate, Measure, Nanos};
 use serde::Serialize;
 
 /// Maximum number of slices. When a reader zooms into a long run, the density chart shows what is between the points of a line.
 const SLICES: u64 = 300;
 
-/// The time series of a run, with a column per figure. An operation belongs to the slice in which it was due for latency, and to
-/// the one in which it was sent for counts.
+/// The time series of a run, with a column per figure. An operation belongs to the slice in which it was sent.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Slices {
     length: f64,
@@ -28,18 +26,8 @@ pub(super) struct Slices {
     fate_not_applied: Vec<u32>,
     in_flight_most: Vec<u32>,
     in_flight_mean: Vec<f64>,
-    intended: Quantiles,
-    invoked: Quantiles,
     /// `None` if the system reports no attempts.
     attempts: Option<Attempts>,
-}
-
-/// Latency quantiles in microseconds.
-#[derive(Debug, Default, Serialize)]
-struct Quantiles {
-    p50: Vec<Option<u64>>,
-    p99: Vec<Option<u64>>,
-    max: Vec<Option<u64>>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -56,7 +44,6 @@ pub(super) fn of(ends: EndedHistory<'_>) -> Slices {
     let mut s = Slices { length: grid.length.as_secs_f64(), ..Slices::default() };
     (s.due, s.sent, s.answered, s.ok, s.not_met, s.failed) = (zero(), zero(), zero(), zero(), zero(), zero());
     (s.unknown, s.fate_applied, s.fate_not_applied) = (zero(), zero(), zero());
-    let mut latency: [Vec<Option<Latencies>>; 2] = [vec![None; grid.count], vec![None; grid.count]];
     for (place, op) in (0u32..).zip(&ends.history.ops) {
         let sent = grid.place(op.invoked);
         s.due[grid.place(op.intended)] += 1;
@@ -71,22 +58,11 @@ pub(super) fn of(ends: EndedHistory<'_>) -> Slices {
         }
         if matches!(End::of(op), End::Ok | End::NotMet) {
             s.answered[grid.place(op.completed)] += 1;
-            let due = grid.place(op.intended);
-            latency[0][due].get_or_insert_with(Latencies::new).add(ends.took(op));
-            latency[1][due].get_or_insert_with(Latencies::new).add(op.completed.since(op.invoked));
         }
     }
-    [s.intended, s.invoked] = latency.map(|slices| quantiles(&slices));
     (s.in_flight_most, s.in_flight_mean) = in_flight(ends, grid);
     s.attempts = attempts(ends, grid);
     s
-}
-
-fn quantiles(slices: &[Option<Latencies>]) -> Quantiles {
-    let of = |q: f64| -> Vec<Option<u64>> {
-        slices.iter().map(|s| s.as_ref().map(|l| l.histogram.value_at_quantile(q).min(l.slowest.0) / 1_000)).collect()
-    };
-    Quantiles { p50: of(0.5), p99: of(0.99), max: of(1.0) }
 }
 
 /// Returns the maximum number of open operations in each slice, and the mean over its duration.
