@@ -85,8 +85,16 @@ pub enum LinkEffect {
         /// Maximum rate in bytes per second; not 0.
         bytes_per_s: u64,
     },
+    /// One bit of a message is flipped. Its receiver must notice.
+    Corrupt {
+        /// Probability in percent, 0 to 100.
+        percent: f64,
+    },
     /// Connections are reset immediately, and again whenever they are reestablished.
     Reset,
+    /// Connections are reset. New ones are accepted, but no byte of them is read or answered until the effect is removed, which resets
+    /// them too.
+    Hang,
 }
 
 /// The clock settings of one node.

@@ -173,7 +173,7 @@ impl Evidence {
     }
 
     /// Describes the figures.
-    pub fn words(self) -> String {
+    pub fn describe(self) -> String {
         match self {
             Evidence::Any(names) => names.join(" or "),
             Evidence::EachNode(names) => format!("{}, of every node hit", names.join(" and ")),

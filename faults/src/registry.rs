@@ -25,7 +25,8 @@ kinds! {
     partition: PARTITION MAJORITY ISOLATE ONE_WAY BRIDGE RING CLIENTS;
     delay: DELAY DELAY_LINK DELAY_ONE_WAY;
     slow: SLOW;
-    frames: LOSS DUPLICATE REORDER RESET;
+    frames: LOSS DUPLICATE REORDER CORRUPT RESET;
+    hang: HANG;
     clocks: JUMP DRIFT;
     power_loss: POWER_LOSS POWER_LOSS_ALL;
     slow_disk: SLOW_DISK STALLED_DISK;
@@ -94,7 +95,7 @@ mod tests {
         for kind in all(&ROLES) {
             let needs = kind.needs();
             assert!(needs.nodes >= 1 && !needs.control.is_empty(), "{kind}");
-            assert!(!kind.kind().evidence.words().is_empty(), "{kind}");
+            assert!(!kind.kind().evidence.describe().is_empty(), "{kind}");
             for nodes in needs.nodes..=7 {
                 for seed in 0..20 {
                     let fault = drawn(&kind.to_string(), nodes, seed);

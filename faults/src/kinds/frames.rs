@@ -1,4 +1,4 @@
-//! Frames that are lost, duplicated or reordered, and connections that are reset.
+//! Frames that are lost, duplicated, reordered or corrupted, and connections that are reset.
 
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
@@ -47,6 +47,20 @@ pub(crate) static REORDER: Kind = Kind {
     steps: |fault, lasts, nodes| {
         let percent = percent(fault)?;
         disturb(fault, LinkEffect::Reorder { percent }, lasts, nodes)
+    },
+    ..RESET
+};
+
+/// One bit of a frame is flipped. The checksum must find it, so the frame ends its connection.
+pub(crate) static CORRUPT: Kind = Kind {
+    name: "corrupt",
+    about: "one bit of a frame is flipped",
+    needs: MESSAGES,
+    evidence: Evidence::Any(&["corrupted_frames"]),
+    draw: |draw| some(&CORRUPT, 1..=5, draw),
+    steps: |fault, lasts, nodes| {
+        let percent = percent(fault)?;
+        disturb(fault, LinkEffect::Corrupt { percent }, lasts, nodes)
     },
     ..RESET
 };

@@ -59,10 +59,12 @@ fn nightly_covers_rounds_leases_workloads_and_faults() {
         "rolling-restart",
         "kill-all",
         "reset",
+        "hang",
         "delay",
         "loss",
         "duplicate",
         "reorder",
+        "corrupt",
         "clock-jump",
         "clock-drift",
     ] {

@@ -56,8 +56,12 @@ pub struct Evidence {
     pub duplicated_frames: u64,
     /// Frames that left after at least one later frame.
     pub reordered_frames: u64,
+    /// Frames in which a bit was flipped.
+    pub corrupted_frames: u64,
     /// Connections reset.
     pub resets: u64,
+    /// Connections that were accepted and not answered.
+    pub hung_connections: u64,
     /// Frames that left on the affected links during the fault.
     pub passed_frames: u64,
     /// How often each link was affected; unaffected links are absent.
@@ -85,7 +89,9 @@ impl Evidence {
         self.dropped_frames += other.dropped_frames;
         self.duplicated_frames += other.duplicated_frames;
         self.reordered_frames += other.reordered_frames;
+        self.corrupted_frames += other.corrupted_frames;
         self.resets += other.resets;
+        self.hung_connections += other.hung_connections;
         self.passed_frames += other.passed_frames;
         self.counted = other.counted;
         for (mine, theirs) in [(&mut self.strikes, &other.strikes), (&mut self.bytes, &other.bytes)] {
@@ -128,7 +134,12 @@ impl Evidence {
                 LinkEffect::Loss { .. } => put("dropped_frames", json!(self.dropped_frames)),
                 LinkEffect::Duplicate { .. } => put("duplicated_frames", json!(self.duplicated_frames)),
                 LinkEffect::Reorder { .. } => put("reordered_frames", json!(self.reordered_frames)),
+                LinkEffect::Corrupt { .. } => put("corrupted_frames", json!(self.corrupted_frames)),
                 LinkEffect::Reset => put("resets", json!(self.resets)),
+                LinkEffect::Hang => {
+                    put("resets", json!(self.resets));
+                    put("hung_connections", json!(self.hung_connections));
+                }
             }
         }
         let by_link = |figures: &BTreeMap<Link, u64>| Value::Object(figures.iter().map(|(link, n)| (link.to_string(), json!(n))).collect());

@@ -97,6 +97,8 @@ pub(super) struct Engine {
     connections: BTreeMap<u64, Connection>,
     /// Connections on hold until their dialler is identified.
     unidentified: BTreeMap<u64, Unidentified>,
+    /// Connections that are left unanswered until the fault ends.
+    hung: Vec<(TcpStream, ConnectionKind)>,
     bytes: Option<ByteRelayParts>,
     next_id: u64,
 }
@@ -109,7 +111,7 @@ impl Engine {
         };
         let ctx = Context::new(poller, Rules::new(seed, counted), framing);
         let (connections, unidentified) = (BTreeMap::new(), BTreeMap::new());
-        Engine { inbox, ctx, ports: vec![], connections, unidentified, bytes, next_id: 0 }
+        Engine { inbox, ctx, ports: vec![], connections, unidentified, hung: vec![], bytes, next_id: 0 }
     }
 
     /// Runs until a stop command; dropping the engine closes everything.
@@ -303,13 +305,19 @@ impl Engine {
     }
 
     fn add_connection(&mut self, kind: ConnectionKind, target: SocketAddr, stream: TcpStream) {
-        let reset = kind.links().any(|l| self.ctx.rules.has(l, |e| e == LinkEffect::Reset));
+        let affected_by = |effect| kind.links().any(|l| self.ctx.rules.has(l, |e| e == effect));
+        let (reset, hangs) = (affected_by(LinkEffect::Reset), affected_by(LinkEffect::Hang));
+        let links: Vec<LinkId> = kind.links().collect();
         if reset {
-            let links: Vec<LinkId> = kind.links().collect();
             self.ctx.rules.count_reset(&links, None);
             return reset_on_close(&stream);
         }
-        let full = self.connections.len() >= MAX_CONNECTIONS;
+        let full = self.connections.len() + self.hung.len() >= MAX_CONNECTIONS;
+        if hangs && !full {
+            self.ctx.rules.count_hung(&links);
+            self.hung.push((stream, kind));
+            return;
+        }
         if full || stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_err() {
             self.ctx.stats.turned_away += 1;
             return reset_on_close(&stream);
@@ -367,7 +375,7 @@ impl Engine {
         let links: Vec<LinkId> = links.iter().map(|l| self.ctx.rules.link(*l)).collect();
         for id in self.connections_on(&links) {
             match effect {
-                LinkEffect::Reset => self.reset(id, rule),
+                LinkEffect::Reset | LinkEffect::Hang => self.reset(id, rule),
                 LinkEffect::Cut => self.step_connection(id, |connection, ctx| {
                     connection.cut(rule, &links, &mut ctx.rules);
                     connection.resume(ctx)
@@ -376,6 +384,7 @@ impl Engine {
                 | LinkEffect::Delay { .. }
                 | LinkEffect::Loss { .. }
                 | LinkEffect::Duplicate { .. }
+                | LinkEffect::Corrupt { .. }
                 | LinkEffect::Reorder { .. } => {}
             }
         }
@@ -398,7 +407,18 @@ impl Engine {
                 });
             }
         }
+        self.reset_hung();
         self.ctx.rules.archive(fault)
+    }
+
+    /// Resets the connections that no effect keeps from being answered any more: their diallers have long sent bytes that the target
+    /// must not receive this late.
+    fn reset_hung(&mut self) {
+        let rules = &self.ctx.rules;
+        let hangs = |kind: &ConnectionKind| kind.links().any(|l| rules.has(l, |e| e == LinkEffect::Hang));
+        for (stream, _) in self.hung.extract_if(.., |(_, kind)| !hangs(kind)) {
+            reset_on_close(&stream);
+        }
     }
 
     fn flow(&mut self, link: Link) -> Flow {

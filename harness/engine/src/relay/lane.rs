@@ -150,15 +150,17 @@ impl Lane {
         }
         let fate = match (self.traffic, unit) {
             (Traffic::Answers, Unit::Handshake | Unit::Frame | Unit::Raw) => {
-                FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![] }
+                FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![], flip: None }
             }
             (Traffic::Messages | Traffic::Conversation, Unit::Handshake | Unit::Raw)
             | (Traffic::Bytes, Unit::Handshake | Unit::Frame | Unit::Raw) => {
-                FrameAction::Forward { wait_ns: rules.draw_delay(self.gate), hold: None, copies: vec![] }
+                FrameAction::Forward { wait_ns: rules.draw_delay(self.gate), hold: None, copies: vec![], flip: None }
             }
             (Traffic::Messages | Traffic::Conversation, Unit::Frame) => rules.decide(self.gate, self.traffic, self.aside.len() >= MAX_HELD),
         };
-        let FrameAction::Forward { wait_ns, hold, copies } = fate else { return };
+        let FrameAction::Forward { wait_ns, hold, copies, flip } = fate else { return };
+        let flipped = flip.map(|bit| with_flipped_bit(bytes, bit));
+        let bytes = flipped.as_deref().unwrap_or(bytes);
         let mut due = now.saturating_add(wait_ns).max(self.last_due);
         if self.traffic != Traffic::Answers {
             due = rules.reserve_send_time(self.gate, bytes.len(), due);
@@ -270,9 +272,19 @@ impl Lane {
                     aside.hold.at_most_ns = 0;
                 }
             }
-            LinkEffect::Cut | LinkEffect::Loss { .. } | LinkEffect::Reset => {}
+            LinkEffect::Cut | LinkEffect::Loss { .. } | LinkEffect::Corrupt { .. } | LinkEffect::Reset | LinkEffect::Hang => {}
         }
     }
+}
+
+/// Returns a frame with one bit flipped: the one at this position, modulo the length.
+fn with_flipped_bit(frame: &[u8], bit: u32) -> Vec<u8> {
+    let mut flipped = frame.to_vec();
+    if !flipped.is_empty() {
+        let bit = bit as usize % (flipped.len() * 8);
+        flipped[bit / 8] ^= 1 << (bit % 8);
+    }
+    flipped
 }
 
 #[cfg(test)]

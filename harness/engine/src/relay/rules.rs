@@ -64,7 +64,8 @@ pub(super) enum FrameAction {
     /// The frame is dropped.
     Drop,
     /// The frame is forwarded.
-    Forward { wait_ns: u64, hold: Option<Hold>, copies: Vec<Duplicate> },
+    /// `flip` is the position of a bit to flip, counted from the start of the frame and modulo its length.
+    Forward { wait_ns: u64, hold: Option<Hold>, copies: Vec<Duplicate>, flip: Option<u32> },
 }
 
 #[derive(Debug)]
@@ -195,12 +196,12 @@ impl Rules {
     /// Makes the random decisions for one frame. `held_full` says that no more frames can be held.
     pub(super) fn decide(&mut self, link: LinkId, traffic: Traffic, held_full: bool) -> FrameAction {
         let LinkState { link, dice, rules, .. } = &mut self.links[link.0];
-        let (mut wait_ns, mut hold, mut copies) = (0u64, None, vec![]);
+        let (mut wait_ns, mut hold, mut copies, mut flip) = (0u64, None, vec![], None);
         let messages = traffic == Traffic::Messages;
         for key in rules.iter() {
             let rule = self.rules.get_mut(key).expect("a rule on a link exists");
             match rule.effect {
-                LinkEffect::Cut | LinkEffect::Slow { .. } | LinkEffect::Reset => {}
+                LinkEffect::Cut | LinkEffect::Slow { .. } | LinkEffect::Reset | LinkEffect::Hang => {}
                 LinkEffect::Delay { delay_us, jitter_us } => {
                     wait_ns = wait_ns.saturating_add(draw_wait(dice, delay_us, jitter_us));
                 }
@@ -217,6 +218,14 @@ impl Rules {
                         copies.push(if later { Duplicate::Delayed(draw_hold(dice, *key)) } else { Duplicate::Immediate(*key) });
                     }
                 }
+                LinkEffect::Corrupt { percent } => {
+                    // Two flips could undo each other.
+                    if flip.is_none() && draw_chance(dice, percent) {
+                        flip = Some(dice.random());
+                        rule.did.corrupted_frames += 1;
+                        rule.count_hit(*link, 1);
+                    }
+                }
                 LinkEffect::Reorder { percent } => {
                     if messages && draw_chance(dice, percent) && !held_full {
                         hold = Some(draw_hold(dice, *key));
@@ -224,7 +233,7 @@ impl Rules {
                 }
             }
         }
-        FrameAction::Forward { wait_ns, hold, copies }
+        FrameAction::Forward { wait_ns, hold, copies, flip }
     }
 
     /// Returns the delay of a piece that is not an ordinary frame: a handshake or raw bytes, which are only ever
@@ -238,7 +247,9 @@ impl Rules {
             | LinkEffect::Duplicate { .. }
             | LinkEffect::Reorder { .. }
             | LinkEffect::Slow { .. }
-            | LinkEffect::Reset => wait,
+            | LinkEffect::Corrupt { .. }
+            | LinkEffect::Reset
+            | LinkEffect::Hang => wait,
         })
     }
 
@@ -251,7 +262,9 @@ impl Rules {
             | LinkEffect::Loss { .. }
             | LinkEffect::Duplicate { .. }
             | LinkEffect::Reorder { .. }
-            | LinkEffect::Reset => None,
+            | LinkEffect::Corrupt { .. }
+            | LinkEffect::Reset
+            | LinkEffect::Hang => None,
         };
         self.links[link.0].rules.iter().filter_map(rate).min()
     }
@@ -341,19 +354,29 @@ impl Rules {
         }
     }
 
-    /// Counts one connection reset, once per rule that caused it, on however many of its links.
+    /// Counts one connection that `only` reset, or every rule that resets new ones.
     pub(super) fn count_reset(&mut self, on: &[LinkId], only: Option<RuleKey>) {
+        let counts = |key: RuleKey, effect| only.map_or(effect == LinkEffect::Reset, |only| key == only);
+        self.count_connection(on, counts, |did| did.resets += 1);
+    }
+
+    /// Counts one connection that is left unanswered.
+    pub(super) fn count_hung(&mut self, on: &[LinkId]) {
+        self.count_connection(on, |_, effect| effect == LinkEffect::Hang, |did| did.hung_connections += 1);
+    }
+
+    /// Counts one connection, once per rule that affected it, on however many of its links.
+    fn count_connection(&mut self, on: &[LinkId], counts: impl Fn(RuleKey, LinkEffect) -> bool, count: impl Fn(&mut Evidence)) {
         let mut struck: Vec<(RuleKey, LinkId)> = vec![];
         for id in on {
             for key in &self.links[id.0].rules {
-                let counts = self.rules[key].effect == LinkEffect::Reset && only.is_none_or(|o| o == *key);
-                if counts && struck.iter().all(|(k, _)| k != key) {
+                if counts(*key, self.rules[key].effect) && struck.iter().all(|(k, _)| k != key) {
                     struck.push((*key, *id));
                 }
             }
         }
         for (key, id) in struck {
-            self.count_hit(key, id, |did| did.resets += 1);
+            self.count_hit(key, id, &count);
         }
     }
 
@@ -463,6 +486,6 @@ mod tests {
         let id = rules.link(link);
         rules.apply(1, &[link], LinkEffect::Duplicate { percent: 100.0 }, 0);
         rules.apply(1, &[link], LinkEffect::Reorder { percent: 100.0 }, 0);
-        assert_eq!(rules.decide(id, Traffic::Conversation, false), FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![] });
+        assert_eq!(rules.decide(id, Traffic::Conversation, false), FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![], flip: None });
     }
 }

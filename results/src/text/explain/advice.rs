@@ -94,7 +94,7 @@ fn rule_advice(id: &str) -> Option<String> {
 
 fn fault_advice(kind: &str) -> String {
     match kind.split(':').next().unwrap_or_default() {
-        "partition" | "delay" | "loss" | "duplicate" | "reorder" | "reset" => format!(
+        "partition" | "delay" | "slow" | "loss" | "duplicate" | "reorder" | "corrupt" | "reset" | "hang" => format!(
             "Let {kind} meet traffic: it acts on frames that pass the relay (`--net relay`), so it needs a higher `--rate` or a longer `--fault-for`."
         ),
         "clock-jump" | "clock-drift" => format!("Let {kind} show: a longer `--fault-for`, or a greater jump or drift."),

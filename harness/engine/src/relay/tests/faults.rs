@@ -9,9 +9,18 @@ fn delay(delay_us: u64) -> LinkEffect {
     LinkEffect::Delay { delay_us, jitter_us: 0 }
 }
 
-fn all_effects() -> [LinkEffect; 6] {
+fn all_effects() -> [LinkEffect; 8] {
     let percent = 100.0;
-    [CUT, delay(1_000), LinkEffect::Loss { percent }, LinkEffect::Duplicate { percent }, LinkEffect::Reorder { percent }, LinkEffect::Reset]
+    [
+        CUT,
+        delay(1_000),
+        LinkEffect::Loss { percent },
+        LinkEffect::Duplicate { percent },
+        LinkEffect::Reorder { percent },
+        LinkEffect::Corrupt { percent },
+        LinkEffect::Reset,
+        LinkEffect::Hang,
+    ]
 }
 
 #[test]
@@ -246,6 +255,57 @@ fn a_reset_strikes_both_ends_and_every_return() {
 }
 
 #[test]
+fn a_corrupted_frame_is_refused_by_its_receiver_and_counted() {
+    const SENT: u64 = 400;
+    let rig = Rig::new(&[nodes(1, 2)]);
+    let (mut n1, mut n2) = rig.connect(nodes(1, 2));
+    let did = rig.during(&[LINK], LinkEffect::Corrupt { percent: 100.0 }, || {
+        n1.say_numbers(0..SENT);
+        until("all frames passed", || rig.so_far().passed_frames == SENT);
+    });
+    assert_eq!((did.corrupted_frames, did.strikes[&link(LINK)]), (SENT, SENT));
+    // One bit of each frame differs, in its header or its payload: no frame is read.
+    let mut received = vec![0; SENT as usize * (HEADER_LEN + 8)];
+    n2.socket.read_exact(&mut received).unwrap();
+    let (mut positions, mut unread) = (std::collections::BTreeSet::new(), 0);
+    for (n, got) in received.chunks(HEADER_LEN + 8).enumerate() {
+        let sent = frame(FrameKind::PeerMessage, &(n as u64).to_le_bytes());
+        let flipped: Vec<usize> = (0..sent.len() * 8).filter(|bit| (sent[bit / 8] ^ got[bit / 8]) >> (bit % 8) & 1 == 1).collect();
+        assert_eq!(flipped.len(), 1);
+        positions.insert(flipped[0]);
+        let mut reader = FrameReader::new();
+        reader.push(got);
+        unread += u64::from(!matches!(reader.next_frame(), Ok(Some(_))));
+    }
+    assert_eq!(unread, SENT, "every flipped bit is noticed");
+    assert!(positions.len() > 100, "bits everywhere in the frame are flipped: {}", positions.len());
+    n1.say_numbers([SENT]);
+    assert_eq!(n2.hear_numbers(SENT), [SENT], "frames after the fault are intact");
+}
+
+#[test]
+fn a_hang_accepts_connections_and_never_answers_them() {
+    let rig = Rig::new(&[nodes(1, 2), clients(1)]);
+    let (mut n1, mut n2) = rig.connect(nodes(1, 2));
+    let (mut client, mut node) = rig.connect(clients(1));
+    let mut dialled = None;
+    let did = rig.during(&[LINK], LinkEffect::Hang, || {
+        assert_eq!((n1.hear_end(), n2.hear_end()), (Quiet::Reset, Quiet::Reset));
+        let mut again = rig.dial(nodes(1, 2));
+        again.say(FrameKind::PeerHello, b"again");
+        again.hear_nothing();
+        rig.nobody_dials(nodes(1, 2));
+        dialled = Some(again);
+    });
+    assert_eq!((did.resets, did.hung_connections, did.strikes[&link(LINK)]), (1, 1, 2));
+    assert_eq!(dialled.unwrap().hear_end(), Quiet::Reset, "what was sent meanwhile is not delivered late");
+    rig.nobody_dials(nodes(1, 2));
+    client.say(FrameKind::Request, b"untouched");
+    node.hear(FrameKind::Request, b"untouched");
+    rig.connect(nodes(1, 2));
+}
+
+#[test]
 fn rules_stack() {
     let rig = Rig::new(&[nodes(1, 2)]);
     let (mut n1, mut n2) = rig.connect(nodes(1, 2));
@@ -316,6 +376,10 @@ fn every_effect_shows_when_it_did_something() {
             // A reset may come between the two.
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"1"));
             let _ = n1.socket.write_all(&frame(FrameKind::PeerMessage, b"2"));
+            if effect == LinkEffect::Hang {
+                until("the connection is reset", || rig.so_far().resets == 1);
+                rig.dial(nodes(1, 2));
+            }
             if matches!(effect, LinkEffect::Reorder { .. }) {
                 // Two frames held aside overtake nobody; a handshake is never held aside.
                 n1.say(FrameKind::PeerHello, b"");
