@@ -58,10 +58,10 @@ fn online(ops: usize) {
     let events: Vec<Event> = bench::events(&history).collect();
     let start = Instant::now();
     let mut online = OnlineJudge::new();
-    let told = events.iter().filter_map(|e| online.feed(e, &history.names)).count();
+    let detected = events.iter().filter_map(|e| online.feed(e, &history.names)).count();
     let took = ms(start);
     println!(
-        "online {} events: {told} violations, {took:.1} ms, {:.2} M events/s, {:?}",
+        "online {} events: {detected} violations, {took:.1} ms, {:.2} M events/s, {:?}",
         events.len(),
         events.len() as f64 / took / 1e3,
         online.counters()

@@ -8,7 +8,7 @@ use crate::explain::story;
 use crate::linearizable::certificate::Certificate;
 use crate::linearizable::facts::{Fates, KeyOps};
 use crate::linearizable::paths;
-use crate::linearizable::{chain, core, reason, verify};
+use crate::linearizable::{chain, reason, search_request, verify};
 use crate::search::{SearchAnswer, SearchReply, SearchRequest, SearchRunner, brute};
 use crate::verdict::{Engine, Explanation, KeyReport, Linearizability, SecondOpinion, Verdict, Violation, ViolationKind};
 use heckle_history::{History, KeyId, OpId};
@@ -220,7 +220,7 @@ impl Judge<'_> {
             Certificate::Valid(_) => None,
             Certificate::Invalid(contradiction) => {
                 let reason = reason::explain(history, contradiction);
-                let certified = matches!(brute::order(&core::request(self.ops, contradiction), CERTIFY_STEPS), Some(None));
+                let certified = matches!(brute::order(&search_request::of_contradiction(self.ops, contradiction), CERTIFY_STEPS), Some(None));
                 Some(Violation {
                     id: 0,
                     key: history.names.key_name(self.ops.key).to_owned(),
@@ -248,7 +248,7 @@ impl Judge<'_> {
     }
 
     fn second_opinion(&self, report: &mut KeyReport) {
-        let reply = self.options.second.run(&core::whole(self.ops));
+        let reply = self.options.second.run(&search_request::of_key(self.ops));
         match (verdict_of(&reply), report.verdict) {
             (Verdict::Unknown, _) => {
                 report.note = Some(format!("no second opinion: {}", limit(&reply)));
@@ -267,7 +267,7 @@ impl Judge<'_> {
     }
 
     fn by_search(&self, outside: Option<String>) -> KeyJudgement {
-        let mut request = core::whole(self.ops);
+        let mut request = search_request::of_key(self.ops);
         let reply = self.options.search.run(&request);
         let verdict = verdict_of(&reply);
         let note = (verdict == Verdict::Unknown).then(|| limit(&reply));

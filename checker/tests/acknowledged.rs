@@ -65,7 +65,7 @@ fn missed(history: &History) -> Option<Vec<u64>> {
     };
     let begun = |at: usize| lines[at].0.iter().map(|&p| history.ops[p].invoked).max().expect("itself");
     let direct: Vec<Nanos> = updates.iter().map(|&p| known(history.ops[p].call.writes().expect("an update"), p)).collect();
-    // Seen before it can have begun, and it tells nothing of others: not of itself, not of what it was built on.
+    // Seen before it could have begun, and it tells nothing of others: not of itself, not of what it was built on.
     if (0..updates.len()).any(|i| (0..updates.len()).any(|j| lines[j].0.contains(&updates[i]) && direct[j] < begun(i))) {
         return None;
     }

@@ -276,9 +276,9 @@ mod tests {
     #[test]
     fn intents_and_payloads_are_drawn_too() {
         let h = history("c3 |r null i4--> cas null 1:7 i4 saw 5--> cas 5 2:6 i4-->  w 9-->|");
-        let told: Vec<_> = h.details.iter().map(|d| (d.client.map(|c| c.0), d.intent.map(|i| i.0), d.attempt, d.payload)).collect();
+        let details: Vec<_> = h.details.iter().map(|d| (d.client.map(|c| c.0), d.intent.map(|i| i.0), d.attempt, d.payload)).collect();
         let of = |attempt, payload| (Some(3), Some(4), Some(attempt), payload);
-        assert_eq!(told, [of(1, None), of(1, Some(7)), of(2, Some(6)), (None, None, None, None)]);
+        assert_eq!(details, [of(1, None), of(1, Some(7)), of(2, Some(6)), (None, None, None, None)]);
         assert_eq!(h.ops[2].call, Call::Cas { expected: Some(Value(5)), new: Value(2) });
     }
 

@@ -139,7 +139,7 @@ pub struct Invoke {
     pub client: Option<ClientId>,
     /// When it was sent.
     pub t: Nanos,
-    /// When it was due: latency counts from here.
+    /// When it was due: latency is measured from here.
     pub intended: Option<Nanos>,
     /// On which key.
     pub key: KeyId,

@@ -57,8 +57,8 @@ impl Workload for CasRegister {
     }
 
     /// Every op is independent; a client only remembers the last value it saw.
-    fn on_result(&mut self, client: u32, ask: &OpRequest, told: OpResult, _now: Nanos) -> Next {
-        match (told, ask.call.writes()) {
+    fn on_result(&mut self, client: u32, ask: &OpRequest, result: OpResult, _now: Nanos) -> Next {
+        match (result, ask.call.writes()) {
             (OpResult::Saw(current), _) => *self.seen.of(client, ask.key) = current,
             (OpResult::Done, Some(value)) => *self.seen.of(client, ask.key) = Some(Tagged { value, payload: None }),
             (OpResult::Done, None) | (OpResult::Refused | OpResult::Failed | OpResult::Unknown, _) => {}

@@ -87,7 +87,7 @@ pub struct Send {
     pub client: ClientId,
     /// The call.
     pub ask: OpRequest,
-    /// When it was due, in the open loop; latency counts from then.
+    /// When it was due, in the open loop; latency is measured from then.
     pub due: Option<Nanos>,
     /// Index of the node to send it to.
     pub node: u16,
@@ -169,7 +169,7 @@ impl Driver {
                     self.attempt(now, turn, actions);
                 }
             }
-            Input::Completed(op, told) => self.completed(now, op, told, actions),
+            Input::Completed(op, result) => self.completed(now, op, result, actions),
             Input::Stop => self.stopped = true,
         }
     }
@@ -236,13 +236,13 @@ impl Driver {
         self.open.insert(op, turn);
     }
 
-    fn completed(&mut self, now: Nanos, op: OpId, told: OpResult, actions: &mut Vec<Action>) {
+    fn completed(&mut self, now: Nanos, op: OpId, result: OpResult, actions: &mut Vec<Action>) {
         // An operation completes once; a second answer is ignored.
         let Some(mut turn) = self.open.remove(&op) else { return };
-        if told == OpResult::Unknown {
+        if result == OpResult::Unknown {
             turn.process = None;
         }
-        match self.workload.on_result(turn.client, &turn.ask, told, now) {
+        match self.workload.on_result(turn.client, &turn.ask, result, now) {
             Next::Again { pause, ask } => {
                 turn.ask = ask;
                 if pause > Nanos(0) {

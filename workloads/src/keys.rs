@@ -120,7 +120,7 @@ mod tests {
     use heckle_history::prng::Seed;
 
     #[test]
-    fn shares_are_as_asked() {
+    fn the_hot_key_gets_the_configured_share() {
         let mut rng = Seed(3).stream("keys");
         for (hot, expected) in [(0.0, 0.25), (0.6, 0.7), (1.0, 1.0)] {
             let keys = KeyChoice::new(4, hot);

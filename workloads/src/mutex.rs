@@ -123,8 +123,8 @@ impl Mutex {
         Next::Again { pause, ask: self.acquire_or_read(client, intent, attempt, ask.key) }
     }
 
-    fn on_acquire_result(&mut self, client: u32, ask: &OpRequest, intent: IntentId, told: OpResult, now: Nanos) -> Next {
-        match told {
+    fn on_acquire_result(&mut self, client: u32, ask: &OpRequest, intent: IntentId, result: OpResult, now: Nanos) -> Next {
+        match result {
             OpResult::Saw(current) => {
                 *self.seen.of(client, ask.key) = current;
                 if matches!(ask.call, Call::Read) && self.may_be_taken(current) {
@@ -164,8 +164,8 @@ impl Mutex {
         }
     }
 
-    fn on_release_result(&mut self, client: u32, ask: &OpRequest, intent: IntentId, told: OpResult) -> Next {
-        match told {
+    fn on_release_result(&mut self, client: u32, ask: &OpRequest, intent: IntentId, result: OpResult) -> Next {
+        match result {
             OpResult::Done => {
                 let free = Tagged { value: ask.call.writes().expect("only an update takes effect"), payload: ask.payload };
                 *self.seen.of(client, ask.key) = Some(free);
@@ -204,14 +204,14 @@ impl Workload for Mutex {
         self.acquire_or_read(client, intent, 1, key)
     }
 
-    fn on_result(&mut self, client: u32, ask: &OpRequest, told: OpResult, now: Nanos) -> Next {
+    fn on_result(&mut self, client: u32, ask: &OpRequest, result: OpResult, now: Nanos) -> Next {
         let intent = ask.intent.expect("every op of this workload has an intent");
-        if told != OpResult::Failed {
+        if result != OpResult::Failed {
             self.open(intent).failures = 0;
         }
         match self.open(intent).phase {
-            Phase::Taking => self.on_acquire_result(client, ask, intent, told, now),
-            Phase::Releasing => self.on_release_result(client, ask, intent, told),
+            Phase::Taking => self.on_acquire_result(client, ask, intent, result, now),
+            Phase::Releasing => self.on_release_result(client, ask, intent, result),
         }
     }
 }

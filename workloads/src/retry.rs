@@ -142,13 +142,13 @@ impl Workload for Retry {
         }
     }
 
-    fn on_result(&mut self, client: u32, ask: &OpRequest, told: OpResult, now: Nanos) -> Next {
+    fn on_result(&mut self, client: u32, ask: &OpRequest, result: OpResult, now: Nanos) -> Next {
         let intent = ask.intent.expect("every op of this workload has an intent");
         let read = matches!(ask.call, Call::Read);
-        if told != OpResult::Failed {
+        if result != OpResult::Failed {
             self.open(intent).failures = 0;
         }
-        match told {
+        match result {
             OpResult::Saw(current) => {
                 *self.seen.of(client, ask.key) = current;
                 if read {

@@ -86,7 +86,7 @@ pub trait Workload {
     fn begin(&mut self, client: u32, now: Nanos) -> OpRequest;
 
     /// Client `client` received the outcome of `ask`.
-    fn on_result(&mut self, client: u32, ask: &OpRequest, told: OpResult, now: Nanos) -> Next;
+    fn on_result(&mut self, client: u32, ask: &OpRequest, result: OpResult, now: Nanos) -> Next;
 }
 
 /// Generates the unique values of a run: 1, 2, 3 …

@@ -185,7 +185,7 @@ struct State {
     writer: Option<u32>,
     /// The state that its writer found, if that was a CAS.
     parent: Option<usize>,
-    /// Earliest time at which it can have taken effect.
+    /// Earliest time at which it could have taken effect.
     from: Time,
     /// Time by which it had taken effect; [`NEVER`] if it was neither acknowledged nor seen.
     by: Time,
@@ -297,7 +297,7 @@ impl<'k, 'h> States<'k, 'h> {
             }
         }
         for at in (0..self.states.len()).rev() {
-            // It was seen before it can have started. That is a separate contradiction and implies nothing about other states.
+            // It was seen before it could have started. That is a separate contradiction and implies nothing about other states.
             if self.states[at].by < self.states[at].from {
                 self.states[at].by = NEVER;
             }
@@ -359,7 +359,7 @@ impl<'k, 'h> States<'k, 'h> {
                 found[at] = later(found[parent], sight(parent));
             }
         }
-        // By real time: from all states that were known to hold before this one can have started.
+        // By real time: from all states that were known to hold before this one could have started.
         let mut by_end: Vec<usize> = (0..self.states.len()).filter(|&at| self.states[at].by != NEVER && sight(at).is_some()).collect();
         by_end.sort_by_key(|&at| self.states[at].by);
         let mut by_start: Vec<usize> = (0..self.states.len()).collect();

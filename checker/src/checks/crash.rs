@@ -141,12 +141,12 @@ pub fn text(id: u32, crash: &Crash) -> String {
 /// Returns the end that an event reports; `None` if the event is not about an end, or a fault explains it.
 fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End, Phase, Cause)> {
     if &*event.what == PANIC {
-        return Some((of_detail(event), Phase::Serving, Cause::Crash));
+        return Some((end_from_detail(event), Phase::Serving, Cause::Crash));
     }
     if &*event.what != EXIT {
         return None;
     }
-    let end = of_detail(event);
+    let end = end_from_detail(event);
     let recorded = event.detail.get("phase").and_then(Value::as_str).and_then(Phase::of);
     let asked = expected(history, faults, event);
     let phase = recorded.unwrap_or(if asked { Phase::Asked } else { Phase::Serving });
@@ -160,7 +160,7 @@ fn judge(history: &History, faults: &[Fault], event: &NodeEvent) -> Option<(End,
     Some((end, phase, cause))
 }
 
-fn of_detail(event: &NodeEvent) -> End {
+fn end_from_detail(event: &NodeEvent) -> End {
     let text = |name: &str| event.detail.get(name).and_then(Value::as_str);
     let number = |name: &str| event.detail.get(name).and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
     // Older histories have the words alone.

@@ -93,8 +93,8 @@ fn tenures(history: &History) -> Vec<Tenure> {
     for event in &history.node_events {
         match &*event.what {
             "lease_acquired" | "lease_extended" | "lease_ended" => {
-                let told = (number(event, "range"), number(event, "from_ns"), number(event, "until_ns"));
-                let (Some(range), Some(from), Some(until)) = told else { continue };
+                let term = (number(event, "range"), number(event, "from_ns"), number(event, "until_ns"));
+                let (Some(range), Some(from), Some(until)) = term else { continue };
                 let reads = event.detail.get("reads").and_then(serde_json::Value::as_bool).unwrap_or(false);
                 let tenure = Tenure { range, node: event.node, from: Nanos(from), until: Nanos(until), reads };
                 let key = (range, event.node);

@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 
 /// Checks the state that nodes reported.
 pub fn check(history: &History) -> CheckResult {
-    let told = || history.node_events.iter().filter(|e| &*e.what == STATE);
-    let calm = || told().filter(|e| e.detail.get("calm").and_then(Value::as_bool) == Some(true));
+    let reports = || history.node_events.iter().filter(|e| &*e.what == STATE);
+    let calm = || reports().filter(|e| e.detail.get("calm").and_then(Value::as_bool) == Some(true));
     let name = |e: &NodeEvent| history.names.node_name(e.node).to_owned();
     let left: BTreeMap<String, u64> = calm().map(|e| (name(e), figure(e, "prune_queue"))).filter(|(_, slots)| *slots > 0).collect();
     // Counters restart with each process, so the largest value of a node is a certain lower bound.
     let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
-    for event in told() {
+    for event in reports() {
         let most = dropped.entry(name(event)).or_default();
         *most = (*most).max(figure(event, "prune_dropped"));
     }

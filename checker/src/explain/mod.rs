@@ -7,7 +7,7 @@ mod label; // a short label for an op
 
 pub use label::label;
 
-use crate::linearizable::core;
+use crate::linearizable::search_request;
 use crate::linearizable::facts::{Fates, KeyOps};
 use crate::verdict::Violation;
 use heckle_history::event::{Completion, Invoke};
@@ -78,7 +78,7 @@ pub fn minimal_events(history: &History, violation: &Violation) -> (Header, Vec<
     header.more.remove(heckle_history::event::TERMS);
     if let Some(key) = history.names.find_key(&violation.key) {
         let all: Vec<u32> = (0u32..).zip(&history.ops).filter(|(_, o)| o.key == key).map(|(p, _)| p).collect();
-        let context = core::context(&KeyOps { history, key, places: all, fates: Fates::Used }, &places);
+        let context = search_request::context(&KeyOps { history, key, places: all, fates: Fates::Used }, &places);
         for &place in &context {
             let mut op = history.ops[place as usize];
             if let Call::Cas { new, .. } = op.call {

@@ -4,7 +4,7 @@
 //! lock) are not counted here. An intent that was not won waited *at least* until its last op completed, so it is
 //! censored at that time.
 
-use super::calm::Faults;
+use super::fault_time::FaultTime;
 use heckle_history::{ClientId, History, IntentId, KeyId, Nanos, NodeIx, Operation, Outcome, Seen};
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Intent {
 }
 
 /// Returns the intents of a history, ordered by start time. The history must be read with details; otherwise the result is empty.
-pub fn of(history: &History, faults: &Faults) -> Vec<Intent> {
+pub fn of(history: &History, faults: &FaultTime) -> Vec<Intent> {
     let mut intents: BTreeMap<IntentId, Intent> = BTreeMap::new();
     for (op, detail) in history.ops.iter().zip(&history.details) {
         let (Some(id), Some(client)) = (detail.intent, detail.client) else { continue };

@@ -1,6 +1,6 @@
 //! Computes all fairness figures of a history.
 
-use super::calm::Faults;
+use super::fault_time::FaultTime;
 use super::intents::{self, End, Intent};
 use super::survival::{self, Curve, Sample};
 use super::windows::{self, Drought, Window};
@@ -93,7 +93,7 @@ pub struct Group {
 
 /// Measures a history; `None` if it has no intents.
 pub fn measure(history: &History) -> Option<Fairness> {
-    let faults = Faults::of(history);
+    let faults = FaultTime::of(history);
     let window = crate::checks::window(history);
     let mut intents = intents::of(history, &faults);
     // Intents that ended before the load started are warm-up; an intent that was waiting by then counts from its own start.
@@ -164,7 +164,7 @@ struct Groups<'a> {
     history: &'a History,
     intents: &'a [Intent],
     bypasses: &'a [u32],
-    faults: &'a Faults,
+    faults: &'a FaultTime,
     window: (Nanos, Nanos),
 }
 
@@ -210,7 +210,7 @@ impl Groups<'_> {
 }
 
 impl Group {
-    fn add(&mut self, intent: &Intent, bypasses: u32, window: (Nanos, Nanos), faults: &Faults) {
+    fn add(&mut self, intent: &Intent, bypasses: u32, window: (Nanos, Nanos), faults: &FaultTime) {
         self.intents += 1;
         let in_load = window.0 <= intent.ended && intent.ended <= window.1;
         match intent.end {

@@ -9,7 +9,7 @@ pub mod survival; // waiting times, including those that never ended (Kaplan and
 pub mod shares; // equality of shares: Jain, Gini
 pub mod bypass; // how often later intents finished first
 pub mod windows; // shares and droughts over time
-pub mod calm; // time without faults
+pub mod fault_time; // time with and without faults
 pub mod measure; // all fairness figures of a history
 pub mod starvation; // the verdict
 

@@ -1,6 +1,6 @@
 //! Computes shares and droughts over time.
 
-use super::calm::Faults;
+use super::fault_time::FaultTime;
 use super::intents::{End, Intent};
 use super::shares;
 use heckle_history::{ClientId, KeyId, Nanos};
@@ -31,7 +31,7 @@ pub struct Window {
 }
 
 /// Divides the load from `start` to `end` into windows.
-pub fn of(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &Faults) -> Vec<Window> {
+pub fn of(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &FaultTime) -> Vec<Window> {
     let within = |t: Nanos| start <= t && t <= end;
     let won: Vec<&Intent> = intents.iter().filter(|i| i.end == End::Won && within(i.ended)).collect();
     let clients: BTreeSet<ClientId> = intents.iter().map(|i| i.client).collect();
@@ -89,7 +89,7 @@ impl Drought {
 }
 
 /// Returns the longest drought of the load without faults. A long one is a livelock.
-pub fn longest_drought(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &Faults) -> Option<Drought> {
+pub fn longest_drought(intents: &[Intent], (start, end): (Nanos, Nanos), faults: &FaultTime) -> Option<Drought> {
     let mut by_key: BTreeMap<KeyId, Vec<&Intent>> = BTreeMap::new();
     for intent in intents {
         by_key.entry(intent.key).or_default().push(intent);

@@ -49,7 +49,7 @@ pub enum Rule {
         /// The value it saw.
         value: Value,
     },
-    /// `a` and `b` both took effect and expected the same value, which only one of them can have replaced.
+    /// `a` and `b` both took effect and expected the same value, which only one of them could have replaced.
     TwoSuccessors {
         /// One CAS.
         a: OpId,

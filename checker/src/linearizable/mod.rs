@@ -2,7 +2,7 @@
 
 pub mod certificate; // the proof of a verdict, as data
 pub(crate) mod chain; // the chain checker, with the argument why it is exact
-pub(crate) mod core; // converts a key or a contradiction to a search request
+pub(crate) mod search_request; // converts a key or a contradiction to a search request
 pub(crate) mod facts; // the contribution of one op, fates included
 pub(crate) mod paths; // why a violation was to be expected
 pub mod reason; // explains a contradiction and determines its kind

@@ -33,7 +33,7 @@ pub(crate) fn cause(key: &KeyOps<'_>) -> Option<String> {
     } else {
         format!(
             "ops of key {name} went through two paths: {} through consensus ({}) and {} without it ({}). The paths do not wait for each \
-             other, so this is what mixing them on one key comes to; use one path a key",
+             other, which is the result of mixing them on one key; use one path per key",
             consensus.len(),
             kinds(&consensus),
             cheap.len(),

@@ -53,7 +53,7 @@ pub fn verify(history: &History, key: KeyId, places: &[u32], use_fates: bool, ce
         Certificate::Valid(order) => replay(history, key, use_fates, order, places),
         Certificate::Invalid(contradiction) => {
             let ops: Vec<Op> = places.iter().map(|&p| read(history, p, use_fates)).collect();
-            Case::open(&ops, contradiction)?.judge(&contradiction.rule)
+            Case::with_facts_of(&ops, contradiction)?.judge(&contradiction.rule)
         }
     }
 }
@@ -95,7 +95,7 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn open(ops: &'a [Op], contradiction: &Contradiction) -> Result<Self, String> {
+    fn with_facts_of(ops: &'a [Op], contradiction: &Contradiction) -> Result<Self, String> {
         let (mut writers, mut repeated) = (FxHashMap::default(), FxHashSet::default());
         for op in ops.iter().filter(|o| o.may) {
             if let Some(v) = op.writes

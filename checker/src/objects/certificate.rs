@@ -86,7 +86,7 @@ pub enum Rule {
         two: u32,
     },
     /// Queue: `first` was enqueued before `second`, and `second` was dequeued before the invocation of any dequeue that
-    /// can have returned `first`.
+    /// could have returned `first`.
     OutOfOrder {
         /// The item that was enqueued first.
         first: i64,
@@ -108,7 +108,7 @@ pub enum Rule {
         /// The items.
         items: Vec<i64>,
     },
-    /// Lock: both holds began before the invocation of any op that can have ended either of them.
+    /// Lock: both holds began before the invocation of any op that could have ended either of them.
     TwoHolders {
         /// An acquire.
         one: u32,
@@ -158,7 +158,7 @@ pub enum Rule {
         since: Option<u32>,
     },
     /// Counter: `read` returned more than the maximum: the value of `since`, or the initial value, plus all increments
-    /// that can have happened in between.
+    /// that could have happened in between.
     TooHigh {
         /// The read.
         read: u32,

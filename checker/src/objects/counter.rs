@@ -1,7 +1,7 @@
 //! A counter.
 //!
 //! *Bounds*, for any increments: a read returned at least the sum of the increments acknowledged before its invocation,
-//! plus all possible negative increments, and at most the sum of all increments that can have happened by its
+//! plus all possible negative increments, and at most the sum of all increments that could have happened by its
 //! completion.
 //!
 //! *Equal increments* are decided. Reads cannot distinguish them, so only their number over time matters. By the
@@ -42,12 +42,12 @@ pub(super) fn scan(question: &Question) -> Answer {
     let ops = &question.request.ops;
     let mut counter = Counter { ops, settled: vec![], start: 0, adds: vec![], reads: vec![] };
     if let Some(op) = counter.collect() {
-        return Answer::open(op, "it is no op of a counter");
+        return Answer::undecided(op, "it is no op of a counter");
     }
     // The models count in 64 bits.
     let total = counter.adds.iter().fold(counter.start.abs(), |sum, (_, n)| sum + n.abs());
     if total > i128::from(i64::MAX) {
-        return Answer::Open("its increments come to more than 64 bits hold".to_owned());
+        return Answer::Undecided("its increments come to more than 64 bits hold".to_owned());
     }
     if let Some(rule) = counter.out_of_bounds() {
         return Answer::invalid(rule);
@@ -231,7 +231,7 @@ impl<'q> Counter<'q> {
         if self.adds_up(&order) {
             return Answer::valid(settled.chain(order).collect());
         }
-        Answer::Open("its increments differ, and every read is within its bounds".to_owned())
+        Answer::Undecided("its increments differ, and every read is within its bounds".to_owned())
     }
 
     /// A counter that is only added to never falls.

@@ -2,7 +2,7 @@
 //! is lost only if the history as a whole has no order.
 
 use super::Question;
-use super::words::calls::{puts, repeated, sees};
+use super::words::calls::{added_element, repeated, observed_element};
 use crate::search::{ModelCall, ModelKind, SearchOp};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -55,7 +55,7 @@ fn updates(ops: &[SearchOp], what: &'static str, of: fn(&ModelCall) -> bool) -> 
 fn acknowledged(ops: &[SearchOp]) -> (FxHashMap<i64, u64>, FxHashSet<i64>) {
     let (mut sure, mut maybe) = (FxHashMap::default(), FxHashSet::default());
     for op in ops {
-        match (puts(&op.call), op.completed) {
+        match (added_element(&op.call), op.completed) {
             (Some(element), Some(t)) => {
                 let first = sure.entry(element).or_insert(t);
                 *first = t.min(*first);
@@ -74,7 +74,7 @@ fn grown(ops: &[SearchOp]) -> BTreeMap<&'static str, u64> {
     if ops.iter().any(|op| matches!(op.call, ModelCall::Remove { .. })) {
         return counts;
     }
-    let mut times: Vec<u64> = ops.iter().filter_map(|op| puts(&op.call)).filter_map(|e| sure.get(&e).copied()).collect();
+    let mut times: Vec<u64> = ops.iter().filter_map(|op| added_element(&op.call)).filter_map(|e| sure.get(&e).copied()).collect();
     times.sort_unstable();
     let (mut strange, mut appeared, mut last) = (FxHashSet::default(), FxHashSet::default(), None);
     let (mut stale, mut twice) = (0, 0);
@@ -103,7 +103,7 @@ fn grown(ops: &[SearchOp]) -> BTreeMap<&'static str, u64> {
     }
     if let Some((t, seen)) = last {
         let seen: FxHashSet<i64> = seen.iter().copied().collect();
-        let missing = ops.iter().filter_map(|op| puts(&op.call)).collect::<FxHashSet<i64>>();
+        let missing = ops.iter().filter_map(|op| added_element(&op.call)).collect::<FxHashSet<i64>>();
         let missing: Vec<&i64> = missing.difference(&seen).filter(|e| sure.get(e).is_some_and(|at| *at < t)).collect();
         counts.insert("missing_from_last_read", missing.len() as u64);
     }
@@ -117,7 +117,7 @@ fn grown(ops: &[SearchOp]) -> BTreeMap<&'static str, u64> {
 fn queued(ops: &[SearchOp]) -> BTreeMap<&'static str, u64> {
     let (sure, maybe) = acknowledged(ops);
     let (mut out, mut twice, mut strange, mut appeared) = (FxHashSet::default(), 0, 0, 0);
-    for item in ops.iter().filter_map(|op| sees(&op.call)) {
+    for item in ops.iter().filter_map(|op| observed_element(&op.call)) {
         if !out.insert(item) {
             twice += 1;
         } else if maybe.contains(&item) {
@@ -126,7 +126,7 @@ fn queued(ops: &[SearchOp]) -> BTreeMap<&'static str, u64> {
             strange += 1;
         }
     }
-    let left = ops.iter().filter(|op| op.completed.is_some()).filter_map(|op| puts(&op.call)).filter(|i| !out.contains(i)).count();
+    let left = ops.iter().filter(|op| op.completed.is_some()).filter_map(|op| added_element(&op.call)).filter(|i| !out.contains(i)).count();
     let count = |n: usize| n as u64;
     [
         ("acknowledged", count(sure.len())),

@@ -14,11 +14,11 @@ pub fn judge_key(key: &str, question: &Question, options: &Options<'_>, search: 
     }
     match scan(question) {
         Answer::Decided(certificate) => decided(key, question, &certificate, options),
-        Answer::Open(why) if options.checker == Checker::Chain => {
+        Answer::Undecided(why) if options.checker == Checker::Chain => {
             let note = Some(NO_OTHER_ENGINE.to_owned());
             (KeyReport { outside: Some(why), note, ..report(key, question, Verdict::Unknown) }, None)
         }
-        Answer::Open(why) => {
+        Answer::Undecided(why) => {
             let (report, violation) = judge_model(key, &question.request, search);
             (KeyReport { outside: Some(why), ..report }, violation)
         }

@@ -42,11 +42,11 @@ impl List<'_> {
             match op.call {
                 ModelCall::Push { item } => {
                     if self.values.insert(item, Value { append: place(i), at: UNREAD }).is_some() {
-                        return Err(Answer::open(op, "another op appends the same value"));
+                        return Err(Answer::undecided(op, "another op appends the same value"));
                     }
                 }
                 ModelCall::Items { .. } => {}
-                _ => return Err(Answer::open(op, "it is no op of a list")),
+                _ => return Err(Answer::undecided(op, "it is no op of a list")),
             }
             let longer = |l: u32| items(op).map(<[i64]>::len) > items(&self.ops[l as usize]).map(<[i64]>::len);
             if items(op).is_some() && self.longest.is_none_or(longer) {

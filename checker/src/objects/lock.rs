@@ -16,7 +16,7 @@
 //! So a lock whose ops name no owner is decided if each process releases the lock it acquired, and usually also if not.
 
 use super::line::{Bound, Conflict, Line};
-use super::verify::shows;
+use super::verify::check_contradiction;
 use super::{Answer, Certificate, NEVER, Question, Rule, by, place};
 use crate::search::{Claim, ModelCall, SearchOp};
 use rustc_hash::FxHashMap;
@@ -37,7 +37,7 @@ struct Lock<'q> {
 pub(super) fn scan(question: &Question) -> Answer {
     let lock = Lock { question, ops: &question.request.ops };
     if let Some(op) = lock.ops.iter().find(|o| claim(o).is_none()) {
-        return Answer::open(op, "it is no op of a lock");
+        return Answer::undecided(op, "it is no op of a lock");
     }
     if let Some(rule) = lock.token_went_back() {
         return Answer::invalid(rule);
@@ -50,10 +50,10 @@ pub(super) fn scan(question: &Question) -> Answer {
     let found = if tokens == holds.len() { lock.by_token(holds) } else { lock.by_zone(&holds) };
     match found {
         Ok(order) if super::verify(question, &Certificate::Valid(order.clone())).is_ok() => Answer::valid(order),
-        Ok(_) => Answer::Open("only some acquires have a token, and the order by time does not fit them".to_owned()),
-        Err(rules) => match rules.into_iter().find(|rule| shows(question, rule).is_ok()) {
+        Ok(_) => Answer::Undecided("only some acquires have a token, and the order by time does not fit them".to_owned()),
+        Err(rules) => match rules.into_iter().find(|rule| check_contradiction(question, rule).is_ok()) {
             Some(rule) => Answer::invalid(rule),
-            None => Answer::Open("its ops do not say which release ends which hold".to_owned()),
+            None => Answer::Undecided("its ops do not say which release ends which hold".to_owned()),
         },
     }
 }
@@ -127,7 +127,7 @@ impl<'q> Lock<'q> {
         for &p in group {
             let op = self.op(p);
             if over > op.invoked {
-                return Err(Answer::open(op, "its owner does another thing at the same time"));
+                return Err(Answer::undecided(op, "its owner does another thing at the same time"));
             }
             over = if by(op) == NEVER { over } else { by(op) };
             match (self.acquires(p), by(op) != NEVER) {
@@ -150,10 +150,10 @@ impl<'q> Lock<'q> {
 
     fn not_held(&self, release: u32) -> Answer {
         let rule = Rule::NotHeld { release };
-        if shows(self.question, &rule).is_ok() {
+        if check_contradiction(self.question, &rule).is_ok() {
             return Answer::invalid(rule);
         }
-        Answer::open(self.op(release), "it releases what its process did not acquire")
+        Answer::undecided(self.op(release), "it releases what its process did not acquire")
     }
 
     /// The holds in the order of their tokens.

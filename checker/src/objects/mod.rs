@@ -51,12 +51,12 @@ pub enum Answer {
     /// Decided, with a proof that must be verified.
     Decided(Certificate),
     /// Not decided, with the reason.
-    Open(String),
+    Undecided(String),
 }
 
 impl Answer {
-    fn open(op: &SearchOp, why: &str) -> Answer {
-        Answer::Open(format!("op {}: {why}", op.id))
+    fn undecided(op: &SearchOp, why: &str) -> Answer {
+        Answer::Undecided(format!("op {}: {why}", op.id))
     }
 
     fn invalid(rule: Rule) -> Answer {
@@ -76,7 +76,7 @@ pub fn scan(question: &Question) -> Answer {
         ModelKind::Queue => queue::scan(question),
         ModelKind::Counter => counter::scan(question),
         ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => lock::scan(question),
-        ModelKind::CasRegister | ModelKind::Text => Answer::Open(format!("a {} is not judged by a scan", question.request.model.word())),
+        ModelKind::CasRegister | ModelKind::Text => Answer::Undecided(format!("a {} is not judged by a scan", question.request.model.word())),
     }
 }
 

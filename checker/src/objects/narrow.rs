@@ -8,7 +8,7 @@
 //! - *Counters*: the value of an earlier read becomes one increment before all ops; increments that certainly happened
 //!   before it, or after the violating read, are removed.
 
-use super::words::calls::{claim, items, puts, repeated, sees};
+use super::words::calls::{claim, items, added_element, repeated, observed_element};
 use super::{Question, Rule};
 use crate::search::{Claim, ModelCall, SearchOp, SearchRequest};
 
@@ -33,7 +33,7 @@ pub(super) fn narrow(question: &Question, rule: &Rule, support: &[u32]) -> Optio
             project(about(ops, support, &elements), &elements)
         }
         Rule::DequeuedTwice { one, .. } => {
-            let elements: Vec<i64> = sees(&ops[*one as usize].call).into_iter().collect();
+            let elements: Vec<i64> = observed_element(&ops[*one as usize].call).into_iter().collect();
             about(ops, support, &elements)
         }
         Rule::OutOfOrder { .. } | Rule::FalseEmpty { .. } | Rule::Overdrawn { .. } => queue(ops, support, rule),
@@ -59,7 +59,7 @@ fn at_any_time(n: u64, call: ModelCall) -> SearchOp {
 
 /// The ops in `support`, and all other ops that add one of the elements.
 fn about(ops: &[SearchOp], support: &[u32], elements: &[i64]) -> Vec<SearchOp> {
-    let wanted = |(place, op): &(u32, &SearchOp)| support.contains(place) || puts(&op.call).is_some_and(|e| elements.contains(&e));
+    let wanted = |(place, op): &(u32, &SearchOp)| support.contains(place) || added_element(&op.call).is_some_and(|e| elements.contains(&e));
     (0u32..).zip(ops).filter(wanted).map(|(_, op)| op.clone()).collect()
 }
 
@@ -75,7 +75,7 @@ fn project(mut ops: Vec<SearchOp>, elements: &[i64]) -> Vec<SearchOp> {
     }
     ops.retain(|op| match &op.call {
         ModelCall::Contains { member, .. } => kept(member),
-        other => puts(other).is_none_or(|e| kept(&e)),
+        other => added_element(other).is_none_or(|e| kept(&e)),
     });
     ops
 }
@@ -85,8 +85,8 @@ fn queue(ops: &[SearchOp], support: &[u32], rule: &Rule) -> Vec<SearchOp> {
     let mut witness: Vec<u64> = vec![];
     if let Rule::Overdrawn { by, .. } = rule {
         let out = |op: &&SearchOp| matches!(op.call, ModelCall::Dequeue { item: Some(_) }) && op.completed.is_some_and(|t| t <= *by);
-        let pairs = ops.iter().filter(out).filter_map(|out| match sees(&out.call) {
-            Some(item) => ops.iter().find(|op| puts(&op.call) == Some(item)).map(|put| (put.invoked, vec![put.id, out.id])),
+        let pairs = ops.iter().filter(out).filter_map(|out| match observed_element(&out.call) {
+            Some(item) => ops.iter().find(|op| added_element(&op.call) == Some(item)).map(|put| (put.invoked, vec![put.id, out.id])),
             None => Some((out.invoked, vec![out.id])),
         });
         witness.extend(pairs.max_by_key(|(begun, _)| *begun).map(|(_, ids)| ids).unwrap_or_default());

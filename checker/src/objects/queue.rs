@@ -60,7 +60,7 @@ fn try_scan(ops: &[SearchOp]) -> Result<Answer, Answer> {
     place_empties(ops, &ends, &mut items)?;
     let order = sequence(&items).map_err(|(first, second)| {
         if items[first].enqueue.is_none() || items[second].enqueue.is_none() || items[second].out.1 >= SOMETIME {
-            return Answer::Open("which item an unknown dequeue took decides whether it was empty".to_owned());
+            return Answer::Undecided("which item an unknown dequeue took decides whether it was empty".to_owned());
         }
         Answer::invalid(Rule::OutOfOrder { first: items[first].value, second: items[second].value })
     })?;
@@ -74,7 +74,7 @@ fn ends(ops: &[SearchOp]) -> Result<Ends, Answer> {
         match op.call {
             ModelCall::Enqueue { item } => {
                 if ends.enqueues.insert(item, place(i)).is_some() {
-                    return Err(Answer::open(op, "another op enqueues the same value"));
+                    return Err(Answer::undecided(op, "another op enqueues the same value"));
                 }
                 ends.values.push(item);
             }
@@ -84,10 +84,10 @@ fn ends(ops: &[SearchOp]) -> Result<Ends, Answer> {
                 if let Some(one) = ends.dequeues.insert(item, place(i)) {
                     // With two enqueues of the item this would be correct, which is only known at the end.
                     ends.unknown.clear();
-                    return if repeats(ops) { Err(Answer::open(op, "a value is enqueued twice")) } else { Err(twice(one, place(i))) };
+                    return if repeats(ops) { Err(Answer::undecided(op, "a value is enqueued twice")) } else { Err(twice(one, place(i))) };
                 }
             }
-            _ => return Err(Answer::open(op, "it is no op of a queue")),
+            _ => return Err(Answer::undecided(op, "it is no op of a queue")),
         }
     }
     Ok(ends)
@@ -195,7 +195,7 @@ fn place_empties(ops: &[SearchOp], ends: &Ends, items: &mut Vec<Item>) -> Result
                 items.iter().map(|i| if i.out.1 >= SOMETIME { Item { out: (first.max(i.into.0), NEVER), ..*i } } else { *i }).collect();
             return Err(match cover(&inside(&sure), op) {
                 Some(items) => Answer::invalid(Rule::FalseEmpty { dequeue: empty, items }),
-                None => Answer::open(op, "which item an unknown dequeue took decides whether the queue was empty"),
+                None => Answer::undecided(op, "which item an unknown dequeue took decides whether the queue was empty"),
             });
         }
         found.push(Item { value: 0, enqueue: None, dequeue: Some(empty), into: (at, at), out: (at, at) });

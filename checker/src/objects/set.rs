@@ -47,7 +47,7 @@ pub(super) fn scan(question: &Question) -> Answer {
     }
     if let Some(op) = ops.iter().find(|o| !matches!(o.call, ModelCall::Add { .. } | ModelCall::Contains { .. } | ModelCall::Members { .. }))
     {
-        return Answer::open(op, "a set from which elements are removed is left to the search");
+        return Answer::undecided(op, "a set from which elements are removed is left to the search");
     }
     let mut set = Set { ops, elements: vec![], index: FxHashMap::default(), sample: vec![None] };
     set.collect();

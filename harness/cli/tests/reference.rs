@@ -138,7 +138,7 @@ fn fault_kinds() -> String {
             Coverage::AfterHeal => "an operation soon after it",
         };
         let aimed = if of.aim.is_some() { format!("`{}:ROLE`", of.name) } else { String::new() };
-        vec![code(of.name), kind.about(&[]), needs, of.evidence.words(), demands.to_owned(), aimed]
+        vec![code(of.name), kind.about(&[]), needs, of.evidence.describe(), demands.to_owned(), aimed]
     });
     table(&["kind", "what it does", "needs control of", "effective if counted", "a run must show", "aimed"], rows)
 }

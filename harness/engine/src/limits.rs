@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_low_limit_is_reported_with_the_need() {
+    fn a_limit_that_is_too_low_is_an_error_with_the_number_needed() {
         let said = require(40, 131, &|| "it needs 131".into(), "ulimit -n", 131).expect_err("too low");
         assert!(said.contains("the limit is 40") && said.contains("`ulimit -n 131`"), "{said}");
         assert_eq!(require(131, 131, &String::new, "ulimit -n", 131), Ok(()));

@@ -97,11 +97,11 @@ fn may_be_pair(event: &ForeignEvent) -> bool {
 
 fn split(event: &mut ForeignEvent) -> Result<(), ReadError> {
     let Some((key, value)) = pair(event.value.as_ref()) else {
-        let told = event.value.as_ref().is_some_and(|v| !v.is_null());
+        let has_value = event.value.as_ref().is_some_and(|v| !v.is_null());
         // The value repeated by a failed or unknown op is not used.
         return match event.kind {
             Kind::Invoke => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
-            Kind::Ok if told => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
+            Kind::Ok if has_value => Err(ReadError::at(event.line, "its value is no [key value]; is --key-from right?")),
             Kind::Ok | Kind::Fail | Kind::Info => Ok(()),
         };
     };

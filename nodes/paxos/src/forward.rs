@@ -26,7 +26,7 @@ pub struct Forward {
     pub timeout_ns: u64,
     /// The client's statement about earlier requests.
     pub provenance: Provenance,
-    /// Time of a ballot that is lower than every ballot that a coordinator can have used for the operation: that of
+    /// Time of a ballot that is lower than every ballot that a coordinator could have used for the operation: that of
     /// the newest row that its first coordinator knew when the operation arrived. A row that has forgotten ids since then refuses
     /// the operation: it may be late, and already be in the row through a later request of the client.
     pub born_us: u64,

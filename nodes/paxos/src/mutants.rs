@@ -102,7 +102,7 @@ mutants! {
     LeaseNoRestartWait, "lease-no-restart-wait", Safety, "PaxosLease",
         "a grantor grants and answers at once after a restart: it has forgotten the lease that still runs";
     LeaseTimerAtAck, "lease-timer-at-ack", Safety, "PaxosLease",
-        "the holder's time begins when the answers come: on a slow link it believes longer than was granted";
+        "the holder's term starts when the answers arrive: on a slow link it relies on its lease for longer than was granted";
     LeaseReleaseAny, "lease-release-any", Safety, "PaxosLease",
         "a release does not name what it gives back: a late one ends a lease that somebody believes in";
     LeaseIgnoresDrift, "lease-ignores-drift", Safety, "PaxosLease",

@@ -76,7 +76,7 @@ pub enum Provenance {
     /// since the other request may still apply it.
     Resent {
         /// The birth, the same in all requests of the operation: a ballot that is lower than every ballot that
-        /// its first coordinator can have used for it. A ballot that came from that coordinator's process before the operation was sent is
+        /// its first coordinator could have used for it. A ballot that came from that coordinator's process before the operation was sent is
         /// suitable, since the ballots of a process only rise. [`Ballot::ZERO`] if none is known: a row that has
         /// forgotten ids then refuses the retry.
         ///

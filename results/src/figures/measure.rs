@@ -193,8 +193,8 @@ fn late_effects(history: &History) -> LateEffects {
     let mut late = Latencies::new();
     for (place, op) in (0u32..).zip(&history.ops).filter(|(_, op)| op.outcome == Outcome::Unknown) {
         let Some(value) = op.call.writes() else { continue };
-        let told = history.fates.get(&place).filter(|(fate, _)| *fate == Fate::Applied).map(|(_, t)| *t);
-        let first = shown.get(&(op.key, value)).copied().into_iter().chain(told).min();
+        let applied_at = history.fates.get(&place).filter(|(fate, _)| *fate == Fate::Applied).map(|(_, t)| *t);
+        let first = shown.get(&(op.key, value)).copied().into_iter().chain(applied_at).min();
         if let Some(t) = first.filter(|t| *t > op.completed) {
             late.add(t.since(op.completed));
         }

@@ -182,10 +182,10 @@ mod tests {
     #[test]
     fn an_explanation_keeps_its_words_without_control_characters() {
         let text = "Violation 1: stale_read on key k\x1b[2J\n\nStep by step:\n  1. op 1 wrote a value and was acknowledged long before the other one was invoked\n\nWhat was near it (context, not proof):\n  fault 2\n";
-        let told = explanation(text, Width { letters: 40, colour: Colour::Never });
-        assert!(told.lines().all(|l| l.chars().count() <= 40) && !told.contains('\x1b'), "{told}");
+        let shown = explanation(text, Width { letters: 40, colour: Colour::Never });
+        assert!(shown.lines().all(|l| l.chars().count() <= 40) && !shown.contains('\x1b'), "{shown}");
         let words = |s: &str| s.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words(&told), words(&clean(&text.replace('\n', " "))));
+        assert_eq!(words(&shown), words(&clean(&text.replace('\n', " "))));
         let columns = "In the order of time:\n   0.017 s  op 1     ok\n";
         assert_eq!(explanation(columns, PLAIN), columns, "a line that fits keeps its columns");
         let coloured = explanation(text, Width { letters: 40, colour: Colour::Ansi });

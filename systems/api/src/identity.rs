@@ -62,12 +62,12 @@ impl NodeIdentity {
     }
 
     /// Stores the id of the node's data folder unless one is stored already. Returns the stored one.
-    pub fn remember_data(&self, told: u64) -> u64 {
-        *self.data.get_or_init(|| told)
+    pub fn remember_data(&self, reported: u64) -> u64 {
+        *self.data.get_or_init(|| reported)
     }
 
     /// Ends the run because `who` answers at `addr` in place of this node. Returns the message.
-    pub fn stranger(&self, addr: SocketAddr, who: &str) -> String {
+    pub fn report_stranger(&self, addr: SocketAddr, who: &str) -> String {
         let why = format!("{addr}, where {} should be, is answered by {who}", self.name);
         (self.mistaken.0)(format!("{why}; nothing was sent to it"));
         why
@@ -86,8 +86,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Ends the run, as [`NodeIdentity::stranger`] does.
-    pub fn stranger(&self, who: &str) -> String {
-        self.node.stranger(self.listens, who)
+    /// Ends the run, as [`NodeIdentity::report_stranger`] does.
+    pub fn report_stranger(&self, who: &str) -> String {
+        self.node.report_stranger(self.listens, who)
     }
 }

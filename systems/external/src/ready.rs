@@ -30,7 +30,7 @@ pub(crate) fn wait(
     within: Duration,
 ) -> Result<(), String> {
     let deadline = Instant::now() + within;
-    for text in of_node(system, layout, node) {
+    for text in processes_of(system, layout, node) {
         loop {
             if let Some(how) = process.ended() {
                 return Err(format!("it ended with {how} before it was ready"));
@@ -49,10 +49,10 @@ pub(crate) fn wait(
 
 /// Returns whether a node is ready now. Log conditions are skipped, because a log line says nothing about the current state.
 pub(crate) fn now(system: &SystemText, layout: &Layout, node: usize, folder: &Path) -> bool {
-    of_node(system, layout, node).all(|text| is_ready(system, text, layout, node, folder, None).is_ok())
+    processes_of(system, layout, node).all(|text| is_ready(system, text, layout, node, folder, None).is_ok())
 }
 
-fn of_node<'a>(system: &'a SystemText, layout: &'a Layout, node: usize) -> impl Iterator<Item = &'a ProcessText> {
+fn processes_of<'a>(system: &'a SystemText, layout: &'a Layout, node: usize) -> impl Iterator<Item = &'a ProcessText> {
     let id = &layout.nodes[node].id;
     system.process.iter().filter(move |process| process.nodes.is_empty() || process.nodes.contains(id))
 }

@@ -110,8 +110,8 @@ impl PaxosConnection {
         let born = self.shared.state.borrow().newest.filter(|_| !asked.path.is_last_write_wins());
         let provenance = born.map_or(wire::Provenance::First, |born| wire::Provenance::FirstAfter { born });
         let request = wire::Request { op, key: asked.key.as_bytes().to_vec(), timeout_us, provenance, call };
-        let told = self.shared.send(op, &ToNode::Request(request));
-        let mut answer = match tokio::time::timeout_at(deadline, told).await {
+        let sent = self.shared.send(op, &ToNode::Request(request));
+        let mut answer = match tokio::time::timeout_at(deadline, sent).await {
             Ok(Ok(RequestOutcome::Response(response))) => self.convert_reply(asked.call, *response),
             Ok(Ok(RequestOutcome::Broken(why))) => unknown(&format!("connection: {why}")),
             Ok(Err(_)) => unknown("connection: dropped"),
@@ -135,8 +135,8 @@ impl PaxosConnection {
         let timeout_us = (query.timeout * NODE_TIMEOUT_PERCENT / 100).as_micros() as u64;
         let (key, provenance) = (query.key.as_bytes().to_vec(), wire::Provenance::First);
         let request = wire::Request { op, key, timeout_us, provenance, call: wire::Call::Fate { of, born } };
-        let told = self.shared.send(op, &ToNode::Request(request));
-        let Ok(Ok(RequestOutcome::Response(response))) = tokio::time::timeout_at(deadline, told).await else {
+        let sent = self.shared.send(op, &ToNode::Request(request));
+        let Ok(Ok(RequestOutcome::Response(response))) = tokio::time::timeout_at(deadline, sent).await else {
             self.shared.state.borrow_mut().waiting.remove(&op);
             return None;
         };
@@ -274,7 +274,7 @@ impl Shared {
         let outcome = match attempt {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(HandshakeError::Fault(why))) => Err(why),
-            Ok(Err(HandshakeError::Stranger(who))) => Err(self.target.stranger(&who)),
+            Ok(Err(HandshakeError::Stranger(who))) => Err(self.target.report_stranger(&who)),
             Err(_) => Err("no answer to the handshake".into()),
         };
         let waiters = {
@@ -283,9 +283,9 @@ impl Shared {
             state.link = if outcome.is_ok() { Link::Up } else { Link::Down };
             std::mem::take(&mut state.connecting)
         };
-        let told = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
+        let sent = outcome.as_ref().map(|_| ()).map_err(Clone::clone);
         for waiter in waiters {
-            let _ = waiter.send(told.clone());
+            let _ = waiter.send(sent.clone());
         }
         if let Ok((stream, frames)) = outcome {
             self.serve(stream, frames).await;

@@ -17,12 +17,12 @@ pub(crate) fn expected(node: &NodeIdentity) -> ExpectedNode {
 ///
 /// # Errors
 /// If it is that of another node, or names another folder than before.
-pub(crate) fn record_identity(node: &NodeIdentity, told: &Identity) -> Result<(), String> {
-    let known = node.remember_data(told.folder.0);
-    if expected(node).is(told) && known == told.folder.0 {
+pub(crate) fn record_identity(node: &NodeIdentity, reported: &Identity) -> Result<(), String> {
+    let known = node.remember_data(reported.folder.0);
+    if expected(node).is(reported) && known == reported.folder.0 {
         return Ok(());
     }
-    Err(format!("it says that it is {told} with data folder {}, not {}", told.folder, expected(node)))
+    Err(format!("it says that it is {reported} with data folder {}, not {}", reported.folder, expected(node)))
 }
 
 /// Opens the node's control channel and checks that the node answers. If another program does, the run ends.
@@ -31,8 +31,8 @@ pub(crate) fn record_identity(node: &NodeIdentity, told: &Identity) -> Result<()
 /// Why it could not be opened.
 pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Result<Client, String> {
     Client::connect_to(addr, within, &expected(node)).map_err(|error| match error {
-        ControlError::Mistaken { found, .. } => node.stranger(addr, &found.to_string()),
-        ControlError::Malformed { .. } => node.stranger(addr, &format!("something that does not speak the control protocol ({error})")),
+        ControlError::Mistaken { found, .. } => node.report_stranger(addr, &found.to_string()),
+        ControlError::Malformed { .. } => node.report_stranger(addr, &format!("something that does not speak the control protocol ({error})")),
         // The node itself refuses if there are too many clients.
         ControlError::Refused { .. } | ControlError::Io { .. } | ControlError::Token { .. } => error.to_string(),
     })
@@ -69,15 +69,15 @@ mod tests {
             Mistaken::new(move |why| ended.lock().expect("no test panics here").push(why))
         };
         let node = NodeIdentity::new("c", "n1", mistaken);
-        let told = |cluster: &str, node: &str, folder| Identity { cluster: cluster.into(), node: node.into(), folder: FolderId(folder) };
-        assert!(expected(&node).is(&told("c", "n1", 7)), "any folder, before it has named one");
-        assert!(record_identity(&node, &told("c", "n1", 7)).is_ok() && record_identity(&node, &told("c", "n1", 7)).is_ok());
-        for other in [told("c", "n1", 8), told("c", "n2", 7), told("d", "n1", 7)] {
+        let reported = |cluster: &str, node: &str, folder| Identity { cluster: cluster.into(), node: node.into(), folder: FolderId(folder) };
+        assert!(expected(&node).is(&reported("c", "n1", 7)), "any folder, before it has named one");
+        assert!(record_identity(&node, &reported("c", "n1", 7)).is_ok() && record_identity(&node, &reported("c", "n1", 7)).is_ok());
+        for other in [reported("c", "n1", 8), reported("c", "n2", 7), reported("d", "n1", 7)] {
             assert!(!expected(&node).is(&other));
             assert!(record_identity(&node, &other).expect_err("another").contains("n1 of cluster c with data folder 0000000000000007"));
         }
         assert!(ended.lock().expect("no test panics here").is_empty());
-        let said = node.stranger("127.3.7.1:12004".parse().expect("an address"), &told("X", "n1", 9).to_string());
+        let said = node.report_stranger("127.3.7.1:12004".parse().expect("an address"), &reported("X", "n1", 9).to_string());
         assert_eq!(said, "127.3.7.1:12004, where n1 should be, is answered by n1 of cluster X");
         assert_eq!(*ended.lock().expect("no test panics here"), [format!("{said}; nothing was sent to it")]);
     }

@@ -46,11 +46,11 @@ pub(crate) fn nodes(settings: &PaxosSettings, site: &Site<'_>) -> Result<Vec<Nod
 /// If the process ends first, or the time is up.
 pub(crate) fn await_ready(node: &NodeSpec, process: &mut dyn Process, within: Duration) -> Result<BTreeMap<String, Json>, String> {
     let line = ready_line(process, within)?;
-    let told: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
+    let report: BTreeMap<String, Json> = serde_json::from_str(&line).unwrap_or_default();
     let who: Identity = serde_json::from_str(&line)
         .map_err(|e| format!("its ready line does not say who it is ({e}): --bin must be a build of this release"))?;
     identity::record_identity(&node.node, &who)?;
-    Ok(told.into_iter().filter(|(k, _)| k == "incarnation").collect())
+    Ok(report.into_iter().filter(|(k, _)| k == "incarnation").collect())
 }
 
 fn ready_line(process: &mut dyn Process, within: Duration) -> Result<String, String> {

@@ -5,9 +5,9 @@ use heckle_paxos::lease::{Forward, LeaseMode, LeaseSettings};
 use heckle_system_api::settings::{one_of, within};
 use heckle_system_api::units::Span;
 
-/// Purposes of leases, the default first.
+/// Purposes of leases. The first is the default.
 pub const LEASES: &[&str] = &["off", "priority", "read"];
-/// Whether operations are forwarded to the holder, the default first.
+/// Whether operations are forwarded to the holder. The first is the default.
 pub const FORWARDS: &[&str] = &["off", "on"];
 
 /// The lease settings of a plan.

@@ -10,13 +10,13 @@ use heckle_system_api::units::{Expiry, Span};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Variants of the Paxos rounds, the default first.
+/// Variants of the Paxos rounds. The first is the default.
 pub const ROUNDS: &[&str] = &["classic", "merged", "async-learn", "fast"];
-/// What a coordinator does after it was outbid, the default first.
+/// What a coordinator can do after a higher ballot preempted it. The first is the default.
 pub const BACKOFFS: &[&str] = &["uniform", "none", "adaptive"];
-/// The order of operations that wait for the same key, the default first.
+/// Orders in which operations that wait for one key are served. The first is the default.
 pub const QUEUES: &[&str] = &["fair", "fifo"];
-/// Whether to drop accepted copies once every replica has learned, the default first.
+/// Whether to drop accepted copies once every replica has learned. The first is the default.
 pub const PRUNES: &[&str] = &["on", "off"];
 
 /// The keys of [`Flags`].

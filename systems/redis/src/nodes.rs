@@ -48,10 +48,10 @@ pub(crate) fn nodes(site: &Site<'_>, settings: Settings) -> Result<Vec<NodeSpec>
     let n = usize::from(site.nodes);
     let ports = site.addresses.take(2 * n)?;
     let dial = |i: usize| site.dial(Dialler::Anyone, NodeIx((i % n) as u16), ports[i]);
-    let told = (0..2 * n).map(dial).collect::<Result<Vec<_>, _>>()?;
+    let dialled = (0..2 * n).map(dial).collect::<Result<Vec<_>, _>>()?;
     // Addresses on which they listen, and the addresses given to peers and clients.
     let (servers, sentinels) = ports.split_at(n);
-    let (to_servers, to_sentinels) = told.split_at(n);
+    let (to_servers, to_sentinels) = dialled.split_at(n);
     let run = site.folder.canonicalize().map_err(|e| format!("{}: {e}", site.folder.display()))?;
     let spec = |node: NodeIx| {
         let i = usize::from(node.0);

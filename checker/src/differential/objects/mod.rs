@@ -139,8 +139,8 @@ pub fn compare_object(question: &Question, steps: u64) -> Result<Verdict, String
     };
     let theirs = porcupine::search(&question.request).answer == SearchAnswer::Valid;
     let certificate = match objects::scan(question) {
-        Answer::Open(_) if truth == theirs => return Ok(Verdict::Unknown),
-        Answer::Open(_) => return Err(format!("brute force {truth}, porcupine-rs {theirs}")),
+        Answer::Undecided(_) if truth == theirs => return Ok(Verdict::Unknown),
+        Answer::Undecided(_) => return Err(format!("brute force {truth}, porcupine-rs {theirs}")),
         Answer::Decided(certificate) => certificate,
     };
     let ours = matches!(certificate, Certificate::Valid(_));

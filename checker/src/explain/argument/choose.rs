@@ -1,7 +1,7 @@
 //! Selects the ops that are drawn.
 
 use super::{Loss, MAX_OPS};
-use crate::linearizable::core;
+use crate::linearizable::search_request;
 use crate::linearizable::facts::KeyOps;
 use crate::search::brute;
 use heckle_history::{Call, OpId, Value};
@@ -56,7 +56,7 @@ fn links(of_key: &KeyOps<'_>, loss: &Loss) -> Vec<u32> {
 
 /// Whether brute force finds no order of these ops.
 fn contradict(of_key: &KeyOps<'_>, places: &[u32]) -> bool {
-    matches!(brute::order(&core::of_places(of_key, places), STEPS), Some(None))
+    matches!(brute::order(&search_request::of_places(of_key, places), STEPS), Some(None))
 }
 
 /// Cuts the ops in the middle if there are too many to draw, and returns how many are left out.

@@ -1,6 +1,6 @@
 //! Steps through the states of a key: the longest order of the ops that explains their answers, and why no op fits after it.
 
-use crate::linearizable::core;
+use crate::linearizable::search_request;
 use crate::linearizable::facts::KeyOps;
 use crate::linearizable::reason::value;
 use crate::search::model::step;
@@ -49,7 +49,7 @@ pub struct Blocked {
 /// Steps through the ops at `places`, and the writers of the values that they need.
 pub(super) fn of(of_key: &KeyOps<'_>, places: &[u32]) -> Walk {
     let drawn: Vec<OpId> = places.iter().map(|&p| of_key.op(p).op).collect();
-    walk(&core::of_places(of_key, places), &drawn, of_key.history.names.key_name(of_key.key))
+    walk(&search_request::of_places(of_key, places), &drawn, of_key.history.names.key_name(of_key.key))
 }
 
 fn walk(request: &SearchRequest, drawn: &[OpId], key: &str) -> Walk {

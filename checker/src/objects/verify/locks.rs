@@ -80,7 +80,7 @@ impl Case<'_> {
         self.end_of_hold(acquire).map_or(NEVER, |release| self.op(release).invoked)
     }
 
-    /// The first release that can have ended a hold. If an acknowledged release with its label has no other acquire of
+    /// The first release that could have ended a hold. If an acknowledged release with its label has no other acquire of
     /// that label to match, it is that release: the label has no hold after it, and the lock was held before it.
     pub(super) fn end_of_hold(&self, acquire: u32) -> Option<u32> {
         let own = self.op(acquire);

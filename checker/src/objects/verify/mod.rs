@@ -19,15 +19,15 @@ use rustc_hash::FxHashSet;
 pub fn verify(question: &Question, certificate: &Certificate) -> Result<(), String> {
     match certificate {
         Certificate::Valid(order) => replay::replay(question, order),
-        Certificate::Invalid(rule) => shows(question, rule),
+        Certificate::Invalid(rule) => check_contradiction(question, rule),
     }
 }
 
 /// Checks a contradiction.
-pub(super) fn shows(question: &Question, rule: &Rule) -> Result<(), String> {
+pub(super) fn check_contradiction(question: &Question, rule: &Rule) -> Result<(), String> {
     let case = Case { ops: &question.request.ops, model: question.request.model };
     if rule.named().iter().any(|&p| p as usize >= case.ops.len()) {
-        return Err("it names an op that there is not".to_owned());
+        return Err("it names an op that does not exist".to_owned());
     }
     let holds = match rule {
         Rule::NeverAsked { observer, element } => case.sees(*observer, *element) && case.adders(*element).next().is_none(),
@@ -37,14 +37,14 @@ pub(super) fn shows(question: &Question, rule: &Rule) -> Result<(), String> {
         }
         Rule::Twice { observer } => case.sees_twice(*observer),
         Rule::Missed { present, absent, element } => {
-            case.only_grows() && case.present(*present, *element)? < case.absent(*absent, *element)?
+            case.only_grows() && case.present_from(*present, *element)? < case.absent_before(*absent, *element)?
         }
         Rule::Crossed { present, absent, observer, first, second } => {
-            let was_in = case.present(*present, *first)?;
+            let was_in = case.present_from(*present, *first)?;
             case.only_grows() && case.not_in_until(*absent, *second, was_in) && case.sees_without(*observer, *second, *first)
         }
         Rule::Incomparable { one, two, only_one, only_two } => {
-            let lacks = |op: u32, element: i64| case.absent(op, element).is_ok();
+            let lacks = |op: u32, element: i64| case.absent_before(op, element).is_ok();
             let (sees_one, sees_two) = (case.sees(*one, *only_one), case.sees(*two, *only_two));
             case.only_grows() && sees_one && sees_two && lacks(*two, *only_one) && lacks(*one, *only_two)
         }
@@ -64,7 +64,7 @@ pub(super) fn shows(question: &Question, rule: &Rule) -> Result<(), String> {
     if holds { Ok(()) } else { Err(format!("the ops do not show {rule:?}")) }
 }
 
-/// Returns the first op that can have ended the hold that `acquire` started, if there is one.
+/// Returns the first op that could have ended the hold that `acquire` started, if there is one.
 pub(super) fn end_of_hold(question: &Question, acquire: u32) -> Option<u32> {
     Case { ops: &question.request.ops, model: question.request.model }.end_of_hold(acquire)
 }
@@ -135,21 +135,21 @@ impl<'q> Case<'q> {
     }
 
     /// Returns a time at which an element was certainly present: the completion of an op that added or saw it.
-    fn present(&self, place: u32, element: i64) -> Result<u64, String> {
+    fn present_from(&self, place: u32, element: i64) -> Result<u64, String> {
         let put = self.adders(element).any(|op| op.id == self.op(place).id);
         let over = self.completed(place).filter(|_| put || self.sees(place, element));
-        over.ok_or_else(|| format!("op {} does not show that {element} was in", self.op(place).id))
+        over.ok_or_else(|| format!("op {} does not show that {element} was present", self.op(place).id))
     }
 
     /// Returns a time before which an element was absent: the invocation of an op that did not see it.
-    fn absent(&self, place: u32, element: i64) -> Result<u64, String> {
+    fn absent_before(&self, place: u32, element: i64) -> Result<u64, String> {
         let missing = self.reports(place, element) == Some(false);
         missing.then(|| self.op(place).invoked).ok_or_else(|| format!("op {} does not show that {element} was missing", self.op(place).id))
     }
 
     /// Whether an element was added after `time`: an answer without it, or every op that adds it, was invoked later.
     fn not_in_until(&self, place: u32, element: i64, time: u64) -> bool {
-        match self.absent(place, element) {
+        match self.absent_before(place, element) {
             Ok(at) => at > time,
             Err(_) => self.adders(element).all(|op| op.invoked > time),
         }

@@ -11,7 +11,7 @@ struct Item<'q> {
     dequeue: Option<&'q SearchOp>,
     /// It was certainly enqueued by this time.
     in_by: u64,
-    /// No op that can have dequeued it was invoked before this time.
+    /// No op that could have dequeued it was invoked before this time.
     out_from: u64,
 }
 

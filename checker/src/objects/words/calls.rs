@@ -3,7 +3,7 @@
 use crate::search::{Claim, ModelCall};
 
 /// The element that an op adds.
-pub(crate) fn puts(call: &ModelCall) -> Option<i64> {
+pub(crate) fn added_element(call: &ModelCall) -> Option<i64> {
     match call {
         ModelCall::Add { member } => Some(*member),
         ModelCall::Push { item } | ModelCall::Enqueue { item } => Some(*item),
@@ -12,7 +12,7 @@ pub(crate) fn puts(call: &ModelCall) -> Option<i64> {
 }
 
 /// The single element that an op saw.
-pub(crate) fn sees(call: &ModelCall) -> Option<i64> {
+pub(crate) fn observed_element(call: &ModelCall) -> Option<i64> {
     match call {
         ModelCall::Dequeue { item } => item.flatten(),
         _ => None,

@@ -61,8 +61,8 @@ impl Story<'_> {
     fn held(&self, acquire: u32) -> String {
         let id = self.id(acquire);
         match end_of_hold(self.question, acquire) {
-            Some(release) => format!("{id} was acknowledged, and {} is the first that can have released it", self.id(release)),
-            None => format!("{id} was acknowledged, and no op can have released it"),
+            Some(release) => format!("{id} was acknowledged, and {} is the first that could have released it", self.id(release)),
+            None => format!("{id} was acknowledged, and no op could have released it"),
         }
     }
 }

@@ -3,11 +3,11 @@
 pub(super) mod calls; // the elements and locks of a call
 mod locks; // explains rules of a lock
 
-use super::verify::{end_of_hold, shows};
+use super::verify::{end_of_hold, check_contradiction};
 use super::{Question, Rule};
 use crate::search::{ModelCall, ModelKind, SearchOp};
 use crate::verdict::{Explanation, ViolationKind};
-use calls::{items, puts, repeated, sees};
+use calls::{items, added_element, repeated, observed_element};
 
 /// Maximum number of elements listed in an explanation.
 const MAX_NAMED: usize = 8;
@@ -66,7 +66,7 @@ impl Story<'_> {
         match rule {
             Rule::NeverAsked { observer, element } => {
                 let id = self.id(*observer);
-                match self.question.failed.iter().find(|op| puts(&op.call) == Some(*element)) {
+                match self.question.failed.iter().find(|op| added_element(&op.call) == Some(*element)) {
                     Some(failed) => {
                         let summary = format!("{id} saw {element}, which only op {} was asked to {verb}, and that op failed.", failed.id);
                         (ViolationKind::AbortedRead, summary, vec![])
@@ -84,7 +84,7 @@ impl Story<'_> {
                 (ViolationKind::Duplicate, format!("{} saw {what} twice in one answer.", self.id(*observer)), vec![])
             }
             Rule::DequeuedTwice { one, two } => {
-                let item = sees(&self.op(*one).call).unwrap_or_default();
+                let item = observed_element(&self.op(*one).call).unwrap_or_default();
                 let summary = format!("{} and {} both dequeued {item}, which was enqueued once.", self.id(*one), self.id(*two));
                 (ViolationKind::Duplicate, summary, vec![])
             }
@@ -115,7 +115,7 @@ impl Story<'_> {
                     self.id(*observer),
                     if list { format!("without {first} before it") } else { format!("without {first}") }
                 );
-                let absent = match puts(&self.op(*absent).call) {
+                let absent = match added_element(&self.op(*absent).call) {
                     Some(_) => format!("{}, which put {second} in, was invoked after that", self.id(*absent)),
                     None => format!("{}, invoked after that, did not see {second}", self.id(*absent)),
                 };
@@ -146,11 +146,11 @@ impl Story<'_> {
     fn queue(&self, rule: &Rule) -> (ViolationKind, String, Vec<String>) {
         match rule {
             Rule::OutOfOrder { first, second } => {
-                let never = !self.ops.iter().any(|op| sees(&op.call) == Some(*first));
+                let never = !self.ops.iter().any(|op| observed_element(&op.call) == Some(*first));
                 let before = format!("{first} was in before {second} was enqueued");
                 if never {
                     let summary = format!("{before}; {second} was dequeued, and {first} never was.");
-                    let step = "By then no dequeue had been invoked whose outcome is unknown, so none can have taken it".to_owned();
+                    let step = "By then no dequeue had been invoked whose outcome is unknown, so none could have taken it".to_owned();
                     return (ViolationKind::LostUpdate, summary, vec![step]);
                 }
                 let summary = format!("{before}, and {second} was out before the dequeue of {first} was invoked.");
@@ -171,7 +171,7 @@ impl Story<'_> {
             Rule::FalseEmpty { dequeue, items } => {
                 let id = self.id(*dequeue);
                 let summary = format!("{id} found the queue empty, and it was not at any time while it ran: {} was in it.", list(items));
-                let chain = "Each item was in before the one named before it can have been dequeued".to_owned();
+                let chain = "Each item was in before the one named before it could have been dequeued".to_owned();
                 (ViolationKind::FalseEmpty, summary, if items.len() > 1 { vec![chain] } else { vec![] })
             }
             _ => (ViolationKind::NotLinearizable, String::new(), vec![]),
@@ -201,7 +201,7 @@ impl Story<'_> {
             Rule::TooHigh { read, since } => {
                 let id = self.id(*read);
                 let from = since.map_or(String::new(), |since| format!(" since {}, which saw {}", self.id(since), saw(since)));
-                let summary = format!("{id} saw {}, more than all increments come to that can have happened{from}.", saw(*read));
+                let summary = format!("{id} saw {}, more than all increments come to that could have happened{from}.", saw(*read));
                 (ViolationKind::CountTooHigh, summary, vec![])
             }
             Rule::NoSum { read } => {
@@ -243,7 +243,7 @@ impl Story<'_> {
         let answered = |op: &SearchOp| matches!(op.call, ModelCall::Count { count: Some(_) });
         let reads = (0u32..).zip(self.ops).filter(|(_, op)| answered(op));
         let last = reads.max_by_key(|(_, op)| op.invoked).map_or(read, |(place, _)| place);
-        let low = |since| shows(self.question, &Rule::TooLow { read: last, since }).is_ok();
+        let low = |since| check_contradiction(self.question, &Rule::TooLow { read: last, since }).is_ok();
         last != read && !low(None) && !low(since)
     }
 
@@ -253,8 +253,8 @@ impl Story<'_> {
         let elements = rule.elements();
         for (place, op) in (0u32..).zip(self.ops) {
             let about = |e: Option<i64>| e.is_some_and(|e| elements.contains(&e));
-            let dequeues = matches!(op.call, ModelCall::Dequeue { .. }) && about(sees(&op.call));
-            if about(puts(&op.call)) || dequeues {
+            let dequeues = matches!(op.call, ModelCall::Dequeue { .. }) && about(observed_element(&op.call));
+            if about(added_element(&op.call)) || dequeues {
                 support.push(place);
             }
         }

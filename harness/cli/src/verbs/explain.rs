@@ -27,8 +27,8 @@ fn explanation(args: &ExplainArgs) -> Result<String, String> {
         Err(_) => recheck::of_folder(&folder, None, history_file::own_bytes(None)?)?.results,
     };
     if results.linearizability.violations.is_empty() && results.crashes.is_empty() {
-        let told = terminal_report::explanation(explain::text(&results).trim_end(), super::line_width());
-        return Ok(format!("{told}\n{}", last_lines(&folder, &results)));
+        let explanation = terminal_report::explanation(explain::text(&results).trim_end(), super::line_width());
+        return Ok(format!("{explanation}\n{}", last_lines(&folder, &results)));
     }
     let ids = results.linearizability.violations.iter().map(|v| v.id).chain(results.crashes.iter().map(|c| c.id));
     let known: Vec<String> = ids.map(|id| id.to_string()).collect();
@@ -50,8 +50,8 @@ fn explanation(args: &ExplainArgs) -> Result<String, String> {
         return Ok(format!("{}\n\n{pictures}{}", visible(&text).trim_end(), last_lines(&folder, &results)));
     }
     let text = format!("{}\n\n{}", text.trim_end(), explain::proofs(&results));
-    let told = terminal_report::explanation(text.trim_end(), super::line_width());
-    Ok(format!("{told}\n{}{}", pictures(&folder, args.violation), last_lines(&folder, &results)))
+    let explanation = terminal_report::explanation(text.trim_end(), super::line_width());
+    Ok(format!("{explanation}\n{}{}", pictures(&folder, args.violation), last_lines(&folder, &results)))
 }
 
 /// The pictures of a violation. A path is not wrapped, so that it can be copied.

@@ -30,8 +30,8 @@ pub(super) fn main(args: &GcArgs) -> ExitCode {
     if args.voice.json {
         let list: Vec<_> =
             chosen.iter().map(|h| serde_json::json!({"run_id": h.run.run_id, "path": h.run.path, "bytes": h.bytes})).collect();
-        let told = serde_json::json!({"deleted": args.delete, "bytes": room, "of_bytes": all, "runs": list});
-        outln!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
+        let report = serde_json::json!({"deleted": args.delete, "bytes": room, "of_bytes": all, "runs": list});
+        outln!("{}", serde_json::to_string_pretty(&report).expect("plain data has a JSON form"));
     } else if !args.voice.quiet {
         for held in &chosen {
             outln!("{:>12}  {:<12} {}", held.bytes, held.run.verdict.word(), printable(&held.run.path));

@@ -54,7 +54,7 @@ fn report(args: &ReportArgs) -> Result<String, String> {
     Ok(match note {
         None => page,
         Some(why) => format!(
-            "{why}: it was written anew from the history, and comes to {} (exit code {}); how long the run took is known only from its last event\n{page}",
+            "{why}: it was rewritten from the history, with the verdict {} (exit code {}); the duration of the run is known only from its last event\n{page}",
             results.verdict, results.exit_code
         ),
     })

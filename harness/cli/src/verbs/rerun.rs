@@ -40,9 +40,9 @@ pub(super) fn main(args: &RerunArgs) -> ExitCode {
         }
     }
     let Some((folder, results)) = last else { return super::usage("rerun", "--times 0 asks for nothing") };
-    let told = super::print_results(&folder, &results, &args.voice);
+    let printed = super::print_results(&folder, &results, &args.voice);
     if args.times == 1 {
-        return told;
+        return printed;
     }
     let failed = codes.iter().filter(|c| **c != exit::OK).count();
     errln!("{failed} of {} runs of this plan and seed did not end with 0", codes.len());

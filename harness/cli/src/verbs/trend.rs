@@ -34,8 +34,8 @@ pub(super) fn main(args: &TrendArgs) -> ExitCode {
         return super::broken("trend", &e.to_string());
     }
     if args.voice.json {
-        let told = serde_json::json!({"suite": name, "nights": nights.len(), "trips": tripped, "page": path.display().to_string()});
-        outln!("{}", serde_json::to_string_pretty(&told).expect("plain data has a JSON form"));
+        let report = serde_json::json!({"suite": name, "nights": nights.len(), "trips": tripped, "page": path.display().to_string()});
+        outln!("{}", serde_json::to_string_pretty(&report).expect("plain data has a JSON form"));
         return ExitCode::SUCCESS;
     }
     for night in &nights {

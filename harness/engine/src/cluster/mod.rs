@@ -444,7 +444,7 @@ impl Shared {
         }
         let found = self.system.who_answers(&slot.spec);
         if let Some((addr, who)) = found.as_ref().filter(|_| slot.saw_listener) {
-            slot.spec.node.stranger(*addr, who);
+            slot.spec.node.report_stranger(*addr, who);
         }
         slot.saw_listener = found.is_some();
     }
@@ -457,7 +457,7 @@ impl Shared {
         }
         slot.process = None;
         match self.system.who_answers(&slot.spec) {
-            Some((addr, who)) => format!("{}; {why}", slot.spec.node.stranger(addr, &who)),
+            Some((addr, who)) => format!("{}; {why}", slot.spec.node.report_stranger(addr, &who)),
             None => why,
         }
     }

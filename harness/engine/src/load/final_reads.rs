@@ -1,7 +1,7 @@
 //! After the quiet tail, reads every key serially through every node that may be queried. What was acknowledged must still
 //! be there, and a lost update that no client has read becomes visible.
 
-use super::{LoadContext, UsedIds, record_completion};
+use super::{LoadContext, LoadTotals, record_completion};
 use crate::plan::Plan;
 use heckle_history::{Call, Event, Invoke, NodeIx, OpId, Path, ProcessId};
 use heckle_system_api::connection::{Connection, Op, Outcome};
@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 3;
 ///
 /// # Errors
 /// If a thread, port or runtime cannot be created.
-pub fn run(plan: &Plan, outside: &LoadContext, used: UsedIds, through: &[NodeIx]) -> Result<u64, String> {
+pub fn run(plan: &Plan, outside: &LoadContext, used: LoadTotals, through: &[NodeIx]) -> Result<u64, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {

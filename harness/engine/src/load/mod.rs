@@ -61,9 +61,9 @@ pub struct LoadContext {
     pub far: Option<Arc<[Target]>>,
 }
 
-/// Ids that no later op or process may use again.
+/// What the load sent and opened. Later ids continue after these counts.
 #[derive(Debug, Clone, Copy)]
-pub struct UsedIds {
+pub struct LoadTotals {
     /// Ops sent.
     pub ops: u64,
     /// Processes opened.
@@ -72,12 +72,12 @@ pub struct UsedIds {
     pub unsent: u64,
 }
 
-/// Sends the plan's load from now to the end of its window. Returns the ids used, and the ops of unknown outcome
+/// Sends the plan's load from now to the end of its window. Returns the totals, and the ops of unknown outcome
 /// whose fate is still to be queried.
 ///
 /// # Errors
 /// If a thread, port or runtime cannot be created.
-pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(UsedIds, Vec<PendingFate>), String> {
+pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(LoadTotals, Vec<PendingFate>), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start the client runtime: {e}"))?;
     let local = tokio::task::LocalSet::new();
@@ -92,7 +92,7 @@ pub fn run(plan: &Plan, outside: &LoadContext) -> Result<(UsedIds, Vec<PendingFa
         }
         let unsent = drain(plan, &load).await;
         let (ops, processes) = load.driver.borrow().used();
-        Ok::<_, String>((UsedIds { ops, processes, unsent }, load.fates.remaining()))
+        Ok::<_, String>((LoadTotals { ops, processes, unsent }, load.fates.remaining()))
     });
     // Connection tasks hold the sockets: dropping the set closes them before the final reads begin.
     drop(local);

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn at_one_time_ends_come_before_beginnings() {
+    fn at_the_same_instant_ends_precede_starts() {
         check(&[(0, 9)], "+0 -0");
         check(&[(0, 0)], "+0 -0");
         check(&[(0, 3), (3, 6), (6, 9)], "+0 -0 +1 -1 +2 -2");

@@ -127,12 +127,12 @@ fn disagreements(stored: &Result<Results, String>, now: &Results, self_contained
         return open;
     }
     if self_contained && (stored.history.events, &stored.history.xxh3) != (now.history.events, &now.history.xxh3) {
-        let told = |r: &Results| format!("{} events with hash `{}`", r.history.events, r.history.xxh3);
-        open.push(format!("results.json is of another history: of {}, and here are {}", told(stored), told(now)));
+        let describe = |r: &Results| format!("{} events with hash `{}`", r.history.events, r.history.xxh3);
+        open.push(format!("results.json is of another history: of {}, and here are {}", describe(stored), describe(now)));
     }
     if (stored.verdict, stored.exit_code) != (now.verdict, now.exit_code) && !other_checker {
-        let told = |r: &Results| format!("{} (exit code {})", r.verdict, r.exit_code);
-        open.push(format!("results.json says {}, and its history comes to {}", told(stored), told(now)));
+        let describe = |r: &Results| format!("{} (exit code {})", r.verdict, r.exit_code);
+        open.push(format!("results.json says {}, but its history gives {}", describe(stored), describe(now)));
     }
     open
 }

@@ -34,9 +34,9 @@ pub struct ChildRun<'a> {
 /// Executes the run and waits for it. An interrupt is forwarded once, so that the child heals, judges and reports.
 pub fn run(run: &ChildRun<'_>) -> RunLine {
     let began = Instant::now();
-    let told = spawn(run).and_then(|child| wait(child).map_err(|e| format!("cannot wait for the run: {e}")));
-    let mut line = match told {
-        Ok((status, stdout, stderr)) => line(run, status, &stdout, &stderr),
+    let ended = spawn(run).and_then(|child| wait(child).map_err(|e| format!("cannot wait for the run: {e}")));
+    let mut line = match ended {
+        Ok((status, stdout, stderr)) => run_line(run, status, &stdout, &stderr),
         Err(why) => broken_line(why),
     };
     if line.seed.is_empty() {
@@ -116,7 +116,7 @@ fn wait(mut child: Child) -> std::io::Result<(ExitStatus, String, String)> {
     Ok((status, out.join().unwrap_or_default(), err.join().unwrap_or_default()))
 }
 
-fn line(run: &ChildRun<'_>, status: ExitStatus, stdout: &str, stderr: &str) -> RunLine {
+fn run_line(run: &ChildRun<'_>, status: ExitStatus, stdout: &str, stderr: &str) -> RunLine {
     let ended = match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),

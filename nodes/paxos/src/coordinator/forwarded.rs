@@ -95,7 +95,7 @@ impl ForwardedOp {
     /// The holder has refused the operation and will never accept it, so it is coordinated here.
     pub(crate) fn into_waiting(self) -> Waiting {
         let ForwardHistory { born_us, open, forwards } = self.waiting.history;
-        // Only this node can have proposed anything for it.
+        // Only this node could have proposed anything for it.
         let history = ForwardHistory { born_us: born_us.filter(|_| open), open, forwards };
         Waiting { history, ..self.waiting }
     }

@@ -314,7 +314,7 @@ impl Coordination {
             return self.outbid(env);
         }
         // Another coordinator has a higher ballot. The other replicas may still form a quorum, but if one of them is
-        // down they never will, and waiting for the full time would be useless.
+        // down they never will, and waiting out the whole timeout would be pointless.
         let grace = env.now.after_ns(env.shared.config.reject_grace_ns);
         if grace < self.wake {
             self.wake = grace;

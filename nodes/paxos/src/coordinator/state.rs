@@ -245,8 +245,8 @@ impl Disproof {
         if proposal.accepted.count() > 0 || proposal.rejected.count() < self.members {
             return false;
         }
-        // All members rejected. That is proof only if each received one copy: with two copies, the first can have
-        // been accepted and its reply lost, and the second rejected after a higher promise.
+        // All members rejected. That is proof only if each received one copy: with two copies, the first may have
+        // been accepted and its reply lost, while the second was rejected because of a higher promise.
         self.mutants.has(Mutant::NackAllIsFail) || (self.links == Links::NeverDuplicate && proposal.sent == SendCount::Once)
     }
 }

@@ -28,8 +28,8 @@ pub enum Record {
         key: Key,
         /// The update and its ballot.
         accepted: Accepted,
-        /// Lower ballots are no longer accepted: the update's own ballot, or the coordinator's next one if it was
-        /// promised with it.
+        /// The lowest ballot that is still accepted: the update's own, or the coordinator's next one if that was promised
+        /// along with the update.
         promised: Ballot,
     },
     /// The update accepted at this ballot is chosen, and learned. Written lazily, right after the record of that

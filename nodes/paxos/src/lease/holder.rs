@@ -64,7 +64,7 @@ pub enum AttemptPhase {
     Prepare,
     /// Asks for the grant.
     Propose {
-        /// When the request was sent. The holder's time counts from here.
+        /// When the request was sent. The holder measures its term from this moment.
         sent: MonoTime,
     },
 }

@@ -112,7 +112,7 @@ impl Leases {
     }
 
     /// Sets the time, and begins to wait out the grants of an earlier process. Those grants ran by this clock, or by
-    /// its predecessor, which is the same one, so the full time from now is enough.
+    /// its predecessor, which is the same one, so a full term from now is enough.
     pub fn boot(&mut self, now: MonoTime) {
         if !self.booted {
             self.booted = true;
@@ -336,7 +336,7 @@ impl Leases {
             (LeaseBody::Promise { granted }, AttemptPhase::Prepare) if granted.is_none_or(|(held, _)| held.node == me) => {
                 attempt.yes.insert(place);
                 if attempt.yes.count() >= quorum {
-                    // The holder's time counts from before the request leaves. A grantor's time begins later.
+                    // The holder's term starts before the request leaves, a grantor's term later.
                     attempt.phase = AttemptPhase::Propose { sent: now };
                     (attempt.yes, attempt.no) = (NodeSet::EMPTY, NodeSet::EMPTY);
                     let body = LeaseBody::Propose { time_ns: self.settings.time_ns, mode: self.settings.mode };

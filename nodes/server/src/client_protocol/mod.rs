@@ -103,7 +103,7 @@ pub enum Provenance {
     First,
     /// An earlier request of the same operation had an unknown outcome and may still be running.
     Resent {
-        /// A ballot below every ballot that the earlier request can have used: one that its node sent in a reply
+        /// A ballot below every ballot that the earlier request could have used: one that its node sent in a reply
         /// before that request. `None` if no such ballot is known.
         born: Option<BallotTag>,
     },

@@ -174,7 +174,7 @@ pub enum StoreBenchError {
     #[error("the store took a batch and was not done with it after {} s", BATCH_TIMEOUT.as_secs())]
     Stuck,
     /// A write of the workload did not have the expected outcome.
-    #[error("write {op} of the workload came to {outcome}, though nothing disturbs it")]
+    #[error("write {op} of the workload ended as {outcome}, without any fault")]
     Workload {
         /// Number of the write.
         op: u64,

@@ -13,7 +13,7 @@ fn small(per_batch: usize, batches: usize) -> Workload {
 fn written(candidate: Candidate, workload: &Workload, folder: &Path) -> Written {
     let mut figures = None;
     write(candidate, workload, folder, &mut |written| figures = Some(written.clone())).unwrap();
-    figures.expect("it was told")
+    figures.expect("it was reported")
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn a_disk_that_fails_is_told_of() {
         }
     }
     let dir = TempDir::new("store-bench");
-    let told = write_through(Candidate::WriteAheadLog, &small(1, 1), dir.path(), |_| Box::new(Failing), &mut |_| panic!("no figures"));
-    assert!(matches!(told, Err(StoreBenchError::Storage(StorageError::Io { .. }))), "{told:?}");
+    let result = write_through(Candidate::WriteAheadLog, &small(1, 1), dir.path(), |_| Box::new(Failing), &mut |_| panic!("no figures"));
+    assert!(matches!(result, Err(StoreBenchError::Storage(StorageError::Io { .. }))), "{result:?}");
 }
 
 #[test]

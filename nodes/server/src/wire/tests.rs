@@ -162,13 +162,13 @@ impl Draw {
             Outcome::Invalid { why: InvalidWhy::IdReused },
             Outcome::Fate { fate: Fate::NotApplied },
         ];
-        let mut told = |outcome| {
+        let mut reported = |outcome| {
             let mut diagnostics = Box::new(Diagnostics::new(op, 2));
             (diagnostics.phase, diagnostics.ballot, diagnostics.learned_by) = (Phase::LocalRead, self.ballot(), 3);
             diagnostics.forwarded_to = Some(NodeId(3));
             Forwarded { serial: self.number(), outcome, diagnostics, lease: Some((self.lease_ballot(), self.number())) }
         };
-        outcomes.into_iter().map(&mut told).collect()
+        outcomes.into_iter().map(&mut reported).collect()
     }
 
     fn messages(&mut self) -> Vec<Message> {
@@ -176,8 +176,8 @@ impl Draw {
         let mut all = self.messages_of_rounds();
         let tag = Tag { op, attempt: 0, incarnation: 1, ballot: self.ballot() };
         let key = self.key();
-        let told = self.forwarded(op).into_iter();
-        all.extend(told.map(|told| Message { key: key.clone(), tag, body: Body::Forwarded(Box::new(told)) }));
+        let reported = self.forwarded(op).into_iter();
+        all.extend(reported.map(|reported| Message { key: key.clone(), tag, body: Body::Forwarded(Box::new(reported)) }));
         all
     }
 

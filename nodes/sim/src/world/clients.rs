@@ -53,7 +53,7 @@ impl World {
         self.push(at_ns, WorldEvent::ClientRequest { token });
         let patience_ns = match requester {
             Requester::Client(_) | Requester::FateQuery(_) => self.config.patience_ns,
-            // Final reads may use their full time limit.
+            // A final read may take up to its time limit, and so may the one before it.
             Requester::FinalRead => 2 * timeout_ns,
         };
         self.push(self.now_ns + patience_ns, WorldEvent::ClientLost { token });

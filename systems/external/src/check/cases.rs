@@ -122,7 +122,7 @@ pub(super) fn null_key(bench: &Bench<'_>) -> Result<String, CaseError> {
         Outcome::Ok(Seen::Value(Some(Value(value)))) => {
             refused(format!("the key `{}` was never written, and it read {value} there", key()))
         }
-        _ => refused(format!("a read of a key that was never written came to {}", words(&reply))),
+        _ => refused(format!("a read of a key that was never written returned {}", words(&reply))),
     }
 }
 
@@ -134,7 +134,7 @@ pub(super) fn condition_refused(bench: &Bench<'_>) -> Result<String, CaseError> 
     let cas = |expected: Option<i64>, new| Call::Cas { expected: expected.map(Value), new: Value(new) };
     let first = played.call(1, "n1", cas(None, 11), PATIENT);
     if first.outcome != Outcome::Ok(Seen::Applied) {
-        return refused(format!("a cas from null on a key that was never written came to {}", words(&first)));
+        return refused(format!("a cas from null on a key that was never written returned {}", words(&first)));
     }
     for (expected, new) in [(Some(12), 13), (None, 14)] {
         let reply = played.call(1, "n1", cas(expected, new), PATIENT);
@@ -142,7 +142,7 @@ pub(super) fn condition_refused(bench: &Bench<'_>) -> Result<String, CaseError> 
             Outcome::Ok(Seen::ConditionNotMet(Current::Known(Some(Value(11))) | Current::NotReported)) => {}
             _ => {
                 return refused(format!(
-                    "a cas whose condition is not met came to {}; it has to be ok, with applied = false",
+                    "a cas whose condition is not met returned {}; it must be ok, with applied = false",
                     words(&reply)
                 ));
             }
@@ -150,7 +150,7 @@ pub(super) fn condition_refused(bench: &Bench<'_>) -> Result<String, CaseError> 
     }
     let second = played.call(1, "n1", cas(Some(11), 15), PATIENT);
     if second.outcome != Outcome::Ok(Seen::Applied) {
-        return refused(format!("a cas whose condition is met came to {}", words(&second)));
+        return refused(format!("a cas whose condition is met returned {}", words(&second)));
     }
     played.whole("refused as ok with applied = false".into())
 }

@@ -123,7 +123,7 @@ fn parse_figures(store: Candidate, out: &std::process::Output) -> Result<Written
 /// # Errors
 /// If the store fails.
 pub fn store_child(store: &str, folder: &Path, per_batch: usize, batches: usize) -> Result<(), String> {
-    let told = store_bench::write(store.parse()?, &Workload::new(per_batch, batches), folder, &mut |written| {
+    let outcome = store_bench::write(store.parse()?, &Workload::new(per_batch, batches), folder, &mut |written| {
         let json = serde_json::to_string(written).expect("plain data has a JSON form");
         let mut out = std::io::stdout().lock();
         if writeln!(out, "{json}").and_then(|()| out.flush()).is_ok() {
@@ -131,7 +131,7 @@ pub fn store_child(store: &str, folder: &Path, per_batch: usize, batches: usize)
             unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
         }
     });
-    told.map_err(|e| e.to_string())
+    outcome.map_err(|e| e.to_string())
 }
 
 /// Bytes of the blocks of all files. File lengths may include holes.

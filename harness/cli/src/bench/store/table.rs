@@ -65,7 +65,7 @@ impl Measurements {
         );
         for row in &self.rows {
             let m = row.medians();
-            let told = |figure: Option<f64>, digits: usize| figure.map_or("-".to_owned(), |f| format!("{f:.digits$}"));
+            let number = |figure: Option<f64>, digits: usize| figure.map_or("-".to_owned(), |f| format!("{f:.digits$}"));
             let _ = writeln!(
                 text,
                 "{:<7} {:>7} {:>9.0} {:>9.0} {:>11.0} {:>11} {:>9} {:>10.1} {:>12.1}",
@@ -74,8 +74,8 @@ impl Measurements {
                 m.p50_us,
                 m.p99_us,
                 m.longest_us,
-                told(row.syncs_per_batch.as_ref().ok().copied(), 2),
-                told(m.wrote, 1),
+                number(row.syncs_per_batch.as_ref().ok().copied(), 2),
+                number(m.wrote, 1),
                 m.disk_mib,
                 m.recovery_ms
             );

@@ -1,6 +1,6 @@
 //! A blocking client that sends one request on one connection, for `heckle ctl`.
 //!
-//! Until the request is written, nothing can have happened. After that, only an answer shows what happened.
+//! Until the request is written, nothing could have happened. After that, only an answer shows what happened.
 
 use bytes::BytesMut;
 use heckle_server::client_protocol::{

@@ -109,9 +109,9 @@ fn only_what_broke_is_tried_again_and_the_first_try_is_shown() {
     );
     let suite = night(&folder, &exe, &matrix(""), None).suite;
     assert_eq!(folder.turns(), ["nodes-1", "nodes-1", "nodes-3", "nodes-5"], "one breaks and runs again; a violation and a doubt stand");
-    let told = |at: usize| suite.cells[at].runs.iter().map(|r| (r.run.exit_code, r.attempt, r.counted)).collect::<Vec<_>>();
-    assert_eq!(told(0), [(4, 1, false), (0, 2, true)]);
-    assert_eq!((told(1), told(2)), (vec![(1, 1, true)], vec![(2, 1, true)]));
+    let counted_runs = |at: usize| suite.cells[at].runs.iter().map(|r| (r.run.exit_code, r.attempt, r.counted)).collect::<Vec<_>>();
+    assert_eq!(counted_runs(0), [(4, 1, false), (0, 2, true)]);
+    assert_eq!((counted_runs(1), counted_runs(2)), (vec![(1, 1, true)], vec![(2, 1, true)]));
     assert!(suite.cells[0].runs[0].run.reason.contains("no disk left"), "{:?}", suite.cells[0].runs[0].run.reason);
     let seeds: Vec<&str> = suite.cells[0].runs.iter().map(|r| r.run.seed.as_str()).collect();
     assert_eq!(suite.exit_code, 1, "{seeds:?}");

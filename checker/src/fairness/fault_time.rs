@@ -5,9 +5,9 @@ use heckle_history::{History, Nanos};
 
 /// When faults were active: disjoint intervals in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults(Vec<(Nanos, Nanos)>);
+pub struct FaultTime(Vec<(Nanos, Nanos)>);
 
-impl Faults {
+impl FaultTime {
     /// Computes the intervals of all faults of a history, each until its heal.
     pub fn of(history: &History) -> Self {
         Self::from_stretches(coverage::faults(history).iter().map(|f| (f.began, f.healed.unwrap_or(f.ended))).collect())
@@ -22,7 +22,7 @@ impl Faults {
                 Some(_) | None => merged.push((from, to)),
             }
         }
-        Faults(merged)
+        FaultTime(merged)
     }
 
     /// Returns the time without faults between `from` and `to`.
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn overlapping_faults_are_subtracted_once() {
         let n = Nanos;
-        let faults = Faults::from_stretches(vec![(n(50), n(60)), (n(10), n(20)), (n(15), n(30))]);
+        let faults = FaultTime::from_stretches(vec![(n(50), n(60)), (n(10), n(20)), (n(15), n(30))]);
         for (from, to, calm) in [(0, 100, 70), (12, 18, 0), (0, 10, 10), (25, 55, 20), (30, 50, 20), (60, 60, 0)] {
             assert_eq!(faults.calm(n(from), n(to)), n(calm), "{from}..{to}");
         }

@@ -6,8 +6,8 @@ use crate::search::{ModelCall, ModelKind, SearchOp, SearchRequest};
 use heckle_history::{Call, Current, Outcome, Seen, Value};
 
 /// Returns a request with every op of the key that gives information.
-pub(crate) fn whole(ops: &KeyOps<'_>) -> SearchRequest {
-    let ops = ops.places.iter().filter_map(|&p| asked(ops, p)).collect();
+pub(crate) fn of_key(ops: &KeyOps<'_>) -> SearchRequest {
+    let ops = ops.places.iter().filter_map(|&p| search_op(ops, p)).collect();
     SearchRequest { model: ModelKind::CasRegister, ops, shrink: false }
 }
 
@@ -16,14 +16,14 @@ pub(crate) fn whole(ops: &KeyOps<'_>) -> SearchRequest {
 /// Removing ops cannot create a contradiction as long as the writer of every value seen remains: in any order of the
 /// whole, each remaining op still finds its value. A CAS that is needed only for the value it wrote can be replaced by
 /// a blind write, which has weaker requirements.
-pub(crate) fn request(ops: &KeyOps<'_>, contradiction: &Contradiction) -> SearchRequest {
+pub(crate) fn of_contradiction(ops: &KeyOps<'_>, contradiction: &Contradiction) -> SearchRequest {
     let places: Vec<u32> = ops.places.iter().copied().filter(|&p| contradiction.support.contains(&ops.op(p).op)).collect();
     of_places(ops, &places)
 }
 
 /// The same for the ops at these indices.
 pub(crate) fn of_places(ops: &KeyOps<'_>, places: &[u32]) -> SearchRequest {
-    let mut chosen: Vec<SearchOp> = places.iter().filter_map(|&p| asked(ops, p)).collect();
+    let mut chosen: Vec<SearchOp> = places.iter().filter_map(|&p| search_op(ops, p)).collect();
     for place in context(ops, places) {
         let timed = ops.fact(place);
         let Some(new) = ops.op(place).call.writes() else { continue };
@@ -48,7 +48,7 @@ pub(crate) fn context(ops: &KeyOps<'_>, places: &[u32]) -> Vec<u32> {
     ops.places.iter().copied().filter(|p| !places.contains(p) && wrote(p).is_some_and(|v| seen.contains(&v))).collect()
 }
 
-fn asked(ops: &KeyOps<'_>, place: u32) -> Option<SearchOp> {
+fn search_op(ops: &KeyOps<'_>, place: u32) -> Option<SearchOp> {
     let op = ops.op(place);
     let timed = ops.fact(place);
     let number = |v: Option<Value>| v.map(|v| v.0);
