@@ -220,7 +220,8 @@ impl Judge<'_> {
             Certificate::Valid(_) => None,
             Certificate::Invalid(contradiction) => {
                 let reason = reason::explain(history, contradiction);
-                let certified = matches!(brute::order(&search_request::of_contradiction(self.ops, contradiction), CERTIFY_STEPS), Some(None));
+                let certified =
+                    matches!(brute::order(&search_request::of_contradiction(self.ops, contradiction), CERTIFY_STEPS), Some(None));
                 Some(Violation {
                     id: 0,
                     key: history.names.key_name(self.ops.key).to_owned(),

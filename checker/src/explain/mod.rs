@@ -7,8 +7,8 @@ mod label; // a short label for an op
 
 pub use label::label;
 
-use crate::linearizable::search_request;
 use crate::linearizable::facts::{Fates, KeyOps};
+use crate::linearizable::search_request;
 use crate::verdict::Violation;
 use heckle_history::event::{Completion, Invoke};
 use heckle_history::printable::printable;

@@ -2,7 +2,7 @@
 //! is lost only if the history as a whole has no order.
 
 use super::Question;
-use super::words::calls::{added_element, repeated, observed_element};
+use super::words::calls::{added_element, observed_element, repeated};
 use crate::search::{ModelCall, ModelKind, SearchOp};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;

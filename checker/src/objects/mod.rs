@@ -76,7 +76,9 @@ pub fn scan(question: &Question) -> Answer {
         ModelKind::Queue => queue::scan(question),
         ModelKind::Counter => counter::scan(question),
         ModelKind::Mutex | ModelKind::OwnerMutex | ModelKind::FencedMutex => lock::scan(question),
-        ModelKind::CasRegister | ModelKind::Text => Answer::Undecided(format!("a {} is not judged by a scan", question.request.model.word())),
+        ModelKind::CasRegister | ModelKind::Text => {
+            Answer::Undecided(format!("a {} is not judged by a scan", question.request.model.word()))
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! - *Counters*: the value of an earlier read becomes one increment before all ops; increments that certainly happened
 //!   before it, or after the violating read, are removed.
 
-use super::words::calls::{claim, items, added_element, repeated, observed_element};
+use super::words::calls::{added_element, claim, items, observed_element, repeated};
 use super::{Question, Rule};
 use crate::search::{Claim, ModelCall, SearchOp, SearchRequest};
 

@@ -32,7 +32,9 @@ pub(crate) fn record_identity(node: &NodeIdentity, reported: &Identity) -> Resul
 pub fn control(node: &NodeIdentity, addr: SocketAddr, within: Duration) -> Result<Client, String> {
     Client::connect_to(addr, within, &expected(node)).map_err(|error| match error {
         ControlError::Mistaken { found, .. } => node.report_stranger(addr, &found.to_string()),
-        ControlError::Malformed { .. } => node.report_stranger(addr, &format!("something that does not speak the control protocol ({error})")),
+        ControlError::Malformed { .. } => {
+            node.report_stranger(addr, &format!("something that does not speak the control protocol ({error})"))
+        }
         // The node itself refuses if there are too many clients.
         ControlError::Refused { .. } | ControlError::Io { .. } | ControlError::Token { .. } => error.to_string(),
     })
@@ -69,7 +71,8 @@ mod tests {
             Mistaken::new(move |why| ended.lock().expect("no test panics here").push(why))
         };
         let node = NodeIdentity::new("c", "n1", mistaken);
-        let reported = |cluster: &str, node: &str, folder| Identity { cluster: cluster.into(), node: node.into(), folder: FolderId(folder) };
+        let reported =
+            |cluster: &str, node: &str, folder| Identity { cluster: cluster.into(), node: node.into(), folder: FolderId(folder) };
         assert!(expected(&node).is(&reported("c", "n1", 7)), "any folder, before it has named one");
         assert!(record_identity(&node, &reported("c", "n1", 7)).is_ok() && record_identity(&node, &reported("c", "n1", 7)).is_ok());
         for other in [reported("c", "n1", 8), reported("c", "n2", 7), reported("d", "n1", 7)] {

@@ -1,8 +1,8 @@
 //! Selects the ops that are drawn.
 
 use super::{Loss, MAX_OPS};
-use crate::linearizable::search_request;
 use crate::linearizable::facts::KeyOps;
+use crate::linearizable::search_request;
 use crate::search::brute;
 use heckle_history::{Call, OpId, Value};
 

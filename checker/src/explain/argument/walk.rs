@@ -1,8 +1,8 @@
 //! Steps through the states of a key: the longest order of the ops that explains their answers, and why no op fits after it.
 
-use crate::linearizable::search_request;
 use crate::linearizable::facts::KeyOps;
 use crate::linearizable::reason::value;
+use crate::linearizable::search_request;
 use crate::search::model::step;
 use crate::search::{ModelCall, SearchOp, SearchRequest, State};
 use heckle_history::{OpId, Value};

@@ -3,11 +3,11 @@
 pub(super) mod calls; // the elements and locks of a call
 mod locks; // explains rules of a lock
 
-use super::verify::{end_of_hold, check_contradiction};
+use super::verify::{check_contradiction, end_of_hold};
 use super::{Question, Rule};
 use crate::search::{ModelCall, ModelKind, SearchOp};
 use crate::verdict::{Explanation, ViolationKind};
-use calls::{items, added_element, repeated, observed_element};
+use calls::{added_element, items, observed_element, repeated};
 
 /// Maximum number of elements listed in an explanation.
 const MAX_NAMED: usize = 8;

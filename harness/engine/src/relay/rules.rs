@@ -486,6 +486,9 @@ mod tests {
         let id = rules.link(link);
         rules.apply(1, &[link], LinkEffect::Duplicate { percent: 100.0 }, 0);
         rules.apply(1, &[link], LinkEffect::Reorder { percent: 100.0 }, 0);
-        assert_eq!(rules.decide(id, Traffic::Conversation, false), FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![], flip: None });
+        assert_eq!(
+            rules.decide(id, Traffic::Conversation, false),
+            FrameAction::Forward { wait_ns: 0, hold: None, copies: vec![], flip: None }
+        );
     }
 }
