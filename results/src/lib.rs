@@ -14,12 +14,15 @@ pub mod report; // the HTML report of a run, with interactive charts
 pub mod compare; // comparisons: arms run in pairs, and the statistics
 pub mod sweep; // sweeps: one plan along one axis, with knees and maxima
 pub mod suite; // suites: one verdict for many runs, and trends over suites
+pub mod prometheus; // the figures of a run as Prometheus text
 pub mod site; // the pages of `heckle serve`
 mod samples; // synthetic runs, for tests and example charts
 
-pub use figures::{bottleneck, clients, fault_impact, faults, hlog, latency_slices, measure, median, series, slowest, stages, totals};
+pub use figures::{
+    bottleneck, buckets, clients, fault_impact, faults, hlog, latency_slices, measure, median, series, slowest, stages, totals,
+};
 pub use folder::{alive, artifacts, atomic, catalogue, filter, gc, index, input, marked, rerun, run_folder, seal};
-pub use records::{env_json, fairness, from_checker, results_json, results_text, schemas, terms};
+pub use records::{env_json, fairness, from_checker, live_json, results_json, results_text, schemas, terms};
 pub use samples::{sample, sample_results};
 pub use text::{diff, explain, groups, junit, summary, terminal, terminal_report};
 pub use verdict::{conclude, gates};

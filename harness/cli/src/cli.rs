@@ -71,7 +71,7 @@ pub enum Verb {
     Compare(Box<CompareArgs>),
     /// Run a plan at several values of one setting: latency over throughput, waits over contention, the highest rate that holds
     Sweep(Box<SweepArgs>),
-    /// Export a history in another tool's format, one file per key
+    /// Export a history in another tool's format, one file per key, or the figures of a run for Prometheus
     Export(ExportArgs),
     /// Write a run's report and plots again
     Report(ReportArgs),

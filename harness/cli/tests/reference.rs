@@ -7,6 +7,7 @@ use heckle::{exit, systems};
 use heckle_faults::{Control, Coverage, registry as faults};
 use heckle_results::compare::figures::{FIGURES, Kind};
 use heckle_results::gates::METRICS;
+use heckle_results::prometheus::FAMILIES;
 use heckle_results::results_json::Results;
 use heckle_results::schemas;
 use heckle_workloads::registry::{DefaultRate, WORKLOADS};
@@ -168,6 +169,12 @@ fn comparison_figures() -> String {
     table(&["figure", "meaning", "claims are made"], rows)
 }
 
+fn exported_figures() -> String {
+    let labels = |labels: &[&str]| labels.iter().map(|label| code(label)).collect::<Vec<_>>().join(", ");
+    let rows = FAMILIES.iter().map(|f| vec![code(f.name), f.kind.word().to_owned(), labels(f.labels), f.help.to_owned()]);
+    table(&["figure", "type", "labels", "meaning"], rows)
+}
+
 fn results_fields() -> String {
     let schema = schemas::of::<Results>("heckle.results/1");
     let mut rows = vec![];
@@ -179,7 +186,7 @@ fn results_fields() -> String {
 type Part = (&'static str, &'static str, fn() -> String);
 
 fn reference() -> String {
-    let parts: [Part; 9] = [
+    let parts: [Part; 10] = [
         ("Exit codes", "", exit_codes),
         ("Systems under test", "Flags have the same names, `-` for `_`.", systems_and_settings),
         ("Workloads", "`--workload`; keys and rate are the defaults.", workloads),
@@ -192,6 +199,11 @@ fn reference() -> String {
         ("Plan keys", "A plan is TOML; each key of `[cluster]`, `[load]` and `[faults]` is a flag, `-` for `_`.", plan_keys),
         ("Figures of gates", "`--gate 'p99_ms<50'`, or `[gates]` in a plan.", gate_figures),
         ("Figures of comparisons", "`heckle compare`.", comparison_figures),
+        (
+            "Exported figures",
+            "`heckle export --format prometheus`, and `/metrics` of `heckle serve`. Each has the labels `plan` and `run` too.",
+            exported_figures,
+        ),
         ("Fields of results.json", "The schemas for machines are in `results/schemas/`.", results_fields),
         ("Verbs and flags", "", verbs),
     ];

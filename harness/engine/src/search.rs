@@ -173,6 +173,7 @@ pub fn child() -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::live::Watcher;
 
     fn limits(time_ms: u64) -> ChildProcess {
         ChildProcess { time: Duration::from_millis(time_ms), ..ChildProcess::default() }
@@ -204,7 +205,7 @@ mod tests {
         watched.run(&request);
         watched.run(&request);
         assert!(watched.was_used() && watched.total_time() >= Duration::from_millis(10));
-        assert_eq!(live.read().phase, Phase::Judging, "the judge goes on");
+        assert_eq!(live.read(&mut Watcher::default()).phase, Phase::Judging, "the judge goes on");
     }
 
     #[test]

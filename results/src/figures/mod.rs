@@ -12,3 +12,4 @@ pub mod clients; // the share of each client
 pub mod fault_impact; // the effect of each fault on operations
 pub mod slowest; // the slowest operations, and why
 pub mod hlog; // latency as an HdrHistogram interval log
+pub mod buckets; // latencies in fixed buckets, for dashboards

@@ -4,7 +4,7 @@ use crate::charts::{self, Caption, Scene};
 use crate::report::{self, NodeFiles, PageInput};
 use crate::results_json::Results;
 use crate::run_folder::{self, RunFolder};
-use crate::{hlog, input, junit, measure, series, summary};
+use crate::{hlog, input, junit, measure, prometheus, series, summary};
 use heckle_history::History;
 use std::io;
 
@@ -21,7 +21,7 @@ const RECORDED_FILES: [(&str, &str); 6] = [
 /// Maximum number of bytes to read of a node's log or samples, enough for a run of days.
 const MAX_NODE_FILE_BYTES: u64 = 64 << 20;
 
-/// Writes charts, `timeseries.json`, `latency.hlog`, `summary.md`, `junit.xml` and `report.html`, and finally the results, the
+/// Writes charts, `timeseries.json`, `latency.hlog`, `metrics.prom`, `summary.md`, `junit.xml` and `report.html`, and finally the results, the
 /// index line and the links. `results` must have been judged and [concluded](Results::conclude); this function fills in its
 /// artifacts.
 ///
@@ -62,6 +62,9 @@ pub fn derive(folder: &RunFolder, history: &History, results: &mut Results, star
     folder.write("junit.xml", junit::xml(results).as_bytes())?;
     let rerun = format!("heckle rerun {}", crate::rerun::quote(&results.run_id));
     let nodes: Vec<NodeFiles> = history.names.nodes().map(|(_, name)| node_files(folder, name)).collect();
+    let samples: Vec<_> = nodes.iter().filter_map(|n| Some((n.name.clone(), prometheus::last_sample(&n.metrics)?))).collect();
+    results.artifacts.insert("prometheus".into(), prometheus::FILE.into());
+    folder.write(prometheus::FILE, prometheus::of_run(results, Some(history), &samples).as_bytes())?;
     let subject = PageInput { history, measured: &measured, results, nodes: &nodes, pictures: &pictures, rerun: &rerun };
     folder.write("report.html", report::page(subject).as_bytes())?;
     folder.write_results(results)

@@ -7,3 +7,4 @@ pub mod env_json; // the machine that a run was made on, and its fingerprint
 pub mod terms; // the requirements of a run and its end, as recorded in the history
 pub mod from_checker; // conversion of checker results to the types of `results.json`
 pub mod schemas; // JSON Schemas of the files, compared with golden copies
+pub mod live_json; // the state of a run in progress

@@ -5,7 +5,7 @@ use crate::compare::compare_json;
 use crate::input;
 use crate::suite::suite_json;
 use crate::sweep::sweep_json;
-use crate::{env_json, results_json, series};
+use crate::{env_json, live_json, results_json, series};
 use heckle_history::Measure;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value as Json, json};
@@ -32,6 +32,7 @@ pub fn all() -> Vec<NamedSchema> {
         NamedSchema { file: "results.schema.json", schema: of::<results_json::Results>(results_json::SCHEMA) },
         NamedSchema { file: "env.schema.json", schema: of::<env_json::Env>(env_json::SCHEMA) },
         NamedSchema { file: "timeseries.schema.json", schema: of::<series::Series>(series::SCHEMA) },
+        NamedSchema { file: "live.schema.json", schema: of::<live_json::LiveRun>(live_json::SCHEMA) },
         NamedSchema { file: "suite.schema.json", schema: of::<suite_json::SuiteResults>(suite_json::SCHEMA) },
         NamedSchema { file: "compare.schema.json", schema: of::<compare_json::Comparison>(compare_json::SCHEMA) },
         NamedSchema { file: "sweep.schema.json", schema: of::<sweep_json::Sweep>(sweep_json::SCHEMA) },

@@ -2,11 +2,12 @@
 
 use super::frame::{page, url};
 use super::index_page::badge;
+use super::live_page::live_address;
 use crate::catalogue::Entry;
 use crate::charts::axis::{bytes, count};
 use crate::filter::Kind;
 use crate::report::markup::{Html, note};
-use crate::results_json::Results;
+use crate::results_json::{Results, Status};
 
 /// A file or folder in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +101,7 @@ fn head(entry: &Entry, view: FolderView<'_>) -> Html {
     facts.extend(view.results.into_iter().flat_map(|r| r.plan.labels.iter().map(|(k, v)| format!("{k} {v}"))));
     let mut out = note(&facts.join(" · "));
     let mut inner = badge(entry.status, entry.verdict);
-    if let Some(results) = view.results.filter(|_| entry.status != crate::results_json::Status::Running) {
+    if let Some(results) = view.results.filter(|_| entry.status != Status::Running) {
         inner.push(Html::element("span", &[("class", "dim")], format!(" exit code {}", results.exit_code)));
     }
     let reasons: Vec<&str> = match view.results {
@@ -124,7 +125,10 @@ fn head(entry: &Entry, view: FolderView<'_>) -> Html {
     };
     let there = main.iter().filter(|(name, _)| view.items.iter().any(|item| item.name == *name));
     let links: Html = there.map(|(name, words)| Html::element("a", &[("href", &file(view, name))], *words)).collect();
-    out.and(Html::element("p", &[("class", "main-links")], links))
+    let is_live = entry.kind == Kind::Run && entry.status == Status::Running;
+    let address = live_address(&entry.path);
+    let live = if is_live { Html::element("a", &[("href", &address)], "live") } else { Html::default() };
+    out.and(Html::element("p", &[("class", "main-links")], live.and(links)))
 }
 
 fn one_part(part: &Entry) -> Html {

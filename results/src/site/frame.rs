@@ -15,8 +15,9 @@ pub struct Asset {
 }
 
 /// All assets.
-pub const ASSETS: [Asset; 2] = [
+pub const ASSETS: [Asset; 3] = [
     Asset { name: "serve.css", content_type: "text/css; charset=utf-8", content: include_str!("../../assets/serve/serve.css") },
+    Asset { name: "live.js", content_type: "text/javascript; charset=utf-8", content: include_str!("../../assets/serve/live.js") },
     Asset { name: "icon.svg", content_type: "image/svg+xml", content: include_str!("../../assets/serve/icon.svg") },
 ];
 
@@ -35,15 +36,29 @@ pub fn url(prefix: &str, path: &str) -> String {
 
 /// Returns a page.
 pub(super) fn page(title: &str, body: Html) -> String {
+    with_head(title, body, Html::default())
+}
+
+/// Returns a page with a script of this server.
+pub(super) fn page_with_script(title: &str, body: Html, script: &str) -> String {
+    with_head(title, body, Html::element("script", &[("src", script), ("defer", "")], Html::default()))
+}
+
+fn with_head(title: &str, body: Html, more: Html) -> String {
     let mut head = Html::open("meta", &[("charset", "utf-8")]);
     head.push(Html::open("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]));
     head.push(Html::open("meta", &[("name", "color-scheme"), ("content", "light dark")]));
     head.push(Html::element("title", &[], format!("{title} · heckle")));
     head.push(Html::open("link", &[("rel", "icon"), ("href", "/assets/icon.svg"), ("type", "image/svg+xml")]));
     head.push(Html::open("link", &[("rel", "stylesheet"), ("href", "/assets/serve.css")]));
+    head.push(more);
     let link = |address: &str, words: &str| Html::element("a", &[("href", address)], words);
     let skip = Html::element("a", &[("class", "skip"), ("href", "#main")], "Skip to the content");
-    let nav = Html::element("nav", &[("aria-label", "heckle")], link("/", "heckle").and(link("/browse/", "all folders")));
+    let nav = Html::element(
+        "nav",
+        &[("aria-label", "heckle")],
+        link("/", "heckle").and(link("/live", "live")).and(link("/browse/", "all folders")),
+    );
     let main = Html::element("main", &[("id", "main")], body);
     let page = Html::element("head", &[], head).and(Html::element("body", &[], skip.and(nav).and(main)));
     format!("<!doctype html>\n{}\n", Html::element("html", &[("lang", "en")], page).as_str())

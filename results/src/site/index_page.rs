@@ -1,6 +1,7 @@
 //! The index: runs, suites, comparisons and sweeps, newest first, with a form for the filters.
 
 use super::frame::{page, url};
+use super::live_page::live_address;
 use super::query::IndexQuery;
 use crate::catalogue::{Catalogue, Entry};
 use crate::charts::axis::{count, digits, duration};
@@ -34,6 +35,7 @@ pub fn index(view: IndexView<'_>) -> String {
     let number = query.page.min(pages);
     let rows = &shown[(number - 1) * ROWS..shown.len().min(number * ROWS)];
     let mut body = Html::element("h1", &[], "Runs").and(note(&format!("in {folder}")));
+    body.push(catalogue.running().map(banner).collect::<Html>());
     body.push(form(catalogue, query));
     body.push(summary(view, shown.len()));
     if rows.is_empty() {
@@ -45,6 +47,13 @@ pub fn index(view: IndexView<'_>) -> String {
     }
     body.push(pager(query, number, pages));
     page("Runs", body)
+}
+
+/// A link to the live page of a run.
+fn banner(entry: &Entry) -> Html {
+    let name = if entry.name.is_empty() { entry.path.as_str() } else { entry.name.as_str() };
+    let link = Html::element("a", &[("href", &live_address(&entry.path))], "watch it live");
+    Html::element("p", &[("class", "banner")], Html::text(&format!("{name} is running: ")).and(link))
 }
 
 /// A form that works without scripts: the address of the result is the view.
@@ -171,6 +180,7 @@ fn links(entry: &Entry) -> Html {
     let file = |file: &str| url("/files/", &format!("{}/{file}", entry.path));
     let link = |address: String, words: &str| Html::element("a", &[("href", &address)], words);
     match (entry.kind, entry.status) {
+        (Kind::Run, Status::Running) if entry.verdict != RunVerdict::Error => link(live_address(&entry.path), "live"),
         (_, Status::Running | Status::Killed) => Html::default(),
         (Kind::Run, _) if entry.verdict == RunVerdict::Invalid => {
             link(file("report.html"), "report").and(" ").and(link(file("violations/1/explain.txt"), "explained"))

@@ -3,12 +3,14 @@
 
 pub mod query; // filters as query parameters
 mod frame; // what all pages have in common
+mod live_page; // a run in progress
 mod index_page; // the list of runs, suites, comparisons and sweeps
 mod folder_page; // one folder: a run with its pictures, or any other
 
 pub use folder_page::{FolderView, Item, folder};
 pub use frame::{ASSETS, Asset, POLICY_OF_FILES, POLICY_OF_PAGES, message, url};
 pub use index_page::{IndexView, index};
+pub use live_page::{LiveView, live, live_address};
 
 #[cfg(test)]
 mod tests;

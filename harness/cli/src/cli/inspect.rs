@@ -156,12 +156,12 @@ pub struct ReportArgs {
 pub struct ExportArgs {
     /// A run (folder, id, prefix, latest, latest-failed) or a history file
     pub target: String,
-    /// jepsen-edn, knossos-json, porcupine-log or csv
+    /// Formats of histories: jepsen-edn, knossos-json, porcupine-log, csv. Figures of a run: prometheus
     #[arg(long)]
     pub format: String,
-    /// The folder for the files, one per key
-    #[arg(long, default_value = ".")]
-    pub to: PathBuf,
+    /// The folder for the files: one per key, or one of figures [default: the current folder; figures are printed]
+    #[arg(long)]
+    pub to: Option<PathBuf>,
     /// Overwrite existing files
     #[arg(long)]
     pub force: bool,

@@ -1,16 +1,16 @@
 //! One connection: one request, one response, and the limits of bytes and time for both.
 
-use super::request::{self, MAX_HEAD, Method, Refusal};
+use super::request::{self, MAX_HEAD, Method, Refusal, Request};
 use super::response::{Body, Response};
-use super::{Site, routes};
+use super::sending::write_until;
+use super::{Site, Slot, events, routes};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Time for the head of a request to arrive completely.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// Time in which a peer must take something.
-const PIECE_WITHIN: Duration = Duration::from_secs(10);
 /// Time for a whole response, which may be a large history over a slow line.
 const RESPONSE_WITHIN: Duration = Duration::from_secs(600);
 /// Bytes of a response that are written at a time.
@@ -25,18 +25,33 @@ pub(super) fn serve(stream: &TcpStream, site: &Site) {
     if stream.set_nonblocking(false).is_err() {
         return;
     }
-    let (response, method) = match read_head(stream) {
+    let parsed = match read_head(stream) {
         Ok(None) => return,
-        Ok(Some(head)) => match request::parse(&head) {
-            Ok(request) => (routes::respond(&request, site), request.method),
-            Err(refusal) => (refusal.into(), Method::Get),
-        },
-        Err(refusal) => (refusal.into(), Method::Get),
+        Ok(Some(head)) => request::parse(&head),
+        Err(refusal) => Err(refusal),
     };
     // A peer that goes away is not an error.
-    if write(stream, response, method).is_ok() {
+    let sent = match parsed {
+        Ok(request) => respond(stream, &request, site),
+        Err(refusal) => write(stream, refusal.into(), Method::Get),
+    };
+    if sent.is_ok() {
         linger(stream);
     }
+}
+
+fn respond(stream: &TcpStream, request: &Request, site: &Site) -> io::Result<()> {
+    let response = routes::respond(request, site);
+    if !matches!(response.body, Body::Events) || request.method == Method::Head {
+        return write(stream, response, request.method);
+    }
+    // Pages that watch a run stay connected, so they must not take all places.
+    let _place = Slot(&site.watchers);
+    if site.watchers.fetch_add(1, Ordering::SeqCst) >= events::MAX_WATCHERS {
+        return write(stream, Response::error(503, "Too many pages watch a run: close one."), request.method);
+    }
+    write_until(stream, response.head().as_bytes(), Instant::now() + HEAD_WITHIN)?;
+    events::send(stream, request, site)
 }
 
 /// Refuses a connection without reading from it.
@@ -87,6 +102,7 @@ fn write(stream: &TcpStream, response: Response, method: Method) -> io::Result<(
     match response.body {
         Body::Bytes(bytes) => out.bytes(&bytes),
         Body::File(file, length) => out.file(file, length),
+        Body::Events => Ok(()),
     }
 }
 
@@ -117,24 +133,6 @@ impl Out<'_> {
         }
         Ok(())
     }
-}
-
-/// Sends bytes until a deadline. A peer that takes a byte now and then does not get more time.
-fn write_until(mut stream: &TcpStream, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let left = deadline.saturating_duration_since(Instant::now()).min(PIECE_WITHIN);
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_write_timeout(Some(left))?;
-        match stream.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => bytes = &bytes[n..],
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
 }
 
 /// Ends the response and reads what is left for a moment. Closing with unread bytes would make the system discard the response.

@@ -5,7 +5,10 @@ mod request; // the head of a request, parsed strictly
 mod host; // which names of this server a request may use
 mod response; // responses, with the headers that keep a page to this server
 mod tree; // files and folders below the folder of all runs, without links
+mod watching; // a run in progress: its state, its page, its figures
 mod routes; // what each address shows
+mod sending; // sending within a deadline
+mod events; // the state of a run in progress, as server-sent events
 mod connection; // one connection: its limits of bytes and time
 
 use crate::limits;
@@ -13,7 +16,7 @@ use heckle_results::catalogue::Catalogue;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +47,10 @@ struct Site {
     options: Options,
     list: Mutex<Option<(Instant, Arc<Catalogue>)>>,
     open: AtomicUsize,
+    /// Connections that watch a run.
+    watchers: AtomicUsize,
+    /// Set when the server ends.
+    over: AtomicBool,
 }
 
 impl Site {
@@ -68,7 +75,16 @@ impl Server {
     pub fn bind(listen: SocketAddr, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(listen)?;
         listener.set_nonblocking(true)?;
-        Ok(Server { listener, site: Arc::new(Site { options, list: Mutex::default(), open: AtomicUsize::new(0) }) })
+        Ok(Server {
+            listener,
+            site: Arc::new(Site {
+                options,
+                list: Mutex::default(),
+                open: AtomicUsize::new(0),
+                watchers: AtomicUsize::new(0),
+                over: AtomicBool::new(false),
+            }),
+        })
     }
 
     /// The address that it listens on, with the port that the system chose if 0 was asked for.
@@ -84,6 +100,7 @@ impl Server {
     /// # Errors
     /// If the listener fails.
     pub fn run(&self, ended: impl Fn() -> bool) -> io::Result<()> {
+        let _over = Over(&self.site.over);
         while !ended() {
             let mut ready = [rustix::event::PollFd::new(&self.listener, rustix::event::PollFlags::IN)];
             let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: CHECK_EVERY.subsec_nanos().into() };
@@ -118,6 +135,15 @@ impl Server {
         if thread.is_err() {
             site.open.fetch_sub(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// Ends the connections that watch a run when the server ends.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

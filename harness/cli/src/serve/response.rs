@@ -19,6 +19,8 @@ pub(super) enum Body {
     Bytes(Vec<u8>),
     /// This many bytes of an open file.
     File(File, u64),
+    /// Events, as they happen, until the connection closes.
+    Events,
 }
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -32,6 +34,11 @@ impl Response {
     /// Text or data of this program.
     pub(super) fn text(content_type: &'static str, text: impl Into<Vec<u8>>) -> Self {
         Response { status: 200, content_type, headers: vec![], body: Body::Bytes(text.into()) }
+    }
+
+    /// Events of a run.
+    pub(super) fn events() -> Self {
+        Response { status: 200, content_type: "text/event-stream", headers: vec![], body: Body::Events }
     }
 
     /// A page with an error.
@@ -59,15 +66,11 @@ impl Response {
     /// The first line and the headers, with the empty line after them.
     pub(super) fn head(&self) -> String {
         let length = match &self.body {
-            Body::Bytes(bytes) => bytes.len() as u64,
-            Body::File(_, bytes) => *bytes,
+            Body::Bytes(bytes) => format!("Content-Length: {}\r\n", bytes.len()),
+            Body::File(_, bytes) => format!("Content-Length: {bytes}\r\n"),
+            Body::Events => String::new(),
         };
-        let mut head = format!(
-            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {length}\r\n",
-            self.status,
-            reason(self.status),
-            self.content_type
-        );
+        let mut head = format!("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n{length}", self.status, reason(self.status), self.content_type);
         for (name, value) in &self.headers {
             debug_assert!(!value.contains(['\r', '\n']), "{name}: {value}");
             head += &format!("{name}: {value}\r\n");
@@ -96,7 +99,9 @@ fn type_of(name: &str) -> (&'static str, bool) {
         "png" => ("image/png", true),
         "svg" => ("image/svg+xml", true),
         "json" => ("application/json", true),
-        "txt" | "md" | "log" | "toml" | "jsonl" | "xml" | "csv" | "sh" | "hlog" | "edn" | "seal" => ("text/plain; charset=utf-8", true),
+        "txt" | "md" | "log" | "toml" | "jsonl" | "xml" | "csv" | "sh" | "hlog" | "prom" | "edn" | "seal" => {
+            ("text/plain; charset=utf-8", true)
+        }
         "zst" => ("application/zstd", false),
         _ => ("application/octet-stream", false),
     }

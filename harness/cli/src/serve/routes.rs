@@ -6,25 +6,23 @@
 //! | `/index.json` | the same as data |
 //! | `/browse/PATH/` | a folder: for a run, its verdict, pictures and files |
 //! | `/files/PATH` | a file |
+//! | `/live` | a run in progress; `/live/events` has its state as events |
+//! | `/metrics` | figures of the run in progress, or the latest, as Prometheus text |
 //! | `/assets/NAME` | style sheet and icon of the pages |
 
 use super::request::{NOT_FOUND, Refusal, Request};
 use super::response::Response;
 use super::tree::{self, Node};
-use super::{Site, host};
+use super::{Site, host, watching};
 use heckle_history::printable::visible;
 use heckle_results::catalogue::{Catalogue, Entry};
 use heckle_results::filter::Kind;
-use heckle_results::results_json::Results;
 use heckle_results::site::query::IndexQuery;
 use heckle_results::site::{self, FolderView, IndexView, Item, url};
 use heckle_results::utc::UnixSeconds;
-use std::io::Read;
-use std::path::{Component, Path};
+use std::path::Component;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Maximum size of a `results.json` that a page shows. A larger one can be downloaded.
-const MAX_RESULTS: u64 = 16 << 20;
 /// Maximum number of bytes of an explanation that a page shows.
 const MAX_EXPLANATION: u64 = 64 * 1024;
 /// Maximum number of violations that a page explains.
@@ -52,6 +50,9 @@ fn route(request: &Request, site: &Site) -> Result<Response, Refusal> {
             let asset = site::ASSETS.iter().find(|asset| asset.name == name).ok_or(NOT_FOUND)?;
             Ok(Response::text(asset.content_type, asset.content))
         }
+        ["live"] => watching::live(request, site),
+        ["live", "events"] => Ok(Response::events()),
+        ["metrics"] => watching::metrics(request, site),
         ["browse", ..] => browse(request, site),
         ["files", ..] => file(&request.path[1..], site),
         _ => Err(NOT_FOUND),
@@ -71,6 +72,10 @@ fn index(request: &Request, site: &Site) -> Result<Response, Refusal> {
         Ok(query) => query,
         Err(why) => return Ok(Response::error(400, &why)),
     };
+    // A form sends its empty fields too. The address of the view is the one without them.
+    if request.query.iter().any(|(_, value)| value.trim().is_empty()) {
+        return Ok(Response::redirect(query.address()));
+    }
     let folder = site.options.out.display().to_string();
     Ok(Response::page(site::index(IndexView { catalogue: &*catalogue(site)?, query: &query, folder: &folder })))
 }
@@ -134,7 +139,7 @@ fn browse(request: &Request, site: &Site) -> Result<Response, Refusal> {
     let path = parts.join("/");
     let catalogue = catalogue(site)?;
     let entry = catalogue.at(&path);
-    let results = entry.filter(|e| e.kind == Kind::Run).and_then(|_| results(parts, site));
+    let results = entry.filter(|e| e.kind == Kind::Run).and_then(|_| watching::results(site, &path));
     let belongs = |e: &&Entry| e.part_of.as_deref().is_some_and(|p| !path.is_empty() && p == path);
     let belonging: Vec<&Entry> = catalogue.entries.iter().filter(belongs).collect();
     let pictures = if entry.is_some() { pictures(parts, site) } else { vec![] };
@@ -142,26 +147,6 @@ fn browse(request: &Request, site: &Site) -> Result<Response, Refusal> {
     let (pictures, explanations) = (&pictures, &explanations);
     let view = FolderView { path: &path, entry, results: results.as_ref(), parts: &belonging, items: &items, pictures, explanations, cut };
     Ok(Response::page(site::folder(view)))
-}
-
-/// The text of a file, up to `max` bytes.
-fn text(parts: &[String], more: &[&str], site: &Site, max: u64) -> Option<String> {
-    let parts: Vec<String> = parts.iter().cloned().chain(more.iter().map(|part| (*part).to_owned())).collect();
-    let Ok(Node::File(file, _)) = tree::open(&site.options.out, &parts) else { return None };
-    let (mut file, mut bytes, mut piece) = (file.take(max), vec![], vec![0; 64 * 1024]);
-    loop {
-        match file.read(&mut piece).ok()? {
-            0 => return Some(String::from_utf8_lossy(&bytes).into_owned()),
-            n => bytes.extend_from_slice(&piece[..n]),
-        }
-    }
-}
-
-fn results(parts: &[String], site: &Site) -> Option<Results> {
-    let mut results = Results::from_json(&text(parts, &["results.json"], site, MAX_RESULTS)?).ok()?;
-    let folder = parts.iter().fold(site.options.out.clone(), |folder, part| folder.join(part));
-    heckle_results::alive::update_status(&mut results, Path::new(&folder));
-    Some(results)
 }
 
 fn names(parts: &[String], more: &str, site: &Site) -> Vec<String> {
@@ -179,7 +164,7 @@ fn pictures(parts: &[String], site: &Site) -> Vec<String> {
 
 fn explanations(parts: &[String], site: &Site) -> Vec<(String, String)> {
     let one = |id: String| {
-        let words = text(parts, &["violations", &id, "explain.txt"], site, MAX_EXPLANATION)?;
+        let words = tree::text(&site.options.out, parts, &["violations", &id, "explain.txt"], MAX_EXPLANATION)?;
         Some((format!("violations/{id}/explain.txt"), visible(&words).into_owned()))
     };
     names(parts, "violations", site).into_iter().filter_map(one).take(MAX_EXPLANATIONS).collect()

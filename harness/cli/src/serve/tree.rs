@@ -5,6 +5,7 @@ use super::request::{NOT_FOUND, Refusal, is_plain};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// Maximum number of names in a folder that are listed.
@@ -53,6 +54,29 @@ pub(super) fn open(root: &Path, parts: &[String]) -> Result<Node, Refusal> {
         FileType::RegularFile => Ok(Node::File(File::from(opened), u64::try_from(stat.st_size).unwrap_or(0))),
         FileType::Directory => Ok(Node::Folder(Folder(opened))),
         _ => Err(NOT_FOUND),
+    }
+}
+
+/// The text of a file at `parts` and `more`, up to `max` bytes.
+pub(super) fn text(root: &Path, parts: &[String], more: &[&str], max: u64) -> Option<String> {
+    piece(root, parts, more, |_| 0, max)
+}
+
+/// The last `max` bytes of a file, as text.
+pub(super) fn end(root: &Path, parts: &[String], more: &[&str], max: u64) -> Option<String> {
+    piece(root, parts, more, |size| size.saturating_sub(max), max)
+}
+
+fn piece(root: &Path, parts: &[String], more: &[&str], from: impl Fn(u64) -> u64, max: u64) -> Option<String> {
+    let parts: Vec<String> = parts.iter().cloned().chain(more.iter().map(|part| (*part).to_owned())).collect();
+    let Ok(Node::File(mut file, size)) = open(root, &parts) else { return None };
+    file.seek(SeekFrom::Start(from(size))).ok()?;
+    let (mut file, mut bytes, mut buffer) = (file.take(max), vec![], vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => return Some(String::from_utf8_lossy(&bytes).into_owned()),
+            n => bytes.extend_from_slice(&buffer[..n]),
+        }
     }
 }
 

@@ -71,6 +71,34 @@ fn machines_read_a_history_with_duckdb() {
 }
 
 #[test]
+fn machines_read_a_history_from_parquet() {
+    if !has("duckdb") {
+        return;
+    }
+    let folder = Folder::new();
+    let (_, history) = run(&folder);
+    expect_code(&folder, &["export", "latest", "--format", "csv", "--to", "csv"], 0);
+    let table = answer(folder.path(), script("A history in Parquet"));
+    let rows = table.lines().filter(|l| l.starts_with('│')).map(|l| l.trim_matches('│').split('│').map(str::trim).collect::<Vec<_>>());
+    let told: BTreeMap<String, usize> = rows.filter_map(|r| Some((r[0].to_owned(), r.get(1)?.parse().ok()?))).collect();
+    let mut want: BTreeMap<String, usize> = BTreeMap::new();
+    history.ops.iter().for_each(|op| *want.entry(op.call.name().to_owned()).or_default() += 1);
+    assert_eq!(told, want, "{table}");
+}
+
+#[test]
+fn machines_read_figures_with_prometheus_own_parser() {
+    if !has("prometheus_client") {
+        return;
+    }
+    let folder = Folder::new();
+    let (_, history) = run(&folder);
+    let text = answer(folder.path(), script("Figures for dashboards"));
+    let ok = history.ops.iter().filter(|op| matches!(op.outcome, Outcome::Ok(_))).count();
+    assert!(text.trim().ends_with(&format!("figures, {} ops, {ok} ok", history.ops.len())), "{text}");
+}
+
+#[test]
 fn machines_read_latencies_with_another_hdr_tool() {
     if !has("hdrh") {
         return;

@@ -1,10 +1,14 @@
 //! `heckle serve` as a process, and the filters of `heckle list`.
 
-use crate::common::{Folder, Running, expect_code, heckle, said, wait_for};
+use crate::common::{Folder, Running, expect_code, find, heckle, said, wait_for};
+use heckle_results::alive;
+use heckle_results::live_json::{JudgeState, LiveFault, LiveRun, Point};
+use heckle_results::results_json::Results;
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A server for the runs of a folder, on a port of the system's choice.
@@ -119,6 +123,92 @@ fn serve_shows_runs_and_ends_with_ctrl_c() {
     let mut said = String::new();
     server.process.0.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
     assert_eq!(said, "");
+}
+
+#[test]
+fn a_real_run_is_watched_and_exported() {
+    let folder = Folder::new();
+    let server = Server::start(&folder);
+    assert!(server.get("/metrics").ends_with("# There is no run yet.\n"));
+    let args = ["run", "--faults", "pause", "--duration", "4s", "--warmup", "500ms", "--quiet-tail", "500ms", "--quiet", "--rate", "100"];
+    let mut run = Running(heckle(&folder, &args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts"));
+    let seen = |target: &str, part: &str| wait_for(Duration::from_secs(60), || server.get(target).contains(part));
+    assert!(seen("/metrics", "heckle_op_latency_seconds_bucket") && seen("/metrics", "heckle_ops_in_flight"), "{}", server.get("/metrics"));
+    let page = server.get("/live");
+    assert!(page.contains("no violation so far") && page.contains("cas-register"), "{page}");
+    assert!(seen("/metrics", "heckle_node_figure{"), "the nodes' figures come from their samples: {}", server.get("/metrics"));
+    run.0.wait().expect("ends");
+    assert_eq!(find(&folder, "live.json"), Vec::<PathBuf>::new(), "a run that is over has no state");
+    assert!(seen("/metrics", "heckle_run_exit_code"), "{}", server.get("/metrics"));
+
+    let written = std::fs::read_to_string(&find(&folder, "metrics.prom")[0]).expect("written");
+    let export = |args: &[&str], code: i32| expect_code(&folder, &[&["export", "latest", "--format", "prometheus"], args].concat(), code);
+    assert_eq!(String::from_utf8_lossy(&export(&[], 0).stdout), written);
+    assert!(server.get("/metrics").ends_with(&written));
+    let file = said(&export(&["--to", "out"], 0)).trim().to_owned();
+    assert_eq!(std::fs::read_to_string(folder.path().join(&file)).expect("there"), written);
+    assert!(said(&export(&["--to", "out"], 64)).contains("--force"));
+    export(&["--to", "out", "--force"], 0);
+    // A history alone has its ops.
+    let history = find(&folder, "history.jsonl.zst").remove(0);
+    std::fs::copy(&history, folder.path().join("h.jsonl.zst")).expect("copied");
+    let alone = said(&expect_code(&folder, &["export", "h.jsonl.zst", "--format", "prometheus"], 0));
+    assert!(alone.contains("heckle_op_latency_seconds_sum{plan=\"\"") && !alone.contains("heckle_run_verdict"), "{alone}");
+}
+
+/// The first browser on the path.
+fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    let found = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|file| file.is_file());
+    if found.is_none() {
+        eprintln!("SKIPPED: no Chromium on the path, so the live page was not tried in a browser (apt-get install chromium)");
+    }
+    found
+}
+
+#[test]
+fn the_live_page_draws_in_a_browser_and_runs_nothing_else() {
+    let Some(browser) = browser() else { return };
+    let folder = Folder::new();
+    let run = folder.path().join("results/runs/plan/20260101T000000Z-0001");
+    std::fs::create_dir_all(&run).expect("writable");
+    // A run of this process, so that it counts as alive.
+    let results = Results { harness: alive::this_process(), ..Results::default() };
+    std::fs::write(run.join("results.json"), results.to_json()).expect("writable");
+    let hostile = "<img src=x onerror=document.title='run'>";
+    let point = |t: f64| Point { t_s: t, length_s: 1.0, p50_ms: Some(2.0), p99_ms: Some(30.0), ..Point::default() };
+    let live = LiveRun {
+        plan: hostile.into(),
+        phase: "load".into(),
+        has_load: true,
+        now_s: 9.0,
+        tail_end_s: 20.0,
+        target_per_s: Some(100.0),
+        target_unit: "ops".into(),
+        points: (1..10).map(|t| point(f64::from(t))).collect(),
+        faults: vec![LiveFault { label: format!("kill n1 {hostile}"), began_s: 3.0, ended_s: None }],
+        judge: JudgeState::NoViolation,
+        ..LiveRun::default()
+    };
+    std::fs::write(run.join("live.json"), live.to_json()).expect("writable");
+    let server = Server::start(&folder);
+    let mut page = String::new();
+    // The browser prints the page when it is loaded, which may be before the first event.
+    for _ in 0..20 {
+        let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+        let args = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--timeout=5000", "--dump-dom", &profile];
+        let out = Command::new(&browser).args(args).arg(format!("http://{}/live", server.address)).output().expect("starts");
+        page = said(&out);
+        assert!(!page.contains("CONSOLE"), "{page}");
+        if page.contains("<path") {
+            break;
+        }
+    }
+    for part in ["class=\"line p99\"", "class=\"band\"", "no violation so far", "load, 9 of 20 s", "&lt;img src=x", "target 100"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("<img") && page.contains("<title>9 s · no violation so far"), "{page}");
 }
 
 #[test]

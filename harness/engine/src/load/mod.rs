@@ -297,7 +297,7 @@ impl Load {
                 path: asked.path,
             })
         });
-        self.outside.live.invoked();
+        self.outside.live.invoked(asked.call.name_on(asked.path));
         if let Some(watch) = &self.abort {
             watch.borrow_mut().invoked(op, intended.unwrap_or(t));
         }
@@ -316,7 +316,7 @@ impl Load {
         if let (Outcome::Unknown, Some(_), Some(id)) = (outcome, sent.op.call.writes(), id) {
             self.fates.add(PendingFate { op: sent.op.id, id, key: sent.op.key.clone() });
         }
-        self.outside.live.completed(outcome, t.since(sent.from));
+        self.outside.live.completed(sent.op.call.name_on(sent.op.path), outcome, t.since(sent.from));
         if let Some(watch) = &self.abort {
             watch.borrow_mut().completed(sent.op.id, outcome, t);
         }

@@ -4,6 +4,7 @@
 pub mod coverage;
 pub mod environment;
 mod remote_client; // a client behind a network delay
+pub mod live_file; // the state of the run, for those who watch it
 pub mod pipeline; // a run from plan to report
 pub mod progress;
 pub mod recheck; // judges a stored run again
@@ -73,6 +74,7 @@ fn run_recorded(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Te
     // A load that mixes the paths is run to its end: its violation is expected, and the figures of both paths are
     // wanted.
     let judge = (!options.keep_going && !plan.mixes_paths()).then(OnlineJudge::new);
+    live.set_judge(judge.is_some(), stop.clone());
     let history = folder.history();
     let recording = Recorder::start(&history, &header, names.clone(), clock, judge, stop.clone())
         .map_err(|e| format!("cannot write {}: {e}; name another folder with --out", history.display()))?;

@@ -1,7 +1,7 @@
 //! A run from plan to report, shared by `heckle run`, `demo`, `rerun` and `compare`.
 
 use super::report::{log, read_history};
-use super::{RunOptions, coverage, environment, progress, recheck};
+use super::{RunOptions, coverage, environment, live_file, progress, recheck};
 use crate::load::live::Live;
 use crate::load::phase::Phase;
 use crate::plan::Plan;
@@ -54,6 +54,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let live = Arc::new(Live::default());
     // The progress display also covers the time after the load, as judging and drawing may take longer than the load.
     let shown = progress::Progress::start(plan, live.clone(), job.options.progress);
+    let watched = live_file::LiveFile::start(plan, &folder, live.clone());
     let began = Instant::now();
     prepare(job, &folder, &mut results).map_err(|e| format!("cannot write the run's folder: {e}"))?;
     terms.env = results.env.clone();
@@ -61,6 +62,7 @@ pub fn perform(job: &Job) -> Result<(RunFolder, Results), String> {
     let wall_s = (began.elapsed().as_secs_f64() * 1e3).round() / 1e3;
     let written = judge_and_write(&folder, &terms, Results { wall_s, ..results }, &ending, started, &live);
     drop(shown);
+    drop(watched);
     let results = written.map_err(|e| format!("cannot write the run's folder: {e}"))?;
     remove_spares(&folder);
     if results.exit_code == 0 {

@@ -1,7 +1,7 @@
 //! The progress display of a run: a block that is redrawn on a terminal, a line every five seconds elsewhere, nothing
 //! with `--quiet`. It goes to stderr; stdout is for data.
 
-use crate::load::live::{Live, Reading};
+use crate::load::live::{Live, Reading, Watcher};
 use crate::plan::Plan;
 use crate::plan::units::Rate;
 use heckle_history::Nanos;
@@ -64,10 +64,10 @@ impl Progress {
         let (window, tail) = (plan.window(), plan.quiet_tail);
         let total_s = window.1.as_secs_f64() + tail.0.as_secs_f64();
         let thread = std::thread::Builder::new().name("progress".into()).spawn(move || {
-            let (mut before, mut drawn) = ((0, 0.0), false);
+            let (mut before, mut drawn, mut watcher) = ((0, 0.0), false, Watcher::default());
             loop {
                 let ended = !matches!(told.recv_timeout(style.interval()), Err(RecvTimeoutError::Timeout));
-                let reading = live.read();
+                let reading = live.read(&mut watcher);
                 let now_s = reading.now.map_or(0.0, Nanos::as_secs_f64);
                 let rate = (reading.invoked - before.0) as f64 / (now_s - before.1).max(1e-3);
                 before = (reading.invoked, now_s);
@@ -211,7 +211,7 @@ mod tests {
     fn texts(phase: Phase) -> [String; 2] {
         let live = Live::default();
         live.enter(phase);
-        let reading = live.read();
+        let reading = live.read(&mut Watcher::default());
         let frame = Frame { now_s: 12.0, total_s: 20.0, phase: phase.label(), target: "400/s asked", rate: 0.0, reading: &reading };
         [frame.line(), frame.block(false)]
     }

@@ -1,3 +1,5 @@
+mod live; // the live page and the figures
+
 use super::*;
 use heckle_results::results_json::{Results, RunVerdict, Status};
 use std::io::{Read, Write};
@@ -114,6 +116,7 @@ fn pages_and_files_are_shown() {
     let json: serde_json::Value = serde_json::from_str(json.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     assert_eq!((&json[0]["path"], &json[0]["verdict"]), (&RUN.into(), &"invalid".into()));
     for (target, to) in [
+        ("/?kind=&plan=al*&verdict=&since=", "/?plan=al%2A".to_owned()),
         ("/browse/latest", format!("/browse/{RUN}/")),
         ("/browse/latest/plots/", format!("/browse/{RUN}/plots/")),
         ("/files/latest/report.html", format!("/files/{RUN}/report.html")),
