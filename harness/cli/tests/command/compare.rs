@@ -173,7 +173,7 @@ fn an_arm_with_a_violation_is_out() {
     let arms = ["--arm", "sound", "--arm", "planted:mutant=answer-before-write"];
     let load =
         ["--keys", "2", "--clients", "12", "--rate", "600", "--faults", "kill-all", "--fault-every", "1200ms", "--fault-for", "300ms"];
-    let args = with(&[&arms[..], &load, &["--pairs", "4", "--duration", "6s"]].concat());
+    let args = with(&[&arms[..], &load, &["--pairs", "4", "--finish", "--duration", "6s"]].concat());
     let out = expect_code(&folder, &args, 1);
     let text = said(&out);
     assert!(text.contains("DISQUALIFIED: arm planted violated correctness in planted/"), "{text}");
