@@ -57,7 +57,7 @@ fn who_waits(sweep: &Sweep, subject: &str, point: &Point) -> String {
         at_words(sweep, &point.value.text)
     );
     if let Some(never) = point.median(UNFINISHED_RATIO).filter(|x| *x > 0.0) {
-        out += &format!(", and {} of what clients want never finishes", figures::percent(never));
+        out += &format!(", and {} of what clients want is unfinished when the load ends", figures::percent(never));
     }
     if let Some(jain) = short(point, JAIN) {
         out += &format!("; Jain's index is {jain}");
@@ -122,7 +122,8 @@ mod tests {
         assert_eq!(answer.len(), 3, "{answer:#?}");
         assert!(answer[0].starts_with("Without fair queueing (off), at 32 clients, the client that waits longest waits 5."), "{answer:#?}");
         assert!(
-            answer[0].contains("0.4 % of what clients want never finishes") && answer[0].contains("Jain's index is 0.904"),
+            answer[0].contains("0.4 % of what clients want is unfinished when the load ends")
+                && answer[0].contains("Jain's index is 0.904"),
             "{answer:#?}"
         );
         assert!(answer[1].contains(" less, Jain's index is 0.987, and ") && answer[1].contains("succeed per second; with "), "{answer:#?}");

@@ -172,11 +172,7 @@ fn no_evidence_words(sweep: &Sweep) -> Option<String> {
     let mut thin = sweep.runs.iter().filter(|r| r.no_evidence.is_some());
     let (n, first) = (thin.clone().count(), thin.next()?);
     let why = first.no_evidence.as_deref().unwrap_or_default();
-    Some(format!(
-        "{n} of {} runs are no evidence of correctness, though their figures count; the first is {}: {why}",
-        sweep.runs.len(),
-        first.path
-    ))
+    Some(format!("{n} of {} runs are inconclusive, though their figures count; the first is {}: {why}", sweep.runs.len(), first.path))
 }
 
 #[cfg(test)]
@@ -230,7 +226,7 @@ mod tests {
         let (out, thin) = (sweep.runs[3].path.clone(), sweep.runs[5].path.clone());
         let verdict = conclude(sweep, &Ending::AsPlanned).verdict;
         assert!(verdict.contains(&format!("1 of 15 runs do not count; the first is {out}: no disk")), "{verdict:?}");
-        let words = format!("1 of 15 runs are no evidence of correctness, though their figures count; the first is {thin}: vacuity");
+        let words = format!("1 of 15 runs are inconclusive, though their figures count; the first is {thin}: vacuity");
         assert!(verdict.contains(&words), "{verdict:?}");
     }
 

@@ -54,7 +54,7 @@ pub const JAIN: &str = "jain";
 pub const LONGEST_WAIT_MS: &str = "longest_wait_ms";
 /// 99th percentile of waits.
 pub const WAIT_P99_MS: &str = "wait_p99_ms";
-/// Share of intents that never succeeded.
+/// Share of intents that had not succeeded when the load ended. In a closed loop each client has one of these.
 pub const UNFINISHED_RATIO: &str = "unfinished_ratio";
 
 /// All figures, in the order of tables.

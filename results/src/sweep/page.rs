@@ -168,7 +168,7 @@ fn runs(sweep: &Sweep) -> Html {
         ];
         cells.extend(shown.iter().map(|f| Html::text(&r.figures.get(f.name).map_or_else(|| "–".into(), |x| f.words(*x)))));
         let mut remarks: Vec<String> = r.not_counted.iter().map(|why| format!("does not count: {why}")).collect();
-        remarks.extend(r.no_evidence.iter().map(|why| format!("no evidence of correctness: {why}")));
+        remarks.extend(r.no_evidence.iter().map(|why| format!("inconclusive: {why}")));
         if !r.limited_by.is_empty() {
             remarks.push(format!("limited by {}", r.limited_by.join(", ")));
         }

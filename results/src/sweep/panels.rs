@@ -126,7 +126,7 @@ fn over_axis(sweep: &Sweep, figure: &Figure) -> Panel {
         ANSWERED_PER_S => "answered per second",
         UNKNOWN_RATIO => "unknown outcomes",
         JAIN => "Jain's index (1 is equal)",
-        UNFINISHED_RATIO => "intents never finished",
+        UNFINISHED_RATIO => "intents unfinished at the end",
         _ => figure.what,
     };
     let rate = if sweep.design.axis == "rate" { "asked per second" } else { sweep.design.axis.as_str() };
@@ -252,7 +252,7 @@ mod tests {
         let titles: Vec<&str> = panels.over_axis.iter().map(|p| p.title.as_str()).collect();
         assert_eq!(
             titles,
-            ["longest wait", "Jain's index (1 is equal)", "answered per second", "unknown outcomes", "intents never finished"]
+            ["longest wait", "Jain's index (1 is equal)", "answered per second", "unknown outcomes", "intents unfinished at the end"]
         );
         assert!(panels.over_axis[0].reference.is_none() && panels.over_axis[2].reference.is_none());
         let labels: Vec<&str> = panels.over_axis[0].x.ticks.iter().map(|(_, words)| words.as_str()).collect();

@@ -3,9 +3,9 @@
 
 use super::axis_words::at_words;
 use super::figures::{self, FIGURES, Figure};
+use super::find_max;
 use super::sweep_json::{Arm, Point, Run, Sweep};
 use crate::charts::axis::duration;
-use crate::results_json::Status;
 use crate::summary::{View, field};
 use crate::terminal::{Align, Cell, Style, clean, table, wrap};
 
@@ -28,7 +28,10 @@ pub fn announcement(sweep: &Sweep) -> String {
     out += &format!("arms      {}\n", clean(&arms.join("   ")));
     out += &format!("points    {}\n", clean(&points));
     out += &format!("each      {length}\n");
-    out += &format!("limits    {}; {} of the asked rate answered\n", clean(&slo), figures::percent(design.answered_limit));
+    let open_loop = design.axis == "rate" || design.rate_per_s.is_some();
+    let answered =
+        if open_loop { format!("; {} of the asked rate answered", figures::percent(design.answered_limit)) } else { String::new() };
+    out += &format!("limits    {}{answered}\n", clean(&slo));
     out +=
         &format!("takes     {at_most}{} runs of about {}: about {}{budget}\n", design.runs, duration(design.run_s * 1e3), duration(total));
     for arm in &sweep.arms {
@@ -53,7 +56,7 @@ pub fn run_line(sweep: &Sweep, run: &Run, left_s: f64) -> String {
     if !run.limited_by.is_empty() {
         words.push(format!("(limited by {})", run.limited_by.join(", ")));
     }
-    words.extend(run.no_evidence.as_ref().map(|_| "(no evidence of correctness)".to_owned()));
+    words.extend(run.no_evidence.as_ref().map(|_| "(inconclusive)".to_owned()));
     words.extend(run.not_counted.as_ref().map(|why| format!("{}, does not count: {why}", run.verdict.word())));
     clean(&words.join("  "))
 }
@@ -140,7 +143,11 @@ fn conclusion(sweep: &Sweep, view: View<'_>) -> String {
 
 /// Whether `--resume` would make more runs.
 fn is_unfinished(sweep: &Sweep) -> bool {
-    let runs_are_left = (sweep.runs.len() as u32) < sweep.design.runs;
-    let wanted = if sweep.design.find_max { sweep.maxima.iter().any(|m| !m.complete) } else { runs_are_left };
-    wanted && (sweep.status != Status::Done || sweep.design.budget_s.is_some())
+    match find_max::range(sweep) {
+        Some(range) => {
+            let trials = sweep.running_arms().map(|(_, arm)| find_max::trials(sweep, &arm.name));
+            trials.into_iter().any(|trials| matches!(range.next(&trials), find_max::Step::Try(_)))
+        }
+        None => (sweep.runs.len() as u32) < sweep.design.runs,
+    }
 }
