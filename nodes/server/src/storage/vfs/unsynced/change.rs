@@ -34,6 +34,20 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Whether it writes nothing but zeroes.
+    fn is_blank(&self) -> bool {
+        match self {
+            Change::Write { bytes, .. } => is_zero(bytes),
+            Change::Length(_) => true,
+        }
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
 fn put(content: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     let (start, end) = (offset as usize, offset as usize + bytes.len());
     if content.len() < end {
@@ -50,11 +64,16 @@ pub(crate) fn lose_content<'a>(
     rng: &mut Pcg64,
     loss: &mut PowerLoss,
 ) -> Vec<u8> {
+    let unsynced: Vec<&Change> = unsynced.into_iter().collect();
+    // Zeroes over zeroes say the same whether they survive or not, and files of many megabytes are prepared with them.
+    let is_blank = is_zero(&durable) && unsynced.iter().all(|change| change.is_blank());
     let mut lengths = vec![durable.len() as u64];
     let mut writes: BTreeMap<u64, Vec<(u64, &[u8])>> = BTreeMap::new();
     for change in unsynced {
         lengths.push(change.len_after(*lengths.last().expect("one at least")));
-        if let Change::Write { offset, bytes } = change {
+        if let Change::Write { offset, bytes } = change
+            && !is_blank
+        {
             for (at, piece) in sectors(*offset, bytes) {
                 writes.entry(at / SECTOR).or_default().push((at, piece));
             }
