@@ -8,8 +8,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Time limit of a connect, and of one operation.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit of a connect, and of one operation. Long, since the machine may be busy with other things.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What reads returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
