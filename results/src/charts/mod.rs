@@ -7,6 +7,7 @@ pub mod time_ticks; // labels of a time axis
 pub mod audit; // where text is drawn, for tests
 pub mod canvas; // a pixel buffer, and its encoding as a small PNG
 pub mod style; // colours, sizes and the embedded font
+mod draw; // text and shapes
 pub mod frame; // the frame that all charts share
 mod lanes; // fault bars above a plot
 mod latency_raw; // every operation as a point
