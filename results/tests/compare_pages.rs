@@ -2,6 +2,7 @@
 //! outside become markup, pictures that show what they claim to show. `HECKLE_BLESS=1` writes the golden files anew.
 
 use heckle_results::charts::Picture;
+use heckle_results::charts::style;
 use heckle_results::compare::compare_json::{Comparison, Disqualified};
 use heckle_results::compare::conclude::conclude;
 use heckle_results::compare::decide::{Decision, Ending};
@@ -125,8 +126,12 @@ fn near(pixel: [u8; 3], colour: [u8; 3]) -> bool {
     pixel.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 14)
 }
 
-const BLUE: [u8; 3] = [0, 114, 178];
-const VERMILLION: [u8; 3] = [213, 94, 0];
+const BLUE: [u8; 3] = rgb(style::BLUE);
+
+const fn rgb(colour: plotters::style::RGBColor) -> [u8; 3] {
+    [colour.0, colour.1, colour.2]
+}
+const VERMILLION: [u8; 3] = rgb(style::VERMILLION);
 
 /// The mean column of a colour below the legend, and how many pixels have it.
 fn column(picture: &Picture, colour: [u8; 3], left: u32, right: u32) -> (f64, usize) {
@@ -275,7 +280,7 @@ fn arms_that_differ_in_a_remedy_have_their_state_drawn() {
     let page = page::page(&comparison, std::slice::from_ref(&picture));
     assert!(page.contains("href=\"#state\"") && page.contains("id=\"state\""), "the page leads to it");
     // The higher, the fewer rows from the top: ink above blue above orange.
-    let rows = [[32, 33, 36], BLUE, [230, 159, 0]].map(|colour| row_at_end(&picture, colour).expect("a curve ends there"));
+    let rows = [rgb(style::INK), BLUE, rgb(style::ORANGE)].map(|colour| row_at_end(&picture, colour).expect("a curve ends there"));
     assert!(rows[0] + 100 < rows[1] && rows[1] < rows[2], "{rows:?}");
     let figure = |name: &str| comparison.contrasts[0].figures.iter().find(|f| f.figure == name).expect("in the table").clone();
     let end = figure("paxos_bytes_end");
