@@ -149,7 +149,7 @@ fn the_recorded_end_of_a_process_decides_whether_it_crashed() {
 #[test]
 fn decisions_left_to_prune_are_a_leak() {
     let quiet = drawn::history("c1 |w 1-->  r 1-->|");
-    check(&checks::state::check(&quiet), Verdict::Valid, "no node told");
+    check(&checks::state::check(&quiet), Verdict::Valid, "no node reported its state in calm");
     let told = |slots: u64, dropped: u64, calm: bool| {
         let mut history = quiet.clone();
         for (node, slots) in [("n1", 0), ("n2", slots)] {
@@ -165,7 +165,7 @@ fn decisions_left_to_prune_are_a_leak() {
     check(&told(0, 0, true), Verdict::Valid, "no decision was left to prune on 2 nodes");
     check(&told(7, 0, true), Verdict::Invalid, "n2 still keeps 7 decisions to prune");
     // Under load some always wait.
-    check(&told(7, 0, false), Verdict::Valid, "no node told");
+    check(&told(7, 0, false), Verdict::Valid, "no node reported its state in calm");
     check(&told(0, 9, true), Verdict::Valid, "18 decisions found the queue full");
 }
 

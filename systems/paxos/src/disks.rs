@@ -1,6 +1,6 @@
 //! Makes the disks of nodes fail: over the control channel while they run, and in their data folders when they are dead.
 
-use crate::identity::control;
+use crate::identity::control_with_token;
 use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_faults::DiskFailure;
 use heckle_server::node::EXIT_DISK;
@@ -60,11 +60,11 @@ impl Disks for Paxos {
 }
 
 fn arm(node: &NodeSpec, failpoint: Failpoint, delay_us: u64) -> Result<(), String> {
-    let mut client = control(&node.node, node.ask, ANSWER_TIMEOUT)?;
+    let mut client = control_with_token(node, ANSWER_TIMEOUT)?;
     client.failpoint(failpoint, FailpointAction::Arm { delay_us }).map_err(|e| e.to_string())
 }
 
 fn disarm(node: &NodeSpec, failpoints: &[Failpoint]) -> Result<(), String> {
-    let mut client = control(&node.node, node.ask, ANSWER_TIMEOUT)?;
+    let mut client = control_with_token(node, ANSWER_TIMEOUT)?;
     failpoints.iter().try_for_each(|failpoint| client.failpoint(*failpoint, FailpointAction::Disarm)).map_err(|e| e.to_string())
 }

@@ -1,6 +1,6 @@
 //! Named points in the code of nodes, armed over the control channel.
 
-use crate::identity::control;
+use crate::identity::control_with_token;
 use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_server::control::Client;
 use heckle_server::points::{self, Injection};
@@ -51,7 +51,7 @@ impl Points for Paxos {
 const ANY: &str = "any-storage";
 
 fn client(node: &NodeSpec) -> Result<Client, String> {
-    control(&node.node, node.ask, ANSWER_TIMEOUT)
+    control_with_token(node, ANSWER_TIMEOUT)
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ fn a_power_loss_that_can_lose_nothing_makes_a_run_inconclusive() {
     let all = evidence(&folder);
     assert!(all[0]["nothing_kept_apart_n2"] == "n2" && all[0].get("power_lost").is_none(), "{all:#?}");
     let missed = results["reasons"].to_string();
-    assert!(missed.contains("fault_effective:power-loss") && missed.contains("unsynced:power-loss"), "{missed}");
+    assert!(missed.contains("fault 1 (power-loss n2) left no evidence") && missed.contains("unsynced:power-loss"), "{missed}");
 }
 
 /// A short run writes no snapshot.

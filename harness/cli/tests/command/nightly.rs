@@ -105,7 +105,9 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             at_start = ENDS.contains(&word.as_str()) || word == "run:" || word == "-" || word == "{";
             if begins {
                 let mut command = vec!["heckle".to_owned()];
-                while let Some(word) = words.next_if(|w| !ENDS.contains(&w.as_str()) && !w.contains('>') && !is_command(w)) {
+                // An operand such as 'p99_ms>500' is no redirection.
+                let redirects = |w: &str| w.trim_start_matches(|c: char| c.is_ascii_digit() || c == '&').starts_with('>');
+                while let Some(word) = words.next_if(|w| !ENDS.contains(&w.as_str()) && !redirects(w) && !is_command(w)) {
                     command.push(word);
                 }
                 // Two commands may stand side by side in a list.

@@ -128,7 +128,7 @@ fn report_writes_results_anew(folder: &Folder, root: &Path, results: &Value) {
             None => std::fs::remove_file(root.join("results.json")).expect("there"),
         }
         let told = said(&expect_code(folder, &["report", shown], 0));
-        assert!(told.contains("written anew from the history") && told.contains("valid (exit code 0)"), "{told}");
+        assert!(told.contains("rewritten from the history") && told.contains("valid (exit code 0)"), "{told}");
         let read = std::fs::read_to_string(root.join("results.json")).expect("written");
         let mut anew: Value = serde_json::from_str(&read).expect("JSON");
         // All but what the history does not say: how long the run and the judging took, and which files were made when.

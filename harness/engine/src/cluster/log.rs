@@ -5,20 +5,21 @@ use crate::limits::thread;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::thread::JoinHandle;
 
 /// Maximum size of one log, in bytes: a process that writes without end must not fill the disk.
 const MAX_LOG: u64 = 64 << 20;
 /// Number of bytes that are copied at a time.
 const COPY_BYTES: usize = 16 << 10;
 
-/// Starts a thread that appends `from` to a log until `from` ends.
+/// Starts a thread that appends `from` to a log until `from` ends. A reader of the whole log waits for this thread first.
 ///
 /// # Errors
 /// If the log cannot be opened, or no thread can be started.
-pub(super) fn append_in_background(from: impl Read + Send + 'static, log: &Path) -> std::io::Result<()> {
+pub(super) fn append_in_background(from: impl Read + Send + 'static, log: &Path) -> std::io::Result<JoinHandle<()>> {
     let mut file = OpenOptions::new().create(true).append(true).open(log)?;
     let room = MAX_LOG.saturating_sub(file.metadata()?.len());
-    thread("node-log", move || copy(from, &mut file, room)).map(drop)
+    thread("node-log", move || copy(from, &mut file, room))
 }
 
 fn copy(mut from: impl Read, log: &mut impl Write, mut room: u64) {

@@ -17,6 +17,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Maximum number of lines of standard output that wait for a reader.
@@ -56,12 +57,17 @@ impl Spawner {
     }
 }
 
+/// Time for the last output of a process that has ended to reach its log. A process that it left behind may hold the log open.
+const LOG_WITHIN: Duration = Duration::from_millis(500);
+
 /// A running process.
 pub struct NodeProcess {
     child: Child,
     /// Lines of its standard output, unless that goes to its log.
     lines: Receiver<String>,
     status: Option<ExitStatus>,
+    /// Copies its output to its log, if the harness does that.
+    log_writer: Option<JoinHandle<()>>,
 }
 
 /// The owner of a process, stored in its environment. Its background processes inherit the environment and are found by it.
@@ -98,12 +104,13 @@ impl NodeProcess {
         };
         let mut child = spawner.spawn(command)?;
         let (send, lines) = sync_channel(MAX_LINES);
+        let mut log_writer = None;
         match (child.stdout.take(), reader) {
             (Some(stdout), _) => drop(thread("node-stdout", move || pass_lines(stdout, &send))?),
-            (None, Some(reader)) => drop(log::append_in_background(reader, log)?),
+            (None, Some(reader)) => log_writer = Some(log::append_in_background(reader, log)?),
             (None, None) => {}
         }
-        Ok(NodeProcess { child, lines, status: None })
+        Ok(NodeProcess { child, lines, status: None, log_writer })
     }
 
     /// Starts a process with pipes for its standard input and output. Its standard error goes to `log`, up to a size limit.
@@ -115,8 +122,8 @@ impl NodeProcess {
         let mut command = command(program, spec, owner);
         command.stdout(Stdio::piped()).stderr(writer);
         let child = spawner.spawn(command)?;
-        log::append_in_background(reader, log)?;
-        Ok(NodeProcess { child, lines: sync_channel(0).1, status: None })
+        let log_writer = Some(log::append_in_background(reader, log)?);
+        Ok(NodeProcess { child, lines: sync_channel(0).1, status: None, log_writer })
     }
 
     /// Returns the pipes of a process that was started with them. Later calls return `None`.
@@ -129,12 +136,24 @@ impl NodeProcess {
         self.child.id()
     }
 
-    /// Returns how it ended, if it did. Reaps it.
+    /// Returns how it ended, if it did. Reaps it. By then its log is complete, unless a process that it started has the log open too.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
+            if self.status.is_some() {
+                self.await_log();
+            }
         }
         self.status
+    }
+
+    /// Waits until everything that the process wrote is in its log, at most [`LOG_WITHIN`].
+    fn await_log(&mut self) {
+        let deadline = Instant::now() + LOG_WITHIN;
+        while self.log_writer.as_ref().is_some_and(|writer| !writer.is_finished()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.log_writer = None;
     }
 
     /// Waits for its end, at most `within`.
