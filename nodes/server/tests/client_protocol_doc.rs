@@ -70,7 +70,7 @@ fn the_numbers_are_those_of_the_code() {
         format!("longest key in bytes ({})", grouped(MAX_KEY)),
         format!("longest value in bytes ({})", grouped(MAX_VALUE)),
         format!("connections of a node ({})", grouped(defaults.client_connections)),
-        format!("answers that are not read ({} MiB)", defaults.client_outbound_bytes >> 20),
+        format!("answers that are not read ({} MiB;", defaults.client_outbound_bytes >> 20),
         format!("# The client protocol, version {PROTOCOL}"),
         format!("version of the frame, {FRAME_VERSION}"),
         "3,600,000,000".to_owned(),
