@@ -79,6 +79,18 @@ impl Cluster {
         }
     }
 
+    /// Returns the error of a request that made a node end, unless the node ended before it could answer.
+    ///
+    /// # Errors
+    /// If the node goes on.
+    pub fn unless_ended(&self, node: Node, asked: Result<(), String>) -> Result<(), String> {
+        let deadline = Instant::now() + ENDS_WITHIN;
+        while asked.is_err() && self.is_running(node) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if self.is_running(node) { asked } else { Ok(()) }
+    }
+
     /// Whether a process of the node is running.
     pub fn is_running(&self, node: Node) -> bool {
         let mut slot = self.slot(node);

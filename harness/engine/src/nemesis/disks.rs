@@ -84,12 +84,12 @@ pub(super) fn end_when(cluster: &Cluster, nodes: &[Node], cause: &EndCause) -> R
             EndCause::Disk(failure) => {
                 let disks = disks_of(cluster)?;
                 cluster.expect_end(*node, SelfEnd::Code(disks.failed_exit_code()), name_of(*failure));
-                disks.fail(&cluster.spec(*node), Some(*failure))?;
+                cluster.unless_ended(*node, disks.fail(&cluster.spec(*node), Some(*failure)))?;
             }
             EndCause::Point(point) => {
                 let points = points_of(cluster)?;
                 cluster.expect_end(*node, SelfEnd::Killed { last_words: points.last_words(point) }, "crash-at");
-                points.crash_at(&cluster.spec(*node), point)?;
+                cluster.unless_ended(*node, points.crash_at(&cluster.spec(*node), point))?;
             }
         }
     }
