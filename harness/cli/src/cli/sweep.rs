@@ -24,7 +24,7 @@ pub struct SweepArgs {
     /// Number of runs per point [default: 3]
     #[arg(long, help_heading = "Sweep")]
     pub repeats: Option<u32>,
-    /// A limit that a point must hold, such as p99_ms=50 or 'jain>=0.9'; may be repeated [default: p99_ms<50]
+    /// A limit that a point must hold, such as p99_ms=50 or 'jain>=0.9'; may be repeated, by default p99_ms<50
     #[arg(long, help_heading = "Sweep", value_name = "EXPR", action = clap::ArgAction::Append)]
     pub slo: Vec<String>,
     /// Find the highest rate of the range at which all limits hold, by bisection

@@ -334,7 +334,7 @@ pub struct SweepSettings {
     /// Number of runs per point [default: 3]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<u32>,
-    /// Limits on figures that a point must hold [default: `p99_ms<50`]
+    /// Limits on figures that a point must hold, by default `p99_ms<50`
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<String>,
     /// Time limit of the sweep, from which the length of each point follows.

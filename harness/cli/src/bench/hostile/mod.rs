@@ -1,5 +1,5 @@
 //! Nodes among hostile clients: idle, slow and half-finished connections, reads of keys that do not exist, writes without a quorum,
-//! more connections than descriptors, garbage, HTTP. The items are data ([`items`]); each runs against three fresh nodes while honest
+//! more connections than descriptors, garbage, HTTP. The items are data (module `items`); each runs against three fresh nodes while honest
 //! clients read, and shows how many nodes are alive, whether the reads are right, and the largest memory of a node.
 
 mod attacks;
