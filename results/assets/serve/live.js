@@ -148,6 +148,11 @@
     path = now;
     at("path").replaceChildren(link(now));
   };
+  const state = document.getElementById("state");
+  if (state) {
+    latest = JSON.parse(state.textContent);
+    draw(latest);
+  }
   const events = new EventSource("/live/events" + location.search);
   events.addEventListener("live", (event) => {
     const told = JSON.parse(event.data);

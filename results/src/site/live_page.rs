@@ -37,6 +37,10 @@ pub fn live(view: LiveView<'_>) -> String {
         body.push(Html::element("ul", &[], view.others.iter().map(line).collect::<Html>()));
     }
     body.push(Html::element("noscript", &[], note("Without scripts this page shows one moment: load it again for the next.")));
+    if let Some(run) = view.live {
+        // The script draws this at once, and does not wait for the first event.
+        body.push(Html::element("script", &[("type", "application/json"), ("id", "state")], Html::json(run)));
+    }
     page_with_script(&format!("Live: {name}"), body, "/assets/live.js")
 }
 

@@ -29,9 +29,9 @@ fn zookeeper_under_a_kill_and_a_cut_is_judged_valid() {
         return;
     }
     let folder = Folder::new();
-    let args = ["run", "systems/zookeeper", "--faults", "kill,partition:leader", "--fault-every", "11s", "--fault-for", "9s"];
+    let args = ["run", "systems/zookeeper", "--faults", "kill,partition:leader", "--fault-every", "8s", "--fault-for", "6s"];
     let out =
-        expect_code(&folder, &[&args[..], &["--duration", "35s", "--warmup", "1s", "--quiet-tail", "2s", "--quiet", "--json"]].concat(), 0);
+        expect_code(&folder, &[&args[..], &["--duration", "26s", "--warmup", "1s", "--quiet-tail", "2s", "--quiet", "--json"]].concat(), 0);
     let results: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!((&results["verdict"], &results["plan"]["labels"]["system"]), (&"valid".into(), &"zookeeper".into()), "{results:#}");
     let faults = results["faults"].as_array().expect("a list");
