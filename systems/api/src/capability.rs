@@ -6,6 +6,7 @@ use heckle_faults::{DiskFailure, Role};
 use heckle_history::{Nanos, NodeIx};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -220,6 +221,31 @@ pub enum Links {
     /// The links do not go through the relay.
     #[default]
     None,
+}
+
+/// A protocol over [`Links::Bytes`] in which a node begins a connection with an address of its own, so that the other side can dial it
+/// back. The relay puts its own port in place of that address; otherwise the connection back would bypass the relay, and with it every
+/// fault.
+pub trait Greeting: Send + Sync {
+    /// Looks for such an address in the first bytes of a connection, which are not empty. `relayed` returns the relay's port for an
+    /// address at which a node listens.
+    fn rewrite(&self, bytes: &[u8], relayed: &dyn Fn(SocketAddr) -> Option<SocketAddr>) -> Rewrite;
+}
+
+/// What to do with the first bytes of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Wait for more bytes. A greeting is short: the relay forwards more than 1,024 bytes unchanged.
+    Incomplete,
+    /// Forward them unchanged.
+    Keep,
+    /// Forward `with` in place of the first `len` bytes.
+    Replace {
+        /// Number of bytes to leave out, at most as many as there are.
+        len: usize,
+        /// The bytes to send instead.
+        with: Vec<u8>,
+    },
 }
 
 /// One piece of a byte stream.

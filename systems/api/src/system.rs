@@ -1,6 +1,6 @@
 //! The required interface of a system under test, and its optional capabilities.
 
-use crate::capability::{Clocks, Disks, Links, Metrics, NodeEvents, Points, Roles, Watch};
+use crate::capability::{Clocks, Disks, Greeting, Links, Metrics, NodeEvents, Points, Roles, Watch};
 use crate::connection::Connection;
 use crate::identity::Target;
 use crate::launch::{NodeSpec, Process, Site};
@@ -231,6 +231,12 @@ pub trait System: Send + Sync + Debug {
     /// What its links carry. A system whose [`System::nodes`] routes no link through the relay has none.
     fn links(&self) -> Links {
         Links::None
+    }
+
+    /// How to find the address that a node advertises at the start of a connection. `None` if nodes dial only the addresses in their
+    /// configuration.
+    fn greeting(&self) -> Option<Arc<dyn Greeting>> {
+        None
     }
 
     /// Watches the nodes during the run. Role changes are recorded in the history and used to route clients. `None` if the system has

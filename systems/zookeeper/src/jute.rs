@@ -32,6 +32,11 @@ impl Writer {
         self.bytes(value.as_bytes())
     }
 
+    /// The record without a length prefix.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// The record with its length prefix, as a message.
     pub(crate) fn message(self) -> Vec<u8> {
         Writer::default().bytes(&self.0).0

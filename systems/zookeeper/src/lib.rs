@@ -8,6 +8,7 @@
 
 mod connection; // operations on znodes
 mod ensemble; // processes, their files, health, leadership
+mod greeting; // addresses that servers advertise to each other
 mod jute; // the wire format
 mod session; // one connection to one server
 
@@ -16,7 +17,7 @@ pub use ensemble::{INSTALL, find_program, version};
 use connection::{Reads, ZooKeeperConnection};
 use heckle_faults::Role;
 use heckle_history::{Nanos, NodeIx};
-use heckle_system_api::capability::{Links, Roles};
+use heckle_system_api::capability::{Greeting, Links, Roles};
 use heckle_system_api::connection::Connection;
 use heckle_system_api::identity::Target;
 use heckle_system_api::launch::{NodeSpec, Process, Site};
@@ -142,6 +143,10 @@ impl System for ZooKeeper {
 
     fn links(&self) -> Links {
         Links::Bytes
+    }
+
+    fn greeting(&self) -> Option<Arc<dyn Greeting>> {
+        Some(Arc::new(greeting::ElectionGreeting))
     }
 
     fn roles(&self) -> Option<&dyn Roles> {

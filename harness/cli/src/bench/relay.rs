@@ -195,7 +195,7 @@ impl TestLink {
             RelayKind::Frames => TestLink::with_seed(Seed(1)),
             RelayKind::Bytes => {
                 let TestLink { listener, address, .. } = TestLink::direct()?;
-                let relay = Relay::start_raw(Seed(1), Owners::new("bench"), OnUnknown::new(|_| {}))?;
+                let relay = Relay::start_raw(Seed(1), Owners::new("bench"), None, OnUnknown::new(|_| {}))?;
                 let address = relay.open(Route::Anyone { to: Node(2) }, address)?;
                 Ok(TestLink { relay: Some(relay), listener, address })
             }

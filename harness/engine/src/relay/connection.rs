@@ -9,12 +9,23 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use heckle_faults::LinkEffect;
 
+use heckle_system_api::capability::Rewrite;
+
 use super::context::{Context, LARGE_BYTES, READ_BYTES, TimerOwner};
-use super::lane::{Close, Departure, Lane};
+use super::direction::{ConnectionKind, Direction, Stage};
+use super::lane::{Close, Lane};
 use super::poll::{Interest, Ready};
 use super::rules::{LinkId, RuleKey, Rules, Traffic};
 use super::socket::{dial, reset_on_close, write_some};
-use super::splitter::{Split, Splitter};
+use super::splitter::Split;
+
+/// Maximum size of a greeting that is held until it is complete.
+const MAX_GREETING_BYTES: usize = 1024;
+
+/// How long a byte relay dials a target again that refuses, and how often. A server may dial a peer some milliseconds before the peer
+/// listens.
+const REDIAL_LIMIT_NS: u64 = 1_000_000_000;
+const REDIAL_INTERVAL_NS: u64 = 5_000_000;
 
 /// Whether a connection stays open after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +37,7 @@ pub(super) enum ConnectionState {
 
 #[derive(Debug)]
 enum Socket {
-    /// The target, while a cut keeps the relay from dialling it.
+    /// The target, while a cut keeps the relay from dialling it, or between two dials.
     NotDialled,
     Dialling(TcpStream),
     Up(TcpStream),
@@ -48,97 +59,11 @@ impl Socket {
     }
 }
 
-/// The stage of a direction, from open to closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// The source may send more.
-    Open,
-    /// The source has ended; the end is in the lane.
-    Ended,
-    /// The end has left the lane and follows the bytes that the receiver has not yet accepted.
-    Ending(Close),
-    /// The end was forwarded.
-    Done,
-    /// The receiver is gone: nothing more can be sent.
-    Dead,
-}
-
-/// One direction: from the socket with the same index to the other socket.
-struct Direction {
-    lane: Lane,
-    splitter: Splitter,
-    stage: Stage,
-    /// The link whose traffic it counts.
-    flow: Option<LinkId>,
-    /// The start of an incomplete frame, and the minimum length of the whole frame.
-    partial: Vec<u8>,
-    wanted: usize,
-    /// Bytes that the receiver's socket has not accepted, from `sent` on, and the number of pieces they belong to.
-    out: Vec<u8>,
-    sent: usize,
-    pieces: u64,
-    timer: Option<u64>,
-}
-
-impl Direction {
-    fn new(lane: Lane, flow: Option<LinkId>) -> Direction {
-        let splitter = Splitter::default();
-        Direction { lane, splitter, stage: Stage::Open, flow, partial: vec![], wanted: 0, out: vec![], sent: 0, pieces: 0, timer: None }
-    }
-
-    /// Whether a cut also holds bytes that have left the lane. A frame that has begun must be completed, but a byte
-    /// stream can stop anywhere.
-    fn is_held(&self, rules: &Rules) -> bool {
-        self.lane.traffic() == Traffic::Bytes && rules.is_cut(self.lane.gate())
-    }
-
-    /// Moves pieces that may leave from the lane to the output buffer.
-    fn collect_output(&mut self, now: u64, rules: &mut Rules) {
-        while self.out.len() < READ_BYTES {
-            match self.lane.pop(now, rules) {
-                None => return,
-                Some(Departure::Piece(bytes)) => {
-                    self.out.extend_from_slice(&bytes);
-                    self.pieces += 1;
-                }
-                Some(Departure::End(close)) => {
-                    self.stage = Stage::Ending(close);
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// The kind of traffic of a connection, and its links.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConnectionKind {
-    /// Messages from one node to another; only the reply to the handshake comes back.
-    Messages { forward: LinkId },
-    /// Requests of a client and replies of a node.
-    Conversation { forward: LinkId, backward: LinkId },
-    /// A byte stream in both directions.
-    Bytes { forward: LinkId, backward: LinkId },
-}
-
-impl ConnectionKind {
-    /// Returns the link of the forward direction.
-    pub(super) fn forward(self) -> LinkId {
-        match self {
-            ConnectionKind::Messages { forward } | ConnectionKind::Conversation { forward, .. } | ConnectionKind::Bytes { forward, .. } => {
-                forward
-            }
-        }
-    }
-
-    /// Returns all its links.
-    pub(super) fn links(self) -> impl Iterator<Item = LinkId> {
-        let backward = match self {
-            ConnectionKind::Messages { .. } => None,
-            ConnectionKind::Conversation { backward, .. } | ConnectionKind::Bytes { backward, .. } => Some(backward),
-        };
-        [Some(self.forward()), backward].into_iter().flatten()
-    }
+/// A target that has refused, and is dialled again.
+#[derive(Debug, Clone, Copy)]
+struct Redial {
+    next: u64,
+    until: u64,
 }
 
 /// A pair of sockets with the data in transit between them. Index 0 is the side that dialled, 1 the target.
@@ -146,6 +71,7 @@ pub(super) struct Connection {
     id: u64,
     target: SocketAddr,
     sockets: [Socket; 2],
+    redial: Option<Redial>,
     watched: [Interest; 2],
     directions: [Direction; 2],
 }
@@ -164,9 +90,20 @@ impl Connection {
                 [Direction::new(Lane::new(Traffic::Messages, forward), Some(forward)), answers]
             }
             ConnectionKind::Conversation { forward, backward } => both(Traffic::Conversation, forward, backward),
-            ConnectionKind::Bytes { forward, backward } => both(Traffic::Bytes, forward, backward),
+            ConnectionKind::Bytes { forward, backward } => {
+                let [mut dialler, target] = both(Traffic::Bytes, forward, backward);
+                dialler.greets = true;
+                [dialler, target]
+            }
         };
-        Connection { id, target, sockets: [Socket::Up(dialler), Socket::NotDialled], watched: [Interest::NONE; 2], directions }
+        Connection {
+            id,
+            target,
+            sockets: [Socket::Up(dialler), Socket::NotDialled],
+            redial: None,
+            watched: [Interest::NONE; 2],
+            directions,
+        }
     }
 
     /// Returns the links of this connection.
@@ -201,13 +138,13 @@ impl Connection {
     /// Continues after the connection was accepted, its rules changed or a timer fired.
     pub(super) fn resume(&mut self, ctx: &mut Context) -> ConnectionState {
         if matches!(self.sockets[1], Socket::NotDialled) {
-            if !ctx.rules.is_cut(self.directions[0].lane.gate()) {
+            let pauses = self.redial.is_some_and(|redial| redial.next > ctx.now());
+            if !pauses && !ctx.rules.is_cut(self.directions[0].lane.gate()) {
                 if let ConnectionState::Closed(close) = self.dial(ctx) {
                     return ConnectionState::Closed(close);
                 }
             } else if self.directions[0].stage != Stage::Open {
-                // The dialler connected during a cut and gave up: the target never saw the connection and need not
-                // see it now.
+                // The dialler has given up: the target never saw the connection and need not see it now.
                 return ConnectionState::Closed(Close::Fin);
             }
         }
@@ -243,7 +180,7 @@ impl Connection {
             Err(e) => {
                 // A dial that fails because of the relay's own limits must not look like a node that refuses.
                 crate::limits::note(&e);
-                close_refused(ctx)
+                self.refused(ctx)
             }
             Ok(stream) => {
                 self.sockets[1] = Socket::Dialling(stream);
@@ -258,7 +195,7 @@ impl Connection {
         let Some(stream) = self.sockets[1].stream() else { return ConnectionState::Open };
         match stream.take_error() {
             Ok(None) => {}
-            Ok(Some(_)) | Err(_) => return close_refused(ctx),
+            Ok(Some(_)) | Err(_) => return self.refused(ctx),
         }
         let (Ok(here), Ok(there)) = (stream.local_addr(), stream.peer_addr()) else {
             // Not connected and no error: the dial is still in progress.
@@ -268,11 +205,25 @@ impl Connection {
         // kernel may give a dial to it that same port as its own, which would then keep the node from binding it
         // again.
         if here == there {
-            return close_refused(ctx);
+            return self.refused(ctx);
         }
         if let Socket::Dialling(stream) = std::mem::replace(&mut self.sockets[1], Socket::NotDialled) {
             self.sockets[1] = Socket::Up(stream);
         }
+        ConnectionState::Open
+    }
+
+    /// Handles a target that refuses. The dialler sees an open connection, and may take a reset for the end of a conversation and not
+    /// dial again. A byte relay therefore dials again for a while before it gives up.
+    fn refused(&mut self, ctx: &mut Context) -> ConnectionState {
+        let now = ctx.now();
+        let until = self.redial.map_or(now + REDIAL_LIMIT_NS, |redial| redial.until);
+        if self.directions[0].lane.traffic() != Traffic::Bytes || now >= until {
+            ctx.stats.refused_by_target += 1;
+            return ConnectionState::Closed(Close::Reset);
+        }
+        self.redial = Some(Redial { next: now + REDIAL_INTERVAL_NS, until });
+        (self.sockets[1], self.watched[1]) = (Socket::NotDialled, Interest::NONE);
         ConnectionState::Open
     }
 
@@ -323,8 +274,24 @@ impl Connection {
         ConnectionState::Open
     }
 
-    /// Splits the input into pieces, and forwards them directly or through the lane.
+    /// Handles input, in which an advertised address is replaced.
     fn receive(&mut self, way: usize, bytes: &[u8], ctx: &mut Context) -> ConnectionState {
+        let w = &mut self.directions[way];
+        let greeting = ctx.greeting.as_ref().filter(|_| w.greets);
+        let rewrite = greeting.map(|greeting| greeting.rewrite(bytes, &|listens| ctx.relayed.get(&listens).copied()));
+        if rewrite == Some(Rewrite::Incomplete) && bytes.len() <= MAX_GREETING_BYTES {
+            w.partial = bytes.to_vec();
+            return ConnectionState::Open;
+        }
+        w.greets = false;
+        match rewrite {
+            Some(Rewrite::Replace { len, with }) => self.forward(way, &[&with, &bytes[len..]].concat(), ctx),
+            Some(Rewrite::Incomplete | Rewrite::Keep) | None => self.forward(way, bytes, ctx),
+        }
+    }
+
+    /// Splits the input into pieces, and forwards them directly or through the lane.
+    fn forward(&mut self, way: usize, bytes: &[u8], ctx: &mut Context) -> ConnectionState {
         let now = ctx.now();
         let receiver_up = self.sockets[1 - way].connected().is_some();
         let w = &mut self.directions[way];
@@ -462,7 +429,11 @@ impl Connection {
         }
         for i in 0..2 {
             let blocked = self.sockets[1 - i].connected().is_none() || !self.directions[i].out.is_empty();
-            let due = if blocked { None } else { self.directions[i].lane.next_due(&ctx.rules) };
+            let due = match (&self.sockets[1], self.redial) {
+                (Socket::NotDialled, Some(redial)) if i == 0 => Some(redial.next),
+                _ if blocked => None,
+                _ => self.directions[i].lane.next_due(&ctx.rules),
+            };
             self.set_timer(i, due, ctx);
         }
     }
@@ -491,9 +462,4 @@ impl Connection {
             self.sockets.iter().filter_map(Socket::stream).for_each(reset_on_close);
         }
     }
-}
-
-fn close_refused(ctx: &mut Context) -> ConnectionState {
-    ctx.stats.refused_by_target += 1;
-    ConnectionState::Closed(Close::Reset)
 }

@@ -1,7 +1,8 @@
 //! State shared by all connections of the relay: poller, rules, counters, timers, clock and read buffer.
 
-use heckle_system_api::capability::Framing;
-use std::collections::BTreeSet;
+use heckle_system_api::capability::{Framing, Greeting};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,6 +33,10 @@ pub(super) struct Context {
     pub(super) rules: Rules,
     /// Finds the ends of messages.
     pub(super) framing: Arc<dyn Framing>,
+    /// Finds the addresses that diallers advertise, in a byte relay.
+    pub(super) greeting: Option<Arc<dyn Greeting>>,
+    /// The relay's port for each target.
+    pub(super) relayed: BTreeMap<SocketAddr, SocketAddr>,
     flows: Vec<(LinkId, Flow)>,
     pub(super) timers: BTreeSet<(u64, TimerOwner)>,
     pub(super) stats: Stats,
@@ -44,7 +49,18 @@ impl Context {
     pub(super) fn new(poller: Poller, rules: Rules, framing: Arc<dyn Framing>) -> Context {
         let scratch = vec![0; LARGE_BYTES + READ_BYTES];
         let (timers, stats) = (BTreeSet::new(), Stats::default());
-        Context { poller, rules, framing, flows: vec![], timers, stats, origin: Instant::now(), scratch }
+        Context {
+            poller,
+            rules,
+            framing,
+            greeting: None,
+            relayed: BTreeMap::new(),
+            flows: vec![],
+            timers,
+            stats,
+            origin: Instant::now(),
+            scratch,
+        }
     }
 
     /// Returns nanoseconds since the start of the relay.

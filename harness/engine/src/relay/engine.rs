@@ -9,10 +9,11 @@ use std::sync::mpsc::Receiver;
 use heckle_faults::{End, Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
 use heckle_loopback::LoopbackClaim;
-use heckle_system_api::capability::Framing;
+use heckle_system_api::capability::{Framing, Greeting};
 
-use super::connection::{Connection, ConnectionKind, ConnectionState};
+use super::connection::{Connection, ConnectionState};
 use super::context::{Context, TimerOwner};
+use super::direction::ConnectionKind;
 use super::effect::{CountUnit, Evidence};
 use super::lane::Close;
 use super::poll::{Interest, Poller, Ready};
@@ -65,6 +66,8 @@ pub(super) enum Links {
 
 /// Additional parts of a byte relay.
 pub(super) struct ByteRelayParts {
+    /// Finds addresses that diallers advertise.
+    pub(super) greeting: Option<Arc<dyn Greeting>>,
     /// Identifies diallers.
     pub(super) identifier: Identifier,
     /// Reserves the address of its ports.
@@ -109,7 +112,8 @@ impl Engine {
             Links::Frames(framing) => (framing, None, CountUnit::Frames),
             Links::Bytes(bytes) => (Arc::new(NoFraming), Some(bytes), CountUnit::Bytes),
         };
-        let ctx = Context::new(poller, Rules::new(seed, counted), framing);
+        let mut ctx = Context::new(poller, Rules::new(seed, counted), framing);
+        ctx.greeting = bytes.as_ref().and_then(|bytes: &ByteRelayParts| bytes.greeting.clone());
         let (connections, unidentified) = (BTreeMap::new(), BTreeMap::new());
         Engine { inbox, ctx, ports: vec![], connections, unidentified, hung: vec![], bytes, next_id: 0 }
     }
@@ -195,6 +199,7 @@ impl Engine {
             }
             _ => None,
         };
+        self.ctx.relayed.insert(target, address);
         self.ports.push(Port { route, target, address, listener: Some(listener), follows, kind, watched: Interest::NONE });
         self.watch_port(self.ports.len() - 1, Interest::READ);
         if follows.is_some() {

@@ -33,6 +33,7 @@
 
 mod connection; // one relayed connection: two sockets, two directions
 mod context; // state shared by all connections
+mod direction; // one direction of a connection
 pub mod effect; // the measured effects of rules
 mod engine; // the thread: listeners, connections, timers, commands
 mod lane; // the queue of one direction
@@ -56,7 +57,7 @@ use std::time::Instant;
 use heckle_faults::{Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
 use heckle_loopback::LoopbackClaim;
-use heckle_system_api::capability::Framing;
+use heckle_system_api::capability::{Framing, Greeting};
 
 pub use effect::{CountUnit, Evidence, MeasuredDelay};
 use poll::Waker;
@@ -167,11 +168,12 @@ impl Relay {
         Ok(Relay { commands, waker, threads: vec![thread], owners: None })
     }
 
-    /// Starts a byte relay, whose ports have [`Route::Anyone`]. `owners` identifies the diallers.
+    /// Starts a byte relay, whose ports have [`Route::Anyone`]. `owners` identifies the diallers, and `greeting` finds the addresses
+    /// that they advertise.
     ///
     /// # Errors
     /// If the kernel refuses one of two threads or of three descriptors, or no loopback address can be claimed.
-    pub fn start_raw(seed: Seed, owners: Owners, on_unknown: OnUnknown) -> io::Result<Relay> {
+    pub fn start_raw(seed: Seed, owners: Owners, greeting: Option<Arc<dyn Greeting>>, on_unknown: OnUnknown) -> io::Result<Relay> {
         let (commands, inbox) = sync_channel(COMMAND_QUEUE);
         let (poller, waker) = poll::Poller::new()?;
         let (to_engine, wakes) = (commands.clone(), waker.clone());
@@ -181,7 +183,7 @@ impl Relay {
             sent.is_ok()
         };
         let (identifier, identifying) = raw::Identifier::start(owners.clone(), on_unknown, answer)?;
-        let bytes = engine::ByteRelayParts { identifier, claim: LoopbackClaim::new()?, sockets: raw::Sockets::new() };
+        let bytes = engine::ByteRelayParts { greeting, identifier, claim: LoopbackClaim::new()?, sockets: raw::Sockets::new() };
         let engine = engine::Engine::new(seed, poller, inbox, engine::Links::Bytes(bytes));
         let thread = std::thread::Builder::new().name("relay".into()).spawn(move || engine.run())?;
         // The engine ends first, which ends the other thread's input.

@@ -266,7 +266,7 @@ fn start_relay(plan: &Plan, folder: &RunFolder, stop: &Stop) -> Result<Relay, St
         Links::Bytes => {
             let stop = stop.clone();
             let on_unknown = OnUnknown::new(move |who| stop.ask(StopReason::Broken(who)));
-            Relay::start_raw(seed, Owners::new(&cluster::name_of(folder.root())), on_unknown)
+            Relay::start_raw(seed, Owners::new(&cluster::name_of(folder.root())), plan.system.greeting(), on_unknown)
         }
         Links::None => return Err(format!("the links of {} do not pass the relay", plan.system.name())),
     };

@@ -11,7 +11,11 @@
 //!
 //! A port listens only while its node does. A dialler of a node that is down is refused, and tries again as it would
 //! without a relay. If the connection were accepted and then reset, the dialler could take that for the end of a
-//! conversation. During a cut the port stays open, since a cut wire refuses nothing.
+//! conversation. While a link to the node is cut, the port stays open, since a cut wire refuses nothing. A dialler that
+//! is not cut off then waits up to a second for the node to listen, before its connection is reset.
+//!
+//! Some nodes begin a connection with an address at which they want to be dialled back. The system's
+//! [`Greeting`](heckle_system_api::capability::Greeting) finds it, and the relay puts its own port there.
 //!
 //! A dialler that is gone before step 4 is dropped and counted. A dialler that stays unknown ends the run: if it
 //! counted as a client, a cut between two nodes might cut nothing.

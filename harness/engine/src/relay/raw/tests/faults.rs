@@ -246,3 +246,25 @@ fn who_dials_a_target_that_is_down_is_refused_until_it_is_up() {
     let framed = rig.relay.open(Route::Nodes { from: Node(1), to: Node(2) }, nothing);
     assert_eq!(framed.expect_err("not here").kind(), ErrorKind::InvalidInput);
 }
+
+/// While a node is cut from another, its port is open even if it does not listen yet. A reset would look like a conversation that ended, so
+/// a dialler that is not cut off waits for it.
+#[test]
+fn a_dial_waits_for_a_target_that_is_about_to_listen() {
+    let mut rig = Rig::new("about-to-listen");
+    let claim = heckle_loopback::LoopbackClaim::new().expect("an address");
+    let nothing = claim.address().expect("a port");
+    rig.address = rig.relay.open(Route::Anyone { to: Node(2) }, nothing).expect("a second port of the same node");
+    rig.apply(&["n1>n2"], LinkEffect::Cut);
+    until("the port is open", || TcpStream::connect(rig.address).is_ok());
+    let mut client = rig.client();
+    client.write_all(b"early").expect("open");
+    hear_nothing(&mut client);
+    rig.listener = TcpListener::bind(nothing).expect("a claimed port");
+    hear(&mut rig.accepted(), b"early");
+    // One that never listens resets in the end.
+    rig.listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let ended = rig.client().read(&mut [0; 8]);
+    assert!(matches!(&ended, Err(e) if e.kind() == ErrorKind::ConnectionReset), "{ended:?}");
+    assert!(rig.relay.stats().refused_by_target > 0);
+}

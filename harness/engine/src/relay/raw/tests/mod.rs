@@ -1,6 +1,7 @@
 //! The raw relay with real processes: nodes, their children, daemons, strangers, and this program as a client.
 
 mod diallers; // who is found to have dialled
+mod greeting; // addresses that a dialler advertises
 mod faults; // what a fault does to bytes, and what it claims to have done
 mod program; // this test program, started again as the program of a node
 
@@ -8,6 +9,7 @@ use super::*;
 use crate::relay::{Evidence, Relay, Route};
 use heckle_faults::{Link, LinkEffect, Node};
 use heckle_history::prng::Seed;
+use heckle_system_api::capability::Greeting;
 use program::Program;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -30,9 +32,14 @@ struct Rig {
 
 impl Rig {
     fn new(name: &str) -> Rig {
+        Rig::with_greeting(name, None)
+    }
+
+    fn with_greeting(name: &str, greeting: Option<Arc<dyn Greeting>>) -> Rig {
         let run = format!("{name}-{}", std::process::id());
         let (tell, strangers) = channel();
-        let relay = Relay::start_raw(Seed(7), Owners::new(&run), OnUnknown::new(move |who| drop(tell.send(who)))).expect("a thread");
+        let relay = Relay::start_raw(Seed(7), Owners::new(&run), greeting, OnUnknown::new(move |who| drop(tell.send(who))));
+        let relay = relay.expect("a thread");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         rustix::net::listen(&listener, 4096).expect("a longer queue");
         let address = relay.open(Route::Anyone { to: Node(2) }, listener.local_addr().expect("bound")).expect("a port");
