@@ -27,6 +27,9 @@ use super::real::RealVfs;
 use super::unsynced::Change;
 use super::{Completion, FolderLock, RequestId, Vfs, VfsFile};
 
+/// A write of this many bytes is one of a series that prepares a file.
+const LONG_WRITE: usize = 64 << 10;
+
 /// The file system of one data folder, with an overlay. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct OverlayVfs(Arc<Shared>);
@@ -88,7 +91,13 @@ impl OverlayFile {
         let changes: Vec<Change> = self.vfs.with(|state| Ok(state.files[&self.file].unsynced.iter().cloned().collect()))?;
         for change in &changes {
             match change {
-                Change::Write { offset, bytes } => self.real.write_at(bytes, *offset)?,
+                Change::Write { offset, bytes } => {
+                    self.real.write_at(bytes, *offset)?;
+                    // As for the writer of these bytes, step by step: other syncs must not wait behind a long one.
+                    if bytes.len() >= LONG_WRITE {
+                        self.real.write_back(*offset, bytes.len() as u64);
+                    }
+                }
                 Change::Length(len) => self.real.set_len(*len)?,
             }
         }
