@@ -14,6 +14,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::storage::vfs::unsynced::Change;
+
 const HEAD: usize = 8;
 const FILE_MODE: u32 = 0o600;
 
@@ -44,6 +46,7 @@ pub(super) enum Record {
     Write {
         file: u64,
         offset: u64,
+        #[serde(with = "byte_string")]
         bytes: Vec<u8>,
     },
     /// A write of zeroes, without spelling them out.
@@ -65,7 +68,46 @@ pub(super) enum Record {
     NamesSyncing,
 }
 
+/// Copies bytes in one piece. By default serde reads and writes them one at a time.
+mod byte_string {
+    use std::fmt;
+
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        struct ByteString;
+        impl Visitor<'_> for ByteString {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a byte string")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+        }
+        from.deserialize_bytes(ByteString)
+    }
+}
+
 impl Record {
+    /// The record of a change of a file's content.
+    pub(super) fn of_change(file: u64, change: &Change) -> Record {
+        match change {
+            Change::Write { offset, bytes } if bytes.iter().all(|byte| *byte == 0) => {
+                Record::Zeroes { file, offset: *offset, len: bytes.len() as u64 }
+            }
+            Change::Write { offset, bytes } => Record::Write { file, offset: *offset, bytes: bytes.clone() },
+            Change::Length(len) => Record::Length { file, len: *len },
+        }
+    }
+
     /// The file of a write that says more than zeroes.
     fn written(&self) -> Option<u64> {
         if let Record::Write { file, .. } = self { Some(*file) } else { None }

@@ -14,8 +14,9 @@ use crate::storage::vfs::unsynced::{Change, NameChange};
 pub(crate) const OVERLAY: &str = "overlay";
 const JOURNAL: &str = "journal";
 
-/// A journal longer than this is rewritten without the changes that syncs have covered since.
-const REWRITE_OVER: u64 = 8 << 20;
+/// A journal that has grown by this much is rewritten without the changes that syncs have covered since. It is read at every power
+/// loss, several times.
+const REWRITE_OVER: u64 = 1 << 20;
 
 /// The overlay of one data folder.
 #[derive(Debug)]
@@ -218,13 +219,7 @@ impl State {
     /// Records a change of a file.
     pub(super) fn change(&mut self, file: u64, change: Change) -> io::Result<()> {
         self.declare(file)?;
-        let record = match &change {
-            Change::Write { offset, bytes } if bytes.iter().all(|byte| *byte == 0) => {
-                Record::Zeroes { file, offset: *offset, len: bytes.len() as u64 }
-            }
-            Change::Write { offset, bytes } => Record::Write { file, offset: *offset, bytes: bytes.clone() },
-            Change::Length(len) => Record::Length { file, len: *len },
-        };
+        let record = Record::of_change(file, &change);
         // A file without a name, durable or not, is gone with the process.
         if self.files.get(&file).is_some_and(|known| known.declared) {
             self.journal.append(&record)?;
@@ -329,10 +324,7 @@ impl State {
         }
         let durable: BTreeSet<u64> = self.durable_names.values().copied().collect();
         for (file, known) in self.files.iter().filter(|(file, _)| durable.contains(file) || renamed.contains(file)) {
-            records.extend(known.unsynced.iter().map(|change| match change {
-                Change::Write { offset, bytes } => Record::Write { file: *file, offset: *offset, bytes: bytes.clone() },
-                Change::Length(len) => Record::Length { file: *file, len: *len },
-            }));
+            records.extend(known.unsynced.iter().map(|change| Record::of_change(*file, change)));
         }
         self.journal = Journal::rewrite(&journal_path(&self.folder), &records)?;
         self.rewritten_len = self.journal.len();
