@@ -28,9 +28,21 @@ const CUT: f64 = 62.0;
 /// Space to the right of the last moment, into which ops without a known end reach.
 const OPEN: f64 = 16.0;
 
-/// What the marks mean.
-pub(super) const HOW_TO_READ: &str = "A bar reaches from sending to answer; a dashed one has no known end. The time axis is cut at the \
-                                      strokes, where the duration of the pause is written. Bands are faults.";
+/// Space around a text that covers the edge of a band.
+const HALO: f64 = 2.0;
+
+/// What the marks in the drawing of this argument mean.
+pub(super) fn how_to_read(argument: &Argument) -> String {
+    let any_op = |is: &dyn Fn(&DrawnOp) -> bool| argument.ops.iter().any(is);
+    let sentences = [
+        (true, "A bar reaches from sending to answer."),
+        (any_op(&|op| op.ended.is_none()), "A dashed bar has no known end."),
+        (any_op(&|op| op.role == Role::Lost), "The dotted line behind a bar: its value must not be older from then on."),
+        (true, "Double strokes cut the time axis; the time left out is written above them."),
+        (!argument.faults.is_empty(), "Grey bands are faults."),
+    ];
+    sentences.iter().filter(|(drawn, _)| *drawn).map(|(_, sentence)| *sentence).collect::<Vec<_>>().join(" ")
+}
 
 /// Draws an argument.
 pub(super) fn draw(argument: &Argument, frame: Frame) -> Drawing {
@@ -54,7 +66,7 @@ pub(super) fn draw(argument: &Argument, frame: Frame) -> Drawing {
     let bottom = page.y + 4.0;
     page.time_axis(bottom);
     if frame.title {
-        page.paragraph(HOW_TO_READ, SMALL, Tone::Dim);
+        page.paragraph(&how_to_read(argument), SMALL, Tone::Dim);
     }
     let mut shapes = page.bands(top, rows, bottom);
     shapes.append(&mut page.shapes);
@@ -86,6 +98,16 @@ impl Page<'_> {
     fn text(&self, x: f64, top: f64, words: &str, size: f64, strong: bool, tone: Tone) -> Text {
         let last = self.frame.width - MARGIN - width(words, size, strong);
         Text { x: x.min(last).max(MARGIN), y: top + size, size, strong, tone, words: words.to_owned() }
+    }
+
+    /// A text of an op. It covers the edges of bands that it crosses, so that it stays readable.
+    fn label(&self, x: f64, words: &str, size: f64, strong: bool, tone: Tone) -> impl Iterator<Item = Shape> + use<> {
+        let text = self.text(x, self.y, words, size, strong, tone);
+        let (left, right) = (text.x - HALO, text.x + width(words, size, strong) + HALO);
+        let mut edges = self.argument.faults.iter().flat_map(|fault| [fault.began, fault.ended]).map(|t| self.axis.place(t));
+        let crosses = edges.any(|edge| left < edge && edge < right);
+        let halo = Area { x: left, y: self.y, width: right - left, height: size + HALO };
+        crosses.then_some(Shape::Fill(halo, Tone::Paper)).into_iter().chain([Shape::Text(text)])
     }
 
     /// Lines of text from the left margin.
@@ -142,7 +164,7 @@ impl Page<'_> {
         let mut inner = vec![];
         let strong = op.role != Role::Part;
         for line in wrap(&op.words, WORDS, strong, self.room()) {
-            inner.push(Shape::Text(self.text(from, self.y, &line, WORDS, strong, Tone::Ink)));
+            inner.extend(self.label(from, &line, WORDS, strong, Tone::Ink));
             self.y += WORDS + 4.0;
         }
         let area = Area { x: from, y: self.y + 1.0, width: to - from, height: BAR };
@@ -166,7 +188,7 @@ impl Page<'_> {
         inner.extend(crossed.iter().flat_map(|c| slashes((c.from + c.to) / 2.0, area.y - 2.0, area.y + BAR + 2.0, Tone::Paper)));
         self.y += BAR + 5.0;
         for line in wrap(&op.note(), NOTE, false, self.room()) {
-            inner.push(Shape::Text(self.text(from, self.y, &line, NOTE, false, Tone::Dim)));
+            inner.extend(self.label(from, &line, NOTE, false, Tone::Dim));
             self.y += NOTE + 4.0;
         }
         self.y += 11.0;

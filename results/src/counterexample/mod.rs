@@ -49,7 +49,7 @@ pub fn png(argument: &Argument) -> Vec<u8> {
 pub(crate) fn section(argument: &Argument) -> Html {
     let drawing = |width, class| svg::of(&layout::draw(argument, Frame { width, title: false }), class, &argument.title);
     let both = drawing(WIDE, "a-wide").and(drawing(NARROW, "a-narrow"));
-    let inner = Html::element("figure", &[("class", "a-figure")], both).and(note(layout::HOW_TO_READ)).and(steps::of(argument));
+    let inner = Html::element("figure", &[("class", "a-figure")], both).and(note(&layout::how_to_read(argument))).and(steps::of(argument));
     Html::element("div", &[("class", "argument")], inner)
 }
 

@@ -34,9 +34,12 @@ fn draw(area: &Area<'_>, shapes: &[Shape]) {
                 frame::rectangle(area, corners(at), colour(*tone).stroke_width(2));
             }
             Shape::Line(points, tone, line) => {
-                let points = points.iter().map(|(x, y)| (pixels(*x), pixels(*y))).collect();
-                let share = if *line == LineStyle::Dotted || *tone == Tone::Fault { 0.45 } else { 1.0 };
-                frame::line(area, points, colour(*tone).mix(share).stroke_width(if *tone == Tone::Paper { 3 } else { 2 }));
+                let share = if *tone == Tone::Fault { 0.45 } else { 1.0 };
+                let style = colour(*tone).mix(share).stroke_width(if *tone == Tone::Paper { 3 } else { 2 });
+                let parts = if *line == LineStyle::Dotted { dots(points) } else { vec![points.clone()] };
+                for part in parts {
+                    frame::line(area, part.iter().map(|(x, y)| (pixels(*x), pixels(*y))).collect(), style);
+                }
             }
             Shape::Text(text) => {
                 let size = text.size * drawing::LINE * SCALE;
@@ -53,6 +56,19 @@ fn draw(area: &Area<'_>, shapes: &[Shape]) {
             Shape::Op(_, inner) => draw(area, inner),
         }
     }
+}
+
+/// The dots of a dotted line, as the style sheet draws them: 2 pixels in every 6.
+fn dots(points: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
+    let mut dots = vec![];
+    for ends in points.windows(2) {
+        let [(x0, y0), (x1, y1)] = [ends[0], ends[1]];
+        let length = (x1 - x0).hypot(y1 - y0);
+        let at = |along: f64| (x0 + (x1 - x0) * along / length, y0 + (y1 - y0) * along / length);
+        let count = (length / 6.0) as usize;
+        dots.extend((0..count).map(|i| i as f64 * 6.0).map(|from| vec![at(from), at(from + 2.0)]));
+    }
+    dots
 }
 
 fn colour(tone: Tone) -> RGBColor {

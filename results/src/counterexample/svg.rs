@@ -57,7 +57,8 @@ fn fill(tone: Tone) -> &'static str {
         Tone::Open => "a-open",
         Tone::Violation => "a-violation",
         Tone::Band => "a-band",
-        Tone::Ink | Tone::Dim | Tone::Paper | Tone::Fault => "a-line",
+        Tone::Paper => "a-paper",
+        Tone::Ink | Tone::Dim | Tone::Fault => "a-line",
     }
 }
 

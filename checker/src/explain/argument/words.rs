@@ -87,12 +87,11 @@ pub(super) fn title(history: &History, loss: &Loss, decimals: usize) -> String {
         Call::Write { .. } | Call::Cas { .. } => "a cas".to_owned(),
     };
     let end = if loss.undone { "the acknowledged update was lost" } else { "the acknowledged update was missed, and came back later" };
-    format!(
-        "{did}, acknowledged{by} at {}; {fault}; {what} sent at {} still found {}: {end}.",
-        at(lost.completed),
-        at(observer.invoked),
-        value(loss.seen)
-    )
+    let found = match loss.seen {
+        Some(seen) => format!("still found {seen}"),
+        None => format!("found null, as if {key} had never been written"),
+    };
+    format!("{did}, acknowledged{by} at {}; {fault}; {what} sent at {} {found}: {end}.", at(lost.completed), at(observer.invoked))
 }
 
 /// Formats seconds.

@@ -82,6 +82,35 @@ fn an_overlap_would_be_found() {
     assert_eq!(drawing.sheet().complaints().len(), 1);
 }
 
+/// Edges are drawn before the ops, so what covers them comes later.
+#[test]
+fn texts_cover_the_edges_of_bands() {
+    for frame in FRAMES {
+        let drawing = draw(&all()[0], frame);
+        let edges: Vec<f64> = drawing.shapes.iter().filter_map(|shape| edge(shape)).collect();
+        assert_eq!(edges.len(), 2, "one fault");
+        let inner = drawing.shapes.iter().filter_map(|shape| if let Shape::Op(_, inner) = shape { Some(inner) } else { None });
+        for pair in inner.flat_map(|inner| inner.windows(2)) {
+            let [before, Shape::Text(text)] = pair else { continue };
+            let letters = text.covers();
+            let crosses = edges.iter().any(|x| letters.x < *x && *x < letters.x + letters.width);
+            assert!(!crosses || matches!(before, Shape::Fill(_, Tone::Paper)), "`{}` at {}", text.words, frame.width);
+        }
+    }
+}
+
+fn edge(shape: &Shape) -> Option<f64> {
+    if let Shape::Line(points, Tone::Fault, _) = shape { Some(points[0].0) } else { None }
+}
+
+#[test]
+fn marks_are_explained_only_where_they_are_drawn() {
+    let says = |argument: &Argument, part: &str| how_to_read(argument).contains(part);
+    let [usual, many, instant, ..] = &all()[..] else { unreachable!("there are more") };
+    assert!(says(usual, "dotted") && says(usual, "Grey bands") && !says(usual, "dashed"));
+    assert!(says(many, "dashed") && !says(many, "dotted") && !says(instant, "bands"));
+}
+
 #[test]
 fn every_op_and_fault_has_its_words() {
     let argument = &all()[0];
