@@ -37,7 +37,7 @@ pub(super) fn how_to_read(argument: &Argument) -> String {
     let sentences = [
         (true, "A bar reaches from sending to answer."),
         (any_op(&|op| op.ended.is_none()), "A dashed bar has no known end."),
-        (any_op(&|op| op.role == Role::Lost), "The dotted line behind a bar: its value must not be older from then on."),
+        (any_op(&|op| op.role == Role::Lost), "Along the dotted line, the key must hold that value or a newer one."),
         (true, "Double strokes cut the time axis; the time left out is written above them."),
         (!argument.faults.is_empty(), "Grey bands are faults."),
     ];

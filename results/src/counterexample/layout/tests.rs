@@ -87,7 +87,7 @@ fn an_overlap_would_be_found() {
 fn texts_cover_the_edges_of_bands() {
     for frame in FRAMES {
         let drawing = draw(&all()[0], frame);
-        let edges: Vec<f64> = drawing.shapes.iter().filter_map(|shape| edge(shape)).collect();
+        let edges: Vec<f64> = drawing.shapes.iter().filter_map(edge).collect();
         assert_eq!(edges.len(), 2, "one fault");
         let inner = drawing.shapes.iter().filter_map(|shape| if let Shape::Op(_, inner) = shape { Some(inner) } else { None });
         for pair in inner.flat_map(|inner| inner.windows(2)) {
