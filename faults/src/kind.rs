@@ -19,6 +19,8 @@ pub struct Kind {
     pub about: &'static str,
     /// The form of its targets.
     pub hits: TargetShape,
+    /// Whether a correct system survives it.
+    pub model: Model,
     /// Its requirements.
     pub needs: Needs,
     /// The evidence that it took effect.
@@ -32,6 +34,15 @@ pub struct Kind {
     /// Returns the steps of a fault for a given duration and number of nodes, or an error message if target or amounts
     /// are invalid.
     pub steps: fn(&Fault, Nanos, u16) -> Result<Vec<Step>, String>,
+}
+
+/// Whether the system's own promises hold under a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// A correct system survives it.
+    Inside,
+    /// It breaks an assumption that every correct system makes. A correct system refuses to go on, or is allowed to fail.
+    Beyond,
 }
 
 /// What a kind requires of the cluster and the engine.

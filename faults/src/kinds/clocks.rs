@@ -3,7 +3,7 @@
 use crate::action::{Action, ClockSetting, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape, all_nodes};
 use heckle_history::Nanos;
 use rand::RngExt;
@@ -13,6 +13,7 @@ pub(crate) static JUMP: Kind = Kind {
     name: "clock-jump",
     about: "wall clocks jump by up to an hour",
     hits: TargetShape::SomeNodes,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Clocks] },
     evidence: Evidence::Any(&["clocks_set"]),
     coverage: Coverage::DuringIfQuorum,

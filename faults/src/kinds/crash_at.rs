@@ -2,7 +2,7 @@
 
 use crate::action::{Action, EndCause, Step};
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
 /// A node ends as if killed when it reaches a point of its code, and is restarted on the same data.
@@ -10,6 +10,7 @@ pub(crate) static CRASH_AT: Kind = Kind {
     name: "crash-at",
     about: "one node crashes at a point of its code, drawn or named as in crash-at:before-sync (`heckle doctor --points`)",
     hits: TargetShape::OneNode,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes, Control::Points] },
     evidence: Evidence::EachNode(&["ended_at_point", "restarted"]),
     coverage: Coverage::DuringIfQuorum,

@@ -3,7 +3,7 @@
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Link, Target, TargetShape, links_from, links_to, node_links};
 use heckle_history::Nanos;
 use rand::{Rng, RngExt};
@@ -13,6 +13,7 @@ pub(crate) static DELAY: Kind = Kind {
     name: "delay",
     about: "frames arrive late",
     hits: TargetShape::Links,
+    model: Model::Inside,
     needs: Needs { nodes: 2, control: &[Control::Links] },
     evidence: Evidence::Any(&["delayed_frames", "delayed_bytes", "released_early"]),
     coverage: Coverage::DuringIfQuorum,

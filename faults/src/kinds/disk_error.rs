@@ -4,7 +4,7 @@
 use crate::action::{Action, DiskFailure, EndCause, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
 /// A write or a sync fails with an input/output error.
@@ -12,6 +12,7 @@ pub(crate) static IO_ERROR: Kind = Kind {
     name: "io-error",
     about: "a write or a sync of one node fails with EIO; the node must end, and is restarted on the same data",
     hits: TargetShape::OneNode,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes, Control::Disks] },
     evidence: Evidence::EachNode(&["disk_failed", "restarted"]),
     coverage: Coverage::DuringIfQuorum,

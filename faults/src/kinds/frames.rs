@@ -3,7 +3,7 @@
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::TargetShape;
 use heckle_history::Nanos;
 use rand::RngExt;
@@ -73,6 +73,7 @@ pub(crate) static RESET: Kind = Kind {
     name: "reset",
     about: "connections are reset",
     hits: TargetShape::Links,
+    model: Model::Inside,
     needs: Needs { nodes: 2, control: &[Control::Links] },
     evidence: Evidence::Any(&["resets"]),
     coverage: Coverage::DuringIfQuorum,

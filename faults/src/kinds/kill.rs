@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
 /// SIGKILL one node, then restart it on the same data.
@@ -10,6 +10,7 @@ pub(crate) static KILL: Kind = Kind {
     name: "kill",
     about: "SIGKILL one node, then restart it on the same data",
     hits: TargetShape::OneNode,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes] },
     evidence: Evidence::Any(&["killed"]),
     coverage: Coverage::DuringIfQuorum,

@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape, all_nodes};
 
 /// SIGKILL every node simultaneously, then restart them all.
@@ -10,6 +10,7 @@ pub(crate) static KILL_ALL: Kind = Kind {
     name: "kill-all",
     about: "SIGKILL every node at once, then restart them",
     hits: TargetShape::EveryNode,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes] },
     evidence: Evidence::Any(&["killed"]),
     coverage: Coverage::AfterHeal,

@@ -4,7 +4,7 @@
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{End, Link, Node, Target, TargetShape, links_from, links_to, node_links};
 use rand::RngExt;
 
@@ -13,6 +13,7 @@ pub(crate) static PARTITION: Kind = Kind {
     name: "partition",
     about: "cut links in a drawn shape",
     hits: TargetShape::Cut,
+    model: Model::Inside,
     needs: Needs { nodes: 2, control: &[Control::Links] },
     evidence: Evidence::Any(&["blocked_frames", "held_frames", "held_bytes", "blocked_connections"]),
     coverage: Coverage::DuringIfQuorum,

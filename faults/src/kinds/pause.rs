@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
 /// SIGSTOP one node, later SIGCONT.
@@ -10,6 +10,7 @@ pub(crate) static PAUSE: Kind = Kind {
     name: "pause",
     about: "SIGSTOP one node, later SIGCONT",
     hits: TargetShape::OneNode,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes] },
     evidence: Evidence::Any(&["seen_stopped", "stopped_until_the_end"]),
     coverage: Coverage::DuringIfQuorum,

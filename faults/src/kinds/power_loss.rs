@@ -4,7 +4,7 @@
 use crate::action::{Action, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Node, Target, TargetShape, all_nodes};
 use heckle_history::Nanos;
 use rand::{Rng, RngExt};
@@ -14,6 +14,7 @@ pub(crate) static POWER_LOSS: Kind = Kind {
     name: "power-loss",
     about: "power fails on one node, a minority, a majority or all: un-synced bytes and names are lost, the last write is torn",
     hits: TargetShape::SomeNodes,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes, Control::UnsyncedData] },
     evidence: Evidence::EachNode(&["power_lost", "restarted"]),
     coverage: Coverage::DuringIfQuorum,

@@ -3,7 +3,7 @@
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Node, Target, TargetShape};
 use heckle_history::Nanos;
 
@@ -12,6 +12,7 @@ pub(crate) static ROLLING_RESTART: Kind = Kind {
     name: "rolling-restart",
     about: "SIGTERM each node in turn and restart it on the same data, never two down at once",
     hits: TargetShape::SomeNodes,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes] },
     evidence: Evidence::EachNode(&["terminated", "restarted"]),
     coverage: Coverage::DuringIfQuorum,

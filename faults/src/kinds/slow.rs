@@ -3,7 +3,7 @@
 use crate::action::{Action, LinkEffect, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::TargetShape;
 use heckle_history::Nanos;
 use rand::RngExt;
@@ -16,6 +16,7 @@ pub(crate) static SLOW: Kind = Kind {
     name: "slow",
     about: "links carry few bytes a second",
     hits: TargetShape::Links,
+    model: Model::Inside,
     needs: Needs { nodes: 2, control: &[Control::Links] },
     evidence: Evidence::Any(&["slowed_frames", "slowed_bytes"]),
     coverage: Coverage::DuringIfQuorum,

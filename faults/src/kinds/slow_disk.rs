@@ -3,7 +3,7 @@
 use crate::action::{Action, Step};
 use crate::draw::Draw;
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 use heckle_history::Nanos;
 use rand::RngExt;
@@ -21,6 +21,7 @@ pub(crate) static SLOW_DISK: Kind = Kind {
     name: "slow-disk",
     about: "every sync takes 2 to 100 ms longer, on one node or on all",
     hits: TargetShape::SomeNodes,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Disks] },
     evidence: Evidence::Any(&["delayed_syncs"]),
     coverage: Coverage::DuringIfQuorum,

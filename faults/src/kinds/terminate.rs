@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Signal, Step};
 use crate::fault::{Amounts, Fault};
-use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Needs};
+use crate::kind::{Aim, Control, Coverage, Evidence, Kind, Model, Needs};
 use crate::target::{Target, TargetShape};
 
 /// SIGTERM one node, and restart it on the same data after it has exited.
@@ -10,6 +10,7 @@ pub(crate) static TERMINATE: Kind = Kind {
     name: "terminate",
     about: "SIGTERM one node, which ends by itself, then restart it on the same data",
     hits: TargetShape::OneNode,
+    model: Model::Inside,
     needs: Needs { nodes: 1, control: &[Control::Processes] },
     evidence: Evidence::EachNode(&["terminated", "restarted"]),
     coverage: Coverage::DuringIfQuorum,

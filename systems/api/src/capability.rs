@@ -118,7 +118,7 @@ pub trait Disks: Send + Sync {
     /// If the node does not answer in time.
     fn fail(&self, node: &NodeSpec, failure: Option<DiskFailure>) -> Result<(), String>;
 
-    /// Removes the delay of syncs.
+    /// Removes the delay of syncs, also from a sync that is being delayed.
     ///
     /// # Errors
     /// If the node does not answer in time.
@@ -148,9 +148,9 @@ pub struct LostData {
 /// Syncs that were delayed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DelayedSyncs {
-    /// How many.
+    /// Number of syncs of which the delay has begun.
     pub count: u64,
-    /// The longest measured delay, in microseconds.
+    /// The longest delay that has ended, in microseconds.
     pub max_us: u64,
 }
 
@@ -208,6 +208,11 @@ pub trait Roles: Send + Sync {
     /// # Errors
     /// If no node answers.
     fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String>;
+
+    /// Why no node can have this role with the settings of this system, if so.
+    fn vacant(&self, _role: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What the links of a system carry, in the detail that the relay needs.

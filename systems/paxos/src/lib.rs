@@ -203,4 +203,8 @@ impl Roles for Paxos {
     fn find(&self, role: &str, running: &[(NodeIx, NodeSpec)]) -> Result<(NodeIx, String), String> {
         roles::find(role, running)
     }
+
+    fn vacant(&self, role: &str) -> Option<&'static str> {
+        (role == roles::HOLDER.name && !self.has_leases()).then_some("no lease is granted")
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The roles, by their names in plans.
 pub(crate) const ROLES: &[Role] = &[HOLDER, COORDINATOR];
 /// The node that was granted a lease.
-const HOLDER: Role = Role { name: "holder", about: "the holder of a lease" };
+pub(crate) const HOLDER: Role = Role { name: "holder", about: "the holder of a lease" };
 /// The node that coordinates the most operations.
 const COORDINATOR: Role = Role { name: "coordinator", about: "the busiest coordinator" };
 

@@ -42,6 +42,9 @@ fn build_job(args: &RunArgs) -> Result<Job, String> {
         let injections = schedule_file::parse(&text, plan.nodes).map_err(|e| format!("{}, {e}", path.display()))?;
         plan = plan.with_schedule(injections)?;
     }
+    if let Some(words) = plan.faults_left_out.as_ref().filter(|_| !args.voice.quiet) {
+        errln!("{words}");
+    }
     if plan.bin.is_none() {
         // A missing program is reported before a folder is created.
         plan.system.program()?;

@@ -66,6 +66,34 @@ fn power_losses_and_failing_disks_take_effect_and_lose_nothing_that_was_acknowle
     assert_eq!((figure(&all[5], "ended_at_point"), figure(&all[5], "restarted")), (1, 1), "{}", all[5]);
 }
 
+/// A sync takes longer than the fault here. The fault lasts as long as it was asked to, and the other nodes go on meanwhile.
+#[test]
+fn a_stalled_disk_lasts_as_long_as_it_was_asked_to() {
+    let folder = Folder::new();
+    let results = run(&folder, &[fault("1s", "stalled-disk", "900ms", "target = [\"n2\"]")], &[], 0);
+    let stall = &results["faults"][0];
+    let lasted = stall["end_s"].as_f64().expect("a number") - stall["start_s"].as_f64().expect("a number");
+    assert!(stall["effective"] == true && lasted >= 0.5, "{stall:#}");
+    assert!(figure(&stall["evidence"], "delayed_syncs") >= 1 && figure(&stall["evidence"], "measured_delay_us") > 300_000, "{stall:#}");
+}
+
+/// Many kinds in one run, with what does not fit left out and named.
+#[test]
+fn all_faults_draws_every_kind_that_fits() {
+    let folder = Folder::new();
+    let args = ["run", "--faults", "all", "--fault-every", "300ms", "--fault-for", "100ms", "--duration", "4s", "--warmup", "500ms"];
+    let tail = ["--quiet-tail", "2s", "--json", "--seed", "4"];
+    let out = output(&folder, &[&args[..], &tail].concat());
+    assert!(matches!(out.status.code(), Some(0 | 2)), "short faults may show nothing, but break nothing: {}", said(&out));
+    let results: Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    let kinds: std::collections::BTreeSet<&str> =
+        results["faults"].as_array().expect("a list").iter().filter_map(|f| f["kind"].as_str()).collect();
+    assert!(kinds.len() >= 8, "{kinds:?}");
+    let warnings = results["warnings"].to_string();
+    assert!(warnings.contains("faults left out: partition:ring (needs 4 nodes or more"), "{warnings}");
+    assert_eq!(nodes_alive(&folder), Vec::<u32>::new());
+}
+
 /// A program that runs nodes, but without the flag that keeps un-synced data apart.
 fn without_overlay(folder: &Folder) -> PathBuf {
     let script = folder.path().join("node.sh");

@@ -7,13 +7,15 @@ use heckle_faults::{DiskFailure, EndCause, Node};
 use heckle_system_api::capability::{DelayedSyncs, Disks, Points};
 use std::time::{Duration, Instant};
 
-/// Time limit for a node under load to finish a sync besides its delay.
+/// Time limit for a node under load to begin a sync, and to end one that is no longer delayed.
 const SYNC_WITHIN: Duration = Duration::from_secs(1);
+/// A delay that is waited for when it is injected.
+const SHORT: Duration = Duration::from_millis(100);
 /// Time limit for a node to answer that another fault has taken down.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
-/// Makes every sync of these nodes slower, and waits until each has finished a delayed one: what happens to a node later
-/// may take its figures with it.
+/// Makes every sync of these nodes slower, and waits until each has begun a delayed one, or ended it if that takes no
+/// longer than [`SHORT`]: what happens to a node later may take its figures with it.
 ///
 /// # Errors
 /// If a node does not accept the delay.
@@ -23,11 +25,13 @@ pub(super) fn delay_syncs(cluster: &Cluster, nodes: &[Node], delay_us: u64, stop
     for node in nodes {
         until_back(|| disks.delay_syncs(&cluster.spec(*node), delay))?;
     }
-    let deadline = Instant::now() + 2 * delay + SYNC_WITHIN;
+    let is_short = delay <= SHORT;
+    let is_missing = |seen: &DelayedSyncs| seen.count == 0 || (is_short && seen.max_us == 0);
+    let deadline = Instant::now() + SYNC_WITHIN;
     let mut evidence = Evidence::from([("asked_delay_us".to_owned(), delay_us.into())]);
     for node in nodes {
         let mut seen = disks.delayed_syncs(&cluster.spec(*node));
-        while seen.as_ref().is_ok_and(|seen| seen.count == 0) && Instant::now() < deadline && !stop.asked() {
+        while seen.as_ref().is_ok_and(is_missing) && Instant::now() < deadline && !stop.asked() {
             std::thread::sleep(Duration::from_millis(2));
             seen = disks.delayed_syncs(&cluster.spec(*node));
         }
@@ -49,13 +53,11 @@ fn until_back(mut ask: impl FnMut() -> Result<(), String>) -> Result<(), String>
 }
 
 fn figures(seen: DelayedSyncs) -> Evidence {
-    if seen.count == 0 {
-        return Evidence::new();
-    }
-    [("delayed_syncs".to_owned(), seen.count.into()), ("measured_delay_us".to_owned(), seen.max_us.into())].into()
+    let figures = [("delayed_syncs", seen.count), ("measured_delay_us", seen.max_us)];
+    figures.into_iter().filter(|(_, figure)| *figure > 0).map(|(name, figure)| (name.to_owned(), figure.into())).collect()
 }
 
-/// Removes the delay. A process that was started meanwhile has none.
+/// Removes the delay, which ends the sync that it delays. A process that was started meanwhile has none.
 ///
 /// # Errors
 /// If a node does not answer.
@@ -64,8 +66,14 @@ pub(super) fn restore_syncs(cluster: &Cluster, nodes: &[Node]) -> Result<Evidenc
     let mut longest = 0;
     for node in nodes {
         let spec = cluster.spec(*node);
-        longest = longest.max(disks.delayed_syncs(&spec).map_or(0, |seen| seen.max_us));
         until_back(|| disks.restore_syncs(&spec))?;
+        let deadline = Instant::now() + SYNC_WITHIN;
+        let mut seen = disks.delayed_syncs(&spec);
+        while seen.as_ref().is_ok_and(|seen| seen.count > 0 && seen.max_us == 0) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+            seen = disks.delayed_syncs(&spec);
+        }
+        longest = longest.max(seen.map_or(0, |seen| seen.max_us));
     }
     Ok(if longest > 0 { [("measured_delay_us".to_owned(), longest.into())].into() } else { Evidence::new() })
 }

@@ -4,13 +4,12 @@
 use super::settings::{self, Expect};
 use super::stages::Stages;
 use super::units::{Rate, Span};
-use super::{DEFAULT_FAULTS, INTENT_TIMEOUT, MAX_KEYS, MAX_VALUE_BYTES, Net, Route, file};
+use super::{INTENT_TIMEOUT, MAX_KEYS, MAX_VALUE_BYTES, Net, Route};
 use crate::systems::Systems;
 use heckle_checker::fairness::starvation;
-use heckle_faults::{Control, FaultKind, Role, registry};
 use heckle_history::Consistency;
 use heckle_system_api::System;
-use heckle_system_api::capability::{Links, PointInfo, Points, Reached};
+use heckle_system_api::capability::Links;
 use heckle_system_api::settings::{one_of, within};
 use heckle_system_api::value::Payload;
 use heckle_workloads::keys::{KeyChoice, MAX_EXPONENT};
@@ -183,40 +182,6 @@ pub(super) fn program(path: &Path) -> Result<PathBuf, String> {
     if whole.is_file() { Ok(whole) } else { Err(format!("bin = `{}` is not a program; name a build of heckle", path.display())) }
 }
 
-/// Parses a kind of fault. A role that the system does not know is reported as a misspelt name.
-pub(super) fn kind(system: &dyn System, text: &str) -> Result<FaultKind, String> {
-    let roles = roles_of(system);
-    let knows = |role: &str| roles.is_empty() || roles.iter().any(|known| known.name == role);
-    let names: Vec<String> = registry::all(roles).iter().map(ToString::to_string).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let unknown = || format!("there is no fault `{text}`; {}", file::did_you_mean(text, &names));
-    let kind = registry::find(text).ok().filter(|kind| kind.role().is_none_or(knows)).ok_or_else(unknown)?;
-    match (kind.point(), system.points()) {
-        (Some(point), Some(points)) => check_point(text, point, &points.all()).map(|()| kind),
-        _ => Ok(kind),
-    }
-}
-
-/// Checks that a fault can wait for this point.
-fn check_point(text: &str, point: &str, all: &[PointInfo]) -> Result<(), String> {
-    match all.iter().find(|known| known.name == point) {
-        Some(known) if known.reached == Reached::AtStart => {
-            Err(format!("there is no fault `{text}`: {point} is reached only while a node starts, when nothing can be armed"))
-        }
-        Some(_) => Ok(()),
-        None => {
-            let names: Vec<&str> = all.iter().filter(|known| known.reached != Reached::AtStart).map(|known| known.name).collect();
-            Err(format!("there is no fault `{text}`: no point is called `{point}`; {}", file::did_you_mean(point, &names)))
-        }
-    }
-}
-
-/// Returns the points that are drawn for faults that name none.
-pub(super) fn drawn_points(system: &dyn System) -> Vec<&'static str> {
-    let all = system.points().map_or_else(Vec::new, Points::all);
-    all.into_iter().filter(|point| point.reached == Reached::Often).map(|point| point.name).collect()
-}
-
 /// Returns the network setting. The default is the relay, if the system can use it.
 pub(super) fn net(system: &dyn System, given: Option<&str>) -> Result<Net, String> {
     let all = ["relay", "direct"];
@@ -225,51 +190,4 @@ pub(super) fn net(system: &dyn System, given: Option<&str>) -> Result<Net, Strin
         "relay" if given.is_some() => Err(format!("net = `relay`: the links of {} do not pass the relay; use direct", system.name())),
         _ => Ok(Net::Direct),
     }
-}
-
-/// Describes the capability that a system lacks for a kind of fault, if any.
-pub(super) fn missing_capability(system: &dyn System, kind: &FaultKind) -> Option<&'static str> {
-    let missing = |control: &Control| match control {
-        Control::Processes => None,
-        Control::Links => matches!(system.links(), Links::None).then_some("whose links do not pass the relay"),
-        Control::Messages => match system.links() {
-            Links::Frames(_) => None,
-            Links::Bytes => Some("whose links carry a byte stream, of which TCP loses, repeats and reorders nothing"),
-            Links::None => Some("whose links do not pass the relay"),
-        },
-        Control::Clocks => system.clocks().is_none().then_some("whose clocks cannot be set"),
-        Control::Disks => system.disks().is_none().then_some("whose disks cannot be made to fail without rights"),
-        Control::UnsyncedData => system.disks().is_none().then_some("whose un-synced data cannot be kept apart without rights"),
-        Control::Points => system.points().is_none().then_some("which has no named points"),
-    };
-    let unknown = |role: &str| !roles_of(system).iter().any(|known| known.name == role);
-    let role = kind.role().filter(|role| unknown(role)).map(|_| "which has no such role");
-    kind.needs().control.iter().find_map(missing).or(role)
-}
-
-/// Returns the roles of nodes at which faults can be aimed.
-pub(super) fn roles_of(system: &dyn System) -> &'static [Role] {
-    system.roles().map_or(&[], |roles| roles.all())
-}
-
-pub(super) fn kinds(
-    system: &dyn System,
-    given: Option<&[String]>,
-    listed: &[settings::InjectionSettings],
-) -> Result<Vec<FaultKind>, String> {
-    let kind = |text: &str| kind(system, text);
-    if !listed.is_empty() {
-        if given.is_some() {
-            return Err("a plan has either [faults] kinds or [[fault]] entries, not both".into());
-        }
-        let kinds = listed.iter().map(|i| kind(&i.kind)).collect::<Result<std::collections::BTreeSet<_>, _>>()?;
-        return Ok(kinds.into_iter().collect());
-    }
-    let fits = |name: &&str| kind(name).is_ok_and(|kind| missing_capability(system, &kind).is_none());
-    let default: Vec<String> = DEFAULT_FAULTS.split(',').filter(fits).map(str::to_owned).collect();
-    let given = given.unwrap_or(&default);
-    if given == ["none"] {
-        return Ok(vec![]);
-    }
-    given.iter().map(|k| kind(k.trim())).collect()
 }

@@ -5,6 +5,7 @@ mod checks; // validates settings one by one
 mod environment; // conditions that hold for a whole run
 pub mod file;
 pub mod keys;
+mod kinds; // the kinds of faults
 mod ranges; // ranges of whole numbers, by key
 mod schedule; // the faults and their times
 pub mod settings;
@@ -13,7 +14,7 @@ pub mod stages; // a load that changes over time
 use crate::systems::Systems;
 use abort::AbortRule;
 use checks::{
-    consistency, expectation, fairness, intent_timeout, keys, kinds, load_rate, mix, name, net, payload, program, route, system, think,
+    consistency, expectation, fairness, intent_timeout, keys, load_rate, mix, name, net, payload, program, route, system, think,
     value_bytes,
 };
 pub use environment::ClockOffset;
@@ -96,6 +97,8 @@ pub struct Plan {
     pub max_in_flight: u32,
     /// Kinds of faults.
     pub faults: Vec<FaultKind>,
+    /// The kinds that `all` or `beyond` left out, with reasons.
+    pub faults_left_out: Option<String>,
     /// All faults, with their times.
     pub injections: Vec<Injection>,
     /// Length of the calm after the load.
@@ -152,9 +155,9 @@ const DEFAULT_FAULTS: &str = "kill,pause,partition";
 
 /// Returns the kinds of faults that can be injected into a system.
 pub fn faults_of(system: &dyn System) -> Vec<FaultKind> {
-    heckle_faults::registry::all(checks::roles_of(system))
+    heckle_faults::registry::all(kinds::roles_of(system))
         .into_iter()
-        .filter(|kind| checks::missing_capability(system, kind).is_none())
+        .filter(|kind| kinds::missing_capability(system, kind).is_none())
         .collect()
 }
 
@@ -195,7 +198,6 @@ impl Plan {
         }
         let rate = load_rate(l, stages.as_ref(), workload);
         let clients = stages.as_ref().and_then(Stages::clients).or(l.clients).unwrap_or(16);
-        let faults = kinds(&*system, f.kinds.as_deref(), &settings.injections)?;
         let mut plan = Plan {
             name: name(settings.name.as_deref(), c.mutant.as_deref(), workload_name)?,
             expect: settings.expect.unwrap_or_else(|| expectation(mix)),
@@ -222,7 +224,8 @@ impl Plan {
             intent_timeout: intent_timeout(l, workload)?,
             value_bytes: value_bytes(l, workload)?,
             max_in_flight: within("max_in_flight", l.max_in_flight.unwrap_or(2_048), 1, MAX_IN_FLIGHT)?,
-            faults,
+            faults: vec![],
+            faults_left_out: None,
             injections: vec![],
             quiet_tail: f.quiet_tail.unwrap_or(Span::ms(6_000)),
             gates: settings.gates.iter().map(|(metric, bound)| format!("{metric}{bound}")).collect(),
@@ -232,6 +235,8 @@ impl Plan {
             resolved: settings.clone(),
         };
         plan.check_room()?;
+        let kinds = plan.kinds(f, &settings.injections)?;
+        (plan.faults_left_out, plan.faults) = (kinds.describe_left_out(), kinds.listed);
         plan.check_faults()?;
         plan.injections = plan.schedule(settings)?;
         plan.resolved = plan.as_settings(settings);
@@ -323,26 +328,7 @@ impl Plan {
             return Err(format!("workload `{workload}` writes payloads, which {system} does not carry: choose another workload"));
         }
         for kind in &self.faults {
-            if let Some(lack) = checks::missing_capability(&*self.system, kind) {
-                let all: Vec<String> = faults_of(&*self.system).iter().map(ToString::to_string).collect();
-                let system = self.system.name();
-                return Err(format!("fault `{kind}` cannot be injected into {system}, {lack}; there are: {}", all.join(", ")));
-            }
-            if let (Some(clock), true) = (self.clock_offset, kind.needs_control(Control::Clocks)) {
-                return Err(format!(
-                    "the heal of fault `{kind}` would set right the clock of {} (clock_offset); use one of them",
-                    clock.node
-                ));
-            }
-            if kind.needs_control(Control::Links) && self.net == Net::Direct {
-                let others = faults_of(&*self.system).into_iter().filter(|kind| !kind.needs_control(Control::Links));
-                let others = others.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ");
-                return Err(format!("fault `{kind}` needs the relay: leave out --net direct, or choose from {others}"));
-            }
-            let least = kind.needs().nodes;
-            if least > self.nodes {
-                return Err(format!("fault `{kind}` needs {least} nodes or more, this plan has {}", self.nodes));
-            }
+            self.check_kind(kind)?;
         }
         Ok(())
     }
@@ -389,6 +375,7 @@ impl Plan {
         s.load.max_in_flight = Some(self.max_in_flight);
         // A plan has either kinds or [[fault]] entries.
         s.faults.kinds = s.injections.is_empty().then(|| self.faults.iter().map(ToString::to_string).collect());
+        s.faults.order = s.faults.order.take().or_else(|| kinds::default_order(given.faults.kinds.as_deref()).map(str::to_owned));
         s.faults.quiet_tail = Some(self.quiet_tail);
         s
     }

@@ -1,6 +1,6 @@
 //! The faults of a plan with their times: drawn from its kinds, or listed one by one as `[[fault]]`.
 
-use super::checks::{drawn_points, kind};
+use super::kinds::{default_order, drawn_points, kind};
 use super::settings::{FaultSettings, InjectionSettings, Settings};
 use super::units::Span;
 use super::{MAX_AT_ONCE, Plan};
@@ -50,7 +50,7 @@ impl Plan {
                 self.duration
             ));
         }
-        let order = match one_of("fault_order", f.order.as_deref(), &["listed", "shuffled"])? {
+        let order = match one_of("fault_order", f.order.as_deref().or(default_order(f.kinds.as_deref())), &["listed", "shuffled"])? {
             "shuffled" => Order::Shuffled,
             _ => Order::Listed,
         };

@@ -215,7 +215,7 @@ pub struct StageSettings {
 #[serde(deny_unknown_fields, default)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultSettings {
-    /// Kinds of faults, comma-separated, or none [default: kill,pause,partition]
+    /// Kinds of faults, comma-separated; all for each kind that a correct system survives, beyond for the others, or none [default: kill,pause,partition]
     #[arg(long = "faults", value_delimiter = ',', value_name = "KIND")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,
@@ -227,7 +227,7 @@ pub struct FaultSettings {
     #[arg(long = "fault-for")]
     #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span>,
-    /// Order of the kinds: listed, shuffled [default: listed]
+    /// Order of the kinds: listed, shuffled [default: listed; shuffled with all or beyond]
     #[arg(long = "fault-order")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,

@@ -184,3 +184,36 @@ fn etcd_takes_the_settings_and_faults_that_it_has() {
     assert_eq!(stale.system.settings()["serializable_reads"].as_bool(), Some(true));
     assert_eq!(stale.resolved.system["etcd"]["serializable_reads"].as_bool(), Some(true));
 }
+
+#[test]
+fn all_is_every_kind_inside_the_model_that_fits() {
+    let plan = |text: &str| Plan::resolve(&settings(text), crate::testing::SYSTEMS).expect("makes sense");
+    let names = |plan: &Plan| plan.faults.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let whole = plan("[load]\nduration = \"60s\"\n[faults]\nkinds = [\"all\"]\nevery = \"2s\"\nfor = \"1s\"\n");
+    let listed = names(&whole);
+    for kind in ["kill", "power-loss:all", "clock-drift", "kill:coordinator", "partition:one-way"] {
+        assert!(listed.iter().any(|name| name == kind), "{kind}: {listed:?}");
+    }
+    let left_out = whole.faults_left_out.as_deref().expect("three nodes, no lease");
+    assert!(left_out.contains("partition:ring (needs 4 nodes or more, this plan has 3)"), "{left_out}");
+    assert!(left_out.contains("kill:holder, pause:holder, ") && left_out.contains("(no target: no lease is granted)"), "{left_out}");
+    assert!(!listed.iter().any(|name| name.ends_with(":holder") || name == "partition:ring"), "{listed:?}");
+    // As many different kinds as fit.
+    let drawn: BTreeSet<String> = whole.injections.iter().map(|injection| injection.fault.listed_as().to_string()).collect();
+    assert!(drawn.len() >= 18 && whole.injections.len() == 29, "{} kinds, {} faults", drawn.len(), whole.injections.len());
+    // The resolved plan lists the kinds, and draws the same faults.
+    let again = Plan::resolve(&whole.resolved, crate::testing::SYSTEMS).expect("makes sense");
+    assert_eq!((again.faults_left_out, &again.injections), (None, &whole.injections));
+
+    let five = plan("[cluster]\nnodes = 5\n[system.paxos]\nlease = \"priority\"\n[faults]\nkinds = [\"all\"]\n");
+    assert_eq!(five.faults_left_out, None);
+    assert!(names(&five).iter().any(|name| name == "kill:holder"));
+    let direct = plan("[cluster]\nnet = \"direct\"\n[faults]\nkinds = [\"all\"]\n");
+    assert!(!names(&direct).iter().any(|name| name.starts_with("partition") || name == "loss"), "{:?}", names(&direct));
+    // What a system can never have is not left out, but does not exist.
+    let bytes = plan("[cluster]\nsystem = \"etcd\"\n[faults]\nkinds = [\"all\"]\n");
+    let left_out = bytes.faults_left_out.as_deref().expect("three nodes");
+    assert!(!names(&bytes).contains(&"loss".to_owned()) && !left_out.contains("loss"), "{left_out}");
+    // A word for many kinds goes with others.
+    assert_eq!(names(&plan("[faults]\nkinds = [\"kill\", \"beyond\"]\n"))[0], "kill");
+}

@@ -106,7 +106,7 @@ fn terms(job: &Job) -> Terms {
         coverage: coverage::rules(plan).into_iter().map(|r| Need { id: r.id, need: r.need }).collect(),
         gates: job.gates.iter().map(|g| g.text().to_owned()).collect(),
         checker: job.checker.name().to_owned(),
-        notes: job.warning.iter().cloned().collect(),
+        notes: job.warning.iter().chain(&job.plan.faults_left_out).cloned().collect(),
     }
 }
 

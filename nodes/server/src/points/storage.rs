@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -20,14 +20,16 @@ pub(crate) struct StoragePoints {
     /// Bit set of the points with an injection.
     armed: AtomicU32,
     state: Mutex<State>,
+    /// Notified when the armed points change, which may end a wait.
+    changed: Condvar,
 }
 
 /// The waits that were injected, as measured, since a delay was armed last.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectedDelays {
-    /// Number of waits that have ended.
+    /// Number of waits that have begun.
     pub count: u64,
-    /// Longest wait in microseconds.
+    /// Longest wait that has ended, in microseconds.
     pub max_us: u64,
 }
 
@@ -103,6 +105,7 @@ impl StoragePoints {
         change(&mut state.armed);
         let bits = state.armed.iter().map(|a| if a.at == StoragePoint::Any { u32::MAX } else { a.at.bit() });
         self.armed.store(bits.fold(0, |all, bit| all | bit), Ordering::Relaxed);
+        self.changed.notify_all();
     }
 
     /// Whether an injection is armed at this point.
@@ -135,13 +138,19 @@ impl StoragePoints {
         Ok(())
     }
 
+    /// Waits for this long, or until the delay is disarmed.
     fn wait(&self, time: Duration) {
         let began = Instant::now();
-        std::thread::sleep(time);
+        let mut state = self.state();
+        state.delays.count += 1;
+        while state.armed.iter().any(|a| matches!(a.injection, Injection::Delay { .. }))
+            && let Some(rest) = time.checked_sub(began.elapsed()).filter(|rest| !rest.is_zero())
+        {
+            let waited = self.changed.wait_timeout(state, rest);
+            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
         let us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let delays = &mut self.state().delays;
-        delays.count += 1;
-        delays.max_us = delays.max_us.max(us);
+        state.delays.max_us = state.delays.max_us.max(us);
     }
 
     /// The waits that were injected.
@@ -230,6 +239,24 @@ mod tests {
         reach(StoragePoint::MidWrite).unwrap();
         let error = reach(StoragePoint::AfterSnapshot).unwrap_err();
         assert!(matches!(error, StorageError::Crash { name: "after-snapshot" }), "{error}");
+    }
+
+    #[test]
+    fn a_delay_counts_from_its_start_and_ends_when_it_is_disarmed() {
+        let points = StoragePoints::default();
+        points.arm_failpoint(Failpoint::SlowSync, 600_000_000);
+        std::thread::scope(|scope| {
+            let sync = scope.spawn(|| points.reach(StoragePoint::BeforeSync, Path::new("x")));
+            while points.delays().count == 0 {
+                std::thread::yield_now();
+            }
+            // Another point does not end it.
+            points.arm_failpoint(Failpoint::CrashAfterSync, 0);
+            assert_eq!((points.delays().max_us, sync.is_finished()), (0, false));
+            points.disarm_failpoint(Failpoint::SlowSync);
+            sync.join().expect("no panic").expect("no error");
+        });
+        assert!(points.delays().count == 1 && points.delays().max_us > 0);
     }
 
     #[test]
