@@ -16,9 +16,10 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("batch") => sizes.into_iter().take(limit(&arguments)).for_each(batch),
         Some("online") => sizes.into_iter().take(limit(&arguments)).for_each(online),
-        Some("file") => file(arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(1_000_000)),
+        Some("file") => file(number(&arguments, 1).unwrap_or(1_000_000)),
+        Some("write") if arguments.len() > 1 => write(&arguments[1], number(&arguments, 2).unwrap_or(1_000_000)),
         Some("stale") => stale(),
-        _ => eprintln!("usage: speed batch|online [sizes] | file OPS | stale"),
+        _ => eprintln!("usage: speed batch|online [sizes] | file OPS | write FILE OPS | stale"),
     }
 }
 
@@ -68,14 +69,27 @@ fn online(ops: usize) {
     );
 }
 
-fn file(ops: usize) {
-    let history = bench::history(Shape::contended(ops, 50, 0.05));
+fn number(arguments: &[String], place: usize) -> Option<usize> {
+    arguments.get(place).and_then(|n| n.parse().ok())
+}
+
+/// A compressed history of four keys.
+fn compressed(ops: usize) -> Vec<u8> {
+    let history = bench::history(Shape { keys: 4, ..Shape::contended(ops, 50, 0.05) });
     let mut writer = Writer::new(Vec::new(), &Header::default()).expect("a Vec takes every write");
     for event in bench::events(&history) {
         writer.write(&event, &history.names).expect("a Vec takes every write");
     }
-    let file = writer.finish([].into()).expect("a Vec takes every write").0;
-    drop(history);
+    writer.finish([].into()).expect("a Vec takes every write").0
+}
+
+#[allow(clippy::disallowed_methods)] // An example is outside the pure library.
+fn write(path: &str, ops: usize) {
+    std::fs::write(path, compressed(ops)).unwrap_or_else(|e| panic!("{path}: {e}"));
+}
+
+fn file(ops: usize) {
+    let file = compressed(ops);
     let start = Instant::now();
     let history = History::read(&file[..], Keep::OpsOnly).expect("just written");
     let read = ms(start);

@@ -19,6 +19,8 @@ use std::collections::BinaryHeap;
 pub struct Shape {
     /// Number of ops.
     pub ops: usize,
+    /// Number of keys. Each op is on one of them, by chance.
+    pub keys: u32,
     /// Number of concurrent processes.
     pub processes: u32,
     /// Share of outcomes that stay unknown, 0 to 1.
@@ -36,7 +38,7 @@ pub struct Shape {
 impl Shape {
     /// The shape of the published table: 40 % reads, 20 % blind writes, 40 % CAS, on one key.
     pub fn contended(ops: usize, processes: u32, unknown: f64) -> Self {
-        Shape { ops, processes, unknown, writes: 0.2, reads: 0.4, stale_read: false, seed: 1 }
+        Shape { ops, keys: 1, processes, unknown, writes: 0.2, reads: 0.4, stale_read: false, seed: 1 }
     }
 }
 
@@ -62,12 +64,16 @@ struct Run {
     ops: Vec<Operation>,
     /// Answers that are computed but not yet returned.
     answers: Vec<Option<Seen>>,
-    now: Option<Value>,
+    /// The value of each key.
+    now: Vec<Option<Value>>,
     next_value: i64,
     next_process: u32,
 }
 
-/// Generates a contended history of one key.
+/// Generates a contended history.
+///
+/// # Panics
+/// Without a key.
 pub fn history(shape: Shape) -> History {
     let mut run = Run {
         shape,
@@ -75,7 +81,7 @@ pub fn history(shape: Shape) -> History {
         agenda: BinaryHeap::new(),
         ops: Vec::with_capacity(shape.ops),
         answers: Vec::with_capacity(shape.ops),
-        now: None,
+        now: vec![None; shape.keys as usize],
         next_value: 0,
         next_process: shape.processes,
     };
@@ -89,7 +95,9 @@ pub fn history(shape: Shape) -> History {
         run.step(t, step);
     }
     let mut history = History { ops: run.ops, end: Nanos(end), ..History::default() };
-    history.names.key("k1");
+    for key in 1..=shape.keys {
+        history.names.key(&format!("k{key}"));
+    }
     if shape.stale_read {
         make_stale(&mut history);
     }
@@ -132,7 +140,9 @@ impl Run {
             return;
         }
         let place = self.ops.len() as u32;
-        let call = self.call();
+        // With one key nothing is drawn, so that histories of one key stay as they were.
+        let key = if self.shape.keys > 1 { KeyId(self.rng.random_range(0..self.shape.keys)) } else { KeyId(0) };
+        let call = self.call(key);
         self.ops.push(Operation {
             op: OpId(u64::from(place)),
             invoked: Nanos(t),
@@ -141,7 +151,7 @@ impl Run {
             call,
             outcome: Outcome::Open,
             process: ProcessId(process),
-            key: KeyId(0),
+            key,
             node: None,
             path: Path::Consensus,
         });
@@ -161,28 +171,34 @@ impl Run {
         self.agenda.push(Reverse((t + TIMEOUT_NS, Step::GiveUp { place, process })));
     }
 
-    fn call(&mut self) -> Call {
+    fn call(&mut self, key: KeyId) -> Call {
         let draw: f64 = self.rng.random();
         if draw < self.shape.reads {
             return Call::Read;
         }
         self.next_value += 1;
         let new = Value(self.next_value);
-        if draw < self.shape.reads + self.shape.writes { Call::Write { new } } else { Call::Cas { expected: self.now, new } }
+        if draw < self.shape.reads + self.shape.writes {
+            Call::Write { new }
+        } else {
+            Call::Cas { expected: self.now[key.0 as usize], new }
+        }
     }
 
     fn effect(&mut self, place: u32) {
-        let seen = match self.ops[place as usize].call {
-            Call::Read => Seen::Value(self.now),
+        let op = &self.ops[place as usize];
+        let now = &mut self.now[op.key.0 as usize];
+        let seen = match op.call {
+            Call::Read => Seen::Value(*now),
             Call::Write { new } => {
-                self.now = Some(new);
+                *now = Some(new);
                 Seen::Written
             }
-            Call::Cas { expected, new } if expected == self.now => {
-                self.now = Some(new);
+            Call::Cas { expected, new } if expected == *now => {
+                *now = Some(new);
                 Seen::Applied
             }
-            Call::Cas { .. } => Seen::ConditionNotMet(Current::Known(self.now)),
+            Call::Cas { .. } => Seen::ConditionNotMet(Current::Known(*now)),
         };
         self.answers[place as usize] = Some(seen);
     }

@@ -114,10 +114,15 @@ impl Names {
     /// Returns the figure called `name`, described by `new` if it is new; `None` beyond [`MAX_FIGURES`]. `next` is its
     /// probable index, because lines list their figures in the same order.
     pub(crate) fn figure(&mut self, name: &str, next: usize, new: impl FnOnce() -> FigureInfo) -> Option<FigureId> {
+        self.known_figure(name, next).or_else(|| self.add_figure(&new()))
+    }
+
+    /// Returns the figure called `name` if there is one. `next` is its probable index.
+    pub(crate) fn known_figure(&self, name: &str, next: usize) -> Option<FigureId> {
         if self.figures.get(next).is_some_and(|figure| figure.name == name) {
             return Some(FigureId(next as u16));
         }
-        self.find_figure(name).or_else(|| self.add_figure(&new()))
+        self.find_figure(name)
     }
 
     /// The number of the figure called `name`, if there is one.
@@ -153,6 +158,11 @@ impl Names {
     /// Number of keys.
     pub fn key_count(&self) -> usize {
         self.keys.names.len()
+    }
+
+    /// Number of figures.
+    pub fn figure_count(&self) -> usize {
+        self.figures.len()
     }
 
     /// Number of nodes.

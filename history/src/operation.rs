@@ -95,7 +95,7 @@ pub struct History {
     pub names: Names,
     /// All ops, in the order of their invokes.
     pub ops: Vec<Operation>,
-    /// Details of each op, parallel to `ops`; empty unless requested.
+    /// Details of each op, parallel to `ops`; empty unless requested, and if no op of a file has any.
     pub details: Vec<Detail>,
     /// Fates by index into `ops`, with the time of the answer.
     pub fates: FxHashMap<u32, (Fate, Nanos)>,
@@ -178,8 +178,15 @@ impl History {
     /// # Errors
     /// As [`read`](Self::read), and [`ReadError::TooLarge`] if a limit is exceeded.
     pub fn read_within(input: impl Read, keep: Keep, max_bytes: u64) -> Result<Self, ReadError> {
-        let mut reader = Reader::within(input, max_bytes)?;
-        let (mut around, most_around) = (0u64, max_bytes / AROUND_SHARE);
+        History::read_all(Reader::within(input, max_bytes)?, keep)
+    }
+
+    /// Reads the rest of a history, within the limit of its reader.
+    ///
+    /// # Errors
+    /// As [`read_within`](Self::read_within).
+    pub fn read_all(mut reader: Reader<'_>, keep: Keep) -> Result<Self, ReadError> {
+        let (mut around, most_around) = (0u64, reader.max_bytes() / AROUND_SHARE);
         let mut builder = Builder::new(keep);
         builder.values = Some(Written::default());
         while let Some(event) = reader.next_event()? {
@@ -201,7 +208,7 @@ impl History {
         Ok(History { completeness, end_record, ..builder.finish(header, names, warnings) })
     }
 
-    /// Pairs events that are already in memory.
+    /// Pairs events that are already in memory. Every op gets details, also if all are empty.
     ///
     /// # Errors
     /// The index of the event that breaks a rule, and the rule.
@@ -210,7 +217,9 @@ impl History {
         for (i, event) in events.into_iter().enumerate() {
             builder.add(event).map_err(|what| (i, what))?;
         }
-        Ok(builder.finish(header, names, vec![]))
+        let mut history = builder.finish(header, names, vec![]);
+        history.details.resize_with(history.ops.len(), Detail::default);
+        Ok(history)
     }
 
     /// For each key, the indices of its ops in `ops`, in invocation order.
@@ -227,8 +236,7 @@ impl History {
 pub struct Builder {
     history: History,
     keep: Keep,
-    open: FxHashMap<OpId, u32>,
-    processes: FxHashMap<ProcessId, ProcessState>,
+    processes: Processes,
     by_id: FxHashMap<OpId, u32>,
     next_dense: u64,
     /// Enforces the rule of the file format that values are unique; `None` for events from other sources.
@@ -255,11 +263,37 @@ impl Written {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 enum ProcessState {
+    #[default]
     Idle,
     Busy(OpId),
     Retired(OpId),
+}
+
+/// The state of each process. The recorder numbers processes 0, 1, 2 …, and those are in a list.
+#[derive(Default)]
+struct Processes {
+    dense: Vec<ProcessState>,
+    others: FxHashMap<ProcessId, ProcessState>,
+}
+
+/// The list of processes has at most this many more entries than there are ops, whatever numbers a file uses.
+const SPARE_PROCESSES: usize = 1_024;
+
+impl Processes {
+    /// The state of a process, after `ops` invokes.
+    fn state(&mut self, process: ProcessId, ops: usize) -> &mut ProcessState {
+        let place = process.0 as usize;
+        // A process stays where it was first put.
+        if place >= self.dense.len() && place < ops + SPARE_PROCESSES && self.others.is_empty() {
+            self.dense.resize(place + 1, ProcessState::Idle);
+        }
+        match self.dense.get_mut(place) {
+            Some(state) => state,
+            None => self.others.entry(process).or_default(),
+        }
+    }
 }
 
 impl Builder {
@@ -268,8 +302,7 @@ impl Builder {
         Builder {
             history: History::default(),
             keep,
-            open: FxHashMap::default(),
-            processes: FxHashMap::default(),
+            processes: Processes::default(),
             by_id: FxHashMap::default(),
             next_dense: 0,
             values: None,
@@ -313,7 +346,7 @@ impl Builder {
                 i.op
             ));
         }
-        let state = self.processes.entry(i.process).or_insert(ProcessState::Idle);
+        let state = self.processes.state(i.process, self.history.ops.len());
         match *state {
             ProcessState::Idle => *state = ProcessState::Busy(i.op),
             ProcessState::Busy(other) => {
@@ -329,10 +362,13 @@ impl Builder {
                 ));
             }
         }
-        self.open.insert(i.op, place);
         if self.keep == Keep::Details {
             let (client, sent_to, intent, attempt, payload) = (i.client, i.node, i.intent, i.attempt, i.payload);
-            self.history.details.push(Detail { client, sent_to, intent, attempt, payload, ..Detail::default() });
+            let detail = Detail { client, sent_to, intent, attempt, payload, ..Detail::default() };
+            if !self.history.details.is_empty() || detail != Detail::default() {
+                self.history.details.resize_with(self.history.ops.len(), Detail::default);
+                self.history.details.push(detail);
+            }
         }
         self.history.ops.push(Operation {
             op: i.op,
@@ -369,13 +405,11 @@ impl Builder {
     }
 
     fn complete<S>(&mut self, c: Completion<S>, outcome: Outcome) -> Result<(), String> {
-        let Some(place) = self.open.remove(&c.op) else {
-            return Err(match self.place_of(c.op) {
-                Some(_) => format!("op {} completes twice", c.op),
-                None => format!("op {} completes without an invoke", c.op),
-            });
-        };
+        let Some(place) = self.place_of(c.op) else { return Err(format!("op {} completes without an invoke", c.op)) };
         let op = &mut self.history.ops[place as usize];
+        if op.outcome != Outcome::Open {
+            return Err(format!("op {} completes twice", c.op));
+        }
         if let Outcome::Ok(seen) = outcome
             && !answers(op.call, seen)
         {
@@ -388,8 +422,11 @@ impl Builder {
             Outcome::Unknown => ProcessState::Retired(c.op),
             Outcome::Ok(_) | Outcome::Failed | Outcome::Open => ProcessState::Idle,
         };
-        self.processes.insert(op.process, next);
-        if self.keep == Keep::Details {
+        let process = op.process;
+        *self.processes.state(process, self.history.ops.len()) = next;
+        let tells = c.node.is_some() || c.reason.is_some() || c.diagnostics.is_some();
+        if self.keep == Keep::Details && (tells || !self.history.details.is_empty()) {
+            self.history.details.resize_with(self.history.ops.len(), Detail::default);
             let detail = &mut self.history.details[place as usize];
             detail.reason = c.reason;
             detail.diagnostics = c.diagnostics;

@@ -76,10 +76,49 @@ pub struct Reader<'r> {
     blank: u64,
 }
 
+/// The text of a history, decompressed if its first bytes say that it is compressed.
+pub enum Decompressed<R: Read> {
+    /// It was not compressed.
+    Plain(BufReader<R>),
+    /// It is compressed by zstd.
+    Zstd(zstd::Decoder<'static, BufReader<R>>),
+}
+
+impl<R: Read> Decompressed<R> {
+    /// Looks at the first bytes of `input`.
+    ///
+    /// # Errors
+    /// From `input`.
+    pub fn new(input: R) -> io::Result<Self> {
+        let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
+        let compressed = input.fill_buf()?.starts_with(&ZSTD_MAGIC);
+        Ok(if compressed { Decompressed::Zstd(zstd::Decoder::with_buffer(input)?) } else { Decompressed::Plain(input) })
+    }
+}
+
+impl<R: Read> Read for Decompressed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decompressed::Plain(input) => input.read(buffer),
+            Decompressed::Zstd(input) => input.read(buffer),
+        }
+    }
+}
+
 /// The result of reading one line.
 enum Next {
     Line,
     End,
+}
+
+/// The result of the fast scanner.
+#[allow(clippy::large_enum_variant)] // Returned for every line and never stored.
+enum Scanned {
+    Event(Event),
+    /// The input ends here.
+    End,
+    /// The next line is left to the general parser.
+    OtherLine,
 }
 
 impl<'r> Reader<'r> {
@@ -96,18 +135,16 @@ impl<'r> Reader<'r> {
     /// # Errors
     /// As [`new`](Self::new); a longer file is [`ReadError::TooLarge`], here or at a later line.
     pub fn within(input: impl Read + 'r, max_bytes: u64) -> Result<Self, ReadError> {
-        let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
-        let start = input.fill_buf()?;
-        if start.is_empty() {
-            return Err(ReadError::at(1, "the file is empty; a history begins with a header line"));
-        }
-        let input: Box<dyn BufRead + 'r> = if start.starts_with(&ZSTD_MAGIC) {
-            Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, zstd::Decoder::with_buffer(input)?))
-        } else {
-            Box::new(input)
-        };
+        Reader::of_text(BufReader::with_capacity(READ_BUFFER_BYTES, Decompressed::new(input)?), max_bytes)
+    }
+
+    /// Like [`within`](Self::within), for text that is already decompressed.
+    ///
+    /// # Errors
+    /// As [`within`](Self::within).
+    pub fn of_text(input: impl BufRead + 'r, max_bytes: u64) -> Result<Self, ReadError> {
         let mut reader = Reader {
-            input,
+            input: Box::new(input),
             header: Header::default(),
             names: Names::default(),
             buffer: vec![],
@@ -122,7 +159,12 @@ impl<'r> Reader<'r> {
             blank: 0,
         };
         if matches!(reader.next_line()?, Next::End) {
-            return Err(ReadError::at(1, "the file ends before its header line is complete"));
+            let what = if reader.warnings.is_empty() {
+                "the file is empty; a history begins with a header line"
+            } else {
+                "the file ends before its header line is complete"
+            };
+            return Err(ReadError::at(1, what));
         }
         reader.header = parse_header(&reader.buffer)?;
         reader.tally.bytes(&reader.buffer);
@@ -153,6 +195,11 @@ impl<'r> Reader<'r> {
         &self.names
     }
 
+    /// The limit on the bytes after decompression.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     /// The number of the last line read.
     pub fn line(&self) -> u64 {
         self.line
@@ -169,6 +216,11 @@ impl<'r> Reader<'r> {
     /// A line that is not an event, or that is earlier than the previous line.
     pub fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
         loop {
+            match self.scan_event()? {
+                Scanned::Event(event) => return Ok(Some(event)),
+                Scanned::End => return Ok(None),
+                Scanned::OtherLine => {}
+            }
             if matches!(self.next_line()?, Next::End) {
                 return Ok(None);
             }
@@ -187,7 +239,6 @@ impl<'r> Reader<'r> {
             if self.end.is_some() {
                 self.altered_after_end();
             }
-            self.blank = 0;
             let complete = self.buffer.ends_with(b"\n");
             let event = match line::parse(&self.buffer, &mut self.names) {
                 Ok(event) => event,
@@ -197,15 +248,47 @@ impl<'r> Reader<'r> {
                 }
                 Err(what) => return Err(ReadError::at(self.line, what)),
             };
-            if event.t() < self.last_t {
-                let what =
-                    format!("time goes back from {} ns to {} ns; events stand in the order of their times", self.last_t.0, event.t().0);
-                return Err(ReadError::at(self.line, what));
-            }
-            self.last_t = event.t();
-            self.tally.events += 1;
-            return Ok(Some(event));
+            return self.accept(event).map(Some);
         }
+    }
+
+    /// Reads the next line if the fast scanner can: all of it is in memory, and it has the form in which this crate writes it.
+    #[inline]
+    fn scan_event(&mut self) -> Result<Scanned, ReadError> {
+        // What stands after an end record is no ordinary line.
+        if self.end.is_some() {
+            return Ok(Scanned::OtherLine);
+        }
+        let text = match self.input.fill_buf() {
+            Ok(text) => text,
+            Err(e) => {
+                self.line += 1;
+                return self.read_failed(e).map(|_| Scanned::End);
+            }
+        };
+        let Some((event, length)) = line::scan(text, &mut self.names) else { return Ok(Scanned::OtherLine) };
+        self.tally.bytes(&text[..length]);
+        self.input.consume(length);
+        self.line += 1;
+        self.count_bytes(length)?;
+        self.accept(event).map(Scanned::Event)
+    }
+
+    /// Checks the order of an event's time, and counts the event.
+    fn accept(&mut self, event: Event) -> Result<Event, ReadError> {
+        if event.t() < self.last_t {
+            let what = format!("time goes back from {} ns to {} ns; events stand in the order of their times", self.last_t.0, event.t().0);
+            return Err(ReadError::at(self.line, what));
+        }
+        self.last_t = event.t();
+        self.blank = 0;
+        self.tally.events += 1;
+        Ok(event)
+    }
+
+    fn count_bytes(&mut self, more: usize) -> Result<(), ReadError> {
+        self.bytes += more as u64;
+        if self.bytes > self.max_bytes { Err(ReadError::too_long(self.line, self.max_bytes)) } else { Ok(()) }
     }
 
     /// Returns header, names, warnings and the end record, after the events have been read.
@@ -244,24 +327,28 @@ impl<'r> Reader<'r> {
         self.buffer.clear();
         self.line += 1;
         let read = self.input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut self.buffer);
-        self.bytes += self.buffer.len() as u64;
-        if self.bytes > self.max_bytes {
-            return Err(ReadError::too_long(self.line, self.max_bytes));
-        }
+        self.count_bytes(self.buffer.len())?;
         match read {
             Ok(0) => Ok(Next::End),
             Ok(_) if self.buffer.len() as u64 > MAX_LINE_BYTES => {
                 Err(ReadError::at(self.line, format!("longer than {MAX_LINE_BYTES} bytes; an event takes a few hundred")))
             }
             Ok(_) => Ok(Next::Line),
+            Err(e) => self.read_failed(e),
+        }
+    }
+
+    /// A compressed stream that ends early ends the history. Any other failure is an error.
+    fn read_failed(&mut self, error: io::Error) -> Result<Next, ReadError> {
+        match error {
             // An unfinished zstd stream ends like this, if the harness died during a write.
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+            e if e.kind() == io::ErrorKind::UnexpectedEof => {
                 self.warn_torn("the compressed stream ends early");
                 // The decoded part of the last line cannot be complete, otherwise its newline would have been found.
                 Ok(Next::End)
             }
-            Err(e) if self.line == 1 => Err(ReadError::Io(e)),
-            Err(e) => Err(ReadError::at(self.line, format!("the file is damaged here: {e}"))),
+            e if self.line == 1 => Err(ReadError::Io(e)),
+            e => Err(ReadError::at(self.line, format!("the file is damaged here: {e}"))),
         }
     }
 }

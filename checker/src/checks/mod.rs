@@ -69,12 +69,25 @@ fn unknown_check(named: &[String]) -> CheckResult {
 
 /// Every check, in the order of the report.
 pub fn all(history: &History, limits: &Limits) -> Vec<CheckResult> {
+    with_acknowledged(all_but_acknowledged(history, limits), acknowledged::check(history))
+}
+
+/// Place of `acknowledged` in the order of the report.
+const ACKNOWLEDGED_AT: usize = 4;
+
+/// Adds the result of `acknowledged` to those of the other checks, at its place.
+pub fn with_acknowledged(mut others: Vec<CheckResult>, acknowledged: CheckResult) -> Vec<CheckResult> {
+    others.insert(ACKNOWLEDGED_AT.min(others.len()), acknowledged);
+    others
+}
+
+/// Every check that need not wait for a verdict on linearizability.
+pub fn all_but_acknowledged(history: &History, limits: &Limits) -> Vec<CheckResult> {
     let mut all = vec![
         availability::check(history),
         recovery::check(history),
         liveness::check(history, limits.liveness),
         durability::check(history),
-        acknowledged::check(history),
         crash::check(history),
     ];
     all.extend(system_checks(history));

@@ -6,7 +6,6 @@
 use super::{CheckResult, result};
 use crate::verdict::Verdict;
 use heckle_history::{History, Nanos, Operation, Outcome, Seen};
-use rustc_hash::FxHashMap;
 use serde_json::json;
 
 /// With fewer contended ops than this, the verdict is not meaningful.
@@ -82,53 +81,85 @@ impl Span {
     }
 }
 
-/// Updates by their ends, for counting those that overlap.
-#[derive(Debug, Default)]
-struct Ends {
-    from: Vec<Nanos>,
-    to: Vec<Nanos>,
+/// The next updates after a place, in the order of spans.
+#[derive(Debug, Clone, Copy, Default)]
+struct NextUpdates {
+    next: Option<Span>,
+    /// The first one of another process than `next`.
+    of_another: Option<Span>,
 }
 
-impl Ends {
-    fn add(&mut self, span: &Span) {
-        self.from.push(span.from);
-        self.to.push(span.to);
-    }
+/// The updates so far that end last: one, and one of another process.
+#[derive(Debug, Clone, Copy, Default)]
+struct LatestEnds {
+    latest: Option<Span>,
+    of_another: Option<Span>,
+}
 
-    fn sort(&mut self) {
-        self.from.sort_unstable();
-        self.to.sort_unstable();
-    }
-
-    /// Number of updates that overlap the closed interval: those that started by its end, minus those that ended before
-    /// its start.
-    fn overlapping(&self, span: &Span) -> usize {
-        self.from.partition_point(|t| *t <= span.to) - self.to.partition_point(|t| *t < span.from)
+impl LatestEnds {
+    fn add(&mut self, span: Span) {
+        let ends_later = |than: Option<Span>| than.is_none_or(|other| other.to < span.to);
+        match self.latest {
+            Some(latest) if latest.process == span.process => {
+                self.latest = Some(if ends_later(self.latest) { span } else { latest });
+            }
+            _ if ends_later(self.latest) => (self.latest, self.of_another) = (Some(span), self.latest),
+            _ if ends_later(self.of_another) => self.of_another = Some(span),
+            _ => {}
+        }
     }
 }
 
-/// Number of ops of a key that overlap an update of another process, in O(n log n), because the number of open ops is
-/// not bounded.
+/// The first of the two that belongs to another process.
+fn other_than(process: u32, one: Option<Span>, of_another: Option<Span>) -> Option<Span> {
+    one.filter(|span| span.process != process).or(of_another)
+}
+
+/// Number of ops of a key that overlap an update of another process, in linear time if the spans are sorted by their start, because
+/// the number of open ops is not bounded.
+///
+/// Of the spans that start before an op, the one that ends last overlaps it if any does; of those that start after it, the first one.
 pub fn contended(spans: &[Span]) -> u64 {
-    let mut all = Ends::default();
-    let mut own: FxHashMap<u32, Ends> = FxHashMap::default();
-    for span in spans.iter().filter(|span| span.updates) {
-        all.add(span);
-        own.entry(span.process).or_default().add(span);
+    if !spans.is_sorted_by_key(|span| span.from) {
+        let mut sorted = spans.to_vec();
+        sorted.sort_by_key(|span| span.from);
+        return contended(&sorted);
     }
-    all.sort();
-    own.values_mut().for_each(Ends::sort);
-    let others = |span: &&Span| all.overlapping(span) > own.get(&span.process).map_or(0, |own| own.overlapping(span));
-    spans.iter().filter(others).count() as u64
+    let mut after = vec![false; spans.len()];
+    let mut coming = NextUpdates::default();
+    for (span, after) in spans.iter().zip(&mut after).rev() {
+        *after = other_than(span.process, coming.next, coming.of_another).is_some_and(|next| next.from <= span.to);
+        if span.updates {
+            let same = coming.next.is_some_and(|next| next.process == span.process);
+            coming = NextUpdates { next: Some(*span), of_another: if same { coming.of_another } else { coming.next } };
+        }
+    }
+    let mut before = LatestEnds::default();
+    let mut count = 0;
+    for (span, after) in spans.iter().zip(after) {
+        let earlier = other_than(span.process, before.latest, before.of_another);
+        count += u64::from(after || earlier.is_some_and(|earlier| earlier.to >= span.from));
+        if span.updates {
+            before.add(*span);
+        }
+    }
+    count
 }
 
 /// Largest number of simultaneously open ops.
 fn max_open(spans: &[Span]) -> u64 {
-    let mut all = Ends::default();
-    spans.iter().for_each(|span| all.add(span));
-    all.sort();
-    let open = |(began, from): (usize, &Nanos)| began + 1 - all.to.partition_point(|t| t < from);
-    all.from.iter().enumerate().map(open).max().unwrap_or(0) as u64
+    let mut from: Vec<Nanos> = spans.iter().map(|span| span.from).collect();
+    let mut to: Vec<Nanos> = spans.iter().map(|span| span.to).collect();
+    from.sort_unstable();
+    to.sort_unstable();
+    let (mut ended, mut most) = (0, 0);
+    for (began, from) in from.iter().enumerate() {
+        while to[ended] < *from {
+            ended += 1;
+        }
+        most = most.max(began + 1 - ended);
+    }
+    most as u64
 }
 
 #[cfg(test)]

@@ -19,11 +19,11 @@ pub fn exists(path: &Path) -> bool {
 ///
 /// # Errors
 /// If the file cannot be opened. The message names the path.
-pub fn open(path: &Path) -> Result<Box<dyn Read>, String> {
+pub fn open(path: &Path) -> Result<Box<dyn Read + Send>, String> {
     let at = |e: io::Error| format!("cannot open {}: {e}", path.display());
     let kind = std::fs::metadata(path).map_err(at)?.file_type();
     if !kind.is_fifo() && !kind.is_char_device() {
-        return File::open(path).map(|file| Box::new(file) as Box<dyn Read>).map_err(at);
+        return File::open(path).map(|file| Box::new(file) as Box<dyn Read + Send>).map_err(at);
     }
     // Opened without blocking: a pipe that has no writer would block the open itself.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(at)?;

@@ -2,7 +2,7 @@
 //! a limit reached later is reported by name. A limit of the harness is never a failure of the system under test.
 
 use crate::plan::{Net, Plan, Route};
-pub use heckle_system_api::limits::{forget, met, named, no_thread, note, thread};
+pub use heckle_system_api::limits::{any_met, forget, met, named, no_thread, note, thread};
 
 /// Descriptors for short-lived uses: result files, pipes of children, sockets that are being closed.
 const SPARE_DESCRIPTORS: u64 = 32;

@@ -1,8 +1,8 @@
 //! Records all events in order, to disk and to the online judge, while the run goes on.
 //!
-//! An event is stamped and enqueued under one lock, so file order is time order. A separate thread encodes, writes
-//! and judges: an op only waits for a clock reading and a push. The queue is bounded. If the disk falls behind by a
-//! full queue, recording blocks, which shows as late ops instead of lost events.
+//! An event is stamped and enqueued under one lock, so file order is time order. A separate thread takes what is queued, a
+//! thousand times a second at most, and encodes, writes and judges it: an op only waits for a clock reading and a push. The
+//! queue is bounded. If the disk falls behind by a full queue, recording blocks, which shows as late ops instead of lost events.
 
 use crate::clock::RunClock;
 use crate::stop::{Stop, StopReason};
@@ -14,8 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,12 +22,75 @@ use std::time::{Duration, Instant};
 const QUEUE_EVENTS: usize = 65_536;
 /// Maximum time whose events a harness killed with SIGKILL may lose.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
+/// Time that a small batch waits for more events: to wake the writing thread for each event costs more than to write it.
+const GATHER: Duration = Duration::from_millis(1);
+/// A batch of this many events does not wait.
+const WORTH_TAKING: usize = 1_024;
 
 /// Handle for recording events. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     clock: RunClock,
-    queue: Arc<Mutex<Option<SyncSender<Event>>>>,
+    queue: Arc<Queue>,
+}
+
+/// What is recorded and not yet written.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    /// Signals the first event of a batch, or that the queue was closed.
+    filled: Condvar,
+    /// Signals that a full queue was emptied, or closed.
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    events: Vec<Event>,
+    /// Whether the writing thread waits for an event.
+    waiting: bool,
+    /// Whether events are no longer taken: the recording is over, or the writing thread has failed.
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+        self.emptied.notify_all();
+    }
+
+    /// Moves the queued events to `batch`, which must be empty. Waits for one for a while. Returns `false` if there are none and
+    /// there will be none.
+    fn take(&self, batch: &mut Vec<Event>) -> bool {
+        let mut state = self.lock();
+        if state.events.is_empty() && !state.closed {
+            state.waiting = true;
+            state = self.filled.wait_timeout(state, FLUSH_EVERY).unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting = false;
+        }
+        if state.events.len() < WORTH_TAKING && !state.events.is_empty() && !state.closed {
+            drop(state);
+            std::thread::sleep(GATHER);
+            state = self.lock();
+        }
+        std::mem::swap(&mut state.events, batch);
+        self.emptied.notify_all();
+        !batch.is_empty() || !state.closed
+    }
+}
+
+/// Closes the queue when the writing thread ends, so that nothing waits for it.
+struct CloseAtEnd(Arc<Queue>);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// The thread that writes what [`Recorder`]s enqueue.
@@ -59,24 +121,33 @@ impl Recorder {
         stop: Stop,
     ) -> std::io::Result<RecorderThread> {
         let writer = Writer::new(BufWriter::new(File::create(path)?), header)?;
-        let (send, receive) = sync_channel(QUEUE_EVENTS);
+        let queue = Arc::new(Queue::default());
+        let closing = CloseAtEnd(queue.clone());
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || {
-            let written = drain(&receive, writer, &names, judge, clock, &stop);
+            let written = drain(&closing.0, writer, &names, judge, clock, &stop);
             if let Err(e) = &written {
                 stop.ask(StopReason::Broken(format!("the history cannot be written: {}", crate::limits::named(e))));
             }
             written
         })?;
-        Ok(RecorderThread { recorder: Recorder { clock, queue: Arc::new(Mutex::new(Some(send))) }, thread })
+        Ok(RecorderThread { recorder: Recorder { clock, queue }, thread })
     }
 
     /// Calls `event` with the present time, enqueues the result, and returns that time.
     pub fn record(&self, event: impl FnOnce(Nanos) -> Event) -> Nanos {
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
+        while queue.events.len() >= QUEUE_EVENTS && !queue.closed {
+            queue = self.queue.emptied.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
         let now = self.clock.now();
-        if let Some(queue) = &*queue {
-            // The thread ends early only after a failed write, and then the run is already being stopped.
-            let _ = queue.send(event(now));
+        // The thread ends early only after a failed write, and then the run is already being stopped.
+        if !queue.closed {
+            queue.events.push(event(now));
+            let wake = std::mem::take(&mut queue.waiting);
+            drop(queue);
+            if wake {
+                self.queue.filled.notify_one();
+            }
         }
         now
     }
@@ -97,7 +168,7 @@ impl RecorderThread {
     /// # Panics
     /// If the judge panicked.
     pub fn finish(self, more: impl FnOnce(Option<Nanos>) -> BTreeMap<String, Json>) -> std::io::Result<EndRecord> {
-        *self.recorder.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.recorder.queue.close();
         let UnfinishedHistory { writer, detected } = self.thread.join().expect("the recorder's thread does not panic")?;
         let (file, end) = writer.finish(more(detected))?;
         file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_data()?;
@@ -106,7 +177,7 @@ impl RecorderThread {
 }
 
 fn drain(
-    events: &Receiver<Event>,
+    queue: &Queue,
     mut writer: Writer<BufWriter<File>>,
     names: &Names,
     mut judge: Option<OnlineJudge>,
@@ -115,19 +186,16 @@ fn drain(
 ) -> std::io::Result<UnfinishedHistory> {
     let mut detected = None;
     let mut flushed = Instant::now();
-    loop {
-        match events.recv_timeout(FLUSH_EVERY) {
-            Ok(event) => {
-                writer.write(&event, names)?;
-                if judge.as_mut().and_then(|j| j.feed(&event, names)).is_some() {
-                    // One violation is enough to stop; the judgement of the whole history finds all of them.
-                    judge = None;
-                    detected = Some(clock.now());
-                    stop.ask(StopReason::Violation);
-                }
+    let mut batch = vec![];
+    while queue.take(&mut batch) {
+        for event in batch.drain(..) {
+            writer.write(&event, names)?;
+            if judge.as_mut().and_then(|j| j.feed(&event, names)).is_some() {
+                // One violation is enough to stop; the judgement of the whole history finds all of them.
+                judge = None;
+                detected = Some(clock.now());
+                stop.ask(StopReason::Violation);
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
         }
         if flushed.elapsed() >= FLUSH_EVERY {
             writer.flush()?;
@@ -135,4 +203,48 @@ fn drain(
         }
     }
     Ok(UnfinishedHistory { writer, detected })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heckle_history::operation::{History, Keep};
+    use heckle_history::{Call, Completion, Invoke, OpId, Path as OpPath, ProcessId, Seen};
+
+    /// Several threads record more events than the queue holds: none is lost, and they stand in the order of their times.
+    #[test]
+    fn all_events_are_written_in_order() {
+        const THREADS: u32 = 4;
+        const OPS: u64 = QUEUE_EVENTS as u64 / 2;
+        let path = std::env::temp_dir().join(format!("heckle-recorder-{}.zst", std::process::id()));
+        let mut names = Names::default();
+        let key = names.key("k");
+        let recording = Recorder::start(&path, &Header::default(), Arc::new(names), RunClock::start(), None, Stop::default());
+        let recording = recording.expect("a writable folder");
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let recorder = recording.handle();
+                scope.spawn(move || {
+                    for i in 0..OPS {
+                        let op = OpId(u64::from(thread) * OPS + i);
+                        let (process, call, path) = (ProcessId(thread), Call::Read, OpPath::Consensus);
+                        let (client, intended, node, intent, attempt, payload) = (None, None, None, None, None, None);
+                        let invoke = |t| Invoke { op, process, client, t, intended, key, call, node, intent, attempt, payload, path };
+                        recorder.record(|t| Event::Invoke(invoke(t)));
+                        let (seen, node, reason, diagnostics) = (Seen::Value(None), None, None, None);
+                        recorder.record(|t| Event::Ok(Completion { op, t, seen, node, reason, diagnostics }));
+                    }
+                });
+            }
+        });
+        let late = recording.handle();
+        let end = recording.finish(|_| [].into()).expect("a writable folder");
+        late.record(|_| panic!("an event after the end is not made"));
+        let file = std::fs::File::open(&path).expect("written");
+        // The reader refuses times that go back.
+        let history = History::read(file, Keep::OpsOnly).expect("well-formed");
+        let _ = std::fs::remove_file(&path);
+        assert_eq!((history.ops.len() as u64, end.events), (u64::from(THREADS) * OPS, 2 * u64::from(THREADS) * OPS));
+        assert!(history.ops.iter().all(|op| op.completed >= op.invoked && op.completed != Nanos::NEVER));
+    }
 }

@@ -3,7 +3,7 @@
 use crate::clock::RunClock;
 use crate::limits;
 use heckle_history::Nanos;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct Stop(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     reasons: Mutex<Reasons>,
+    /// Whether any reason was given, so that a load that asks for every operation rarely locks.
+    given: AtomicBool,
     changed: Condvar,
 }
 
@@ -56,6 +58,7 @@ impl Reasons {
 impl Stop {
     /// Requests a stop.
     pub fn ask(&self, reason: StopReason) {
+        self.0.given.store(true, Ordering::SeqCst);
         let mut held = self.lock();
         match reason {
             StopReason::Interrupted => held.interrupted = true,
@@ -68,6 +71,7 @@ impl Stop {
     /// Ends the load and the faults before their time, because of a limit of the plan. The rest of the run goes on as planned once
     /// [`Stop::end_load`] was called.
     pub fn abort_load(&self, why: String, at: Nanos) {
+        self.0.given.store(true, Ordering::SeqCst);
         self.lock().aborted.get_or_insert((why, at));
         self.0.changed.notify_all();
     }
@@ -94,7 +98,8 @@ impl Stop {
 
     /// Whether a stop was requested.
     pub fn asked(&self) -> bool {
-        self.lock_updated().asked()
+        let none = interrupts() == 0 && !limits::any_met() && !self.0.given.load(Ordering::SeqCst);
+        !none && self.lock_updated().asked()
     }
 
     fn lock(&self) -> MutexGuard<'_, Reasons> {

@@ -6,11 +6,14 @@
 
 mod fields; // every field that an event may have, for serde
 mod read; // fields to events, with every rule of the format
+mod scan; // the fast way for lines in the form in which they are written
 mod write; // events to fields
+mod print; // the fast way for the events of operations
 
 use crate::event::Event;
 use crate::names::Names;
 use fields::Line;
+pub(crate) use scan::scan;
 
 /// Reads one event from its line.
 ///
@@ -23,8 +26,18 @@ pub fn parse(line: &[u8], names: &mut Names) -> Result<Event, String> {
 
 /// Writes one event as a line, newline included.
 pub fn format(event: &Event, names: &Names, out: &mut Vec<u8>) {
+    if !print::print(event, names, out) {
+        format_any(event, names, out);
+    }
+}
+
+/// Writes any event.
+fn format_any(event: &Event, names: &Names, out: &mut Vec<u8>) {
     let line = Line::from_event(event, names);
     // Writes to a Vec cannot fail and every field has a JSON form, so this cannot fail.
     serde_json::to_writer(&mut *out, &line).expect("an event is always writable as JSON");
     out.push(b'\n');
 }
+
+#[cfg(test)]
+mod tests;

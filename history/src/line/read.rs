@@ -3,7 +3,7 @@
 use super::fields::{Line, Other, Text};
 use crate::event::{Call, Completion, Current, Event, FaultEvent, Invoke, NodeEvent, Path, Seen};
 use crate::figures::{Diagnostics, Figure, FigureInfo, Packer, Unit};
-use crate::ids::{ClientId, IntentId, Nanos, OpId, ProcessId, Value};
+use crate::ids::{ClientId, FigureId, IntentId, Nanos, OpId, ProcessId, Value};
 use crate::names::{MAX_FIGURES, MAX_NODES, Names};
 use std::borrow::Cow;
 
@@ -95,13 +95,12 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The figures among a completion's other fields. A figure that the header describes must have its unit; other fields
-/// are stored unchanged, or skipped if they are not figures.
+/// The figures among a completion's other fields. Fields that are not figures are skipped.
 fn figures(others: Vec<(Text<'_>, Other<'_>)>, names: &mut Names) -> Result<Option<Diagnostics>, String> {
     if others.is_empty() {
         return Ok(None);
     }
-    let (mut packer, mut next, mut seen) = (Packer::default(), 0, [false; MAX_FIGURES]);
+    let mut figures = Figures::default();
     for (name, other) in others {
         let figure = match other {
             Other::Null => continue,
@@ -111,23 +110,63 @@ fn figures(others: Vec<(Text<'_>, Other<'_>)>, names: &mut Names) -> Result<Opti
         };
         let is_text = matches!(figure, Some(Figure::Text(_)));
         let id = match &figure {
-            Some(_) => names.figure(&name.0, next, || undescribed(&name.0, is_text)),
+            Some(_) => names.figure(&name.0, figures.next(), || undescribed(&name.0, is_text)),
             None => names.find_figure(&name.0),
         };
         let Some(id) = id else { continue };
-        if names.is_declared(id) && (figure.is_none() || is_text != (names.figure_info(id).unit == Unit::Text)) {
-            let expected = if names.figure_info(id).unit == Unit::Text { "a text" } else { "a whole number" };
-            return Err(format!("figure `{}` is not {expected}", name.0));
+        match figure {
+            Some(figure) => figures.push(id, &figure, names)?,
+            None if names.is_declared(id) => return Err(wrong_unit(id, names)),
+            None => {}
         }
-        let Some(figure) = figure else { continue };
-        let place = usize::from(id.0);
-        if std::mem::replace(&mut seen[place], true) {
-            return Err(format!("figure `{}` comes twice", name.0));
-        }
-        next = place + 1;
-        packer.push(id, &figure);
     }
-    Ok(Some(packer.finish()).filter(|figures| !figures.is_empty()))
+    Ok(figures.finish())
+}
+
+/// Collects the figures of one completion.
+pub(super) struct Figures {
+    packer: Packer,
+    next: usize,
+    seen: [bool; MAX_FIGURES],
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Figures { packer: Packer::default(), next: 0, seen: [false; MAX_FIGURES] }
+    }
+}
+
+impl Figures {
+    /// The probable index of the next figure, because lines list their figures in the same order.
+    pub(super) fn next(&self) -> usize {
+        self.next
+    }
+
+    /// Adds a figure. One that the header describes must have its unit, and none may come twice.
+    pub(super) fn push(&mut self, id: FigureId, figure: &Figure<'_>, names: &Names) -> Result<(), String> {
+        let is_text = matches!(figure, Figure::Text(_));
+        if names.is_declared(id) && is_text != (names.figure_info(id).unit == Unit::Text) {
+            return Err(wrong_unit(id, names));
+        }
+        let place = usize::from(id.0);
+        if std::mem::replace(&mut self.seen[place], true) {
+            return Err(format!("figure `{}` comes twice", names.figure_info(id).name));
+        }
+        self.next = place + 1;
+        self.packer.push(id, figure);
+        Ok(())
+    }
+
+    /// All figures; `None` if there are none.
+    pub(super) fn finish(self) -> Option<Diagnostics> {
+        Some(self.packer.finish()).filter(|figures| !figures.is_empty())
+    }
+}
+
+fn wrong_unit(id: FigureId, names: &Names) -> String {
+    let figure = names.figure_info(id);
+    let expected = if figure.unit == Unit::Text { "a text" } else { "a whole number" };
+    format!("figure `{}` is not {expected}", figure.name)
 }
 
 fn undescribed(name: &str, is_text: bool) -> FigureInfo {

@@ -178,15 +178,16 @@ fn count_fates(history: &History) -> FateCounts {
 /// Finds when the effects of unknown writes were observed. Values are unique, so an operation that sees a value sees the effect
 /// of its writer.
 fn late_effects(history: &History) -> LateEffects {
-    let mut shown: FxHashMap<(KeyId, Value), Nanos> = FxHashMap::default();
+    let unknown = history.ops.iter().filter(|op| op.outcome == Outcome::Unknown);
+    // When each value of an unknown write was first seen.
+    let mut shown: FxHashMap<(KeyId, Value), Nanos> = unknown.filter_map(|op| Some(((op.key, op.call.writes()?), Nanos::NEVER))).collect();
     for op in &history.ops {
         let saw = match (op.outcome, op.call) {
             (Outcome::Ok(Seen::Value(v) | Seen::ConditionNotMet(Current::Known(v))), _) => v,
             (Outcome::Ok(Seen::Applied), Call::Cas { expected, .. }) => expected,
             (Outcome::Ok(_) | Outcome::Failed | Outcome::Unknown | Outcome::Open, _) => None,
         };
-        if let Some(value) = saw {
-            let first = shown.entry((op.key, value)).or_insert(op.completed);
+        if let Some(first) = saw.and_then(|value| shown.get_mut(&(op.key, value))) {
             *first = op.completed.min(*first);
         }
     }
@@ -194,8 +195,8 @@ fn late_effects(history: &History) -> LateEffects {
     for (place, op) in (0u32..).zip(&history.ops).filter(|(_, op)| op.outcome == Outcome::Unknown) {
         let Some(value) = op.call.writes() else { continue };
         let applied_at = history.fates.get(&place).filter(|(fate, _)| *fate == Fate::Applied).map(|(_, t)| *t);
-        let first = shown.get(&(op.key, value)).copied().into_iter().chain(applied_at).min();
-        if let Some(t) = first.filter(|t| *t > op.completed) {
+        let seen = shown.get(&(op.key, value)).copied().filter(|t| *t != Nanos::NEVER);
+        if let Some(t) = seen.into_iter().chain(applied_at).min().filter(|t| *t > op.completed) {
             late.add(t.since(op.completed));
         }
     }
@@ -233,8 +234,10 @@ fn load(history: &History, window: Window, begins: &[bool], late: &[bool]) -> Lo
 /// Returns for each operation whether it, or the intent that it begins, was sent late although the in-flight limit was not reached. While the limit holds operations back, the cluster causes the delay, and it shows in their latency. Any other
 /// delay is caused by the harness.
 fn late(history: &History) -> Vec<bool> {
-    let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map_or(usize::MAX, |n| n as usize);
+    let limit = history.header.more.get("max_in_flight").and_then(serde_json::Value::as_u64).map(|n| n as usize);
+    let is_late = |op: &Operation, place: Option<Nanos>| place.is_some() && op.invoked.since(op.intended) > LATE_AFTER;
     let places = slot_ends(history);
+    let Some(limit) = limit else { return history.ops.iter().zip(places).map(|(op, place)| is_late(op, place)).collect() };
     let mut free_again: BinaryHeap<Reverse<Nanos>> = BinaryHeap::new();
     let mut full_last: Option<Nanos> = None;
     let mut late = vec![false; history.ops.len()];
@@ -248,7 +251,7 @@ fn late(history: &History) -> Vec<bool> {
         }
         let held_back = free_again.len() >= limit || full_last.is_some_and(|t| t >= op.intended);
         // Only operations that take a slot were due by the clock. A retry is due when the reply to the previous attempt arrives.
-        *late = place.is_some() && op.invoked.since(op.intended) > LATE_AFTER && !held_back;
+        *late = is_late(op, place) && !held_back;
         free_again.extend(place.map(Reverse));
     }
     late
@@ -256,19 +259,18 @@ fn late(history: &History) -> Vec<bool> {
 
 /// Returns for each operation until when it occupies a slot of the in-flight limit. An intent keeps its slot over all its
 /// operations, pauses included, so only the first of them occupies one.
-fn slot_ends(history: &History) -> Vec<Option<Nanos>> {
-    let intent = |at: usize| history.details.get(at).and_then(|d| d.intent);
+fn slot_ends(history: &History) -> impl Iterator<Item = Option<Nanos>> + '_ {
+    let intent = move |at: usize| history.details.get(at).and_then(|d| d.intent);
     let mut ends: BTreeMap<IntentId, Nanos> = BTreeMap::new();
     for (at, op) in history.ops.iter().enumerate() {
         if let Some(id) = intent(at) {
             ends.entry(id).and_modify(|e| *e = op.completed.max(*e)).or_insert(op.completed);
         }
     }
-    let place = |(at, op): (usize, &Operation)| match intent(at) {
+    history.ops.iter().enumerate().map(move |(at, op)| match intent(at) {
         Some(id) => ends.remove(&id),
         None => Some(op.completed),
-    };
-    history.ops.iter().enumerate().map(place).collect()
+    })
 }
 
 struct LatencyPair {

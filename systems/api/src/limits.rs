@@ -1,10 +1,13 @@
 //! Detects when this process or machine has reached a limit. A limit of the harness is never a failure of the system under test.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 static MET: Mutex<Option<String>> = Mutex::new(None);
+/// Whether [`MET`] holds a limit.
+static ANY_MET: AtomicBool = AtomicBool::new(false);
 
 /// The limit that an operating system error is caused by, if it is one.
 fn limit_of(e: &io::Error) -> Option<&'static str> {
@@ -46,6 +49,7 @@ pub fn note(e: &io::Error) {
     if let Some(limit) = limit_of(e) {
         let mut met = MET.lock().unwrap_or_else(PoisonError::into_inner);
         met.get_or_insert_with(|| format!("the harness met a limit: {e}: {limit}"));
+        ANY_MET.store(true, Ordering::SeqCst);
     }
 }
 
@@ -54,9 +58,16 @@ pub fn met() -> Option<String> {
     MET.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
+/// Whether a limit was reached since [`forget`].
+pub fn any_met() -> bool {
+    ANY_MET.load(Ordering::SeqCst)
+}
+
 /// Clears the recorded limit, at the start of a run.
 pub fn forget() {
-    *MET.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    let mut met = MET.lock().unwrap_or_else(PoisonError::into_inner);
+    *met = None;
+    ANY_MET.store(false, Ordering::SeqCst);
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use abort::AbortWatch;
 use fates::{Fates, PendingFate};
 use heckle_history::figures::OP_ID;
 use heckle_history::prng::Pcg64;
-use heckle_history::{Completion, Event, Invoke, Names, Nanos, NodeIx, OpId};
+use heckle_history::{Completion, Event, FigureId, Invoke, KeyId, Names, Nanos, NodeIx, OpId};
 use heckle_system_api::capability::Watch;
 use heckle_system_api::connection::{Connection, Op, Outcome, Reply};
 use heckle_system_api::identity::Target;
@@ -33,8 +33,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Capacity of the queue of arrivals that the dispatcher has not yet read.
-const ARRIVAL_QUEUE: usize = 65_536;
+/// Capacity of the queue of arrivals that the dispatcher has not yet read, in batches.
+const ARRIVAL_BATCHES: usize = 1_024;
+/// Maximum number of arrivals that are announced together.
+const MAX_BATCH: usize = 64;
 /// Time after the op timeout within which the last op must be recorded.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
 /// Longest sleep of the pacing thread between two checks for a stop.
@@ -127,25 +129,33 @@ async fn watch_limits((start, end): (Nanos, Nanos), load: Rc<Load>) {
 }
 
 async fn open_loop(plan: &Plan, arrivals: Arrivals<Pcg64>, load: &Rc<Load>) -> Result<(), String> {
-    let (send, mut due) = tokio::sync::mpsc::channel::<Nanos>(ARRIVAL_QUEUE);
+    let (send, mut due) = tokio::sync::mpsc::channel::<Vec<Nanos>>(ARRIVAL_BATCHES);
     let (clock, stop) = (load.outside.clock, load.outside.stop.clone());
     let base = clock.now();
     let pace = plan.workload.pace;
     let arrivals = arrivals.map(move |at| pace.due(at));
     let pacer = std::thread::Builder::new().name("pacer".into()).spawn(move || {
         // Starting the cluster took time; arrivals that were due before now are not sent in a burst.
-        for at in arrivals.skip_while(|at| *at < base) {
+        let mut arrivals = arrivals.skip_while(|at| *at < base).peekable();
+        while let Some(&at) = arrivals.peek() {
             while clock.now() < at && !stop.asked() {
                 clock.sleep_until(Nanos(at.0.min(clock.now().0 + MAX_SLEEP.0)));
             }
-            if stop.asked() || send.blocking_send(at).is_err() {
+            // At a high rate several are due when the sleep ends.
+            let now = clock.now();
+            let batch: Vec<Nanos> = std::iter::from_fn(|| arrivals.next_if(|at| *at <= now)).take(MAX_BATCH).collect();
+            if stop.asked() || (!batch.is_empty() && send.blocking_send(batch).is_err()) {
                 break;
             }
         }
     });
     let pacer = pacer.map_err(|e| format!("cannot start the pacing thread: {e}"))?;
-    while let Some(intended) = due.recv().await {
-        load.step(Input::Arrival(intended));
+    while let Some(batch) = due.recv().await {
+        for intended in batch {
+            load.step(Input::Arrival(intended));
+        }
+        // The pacer may be far ahead: replies, timers and writes have their turn after each batch.
+        tokio::task::yield_now().await;
     }
     pacer.join().map_err(|_| "the pacing thread panicked".to_owned())
 }
@@ -175,6 +185,10 @@ struct Load {
     driver: RefCell<Driver>,
     route: Route,
     keys: Vec<Arc<str>>,
+    /// Number of each key in the history.
+    key_ids: Vec<KeyId>,
+    /// The figure with the system's id of an operation, if it reports one.
+    op_id: Option<FigureId>,
     /// Group of each key, by index of the key. Nodes serve keys by group.
     groups: Vec<u16>,
     connections: Vec<Vec<Rc<dyn Connection>>>,
@@ -223,6 +237,8 @@ impl Load {
             driver: RefCell::new(Driver::new(plan.workload.generator(plan.mix, settings, plan.seed), driver, plan.seed)),
             route: plan.route,
             keys: plan.keys.names().iter().map(|k| Arc::from(k.as_str())).collect(),
+            key_ids: plan.keys.names().iter().map(|key| outside.names.find_key(key).expect("all keys are in the header")).collect(),
+            op_id: outside.names.find_figure(OP_ID),
             groups: plan.keys.names().iter().map(|key| outside.watch.as_ref().map_or(0, |watch| watch.group_of(key))).collect(),
             connections: (0..plan.clients).map(connect).collect(),
             fates: Fates::new(plan, &outside),
@@ -278,8 +294,7 @@ impl Load {
         };
         let node = if send.to_holder { holder().unwrap_or(NodeIx(send.node)) } else { NodeIx(send.node) };
         let slot = if self.route == Route::Pinned { 0 } else { usize::from(node.0) };
-        let name = self.keys[asked.key as usize].clone();
-        let key = self.outside.names.find_key(&name).expect("all keys are in the header");
+        let (name, key) = (self.keys[asked.key as usize].clone(), self.key_ids[asked.key as usize]);
         // Recorded before the bytes leave: the op cannot take effect before its invoke.
         let t = self.outside.recorder.record(|t| {
             Event::Invoke(Invoke {
@@ -310,7 +325,10 @@ impl Load {
     /// Records the outcome of an op, and translates it for the driver.
     fn complete(&self, sent: &PendingOp, reply: Reply) -> (OpResult, Nanos) {
         let (outcome, payload) = (reply.outcome, reply.payload);
-        let id = self.outside.names.find_figure(OP_ID).and_then(|figure| Some(reply.diagnostics.as_ref()?.text(figure)?.into()));
+        let id = match outcome {
+            Outcome::Unknown => self.op_id.and_then(|figure| Some(reply.diagnostics.as_ref()?.text(figure)?.into())),
+            Outcome::Ok(_) | Outcome::NotApplied => None,
+        };
         let t = record_completion(&self.outside.recorder, sent.op.id, sent.node, reply);
         // A read has no effect that could be queried.
         if let (Outcome::Unknown, Some(_), Some(id)) = (outcome, sent.op.call.writes(), id) {

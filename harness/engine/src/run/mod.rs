@@ -68,7 +68,7 @@ pub fn run(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Terms, 
 fn run_recorded(plan: &Plan, folder: &RunFolder, options: RunOptions, terms: &Terms, live: &Arc<Live>) -> Result<Ending, String> {
     let stop = Stop::default();
     let clock = RunClock::start();
-    let (mut header, names) = header(plan, folder, clock)?;
+    let (mut header, names) = header(plan, folder.run_id(), clock)?;
     terms.write(&mut header);
     let names = Arc::new(names);
     // A load that mixes the paths is run to its end: its violation is expected, and the figures of both paths are
@@ -273,12 +273,14 @@ fn start_relay(plan: &Plan, folder: &RunFolder, stop: &Stop) -> Result<Relay, St
     started.map_err(|e| format!("the relay cannot start: {e}"))
 }
 
+/// The header of a run's history, and the names that it declares.
+///
 /// # Errors
 /// If the system's figures do not fit into a history.
-fn header(plan: &Plan, folder: &RunFolder, clock: RunClock) -> Result<(Header, Names), String> {
+pub fn header(plan: &Plan, run_id: &str, clock: RunClock) -> Result<(Header, Names), String> {
     let window = plan.window();
     let header = Header {
-        run_id: Some(RunId(folder.run_id().to_owned())),
+        run_id: Some(RunId(run_id.to_owned())),
         seed: Some(plan.seed.to_string()),
         keys: plan.keys.names(),
         nodes: (1..=plan.nodes).map(|n| Node(n).to_string()).collect(),

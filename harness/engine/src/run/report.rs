@@ -3,19 +3,23 @@
 //! Uses the file alone, so that `heckle check` and `heckle report` produce the same results as `heckle run`.
 
 use crate::load::live::Live;
+use crate::read_ahead::ReadAhead;
 use crate::search::{ChildProcess, SecondOpinions, TimedSearch};
-use heckle_checker::checks::{self, CheckResult, crash};
+use heckle_checker::checks::{self, CheckResult, acknowledged, crash};
 use heckle_checker::coverage::{self, Rule};
 use heckle_checker::judge::{Checker, Judgement, Options, judge};
 use heckle_checker::search::SearchRunner;
-use heckle_checker::{Coverage, explain};
-use heckle_history::Nanos;
+use heckle_checker::verdict::Engine;
+use heckle_checker::{Coverage, Verdict, explain};
 use heckle_history::operation::{History, Keep};
 use heckle_history::printable::printable;
+use heckle_history::reader::{Decompressed, ReadError, Reader};
 use heckle_history::writer::write_plain;
+use heckle_history::{KeyId, Nanos};
 use heckle_results::measure::{Measured, analyze};
 use heckle_results::results_json::Violation;
 use heckle_results::{Results, RunFolder, counterexample};
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -85,8 +89,10 @@ pub fn read_history_within(path: &Path, max_bytes: u64) -> Result<History, Strin
             mib(max_bytes)
         );
     }
-    let file = crate::history_file::open(path)?;
-    History::read_within(file, Keep::Details, max_bytes).map_err(|e| format!("{}, {e}", path.display()))
+    let at = |e: ReadError| format!("{}, {e}", path.display());
+    let text = Decompressed::new(crate::history_file::open(path)?).map_err(|e| at(e.into()))?;
+    let reader = Reader::of_text(ReadAhead::new(text)?, max_bytes).map_err(at)?;
+    History::read_all(reader, Keep::Details).map_err(at)
 }
 
 /// Size from which the memory that a history needs is announced before it is read.
@@ -100,14 +106,23 @@ pub fn judge_history(history: History, rules: &[Rule], how: JudgeOptions, live: 
     let (search, within_limits) = (ChildProcess::default(), SecondOpinions::default());
     let second: &dyn SearchRunner = if how.checker == Checker::Both { &search } else { &within_limits };
     let second = TimedSearch::new(second, live);
-    let began = Instant::now();
-    let mut judgement = judge(&history, &Options { checker: how.checker, second: &second, ..Options::new(&search) });
-    let took = began.elapsed();
+    let limits = checks::Limits { strict_vacuity: how.strict, ..checks::Limits::default() };
+    let measure = || (checks::all_but_acknowledged(&history, &limits), coverage::evaluate(&history, rules), analyze(&history));
+    let (mut judgement, took, (others, coverage, measured)) = std::thread::scope(|scope| {
+        // The figures need no verdict. Without a second thread they are measured afterwards.
+        let measuring = std::thread::Builder::new().name("measure".into()).spawn_scoped(scope, measure);
+        let began = Instant::now();
+        let judgement = judge(&history, &Options { checker: how.checker, second: &second, ..Options::new(&search) });
+        let took = began.elapsed();
+        let measured = measuring.map_or_else(|_| measure(), |thread| thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        (judgement, took, measured)
+    });
     judgement.linearizability.check_ms = Some(took.saturating_sub(second.total_time()).as_millis() as u64);
     judgement.linearizability.second_opinion_ms = second.was_used().then(|| second.total_time().as_millis() as u64);
-    let limits = checks::Limits { strict_vacuity: how.strict, ..checks::Limits::default() };
-    let (checks, coverage) = (checks::all(&history, &limits), coverage::evaluate(&history, rules));
-    let (measured, crashes) = (analyze(&history), crash::crashes(&history));
+    let certified = judgement.linearizability.keys.iter().filter(|key| key.verdict == Verdict::Valid && key.engine != Engine::Search);
+    let proved: HashSet<KeyId> = certified.filter_map(|key| history.names.find_key(&key.key)).collect();
+    let checks = checks::with_acknowledged(others, acknowledged::check_given(&history, &proved));
+    let crashes = crash::crashes(&history);
     Judged { history, judgement, checks, crashes, coverage, measured }
 }
 
