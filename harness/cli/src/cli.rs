@@ -94,6 +94,12 @@ pub enum Verb {
     /// Judge one key in a separate process with limits (started by `check`)
     #[command(hide = true)]
     SearchChild,
+    /// Answer every request at once, from memory, until stdin ends (started by `bench load`)
+    #[command(hide = true)]
+    NullNode {
+        /// The address to listen on
+        listen: std::net::SocketAddr,
+    },
     /// Append and sync for a while (`bench etcd` starts three)
     #[command(hide = true)]
     SyncChild {

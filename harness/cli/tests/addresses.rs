@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Where listeners are made, how often, and why that is safe.
 const LISTENERS: &[(&str, usize, &str)] = &[
+    ("harness/cli/src/bench/load/null.rs", 1, "a claimed port, held until the process ends"),
     ("harness/cli/src/bench/relay.rs", 1, "held for the whole measurement"),
     ("harness/engine/src/relay/engine.rs", 1, "a door of the relay, held as long as the relay"),
     ("harness/engine/src/relay/raw/probe.rs", 1, "held for the whole probe"),

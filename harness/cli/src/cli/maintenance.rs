@@ -25,7 +25,7 @@ pub struct BenchArgs {
     /// Which table to measure
     #[arg(value_enum)]
     pub what: BenchTarget,
-    /// The longest history of `bench check` and `bench objects`
+    /// The longest history of `bench check`, `bench objects` and `bench report`
     #[arg(long, default_value_t = 10_000_000)]
     pub max_ops: usize,
     /// Time limit for porcupine-rs in `bench check`
@@ -53,9 +53,16 @@ pub struct BenchArgs {
     /// Batches that `bench store` measures in each repetition
     #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub batches: u32,
-    /// How long each load lasts [default: 3s in `bench etcd`, 10m in `bench memory`]
+    /// How long each load lasts [default: 3s in `bench etcd` and `bench load`, 10m in `bench memory`]
     #[arg(long)]
     pub load_for: Option<Span>,
+    /// The only rate that `bench load` measures, in operations a second; it exits 3 if the rate does not hold [default: the highest
+    /// rate is searched]
+    #[arg(long, value_name = "OPS", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub rate: Option<u32>,
+    /// Connections of `bench load`
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub clients: u32,
     /// Number of keys in `bench memory`; with so many that new keys keep being written, memory grows and the gate is missed
     #[arg(long, default_value_t = 100)]
     pub keys: u32,
@@ -65,10 +72,10 @@ pub struct BenchArgs {
     /// Another build of heckle; `bench core` measures the two in turn
     #[arg(long, value_name = "PROGRAM")]
     pub against: Option<PathBuf>,
-    /// Folder for the temporary data of `bench etcd`, `bench store` and `bench memory`, and for mismatches found by --differential
+    /// Folder for the temporary data of `bench etcd`, `load`, `store` and `memory`, and for mismatches found by --differential
     #[command(flatten)]
     pub out: OutArg,
-    /// Print JSON on stdout (`bench objects`, `etcd`, `core`, `store`, `memory` and --differential)
+    /// Print JSON on stdout (`bench objects`, `load`, `report`, `etcd`, `core`, `store`, `memory` and --differential)
     #[arg(long)]
     pub json: bool,
 }
@@ -78,10 +85,15 @@ pub struct BenchArgs {
 pub enum BenchTarget {
     /// The relay: requested delay and loss versus measured, and its overhead
     Faults,
-    /// The checkers, batch and online, compared with porcupine-rs
+    /// The checkers, batch and online, and `heckle check` on a file, compared with porcupine-rs
     Check,
+    /// `heckle report`: the time to read a run, to judge it, and to write its page
+    Report,
     /// Sets and lists: the time to read a history and to judge it
     Objects,
+    /// The highest rate that the load generator sends on time, with recorder and judge on, against a system that answers at once;
+    /// beside it redis-benchmark, if installed. Exits 3 below 100,000 operations a second
+    Load,
     /// The bundled server compared with etcd, if the client is compiled in, and both with the limits of this machine
     Etcd,
     /// One operation in the core alone; with --against, compared with another build

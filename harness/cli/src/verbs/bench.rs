@@ -16,6 +16,12 @@ use std::time::{Duration, Instant};
 const ETCD_LOAD: Duration = Duration::from_secs(3);
 /// The longest history of `bench objects`: the text of one with 10,000,000 ops takes gigabytes.
 const OBJECT_OPS: usize = 1_000_000;
+/// The lengths of the histories of `bench check`.
+const CHECK_OPS: [usize; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
+/// The longest run of `bench report`.
+const PAGE_OPS: usize = 1_000_000;
+/// Default length of each load of `bench load`.
+const GENERATOR_LOAD: Duration = Duration::from_secs(3);
 /// Default length of the load of `bench memory`.
 const MEMORY_LOAD: Duration = Duration::from_secs(600);
 
@@ -43,6 +49,8 @@ pub(super) fn main(args: &BenchArgs) -> ExitCode {
         BenchTarget::Check if args.differential => differential(args),
         BenchTarget::Check => check(args).map(|()| exit::OK),
         BenchTarget::Objects => objects(args).map(|()| exit::OK),
+        BenchTarget::Load => load(args),
+        BenchTarget::Report => report(args).map(|()| exit::OK),
         BenchTarget::Etcd => etcd(args).map(|()| exit::OK),
         BenchTarget::Core => core(args),
         BenchTarget::Store => store(args).map(|()| exit::OK),
@@ -64,9 +72,7 @@ fn faults() -> Result<(), String> {
 
 /// Measures sets and lists at growing lengths.
 fn objects(args: &BenchArgs) -> Result<(), String> {
-    if cfg!(debug_assertions) {
-        errln!("this is not a release build: figures of CPU-bound parts mean little");
-    }
+    warn_of_debug_build();
     let mut rows = vec![];
     for ops in [10_000, 100_000, OBJECT_OPS].into_iter().take_while(|ops| *ops <= args.max_ops) {
         rows.extend(bench::objects::measure(ops)?);
@@ -77,6 +83,44 @@ fn objects(args: &BenchArgs) -> Result<(), String> {
         out!("{}", bench::objects::table(&rows));
     }
     Ok(())
+}
+
+/// Measures the load generator, with a gate.
+fn load(args: &BenchArgs) -> Result<u8, String> {
+    warn_of_debug_build();
+    let rate = args.rate.map(f64::from);
+    let load_for = args.load_for.map_or(GENERATOR_LOAD, |span| span.0);
+    let setup = bench::load::Setup { rate, load_for, clients: args.clients, folder: args.out.out.clone() };
+    let report = bench::load::measure(&setup, &|what| errln!("{what}"))?;
+    if args.json {
+        outln!("{}", serde_json::to_string_pretty(&report).expect("plain data has a JSON form"));
+    } else {
+        out!("{}", report.text());
+    }
+    if report.is_met(rate) {
+        return Ok(exit::OK);
+    }
+    errln!("{} operations a second are not sent on time", rate.unwrap_or(bench::load::TARGET_PER_S));
+    Ok(exit::GATE)
+}
+
+/// Measures pages of growing runs.
+fn report(args: &BenchArgs) -> Result<(), String> {
+    warn_of_debug_build();
+    let sizes = [10_000, 100_000, PAGE_OPS].into_iter().take_while(|ops| *ops <= args.max_ops);
+    let rows = sizes.map(|ops| bench::page::measure(ops, &args.out.out)).collect::<Result<Vec<_>, _>>()?;
+    if args.json {
+        outln!("{}", serde_json::to_string_pretty(&rows).expect("plain data has a JSON form"));
+    } else {
+        out!("{}", bench::page::table(&rows));
+    }
+    Ok(())
+}
+
+fn warn_of_debug_build() {
+    if cfg!(debug_assertions) {
+        errln!("this is not a release build: figures of CPU-bound parts mean little");
+    }
 }
 
 /// Measures the bundled server and etcd.
@@ -103,9 +147,7 @@ fn store(args: &BenchArgs) -> Result<(), String> {
     if cfg!(not(feature = "stores")) {
         errln!("the write-ahead log alone: {}", bench::store::STORES_MISSING);
     }
-    if cfg!(debug_assertions) {
-        errln!("this is not a release build: figures of CPU-bound parts mean little");
-    }
+    warn_of_debug_build();
     let setup = bench::store::Setup { repetitions: args.repetitions.max(1), batches: args.batches, folder: args.out.out.clone() };
     let measured = bench::store::measure(&setup, &|what| errln!("{what}"))?;
     if args.json {
@@ -198,10 +240,7 @@ fn check(args: &BenchArgs) -> Result<(), String> {
         "live most",
         "unseen unknown writes"
     );
-    for ops in [10_000, 100_000, 1_000_000, 10_000_000] {
-        if ops > args.max_ops {
-            break;
-        }
+    for ops in CHECK_OPS.into_iter().take_while(|ops| *ops <= args.max_ops) {
         let history = history(Shape::contended(ops, 50, 0.05));
         let began = Instant::now();
         let judged = judge(&history, &Options { checker: Checker::Chain, ..Options::new(&NoSearch) });
@@ -218,6 +257,9 @@ fn check(args: &BenchArgs) -> Result<(), String> {
             events as f64 / online.as_secs_f64(),
         );
     }
+    let files = CHECK_OPS.into_iter().take_while(|ops| *ops <= args.max_ops);
+    let files = files.map(|ops| bench::check_file::measure(ops, &args.out.out)).collect::<Result<Vec<_>, _>>()?;
+    out!("{}", bench::check_file::table(&files));
     outln!();
     compare_with_search(args.search_for.0)
 }

@@ -94,6 +94,10 @@ pub fn main() -> ExitCode {
         Verb::Driver(args) => driver::main(&args),
         Verb::Node(args) => node::main(&args),
         Verb::Ctl(args) => ctl::main(&args),
+        Verb::NullNode { listen } => match crate::bench::load::null::serve(listen) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => broken("null-node", &e),
+        },
         Verb::SyncChild { file } => match crate::bench::etcd::sync_child(&file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => broken("sync-child", &e.to_string()),

@@ -1,7 +1,7 @@
 //! Three nodes as child processes.
 
+use crate::bench::peak_bytes;
 use heckle_loopback::LoopbackClaim;
-use heckle_results::input;
 use heckle_server::control::{Client, Status};
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read};
@@ -108,8 +108,7 @@ impl Nodes {
 
     /// The largest resident memory of a node so far. A node that has ended counts as 0.
     pub(super) fn peak_bytes(&self) -> u64 {
-        let status = |node: &NodeProcess| input::kernel(format!("/proc/{}/status", node.child.id()));
-        self.all.iter().filter_map(|node| peak_of(&status(node)?)).max().unwrap_or(0)
+        self.all.iter().filter_map(|node| peak_bytes(node.child.id())).max().unwrap_or(0)
     }
 
     /// The largest number of keys that a node has state for.
@@ -218,21 +217,4 @@ fn ready_line(child: &mut Child) -> Result<Ready, String> {
     let line = receiver.recv_timeout(START_TIMEOUT).map_err(|_| format!("a node was not ready within {} s", START_TIMEOUT.as_secs()))?;
     let line = line.map_err(|e| format!("the ready line of a node: {e}"))?;
     serde_json::from_str(&line).map_err(|_| "a node ended before it was ready: run `heckle doctor`".to_owned())
-}
-
-/// Parses the peak of the resident bytes from a `/proc/<pid>/status`.
-fn peak_of(status: &str) -> Option<u64> {
-    let kib: u64 = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_is_what_the_kernel_says() {
-        assert_eq!(peak_of("Name:\theckle\nVmHWM:\t   12345 kB\nVmRSS:\t   1 kB\n"), Some(12_345 * 1024));
-        assert_eq!(peak_of("Name:\theckle\n"), None);
-    }
 }
