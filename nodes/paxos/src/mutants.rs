@@ -99,6 +99,8 @@ mutants! {
         "Paxos state expires by the local time of its write: an older ballot then wins a second time";
     AnswerBeforeWrite, "answer-before-write", Safety, "derived",
         "records sit in process memory and are written every 200 ms, answers leave at once";
+    AcceptsOwnAmnesia, "accepts-own-amnesia", Safety, "derived",
+        "a node with a shorter log than its peers remember votes, and they let it: what it promised and accepted is forgotten";
     LeaseNoRestartWait, "lease-no-restart-wait", Safety, "PaxosLease",
         "a grantor grants and answers at once after a restart: it has forgotten the lease that still runs";
     LeaseTimerAtAck, "lease-timer-at-ack", Safety, "PaxosLease",

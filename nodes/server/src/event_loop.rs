@@ -78,11 +78,13 @@ impl EventLoop {
         }
     }
 
-    /// Makes the core's first records durable before the node is ready.
+    /// Makes the core's first records durable before the node is ready. They are synced also if a planted bug calls them
+    /// durable before: other nodes must not get to know a process that its own log does not have.
     pub(crate) async fn make_durable(&mut self) -> Result<(), NodeError> {
         loop {
             self.turn().await?;
-            if self.actions.is_empty() && self.queue.is_empty() && self.gate.durable() >= self.last_submitted() {
+            let are_durable = self.gate.durable() >= self.last_submitted() && self.shell.disk.synced() > 0;
+            if self.actions.is_empty() && self.queue.is_empty() && are_durable {
                 return Ok(());
             }
             self.shell.inbox.bell.notified().await;
@@ -130,6 +132,7 @@ impl EventLoop {
     async fn turn(&mut self) -> Result<(), NodeError> {
         self.shell.counts.turns.set(self.shell.counts.turns.get() + 1);
         self.take_finished_syncs()?;
+        self.shell.check_standing().await?;
         self.step_due_timers();
         let mut taken = 0;
         while taken < EVENTS_PER_TURN && !self.shell.disk.is_behind() {
@@ -198,11 +201,17 @@ impl EventLoop {
         self.queue.extend(self.actions.drain());
         while let Some(action) = self.queue.pop_front() {
             match action {
-                Action::Persist { io_id, records, sync } => self.shell.disk.submit(io_id, sync, |batch| {
-                    for record in &records {
-                        batch.add(|out| wire::record::encode_record(record, out));
-                    }
-                }),
+                Action::Persist { io_id, records, sync } => {
+                    let seen = self.shell.witness.borrow_mut().take_unsaved();
+                    self.shell.disk.submit(io_id, sync, |batch| {
+                        for record in &records {
+                            batch.add(|out| wire::record::encode_record(record, out));
+                        }
+                        for (node, seen) in seen {
+                            batch.add(|out| wire::record::encode_seen(node, seen, out));
+                        }
+                    });
+                }
                 Action::Send { to, message, after } => self.send_when_durable(after, Outgoing::Send { to, message }),
                 Action::Reply { token, outcome, diagnostics, after } => {
                     self.send_when_durable(after, Outgoing::Reply { token, outcome, diagnostics });
@@ -258,6 +267,9 @@ impl EventLoop {
             let mut builder = SnapshotBuilder::new();
             for record in shell.replica.borrow().snapshot() {
                 builder.add(|out| wire::record::encode_record(&record, out));
+            }
+            for (node, seen) in shell.witness.borrow().records() {
+                builder.add(|out| wire::record::encode_seen(node, seen, out));
             }
             shell.log.info("snapshot_begins", &[("bytes", &builder.bytes())]);
             shell.disk.begin_snapshot(builder);

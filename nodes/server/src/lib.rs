@@ -12,6 +12,7 @@
 //! - [`status`]: the figures that a node reports about itself;
 //! - `wire`: serializable counterparts of the core's types, for the network and the disk;
 //! - `storage`: write-ahead log, group sync, snapshots, recovery;
+//! - `amnesia`: notices that a node has lost promises, and keeps it from voting;
 //! - `verify`: checks a whole data folder;
 //! - `event_loop`: the thread that owns the core;
 //! - `gate`: holds back outgoing messages until the disk has synced;
@@ -23,6 +24,7 @@
 //! - `metrics`: histograms, and the Prometheus endpoint;
 //! - `clock`, `timers`, `log`, `encoding`: helpers.
 
+mod amnesia;
 pub mod capacity;
 pub mod client_protocol;
 mod clients;
@@ -52,6 +54,7 @@ mod timers;
 mod verify;
 mod wire;
 
+pub use amnesia::LostState;
 pub use node::{Node, NodeError, NodeHandle, Ready, run_node};
 pub use options::{NodeId, NodeOptions, OptionsError};
 pub use resources::descriptors::raise_limit as raise_open_files;

@@ -23,6 +23,10 @@ pub struct Status {
     pub pid: u32,
     /// Whether the node has recovered, is listening, and is not stopping.
     pub ready: bool,
+    /// Whether the node takes part: enough of the others have confirmed that its log is whole. A node of an earlier release
+    /// asks none.
+    #[serde(default = "always")]
+    pub voting: bool,
     /// Nanoseconds since the node became ready.
     pub uptime_ns: u64,
     /// Client operations by outcome.
@@ -290,6 +294,10 @@ pub struct PeerStatus {
     pub incarnation: u64,
 }
 
+fn always() -> bool {
+    true
+}
+
 impl Status {
     /// Formats the figures as Prometheus text.
     pub fn to_prometheus(&self) -> String {
@@ -362,6 +370,7 @@ impl Status {
         }
         for (name, value) in [
             ("heckle_incarnation", self.incarnation),
+            ("heckle_voting", u64::from(self.voting)),
             ("heckle_log_segments", self.segments),
             ("heckle_keys", self.keys),
             ("heckle_rows", self.rows),

@@ -7,6 +7,7 @@ use heckle_paxos::{Config, Mutants, NodeId as CoreNodeId, Replica};
 use serde::Serialize;
 
 use crate::StorageError;
+use crate::amnesia::check_folder;
 use crate::client_protocol::FolderId;
 use crate::options::NodeId;
 use crate::points::storage::StoragePoints;
@@ -14,7 +15,7 @@ use crate::storage::folder::Folder;
 use crate::storage::recovery;
 use crate::storage::segment::Owner;
 use crate::storage::vfs::real::RealVfs;
-use crate::wire;
+use crate::wire::record::{LogRecord, decode_log_record};
 
 /// What a sound folder holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +45,7 @@ pub struct VerifiedFolder {
 /// Reads and checks everything in a data folder that no node is using.
 ///
 /// # Errors
-/// The first damage, with its file and position; or that the folder cannot be used.
+/// The first damage, with its file and position; that the log lacks something that it had; or that the folder cannot be used.
 pub fn verify_folder(path: &Path) -> Result<VerifiedFolder, StorageError> {
     let unusable = |why: &str| StorageError::Unusable { path: path.to_owned(), cause: std::io::Error::other(why) };
     if !path.is_dir() {
@@ -63,9 +64,13 @@ pub fn verify_folder(path: &Path) -> Result<VerifiedFolder, StorageError> {
     let owner = Owner { cluster: identity.cluster.clone(), node: identity.node, folder: identity.folder };
     let at = folder.log(owner, Arc::new(StoragePoints::default()));
     let read = recovery::read(&at, &mut |bytes| {
-        replica.recover(wire::record::decode_record(bytes).map_err(|error| error.to_string())?);
+        match decode_log_record(bytes).map_err(|error| error.to_string())? {
+            LogRecord::Core(record) => replica.recover(record),
+            LogRecord::Seen(..) => {}
+        }
         Ok(())
     })?;
+    check_folder(path, &identity, &read, replica.incarnation())?;
     let state = replica.state_bytes();
     Ok(VerifiedFolder {
         cluster: identity.cluster,

@@ -355,47 +355,6 @@ fn peers_that_are_not_who_they_should_be_are_refused() {
 }
 
 #[test]
-fn a_peer_that_lost_its_disk_does_not_vote() {
-    let dir = TempDir::new("wiped");
-    let options = options_of_cluster(dir.path(), 3);
-    let mut nodes = start_all(&options);
-    assert_eq!(TestClient::to(&nodes[0]).write("k", "1"), Outcome::Applied);
-    eventually("all have written down whom they know", || {
-        let known = |o: &NodeOptions| std::fs::read_to_string(o.data_dir.join("identity.json")).unwrap();
-        options.iter().all(|o| known(o).matches("incarnation").count() == 2)
-    });
-    // An old copy of the third node's folder, for a roll-back.
-    let copy = dir.path().join("copy");
-    std::fs::create_dir_all(&copy).unwrap();
-    nodes.pop().unwrap().kill();
-    for entry in std::fs::read_dir(&options[2].data_dir).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
-    }
-    for _ in 0..2 {
-        let node = start(&options[2]);
-        eventually("it is seen again", || status(&node).peers.iter().all(|peer| peer.inbound && peer.outbound));
-        node.kill();
-    }
-    // The others are restarted in between: what they know is durable.
-    for (node, options) in nodes.iter_mut().zip(&options) {
-        node.kill_keeping_handle();
-        *node = start(options);
-    }
-    std::fs::remove_dir_all(&options[2].data_dir).unwrap();
-    std::fs::rename(&copy, &options[2].data_dir).unwrap();
-    let rolled_back = start(&options[2]);
-    eventually("rolled back", || rolled_back.log_lines().iter().any(|line| line.contains("its disk was rolled back")));
-    rolled_back.kill();
-    std::fs::remove_dir_all(&options[2].data_dir).unwrap();
-    let wiped = start(&options[2]);
-    eventually("wiped", || wiped.log_lines().iter().any(|line| line.contains("its disk was wiped or replaced")));
-    let peers = status(&wiped).peers;
-    assert!(peers.iter().all(|peer| !peer.inbound && !peer.outbound && peer.received == 0), "{peers:?}");
-    assert_eq!(TestClient::to(&nodes[1]).read("k").as_deref(), Some("1"));
-}
-
-#[test]
 fn what_cannot_be_started_says_why() {
     #[track_caller]
     fn check(options: &NodeOptions, code: u8, says: &str) {

@@ -99,6 +99,8 @@ fn a_failed_disk_ends_the_node_and_loses_nothing_acknowledged() {
         assert_eq!(error.exit_code(), code);
         // A restart with a sound disk recovers it, also as half of the only quorum.
         let again = start(&options[1]);
+        // The failed write may have left a torn end, about which it asks both others.
+        eventually("it votes again", || status(&again).voting);
         nodes.remove(1).kill();
         assert_eq!(TestClient::to(&again).read("k").as_deref(), Some("after"));
     }

@@ -85,7 +85,11 @@ impl Process {
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            let mut log = String::new();
+            let _ = child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut log));
+            panic!("not ready: {line:?}\n{log}")
+        });
         assert_eq!((&ready["ready"], &ready["node"]), (&true.into(), &"n1".into()), "{line}");
         assert_eq!(ready["pid"], child.id());
         let addr = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
@@ -255,10 +259,15 @@ fn fill(client: &mut TestClient, from: usize, len: usize) -> usize {
 /// It ended with 74 and said once what failed, where, and what to do.
 #[track_caller]
 fn check_full(status: ExitStatus, log: &str, file: &str) {
+    check_full_as("event=disk_failed", status, log, file);
+}
+
+#[track_caller]
+fn check_full_as(event: &str, status: ExitStatus, log: &str, file: &str) {
     assert_eq!(status.code(), Some(74), "{log}");
     let errors: Vec<_> = log.lines().filter(|line| line.contains("level=error")).collect();
     assert_eq!(errors.len(), 1, "{log}");
-    for says in ["event=disk_failed", file, "Nothing that was acknowledged is lost", "make room there", "start this node again"] {
+    for says in [event, file, "Nothing that was acknowledged is lost", "make room there", "start this node again"] {
         check_log(errors[0], says);
     }
 }
@@ -308,12 +317,12 @@ fn a_limit_of_file_sizes_is_a_full_disk() {
     let (status, log) = node.end();
     check_full(status, &log, "long.tmp");
     // Still full, and fuller: it does not start, says so, and changes nothing.
-    for limit in [8 << 10, 1] {
+    for (limit, event, file) in [(8 << 10, "event=disk_failed", "spare.tmp"), (1, "event=failed", "identity.json")] {
         let mut child = with_room_for(dir.path(), Some(limit)).spawn().unwrap();
         let status = wait(&mut child);
         let mut log = String::new();
         child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        check_full(status, &log, "spare.tmp");
+        check_full_as(event, status, &log, file);
     }
     let node = Process::spawn(with_room_for(dir.path(), None));
     check_values(&node, 10, 500);

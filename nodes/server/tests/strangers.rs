@@ -32,8 +32,10 @@ fn nodes_with_one_secret_work_and_another_is_refused() {
         for options in &mut options {
             options.secret = secret(1);
         }
+        let mut nodes = start_all(&options);
         options[1].secret = theirs;
-        let nodes: Vec<NodeHandle> = options.iter().map(start).collect();
+        nodes.remove(1).kill();
+        nodes.insert(1, start(&options[1]));
         eventually("both with the secret meet", || {
             let peers = status(&nodes[0]).peers;
             peers.iter().any(|peer| peer.node == "n3" && peer.inbound && peer.outbound)
@@ -64,9 +66,9 @@ fn told_to_a_stranger(listener: &TcpListener) -> Vec<u8> {
         }
         if frames.next_frame().unwrap().is_some_and(|frame| frame.kind == FrameKind::PeerHello) && !challenged {
             challenged = true;
-            // A challenge with a proof that is made up: version 8, a nonce, and 32 bytes.
+            // A challenge with a proof that is made up: version 9, a nonce, and 32 bytes.
             let mut challenge = BytesMut::new();
-            encode_frame(FrameKind::PeerWelcome, &[&[8][..], &[7; 16], &[1], &[9; 32]].concat(), &mut challenge);
+            encode_frame(FrameKind::PeerWelcome, &[&[9][..], &[7; 16], &[1], &[9; 32]].concat(), &mut challenge);
             stream.write_all(&challenge).unwrap();
         }
     }
@@ -165,10 +167,13 @@ fn a_node_restarted_alone_does_not_start() {
 fn a_node_that_expects_five_does_not_join_three() {
     let dir = TempDir::new("five");
     let mut options = options_of_cluster(dir.path(), 3);
-    // The third was given two nodes more, in an empty folder.
+    let mut nodes = start_all(&options);
+    // The third is given two nodes more, in an empty folder.
     let nowhere = options[0].peer_listen;
     options[2].peers.extend([(n(4), nowhere), (n(5), nowhere)]);
-    let nodes: Vec<NodeHandle> = options.iter().map(start).collect();
+    options[2].data_dir = dir.path().join("five");
+    nodes.pop().unwrap().kill();
+    nodes.push(start(&options[2]));
     let says = "counts n1 n2 n3 n4 n5 with a quorum of 3, and n1 counts n1 n2 n3 with a quorum of 2";
     eventually("it is refused", || logs(&nodes[0], "peer_refused", says) || logs(&nodes[0], "peer_unreachable", says));
     eventually("and says why", || logs(&nodes[2], "peer_unreachable", "The members of a cluster cannot be changed"));

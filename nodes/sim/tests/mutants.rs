@@ -53,6 +53,10 @@ const FEWER_ROUNDS: &[(Mutant, Rounds, Profile, u64)] = &[
     (Mutant::AcceptNotSynced, Rounds::Fast, Profile::LaggingPower, 1_000),
 ];
 
+/// The bug that is not in the core: whether a node may vote after a restart is decided around it. That rule has a
+/// simulator of its own, `nodes/server/src/amnesia/tests.rs`.
+const OUTSIDE_THE_CORE: Mutant = Mutant::AcceptsOwnAmnesia;
+
 fn run(profile: Profile, seed: u64, mutant: Option<Mutant>) -> Report {
     run_with(None, profile, seed, mutant)
 }
@@ -121,7 +125,7 @@ fn the_table_names_every_safety_mutant_of_the_registry() {
     let fewer_rounds = FEWER_ROUNDS.iter().map(|(mutant, ..)| *mutant);
     let listed: BTreeSet<Mutant> = SAFETY.iter().map(|(mutant, ..)| *mutant).chain(fewer_rounds).collect();
     let registered = REGISTRY.iter().filter(|info| info.class == MutantClass::Safety).map(|info| info.mutant);
-    assert_eq!(listed, registered.collect::<BTreeSet<_>>());
+    assert_eq!(listed, registered.filter(|mutant| *mutant != OUTSIDE_THE_CORE).collect::<BTreeSet<_>>());
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl System for Paxos {
     }
 
     fn sees_peers(&self, node: &NodeSpec) -> Result<bool, String> {
-        status(node).map(|status| status.peers.iter().all(|peer| peer.outbound))
+        status(node).map(|status| status.voting && status.peers.iter().all(|peer| peer.outbound))
     }
 
     fn connect(&self, target: &Target, name: String, codec: ValueCodec) -> Rc<dyn Connection> {

@@ -107,6 +107,8 @@ impl Rig {
         let store = move |wal| Box::new(HeldStore { wal, hold: held }) as Box<dyn Store>;
         let (shell, started) = prepare(options, Logger::to_memory("n1"), Stopper::default(), Hosting::Thread, store).unwrap();
         let (shell, left) = (Rc::new(shell), Left::default());
+        // No other node is there to confirm it.
+        shell.voting.set(true);
         let seen = Rc::clone(&left);
         let exit = move |outgoing: Outgoing| {
             if let Some(backed) = backed(&outgoing, &hold.lock().synced) {

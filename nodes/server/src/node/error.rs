@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use heckle_paxos::ConfigError;
 
 use crate::StorageError;
+use crate::amnesia::LostState;
 use crate::options::OptionsError;
 
 /// Exit code of a node whose disk failed (`EX_IOERR`).
@@ -28,6 +29,9 @@ pub enum NodeError {
     /// The disk failed, or the data folder is not usable.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Another node proved that this one has lost a part of its state.
+    #[error("{0}")]
+    LostState(Box<LostState>),
     /// The node cannot listen on an address.
     #[error("cannot listen for {what} on {addr}: {cause}{}", bind_advice(.cause))]
     Bind {
@@ -64,6 +68,7 @@ impl NodeError {
         match self {
             NodeError::Options(_) | NodeError::Config(_) | NodeError::Bind { .. } => EXIT_USAGE,
             NodeError::Storage(error) => storage_exit_code(error),
+            NodeError::LostState(_) => EXIT_DATA,
             NodeError::Io { .. } | NodeError::Panicked => EXIT_FAILED,
         }
     }
@@ -75,7 +80,7 @@ pub(super) fn storage_exit_code(error: &StorageError) -> u8 {
     match error {
         error if error.is_usage() => EXIT_USAGE,
         error if error.is_out_of_descriptors() => EXIT_FAILED,
-        StorageError::Corrupt { .. } => EXIT_DATA,
+        StorageError::Corrupt { .. } | StorageError::LostLog { .. } => EXIT_DATA,
         _ => EXIT_DISK,
     }
 }

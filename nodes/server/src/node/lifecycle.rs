@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 
 use super::error::storage_exit_code;
 use super::{Hosting, NodeError, Ready, Stopper};
+use crate::amnesia::{Check, Doubt, ProcessStart, Witness, check_folder};
 use crate::clock::ClockSeam;
 use crate::control::ControlToken;
 use crate::event_loop::EventLoop;
@@ -30,16 +31,17 @@ use crate::resources::descriptors::raise_limit;
 use crate::resources::{Descriptors, PartialFrames, ReplyBudget};
 use crate::shell::{Counts, Inbox, Shell};
 use crate::storage::Store;
-use crate::storage::folder::Folder;
+use crate::storage::folder::{Folder, Identity, write_identity};
 use crate::storage::group::Durability;
-use crate::storage::recovery::{Recovered, recover};
+use crate::storage::recovery::{self, Recovered};
 use crate::storage::segment::Owner;
 use crate::storage::thread::{Disk, DiskMetrics, OnFailure};
 use crate::storage::vfs::Vfs;
 use crate::storage::vfs::overlay::OverlayVfs;
 use crate::storage::vfs::real::RealVfs;
 use crate::storage::wal::Wal;
-use crate::{StorageError, clients, control, peers, wire};
+use crate::wire::record::{LogRecord, decode_log_record};
+use crate::{StorageError, clients, control, peers};
 
 /// Runs a node on this thread, from recovery to its end.
 pub(super) fn run(
@@ -156,6 +158,10 @@ fn durability(mutants: Mutants) -> Durability {
     Durability::AfterSync
 }
 
+fn amnesia_check(mutants: Mutants) -> Check {
+    if mutants.has(heckle_paxos::Mutant::AcceptsOwnAmnesia) { Check::Skipped } else { Check::On }
+}
+
 /// Opens the folder, recovers, and builds everything that does not need the network. `store` may wrap the log.
 pub(crate) fn prepare(
     options: NodeOptions,
@@ -173,24 +179,41 @@ pub(crate) fn prepare(
         Unsynced::Overlay => Arc::new(OverlayVfs::new(&options.data_dir)),
     };
     let folder = Folder::open(vfs, &options.data_dir)?;
-    let identity = folder.identity(&options.cluster_id, options.id, &options.members(), entropy.next_u64())?;
+    let mut identity = folder.identity(&options.cluster_id, options.id, &options.members(), entropy.next_u64())?;
     let control_token = ControlToken::keep_or_create(folder.path()).map_err(|cause| StorageError::io("token in", folder.path(), cause))?;
     let owner = Owner { cluster: options.cluster_id.clone(), node: options.id, folder: identity.folder };
     let storage_points = Arc::new(StoragePoints::default());
     let at = folder.log(owner, Arc::clone(&storage_points));
-    let recovered = recover(&at, &mut |bytes| {
-        replica.recover(wire::record::decode_record(bytes).map_err(|error| error.to_string())?);
+    let mut seen = identity.seen_by_earlier_release();
+    let recovered = recovery::read(&at, &mut |bytes| {
+        match decode_log_record(bytes).map_err(|error| error.to_string())? {
+            LogRecord::Core(record) => replica.recover(record),
+            LogRecord::Seen(node, of_node) => drop(seen.insert(node, of_node)),
+        }
         Ok(())
     })?;
+    let check = amnesia_check(mutants);
+    let doubt = match check {
+        Check::On => check_folder(folder.path(), &identity, &recovered, replica.incarnation())?,
+        Check::Skipped => Doubt::None,
+    };
+    // This comes before the damaged end of the log is cut off, since nothing shows afterwards that there was one.
+    let start = ProcessStart { incarnation: replica.incarnation() + 1, process: entropy.next_u64() | 1, first_batch: recovered.next_batch };
+    identity.begin_process(start, doubt);
+    write_identity(&**folder.vfs(), folder.path(), &identity)?;
+    recovery::tidy(&at, &recovered)?;
+    let witness = Witness::new(options.id, &options.members(), doubt, check, identity.history(), seen);
     let (recovered_records, recovered_torn_bytes) = (recovered.records, recovered.torn_bytes);
     log_recovery(&log, &recovered);
     let mut started = Actions::new();
     replica.start(&mut started);
     let bell = Arc::new(Notify::new());
     let disk_metrics = Arc::new(DiskMetrics::default());
+    let next_batch = recovered.next_batch;
     let wal = Wal::new(at.clone(), options.storage.segment_bytes, Pcg64::seed_from_u64(entropy.next_u64()), recovered);
     let disk = Disk::start(
         store(wal),
+        next_batch,
         at,
         durability(mutants),
         Arc::clone(&disk_metrics),
@@ -212,7 +235,9 @@ pub(crate) fn prepare(
         disk,
         disk_metrics,
         storage_points,
-        peers: Peers::new(&options.peers, &identity.peers),
+        peers: Peers::new(&options.peers),
+        witness: RefCell::new(witness),
+        voting: Cell::new(false),
         folder: Arc::new(folder),
         folder_identity: RefCell::new(identity),
         client_lobby: Rc::default(),
@@ -337,16 +362,12 @@ async fn serve(
     if let Some(listener) = listeners.metrics {
         tokio::task::spawn_local(metrics_http::accept_all(Rc::clone(shell), listener));
     }
-    let keeper = tokio::task::spawn_local(save_identity_changes(Rc::clone(shell)));
     shell.log.info(
         "ready",
         &[("client", &ready.client), ("peer", &ready.peer), ("control", &ready.control), ("incarnation", &ready.incarnation)],
     );
     on_ready(&ready);
-    tokio::select! {
-        ended = event_loop.run() => ended?,
-        kept = keeper => return kept.map_err(|_| NodeError::Panicked)?,
-    }
+    event_loop.run().await?;
     if shell.stopper.is_killed() {
         return Ok(());
     }
@@ -369,7 +390,9 @@ fn finish(shell: &Shell, hosting: Hosting, result: Result<(), NodeError>) -> Res
         shell.disk.abandon();
         return result;
     }
-    shell.disk.finish()?;
+    let marked = shell.disk.finish()?;
+    let identity = Identity { stopped: Some(marked), ..shell.folder_identity.borrow().clone() };
+    write_identity(&**shell.folder.vfs(), shell.folder.path(), &identity)?;
     Ok(())
 }
 
@@ -387,21 +410,5 @@ async fn stop_on_signals(shell: Rc<Shell>) {
             shell.stopper.stop();
         }
         Err(cause) => shell.log.error("no_signals", &[("why", &cause)]),
-    }
-}
-
-/// Saves what the node learns about its peers' folders, so that a wiped or rolled-back peer is still recognized after
-/// a restart of this node.
-async fn save_identity_changes(shell: Rc<Shell>) -> Result<(), NodeError> {
-    loop {
-        shell.peers.learned.notified().await;
-        let identity = {
-            let mut identity = shell.folder_identity.borrow_mut();
-            identity.peers = shell.peers.known();
-            identity.clone()
-        };
-        let (vfs, folder) = (Arc::clone(shell.folder.vfs()), shell.folder.path().to_owned());
-        let write = move || crate::storage::folder::write_identity(&*vfs, &folder, &identity);
-        tokio::task::spawn_blocking(write).await.map_err(|_| NodeError::Panicked)??;
     }
 }

@@ -19,7 +19,7 @@ const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 /// When the node has recovered and listens, it prints one JSON line ([`Ready`]) to standard output. It logs to
 /// standard error.
 /// Exits with 0 after a clean stop, 64 if the options or the data folder are not usable, 65 if its own data is
-/// damaged, 74 if the disk failed, and 70 otherwise. A panic in any thread is logged and aborts the process.
+/// damaged or lost, 74 if the disk failed, and 70 otherwise. A panic in any thread is logged and aborts the process.
 pub fn run_node(options: NodeOptions) -> ExitCode {
     let log = Logger::to_stderr(options.id);
     abort_on_panic(log.clone());

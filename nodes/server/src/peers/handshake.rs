@@ -10,13 +10,13 @@ use tokio::sync::Notify;
 
 use super::LinkError;
 use super::links::Link;
+use crate::amnesia::Position;
 use crate::client_protocol::{ProtocolError, Refused, decode_message, encode_message};
 use crate::frame::{Frame, FrameKind, MAX_PAYLOAD};
 use crate::net::{Incoming, Outbox, set_socket_options};
 use crate::options::{NodeId, quorum_of};
 use crate::secret::{self, Proof, is_equal};
 use crate::shell::{Shell, increment};
-use crate::storage::folder::KnownPeer;
 use crate::wire::peer::{Handshake, LeaseTerms, PEER_PROTOCOL, PeerChallenge, PeerHello, PeerOpen, Side};
 
 /// Dials a peer and completes the handshake.
@@ -37,10 +37,9 @@ pub(super) async fn connect(shell: &Rc<Shell>, link: &Rc<Link>) -> Result<(Incom
             return Err(error);
         }
     };
-    remember_peer(shell, link, &welcome);
     increment(&link.connects);
     *link.outbox.borrow_mut() = Some(Rc::clone(&outbox));
-    shell.log.info("peer_connected", &[("peer", &link.id), ("addr", &link.addr), ("incarnation", &welcome.incarnation)]);
+    shell.log.info("peer_connected", &[("peer", &link.id), ("addr", &link.addr), ("incarnation", &welcome.incarnation())]);
     Ok((incoming, outbox))
 }
 
@@ -56,11 +55,13 @@ async fn dial(shell: &Shell, link: &Link, incoming: &mut Incoming, outbox: &Outb
     send(outbox, FrameKind::PeerHello, &shell.hello_to(link.id, &handshake, Side::Dialer)).await;
     let welcome: PeerHello = receive(me, &incoming.next_frame().await?, FrameKind::PeerWelcome)?;
     check_hello(shell, &handshake, Side::Listener, &welcome, link)?;
+    shell.meet(link.id, &welcome).map_err(LinkError::Refused)?;
+    link.incarnation.set(welcome.incarnation());
     Ok(welcome)
 }
 
-/// Completes the handshake with a node that has connected.
-pub(super) async fn accept(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<Link>, Incoming, Rc<Notify>), LinkError> {
+/// Completes the handshake with a node that has connected. Returns the position of its process, too.
+pub(super) async fn accept(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<Link>, Position, Incoming, Rc<Notify>), LinkError> {
     set_socket_options(&stream)?;
     let stream = Rc::new(stream);
     let outbox = Outbox::new(Rc::clone(&stream), shell.options.limits.peer_outbound_bytes, &shell.peer_bytes);
@@ -76,14 +77,17 @@ pub(super) async fn accept(shell: &Rc<Shell>, stream: TcpStream) -> Result<(Rc<L
             return Err(error);
         }
     };
+    let met = shell.meet(link.id, &hello);
+    // A node that has lost a part of its state learns that from the welcome.
     send(&outbox, FrameKind::PeerWelcome, &shell.hello_to(link.id, &handshake, Side::Listener)).await;
-    remember_peer(shell, &link, &hello);
+    let greeted = met.map_err(LinkError::Refused)?;
+    link.incarnation.set(hello.incarnation());
     incoming.set_max_payload(MAX_PAYLOAD);
     let ended = Rc::new(Notify::new());
     if let Some(older) = link.inbound.borrow_mut().replace(Rc::clone(&ended)) {
         older.notify_one();
     }
-    Ok((link, incoming, ended))
+    Ok((link, greeted, incoming, ended))
 }
 
 async fn answer(shell: &Shell, incoming: &mut Incoming, outbox: &Outbox) -> Result<(Rc<Link>, PeerHello, Handshake), LinkError> {
@@ -148,14 +152,16 @@ fn check_proof(me: NodeId, peer: NodeId, expected: Option<Proof>, found: Option<
 
 impl Shell {
     fn hello_to(&self, to: NodeId, handshake: &Handshake, side: Side) -> PeerHello {
-        let members = self.options.members();
+        let (members, witness) = (self.options.members(), self.witness.borrow());
         let mut hello = PeerHello {
             protocol: PEER_PROTOCOL,
             cluster: self.options.cluster_id.clone(),
             from: self.options.id.number(),
             to: to.number(),
-            folder: self.folder_identity.borrow().folder,
-            incarnation: self.incarnation,
+            folder: witness.history().folder,
+            processes: witness.history().processes.clone(),
+            batch: self.disk.synced(),
+            seen: witness.of(to),
             lease: LeaseTerms::from(&self.options.lease),
             quorum: quorum_of(members.len()),
             members: members.into_iter().map(NodeId::number).collect(),
@@ -178,7 +184,7 @@ fn check_hello(shell: &Shell, handshake: &Handshake, side: Side, hello: &PeerHel
     if addressee(shell, hello.from, hello.to)?.id != link.id {
         return Err(LinkError::Refused(format!("n{} answered instead: check the addresses of the peers", hello.from)));
     }
-    check_agreement(shell, hello, link).and_then(|()| check_folder(hello, link)).map_err(LinkError::Refused)
+    check_agreement(shell, hello, link).map_err(LinkError::Refused)
 }
 
 /// Whether both nodes were started with the settings that all nodes must share.
@@ -210,28 +216,4 @@ fn check_agreement(shell: &Shell, hello: &PeerHello, link: &Link) -> Result<(), 
 
 fn names(members: &[u16]) -> String {
     members.iter().map(|number| format!("n{number}")).collect::<Vec<_>>().join(" ")
-}
-
-/// Whether the peer still has the data folder that it had.
-fn check_folder(hello: &PeerHello, link: &Link) -> Result<(), String> {
-    match link.known.get() {
-        Some(known) if known.folder != hello.folder => Err(format!(
-            "{} came with another data folder than before: its disk was wiped or replaced, and with it what it \
-             promised. It must not vote under its old name",
-            link.id
-        )),
-        Some(known) if known.incarnation > hello.incarnation => Err(format!(
-            "{} came as incarnation {} after {} was seen: its disk was rolled back, and with it what it promised. \
-             It must not vote under its old name",
-            link.id, hello.incarnation, known.incarnation
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn remember_peer(shell: &Shell, link: &Link, hello: &PeerHello) {
-    let known = KnownPeer { folder: hello.folder, incarnation: hello.incarnation };
-    if link.known.replace(Some(known)) != Some(known) {
-        shell.peers.learned.notify_one();
-    }
 }

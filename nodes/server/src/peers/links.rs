@@ -10,15 +10,12 @@ use tokio::sync::Notify;
 use crate::net::Outbox;
 use crate::options::NodeId;
 use crate::status::PeerStatus;
-use crate::storage::folder::KnownPeer;
 
 /// The links to and from all other nodes.
 #[derive(Debug)]
 pub(crate) struct Peers {
     pub(crate) links: BTreeMap<NodeId, Rc<Link>>,
     pub(crate) unidentified: Cell<usize>,
-    /// Notified when there is something new about a peer's folder to save.
-    pub(crate) learned: Notify,
 }
 
 /// The two directed links between this node and another.
@@ -31,7 +28,8 @@ pub(crate) struct Link {
     pub(crate) inbound: RefCell<Option<Rc<Notify>>>,
     /// Whether that connection ends because of an impossible message.
     pub(crate) impossible: Cell<bool>,
-    pub(crate) known: Cell<Option<KnownPeer>>,
+    /// Incarnation of the process that this node takes messages from, if it was seen in this life.
+    pub(crate) incarnation: Cell<u32>,
     pub(crate) sent: Cell<u64>,
     pub(crate) received: Cell<u64>,
     pub(crate) dropped: Cell<u64>,
@@ -39,7 +37,7 @@ pub(crate) struct Link {
 }
 
 impl Peers {
-    pub(crate) fn new(peers: &[(NodeId, SocketAddr)], known: &BTreeMap<NodeId, KnownPeer>) -> Peers {
+    pub(crate) fn new(peers: &[(NodeId, SocketAddr)]) -> Peers {
         let link = |&(id, addr): &(NodeId, SocketAddr)| {
             let link = Link {
                 id,
@@ -47,7 +45,7 @@ impl Peers {
                 outbox: RefCell::default(),
                 inbound: RefCell::default(),
                 impossible: Cell::new(false),
-                known: Cell::new(known.get(&id).copied()),
+                incarnation: Cell::new(0),
                 sent: Cell::new(0),
                 received: Cell::new(0),
                 dropped: Cell::new(0),
@@ -55,16 +53,11 @@ impl Peers {
             };
             (id, Rc::new(link))
         };
-        Peers { links: peers.iter().map(link).collect(), unidentified: Cell::new(0), learned: Notify::new() }
+        Peers { links: peers.iter().map(link).collect(), unidentified: Cell::new(0) }
     }
 
     pub(crate) fn link(&self, id: u16) -> Option<&Rc<Link>> {
         self.links.get(&NodeId::new(id).ok()?)
-    }
-
-    /// The known identities of the other nodes' folders.
-    pub(crate) fn known(&self) -> BTreeMap<NodeId, KnownPeer> {
-        self.links.values().filter_map(|link| Some((link.id, link.known.get()?))).collect()
     }
 
     pub(crate) fn status(&self) -> Vec<PeerStatus> {
@@ -77,7 +70,7 @@ impl Peers {
             received: link.received.get(),
             dropped: link.dropped.get(),
             connects: link.connects.get(),
-            incarnation: link.known.get().map_or(0, |known| u64::from(known.incarnation)),
+            incarnation: u64::from(link.incarnation.get()),
         };
         self.links.values().map(status).collect()
     }

@@ -18,11 +18,13 @@ use rand::RngExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use self::links::Link;
+use crate::amnesia::Position;
 use crate::client_protocol::ProtocolError;
-use crate::frame::{FrameKind, encode_frame_with};
+use crate::frame::{Frame, FrameKind, encode_frame_with};
 use crate::net::{Incoming, Outbox, ReadError};
 use crate::shell::{Shell, increment};
 use crate::wire;
+use crate::wire::positions::{Positions, decode_positions, encode_positions};
 
 /// First wait before a reconnect. The wait doubles up to the longest. It is short, since relays and restarts cut
 /// links often.
@@ -30,9 +32,9 @@ const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(20);
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(200);
 /// Wait after the peer refused the connection. Its reason is unlikely to go away soon.
 const REFUSED_RECONNECT_DELAY: Duration = Duration::from_secs(1);
-/// A link that has been idle for this long carries a heartbeat. A cut link is therefore always noticed: by a node
-/// that waits for a reply on it, and by a tester that checks whether the cut took effect.
-const HEARTBEAT_AFTER: Duration = Duration::from_millis(250);
+/// Time between the heartbeats on a link. A cut link is therefore always noticed: by a node that waits for a reply on it,
+/// and by a tester that checks whether the cut took effect. They also carry positions: see [`crate::amnesia`].
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// Longest time for a connect and its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// While a peer is unreachable, one failure in this many is logged.
@@ -63,6 +65,15 @@ pub(crate) fn spawn(shell: &Rc<Shell>, listener: TcpListener) {
         tokio::task::spawn_local(keep_connected(Rc::clone(shell), Rc::clone(link)));
     }
     tokio::task::spawn_local(accept_all(Rc::clone(shell), listener));
+    tokio::task::spawn_local(save_positions(Rc::clone(shell)));
+}
+
+/// Writes what was seen of other nodes, in case there is no batch to take it along.
+async fn save_positions(shell: Rc<Shell>) {
+    loop {
+        tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+        shell.save_positions();
+    }
 }
 
 /// Keeps a connection to one peer open, and reconnects whenever it breaks.
@@ -75,11 +86,12 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
         let pause = match attempt.unwrap_or(Err(LinkError::Timeout)) {
             Ok(incoming) => {
                 (wait, failures, refused) = (MIN_RECONNECT_DELAY, 0, None);
-                let why = serve_outbound(&link, incoming).await;
+                let why = serve_outbound(&shell, &link, incoming).await;
                 shell.log.warn("peer_link_lost", &[("peer", &link.id), ("why", &why)]);
                 MIN_RECONNECT_DELAY
             }
             Err(error) => {
+                shell.tried_in_vain(link.id);
                 // A peer that says why is heard at once, also after it could not be reached for a while.
                 let says = matches!(error, LinkError::Refused(_) | LinkError::Protocol(_)).then(|| error.to_string());
                 let is_new = says.is_some() && says != refused;
@@ -100,31 +112,28 @@ async fn keep_connected(shell: Rc<Shell>, link: Rc<Link>) {
 
 /// Serves a connection until it ends. The other side sends nothing after its welcome, so reading only detects the
 /// end.
-async fn serve_outbound(link: &Rc<Link>, (mut incoming, outbox): (Incoming, Rc<Outbox>)) -> String {
+async fn serve_outbound(shell: &Shell, link: &Link, (mut incoming, outbox): (Incoming, Rc<Outbox>)) -> String {
     let why = tokio::select! {
         read = incoming.next_frame() => match read {
             Ok(frame) => format!("an unexpected {:?} frame", frame.kind),
             Err(ended) => ended.to_string(),
         },
         written = outbox.write_when_possible() => written.err().map_or("closed here".to_owned(), |cause| cause.to_string()),
-        () = send_heartbeats(link, &outbox) => unreachable!("it beats for as long as the link stands"),
+        () = send_heartbeats(shell, &outbox) => unreachable!("it beats for as long as the link stands"),
     };
     outbox.close();
     *link.outbox.borrow_mut() = None;
     why
 }
 
-/// Sends a heartbeat whenever the link has been idle for a while.
-async fn send_heartbeats(link: &Link, outbox: &Outbox) {
-    let mut sent = link.sent.get();
+/// Sends heartbeats, the first at once: it tells the other node what this one has seen of it.
+async fn send_heartbeats(shell: &Shell, outbox: &Outbox) {
     loop {
-        tokio::time::sleep(HEARTBEAT_AFTER).await;
-        if sent == link.sent.get() {
-            // A full outbox needs no heartbeat.
-            let _ = outbox.push(|out| encode_frame_with(FrameKind::PeerBeat, out, |_| ()));
-            outbox.flush();
-        }
-        sent = link.sent.get();
+        let positions = shell.positions();
+        // A full outbox needs no heartbeat.
+        let _ = outbox.push(|out| encode_frame_with(FrameKind::PeerBeat, out, |out| encode_positions(&positions, out)));
+        outbox.flush();
+        tokio::time::sleep(HEARTBEAT_INTERVAL).await;
     }
 }
 
@@ -152,7 +161,7 @@ async fn serve_inbound(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr) {
     unidentified.set(unidentified.get() + 1);
     let greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake::accept(&shell, stream)).await;
     unidentified.set(unidentified.get() - 1);
-    let (link, mut incoming, ended) = match greeted.unwrap_or(Err(LinkError::Timeout)) {
+    let (link, greeted, mut incoming, ended) = match greeted.unwrap_or(Err(LinkError::Timeout)) {
         Ok(greeted) => greeted,
         Err(error) => {
             increment(&shell.counts.bad_connections);
@@ -161,7 +170,7 @@ async fn serve_inbound(shell: Rc<Shell>, stream: TcpStream, addr: SocketAddr) {
         }
     };
     let why = tokio::select! {
-        why = read_messages(&shell, &link, &mut incoming) => {
+        why = read_messages(&shell, &link, &greeted, &mut incoming) => {
             if !matches!(why, DisconnectReason::Ended(ReadError::Closed | ReadError::CutShort { .. } | ReadError::Io(_))) {
                 increment(&shell.counts.bad_connections);
             }
@@ -196,7 +205,8 @@ enum DisconnectReason {
     Replaced,
 }
 
-async fn read_messages(shell: &Rc<Shell>, link: &Link, incoming: &mut Incoming) -> DisconnectReason {
+/// Reads the messages of the process `greeted`.
+async fn read_messages(shell: &Rc<Shell>, link: &Link, greeted: &Position, incoming: &mut Incoming) -> DisconnectReason {
     let from = CoreNodeId(link.id.number());
     loop {
         loop {
@@ -205,23 +215,33 @@ async fn read_messages(shell: &Rc<Shell>, link: &Link, incoming: &mut Incoming) 
                 Ok(None) => break,
                 Err(error) => return ReadError::from(error).into(),
             };
-            let event = match frame.kind {
-                FrameKind::PeerMessage => wire::message::decode_message(&frame.payload).map(|message| Event::Peer { from, message }),
-                FrameKind::PeerLease => wire::lease::decode_lease(&frame.payload).map(|message| Event::PeerLease { from, message }),
-                FrameKind::PeerBeat => continue,
-                unexpected => return DisconnectReason::Unexpected(unexpected),
+            let event = match decode_event(from, &frame) {
+                Ok((Some(positions), _)) if !shell.hear(link.id, greeted, &positions) => return DisconnectReason::Replaced,
+                Ok((_, event)) => event,
+                Err(reason) => return reason,
             };
-            match event {
-                Ok(event) => {
-                    increment(&link.received);
-                    shell.receive(event, frame.payload.len());
-                }
-                Err(error) => return error.into(),
+            if let Some(event) = event.filter(|_| shell.voting.get()) {
+                increment(&link.received);
+                shell.receive(event, frame.payload.len());
             }
         }
         shell.inbox.has_room().await;
         if let Err(ended) = incoming.read_more().await {
             return ended.into();
         }
+    }
+}
+
+/// The positions in a frame of another node, and its message.
+fn decode_event(from: CoreNodeId, frame: &Frame) -> Result<(Option<Positions>, Option<Event>), DisconnectReason> {
+    match frame.kind {
+        FrameKind::PeerMessage => {
+            let (positions, rest) = decode_positions(&frame.payload)?;
+            let message = wire::message::decode_message(rest)?;
+            Ok((Some(positions), Some(Event::Peer { from, message })))
+        }
+        FrameKind::PeerLease => Ok((None, Some(Event::PeerLease { from, message: wire::lease::decode_lease(&frame.payload)? }))),
+        FrameKind::PeerBeat => Ok((Some(decode_positions(&frame.payload)?.0), None)),
+        unexpected => Err(DisconnectReason::Unexpected(unexpected)),
     }
 }

@@ -12,6 +12,7 @@ use heckle_paxos as core;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+use crate::amnesia::{Position, ProcessStart};
 use crate::client_protocol::encode_message;
 use crate::control::Client;
 use crate::frame::{FrameKind, FrameReader, encode_frame, encode_frame_with};
@@ -21,6 +22,7 @@ use crate::status::Status;
 use crate::testing::TempDir;
 use crate::wire;
 use crate::wire::peer::{Handshake, LeaseTerms, PEER_PROTOCOL, PeerChallenge, PeerHello, PeerOpen, Side};
+use crate::wire::positions::{Positions, encode_positions};
 use crate::{Node, NodeHandle};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,7 +67,9 @@ fn greet(addr: SocketAddr, to: u16, options: &NodeOptions) -> TcpStream {
         from: LIAR,
         to,
         folder: 7,
-        incarnation: 1,
+        processes: vec![ProcessStart { incarnation: 1, process: 1, first_batch: 1 }],
+        batch: 1,
+        seen: vec![],
         lease: LeaseTerms::from(&options.lease),
         members: vec![1, 2, 3],
         quorum: 2,
@@ -73,8 +77,22 @@ fn greet(addr: SocketAddr, to: u16, options: &NodeOptions) -> TcpStream {
     };
     hello.proof = Some(handshake.hello_proof(secret, Side::Dialer, &hello));
     send(&mut stream, &|out| encode_message(FrameKind::PeerHello, &hello, out));
-    let _: PeerHello = next(&mut stream, &mut frames);
+    let welcome: PeerHello = next(&mut stream, &mut frames);
+    // A new cluster begins once all nodes have confirmed each other.
+    let known = (NodeId::new(to).unwrap(), welcome.history().at(welcome.batch).unwrap());
+    send(&mut stream, &|out| beat(vec![known], out));
     stream
+}
+
+fn beat(seen: Vec<(NodeId, Position)>, out: &mut BytesMut) {
+    encode_frame_with(FrameKind::PeerBeat, out, |out| encode_positions(&Positions { own: 1, seen }, out));
+}
+
+fn send_message(message: &core::Message, out: &mut BytesMut) {
+    encode_frame_with(FrameKind::PeerMessage, out, |out| {
+        encode_positions(&Positions { own: 1, seen: vec![] }, out);
+        wire::message::encode_message(message, out);
+    });
 }
 
 fn ballot(rng: &mut Pcg64) -> core::Ballot {
@@ -130,8 +148,8 @@ fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32, garbled: bool) -> u32 
                 rng.fill_bytes(&mut bytes);
                 encode_frame(FrameKind::PeerMessage, &bytes, &mut out);
             }
-            1 => encode_frame(FrameKind::PeerBeat, b"", &mut out),
-            _ => encode_frame_with(FrameKind::PeerMessage, &mut out, |out| wire::message::encode_message(&message(rng), out)),
+            1 => beat(vec![], &mut out),
+            _ => send_message(&message(rng), &mut out),
         }
         if stream.write_all(&out).is_err() {
             return sent;
@@ -143,7 +161,7 @@ fn lie(mut stream: TcpStream, rng: &mut Pcg64, left: u32, garbled: bool) -> u32 
         let mut last = message(rng);
         last.tag.ballot.micros = u64::MAX;
         let mut out = BytesMut::new();
-        encode_frame_with(FrameKind::PeerMessage, &mut out, |out| wire::message::encode_message(&last, out));
+        send_message(&last, &mut out);
         let _ = stream.write_all(&out);
     }
     // The node has handled all of it when it closes.
@@ -176,6 +194,14 @@ fn a_peer_that_sends_nonsense_loses_its_connection_and_ends_nobody() {
         })
         .collect();
     let nodes: Vec<NodeHandle> = options.iter().map(|options| Node::start(options.clone()).unwrap()).collect();
+    // Before the node votes it takes no messages.
+    for (number, node) in (1..).zip(&nodes) {
+        let _n3 = greet(node.ready().peer, number, &options[0]);
+        let deadline = Instant::now() + PATIENCE;
+        while !status(node).voting {
+            assert!(Instant::now() < deadline, "{}", node.log_lines().join(""));
+        }
+    }
     let mut rng = Pcg64::seed_from_u64(0x5a7);
     let mut connections = 0_u64;
     for (number, node) in (1..).zip(&nodes) {

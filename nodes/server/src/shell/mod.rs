@@ -4,6 +4,7 @@
 mod answer;
 mod leases;
 mod send;
+mod standing;
 mod status;
 
 use std::cell::{Cell, RefCell};
@@ -17,6 +18,7 @@ use rand_pcg::Pcg64;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 
+use crate::amnesia::Witness;
 use crate::client_protocol::{self, Call, FolderId, OpId, Request};
 use crate::clients::connection::ClientConnection;
 use crate::clock::ClockSeam;
@@ -58,6 +60,9 @@ pub(crate) struct Shell {
     pub(crate) folder: Arc<Folder>,
     pub(crate) folder_identity: RefCell<Identity>,
     pub(crate) peers: Peers,
+    pub(crate) witness: RefCell<Witness>,
+    /// Whether this node takes part. Until then it behaves as if it were cut off from all others.
+    pub(crate) voting: Cell<bool>,
     /// Client connections, including those without a handshake.
     pub(crate) client_lobby: Rc<Lobby>,
     /// Number of clients that are being sent the reason why they are refused.

@@ -1,16 +1,24 @@
 //! Sends messages to other nodes.
 
 use heckle_paxos::lease::LeaseMessage;
-use heckle_paxos::{Message, NodeId as CoreNodeId};
+use heckle_paxos::{Body, Message, NodeId as CoreNodeId};
 
 use super::{Shell, increment};
 use crate::frame::{FrameKind, encode_frame_with};
 use crate::wire;
+use crate::wire::positions::{Positions, encode_positions};
 
 impl Shell {
     /// Queues a message for another node. It is sent at the end of this turn.
     pub(crate) fn send(&self, to: CoreNodeId, message: &Message) {
-        self.send_frame(to, FrameKind::PeerMessage, |out| wire::message::encode_message(message, out));
+        let positions = match message.body {
+            Body::Learn { .. } | Body::Chosen => self.positions(),
+            _ => Positions { own: self.disk.synced(), seen: Vec::new() },
+        };
+        self.send_frame(to, FrameKind::PeerMessage, |out| {
+            encode_positions(&positions, out);
+            wire::message::encode_message(message, out);
+        });
     }
 
     /// Queues a message about leases for another node.
@@ -21,6 +29,10 @@ impl Shell {
     fn send_frame(&self, to: CoreNodeId, kind: FrameKind, encode: impl FnOnce(&mut bytes::BytesMut)) {
         // The core sends to members only, and every member except this node has a link.
         let Some(link) = self.peers.link(to.0) else { return };
+        if !self.voting.get() {
+            increment(&link.dropped);
+            return;
+        }
         let outbox = link.outbox.borrow();
         let pushed = outbox.as_ref().is_some_and(|outbox| {
             let pushed = outbox.push(|out| encode_frame_with(kind, out, encode));

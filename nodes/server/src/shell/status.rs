@@ -24,6 +24,7 @@ impl Shell {
             incarnation: u64::from(self.incarnation),
             pid: std::process::id(),
             ready: !self.stopper.is_stopping(),
+            voting: self.voting.get(),
             uptime_ns: u64::try_from(self.ready_since.elapsed().as_nanos()).unwrap_or(u64::MAX),
             ops: self.counts.ops.get(),
             attempts: counters.attempts,

@@ -110,6 +110,13 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// The size in a file of the batch at the start of `bytes`, as its header declares it. Nothing else is checked.
+    /// The magic and the length are in one sector, so a crash writes both or neither.
+    pub(crate) fn declared_len(bytes: &[u8]) -> Option<usize> {
+        let header = bytes.get(..BATCH_HEADER).filter(|header| &header[..4] == MAGIC)?;
+        Some((BATCH_HEADER + u32_at(header, 4) as usize).next_multiple_of(BATCH_ALIGN))
+    }
+
     /// Size of the batch in a file, in bytes.
     pub(crate) fn file_len(&self) -> usize {
         (BATCH_HEADER + self.payload.len()).next_multiple_of(BATCH_ALIGN)

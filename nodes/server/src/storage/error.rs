@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::amnesia::REMEDY;
 use crate::resources::descriptors::is_exhausted;
 
 /// Why the storage cannot start or continue.
@@ -33,7 +34,7 @@ pub enum StorageError {
         path: PathBuf,
     },
     /// The folder was written by another version.
-    #[error("{path} has format {found}, this program reads {expected}: use the release that wrote it, or an empty folder")]
+    #[error("{path} has format {found}, this program reads {expected}: use the release that wrote it")]
     OtherFormat {
         /// The file.
         path: PathBuf,
@@ -43,7 +44,7 @@ pub enum StorageError {
         expected: String,
     },
     /// The folder belongs to another node or cluster.
-    #[error("{path} belongs to {found}, this is {expected}: check --data-dir, or start with an empty folder")]
+    #[error("{path} belongs to {found}, this is {expected}: check --data-dir")]
     OtherOwner {
         /// The file.
         path: PathBuf,
@@ -54,7 +55,8 @@ pub enum StorageError {
     },
     /// The folder belongs to a cluster of other nodes.
     #[error(
-        "{path} belongs to a cluster of {found}, and this start names {expected}: give --peer for the same nodes as before. The members          of a cluster cannot be changed: to use other nodes, start a new cluster with empty folders"
+        "{path} belongs to a cluster of {found}, and this start names {expected}: give --peer for the same nodes as before. The members \
+         of a cluster cannot be changed: to use other nodes, start a new cluster with empty folders"
     )]
     OtherMembers {
         /// The file.
@@ -65,16 +67,21 @@ pub enum StorageError {
         expected: String,
     },
     /// Durable data was damaged or is missing.
-    #[error(
-        "{path} is damaged at byte {offset}: {why}. Nothing was changed. This node must not vote with it: \
-         restore the file, or replace the node"
-    )]
+    #[error("{path} is damaged at byte {offset}: {why}. Nothing was changed. {REMEDY}")]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// Offset of the damage in bytes.
         offset: u64,
         /// What is wrong at that offset.
+        why: String,
+    },
+    /// The log lacks something that it once held.
+    #[error("data folder {path} has lost a part of its state: {why}. Nothing was changed. {REMEDY}")]
+    LostLog {
+        /// The folder.
+        path: PathBuf,
+        /// How that is known.
         why: String,
     },
     /// The process must end at this point as if killed.
@@ -103,6 +110,7 @@ impl StorageError {
             | StorageError::OtherOwner { .. }
             | StorageError::OtherMembers { .. }
             | StorageError::Corrupt { .. }
+            | StorageError::LostLog { .. }
             | StorageError::Crash { .. } => false,
         }
     }
@@ -115,7 +123,7 @@ impl StorageError {
             | StorageError::OtherFormat { .. }
             | StorageError::OtherOwner { .. }
             | StorageError::OtherMembers { .. } => true,
-            StorageError::Io { .. } | StorageError::Corrupt { .. } | StorageError::Crash { .. } => false,
+            StorageError::Io { .. } | StorageError::Corrupt { .. } | StorageError::LostLog { .. } | StorageError::Crash { .. } => false,
         }
     }
 }

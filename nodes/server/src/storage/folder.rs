@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::amnesia::{Doubt, History, MAX_PROCESSES, Position, ProcessStart, Seen};
 use crate::options::NodeId;
 use crate::points::storage::StoragePoints;
 use crate::storage::segment::Owner;
@@ -14,10 +15,11 @@ use crate::storage::vfs::{FolderLock, Vfs};
 use crate::storage::{LogFolder, StorageError, sync_folder};
 
 /// Format of the folder and of the files in it. It changes with every change to the layout of a file or record.
-pub(crate) const FORMAT: &str = "heckle.data/3";
-/// The previous format, which has no records of puts. Such a folder is accepted and converted to [`FORMAT`] before
-/// anything is written to it, so that a program without puts refuses the folder instead of taking it for a torn log.
-const FORMAT_WITHOUT_PUTS: &str = "heckle.data/2";
+pub(crate) const FORMAT: &str = "heckle.data/4";
+/// Earlier formats, without records of puts (2) and of what was seen of other nodes (3). Such a folder is accepted and
+/// converted to [`FORMAT`] before anything is written to it, so that a program without these records refuses the folder
+/// instead of taking it for a torn log.
+const EARLIER_FORMATS: [&str; 2] = ["heckle.data/2", "heckle.data/3"];
 
 const IDENTITY: &str = "identity.json";
 pub(crate) const LOCK: &str = "lock";
@@ -34,10 +36,58 @@ pub(crate) struct Identity {
     /// All nodes of the cluster, in ascending order. Empty in a folder of an earlier release, until its next start.
     #[serde(default)]
     pub(crate) members: Vec<NodeId>,
-    /// Last known folders of the other nodes. A peer that connects with another folder, or with an earlier
-    /// incarnation, has lost promises that it once made, and its messages are refused.
+    /// Folders of the other nodes that an earlier release knew. Now they are in the log: see [`crate::amnesia`].
     #[serde(default)]
     pub(crate) peers: BTreeMap<NodeId, KnownPeer>,
+    /// The processes of this node on this folder, oldest first: the last is the one that runs, or ran last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) processes: Vec<ProcessStart>,
+    /// Until enough nodes have confirmed: why this node asks more of them than after an ordinary restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) doubt: Option<Doubt>,
+    /// After a clean stop: the batch that marks it in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped: Option<u64>,
+}
+
+impl Identity {
+    /// The identity of a new folder, with this random id.
+    pub(crate) fn new(cluster: &str, node: NodeId, members: &[NodeId], folder: u64) -> Identity {
+        Identity {
+            format: FORMAT.to_owned(),
+            cluster: cluster.to_owned(),
+            node,
+            folder,
+            members: members.to_vec(),
+            peers: BTreeMap::new(),
+            processes: Vec::new(),
+            doubt: Some(Doubt::New),
+            stopped: None,
+        }
+    }
+
+    /// Adds a process. A process with its number never got its first batch to the disk, and is replaced.
+    pub(crate) fn begin_process(&mut self, process: ProcessStart, doubt: Doubt) {
+        self.processes.retain(|earlier| earlier.incarnation < process.incarnation);
+        self.processes.push(process);
+        self.processes.drain(..self.processes.len().saturating_sub(MAX_PROCESSES));
+        self.doubt = Some(doubt).filter(|doubt| *doubt != Doubt::None);
+        self.stopped = None;
+    }
+
+    /// The processes as other nodes get to know them.
+    pub(crate) fn history(&self) -> History {
+        History { folder: self.folder, processes: self.processes.clone() }
+    }
+
+    /// What an earlier release has seen of the other nodes.
+    pub(crate) fn seen_by_earlier_release(&self) -> BTreeMap<NodeId, Seen> {
+        let seen = |known: &KnownPeer| {
+            let position = Position { folder: known.folder, incarnation: known.incarnation, process: 0, batch: 0 };
+            Seen { registered: Some(position), heard: None }
+        };
+        self.peers.iter().map(|(node, known)| (*node, seen(known))).collect()
+    }
 }
 
 /// The file. Files of earlier releases have no checksum.
@@ -115,14 +165,7 @@ impl Folder {
     /// Reads the identity, or creates one for an empty folder. `new_folder` is the random id of a new folder.
     pub(crate) fn identity(&self, cluster: &str, node: NodeId, members: &[NodeId], new_folder: u64) -> Result<Identity, StorageError> {
         let Some(mut identity) = self.read_identity()? else {
-            let identity = Identity {
-                format: FORMAT.to_owned(),
-                cluster: cluster.to_owned(),
-                node,
-                folder: new_folder,
-                members: members.to_vec(),
-                peers: BTreeMap::new(),
-            };
+            let identity = Identity::new(cluster, node, members, new_folder);
             write_identity(&*self.vfs, &self.path, &identity)?;
             return Ok(identity);
         };
@@ -177,7 +220,7 @@ impl Folder {
         let corrupt = |cause: serde_json::Error| StorageError::corrupt(&path, 0, cause.to_string());
         let versioned: Versioned = serde_json::from_slice(&text).map_err(corrupt)?;
         let file: IdentityFile = match versioned.format.as_str() {
-            FORMAT | FORMAT_WITHOUT_PUTS => serde_json::from_slice(&text).map_err(corrupt)?,
+            format if format == FORMAT || EARLIER_FORMATS.contains(&format) => serde_json::from_slice(&text).map_err(corrupt)?,
             _ => return Err(StorageError::OtherFormat { path, found: versioned.format, expected: FORMAT.to_owned() }),
         };
         file.verified().map(Some).map_err(|why| StorageError::corrupt(&path, 0, why))
@@ -268,7 +311,8 @@ mod tests {
         // A folder of an earlier release has none, and takes those of its next start.
         let old = serde_json::json!({"format": FORMAT, "cluster": "c", "node": "n1", "folder": 7, "peers": {}});
         std::fs::write(dir.path().join(IDENTITY), old.to_string()).unwrap();
-        assert_eq!(folder.identity("c", n(1), &all, 8).unwrap(), made);
+        // A node of that release may have voted, so its folder is not new.
+        assert_eq!(folder.identity("c", n(1), &all, 8).unwrap(), Identity { doubt: None, ..made });
         folder.identity("c", n(1), &[n(1)], 8).unwrap_err();
     }
 
@@ -295,18 +339,35 @@ mod tests {
     }
 
     #[test]
-    fn previous_format_is_upgraded_first() {
-        let dir = TempDir::new("folder-v2");
-        let folder = open(dir.path()).unwrap();
-        let made = folder.identity("c", n(1), &[n(1), n(2)], 7).unwrap();
-        let old = Identity { format: FORMAT_WITHOUT_PUTS.to_owned(), ..made.clone() };
-        write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
-        assert_eq!(folder.identity("c", n(1), &[n(1), n(2)], 8).unwrap(), made);
-        let on_disk = std::fs::read_to_string(dir.path().join(IDENTITY)).unwrap();
-        assert!(on_disk.contains(FORMAT), "a program that knows no puts refuses it from now on: {on_disk}");
-        // Another node's folder is refused as it is.
-        write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
-        folder.identity("c", n(2), &[n(1), n(2)], 8).unwrap_err();
+    fn earlier_formats_are_upgraded_first() {
+        for format in EARLIER_FORMATS {
+            let dir = TempDir::new("folder-earlier");
+            let folder = open(dir.path()).unwrap();
+            let made = folder.identity("c", n(1), &[n(1), n(2)], 7).unwrap();
+            let old = Identity { format: format.to_owned(), ..made.clone() };
+            write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
+            assert_eq!(folder.identity("c", n(1), &[n(1), n(2)], 8).unwrap(), made);
+            let on_disk = std::fs::read_to_string(dir.path().join(IDENTITY)).unwrap();
+            assert!(on_disk.contains(FORMAT), "an earlier program refuses it from now on: {on_disk}");
+            // Another node's folder is refused as it is.
+            write_identity(&RealVfs::default(), dir.path(), &old).unwrap();
+            folder.identity("c", n(2), &[n(1), n(2)], 8).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn an_identity_remembers_its_newest_processes_in_order() {
+        let mut identity = Identity::new("c", n(1), &[n(1)], 7);
+        for incarnation in 1..=40 {
+            // The first try of each ends before its first batch.
+            for process in [1, 2] {
+                let start = ProcessStart { incarnation, process, first_batch: u64::from(incarnation) };
+                identity.begin_process(start, Doubt::None);
+            }
+        }
+        let kept: Vec<_> = identity.processes.iter().map(|start| (start.incarnation, start.process)).collect();
+        assert_eq!(kept, (9..=40).map(|incarnation| (incarnation, 2)).collect::<Vec<_>>());
+        assert_eq!(identity.doubt, None);
     }
 
     #[test]

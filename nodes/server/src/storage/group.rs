@@ -129,6 +129,18 @@ impl GroupSync {
         wake
     }
 
+    /// Adds records that nothing relies on. They are written with the next batch, or soon after `now`.
+    pub(crate) fn note(&mut self, now: Duration, fill: impl FnOnce(&mut BatchBuilder)) -> Wake {
+        fill(&mut self.current);
+        match self.urgency {
+            Urgency::Idle => {
+                self.urgency = Urgency::Lazy(now);
+                Wake::Yes
+            }
+            Urgency::Lazy(_) | Urgency::Required => Wake::No,
+        }
+    }
+
     /// Whether the current batch is so large that no new events should be taken.
     pub(crate) fn is_behind(&self) -> bool {
         self.current.payload_len() > MAX_BATCH_PAYLOAD

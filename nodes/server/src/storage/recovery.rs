@@ -25,8 +25,23 @@ pub(crate) struct Recovered {
     pub(crate) records: u64,
     /// Number of bytes cut off as a torn tail.
     pub(crate) torn_bytes: u64,
+    /// Whether the end of the log looks damaged: a batch was cut off, or the file is cut short.
+    pub(crate) is_cut: bool,
+    /// The last batch, if it marks a clean stop.
+    pub(crate) clean_end: Option<u64>,
     /// Segments that hold batches.
     pub(crate) closed: Vec<ClosedSegment>,
+    /// What remains to be done in the folder: see [`tidy`].
+    pub(crate) untidy: Untidy,
+}
+
+/// Changes that recovery makes after everything was valid.
+#[derive(Debug, Default)]
+pub(crate) struct Untidy {
+    /// A file, and the length to which it must be cut.
+    cut: Option<(PathBuf, u64)>,
+    /// Files that are not needed.
+    superfluous: Vec<PathBuf>,
 }
 
 pub(crate) fn segment_name(first_batch: u64) -> String {
@@ -37,36 +52,34 @@ pub(crate) fn segment_name(first_batch: u64) -> String {
 ///
 /// A record that `visit` refuses counts as corruption.
 pub(crate) fn recover(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
-    let files = list(at)?;
-    let (result, cut) = read_files(at, &files, visit)?;
-    // Everything was valid. Only now is the folder changed.
+    let recovered = read(at, visit)?;
+    tidy(at, &recovered)?;
+    Ok(recovered)
+}
+
+/// Cuts off a torn tail and removes what is not needed.
+pub(crate) fn tidy(at: &LogFolder, recovered: &Recovered) -> Result<(), StorageError> {
     at.points.reach(StoragePoint::AfterRecoveryRead, &at.path)?;
     // A killed process may have left names and bytes that no sync has covered. Without these syncs, a power loss could
     // take back a snapshot after what it replaces was removed, or a batch after something relied on it.
     sync_folder(&*at.vfs, &at.path)?;
-    if let Some((path, valid_len)) = cut {
-        cut_file(&*at.vfs, path, valid_len)?;
+    if let Some((path, valid_len)) = &recovered.untidy.cut {
+        cut_file(&*at.vfs, path, *valid_len)?;
     }
-    for path in files.temporary.iter().chain(files.snapshots.iter().rev().skip(1).map(|(_, path)| path)) {
+    for path in &recovered.untidy.superfluous {
         at.points.reach(StoragePoint::BeforeRecoveryRemoval, path)?;
-        at.vfs.remove(path).map_err(|cause| StorageError::io("removal of", path, cause))?;
+        match at.vfs.remove(path) {
+            // The temporary file of an identity, which has been written again since.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(|cause| StorageError::io("removal of", path, cause))?,
+        }
     }
-    Ok(result)
+    Ok(())
 }
 
-/// The same without any change to the folder.
+/// Reads and verifies everything, and changes nothing in the folder.
 pub(crate) fn read(at: &LogFolder, visit: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<Recovered, StorageError> {
-    Ok(read_files(at, &list(at)?, visit)?.0)
-}
-
-/// A file, and the length to which it must be cut.
-type Cut<'a> = Option<(&'a Path, u64)>;
-
-fn read_files<'a>(
-    at: &LogFolder,
-    files: &'a Files,
-    visit: &mut dyn FnMut(&[u8]) -> Result<(), String>,
-) -> Result<(Recovered, Cut<'a>), StorageError> {
+    let files = list(at)?;
     let mut result = Recovered { next_batch: 1, ..Recovered::default() };
     let mut snapshot_up_to = 0;
     if let Some((up_to, path)) = files.snapshots.last() {
@@ -74,7 +87,6 @@ fn read_files<'a>(
         result.next_batch = up_to + 1;
         snapshot_up_to = *up_to;
     }
-    let mut cut = None;
     for (index, (first, path)) in files.segments.iter().enumerate() {
         let position = if index + 1 == files.segments.len() { Position::Last } else { Position::Earlier };
         let bytes = at.vfs.read(path).map_err(|cause| StorageError::io("read of", path, cause))?;
@@ -104,14 +116,20 @@ fn read_files<'a>(
         if scan.next_batch > *first {
             result.closed.push(ClosedSegment { path: path.clone(), last_batch: scan.next_batch - 1 });
         }
+        if let Some(ends_clean) = scan.ends_clean {
+            result.clean_end = ends_clean.then(|| scan.next_batch - 1);
+        }
         if position == Position::Last {
             result.torn_bytes = scan.torn_bytes;
-            cut = Some((path.as_path(), scan.valid_len));
+            result.is_cut = scan.torn_bytes > 0 || (scan.is_short && result.clean_end.is_none());
+            result.untidy.cut = Some((path.clone(), scan.valid_len));
         }
     }
     // All remaining segments are older than the snapshot.
     result.next_batch = result.next_batch.max(snapshot_up_to + 1);
-    Ok((result, cut))
+    let replaced = files.snapshots.into_iter().rev().skip(1).map(|(_, path)| path);
+    result.untidy.superfluous = files.temporary.into_iter().chain(replaced).collect();
+    Ok(result)
 }
 
 /// Cuts a file to `len` bytes, and makes these durable. The file is never written again, so this also drops the zeroes at

@@ -127,6 +127,10 @@ pub(crate) struct Scan {
     pub(crate) torn_bytes: u64,
     /// Number of records in the valid part.
     pub(crate) records: u64,
+    /// Whether the last batch is empty, which marks a clean stop. `None` without a batch.
+    pub(crate) ends_clean: Option<bool>,
+    /// Whether the file ends right after the valid part, without the zeroes of a segment in use.
+    pub(crate) is_short: bool,
 }
 
 /// Called with each record and the sequence number of its batch. An error counts as damage.
@@ -142,7 +146,7 @@ pub(crate) fn scan(
     visit: &mut Visit<'_>,
 ) -> Result<Scan, StorageError> {
     let mut offset = FILE_HEADER;
-    let mut result = Scan { next_batch: first_batch, valid_len: 0, torn_bytes: 0, records: 0 };
+    let mut result = Scan { next_batch: first_batch, valid_len: 0, torn_bytes: 0, records: 0, ends_clean: None, is_short: false };
     while let Some(batch) = bytes.get(offset..).and_then(|rest| Batch::parse(rest, salt)) {
         let corrupt = |why: String| StorageError::corrupt(path, offset as u64, why);
         if batch.seq != result.next_batch {
@@ -158,10 +162,12 @@ pub(crate) fn scan(
         }
         result.next_batch += 1;
         result.records += u64::from(seen);
+        result.ends_clean = Some(seen == 0);
         offset += batch.file_len();
     }
     let rest = bytes.get(offset..).unwrap_or_default();
     result.valid_len = offset.min(bytes.len()) as u64;
+    result.is_short = rest.is_empty();
     result.torn_bytes = rest.iter().rposition(|&byte| byte != 0).map_or(0, |at| at as u64 + 1);
     if result.torn_bytes == 0 {
         return Ok(result);
@@ -170,6 +176,10 @@ pub(crate) fn scan(
     // exists, then the damaged batch was durable once, and a reply may have relied on it.
     if position == Position::Earlier {
         return Err(StorageError::corrupt(path, offset as u64, "a bad batch, and a later file exists"));
+    }
+    if let Some(len) = Batch::declared_len(rest).filter(|&len| (len as u64) < result.torn_bytes) {
+        let why = format!("a bad batch {} of {len} bytes, and what follows it is not empty", result.next_batch);
+        return Err(StorageError::corrupt(path, offset as u64, why));
     }
     let later = (BATCH_ALIGN..rest.len()).step_by(BATCH_ALIGN).find_map(|at| Batch::parse(&rest[at..], salt));
     match later {

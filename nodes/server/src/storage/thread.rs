@@ -47,6 +47,10 @@ struct Shared {
     done: Arc<Notify>,
     /// The newest core batch that is durable.
     durable: AtomicU64,
+    /// The newest synced batch of the log that holds a record of the core. It is stored before `durable`.
+    synced: AtomicU64,
+    /// The batch that marks a clean end of the log. 0 if there is none.
+    end: AtomicU64,
     failed: AtomicBool,
     metrics: Arc<DiskMetrics>,
     /// Times in [`GroupSync`] are relative to this.
@@ -63,9 +67,10 @@ struct State {
 pub(crate) type OnFailure = Box<dyn Fn(&StorageError) + Send>;
 
 impl Disk {
-    /// Starts the storage thread.
+    /// Starts the storage thread. The first batch that it writes has the number `next_batch`.
     pub(crate) fn start(
         store: Box<dyn Store>,
+        next_batch: u64,
         at: LogFolder,
         durability: Durability,
         metrics: Arc<DiskMetrics>,
@@ -78,11 +83,13 @@ impl Disk {
             work: Condvar::new(),
             done,
             durable: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
+            end: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             metrics,
             started: Instant::now(),
         });
-        let mut worker = Worker { shared: Arc::clone(&shared), store, at, spare: BatchBuilder::new() };
+        let mut worker = Worker { shared: Arc::clone(&shared), store, next_batch, newest: IoId(0), at, spare: BatchBuilder::new() };
         let run = move || worker.run(&on_failure);
         let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(run)?;
         Ok(Disk { shared, thread: Mutex::new(Some(thread)), durability })
@@ -102,6 +109,20 @@ impl Disk {
                 self.shared.done.notify_one();
             }
         }
+    }
+
+    /// Adds records that nothing relies on, to be written with the next batch or soon.
+    pub(crate) fn note(&self, fill: impl FnOnce(&mut BatchBuilder)) {
+        let wake = self.shared.lock().group.note(self.shared.started.elapsed(), fill);
+        if wake == Wake::Yes {
+            self.shared.work.notify_one();
+        }
+    }
+
+    /// The newest batch of the log that is synced and holds a record of the core. Everything that may leave the node is in
+    /// it or in an earlier one.
+    pub(crate) fn synced(&self) -> u64 {
+        self.shared.synced.load(Ordering::Acquire)
     }
 
     /// The newest core batch such that it and all before it are durable.
@@ -141,10 +162,10 @@ impl Disk {
         self.shared.work.notify_one();
     }
 
-    /// Makes everything durable, marks a clean end, and waits until that is done.
-    pub(crate) fn finish(&self) -> Result<(), StorageError> {
+    /// Makes everything durable, marks a clean end, and waits until that is done. Returns the batch that marks it.
+    pub(crate) fn finish(&self) -> Result<u64, StorageError> {
         self.end(Stop::Finish);
-        self.take_failure().map_or(Ok(()), Err)
+        self.take_failure().map_or_else(|| Ok(self.shared.end.load(Ordering::Acquire)), Err)
     }
 
     /// Ends the thread without writing the current batch.
@@ -177,6 +198,10 @@ impl Shared {
 struct Worker {
     shared: Arc<Shared>,
     store: Box<dyn Store>,
+    /// Number of the next batch of the log.
+    next_batch: u64,
+    /// The newest core batch that was written.
+    newest: IoId,
     at: LogFolder,
     /// The batch being written. It is swapped with the one that accumulates.
     spare: BatchBuilder,
@@ -192,7 +217,7 @@ impl Worker {
                 Work::Remove(batch) => self.store.remove_up_to(batch),
                 Work::Failed(error) => Err(error),
                 Work::Abandon => break Ok(()),
-                Work::Finish => break self.store.finish(),
+                Work::Finish => break self.store.finish().inspect(|()| self.shared.end.store(self.next_batch, Ordering::Release)),
             };
             self.shared.metrics.segments.store(self.store.segments() as u64, Ordering::Relaxed);
             if result.is_err() {
@@ -234,6 +259,11 @@ impl Worker {
         metrics.records.fetch_add(records, Ordering::Relaxed);
         metrics.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.spare.clear();
+        if newest > self.newest {
+            self.newest = newest;
+            self.shared.synced.store(self.next_batch, Ordering::Release);
+        }
+        self.next_batch += 1;
         // Only now, after the sync, may anything that relies on these records leave the node.
         self.shared.durable.fetch_max(newest.0, Ordering::Release);
         self.shared.done.notify_one();

@@ -349,6 +349,7 @@ impl Driver {
         let (metrics, durable) = (Arc::new(DiskMetrics::default()), Arc::new(Notify::new()));
         let disk = Disk::start(
             store,
+            1,
             at,
             Durability::AfterSync,
             Arc::clone(&metrics),

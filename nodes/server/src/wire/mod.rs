@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod lease;
 pub(crate) mod message;
 pub(crate) mod peer;
+pub(crate) mod positions;
 pub(crate) mod record;
 mod row;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client_protocol::{MAX_KEY, MAX_VALUE};
 use crate::encoding::{Sink, append};
+use crate::options::NodeId;
 
 /// Largest number of ids accepted in a dedupe table.
 const MAX_DEDUPE: usize = 4_096;
@@ -37,6 +39,10 @@ pub(crate) enum WireError {
     TooLong { what: &'static str, len: usize, limit: usize },
     #[error("{what} is empty")]
     Empty { what: &'static str },
+    #[error("{number} is not the number of a node")]
+    NodeNumber { number: u16 },
+    #[error("this is no {what}")]
+    Unexpected { what: &'static str },
 }
 
 /// Appends the encoding of `value`, with its version.
@@ -58,6 +64,10 @@ fn key(bytes: &[u8]) -> Result<heckle_paxos::Key, WireError> {
         1..=MAX_KEY => Ok(bytes.into()),
         len => Err(WireError::TooLong { what: "key", len, limit: MAX_KEY }),
     }
+}
+
+fn node_id(number: u16) -> Result<NodeId, WireError> {
+    NodeId::new(number).map_err(|_| WireError::NodeNumber { number })
 }
 
 fn value(bytes: &[u8]) -> Result<heckle_paxos::Value, WireError> {

@@ -16,11 +16,12 @@ use std::fmt;
 use heckle_paxos::lease::{LeaseMode, LeaseSettings};
 use serde::{Deserialize, Serialize};
 
+use crate::amnesia::{History, Position, ProcessStart};
 use crate::client_protocol::encode_payload;
 use crate::secret::{ClusterSecret, Nonce, Proof};
 
 /// Version of the messages between nodes. Nodes of different versions refuse each other.
-pub(crate) const PEER_PROTOCOL: u32 = 8;
+pub(crate) const PEER_PROTOCOL: u32 = 9;
 
 /// First message on a connection from one node to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +52,12 @@ pub(crate) struct PeerHello {
     pub(crate) to: u16,
     /// Random id of the sender's data folder.
     pub(crate) folder: u64,
-    /// Incarnation of the sender: counts the processes on that folder.
-    pub(crate) incarnation: u32,
+    /// The processes of the sender on that folder. The last is the one that speaks.
+    pub(crate) processes: Vec<ProcessStart>,
+    /// Newest synced batch of the sender.
+    pub(crate) batch: u64,
+    /// What the sender has seen of the receiver.
+    pub(crate) seen: Vec<Position>,
     /// The lease settings of the sender.
     pub(crate) lease: LeaseTerms,
     /// All nodes of the cluster that the sender was started with, in ascending order, and the size of a quorum.
@@ -76,6 +81,18 @@ pub(crate) struct Handshake {
 pub(crate) enum Side {
     Dialer,
     Listener,
+}
+
+impl PeerHello {
+    /// The processes of the sender.
+    pub(crate) fn history(&self) -> History {
+        History { folder: self.folder, processes: self.processes.clone() }
+    }
+
+    /// Counts the processes of the sender.
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.processes.last().map_or(0, |process| process.incarnation)
+    }
 }
 
 impl Handshake {

@@ -4,7 +4,9 @@ use heckle_paxos as core;
 use serde::{Deserialize, Serialize};
 
 use super::row::{Accepted, Ballot, Cell, Row};
-use super::{WireError, decode, encode, key};
+use super::{WireError, decode, encode, key, node_id};
+use crate::amnesia::Seen;
+use crate::options::NodeId;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Record<'a> {
@@ -69,6 +71,20 @@ enum Record<'a> {
         #[serde(borrow)]
         cell: Cell<'a>,
     },
+    /// What was seen of another node. Exists since format 4 of the data folder.
+    Seen {
+        node: u16,
+        seen: Seen,
+    },
+}
+
+/// A record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LogRecord {
+    /// A record of the core.
+    Core(core::Record),
+    /// What was seen of another node.
+    Seen(NodeId, Seen),
 }
 
 /// Appends the encoding of a record.
@@ -76,9 +92,22 @@ pub(crate) fn encode_record(record: &core::Record, out: &mut Vec<u8>) {
     encode(Record::from(record), out);
 }
 
-/// Decodes a record.
+/// Appends the encoding of what was seen of a node.
+pub(crate) fn encode_seen(node: NodeId, seen: Seen, out: &mut Vec<u8>) {
+    encode(Record::Seen { node: node.number(), seen }, out);
+}
+
+/// Decodes a record of the core.
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<core::Record, WireError> {
     decode::<Record<'_>>("record", bytes)?.try_into()
+}
+
+/// Decodes any record of the log.
+pub(crate) fn decode_log_record(bytes: &[u8]) -> Result<LogRecord, WireError> {
+    match decode::<Record<'_>>("record", bytes)? {
+        Record::Seen { node, seen } => Ok(LogRecord::Seen(node_id(node)?, seen)),
+        record => record.try_into().map(LogRecord::Core),
+    }
 }
 
 impl<'a> From<&'a core::Record> for Record<'a> {
@@ -138,6 +167,7 @@ impl TryFrom<Record<'_>> for core::Record {
             Record::Pruned { key: k, ballot } => core::Record::Pruned { key: key(k)?, ballot: ballot.into() },
             Record::Floor { micros } => core::Record::Floor { micros },
             Record::Put { key: k, cell } => core::Record::Put { key: key(k)?, cell: cell.try_into()? },
+            Record::Seen { .. } => return Err(WireError::Unexpected { what: "record of the core" }),
         })
     }
 }

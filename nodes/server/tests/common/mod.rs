@@ -76,7 +76,7 @@ pub fn start_all(options: &[NodeOptions]) -> Vec<NodeHandle> {
     for node in &nodes {
         eventually(&format!("{} connects", node.ready().node), || {
             let status = status(node);
-            status.peers.iter().all(|peer| peer.outbound && peer.inbound)
+            status.voting && status.peers.iter().all(|peer| peer.outbound && peer.inbound)
         });
     }
     nodes

@@ -76,7 +76,7 @@ impl Nodes {
 
     fn await_links(&self) -> Result<(), String> {
         let deadline = Instant::now() + START_TIMEOUT;
-        let connected = |status: &Status| status.peers.iter().all(|peer| peer.inbound && peer.outbound);
+        let connected = |status: &Status| status.voting && status.peers.iter().all(|peer| peer.inbound && peer.outbound);
         loop {
             if self.all.iter().all(|node| node.status().is_ok_and(|status| connected(&status))) {
                 return Ok(());

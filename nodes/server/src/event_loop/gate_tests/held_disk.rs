@@ -8,7 +8,7 @@ use heckle_paxos::Record;
 use crate::storage::batch::{Batch, BatchBuilder};
 use crate::storage::wal::Wal;
 use crate::storage::{StorageError, Store};
-use crate::wire::record::decode_record;
+use crate::wire::record::{LogRecord, decode_log_record};
 
 pub(super) const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -56,7 +56,13 @@ impl Store for HeldStore {
     fn append(&mut self, batch: &mut BatchBuilder) -> Result<(), StorageError> {
         let bytes = batch.seal(1, 1).to_vec();
         let records = Batch::parse(&bytes, 1).expect("just sealed");
-        let records: Vec<Record> = records.records().map(|record| decode_record(record).expect("of this program")).collect();
+        let records: Vec<Record> = records
+            .records()
+            .filter_map(|record| match decode_log_record(record).expect("of this program") {
+                LogRecord::Core(record) => Some(record),
+                LogRecord::Seen(..) => None,
+            })
+            .collect();
         self.hold.change(|held| held.come += 1);
         drop(self.hold.changed.wait_while(self.hold.lock(), |held| !held.free && held.allowed < held.come));
         self.wal.append(batch)?;

@@ -58,7 +58,7 @@ impl Rig {
         let wal = Wal::new(at.clone(), 64 << 10, rng, recovered);
         let (sender, failures) = channel();
         let on_failure = Box::new(move |error: &StorageError| drop(sender.send(error.to_string())));
-        let disk = Disk::start(Box::new(wal), at, durability, Arc::clone(&metrics), Arc::new(Notify::new()), on_failure);
+        let disk = Disk::start(Box::new(wal), 1, at, durability, Arc::clone(&metrics), Arc::new(Notify::new()), on_failure);
         Rig { disk: disk.unwrap(), dir, points, metrics, failures }
     }
 

@@ -1,0 +1,167 @@
+//! What this node knows about the logs of the others, and what they have said about its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::position::{History, Position};
+use super::seen::Seen;
+use super::{Doubt, REMEDY, confirmations_needed};
+use crate::options::NodeId;
+
+/// Whether positions are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    On,
+    /// The planted bug `accepts-own-amnesia`.
+    Skipped,
+}
+
+/// Proof that this node has lost a part of its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostState {
+    node: NodeId,
+    by: NodeId,
+    seen: Position,
+    history: History,
+}
+
+impl fmt::Display for LostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LostState { node, by, seen, history } = self;
+        let Position { folder, incarnation, batch, .. } = seen;
+        write!(
+            f,
+            "{node} has lost what it wrote before: {by} saw batch {batch} of its process {incarnation} on data folder {folder:016x}, "
+        )?;
+        let next = history.processes.iter().find(|process| process.incarnation > *incarnation);
+        match next {
+            _ if history.folder != *folder => write!(f, "and this is data folder {:016x}", history.folder)?,
+            Some(next) if next.first_batch <= *batch => {
+                write!(f, "and here the log of that process ends with batch {}", next.first_batch - 1)?
+            }
+            Some(_) | None => write!(f, "and this folder has no such process")?,
+        }
+        write!(f, ". {REMEDY}")
+    }
+}
+
+/// Positions of all nodes, and the outcome of this node's restart.
+#[derive(Debug)]
+pub(crate) struct Witness {
+    me: NodeId,
+    check: Check,
+    history: History,
+    /// Number of other nodes that must confirm that they know this process.
+    needed: usize,
+    confirmed: BTreeSet<NodeId>,
+    /// Nodes that have neither confirmed nor been tried in vain. They may know more than those that confirm.
+    awaited: BTreeSet<NodeId>,
+    lost: Option<LostState>,
+    seen: BTreeMap<NodeId, Seen>,
+    /// Nodes of which something was seen that is not in this node's log.
+    unsaved: BTreeSet<NodeId>,
+}
+
+impl Witness {
+    /// Begins the check of a restart. `seen` is what this node knew before it.
+    pub(crate) fn new(
+        me: NodeId,
+        members: &[NodeId],
+        doubt: Doubt,
+        check: Check,
+        history: History,
+        seen: BTreeMap<NodeId, Seen>,
+    ) -> Witness {
+        let others: BTreeSet<NodeId> = members.iter().copied().filter(|member| *member != me).collect();
+        let seen = others.iter().map(|member| (*member, seen.get(member).copied().unwrap_or_default())).collect();
+        let (needed, awaited) = match check {
+            Check::On => (confirmations_needed(members.len(), doubt), others),
+            Check::Skipped => (0, BTreeSet::new()),
+        };
+        Witness { me, check, history, needed, confirmed: BTreeSet::new(), awaited, lost: None, seen, unsaved: BTreeSet::new() }
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Whether enough nodes have confirmed, the others were tried, and none has proved a loss.
+    pub(crate) fn may_vote(&self) -> bool {
+        self.lost.is_none() && self.confirmed.len() >= self.needed && self.awaited.is_empty()
+    }
+
+    /// A connection to `peer` has failed, so it need not be waited for.
+    pub(crate) fn tried_in_vain(&mut self, peer: NodeId) {
+        self.awaited.remove(&peer);
+    }
+
+    /// Number of nodes that have confirmed, and that must.
+    pub(crate) fn confirmations(&self) -> (usize, usize) {
+        (self.confirmed.len(), self.needed)
+    }
+
+    /// Whether a node that is `voting`, or not, must begin or end.
+    pub(crate) fn changes(&self, voting: bool) -> bool {
+        self.lost.is_some() || self.may_vote() != voting
+    }
+
+    pub(crate) fn take_lost(&mut self) -> Option<LostState> {
+        self.lost.take()
+    }
+
+    /// A process of `peer` has connected. It may take part unless this returns an error.
+    ///
+    /// # Errors
+    /// A position of that node which its log does not have.
+    pub(crate) fn register(&mut self, peer: NodeId, history: &History, batch: u64) -> Result<(), Position> {
+        let Some(seen) = self.seen.get_mut(&peer) else { return Ok(()) };
+        let before = *seen;
+        match self.check {
+            Check::On => seen.register(history, batch)?,
+            Check::Skipped => seen.replace(history, batch),
+        }
+        if *seen != before {
+            self.unsaved.insert(peer);
+        }
+        Ok(())
+    }
+
+    /// A message says that `node` has reached `position`, perhaps this node itself.
+    pub(crate) fn hear(&mut self, from: NodeId, node: NodeId, position: Position) {
+        if node != self.me {
+            if self.seen.get_mut(&node).is_some_and(|seen| seen.hear(position)) {
+                self.unsaved.insert(node);
+            }
+        } else if self.history.is_current(&position) {
+            self.confirmed.insert(from);
+            self.awaited.remove(&from);
+        } else if self.check == Check::On && self.lost.is_none() && !self.history.covers(&position) {
+            self.lost = Some(LostState { node: self.me, by: from, seen: position, history: self.history.clone() });
+        }
+    }
+
+    /// The process of `peer` that may take part.
+    pub(crate) fn registered(&self, peer: NodeId) -> Option<Position> {
+        self.seen.get(&peer)?.registered
+    }
+
+    /// All that this node has seen of `peer`.
+    pub(crate) fn of(&self, peer: NodeId) -> Vec<Position> {
+        self.seen.get(&peer).into_iter().flat_map(Seen::positions).collect()
+    }
+
+    /// All that this node has seen of all others.
+    pub(crate) fn all(&self) -> Vec<(NodeId, Position)> {
+        self.seen.iter().flat_map(|(node, seen)| seen.positions().map(|position| (*node, position))).collect()
+    }
+
+    /// The same as records, for a snapshot.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (NodeId, Seen)> {
+        self.seen.iter().map(|(node, seen)| (*node, *seen))
+    }
+
+    /// What must be written with the next batch.
+    pub(crate) fn take_unsaved(&mut self) -> Vec<(NodeId, Seen)> {
+        std::mem::take(&mut self.unsaved).into_iter().map(|node| (node, self.seen[&node])).collect()
+    }
+}
