@@ -20,6 +20,22 @@ pub enum Action {
     /// These nodes end by themselves when this happens to them. Undone by a restart, or by removing the cause if it has not
     /// come to effect.
     EndWhen(Vec<Node>, EndCause),
+    /// The data folders of these nodes are copied, for [`DiskLoss::OldCopy`].
+    CopyDisk(Vec<Node>),
+    /// These nodes are killed and started with less on their disks than they had. They must refuse to serve. Undone by a restart
+    /// on the data as it was.
+    LoseDisk(Vec<Node>, DiskLoss),
+}
+
+/// What a node finds of its data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskLoss {
+    /// Nothing.
+    Wiped,
+    /// Only the files that say whose folder it is.
+    OnlyIdentity,
+    /// The copy of [`Action::CopyDisk`].
+    OldCopy,
 }
 
 /// What makes a node end by itself.
@@ -131,16 +147,21 @@ impl Action {
     /// them down meanwhile.
     pub fn takes_down(&self) -> &[Node] {
         match self {
-            Action::Signal(_, nodes) | Action::LosePower(nodes, _) | Action::EndWhen(nodes, _) => nodes,
-            Action::Disturb(..) | Action::SetClocks(_) | Action::DelaySyncs(..) => &[],
+            Action::Signal(_, nodes) | Action::LosePower(nodes, _) | Action::EndWhen(nodes, _) | Action::LoseDisk(nodes, _) => nodes,
+            Action::Disturb(..) | Action::SetClocks(_) | Action::DelaySyncs(..) | Action::CopyDisk(_) => &[],
         }
     }
 
     /// The nodes that stay up and may be too slow to answer in time.
     pub fn slows(&self) -> &[Node] {
         match self {
-            Action::DelaySyncs(nodes, _) => nodes,
-            Action::Signal(..) | Action::Disturb(..) | Action::SetClocks(_) | Action::LosePower(..) | Action::EndWhen(..) => &[],
+            Action::DelaySyncs(nodes, _) | Action::CopyDisk(nodes) => nodes,
+            Action::Signal(..)
+            | Action::Disturb(..)
+            | Action::SetClocks(_)
+            | Action::LosePower(..)
+            | Action::EndWhen(..)
+            | Action::LoseDisk(..) => &[],
         }
     }
 
@@ -148,16 +169,25 @@ impl Action {
     pub fn links(&self) -> &[Link] {
         match self {
             Action::Disturb(links, _) => links,
-            Action::Signal(..) | Action::SetClocks(_) | Action::LosePower(..) | Action::DelaySyncs(..) | Action::EndWhen(..) => &[],
+            Action::Signal(..)
+            | Action::SetClocks(_)
+            | Action::LosePower(..)
+            | Action::DelaySyncs(..)
+            | Action::EndWhen(..)
+            | Action::CopyDisk(_)
+            | Action::LoseDisk(..) => &[],
         }
     }
 
     /// The nodes that must be up when the step starts.
     pub fn needs_up(&self) -> Vec<Node> {
         match self {
-            Action::Signal(_, nodes) | Action::LosePower(nodes, _) | Action::DelaySyncs(nodes, _) | Action::EndWhen(nodes, _) => {
-                nodes.clone()
-            }
+            Action::Signal(_, nodes)
+            | Action::LosePower(nodes, _)
+            | Action::DelaySyncs(nodes, _)
+            | Action::EndWhen(nodes, _)
+            | Action::CopyDisk(nodes)
+            | Action::LoseDisk(nodes, _) => nodes.clone(),
             Action::SetClocks(clocks) => clocks.iter().map(|clock| clock.node).collect(),
             Action::Disturb(..) => vec![],
         }

@@ -17,7 +17,7 @@ pub mod registry; // every kind, by name
 pub mod schedule; // the fault schedule
 pub mod schedule_file; // a schedule as JSON Lines
 
-pub use action::{Action, ClockSetting, DiskFailure, EndCause, LinkEffect, Signal, Step};
+pub use action::{Action, ClockSetting, DiskFailure, DiskLoss, EndCause, LinkEffect, Signal, Step};
 pub use fault::{Amounts, Fault, nodes_hit};
 pub use kind::{Control, Coverage, Evidence, FaultKind, Kind, Model, Needs};
 pub use target::{End, Link, Node, Role, Target, TargetShape, all_nodes, links_from, links_to, node_links};

@@ -32,6 +32,7 @@ kinds! {
     slow_disk: SLOW_DISK STALLED_DISK;
     disk_error: IO_ERROR DISK_FULL;
     crash_at: CRASH_AT;
+    lost_disk: WIPED_DISK WIPED_LOG OLD_DISK;
 }
 
 /// Every kind that a plan can list for a system with these roles: first all kinds without a role, then those that can

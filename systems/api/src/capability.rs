@@ -126,6 +126,12 @@ pub trait Disks: Send + Sync {
 
     /// The exit code of a node whose disk has failed.
     fn failed_exit_code(&self) -> i32;
+
+    /// The exit code of a node that refuses to serve because it has lost a part of its data.
+    fn refused_exit_code(&self) -> i32;
+
+    /// Names of the files in a data folder that say which node it belongs to, and hold none of its data.
+    fn identity_files(&self) -> &'static [&'static str];
 }
 
 /// What was un-synced when power failed, and what became of it.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A callback for when another program answers in place of a node. It gets a sentence, and ends the run.
@@ -37,13 +38,21 @@ pub struct NodeIdentity {
     name: String,
     /// Set from the first ready line of the node's process.
     data: OnceLock<u64>,
+    /// Whether a fault has taken its data away, so that it may report another folder.
+    data_lost: AtomicBool,
     mistaken: Mistaken,
 }
 
 impl NodeIdentity {
     /// Creates the identity of a node that has not been started yet.
     pub fn new(cluster: &str, name: &str, mistaken: Mistaken) -> Arc<Self> {
-        Arc::new(NodeIdentity { cluster: cluster.to_owned(), name: name.to_owned(), data: OnceLock::new(), mistaken })
+        Arc::new(NodeIdentity {
+            cluster: cluster.to_owned(),
+            name: name.to_owned(),
+            data: OnceLock::new(),
+            data_lost: AtomicBool::new(false),
+            mistaken,
+        })
     }
 
     /// Name of the node's cluster.
@@ -56,13 +65,21 @@ impl NodeIdentity {
         &self.name
     }
 
-    /// Id of the node's data folder, once a process of the node has reported it.
+    /// Id of the node's data folder, once a process of the node has reported it. `None` while it may have another.
     pub fn data(&self) -> Option<u64> {
-        self.data.get().copied()
+        self.data.get().copied().filter(|_| !self.data_lost.load(Ordering::SeqCst))
     }
 
-    /// Stores the id of the node's data folder unless one is stored already. Returns the stored one.
+    /// Sets whether a fault has taken the node's data away. While it has, any data folder is the node's.
+    pub fn set_data_lost(&self, lost: bool) {
+        self.data_lost.store(lost, Ordering::SeqCst);
+    }
+
+    /// Stores the id of the node's data folder unless one is stored already, or its data was taken away. Returns the one that counts.
     pub fn remember_data(&self, reported: u64) -> u64 {
+        if self.data_lost.load(Ordering::SeqCst) {
+            return reported;
+        }
         *self.data.get_or_init(|| reported)
     }
 

@@ -3,7 +3,7 @@
 use crate::identity::control_with_token;
 use crate::{ANSWER_TIMEOUT, Paxos};
 use heckle_faults::DiskFailure;
-use heckle_server::node::EXIT_DISK;
+use heckle_server::node::{EXIT_DATA, EXIT_DISK};
 use heckle_server::points::{Failpoint, FailpointAction};
 use heckle_server::{StorageError, lose_power, unsynced_writes};
 use heckle_system_api::capability::{DelayedSyncs, Disks, LostData};
@@ -56,6 +56,14 @@ impl Disks for Paxos {
 
     fn failed_exit_code(&self) -> i32 {
         i32::from(EXIT_DISK)
+    }
+
+    fn refused_exit_code(&self) -> i32 {
+        i32::from(EXIT_DATA)
+    }
+
+    fn identity_files(&self) -> &'static [&'static str] {
+        &["identity.json"]
     }
 }
 

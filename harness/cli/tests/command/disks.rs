@@ -155,3 +155,38 @@ fn an_accept_that_is_not_synced_is_found_by_a_power_loss() {
     let folder = Folder::new();
     expect_code(&folder, &["run", "mutants/accept-not-synced", "--quiet"], 1);
 }
+
+#[test]
+fn nodes_that_lost_their_disks_refuse_to_serve_and_that_is_no_crash() {
+    let folder = Folder::new();
+    let faults = [
+        fault("500ms", "old-disk", "1500ms", "target = [\"n1\"]"),
+        fault("2500ms", "wiped-disk", "500ms", "target = [\"n2\", \"n3\"]"),
+        fault("4s", "wiped-disk:log", "500ms", "target = [\"n1\", \"n2\"]"),
+    ];
+    let results = run(&folder, &faults, &[], 0);
+    assert_eq!(results["verdict"], "valid", "{results:#}");
+    let all = evidence(&folder);
+    for (seen, nodes) in all.iter().zip([1, 2, 2]) {
+        assert_eq!((figure(seen, "refused"), figure(seen, "restarted")), (nodes, nodes), "{seen}");
+    }
+}
+
+#[test]
+fn a_node_that_votes_after_its_disk_was_lost_is_found() {
+    let folder = Folder::new();
+    let out = expect_code(&folder, &["run", "mutants/accepts-own-amnesia", "--quiet", "--json"], 1);
+    let results: Value = serde_json::from_slice(&out.stdout).expect("--json prints JSON");
+    assert_eq!(results["verdict"], "invalid", "{results:#}");
+}
+
+#[test]
+fn a_fault_that_leaves_no_witness_is_refused() {
+    let folder = Folder::new();
+    let plan = folder.path().join("plan.toml");
+    let text = format!("{HEAD}{}", fault("1s", "wiped-disk", "300ms", "target = [\"n1\", \"n2\", \"n3\"]"));
+    std::fs::write(&plan, text).expect("a writable folder");
+    let out = expect_code(&folder, &["run", plan.to_str().expect("text")], 64);
+    let says = String::from_utf8_lossy(&out.stderr);
+    assert!(says.contains("leaves none that could notice it"), "{says}");
+}

@@ -12,6 +12,7 @@ mod running; // all processes of a node as a unit
 mod strays; // processes that a node left in the background
 mod signals; // signals that faults send to a process, and their undoing
 mod power; // power losses
+mod lost_disk; // faults that take away what a node has synced
 mod self_end; // faults that make a node end by itself
 
 use crate::clock::RunClock;

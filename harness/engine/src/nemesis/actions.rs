@@ -24,6 +24,8 @@ impl Nemesis {
             Action::LosePower(nodes, seed) => self.cluster.lose_power(nodes, *seed),
             Action::DelaySyncs(nodes, delay_us) => disks::delay_syncs(&self.cluster, nodes, *delay_us, &self.stop),
             Action::EndWhen(nodes, cause) => disks::end_when(&self.cluster, nodes, cause),
+            Action::CopyDisk(hit) => nodes::for_all(hit, |node| self.cluster.copy_disk(node)),
+            Action::LoseDisk(hit, loss) => nodes::for_all(hit, |node| self.cluster.lose_disk(node, *loss)),
         }
     }
 
@@ -42,6 +44,8 @@ impl Nemesis {
                 disks::restore_syncs(&self.cluster, nodes)
             }
             Action::EndWhen(nodes, cause) => disks::undo_end(&self.cluster, nodes, cause),
+            Action::CopyDisk(_) => Ok(Evidence::new()),
+            Action::LoseDisk(hit, _) => nodes::for_all(hit, |node| self.cluster.return_disk(node)),
         }
     }
 
@@ -58,9 +62,12 @@ impl Nemesis {
         let mut sum = Evidence::new();
         for step in steps {
             let seen = match &step.action {
-                Action::Signal(_, hit) | Action::LosePower(hit, _) | Action::DelaySyncs(hit, _) | Action::EndWhen(hit, _) => {
-                    nodes::await_ready(&self.cluster, hit)?
-                }
+                Action::Signal(_, hit)
+                | Action::LosePower(hit, _)
+                | Action::DelaySyncs(hit, _)
+                | Action::EndWhen(hit, _)
+                | Action::CopyDisk(hit)
+                | Action::LoseDisk(hit, _) => nodes::await_ready(&self.cluster, hit)?,
                 Action::SetClocks(clocks) => clocks::verify_restored(&self.cluster, clocks)?,
                 Action::Disturb(links, _) => links::await_flow(self.relay().ok()?, links, &self.stop)?,
             };

@@ -35,7 +35,8 @@ fn evidence_of(node: Node, ended: EndCause) -> Evidence {
     }
 }
 
-fn for_all(nodes: &[Node], act: impl Fn(Node) -> Result<Evidence, String> + Sync) -> Result<Evidence, String> {
+/// Does the same to all of these nodes in parallel.
+pub(super) fn for_all(nodes: &[Node], act: impl Fn(Node) -> Result<Evidence, String> + Sync) -> Result<Evidence, String> {
     if let [one] = nodes {
         return act(*one);
     }
